@@ -1,0 +1,36 @@
+"""What can go wrong before, and outside of, the requests themselves."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FastloadError(Exception):
+    """Base of every error that fastload raises on purpose.
+
+    ``hint`` says what to do about it, in one sentence, or is empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class PlanError(FastloadError):
+    """The run was asked for something impossible; raised before the first request."""
+
+
+class TargetError(FastloadError):
+    """A target that fastload should start, or find, is not there."""
+
+
+class FrameError(FastloadError):
+    """Bytes between two processes are not a frame of this wire version."""
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """``"did you mean X?"`` for the candidate nearest to *word*, or ``""`` when none is near."""
+    found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
+    return f"did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,133 @@
+"""Text units to numbers and back: the only module that knows how "10s" is written."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from fastload.model.errors import PlanError
+
+_DURATION_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_NUMBER_SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "M": 1e6}
+_RATE = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)(?:/(s|sec|m|min|h))?")
+_RATE_PER_S = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 1 / 60, "min": 1 / 60, "h": 1 / 3600}
+
+
+def parse_duration_s(text: str, *, what: str = "duration") -> float:
+    """Seconds in *text*: a number with a unit, or several ("1m30s", "500ms", "0s").
+
+    Raises:
+        PlanError: no unit, an unknown unit, or not a number. *what* names the option in the message.
+    """
+    text = str(text).strip()
+    parts = _DURATION_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        hint = f"write {text}s or {text}m" if _is_number(text) else 'write it like "30s", "5m" or "1m30s"'
+        raise PlanError(f"{what} {text!r} is not a duration with a unit", hint=hint)
+    return sum(float(number) * _DURATION_S[unit] for number, unit in parts)
+
+
+def parse_rate_per_s(text: str, *, what: str = "rate") -> float:
+    """Starts per second in *text*: "500", "1.5k", "1k/s", "90/min"; fractions are kept.
+
+    Raises:
+        PlanError: not a rate, or zero.
+    """
+    match = _RATE.fullmatch(str(text).strip())
+    rate = (
+        float(match[1]) * _NUMBER_SUFFIX[match[2] and match[2].lower()] * _RATE_PER_S[match[3]]
+        if match
+        else 0
+    )
+    if not match or rate <= 0:
+        raise PlanError(
+            f"{what} {text!r} is not a rate above zero", hint='write it like "500", "1k/s" or "90/min"'
+        )
+    return rate
+
+
+def parse_stage(text: str) -> tuple[float, int]:
+    """``(seconds, VUs at its end)`` of a stage like "30s:10".
+
+    Raises:
+        PlanError: no colon, no unit on the duration, or no whole number of VUs.
+    """
+    duration, colon, target = str(text).partition(":")
+    if not colon or not target.strip().isdigit():
+        raise PlanError(
+            f"stage {text!r} is not DURATION:VUS", hint='write it like "30s:10": reach 10 VUs in 30 seconds'
+        )
+    return parse_duration_s(duration, what=f"stage {text!r}: duration"), int(target)
+
+
+def format_ms(value_ms: float | None) -> str:
+    """Milliseconds for people, three significant digits: ``"840µs"``, ``"12.3ms"``, ``"1.25s"``, ``"-"``."""
+    if value_ms is None or math.isnan(value_ms):
+        return "-"
+    if value_ms == 0:
+        return "0s"
+    if abs(value_ms) < 0.9995:
+        return f"{_three_digits(value_ms * 1e3)}µs"
+    if abs(value_ms) < 999.5:
+        return f"{_three_digits(value_ms)}ms"
+    if abs(value_ms) < 59_995:
+        return f"{_three_digits(value_ms / 1e3)}s"
+    minutes, seconds = divmod(round(value_ms / 1e3), 60)
+    return f"{minutes}m{seconds:02d}s"
+
+
+def format_duration_s(seconds: float) -> str:
+    """Seconds for people: ``"0s"``, ``"350ms"``, ``"10s"``, ``"1m30s"``, ``"2h05m"``."""
+    if seconds < 10 and seconds != int(seconds):
+        return format_ms(seconds * 1e3)
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s" if rest else f"{minutes}m"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m"
+
+
+def format_count(value: float) -> str:
+    """A count with thousands separated, or a small number with its digits: ``"12,345"``, ``"3.5"``."""
+    if float(value).is_integer() or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:,.3g}"
+
+
+def format_bytes(value: float) -> str:
+    """Bytes in powers of 1,000, as k6 and most network tools count: ``"61.2 kB"``, ``"1.3 GB"``."""
+    size = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(size) < 999.5:
+            return f"{size:.0f} B" if unit == "B" else f"{_three_digits(size)} {unit}"
+        size /= 1000
+    return f"{_three_digits(size)} TB"
+
+
+def format_percent(ratio: float) -> str:
+    """A ratio as per cent, never rounded up to 100 % or down to 0 %: ``"99.99%"``, ``"<0.01%"``."""
+    percent = ratio * 100
+    if 0 < percent < 0.01:
+        return "<0.01%"
+    if 99.99 < percent < 100:
+        return ">99.99%"
+    return f"{percent:.2f}%"
+
+
+def _three_digits(value: float) -> str:
+    magnitude = abs(value)
+    if magnitude >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if magnitude >= 9.995 else f"{value:.2f}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
