@@ -35,15 +35,9 @@ def parse_rate_per_s(text: str, *, what: str = "rate") -> float:
         PlanError: not a rate, or zero.
     """
     match = _RATE.fullmatch(str(text).strip())
-    rate = (
-        float(match[1]) * _NUMBER_SUFFIX[match[2] and match[2].lower()] * _RATE_PER_S[match[3]]
-        if match
-        else 0
-    )
+    rate = float(match[1]) * _NUMBER_SUFFIX[match[2] and match[2].lower()] * _RATE_PER_S[match[3]] if match else 0
     if not match or rate <= 0:
-        raise PlanError(
-            f"{what} {text!r} is not a rate above zero", hint='write it like "500", "1k/s" or "90/min"'
-        )
+        raise PlanError(f"{what} {text!r} is not a rate above zero", hint='write it like "500", "1k/s" or "90/min"')
     return rate
 
 

@@ -1,0 +1,476 @@
+"""libcurl on an event loop: the only module that imports pycurl.
+
+`CurlEngine` drives any number of `Transfer`s (reusable easy handles) through one CurlMulti. It keeps to
+five rules, each measured (`docs/architecture.md` has the figures):
+
+* A socket stays registered between requests: libcurl's add and remove of every request is ignored. A closed
+  descriptor leaves the poller by itself, and every new one is announced by libcurl's socket-option hook, so a
+  reused number is never taken for the connection that had it before.
+* All sockets hang on one poller of the engine's own; the event loop watches that single descriptor, and one
+  wake-up drains everything that is ready.
+* Timers are lazy: an armed timer that fires early enough is left alone.
+* What finished is read once a wake-up, in bulk.
+* libcurl is never entered from inside one of its callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import select
+from collections.abc import Callable, Iterable
+from time import monotonic_ns
+from typing import Any
+
+import pycurl
+
+from fastload.model.plan import HttpSettings
+
+_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+_MASK_OF_POLL = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
+_POLL_REMOVE = pycurl.POLL_REMOVE
+_SOCKET_TIMEOUT = pycurl.SOCKET_TIMEOUT
+_SELECT_IN, _SELECT_OUT, _SELECT_ERR = pycurl.CSELECT_IN, pycurl.CSELECT_OUT, pycurl.CSELECT_ERR
+_SELECT_OF_EVENTS = [
+    (_SELECT_IN if events & (_IN | select.EPOLLHUP) else 0)
+    | (_SELECT_OUT if events & _OUT else 0)
+    | (_SELECT_ERR if events & select.EPOLLERR else 0)
+    for events in range(32)
+]
+_EVENTS_A_WAIT = 512
+_FINISHED_A_READ = 100_000
+_EARLY_S = 0.0005
+# How often one wake-up may start and finish work again before other callbacks of the loop get their turn.
+_ROUNDS_A_WAKE_UP = 3
+
+_HTTP_VERSION = {
+    "": pycurl.CURL_HTTP_VERSION_NONE,
+    "1.1": pycurl.CURL_HTTP_VERSION_1_1,
+    "2": pycurl.CURL_HTTP_VERSION_2TLS,
+    "2-prior": pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
+    "3": pycurl.CURL_HTTP_VERSION_3ONLY,
+}
+
+Timings = tuple[int, int, int, int, int, int, int]
+"""Of one finished request, microseconds since it was handed to libcurl: lookup, connect and TLS done (all three
+0 on a reused connection), request about to be sent, request sent, first byte received, all received."""
+
+
+class EpollPoller:
+    """Readiness of many descriptors behind one: add, change, forget, wait. A kqueue would fit the same four."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self.fileno = self._epoll.fileno
+        self.close = self._epoll.close
+
+    def add(self, fd: int, mask: int) -> None:
+        """Watch *fd*; one that is watched already gets the new *mask*."""
+        try:
+            self._epoll.register(fd, mask)
+        except FileExistsError:
+            self._epoll.modify(fd, mask)
+
+    def change(self, fd: int, mask: int) -> None:
+        """Set another mask. ENOENT means that the number was closed and reused: watch it as a new one."""
+        try:
+            self._epoll.modify(fd, mask)
+        except FileNotFoundError:
+            self._epoll.register(fd, mask)
+
+    def forget(self, fd: int) -> None:
+        """Stop watching *fd*, which may be closed already."""
+        with contextlib.suppress(FileNotFoundError, OSError):
+            self._epoll.unregister(fd)
+
+    def wait(self) -> list[tuple[int, int]]:
+        """What is ready now, without waiting: ``(fd, events)`` pairs, 512 at most."""
+        return self._epoll.poll(0, _EVENTS_A_WAIT)
+
+
+class ConnectionCache:
+    """Connections, cookies and TLS sessions that some transfers share: those of one VU, as a user has them.
+
+    Its own cache for every VU also makes finding a connection O(1): 10,000 handles in one pool do not scale.
+    """
+
+    def __init__(self) -> None:
+        self._share = pycurl.CurlShare()
+        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
+        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
+
+    def attach(self, transfer: Transfer) -> None:
+        transfer.setopt(pycurl.SHARE, self._share)
+
+    def close(self) -> None:
+        """Close every idle connection; the transfers that used it must be closed before."""
+        self._share.close()
+
+
+class Transfer(pycurl.Curl):
+    """One reusable easy handle. Settings are made once; a request sets only what changed since the last.
+
+    ``on_done(transfer, error)`` is called when a submitted request ends: *error* is None, or libcurl's error
+    number and text.
+    """
+
+    __slots__ = ("_headers", "_method", "_url", "chunks", "done_ns", "on_done", "owner", "submitted_ns")
+
+    on_done: Callable[[Transfer, tuple[int, str] | None], None]
+
+    def configure(
+        self, settings: HttpSettings, *, cache: ConnectionCache, resolve: Iterable[str] = (), keep_body: bool
+    ) -> None:
+        """Set what stays the same over all requests of this handle.
+
+        *resolve*: pinned addresses as ``host:port:address[,address]``, so that no lookup happens during the run.
+        """
+        self._url = ""
+        self._method = "GET"
+        self._headers: tuple[str, ...] = ()
+        self.owner: Any = None
+        self.submitted_ns = self.done_ns = 0
+        self.chunks: list[bytes] = []
+        set_ = self.setopt
+        cache.attach(self)
+        set_(pycurl.NOSIGNAL, 1)
+        set_(pycurl.HTTP_VERSION, _HTTP_VERSION[settings.http_version])
+        set_(pycurl.USERAGENT, settings.user_agent)
+        set_(pycurl.TIMEOUT_MS, round(settings.timeout_s * 1000))
+        set_(pycurl.CONNECTTIMEOUT_MS, round(settings.timeout_s * 1000))
+        set_(pycurl.FOLLOWLOCATION, int(settings.max_redirects > 0))
+        set_(pycurl.MAXREDIRS, settings.max_redirects)
+        set_(pycurl.SSL_VERIFYPEER, int(settings.verify_tls))
+        set_(pycurl.SSL_VERIFYHOST, 2 if settings.verify_tls else 0)
+        set_(pycurl.PROXY, "")
+        if settings.ca_file:
+            set_(pycurl.CAINFO, settings.ca_file)
+        if settings.cookies:
+            set_(pycurl.COOKIEFILE, "")
+        if pinned := list(resolve):
+            set_(pycurl.RESOLVE, pinned)
+        self.keep_body(keep_body)
+        self._set_headers(())
+
+    def keep_body(self, keep: bool) -> None:
+        """Collect the bytes of each response in ``chunks``, or drop them. Both cost one C call a chunk."""
+        self.setopt(pycurl.WRITEFUNCTION, self.chunks.append if keep else len)
+
+    def collect_headers(self, lines: list[bytes]) -> None:
+        """Append each raw header line of every response to *lines*."""
+        self.setopt(pycurl.HEADERFUNCTION, lines.append)
+
+    def prepare(self, method: str, url: str, headers: tuple[str, ...], body: bytes | None) -> None:
+        """Make this the next request. *headers* are ``"Name: value"`` lines, without those of libcurl's own."""
+        if url is not self._url and url != self._url:
+            self.setopt(pycurl.URL, url)
+            self._url = url
+        verb = method if body is None else method + "+"
+        if verb != self._method:
+            self._set_method(method, body is not None)
+            self._method = verb
+        if headers is not self._headers and headers != self._headers:
+            self._set_headers(headers)
+        if body is not None:
+            self.setopt(pycurl.POSTFIELDS, body)
+
+    def status(self) -> int:
+        """The HTTP status of the last response, 0 without one."""
+        return self.getinfo(pycurl.RESPONSE_CODE)  # type: ignore[no-any-return]
+
+    def timings(self) -> Timings:
+        """When the phases of the finished request ended."""
+        info = self.getinfo
+        if info(pycurl.NUM_CONNECTS):
+            lookup, connect, tls = (
+                info(pycurl.NAMELOOKUP_TIME_T),
+                info(pycurl.CONNECT_TIME_T),
+                info(pycurl.APPCONNECT_TIME_T),
+            )
+        else:
+            lookup = connect = tls = 0
+        return (
+            lookup,
+            connect,
+            tls,
+            info(pycurl.PRETRANSFER_TIME_T),
+            info(pycurl.POSTTRANSFER_TIME_T),
+            info(pycurl.STARTTRANSFER_TIME_T),
+            info(pycurl.TOTAL_TIME_T),
+        )
+
+    def queued_us(self) -> int:
+        """Microseconds the request waited for a free connection."""
+        return self.getinfo(pycurl.QUEUE_TIME_T)  # type: ignore[no-any-return]
+
+    def sent_bytes(self) -> int:
+        """Request line, headers and body."""
+        return self.getinfo(pycurl.REQUEST_SIZE) + self.getinfo(pycurl.SIZE_UPLOAD_T)  # type: ignore[no-any-return]
+
+    def received_bytes(self) -> int:
+        """Status line, headers and body as received, before decoding."""
+        return self.getinfo(pycurl.HEADER_SIZE) + self.getinfo(pycurl.SIZE_DOWNLOAD_T)  # type: ignore[no-any-return]
+
+    def os_errno(self) -> int:
+        """The operating system's error number of a failed connect, 0 without one."""
+        return self.getinfo(pycurl.OS_ERRNO)  # type: ignore[no-any-return]
+
+    def connected(self) -> bool:
+        """Whether the last request ever got a connection."""
+        return bool(self.getinfo(pycurl.CONNECT_TIME_T))
+
+    def url(self) -> str:
+        """The address that answered, after redirects."""
+        return self.getinfo(pycurl.EFFECTIVE_URL)  # type: ignore[no-any-return]
+
+    def _set_method(self, method: str, has_body: bool) -> None:
+        self.setopt(pycurl.NOBODY, 0)
+        self.setopt(pycurl.HTTPGET, 1)
+        self.unsetopt(pycurl.CUSTOMREQUEST)
+        if has_body:
+            self.setopt(pycurl.POST, 1)
+        if method == "HEAD":
+            self.setopt(pycurl.NOBODY, 1)
+        elif method != ("POST" if has_body else "GET"):
+            self.setopt(pycurl.CUSTOMREQUEST, method)
+
+    def _set_headers(self, headers: tuple[str, ...]) -> None:
+        # libcurl would ask "Expect: 100-continue" before a body over 1 MB and wait up to a second for it.
+        self.setopt(pycurl.HTTPHEADER, ["Expect:", *headers])
+        self._headers = headers
+
+
+class CurlEngine:
+    """Runs transfers on *loop*. One a worker; used from the loop's own thread only.
+
+    Hazards it answers: a descriptor number that is reused, a server that closes an idle connection, timers of
+    -1, resolver sockets; each has a test in ``tests/load/test_curl.py``.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._poller = EpollPoller()
+        # Mask by descriptor; negative while the connection is idle, 0 once announced but not yet watched.
+        self._masks: dict[int, int] = {}
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline_s: float | None = None
+        self._kicked = False
+        self._draining = False
+        self._active: set[Transfer] = set()
+        loop.add_reader(self._poller.fileno(), self._on_ready)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests submitted and not yet ended."""
+        return len(self._active)
+
+    def adopt(self, transfer: Transfer) -> None:
+        """Make *transfer* usable with this engine; once, before its first `submit`."""
+        transfer.setopt(pycurl.SOCKOPTFUNCTION, self._on_new_socket)
+
+    def submit(self, transfer: Transfer) -> None:
+        """Start the prepared request; its ``on_done`` is called once, from the loop."""
+        transfer.submitted_ns = monotonic_ns()
+        self._active.add(transfer)
+        self._multi.add_handle(transfer)
+
+    def cancel(self, transfer: Transfer) -> None:
+        """Give up on a submitted request; its ``on_done`` is not called. No effect on one that has ended."""
+        if transfer in self._active:
+            self._active.discard(transfer)
+            self._multi.remove_handle(transfer)
+
+    def cancel_all(self) -> list[Transfer]:
+        """Give up on everything in flight and return it."""
+        given_up = list(self._active)
+        for transfer in given_up:
+            self.cancel(transfer)
+        return given_up
+
+    def close(self) -> None:
+        """Detach from the loop and free the multi handle. Transfers in flight are given up first: a multi that
+        is freed with handles attached can crash."""
+        self.cancel_all()
+        self._loop.remove_reader(self._poller.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+        self._multi.close()
+        self._poller.close()
+
+    # What libcurl calls. None of these may raise: an exception here would abort every transfer of the multi.
+
+    def _on_new_socket(self, fd: int, _purpose: int) -> int:
+        self._masks[fd] = 0
+        return pycurl.SOCKOPT_OK  # type: ignore[no-any-return]
+
+    def _on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
+        masks = self._masks
+        known = masks.get(fd)
+        if what == _POLL_REMOVE:
+            if known is None:
+                self._poller.forget(fd)
+            elif known > 0:
+                masks[fd] = -known
+            return
+        mask = _MASK_OF_POLL.get(what, 0)
+        if known is None:
+            # Not announced by `_on_new_socket`: a socketpair of the resolver, which is gone within one lookup.
+            self._poller.add(fd, mask)
+        elif known == 0:
+            self._poller.add(fd, mask)
+            masks[fd] = mask
+        elif known == -mask:
+            masks[fd] = mask
+        elif known != mask:
+            self._poller.change(fd, mask)
+            masks[fd] = mask
+
+    def _on_timer(self, timeout_ms: int) -> None:
+        if timeout_ms == 0:
+            if not self._kicked:
+                self._kicked = True
+                if not self._draining:
+                    self._loop.call_soon(self._on_kick)
+        elif timeout_ms < 0:
+            self._deadline_s = None
+        else:
+            self._deadline_s = self._loop.time() + timeout_ms / 1000
+            if self._timer is None:
+                self._timer = self._loop.call_later(timeout_ms / 1000, self._on_deadline)
+            elif self._timer.when() > self._deadline_s + _EARLY_S:
+                self._timer.cancel()
+                self._timer = self._loop.call_later(timeout_ms / 1000, self._on_deadline)
+
+    # What the loop calls.
+
+    def _on_deadline(self) -> None:
+        self._timer = None
+        if self._deadline_s is None:
+            return
+        left_s = self._deadline_s - self._loop.time()
+        if left_s > _EARLY_S:
+            self._timer = self._loop.call_later(left_s, self._on_deadline)
+            return
+        self._deadline_s = None
+        self._kicked = True
+        self._drain()
+
+    def _on_kick(self) -> None:
+        if self._kicked:
+            self._drain()
+
+    def _on_ready(self) -> None:
+        self._draining = True
+        action = self._multi.socket_action
+        masks = self._masks
+        for fd, events in self._poller.wait():
+            if masks.get(fd, 1) > 0:
+                action(fd, _SELECT_OF_EVENTS[events & 31])
+            else:
+                # The server closed, or wrote to, a connection that no request uses. libcurl finds out when it
+                # wants that connection next; until then a watched descriptor would wake the loop for ever.
+                masks[fd] = 0
+                self._poller.forget(fd)
+        self._drain()
+
+    def _drain(self) -> None:
+        self._draining = True
+        multi = self._multi
+        for _ in range(_ROUNDS_A_WAKE_UP):
+            if self._kicked:
+                self._kicked = False
+                multi.socket_action(_SOCKET_TIMEOUT, 0)
+            _, finished, failed = multi.info_read(_FINISHED_A_READ)
+            if finished:
+                now_ns = monotonic_ns()
+                for transfer in finished:
+                    self._end(transfer, now_ns, None)
+            if failed:
+                now_ns = monotonic_ns()
+                for transfer, code, text in failed:
+                    self._end(transfer, now_ns, (code, text))
+            if not self._kicked:
+                break
+        self._draining = False
+        if self._kicked:
+            self._loop.call_soon(self._on_kick)
+
+    def _end(self, transfer: Transfer, now_ns: int, error: tuple[int, str] | None) -> None:
+        if transfer in self._active:
+            self._active.discard(transfer)
+            self._multi.remove_handle(transfer)
+            transfer.done_ns = now_ns
+            transfer.on_done(transfer, error)
+
+
+# By number, as in libcurl's include/curl/curl.h: pycurl does not name all of them.
+_KIND_OF_CODE = {
+    1: "url",  # unsupported protocol
+    3: "url",  # malformed
+    5: "dns",  # proxy not resolved
+    6: "dns",
+    7: "connect",
+    8: "protocol",  # weird server reply
+    16: "protocol",  # HTTP/2 framing
+    18: "partial",
+    28: "timeout",
+    35: "tls",
+    47: "redirects",
+    52: "reset",  # closed without a response
+    55: "reset",  # send failed
+    56: "reset",  # receive failed
+    58: "tls",  # local certificate
+    59: "tls",  # cipher
+    60: "tls_verify",
+    61: "protocol",  # content encoding
+    63: "too_large",
+    77: "tls_verify",  # CA file
+    92: "protocol",  # HTTP/2 stream
+    95: "protocol",  # HTTP/3
+    96: "connect",  # QUIC
+    97: "proxy",
+    100: "too_large",
+}
+_KIND_OF_ERRNO = {
+    errno.ECONNREFUSED: "connect_refused",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+    errno.EMFILE: "generator_fd",
+    errno.ENFILE: "generator_fd",
+    errno.EADDRNOTAVAIL: "generator_port",
+    errno.EHOSTUNREACH: "connect_unreachable",
+    errno.ENETUNREACH: "connect_unreachable",
+    errno.ETIMEDOUT: "connect_timeout",
+}
+
+
+def error_kind(transfer: Transfer, code: int) -> str:
+    """The name of a failure, as the summary counts it: libcurl's error number *code*, made precise by what the
+    operating system said and by how far the request came."""
+    kind = _KIND_OF_CODE.get(code, "other")
+    if kind == "timeout" and not transfer.connected():
+        return "connect_timeout"
+    if kind in ("connect", "reset", "other"):
+        return _KIND_OF_ERRNO.get(transfer.os_errno(), "connect_failed" if kind == "connect" else kind)
+    return kind
+
+
+def versions() -> dict[str, str]:
+    """Of libcurl and of pycurl."""
+    return {"pycurl": pycurl.version.split()[0].partition("/")[2], "libcurl": pycurl.version_info()[1]}
+
+
+def supports(http_version: str) -> bool:
+    """Whether this libcurl speaks *http_version* (of `HttpSettings`)."""
+    needed = {"2": "VERSION_HTTP2", "2-prior": "VERSION_HTTP2", "3": "VERSION_HTTP3"}.get(http_version)
+    return needed is None or bool(pycurl.version_info()[4] & getattr(pycurl, needed))
+
+
+def os_error_text(number: int) -> str:
+    """The operating system's own words for an error number, or an empty text for 0."""
+    return os.strerror(number) if number else ""

@@ -1,0 +1,122 @@
+"""What flows from a worker to the end of the run: Delta (one worker, one second) and Snapshot (all, each second)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from fastload.model.metrics import SeriesTable
+from fastload.model.resources import HostSample, ProcessSample
+from fastload.model.thresholds import ThresholdResult
+
+
+@dataclass(slots=True)
+class ErrorTable:
+    """Failures by kind: how many, and the first message of each. ``http_500`` and the like are kinds too."""
+
+    entries: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def count(self, kind: str, message: str = "") -> None:
+        """One more of *kind*; *message* is kept when it is the first."""
+        known = self.entries.get(kind)
+        self.entries[kind] = (1, message) if known is None else (known[0] + 1, known[1])
+
+    def merge(self, other: ErrorTable) -> None:
+        """Add *other*, whose messages count as the later ones."""
+        for kind, (count, message) in other.entries.items():
+            known = self.entries.get(kind)
+            self.entries[kind] = (count, message) if known is None else (known[0] + count, known[1])
+
+    @property
+    def total(self) -> int:
+        return sum(count for count, _ in self.entries.values())
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Most frequent first."""
+        ordered = sorted(self.entries.items(), key=lambda item: -item[1][0])
+        return [{"kind": kind, "count": count, "first": message} for kind, (count, message) in ordered]
+
+
+@dataclass(slots=True)
+class WorkerStats:
+    """How a worker did in one second. ``vus`` and ``in_flight`` are states; the others count within the second.
+
+    ``started = finished + failed + change of in_flight``, over a whole run with nothing in flight at the ends:
+    every request that was started is accounted for. ``interrupted`` are requests given up at the end of the run,
+    which count neither as finished nor as failed.
+    """
+
+    vus: int = 0
+    in_flight: int = 0
+    started: int = 0
+    finished: int = 0
+    failed: int = 0
+    interrupted: int = 0
+    iterations_interrupted: int = 0
+    warmup: int = 0
+    offered: int = 0
+    lag_max_us: int = 0
+
+
+@dataclass(slots=True)
+class Delta:
+    """What one worker measured since its last delta. *seq* counts from 0 without gaps."""
+
+    worker: int
+    seq: int
+    table: SeriesTable
+    errors: ErrorTable
+    exceptions: ErrorTable
+    stats: WorkerStats
+
+    def to_body(self) -> dict[str, Any]:
+        """Plain data for a frame."""
+        return {
+            "worker": self.worker,
+            "seq": self.seq,
+            "table": self.table.to_plain(),
+            "errors": self.errors.entries,
+            "exceptions": self.exceptions.entries,
+            "stats": asdict(self.stats),
+        }
+
+    @classmethod
+    def from_body(cls, body: dict[str, Any]) -> Delta:
+        """The delta whose `to_body` is *body*."""
+        return cls(
+            worker=body["worker"],
+            seq=body["seq"],
+            table=SeriesTable.from_plain(body["table"]),
+            errors=ErrorTable({kind: (count, message) for kind, (count, message) in body["errors"].items()}),
+            exceptions=ErrorTable({kind: (count, message) for kind, (count, message) in body["exceptions"].items()}),
+            stats=WorkerStats(**body["stats"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The run as it stands, made each second. Window values are of the time since the last snapshot.
+
+    Latencies are milliseconds, None when no response came in the window; *phase* is "warm-up", "running" or
+    "stopping"; *progress* is 0..1.
+    """
+
+    elapsed_s: float
+    progress: float
+    phase: str
+    vus: int
+    in_flight: int
+    requests: int
+    failed: int
+    requests_per_s: float
+    failed_per_s: float
+    iterations: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    workers_alive: int
+    workers_lost: int
+    worker_cpu_percent: tuple[float, ...]
+    host: HostSample | None
+    target: ProcessSample | None
+    thresholds: tuple[ThresholdResult, ...]

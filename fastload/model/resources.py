@@ -1,0 +1,109 @@
+"""What the machine and the watched processes used, second by second: records only, no readings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
+
+
+@dataclass(frozen=True, slots=True)
+class HostSample:
+    """One interval of the whole machine; rates and counts cover the time since the previous sample.
+
+    ``t_s`` counts from the sampler's ``prime()``, on the monotonic clock, and marks the interval's end.
+    CPU per cents run 0 to 100 and count as busy all that is neither idle nor waiting for a disk; time stolen
+    by a hypervisor is busy, because nobody here could use it. ``memory_used_bytes`` is what is not available
+    to a new process: the page cache does not count. The network is that of this process's namespace:
+    ``net_*`` sum all interfaces, loopback included, and ``loopback_bytes_per_s`` is loopback's share of
+    either direction (what is sent there is received there). The TCP numbers are counts in the interval, 0
+    where the kernel does not tell: segments retransmitted, connections refused because an accept queue was
+    full, and all SYNs and connections dropped at a listening socket (overflows included).
+    """
+
+    t_s: float
+    cpu_percent: float
+    cpus_percent: tuple[float, ...]
+    memory_used_bytes: int
+    memory_total_bytes: int
+    load_1m: float
+    net_sent_bytes_per_s: float
+    net_received_bytes_per_s: float
+    loopback_bytes_per_s: float
+    tcp_retransmits: int
+    listen_overflows: int
+    listen_drops: int
+    context_switches_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """One interval of one or several processes taken as one; sums over all of them.
+
+    ``t_s`` as in `HostSample`. ``cpu_percent``: 100 is one core kept busy. ``rss_bytes`` counts a page as
+    often as processes share it. ``fds`` leaves out processes that this user may not inspect.
+    ``context_switches_per_s`` counts how often a thread was put on a CPU. ``run_delay_ratio`` is the time
+    that threads were ready to run and waited for a CPU, per wall time: 0.05 is 50 ms in a second, and many
+    waiting threads together go past 1. It and the switches are 0 on a kernel without schedstat.
+    ``processes`` counts those that ran at the sample's end, ``alive`` is false when none did, and then all
+    but the CPU time of the interval is 0.
+    """
+
+    t_s: float
+    label: str
+    cpu_percent: float
+    rss_bytes: int
+    threads: int
+    fds: int
+    processes: int
+    context_switches_per_s: float
+    run_delay_ratio: float
+    alive: bool
+
+
+SampleT = TypeVar("SampleT", HostSample, ProcessSample)
+
+_NOT_SUMMARISED = frozenset({"t_s", "label", "cpus_percent"})
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSeries(Generic[SampleT]):
+    """Samples of one sampler in the order they were taken; ``label`` names it in reports."""
+
+    label: str
+    samples: tuple[SampleT, ...]
+
+    def mean(self, field: str) -> float | None:
+        """Mean of a numeric field, each sample counted once; of ``alive`` the share; None without samples."""
+        values = self._values(field)
+        return float(sum(values) / len(values)) if values else None
+
+    def max(self, field: str) -> float | None:
+        """The largest value of a numeric field; None without samples."""
+        return max(self._values(field), default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON: ``{"label", "series": {field: list}, "mean": {...}, "max": {...}}``.
+
+        In ``mean`` and ``max``, ``cpus_percent`` is a list with one value for each CPU. Without samples all
+        lists and both summaries are empty.
+        """
+        if not self.samples:
+            return {"label": self.label, "series": {}, "mean": {}, "max": {}}
+        names = [field.name for field in fields(self.samples[0]) if field.name != "label"]
+        series = {name: [_plain(getattr(sample, name)) for sample in self.samples] for name in names}
+        numeric = [name for name in names if name not in _NOT_SUMMARISED]
+        mean: dict[str, Any] = {name: self.mean(name) for name in numeric}
+        largest: dict[str, Any] = {name: self.max(name) for name in numeric}
+        if "cpus_percent" in series:
+            # A CPU that went offline shortens later samples: summarise those present throughout.
+            by_cpu = list(zip(*series["cpus_percent"], strict=False))
+            mean["cpus_percent"] = [sum(values) / len(values) for values in by_cpu]
+            largest["cpus_percent"] = [max(values) for values in by_cpu]
+        return {"label": self.label, "series": series, "mean": mean, "max": largest}
+
+    def _values(self, field: str) -> list[Any]:
+        return [getattr(sample, field) for sample in self.samples]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,231 @@
+"""Can these numbers be trusted, and what limited the run? Pure judgement over evidence; the bounds are constants.
+
+States: VALID; SUSPECT (the rate holds, but read the reasons before the latencies); INVALID (the generator was the
+limit: the latencies say more about this machine than about the target).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fastload.model.units import format_count, format_ms, format_percent
+
+State = Literal["VALID", "SUSPECT", "INVALID"]
+
+LATENESS_FLOOR_MS = 1.0
+LATENESS_SHARE_OF_P50 = 0.1
+ACHIEVED_SHARE = 0.99
+SATURATED_CPU_PERCENT = 90.0
+SATURATED_S = 3
+STALL_MS = 100.0
+RUN_DELAY_SHARE = 0.05
+GENERATOR_ERRORS = {
+    "generator_fd": ("the generator ran out of file descriptors", "raise the limit: ulimit -n 65536"),
+    "generator_port": (
+        "the generator ran out of local ports",
+        "reuse connections, or widen net.ipv4.ip_local_port_range",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEvidence:
+    """How hard one worker worked: per-second CPU (100 = one core), the longest stall of its loop, the share of time
+    it was ready to run and had to wait for a CPU, and its peak memory."""
+
+    index: int
+    cpu_percent: tuple[float, ...] = ()
+    lag_max_ms: float = 0.0
+    run_delay_share: float = 0.0
+    rss_bytes: int = 0
+    lost: bool = False
+
+    @property
+    def mean_cpu_percent(self) -> float:
+        return sum(self.cpu_percent) / len(self.cpu_percent) if self.cpu_percent else 0.0
+
+    @property
+    def max_cpu_percent(self) -> float:
+        return max(self.cpu_percent, default=0.0)
+
+    @property
+    def saturated_s(self) -> int:
+        """The longest run of seconds over `SATURATED_CPU_PERCENT`."""
+        longest = current = 0
+        for percent in self.cpu_percent:
+            current = current + 1 if percent > SATURATED_CPU_PERCENT else 0
+            longest = max(longest, current)
+        return longest
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything the verdict rests on. Times in ms; None where nothing was measured.
+
+    *offered* and *started* are the starts that were due and that happened (open model; 0 in the closed one).
+    *target_cpu_percent* is the mean, 100 = one core; *target_cpus* how many cores the target may use.
+    *limit_cpu_percent* is the host's mean.
+    """
+
+    open_model: bool
+    requests: int
+    failed: int
+    requests_per_s: float
+    vus: int
+    workers: tuple[WorkerEvidence, ...] = ()
+    offered: int = 0
+    started: int = 0
+    dropped: int = 0
+    lateness_p99_ms: float | None = None
+    response_p50_ms: float | None = None
+    errors: dict[str, int] = field(default_factory=dict)
+    target_cpu_percent: float | None = None
+    target_cpus: int = 0
+    host_cpu_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement: *reasons* with their numbers, worst first, one *remedy*, and *limit*: the sentence that says
+    what limited the run. All texts may be shown as they are."""
+
+    state: State
+    reasons: tuple[str, ...]
+    remedy: str
+    limit: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for the summary."""
+        return {"state": self.state, "reasons": list(self.reasons), "remedy": self.remedy, "limit": self.limit}
+
+
+def judge_run(evidence: Evidence) -> Verdict:
+    """The verdict of a finished run (or of a run so far)."""
+    invalid = _invalid(evidence)
+    suspect = _suspect(evidence)
+    state: State = "INVALID" if invalid else "SUSPECT" if suspect else "VALID"
+    found = invalid + suspect
+    reasons = tuple(reason for reason, _ in found) or (_all_well(evidence),)
+    return Verdict(state, reasons, found[0][1] if found else "", limit_of(evidence))
+
+
+def _invalid(evidence: Evidence) -> list[tuple[str, str]]:
+    found = []
+    for kind, (reason, remedy) in GENERATOR_ERRORS.items():
+        if count := evidence.errors.get(kind, 0):
+            found.append((f"{reason} ({format_count(count)} requests)", remedy))
+    for worker in evidence.workers:
+        if evidence.open_model and worker.saturated_s >= SATURATED_S:
+            found.append(
+                (
+                    f"worker {worker.index} was over {SATURATED_CPU_PERCENT:.0f}% CPU for {worker.saturated_s} s "
+                    f"(mean {worker.mean_cpu_percent:.0f}%)",
+                    "lower the rate, or add workers or machines",
+                )
+            )
+        if worker.lag_max_ms > STALL_MS:
+            found.append(
+                (
+                    f"the event loop of worker {worker.index} stood still for {format_ms(worker.lag_max_ms)}",
+                    "look for blocking calls in the scenario (time.sleep, file reads, heavy computing)",
+                )
+            )
+        if worker.run_delay_share > RUN_DELAY_SHARE:
+            found.append(
+                (
+                    f"worker {worker.index} waited for a CPU {format_percent(worker.run_delay_share)} of the time",
+                    "leave the workers a CPU of their own: fewer workers (-w), or the target on another machine",
+                )
+            )
+    return found
+
+
+def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
+    found = []
+    for worker in evidence.workers:
+        if worker.lost:
+            found.append((f"worker {worker.index} was lost; what it had delivered is counted", "see its error above"))
+    if evidence.open_model:
+        found += _suspect_open(evidence)
+    else:
+        busy = [worker for worker in evidence.workers if worker.mean_cpu_percent >= SATURATED_CPU_PERCENT]
+        if busy:
+            names = "worker" + ("s" if len(busy) > 1 else "") + " " + ", ".join(str(worker.index) for worker in busy)
+            mean = sum(worker.mean_cpu_percent for worker in busy) / len(busy)
+            found.append(
+                (
+                    f"{names} at {mean:.0f}% CPU: the rate of {format_count(evidence.requests_per_s)} requests/s is "
+                    "the result, the latencies include the generator's own queue",
+                    "for latencies, run at a fixed rate below this one: -r/--rate",
+                )
+            )
+    return found
+
+
+def _suspect_open(evidence: Evidence) -> list[tuple[str, str]]:
+    found = []
+    late_ms, p50_ms = evidence.lateness_p99_ms, evidence.response_p50_ms or 0.0
+    bound_ms = max(LATENESS_FLOOR_MS, LATENESS_SHARE_OF_P50 * p50_ms)
+    if late_ms is not None and late_ms > bound_ms:
+        found.append(
+            (
+                f"starts were late: p99 {format_ms(late_ms)}, over {format_ms(bound_ms)}",
+                "the response times count it; lower the rate, raise --connections or --max-vus, or add workers",
+            )
+        )
+    if evidence.offered and evidence.started < ACHIEVED_SHARE * evidence.offered:
+        found.append(
+            (
+                f"only {format_percent(evidence.started / evidence.offered)} of the offered load was started "
+                f"({format_count(evidence.started)} of {format_count(evidence.offered)})",
+                "lower the rate, or raise --connections or --max-vus",
+            )
+        )
+    if evidence.dropped:
+        found.append((f"{format_count(evidence.dropped)} iterations were dropped", "raise --max-vus"))
+    return found
+
+
+def _all_well(evidence: Evidence) -> str:
+    parts = []
+    if evidence.workers:
+        parts.append(f"worker CPU at most {max(worker.max_cpu_percent for worker in evidence.workers):.0f}%")
+        parts.append(f"longest loop stall {format_ms(max(worker.lag_max_ms for worker in evidence.workers))}")
+    if evidence.open_model and evidence.offered:
+        parts.append(f"{format_percent(evidence.started / evidence.offered)} of the offered load started")
+    if evidence.lateness_p99_ms is not None:
+        parts.append(f"lateness p99 {format_ms(evidence.lateness_p99_ms)}")
+    return "the generator kept up: " + ", ".join(parts)
+
+
+def limit_of(evidence: Evidence) -> str:
+    """One sentence: what limited this run, and the numbers behind it."""
+    generator = max((worker.mean_cpu_percent for worker in evidence.workers), default=0.0)
+    target = evidence.target_cpu_percent
+    numbers = f"busiest worker {generator:.0f}% CPU, target " + ("not sampled" if target is None else f"{target:.0f}%")
+    if evidence.requests == 0:
+        return f"Nothing was measured: no request ended ({numbers})."
+    if evidence.failed == evidence.requests:
+        return f"The target was the limit: every one of {format_count(evidence.requests)} requests failed ({numbers})."
+    if generator >= SATURATED_CPU_PERCENT:
+        also = target is not None and target >= SATURATED_CPU_PERCENT * max(1, evidence.target_cpus)
+        return (
+            f"The generator and the target were both at their limit ({numbers})."
+            if also
+            else f"The generator was the limit: this machine cannot send more with these workers ({numbers})."
+        )
+    if target is not None and target >= SATURATED_CPU_PERCENT:
+        cores = "its CPUs were full" if target >= SATURATED_CPU_PERCENT * evidence.target_cpus else "one core was full"
+        return f"The target was the limit: {cores} ({numbers})."
+    if evidence.host_cpu_percent is not None and evidence.host_cpu_percent >= SATURATED_CPU_PERCENT:
+        return f"The machine was the limit: its CPUs were {evidence.host_cpu_percent:.0f}% busy ({numbers})."
+    if evidence.open_model:
+        return (
+            f"Nothing was at its limit: the offered rate was served at "
+            f"{format_count(evidence.requests_per_s)} requests/s ({numbers})."
+        )
+    return (
+        f"The concurrency was the limit: {format_count(evidence.vus)} VUs waiting for responses or pausing make "
+        f"{format_count(evidence.requests_per_s)} requests/s ({numbers}); add VUs for more."
+    )
