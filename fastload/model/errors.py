@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 class FastloadError(Exception):
@@ -26,6 +30,10 @@ class TargetError(FastloadError):
     """A target that fastload should start, or find, is not there."""
 
 
+class OutputError(FastloadError):
+    """A report or a file could not be written; the run and its other outputs go on."""
+
+
 class FrameError(FastloadError):
     """Bytes between two processes are not a frame of this wire version."""
 
@@ -34,3 +42,14 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     """``"did you mean X?"`` for the candidate nearest to *word*, or ``""`` when none is near."""
     found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
     return f"did you mean {found[0]!r}?" if found else ""
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback of *error* without the frames of fastload and of the import system: the user's own lines."""
+    report = traceback.TracebackException.from_exception(error)
+    nested: traceback.TracebackException | None = report
+    while nested is not None:
+        own = [frame for frame in nested.stack if not frame.filename.startswith((_PACKAGE, "<frozen "))]
+        nested.stack = traceback.StackSummary.from_list(own)
+        nested = nested.__cause__ or nested.__context__
+    return "".join(report.format()).rstrip()

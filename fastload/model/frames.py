@@ -32,7 +32,9 @@ def encode(frame: Frame) -> bytes:
     Raises:
         FrameError: it is larger than `MAX_FRAME_BYTES`.
     """
-    packed: bytes = msgpack.packb([WIRE_VERSION, frame.kind, frame.body])
+    # Users add what they like: numbers of other types and over 64 bits (default), names that are no Unicode.
+    message = [WIRE_VERSION, frame.kind, frame.body]
+    packed: bytes = msgpack.packb(message, default=float, unicode_errors="backslashreplace")
     if len(packed) > MAX_FRAME_BYTES:
         raise FrameError(f"a {frame.kind} frame of {len(packed)} bytes is over {MAX_FRAME_BYTES}")
     return _LENGTH.pack(len(packed)) + packed

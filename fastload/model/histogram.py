@@ -70,11 +70,18 @@ class Histogram:
             inside = np.clip(values, 0, self.highest)
             self.clamped += int(np.count_nonzero(inside != values))
             values, low, high = inside, int(inside.min()), int(inside.max())
+        if high == 0:
+            # The usual case of connect and TLS times on kept connections.
+            self.counts[0] += len(values)
+            self._add_moments(len(values), 0, 0.0, 0, 0)
+            return
         added = np.bincount(bucket_index(values))
         self._grow(len(added))
         self.counts[: len(added)] += added
         as_float = values.astype(np.float64)
-        self._add_moments(len(values), int(values.sum()), float(as_float @ as_float), low, high)
+        # Past 2**63 numpy's sum wraps around: ten thousand values of 10**15 are enough.
+        total = int(values.sum()) if high * len(values) < 2**63 else sum(values.tolist())
+        self._add_moments(len(values), total, float(as_float @ as_float), low, high)
 
     def record(self, value: int) -> None:
         """Record one value; for the rare ones, `fold` is for the many."""
@@ -143,7 +150,7 @@ class Histogram:
         if len(index):
             histogram._grow(int(index[-1]) + 1)
             histogram.counts[index] = np.frombuffer(data["c"], dtype="<u8").astype(np.int64)
-            histogram._add_moments(data["n"], data["s"], data["q"], data["lo"], data["hi"])
+            histogram._add_moments(data["n"], int(data["s"]), data["q"], data["lo"], data["hi"])
         histogram.clamped = data["x"]
         return histogram
 

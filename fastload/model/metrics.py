@@ -123,13 +123,18 @@ class GaugeSink:
     min: float = float("inf")
     max: float = float("-inf")
 
+    @property
+    def is_set(self) -> bool:
+        return self.min <= self.max
+
     def set(self, value: float) -> None:
         """Make *value* the last one."""
         self.value, self.min, self.max = value, min(self.min, value), max(self.max, value)
 
     def merge(self, other: GaugeSink) -> None:
-        """*other* is the later one."""
-        self.value, self.min, self.max = other.value, min(self.min, other.min), max(self.max, other.max)
+        """*other* is the later one; it changes nothing when it was never set."""
+        if other.is_set:
+            self.value, self.min, self.max = other.value, min(self.min, other.min), max(self.max, other.max)
 
     def to_plain(self) -> list[float]:
         return [self.value, self.min, self.max]
@@ -282,7 +287,8 @@ class UserMetric(ABC):
         """Move what was added since the last drain into *table*."""
         if self._values:
             values = self._values.copy()
-            self._values.clear()
+            # Not clear(): another thread may have added one since the copy.
+            del self._values[: len(values)]
             self._fold(values, table)
 
     def discard(self) -> None:
@@ -300,8 +306,8 @@ class Counter(UserMetric):
     kind = Kind.COUNTER
 
     def add(self, value: float = 1) -> None:
-        """Add *value*, 1 by default."""
-        self._values.append(value)
+        """Add *value*, 1 by default. What is not a number fails here, in the iteration, not when it is shipped."""
+        self._values.append(value + 0)
 
     def _fold(self, values: list[Any], table: SeriesTable) -> None:
         table.counter(Series(self.spec.name)).value += sum(values)
@@ -314,12 +320,12 @@ class Gauge(UserMetric):
 
     def add(self, value: float) -> None:
         """Make *value* the last one."""
-        self._values.append(value)
+        self._values.append(float(value))
 
     def _fold(self, values: list[Any], table: SeriesTable) -> None:
         sink = table.gauge(Series(self.spec.name))
         for value in values:
-            sink.set(float(value))
+            sink.set(value)
 
 
 class Rate(UserMetric):
@@ -352,12 +358,13 @@ class Trend(UserMetric):
 
     def add(self, value: float) -> None:
         """Record *value*, in the trend's unit."""
-        self._values.append(value)
+        self._values.append(float(value))
 
     def _fold(self, values: list[Any], table: SeriesTable) -> None:
         spec = self.spec
-        scaled = np.nan_to_num(np.array(values, dtype=np.float64) * spec.scale, nan=-1.0, posinf=2e18, neginf=-1.0)
-        table.trend(Series(spec.name), spec.highest).fold(np.rint(np.clip(scaled, -1, 2e18)).astype(np.int64))
+        plain = np.nan_to_num(np.array(values, dtype=np.float64), nan=-1.0, posinf=1e15, neginf=-1.0)
+        scaled = np.rint(np.clip(plain, -1, 1e15) * spec.scale)
+        table.trend(Series(spec.name), spec.highest).fold(np.minimum(scaled, 2e18).astype(np.int64))
 
 
 _declared: dict[str, UserMetric] = {}

@@ -179,7 +179,12 @@ class Plan:
             "http": {key: value for key, value in asdict(self.http).items() if key != "headers"},
             "env": sorted(self.env),
             "scenarios": [
-                {"name": scenario.name, "model": "open" if scenario.is_open else "closed", **asdict(scenario.executor)}
+                {
+                    **asdict(scenario.executor),
+                    "name": scenario.name,
+                    "executor": scenario.executor.name,
+                    "model": "open" if scenario.is_open else "closed",
+                }
                 for scenario in self.scenarios
             ],
         }
@@ -191,8 +196,13 @@ def check_base_url(url: str, *, what: str = "URL") -> str:
     Raises:
         PlanError: no http or https scheme, or no host.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise PlanError(f"{what} {url!r} is not a URL: {error}", hint="check the brackets of the IPv6 host") from error
+    if parts.scheme in ("http", "https") and not parts.hostname:
+        raise PlanError(f"{what} {url!r} has no host", hint="write it like http://127.0.0.1:8080")
+    if parts.scheme not in ("http", "https"):
         bare = url.split("://", 1)[-1]
         raise PlanError(f"{what} {url!r} has no http:// or https:// scheme", hint=f"write http://{bare}")
     try:
@@ -221,6 +231,8 @@ def build_executor(
     _check_positive(vus=vus, iterations=iterations, max_vus=max_vus)
     if duration_s is not None and duration_s <= 0:
         raise PlanError("duration is 0", hint="give it some time, like 10s")
+    if rate_per_s is not None and rate_per_s <= 0:
+        raise PlanError("rate is 0", hint="give it some starts a second, like 100/s")
     if stages and (iterations is not None or duration_s is not None or rate_per_s is not None):
         other = "iterations" if iterations is not None else "duration" if duration_s is not None else "rate"
         raise PlanError(f"stages and {other} exclude each other", hint="stages already say how long and how many")
@@ -229,9 +241,10 @@ def build_executor(
             raise PlanError("rate and iterations exclude each other", hint="give a rate and a duration")
         return ConstantArrivalRate(rate_per_s, duration_s or 10.0, max_vus or vus or 100)
     if stages:
-        if sum(duration for duration, _ in stages) <= 0 or max(start_vus, *(target for _, target in stages)) < 1:
+        ramp = RampingVUs(stages, vus or start_vus)
+        if ramp.duration_s <= 0 or ramp.max_vus < 1:
             raise PlanError("the stages have no time or no VUs", hint='write them like "30s:10"')
-        return RampingVUs(stages, vus or start_vus)
+        return ramp
     if iterations is not None:
         if iterations < (vus or 1):
             raise PlanError(f"{iterations} iterations are fewer than {vus} VUs", hint="lower the VUs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 NS_PER_S = 1_000_000_000
@@ -63,7 +64,11 @@ def due_ns(index: int, rate_per_s: float, worker: int, workers: int) -> int:
 
 def starts_within(duration_s: float, rate_per_s: float, worker: int, workers: int) -> int:
     """How many starts of *worker* are due in ``[0, duration)``."""
-    total = int(duration_s * rate_per_s)
-    if total < duration_s * rate_per_s:
+    # In the nanoseconds of `due_ns`: 0.07 * 100 is 7.000000000000001, and start 7 would be due at the very end.
+    end_ns = round(duration_s * NS_PER_S)
+    total = math.ceil(duration_s * rate_per_s)
+    while total and due_ns(total - 1, rate_per_s, 0, 1) >= end_ns:
+        total -= 1
+    while due_ns(total, rate_per_s, 0, 1) < end_ns:
         total += 1
     return share(total, worker, workers)

@@ -33,7 +33,7 @@ class MetricView:
     """One metric of a run, read only. Values are in the metric's unit, times in ms (built in) or as declared.
 
     ``count`` is a counter's sum or a trend's number of values; ``rate`` a counter's sum per second or a rate's
-    share. What a kind does not have, and a trend without values, is None.
+    share. What a kind does not have, and a trend or gauge without values, is None.
     """
 
     spec: MetricSpec
@@ -81,7 +81,7 @@ class MetricView:
 
     @property
     def value(self) -> float | None:
-        return self.sink.value if isinstance(self.sink, GaugeSink) else None
+        return self.sink.value if isinstance(self.sink, GaugeSink) and self.sink.is_set else None
 
     @property
     def passes(self) -> int:
@@ -116,7 +116,7 @@ class MetricView:
         return trend | {"count": self.count}
 
     def _extreme(self, which: str) -> float | None:
-        if isinstance(self.sink, GaugeSink):
+        if isinstance(self.sink, GaugeSink) and self.sink.is_set:
             return float(getattr(self.sink, which))
         if isinstance(self.sink, TrendSink) and self.sink.count:
             return float(getattr(self.sink, which)) / self.spec.scale
@@ -281,13 +281,15 @@ def collect_endpoints(table: SeriesTable, duration_s: float) -> tuple[EndpointRe
 
 
 def _empty(spec: MetricSpec) -> Sink:
-    if spec.kind is Kind.TREND:
-        return TrendSink(spec.highest)
-    return {Kind.COUNTER: CounterSink, Kind.RATE: RateSink, Kind.GAUGE: _zero_gauge}[spec.kind]()
-
-
-def _zero_gauge() -> GaugeSink:
-    return GaugeSink(0, 0, 0)
+    match spec.kind:
+        case Kind.TREND:
+            return TrendSink(spec.highest)
+        case Kind.COUNTER:
+            return CounterSink()
+        case Kind.RATE:
+            return RateSink()
+        case Kind.GAUGE:
+            return GaugeSink()
 
 
 def _worker_dict(worker: WorkerEvidence) -> dict[str, Any]:

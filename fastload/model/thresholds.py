@@ -76,6 +76,8 @@ def parse_threshold(metric: str, expression: str, known: Mapping[str, MetricSpec
             hint=f"write {_example(spec)!r}",
         )
     aggregate = "p" if match["percent"] else match["aggregate"]
+    if match["aggregate"] == "p":
+        raise PlanError(f"threshold {expression!r}: which percentile?", hint=f"write {_example(spec)!r}")
     _check_aggregate(spec, aggregate, float(match["percent"] or 0), expression)
     return Threshold(
         metric,

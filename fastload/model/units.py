@@ -48,7 +48,7 @@ def parse_stage(text: str) -> tuple[float, int]:
         PlanError: no colon, no unit on the duration, or no whole number of VUs.
     """
     duration, colon, target = str(text).partition(":")
-    if not colon or not target.strip().isdigit():
+    if not colon or not target.strip().isdecimal():
         raise PlanError(
             f"stage {text!r} is not DURATION:VUS", hint='write it like "30s:10": reach 10 VUs in 30 seconds'
         )
@@ -65,7 +65,7 @@ def format_ms(value_ms: float | None) -> str:
         return f"{_three_digits(value_ms * 1e3)}µs"
     if abs(value_ms) < 999.5:
         return f"{_three_digits(value_ms)}ms"
-    if abs(value_ms) < 59_995:
+    if abs(value_ms) < 59_950:
         return f"{_three_digits(value_ms / 1e3)}s"
     minutes, seconds = divmod(round(value_ms / 1e3), 60)
     return f"{minutes}m{seconds:02d}s"
@@ -87,7 +87,7 @@ def format_duration_s(seconds: float) -> str:
 
 def format_count(value: float) -> str:
     """A count with thousands separated, or a small number with its digits: ``"12,345"``, ``"3.5"``."""
-    if float(value).is_integer() or abs(value) >= 1000:
+    if float(value).is_integer() or abs(value) >= 999.5:
         return f"{value:,.0f}"
     return f"{value:,.3g}"
 
@@ -120,8 +120,4 @@ def _three_digits(value: float) -> str:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return re.fullmatch(r"\d+(?:\.\d+)?", text) is not None

@@ -142,10 +142,11 @@ def _invalid(evidence: Evidence) -> list[tuple[str, str]]:
 
 
 def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
-    found = []
-    for worker in evidence.workers:
-        if worker.lost:
-            found.append((f"worker {worker.index} was lost; what it had delivered is counted", "see its error above"))
+    found = [
+        (f"worker {worker.index} was lost; what it had delivered is counted", "see the errors for what it said last")
+        for worker in evidence.workers
+        if worker.lost
+    ]
     if evidence.open_model:
         found += _suspect_open(evidence)
     else:
@@ -196,7 +197,7 @@ def _all_well(evidence: Evidence) -> str:
         parts.append(f"{format_percent(evidence.started / evidence.offered)} of the offered load started")
     if evidence.lateness_p99_ms is not None:
         parts.append(f"lateness p99 {format_ms(evidence.lateness_p99_ms)}")
-    return "the generator kept up: " + ", ".join(parts)
+    return "the generator kept up" + (": " + ", ".join(parts) if parts else "")
 
 
 def limit_of(evidence: Evidence) -> str:
@@ -216,7 +217,8 @@ def limit_of(evidence: Evidence) -> str:
             else f"The generator was the limit: this machine cannot send more with these workers ({numbers})."
         )
     if target is not None and target >= SATURATED_CPU_PERCENT:
-        cores = "its CPUs were full" if target >= SATURATED_CPU_PERCENT * evidence.target_cpus else "one core was full"
+        full = evidence.target_cpus and target >= SATURATED_CPU_PERCENT * evidence.target_cpus
+        cores = "its CPUs were full" if full else "one core was full"
         return f"The target was the limit: {cores} ({numbers})."
     if evidence.host_cpu_percent is not None and evidence.host_cpu_percent >= SATURATED_CPU_PERCENT:
         return f"The machine was the limit: its CPUs were {evidence.host_cpu_percent:.0f}% busy ({numbers})."

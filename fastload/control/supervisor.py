@@ -1,0 +1,194 @@
+"""Child processes: fork, talk, signal, watch, reap. Knows a callable and nothing of what it does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from fastload.model.errors import FrameError, user_traceback
+from fastload.model.frames import Frame, FrameDecoder, encode
+
+Target = Callable[[socket.socket, int], None]
+"""What a child runs: it gets its end of the channel and its index."""
+
+_READ_BYTES = 1 << 20
+_SEND_BUFFER_BYTES = 1 << 20
+
+
+class Event(NamedTuple):
+    """Something a child did: it sent *frame*, or with None it ended. *reason* says how, ``""`` if all was well."""
+
+    worker: int
+    frame: Frame | None
+    reason: str = ""
+
+
+class _Child:
+    """One forked process and the parent's end of its channel."""
+
+    def __init__(self, index: int, pid: int, channel: socket.socket) -> None:
+        self.index = index
+        self.pid = pid
+        self.channel = channel
+        self.pidfd = os.pidfd_open(pid)
+        self.decoder = FrameDecoder()
+        self.reaped = False
+
+
+class Supervisor:
+    """Forks *count* children that run *target*, and gathers what they send.
+
+    `start` must come before any thread or event loop of this process. `close` leaves no child behind, whatever
+    happened before.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        count: int,
+        *,
+        cpus: tuple[int, ...] = (),
+        stdout_to_stderr: bool = False,
+    ) -> None:
+        self._target = target
+        self._count = count
+        self._cpus = cpus
+        self._stdout_to_stderr = stdout_to_stderr
+        self._children: dict[int, _Child] = {}
+        self._selector = selectors.DefaultSelector()
+
+    @property
+    def pids(self) -> dict[int, int]:
+        """Process id by index, of the children that live."""
+        return {child.index: child.pid for child in self._children.values() if not child.reaped}
+
+    def start(self) -> None:
+        """Fork the children."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for index in range(self._count):
+            self._fork(index)
+
+    def watch(self, fd: int) -> None:
+        """Have `wait` return when *fd* is readable; who gave it reads it."""
+        self._selector.register(fd, selectors.EVENT_READ, None)
+
+    def wait(self, timeout_s: float) -> Iterator[Event]:
+        """What happened within *timeout_s*: ends early when something did."""
+        for key, _ in self._selector.select(max(0.0, timeout_s)):
+            if isinstance(key.data, _Child):
+                yield from self._receive(key.data, is_pidfd=key.fd == key.data.pidfd)
+
+    def send(self, frame: Frame, *, to: int | None = None) -> None:
+        """Send *frame* to one child or to all that live; one that died meanwhile is passed over."""
+        data = encode(frame)
+        for child in self._children.values():
+            if not child.reaped and to in (None, child.index):
+                with contextlib.suppress(OSError):
+                    child.channel.sendall(data)
+
+    def kill(self, index: int) -> None:
+        """SIGKILL one child; its end is reported by `wait`."""
+        child = self._children[index]
+        if not child.reaped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+
+    def close(self, grace_s: float = 1.0) -> None:
+        """Wait up to *grace_s* for the children to end by themselves, kill the rest, and free everything."""
+        deadline = time.monotonic() + grace_s
+        while self.pids and time.monotonic() < deadline:
+            for _ in self.wait(deadline - time.monotonic()):
+                pass
+        for index in list(self.pids):
+            self.kill(index)
+        for child in list(self._children.values()):
+            if not child.reaped:
+                os.waitpid(child.pid, 0)
+                self._forget(child)
+        self._children.clear()
+        self._selector.close()
+
+    def _fork(self, index: int) -> None:
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._run_child(theirs, index)
+        theirs.close()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SEND_BUFFER_BYTES)
+        child = self._children[index] = _Child(index, pid, ours)
+        self._selector.register(ours, selectors.EVENT_READ, child)
+        self._selector.register(child.pidfd, selectors.EVENT_READ, child)
+
+    def _run_child(self, channel: socket.socket, index: int) -> None:
+        """Never returns: whatever the target does, the child must not go on as a second parent."""
+        code = 1
+        try:
+            self._selector.close()
+            for sibling in self._children.values():
+                sibling.channel.close()
+                os.close(sibling.pidfd)
+            if self._stdout_to_stderr:
+                os.dup2(2, 1)
+            if self._cpus:
+                os.sched_setaffinity(0, self._cpus)
+            self._target(channel, index)
+            code = 0
+        except BaseException as error:
+            os.write(2, f"worker {index}: {user_traceback(error)}\n".encode())
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def _receive(self, child: _Child, *, is_pidfd: bool) -> Iterator[Event]:
+        if child.reaped:
+            return
+        ended = is_pidfd
+        while True:
+            try:
+                data = child.channel.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+            except (BlockingIOError, InterruptedError):
+                break
+            except ConnectionError:
+                data = b""
+            if not data:
+                ended = True
+                break
+            try:
+                for frame in child.decoder.feed(data):
+                    yield Event(child.index, frame)
+            except FrameError as error:
+                self.kill(child.index)
+                yield self._reap(child, f"sent garbage: {error.message}")
+                return
+            if not ended:
+                break
+        if ended:
+            yield self._reap(child, "")
+
+    def _reap(self, child: _Child, reason: str) -> Event:
+        _, status = os.waitpid(child.pid, 0)
+        self._forget(child)
+        code = os.waitstatus_to_exitcode(status)
+        if not reason and code < 0:
+            reason = f"killed by {signal.Signals(-code).name}"
+        elif not reason and code > 0:
+            reason = f"exited with code {code}"
+        return Event(child.index, None, reason)
+
+    def _forget(self, child: _Child) -> None:
+        child.reaped = True
+        self._selector.unregister(child.channel)
+        self._selector.unregister(child.pidfd)
+        child.channel.close()
+        os.close(child.pidfd)

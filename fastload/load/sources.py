@@ -1,0 +1,114 @@
+"""Where `bench` takes its requests from: one that never changes, or a fresh batch of events each time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+INGEST_PATH = "/api/v1/ves/events/ingest"
+NIL_UUID = "00000000-0000-0000-0000-000000000000"
+MAX_BATCH = 1000
+
+
+class RequestSource(Protocol):
+    """What to send. The method, URL and header lines stay the same; the body may be another each time."""
+
+    name: str
+    method: str
+    url: str
+    headers: tuple[str, ...]
+
+    def body(self) -> bytes | None:
+        """The body of the next request, None for none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedRequest:
+    """The same request over and over."""
+
+    method: str
+    url: str
+    headers: tuple[str, ...] = ()
+    payload: bytes | None = None
+    name: str = ""
+
+    def body(self) -> bytes | None:
+        return self.payload
+
+
+class SequencerIngest:
+    """Batches for the sequencer's ingest, never the same twice: new ids, new payloads, true hashes.
+
+    An event's payload is canonical JSON (RFC 8785) by construction: keys in order, no white space, ASCII only,
+    integers. So the bytes that are hashed are the bytes that are sent, and no encoder runs at all: a batch of 100
+    events (61 KB) takes about 0.15 ms.
+    """
+
+    method = "POST"
+    name = "ingest"
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        batch_size: int = 100,
+        tenant_id: str = NIL_UUID,
+        store_id: str = NIL_UUID,
+        agent_id: str = NIL_UUID,
+        headers: tuple[str, ...] = (),
+    ) -> None:
+        self.url = base_url + INGEST_PATH
+        self.headers = ("Content-Type: application/json", *headers)
+        self.batch_size = batch_size
+        self._head = b'{"agent_id":"%s","events":[' % agent_id.encode()
+        # Everything of an event but its ids, payload and hash is the same within a batch.
+        self._event = (
+            b'{"event_id":"%%s-%%s-4%%s-a%%s-%%s","tenant_id":"%s","store_id":"%s","entity_type":"order",'
+            b'"entity_id":"order-%%s-%%s-4%%s-a%%s-%%s","event_type":"order.created","payload":%%s,'
+            b'"payload_hash":"%%s","created_at":"%%s","source_agent":"%s"}'
+        ) % (tenant_id.encode(), store_id.encode(), agent_id.encode())
+
+    def body(self) -> bytes:
+        """A batch that no server has seen before."""
+        return self.batch(self.batch_size)
+
+    def batch(self, size: int) -> bytes:
+        """The JSON of a batch of *size* events. Ids are version 4 UUIDs from the system's randomness."""
+        digits = os.urandom(40 * size).hex().encode()
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
+        sha256, event = hashlib.sha256, self._event
+        events = []
+        for at in range(0, 80 * size, 80):
+            payload = _payload(digits[at + 62 : at + 80])
+            events.append(
+                event
+                % (
+                    digits[at : at + 8],
+                    digits[at + 8 : at + 12],
+                    digits[at + 12 : at + 15],
+                    digits[at + 15 : at + 18],
+                    digits[at + 18 : at + 30],
+                    digits[at + 30 : at + 38],
+                    digits[at + 38 : at + 42],
+                    digits[at + 42 : at + 45],
+                    digits[at + 45 : at + 48],
+                    digits[at + 48 : at + 60],
+                    payload,
+                    sha256(payload).hexdigest().encode(),
+                    now,
+                )
+            )
+        return self._head + b",".join(events) + b"]}"
+
+
+def _payload(digits: bytes) -> bytes:
+    """An order as canonical JSON, different for each 18 hex *digits*."""
+    number = int(digits[:8], 16)
+    return (
+        b'{"amount_cents":%d,"currency":"EUR","customer_id":"cust-%s","items":[{"quantity":%d,"sku":"sku-%s",'
+        b'"unit_price_cents":%d}],"status":"created"}'
+    ) % (number % 1_000_000, digits[8:18], number % 7 + 1, digits[:6], number % 90_000 + 100)

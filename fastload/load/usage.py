@@ -1,0 +1,70 @@
+"""What of a reply a scenario reads, found in its code before the run, so that nobody pays for what nobody reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+_BODY_NAMES = {"body", "text", "json"}
+_HEADER_NAMES = {"headers", "header"}
+
+
+class ReplyUsage(NamedTuple):
+    """Whether replies must keep their body and their headers."""
+
+    body: bool
+    headers: bool
+
+
+def usage_of(function: Callable[..., Any]) -> ReplyUsage:
+    """Which attributes of a reply *function* and the functions it names may read.
+
+    It looks for attribute names such as ``.json`` in the code itself, in nested functions, and in every function
+    that is reachable by a global name, in whatever module it lives. A reply that is read by code out of reach
+    raises an error which says how to keep it.
+    """
+    names: set[str] = set()
+    for code in _reachable_code(function):
+        names.update(code.co_names)
+    return ReplyUsage(body=bool(names & _BODY_NAMES), headers=bool(names & _HEADER_NAMES))
+
+
+def _reachable_code(function: Callable[..., Any]) -> Iterator[CodeType]:
+    pending: list[Any] = [function]
+    seen: set[int] = set()
+    while pending:
+        item = pending.pop()
+        item = getattr(item, "__func__", item)
+        if isinstance(item, FunctionType) and id(item) not in seen:
+            seen.add(id(item))
+            pending.extend(cell.cell_contents for cell in item.__closure__ or () if _is_filled(cell))
+            for code in _with_nested(item.__code__):
+                yield code
+                pending.extend(_named_functions(code, item.__globals__))
+
+
+def _with_nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _with_nested(constant)
+
+
+def _named_functions(code: CodeType, scope: dict[str, Any]) -> Iterator[Any]:
+    for name in code.co_names:
+        found = scope.get(name)
+        if isinstance(found, FunctionType):
+            yield found
+        elif isinstance(found, type):
+            yield from (member for member in vars(found).values() if isinstance(member, FunctionType))
+        elif isinstance(found, ModuleType):
+            members = (getattr(found, other, None) for other in code.co_names)
+            yield from (member for member in members if isinstance(member, FunctionType))
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        return callable(cell.cell_contents)
+    except ValueError:
+        return False
