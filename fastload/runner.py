@@ -101,10 +101,13 @@ def build_plan(
     title: str = "",
     base_url: str = "",
     workers: int | None = None,
+    most_workers: int | None = None,
     thresholds: tuple[Threshold, ...] = (),
     **settings: Any,
 ) -> Plan:
     """The validated plan of these scenarios; *load* replaces the load that they state, *settings* go to `Plan`.
+
+    *most_workers* bounds the number of workers where *workers* leaves it open.
 
     Raises:
         PlanError: see `run`.
@@ -134,17 +137,19 @@ def build_plan(
         thresholds=(*own, *thresholds),
         **settings,
     )
-    return replace(plan, workers=choose_workers(workers, plan.max_vus, what="VUs"))
+    return replace(plan, workers=choose_workers(workers, plan.max_vus, what="VUs", most_workers=most_workers))
 
 
-def choose_workers(asked: int | None, most: int, *, what: str) -> int:
+def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int | None = None) -> int:
     """How many processes to fork: as asked, or one for each usable CPU, but never more than *most* (VUs).
+
+    *most_workers* bounds the choice, not what was asked for.
 
     Raises:
         PlanError: more were asked for than there are VUs or connections to share.
     """
     if asked is None:
-        return max(1, min(usable_cpus(), most))
+        return max(1, min(usable_cpus(), most, most_workers or most))
     if asked < 1:
         raise PlanError(f"{asked} workers are below 1", hint="give at least 1, or leave it out")
     if asked > most:

@@ -16,10 +16,14 @@ MAX_BATCH = 1000
 class RequestSource(Protocol):
     """What to send. The method, URL and header lines stay the same; the body may be another each time."""
 
-    name: str
-    method: str
-    url: str
-    headers: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def headers(self) -> tuple[str, ...]: ...
 
     def body(self) -> bytes | None:
         """The body of the next request, None for none."""

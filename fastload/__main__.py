@@ -1,0 +1,6 @@
+"""``python -m fastload``."""
+
+from fastload.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""``fastload bench``: the highest request rate, or a fixed one, without a script."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import click
+
+from fastload.cli.options import Shared, parse_pairs, run_plan, shared_options, shipped_target
+from fastload.load.curl import supports
+from fastload.load.sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
+from fastload.model.errors import PlanError
+from fastload.model.plan import HttpSettings, HttpVersion, Plan, ScenarioPlan, build_executor, check_base_url
+from fastload.model.units import parse_duration_s, parse_rate_per_s
+from fastload.runner import choose_workers, thresholds_of
+
+DEFAULT_CONNECTIONS = 64
+DEFAULT_DURATION = "10s"
+
+
+@click.command(short_help="Measure a URL, or the ingest of events, at full speed or at a fixed rate.")
+@click.argument("url", required=False)
+@click.option("-c", "--connections", type=int, help="Connections, over all workers.  [default: 64]")
+@click.option("-d", "--duration", help="How long, like 10s or 1m30s.  [default: 10s]")
+@click.option("-n", "--requests", type=int, help="Stop after so many requests instead.")
+@click.option("-r", "--rate", help="Send so many a second by the clock (open model), like 500 or 1k/s.")
+@click.option("--warmup", default="0s", show_default=True, help="Load before the measurement; not counted.")
+@click.option("-X", "--method", metavar="METHOD", help="HTTP method.  [default: GET, or POST with a body]")
+@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header. Repeatable.")
+@click.option("-b", "--body", metavar="TEXT|@FILE|-", help="Request body: as given, from a file, or from stdin.")
+@click.option("--timeout", default="60s", show_default=True, help="Longest time for one request.")
+@click.option("-k", "--insecure", is_flag=True, help="Do not verify the server's TLS certificate.")
+@click.option("--http", "http_version", type=click.Choice(["1.1", "2", "2-prior", "3"]), help="HTTP version.")
+@click.option("--ingest", is_flag=True, help="Ingest batches of events into the sequencer at URL.")
+@click.option("--batch-size", type=int, default=100, show_default=True, help="Events in a batch (with ingest).")
+@click.option("--tenant", envvar="TENANT_ID", default=NIL_UUID, help="Tenant id.  [env: TENANT_ID; default: zeros]")
+@click.option("--store", envvar="STORE_ID", default=NIL_UUID, help="Store id.  [env: STORE_ID; default: zeros]")
+@click.option("--agent", envvar="AGENT_ID", default=NIL_UUID, help="Agent id.  [env: AGENT_ID; default: zeros]")
+@click.option("--api-key", envvar="API_KEY", default="", help="Key of the sequencer.  [env: API_KEY]")
+@shared_options
+def bench(url: str | None, **options: Any) -> int:
+    """Measure URL like wrk does; or ingest fresh batches of events into a sequencer.
+
+    Without URL, fastload starts the sequencer that ships with it, sends it as many batches as it takes,
+    and stops it again. With URL and --ingest, the batches go to the sequencer at that base URL (or at
+    SEQUENCER_BASE_URL). With URL alone, the same request is sent over and over.
+
+    \b
+    Examples:
+      fastload bench
+      fastload bench http://localhost:8080/health -c 100 -d 30s
+      fastload bench http://localhost:8080/ --rate 5k/s --threshold 'http_req_response_time: p(99)<20'
+      fastload bench http://localhost:8080 --ingest --batch-size 500
+    """
+    shared = Shared.take(options)
+    ingest = bool(url is None or options["ingest"])
+    options["payload"] = None if ingest else read_body(options["body"])
+    base_url = url or (os.environ.get("SEQUENCER_BASE_URL", "") if options["ingest"] else "")
+    _check_ingest_options(options, ingest=ingest)
+    # Everything is checked before a server is started; its address alone is not known yet.
+    plan = build_plan(base_url or "http://127.0.0.1", options, shared, ingest=ingest)
+    outputs = shared.outputs()
+    if base_url:
+        return run_plan(plan, outputs)
+    with shipped_target("sequencer") as target:
+        plan = build_plan(target.base_url, options, shared, ingest=True, cpus=target.worker_cpus)
+        return run_plan(plan, outputs, target_pids=target.pids)
+
+
+def build_plan(url: str, options: dict[str, Any], shared: Shared, *, ingest: bool, cpus: tuple[int, ...] = ()) -> Plan:
+    """The plan of these options against *url*; *cpus* are those that the workers may use, if restricted.
+
+    Raises:
+        PlanError: an option is malformed, or contradicts another.
+    """
+    url = check_base_url(url) if ingest else _check_request_url(url)
+    source = _ingest_source(url, options) if ingest else _request_source(url, options)
+    connections, requests = options["connections"] or DEFAULT_CONNECTIONS, options["requests"]
+    if requests and not options["connections"]:
+        connections = min(connections, requests)
+    executor = build_executor(**_load_of(options, connections))
+    parts = urlsplit(url)
+    return Plan(
+        kind="bench",
+        title=f"{'ingest' if ingest else 'bench'} {source.url}",
+        scenarios=(ScenarioPlan("bench", executor, source, graceful_stop_s=5.0),),
+        workers=choose_workers(shared.workers, connections, what="connections", most_workers=len(cpus) or None),
+        base_url=f"{parts.scheme}://{parts.netloc}",
+        http=_http_settings(options),
+        thresholds=thresholds_of(shared.thresholds),
+        warmup_s=parse_duration_s(options["warmup"], what="--warmup"),
+        cpus=cpus if shared.workers is None or shared.workers <= len(cpus) else (),
+        **shared.plan_settings(),
+    )
+
+
+def read_body(text: str | None) -> bytes | None:
+    """The body of ``-b``: text, the file after an ``@``, or standard input for ``-``.
+
+    Raises:
+        PlanError: the file cannot be read.
+    """
+    if text is None:
+        return None
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if not text.startswith("@"):
+        return text.encode()
+    try:
+        return Path(text[1:]).read_bytes()
+    except OSError as error:
+        raise PlanError(
+            f"body file {text[1:]!r} cannot be read: {error.strerror}",
+            hint="give a file after the @, or the text itself",
+        ) from error
+
+
+def _load_of(options: dict[str, Any], connections: int) -> dict[str, Any]:
+    """The arguments of `build_executor`: a number of requests at a rate is a duration."""
+    requests, given = options["requests"], options["duration"]
+    if requests is not None and requests < 1:
+        raise PlanError(f"-n/--requests {requests} is below 1", hint="give at least 1")
+    if connections < 1:
+        raise PlanError(f"-c/--connections {connections} is below 1", hint="give at least 1")
+    if options["rate"]:
+        rate_per_s = parse_rate_per_s(options["rate"], what="-r/--rate")
+        duration_s = parse_duration_s(given or DEFAULT_DURATION, what="-d/--duration")
+        if requests is not None:
+            by_requests_s = requests / rate_per_s
+            duration_s = min(duration_s, by_requests_s) if given else by_requests_s
+        return {"rate_per_s": rate_per_s, "duration_s": duration_s, "max_vus": connections}
+    if requests is not None:
+        limit_s = parse_duration_s(given, what="-d/--duration") if given else None
+        return {"vus": connections, "iterations": requests, "duration_s": limit_s}
+    return {"vus": connections, "duration_s": parse_duration_s(given or DEFAULT_DURATION, what="-d/--duration")}
+
+
+def _ingest_source(url: str, options: dict[str, Any]) -> RequestSource:
+    if not 1 <= options["batch_size"] <= MAX_BATCH:
+        raise PlanError(f"--batch-size {options['batch_size']} is not 1 to {MAX_BATCH}", hint="100 is usual")
+    for name in ("tenant", "store", "agent"):
+        try:
+            UUID(options[name])
+        except ValueError as error:
+            raise PlanError(f"--{name} {options[name]!r} is not a UUID", hint=f"write it like {NIL_UUID}") from error
+    key = options["api_key"]
+    return SequencerIngest(
+        url,
+        batch_size=options["batch_size"],
+        tenant_id=options["tenant"],
+        store_id=options["store"],
+        agent_id=options["agent"],
+        headers=(*((f"Authorization: ApiKey {key}",) if key else ()), *_header_lines(options)),
+    )
+
+
+def _request_source(url: str, options: dict[str, Any]) -> RequestSource:
+    payload = options["payload"]
+    method = (options["method"] or ("GET" if payload is None else "POST")).upper()
+    return FixedRequest(method, url, _header_lines(options), payload, name=urlsplit(url).path or "/")
+
+
+def _header_lines(options: dict[str, Any]) -> tuple[str, ...]:
+    pairs = parse_pairs(options["headers"], separator=":", what="header", example="Accept: application/json")
+    return tuple(f"{name}: {value}" for name, value in pairs.items())
+
+
+def _http_settings(options: dict[str, Any]) -> HttpSettings:
+    http_version = options["http_version"] or ""
+    if not supports(http_version):
+        raise PlanError(f"this libcurl does not speak HTTP/{http_version}", hint="install a pycurl wheel that does")
+    timeout_s = parse_duration_s(options["timeout"], what="--timeout")
+    if timeout_s <= 0:
+        raise PlanError("--timeout is 0", hint="give it some time, like 10s")
+    return HttpSettings(
+        timeout_s=timeout_s,
+        verify_tls=not options["insecure"],
+        http_version=cast(HttpVersion, http_version),
+        max_redirects=0,
+        cookies=False,
+    )
+
+
+def _check_request_url(url: str) -> str:
+    check_base_url(url)
+    return url if urlsplit(url).path else url + "/"
+
+
+def _check_ingest_options(options: dict[str, Any], *, ingest: bool) -> None:
+    if ingest and (options["body"] is not None or options["method"]):
+        name = "-b/--body" if options["body"] is not None else "-X/--method"
+        raise PlanError(f"{name} does not go with ingest, which makes its own requests", hint="give a URL alone")

@@ -1,0 +1,67 @@
+"""The ``fastload`` command. Subcommands live in files of their own; usage errors become exit code 104 here."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from fastload.cli.bench import bench
+from fastload.cli.exits import ExitCode, report_error
+from fastload.cli.run import run
+from fastload.cli.target import target
+from fastload.model.errors import FastloadError, PlanError, nearest
+from fastload.version import __version__
+
+
+class Commands(click.Group):
+    """A group that suggests the nearest command."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            if name.startswith(("http://", "https://")):
+                hint = f"did you mean 'fastload bench {name}'?"
+            elif name.endswith(".py"):
+                hint = f"did you mean 'fastload run {name}'?"
+            else:
+                hint = nearest(name, self.commands) or f"one of: {', '.join(self.commands)}"
+            raise PlanError(f"there is no command {name!r}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", message="fastload %(version)s")
+def cli() -> None:
+    """Load testing with latencies you can trust, and a verdict on who was the bottleneck.
+
+    First steps: `fastload bench` (no server needed), `fastload bench http://localhost:8080/`,
+    `fastload run script.py`.
+    """
+
+
+cli.add_command(bench)
+cli.add_command(run)
+cli.add_command(target)
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """The console script: run the command and leave with its exit code."""
+    sys.exit(run_cli(args))
+
+
+def run_cli(args: list[str] | None = None) -> int:
+    """Run the command line *args* (by default the process's) and return the exit code."""
+    try:
+        code = cli.main(args, prog_name="fastload", standalone_mode=False)
+    except FastloadError as error:
+        return report_error(error)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "fastload"
+        return report_error(PlanError(error.format_message(), hint=f"see '{command} --help'"))
+    except click.ClickException as error:
+        return report_error(PlanError(error.format_message()))
+    except (click.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    return int(code or 0)

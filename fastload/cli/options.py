@@ -1,0 +1,160 @@
+"""Options that several subcommands share, and what becomes of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fastload.cli.exits import ExitCode, exit_code
+from fastload.control.host import usable_cpus
+from fastload.model.errors import PlanError
+from fastload.model.plan import OnWorkerLoss, Plan
+from fastload.outputs.base import Output
+from fastload.outputs.report import SummaryReport
+from fastload.outputs.summary_json import SummaryFile, SummaryStream
+from fastload.outputs.terminal import open_console, progress_output
+from fastload.runner import execute
+from fastload.targets import running
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+_SHARED = (
+    click.option("-w", "--workers", type=int, help="Worker processes.  [default: one per usable CPU]"),
+    click.option(
+        "--threshold",
+        "thresholds",
+        multiple=True,
+        metavar="'METRIC: EXPR'",
+        help="Fail (exit 99) unless it holds, like 'http_req_duration: p(95)<50'. Repeatable.",
+    ),
+    click.option(
+        "--watch",
+        multiple=True,
+        metavar="PID|NAME|PORT",
+        help="Processes of the target to sample. A local target is found by its port without this. Repeatable.",
+    ),
+    click.option(
+        "--on-worker-loss",
+        type=click.Choice(["continue", "stop"]),
+        default="continue",
+        show_default=True,
+        help="What to do when a worker process dies; the exit code is 97 in any case.",
+    ),
+    click.option("--strict", is_flag=True, help="Exit 96 when the verdict is INVALID."),
+    click.option("--summary", "summary_file", metavar="FILE.json", help="Write the summary as JSON."),
+    click.option("--json", "as_json", is_flag=True, help="Summary as JSON on stdout; everything else on stderr."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress, only the summary."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The values of the shared options."""
+
+    workers: int | None
+    thresholds: tuple[str, ...]
+    watch: tuple[str, ...]
+    on_worker_loss: OnWorkerLoss
+    strict: bool
+    summary_file: str | None
+    as_json: bool
+    quiet: bool
+
+    @classmethod
+    def take(cls, options: dict[str, Any]) -> Shared:
+        """Take them out of a command's keyword arguments."""
+        return cls(**{name: options.pop(name) for name in cls.__slots__})
+
+    def plan_settings(self) -> dict[str, Any]:
+        """The fields of `Plan` that these options set."""
+        return {
+            "watch": self.watch,
+            "on_worker_loss": self.on_worker_loss,
+            "strict": self.strict,
+            "stdout_is_data": self.as_json,
+        }
+
+    def outputs(self) -> list[Output]:
+        """The outputs that these options ask for.
+
+        Raises:
+            PlanError: the summary file cannot be written.
+        """
+        console = open_console(sys.stderr if self.as_json else sys.stdout)
+        outputs: list[Output] = [] if self.quiet else [progress_output(console)]
+        if not (self.as_json and self.quiet):
+            outputs.append(SummaryReport(console))
+        if self.summary_file:
+            summary_file = SummaryFile(Path(self.summary_file))
+            summary_file.check()
+            outputs.append(summary_file)
+        if self.as_json:
+            outputs.append(SummaryStream(sys.stdout.buffer))
+        return outputs
+
+
+def shared_options(command: AnyFunction) -> AnyFunction:
+    """Add the shared options to a command, which gets them as keyword arguments (see `Shared.take`)."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+def run_plan(plan: Plan, outputs: Sequence[Output], *, target_pids: tuple[int, ...] = ()) -> ExitCode:
+    """Run *plan*; what an output could not write is said on stderr."""
+    summary = execute(plan, outputs, target_pids=target_pids)
+    lost = [note for note in summary.notes if note.startswith("output ")]
+    for note in lost:
+        sys.stderr.write(f"Error: {note}\n")
+    code = exit_code(summary)
+    return ExitCode.INVALID if lost and code is ExitCode.OK else code
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedTarget:
+    """A target that was started for this run: its address, its processes, and the CPUs left for the workers."""
+
+    base_url: str
+    pids: tuple[int, ...]
+    worker_cpus: tuple[int, ...]
+
+
+@contextmanager
+def shipped_target(name: str) -> Iterator[ShippedTarget]:
+    """Start target *name* for the length of the block, on CPUs of its own where there are two or more.
+
+    Sharing a CPU would make each side wait for the other, and the latencies would show it.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    half = len(allowed) // 2
+    split = half and usable_cpus() >= len(allowed)
+    target_cpus, worker_cpus = (allowed[half:], allowed[:half]) if split else (allowed, [])
+    os.sched_setaffinity(0, target_cpus)
+    try:
+        with running(name) as target:
+            os.sched_setaffinity(0, allowed)
+            yield ShippedTarget(target.base_url, target.pids, tuple(worker_cpus))
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def parse_pairs(texts: tuple[str, ...], *, separator: str, what: str, example: str) -> dict[str, str]:
+    """``{name: value}`` of options like ``K=V``.
+
+    Raises:
+        PlanError: one has no separator or no name.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, found, value = text.partition(separator)
+        if not found or not name.strip():
+            raise PlanError(f"{what} {text!r} is not NAME{separator}VALUE", hint=f"write it like {example!r}")
+        pairs[name.strip()] = value.strip() if separator == ":" else value
+    return pairs

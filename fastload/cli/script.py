@@ -1,0 +1,58 @@
+"""Reads a script: its scenarios, or one clear error that points at the user's own line."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from fastload.load.scenario import Scenario
+from fastload.model.errors import FastloadError, PlanError, nearest, user_traceback
+
+MODULE_NAME = "fastload_script"
+
+
+def load_script(text: str) -> list[Scenario]:
+    """The scenarios of the script at path *text*, in the order of the file.
+
+    Raises:
+        PlanError: no such file, it does not import, or it declares no scenario.
+    """
+    path = Path(text)
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path()
+        guess = nearest(path.name, [found.name for found in folder.glob("*.py")])
+        raise PlanError(f"there is no script {text!r}", hint=guess or "give the path of a Python file")
+    module = _import(path)
+    found = list({id(item): item for item in vars(module).values() if isinstance(item, Scenario)}.values())
+    if not found:
+        raise PlanError(f"{text} declares no scenario", hint=_hint_without_scenario(module))
+    return found
+
+
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
+    if spec is None or spec.loader is None:
+        raise PlanError(f"{path} is not a Python file", hint="give a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[MODULE_NAME] = module
+    # As `python script.py` does: the script may import its neighbours.
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except FastloadError as error:
+        raise PlanError(f"{path}: {error.message}", hint=error.hint) from error
+    except (Exception, SystemExit) as error:
+        raise PlanError(
+            f"{path} does not import:\n{user_traceback(error)}", hint="mend that line; nothing was sent"
+        ) from error
+    return module
+
+
+def _hint_without_scenario(module: ModuleType) -> str:
+    own = [item for item in vars(module).values() if getattr(item, "__module__", None) == MODULE_NAME]
+    for function in filter(inspect.iscoroutinefunction, own):
+        return f"put @fl.scenario above 'async def {function.__name__}'"
+    return "write an 'async def' that takes the VU, with @fl.scenario above it"

@@ -1,0 +1,64 @@
+"""The small interface of every output: what the parent tells it, and when."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from fastload.model.errors import OutputError
+from fastload.model.plan import Plan
+from fastload.model.records import Snapshot
+from fastload.model.summary import Summary
+
+
+class Output(Protocol):
+    """Something that shows a run, or keeps it.
+
+    Constructors do no I/O. All three methods are called from the parent's one thread, which also merges frames
+    and watches workers: they must not block and start no threads of their own.
+
+    Raises:
+        OutputError: (any method) it could not be written; the run and the other outputs go on.
+    """
+
+    def start(self, plan: Plan) -> None:
+        """The run begins; called once, after the workers were forked."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """The run as it stands; called about once a second."""
+
+    def stop(self, summary: Summary) -> None:
+        """The run is over; called once, also after an interrupt. Every output gets the same summary."""
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Turn an `OSError` of the block into an `OutputError` about *what*, like ``"the summary"``."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"{what} could not be written: {reason}", hint=_HINTS.get(type(error), "")) from error
+
+
+_HINTS: dict[type[OSError], str] = {
+    PermissionError: "choose a path that you may write to",
+    FileNotFoundError: "was its directory removed during the run?",
+}
+
+
+def mute(stream: Any) -> None:
+    """Point *stream*'s descriptor at /dev/null, after its reader went away (``| head``).
+
+    Otherwise what is still buffered raises `BrokenPipeError` once more when the interpreter closes the stream.
+    A stream without a descriptor is left alone.
+    """
+    try:
+        descriptor = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)

@@ -1,0 +1,176 @@
+"""The live block: one screenful that is redrawn each second while a run lasts."""
+
+from __future__ import annotations
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from fastload.model.metrics import specs
+from fastload.model.plan import ConstantArrivalRate, Plan, SharedIterations
+from fastload.model.records import Snapshot
+from fastload.model.summary import Summary
+from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms
+from fastload.outputs.base import writing
+from fastload.outputs.layout import Cell, Column, Columns, Legible, one_line
+from fastload.outputs.style import (
+    BAD,
+    DIM,
+    GOOD,
+    MARK,
+    STRONG,
+    WARN,
+    cpu_line,
+    cpu_style,
+    failing_now,
+    format_clock,
+    format_cpu,
+    format_observed,
+)
+
+_PHASE_STYLE = {"running": GOOD, "warm-up": WARN, "stopping": WARN}
+_LABEL_WIDTH = 10
+_BAR_AT_LEAST, _BAR_AT_MOST = 5, 60
+_FAILING_AT_MOST = 5
+
+
+class LiveBlock:
+    """Shows a run on a terminal, redrawn with every snapshot, gone when the run is over.
+
+    It starts no thread and does not touch ``sys.stdout``; cost and time are those of one drawing a second.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._plan: Plan | None = None
+
+    def start(self, plan: Plan) -> None:
+        self._plan = plan
+        with writing("the live block"):
+            self._live = Live(
+                Legible(Group(*_head(plan))),
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+                vertical_overflow="crop",
+            )
+            self._live.start(refresh=True)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        if self._live is not None and self._plan is not None:
+            with writing("the live block"):
+                self._live.update(Legible(render_snapshot(self._plan, snapshot)), refresh=True)
+
+    def stop(self, summary: Summary) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the block and show the cursor again; for a run that ends without a summary. May be repeated."""
+        live, self._live = self._live, None
+        if live is not None:
+            with writing("the live block"):
+                live.stop()
+
+
+def render_snapshot(plan: Plan, now: Snapshot) -> RenderableType:
+    """The whole block for one snapshot."""
+    figures = Columns(
+        [Column(right=False), Column(), Column(), Column(right=False, shrink_to=1)],
+        [
+            _row("load", f"{format_count(now.vus)} VUs", "", _offered(plan)),
+            _row("requests", f"{format_count(round(now.requests_per_s))}/s", format_count(now.requests), "in all"),
+            _row(
+                "failed",
+                f"{format_count(round(now.failed_per_s))}/s",
+                format_count(now.failed),
+                "in all",
+                style=BAD if now.failed else "",
+            ),
+        ],
+        first_width=_LABEL_WIDTH,
+    )
+    return Group(*_head(plan), _Progress(plan, now), Text(), figures, _latency(now), *_generator(now), *_failing(now))
+
+
+def _head(plan: Plan) -> list[RenderableType]:
+    title = Text(no_wrap=True, overflow="ellipsis").append(one_line(plan.title), STRONG)
+    if plan.base_url and plan.base_url not in plan.title:
+        title.append(f"  {one_line(plan.base_url)}", DIM)
+    return [title]
+
+
+class _Progress:
+    """Phase, clock, a bar as wide as there is room, and per cents, on one line."""
+
+    def __init__(self, plan: Plan, now: Snapshot) -> None:
+        counted = any(isinstance(scenario.executor, SharedIterations) for scenario in plan.scenarios)
+        self._clock = format_clock(now.elapsed_s) + (" of at most " if counted else "/")
+        self._clock += format_duration_s(plan.duration_s)
+        self._phase = now.phase
+        self._share = min(1.0, max(0.0, now.progress))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = _labelled(self._phase, _PHASE_STYLE.get(self._phase, ""))
+        line.append(f"{self._clock}  ")
+        percent = f" {self._share * 100:3.0f}%"
+        room = min(_BAR_AT_MOST, options.max_width - line.cell_len - len(percent))
+        if room >= _BAR_AT_LEAST:
+            done = round(room * self._share)
+            line.append("━" * done, GOOD).append("─" * (room - done), DIM)
+        yield line.append(percent, DIM)
+
+
+def _row(label: str, value: str, total: str, note: str, *, style: str = "") -> list[Cell]:
+    return [Cell(label, DIM), Cell(value, style or STRONG), Cell(total, style), Cell(note, DIM)]
+
+
+def _offered(plan: Plan) -> str:
+    executors = [scenario.executor for scenario in plan.scenarios]
+    rates = [executor.rate_per_s for executor in executors if isinstance(executor, ConstantArrivalRate)]
+    return f"{format_count(sum(rates))} starts/s offered" if rates else ""
+
+
+def _latency(now: Snapshot) -> Text:
+    figures = (("p50", now.p50_ms), ("p95", now.p95_ms), ("p99", now.p99_ms))
+    line = _labelled("latency")
+    for name, value in figures:
+        line.append(f"{name} ", DIM).append(f"{format_ms(value):<8}")
+    return line.append("of the last second", DIM)
+
+
+def _generator(now: Snapshot) -> list[RenderableType]:
+    lines = []
+    workers = _labelled("workers").append(cpu_line(now.worker_cpu_percent) or "-")
+    workers.append(" CPU", DIM)
+    if now.workers_lost:
+        workers.append(f"  {now.workers_lost} lost", f"bold {BAD}")
+    lines.append(workers)
+    if now.target is not None:
+        target = _labelled("target")
+        if now.target.alive:
+            target.append(format_cpu(now.target.cpu_percent), cpu_style(now.target.cpu_percent)).append(" CPU", DIM)
+            target.append(f"  {format_bytes(now.target.rss_bytes)}").append(" RSS", DIM)
+        else:
+            target.append("is not running", BAD)
+        lines.append(target)
+    return list(lines)
+
+
+def _failing(now: Snapshot) -> list[RenderableType]:
+    known = specs()
+    failing = failing_now(now)
+    lines = []
+    for number, result in enumerate(failing[:_FAILING_AT_MOST]):
+        line = _labelled("" if number else "failing").append(f"{MARK[False]} ", BAD)
+        line.append(f"{result.metric} {result.expression}  ")
+        lines.append(line.append(format_observed(known[result.metric], result), BAD))
+    if len(failing) > _FAILING_AT_MOST:
+        lines.append(_labelled("").append(f"and {len(failing) - _FAILING_AT_MOST} more", DIM))
+    return list(lines)
+
+
+def _labelled(label: str, style: str = DIM) -> Text:
+    return Text(no_wrap=True, overflow="ellipsis").append(f"{label:<{_LABEL_WIDTH}}  ", style)

@@ -1,0 +1,266 @@
+"""Starts a target in processes of its own, and stops it whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from fastload.model.errors import PlanError, TargetError
+from fastload.targets.listeners import bind_listeners
+from fastload.targets.options import SequencerOptions, TargetOptions
+from fastload.targets.registry import TargetSpec, find_target
+from fastload.targets.shared import SharedMemory
+
+_POLL_S = 0.02
+_STOP_S = 8.0
+_STDERR_TAIL_BYTES = 2000
+
+
+class RunningTarget:
+    """A started target. ``pids`` are its server processes, in their own sessions: Ctrl-C does not reach them."""
+
+    def __init__(self, spec: TargetSpec, options: TargetOptions, *, host: str, port: int, workers: int) -> None:
+        self._spec = spec
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._stop_lock = threading.Lock()
+        # What the server processes use: given back only when they are gone.
+        self._resources = contextlib.ExitStack()
+        try:
+            self._start(options, host, port, workers)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of the server processes."""
+        return tuple(process.pid for process in self._processes)
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Return when every process is up and ``/health`` answers.
+
+        Raises:
+            TargetError: a process ended, or *timeout_s* passed; the message ends with the server's stderr.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not (self._shared.all_ready() and self._is_healthy()):
+            self.check()
+            if time.monotonic() > deadline:
+                raise self._failure(f"did not answer within {timeout_s:g} s")
+            time.sleep(_POLL_S)
+
+    def check(self) -> None:
+        """Raises TargetError when a server process has ended by itself."""
+        for process in self._processes:
+            code = process.poll()
+            if code is not None:
+                raise self._failure(f"ended: its process {process.pid} exited with {code}")
+
+    def stop(self) -> None:
+        """End the processes, gracefully if they do so in time, and delete the temporary files. May be repeated."""
+        with self._stop_lock:
+            for process in self._processes:
+                process.terminate()
+            deadline = time.monotonic() + _STOP_S
+            for process in self._processes:
+                try:
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                if process.stdin:
+                    process.stdin.close()
+            self._resources.close()
+
+    def _start(self, options: TargetOptions, host: str, port: int, workers: int) -> None:
+        inherited = []
+        if options.exclusive_file is not None:
+            inherited.append(_open_exclusively(options.exclusive_file))
+            self._resources.callback(os.close, inherited[0])
+        with contextlib.ExitStack() as listening:
+            listeners = bind_listeners(host, port, workers)
+            # The server processes alone hold the port, so that it is free when they are gone.
+            for listener in listeners:
+                listening.enter_context(listener)
+            self.port: int = listeners[0].getsockname()[1]
+            self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+            self._run_dir = Path(tempfile.mkdtemp(prefix="fastload-target-"))
+            self._resources.callback(shutil.rmtree, self._run_dir, ignore_errors=True)
+            self._shared = SharedMemory.create(self._spec, workers)
+            self._resources.callback(self._shared.close)
+            for worker, listener in enumerate(listeners):
+                config = {
+                    "options": dataclasses.asdict(options),
+                    "listener_fd": listener.fileno(),
+                    "shared_fd": self._shared.fd,
+                    "run_dir": str(self._run_dir),
+                    "parent_pid": os.getpid(),
+                    "worker": worker,
+                    "workers": workers,
+                }
+                self._spawn(worker, config, [listener.fileno(), self._shared.fd, *inherited])
+
+    def _spawn(self, worker: int, config: dict[str, object], inherited: list[int]) -> None:
+        with self._log_path(worker).open("wb") as log:
+            process = subprocess.Popen(
+                # -P: a file in the working directory must not stand in for a module.
+                [sys.executable, "-P", "-m", "fastload.targets", self._spec.name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=inherited,
+                start_new_session=True,
+                env=_environment(),
+            )
+        self._processes.append(process)
+        assert process.stdin is not None
+        # A process that is already gone is reported by wait_ready, with what it wrote.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(config).encode() + b"\n")
+            process.stdin.flush()
+
+    def _is_healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.base_url}/health", timeout=2.0) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    def _failure(self, what: str) -> TargetError:
+        tails = []
+        for worker in range(len(self._processes)):
+            with contextlib.suppress(OSError):
+                tails.append(self._log_path(worker).read_bytes()[-_STDERR_TAIL_BYTES:].decode(errors="replace"))
+        tail = "\n".join(dict.fromkeys(filter(None, map(str.strip, tails))))
+        return TargetError(f"target {self._spec.name} {what}" + (f"\n{tail}" if tail else ""))
+
+    def _log_path(self, worker: int) -> Path:
+        return self._run_dir / f"stderr-{worker}.log"
+
+
+@contextlib.contextmanager
+def running(
+    name: str,
+    options: TargetOptions | None = None,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    workers: int = 1,
+    start_timeout_s: float = 30.0,
+) -> Iterator[RunningTarget]:
+    """Target *name*, answering requests, for the length of the ``with`` block.
+
+    Options that are ``None`` are taken from the environment. Port 0 takes a free one. The processes end with
+    the block, and with this process however it ends.
+
+    Raises:
+        PlanError: an option is out of range, or of another target.
+        TargetError: no such target, port in use, or it does not start within *start_timeout_s*.
+    """
+    spec = find_target(name)
+    options = (spec.options_type() if options is None else options).with_environment(os.environ)
+    if type(options) is not spec.options_type:
+        raise PlanError(f"target {name} takes {spec.options_type.__name__}, not {type(options).__name__}")
+    options.validate(workers)
+    target = RunningTarget(spec, options, host=host, port=port, workers=workers)
+    try:
+        target.wait_ready(start_timeout_s)
+        yield target
+    finally:
+        target.stop()
+
+
+def serve(
+    name: str,
+    options: TargetOptions | None = None,
+    *,
+    port: int = 8080,
+    host: str = "127.0.0.1",
+    workers: int = 1,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Run target *name* until SIGINT or SIGTERM; *announce* is told its address when it answers.
+
+    Raises:
+        PlanError, TargetError: as ``running``; TargetError also when a server process ends by itself.
+    """
+    stopped = threading.Event()
+    with (
+        _stop_signals(stopped),
+        running(name, options, port=port, host=host, workers=workers) as target,
+    ):
+        if announce is not None:
+            pids = ", ".join(map(str, target.pids))
+            announce(f"{name} on {target.base_url} (pid {pids})")
+        while not stopped.wait(0.2):
+            target.check()
+
+
+def serve_sequencer(
+    options: SequencerOptions,
+    *,
+    port: int = 8080,
+    host: str = "127.0.0.1",
+    workers: int = 1,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """``serve("sequencer", ...)``."""
+    serve("sequencer", options, port=port, host=host, workers=workers, announce=announce)
+
+
+@contextlib.contextmanager
+def _stop_signals(stopped: threading.Event) -> Iterator[None]:
+    """Set *stopped* on SIGINT and SIGTERM instead of ending; outside the main thread, change nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
+
+    previous: dict[int, Any] = {
+        number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _open_exclusively(path: str) -> int:
+    """A descriptor of *path*, made if missing, locked against other targets while it or a copy is open."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise TargetError(f"cannot open {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise TargetError(f"{path} is in use by another target", hint="stop it, or choose another file") from None
+    return descriptor
+
+
+def _environment() -> dict[str, str]:
+    """The environment, with this very package importable in the server process."""
+    root = str(Path(__file__).resolve().parents[2])
+    known = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join(filter(None, [known, root]))
+    # numpy would start threads for linear algebra that nothing here uses.
+    return {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}

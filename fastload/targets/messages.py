@@ -1,0 +1,122 @@
+"""A request and its answer, as the handlers of a target see them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY_BYTES = 64 << 20
+
+
+class ApiError(Exception):
+    """An answer other than success: ``{"error": {"code", "message", "event_index"?}}``."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        event_index: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.event_index = event_index
+        self.headers = headers or {}
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before it had sent the whole request."""
+
+
+@dataclasses.dataclass(slots=True)
+class Response:
+    """A JSON answer; ``body`` is encoded already."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Request:
+    """One request. ``parameters`` holds the ``{name}`` segments of the path."""
+
+    __slots__ = ("_receive", "parameters", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive, parameters: Mapping[str, str]) -> None:
+        self.scope = scope
+        self._receive = receive
+        self.parameters = parameters
+
+    def header(self, name: bytes) -> str:
+        """The first header called *name* (lower case), or ``""``."""
+        for key, value in self.scope["headers"]:
+            if key == name:
+                return str(value, "latin-1")
+        return ""
+
+    def query(self) -> dict[str, str]:
+        """The query parameters; of a repeated one the last counts."""
+        return dict(parse_qsl(str(self.scope["query_string"], "latin-1"), keep_blank_values=True))
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            ApiError: 413, over ``MAX_BODY_BYTES``.
+            ClientGoneError: the client went away.
+        """
+        chunks: list[bytes] = []
+        size_bytes = 0
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ClientGoneError
+            chunks.append(message.get("body", b""))
+            size_bytes += len(chunks[-1])
+            if size_bytes > MAX_BODY_BYTES:
+                raise ApiError(413, "body_too_large", f"the body is over {MAX_BODY_BYTES} bytes")
+            more = message.get("more_body", False)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def answer(value: object, status: int = 200) -> Response:
+    """*value* as a JSON answer."""
+    return Response(msgspec.json.encode(value), status)
+
+
+def error_answer(error: ApiError) -> Response:
+    """The answer for *error*."""
+    detail: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.event_index is not None:
+        detail["event_index"] = error.event_index
+    return Response(msgspec.json.encode({"error": detail}), error.status, error.headers)
+
+
+def whole_number(query: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
+    """Query parameter *name* as a number from *low* to *high*.
+
+    Raises:
+        ApiError: 400, not a number or out of range.
+    """
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and low <= int(text) <= high):
+        raise ApiError(400, "invalid_parameter", f"{name} must be a number from {low} to {high}")
+    return int(text)

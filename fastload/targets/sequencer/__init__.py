@@ -1,0 +1,1 @@
+"""The sequencer: validates, orders and stores batches of events."""

@@ -1,0 +1,203 @@
+"""A batch of events: what a client may send, and what is known of it once it is valid."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+import zlib
+from hashlib import sha256
+from typing import Annotated, NoReturn
+
+import msgspec
+
+from fastload.targets.messages import ApiError
+from fastload.targets.sequencer.canonical import Canonicalizer, NotCanonicalError
+from fastload.targets.sequencer.merkle import leaf_hashes
+
+_UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_ONE_UUID = re.compile(_UUID).fullmatch
+_UUID_LINES = re.compile(f"(?:{_UUID}\n)+").fullmatch
+_EVENT_PATH = re.compile(r"\$\.events\[(\d+)\]")
+
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+StreamKey = tuple[str, str]
+
+
+class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """An event as a client sends it; ids are checked apart, all at once."""
+
+    event_id: str
+    tenant_id: str
+    store_id: str
+    entity_type: Text
+    entity_id: Text
+    event_type: Text
+    payload: msgspec.Raw
+    payload_hash: str
+    created_at: datetime.datetime
+    source_agent: Text
+
+
+class StoredEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An event as it was sent, with its sequence when it is read back."""
+
+    event_id: str
+    tenant_id: str
+    store_id: str
+    entity_type: str
+    entity_id: str
+    event_type: str
+    payload: msgspec.Raw
+    payload_hash: str
+    created_at: str
+    source_agent: str
+    sequence: int = 0
+
+
+class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    agent_id: str
+    events: list[Event]
+
+
+class StoredBody(msgspec.Struct, frozen=True):
+    """A stored batch: the events of one tenant and store in one request, without duplicates."""
+
+    agent_id: str
+    events: list[StoredEvent]
+
+
+@dataclasses.dataclass(slots=True)
+class Batch:
+    """A valid batch.
+
+    ``body`` is the request as received. ``event_ids`` holds 16 bytes an event, ``leaves`` 32, in request order.
+    ``streams`` are the tenants and stores in it; ``stream_of`` gives each event's index into them, and is
+    ``None`` when there is but one.
+    """
+
+    body: bytes
+    agent_id: str
+    events: list[Event]
+    event_ids: bytes
+    leaves: bytes
+    entity_hashes: list[int]
+    streams: list[StreamKey]
+    stream_of: list[int] | None
+
+
+def entity_hash(entity_type: str, entity_id: str) -> int:
+    """32 bits that find the events of an entity; two entities may share them."""
+    return zlib.crc32(f"{entity_type}\n{entity_id}".encode())
+
+
+def is_uuid(text: str) -> bool:
+    """Whether *text* is a UUID of 32 hex digits with hyphens."""
+    return _ONE_UUID(text) is not None
+
+
+class BatchDecoder:
+    """Reads and checks request bodies. Not thread-safe."""
+
+    def __init__(self, max_batch_events: int) -> None:
+        self._max_batch_events = max_batch_events
+        self._decoder = msgspec.json.Decoder(_Body)
+        self._canonicalizer = Canonicalizer()
+
+    def decode(self, body: bytes) -> Batch:
+        """The batch in *body*.
+
+        Raises:
+            ApiError: 400, or 413 for too many events; ``event_index`` names the first bad event.
+        """
+        try:
+            decoded = self._decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            _reject(error)
+        except UnicodeDecodeError:
+            raise ApiError(400, "malformed_json", "the body is not UTF-8") from None
+        events = decoded.events
+        self._check_size(len(events))
+        if not is_uuid(decoded.agent_id):
+            raise ApiError(400, "invalid_uuid", "agent_id is not a UUID")
+        event_ids = _event_ids(events)
+        streams, stream_of = _streams(events)
+        digests = self._payload_digests(events)
+        return Batch(
+            body=body,
+            agent_id=decoded.agent_id,
+            events=events,
+            event_ids=event_ids,
+            leaves=leaf_hashes(event_ids, digests),
+            entity_hashes=[entity_hash(event.entity_type, event.entity_id) for event in events],
+            streams=streams,
+            stream_of=stream_of,
+        )
+
+    def _check_size(self, count: int) -> None:
+        if not count:
+            raise ApiError(400, "empty_batch", "events is empty")
+        if count > self._max_batch_events:
+            raise ApiError(413, "batch_too_large", f"{count} events; at most {self._max_batch_events}")
+
+    def _payload_digests(self, events: list[Event]) -> list[bytes]:
+        try:
+            canonical = self._canonicalizer.canonical([bytes(event.payload) for event in events])
+        except NotCanonicalError as error:
+            raise ApiError(400, "invalid_payload", str(error), event_index=error.index) from None
+        digests = [sha256(payload).digest() for payload in canonical]
+        if b"".join(digests).hex("\n", 32) != "\n".join([event.payload_hash for event in events]):
+            for index, (event, digest) in enumerate(zip(events, digests, strict=True)):
+                if event.payload_hash != digest.hex():
+                    raise ApiError(
+                        400,
+                        "payload_hash_mismatch",
+                        f"payload_hash is not the SHA-256 of the canonical payload, {digest.hex()}",
+                        event_index=index,
+                    )
+        return digests
+
+
+def encode_part(batch: Batch, indices: list[int]) -> bytes:
+    """Some events of *batch* as a body of their own."""
+    # As sent: the decoded event has lost how created_at was written.
+    events = msgspec.json.decode(batch.body, type=StoredBody).events
+    return msgspec.json.encode(StoredBody(batch.agent_id, [events[index] for index in indices]))
+
+
+def _event_ids(events: list[Event]) -> bytes:
+    lines = "\n".join([event.event_id for event in events])
+    if not _UUID_LINES(lines + "\n") or lines.count("\n") != len(events) - 1:
+        for index, event in enumerate(events):
+            if not is_uuid(event.event_id):
+                raise ApiError(400, "invalid_uuid", "event_id is not a UUID", event_index=index)
+    return bytes.fromhex(lines.replace("-", ""))
+
+
+def _streams(events: list[Event]) -> tuple[list[StreamKey], list[int] | None]:
+    keys = dict.fromkeys([(event.tenant_id, event.store_id) for event in events])
+    for key in keys:
+        for name, text in zip(("tenant_id", "store_id"), key, strict=True):
+            if not is_uuid(text):
+                index = next(i for i, event in enumerate(events) if (event.tenant_id, event.store_id) == key)
+                raise ApiError(400, "invalid_uuid", f"{name} is not a UUID", event_index=index)
+    if len(keys) == 1:
+        ((tenant_id, store_id),) = keys
+        return [(tenant_id.lower(), store_id.lower())], None
+    numbers: dict[StreamKey, int] = {}
+    stream_of = [
+        numbers.setdefault((event.tenant_id.lower(), event.store_id.lower()), len(numbers)) for event in events
+    ]
+    return list(numbers), stream_of
+
+
+def _reject(error: msgspec.MsgspecError) -> NoReturn:
+    message = str(error)
+    found = _EVENT_PATH.search(message)
+    if "unknown field" in message:
+        code = "unknown_field"
+    elif "missing required field" in message:
+        code = "missing_field"
+    else:
+        code = "invalid_value" if isinstance(error, msgspec.ValidationError) else "malformed_json"
+    raise ApiError(400, code, message, event_index=int(found[1]) if found else None) from None

@@ -1,0 +1,92 @@
+"""Canonical JSON (RFC 8785) of many objects at once: fast where the result is provably the same as rfc8785's.
+
+For values of strings, booleans, nulls, whole numbers within 2**53 and plain decimals, orjson with sorted keys
+writes what RFC 8785 asks for: the same escapes, and the shortest digits of a float. It differs in three things,
+and each sends that one payload to the rfc8785 package: floats that JavaScript or orjson writes with an exponent,
+whole numbers beyond 2**53 (an error there), and characters above U+FFFF, which sort otherwise in UTF-16.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import orjson
+import rfc8785
+
+_ENCODE = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_MAX_WHOLE = 2**53 - 1
+_SPLITTER = msgspec.json.Decoder(list[msgspec.Raw])
+_INVALID = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_ABOVE_BMP = re.compile(rb"[\xf0-\xff]").search
+
+
+class NotCanonicalError(ValueError):
+    """Payload ``index`` has no canonical form, or is not a JSON object."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class Canonicalizer:
+    """Not thread-safe: each thread needs its own."""
+
+    def __init__(self) -> None:
+        self._decoder = msgspec.json.Decoder(list[dict[str, Any]], float_hook=self._number)
+        self._unusual = False
+
+    def canonical(self, payloads: list[bytes]) -> list[bytes]:
+        """The canonical form of each payload, which must be one syntactically complete JSON value.
+
+        Raises:
+            NotCanonicalError: not an object, not valid JSON, or a number beyond 2**53.
+        """
+        joined = b"[%b]" % b",".join(payloads)
+        try:
+            values = self._decode(joined)
+        except _INVALID:
+            return [self._canonical_one(index, payload) for index, payload in enumerate(payloads)]
+        encoded = self._encode(values)
+        # Equal as a whole is equal one by one: valid JSON divides into its elements in only one way.
+        if encoded == joined:
+            return payloads
+        if encoded:
+            return [bytes(part) for part in _SPLITTER.decode(encoded)]
+        return [self._canonical_one(index, payload) for index, payload in enumerate(payloads)]
+
+    def _canonical_one(self, index: int, payload: bytes) -> bytes:
+        try:
+            values = self._decode(b"[%b]" % payload)
+        except _INVALID as error:
+            raise NotCanonicalError(index, f"payload: {str(error).partition(' - at')[0]}") from None
+        encoded = self._encode(values)
+        if encoded:
+            return encoded[1:-1]
+        try:
+            return rfc8785.dumps(values[0])
+        except (rfc8785.CanonicalizationError, RecursionError) as error:
+            raise NotCanonicalError(index, f"payload has no canonical form: {error}") from None
+
+    def _decode(self, document: bytes) -> list[dict[str, Any]]:
+        self._unusual = False
+        return self._decoder.decode(document)
+
+    def _encode(self, values: list[dict[str, Any]]) -> bytes:
+        """The canonical form of what was decoded last, or b"" when orjson's might differ from it."""
+        if self._unusual:
+            return b""
+        try:
+            encoded = orjson.dumps(values, option=_ENCODE)
+        except orjson.JSONEncodeError:
+            return b""
+        return encoded if encoded.isascii() or not _ABOVE_BMP(encoded) else b""
+
+    def _number(self, text: str) -> float | int:
+        value = float(text)
+        if value.is_integer() and -_MAX_WHOLE <= value <= _MAX_WHOLE:
+            return int(value)
+        if not 1e-4 < abs(value) < 1e15:
+            self._unusual = True
+        return value

@@ -1,0 +1,72 @@
+"""The SQLite file: its tables, and connections to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+_BUSY_TIMEOUT_S = 30.0
+# 16 MB between checkpoints: a longer log does not cost less, and each checkpoint holds up a commit.
+_CHECKPOINT_PAGES = 4000
+_CACHE_KIB = 64 << 10
+
+# A segment is the events of one tenant and store in one request; body is that request, in which every event was
+# stored: event i has position first_position + i and sequence first_sequence + i.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS streams (
+    stream_id INTEGER PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    store_id TEXT NOT NULL,
+    head_sequence INTEGER NOT NULL,
+    event_count INTEGER NOT NULL,
+    committed_sequence INTEGER NOT NULL,
+    UNIQUE (tenant_id, store_id)
+);
+CREATE TABLE IF NOT EXISTS segments (
+    first_position INTEGER PRIMARY KEY,
+    stream_id INTEGER NOT NULL REFERENCES streams,
+    first_sequence INTEGER NOT NULL,
+    event_count INTEGER NOT NULL,
+    event_ids BLOB NOT NULL,
+    leaves BLOB NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS segments_in_sequence ON segments (stream_id, first_sequence);
+CREATE TABLE IF NOT EXISTS event_id_keys (key INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS entity_keys (key INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS commitments (
+    commitment_id INTEGER PRIMARY KEY,
+    stream_id INTEGER NOT NULL REFERENCES streams,
+    from_sequence INTEGER NOT NULL,
+    to_sequence INTEGER NOT NULL,
+    root BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (stream_id, from_sequence)
+);
+"""
+
+
+def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
+    """A connection in autocommit mode, for one thread at a time.
+
+    Not *durable* skips every fsync: for a file that is deleted at the end anyway.
+    """
+    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    return connection
+
+
+def create_schema(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging and make the tables that are missing. One process at a time."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(_SCHEMA)
+
+
+def position_head(connection: sqlite3.Connection) -> int:
+    """The number of stored events; the next one gets it as position."""
+    row = connection.execute(
+        "SELECT first_position + event_count FROM segments ORDER BY first_position DESC LIMIT 1"
+    ).fetchone()
+    return row[0] if row else 0

@@ -1,0 +1,222 @@
+"""Stores groups of batches, each group in one transaction: duplicates, sequences, segments, keys, commitments."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+
+import numpy as np
+
+from fastload.targets.sequencer import keys
+from fastload.targets.sequencer.batches import Batch, StreamKey, encode_part
+from fastload.targets.sequencer.commitments import Committer
+from fastload.targets.sequencer.database import position_head
+from fastload.targets.sequencer.known import ID_BYTES, KnownIds, Words, hash_ids
+from fastload.targets.sequencer.merkle import HASH_BYTES
+from fastload.targets.shared import SharedMemory
+
+_SEGMENT_COLUMNS = 7
+# Rows in one INSERT: few statements a group, and few different ones to keep prepared.
+_ROWS_PER_INSERT = (16, 4, 1)
+_CONTAINS = f"""
+    WITH candidate AS ({keys.lookup_sql("event_id_keys")})
+    SELECT 1 FROM candidate JOIN segments ON first_position = (
+        SELECT max(first_position) FROM segments WHERE first_position <= position)
+    WHERE substr(event_ids, {ID_BYTES} * (position - first_position) + 1, {ID_BYTES}) = :event_id LIMIT 1
+"""
+_NO_LIMIT = -1
+
+
+@dataclasses.dataclass(slots=True)
+class Outcome:
+    """What became of a batch: one sequence an event in request order, ``None`` for a duplicate."""
+
+    sequences: list[int | None] | list[int]
+    duplicates: list[str]
+
+
+@dataclasses.dataclass(slots=True)
+class _Stream:
+    stream_id: int
+    head_sequence: int
+    committed_sequence: int
+    added: int = 0
+    leaves: list[bytes] = dataclasses.field(default_factory=list)
+
+
+class _Group:
+    """The rows that one transaction adds."""
+
+    def __init__(self, position: int) -> None:
+        self.first_position = position
+        self.position = position
+        self.segments: list[tuple[object, ...]] = []
+        self.streams: dict[StreamKey, _Stream] = {}
+        self.entity_hashes: list[int] = []
+        self.event_ids: list[bytes] = []
+
+    def add_segment(self, stream: _Stream, body: bytes, event_ids: bytes, leaves: bytes) -> int:
+        """Append a segment and return its first sequence."""
+        count = len(event_ids) // ID_BYTES
+        first_sequence = stream.head_sequence + stream.added + 1
+        self.segments.append((self.position, stream.stream_id, first_sequence, count, event_ids, leaves, body))
+        self.event_ids.append(event_ids)
+        stream.leaves.append(leaves)
+        stream.added += count
+        self.position += count
+        return first_sequence
+
+
+class Store:
+    """Writes through one connection; only one thread may use it. Several processes may have one each."""
+
+    def __init__(self, connection: sqlite3.Connection, shared: SharedMemory, events_per_commitment: int) -> None:
+        self._connection = connection
+        self._shared = shared
+        self._known = KnownIds(shared.service_memory)
+        self._committer = Committer(connection, events_per_commitment)
+
+    def load_known_ids(self) -> None:
+        """Fill the filter from an existing database, unless another process has done so."""
+        with self._shared.service_lock():
+            if self._known.is_loaded:
+                return
+            for (event_ids,) in self._connection.execute("SELECT event_ids FROM segments"):
+                self._known.add(hash_ids(event_ids))
+            self._known.mark_loaded()
+
+    def add(self, batches: list[Batch]) -> list[Outcome]:
+        """Store *batches* in order, all or none, and say what became of each.
+
+        Raises:
+            sqlite3.Error: nothing was stored.
+        """
+        # Waiting for the lock is fair and wakes at once; SQLite's own waiting polls.
+        with self._shared.service_lock():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                outcomes = self._add(batches)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._committer.forget()
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        return outcomes
+
+    def _add(self, batches: list[Batch]) -> list[Outcome]:
+        group = _Group(position_head(self._connection))
+        hashes = hash_ids(b"".join([batch.event_ids for batch in batches]))
+        repeated = self._find_duplicates(batches, hashes, group.first_position)
+        outcomes = []
+        start = 0
+        for batch in batches:
+            count = len(batch.events)
+            duplicate = {index for index in range(count) if start + index in repeated} if repeated else set()
+            outcomes.append(self._add_batch(group, batch, duplicate))
+            start += count
+        if group.segments:
+            self._write(group, hashes if not repeated and _in_order(batches) else None)
+        return outcomes
+
+    def _find_duplicates(self, batches: list[Batch], hashes: Words, head: int) -> set[int]:
+        """Indices, over the events of all batches, of those whose id is stored or came before."""
+        suspects = self._known.perhaps_known(hashes)
+        if not suspects.any() and len(np.unique(hashes)) == len(hashes):
+            return set()
+        event_ids = b"".join([batch.event_ids for batch in batches])
+        repeated: set[int] = set()
+        seen: set[bytes] = set()
+        for index, (value, suspect) in enumerate(zip(hashes.tolist(), suspects.tolist(), strict=True)):
+            event_id = event_ids[ID_BYTES * index : ID_BYTES * (index + 1)]
+            if event_id in seen or (suspect and self._contains(event_id, value >> 32, head)):
+                repeated.add(index)
+            seen.add(event_id)
+        return repeated
+
+    def _contains(self, event_id: bytes, hash32: int, head: int) -> bool:
+        found = self._connection.execute(
+            _CONTAINS, {"hash": hash32, "head": head, "limit": _NO_LIMIT, "event_id": event_id}
+        )
+        return found.fetchone() is not None
+
+    def _add_batch(self, group: _Group, batch: Batch, duplicate: set[int]) -> Outcome:
+        if batch.stream_of is None and not duplicate:
+            stream = self._stream(group, batch.streams[0])
+            first = group.add_segment(stream, batch.body, batch.event_ids, batch.leaves)
+            group.entity_hashes.extend(batch.entity_hashes)
+            return Outcome(list(range(first, first + len(batch.events))), [])
+        sequences: list[int | None] = [None] * len(batch.events)
+        stream_of = batch.stream_of or [0] * len(batch.events)
+        for number, key in enumerate(batch.streams):
+            indices = [i for i, of in enumerate(stream_of) if of == number and i not in duplicate]
+            if not indices:
+                continue
+            first = group.add_segment(
+                self._stream(group, key),
+                encode_part(batch, indices),
+                _pick(batch.event_ids, indices, ID_BYTES),
+                _pick(batch.leaves, indices, HASH_BYTES),
+            )
+            group.entity_hashes.extend([batch.entity_hashes[index] for index in indices])
+            for offset, index in enumerate(indices):
+                sequences[index] = first + offset
+        return Outcome(sequences, [batch.events[index].event_id for index in sorted(duplicate)])
+
+    def _stream(self, group: _Group, key: StreamKey) -> _Stream:
+        stream = group.streams.get(key)
+        if stream is None:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO streams (tenant_id, store_id, head_sequence, event_count,"
+                " committed_sequence) VALUES (?, ?, 0, 0, 0)",
+                key,
+            )
+            row = self._connection.execute(
+                "SELECT stream_id, head_sequence, committed_sequence FROM streams WHERE tenant_id = ? AND store_id = ?",
+                key,
+            ).fetchone()
+            stream = group.streams[key] = _Stream(*row)
+        return stream
+
+    def _write(self, group: _Group, hashes: Words | None) -> None:
+        connection = self._connection
+        _insert_segments(connection, group.segments)
+        if hashes is None:
+            hashes = hash_ids(b"".join(group.event_ids))
+        for table, values in (
+            ("event_id_keys", (hashes >> np.uint64(32)).astype(np.int64)),
+            ("entity_keys", np.array(group.entity_hashes, dtype=np.int64)),
+        ):
+            connection.execute(keys.insert_sql(table), (keys.keys_document(group.first_position, values),))
+        for stream in group.streams.values():
+            if not stream.added:
+                continue
+            head = stream.head_sequence + stream.added
+            committed = self._committer.add(
+                stream.stream_id, stream.head_sequence, stream.committed_sequence, stream.leaves
+            )
+            connection.execute(
+                "UPDATE streams SET head_sequence = ?, event_count = event_count + ?, committed_sequence = ?"
+                " WHERE stream_id = ?",
+                (head, stream.added, committed, stream.stream_id),
+            )
+        self._known.add(hashes)
+
+
+def _in_order(batches: list[Batch]) -> bool:
+    """Whether events are stored in request order: a batch for several streams is taken apart."""
+    return all(batch.stream_of is None for batch in batches)
+
+
+def _pick(items: bytes, indices: list[int], size_bytes: int) -> bytes:
+    return b"".join([items[size_bytes * index : size_bytes * (index + 1)] for index in indices])
+
+
+def _insert_segments(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
+    start = 0
+    for size in _ROWS_PER_INSERT:
+        values = ",".join([f"({','.join('?' * _SEGMENT_COLUMNS)})"] * size)
+        while len(rows) - start >= size:
+            chunk = rows[start : start + size]
+            connection.execute(f"INSERT INTO segments VALUES {values}", [v for row in chunk for v in row])
+            start += size

@@ -1,0 +1,83 @@
+"""Group commit: one thread stores all batches that wait in one transaction, and answers after its commit."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+
+from fastload.targets.sequencer.batches import Batch
+from fastload.targets.sequencer.store import Outcome, Store
+
+# Enough to spread the cost of a commit; more would only make the first batch wait for the last.
+_MAX_GROUP_EVENTS = 10_000
+
+_Waiting = tuple[Batch, "asyncio.Future[Outcome]"]
+
+
+class GroupWriter:
+    """Runs a store in a thread of its own for the event loop it is made in."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="sequencer-writer")
+        self._thread.start()
+
+    def submit(self, batch: Batch) -> asyncio.Future[Outcome]:
+        """Store *batch*; the future has its outcome once it is committed, or the ``sqlite3.Error``."""
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._queue.put((batch, future))
+        return future
+
+    async def stop(self) -> None:
+        """Store what waits, then end the thread."""
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+
+    def _run(self) -> None:
+        while True:
+            group, is_last = self._take_group()
+            if group:
+                self._commit(group)
+            if is_last:
+                return
+
+    def _take_group(self) -> tuple[list[_Waiting], bool]:
+        """At least one waiting batch, and whether the queue ends with it."""
+        item = self._queue.get()
+        group: list[_Waiting] = []
+        events = 0
+        while item is not None:
+            group.append(item)
+            events += len(item[0].events)
+            if events >= _MAX_GROUP_EVENTS:
+                return group, False
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        futures = [future for _, future in group]
+        try:
+            outcomes = self._store.add([batch for batch, _ in group])
+        except sqlite3.Error as error:
+            self._loop.call_soon_threadsafe(_fail, futures, error)
+        else:
+            self._loop.call_soon_threadsafe(_resolve, futures, outcomes)
+
+
+def _resolve(futures: list[asyncio.Future[Outcome]], outcomes: list[Outcome]) -> None:
+    for future, outcome in zip(futures, outcomes, strict=True):
+        if not future.done():
+            future.set_result(outcome)
+
+
+def _fail(futures: list[asyncio.Future[Outcome]], error: sqlite3.Error) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)

@@ -1,0 +1,114 @@
+"""Memory that all server processes of a target share: counters, ready flags, rate limit, and the service's own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+from collections.abc import Iterator, Mapping
+
+from fastload.targets.registry import TargetSpec
+
+STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+UNMATCHED = "unmatched"
+
+# The header: bytes 0 and 1 stand for the two locks, words 1 and 2 hold the rate limit.
+_RATE_LOCK, _SERVICE_LOCK = 0, 1
+_RATE_WINDOW_END, _RATE_COUNT = 1, 2
+_HEADER_WORDS = 8
+_WORD_BYTES = 8
+
+
+class SharedMemory:
+    """The shared memory of one running target; the launcher creates it, each server process attaches.
+
+    A process writes only the slot of its own worker index, so that no count is lost; readers sum the slots.
+    """
+
+    def __init__(self, fd: int, spec: TargetSpec, workers: int) -> None:
+        self.fd = fd
+        self._labels = [f"{route.method} {route.path}" for route in spec.routes] + [UNMATCHED]
+        self._slot_words = 1 + len(self._labels) * len(STATUS_CLASSES)
+        self._workers = workers
+        words = _HEADER_WORDS + workers * self._slot_words
+        # The service's part starts on a cache line of its own.
+        self._service_offset = -(-words * _WORD_BYTES // 64) * 64
+        size_bytes = self._service_offset + spec.shared_bytes
+        if os.fstat(fd).st_size == 0:
+            os.ftruncate(fd, size_bytes)
+        self._map = mmap.mmap(fd, size_bytes)
+        self._words = memoryview(self._map)[: self._service_offset].cast("Q")
+
+    @classmethod
+    def create(cls, spec: TargetSpec, workers: int) -> SharedMemory:
+        """New, zeroed memory, which ends with the last process that holds its descriptor."""
+        return cls(os.memfd_create(f"fastload-{spec.name}"), spec, workers)
+
+    @property
+    def service_memory(self) -> memoryview:
+        """The part that belongs to the service."""
+        return memoryview(self._map)[self._service_offset :]
+
+    def close(self) -> None:
+        """Close the descriptor; the memory itself goes with the last view of it."""
+        os.close(self.fd)
+
+    @contextlib.contextmanager
+    def service_lock(self) -> Iterator[None]:
+        """Held by one process at a time; ends with the process. Not for two threads of one process."""
+        fcntl.lockf(self.fd, fcntl.LOCK_EX, 1, _SERVICE_LOCK)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, _SERVICE_LOCK)
+
+    def mark_ready(self, worker: int) -> None:
+        """Server process *worker* answers requests from now on."""
+        self._words[self._slot(worker)] = 1
+
+    def all_ready(self) -> bool:
+        """Whether every server process answers requests."""
+        return all(self._words[self._slot(worker)] for worker in range(self._workers))
+
+    def counter_base(self, worker: int, route: int) -> int:
+        """The index to give to ``count`` for answers of *route* (-1: no route matched) by *worker*."""
+        position = route if route >= 0 else len(self._labels) - 1
+        return self._slot(worker) + 1 + position * len(STATUS_CLASSES) - 1
+
+    def count(self, base: int, status: int) -> None:
+        """One more answer with *status*."""
+        self._words[base + status // 100] += 1
+
+    def totals(self) -> Mapping[str, Mapping[str, int]]:
+        """``{"GET /health": {"2xx": 3}, ...}`` over all processes; what never happened is left out."""
+        found: dict[str, dict[str, int]] = {}
+        for route, label in enumerate(self._labels):
+            for status_class, name in enumerate(STATUS_CLASSES, 1):
+                total = sum(
+                    self._words[self.counter_base(worker, route) + status_class] for worker in range(self._workers)
+                )
+                if total:
+                    found.setdefault(label, {})[name] = total
+        return found
+
+    def take_permit(self, limit: int, window_ns: int, now_ns: int) -> int:
+        """Count one request in the current window; 0, or the ns until the next window when *limit* is reached.
+
+        Windows follow one another from the first request on. *now_ns* is the monotonic clock, which all
+        processes of a machine share, so the limit is exact over all of them.
+        """
+        fcntl.lockf(self.fd, fcntl.LOCK_EX, 1, _RATE_LOCK)
+        try:
+            if now_ns >= self._words[_RATE_WINDOW_END]:
+                self._words[_RATE_WINDOW_END] = now_ns + window_ns
+                self._words[_RATE_COUNT] = 0
+            if self._words[_RATE_COUNT] >= limit:
+                return self._words[_RATE_WINDOW_END] - now_ns
+            self._words[_RATE_COUNT] += 1
+            return 0
+        finally:
+            fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, _RATE_LOCK)
+
+    def _slot(self, worker: int) -> int:
+        return _HEADER_WORDS + worker * self._slot_words

@@ -1,0 +1,127 @@
+"""One server process: an ASGI server around the application of a target, bound to the life of its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from fastload.targets.application import Application, Service, ServiceContext
+from fastload.targets.registry import TargetSpec, find_target
+from fastload.targets.shared import SharedMemory
+
+_STDIN = 0
+_PARENT_CHECK_S = 0.5
+_SHUTDOWN_S = 5.0
+# Longer than any think time between two requests of a virtual user.
+_KEEP_ALIVE_S = 300
+# The default of 5 ms would make each of the ten statements of a transaction wait that long for the event loop.
+_SWITCH_INTERVAL_S = 0.0002
+
+
+class WorkerConfig(msgspec.Struct, frozen=True):
+    """What the launcher writes to stdin, as one line of JSON; the pipe then stays open while it lives."""
+
+    options: msgspec.Raw
+    listener_fd: int
+    shared_fd: int
+    run_dir: str
+    parent_pid: int
+    worker: int
+    workers: int
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve the target named in *arguments* until SIGTERM, or until the parent is gone; 0 when graceful."""
+    spec = find_target(arguments[0])
+    config = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerConfig)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    with _run_dir_user(config) as directory:
+        server = _make_server(spec, config)
+
+        def ask_to_stop(*_: object) -> None:
+            server.should_exit = True
+
+        # uvicorn has its own handlers while it serves, and raises the signal again afterwards.
+        signal.signal(signal.SIGTERM, ask_to_stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=_follow_parent, args=(server, config, directory), daemon=True).start()
+        listener = socket.socket(fileno=config.listener_fd)
+        gc.freeze()
+        server.run(sockets=[listener])
+    return 0
+
+
+def _make_server(spec: TargetSpec, config: WorkerConfig) -> uvicorn.Server:
+    module, _, name = spec.service.partition(":")
+    context = ServiceContext(
+        options=msgspec.json.decode(config.options, type=spec.options_type),
+        shared=SharedMemory(config.shared_fd, spec, config.workers),
+        run_dir=Path(config.run_dir),
+        workers=config.workers,
+    )
+    service: Service = getattr(importlib.import_module(module), name)(context)
+    application: Any = Application(spec, service, context, config.worker)
+    return uvicorn.Server(
+        uvicorn.Config(
+            application,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=4096,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=3,
+        )
+    )
+
+
+def _follow_parent(server: uvicorn.Server, config: WorkerConfig, directory: int) -> None:
+    """Stop the server when the parent has died, however it died."""
+    # The pipe tells at once; a process that the parent forked may hold its other end, so look at the pid too.
+    while os.getppid() == config.parent_pid:
+        if select.select([_STDIN], [], [], _PARENT_CHECK_S)[0]:
+            break
+    server.should_exit = True
+    threading.Event().wait(_SHUTDOWN_S)
+    _delete_if_last(config.run_dir, directory)
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def _run_dir_user(config: WorkerConfig) -> Iterator[int]:
+    """Hold the run directory, whose descriptor it gives; without a parent, the last to leave deletes it."""
+    directory = os.open(config.run_dir, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_SH)
+    try:
+        yield directory
+    finally:
+        if os.getppid() != config.parent_pid:
+            _delete_if_last(config.run_dir, directory)
+
+
+def _delete_if_last(run_dir: str, directory: int) -> None:
+    # Two that leave at once must not both find the other still there: give up the own lock first.
+    fcntl.flock(directory, fcntl.LOCK_UN)
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(run_dir, ignore_errors=True)
