@@ -56,8 +56,8 @@ _RESPONSE_CODE, _NUM_CONNECTS = pycurl.RESPONSE_CODE, pycurl.NUM_CONNECTS
 _LOOKUP, _CONNECT, _TLS = pycurl.NAMELOOKUP_TIME_T, pycurl.CONNECT_TIME_T, pycurl.APPCONNECT_TIME_T
 _PRETRANSFER, _POSTTRANSFER = pycurl.PRETRANSFER_TIME_T, pycurl.POSTTRANSFER_TIME_T
 _STARTTRANSFER, _TOTAL, _QUEUE = pycurl.STARTTRANSFER_TIME_T, pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
-_REQUEST_SIZE, _SIZE_UPLOAD = pycurl.REQUEST_SIZE, pycurl.SIZE_UPLOAD_T
-_HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
+# libcurl counts a request's body in its size, but a response's body not in its header size.
+_REQUEST_SIZE, _HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.REQUEST_SIZE, pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
 
 Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """Of one finished request: status; then microseconds since libcurl took it up: lookup, connect and TLS done (all
@@ -211,7 +211,7 @@ class Transfer(pycurl.Curl):
             info(_STARTTRANSFER),
             info(_TOTAL),
             info(_QUEUE),
-            info(_REQUEST_SIZE) + info(_SIZE_UPLOAD),
+            info(_REQUEST_SIZE),
             info(_HEADER_SIZE) + info(_SIZE_DOWNLOAD),
         )
 

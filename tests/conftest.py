@@ -1,0 +1,161 @@
+"""Real servers for all tests: nginx in several tempers, and the sequencer; and the command as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from fastload.targets import RunningTarget, running
+
+REPO = Path(__file__).parents[1]
+DEADLINE_S = 20.0
+
+_NGINX_CONF = """
+worker_processes 1; daemon off; pid {root}/nginx.pid; error_log {root}/error.log;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 15000; }}
+http {{
+  access_log {root}/access.log combined buffer=64k flush=100ms;
+  keepalive_requests 1000000; client_max_body_size 10m; client_body_buffer_size 1m;
+  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
+  fastcgi_temp_path {root}/f; uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;
+  server {{ listen 127.0.0.1:{keep}; location / {{ return 200 "hello"; }}
+           location /json {{ default_type application/json; return 200 '{{"name": "fastload"}}'; }}
+           location /status/404 {{ return 404 "no"; }} location /status/500 {{ return 500 "oh"; }}
+           location /redirect {{ return 302 /json; }}
+           location /cookie {{ add_header Set-Cookie "id=7; Path=/"; return 200 "c=$http_cookie"; }}
+           location /method {{ return 200 "$request_method $http_x_test $args"; }} }}
+  server {{ listen 127.0.0.1:{close20}; keepalive_requests 20; location / {{ return 200 "hello"; }} }}
+  server {{ listen 127.0.0.1:{close1}; keepalive_requests 1; location / {{ return 200 "hello"; }} }}
+  server {{ listen 127.0.0.1:{tls} ssl http2; ssl_certificate {root}/cert.pem; ssl_certificate_key {root}/key.pem;
+           location / {{ return 200 "hello"; }} }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """A running nginx. *close20* and *close1* close a connection after 20 requests and after every one."""
+
+    url: str
+    close20: str
+    close1: str
+    tls: str
+    ca_file: Path
+    pid: int
+    access_log: Path
+
+    def wait_requests(self, wanted: int) -> int:
+        """How many requests it has logged in all, once that is *wanted*, or at the deadline."""
+
+        def logged() -> int:
+            return self.access_log.read_bytes().count(b"\n")
+
+        wait_until(lambda: logged() >= wanted, raising=False)
+        return logged()
+
+
+def wait_until(condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S, raising: bool = True) -> bool:
+    """Poll *condition* until it holds; fail the test at the deadline unless *raising* is false."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            if raising:
+                pytest.fail(f"not within {deadline_s} s: {condition}")
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Whether somebody accepts connections on *port*."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """One nginx for the whole session."""
+    binary = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not Path(binary).exists():
+        pytest.fail("these tests need nginx: apt-get install nginx-light")
+    root = tmp_path_factory.mktemp("nginx")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(root / "ca.pem"))
+    certificate = authority.issue_cert("127.0.0.1", "localhost")
+    certificate.private_key_pem.write_to_path(str(root / "key.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(root / "cert.pem"))
+    ports = {name: free_port() for name in ("keep", "close20", "close1", "tls")}
+    (root / "nginx.conf").write_text(_NGINX_CONF.format(root=root, **ports))
+    process = subprocess.Popen(
+        [binary, "-c", str(root / "nginx.conf"), "-p", str(root), "-e", str(root / "error.log")],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: all(answers(port) for port in ports.values()))
+        yield Nginx(
+            url=f"http://127.0.0.1:{ports['keep']}",
+            close20=f"http://127.0.0.1:{ports['close20']}",
+            close1=f"http://127.0.0.1:{ports['close1']}",
+            tls=f"https://127.0.0.1:{ports['tls']}",
+            ca_file=root / "ca.pem",
+            pid=process.pid,
+            access_log=root / "access.log",
+        )
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def sequencer() -> Iterator[RunningTarget]:
+    """One sequencer for the whole session."""
+    with running("sequencer") as target:
+        yield target
+
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def cli_command(*args: str) -> list[str]:
+    """The command line of ``fastload`` with *args*."""
+    return [sys.executable, "-m", "fastload", *args]
+
+
+def cli_env(**extra: str) -> dict[str, str]:
+    """An environment for the command: the repository importable, a fixed width, no names of the caller's systems."""
+    names = ("API_KEY", "TENANT_ID", "STORE_ID", "AGENT_ID", "SEQUENCER_BASE_URL", "FORCE_COLOR", "NO_COLOR")
+    env = {name: value for name, value in os.environ.items() if name not in names}
+    return env | {"PYTHONPATH": str(REPO), "COLUMNS": "100", "PYTHONWARNINGS": "default"} | extra
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Run ``fastload ARGS`` in a directory of the test's own and return its exit code, stdout and stderr."""
+
+    def run(*args: str, timeout_s: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            cli_command(*args), cwd=tmp_path, env=cli_env(**env), capture_output=True, text=True, timeout=timeout_s
+        )
+
+    return run
