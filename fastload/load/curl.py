@@ -276,7 +276,7 @@ class Response:
         """The task's way to hear of the end; it runs in its own context whoever calls."""
         self._wake_up = wake_up
 
-    def cancel(self, **_message: Any) -> bool:
+    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - asyncio passes it by place or by name
         """The task is cancelled: give the transfer up and let the task know in the next turn of the loop."""
         self._engine.cancel(self._transfer)
         self._cancelled = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from fastload.model.errors import OutputError
 from fastload.model.plan import Plan
@@ -34,11 +34,17 @@ class Output(Protocol):
 
 
 @contextmanager
-def writing(what: str) -> Iterator[None]:
-    """Turn an `OSError` of the block into an `OutputError` about *what*, like ``"the summary"``."""
+def writing(what: str, last_to: IO[Any] | None = None) -> Iterator[None]:
+    """Turn an `OSError` of the block into an `OutputError` about *what*, like ``"the summary"``.
+
+    *last_to* is a stream that gets nothing more: it is muted then, so that what stays in its buffer does not fail
+    once more, and change the exit code, when the interpreter closes it.
+    """
     try:
         yield
     except OSError as error:
+        if last_to is not None:
+            mute(last_to)
         reason = error.strerror or str(error)
         raise OutputError(f"{what} could not be written: {reason}", hint=_HINTS.get(type(error), "")) from error
 

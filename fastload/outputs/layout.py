@@ -11,9 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-_ASCII = str.maketrans(
-    {"✓": "+", "✗": "x", "•": "*", "…": "~", "→": ">", "▸": ">", "µ": "u", "·": "-", "━": "=", "─": "-"}
-)
+_ASCII = str.maketrans(dict(zip("✓✗•…→▸µ━─", "+x*~>>u=-", strict=True)))
 _ELLIPSIS = "…"
 
 
@@ -64,7 +62,7 @@ class Columns:
     """Rows in aligned columns, one line each at every width.
 
     *first_width* widens the first column, so that tables below each other line up. Titles are shown when there is
-    one at all.
+    one at all. A row of two cells in a wider table is a name and a remark that runs across the other columns.
     """
 
     def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, first_width: int = 0) -> None:
@@ -101,11 +99,14 @@ class Columns:
         return widths
 
     def _natural(self, index: int) -> int:
-        texts = [self._columns[index].title, *(row[index].text for row in self._rows)]
+        rows = [row for row in self._rows if index == 0 or len(row) == len(self._columns)]
+        texts = [self._columns[index].title, *(row[index].text for row in rows)]
         return max(self._first_width if index == 0 else 0, *map(cell_len, texts))
 
     def _line(self, row: Sequence[Cell], shown: list[int], widths: list[int], gap: int) -> Text:
-        line = Text(no_wrap=True, overflow="crop")
+        line = Text(no_wrap=True, overflow="ellipsis")
+        if len(row) < len(self._columns):
+            shown, widths = [0, -1], [widths[0], cell_len(row[-1].text)]
         for place, index in enumerate(shown):
             cell, column, width = row[index], self._columns[index], widths[place]
             text = shorten(cell.text, width, column.cut)
@@ -144,6 +145,7 @@ class Paragraph:
         room = max(8, options.max_width - indent)
         lines = Text(self._text, self._style).wrap(console, room, overflow=self._overflow) or [Text()]
         for number, line in enumerate(lines):
-            start = Text(" " * indent if number else self._lead, self._lead_style, no_wrap=True, overflow="crop")
+            start = Text(no_wrap=True, overflow="crop")
+            start.append(" " * indent if number else self._lead, self._lead_style or None)
             line.rstrip()
             yield start.append_text(line)

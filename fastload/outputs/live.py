@@ -64,7 +64,7 @@ class LiveBlock:
             with writing("the live block"):
                 self._live.update(Legible(render_snapshot(self._plan, snapshot)), refresh=True)
 
-    def stop(self, summary: Summary) -> None:
+    def stop(self, summary: Summary) -> None:  # noqa: ARG002 - the interface of every output
         self.close()
 
     def close(self) -> None:

@@ -46,10 +46,8 @@ class PlainLines:
     def _line(self, now: Snapshot) -> str:
         clock = f"{format_clock(now.elapsed_s)}/{self._total}"
         phase = [] if now.phase == "running" else [now.phase]
-        latency = " ".join(
-            f"{name} {format_ms(value)}"
-            for name, value in (("p50", now.p50_ms), ("p95", now.p95_ms), ("p99", now.p99_ms))
-        )
+        figures = (("p50", now.p50_ms), ("p95", now.p95_ms), ("p99", now.p99_ms))
+        latency = " ".join(f"{name} {format_ms(value)}" for name, value in figures)
         parts = [
             f"{clock:>{2 * len(self._total) + 1}}",
             *phase,

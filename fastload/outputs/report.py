@@ -21,8 +21,8 @@ from fastload.outputs.style import BAD, DIM, MARK, STATE_STYLE, STRONG, WARN, fo
 
 _MEANING = {
     "VALID": "the numbers below can be trusted",
-    "SUSPECT": "the rate holds; read the reasons before the latencies",
-    "INVALID": "the generator was the limit; the latencies say more about this machine than about the target",
+    "SUSPECT": "read the reasons before you use the numbers",
+    "INVALID": "the generator was the limit: the latencies say more about this machine than about the target",
 }
 _STOPPED = {
     "interrupt": "interrupted after {after}: everything below is of the time until then",
@@ -46,7 +46,7 @@ class SummaryReport:
         """Nothing yet."""
 
     def stop(self, summary: Summary) -> None:
-        with writing("the summary"):
+        with writing("the summary", last_to=self._console.file):
             self._console.print(Legible(render_summary(summary)), highlight=False)
 
 
@@ -54,6 +54,7 @@ def render_summary(summary: Summary) -> RenderableType:
     """The whole report, section by section with an empty line between; sections without content are left out."""
     sections = (
         _verdict(summary),
+        _run(summary),
         _thresholds(summary),
         _checks(summary),
         render_latencies(summary),
@@ -74,15 +75,20 @@ def render_summary(summary: Summary) -> RenderableType:
 
 def _verdict(summary: Summary) -> list[RenderableType]:
     verdict = summary.verdict
-    what = one_line(summary.plan.title)
-    executors = "; ".join(scenario.executor.describe() for scenario in summary.plan.scenarios)
     lines: list[RenderableType] = [
-        Paragraph("", f"{what}: {executors}", style=DIM),
         Paragraph(f"{verdict.state}  ", _MEANING[verdict.state], lead_style=STATE_STYLE[verdict.state]),
     ]
     lines += [Paragraph("  • ", one_line(reason)) for reason in verdict.reasons]
     if verdict.remedy:
         lines.append(Paragraph("  → ", one_line(verdict.remedy), lead_style=STRONG))
+    return lines
+
+
+def _run(summary: Summary) -> list[RenderableType]:
+    plan = summary.plan
+    parts = [one_line(plan.title), *(scenario.executor.describe() for scenario in plan.scenarios)]
+    parts.append(f"{plan.workers} worker{'s' * (plan.workers != 1)}")
+    lines: list[RenderableType] = [Paragraph("RUN  ", ", ".join(parts), lead_style=STRONG)]
     if summary.stopped_by:
         text = _STOPPED.get(summary.stopped_by, "stopped after {after}: " + one_line(summary.stopped_by))
         lines.append(Paragraph("  ✗ ", text.format(after=format_duration_s(summary.duration_s)), lead_style=BAD))
@@ -96,7 +102,9 @@ def _thresholds(summary: Summary) -> list[RenderableType]:
     for result in summary.thresholds:
         by_metric[result.metric].append(result)
     width = max(len(result.expression) for result in summary.thresholds) + 6
-    lines: list[RenderableType] = [heading("THRESHOLDS")]
+    failed = sum(not result.ok for result in summary.thresholds)
+    note = f"{failed} of {len(summary.thresholds)} failed" if failed else ""
+    lines: list[RenderableType] = [heading("THRESHOLDS", note, BAD)]
     for metric, results in by_metric.items():
         lines.append(Text(f"  {metric}", no_wrap=True, overflow="ellipsis"))
         rows = [

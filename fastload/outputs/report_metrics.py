@@ -83,8 +83,7 @@ def render_endpoints(summary: Summary) -> list[RenderableType]:
     if len(endpoints) < 2:
         return []
     columns = [
-        Column("ENDPOINTS", right=False, title_style=STRONG),
-        Column("", right=False, shrink_to=16, cut="middle"),
+        Column("ENDPOINTS", right=False, shrink_to=20, cut="middle", title_style=STRONG),
         Column("requests"),
         Column("failed"),
         Column("med", drop=1),
@@ -124,7 +123,7 @@ def _shown_others(summary: Summary) -> list[str]:
 def _trend_table(summary: Summary, names: list[str], first_width: int) -> Columns:
     headline = headline_of(summary)
     columns = [
-        Column("METRICS", right=False, shrink_to=20, title_style=STRONG),
+        Column("METRICS", right=False, shrink_to=26, title_style=STRONG),
         Column("avg", drop=3),
         Column("min", drop=4),
         Column("med"),
@@ -142,7 +141,7 @@ def _trend_row(summary: Summary, name: str, headline: str) -> list[Cell]:
     label = _name(name, headline, unit_label(view.spec))
     if not view.count:
         missing = "no response" if name in BUILTIN else "no data"
-        return [Cell(f"{label.text}  {missing}", BAD if name in BUILTIN else DIM), *[Cell("")] * 7]
+        return [label, Cell(missing, BAD if name in BUILTIN else DIM)]
     values = (view.avg, view.min, view.med, view.p(90), view.p(95), view.p(99), view.max)
     return [label, *(Cell(format_value(view.spec, value), style) for value in values)]
 
@@ -153,11 +152,11 @@ def _other_row(view: MetricView) -> list[Cell]:
         return [name, Cell(format_value(view.spec, view.count)), Cell(format_rate(view.spec, view.rate)), Cell("")]
     if view.spec.kind is Kind.GAUGE:
         if view.value is None:
-            return [name, Cell("no data", DIM), Cell(""), Cell("")]
+            return [name, Cell("no data", DIM)]
         least, most = format_value(view.spec, view.min), format_value(view.spec, view.max)
         return [name, Cell(format_value(view.spec, view.value)), Cell(""), Cell(f"min {least}, max {most}", DIM)]
     if view.rate is None:
-        return [name, Cell("no data", DIM), Cell(""), Cell("")]
+        return [name, Cell("no data", DIM)]
     trues = view.fails if view.spec.name == "http_req_failed" else view.passes
     style = BAD if view.spec.name == "http_req_failed" and trues else ""
     counts = f"{format_count(trues)} out of {format_count(view.count)}"
@@ -171,8 +170,7 @@ def _name(name: str, headline: str, unit: str = "") -> Cell:
 def _endpoint_row(endpoint: EndpointResult) -> list[Cell]:
     duration = endpoint.duration
     return [
-        Cell(f"  {one_line(endpoint.method)}"),
-        Cell(one_line(endpoint.name)),
+        Cell(f"  {one_line(endpoint.method)} {one_line(endpoint.name)}"),
         Cell(format_count(endpoint.requests)),
         Cell(format_count(endpoint.failed), BAD if endpoint.failed else ""),
         *(Cell(format_ms(value)) for value in (duration.med, duration.p(95), duration.p(99))),
@@ -181,9 +179,8 @@ def _endpoint_row(endpoint: EndpointResult) -> list[Cell]:
 
 
 def _statuses(statuses: dict[str, int]) -> str:
-    """``200``, or with counts when there are several; status 0 is a request without a response."""
-    names = {status: "none" if status == "0" else status for status in statuses}
-    if len(statuses) == 1:
-        return "".join(names.values())
+    """``200, 500 (12)``: the most frequent, then the others with their counts; status 0 is no response at all."""
     ordered = sorted(statuses.items(), key=lambda item: -item[1])
-    return ", ".join(f"{names[status]}: {format_count(count)}" for status, count in ordered)
+    names = ["none" if status == "0" else status for status, _ in ordered]
+    others = zip(names[1:], ordered[1:], strict=True)
+    return ", ".join([*names[:1], *(f"{name} ({format_count(count)})" for name, (_, count) in others)])

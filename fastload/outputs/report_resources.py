@@ -63,7 +63,7 @@ def _worker(worker: WorkerEvidence) -> list[Cell]:
 
 def _strain(run_delay_share: float, lag_max_ms: float, prefix: str = "") -> Cell:
     bad = run_delay_share > RUN_DELAY_SHARE or lag_max_ms > STALL_MS
-    text = f"{prefix}run delay {format_percent(run_delay_share)}, {prefix}stall {format_ms(lag_max_ms)}"
+    text = f"{prefix}run delay {format_percent(run_delay_share)}, stall {format_ms(lag_max_ms)}"
     return Cell(text, WARN if bad else "")
 
 
@@ -85,7 +85,7 @@ def _host(host: ResourceSeries[HostSample]) -> list[list[Cell]]:
             Cell(format_bytes(host.max("memory_used_bytes") or 0)),
             Cell(f"of {format_bytes(last.memory_total_bytes)}"),
         ],
-        [Cell("  network"), *[Cell("")] * 3, Cell(network)],
+        [Cell("  network"), Cell(network)],
     ]
 
 

@@ -94,7 +94,7 @@ def failing_now(snapshot: Snapshot) -> list[ThresholdResult]:
     return [result for result in snapshot.thresholds if not result.ok and result.observed is not None]
 
 
-def heading(title: str, note: str = "") -> Text:
+def heading(title: str, note: str = "", note_style: str = DIM) -> Text:
     """The line above a section that has no column titles of its own."""
     line = Text(no_wrap=True, overflow="ellipsis").append(title, STRONG)
-    return line.append(f"  {note}", DIM) if note else line
+    return line.append(f"  {note}", note_style) if note else line

@@ -101,7 +101,7 @@ class SummaryStream:
     def stop(self, summary: Summary) -> None:
         """Write it all; a reader that went away is no error."""
         data = dump_summary(summary)
-        with writing("the summary"):
+        with writing("the summary", last_to=self._stream):
             try:
                 self._stream.write(data)
                 self._stream.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import http.client
 import json
 import os
 import shutil
@@ -14,7 +15,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -36,12 +36,14 @@ class RunningTarget:
 
     def __init__(self, spec: TargetSpec, options: TargetOptions, *, host: str, port: int, workers: int) -> None:
         self._spec = spec
+        self._host = host
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stop_lock = threading.Lock()
+        self._owner_pid = os.getpid()
         # What the server processes use: given back only when they are gone.
         self._resources = contextlib.ExitStack()
         try:
-            self._start(options, host, port, workers)
+            self._start(options, port, workers)
         except BaseException:
             self.stop()
             raise
@@ -72,7 +74,12 @@ class RunningTarget:
                 raise self._failure(f"ended: its process {process.pid} exited with {code}")
 
     def stop(self) -> None:
-        """End the processes, gracefully if they do so in time, and delete the temporary files. May be repeated."""
+        """End the processes, gracefully if they do so in time, and delete the temporary files.
+
+        May be repeated. In a process forked from the one that started the target, it does nothing.
+        """
+        if os.getpid() != self._owner_pid:
+            return
         with self._stop_lock:
             for process in self._processes:
                 process.terminate()
@@ -87,12 +94,13 @@ class RunningTarget:
                     process.stdin.close()
             self._resources.close()
 
-    def _start(self, options: TargetOptions, host: str, port: int, workers: int) -> None:
+    def _start(self, options: TargetOptions, port: int, workers: int) -> None:
         inherited = []
         if options.exclusive_file is not None:
             inherited.append(_open_exclusively(options.exclusive_file))
             self._resources.callback(os.close, inherited[0])
         with contextlib.ExitStack() as listening:
+            host = self._host
             listeners = bind_listeners(host, port, workers)
             # The server processes alone hold the port, so that it is free when they are gone.
             for listener in listeners:
@@ -135,11 +143,15 @@ class RunningTarget:
             process.stdin.flush()
 
     def _is_healthy(self) -> bool:
+        # Not urllib: it would ask the proxy that the environment names.
+        connection = http.client.HTTPConnection(self._host, self.port, timeout=2.0)
         try:
-            with urllib.request.urlopen(f"{self.base_url}/health", timeout=2.0) as response:
-                return bool(response.status == 200)
-        except OSError:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
             return False
+        finally:
+            connection.close()
 
     def _failure(self, what: str) -> TargetError:
         tails = []

@@ -2,6 +2,7 @@
 
 Positions number all stored events. A key is (position's generation, hash, position within it), so inserts go to
 the newest generation only, a few hundred pages, and cost 1 us at any size; a look-up visits each generation.
+There is room for 2**31 events.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _HEADER_WORDS = 8
 class KnownIds:
     """A Bloom filter whose bits for one id lie in one 64-bit word (one cache miss an id).
 
-    With the 8 million words of the sequencer one new id in 10,000 is "perhaps" at 10 million ids, one in 500 at
+    With the 8 million words of the sequencer one new id in 4,000 is "perhaps" at 10 million ids, one in 250 at
     30 million. Writers must hold the service lock; ids are added before they are committed, so that an id of
     which the transaction fails costs a look-up and nothing else.
     """

@@ -1,0 +1,599 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastload.control import procfs
+from fastload.control.processes import (
+    CpuLedger,
+    CpuReading,
+    ProcessKey,
+    ProcessSampler,
+    find_listener,
+    resolve_watch,
+)
+from fastload.model.errors import PlanError
+from fastload.model.resources import ProcessSample
+
+DEADLINE_S = 30.0
+
+PUPPET = """
+import os, signal, socket, sys, threading, time
+
+def burn(cpu_s):
+    end_s = time.process_time() + cpu_s
+    while time.process_time() < end_s:
+        pass
+
+def fork(cpu_s=0, then=signal.pause):
+    pid = os.fork()
+    if pid == 0:
+        burn(cpu_s)
+        then()
+        os._exit(0)
+    return pid
+
+def fork_ready(cpu_s):
+    # Returns once the child has used its CPU time; the child stays.
+    reader, writer = os.pipe()
+    pid = fork(cpu_s, lambda: (os.write(writer, b"."), signal.pause()))
+    os.read(reader, 1)
+    return pid
+
+def end(pid):
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+def spin():
+    while True:
+        pass
+
+print("ready", flush=True)
+for line in sys.stdin:
+    result = None
+    exec(line)
+    print(result, flush=True)
+"""
+
+
+class Puppet:
+    """A process of its own that runs one line of code at a time."""
+
+    def __init__(self, *arguments: str, executable: str | None = None) -> None:
+        self.process = subprocess.Popen(
+            arguments or [sys.executable, "-c", PUPPET],
+            executable=executable,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            assert self._answer() == "ready"
+        except AssertionError:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def do(self, line: str) -> str:
+        """Returns once the line has run, with what it assigned to ``result``."""
+        assert self.process.stdin
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def close(self) -> None:
+        # Its session holds all that it forked, also what outlived its own parent.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        assert self.process.stdin
+        assert self.process.stdout
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(DEADLINE_S)
+
+
+@pytest.fixture
+def puppets() -> Iterator[Callable[..., Puppet]]:
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: str, executable: str | None = None) -> Puppet:
+            puppet = Puppet(*arguments, executable=executable)
+            stack.callback(puppet.close)
+            return puppet
+
+        yield start
+
+
+@pytest.fixture
+def puppet(puppets: Callable[..., Puppet]) -> Puppet:
+    return puppets()
+
+
+def watch(*pids: int, children: bool = True) -> ProcessSampler:
+    sampler = ProcessSampler(pids, children=children, label="target")
+    sampler.prime()
+    return sampler
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "not within the deadline"
+        time.sleep(0.005)
+
+
+def cpu_s(sample: ProcessSample, previous: ProcessSample | None = None) -> float:
+    """CPU seconds in the interval: the same on a busy machine, where the per cent are not."""
+    return sample.cpu_percent / 100 * (sample.t_s - (previous.t_s if previous else 0))
+
+
+class TestSampling:
+    def test_cpu_time_is_exact_in_the_first_sample(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid)
+        puppet.do("burn(0.3)")
+        sample = sampler.sample()
+        assert cpu_s(sample) == pytest.approx(0.3, abs=0.03)
+        assert sample.cpu_percent <= 101
+        assert sample.label == "target"
+
+    def test_an_idle_interval_reads_nothing(self, puppet: Puppet) -> None:
+        puppet.do("burn(0.3)")
+        sampler = watch(puppet.pid)
+        puppet.do("time.sleep(0.05)")
+        assert cpu_s(sampler.sample()) < 0.02
+
+    def test_a_burning_process_keeps_one_core_busy_less_what_it_waited(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid)
+        first = sampler.sample()
+        puppet.do("burn(0.4)")
+        sample = sampler.sample()
+        assert sample.t_s > first.t_s
+        assert sample.cpu_percent / 100 + sample.run_delay_ratio == pytest.approx(1, abs=0.2)
+
+    def test_memory_threads_and_descriptors(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid)
+        before = sampler.sample()
+        puppet.do("block = b'x' * 50_000_000")
+        puppet.do("held = [os.open('/dev/null', os.O_RDONLY) for _ in range(20)]")
+        puppet.do("threading.Thread(target=threading.Event().wait, daemon=True).start()")
+        after = sampler.sample()
+        assert after.rss_bytes - before.rss_bytes == pytest.approx(50_000_000, rel=0.2)
+        assert after.fds - before.fds == 20
+        assert (before.threads, after.threads) == (1, 2)
+        assert (after.processes, after.alive) == (1, True)
+
+    def test_context_switches_of_all_threads_count(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid)
+        work = "lambda: [time.sleep(0.0005) for _ in range(100)]"
+        puppet.do(f"workers = [threading.Thread(target={work}) for _ in range(2)]")
+        puppet.do("[worker.start() for worker in workers]")
+        wait_until(lambda: len(procfs.thread_ids(puppet.pid)) == 1)
+        puppet.do("last = threading.Thread(target=threading.Event().wait, daemon=True); last.start()")
+        puppet.do("[time.sleep(0.0005) for _ in range(100)]")
+        sample = sampler.sample()
+        assert sample.context_switches_per_s * sample.t_s >= 100
+
+    def test_two_processes_on_one_cpu_wait_for_each_other(self, puppets: Callable[..., Puppet]) -> None:
+        one, two = puppets(), puppets()
+        cpu = min(os.sched_getaffinity(0))
+        for puppet in (one, two):
+            os.sched_setaffinity(puppet.pid, {cpu})
+        two.do("threading.Thread(target=spin, daemon=True).start()")
+        sampler = watch(one.pid)
+        one.do("burn(0.3)")
+        sample = sampler.sample()
+        assert sample.run_delay_ratio > 0.25
+        assert sample.cpu_percent < 75
+
+    def test_several_processes_are_one_sample(self, puppets: Callable[..., Puppet]) -> None:
+        one, two = puppets(), puppets()
+        sampler = watch(one.pid, two.pid, children=False)
+        one.do("burn(0.2)")
+        two.do("burn(0.1)")
+        sample = sampler.sample()
+        assert cpu_s(sample) == pytest.approx(0.3, abs=0.04)
+        assert sample.processes == 2
+
+    def test_a_process_named_twice_counts_once(self, puppet: Puppet) -> None:
+        child = int(puppet.do("result = fork_ready(0)"))
+        assert watch(child, puppet.pid, puppet.pid).sample().processes == 2
+
+    def test_sampling_needs_prime(self) -> None:
+        with pytest.raises(RuntimeError, match="prime"):
+            ProcessSampler([os.getpid()], children=False, label="self").sample()
+
+    def test_no_thread_is_started(self) -> None:
+        before = threading.active_count()
+        watch(os.getpid()).sample()
+        assert threading.active_count() == before
+
+
+class TestChildren:
+    def test_a_child_born_in_the_interval_counts_from_its_birth(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid)
+        puppet.do("fork_ready(0.2)")
+        first = sampler.sample()
+        assert cpu_s(first) == pytest.approx(0.2, abs=0.04)
+        assert first.processes == 2
+        assert cpu_s(sampler.sample(), first) < 0.02
+
+    def test_context_switches_of_a_new_child_count_from_its_birth(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid)
+        puppet.do("reader, writer = os.pipe()")
+        puppet.do("nap = lambda: [time.sleep(0.0005) for _ in range(100)]")
+        puppet.do("fork(0, lambda: (nap(), os.write(writer, b'.'), signal.pause()))")
+        puppet.do("os.read(reader, 1)")
+        sample = sampler.sample()
+        assert sample.context_switches_per_s * sample.t_s >= 100
+
+    def test_children_that_were_there_before_do_not_spike(self, puppet: Puppet) -> None:
+        puppet.do("fork_ready(0.3)")
+        sample = watch(puppet.pid).sample()
+        assert cpu_s(sample) < 0.02
+        assert sample.processes == 2
+
+    def test_grandchildren_count(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid)
+        puppet.do("fork(then=lambda: (fork_ready(0.2), signal.pause()))")
+        wait_until(lambda: sampler.sample().processes == 3)
+
+    def test_children_can_be_left_out(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid, children=False)
+        puppet.do("end(fork_ready(0.2))")
+        sample = sampler.sample()
+        assert cpu_s(sample) < 0.03
+        assert sample.processes == 1
+
+    def test_a_child_that_was_born_and_ended_in_the_interval_counts(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid)
+        puppet.do("end(fork_ready(0.2))")
+        sample = sampler.sample()
+        assert cpu_s(sample) == pytest.approx(0.2, abs=0.05)
+        assert sample.processes == 1
+
+    def test_the_last_cpu_time_of_a_child_that_ended_is_not_lost(self, puppet: Puppet) -> None:
+        puppet.do("reader, writer = os.pipe()")
+        puppet.do("child = fork(0.3, lambda: (os.read(reader, 1), burn(0.2)))")
+        child = int(puppet.do("result = child"))
+        wait_until(lambda: time.clock_gettime(~child << 3 | 2) > 0.3)
+        sampler = watch(puppet.pid)
+        puppet.do("os.write(writer, b'.'); os.waitpid(child, 0)")
+        sample = sampler.sample()
+        assert cpu_s(sample) == pytest.approx(0.2, abs=0.05)
+        assert sample.processes == 1
+
+    def test_a_long_lived_child_that_ends_does_not_spike(self, puppet: Puppet) -> None:
+        child = puppet.do("result = fork_ready(0.5)")
+        sampler = watch(puppet.pid)
+        puppet.do(f"end({child})")
+        first = sampler.sample()
+        assert cpu_s(first) < 0.05
+        assert cpu_s(sampler.sample(), first) < 0.02
+
+    def test_children_that_nobody_waits_for_do_not_turn_it_negative(self, puppet: Puppet) -> None:
+        puppet.do("signal.signal(signal.SIGCHLD, signal.SIG_IGN)")
+        child = int(puppet.do("result = fork_ready(0.3)"))
+        sampler = watch(puppet.pid)
+        os.kill(child, signal.SIGKILL)
+        wait_until(lambda: procfs.read_process(child) is None)
+        first = sampler.sample()
+        puppet.do("burn(0.1)")
+        second = sampler.sample()
+        assert cpu_s(first) < 0.02
+        assert cpu_s(second, first) == pytest.approx(0.1, abs=0.03)
+
+    def test_a_child_stays_watched_when_its_parent_ends(self, puppet: Puppet) -> None:
+        puppet.do("reader, writer = os.pipe()")
+        puppet.do("child = fork(0, lambda: (os.write(writer, b'%d\\n' % fork_ready(0)), signal.pause()))")
+        puppet.do("os.read(reader, 20)")
+        sampler = watch(puppet.pid)
+        assert sampler.sample().processes == 3
+        puppet.do("end(child)")
+        assert sampler.sample().processes == 2
+
+
+class TestDeath:
+    def test_a_zombie_is_not_alive_and_its_cpu_time_counts(self, puppet: Puppet) -> None:
+        puppet.do("reader, writer = os.pipe()")
+        child = int(puppet.do("result = fork(0, lambda: (os.read(reader, 1), burn(0.1)))"))
+        sampler = watch(child)
+        puppet.do("os.write(writer, b'.')")
+        wait_until(lambda: (stat := procfs.read_process(child)) is not None and not stat.running)
+        sample = sampler.sample()
+        assert cpu_s(sample) == pytest.approx(0.1, abs=0.04)
+        assert (sample.alive, sample.processes, sample.threads, sample.rss_bytes, sample.fds) == (False, 0, 0, 0, 0)
+
+    def test_a_process_that_is_gone_reads_zero(self, puppet: Puppet) -> None:
+        sampler = watch(puppet.pid)
+        puppet.close()
+        sample = sampler.sample()
+        assert (sample.alive, sample.processes, sample.cpu_percent) == (False, 0, 0.0)
+        assert not sampler.sample().alive
+
+    def test_a_pid_that_never_was_reads_zero(self) -> None:
+        unused = int(Path("/proc/sys/kernel/pid_max").read_text())
+        assert not watch(unused).sample().alive
+
+    def test_one_of_two_dies(self, puppets: Callable[..., Puppet]) -> None:
+        one, two = puppets(), puppets()
+        sampler = watch(one.pid, two.pid)
+        one.close()
+        two.do("burn(0.1)")
+        sample = sampler.sample()
+        assert (sample.alive, sample.processes) == (True, 1)
+        assert cpu_s(sample) == pytest.approx(0.1, abs=0.03)
+
+    def test_a_name_with_parentheses_and_spaces_is_read(self, puppet: Puppet) -> None:
+        puppet.do("open('/proc/self/comm', 'w').write('a) S 1 (b')")
+        stat = procfs.read_process(puppet.pid)
+        assert stat is not None
+        assert (stat.name, stat.parent_pid) == ("a) S 1 (b", os.getpid())
+
+    def test_descriptors_that_may_not_be_inspected_count_zero(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def deny(path: str) -> os.stat_result:
+            raise PermissionError(path)
+
+        sampler = watch(os.getpid())
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "stat", deny)
+            sample = sampler.sample()
+        assert (sample.fds, sample.alive) == (0, True)
+
+
+def reading(own_ns: int, reaped_ns: int = 0, parent_pid: int = 1) -> CpuReading:
+    return CpuReading(parent_pid, own_ns, reaped_ns)
+
+
+PARENT: ProcessKey = (100, 10)
+CHILD: ProcessKey = (200, 20)
+
+
+class TestLedger:
+    def test_time_that_arrives_an_interval_after_the_child_is_gone_is_not_a_spike(self) -> None:
+        ledger = CpuLedger()
+        ledger.advance({PARENT: reading(0), CHILD: reading(900, parent_pid=10)}, born_since_ticks=1000)
+        assert ledger.advance({PARENT: reading(5)}, born_since_ticks=1000) == 5
+        assert ledger.advance({PARENT: reading(5, reaped_ns=910)}, born_since_ticks=1000) == 10
+
+    def test_a_debt_is_forgotten_after_that(self) -> None:
+        ledger = CpuLedger()
+        ledger.advance({PARENT: reading(0), CHILD: reading(900, parent_pid=10)}, born_since_ticks=1000)
+        for _ in range(2):
+            ledger.advance({PARENT: reading(0)}, born_since_ticks=1000)
+        assert ledger.advance({PARENT: reading(0, reaped_ns=300)}, born_since_ticks=1000) == 300
+
+    def test_an_old_process_that_joins_counts_from_then(self) -> None:
+        ledger = CpuLedger()
+        assert ledger.advance({CHILD: reading(900)}, born_since_ticks=201) == 0
+        assert ledger.advance({CHILD: reading(950)}, born_since_ticks=201) == 50
+
+    def test_a_reused_pid_is_another_process(self) -> None:
+        ledger = CpuLedger()
+        ledger.advance({(200, 20): reading(900)}, born_since_ticks=0)
+        assert ledger.advance({(300, 20): reading(7)}, born_since_ticks=250) == 7
+
+    @given(st.data())
+    def test_a_tree_whose_parents_wait_loses_nothing(self, data: st.DataObject) -> None:
+        """A model tree burns, forks and ends at random: what the ledger reports is all that was burnt."""
+        root = 1
+        own, reaped, parents = {root: 0}, {root: 0}, {root: 0}
+        ledger = CpuLedger()
+        burnt = counted = 0
+        born, next_pid = {root: 1}, 2
+
+        def end(pid: int) -> None:
+            for child in [child for child, parent in parents.items() if parent == pid]:
+                end(child)
+            reaped[parents[pid]] += own.pop(pid) + reaped.pop(pid)
+            del parents[pid]
+
+        for now in range(1, data.draw(st.integers(1, 8)) + 1):
+            for _ in range(data.draw(st.integers(0, 6))):
+                pid = data.draw(st.sampled_from(sorted(parents)))
+                action = data.draw(st.sampled_from(["burn", "fork", "end"]))
+                if action == "burn":
+                    amount = data.draw(st.integers(1, 1000))
+                    own[pid] += amount
+                    burnt += amount
+                elif action == "fork":
+                    own[next_pid], reaped[next_pid], parents[next_pid], born[next_pid] = 0, 0, pid, now
+                    next_pid += 1
+                elif pid != root:
+                    end(pid)
+            tree = {(born[pid], pid): CpuReading(parents[pid], own[pid], reaped[pid]) for pid in sorted(parents)}
+            counted += ledger.advance(tree, born_since_ticks=now)
+        assert counted == burnt
+
+
+class TestFindListener:
+    @pytest.fixture(params=["127.0.0.1", "::1"])
+    def server(self, request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+        family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
+        with socket.create_server((request.param, 0), family=family) as server:
+            yield server
+
+    def test_the_process_that_listens(self, server: socket.socket) -> None:
+        host, port = server.getsockname()[:2]
+        assert find_listener(port) == (os.getpid(),)
+        assert find_listener(port, host) == (os.getpid(),)
+
+    def test_all_who_hold_the_socket(self, puppet: Puppet) -> None:
+        puppet.do("server = socket.create_server(('127.0.0.1', 0))")
+        port = int(puppet.do("result = server.getsockname()[1]"))
+        child = int(puppet.do("result = fork_ready(0)"))
+        assert find_listener(port) == tuple(sorted((puppet.pid, child)))
+
+    def test_a_connection_to_the_port_is_no_listener(self, puppet: Puppet) -> None:
+        puppet.do("server = socket.create_server(('127.0.0.1', 0))")
+        port = int(puppet.do("result = server.getsockname()[1]"))
+        with socket.create_connection(("127.0.0.1", port)):
+            assert find_listener(port) == (puppet.pid,)
+
+    def test_nobody_listens(self) -> None:
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            assert find_listener(bound.getsockname()[1]) == ()
+
+    def test_another_address_is_another_server(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            assert find_listener(port, "localhost") == (os.getpid(),)
+            assert find_listener(port, "127.0.0.2") == ()
+            assert find_listener(port, "::1") == ()
+            assert find_listener(port, "0.0.0.0") == (os.getpid(),)
+
+    def test_a_wildcard_socket_serves_local_addresses_only(self) -> None:
+        with socket.create_server(("", 0)) as server:
+            port = server.getsockname()[1]
+            assert find_listener(port, "127.0.0.2") == (os.getpid(),)
+            assert find_listener(port, "192.0.2.1") == ()
+            assert find_listener(port, "[::1]") == ()
+
+    def test_the_ipv6_wildcard_serves_both_families(self) -> None:
+        with socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+            port = server.getsockname()[1]
+            assert find_listener(port, "127.0.0.1") == (os.getpid(),)
+            assert find_listener(port, "[::1]") == (os.getpid(),)
+
+    def test_holders_that_may_not_be_inspected_are_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def deny(path: str) -> str:
+            raise PermissionError(path)
+
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            monkeypatch.setattr(os, "readlink", deny)
+            assert find_listener(port) == ()
+            with pytest.raises(PlanError, match="may not inspect") as caught:
+                resolve_watch(f":{port}")
+            assert "root" in caught.value.hint
+
+
+RESOLVE = """
+import sys
+from fastload.control.processes import resolve_watch
+from fastload.model.errors import PlanError
+try:
+    print(*resolve_watch(sys.argv[1]))
+except PlanError as error:
+    print("PlanError", error.message, error.hint)
+"""
+
+
+def resolve_elsewhere(text: str) -> str:
+    """What a sibling of the test's other processes finds, for whom they are not family."""
+    done = subprocess.run(
+        [sys.executable, "-c", RESOLVE, text],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class TestResolveWatch:
+    def test_a_number_is_a_pid_if_a_process_has_it(self, puppet: Puppet) -> None:
+        assert resolve_watch(str(puppet.pid)) == (puppet.pid,)
+
+    def test_a_number_without_a_process_is_a_port(self, puppet: Puppet) -> None:
+        puppet.do("server = socket.create_server(('127.0.0.1', 0))")
+        port = int(puppet.do("result = server.getsockname()[1]"))
+        assert resolve_watch(f":{port}") == (puppet.pid,)
+        if not Path(f"/proc/{port}").exists():
+            assert resolve_watch(str(port)) == (puppet.pid,)
+
+    def test_the_number_of_a_thread_is_no_pid(self) -> None:
+        release = threading.Event()
+        thread = threading.Thread(target=release.wait)
+        thread.start()
+        try:
+            with pytest.raises(PlanError):
+                resolve_watch(str(thread.native_id))
+        finally:
+            release.set()
+            thread.join(DEADLINE_S)
+
+    @pytest.mark.parametrize("text", [":0", ":70000", ":http", ":", "99999999999"])
+    def test_numbers_that_are_neither(self, text: str) -> None:
+        with pytest.raises(PlanError) as caught:
+            resolve_watch(text)
+        assert text in caught.value.message
+        assert ":8080" in caught.value.hint
+
+    def test_a_port_where_nobody_listens(self) -> None:
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            port = bound.getsockname()[1]
+            with pytest.raises(PlanError, match=f"listens on port {port}") as caught:
+                resolve_watch(f":{port}")
+        assert "start the target first" in caught.value.hint
+
+    def test_the_script_of_an_interpreter(self, puppets: Callable[..., Puppet], tmp_path: Path) -> None:
+        script = tmp_path / "server_under_test.py"
+        script.write_text(PUPPET)
+        puppet = puppets(sys.executable, "-u", "-W", "ignore", str(script), "--port", "1")
+        assert resolve_elsewhere("server_under_test.py") == str(puppet.pid)
+        assert resolve_elsewhere("--port").startswith("PlanError")
+
+    def test_the_module_of_an_interpreter(
+        self, puppets: Callable[..., Puppet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "module_under_test.py").write_text(PUPPET)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        puppet = puppets(sys.executable, "-m", "module_under_test")
+        assert resolve_elsewhere("module_under_test") == str(puppet.pid)
+
+    def test_a_title_that_a_server_gave_itself(self, puppets: Callable[..., Puppet]) -> None:
+        title = "/usr/sbin/titled-server: master process /etc"
+        puppet = puppets(title, "-c", "echo ready; read line; :", executable="/bin/sh")
+        assert resolve_elsewhere("titled-server") == str(puppet.pid)
+
+    def test_the_name_of_the_process_itself(self, puppet: Puppet) -> None:
+        puppet.do("open('/proc/self/comm', 'w').write('named-server')")
+        assert resolve_elsewhere("named-server") == str(puppet.pid)
+
+    def test_a_shell_with_the_name_on_its_command_line_does_not_match(self, puppets: Callable[..., Puppet]) -> None:
+        puppets("/bin/sh", "-c", "echo ready; read line; : server_under_test.py", "server_under_test.py")
+        assert resolve_elsewhere("server_under_test.py").startswith("PlanError")
+
+    def test_neither_children_nor_ancestors_match(self, puppet: Puppet) -> None:
+        puppet.do("open('/proc/self/comm', 'w').write('my-own-child')")
+        with pytest.raises(PlanError):
+            resolve_watch("my-own-child")
+        puppet.do("open('/proc/self/comm', 'w').write('my-ancestor')")
+        puppet.do("import subprocess")
+        puppet.do(f"found = subprocess.run([sys.executable, '-c', {RESOLVE!r}, 'my-ancestor'], capture_output=True)")
+        assert puppet.do("result = found.stdout.split()[0]") == "b'PlanError'"
+
+    def test_an_unknown_name_suggests_the_nearest(self, puppet: Puppet) -> None:
+        puppet.do("open('/proc/self/comm', 'w').write('named-server')")
+        answer = resolve_elsewhere("named-servre")
+        assert "no process of that name" in answer
+        assert "did you mean 'named-server'?" in answer
+
+    def test_an_unknown_name_says_what_to_do(self) -> None:
+        with pytest.raises(PlanError, match="no process of that name") as caught:
+            resolve_watch("0xdeadbeef-nothing-like-it")
+        assert "start it first" in caught.value.hint

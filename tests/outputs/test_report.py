@@ -1,0 +1,341 @@
+"""The text of the end of a run."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from fastload.model.errors import OutputError
+from fastload.model.metrics import Series, SeriesTable
+from fastload.model.plan import ConstantVUs
+from fastload.model.records import ErrorTable
+from fastload.model.summary import Summary
+from fastload.model.verdict import WorkerEvidence
+from fastload.outputs.report import SummaryReport
+from fastload.outputs.terminal import open_console
+from tests.outputs.consoles import memory_console
+from tests.outputs.samples import (
+    SUMMARIES,
+    add_requests,
+    all_failed,
+    closed_bench,
+    durations,
+    fill,
+    full_run,
+    lost_worker,
+    make_plan,
+    open_bench,
+    steady_workers,
+    summarise,
+    target_series,
+)
+
+
+def render(summary: Summary, width: int = 80) -> str:
+    console, stream = memory_console(width)
+    SummaryReport(console).stop(summary)
+    return stream.getvalue()
+
+
+def section(text: str, title: str) -> list[str]:
+    """The lines from the one that begins with *title* to the next empty one."""
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(title))
+    end = next((number for number in range(start, len(lines)) if not lines[number]), len(lines))
+    return lines[start:end]
+
+
+CLOSED_BENCH = """\
+
+VALID  the numbers below can be trusted
+  • the generator kept up: worker CPU at most 48%, longest loop stall 1.20ms
+
+RUN  GET http://127.0.0.1:8080/, 64 VUs for 10s, 2 workers
+
+METRICS                    avg     min     med     p90     p95     p99     max
+▸ http_req_duration     1.04ms   800µs   949µs  1.28ms  1.34ms  1.39ms  5.59ms
+  http_req_sending      7.00µs  7.00µs  7.00µs  7.00µs  7.00µs  7.00µs  7.00µs
+  http_req_waiting      1.02ms   780µs   929µs  1.26ms  1.32ms  1.37ms  5.57ms
+  http_req_receiving    13.0µs  13.0µs  13.0µs  13.0µs  13.0µs  13.0µs  13.0µs
+  iteration_duration    1.07ms   830µs   979µs  1.31ms  1.37ms  1.42ms  5.62ms
+
+  http_req_failed         0.00%            0 out of 20,000
+  http_reqs              20,000   2,000/s
+  iterations             20,000   2,000/s
+  data_sent             1.22 MB  122 kB/s
+  data_received         3.60 MB  360 kB/s
+  vus                        64            min 64, max 64
+
+RESOURCES           CPU mean   max   memory
+  worker 0               46%   47%  48.0 MB  run delay 0.12%, stall 1.20ms
+  worker 1               47%   48%  48.0 MB  run delay 0.12%, stall 1.20ms
+  host, 2 CPUs           80%   80%  3.10 GB  of 8.20 GB
+  network           sent 61.0 MB/s, received 61.0 MB/s (loopback)
+  target nginx          100%  101%  12.3 MB  2 threads
+  CPU: 100% is one core busy; for the host, all of its cores
+
+LIMIT  The target was the limit: its CPUs were full (busiest worker 47% CPU,
+       target 99%).
+"""
+
+
+def test_a_closed_bench_reads_exactly_so() -> None:
+    assert render(closed_bench()) == CLOSED_BENCH
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_no_line_is_wider_than_the_terminal_or_ends_in_spaces(name: str, width: int) -> None:
+    for line in render(SUMMARIES[name](), width).splitlines():
+        assert cell_len(line) <= width
+        assert line == line.rstrip()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_the_columns_of_the_trend_table_end_where_their_titles_end(name: str, width: int) -> None:
+    head, *rows = section(render(SUMMARIES[name](), width), "METRICS")
+    for row in rows:
+        if not row.endswith(("no data", "no response")):
+            assert [match.end() for match in re.finditer(r"\S+$|\S+(?=  )", row)][-3:] == [
+                match.end() for match in re.finditer(r"\S+", head)
+            ][-3:]
+
+
+def test_sections_come_in_the_promised_order() -> None:
+    summary = replace(lost_worker(), errors=full_run().errors, exceptions=full_run().exceptions)
+    full = full_run()
+    summary = replace(summary, thresholds=full.thresholds, checks=full.checks, metrics=full.metrics)
+    summary = replace(summary, endpoints=full.endpoints)
+    titles = re.findall(r"^([A-Z]{3,})", render(summary), flags=re.M)
+    assert titles == [
+        "SUSPECT", "RUN", "THRESHOLDS", "CHECKS", "METRICS", "ENDPOINTS", "ERRORS", "EXCEPTIONS", "RESOURCES",
+        "REQUESTS", "NOTE", "LIMIT",
+    ]  # fmt: skip
+
+
+def test_the_verdict_opens_with_all_reasons_and_the_remedy() -> None:
+    lines = render(open_bench()).splitlines()
+    assert lines[1] == "SUSPECT  read the reasons before you use the numbers"
+    assert lines[2] == "  • starts were late: p99 2.30ms, over 1.00ms"
+    assert lines[3].startswith("  → the response times count it")
+
+
+def test_the_limit_is_the_last_sentence() -> None:
+    summary = closed_bench()
+    text = " ".join(render(summary).split("LIMIT  ")[1].split())
+    assert text == summary.verdict.limit
+
+
+def test_thresholds_are_grouped_by_metric_with_what_was_observed() -> None:
+    assert section(render(full_run()), "THRESHOLDS") == [
+        "THRESHOLDS  4 of 7 failed",
+        "  http_req_duration",
+        "  ✗ 'p(95)<5'     p(95)=9.15ms",
+        "  ✗ 'p(99) < 1'   p(99)=9.49ms",
+        "  http_req_failed",
+        "  ✓ 'rate<0.01'   rate=0.12%",
+        "  orders",
+        "  ✓ 'count>4000'  count=4,321",
+        "  ✗ 'rate>1000'   rate=432/s",
+        "  reply_bytes",
+        "  ✗ 'avg<1000'    no data",
+        "  data_received",
+        "  ✓ 'count>1000'  count=1.80 MB",
+    ]
+
+
+def test_checks_show_passes_fails_and_the_rate() -> None:
+    assert section(render(full_run()), "CHECKS")[1:] == [
+        "  ✗ status is 200            9,990      10   99.90%",
+        "  ✓ body has an id           5,000       0  100.00%",
+    ]
+
+
+def test_user_metrics_are_shown_in_their_units() -> None:
+    lines = render(full_run()).splitlines()
+    found = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("  ")}
+    assert found["ingest_duration"][0] == "5.00s"
+    assert found["batch_size"] == ["(rows)", "200", "1", "200", "360", "380", "396", "399"]
+    assert found["reply_bytes"] == ["no", "data"]
+    assert found["orders"] == ["4,321", "432/s"]
+    assert found["queue_depth"] == ["12", "min", "3,", "max", "12"]
+    assert found["token_success"] == ["99.90%", "999", "out", "of", "1,000"]
+    assert found["http_req_failed"] == ["0.12%", "12", "out", "of", "10,002"]
+
+
+def test_an_open_run_has_the_three_clocks_together_and_the_response_time_first() -> None:
+    text = render(open_bench())
+    assert section(text, "LATENCY") == [
+        "LATENCY                      p50     p99   p99.9",
+        "▸ http_req_response_time   994µs  1.43ms  5.63ms  due to done: the headline",
+        "  http_req_duration        949µs  1.39ms  5.59ms  sent to done",
+        "  iteration_lateness      45.0µs  2.30ms  2.30ms  due to started",
+    ]
+    assert [line.split()[0] for line in section(text, "METRICS")[1:3]] == ["▸", "http_req_duration"]
+
+
+def test_a_closed_run_has_the_duration_as_its_headline_and_no_response_time() -> None:
+    text = render(closed_bench())
+    assert "▸ http_req_duration" in text
+    assert "http_req_response_time" not in text
+    assert "LATENCY" not in text
+
+
+def test_without_a_response_there_are_no_zeros() -> None:
+    text = render(all_failed())
+    assert "▸ http_req_duration     no response\n" in text
+    assert "100.00%             500 out of 500" in text
+    assert "http_req_waiting" not in text
+    assert "✗ 'p(95)<500'  no data" in text
+
+
+def test_connection_phases_are_shown_when_one_request_in_a_hundred_had_them() -> None:
+    table = SeriesTable()
+    add_requests(table, durations(1_000))
+    kept = render(summarise(table, make_plan(ConstantVUs(1, 10.0))))
+    fill(table, "http_req_connecting", [900] * 50)
+    opened = render(summarise(table, make_plan(ConstantVUs(1, 10.0))))
+    assert "http_req_connecting" not in kept
+    assert "http_req_total" not in kept
+    assert "http_req_connecting" in opened
+    assert "http_req_total" in opened
+    assert "http_req_tls_handshaking" not in opened
+
+
+def test_a_run_without_requests_claims_nothing_about_them() -> None:
+    table = SeriesTable()
+    table.counter(Series("iterations")).value = 3
+    text = render(summarise(table, make_plan(ConstantVUs(1, 10.0))))
+    assert "http_req" not in text
+    assert "METRICS\n" in text
+    assert re.search(r"  iterations +3  0.3/s\n", text)
+
+
+def test_endpoints_are_a_table_when_there_are_several() -> None:
+    assert section(render(full_run()), "ENDPOINTS")[2:] == [
+        "  GET /orders/{id}     4,000      10  2.15ms  2.54ms  2.59ms  200, 500 (10)",
+        "  POST /login          1,002       2  9.15ms  9.54ms  9.59ms  200, none (2)",
+    ]
+    assert "ENDPOINTS" not in render(closed_bench())
+
+
+def test_of_many_endpoints_twenty_are_shown() -> None:
+    table = SeriesTable()
+    for number in range(25):
+        add_requests(
+            table, [1_000] * (30 - number), name=f"/a/rather/long/path/that/has/to/be/cut/somewhere/{number:02d}"
+        )
+    rows = section(render(summarise(table, make_plan(ConstantVUs(1, 10.0)))), "ENDPOINTS")[1:]
+    assert len(rows) == 21
+    assert rows[20] == "  … and 5 more"
+    assert re.match(r"  GET /a/.*….*/00 +30 ", rows[0])
+
+
+def test_errors_have_counts_and_the_first_message_cut_to_the_width() -> None:
+    rows = section(render(full_run()), "ERRORS")[1:]
+    assert rows[0] == "  http_500            10  GET /orders/{id} answered 500"
+    assert rows[1].startswith("  connect_refused      2  Failed to connect to 127.0.0.1")
+    assert rows[1].endswith("…")
+    assert "Could not connect to server" in render(full_run(), 120)
+
+
+def test_exceptions_show_the_first_traceback_indented() -> None:
+    assert section(render(full_run()), "EXCEPTIONS") == [
+        "EXCEPTIONS  iterations that raised",
+        "  KeyError  12 times",
+        "    Traceback (most recent call last):",
+        '      File "shop.py", line 12, in main',
+        '        reply.json()["id"]',
+        "    KeyError: 7",
+    ]
+
+
+def test_a_long_traceback_keeps_its_ends() -> None:
+    trace = "\n".join(["Traceback:", *(f"  line {number}" for number in range(60)), "KeyError: 7"])
+    summary = replace(closed_bench(), exceptions=ErrorTable({"KeyError": (1, trace)}))
+    lines = section(render(summary), "EXCEPTIONS")
+    assert lines[1] == "  KeyError  1 time"
+    assert lines[2] == "    Traceback:"
+    assert "    … 42 lines left out" in lines
+    assert lines[-1] == "    KeyError: 7"
+    assert len(lines) == 2 + 21
+
+
+def test_every_iteration_raised_is_said() -> None:
+    table = SeriesTable()
+    summary = summarise(table, make_plan(ConstantVUs(1, 10.0)), exceptions=ErrorTable({"ValueError": (5, "boom")}))
+    assert "every iteration raised" in render(summary)
+
+
+def test_a_lost_worker_an_interrupt_and_the_accounting_are_told() -> None:
+    text = " ".join(render(lost_worker()).split())
+    assert "worker 1 40% 40% 47.0 MB lost" in text
+    assert "✗ interrupted after 10s" in text
+    assert "20,064 started = 19,990 finished + 10 failed + 64 interrupted at the end; 1,500 of them" in text
+    assert "32 were in flight in a lost worker" in text
+    assert "NOTE 3 values of ingest_duration" in text
+    assert "REQUESTS" not in render(closed_bench())
+
+
+def test_many_workers_are_one_row_and_the_lost_ones() -> None:
+    workers = (*steady_workers(16), WorkerEvidence(16, lost=True))
+    rows = section(render(replace(closed_bench(), workers=workers)), "RESOURCES")
+    assert rows[1].startswith("  17 workers")
+    assert "768 MB" in rows[1]
+    assert rows[1].endswith("worst run delay 0.12%, stall 1.20ms")
+    assert rows[2].split() == ["worker", "16", "-", "-", "-", "lost"]
+    assert rows[3].startswith("  host")
+
+
+def test_a_target_that_died_or_was_not_sampled_is_told() -> None:
+    assert "was gone at the end" in render(replace(closed_bench(), target=target_series(alive=False)))
+    assert re.search(r"target +- +- +- +not sampled", render(replace(closed_bench(), target=None)))
+
+
+def test_state_and_marks_are_coloured_and_no_color_has_no_escape_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured, plain = io.StringIO(), io.StringIO()
+    SummaryReport(open_console(coloured, color=True, width=80)).stop(full_run())
+    SummaryReport(open_console(plain, color=False, width=80)).stop(full_run())
+    assert "\x1b[1;32mVALID" in coloured.getvalue()
+    assert "\x1b[31m  ✗ status is 200" in coloured.getvalue()
+    assert "\x1b" not in plain.getvalue()
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.getvalue()) == plain.getvalue()
+
+
+def test_an_ascii_stream_gets_aligned_ascii() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    SummaryReport(open_console(stream, width=80)).stop(full_run())
+    stream.flush()
+    text = raw.getvalue().decode("ascii")
+    assert "  x 'p(95)<5'     p(95)=9.15ms" in text
+    assert [len(line) for line in text.splitlines()] == [len(line) for line in render(full_run()).splitlines()]
+
+
+def test_what_comes_from_outside_cannot_control_the_terminal() -> None:
+    evil = "\x1b[2J\x1b]0;title\x07 \udc80 two\nlines [bold]kept[/bold]"
+    summary = replace(
+        closed_bench(),
+        errors=ErrorTable({evil: (1, evil)}),
+        exceptions=ErrorTable({evil: (1, evil)}),
+        notes=(evil,),
+    )
+    text = render(summary, 200)
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "two lines [bold]kept[/bold]" in text
+    text.encode("utf-8")
+
+
+def test_a_full_disk_is_one_output_error_and_no_second_one_at_the_end() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        report = SummaryReport(open_console(full, width=80))
+        with pytest.raises(OutputError, match="the summary could not be written: No space left"):
+            report.stop(closed_bench())

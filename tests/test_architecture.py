@@ -1,0 +1,87 @@
+"""The rooms, the doors, the public names, and the linters: one test each, so that none is forgotten."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastload
+from tests.conftest import REPO
+
+LINTERS = {
+    "ruff": ["ruff", "check", "--no-cache", "."],
+    "ruff-format": ["ruff", "format", "--no-cache", "--check", "."],
+    "mypy": ["mypy"],
+}
+
+
+def run_tool(*command: str, cwd: Path = REPO) -> subprocess.CompletedProcess[str]:
+    """Run a development tool of this environment."""
+    tool = shutil.which(command[0], path=str(Path(sys.executable).parent)) or command[0]
+    return subprocess.run([tool, *command[1:]], cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", LINTERS)
+def test_linters_are_clean(name: str) -> None:
+    done = run_tool(*LINTERS[name])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_layers_and_doors_hold() -> None:
+    done = run_tool("lint-imports", "--no-cache")
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("fastload/load/recorder.py", "import fastload.control.supervisor", "Which process runs this"),
+        ("fastload/load/client.py", "import pycurl", "pycurl enters"),
+        ("fastload/control/supervisor.py", "import msgpack", "msgpack enters"),
+        ("fastload/outputs/report.py", "import click", "click enters"),
+        ("fastload/model/plan.py", "import socket", "model/ is pure"),
+    ],
+)
+def test_a_planted_breach_is_found(tmp_path: Path, file: str, line: str, contract: str) -> None:
+    shutil.copytree(REPO / "fastload", tmp_path / "fastload", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPO / "setup.cfg", tmp_path)
+    breached = tmp_path / file
+    breached.write_text(breached.read_text() + f"\n{line}\n")
+    done = run_tool("lint-imports", "--no-cache", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "1 broken" in done.stdout
+    assert contract in done.stdout
+
+
+def test_public_names_are_exactly_all() -> None:
+    public = {
+        name
+        for name, value in vars(fastload).items()
+        if not inspect.ismodule(value) and (not name.startswith("_") or name == "__version__")
+    }
+    assert set(fastload.__all__) == public
+    assert fastload.__all__ == sorted(fastload.__all__, key=lambda name: (name.islower(), name))
+
+
+def test_importing_starts_nothing() -> None:
+    code = (
+        "import sys, threading, asyncio, signal, os\n"
+        "before = set(os.listdir('/proc/self/fd')), signal.getsignal(signal.SIGINT)\n"
+        "import fastload\n"
+        "assert threading.active_count() == 1\n"
+        "assert (set(os.listdir('/proc/self/fd')), signal.getsignal(signal.SIGINT)) == before\n"
+        "assert 'starlette' not in sys.modules and 'rich' not in sys.modules and 'click' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=REPO, check=True, timeout=60)
+
+
+def test_modules_and_functions_stay_small() -> None:
+    modules = list((REPO / "fastload").rglob("*.py"))
+    assert [path.name for path in modules if len(path.read_text().splitlines()) > 600] == []

@@ -1,0 +1,337 @@
+"""`fastload bench` end to end: real servers, the command as a process, counts held against the server's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fastload.targets import RunningTarget
+from tests.conftest import Cli, Nginx, cli_command, cli_env, free_port, wait_until
+
+
+def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The JSON on stdout, which must be all there is."""
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def ingested(target: RunningTarget) -> int:
+    """How many ingest requests the sequencer has answered with 200."""
+    with urllib.request.urlopen(f"{target.base_url}/stats") as reply:
+        routes = json.load(reply)["routes"]
+    return sum(int(route.get("2xx", 0)) for name, route in routes.items() if "ingest" in name)
+
+
+def children_of(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; an orphan that nobody reaped yet does not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def start_bench(*args: str, cwd: Path) -> subprocess.Popen[str]:
+    """The command in the background, in a session of its own as a terminal would give it."""
+    return subprocess.Popen(
+        cli_command("bench", *args),
+        cwd=cwd,
+        env=cli_env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_workers(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
+    """The worker processes, once all run."""
+    wait_until(lambda: len(children_of(process.pid)) >= count)
+    return children_of(process.pid)
+
+
+def test_counts_equal_the_servers(cli: Cli, sequencer: RunningTarget) -> None:
+    before = ingested(sequencer)
+    done = cli(
+        "bench", sequencer.base_url, "--ingest", "-n", "400", "-c", "16", "-w", "4", "--batch-size", "5", "--json", "-q"
+    )
+    assert done.returncode == 0, done.stderr
+    summary = summary_of(done)
+    assert summary["metrics"]["http_reqs"]["count"] == 400
+    assert summary["requests"] == {
+        "started": 400,
+        "finished": 400,
+        "failed": 0,
+        "interrupted": 0,
+        "warmup": 0,
+        "lost": 0,
+    }
+    assert len(summary["workers"]) == 4
+    assert summary["endpoints"][0]["statuses"] == {"200": 400}
+    assert ingested(sequencer) - before == 400
+
+
+def test_timed_run_with_warm_up_reconciles_with_nginx(cli: Cli, nginx: Nginx) -> None:
+    before = nginx.wait_requests(0)
+    done = cli("bench", nginx.url, "-d", "1s", "--warmup", "300ms", "-c", "8", "-w", "2", "--json", "-q")
+    summary = summary_of(done)
+    counts = summary["requests"]
+    assert counts["warmup"] > 0
+    assert counts["started"] == counts["finished"] + counts["failed"] + counts["interrupted"] + counts["warmup"]
+    assert summary["metrics"]["http_reqs"]["count"] == counts["finished"]
+    assert nginx.wait_requests(before + counts["started"]) - before == counts["started"]
+    assert summary["duration_s"] == pytest.approx(1.0, abs=0.3)
+    assert summary["target"]["mean"]["cpu_percent"] > 0, "the local target is found by its port"
+
+
+def test_without_a_url_the_sequencer_is_started_and_stopped(cli: Cli, tmp_path: Path) -> None:
+    done = cli("bench", "-d", "1s", "-c", "4", "--batch-size", "10", "--summary", "out.json", TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "out.json").read_text())
+    assert summary["metrics"]["http_reqs"]["count"] > 0
+    assert summary["metrics"]["http_req_failed"]["rate"] == 0
+    assert summary["target"]["max"]["rss_bytes"] > 0
+    port = int(summary["plan"]["base_url"].rpartition(":")[2])
+    assert not any(connection.laddr.port == port for connection in psutil.net_connections() if connection.laddr)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+    for part in ("METRICS", "http_req_duration", "RESOURCES", "target", "LIMIT"):
+        assert part in done.stdout
+
+
+def test_open_model_offers_what_was_asked_for(cli: Cli, nginx: Nginx) -> None:
+    summary = summary_of(cli("bench", nginx.url, "-r", "200", "-d", "2s", "-w", "2", "--json", "-q"))
+    assert summary["metrics"]["http_reqs"]["count"] == 400
+    assert summary["metrics"]["http_req_response_time"]["count"] == 400
+    assert summary["metrics"]["iteration_lateness"]["count"] == 400
+    summary = summary_of(cli("bench", nginx.url, "-r", "100", "-n", "50", "-w", "1", "--json", "-q"))
+    assert summary["metrics"]["http_reqs"]["count"] == 50
+
+
+def test_a_frozen_target_shows_in_the_percentiles_as_the_closed_form_says(tmp_path: Path, cli: Cli) -> None:
+    """Frozen for F of T seconds at a constant rate: P(response > x) = (F - x) / T, with no coordinated omission."""
+    window_s, frozen_s = 5.0, 1.5
+    target = subprocess.Popen(
+        cli_command("target", "sequencer", "--port", "0"), env=cli_env(), stderr=subprocess.PIPE, text=True
+    )
+    assert target.stderr is not None
+    try:
+        url = target.stderr.readline().split(" on ")[1].split()[0]
+        servers = children_of(target.pid)
+        bench = start_bench(url + "/health", "-r", "400", "-d", "5s", "-c", "64", "-w", "1", "--json", cwd=tmp_path)
+        wait_workers(bench, 1)
+        wait_until(lambda: any(server.cpu_times().user > 0.5 for server in servers) or bench.poll() is None)
+        time.sleep(1.5)  # The window must hold the whole freeze: begin well inside it.
+        for server in servers:
+            server.suspend()
+        time.sleep(frozen_s)  # The freeze itself.
+        for server in servers:
+            server.resume()
+        out, err = bench.communicate(timeout=60)
+        assert bench.returncode == 0, err
+    finally:
+        target.terminate()
+        target.wait(20)
+        target.stderr.close()
+    trend = json.loads(out)["metrics"]["http_req_response_time"]
+    assert trend["count"] == 2000
+    for percent, key in ((95.0, "p(95)"), (99.0, "p(99)"), (99.9, "p(99.9)")):
+        expected_ms = 1000 * (frozen_s - (1 - percent / 100) * window_s)
+        assert trend[key] == pytest.approx(expected_ms, rel=0.05), key
+
+
+def test_refused_connections_end_with_counts_and_without_spinning(cli: Cli) -> None:
+    started = time.process_time()
+    done = cli("bench", f"http://127.0.0.1:{free_port()}", "-d", "2s", "-w", "1", "-c", "8", "--summary", "s.json")
+    assert time.process_time() - started < 1.0
+    assert done.returncode == 0, done.stderr
+    assert "no response" in done.stdout
+    assert "connect_refused" in done.stdout
+
+
+def test_refused_connections_as_data(cli: Cli) -> None:
+    summary = summary_of(
+        cli("bench", f"http://127.0.0.1:{free_port()}", "-d", "2s", "-w", "1", "-c", "8", "--json", "-q")
+    )
+    assert summary["metrics"]["http_req_failed"]["rate"] == 1
+    assert summary["metrics"]["http_req_duration"]["p(95)"] is None
+    assert [error["kind"] for error in summary["errors"]] == ["connect_refused"]
+    # Eight connections, doubling pauses from 10 ms to 1 s: about 9 tries each in 2 s.
+    assert 40 < summary["errors"][0]["count"] < 120
+    assert summary["workers"][0]["cpu_percent"]["mean"] < 50
+
+
+def test_thresholds_decide_the_exit_code(cli: Cli, nginx: Nginx) -> None:
+    passing = cli("bench", nginx.url, "-n", "100", "--threshold", "http_req_failed: rate<0.01")
+    assert passing.returncode == 0
+    assert "✓" in passing.stdout
+    failing = cli("bench", nginx.url, "-n", "100", "--threshold", "http_req_duration: p(95)<0.001", "--json", "-q")
+    assert failing.returncode == 99
+    assert summary_of(failing)["thresholds"][0]["ok"] is False
+    assert summary_of(failing)["passed"] is False
+
+
+def test_failed_statuses_are_counted(cli: Cli, nginx: Nginx) -> None:
+    summary = summary_of(cli("bench", nginx.url + "/status/500", "-n", "64", "--json", "-q"))
+    assert summary["metrics"]["http_req_failed"] == {"rate": 1.0, "passes": 0, "fails": 64}
+    assert summary["errors"][0]["kind"] == "http_500"
+    assert summary["metrics"]["http_req_duration"]["count"] == 64
+
+
+def test_json_alone_on_stdout(cli: Cli, nginx: Nginx) -> None:
+    done = cli("bench", nginx.url, "-n", "64", "--json")
+    summary_of(done)
+    assert "METRICS" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "sent"),
+    [
+        (["-X", "PUT", "-b", "text"], "PUT  "),
+        (["-b", "@body.txt", "-H", "X-Test: 1"], "POST 1 "),
+        (["-X", "delete"], "DELETE  "),
+    ],
+)
+def test_methods_bodies_and_headers_arrive(cli: Cli, nginx: Nginx, tmp_path: Path, args: list[str], sent: str) -> None:
+    (tmp_path / "body.txt").write_text("file")
+    before = nginx.wait_requests(0)
+    done = cli("bench", nginx.url + "/method", "-n", "1", *args, "--json", "-q")
+    assert done.returncode == 0, done.stderr
+    nginx.wait_requests(before + 1)
+    assert f'"{sent.split()[0]} /method' in nginx.access_log.read_text().splitlines()[-1]
+
+
+def test_https_is_verified_unless_told_otherwise(cli: Cli, nginx: Nginx) -> None:
+    refused = summary_of(cli("bench", nginx.tls, "-n", "2", "-w", "1", "--json", "-q"))
+    assert refused["errors"][0]["kind"] == "tls_verify"
+    taken = summary_of(cli("bench", nginx.tls, "-n", "64", "-k", "--http", "2", "--json", "-q"))
+    assert taken["metrics"]["http_req_failed"]["rate"] == 0
+    assert taken["metrics"]["http_req_tls_handshaking"]["max"] > 0
+
+
+def test_ctrl_c_once_lets_requests_end_and_keeps_the_summary(nginx: Nginx, tmp_path: Path) -> None:
+    logged = nginx.wait_requests(0)
+    bench = start_bench(nginx.url, "-d", "60s", "-w", "2", "-c", "8", "--json", cwd=tmp_path)
+    assert nginx.wait_requests(logged + 1) > logged
+    os.killpg(bench.pid, signal.SIGINT)
+    before = time.monotonic()
+    out, err = bench.communicate(timeout=30)
+    assert time.monotonic() - before < 6
+    assert bench.returncode == 105, err
+    summary = json.loads(out)
+    assert summary["stopped_by"] == "interrupt"
+    counts = summary["requests"]
+    assert counts["started"] == counts["finished"] > 0
+    assert counts["interrupted"] == 0
+
+
+def test_ctrl_c_twice_stops_at_once(tmp_path: Path) -> None:
+    """A target that never answers: the first Ctrl-C waits for its requests, the second does not."""
+    with_backlog = free_port()
+    silent = subprocess.Popen(
+        ["python3", "-c", _SILENT_SERVER.format(port=with_backlog)], stdout=subprocess.PIPE, text=True
+    )
+    assert silent.stdout is not None
+    silent.stdout.readline()
+    try:
+        bench = start_bench(
+            f"http://127.0.0.1:{with_backlog}", "-d", "60s", "-w", "2", "-c", "8", "--json", cwd=tmp_path
+        )
+        assert len(wait_workers(bench, 2)) == 2
+        wait_until(lambda: sum(len(worker.net_connections()) for worker in children_of(bench.pid)) >= 8)
+        before = time.monotonic()
+        bench.send_signal(signal.SIGINT)
+        time.sleep(0.3)  # Two signals at once would be merged by the kernel.
+        bench.send_signal(signal.SIGTERM)
+        out, err = bench.communicate(timeout=30)
+        assert time.monotonic() - before < 3
+        assert bench.returncode == 105, err
+        counts = json.loads(out)["requests"]
+        assert counts["interrupted"] == counts["started"] == 8
+    finally:
+        silent.kill()
+        silent.wait()
+        silent.stdout.close()
+
+
+_SILENT_SERVER = """
+import socket, time
+server = socket.create_server(("127.0.0.1", {port}))
+print("ready", flush=True)
+held = []
+while True:
+    held.append(server.accept())
+"""
+
+
+def test_a_killed_worker_is_noticed_and_its_counts_are_kept(nginx: Nginx, tmp_path: Path) -> None:
+    bench = start_bench(nginx.url, "-d", "4s", "-w", "2", "-c", "8", "--json", cwd=tmp_path)
+    workers = wait_workers(bench, 2)
+    wait_until(lambda: all(worker.cpu_times().user > 0.3 for worker in workers))
+    time.sleep(1.2)  # Let a first delta be delivered: what was delivered must not be lost.
+    workers[0].kill()
+    out, err = bench.communicate(timeout=60)
+    assert bench.returncode == 97, err
+    summary = json.loads(out)
+    assert [worker["lost"] for worker in summary["workers"]].count(True) == 1
+    assert summary["verdict"]["state"] in ("SUSPECT", "INVALID")
+    assert any("SIGKILL" in note for note in summary["notes"])
+    lost = summary["requests"]["lost"]
+    assert lost <= 4
+    counts = summary["requests"]
+    assert counts["started"] == counts["finished"] + counts["failed"] + counts["interrupted"] + lost
+    assert summary["duration_s"] == pytest.approx(4, abs=0.5)
+
+
+def test_a_killed_worker_can_stop_the_run(nginx: Nginx, tmp_path: Path) -> None:
+    bench = start_bench(nginx.url, "-d", "60s", "-w", "2", "--on-worker-loss", "stop", "--json", cwd=tmp_path)
+    workers = wait_workers(bench, 2)
+    wait_until(lambda: all(worker.cpu_times().user > 0.3 for worker in workers))
+    workers[1].kill()
+    before = time.monotonic()
+    out, err = bench.communicate(timeout=30)
+    assert time.monotonic() - before < 5
+    assert bench.returncode == 97, err
+    assert json.loads(out)["stopped_by"] == "worker-loss"
+
+
+def test_workers_die_with_their_parent(nginx: Nginx, tmp_path: Path) -> None:
+    bench = start_bench(nginx.url, "-d", "60s", "-w", "2", cwd=tmp_path)
+    workers = wait_workers(bench, 2)
+    bench.kill()
+    bench.communicate(timeout=10)
+    wait_until(lambda: not any(is_alive(worker) for worker in workers), deadline_s=1.0)
+
+
+def test_the_shipped_target_dies_with_its_parent(tmp_path: Path) -> None:
+    bench = start_bench("-d", "60s", cwd=tmp_path)
+    wait_until(lambda: len(children_of(bench.pid)) >= 2)
+    family = children_of(bench.pid)
+    bench.kill()
+    bench.communicate(timeout=10)
+    wait_until(lambda: not any(is_alive(process) for process in family), deadline_s=3.0)
+
+
+def test_a_full_disk_costs_the_file_and_not_the_run(cli: Cli, nginx: Nginx) -> None:
+    done = cli("bench", nginx.url, "-n", "64", "--summary", "/dev/full")
+    assert "METRICS" in done.stdout or "Error" in done.stderr
+    assert done.returncode == 104
+
+
+def test_a_closed_stdout_does_not_break_the_run(nginx: Nginx, tmp_path: Path) -> None:
+    command = " ".join(cli_command("bench", nginx.url, "-d", "1s", "-w", "1")) + " | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], cwd=tmp_path, env=cli_env(), capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr, done.stderr
