@@ -23,6 +23,7 @@ LONGEST_BACK_OFF_S = 1.0
 _ID_SEGMENT = re.compile(
     r"(?<=/)(?:\d+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,})(?=/|$)"
 )
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://").match
 _MAX_CACHED_URLS = 10_000
 _JSON_HEADER = "Content-Type: application/json"
 _FORM_HEADER = "Content-Type: application/x-www-form-urlencoded"
@@ -227,6 +228,8 @@ class VU:
         except asyncio.CancelledError:
             context.recorder.stats.interrupted += 1
             transfer.chunks.clear()
+            if keep_body is not None:
+                transfer.keep_body(self._usage.body)
             raise
         finally:
             self.in_flight -= 1
@@ -272,8 +275,8 @@ class VU:
             reply.error = error_kind(transfer, error[0])
             reply.message = error[1]
             recorder.record_no_response(endpoint, reply.error, f"{method} {url}: {error[1]}")
-            if not transfer.connected():
-                self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s))
+            refused = not transfer.connected()
+            self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s)) if refused else 0.0
         return reply
 
     def _new_transfer(self) -> Transfer:
@@ -341,7 +344,7 @@ class Context:
         """
         full = self._urls.get(url)
         if full is None:
-            full = url if "://" in url else self._join(url)
+            full = url if _ABSOLUTE(url) else self._join(url)
             if len(self._urls) < _MAX_CACHED_URLS:
                 self._urls[url] = full
         if params:

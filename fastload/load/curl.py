@@ -54,15 +54,18 @@ _HTTP_VERSION = {
 
 _RESPONSE_CODE, _NUM_CONNECTS = pycurl.RESPONSE_CODE, pycurl.NUM_CONNECTS
 _LOOKUP, _CONNECT, _TLS = pycurl.NAMELOOKUP_TIME_T, pycurl.CONNECT_TIME_T, pycurl.APPCONNECT_TIME_T
-_PRETRANSFER, _POSTTRANSFER = pycurl.PRETRANSFER_TIME_T, pycurl.POSTTRANSFER_TIME_T
-_STARTTRANSFER, _TOTAL, _QUEUE = pycurl.STARTTRANSFER_TIME_T, pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
+_POSTTRANSFER, _STARTTRANSFER = pycurl.POSTTRANSFER_TIME_T, pycurl.STARTTRANSFER_TIME_T
+_TOTAL, _QUEUE = pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
 # libcurl counts a request's body in its size, but a response's body not in its header size.
 _REQUEST_SIZE, _HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.REQUEST_SIZE, pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
 
 Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """Of one finished request: status; then microseconds since libcurl took it up: lookup, connect and TLS done (all
-three 0 on a reused connection), ready to send, request sent, first byte received, all received; microseconds it
-waited for a connection; bytes sent and received, headers included."""
+three 0 on a reused connection), connection ready for the request, request sent, first byte received, all received;
+microseconds it waited for a free connection; bytes sent and received, headers included.
+
+"Ready" is k6's GotConn. It is not libcurl's PRETRANSFER, which is taken after the request's first write: a process
+that loses its CPU between the two would report a time near zero for a request that took milliseconds."""
 
 
 class EpollPoller:
@@ -107,6 +110,7 @@ class ConnectionCache:
         self._share = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
+        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_COOKIE)
 
     def attach(self, transfer: Transfer) -> None:
         transfer.setopt(pycurl.SHARE, self._share)
@@ -200,17 +204,23 @@ class Transfer(pycurl.Curl):
     def measure(self) -> Measurement:
         """What libcurl measured of the request that just ended."""
         info = self.getinfo
-        connected = info(_NUM_CONNECTS)
+        queue_us = info(_QUEUE)
+        if info(_NUM_CONNECTS):
+            lookup_us, connect_us, tls_us = info(_LOOKUP), info(_CONNECT), info(_TLS)
+            ready_us = tls_us or connect_us
+        else:
+            lookup_us = connect_us = tls_us = 0
+            ready_us = queue_us
         return (
             info(_RESPONSE_CODE),
-            info(_LOOKUP) if connected else 0,
-            info(_CONNECT) if connected else 0,
-            info(_TLS) if connected else 0,
-            info(_PRETRANSFER),
+            lookup_us,
+            connect_us,
+            tls_us,
+            ready_us,
             info(_POSTTRANSFER),
             info(_STARTTRANSFER),
             info(_TOTAL),
-            info(_QUEUE),
+            queue_us,
             info(_REQUEST_SIZE),
             info(_HEADER_SIZE) + info(_SIZE_DOWNLOAD),
         )
@@ -221,7 +231,8 @@ class Transfer(pycurl.Curl):
 
     def connected(self) -> bool:
         """Whether the last request ever got a connection."""
-        return bool(self.getinfo(pycurl.CONNECT_TIME_T))
+        # The connect time of a reused connection is 0, but it does get to where a request is sent.
+        return bool(self.getinfo(pycurl.CONNECT_TIME_T) or self.getinfo(_PRETRANSFER))
 
     def url(self) -> str:
         """The address that answered, after redirects."""

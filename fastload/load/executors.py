@@ -79,12 +79,13 @@ class LoadExecutor(ABC):
         """See `work.Feed`."""
 
     async def _sleep_until(self, at_ns: int) -> None:
-        """Until *at_ns*, or until it is stopped."""
-        try:
-            async with asyncio.timeout(max(0, at_ns - monotonic_ns()) / NS_PER_S):
-                await self._over.wait()
-        except TimeoutError:
-            pass
+        """Until *at_ns*, or until it is stopped. Never early, though uvloop's timers are by a millisecond."""
+        while not self._over.is_set() and (left_ns := at_ns - monotonic_ns()) > 0:
+            try:
+                async with asyncio.timeout(left_ns / NS_PER_S):
+                    await self._over.wait()
+            except TimeoutError:
+                pass
 
 
 class ConstantVUsExecutor(LoadExecutor):
@@ -117,7 +118,14 @@ class RampingVUsExecutor(LoadExecutor):
         super().__init__(work, worker, workers, graceful_stop_s)
         self._spec = spec
         self._slots: list[Any] = []
-        self._leaving: set[Any] = set()
+        self._leaving: dict[Any, asyncio.TimerHandle] = {}
+
+    async def run(self, start_ns: int) -> None:
+        try:
+            await super().run(start_ns)
+        finally:
+            for timer in self._leaving.values():
+                timer.cancel()
 
     async def _drive(self, start_ns: int) -> None:
         for at_s, count in vu_changes(self._spec.start_vus, self._spec.stages):
@@ -130,7 +138,8 @@ class RampingVUsExecutor(LoadExecutor):
     def next(self, slot: Any) -> int | None:
         if self._going and slot not in self._leaving:
             return 0
-        self._leaving.discard(slot)
+        if slot in self._leaving:
+            self._leaving.pop(slot).cancel()
         self._work.release(slot)
         return None
 
@@ -141,13 +150,11 @@ class RampingVUsExecutor(LoadExecutor):
             self._work.start(slot, 0, self)
         while len(self._slots) > count:
             slot = self._slots.pop()
-            self._leaving.add(slot)
-            self._work.context.loop.call_later(self._graceful_stop_s, self._give_up, slot)
+            self._leaving[slot] = self._work.context.loop.call_later(self._graceful_stop_s, self._give_up, slot)
 
     def _give_up(self, slot: Any) -> None:
-        if slot in self._leaving:
-            self._leaving.discard(slot)
-            self._work.retire(slot)
+        del self._leaving[slot]
+        self._work.retire(slot)
 
 
 class SharedIterationsExecutor(LoadExecutor):
@@ -218,6 +225,8 @@ class ConstantArrivalRateExecutor(LoadExecutor):
         try:
             self._on_time()
             await self._sleep_until(start_ns + round(self._spec.duration_s * NS_PER_S))
+            # What was due since the timer's last call, if the loop stood still over the end.
+            self._on_time()
         finally:
             self._timer.close()
         for slot in self._idle:

@@ -20,7 +20,7 @@ NO_DUE = -1
 
 # A row is [endpoint, response time or NO_DUE, *Measurement].
 _WIDTH = 13
-_ENDPOINT, _RESPONSE, _STATUS, _LOOKUP, _CONNECT, _TLS, _PRE, _POST, _START, _TOTAL, _QUEUE, _SENT, _RECEIVED = range(
+_ENDPOINT, _RESPONSE, _STATUS, _LOOKUP, _CONNECT, _TLS, _READY, _POST, _START, _TOTAL, _QUEUE, _SENT, _RECEIVED = range(
     _WIDTH
 )
 
@@ -97,7 +97,7 @@ class Recorder:
             metric.discard()
         self._reset()
         self.stats.started, self.stats.interrupted = kept.started, kept.interrupted
-        self.stats.warmup = kept.finished + kept.failed
+        self.stats.warmup = kept.warmup + kept.finished + kept.failed
         self.stats.lag_max_us = kept.lag_max_us
 
     def take(self, *, vus: int, in_flight: int, offered: int) -> Delta:
@@ -149,8 +149,8 @@ class Recorder:
         self._no_response.clear()
 
     def _fold_times(self, rows: Int64Array) -> None:
-        (lookup, connect, tls, pre, post, start, total) = rows[:, _LOOKUP : _TOTAL + 1].T
-        duration = np.maximum(total - pre, 0)
+        (lookup, connect, tls, ready, post, start, total) = rows[:, _LOOKUP : _TOTAL + 1].T
+        duration = np.maximum(total - ready, 0)
         columns = {
             "http_req_duration": duration,
             "http_req_blocked": rows[:, _QUEUE],
@@ -158,9 +158,9 @@ class Recorder:
             "http_req_connecting": np.maximum(connect - lookup, 0),
             "http_req_tls_handshaking": np.where(tls > 0, np.maximum(tls - connect, 0), 0),
             # A server may answer before it has read everything: no phase is negative then.
-            "http_req_sending": np.clip(post - pre, 0, duration),
-            "http_req_waiting": np.maximum(start - np.maximum(post, pre), 0),
-            "http_req_receiving": np.maximum(total - np.maximum(start, pre), 0),
+            "http_req_sending": np.clip(post - ready, 0, duration),
+            "http_req_waiting": np.maximum(start - np.maximum(post, ready), 0),
+            "http_req_receiving": np.maximum(total - np.maximum(start, ready), 0),
             "http_req_total": total,
         }
         for metric, values in columns.items():

@@ -7,11 +7,12 @@ gets them back. The loop of a busy slot is here, because it is the hot path.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from time import monotonic_ns
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, VU, Context
 from fastload.load.curl import ConnectionCache, Transfer, error_kind
@@ -83,9 +84,9 @@ class Work(ABC):
         """Interrupt the iterations that have no request in flight."""
 
     def interrupt_all(self) -> None:
-        """Interrupt every iteration."""
+        """Interrupt every iteration, and close its slot: no executor gives it back."""
         for slot in list(self._running):
-            self._interrupt(slot)
+            self.retire(slot)
 
     def close(self) -> None:
         """Close every slot there is."""
@@ -137,9 +138,9 @@ class VUWork(Work):
         self._tasks: dict[VU, asyncio.Task[None]] = {}
 
     def interrupt_idle(self) -> None:
-        for vu, task in list(self._tasks.items()):
+        for vu in list(self._tasks):
             if not vu.in_flight:
-                task.cancel()
+                self.retire(vu)
 
     def _new(self) -> VU:
         return VU(next(self._numbers), self.context, self._usage)
@@ -148,7 +149,13 @@ class VUWork(Work):
         self._tasks[slot] = self.context.loop.create_task(self._iterate(slot, due_ns, feed))
 
     def _interrupt(self, slot: VU) -> None:
-        self._tasks[slot].cancel()
+        task = self._tasks[slot]
+        task.cancel()
+        if inspect.getcoroutinestate(cast(Coroutine[Any, Any, None], task.get_coro())) == inspect.CORO_CREATED:
+            # Cancelled before its first step, it never runs and cannot say that it ended.
+            self.context.recorder.stats.iterations_interrupted += 1
+            del self._tasks[slot]
+            self._ended(slot)
 
     def _close(self, slot: VU) -> None:
         slot.close()

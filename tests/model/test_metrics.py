@@ -1,0 +1,254 @@
+"""Series tables and the metrics that a script declares."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastload.model import metrics
+from fastload.model.errors import PlanError
+from fastload.model.frames import Frame, FrameDecoder, encode
+from fastload.model.histogram import HIGHEST_UNITLESS, HIGHEST_US
+from fastload.model.metrics import (
+    BUILTIN,
+    Counter,
+    Gauge,
+    GaugeSink,
+    Kind,
+    MetricSpec,
+    Rate,
+    Series,
+    SeriesTable,
+    Trend,
+    UserMetric,
+    specs,
+)
+
+
+@pytest.fixture(autouse=True)
+def _undeclared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No metric of another test."""
+    monkeypatch.setattr(metrics, "_declared", {})
+    yield
+
+
+tags = st.dictionaries(st.sampled_from(["method", "name", "status"]), st.text(max_size=5), max_size=3)
+series = st.builds(lambda metric, tags: Series(metric, tuple(sorted(tags.items()))), st.sampled_from("abc"), tags)
+fillings = st.lists(
+    st.tuples(st.sampled_from(["counter", "gauge", "rate", "trend"]), series, st.integers(0, 10**6)), max_size=12
+)
+
+
+def fill(filling: list[tuple[str, Series, int]]) -> SeriesTable:
+    """A table; the kind is part of the series' name, as a metric has one kind only."""
+    table = SeriesTable()
+    for kind, one, value in filling:
+        named = Series(f"{kind}_{one.metric}", one.tags)
+        if kind == "counter":
+            table.counter(named).value += value
+        elif kind == "gauge":
+            table.gauge(named).set(value)
+        elif kind == "rate":
+            sink = table.rate(named)
+            sink.trues, sink.total = sink.trues + value % 2, sink.total + 1
+        else:
+            table.trend(named).record(value)
+    return table
+
+
+def drained(*declared: UserMetric) -> SeriesTable:
+    table = SeriesTable()
+    for metric in declared:
+        metric.drain(table)
+    return table
+
+
+@given(fillings)
+def test_a_table_survives_the_wire(filling: list[tuple[str, Series, int]]) -> None:
+    table = fill(filling)
+    (frame,) = FrameDecoder().feed(encode(Frame("delta", {"table": table.to_plain()})))
+    copy = SeriesTable.from_plain(frame.body["table"])
+    assert copy.to_plain() == table.to_plain()
+    assert list(copy.sinks) == list(table.sinks)
+    assert [type(sink) for sink in copy.sinks.values()] == [type(sink) for sink in table.sinks.values()]
+
+
+@given(fillings, fillings)
+def test_merged_tables_are_the_table_of_all(
+    first: list[tuple[str, Series, int]], second: list[tuple[str, Series, int]]
+) -> None:
+    merged = SeriesTable()
+    merged.merge(fill(first))
+    merged.merge(fill(second))
+    whole = fill(first + second)
+    assert merged.to_plain() == whole.to_plain()
+
+
+def test_merging_copies_what_is_new() -> None:
+    source, table = SeriesTable(), SeriesTable()
+    source.counter(Series("a")).value = 1
+    source.trend(Series("t"), HIGHEST_UNITLESS).record(5)
+    table.merge(source)
+    table.merge(source)
+    assert (source.get("a").value, source.get("t").count) == (1, 1)
+    assert (table.get("a").value, table.get("t").count, table.get("t").highest) == (2, 2, HIGHEST_UNITLESS)
+
+
+def test_a_gauge_keeps_the_last_and_the_extremes() -> None:
+    table, later = SeriesTable(), SeriesTable()
+    for value in (5, 1, 3):
+        table.gauge(Series("g")).set(value)
+    later.gauge(Series("g")).set(4)
+    table.merge(later)
+    assert table.get("g").to_plain() == [4, 1, 5]
+
+
+def test_a_gauge_that_was_never_set_changes_nothing() -> None:
+    gauge = GaugeSink()
+    assert not gauge.is_set
+    gauge.set(7)
+    gauge.merge(GaugeSink())
+    assert gauge.to_plain() == [7, 7, 7]
+
+
+def test_series_sort_their_tags() -> None:
+    assert Series.of("m", status="200", name_="x") == Series("m", (("name", "x"), ("status", "200")))
+
+
+def test_series_of_a_metric_are_the_tagged_ones() -> None:
+    table = SeriesTable()
+    table.counter(Series("a")).value = 1
+    table.counter(Series.of("a", check="x")).value = 2
+    table.counter(Series.of("b", check="x")).value = 3
+    assert [(found, sink.value) for found, sink in table.of_metric("a")] == [({"check": "x"}, 2)]
+    assert table.get("nothing") is None
+
+
+@pytest.mark.parametrize("name", ["", "1abc", "with space", "with-dash", "ünder", "a" * 129, "a\n"])
+def test_bad_names_are_refused(name: str) -> None:
+    with pytest.raises(PlanError, match="is not valid") as caught:
+        Counter(name)
+    assert caught.value.hint == "use letters, digits and _, not starting with a digit"
+    assert name not in specs()
+
+
+@pytest.mark.parametrize("name", ["a", "_x9", "A" * 128])
+def test_good_names_are_known_to_thresholds(name: str) -> None:
+    Trend(name, unit="s")
+    assert specs()[name] == MetricSpec(name, Kind.TREND, "s")
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_built_in_names_are_taken(name: str) -> None:
+    with pytest.raises(PlanError, match="is a built-in metric"):
+        Counter(name)
+
+
+def test_a_second_declaration_shares_the_values() -> None:
+    first, second, third = Counter("orders"), Counter("orders"), Counter("orders")
+    first.add(2)
+    second.add(3)
+    third.add(4)
+    assert drained(first, second, third).get("orders").value == 9
+
+
+@pytest.mark.parametrize("other", [lambda: Trend("orders"), lambda: Counter("orders", unit="eur")])
+def test_a_second_declaration_must_agree(other: Any) -> None:
+    Counter("orders")
+    with pytest.raises(PlanError, match="'orders' is already declared as a counter in no unit") as caught:
+        other()
+    assert caught.value.hint == "one name, one kind, one unit"
+
+
+def test_drain_moves_and_discard_forgets() -> None:
+    counter, gauge, rate, trend = Counter("c"), Gauge("g"), Rate("r"), Trend("t")
+    for value in (3, 1, 2):
+        counter.add(value)
+        gauge.add(value)
+        rate.add(value > 1)
+        trend.add(value)
+    table = drained(counter, gauge, rate, trend)
+    assert table.get("c").value == 6
+    assert table.get("g").to_plain() == [2, 1, 3]
+    assert table.get("r").to_plain() == [2, 3]
+    assert (table.get("t").count, table.get("t").sum) == (3, 6_000)
+    assert drained(counter, gauge, rate, trend).sinks == {}
+    for metric in (counter, gauge, rate, trend):
+        metric.add(1)
+        metric.discard()
+    assert drained(counter, gauge, rate, trend).sinks == {}
+
+
+def test_a_value_added_by_a_thread_while_draining_is_kept() -> None:
+    class Slow(list[Any]):
+        def copy(self) -> list[Any]:
+            taken = super().copy()
+            late = threading.Thread(target=counter.add, args=(10,))
+            late.start()
+            late.join()
+            return taken
+
+    counter = Counter("c")
+    counter._values = Slow([1])
+    assert drained(counter).get("c").value == 1
+    counter._values = list(counter._values)
+    assert drained(counter).get("c").value == 10
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "stored"),
+    [("ms", 12.5, 12_500), ("us", 7, 7), ("s", 0.25, 250_000), ("rows", 3, 3_000), ("", 0.001, 1), ("ms", 0, 0)],
+)
+def test_trends_store_microseconds_or_thousandths(unit: str, value: float, stored: int) -> None:
+    trend = Trend("t", unit=unit)
+    trend.add(value)
+    assert drained(trend).get("t").max == stored
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (-1, 0),
+        (-0.5, 0),
+        (3.7e6, HIGHEST_US),
+        (math.inf, HIGHEST_US),
+        (-math.inf, 0),
+        (math.nan, 0),
+        (1e308, HIGHEST_US),
+    ],
+)
+def test_what_a_trend_cannot_hold_is_clamped_and_counted(value: float, stored: int) -> None:
+    trend = Trend("t")
+    trend.add(value)
+    sink = drained(trend).get("t")
+    assert (sink.min, sink.max, sink.count, sink.clamped) == (stored, stored, 1, 1)
+
+
+def test_the_highest_unitless_value_is_as_documented() -> None:
+    trend = Trend("t", unit="rows")
+    trend.add(10**12)
+    assert drained(trend).get("t").clamped == 0
+    trend.add(1.1 * 10**12)
+    assert drained(trend).get("t").clamped == 1
+
+
+@pytest.mark.parametrize("declare", [Counter, Gauge, Trend])
+def test_what_is_no_number_fails_where_it_is_added(declare: Any) -> None:
+    metric = declare("m")
+    with pytest.raises((TypeError, ValueError)):
+        metric.add("many")
+    assert drained(metric).sinks == {}
+
+
+def test_a_counter_takes_numpy_numbers_through_the_wire() -> None:
+    counter = Counter("c")
+    counter.add(np.int64(3))
+    (frame,) = FrameDecoder().feed(encode(Frame("delta", {"table": drained(counter).to_plain()})))
+    assert SeriesTable.from_plain(frame.body["table"]).get("c").value == 3
