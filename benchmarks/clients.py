@@ -16,10 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -115,14 +115,16 @@ def wrk_failures(text: str) -> int:
     """Socket errors of every kind, and responses that are no 2xx or 3xx."""
     found = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    return sum(map(int, found.groups() if found else ())) + (int(bad[1]) if bad else 0)
+    errors = sum(map(int, found.groups())) if found else 0
+    return errors + (int(bad[1]) if bad else 0)
 
 
 def hey_failures(text: str) -> int:
     """Errors, and responses with a status other than 200."""
     errors = text.partition("Error distribution:")[2]
     statuses = re.findall(r"\[(\d{3})\]\s+(\d+) responses", text)
-    return sum(map(int, re.findall(r"\[(\d+)\]", errors))) + sum(int(n) for code, n in statuses if code != "200")
+    bad = sum(int(count) for code, count in statuses if code != "200")
+    return bad + sum(map(int, re.findall(r"\[(\d+)\]", errors)))
 
 
 def k6_failures(text: str) -> int:
@@ -136,12 +138,8 @@ INGEST = Client("fastload ingest", ingest_command, fastload_failures)
 WRK = Client("wrk", wrk_command, wrk_failures)
 HEY = Client("hey", hey_command, hey_failures, {"GOMAXPROCS": "1"})
 K6 = Client("k6", k6_command, k6_failures, {"GOMAXPROCS": "1"})
-K6_INGEST = Client(
-    "k6 ingest",
-    lambda load, output: k6_command(load, output, script="ingest.js"),
-    k6_failures,
-    {"GOMAXPROCS": "1"},
-)
+K6_INGEST = Client("k6 ingest", partial(k6_command, script="ingest.js"), k6_failures, {"GOMAXPROCS": "1"})
+K6_PLAIN = Client("k6 ingest, plain", partial(k6_command, script="ingest_plain.js"), k6_failures, {"GOMAXPROCS": "1"})
 
 
 def find(program: str) -> str:
@@ -153,6 +151,21 @@ def find(program: str) -> str:
 def is_installed(client: Client) -> bool:
     """Whether the program of *client* is here."""
     return Path(client.command(Load("", 1, 1), Path())[0]).is_absolute()
+
+
+def comparable_rates(runs: Iterable[Run]) -> list[float]:
+    """Requests a second of each run; none at all when one of them had a failure or a problem."""
+    mine = list(runs)
+    return [] if any(run.problem or run.failures for run in mine) else [run.requests_per_s for run in mine]
+
+
+def print_problems(runs: Mapping[str, list[Run]]) -> None:
+    """Name each client that cannot be compared, and why."""
+    for name, mine in runs.items():
+        for problem in sorted({run.problem for run in mine} - {""}):
+            print(f"NOT COMPARABLE: {name}: {problem}")
+        if failures := sum(run.failures for run in mine):
+            print(f"NOT COMPARABLE: {name}: {failures:,} failed requests")
 
 
 def measure(
@@ -180,7 +193,7 @@ def measure(
 
 
 @contextlib.contextmanager
-def start(command: list[str], cpu: int, stdout: Path, environment: dict[str, str]) -> Any:
+def start(command: list[str], cpu: int, stdout: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """The process of *command*, on *cpu* only, for the length of the block; it is killed at its end."""
     with stdout.open("wb") as out:
         process = subprocess.Popen(

@@ -11,7 +11,19 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from benchmarks.clients import BENCH, HEY, K6, RUN, WRK, Client, Run, is_installed, measure
+from benchmarks.clients import (
+    BENCH,
+    HEY,
+    K6,
+    RUN,
+    WRK,
+    Client,
+    Run,
+    comparable_rates,
+    is_installed,
+    measure,
+    print_problems,
+)
 from benchmarks.reporting import (
     Expectation,
     machine,
@@ -83,9 +95,7 @@ def _options() -> argparse.Namespace:
     return made.parse_args()
 
 
-def _compare(
-    clients: list[Client], server: Nginx, cpu: int, connections: int, options: argparse.Namespace
-) -> Runs:
+def _compare(clients: list[Client], server: Nginx, cpu: int, connections: int, options: argparse.Namespace) -> Runs:
     """All clients in turns, one round after the other; the first one warms up and is dropped."""
     turns = [(client.name, client, server.http_url) for client in clients]
     if BENCH in clients and connections == HTTPS_CONNECTIONS:
@@ -104,11 +114,7 @@ def _print_runs(connections: int, runs: Runs) -> None:
     print(f"\n{connections:,} connections (medians; ratios are medians of those of each round)")
     heads = ("", "requests/s", "CPU us/request", "client CPU", "server CPU", "bench is", "run is", "failed", "reopened")
     print_table(heads, (_row(name, mine, runs) for name, mine in runs.items()))
-    for name, mine in runs.items():
-        for problem in sorted({run.problem for run in mine if run.problem}):
-            print(f"NOT COMPARABLE: {name}: {problem}")
-        if failures := sum(run.failures for run in mine):
-            print(f"NOT COMPARABLE: {name}: {failures:,} failed requests")
+    print_problems(runs)
 
 
 def _row(name: str, mine: list[Run], runs: Runs) -> list[str]:
@@ -136,9 +142,7 @@ def _print_growth(found: dict[int, Runs]) -> None:
 
 
 def _rates(runs: Runs, name: str) -> list[float]:
-    """Of the runs of *name*; none when one of them is not comparable."""
-    mine = runs.get(name, [])
-    return [] if any(run.problem or run.failures for run in mine) else [run.requests_per_s for run in mine]
+    return comparable_rates(runs.get(name, []))
 
 
 def _ratio(runs: Runs, name: str, other: str) -> float | None:

@@ -20,7 +20,8 @@ _CONNECTIONS = 64
 _START_S = 1.5
 _SAMPLES_PER_S = "2999"
 _GROUPS = (
-    ("kernel", r"\[kernel|\[vdso|\[guest|\[unknown\]"),
+    ("kernel", r"^\[kernel|^\[guest"),
+    ("clock (vdso)", r"^\[vdso"),
     ("pycurl", r"^pycurl\."),
     ("libcurl", r"libcurl"),
     ("TLS", r"libssl|libcrypto"),
@@ -94,9 +95,7 @@ def _shares(samples: Path) -> dict[str, float]:
     options = ["--stdio", "--no-children", "--sort", "dso", "-F", "overhead,dso", "-t", "|"]
     told = subprocess.run(["perf", "report", "-i", str(samples), *options], capture_output=True, text=True).stdout
     shares: dict[str, float] = {}
-    for percent, library in re.findall(r"^\s*([\d.]+)%?\|(\S+)", told, re.MULTILINE):
+    for percent, library in re.findall(r"^\s*([\d.]+)%?\s*\|(\S+)", told, re.MULTILINE):
         part = next((name for name, pattern in _GROUPS if re.search(pattern, library)), "other")
         shares[part] = shares.get(part, 0.0) + float(percent) / 100
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
-
-

@@ -26,7 +26,7 @@ worker_processes 1; daemon off; pid {root}/nginx.pid; error_log {root}/error.log
 worker_rlimit_nofile 20000;
 events {{ worker_connections 15000; }}
 http {{
-  access_log {root}/access.log combined buffer=64k flush=100ms;
+  access_log {root}/access.log combined;
   keepalive_requests 1000000; client_max_body_size 10m; client_body_buffer_size 1m;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
   fastcgi_temp_path {root}/f; uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;
@@ -57,13 +57,16 @@ class Nginx:
     access_log: Path
 
     def wait_requests(self, wanted: int) -> int:
-        """How many requests it has logged in all, once that is *wanted*, or at the deadline."""
-
-        def logged() -> int:
-            return self.access_log.read_bytes().count(b"\n")
-
-        wait_until(lambda: logged() >= wanted, raising=False)
-        return logged()
+        """How many requests it has logged in all, once that is *wanted* or more and no longer grows; or at the
+        deadline."""
+        logged = -1
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            before, logged = logged, self.access_log.read_bytes().count(b"\n")
+            if logged == before and logged >= wanted:
+                break
+            time.sleep(0.05)
+        return logged
 
 
 def wait_until(condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S, raising: bool = True) -> bool:

@@ -50,7 +50,8 @@ class Aggregator:
         self.table.merge(delta.table)
         self.errors.merge(delta.errors)
         self.exceptions.merge(delta.exceptions)
-        self._window.requests += delta.stats.finished + delta.stats.failed
+        # Warm-up requests are in no metric, but who watches wants to see that something goes on.
+        self._window.requests += delta.stats.finished + delta.stats.failed + delta.stats.warmup
         self._window.failed += delta.stats.failed
         if duration := delta.table.get(self.headline(delta.table)):
             self._window.duration.merge(duration)

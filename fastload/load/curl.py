@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import errno
 import select
 from collections.abc import Callable, Generator, Iterable
@@ -232,7 +233,7 @@ class Transfer(pycurl.Curl):
     def connected(self) -> bool:
         """Whether the last request ever got a connection."""
         # The connect time of a reused connection is 0, but it does get to where a request is sent.
-        return bool(self.getinfo(pycurl.CONNECT_TIME_T) or self.getinfo(_PRETRANSFER))
+        return bool(self.getinfo(pycurl.CONNECT_TIME_T) or self.getinfo(pycurl.PRETRANSFER_TIME_T))
 
     def url(self) -> str:
         """The address that answered, after redirects."""
@@ -263,7 +264,16 @@ class Response:
     set, as in ``on_done``, when the await returns.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_engine", "_loop", "_transfer", "_wake_up", "error")
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_cancelled",
+        "_context",
+        "_engine",
+        "_loop",
+        "_transfer",
+        "_wake_up",
+        "error",
+    )
 
     def __init__(self, engine: CurlEngine, transfer: Transfer, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = False
@@ -271,6 +281,7 @@ class Response:
         self._transfer = transfer
         self._loop = loop
         self._wake_up: Callable[[Response], None] | None = None
+        self._context: contextvars.Context
         self._cancelled = False
         self.error: tuple[int, str] | None = None
         transfer.on_done = self._on_done
@@ -283,16 +294,17 @@ class Response:
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 
-    def add_done_callback(self, wake_up: Callable[[Response], None], **_context: Any) -> None:
-        """The task's way to hear of the end; it runs in its own context whoever calls."""
+    def add_done_callback(self, wake_up: Callable[[Response], None], *, context: contextvars.Context) -> None:
+        """The task's way to hear of the end; *context* is the task's, in which it must go on."""
         self._wake_up = wake_up
+        self._context = context
 
     def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - asyncio passes it by place or by name
         """The task is cancelled: give the transfer up and let the task know in the next turn of the loop."""
         self._engine.cancel(self._transfer)
         self._cancelled = True
         if self._wake_up is not None:
-            self._loop.call_soon(self._wake_up, self)
+            self._loop.call_soon(self._wake_up, self, context=self._context)
             self._wake_up = None
         return True
 
@@ -309,7 +321,7 @@ class Response:
         self.error = error
         wake_up, self._wake_up = self._wake_up, None
         if wake_up is not None:
-            wake_up(self)
+            self._context.run(wake_up, self)
 
 
 class CurlEngine:

@@ -40,11 +40,6 @@ class LoadExecutor(ABC):
         self._offered = 0
         self.ended_ns = 0
 
-    @property
-    def vus(self) -> int:
-        """How many slots it uses now."""
-        return self._work.active
-
     def take_offered(self) -> int:
         """Starts that were due since the last call; 0 in a closed model."""
         offered, self._offered = self._offered, 0
@@ -209,10 +204,6 @@ class ConstantArrivalRateExecutor(LoadExecutor):
         self._slots = 0
         self._line: deque[int] = deque()
         self._timer: PreciseTimer | None = None
-
-    @property
-    def vus(self) -> int:
-        return self._slots
 
     def prepare(self) -> None:
         ready = min(self._max_slots, max(10, round(self._spec.rate_per_s * _READY_S / self._workers)))

@@ -43,12 +43,18 @@ class Work(ABC):
         self._parked: deque[Any] = deque()
         self._running: set[Any] = set()
         self._retired: set[Any] = set()
+        self._peak = 0
         self._drained = asyncio.Event()
 
     @property
     def active(self) -> int:
         """How many slots are in an iteration."""
         return len(self._running)
+
+    def take_peak(self) -> int:
+        """The most slots that were in an iteration at once since the last call."""
+        peak, self._peak = self._peak, len(self._running)
+        return peak
 
     def acquire(self) -> Any:
         """A slot that is free: one that was released, or a new one."""
@@ -61,6 +67,7 @@ class Work(ABC):
     def start(self, slot: Any, due_ns: int, feed: Feed) -> None:
         """Begin an iteration on a free slot; it goes on as long as *feed* says."""
         self._running.add(slot)
+        self._peak = max(self._peak, len(self._running))
         self._drained.clear()
         self._begin(slot, due_ns, feed)
 

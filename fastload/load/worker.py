@@ -71,6 +71,7 @@ class Worker:
         self._start = asyncio.Event()
         self._start_ns = 0
         self._stopping = False
+        self._warming_up = False
         self._executors: list[LoadExecutor] = []
         self._works: list[Work] = []
 
@@ -127,10 +128,10 @@ class Worker:
     async def _run_phases(self) -> None:
         plan = self._plan
         if plan.warmup_s > 0:
+            self._warming_up = True
             await self._run_executors(self._start_ns, lambda scenario: warm_up_spec(scenario.executor, plan.warmup_s))
-            self._recorder.discard()
-            for executor in self._executors:
-                executor.take_offered()
+            self._discard()
+            self._warming_up = False
         if not self._stopping:
             start_ns = self._start_ns + round(plan.warmup_s * NS_PER_S)
             await self._run_executors(start_ns, lambda scenario: scenario.executor)
@@ -150,13 +151,15 @@ class Worker:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         decoder = FrameDecoder()
-        while data := await reader.read(_READ_BYTES):
-            for frame in decoder.feed(data):
-                if frame.kind == "start":
-                    self._start_ns = frame.body["at_ns"]
-                    self._start.set()
-                elif frame.kind == "stop":
-                    self._stop(now=frame.body["now"])
+        # The parent may leave with frames unread: then the stream ends with a reset.
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(_READ_BYTES):
+                for frame in decoder.feed(data):
+                    if frame.kind == "start":
+                        self._start_ns = frame.body["at_ns"]
+                        self._start.set()
+                    elif frame.kind == "stop":
+                        self._stop(now=frame.body["now"])
         os._exit(1)
 
     def _stop(self, *, now: bool) -> None:
@@ -184,9 +187,17 @@ class Worker:
             late_us = (monotonic_ns() - before_ns) // 1000 - round(PROBE_INTERVAL_S * 1_000_000)
             self._recorder.lag_us.append(max(0, late_us))
 
+    def _discard(self) -> None:
+        """Forget what the warm-up measured."""
+        self._recorder.discard()
+        for executor in self._executors:
+            executor.take_offered()
+
     def _send_delta(self) -> None:
+        if self._warming_up:
+            self._discard()
         delta = self._recorder.take(
-            vus=sum(executor.vus for executor in self._executors),
+            vus=sum(work.take_peak() for work in self._works),
             in_flight=self._context.engine.in_flight,
             offered=sum(executor.take_offered() for executor in self._executors),
         )

@@ -39,7 +39,8 @@ class ErrorTable:
 
 @dataclass(slots=True)
 class WorkerStats:
-    """How a worker did in one second. ``vus`` and ``in_flight`` are states; the others count within the second.
+    """How a worker did in one second. ``vus`` is the most VUs at once, ``in_flight`` a state at its end; the others
+    count within the second.
 
     ``started = finished + failed + change of in_flight``, over a whole run with nothing in flight at the ends:
     every request that was started is accounted for. ``interrupted`` are requests given up at the end of the run,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import reduce
 
 import numpy as np
 import pytest
@@ -89,7 +88,10 @@ def test_merging_eight_is_one_of_all_values(parts: list[list[int]]) -> None:
 @given(many, many, many)
 def test_merging_is_associative_and_commutative(a: list[int], b: list[int], c: list[int]) -> None:
     def merged(*histograms: Histogram) -> Histogram:
-        return reduce(lambda left, right: (left.add(right), left)[1], histograms, Histogram())
+        whole = Histogram()
+        for histogram in histograms:
+            whole.add(histogram)
+        return whole
 
     left = merged(merged(of(a), of(b)), of(c))
     right = merged(of(a), merged(of(b), of(c)))

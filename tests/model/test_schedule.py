@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -50,7 +51,7 @@ def test_the_changes_say_what_vus_at_says(start: int, ramp: list[tuple[float, in
 def test_changes_ascend_one_vu_at_a_time_within_a_stage(start: int, ramp: list[tuple[float, int]]) -> None:
     changes = vu_changes(start, [(max(duration, 0.5), target) for duration, target in ramp])
     assert changes[0] == (0.0, start)
-    for (before_s, before), (after_s, after) in zip(changes, changes[1:], strict=False):
+    for (before_s, before), (after_s, after) in pairwise(changes):
         assert before_s < after_s
         assert abs(after - before) == 1
     assert changes[-1][1] == (ramp[-1][1] if ramp else start)
