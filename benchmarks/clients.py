@@ -108,7 +108,7 @@ def k6_run() -> list[str]:
 def fastload_failures(text: str) -> int:
     """Failed requests and lost workers of a summary."""
     summary = json.loads(text)
-    return int(summary["requests"]["failed"]) + sum(worker["lost"] for worker in summary["workers"])
+    return int(summary["requests"]["failed"] + sum(worker["lost"] for worker in summary["workers"]))
 
 
 def wrk_failures(text: str) -> int:

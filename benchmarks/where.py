@@ -22,14 +22,14 @@ _SAMPLES_PER_S = "2999"
 _GROUPS = (
     ("kernel", r"^\[kernel|^\[guest"),
     ("clock (vdso)", r"^\[vdso"),
-    ("pycurl", r"^pycurl\."),
+    ("pycurl", r"^_?pycurl"),
     ("libcurl", r"libcurl"),
     ("TLS", r"libssl|libcrypto"),
     ("libc", r"^libc[.-]|libpthread|ld-linux"),
-    ("Python", r"python"),
-    ("uvloop", r"^loop\.|uvloop"),
-    ("numpy", r"_multiarray|numpy|openblas"),
-    ("msgpack", r"_cmsgpack"),
+    ("Python", r"^(lib)?python"),
+    ("uvloop", r"^loop\.cpython"),
+    ("numpy", r"^_multiarray|^_umath|openblas"),
+    ("msgpack", r"^_cmsgpack"),
 )
 
 

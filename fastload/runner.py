@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from platform import python_version
 from typing import Any
 from urllib.parse import urlsplit
@@ -246,6 +245,8 @@ def resolve_host(base_url: str) -> tuple[str, ...]:
 
 def versions() -> dict[str, str]:
     """Of fastload, Python and what the engine stands on."""
+    from importlib.metadata import version
+
     names = ("uvloop", "msgpack", "hdrhistogram", "numpy", "psutil")
     return {
         "fastload": __version__,

@@ -42,7 +42,8 @@ START_DELAY_S = 0.05
 SNAPSHOT_LAG_S = 0.2
 # How much longer than planned a worker may take before it is taken for hung.
 HANG_S = 5.0
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A closed terminal is no reason to lose what was measured.
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(slots=True)
@@ -360,7 +361,7 @@ class Conductor:
 
 
 class _StopRequests:
-    """SIGINT and SIGTERM since the last `take`; *fd* is readable when there is one."""
+    """Stop signals since the last `take`; *fd* is readable when there is one."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

@@ -47,6 +47,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     # Ctrl-C goes to every process of the terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.environ.update(plan.env)
     uvloop.run(Worker(channel, index, plan, resolve).run())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import selectors
 import unittest.mock
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,11 +49,9 @@ class _JumpingSelector(selectors.SelectSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose ``time()`` is *clock*, and which never waits."""
 
-    # Timers are nanoseconds apart here; asyncio would fire those of one nanosecond from now as well.
-    _clock_resolution = 1e-10
-
     def __init__(self, clock: Clock) -> None:
         super().__init__(_JumpingSelector(clock))
+        # Timers are nanoseconds apart here; asyncio would fire those of one nanosecond from now as well.
         self._clock_resolution = 1e-10
         self._clock = clock
 
@@ -131,11 +128,6 @@ class ScriptedWork(Work):
         """How many were ever made."""
         return self._numbers
 
-    @property
-    def free(self) -> deque[int]:
-        """The slots that were given back."""
-        return self._parked
-
     def _new(self) -> int:
         self._numbers += 1
         return self._numbers - 1
@@ -207,8 +199,12 @@ def play(
     graceful_stop_s: float = 30.0,
     script: Script | None = None,
     lead_ns: int = 0,
+    check_closed: bool = True,
 ) -> Played:
-    """Run *spec* to its end with iterations that last *lasting_ns*; it is begun *lead_ns* before its start."""
+    """Run *spec* to its end with iterations that last *lasting_ns*; it is begun *lead_ns* before its start.
+
+    With *check_closed*, every slot must have been closed once at the end.
+    """
     result: list[Played] = []
 
     async def main(clock: Clock) -> None:
@@ -225,7 +221,7 @@ def play(
         # A timer of the executor that fires after its end finds nothing to do.
         await asyncio.sleep(100.0)
         work.close()
-        assert sorted(work.closed) == list(range(work.slots)), "every slot is closed once"
+        assert not check_closed or sorted(work.closed) == list(range(work.slots))
 
     run_virtual(main)
     assert VirtualTimer.opened == 0

@@ -1,0 +1,64 @@
+"""Which exit code a run ends with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fastload.cli.exits import ExitCode, exit_code
+from fastload.model.metrics import CounterSink, MetricSpec, specs
+from fastload.model.plan import ConstantVUs, Plan, ScenarioPlan
+from fastload.model.records import ErrorTable
+from fastload.model.resources import ResourceSeries
+from fastload.model.summary import MetricView, RequestCounts, Summary
+from fastload.model.thresholds import ThresholdResult
+from fastload.model.verdict import Verdict, WorkerEvidence
+
+PLAN = Plan("run", "test", (ScenarioPlan("test", ConstantVUs(1, 1.0), None),), workers=1)
+SUMMARY = Summary(
+    plan=PLAN,
+    metrics={"iterations": MetricView(specs()["iterations"], CounterSink(5), 1.0)},
+    thresholds=(),
+    checks=(),
+    endpoints=(),
+    errors=ErrorTable(),
+    exceptions=ErrorTable(),
+    verdict=Verdict("VALID", (), "", ""),
+    requests=RequestCounts(),
+    workers=(WorkerEvidence(0),),
+    host=ResourceSeries("host", ()),
+    target=None,
+    versions={},
+    machine={},
+    started_at="",
+    duration_s=1.0,
+)
+RAISED = ErrorTable({"ValueError": (5, "traceback")})
+NO_ITERATIONS = {"iterations": MetricView(MetricSpec("iterations", specs()["iterations"].kind), CounterSink(0), 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("summary", "code"),
+    [
+        (SUMMARY, ExitCode.OK),
+        (replace(SUMMARY, thresholds=(ThresholdResult("m", "p(95)<1", True, 0.5),)), ExitCode.OK),
+        (replace(SUMMARY, thresholds=(ThresholdResult("m", "p(95)<1", False, 2.0),)), ExitCode.THRESHOLDS_FAILED),
+        (replace(SUMMARY, stopped_by="interrupt"), ExitCode.INTERRUPTED),
+        (replace(SUMMARY, workers=(WorkerEvidence(0, lost=True),)), ExitCode.WORKERS_LOST),
+        (replace(SUMMARY, exceptions=RAISED), ExitCode.OK),
+        (replace(SUMMARY, exceptions=RAISED, metrics=NO_ITERATIONS), ExitCode.USER_CODE_RAISED),
+        (replace(SUMMARY, verdict=Verdict("INVALID", (), "", "")), ExitCode.OK),
+        (
+            replace(SUMMARY, verdict=Verdict("INVALID", (), "", ""), plan=replace(PLAN, strict=True)),
+            ExitCode.SATURATED,
+        ),
+        (
+            replace(SUMMARY, verdict=Verdict("SUSPECT", (), "", ""), plan=replace(PLAN, strict=True)),
+            ExitCode.OK,
+        ),
+    ],
+)
+def test_exit_code(summary: Summary, code: ExitCode) -> None:
+    assert exit_code(summary) is code
+    assert summary.passed is (code is ExitCode.OK or code is ExitCode.SATURATED)
