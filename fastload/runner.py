@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import resource
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -34,6 +35,8 @@ from fastload.model.units import parse_duration_s, parse_rate_per_s, parse_stage
 from fastload.outputs.base import Output
 from fastload.version import __version__
 
+# What a worker has open beside its connections: channel, pollers, timers, standard streams, and some slack.
+_OWN_DESCRIPTORS = 64
 _LOAD_OPTIONS = ("vus", "duration", "iterations", "stages", "rate", "max_vus")
 
 
@@ -164,6 +167,7 @@ def execute(plan: Plan, outputs: Sequence[Output] = (), *, target_pids: tuple[in
     Raises:
         PlanError: the base URL's host cannot be resolved, or something to watch is not there.
     """
+    _check_descriptors(plan)
     resolve = resolve_host(plan.base_url)
     fed = _Outputs(outputs)
     conductor = Conductor(
@@ -254,6 +258,17 @@ def versions() -> dict[str, str]:
         **curl.versions(),
         **{name: version(name) for name in names},
     }
+
+
+def _check_descriptors(plan: Plan) -> None:
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = -(-plan.max_vus // plan.workers) + _OWN_DESCRIPTORS
+    if plan.kind == "bench" and needed > most_files != resource.RLIM_INFINITY:
+        raise PlanError(
+            f"{plan.max_vus} connections over {plan.workers} workers need {needed} open files each, "
+            f"and the limit is {most_files}",
+            hint=f"raise the limit (ulimit -Hn {needed}), add workers, or use fewer connections",
+        )
 
 
 def _work(plan: Plan, resolve: tuple[str, ...], channel: socket.socket, index: int) -> None:

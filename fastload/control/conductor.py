@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from fastload.control.aggregator import Aggregator
 from fastload.control.host import HostSampler, describe_host
-from fastload.control.processes import ProcessSampler, find_listener, resolve_watch
+from fastload.control.processes import ProcessSampler, find_listener, process_name, resolve_watch
 from fastload.control.supervisor import Event, Supervisor, Target
 from fastload.model.frames import Frame
 from fastload.model.metrics import MetricSpec
@@ -136,7 +136,7 @@ class Conductor:
             index: ProcessSampler([pid], children=False, label=f"worker {index}")
             for index, pid in self._supervisor.pids.items()
         }
-        target = ProcessSampler(watched, children=True, label="target") if watched else None
+        target = ProcessSampler(watched, children=True, label=_names_of(watched)) if watched else None
         return _Samplers(HostSampler(), workers, target, [], {index: [] for index in workers}, [])
 
     def _await_ready(self, requests: _StopRequests) -> None:
@@ -298,7 +298,7 @@ class Conductor:
             requests=self._request_counts(),
             workers=workers,
             host=ResourceSeries("host", tuple(samplers.host_samples)),
-            target=ResourceSeries("target", tuple(samplers.target_samples)) if samplers.target else None,
+            target=ResourceSeries(samplers.target.label, tuple(samplers.target_samples)) if samplers.target else None,
             versions=self._versions,
             machine=dict(describe_host()),
             started_at=started_at,
@@ -403,6 +403,11 @@ def _allowed_cpus(pids: tuple[int, ...]) -> int:
         with contextlib.suppress(OSError):
             allowed |= os.sched_getaffinity(pid)
     return len(allowed)
+
+
+def _names_of(pids: tuple[int, ...]) -> str:
+    """The program names of these processes, like ``"nginx"`` or ``"gunicorn, postgres"``."""
+    return ", ".join(dict.fromkeys(name for name in map(process_name, pids) if name))
 
 
 def _ms(value_us: int | None) -> float | None:

@@ -212,6 +212,15 @@ def _schedule_delta(before: dict[str, tuple[int, int]], after: dict[str, tuple[i
     return waited_ns, switches
 
 
+def process_name(pid: int) -> str:
+    """What the process is called: for an interpreter, the module or script that it runs; empty when it is gone."""
+    arguments = procfs.command_line(pid)
+    if not arguments:
+        return ""
+    executable = _executable_name(arguments)
+    return (_interpreted_program(arguments[1:]) if _INTERPRETER.fullmatch(executable) else "") or executable
+
+
 def find_listener(port: int, host: str = "") -> tuple[int, ...]:
     """PIDs of all processes that hold a socket listening on the TCP port: master and workers alike.
 
@@ -353,12 +362,16 @@ def _program_names(pid: int) -> set[str]:
     stat = procfs.read_process(pid)
     if not arguments or stat is None:
         return set()
-    # Servers retitle themselves: "nginx: worker process".
-    executable = _basename(arguments[0].partition(": ")[0])
+    executable = _executable_name(arguments)
     names = {stat.name, executable}
     if _INTERPRETER.fullmatch(executable):
         names.add(_interpreted_program(arguments[1:]))
     return names - {""}
+
+
+def _executable_name(arguments: list[str]) -> str:
+    # Servers retitle themselves: "nginx: worker process".
+    return _basename(arguments[0].partition(": ")[0])
 
 
 def _interpreted_program(arguments: list[str]) -> str:

@@ -12,6 +12,7 @@ import ctypes
 import gc
 import itertools
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from fastload.load.usage import ReplyUsage, usage_of
 from fastload.load.work import RequestWork, VUWork, Work
 from fastload.model.errors import FastloadError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.plan import Plan, ScenarioPlan
+from fastload.model.plan import Executor, Plan, ScenarioPlan
 from fastload.model.schedule import NS_PER_S
 
 PROBE_INTERVAL_S = 0.01
@@ -49,6 +50,9 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.environ.update(plan.env)
+    # Every VU has its own connection, and the usual soft limit is 1,024.
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     uvloop.run(Worker(channel, index, plan, resolve).run())
 
 
@@ -107,6 +111,10 @@ class Worker:
         )
         numbers = itertools.count(self._index + 1, self._plan.workers)
         self._works = [_make_work(scenario, context, numbers) for scenario in self._plan.scenarios]
+        if self._plan.warmup_s > 0:
+            self._prepare(lambda scenario: warm_up_spec(scenario.executor, self._plan.warmup_s))
+        else:
+            self._prepare(lambda scenario: scenario.executor)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
@@ -128,19 +136,22 @@ class Worker:
 
     async def _run_phases(self) -> None:
         plan = self._plan
+        start_ns = self._start_ns
         if plan.warmup_s > 0:
             self._warming_up = True
-            await self._run_executors(self._start_ns, lambda scenario: warm_up_spec(scenario.executor, plan.warmup_s))
+            await self._run_executors(start_ns)
             self._discard()
             self._warming_up = False
+            start_ns += round(plan.warmup_s * NS_PER_S)
+            self._prepare(lambda scenario: scenario.executor)
         if not self._stopping:
-            start_ns = self._start_ns + round(plan.warmup_s * NS_PER_S)
-            await self._run_executors(start_ns, lambda scenario: scenario.executor)
+            await self._run_executors(start_ns)
 
-    async def _run_executors(self, start_ns: int, spec_of: Callable[[ScenarioPlan], object]) -> None:
+    def _prepare(self, spec_of: Callable[[ScenarioPlan], Executor]) -> None:
+        """Make the executors of the next phase; what they make ready costs nothing after the common start."""
         self._executors = [
             make_executor(
-                spec_of(scenario),  # type: ignore[arg-type]
+                spec_of(scenario),
                 work,
                 worker=self._index,
                 workers=self._plan.workers,
@@ -148,6 +159,10 @@ class Worker:
             )
             for scenario, work in zip(self._plan.scenarios, self._works, strict=True)
         ]
+        for executor in self._executors:
+            executor.prepare()
+
+    async def _run_executors(self, start_ns: int) -> None:
         await asyncio.gather(*(executor.run(start_ns) for executor in self._executors))
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
