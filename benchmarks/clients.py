@@ -28,6 +28,7 @@ from benchmarks.servers import Counters, Nginx
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
 _POLL_S = 0.02
 _SETTLE_S = 0.3
+_SLACK_S = 2.5
 _CONNECT_S = 60.0
 _STATUS_CONNECTIONS = 1
 
@@ -172,7 +173,7 @@ def measure(
     client: Client, server: Nginx, *, cpu: int, url: str, connections: int, window_s: float, batch_size: int = 100
 ) -> Run:
     """Run *client* on *cpu* against *server* and measure it for *window_s* while all *connections* are open."""
-    seconds = math.ceil(window_s + _SETTLE_S + 1 + connections / 2000)
+    seconds = math.ceil(window_s + _SETTLE_S + _SLACK_S + connections / 2000)
     load = Load(url, connections, seconds, batch_size)
     with tempfile.TemporaryDirectory(prefix="fastload-benchmark-") as folder:
         output = Path(folder) / "output"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import resource
 import socket
@@ -286,6 +287,8 @@ def _executor_of(scenario: Scenario, load: Mapping[str, Any]) -> Executor:
         if "stages" in given:
             own.pop("vus", None)
     chosen = own | given
+    if "rate" not in chosen and "max_vus" not in given:
+        chosen.pop("max_vus", None)
     where = f"{scenario.name}: " if scenario.name else ""
     try:
         return build_executor(
@@ -325,11 +328,18 @@ class _Outputs:
                 action(output)
             except (OutputError, OSError) as error:
                 self._outputs.remove(output)
+                _close(output)
                 self.notes.append(f"output {type(output).__name__} was given up: {error}")
 
     def abandon(self) -> None:
         """The run failed: let outputs that hold something of the terminal give it back."""
         for output in self._outputs:
-            close = getattr(output, "close", None)
-            if close is not None:
-                close()
+            _close(output)
+
+
+def _close(output: Output) -> None:
+    """Have an output that holds something, as a live block holds the cursor, give it back."""
+    close = getattr(output, "close", None)
+    if close is not None:
+        with contextlib.suppress(OSError, OutputError):
+            close()

@@ -15,7 +15,15 @@ from fastload.cli.options import Shared, parse_pairs, run_plan, shared_options, 
 from fastload.load.curl import supports
 from fastload.load.sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
 from fastload.model.errors import PlanError
-from fastload.model.plan import HttpSettings, HttpVersion, Plan, ScenarioPlan, build_executor, check_base_url
+from fastload.model.plan import (
+    HttpSettings,
+    HttpVersion,
+    Plan,
+    ScenarioPlan,
+    build_executor,
+    check_base_url,
+    without_credentials,
+)
 from fastload.model.units import parse_duration_s, parse_rate_per_s
 from fastload.runner import choose_workers, thresholds_of
 
@@ -87,7 +95,7 @@ def build_plan(url: str, options: dict[str, Any], shared: Shared, *, ingest: boo
     parts = urlsplit(url)
     return Plan(
         kind="bench",
-        title=f"{'ingest' if ingest else 'bench'} {source.url}",
+        title=f"{'ingest' if ingest else 'bench'} {without_credentials(source.url)}",
         scenarios=(ScenarioPlan("bench", executor, source, graceful_stop_s=5.0),),
         workers=choose_workers(shared.workers, connections, what="connections", most_workers=len(cpus) or None),
         base_url=f"{parts.scheme}://{parts.netloc}",

@@ -92,7 +92,7 @@ class Shared:
         if not (self.as_json and self.quiet):
             outputs.append(SummaryReport(console))
         if self.summary_file:
-            summary_file = SummaryFile(Path(self.summary_file))
+            summary_file = SummaryFile(Path(self.summary_file), option="--summary")
             summary_file.check()
             outputs.append(summary_file)
         if self.as_json:

@@ -15,7 +15,7 @@ from fastload.load.curl import ConnectionCache, CurlEngine, Measurement, Respons
 from fastload.load.recorder import FAILED_FROM_STATUS, Recorder, response_us
 from fastload.load.usage import ReplyUsage
 from fastload.model.errors import FastloadError, PlanError
-from fastload.model.plan import HttpSettings
+from fastload.model.plan import HttpSettings, without_credentials
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0
@@ -274,7 +274,7 @@ class VU:
             reply.status = 0
             reply.error = error_kind(transfer, error[0])
             reply.message = error[1]
-            recorder.record_no_response(endpoint, reply.error, f"{method} {url}: {error[1]}")
+            recorder.record_no_response(endpoint, reply.error, f"{method} {without_credentials(url)}: {error[1]}")
             refused = not transfer.connected()
             self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s)) if refused else 0.0
         return reply

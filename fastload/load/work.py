@@ -21,6 +21,7 @@ from fastload.load.scenario import Function
 from fastload.load.sources import RequestSource
 from fastload.load.usage import ReplyUsage
 from fastload.model.errors import user_traceback
+from fastload.model.plan import without_credentials
 
 CANCEL_GRACE_S = 1.0
 
@@ -264,7 +265,7 @@ class RequestWork(Work):
     def _record_failure(self, transfer: Transfer, error: tuple[int, str]) -> float:
         """Count it, and say how long to pause: refused connections end so fast that they would fill a CPU."""
         source = self._source
-        message = f"{source.method} {source.url}: {error[1]}"
+        message = f"{source.method} {without_credentials(source.url)}: {error[1]}"
         self.context.recorder.record_no_response(self._endpoint, error_kind(transfer, error[0]), message)
         if transfer.connected():
             self._back_off_s.pop(transfer, None)

@@ -173,7 +173,7 @@ class Plan:
         return {
             "kind": self.kind,
             "title": self.title,
-            "base_url": self.base_url,
+            "base_url": without_credentials(self.base_url),
             "workers": self.workers,
             "warmup_s": self.warmup_s,
             "http": {key: value for key, value in asdict(self.http).items() if key != "headers"},
@@ -212,6 +212,12 @@ def check_base_url(url: str, *, what: str = "URL") -> str:
     return url.rstrip("/")
 
 
+def without_credentials(url: str) -> str:
+    """*url* as it may be shown: without ``user:password@``."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
+
+
 def build_executor(
     *,
     vus: int | None = None,
@@ -233,6 +239,8 @@ def build_executor(
         raise PlanError("duration is 0", hint="give it some time, like 10s")
     if rate_per_s is not None and rate_per_s <= 0:
         raise PlanError("rate is 0", hint="give it some starts a second, like 100/s")
+    if max_vus is not None and rate_per_s is None:
+        raise PlanError("max-vus goes with a rate only", hint="give a rate too, or vus instead")
     if stages and (iterations is not None or duration_s is not None or rate_per_s is not None):
         other = "iterations" if iterations is not None else "duration" if duration_s is not None else "rate"
         raise PlanError(f"stages and {other} exclude each other", hint="stages already say how long and how many")

@@ -207,6 +207,9 @@ def limit_of(evidence: Evidence) -> str:
     numbers = f"busiest worker {generator:.0f}% CPU, target " + ("not sampled" if target is None else f"{target:.0f}%")
     if evidence.requests == 0:
         return f"Nothing was measured: no request ended ({numbers})."
+    for kind, (reason, _) in GENERATOR_ERRORS.items():
+        if evidence.errors.get(kind):
+            return f"The generator was the limit: {reason.removeprefix('the generator ')} ({numbers})."
     if evidence.failed == evidence.requests:
         return f"The target was the limit: every one of {format_count(evidence.requests)} requests failed ({numbers})."
     if generator >= SATURATED_CPU_PERCENT:
@@ -218,10 +221,18 @@ def limit_of(evidence: Evidence) -> str:
         )
     if target is not None and target >= SATURATED_CPU_PERCENT:
         full = evidence.target_cpus and target >= SATURATED_CPU_PERCENT * evidence.target_cpus
-        cores = "its CPUs were full" if full else "one core was full"
-        return f"The target was the limit: {cores} ({numbers})."
+        return (
+            f"The target was the limit: its CPUs were full ({numbers})."
+            if full
+            else f"The target was probably the limit: it used a whole core, as much as one thread can ({numbers})."
+        )
     if evidence.host_cpu_percent is not None and evidence.host_cpu_percent >= SATURATED_CPU_PERCENT:
         return f"The machine was the limit: its CPUs were {evidence.host_cpu_percent:.0f}% busy ({numbers})."
+    if evidence.open_model and evidence.started < ACHIEVED_SHARE * evidence.offered:
+        return (
+            f"The concurrency was the limit: all {format_count(evidence.vus)} VUs were busy while starts waited "
+            f"({numbers}); the target is slow to answer, or there are too few VUs."
+        )
     if evidence.open_model:
         return (
             f"Nothing was at its limit: the offered rate was served at "

@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fastload.model.metrics import specs
-from fastload.model.plan import ConstantArrivalRate, Plan, SharedIterations
+from fastload.model.plan import ConstantArrivalRate, Plan, SharedIterations, without_credentials
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms
@@ -97,8 +97,9 @@ def render_snapshot(plan: Plan, now: Snapshot) -> RenderableType:
 
 def _head(plan: Plan) -> list[RenderableType]:
     title = Text(no_wrap=True, overflow="ellipsis").append(one_line(plan.title), STRONG)
-    if plan.base_url and plan.base_url not in plan.title:
-        title.append(f"  {one_line(plan.base_url)}", DIM)
+    shown = without_credentials(plan.base_url)
+    if shown and shown not in plan.title:
+        title.append(f"  {one_line(shown)}", DIM)
     return [title]
 
 

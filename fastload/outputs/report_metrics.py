@@ -113,7 +113,8 @@ def _shown_others(summary: Summary) -> list[str]:
     """Failures first, then what the script counts, then the volumes."""
     metrics = summary.metrics
     shown = ["http_req_failed", "http_reqs"] if metrics["http_reqs"].count else []
-    shown += ["iterations"]
+    if summary.plan.kind == "run" or metrics["iterations"].count:
+        shown += ["iterations"]
     shown += [name for name in ("iterations_failed", "dropped_iterations") if metrics[name].count]
     shown += [name for name, view in metrics.items() if name not in BUILTIN and view.spec.kind is not Kind.TREND]
     shown += [name for name in ("data_sent", "data_received") if metrics[name].count]

@@ -192,3 +192,17 @@ def test_record_adds_one() -> None:
     histogram = of([5])
     histogram.record(7)
     assert state(histogram) == state(of([5, 7]))
+
+
+@given(st.lists(in_range, min_size=1, max_size=40))
+def test_the_ends_are_exact(values: list[int]) -> None:
+    histogram = of(values)
+    assert histogram.quantile(1) == max(values)
+    assert of(values[:1]).quantile(0.5) == values[0]
+
+
+@given(st.lists(anything, max_size=20), st.lists(anything, max_size=20))
+def test_merging_adds_what_was_clamped(first: list[int], second: list[int]) -> None:
+    merged = of(first)
+    merged.add(of(second))
+    assert state(merged) == state(of(first + second))

@@ -18,6 +18,7 @@ from fastload.model.plan import (
     SharedIterations,
     build_executor,
     check_base_url,
+    without_credentials,
 )
 
 STAGES = ((10.0, 5), (20.0, 0))
@@ -142,3 +143,21 @@ def test_base_urls_that_are_none(url: str, message: str, hint: str) -> None:
         check_base_url(url, what="--base-url")
     assert caught.value.message.startswith(f"--base-url {url!r} {message}")
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://me:secret@host:8080/a?b=c", "http://host:8080/a?b=c"),
+        ("https://host/", "https://host/"),
+        ("http://host/@x", "http://host/@x"),
+        ("", ""),
+    ],
+)
+def test_credentials_are_never_shown(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
+
+
+def test_max_vus_without_a_rate_is_refused() -> None:
+    with pytest.raises(PlanError, match="max-vus goes with a rate"):
+        build_executor(max_vus=5, duration_s=1.0)

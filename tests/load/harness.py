@@ -1,0 +1,150 @@
+"""A VU in the test's own process: an engine and its context on a running loop, and a peer that misbehaves on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastload.load.client import VU, Context
+from fastload.load.curl import CurlEngine
+from fastload.load.recorder import Recorder
+from fastload.load.usage import ReplyUsage
+from fastload.model.plan import HttpSettings
+from fastload.model.records import Delta
+
+SETTINGS = HttpSettings(timeout_s=20.0)
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+"""`asyncio.run` or `uvloop.run`."""
+
+
+def open_fds() -> set[str]:
+    """The descriptors of this process, by number."""
+    # The one of the listing itself is gone when it is asked for.
+    return {path.name for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+
+
+@dataclass
+class Harness:
+    """An engine with its context. VUs made by `vu` are closed with it."""
+
+    context: Context
+    vus: list[VU] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def recorder(self) -> Recorder:
+        return self.context.recorder
+
+    @property
+    def in_flight(self) -> int:
+        return self.context.engine.in_flight
+
+    def vu(self, *, body: bool = True, headers: bool = False) -> VU:
+        """A new VU whose replies keep these."""
+        self.vus.append(VU(next(self._numbers), self.context, ReplyUsage(body, headers)))
+        return self.vus[-1]
+
+    def take(self) -> Delta:
+        """What was recorded since the last call."""
+        return self.recorder.take(vus=0, in_flight=self.in_flight, offered=0)
+
+    def errors(self) -> dict[str, int]:
+        """How many failures of each kind since the last `take`."""
+        return {kind: count for kind, (count, _) in self.take().errors.entries.items()}
+
+
+@asynccontextmanager
+async def harness(
+    base_url: str = "", *, http: HttpSettings = SETTINGS, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Harness]:
+    """A harness on the running loop; nothing may be in flight at its end."""
+    loop = asyncio.get_running_loop()
+    engine = CurlEngine(loop)
+    context = Context(engine=engine, recorder=Recorder(0), loop=loop, http=http, base_url=base_url, env=env or {})
+    made = Harness(context)
+    try:
+        yield made
+        assert made.in_flight == 0
+    finally:
+        for vu in made.vus:
+            vu.close()
+        engine.close()
+
+
+class Connection(asyncio.Protocol):
+    """One connection of a `Peer`."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.number = len(peer.connections)
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.peer.connections.append(self)
+        self.peer.open.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.peer.open.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while b"\r\n\r\n" in self._buffer:
+            head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+            self.peer.requests.append((self.number, head.decode("latin-1")))
+            self.peer.answer(self, head)
+
+    def reply(self, body: bytes = b"ok", *, status: str = "200 OK", headers: str = "") -> None:
+        """Answer properly, and keep the connection."""
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode()
+        self.transport.write(head + body)
+
+    def reset(self) -> None:
+        """Close it with RST."""
+        raw = self.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+
+Answer = Callable[[Connection, bytes], None]
+
+
+class Peer:
+    """An HTTP server on the test's own loop that does as it is told; bodies of requests are not read."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.connections: list[Connection] = []
+        self.open: set[Connection] = set()
+        self.requests: list[tuple[int, str]] = []
+        """(connection, head) of each."""
+
+    async def __aenter__(self) -> Peer:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for connection in list(self.open):
+            connection.transport.abort()
+        await until(lambda: not self.open)
+        await self._server.wait_closed()
+
+
+async def until(condition: Callable[[], bool], *, deadline_s: float = 20.0) -> None:
+    """Wait in the running loop until *condition* holds; fail at the deadline."""
+    async with asyncio.timeout(deadline_s):
+        while not condition():
+            await asyncio.sleep(0.002)

@@ -1,0 +1,123 @@
+"""``@fl.scenario``: its forms, and what it refuses before anything runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+import fastload as fl
+from fastload.load.scenario import check_function, where
+
+
+def line_of(function: Any) -> int:
+    return int(function.__code__.co_firstlineno)
+
+
+class TestForms:
+    def test_bare(self) -> None:
+        @fl.scenario
+        async def browse(vu: fl.VU) -> None:
+            """Look around."""
+
+        assert isinstance(browse, fl.Scenario)
+        assert browse.name == "browse"
+        assert (browse.vus, browse.duration, browse.stages, browse.rate) == (None, None, (), None)
+        assert not browse.states_load
+
+    def test_with_options(self) -> None:
+        @fl.scenario(name="Buy things", stages=["1s:2", "3s:4"], start_vus=1, thresholds={"checks": "rate>0.9"})
+        async def buy(vu: fl.VU) -> None: ...
+
+        assert buy.name == "Buy things"
+        assert buy.stages == ("1s:2", "3s:4")
+        assert buy.start_vus == 1
+        assert buy.thresholds == {"checks": "rate>0.9"}
+        assert buy.graceful_stop == "30s"
+
+    def test_with_empty_brackets(self) -> None:
+        @fl.scenario()
+        async def browse(vu: fl.VU) -> None: ...
+
+        assert browse.name == "browse"
+
+    @pytest.mark.parametrize(
+        ("options", "states"),
+        [
+            ({"vus": 3}, True),
+            ({"duration": "5s"}, True),
+            ({"iterations": 3}, True),
+            ({"stages": ("1s:1",)}, True),
+            ({"rate": 5}, True),
+            ({"max_vus": 5}, False),
+            ({"keep_body": True}, False),
+        ],
+    )
+    def test_states_load(self, options: dict[str, Any], states: bool) -> None:
+        @fl.scenario(**options)
+        async def browse(vu: fl.VU) -> None: ...
+
+        assert browse.states_load == states
+
+    def test_it_is_called_like_the_function(self) -> None:
+        @fl.scenario
+        async def browse(vu: fl.VU) -> str:
+            return f"for {vu}"
+
+        assert asyncio.run(cast(Any, browse("me"))) == "for me"  # type: ignore[arg-type]
+
+    def test_defaults_after_the_vu_are_fine(self) -> None:
+        @fl.scenario
+        async def browse(vu: fl.VU, pages: int = 3, *, deep: bool = False) -> None: ...
+
+        assert browse.name == "browse"
+
+    def test_where_it_was_written(self) -> None:
+        @fl.scenario
+        async def browse(vu: fl.VU) -> None: ...
+
+        assert browse.where == f"test_scenario.py:{line_of(browse.function)}"
+        assert where(len) == ""
+
+
+class TestErrors:
+    def test_not_async(self) -> None:
+        def browse(vu: fl.VU) -> None: ...
+
+        with pytest.raises(fl.PlanError) as caught:
+            fl.scenario(browse)  # type: ignore[call-overload]
+        assert caught.value.message == f"scenario browse (test_scenario.py:{line_of(browse)}) is not async"
+        assert caught.value.hint == "write: async def browse(vu: fl.VU) -> None"
+
+    def test_not_async_with_options(self) -> None:
+        with pytest.raises(fl.PlanError, match=r"scenario <lambda> \(test_scenario.py:\d+\) is not async"):
+            fl.scenario(vus=3)(lambda vu: None)  # type: ignore[arg-type, return-value]
+
+    def test_an_async_generator_is_not_async_def(self) -> None:
+        async def browse(vu: fl.VU) -> Any:
+            yield
+
+        with pytest.raises(fl.PlanError, match="is not async"):
+            fl.scenario(browse)
+
+    def test_no_vu(self) -> None:
+        async def browse() -> None: ...
+
+        with pytest.raises(fl.PlanError) as caught:
+            fl.scenario(browse)  # type: ignore[call-overload]
+        assert f"scenario browse (test_scenario.py:{line_of(browse)}) cannot be called with the VU alone" in str(
+            caught.value
+        )
+        assert "too many positional arguments" in caught.value.message
+        assert caught.value.hint == "write: async def browse(vu: fl.VU) -> None"
+
+    def test_more_than_the_vu(self) -> None:
+        async def browse(vu: fl.VU, pages: int) -> None: ...
+
+        with pytest.raises(fl.PlanError, match="missing a required argument: 'pages'"):
+            fl.scenario(browse)  # type: ignore[call-overload]
+
+    def test_what_has_no_name(self) -> None:
+        with pytest.raises(fl.PlanError, match="is not async"):
+            check_function(42)
