@@ -208,9 +208,13 @@ class VU:
         context = self._context
         if context.stopping:
             raise asyncio.CancelledError
-        full_url = context.absolute(url, params)
-        endpoint = context.endpoint(name or url, method, named=bool(name))
-        body, lines = context.body_and_headers(json, data, headers)
+        if params is None and headers is None and json is None and data is None:
+            full_url, endpoint, lines = context.plain_request(method, url, name)
+            body = None
+        else:
+            full_url = context.absolute(url, params)
+            endpoint = context.endpoint(name or url, method, named=bool(name))
+            body, lines = context.body_and_headers(json, data, headers)
         transfer = self._free.pop() if self._free else self._new_transfer()
         keep = self._usage.body if keep_body is None else keep_body
         if keep_body is not None:
@@ -332,9 +336,21 @@ class Context:
         self.env = env
         self.resolve = resolve
         self.stopping = False
+        self._plain: dict[tuple[str, str, str], tuple[str, int, tuple[str, ...]]] = {}
         self._urls: dict[str, str] = {}
         self._endpoints: dict[tuple[str, str, bool], int] = {}
         self._header_lines: dict[tuple[Any, ...], tuple[str, ...]] = {}
+
+    def plain_request(self, method: str, url: str, name: str) -> tuple[str, int, tuple[str, ...]]:
+        """The URL, endpoint and header lines of a request that has nothing else: one look-up when it was seen."""
+        key = (method, url, name)
+        known = self._plain.get(key)
+        if known is None:
+            _, lines = self.body_and_headers(None, None, None)
+            known = self.absolute(url, None), self.endpoint(name or url, method, named=bool(name)), lines
+            if len(self._plain) < _MAX_CACHED_URLS:
+                self._plain[key] = known
+        return known
 
     def absolute(self, url: str, params: Mapping[str, Any] | None) -> str:
         """The URL to ask for.

@@ -128,9 +128,7 @@ class TestSharedIterations:
         workers=st.integers(1, 4),
         lasting_us=st.lists(st.integers(1, 200_000), min_size=1, max_size=20),
     )
-    def test_exactly_as_many_as_asked_for(
-        self, iterations: int, vus: int, workers: int, lasting_us: list[int]
-    ) -> None:
+    def test_exactly_as_many_as_asked_for(self, iterations: int, vus: int, workers: int, lasting_us: list[int]) -> None:
         assume(vus >= workers)
         spec = plan.SharedIterations(vus, iterations)
         runs = [
@@ -150,6 +148,14 @@ class TestSharedIterations:
         run = play(plan.SharedIterations(2, 10), lambda number: 1000 * MS if number == 0 else 100 * MS)
         assert [sum(one.slot == slot for one in run.iterations) for slot in (0, 1)] == [1, 9]
         assert run.over_ns == in_ns(1.0)
+
+    def test_slots_that_find_nothing_left_do_not_end_it(self) -> None:
+        # All but the first are so short that they are over before the last of the many slots is started.
+        spec = plan.SharedIterations(200, 200)
+        run = play(spec, lambda number: in_ns(1) if number == 0 else 0, graceful_stop_s=0.0)
+        assert len(run.iterations) == 200
+        assert (run.ended_ns, run.over_ns) == (in_ns(1), in_ns(1))
+        assert not any(one.interrupted for one in run.iterations)
 
     def test_no_more_slots_than_iterations(self) -> None:
         assert play(plan.SharedIterations(10, 3), 100 * MS).work.slots == 3
@@ -269,9 +275,7 @@ class TestConstantArrivalRate:
         assert [worker for _, worker in merged] == [i % workers for i in range(500)]
 
     @quick
-    @given(
-        rate=rates, duration_s=st.floats(0.05, 2.0), max_vus=st.integers(1, 6), lasting_us=st.integers(100, 400_000)
-    )
+    @given(rate=rates, duration_s=st.floats(0.05, 2.0), max_vus=st.integers(1, 6), lasting_us=st.integers(100, 400_000))
     def test_starts_queue_in_order_when_all_slots_are_busy(
         self, rate: float, duration_s: float, max_vus: int, lasting_us: int
     ) -> None:
@@ -350,7 +354,8 @@ class TestConstantArrivalRate:
 
 class TestReadySlots:
     @pytest.mark.parametrize(
-        ("rate", "max_vus", "workers", "ready"), [(20, 100, 1, 10), (1000, 500, 1, 100), (1000, 500, 2, 50), (9e3, 5, 1, 5)]
+        ("rate", "max_vus", "workers", "ready"),
+        [(20, 100, 1, 10), (1000, 500, 1, 100), (1000, 500, 2, 50), (9e3, 5, 1, 5)],
     )
     def test_an_open_model_makes_slots_before_the_start(
         self, rate: float, max_vus: int, workers: int, ready: int

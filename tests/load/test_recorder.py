@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -48,10 +47,10 @@ def only(table: SeriesTable, metric: str, **tags: str) -> Any:
 
 
 @pytest.fixture
-def user_counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
+def user_counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     """A metric that a script declared."""
     monkeypatch.setattr(metrics, "_declared", {})
-    yield Counter("orders")
+    return Counter("orders")
 
 
 class TestPhases:
@@ -304,7 +303,7 @@ def play(events: list[tuple[str, int, Any, int]], *, with_takes: bool) -> tuple[
         errors.merge(delta.errors)
         exceptions.merge(delta.exceptions)
         stats = {name: value + getattr(delta.stats, name) for name, value in stats.items()}
-    plain = {tuple([metric, *flat]): sink for metric, flat, _, sink in table.to_plain()}
+    plain = {(metric, *flat): sink for metric, flat, _, sink in table.to_plain()}
     return {"table": plain, "errors": errors, "exceptions": exceptions, "stats": stats}, deltas
 
 

@@ -86,13 +86,13 @@ class TestErrors:
         def browse(vu: fl.VU) -> None: ...
 
         with pytest.raises(fl.PlanError) as caught:
-            fl.scenario(browse)  # type: ignore[call-overload]
+            fl.scenario(browse)  # type: ignore[arg-type]
         assert caught.value.message == f"scenario browse (test_scenario.py:{line_of(browse)}) is not async"
         assert caught.value.hint == "write: async def browse(vu: fl.VU) -> None"
 
     def test_not_async_with_options(self) -> None:
         with pytest.raises(fl.PlanError, match=r"scenario <lambda> \(test_scenario.py:\d+\) is not async"):
-            fl.scenario(vus=3)(lambda vu: None)  # type: ignore[arg-type, return-value]
+            fl.scenario(vus=3)(lambda _vu: None)  # type: ignore[arg-type, return-value]
 
     def test_an_async_generator_is_not_async_def(self) -> None:
         async def browse(vu: fl.VU) -> Any:
@@ -105,7 +105,7 @@ class TestErrors:
         async def browse() -> None: ...
 
         with pytest.raises(fl.PlanError) as caught:
-            fl.scenario(browse)  # type: ignore[call-overload]
+            fl.scenario(browse)  # type: ignore[arg-type]
         assert f"scenario browse (test_scenario.py:{line_of(browse)}) cannot be called with the VU alone" in str(
             caught.value
         )
@@ -116,7 +116,7 @@ class TestErrors:
         async def browse(vu: fl.VU, pages: int) -> None: ...
 
         with pytest.raises(fl.PlanError, match="missing a required argument: 'pages'"):
-            fl.scenario(browse)  # type: ignore[call-overload]
+            fl.scenario(browse)  # type: ignore[arg-type]
 
     def test_what_has_no_name(self) -> None:
         with pytest.raises(fl.PlanError, match="is not async"):

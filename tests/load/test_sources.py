@@ -135,5 +135,3 @@ def test_the_sequencer_accepts_it(sequencer: RunningTarget) -> None:
     assert [answer["accepted"] for answer in answers] == [100] * 5
     assert [answer["duplicates"] for answer in answers] == [[]] * 5
     assert answers[-1]["last_sequence"] == 500
-
-

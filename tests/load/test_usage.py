@@ -149,4 +149,3 @@ def test_an_empty_cell_is_passed_over() -> None:
         return scenario
 
     assert usage_of(outer()) == NOTHING
-

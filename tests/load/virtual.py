@@ -214,6 +214,7 @@ def play(
         executor = make_executor(spec, work, worker=worker, workers=workers, graceful_stop_s=graceful_stop_s)
         if script is not None:
             script(clock, executor, work)
+        executor.prepare()
         await executor.run(START_NS)
         over_ns = clock.now_ns - START_NS
         assert work.active == 0

@@ -1,0 +1,400 @@
+"""The docs are true: every example runs, help texts and tables equal the code, and the site builds without a warning.
+
+What is run of the examples, and how their load is cut, is said in ``docs/contributing.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+import os
+import re
+import shlex
+import shutil
+import signal
+import string
+import subprocess
+import sys
+import textwrap
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import pytest
+
+import fastload as fl
+from fastload.cli.exits import ExitCode
+from fastload.cli.main import cli as command_line
+from fastload.load import curl
+from fastload.model import verdict
+from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
+from fastload.model.plan import ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
+from fastload.model.resources import HostSample, ProcessSample
+from fastload.model.units import parse_duration_s
+from fastload.targets import RunningTarget, SequencerOptions
+from tests.conftest import REPO, Cli, cli_command, cli_env
+
+DOCS = REPO / "docs"
+PAGES = [REPO / "README.md", *sorted(DOCS.glob("*.md"))]
+SHOWN_URL = "http://localhost:8080"
+MOST_S, MOST_REQUESTS, WIDE_MS = 0.3, 100, 60_000
+
+_FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?$")
+_IN_A_SCENARIO = "<!-- in a scenario -->"
+_EXIT_CODE = re.compile(r"\s+# exit code ([\d or]+)$")
+_DURATION = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?(?:ms|us|ns|h|m|s))+(?![\w/])")
+_COUNT = re.compile(r"((?:-n|-i|--requests|--iterations) |\biterations=)(\d+)")
+_TIME_BOUND = re.compile(r"((?:p\([\d.]+\)|avg|med|max)\s*<=?\s*)[\d.]+")
+_NOT_RUN = re.compile(
+    r"python3 -m venv |apt-get install |\. \.venv/bin/activate$|\.venv/bin/python -m pytest$|"
+    r"python -m benchmarks\.(?P<benchmark>\w+)( |$)"
+)
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    line: int
+    language: str
+    title: str
+    text: str
+    in_scenario: bool
+
+
+class Command(NamedTuple):
+    """A line of a bash block, and the exit codes it may end with."""
+
+    text: str
+    codes: tuple[int, ...]
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    lines = iter(enumerate(page.read_text().splitlines(), 1))
+    before = ""
+    for number, line in lines:
+        if fence := _FENCE.match(line):
+            inside = list(itertools.takewhile(lambda text: text != "```", (text for _, text in lines)))
+            yield Block(number, fence[1], fence[2] or "", "\n".join(inside) + "\n", before == _IN_A_SCENARIO)
+        assert not line.startswith("```") or fence, f"{page.name}:{number}: a fence without a language"
+        before = line
+
+
+def commands_of(text: str) -> Iterator[Command]:
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            expected = _EXIT_CODE.search(line)
+            codes = tuple(map(int, expected[1].split(" or "))) if expected else (0,)
+            yield Command(line[: expected.start()] if expected else line, codes)
+
+
+def shorten(text: str, url: str, *, widen: bool = True) -> str:
+    """*text* with the sequencer's true address, and a load that is over in a moment."""
+    text = text.replace(SHOWN_URL, url)
+    text = _DURATION.sub(lambda found: found[0] if parse_duration_s(found[0]) <= MOST_S else f"{MOST_S}s", text)
+    text = _COUNT.sub(lambda found: f"{found[1]}{min(int(found[2]), MOST_REQUESTS)}", text)
+    return _TIME_BOUND.sub(rf"\g<1>{WIDE_MS}", text) if widen else text
+
+
+class Page:
+    """Runs the examples of one page, in order, in *folder*."""
+
+    def __init__(self, page: Path, folder: Path, url: str) -> None:
+        self._page = page
+        self._folder = folder
+        self._url = url
+        self._env: dict[str, str] = {}
+
+    def run(self) -> None:
+        shutil.copytree(REPO / "scenarios", self._folder / "scenarios")
+        for block in blocks_of(self._page):
+            where = f"{self._page.name}:{block.line}"
+            if block.language == "python" and block.title:
+                (self._folder / block.title).write_text(shorten(block.text, self._url))
+            elif block.language == "python":
+                self._program(where, shorten(block.text, self._url), in_scenario=block.in_scenario)
+            elif block.language == "bash":
+                self._commands(where, list(commands_of(block.text)))
+
+    def _program(self, where: str, text: str, *, in_scenario: bool) -> None:
+        if in_scenario:
+            text = (
+                "import fastload as fl\n\nasync def example(vu):\n"
+                + textwrap.indent(text, "    ")
+                + f"\nsummary = fl.run(example, base_url={self._url!r})\n"
+                + "assert summary.passed and all(not check.fails for check in summary.checks), summary.exceptions\n"
+            )
+        done = self._start([sys.executable, "-c", text])
+        assert done.returncode == 0, f"{where}\n{done.stdout}{done.stderr}"
+
+    def _commands(self, where: str, commands: list[Command]) -> None:
+        """The commands of one block do not depend on each other: run them side by side."""
+        wanted = []
+        for command in commands:
+            if command.text.startswith("export "):
+                name, _, value = command.text.removeprefix("export ").partition("=")
+                self._env[name] = value.replace(SHOWN_URL, self._url)
+            elif command.text.startswith("fastload "):
+                wanted.append(command)
+            else:
+                known = _NOT_RUN.match(command.text)
+                assert known, f"{where}: neither run nor known: {command.text}"
+                assert not known["benchmark"] or (REPO / "benchmarks" / f"{known['benchmark']}.py").is_file()
+        with ThreadPoolExecutor(4) as pool:
+            for command, done in zip(wanted, pool.map(self._command, wanted), strict=True):
+                said = f"{where}: {command.text}\n{done.stdout}{done.stderr}"
+                assert done.returncode in command.codes, said
+
+    def _command(self, command: Command) -> subprocess.CompletedProcess[str]:
+        text = string.Template(command.text).safe_substitute(self._env)
+        words = shlex.split(shorten(text, self._url, widen=command.codes == (0,)))[1:]
+        if words[0] == "target":
+            return self._serve(words)
+        timed = {"-d", "--duration", "-n", "--requests"} & set(words)
+        if not timed and (words[0] == "bench" or "--rate" in words):
+            words += ["-d", f"{MOST_S}s"]
+        return self._start(cli_command(*words))
+
+    def _serve(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        """A server: it must say where it listens, and end well on Ctrl-C."""
+        command = cli_command(*words, "--port", "0")
+        process = subprocess.Popen(command, cwd=self._folder, env=cli_env(), stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said.startswith("sequencer on http://"), said
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        return subprocess.CompletedProcess(command, process.returncode, "", said + err)
+
+    def _start(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        env = cli_env(**self._env)
+        return subprocess.run(command, cwd=self._folder, env=env, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_run(page: Path, tmp_path: Path, sequencer: RunningTarget) -> None:
+    Page(page, tmp_path, sequencer.base_url).run()
+
+
+def section(page: str, heading: str) -> str:
+    """The text under *heading*, up to the next one of any level."""
+    text = (DOCS / page).read_text()
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"{page} has no section {heading!r}"
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every row of the tables in *text*, without heads."""
+    lines = [line[1:-1].split("|") for line in text.splitlines() if line.startswith("|")]
+    rules = [number for number, line in enumerate(lines) if not "".join(line).strip(" -")]
+    heads = {number - 1 for number in rules}
+    return [[cell.strip() for cell in line] for number, line in enumerate(lines) if number not in heads | {*rules}]
+
+
+def names(cell: str) -> list[str]:
+    """What stands between backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def first_column(text: str) -> list[str]:
+    return [name for row in rows(text) for name in names(row[0])]
+
+
+def command_names(command: click.Command, path: str) -> Iterator[str]:
+    yield path
+    if isinstance(command, click.Group):
+        for name, sub in command.commands.items():
+            yield from command_names(sub, f"{path} {name}")
+
+
+@pytest.mark.parametrize("path", list(command_names(command_line, "fastload")))
+def test_help_texts_are_the_real_ones(path: str, cli: Cli) -> None:
+    title = f"{path} --help"
+    shown = [block.text for page in PAGES for block in blocks_of(page) if block.title == title]
+    assert shown, f"no page shows {title}"
+    assert set(shown) == {cli(*title.split()[1:]).stdout}
+
+
+def test_every_metric_is_defined() -> None:
+    documented = {
+        name: row[1]
+        for heading in ("Requests", "Iterations and users")
+        for row in rows(section("numbers.md", heading))
+        for name in names(row[0])
+    }
+    assert documented == {
+        name: spec.kind.value + (f", {spec.unit}" if spec.unit else "") for name, spec in BUILTIN.items()
+    }
+
+
+def test_every_aggregate_error_kind_and_bound_is_there() -> None:
+    aggregates = {
+        row[0]: names(row[1])[: len(AGGREGATES[Kind(row[0])])] for row in rows(section("numbers.md", "Thresholds"))
+    }
+    assert aggregates == {kind.value: list(allowed) for kind, allowed in AGGREGATES.items()}
+    kinds = {"other", "connect_timeout", "connect_failed", *curl._KIND_OF_CODE.values(), *curl._KIND_OF_ERRNO.values()}
+    assert set(first_column(section("numbers.md", "Errors"))) - {"http_400"} == kinds - {"connect"}
+    bounds = section("numbers.md", "The verdict")
+    for bound in (
+        f"over {verdict.SATURATED_CPU_PERCENT:.0f} %",
+        f"over {verdict.STALL_MS:.0f} ms",
+        f"over {verdict.RUN_DELAY_SHARE:.0%}".replace("%", " %"),
+        f"over {verdict.LATENESS_FLOOR_MS:.0f} ms or {verdict.LATENESS_SHARE_OF_P50:.0%}".replace("%", " %"),
+        f"under {verdict.ACHIEVED_SHARE:.0%}".replace("%", " %"),
+    ):
+        assert bound in bounds
+    assert verdict.SATURATED_S == 3
+
+
+def test_the_test_that_is_quoted_exists() -> None:
+    quoted = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    written = "".join(path.read_text() for path in (REPO / "tests").rglob("test_*.py"))
+    assert quoted
+    assert [name for name in quoted if f"def {name}(" not in written] == []
+
+
+def test_every_exit_code_is_there() -> None:
+    documented = {int(row[0]): names(row[1])[0] for row in rows(section("command-line.md", "Exit codes"))}
+    assert documented == {code.value: code.name for code in ExitCode}
+
+
+def test_every_environment_variable_is_there() -> None:
+    documented = set(first_column(section("command-line.md", "Environment variables")))
+    read = {option.envvar for command in command_line.commands.values() for option in command.params if option.envvar}
+    assert read | set(SequencerOptions.ENVIRONMENT.values()) | {"SEQUENCER_BASE_URL", "NO_COLOR"} == documented
+
+
+def test_every_public_name_is_mentioned() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    assert [name for name in fl.__all__ if not re.search(rf"\bfl\.{name}\b|`{name}`", text)] == []
+
+
+def test_every_option_of_the_library_is_there() -> None:
+    def fields(of: type) -> set[str]:
+        return {field.name for field in dataclasses.fields(of)}
+
+    def parameters(of: Any) -> set[str]:
+        found = inspect.signature(of).parameters.values()
+        return {one.name for one in found if one.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    def public(of: type) -> set[str]:
+        return {name for name in dir(of) if not name.startswith("_")}
+
+    shown = {
+        name: set(first_column(section("scenarios.md", name)))
+        for name in ("Options of a scenario", "Requests", "From a script or a notebook", "HTTP settings", "Replies")
+    }
+    assert shown["Options of a scenario"] == fields(fl.Scenario) - {"function"}
+    assert shown["Requests"] == parameters(fl.VU.request)
+    assert shown["From a script or a notebook"] == parameters(fl.run)
+    assert shown["HTTP settings"] == fields(fl.HttpSettings)
+    replies = {name.removeprefix("reply.").removesuffix("()") for name in shown["Replies"]}
+    assert replies == public(fl.Reply)
+    options = {name for row in rows(section("sequencer.md", "Options")) for name in names(row[1])} - {"running"}
+    assert options == fields(SequencerOptions)
+
+
+def paths_of(data: Any, path: str = "") -> Iterator[str]:
+    """The keys of a summary as the page writes them."""
+    opened = ["metrics", "histograms", "versions", "machine", "plan.http", "endpoints[].statuses"]
+    opened += [f"{who}.{what}" for who in ("host", "target") for what in ("series", "mean", "max")]
+    if path in opened:
+        yield f"{path}.<name>"
+    elif path in ("endpoints[].http_req_duration", "plan.scenarios[]"):
+        yield path
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from paths_of(value, f"{path}.{key}" if path else key)
+    elif isinstance(data, list):
+        for item in data:
+            yield from paths_of(item, f"{path}[]")
+        if not data:
+            yield f"{path}[]"
+    else:
+        yield path
+
+
+async def mixed(vu: fl.VU) -> None:
+    """An iteration of every outcome."""
+    reply = await vu.get("/health" if vu.iteration % 2 else "/nowhere")
+    vu.check(reply, {"ok": reply.ok})
+    if vu.iteration % 3 == 0:
+        raise ValueError("on purpose")
+
+
+def test_every_key_of_the_summary_is_described(sequencer: RunningTarget) -> None:
+    summary = fl.run(
+        mixed, vus=2, duration="1.2s", base_url=sequencer.base_url, workers=1, thresholds={"http_reqs": "count>0"}
+    )
+    data = summary.to_dict()
+    assert set(first_column(section("summary.md", "The keys"))) == set(paths_of(data))
+    by_kind = {row[0]: set(names(row[1])) for row in rows(section("summary.md", "Metrics"))}
+    for name, spec in BUILTIN.items():
+        assert set(data["metrics"][name]) == by_kind[spec.kind.value], name
+    samples = set(names(section("summary.md", "Samples")))
+    for sample, series in ((HostSample, data["host"]["series"]), (ProcessSample, data["target"]["series"])):
+        assert set(series) == {field.name for field in dataclasses.fields(sample)} - {"label"}
+        assert set(series) <= samples
+
+
+def test_every_executor_is_described() -> None:
+    documented = {names(row[0])[0]: set(names(row[1])) for row in rows(section("summary.md", "Scenarios"))}
+    executors = (ConstantVUs, RampingVUs, SharedIterations, ConstantArrivalRate)
+    fields = [{field.name: field.default for field in dataclasses.fields(executor)} for executor in executors]
+    assert documented == {one["name"]: set(one) - {"name"} for one in fields}
+
+
+def test_the_commands_of_the_readme_are_those_of_ci() -> None:
+    readme = (REPO / "README.md").read_text()
+    test = "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest"
+    assert f"```bash\n{test}\n```" in readme
+    assert "```bash\npython3 -m venv .venv && .venv/bin/pip install . && .venv/bin/fastload bench\n```" in readme
+    ci = (REPO / ".ci" / "run").read_text()
+    assert test in ci.splitlines()
+    assert "nginx-light" in ci
+    assert "apt-get install nginx-light" in readme
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    assert "test" in project["optional-dependencies"]
+    assert project["scripts"] == {"fastload": "fastload.cli.main:main"}
+    assert project["license"] == "Apache-2.0"
+    assert "Apache License" in (REPO / "LICENSE").read_text()
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    found = re.search(r"^## (\S+)", (DOCS / "changelog.md").read_text(), re.MULTILINE)
+    assert found
+    assert found[1] == fl.__version__
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    """Pages that are not in the navigation, and links and anchors that lead nowhere, are warnings."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
+        cwd=REPO,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    pages = {path.parent.name for path in (tmp_path / "site").glob("*/index.html")}
+    assert pages >= {page.stem for page in DOCS.glob("*.md")} - {"index"}
+    assert "fonts.g" not in (tmp_path / "site" / "index.html").read_text(), "no fonts from elsewhere"
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)", (REPO / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (REPO / link).is_file()] == []
+    assert {page.name for page in DOCS.glob("*.md")} == {Path(link).name for link in links if link.startswith("docs/")}
+
+
+def test_pages_name_no_machine() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    assert re.findall(r"/(?:home|root|tmp|work)/\S*", text) == []
+    assert "TODO" not in text
