@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from fastload.model.metrics import Series, SeriesTable, TrendSink
+from fastload.model.metrics import Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
+from fastload.model.series import SeriesTable, TrendSink
 
 _STATES = ("vus", "in_flight", "lag_max_us")
 

@@ -6,16 +6,19 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import orjson
 
 from fastload.load.curl import ConnectionCache, CurlEngine, Measurement, Response, Transfer, error_kind
-from fastload.load.recorder import FAILED_FROM_STATUS, Recorder, response_us
+from fastload.load.outcome import FAILED_FROM_STATUS, response_us
 from fastload.load.usage import ReplyUsage
 from fastload.model.errors import FastloadError, PlanError
 from fastload.model.plan import HttpSettings, without_credentials
+
+if TYPE_CHECKING:
+    from fastload.load.recorder import Recorder
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
-from time import monotonic_ns
 
 import numpy as np
 
 from fastload.load.curl import Measurement
+from fastload.load.outcome import FAILED_FROM_STATUS, NO_DUE
 from fastload.model.histogram import Int64Array
-from fastload.model.metrics import Series, SeriesTable, declared
+from fastload.model.metrics import Series, declared
 from fastload.model.records import Delta, ErrorTable, WorkerStats
+from fastload.model.series import SeriesTable
 
 FOLD_AT_REQUESTS = 2048
 MAX_ENDPOINTS = 1000
 OTHER = "(other)"
-FAILED_FROM_STATUS = 400
-NO_DUE = -1
 
 # A row is [endpoint, response time or NO_DUE, *Measurement].
 _WIDTH = 13
@@ -195,13 +194,3 @@ class Recorder:
             rate.total += count
         self.stats.failed += failed
         self.stats.finished += count - failed
-
-
-def response_us(due_ns: int, done_ns: int) -> int:
-    """Microseconds from when a request was due until it ended; `NO_DUE` when it had no due time (0)."""
-    return max(0, done_ns - due_ns) // 1000 if due_ns else NO_DUE
-
-
-def late_us(due_ns: int) -> int:
-    """Microseconds from *due_ns* until now."""
-    return max(0, monotonic_ns() - due_ns) // 1000

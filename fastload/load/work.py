@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, VU, Context
 from fastload.load.curl import ConnectionCache, Transfer, error_kind
-from fastload.load.recorder import response_us
+from fastload.load.outcome import response_us
 from fastload.load.scenario import Function
 from fastload.load.sources import RequestSource
 from fastload.load.usage import ReplyUsage

@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
+from fastload.model.metrics import HIGHEST_US
+
 if TYPE_CHECKING:
     # numpy.typing takes 25 ms to import, and whoever imports fastload would pay for it.
     from numpy.typing import NDArray
 
 Int64Array: TypeAlias = "NDArray[np.int64]"
 
-HIGHEST_US = 3_600_000_000
-"""The highest duration a trend of times can hold: one hour, in microseconds."""
-HIGHEST_UNITLESS = 10**15
-"""The highest scaled value of a trend that is not a time."""
 SIGNIFICANT_DIGITS = 3
 
 _HALF_BITS = 10  # HdrHistogram's sub-bucket half-count magnitude for 3 significant digits
@@ -85,6 +83,12 @@ class Histogram:
         # Past 2**63 numpy's sum wraps around: ten thousand values of 10**15 are enough.
         total = int(values.sum()) if high * len(values) < 2**63 else sum(values.tolist())
         self._add_moments(len(values), total, float(as_float @ as_float), low, high)
+
+    def fold_floats(self, values: list[float], scale: int) -> None:
+        """Record *values* times *scale*, rounded; what is not finite counts at the nearer end, NaN at the lower."""
+        plain = np.nan_to_num(np.array(values, dtype=np.float64), nan=-1.0, posinf=1e15, neginf=-1.0)
+        scaled = np.rint(np.clip(plain, -1, 1e15) * scale)
+        self.fold(np.minimum(scaled, 2e18).astype(np.int64))
 
     def record(self, value: int) -> None:
         """Record one value; for the rare ones, `fold` is for the many."""

@@ -1,4 +1,4 @@
-"""Metrics: their names and kinds, what a script adds to, and the table of series that workers ship.
+"""Metrics: their names and kinds, and what a script declares and adds to.
 
 The built-in names are k6's, so that its users' thresholds and dashboards mean the same here; the fastload
 additions are ``http_req_lookup``, ``http_req_total``, ``http_req_response_time``, ``iteration_lateness``,
@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastload.model.errors import PlanError
-from fastload.model.histogram import HIGHEST_UNITLESS, HIGHEST_US, Histogram
+
+if TYPE_CHECKING:
+    # A script that declares metrics need not wait for numpy.
+    from fastload.model.series import SeriesTable
+
+HIGHEST_US = 3_600_000_000
+"""The highest duration a trend of times can hold: one hour, in microseconds."""
+HIGHEST_UNITLESS = 10**15
+"""The highest scaled value of a trend that is not a time."""
 
 
 class Kind(StrEnum):
@@ -100,156 +105,6 @@ class Series(NamedTuple):
     def of(cls, metric: str, **tags: str) -> Series:
         """The series of *metric* with these tags; ``name_`` may be written for a tag that is a keyword here."""
         return cls(metric, tuple(sorted((key.rstrip("_"), value) for key, value in tags.items())))
-
-
-@dataclass(slots=True)
-class CounterSink:
-    """A sum."""
-
-    value: float = 0
-
-    def merge(self, other: CounterSink) -> None:
-        self.value += other.value
-
-    def to_plain(self) -> list[float]:
-        return [self.value]
-
-
-@dataclass(slots=True)
-class GaugeSink:
-    """The last value, and the least and the greatest there were."""
-
-    value: float = 0
-    min: float = float("inf")
-    max: float = float("-inf")
-
-    @property
-    def is_set(self) -> bool:
-        return self.min <= self.max
-
-    def set(self, value: float) -> None:
-        """Make *value* the last one."""
-        self.value, self.min, self.max = value, min(self.min, value), max(self.max, value)
-
-    def merge(self, other: GaugeSink) -> None:
-        """*other* is the later one; it changes nothing when it was never set."""
-        if other.is_set:
-            self.value, self.min, self.max = other.value, min(self.min, other.min), max(self.max, other.max)
-
-    def to_plain(self) -> list[float]:
-        return [self.value, self.min, self.max]
-
-
-@dataclass(slots=True)
-class RateSink:
-    """How many were true of how many."""
-
-    trues: int = 0
-    total: int = 0
-
-    def merge(self, other: RateSink) -> None:
-        self.trues += other.trues
-        self.total += other.total
-
-    def to_plain(self) -> list[int]:
-        return [self.trues, self.total]
-
-
-class TrendSink(Histogram):
-    """A histogram in the clothes of the other sinks."""
-
-    __slots__ = ()
-
-    def merge(self, other: TrendSink) -> None:
-        self.add(other)
-
-    def to_plain(self) -> dict[str, Any]:
-        return self.to_sparse()
-
-
-Sink = CounterSink | GaugeSink | RateSink | TrendSink
-_SINK_OF_KIND: dict[str, type[CounterSink] | type[GaugeSink] | type[RateSink]] = {
-    "counter": CounterSink,
-    "gauge": GaugeSink,
-    "rate": RateSink,
-}
-_KIND_OF_SINK: dict[type[Any], str] = {
-    CounterSink: "counter",
-    GaugeSink: "gauge",
-    RateSink: "rate",
-    TrendSink: "trend",
-}
-
-
-@dataclass(slots=True)
-class SeriesTable:
-    """All series of one process, or of the whole run: merging tables is exact and keeps every count."""
-
-    sinks: dict[Series, Any] = field(default_factory=dict)
-
-    def counter(self, series: Series) -> CounterSink:
-        """The counter of *series*, made when it is new; likewise `gauge`, `rate` and `trend`."""
-        sink = self.sinks.get(series)
-        if sink is None:
-            sink = self.sinks[series] = CounterSink()
-        return sink
-
-    def gauge(self, series: Series) -> GaugeSink:
-        sink = self.sinks.get(series)
-        if sink is None:
-            sink = self.sinks[series] = GaugeSink()
-        return sink
-
-    def rate(self, series: Series) -> RateSink:
-        sink = self.sinks.get(series)
-        if sink is None:
-            sink = self.sinks[series] = RateSink()
-        return sink
-
-    def trend(self, series: Series, highest: int = HIGHEST_US) -> TrendSink:
-        sink = self.sinks.get(series)
-        if sink is None:
-            sink = self.sinks[series] = TrendSink(highest)
-        return sink
-
-    def merge(self, other: SeriesTable) -> None:
-        """Add *other*, which this table may not share sinks with afterwards (new sinks are copied)."""
-        for series, sink in other.sinks.items():
-            mine = self.sinks.get(series)
-            if mine is None:
-                mine = self.sinks[series] = TrendSink(sink.highest) if type(sink) is TrendSink else type(sink)()
-            mine.merge(sink)
-
-    def of_metric(self, metric: str) -> Iterator[tuple[dict[str, str], Any]]:
-        """``(tags, sink)`` of every tagged series of *metric*."""
-        return (
-            (dict(series.tags), sink) for series, sink in self.sinks.items() if series.metric == metric and series.tags
-        )
-
-    def get(self, metric: str) -> Any:
-        """The sink of the untagged series of *metric*, or None."""
-        return self.sinks.get(Series(metric))
-
-    def to_plain(self) -> list[list[Any]]:
-        """Rows of [metric, flat tags, kind, sink] for a frame."""
-        return [
-            [
-                series.metric,
-                [text for pair in series.tags for text in pair],
-                _KIND_OF_SINK[type(sink)],
-                sink.to_plain(),
-            ]
-            for series, sink in self.sinks.items()
-        ]
-
-    @classmethod
-    def from_plain(cls, rows: Iterable[list[Any]]) -> SeriesTable:
-        """The table whose `to_plain` is *rows*."""
-        sinks: dict[Series, Any] = {}
-        for metric, flat, kind, plain in rows:
-            series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
-            sinks[series] = TrendSink.from_sparse(plain) if kind == "trend" else _SINK_OF_KIND[kind](*plain)
-        return cls(sinks)
 
 
 class UserMetric(ABC):
@@ -362,9 +217,7 @@ class Trend(UserMetric):
 
     def _fold(self, values: list[Any], table: SeriesTable) -> None:
         spec = self.spec
-        plain = np.nan_to_num(np.array(values, dtype=np.float64), nan=-1.0, posinf=1e15, neginf=-1.0)
-        scaled = np.rint(np.clip(plain, -1, 1e15) * spec.scale)
-        table.trend(Series(spec.name), spec.highest).fold(np.minimum(scaled, 2e18).astype(np.int64))
+        table.trend(Series(spec.name), spec.highest).fold_floats(values, spec.scale)
 
 
 _declared: dict[str, UserMetric] = {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fastload.model.metrics import SeriesTable
 from fastload.model.resources import HostSample, ProcessSample
+from fastload.model.series import SeriesTable
 from fastload.model.thresholds import ThresholdResult
 
 

@@ -6,21 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fastload.model.metrics import (
-    BUILTIN,
-    CounterSink,
-    GaugeSink,
-    Kind,
-    MetricSpec,
-    RateSink,
-    Series,
-    SeriesTable,
-    Sink,
-    TrendSink,
-)
+from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
 from fastload.model.plan import Plan
 from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
+from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, Sink, TrendSink
 from fastload.model.thresholds import Threshold, ThresholdResult, judge
 from fastload.model.verdict import Verdict, WorkerEvidence
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from fastload.cli.exits import ExitCode, exit_code
-from fastload.model.metrics import CounterSink, MetricSpec, specs
+from fastload.model.metrics import MetricSpec, specs
 from fastload.model.plan import ConstantVUs, Plan, ScenarioPlan
 from fastload.model.records import ErrorTable
 from fastload.model.resources import ResourceSeries
+from fastload.model.series import CounterSink
 from fastload.model.summary import MetricView, RequestCounts, Summary
 from fastload.model.thresholds import ThresholdResult
 from fastload.model.verdict import Verdict, WorkerEvidence

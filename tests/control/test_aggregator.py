@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.control.aggregator import Aggregator
-from fastload.model.metrics import Series, SeriesTable
+from fastload.model.metrics import Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
+from fastload.model.series import SeriesTable
 
 
 def delta(worker: int, seq: int, values_us: list[int], **stats: int) -> Delta:

@@ -84,11 +84,13 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
-        self.number = len(peer.connections)
+        self.number = -1
+        self.body = b""
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.number = len(self.peer.connections)
         self.peer.connections.append(self)
         self.peer.open.add(self)
 
@@ -98,7 +100,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         while b"\r\n\r\n" in self._buffer:
-            head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+            head, _, rest = self._buffer.partition(b"\r\n\r\n")
+            length = int(lines_of(head.decode("latin-1")).get("content-length", 0))
+            if len(rest) < length:
+                return
+            self.body, self._buffer = rest[:length], rest[length:]
             self.peer.requests.append((self.number, head.decode("latin-1")))
             self.peer.answer(self, head)
 
@@ -114,11 +120,17 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
 
 
+def lines_of(head: str) -> dict[str, str]:
+    """Header lines by lower-case name."""
+    pairs = (line.partition(": ") for line in head.split("\r\n")[1:])
+    return {name.lower(): value for name, _, value in pairs}
+
+
 Answer = Callable[[Connection, bytes], None]
 
 
 class Peer:
-    """An HTTP server on the test's own loop that does as it is told; bodies of requests are not read."""
+    """An HTTP server on the test's own loop that does as it is told: *answer* is called with each whole request."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer

@@ -7,7 +7,7 @@ import contextvars
 import json
 import socket
 import time
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, fold_path
 from fastload.load.curl import supports
 from fastload.model.plan import HttpSettings
 from tests.conftest import Nginx, free_port
-from tests.load.harness import SETTINGS, Connection, Peer, Run, harness, until
+from tests.load.harness import SETTINGS, Connection, Peer, Run, harness, lines_of, until
 
 
 def ok(connection: Connection, _head: bytes) -> None:
@@ -38,34 +38,11 @@ def echo_head(connection: Connection, head: bytes) -> None:
     connection.reply(head)
 
 
-def lines_of(head: str) -> dict[str, str]:
-    """Header lines by lower-case name."""
-    pairs = (line.partition(": ") for line in head.split("\r\n")[1:])
-    return {name.lower(): value for name, _, value in pairs}
-
-
-class BodyPeer(asyncio.Protocol):
-    """Answers with the request as it came: method, content type and body."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop has classes of its own
-        self._buffer = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head, found, body = self._buffer.partition(b"\r\n\r\n")
-        headers = lines_of(head.decode("latin-1"))
-        if not found or len(body) < int(headers.get("content-length", 0)):
-            return
-        self._buffer = b""
-        seen = {"method": head.split()[0].decode(), "type": headers.get("content-type"), "body": body.decode("latin-1")}
-        answer = json.dumps(seen).encode()
-        self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
-
-    @staticmethod
-    async def listen() -> tuple[asyncio.Server, str]:
-        server = await asyncio.get_running_loop().create_server(BodyPeer, "127.0.0.1", 0)
-        return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+def echo_body(connection: Connection, head: bytes) -> None:
+    """Answer with the method, the content type and the body of the request."""
+    content_type = lines_of(head.decode("latin-1")).get("content-type")
+    seen = {"method": head.split()[0].decode(), "type": content_type, "body": connection.body.decode("latin-1")}
+    connection.reply(json.dumps(seen).encode())
 
 
 class TestRequests:
@@ -90,8 +67,7 @@ class TestRequests:
 
     def test_bodies(self, run: Run) -> None:
         async def main() -> None:
-            server, url = await BodyPeer.listen()
-            async with harness(url) as made:
+            async with Peer(echo_body) as peer, harness(peer.url) as made:
                 vu = made.vu()
 
                 async def sent(method: str = "POST", **options: Any) -> tuple[str, str | None, str]:
@@ -113,8 +89,6 @@ class TestRequests:
                 assert await sent("DELETE", json={}) == ("DELETE", "application/json", "{}")
                 assert await sent("GET") == ("GET", None, "")
                 assert (await sent("POST"))[2] == ""
-            server.close()
-            await server.wait_closed()
 
         run(main())
 

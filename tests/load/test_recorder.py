@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastload.load.curl import Measurement
-from fastload.load.recorder import FOLD_AT_REQUESTS, MAX_ENDPOINTS, NO_DUE, OTHER, Recorder, response_us
+from fastload.load.outcome import NO_DUE, response_us
+from fastload.load.recorder import FOLD_AT_REQUESTS, MAX_ENDPOINTS, OTHER, Recorder
 from fastload.model import metrics
-from fastload.model.metrics import HTTP_TRENDS, Counter, SeriesTable, TrendSink
+from fastload.model.metrics import HTTP_TRENDS, Counter
 from fastload.model.records import Delta, ErrorTable, WorkerStats
+from fastload.model.series import SeriesTable, TrendSink
 
 
 def measurement(

@@ -10,7 +10,8 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.model.histogram import HIGHEST_UNITLESS, HIGHEST_US, Histogram, bucket_index, highest_equivalent
+from fastload.model.histogram import Histogram, bucket_index, highest_equivalent
+from fastload.model.metrics import HIGHEST_UNITLESS, HIGHEST_US
 
 EDGES = [0, 1, 2, 1023, 1024, 2047, 2048, 2049, 4095, 4096, 65_535, 10**6, HIGHEST_US - 1, HIGHEST_US]
 in_range = st.one_of(st.integers(0, 5_000), st.integers(0, HIGHEST_US), st.sampled_from(EDGES))

@@ -14,21 +14,21 @@ from hypothesis import strategies as st
 from fastload.model import metrics
 from fastload.model.errors import PlanError
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.histogram import HIGHEST_UNITLESS, HIGHEST_US
 from fastload.model.metrics import (
     BUILTIN,
+    HIGHEST_UNITLESS,
+    HIGHEST_US,
     Counter,
     Gauge,
-    GaugeSink,
     Kind,
     MetricSpec,
     Rate,
     Series,
-    SeriesTable,
     Trend,
     UserMetric,
     specs,
 )
+from fastload.model.series import GaugeSink, SeriesTable
 
 
 @pytest.fixture(autouse=True)

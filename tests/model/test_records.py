@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.metrics import Series, SeriesTable
+from fastload.model.metrics import Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
+from fastload.model.series import SeriesTable
 
 kinds = st.lists(st.tuples(st.sampled_from("abc"), st.text(max_size=3)), max_size=12)
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series, SeriesTable
+from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable
+from fastload.model.series import SeriesTable
 from fastload.model.summary import collect_checks, collect_endpoints, judge_thresholds, view_metrics
 from fastload.model.thresholds import ThresholdResult, parse_thresholds
 from fastload.model.verdict import WorkerEvidence

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fastload.model.metrics import BUILTIN, HTTP_TRENDS, Kind, MetricSpec, Series, SeriesTable
+from fastload.model.metrics import BUILTIN, HTTP_TRENDS, Kind, MetricSpec, Series
 from fastload.model.plan import ConstantArrivalRate, ConstantVUs, Executor, Plan, ScenarioPlan
 from fastload.model.records import ErrorTable, Snapshot
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
+from fastload.model.series import SeriesTable
 from fastload.model.summary import (
     RequestCounts,
     Summary,

@@ -11,9 +11,10 @@ import pytest
 from rich.cells import cell_len
 
 from fastload.model.errors import OutputError
-from fastload.model.metrics import Series, SeriesTable
+from fastload.model.metrics import Series
 from fastload.model.plan import ConstantVUs
 from fastload.model.records import ErrorTable
+from fastload.model.series import SeriesTable
 from fastload.model.summary import Summary
 from fastload.model.verdict import WorkerEvidence
 from fastload.outputs.report import SummaryReport

@@ -1,0 +1,160 @@
+"""Series: the values of metrics by tag set, and the table of them that workers ship and the parent merges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastload.model.histogram import Histogram
+from fastload.model.metrics import HIGHEST_US, Series
+
+
+@dataclass(slots=True)
+class CounterSink:
+    """A sum."""
+
+    value: float = 0
+
+    def merge(self, other: CounterSink) -> None:
+        self.value += other.value
+
+    def to_plain(self) -> list[float]:
+        return [self.value]
+
+
+@dataclass(slots=True)
+class GaugeSink:
+    """The last value, and the least and the greatest there were."""
+
+    value: float = 0
+    min: float = float("inf")
+    max: float = float("-inf")
+
+    @property
+    def is_set(self) -> bool:
+        return self.min <= self.max
+
+    def set(self, value: float) -> None:
+        """Make *value* the last one."""
+        self.value, self.min, self.max = value, min(self.min, value), max(self.max, value)
+
+    def merge(self, other: GaugeSink) -> None:
+        """*other* is the later one; it changes nothing when it was never set."""
+        if other.is_set:
+            self.value, self.min, self.max = other.value, min(self.min, other.min), max(self.max, other.max)
+
+    def to_plain(self) -> list[float]:
+        return [self.value, self.min, self.max]
+
+
+@dataclass(slots=True)
+class RateSink:
+    """How many were true of how many."""
+
+    trues: int = 0
+    total: int = 0
+
+    def merge(self, other: RateSink) -> None:
+        self.trues += other.trues
+        self.total += other.total
+
+    def to_plain(self) -> list[int]:
+        return [self.trues, self.total]
+
+
+class TrendSink(Histogram):
+    """A histogram in the clothes of the other sinks."""
+
+    __slots__ = ()
+
+    def merge(self, other: TrendSink) -> None:
+        self.add(other)
+
+    def to_plain(self) -> dict[str, Any]:
+        return self.to_sparse()
+
+
+Sink = CounterSink | GaugeSink | RateSink | TrendSink
+_SINK_OF_KIND: dict[str, type[CounterSink] | type[GaugeSink] | type[RateSink]] = {
+    "counter": CounterSink,
+    "gauge": GaugeSink,
+    "rate": RateSink,
+}
+_KIND_OF_SINK: dict[type[Any], str] = {
+    CounterSink: "counter",
+    GaugeSink: "gauge",
+    RateSink: "rate",
+    TrendSink: "trend",
+}
+
+
+@dataclass(slots=True)
+class SeriesTable:
+    """All series of one process, or of the whole run: merging tables is exact and keeps every count."""
+
+    sinks: dict[Series, Any] = field(default_factory=dict)
+
+    def counter(self, series: Series) -> CounterSink:
+        """The counter of *series*, made when it is new; likewise `gauge`, `rate` and `trend`."""
+        sink = self.sinks.get(series)
+        if sink is None:
+            sink = self.sinks[series] = CounterSink()
+        return sink
+
+    def gauge(self, series: Series) -> GaugeSink:
+        sink = self.sinks.get(series)
+        if sink is None:
+            sink = self.sinks[series] = GaugeSink()
+        return sink
+
+    def rate(self, series: Series) -> RateSink:
+        sink = self.sinks.get(series)
+        if sink is None:
+            sink = self.sinks[series] = RateSink()
+        return sink
+
+    def trend(self, series: Series, highest: int = HIGHEST_US) -> TrendSink:
+        sink = self.sinks.get(series)
+        if sink is None:
+            sink = self.sinks[series] = TrendSink(highest)
+        return sink
+
+    def merge(self, other: SeriesTable) -> None:
+        """Add *other*, which this table may not share sinks with afterwards (new sinks are copied)."""
+        for series, sink in other.sinks.items():
+            mine = self.sinks.get(series)
+            if mine is None:
+                mine = self.sinks[series] = TrendSink(sink.highest) if type(sink) is TrendSink else type(sink)()
+            mine.merge(sink)
+
+    def of_metric(self, metric: str) -> Iterator[tuple[dict[str, str], Any]]:
+        """``(tags, sink)`` of every tagged series of *metric*."""
+        return (
+            (dict(series.tags), sink) for series, sink in self.sinks.items() if series.metric == metric and series.tags
+        )
+
+    def get(self, metric: str) -> Any:
+        """The sink of the untagged series of *metric*, or None."""
+        return self.sinks.get(Series(metric))
+
+    def to_plain(self) -> list[list[Any]]:
+        """Rows of [metric, flat tags, kind, sink] for a frame."""
+        return [
+            [
+                series.metric,
+                [text for pair in series.tags for text in pair],
+                _KIND_OF_SINK[type(sink)],
+                sink.to_plain(),
+            ]
+            for series, sink in self.sinks.items()
+        ]
+
+    @classmethod
+    def from_plain(cls, rows: Iterable[list[Any]]) -> SeriesTable:
+        """The table whose `to_plain` is *rows*."""
+        sinks: dict[Series, Any] = {}
+        for metric, flat, kind, plain in rows:
+            series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
+            sinks[series] = TrendSink.from_sparse(plain) if kind == "trend" else _SINK_OF_KIND[kind](*plain)
+        return cls(sinks)

@@ -1,0 +1,412 @@
+"""A worker process, forked and talked to as in a run: the order of its frames, and what ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fastload as fl
+from fastload.control.supervisor import Supervisor
+from fastload.load.sources import FixedRequest
+from fastload.load.worker import run_worker
+from fastload.model import plan
+from fastload.model.frames import Frame
+from fastload.model.plan import Plan, ScenarioPlan
+from fastload.model.records import Delta
+from fastload.model.series import SeriesTable
+from tests.conftest import DEADLINE_S, Nginx, wait_until
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+LEAD_NS = 30_000_000
+
+
+def work(the_plan: Plan, channel: socket.socket, index: int) -> None:
+    run_worker(channel, index, the_plan, ())
+
+
+def plan_of(
+    what: Any,
+    executor: plan.Executor,
+    *,
+    workers: int = 1,
+    base_url: str = "",
+    graceful_stop_s: float = 30.0,
+    **more: Any,
+) -> Plan:
+    """A plan of one scenario, which calls or sends *what*."""
+    scenario = ScenarioPlan("test", executor, what, graceful_stop_s)
+    return Plan("run", "test", (scenario,), workers, base_url=base_url, **more)
+
+
+@dataclass
+class Talk:
+    """Workers under a supervisor, and every frame of each so far."""
+
+    supervisor: Supervisor
+    frames: dict[int, list[Frame]]
+    ends: dict[int, str] = field(default_factory=dict)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Listen until *condition* holds; fail at the deadline."""
+        end = time.monotonic() + DEADLINE_S
+        while not condition():
+            assert time.monotonic() < end, f"got no further than {self.kinds()}, {self.ends}"
+            for event in self.supervisor.wait(0.05):
+                if event.frame is None:
+                    self.ends[event.worker] = event.reason
+                else:
+                    self.frames[event.worker].append(event.frame)
+
+    def kinds(self, worker: int = 0) -> list[str]:
+        return [frame.kind for frame in self.frames[worker]]
+
+    def until_all(self, kind: str) -> None:
+        """Listen until every worker has sent a frame of *kind*."""
+        self.until(lambda: all(kind in self.kinds(worker) for worker in self.frames))
+
+    def until_ended(self) -> None:
+        self.until(lambda: len(self.ends) == len(self.frames))
+
+    def start(self) -> int:
+        """Wait until all are ready and send the start; returns when that is."""
+        self.until_all("ready")
+        at_ns = time.monotonic_ns() + LEAD_NS
+        self.supervisor.send(Frame("start", {"at_ns": at_ns}))
+        return at_ns
+
+    def stop(self, *, now: bool) -> None:
+        self.supervisor.send(Frame("stop", {"now": now}))
+
+    def deltas(self, worker: int = 0) -> list[Delta]:
+        return [Delta.from_body(frame.body) for frame in self.frames[worker] if frame.kind == "delta"]
+
+    def total(self, name: str) -> int:
+        """The sum of a field of the stats over all workers and deltas."""
+        return sum(getattr(delta.stats, name) for worker in self.frames for delta in self.deltas(worker))
+
+    def table(self) -> SeriesTable:
+        merged = SeriesTable()
+        for worker in self.frames:
+            for delta in self.deltas(worker):
+                merged.merge(delta.table)
+        return merged
+
+    def assert_reconciled(self) -> None:
+        accounted = sum(self.total(name) for name in ("finished", "failed", "interrupted", "warmup"))
+        assert self.total("started") == accounted
+        assert [self.deltas(worker)[-1].stats.in_flight for worker in self.frames] == [0] * len(self.frames)
+
+
+@contextmanager
+def talk(the_plan: Plan) -> Iterator[Talk]:
+    supervisor = Supervisor(partial(work, the_plan), the_plan.workers)
+    supervisor.start()
+    try:
+        yield Talk(supervisor, {worker: [] for worker in range(the_plan.workers)})
+    finally:
+        supervisor.close(0)
+
+
+@pytest.fixture
+def silent_url() -> Iterator[str]:
+    """A server that accepts connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(50)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@fl.scenario
+async def ask(vu: fl.VU) -> None:
+    await vu.get("/", name=f"vu {vu.id}")
+
+
+@fl.scenario
+async def pause(vu: fl.VU) -> None:
+    await vu.sleep(0.01)
+
+
+class TestFrames:
+    def test_the_order_of_a_run(self, nginx: Nginx) -> None:
+        with talk(plan_of(ask, plan.ConstantVUs(4, 1.3), workers=2, base_url=nginx.url)) as workers:
+            pids = workers.supervisor.pids
+            at_ns = workers.start()
+            workers.until_ended()
+        for worker in (0, 1):
+            assert workers.kinds(worker) == ["hello", "ready", "delta", "delta", "done"]
+            assert workers.frames[worker][0].body == {"worker": worker, "pid": pids[worker]}
+            assert [(delta.worker, delta.seq) for delta in workers.deltas(worker)] == [(worker, 0), (worker, 1)]
+            ended_ns = workers.frames[worker][-1].body["ended_ns"]
+            assert at_ns + 1_300_000_000 <= ended_ns < at_ns + 3_000_000_000
+            vus = {f"vu {number}" for number in (worker + 1, worker + 3)}
+            names = {tags["name"] for delta in workers.deltas(worker) for tags, _ in delta.table.of_metric("http_reqs")}
+            assert names == vus
+        assert workers.ends == {0: "", 1: ""}
+        assert workers.total("finished") == workers.table().get("http_reqs").value > 0
+        assert workers.total("failed") == 0
+        workers.assert_reconciled()
+
+    def test_it_waits_for_the_start(self, nginx: Nginx) -> None:
+        with talk(plan_of(ask, plan.SharedIterations(1, 3), base_url=nginx.url)) as workers:
+            workers.until_all("ready")
+            list(workers.supervisor.wait(0.1))
+            assert workers.kinds() == ["hello", "ready"]
+            workers.start()
+            workers.until_ended()
+        assert workers.total("finished") == 3
+
+    def test_requests_without_a_scenario(self, nginx: Nginx) -> None:
+        source = FixedRequest("GET", nginx.url + "/", name="fixed")
+        with talk(plan_of(source, plan.SharedIterations(4, 50), workers=2)) as workers:
+            workers.start()
+            workers.until_ended()
+        assert workers.total("finished") == 50
+        workers.assert_reconciled()
+
+    def test_an_open_model_offers_all_of_its_starts(self, nginx: Nginx) -> None:
+        with talk(plan_of(ask, plan.ConstantArrivalRate(400.0, 0.5, 40), workers=2, base_url=nginx.url)) as workers:
+            workers.start()
+            workers.until_ended()
+        table = workers.table()
+        assert workers.total("offered") == workers.total("finished") == 200
+        assert table.get("http_req_response_time").count == table.get("iteration_lateness").count == 200
+        workers.assert_reconciled()
+
+    def test_env_reaches_the_script(self) -> None:
+        @fl.scenario
+        async def look(vu: fl.VU) -> None:
+            assert vu.env["FASTLOAD_TEST"] == os.environ["FASTLOAD_TEST"] == "here"
+
+        with talk(plan_of(look, plan.SharedIterations(1, 1), env={"FASTLOAD_TEST": "here"})) as workers:
+            workers.start()
+            workers.until_ended()
+        assert workers.table().get("iterations").value == 1
+        assert "FASTLOAD_TEST" not in os.environ
+
+
+class TestWarmUp:
+    def test_it_is_not_measured_but_accounted_for(self, nginx: Nginx) -> None:
+        # Longer than a second: a delta is due while it goes on.
+        the_plan = plan_of(ask, plan.ConstantArrivalRate(100.0, 0.5, 20), base_url=nginx.url, warmup_s=1.3)
+        with talk(the_plan) as workers:
+            workers.start()
+            workers.until_ended()
+        table = workers.table()
+        assert len(workers.deltas()) >= 2
+        assert table.get("http_reqs").value == workers.total("finished") == workers.total("offered") == 50
+        assert table.get("iterations").value == table.get("http_req_duration").count == 50
+        assert workers.total("warmup") == 130
+        assert workers.total("started") == 180
+        workers.assert_reconciled()
+
+
+class TestStopping:
+    def test_stop(self, nginx: Nginx) -> None:
+        with talk(plan_of(ask, plan.ConstantVUs(3, 600.0), base_url=nginx.url)) as workers:
+            workers.start()
+            workers.until_all("delta")
+            workers.stop(now=False)
+            workers.until_ended()
+        assert workers.kinds()[-1] == "done"
+        assert workers.ends == {0: ""}
+        assert workers.total("finished") > 0
+        workers.assert_reconciled()
+
+    def test_stop_interrupts_who_only_thinks(self) -> None:
+        @fl.scenario
+        async def think(vu: fl.VU) -> None:
+            await vu.sleep(600)
+
+        with talk(plan_of(think, plan.ConstantVUs(3, 600.0), grace_s=600.0)) as workers:
+            workers.start()
+            workers.until(lambda: any(delta.stats.vus == 3 for delta in workers.deltas()))
+            workers.stop(now=False)
+            workers.until_ended()
+        assert workers.total("iterations_interrupted") == 3
+
+    @pytest.mark.parametrize("kind", ["scenario", "requests"])
+    def test_requests_in_flight_have_the_grace(self, silent_url: str, kind: str) -> None:
+        what = ask if kind == "scenario" else FixedRequest("GET", silent_url, name="fixed")
+        the_plan = plan_of(what, plan.ConstantVUs(3, 600.0), base_url=silent_url, grace_s=0.3)
+        with talk(the_plan) as workers:
+            workers.start()
+            workers.until(lambda: any(delta.stats.in_flight == 3 for delta in workers.deltas()))
+            stopped = time.monotonic()
+            workers.stop(now=False)
+            workers.until_ended()
+            assert 0.29 < time.monotonic() - stopped < 5
+        assert workers.total("started") == workers.total("interrupted") == 3
+        workers.assert_reconciled()
+
+    def test_stop_now_has_none(self, silent_url: str) -> None:
+        with talk(plan_of(ask, plan.ConstantVUs(3, 600.0), base_url=silent_url, grace_s=600.0)) as workers:
+            workers.start()
+            workers.until(lambda: any(delta.stats.in_flight == 3 for delta in workers.deltas()))
+            workers.stop(now=True)
+            workers.until_ended()
+        assert workers.total("started") == workers.total("interrupted") == 3
+        workers.assert_reconciled()
+
+    def test_stop_within_the_grace_of_a_stop(self, silent_url: str) -> None:
+        with talk(plan_of(ask, plan.ConstantVUs(3, 600.0), base_url=silent_url, grace_s=600.0)) as workers:
+            workers.start()
+            workers.until(lambda: any(delta.stats.in_flight == 3 for delta in workers.deltas()))
+            workers.stop(now=False)
+            workers.stop(now=True)
+            workers.until_ended()
+        assert workers.total("interrupted") == 3
+
+    def test_stop_during_the_warm_up(self, nginx: Nginx) -> None:
+        with talk(plan_of(ask, plan.ConstantVUs(2, 600.0), base_url=nginx.url, warmup_s=600.0)) as workers:
+            workers.start()
+            workers.until_all("delta")
+            workers.stop(now=False)
+            workers.until_ended()
+        assert workers.total("finished") == 0
+        assert workers.total("warmup") > 0
+        workers.assert_reconciled()
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_signals_of_the_terminal_are_the_parents(self, number: signal.Signals) -> None:
+        with talk(plan_of(pause, plan.SharedIterations(1, 20))) as workers:
+            workers.until_all("ready")
+            for pid in workers.supervisor.pids.values():
+                os.kill(pid, number)
+            workers.start()
+            workers.until_ended()
+        assert workers.kinds()[-1] == "done"
+        assert workers.table().get("iterations").value == 20
+        assert workers.ends == {0: ""}
+
+
+@contextmanager
+def bare_worker(the_plan: Plan) -> Iterator[tuple[int, socket.socket]]:
+    """A worker without a supervisor: its pid, and the parent's end of the channel."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            run_worker(theirs, 0, the_plan, ())
+        finally:
+            os._exit(0)
+    theirs.close()
+    try:
+        yield pid, ours
+    finally:
+        ours.close()
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether there is no such process, or it only waits to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+class TestAlone:
+    @pytest.mark.parametrize("read_first", [True, False])
+    def test_the_end_of_the_channel_ends_it(self, read_first: bool) -> None:
+        with bare_worker(plan_of(pause, plan.ConstantVUs(2, 600.0))) as (pid, channel):
+            # What is sent and never read turns the end of the stream into a reset.
+            received = channel.recv(65536, 0 if read_first else socket.MSG_PEEK)
+            while b"ready" not in received:
+                received += channel.recv(65536, 0 if read_first else socket.MSG_PEEK)
+            channel.close()
+            wait_until(lambda: has_ended(pid), deadline_s=1.0)
+
+    def test_the_parents_death_ends_even_a_busy_one(self) -> None:
+        reading, writing = os.pipe()
+
+        @fl.scenario
+        async def spin(_vu: fl.VU) -> None:
+            os.write(writing, f"{os.getpid()}\n".encode())
+            while True:
+                pass
+
+        def be_the_parent() -> None:
+            os.close(reading)
+            with talk(plan_of(spin, plan.ConstantVUs(1, 600.0))) as workers:
+                workers.start()
+                workers.until_ended()
+
+        parent = os.fork()
+        if parent == 0:
+            try:
+                be_the_parent()
+            finally:
+                os._exit(1)
+        os.close(writing)
+        try:
+            worker = int(os.read(reading, 20))
+            assert not has_ended(worker)
+        finally:
+            os.kill(parent, signal.SIGKILL)
+            os.waitpid(parent, 0)
+            os.close(reading)
+        wait_until(lambda: has_ended(worker), deadline_s=1.0)
+
+
+class TestTrouble:
+    def test_work_of_no_kind_is_an_error_frame(self) -> None:
+        with talk(plan_of(object(), plan.ConstantVUs(1, 600.0))) as workers:
+            workers.until_ended()
+        assert workers.kinds() == ["hello", "error"]
+        body = workers.frames[0][-1].body
+        assert body["worker"] == 0
+        assert "AttributeError: 'object' object has no attribute 'name'" in body["message"]
+        assert body["hint"] == ""
+        assert workers.ends == {0: ""}
+
+    def test_a_hint_goes_along(self) -> None:
+        class Nameless:
+            @property
+            def name(self) -> str:
+                raise fl.PlanError("there is no name", hint="give it one")
+
+        with talk(plan_of(Nameless(), plan.ConstantVUs(1, 600.0))) as workers:
+            workers.until_ended()
+        body = workers.frames[0][-1].body
+        assert workers.kinds() == ["hello", "error"]
+        assert "there is no name" in body["message"]
+        assert body["hint"] == "give it one"
+
+    def test_an_exception_in_every_iteration(self) -> None:
+        @fl.scenario
+        async def broken(vu: fl.VU) -> None:
+            raise ValueError(vu.id)
+
+        with talk(plan_of(broken, plan.SharedIterations(2, 10))) as workers:
+            workers.start()
+            workers.until_ended()
+        assert workers.table().get("iterations_failed").value == 10
+        count, traceback = workers.deltas()[-1].exceptions.entries["ValueError"]
+        assert count == 10
+        assert "raise ValueError(vu.id)" in traceback
+
+    def test_a_blocking_call_shows_as_lag(self) -> None:
+        @fl.scenario
+        async def block(vu: fl.VU) -> None:
+            await vu.sleep(0.05)
+            time.sleep(0.2)
+
+        with talk(plan_of(block, plan.SharedIterations(1, 1))) as workers:
+            workers.start()
+            workers.until_ended()
+        assert max(delta.stats.lag_max_us for delta in workers.deltas()) > 100_000
+        assert workers.table().get("loop_lag").max > 100_000
