@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fastload.load.sources import SequencerIngest
 from fastload.targets import SequencerOptions, running
 from tests.targets.events import STORE, STREAM, TENANT, Client, make_batch, make_event, payload_hash
 
@@ -189,3 +190,18 @@ def test_api_key_is_required_when_the_server_has_one() -> None:
 
 def test_without_a_key_of_the_server_any_is_accepted(client: Client) -> None:
     assert client.ingest(make_batch(make_event()), {"Authorization": "ApiKey whatever"}).status == 200
+
+
+def test_duplicates_and_entities_are_found_among_many_events() -> None:
+    """Over 32,768 events the index has more than one generation."""
+    with running("sequencer") as target, Client(target.port) as client:
+        source = SequencerIngest(target.base_url)
+        batches = [json.loads(source.batch(1000)) for _ in range(70)]
+        for batch in batches:
+            assert client.ingest(batch).body["duplicates"] == []
+        for batch in (batches[0], batches[40], batches[-1]):
+            again = client.ingest(batch).body
+            assert sorted(again["duplicates"]) == sorted(event["event_id"] for event in batch["events"])
+            event = batch["events"][-1]
+            found = client.get(f"/api/v1/entities/order/{event['entity_id']}").body["events"]
+            assert [one["event_id"] for one in found] == [event["event_id"]]

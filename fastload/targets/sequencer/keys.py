@@ -37,13 +37,14 @@ def lookup_sql(table: str) -> str:
 
     Parameters: ``:hash``, ``:head`` (the number of positions), ``:limit``.
     """
-    low = f"(generation.number << {_GENERATION_SHIFT} | :hash << {_GENERATION_BITS})"
+    # Every pair is in brackets: SQLite takes << and | as equals, from left to right, unlike Python.
+    low = f"((generation.number << {_GENERATION_SHIFT}) | (:hash << {_GENERATION_BITS}))"
     return f"""
         WITH RECURSIVE generation(number) AS (
             SELECT 0 UNION ALL
-            SELECT number + 1 FROM generation WHERE number + 1 <= (:head - 1) >> {_GENERATION_BITS}
+            SELECT number + 1 FROM generation WHERE number + 1 <= ((:head - 1) >> {_GENERATION_BITS})
         )
-        SELECT generation.number << {_GENERATION_BITS} | key & {_WITHIN} AS position
-        FROM generation CROSS JOIN {table} ON key BETWEEN {low} AND {low} | {_WITHIN}
+        SELECT (generation.number << {_GENERATION_BITS}) | (key & {_WITHIN}) AS position
+        FROM generation CROSS JOIN {table} ON key BETWEEN {low} AND ({low} | {_WITHIN})
         ORDER BY position LIMIT :limit
     """
