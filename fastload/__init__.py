@@ -13,7 +13,9 @@ from fastload.version import __version__
 
 if TYPE_CHECKING:
     from fastload.model.summary import MetricView, Summary
+    from fastload.outputs.report import summary_text
     from fastload.runner import run
+    from fastload.targets import running as target
 
 __all__ = [
     "VU",
@@ -34,16 +36,25 @@ __all__ = [
     "__version__",
     "run",
     "scenario",
+    "summary_text",
+    "target",
 ]
 
 
 # What only a run needs: numpy and the parent's side take more than half of the import time.
-_LATER = {"MetricView": "fastload.model.summary", "Summary": "fastload.model.summary", "run": "fastload.runner"}
+_LATER = {
+    "MetricView": ("fastload.model.summary", "MetricView"),
+    "Summary": ("fastload.model.summary", "Summary"),
+    "run": ("fastload.runner", "run"),
+    "summary_text": ("fastload.outputs.report", "summary_text"),
+    "target": ("fastload.targets", "running"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'fastload' has no attribute {name!r}")
-    value = getattr(import_module(_LATER[name]), name)
+    module, attribute = _LATER[name]
+    value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value

@@ -32,13 +32,20 @@ from fastload.model.plan import (
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.thresholds import Threshold, ThresholdSpec, parse_threshold_option, parse_thresholds
-from fastload.model.units import parse_duration_s, parse_rate_per_s, parse_stage
+from fastload.model.units import format_number_of, parse_duration_s, parse_rate_per_s, parse_stage
 from fastload.outputs.base import Output
 from fastload.version import __version__
 
 # What a worker has open beside its connections: channel, pollers, timers, standard streams, and some slack.
 _OWN_DESCRIPTORS = 64
 _LOAD_OPTIONS = ("vus", "duration", "iterations", "stages", "rate", "max_vus")
+# What each option, given to the run, takes away from what the script says.
+_REPLACES = {
+    "stages": {"vus", "duration", "iterations", "rate", "max_vus"},
+    "iterations": {"duration", "stages", "rate"},
+    "duration": {"iterations", "stages"},
+    "rate": {"iterations", "stages"},
+}
 
 
 def run(
@@ -52,6 +59,7 @@ def run(
     base_url: str = "",
     workers: int | None = None,
     thresholds: ThresholdSpec | None = None,
+    warmup: str = "0s",
     env: Mapping[str, str] | None = None,
     watch: Iterable[str | int] = (),
     http: HttpSettings | None = None,
@@ -69,6 +77,7 @@ def run(
         base_url: what relative URLs are relative to.
         workers: processes; by default one for each usable CPU, and no more than VUs.
         thresholds: added to the scenarios' own.
+        warmup: load before the measurement, which counts in no metric: the VUs of the start, or the rate.
         env: for ``vu.env`` and ``os.environ`` of the workers.
         watch: processes of the target to sample: PIDs, names or ports. A local target is found by itself.
         on_worker_loss: whether the run goes on when a worker dies.
@@ -92,6 +101,7 @@ def run(
         env=dict(env or {}),
         watch=tuple(str(item) for item in watch),
         http=http or HttpSettings(),
+        warmup_s=parse_duration_s(warmup, what="warmup"),
         on_worker_loss=on_worker_loss,
     )
     return execute(plan, outputs)
@@ -140,7 +150,7 @@ def build_plan(
         thresholds=(*own, *thresholds),
         **settings,
     )
-    return replace(plan, workers=choose_workers(workers, plan.max_vus, what="VUs", most_workers=most_workers))
+    return replace(plan, workers=choose_workers(workers, plan.max_vus, what="VU", most_workers=most_workers))
 
 
 def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int | None = None) -> int:
@@ -156,14 +166,20 @@ def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int
     if asked < 1:
         raise PlanError(f"{asked} workers are below 1", hint="give at least 1, or leave it out")
     if asked > most:
-        raise PlanError(f"{most} {what} are fewer than {asked} workers", hint=f"give {asked} {what} or fewer workers")
+        raise PlanError(
+            f"{format_number_of(most, what)} cannot be shared by {format_number_of(asked, 'worker')}",
+            hint=f"give {format_number_of(asked, what)}, or fewer workers",
+        )
     return asked
 
 
-def execute(plan: Plan, outputs: Sequence[Output] = (), *, target_pids: tuple[int, ...] = ()) -> Summary:
+def execute(
+    plan: Plan, outputs: Sequence[Output] = (), *, target_pids: tuple[int, ...] = (), target_name: str = ""
+) -> Summary:
     """Run *plan*, feed *outputs* each second and at the end, and return the summary.
 
-    An output that fails is left out from then on and named in the summary's notes: the run goes on.
+    *target_pids* and *target_name* are those of a target that was started for this run. An output that fails is left
+    out from then on and named in the summary's notes: the run goes on.
 
     Raises:
         PlanError: the base URL's host cannot be resolved, or something to watch is not there.
@@ -175,11 +191,12 @@ def execute(plan: Plan, outputs: Sequence[Output] = (), *, target_pids: tuple[in
         plan,
         partial(_work, plan, resolve),
         specs=specs(),
+        on_start=lambda: fed.call(lambda output: output.start(plan)),
         on_snapshot=fed.snapshot,
         target_pids=target_pids,
+        target_name=target_name,
         versions=versions(),
     )
-    fed.call(lambda output: output.start(plan))
     for metric in declared().values():
         metric.discard()
     try:
@@ -277,18 +294,20 @@ def _work(plan: Plan, resolve: tuple[str, ...], channel: socket.socket, index: i
 
 
 def _executor_of(scenario: Scenario, load: Mapping[str, Any]) -> Executor:
-    """The scenario's executor. If *load* says anything about how much or how long, all of it comes from there, as
-    with k6: a ramp of the script and a duration of the command line cannot both be meant."""
+    """The scenario's executor: what *load* says replaces what the scenario says, and what contradicts it.
+
+    So a duration given for a ramp makes constant VUs, and one given for a rate only changes how long.
+    """
     given = {name: load[name] for name in _LOAD_OPTIONS if load.get(name)}
     own = {name: getattr(scenario, name) for name in _LOAD_OPTIONS if getattr(scenario, name)}
-    if set(given) & {"duration", "iterations", "stages", "rate"}:
-        keep = {"vus", "max_vus"} & set(own)
-        own = {name: own[name] for name in keep}
-        if "stages" in given:
-            own.pop("vus", None)
+    for name, replaced in _REPLACES.items():
+        if name in given:
+            own = {kept: value for kept, value in own.items() if kept not in replaced}
     chosen = own | given
     if "rate" not in chosen and "max_vus" not in given:
         chosen.pop("max_vus", None)
+    if "iterations" in given and "vus" in own and "vus" not in given:
+        chosen["vus"] = min(own["vus"], given["iterations"])
     where = f"{scenario.name}: " if scenario.name else ""
     try:
         return build_executor(

@@ -100,6 +100,7 @@ async def visit(vu: fl.VU) -> None:
     assert summary["plan"]["scenarios"][0]["executor"] == "ramping-vus"
     assert summary["duration_s"] == pytest.approx(1.1, abs=0.2)
     assert [result["ok"] for result in summary["thresholds"]] == [True, True]
+    assert summary["metrics"]["vus"]["max"] == 3
     replaced = summary_of(cli, "-u", "2", "-d", "300ms", "--base-url", nginx.url)
     assert replaced["plan"]["scenarios"][0]["executor"] == "constant-vus"
     assert replaced["plan"]["scenarios"][0]["vus"] == 2
@@ -111,6 +112,66 @@ def test_constant_arrival_rate(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:
     assert summary["metrics"]["iterations"]["count"] == 100
     assert summary["metrics"]["http_req_response_time"]["count"] == 100
     assert summary["plan"]["scenarios"][0]["model"] == "open"
+
+
+def test_a_duration_or_rate_on_the_command_line_keeps_the_rest_of_the_script(
+    cli: Cli, nginx: Nginx, tmp_path: Path
+) -> None:
+    write_script(
+        tmp_path,
+        """
+import fastload as fl
+@fl.scenario(rate=100, duration="30s", max_vus=7)
+async def visit(vu: fl.VU) -> None:
+    await vu.get("/")
+""",
+    )
+    (shorter,) = summary_of(cli, "-d", "300ms", "--base-url", nginx.url)["plan"]["scenarios"]
+    assert (shorter["rate_per_s"], shorter["duration_s"], shorter["max_vus"]) == (100, 0.3, 7)
+    (fewer,) = summary_of(cli, "-i", "3", "--base-url", nginx.url)["plan"]["scenarios"]
+    assert (fewer["executor"], fewer["iterations"]) == ("shared-iterations", 3)
+
+
+def test_rates_count_what_ended_in_time(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:
+    """Iterations that go on after the end are counted, but a rate per second leaves them out."""
+    write_script(
+        tmp_path,
+        """
+import fastload as fl
+@fl.scenario
+async def visit(vu: fl.VU) -> None:
+    await vu.sleep(0.8)
+    await vu.get("/")
+""",
+    )
+    metrics = summary_of(cli, "-u", "4", "-d", "500ms", "-w", "1", "--base-url", nginx.url)["metrics"]
+    assert metrics["http_reqs"] == {"count": 4, "rate": 0}
+    assert metrics["iterations"] == {"count": 4, "rate": 0}
+
+
+def test_short_runs_know_how_hard_the_workers_worked(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:
+    write_script(tmp_path, GET)
+    (worker,) = summary_of(cli, "-u", "4", "-d", "300ms", "-w", "1", "--base-url", nginx.url)["workers"]
+    assert worker["cpu_percent"]["mean"] > 0
+    assert worker["rss_bytes"] > 10_000_000
+
+
+def test_starts_left_in_line_are_dropped_and_said(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:
+    write_script(
+        tmp_path,
+        """
+import fastload as fl
+@fl.scenario
+async def visit(vu: fl.VU) -> None:
+    await vu.sleep(0.3)
+    await vu.get("/")
+""",
+    )
+    summary = summary_of(cli, "-r", "100", "-d", "600ms", "--max-vus", "2", "-w", "1", "--base-url", nginx.url)
+    metrics = summary["metrics"]
+    assert metrics["iterations"]["count"] + metrics["dropped_iterations"]["count"] == 60
+    assert metrics["dropped_iterations"]["count"] > 50
+    assert summary["verdict"]["state"] != "VALID"
 
 
 def test_env_reaches_the_script_and_the_vus(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:
@@ -226,10 +287,11 @@ async def visit(vu: fl.VU) -> None:
         ("import fastload as fl\nfl.Trend('http_reqs')", [], "is a built-in metric", "name of its own"),
         ("import fastload as fl\nfl.Trend('a b')", [], "metric name 'a b'", "letters"),
         (GET, ["--scenario", "vist"], "no scenario 'vist'", "visit"),
+        ("import fastload as fl\n@fl.scenario(threshold={})\nasync def v(vu): ...", [], "'threshold'", "'thresholds'?"),
         (GET, ["-d", "10"], "'10' is not a duration", "10s"),
         (GET, ["-s", "10"], "not DURATION:VUS", "30s:10"),
         (GET, ["-s", "10s:3", "-i", "5"], "exclude each other", "stages"),
-        (GET, ["-u", "1", "-w", "2", "-d", "1s"], "1 VUs are fewer than 2 workers", "2 VUs"),
+        (GET, ["-u", "1", "-w", "2", "-d", "1s"], "1 VU cannot be shared by 2 workers", "2 VUs"),
         (GET, ["-e", "FOO"], "'FOO' is not NAME=VALUE", "API_KEY=secret"),
         (GET, ["--base-url", "localhost"], "no http:// or https:// scheme", "http://localhost"),
         (GET, ["--target", "sequenser"], "sequenser", "sequencer"),

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
 
-from fastload.cli.options import Shared, parse_pairs, run_plan, shared_options, shipped_target
-from fastload.load.curl import supports
+from fastload.cli.options import (
+    Shared,
+    header_lines,
+    http_options,
+    http_settings,
+    run_plan,
+    shared_options,
+    shipped_target,
+)
 from fastload.load.sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
 from fastload.model.errors import PlanError
 from fastload.model.plan import (
-    HttpSettings,
-    HttpVersion,
     Plan,
     ScenarioPlan,
     build_executor,
@@ -34,22 +39,28 @@ DEFAULT_DURATION = "10s"
 @click.command(short_help="Measure a URL, or the ingest of events, at full speed or at a fixed rate.")
 @click.argument("url", required=False)
 @click.option("-c", "--connections", type=int, help="Connections, over all workers.  [default: 64]")
-@click.option("-d", "--duration", help="How long, like 10s or 1m30s.  [default: 10s]")
+@click.option("-d", "--duration", metavar="DURATION", help="How long, like 10s or 1m30s.  [default: 10s]")
 @click.option("-n", "--requests", type=int, help="Stop after so many requests instead.")
-@click.option("-r", "--rate", help="Send so many a second by the clock (open model), like 500 or 1k/s.")
-@click.option("--warmup", default="0s", show_default=True, help="Load before the measurement; not counted.")
+@click.option("-r", "--rate", metavar="RATE", help="Send so many a second by the clock (open model), like 500 or 1k/s.")
 @click.option("-X", "--method", metavar="METHOD", help="HTTP method.  [default: GET, or POST with a body]")
-@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header. Repeatable.")
 @click.option("-b", "--body", metavar="TEXT|@FILE|-", help="Request body: as given, from a file, or from stdin.")
-@click.option("--timeout", default="60s", show_default=True, help="Longest time for one request.")
-@click.option("-k", "--insecure", is_flag=True, help="Do not verify the server's TLS certificate.")
-@click.option("--http", "http_version", type=click.Choice(["1.1", "2", "2-prior", "3"]), help="HTTP version.")
 @click.option("--ingest", is_flag=True, help="Ingest batches of events into the sequencer at URL.")
 @click.option("--batch-size", type=int, default=100, show_default=True, help="Events in a batch (with ingest).")
-@click.option("--tenant", envvar="TENANT_ID", default=NIL_UUID, help="Tenant id.  [env: TENANT_ID; default: zeros]")
-@click.option("--store", envvar="STORE_ID", default=NIL_UUID, help="Store id.  [env: STORE_ID; default: zeros]")
-@click.option("--agent", envvar="AGENT_ID", default=NIL_UUID, help="Agent id.  [env: AGENT_ID; default: zeros]")
+@click.option(
+    "--tenant",
+    metavar="UUID",
+    envvar="TENANT_ID",
+    default=NIL_UUID,
+    help="Tenant id.  [env: TENANT_ID; default: zeros]",
+)
+@click.option(
+    "--store", metavar="UUID", envvar="STORE_ID", default=NIL_UUID, help="Store id.  [env: STORE_ID; default: zeros]"
+)
+@click.option(
+    "--agent", metavar="UUID", envvar="AGENT_ID", default=NIL_UUID, help="Agent id.  [env: AGENT_ID; default: zeros]"
+)
 @click.option("--api-key", envvar="API_KEY", default="", help="Key of the sequencer.  [env: API_KEY]")
+@http_options
 @shared_options
 def bench(url: str | None, **options: Any) -> int:
     """Measure URL like wrk does; or ingest fresh batches of events into a sequencer.
@@ -77,7 +88,7 @@ def bench(url: str | None, **options: Any) -> int:
         return run_plan(plan, outputs)
     with shipped_target("sequencer") as target:
         plan = build_plan(target.base_url, options, shared, ingest=True, cpus=target.worker_cpus)
-        return run_plan(plan, outputs, target_pids=target.pids)
+        return run_plan(plan, outputs, target=target)
 
 
 def build_plan(url: str, options: dict[str, Any], shared: Shared, *, ingest: bool, cpus: tuple[int, ...] = ()) -> Plan:
@@ -88,18 +99,18 @@ def build_plan(url: str, options: dict[str, Any], shared: Shared, *, ingest: boo
     """
     url = check_base_url(url) if ingest else _check_request_url(url)
     source = _ingest_source(url, options) if ingest else _request_source(url, options)
-    connections, requests = options["connections"] or DEFAULT_CONNECTIONS, options["requests"]
-    if requests and not options["connections"]:
-        connections = min(connections, requests)
+    connections, requests = options["connections"], options["requests"]
+    if connections is None:
+        connections = min(DEFAULT_CONNECTIONS, requests or DEFAULT_CONNECTIONS)
     executor = build_executor(**_load_of(options, connections))
     parts = urlsplit(url)
     return Plan(
         kind="bench",
         title=f"{'ingest' if ingest else 'bench'} {without_credentials(source.url)}",
         scenarios=(ScenarioPlan("bench", executor, source, graceful_stop_s=5.0),),
-        workers=choose_workers(shared.workers, connections, what="connections", most_workers=len(cpus) or None),
+        workers=choose_workers(shared.workers, connections, what="connection", most_workers=len(cpus) or None),
         base_url=f"{parts.scheme}://{parts.netloc}",
-        http=_http_settings(options),
+        http=http_settings(options, max_redirects=0, cookies=False),
         thresholds=thresholds_of(shared.thresholds),
         warmup_s=parse_duration_s(options["warmup"], what="--warmup"),
         cpus=cpus if shared.workers is None or shared.workers <= len(cpus) else (),
@@ -163,35 +174,14 @@ def _ingest_source(url: str, options: dict[str, Any]) -> RequestSource:
         tenant_id=options["tenant"],
         store_id=options["store"],
         agent_id=options["agent"],
-        headers=(*((f"Authorization: ApiKey {key}",) if key else ()), *_header_lines(options)),
+        headers=(*((f"Authorization: ApiKey {key}",) if key else ()), *header_lines(options)),
     )
 
 
 def _request_source(url: str, options: dict[str, Any]) -> RequestSource:
     payload = options["payload"]
     method = (options["method"] or ("GET" if payload is None else "POST")).upper()
-    return FixedRequest(method, url, _header_lines(options), payload, name=urlsplit(url).path or "/")
-
-
-def _header_lines(options: dict[str, Any]) -> tuple[str, ...]:
-    pairs = parse_pairs(options["headers"], separator=":", what="header", example="Accept: application/json")
-    return tuple(f"{name}: {value}" for name, value in pairs.items())
-
-
-def _http_settings(options: dict[str, Any]) -> HttpSettings:
-    http_version = options["http_version"] or ""
-    if not supports(http_version):
-        raise PlanError(f"this libcurl does not speak HTTP/{http_version}", hint="install a pycurl wheel that does")
-    timeout_s = parse_duration_s(options["timeout"], what="--timeout")
-    if timeout_s <= 0:
-        raise PlanError("--timeout is 0", hint="give it some time, like 10s")
-    return HttpSettings(
-        timeout_s=timeout_s,
-        verify_tls=not options["insecure"],
-        http_version=cast(HttpVersion, http_version),
-        max_redirects=0,
-        cookies=False,
-    )
+    return FixedRequest(method, url, header_lines(options), payload, name=urlsplit(url).path or "/")
 
 
 def _check_request_url(url: str) -> str:

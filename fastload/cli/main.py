@@ -57,6 +57,9 @@ def run_cli(args: list[str] | None = None) -> int:
         code = cli.main(args, prog_name="fastload", standalone_mode=False)
     except FastloadError as error:
         return report_error(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stdout.write(f"{error.format_message()}\n")
+        return ExitCode.OK
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "fastload"
         return report_error(PlanError(error.format_message(), hint=f"see '{command} --help'"))

@@ -8,20 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from fastload.cli.exits import ExitCode, exit_code
 from fastload.control.host import usable_cpus
+from fastload.load.curl import supports
 from fastload.model.errors import PlanError
-from fastload.model.plan import OnWorkerLoss, Plan
+from fastload.model.plan import HttpSettings, HttpVersion, OnWorkerLoss, Plan
+from fastload.model.units import parse_duration_s
 from fastload.outputs.base import Output
 from fastload.outputs.report import SummaryReport
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from fastload.outputs.terminal import open_console, progress_output
 from fastload.runner import execute
-from fastload.targets import running
+from fastload.targets import find_target, running
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
@@ -51,6 +53,20 @@ _SHARED = (
     click.option("--summary", "summary_file", metavar="FILE.json", help="Write the summary as JSON."),
     click.option("--json", "as_json", is_flag=True, help="Summary as JSON on stdout; everything else on stderr."),
     click.option("-q", "--quiet", is_flag=True, help="No progress, only the summary."),
+)
+
+_HTTP = (
+    click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header. Repeatable."),
+    click.option("--timeout", metavar="DURATION", default="60s", show_default=True, help="Longest time for a request."),
+    click.option("-k", "--insecure", is_flag=True, help="Do not verify the server's TLS certificate."),
+    click.option("--http", "http_version", type=click.Choice(["1.1", "2", "2-prior", "3"]), help="HTTP version."),
+    click.option(
+        "--warmup",
+        metavar="DURATION",
+        default="0s",
+        show_default=True,
+        help="Load before the measurement; not counted.",
+    ),
 )
 
 
@@ -107,9 +123,47 @@ def shared_options(command: AnyFunction) -> AnyFunction:
     return command
 
 
-def run_plan(plan: Plan, outputs: Sequence[Output], *, target_pids: tuple[int, ...] = ()) -> ExitCode:
-    """Run *plan*; what an output could not write is said on stderr."""
-    summary = execute(plan, outputs, target_pids=target_pids)
+def http_options(command: AnyFunction) -> AnyFunction:
+    """Add the options of every request to a command; see `http_settings` and `header_lines`."""
+    for option in reversed(_HTTP):
+        command = option(command)
+    return command
+
+
+def http_settings(options: dict[str, Any], **settings: Any) -> HttpSettings:
+    """The settings of these options; *settings* are those that the command decides.
+
+    Raises:
+        PlanError: a timeout that is none, or an HTTP version that this libcurl does not speak.
+    """
+    http_version = options["http_version"] or ""
+    if not supports(http_version):
+        raise PlanError(f"this libcurl does not speak HTTP/{http_version}", hint="install a pycurl wheel that does")
+    timeout_s = parse_duration_s(options["timeout"], what="--timeout")
+    if timeout_s <= 0:
+        raise PlanError("--timeout is 0", hint="give it some time, like 10s")
+    return HttpSettings(
+        timeout_s=timeout_s,
+        verify_tls=not options["insecure"],
+        http_version=cast(HttpVersion, http_version),
+        **settings,
+    )
+
+
+def header_lines(options: dict[str, Any]) -> tuple[str, ...]:
+    """The lines of repeated ``-H`` options.
+
+    Raises:
+        PlanError: one has no colon or no name.
+    """
+    pairs = parse_pairs(options["headers"], separator=":", what="header", example="Accept: application/json")
+    return tuple(f"{name}: {value}" for name, value in pairs.items())
+
+
+def run_plan(plan: Plan, outputs: Sequence[Output], *, target: ShippedTarget | None = None) -> ExitCode:
+    """Run *plan*, against *target* if one was started for it; what an output could not write is said on stderr."""
+    pids, name = (target.pids, target.name) if target else ((), "")
+    summary = execute(plan, outputs, target_pids=pids, target_name=name)
     lost = [note for note in summary.notes if note.startswith("output ")]
     for note in lost:
         sys.stderr.write(f"Error: {note}\n")
@@ -121,6 +175,7 @@ def run_plan(plan: Plan, outputs: Sequence[Output], *, target_pids: tuple[int, .
 class ShippedTarget:
     """A target that was started for this run: its address, its processes, and the CPUs left for the workers."""
 
+    name: str
     base_url: str
     pids: tuple[int, ...]
     worker_cpus: tuple[int, ...]
@@ -138,9 +193,11 @@ def shipped_target(name: str) -> Iterator[ShippedTarget]:
     target_cpus, worker_cpus = (allowed[half:], allowed[:half]) if split else (allowed, [])
     os.sched_setaffinity(0, target_cpus)
     try:
-        with running(name) as target:
+        # A key or a limit in this environment is meant for another server.
+        options = find_target(name).options_type(api_key="", rate_limit_per_minute=0)
+        with running(name, options) as target:
             os.sched_setaffinity(0, allowed)
-            yield ShippedTarget(target.base_url, target.pids, tuple(worker_cpus))
+            yield ShippedTarget(name, target.base_url, target.pids, tuple(worker_cpus))
     finally:
         os.sched_setaffinity(0, allowed)
 

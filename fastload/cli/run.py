@@ -8,10 +8,21 @@ from typing import Any
 
 import click
 
-from fastload.cli.options import Shared, ShippedTarget, parse_pairs, run_plan, shared_options, shipped_target
+from fastload.cli.options import (
+    Shared,
+    ShippedTarget,
+    header_lines,
+    http_options,
+    http_settings,
+    parse_pairs,
+    run_plan,
+    shared_options,
+    shipped_target,
+)
 from fastload.cli.script import load_script
 from fastload.model.errors import PlanError
-from fastload.model.plan import HttpSettings, Plan
+from fastload.model.plan import Plan
+from fastload.model.units import parse_duration_s
 from fastload.runner import build_plan, pick_scenarios, thresholds_of
 from fastload.targets import find_target
 
@@ -20,15 +31,17 @@ from fastload.targets import find_target
 @click.argument("script", metavar="SCRIPT.py")
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Only this one. Repeatable.")
 @click.option("-u", "--vus", type=int, help="Virtual users (VUs).")
-@click.option("-d", "--duration", help="How long, like 30s or 5m.")
+@click.option("-d", "--duration", metavar="DURATION", help="How long, like 30s or 5m.")
 @click.option("-i", "--iterations", type=int, help="Iterations in all, shared by the VUs.")
 @click.option("-s", "--stage", "stages", multiple=True, metavar="30s:10", help="Reach 10 VUs in 30 s. Repeatable.")
-@click.option("-r", "--rate", help="Start so many iterations a second by the clock, like 50 or 1k/s.")
+@click.option("-r", "--rate", metavar="RATE", help="Start so many iterations a second by the clock, like 50 or 1k/s.")
 @click.option("--max-vus", type=int, help="Most VUs with --rate; starts that find none free wait.  [default: 100]")
 @click.option("-e", "--env", "env", multiple=True, metavar="K=V", help="For vu.env and os.environ. Repeatable.")
-@click.option("--base-url", "--host", "base_url", envvar="FASTLOAD_BASE_URL", help="What relative URLs start with.")
+@click.option(
+    "--base-url", "--host", "base_url", metavar="URL", envvar="FASTLOAD_BASE_URL", help="What relative URLs start with."
+)
 @click.option("--target", "target_name", metavar="NAME", help="Start this shipped target and run against it.")
-@click.option("-k", "--insecure", is_flag=True, help="Do not verify the server's TLS certificate.")
+@http_options
 @shared_options
 def run(script: str, **options: Any) -> int:
     """Run the @fl.scenario functions of SCRIPT.py, all at the same time.
@@ -54,7 +67,7 @@ def run(script: str, **options: Any) -> int:
     name = options["target_name"]
     with shipped_target(name) if name else nullcontext(None) as target:
         plan = make_plan(found, script, options, shared, target)
-        return run_plan(plan, outputs, target_pids=target.pids if target else ())
+        return run_plan(plan, outputs, target=target)
 
 
 def make_plan(
@@ -76,7 +89,8 @@ def make_plan(
         most_workers=len(cpus) or None,
         thresholds=thresholds_of(shared.thresholds),
         env=options["env"],
-        http=HttpSettings(verify_tls=not options["insecure"]),
+        http=http_settings(options, headers=header_lines(options)),
+        warmup_s=parse_duration_s(options["warmup"], what="--warmup"),
         cpus=cpus if workers is None or workers <= len(cpus) else (),
         **shared.plan_settings(),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 from fastload.model.metrics import Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
-from fastload.model.series import SeriesTable, TrendSink
+from fastload.model.series import CounterSink, SeriesTable, TrendSink
 
 _STATES = ("vus", "in_flight", "lag_max_us")
 
@@ -20,6 +20,7 @@ class WorkerTotals:
     lost: bool = False
     done: bool = False
     reason: str = ""
+    usage: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -32,13 +33,17 @@ class Window:
 
 
 class Aggregator:
-    """The state of the run so far. Adding is exact, and a delta that comes twice counts once."""
+    """The state of the run so far. Adding is exact, and a delta that comes twice counts once.
+
+    ``late``: how much of each counter came after the last start was possible.
+    """
 
     def __init__(self, workers: int) -> None:
         self.table = SeriesTable()
         self.errors = ErrorTable()
         self.exceptions = ErrorTable()
         self.workers = {index: WorkerTotals() for index in range(workers)}
+        self.late: dict[str, float] = {}
         self._window = Window()
 
     def add(self, delta: Delta) -> None:
@@ -47,10 +52,18 @@ class Aggregator:
         if delta.seq < worker.next_seq:
             return
         worker.next_seq = delta.seq + 1
+        vus = worker.stats.vus
         _add_stats(worker.stats, delta.stats)
+        if delta.late:
+            # Who only ends an iteration is no user any more; the last figure stays that of the load.
+            worker.stats.vus = vus
         self.table.merge(delta.table)
         self.errors.merge(delta.errors)
         self.exceptions.merge(delta.exceptions)
+        if delta.late:
+            for series, sink in delta.table.sinks.items():
+                if isinstance(sink, CounterSink) and not series.tags:
+                    self.late[series.metric] = self.late.get(series.metric, 0) + sink.value
         # Warm-up requests are in no metric, but who watches wants to see that something goes on.
         self._window.requests += delta.stats.finished + delta.stats.failed + delta.stats.warmup
         self._window.failed += delta.stats.failed

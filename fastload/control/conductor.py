@@ -73,7 +73,8 @@ class _Samplers:
 class Conductor:
     """One run. *work* is what each forked worker does; *specs* are the metrics that can exist.
 
-    *target_pids*: the target's processes when they are known; otherwise they are looked for.
+    *on_start* is called once, when the workers are forked. *target_pids* and *target_name*: the target's processes
+    when they are known; otherwise they are looked for and named after their programs.
     """
 
     def __init__(
@@ -83,13 +84,17 @@ class Conductor:
         *,
         specs: Mapping[str, MetricSpec],
         on_snapshot: Callable[[Snapshot], None],
+        on_start: Callable[[], None],
         target_pids: tuple[int, ...] = (),
+        target_name: str = "",
         versions: Mapping[str, str],
     ) -> None:
         self._plan = plan
         self._specs = specs
         self._on_snapshot = on_snapshot
+        self._on_start = on_start
         self._target_pids = target_pids
+        self._target_name = target_name
         self._versions = dict(versions)
         self._aggregator = Aggregator(plan.workers)
         self._supervisor = Supervisor(work, plan.workers, cpus=plan.cpus, stdout_to_stderr=plan.stdout_is_data)
@@ -97,6 +102,7 @@ class Conductor:
         self._ended_ns: dict[int, int] = {}
         self._start_ns = 0
         self._last_snapshot_ns = 0
+        self._covered_ns = 0
         self._stopped_by = ""
         self._stop_at_ns = 0
         self._notes: list[str] = []
@@ -112,6 +118,7 @@ class Conductor:
         with _stop_requests() as requests:
             try:
                 self._supervisor.start()
+                self._on_start()
                 self._supervisor.watch(requests.fd)
                 self._samplers = self._make_samplers(watched)
                 self._await_ready(requests)
@@ -136,7 +143,8 @@ class Conductor:
             index: ProcessSampler([pid], children=False, label=f"worker {index}")
             for index, pid in self._supervisor.pids.items()
         }
-        target = ProcessSampler(watched, children=True, label=_names_of(watched)) if watched else None
+        label = self._target_name or _names_of(watched)
+        target = ProcessSampler(watched, children=True, label=label) if watched else None
         return _Samplers(HostSampler(), workers, target, [], {index: [] for index in workers}, [])
 
     def _await_ready(self, requests: _StopRequests) -> None:
@@ -153,7 +161,7 @@ class Conductor:
 
     def _start(self) -> None:
         self._start_ns = time.monotonic_ns() + round(START_DELAY_S * NS_PER_S)
-        self._last_snapshot_ns = self._start_ns
+        self._last_snapshot_ns = self._covered_ns = self._start_ns
         self._samplers.prime()
         if self._stopped_by:
             self._supervisor.send(Frame("stop", {"now": True}))
@@ -190,7 +198,8 @@ class Conductor:
             case "delta":
                 self._aggregator.add(Delta.from_body(event.frame.body))
             case "done":
-                self._aggregator.workers[event.worker].done = True
+                worker = self._aggregator.workers[event.worker]
+                worker.done, worker.usage = True, event.frame.body
                 self._ended_ns[event.worker] = event.frame.body["ended_ns"]
             case "error":
                 self._lose(event.worker, f"failed: {event.frame.body['message']}")
@@ -221,11 +230,13 @@ class Conductor:
     # Each second, and at the end.
 
     def _take_snapshot(self, now_ns: int) -> None:
-        window_s = max(1e-9, (now_ns - self._last_snapshot_ns) / NS_PER_S)
+        covered_ns = self._covered_until_ns(now_ns)
+        window_s = (covered_ns - self._covered_ns) / NS_PER_S
         if window_s < SNAPSHOT_LAG_S and self._samplers.host_samples:
             # A last bit after the last whole second: too short for per-second figures.
             return
-        self._last_snapshot_ns = now_ns
+        window_s = max(window_s, 1e-3)
+        self._covered_ns, self._last_snapshot_ns = covered_ns, now_ns
         self._samplers.sample(self._supervisor.pids)
         aggregator, samplers = self._aggregator, self._samplers
         aggregator.update_gauges(self._plan.max_vus)
@@ -258,8 +269,14 @@ class Conductor:
             )
         )
 
+    def _covered_until_ns(self, now_ns: int) -> int:
+        """Until when the deltas reach that are here now: the workers' last whole second, or their end."""
+        if self._all_over():
+            return max(self._ended_ns.values(), default=now_ns)
+        return now_ns - (now_ns - self._start_ns) % NS_PER_S
+
     def _views(self, duration_s: float) -> dict[str, MetricView]:
-        return view_metrics(self._aggregator.table, self._specs, max(duration_s, 1e-9))
+        return view_metrics(self._aggregator.table, self._specs, max(duration_s, 1e-9), self._aggregator.late)
 
     def _iterations(self) -> int:
         iterations = self._aggregator.table.get("iterations")
@@ -294,7 +311,7 @@ class Conductor:
             endpoints=collect_endpoints(aggregator.table, duration_s),
             errors=aggregator.errors,
             exceptions=aggregator.exceptions,
-            verdict=judge_run(self._evidence(views, workers, watched, duration_s)),
+            verdict=judge_run(self._evidence(views, workers, watched)),
             requests=self._request_counts(),
             workers=workers,
             host=ResourceSeries("host", tuple(samplers.host_samples)),
@@ -322,12 +339,18 @@ class Conductor:
     def _worker_evidence(self, index: int) -> WorkerEvidence:
         samples = [sample for sample in self._samplers.worker_samples.get(index, []) if sample.alive]
         totals = self._aggregator.workers[index]
+        cpu_percent = tuple(sample.cpu_percent for sample in samples)
+        run_delay_share = sum(sample.run_delay_ratio for sample in samples) / len(samples) if samples else 0.0
+        if not samples and totals.usage:
+            # The run ended before the first whole second: the worker's own account of itself.
+            cpu_percent = (totals.usage["cpu_percent"],)
+            run_delay_share = totals.usage["run_delay_share"]
         return WorkerEvidence(
             index=index,
-            cpu_percent=tuple(sample.cpu_percent for sample in samples),
+            cpu_percent=cpu_percent,
             lag_max_ms=totals.stats.lag_max_us / 1000,
-            run_delay_share=sum(sample.run_delay_ratio for sample in samples) / len(samples) if samples else 0.0,
-            rss_bytes=max((sample.rss_bytes for sample in samples), default=0),
+            run_delay_share=run_delay_share,
+            rss_bytes=int(max([sample.rss_bytes for sample in samples] + [totals.usage.get("rss_bytes", 0)])),
             lost=totals.lost,
         )
 
@@ -336,7 +359,6 @@ class Conductor:
         views: Mapping[str, MetricView],
         workers: tuple[WorkerEvidence, ...],
         watched: tuple[int, ...],
-        duration_s: float,
     ) -> Evidence:
         target = ResourceSeries("target", tuple(self._samplers.target_samples))
         host = ResourceSeries("host", tuple(self._samplers.host_samples))
@@ -345,7 +367,7 @@ class Conductor:
             open_model=self._plan.has_open_model,
             requests=requests,
             failed=views["http_req_failed"].fails,
-            requests_per_s=requests / duration_s,
+            requests_per_s=views["http_reqs"].rate or 0.0,
             vus=self._plan.max_vus,
             workers=workers,
             offered=self._aggregator.total("offered"),
@@ -356,6 +378,7 @@ class Conductor:
             errors={kind: count for kind, (count, _) in self._aggregator.errors.entries.items()},
             target_cpu_percent=target.mean("cpu_percent") if target.samples else None,
             target_cpus=_allowed_cpus(watched),
+            target_run_delay=target.mean("run_delay_ratio"),
             host_cpu_percent=host.mean("cpu_percent"),
         )
 

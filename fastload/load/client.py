@@ -6,7 +6,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -131,6 +131,17 @@ class Reply:
         return found
 
 
+class RequestOptions(TypedDict, total=False):
+    """What every request method takes; see `VU.request`."""
+
+    name: str
+    params: Mapping[str, Any] | None
+    headers: Mapping[str, str] | None
+    json: Any
+    data: bytes | str | Mapping[str, Any] | None
+    keep_body: bool | None
+
+
 class VU:
     """A virtual user, handed to the scenario: ``await vu.get("/")``.
 
@@ -151,35 +162,35 @@ class VU:
         self._free: list[Transfer] = []
         self._transfers: list[Transfer] = []
         self._due_ns = 0
-        self._requests = 0
+        self.requests = 0
         self.in_flight = 0
         self.back_off_s = 0.0
 
-    def get(self, url: str, **options: Any) -> Awaitable[Reply]:
+    def get(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """GET *url*, relative to the base URL or absolute; the options are those of `request`."""
         return self.request("GET", url, **options)
 
-    def post(self, url: str, **options: Any) -> Awaitable[Reply]:
+    def post(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """POST; as `get`."""
         return self.request("POST", url, **options)
 
-    def put(self, url: str, **options: Any) -> Awaitable[Reply]:
+    def put(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """PUT; as `get`."""
         return self.request("PUT", url, **options)
 
-    def patch(self, url: str, **options: Any) -> Awaitable[Reply]:
+    def patch(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """PATCH; as `get`."""
         return self.request("PATCH", url, **options)
 
-    def delete(self, url: str, **options: Any) -> Awaitable[Reply]:
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """DELETE; as `get`."""
         return self.request("DELETE", url, **options)
 
-    def head(self, url: str, **options: Any) -> Awaitable[Reply]:
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """HEAD; as `get`."""
         return self.request("HEAD", url, **options)
 
-    def options(self, url: str, **options: Any) -> Awaitable[Reply]:
+    def options(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """OPTIONS; as `get`."""
         return self.request("OPTIONS", url, **options)
 
@@ -226,7 +237,7 @@ class VU:
         due_ns, self._due_ns = self._due_ns, 0
         stats = context.recorder.stats
         stats.started += 1
-        self._requests += 1
+        self.requests += 1
         response: Response = transfer.owner
         self.in_flight += 1
         try:
@@ -300,12 +311,16 @@ class VU:
     def begin_iteration(self, due_ns: int) -> int:
         """For the engine: the next request counts from *due_ns*. Returns how many requests there were so far."""
         self._due_ns = due_ns
-        return self._requests
+        return self.requests
 
     def end_iteration(self) -> int:
         """For the engine: how many requests there were so far."""
         self.iteration += 1
-        return self._requests
+        return self.requests
+
+    def back_off(self) -> None:
+        """For the engine: pause before the next iteration, for twice as long as the last time, up to a second."""
+        self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s))
 
     def close(self) -> None:
         """For the engine: the user leaves, and closes its connections."""

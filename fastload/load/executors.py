@@ -26,8 +26,8 @@ _STARTS_A_TURN = 64
 class LoadExecutor(ABC):
     """What all executors share. *worker* of *workers* takes its share of the whole load.
 
-    ``offered`` counts the starts that were due since the last `take_offered`; ``ended_ns`` is when the last start
-    was possible, or for a number of iterations when the last of them ended: the end of what is measured.
+    ``offered`` counts the starts that were due since the last `take_offered`. ``closed`` is set when nothing more
+    will be started, and ``ended_ns`` is when that was: the end of what is measured.
     """
 
     is_open_model = False
@@ -39,6 +39,7 @@ class LoadExecutor(ABC):
         self._graceful_stop_s = graceful_stop_s
         self._going = False
         self._over = asyncio.Event()
+        self.closed = asyncio.Event()
         self._offered = 0
         self.ended_ns = 0
 
@@ -49,12 +50,15 @@ class LoadExecutor(ABC):
 
     async def run(self, start_ns: int) -> None:
         """The whole life of the executor, from *start_ns* on the monotonic clock, after `prepare`."""
-        await self._sleep_until(start_ns)
-        if not self._over.is_set():
-            self._going = True
-            await self._drive(start_ns)
-        self._going = False
-        self.ended_ns = monotonic_ns()
+        try:
+            await self._sleep_until(start_ns)
+            if not self._over.is_set():
+                self._going = True
+                await self._drive(start_ns)
+        finally:
+            self._going = False
+            self.ended_ns = monotonic_ns()
+            self.closed.set()
         await self._work.drain(self._graceful_stop_s)
 
     def stop(self, grace_s: float) -> None:
@@ -194,7 +198,8 @@ class SharedIterationsExecutor(LoadExecutor):
 
 class ConstantArrivalRateExecutor(LoadExecutor):
     """Starts by the clock. A start that finds no free slot waits in line, and its response time counts from when
-    it was due; after a stall the line is worked off as fast as slots come free."""
+    it was due; after a stall the line is worked off as fast as slots come free. What is left in line at the end
+    was offered and never made: it counts as dropped."""
 
     is_open_model = True
 
@@ -229,6 +234,7 @@ class ConstantArrivalRateExecutor(LoadExecutor):
             self._timer.close()
         for slot in self._idle:
             self._work.release(slot)
+        self._work.context.recorder.record_dropped(len(self._line))
 
     def next(self, slot: Any) -> int | None:
         if self._line and self._going:

@@ -51,7 +51,7 @@ class Recorder:
         self._errors = ErrorTable()
         self._exceptions = ErrorTable()
         self.stats = WorkerStats()
-        self._raised = 0
+        self._raised = self._dropped = 0
 
     def endpoint(self, name: str, method: str) -> int:
         """The number of a request name. Past `MAX_ENDPOINTS` names all share one, so that memory is bounded."""
@@ -83,6 +83,10 @@ class Recorder:
         self._raised += 1
         self._exceptions.count(kind, traceback)
 
+    def record_dropped(self, count: int) -> None:
+        """Starts that were due and will never be made."""
+        self._dropped += count
+
     def record_check(self, name: str, passed: bool) -> None:
         """One outcome of a check."""
         counts = self._checks.setdefault(name, [0, 0])
@@ -100,13 +104,13 @@ class Recorder:
         self.stats.warmup = kept.warmup + kept.finished + kept.failed
         self.stats.lag_max_us = kept.lag_max_us
 
-    def take(self, *, vus: int, in_flight: int, offered: int) -> Delta:
+    def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
         """Everything since the last `take`, folded; the recorder is empty afterwards."""
         self._fold()
         for metric in declared().values():
             metric.drain(self._table)
         stats = replace(self.stats, vus=vus, in_flight=in_flight, offered=offered)
-        delta = Delta(self._worker, self._seq, self._table, self._errors, self._exceptions, stats)
+        delta = Delta(self._worker, self._seq, self._table, self._errors, self._exceptions, stats, late)
         self._seq += 1
         self._reset()
         return delta
@@ -127,6 +131,8 @@ class Recorder:
                 table.trend(Series(metric)).fold(np.array(values, dtype=np.int64))
         if self.iteration_us:
             table.counter(Series("iterations")).value += len(self.iteration_us)
+        if self._dropped:
+            table.counter(Series("dropped_iterations")).value += self._dropped
         if self._raised:
             table.counter(Series("iterations_failed")).value += self._raised
         self.stats.lag_max_us = max(self.stats.lag_max_us, max(self.lag_us, default=0))
@@ -136,7 +142,7 @@ class Recorder:
                 sink.trues += trues
                 sink.total += total
         self.iteration_us, self.lateness_us, self.lag_us = [], [], []
-        self._checks, self._raised = {}, 0
+        self._checks, self._raised, self._dropped = {}, 0, 0
 
     def _fold_requests(self) -> None:
         if self._rows:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from fastload.load.client import VU
-from fastload.model.errors import PlanError
+from fastload.model.errors import PlanError, nearest
 from fastload.model.thresholds import ThresholdSpec
 
 Function = Callable[[VU], Awaitable[Any]]
@@ -87,8 +87,14 @@ def scenario(
         keep_body, keep_headers: keep those of replies; by default they are kept when the code reads them.
 
     Raises:
-        PlanError: the function is not ``async def``, or does not take exactly the VU.
+        PlanError: an unknown option; or the function is not ``async def``, or does not take exactly the VU.
     """
+    for option in options:
+        if option not in Scenario.__slots__:
+            raise PlanError(
+                f"@fl.scenario has no option {option!r}",
+                hint=nearest(option, Scenario.__slots__) or f"it has {', '.join(Scenario.__slots__[1:])}",
+            )
 
     def declare(function: Function) -> Scenario:
         check_function(function)

@@ -173,23 +173,10 @@ class VUWork(Work):
         slot.close()
 
     async def _iterate(self, vu: VU, due_ns: int | None, feed: Feed) -> None:
-        recorder, function = self.context.recorder, self._function
         try:
             while due_ns is not None:
-                start_ns = monotonic_ns()
-                if due_ns:
-                    recorder.lateness_us.append((start_ns - due_ns) // 1000)
                 requests = vu.begin_iteration(due_ns)
-                try:
-                    await function(vu)
-                except asyncio.CancelledError as error:
-                    if self.context.stopping or self._tasks[vu].cancelling():
-                        raise
-                    recorder.record_exception(type(error).__name__, user_traceback(error))
-                except Exception as error:
-                    recorder.record_exception(type(error).__name__, user_traceback(error))
-                else:
-                    recorder.iteration_us.append((monotonic_ns() - start_ns) // 1000)
+                await self._call(vu, due_ns)
                 if vu.end_iteration() == requests:
                     # Nothing was awaited that the engine knows: without this an empty iteration starves the loop.
                     await asyncio.sleep(0)
@@ -197,10 +184,37 @@ class VUWork(Work):
                     await asyncio.sleep(vu.back_off_s)
                 due_ns = feed.next(vu)
         except asyncio.CancelledError:
-            recorder.stats.iterations_interrupted += 1
+            self.context.recorder.stats.iterations_interrupted += 1
         finally:
             del self._tasks[vu]
             self._ended(vu)
+
+    async def _call(self, vu: VU, due_ns: int) -> None:
+        """One iteration; what it raises is recorded."""
+        recorder = self.context.recorder
+        start_ns = monotonic_ns()
+        if due_ns:
+            recorder.lateness_us.append((start_ns - due_ns) // 1000)
+        requests = vu.requests
+        try:
+            await self._function(vu)
+        except asyncio.CancelledError as error:
+            if self.context.stopping or self._tasks[vu].cancelling():
+                raise
+            self._record_exception(vu, error, requests)
+        except Exception as error:
+            self._record_exception(vu, error, requests)
+        else:
+            recorder.iteration_us.append((monotonic_ns() - start_ns) // 1000)
+            if vu.requests == requests:
+                # There was no request whose success would end the pauses.
+                vu.back_off_s = 0.0
+
+    def _record_exception(self, vu: VU, error: BaseException, requests_before: int) -> None:
+        self.context.recorder.record_exception(type(error).__name__, user_traceback(error))
+        if vu.requests == requests_before:
+            # It failed before it sent anything: over and over, that would only heat a CPU.
+            vu.back_off()
 
 
 class RequestWork(Work):

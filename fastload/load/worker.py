@@ -16,6 +16,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic_ns
 
 import uvloop
@@ -77,6 +78,7 @@ class Worker:
         self._start_ns = 0
         self._stopping = False
         self._warming_up = False
+        self._late = False
         self._executors: list[LoadExecutor] = []
         self._works: list[Work] = []
 
@@ -132,7 +134,7 @@ class Worker:
         engine.close()
         ended_ns = max((executor.ended_ns for executor in self._executors), default=0) or monotonic_ns()
         self._send_delta()
-        self._send("done", {"worker": self._index, "ended_ns": ended_ns})
+        self._send("done", {"worker": self._index, "ended_ns": ended_ns, **_own_usage(self._start_ns)})
 
     async def _run_phases(self) -> None:
         plan = self._plan
@@ -163,7 +165,13 @@ class Worker:
             executor.prepare()
 
     async def _run_executors(self, start_ns: int) -> None:
-        await asyncio.gather(*(executor.run(start_ns) for executor in self._executors))
+        running = asyncio.gather(*(executor.run(start_ns) for executor in self._executors))
+        for executor in self._executors:
+            await executor.closed.wait()
+        if not self._warming_up:
+            self._send_delta()
+            self._late = True
+        await running
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         decoder = FrameDecoder()
@@ -216,11 +224,27 @@ class Worker:
             vus=sum(work.take_peak() for work in self._works),
             in_flight=self._context.engine.in_flight,
             offered=sum(executor.take_offered() for executor in self._executors),
+            late=self._late,
         )
         self._send("delta", delta.to_body())
 
     def _send(self, kind: str, body: dict[str, object]) -> None:
         self._writer.write(encode(Frame(kind, body)))
+
+
+def _own_usage(start_ns: int) -> dict[str, float]:
+    """What this process used since *start_ns*, for runs too short to be sampled: CPU per cent of a core (start-up
+    included), peak memory, and the share of the time in which it was ready and waited for a CPU."""
+    elapsed_s = max(1e-3, (monotonic_ns() - start_ns) / NS_PER_S)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    waited_ns = 0
+    with contextlib.suppress(OSError, ValueError):
+        waited_ns = int(Path("/proc/self/schedstat").read_text().split()[1])
+    return {
+        "cpu_percent": min(100.0, 100 * (used.ru_utime + used.ru_stime) / elapsed_s),
+        "rss_bytes": used.ru_maxrss * 1024,
+        "run_delay_share": min(1.0, waited_ns / NS_PER_S / elapsed_s),
+    }
 
 
 def _make_work(scenario: ScenarioPlan, context: Context, numbers: itertools.count[int]) -> Work:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fastload.model.errors import PlanError
 from fastload.model.schedule import Stage
 from fastload.model.thresholds import Threshold
-from fastload.model.units import format_count, format_duration_s
+from fastload.model.units import format_count, format_duration_s, format_number_of
 from fastload.version import __version__
 
 HttpVersion = Literal["", "1.1", "2", "2-prior", "3"]
@@ -47,7 +47,7 @@ class ConstantVUs:
         return self.vus
 
     def describe(self) -> str:
-        return f"{format_count(self.vus)} VUs for {format_duration_s(self.duration_s)}"
+        return f"{format_number_of(self.vus, 'VU')} for {format_duration_s(self.duration_s)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class RampingVUs:
 
     def describe(self) -> str:
         return (
-            f"up to {format_count(self.max_vus)} VUs for {format_duration_s(self.duration_s)} "
-            f"over {len(self.stages)} stage{'s' * (len(self.stages) != 1)}"
+            f"up to {format_number_of(self.max_vus, 'VU')} for {format_duration_s(self.duration_s)} "
+            f"over {format_number_of(len(self.stages), 'stage')}"
         )
 
 
@@ -88,7 +88,7 @@ class SharedIterations:
 
     def describe(self) -> str:
         return (
-            f"{format_count(self.iterations)} iterations shared by {format_count(self.vus)} VUs "
+            f"{format_number_of(self.iterations, 'iteration')} shared by {format_number_of(self.vus, 'VU')} "
             f"within {format_duration_s(self.duration_s)}"
         )
 
@@ -105,7 +105,7 @@ class ConstantArrivalRate:
     def describe(self) -> str:
         return (
             f"{format_count(self.rate_per_s)} starts/s for {format_duration_s(self.duration_s)} "
-            f"on at most {format_count(self.max_vus)} VUs"
+            f"on at most {format_number_of(self.max_vus, 'VU')}"
         )
 
 
@@ -255,7 +255,10 @@ def build_executor(
         return ramp
     if iterations is not None:
         if iterations < (vus or 1):
-            raise PlanError(f"{iterations} iterations are fewer than {vus} VUs", hint="lower the VUs")
+            raise PlanError(
+                f"{format_number_of(iterations, 'iteration')} cannot be shared by {format_number_of(vus or 1, 'VU')}",
+                hint="lower the VUs",
+            )
         return SharedIterations(vus or 1, iterations, duration_s or 600.0)
     if duration_s is not None:
         return ConstantVUs(vus or 1, duration_s)

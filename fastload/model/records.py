@@ -61,7 +61,11 @@ class WorkerStats:
 
 @dataclass(slots=True)
 class Delta:
-    """What one worker measured since its last delta. *seq* counts from 0 without gaps."""
+    """What one worker measured since its last delta. *seq* counts from 0 without gaps.
+
+    *late*: measured after the last start was possible, while iterations that still ran came to their end: it counts,
+    but in no rate per second.
+    """
 
     worker: int
     seq: int
@@ -69,6 +73,7 @@ class Delta:
     errors: ErrorTable
     exceptions: ErrorTable
     stats: WorkerStats
+    late: bool = False
 
     def to_body(self) -> dict[str, Any]:
         """Plain data for a frame."""
@@ -79,6 +84,7 @@ class Delta:
             "errors": self.errors.entries,
             "exceptions": self.exceptions.entries,
             "stats": asdict(self.stats),
+            "late": self.late,
         }
 
     @classmethod
@@ -91,6 +97,7 @@ class Delta:
             errors=ErrorTable({kind: (count, message) for kind, (count, message) in body["errors"].items()}),
             exceptions=ErrorTable({kind: (count, message) for kind, (count, message) in body["exceptions"].items()}),
             stats=WorkerStats(**body["stats"]),
+            late=body["late"],
         )
 
 

@@ -12,6 +12,7 @@ from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, Sink, TrendSink
 from fastload.model.thresholds import Threshold, ThresholdResult, judge
+from fastload.model.units import format_ms
 from fastload.model.verdict import Verdict, WorkerEvidence
 
 SUMMARY_VERSION = 1
@@ -22,13 +23,15 @@ _PERCENTILES = (90.0, 95.0, 99.0, 99.9)
 class MetricView:
     """One metric of a run, read only. Values are in the metric's unit, times in ms (built in) or as declared.
 
-    ``count`` is a counter's sum or a trend's number of values; ``rate`` a counter's sum per second or a rate's
-    share. What a kind does not have, and a trend or gauge without values, is None.
+    ``count`` is a counter's sum or a trend's number of values; ``rate`` a rate's share, or a counter's sum per
+    second: of what came within *duration_s*, without the *late* part that came while the last iterations ended.
+    What a kind does not have, and a trend or gauge without values, is None.
     """
 
     spec: MetricSpec
     sink: Sink
     duration_s: float
+    late: float = 0.0
 
     def p(self, percent: float) -> float | None:
         """The percentile (0..100) of a trend: exact over all workers, to 0.1 % of the value."""
@@ -67,7 +70,9 @@ class MetricView:
     def rate(self) -> float | None:
         if isinstance(self.sink, RateSink):
             return self.sink.trues / self.sink.total if self.sink.total else None
-        return self.sink.value / self.duration_s if isinstance(self.sink, CounterSink) and self.duration_s else None
+        if not isinstance(self.sink, CounterSink) or not self.duration_s:
+            return None
+        return (self.sink.value - self.late) / self.duration_s
 
     @property
     def value(self) -> float | None:
@@ -160,7 +165,7 @@ class RequestCounts:
     lost: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Summary:
     """A finished run. ``passed`` is what a CI job wants to know; ``metrics`` maps names to `MetricView`s.
 
@@ -187,6 +192,15 @@ class Summary:
     stopped_by: str = ""
     notes: tuple[str, ...] = ()
     table: SeriesTable = field(default_factory=SeriesTable, repr=False)
+
+    def __repr__(self) -> str:
+        rate = self.metrics["http_reqs"].rate or 0.0
+        p95 = format_ms(self.metrics["http_req_duration"].p(95))
+        outcome = "passed" if self.passed else "failed"
+        return (
+            f"<Summary {outcome}, {self.verdict.state}: {self.metrics['http_reqs'].count:,.0f} requests, "
+            f"{rate:,.1f}/s, p(95) {p95}>"
+        )
 
     @property
     def passed(self) -> bool:
@@ -237,9 +251,15 @@ class Summary:
         }
 
 
-def view_metrics(table: SeriesTable, specs: Mapping[str, MetricSpec], duration_s: float) -> dict[str, MetricView]:
-    """Every metric of *specs*, with the data of *table* or empty."""
-    return {name: MetricView(spec, table.get(name) or _empty(spec), duration_s) for name, spec in specs.items()}
+def view_metrics(
+    table: SeriesTable, specs: Mapping[str, MetricSpec], duration_s: float, late: Mapping[str, float] | None = None
+) -> dict[str, MetricView]:
+    """Every metric of *specs*, with the data of *table* or empty; *late* is what of a counter is in no rate."""
+    late = late or {}
+    return {
+        name: MetricView(spec, table.get(name) or _empty(spec), duration_s, late.get(name, 0.0))
+        for name, spec in specs.items()
+    }
 
 
 def judge_thresholds(thresholds: tuple[Threshold, ...], views: Mapping[str, MetricView]) -> tuple[ThresholdResult, ...]:

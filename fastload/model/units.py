@@ -92,6 +92,11 @@ def format_count(value: float) -> str:
     return f"{value:,.3g}"
 
 
+def format_number_of(count: float, noun: str) -> str:
+    """A count with its noun: ``"1 VU"``, ``"1,000 VUs"``."""
+    return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def format_bytes(value: float) -> str:
     """Bytes in powers of 1,000, as k6 and most network tools count: ``"61.2 kB"``, ``"1.3 GB"``."""
     size = float(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fastload.model.units import format_count, format_ms, format_percent
+from fastload.model.units import format_count, format_ms, format_number_of, format_percent
 
 State = Literal["VALID", "SUSPECT", "INVALID"]
 
@@ -20,6 +20,7 @@ SATURATED_CPU_PERCENT = 90.0
 SATURATED_S = 3
 STALL_MS = 100.0
 RUN_DELAY_SHARE = 0.05
+TARGET_STARVED = 0.25
 GENERATOR_ERRORS = {
     "generator_fd": ("the generator ran out of file descriptors", "raise the limit: ulimit -n 65536"),
     "generator_port": (
@@ -65,7 +66,8 @@ class Evidence:
 
     *offered* and *started* are the starts that were due and that happened (open model; 0 in the closed one).
     *target_cpu_percent* is the mean, 100 = one core; *target_cpus* how many cores the target may use.
-    *limit_cpu_percent* is the host's mean.
+    *target_run_delay* is the mean time in which its threads were ready and waited for a CPU, per wall time;
+    *host_cpu_percent* is the host's mean.
     """
 
     open_model: bool
@@ -82,6 +84,7 @@ class Evidence:
     errors: dict[str, int] = field(default_factory=dict)
     target_cpu_percent: float | None = None
     target_cpus: int = 0
+    target_run_delay: float | None = None
     host_cpu_percent: float | None = None
 
 
@@ -147,6 +150,8 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
         for worker in evidence.workers
         if worker.lost
     ]
+    if evidence.requests and evidence.failed == evidence.requests:
+        found.append(("every request failed: nothing below says how fast a working target is", "see the errors"))
     if evidence.open_model:
         found += _suspect_open(evidence)
     else:
@@ -211,7 +216,11 @@ def limit_of(evidence: Evidence) -> str:
         if evidence.errors.get(kind):
             return f"The generator was the limit: {reason.removeprefix('the generator ')} ({numbers})."
     if evidence.failed == evidence.requests:
-        return f"The target was the limit: every one of {format_count(evidence.requests)} requests failed ({numbers})."
+        kind = max(evidence.errors, key=lambda name: evidence.errors[name], default="")
+        why = f", most with {kind}" if kind else ""
+        return (
+            f"Nothing was limited but the target's answers: all {format_count(evidence.requests)} requests failed{why}."
+        )
     if generator >= SATURATED_CPU_PERCENT:
         also = target is not None and target >= SATURATED_CPU_PERCENT * max(1, evidence.target_cpus)
         return (
@@ -228,9 +237,14 @@ def limit_of(evidence: Evidence) -> str:
         )
     if evidence.host_cpu_percent is not None and evidence.host_cpu_percent >= SATURATED_CPU_PERCENT:
         return f"The machine was the limit: its CPUs were {evidence.host_cpu_percent:.0f}% busy ({numbers})."
+    if (evidence.target_run_delay or 0.0) > TARGET_STARVED:
+        return (
+            f"The machine was the limit: the target waited for a CPU {evidence.target_run_delay:.0%} of the time "
+            f"({numbers}); give it CPUs of its own."
+        )
     if evidence.open_model and evidence.started < ACHIEVED_SHARE * evidence.offered:
         return (
-            f"The concurrency was the limit: all {format_count(evidence.vus)} VUs were busy while starts waited "
+            f"The concurrency was the limit: all {format_number_of(evidence.vus, 'VU')} were busy while starts waited "
             f"({numbers}); the target is slow to answer, or there are too few VUs."
         )
     if evidence.open_model:
@@ -239,6 +253,6 @@ def limit_of(evidence: Evidence) -> str:
             f"{format_count(evidence.requests_per_s)} requests/s ({numbers})."
         )
     return (
-        f"The concurrency was the limit: {format_count(evidence.vus)} VUs waiting for responses or pausing make "
+        f"The concurrency was the limit: {format_number_of(evidence.vus, 'VU')} waiting for responses or pausing make "
         f"{format_count(evidence.requests_per_s)} requests/s ({numbers}); add VUs for more."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from io import StringIO
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -48,6 +49,14 @@ class SummaryReport:
     def stop(self, summary: Summary) -> None:
         with writing("the summary", last_to=self._console.file):
             self._console.print(Legible(render_summary(summary)), highlight=False)
+
+
+def summary_text(summary: Summary, *, width: int = 100) -> str:
+    """The report of a run as plain text, at most *width* columns wide: ``print(fl.summary_text(summary))``."""
+    text = StringIO()
+    console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
+    console.print(Legible(render_summary(summary)))
+    return text.getvalue()
 
 
 def render_summary(summary: Summary) -> RenderableType:

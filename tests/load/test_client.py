@@ -603,6 +603,25 @@ class TestCancelling:
 
         run(main())
 
+    def test_half_a_body_is_forgotten(self, run: Run) -> None:
+        def answer(connection: Connection, head: bytes) -> None:
+            if b"/half" in head:
+                connection.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nX-Half: 1\r\n\r\nhalf")
+            else:
+                connection.reply(b"whole")
+
+        async def main() -> None:
+            async with Peer(answer) as peer, harness(peer.url) as made:
+                vu = made.vu(headers=True)
+                half = asyncio.create_task(vu.request("GET", "/half"))
+                await until(lambda: bool(vu._transfers and vu._transfers[0].chunks))
+                half.cancel()
+                await asyncio.wait([half])
+                reply = await vu.get("/")
+                assert (reply.text, reply.headers) == ("whole", {"content-length": "5"})
+
+        run(main())
+
     def test_one_of_many(self, run: Run) -> None:
         async def main() -> None:
             async with Peer(slow_on_request) as peer, harness(peer.url) as made:

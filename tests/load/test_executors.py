@@ -259,6 +259,7 @@ class TestConstantArrivalRate:
         assert started == starts_of(spec)
         assert all(one.start_ns == one.due_ns for run in runs for one in run.iterations)
         assert sum(run.offered for run in runs) == len(started)
+        assert not any(run.dropped for run in runs)
         assert abs(len(started) - rate * duration_s) < 1 + 1e-6
 
     @pytest.mark.parametrize(("rate", "duration_s", "starts"), [(100, 0.07, 7), (1000, 1.0, 1000), (3, 2.0, 6)])
@@ -286,7 +287,7 @@ class TestConstantArrivalRate:
         assert [one.start_ns for one in run.iterations] == expected
         assert [one.due_ns for one in run.iterations] == starts_of(spec)[: len(expected)]
         assert all(one.start_ns >= one.due_ns for one in run.iterations)
-        assert run.offered == len(starts_of(spec))
+        assert run.offered == len(starts_of(spec)) == len(expected) + run.dropped
         assert run.work.slots <= max_vus
         assert run.work.busiest <= max_vus
 
@@ -298,7 +299,7 @@ class TestConstantArrivalRate:
             (200 * MS, 600 * MS),
             (300 * MS, 900 * MS),
         ]
-        assert (run.offered, run.over_ns) == (10, 1200 * MS)
+        assert (run.offered, run.dropped, run.over_ns) == (10, 6, 1200 * MS)
 
     def test_a_backlog_is_caught_up(self) -> None:
         def lasting_ns(number: int) -> int:
@@ -348,7 +349,7 @@ class TestConstantArrivalRate:
     def test_stop_leaves_the_line_unstarted(self) -> None:
         run = play(plan.ConstantArrivalRate(100.0, 9.0, 1), 60 * MS, script=stop_at(505 * MS, 1.0))
         assert len(run.iterations) == 9
-        assert run.offered == 51
+        assert (run.offered, run.dropped) == (51, 42)
         assert run.over_ns == 540 * MS
 
 

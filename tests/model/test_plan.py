@@ -62,7 +62,7 @@ def test_options_make_an_executor(options: dict[str, Any], executor: Any) -> Non
         ({"rate_per_s": 5.0, "iterations": 5}, "rate and iterations exclude each other"),
         ({"stages": ((0.0, 5),)}, "the stages have no time or no VUs"),
         ({"stages": ((5.0, 0),)}, "the stages have no time or no VUs"),
-        ({"vus": 5, "iterations": 4}, "4 iterations are fewer than 5 VUs"),
+        ({"vus": 5, "iterations": 4}, "4 iterations cannot be shared by 5 VUs"),
     ],
 )
 def test_options_that_make_none(options: dict[str, Any], message: str) -> None:

@@ -72,8 +72,9 @@ OPEN, CLOSED = True, False
         (CLOSED, {"errors": {"generator_fd": 1}}, "INVALID"),
         (OPEN, {"errors": {"generator_port": 1}}, "INVALID"),
         (CLOSED, {"errors": {"generator_fd": 0, "connect_refused": 9}}, "VALID"),
-        # Failures are the target's affair.
-        (CLOSED, {"failed": 10_000}, "VALID"),
+        # Failures are the target's affair; but with nothing else there is no latency to speak of.
+        (CLOSED, {"failed": 9_999}, "VALID"),
+        (CLOSED, {"failed": 10_000}, "SUSPECT"),
     ],
 )
 def test_the_state(open_model: bool, changes: dict[str, Any], state: str) -> None:
@@ -126,7 +127,14 @@ def test_a_valid_run_says_why_and_has_no_remedy() -> None:
     ("open_model", "changes", "limit"),
     [
         (CLOSED, {"requests": 0}, "Nothing was measured: no request ended"),
-        (CLOSED, {"failed": 10_000}, "The target was the limit: every one of 10,000 requests failed"),
+        (CLOSED, {"failed": 10_000}, "The target gave no good answer: all 10,000 requests failed ("),
+        (
+            CLOSED,
+            {"failed": 10_000, "errors": {"http_500": 1, "connect_refused": 9_999}},
+            "all 10,000 requests failed, most with connect_refused (",
+        ),
+        (CLOSED, {"target_run_delay": 0.58}, "The machine was the limit: the target waited for a CPU 58% of the time"),
+        (CLOSED, {"target_run_delay": 0.25}, "The concurrency was the limit"),
         (CLOSED, {"failed": 9_999}, "The concurrency was the limit: 50 VUs"),
         (CLOSED, worker(cpu_percent=(90.0,)), "The generator was the limit"),
         (CLOSED, worker(cpu_percent=(89.9,)), "The concurrency was the limit"),
