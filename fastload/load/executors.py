@@ -19,8 +19,8 @@ from fastload.model.schedule import NS_PER_S, due_ns, share, starts_within, vu_c
 
 # Slots that an open model makes ready before the start: enough for a tenth of a second of starts.
 _READY_S = 0.1
-# Connects that are made before the loop gets another turn: about 3 ms of them.
-_STARTS_A_TURN = 64
+# Slots that start before the loop gets another turn: a scenario may compute for milliseconds before its first await.
+_STARTS_A_TURN = 8
 
 
 class LoadExecutor(ABC):

@@ -219,7 +219,7 @@ def limit_of(evidence: Evidence) -> str:
         kind = max(evidence.errors, key=lambda name: evidence.errors[name], default="")
         why = f", most with {kind}" if kind else ""
         return (
-            f"Nothing was limited but the target's answers: all {format_count(evidence.requests)} requests failed{why}."
+            f"The target gave no good answer: all {format_count(evidence.requests)} requests failed{why} ({numbers})."
         )
     if generator >= SATURATED_CPU_PERCENT:
         also = target is not None and target >= SATURATED_CPU_PERCENT * max(1, evidence.target_cpus)
