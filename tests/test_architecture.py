@@ -71,7 +71,6 @@ def test_public_names_are_exactly_all() -> None:
         and name not in ("Any", "TYPE_CHECKING", "import_module")
     }
     assert set(fastload.__all__) == public
-    assert fastload.__all__ == sorted(fastload.__all__, key=lambda name: (name.islower(), name))
 
 
 def test_importing_starts_nothing() -> None:

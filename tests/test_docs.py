@@ -29,7 +29,7 @@ import pytest
 import fastload as fl
 from fastload.cli.exits import ExitCode
 from fastload.cli.main import cli as command_line
-from fastload.load import curl
+from fastload.load import failures
 from fastload.model import verdict
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
 from fastload.model.plan import ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
@@ -236,7 +236,7 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
         row[0]: names(row[1])[: len(AGGREGATES[Kind(row[0])])] for row in rows(section("numbers.md", "Thresholds"))
     }
     assert aggregates == {kind.value: list(allowed) for kind, allowed in AGGREGATES.items()}
-    kinds = {"other", "connect_timeout", "connect_failed", *curl._KIND_OF_CODE.values(), *curl._KIND_OF_ERRNO.values()}
+    kinds = {"other", "connect_timeout", "connect_failed", *failures._KIND_OF_CODE.values(), *failures._KIND_OF_ERRNO.values()}
     assert set(first_column(section("numbers.md", "Errors"))) - {"http_400"} == kinds - {"connect"}
     bounds = section("numbers.md", "The verdict")
     for bound in (

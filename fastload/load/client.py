@@ -11,7 +11,8 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from fastload.load.curl import ConnectionCache, CurlEngine, Measurement, Response, Transfer, error_kind
+from fastload.load.curl import ConnectionCache, CurlEngine, Measurement, Response, Transfer
+from fastload.load.failures import error_kind
 from fastload.load.outcome import FAILED_FROM_STATUS, response_us
 from fastload.load.usage import ReplyUsage
 from fastload.model.errors import FastloadError, PlanError

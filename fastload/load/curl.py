@@ -16,9 +16,7 @@ five rules, each measured (`docs/architecture.md` has the figures):
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
-import errno
 import select
 import weakref
 from collections.abc import Callable, Generator, Iterable
@@ -27,6 +25,7 @@ from typing import Any
 
 import pycurl
 
+from fastload.load.poller import EpollPoller
 from fastload.model.plan import HttpSettings
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
@@ -40,7 +39,6 @@ _SELECT_OF_EVENTS = [
     | (_SELECT_ERR if events & select.EPOLLERR else 0)
     for events in range(32)
 ]
-_EVENTS_A_WAIT = 512
 _FINISHED_A_READ = 100_000
 _EARLY_S = 0.0005
 # How often one wake-up may start and finish work again before other callbacks of the loop get their turn.
@@ -68,38 +66,6 @@ microseconds it waited for a free connection; bytes sent and received, headers i
 
 "Ready" is k6's GotConn. It is not libcurl's PRETRANSFER, which is taken after the request's first write: a process
 that loses its CPU between the two would report a time near zero for a request that took milliseconds."""
-
-
-class EpollPoller:
-    """Readiness of many descriptors behind one: add, change, forget, wait. A kqueue would fit the same four."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self.fileno = self._epoll.fileno
-        self.close = self._epoll.close
-
-    def add(self, fd: int, mask: int) -> None:
-        """Watch *fd*; one that is watched already gets the new *mask*."""
-        try:
-            self._epoll.register(fd, mask)
-        except FileExistsError:
-            self._epoll.modify(fd, mask)
-
-    def change(self, fd: int, mask: int) -> None:
-        """Set another mask. ENOENT means that the number was closed and reused: watch it as a new one."""
-        try:
-            self._epoll.modify(fd, mask)
-        except FileNotFoundError:
-            self._epoll.register(fd, mask)
-
-    def forget(self, fd: int) -> None:
-        """Stop watching *fd*, which may be closed already."""
-        with contextlib.suppress(FileNotFoundError, OSError):
-            self._epoll.unregister(fd)
-
-    def wait(self) -> list[tuple[int, int]]:
-        """What is ready now, without waiting: ``(fd, events)`` pairs, 512 at most."""
-        return self._epoll.poll(0, _EVENTS_A_WAIT)
 
 
 class ConnectionCache:
@@ -514,61 +480,6 @@ class CurlEngine:
         transfer.in_flight = False
         self.in_flight -= 1
         self._remove_handle(transfer)
-
-
-# By number, as in libcurl's include/curl/curl.h: pycurl does not name all of them.
-_KIND_OF_CODE = {
-    1: "url",  # unsupported protocol
-    3: "url",  # malformed
-    5: "dns",  # proxy not resolved
-    6: "dns",
-    7: "connect",
-    8: "protocol",  # weird server reply
-    16: "protocol",  # HTTP/2 framing
-    18: "partial",
-    28: "timeout",
-    35: "tls",
-    47: "redirects",
-    52: "reset",  # closed without a response
-    55: "reset",  # send failed
-    56: "reset",  # receive failed
-    58: "tls",  # local certificate
-    59: "tls",  # cipher
-    60: "tls_verify",
-    61: "protocol",  # content encoding
-    63: "too_large",
-    77: "tls_verify",  # CA file
-    92: "protocol",  # HTTP/2 stream
-    95: "protocol",  # HTTP/3
-    96: "connect",  # QUIC
-    97: "proxy",
-    100: "too_large",
-}
-_KIND_OF_ERRNO = {
-    errno.ECONNREFUSED: "connect_refused",
-    errno.ECONNRESET: "reset",
-    errno.EPIPE: "reset",
-    errno.EMFILE: "generator_fd",
-    errno.ENFILE: "generator_fd",
-    errno.EADDRNOTAVAIL: "generator_port",
-    errno.EHOSTUNREACH: "connect_unreachable",
-    errno.ENETUNREACH: "connect_unreachable",
-    errno.ETIMEDOUT: "connect_timeout",
-}
-
-
-def error_kind(transfer: Transfer, code: int) -> str:
-    """The name of a failure, as the summary counts it: libcurl's error number *code*, made precise by what the
-    operating system said and by how far the request came."""
-    kind = _KIND_OF_CODE.get(code, "other")
-    if kind == "timeout" and not transfer.connected():
-        return "connect_timeout"
-    if kind == "url" and transfer.connected():
-        # "Unsupported protocol" is also what libcurl says of an answer that is no HTTP.
-        return "protocol"
-    if kind in ("connect", "reset", "other"):
-        return _KIND_OF_ERRNO.get(transfer.os_errno(), "connect_failed" if kind == "connect" else kind)
-    return kind
 
 
 def versions() -> dict[str, str]:

@@ -15,7 +15,8 @@ from time import monotonic_ns
 from typing import Any, Protocol, cast
 
 from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, VU, Context
-from fastload.load.curl import ConnectionCache, Transfer, error_kind
+from fastload.load.curl import ConnectionCache, Transfer
+from fastload.load.failures import error_kind
 from fastload.load.outcome import response_us
 from fastload.load.scenario import Function
 from fastload.load.sources import RequestSource

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from fastload.load.curl import ConnectionCache, CurlEngine, EpollPoller, Response, Transfer, error_kind, supports
+from fastload.load.curl import ConnectionCache, CurlEngine, Response, Transfer, supports
+from fastload.load.failures import error_kind
+from fastload.load.poller import EpollPoller
 from fastload.model.plan import HttpSettings
 from tests.conftest import Nginx, free_port
 
