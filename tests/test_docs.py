@@ -178,6 +178,8 @@ class Page:
             words += ["-d", f"{MOST_S}s"]
         if words[0] == "bench" and not {"-c", "--connections"} & set(words):
             words += ["-c", str(MOST_USERS)]
+        if "-w" not in words:
+            words += ["-w", "1"]
         return self._start(cli_command(*words))
 
     def _serve(self, words: list[str]) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -364,7 +365,12 @@ class TestAlone:
             os.kill(parent, signal.SIGKILL)
             os.waitpid(parent, 0)
             os.close(reading)
-        wait_until(lambda: has_ended(worker), deadline_s=1.0)
+        try:
+            wait_until(lambda: has_ended(worker), deadline_s=1.0)
+        finally:
+            # It would spin for ever.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
 
 
 class TestTrouble:
