@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from fastload.control.conductor import Conductor
 from fastload.control.host import usable_cpus
 from fastload.load import curl
-from fastload.load.scenario import Function, Scenario, check_function
+from fastload.load.scenario import Function, Scenario, check_function, name_of
 from fastload.load.worker import run_worker
 from fastload.model.errors import OutputError, PlanError, nearest
 from fastload.model.metrics import declared, specs
@@ -39,6 +39,7 @@ from fastload.version import __version__
 # What a worker has open beside its connections: channel, pollers, timers, standard streams, and some slack.
 _OWN_DESCRIPTORS = 64
 _LOAD_OPTIONS = ("vus", "duration", "iterations", "stages", "rate", "max_vus")
+_NOT_GIVEN = (None, "", ())
 # What each option, given to the run, takes away from what the script says.
 _REPLACES = {
     "stages": {"vus", "duration", "iterations", "rate", "max_vus"},
@@ -219,7 +220,7 @@ def as_scenario(item: Scenario | Function) -> Scenario:
     if isinstance(item, Scenario):
         return item
     check_function(item)
-    return Scenario(item, item.__name__)
+    return Scenario(item, name_of(item))
 
 
 def thresholds_of(options: Iterable[str]) -> tuple[Threshold, ...]:
@@ -298,8 +299,8 @@ def _executor_of(scenario: Scenario, load: Mapping[str, Any]) -> Executor:
 
     So a duration given for a ramp makes constant VUs, and one given for a rate only changes how long.
     """
-    given = {name: load[name] for name in _LOAD_OPTIONS if load.get(name)}
-    own = {name: getattr(scenario, name) for name in _LOAD_OPTIONS if getattr(scenario, name)}
+    given = {name: load[name] for name in _LOAD_OPTIONS if load.get(name) not in _NOT_GIVEN}
+    own = {name: getattr(scenario, name) for name in _LOAD_OPTIONS if getattr(scenario, name) not in _NOT_GIVEN}
     for name, replaced in _REPLACES.items():
         if name in given:
             own = {kept: value for kept, value in own.items() if kept not in replaced}

@@ -1,7 +1,7 @@
 """Ingest batches of 100 events into the sequencer, with a short pause, as its agents do.
 
-    fastload run scenarios/ingest.py --target sequencer
-    fastload run scenarios/ingest.py --base-url $SEQUENCER_BASE_URL -u 100 -d 5m
+Run it with ``fastload run scenarios/ingest.py --target sequencer``, or against your own sequencer with
+``--base-url``. Names that it reads from the environment: TENANT_ID, STORE_ID, AGENT_ID, API_KEY.
 """
 
 import hashlib

@@ -147,7 +147,16 @@ def cli_command(*args: str) -> list[str]:
 
 def cli_env(**extra: str) -> dict[str, str]:
     """An environment for the command: the repository importable, a fixed width, no names of the caller's systems."""
-    names = ("API_KEY", "TENANT_ID", "STORE_ID", "AGENT_ID", "SEQUENCER_BASE_URL", "FORCE_COLOR", "NO_COLOR")
+    names = (
+        "API_KEY",
+        "TENANT_ID",
+        "STORE_ID",
+        "AGENT_ID",
+        "SEQUENCER_BASE_URL",
+        "FASTLOAD_BASE_URL",
+        "FORCE_COLOR",
+        "NO_COLOR",
+    )
     env = {name: value for name, value in os.environ.items() if name not in names}
     return env | {"PYTHONPATH": str(REPO), "COLUMNS": "100", "PYTHONWARNINGS": "default"} | extra
 

@@ -154,6 +154,18 @@ def test_short_runs_know_how_hard_the_workers_worked(cli: Cli, nginx: Nginx, tmp
     (worker,) = summary_of(cli, "-u", "4", "-d", "300ms", "-w", "1", "--base-url", nginx.url)["workers"]
     assert worker["cpu_percent"]["mean"] > 0
     assert worker["rss_bytes"] > 10_000_000
+    # What it used to get ready is not the run's: a run of nothing but a pause uses next to none.
+    write_script(
+        tmp_path,
+        """
+import fastload as fl
+@fl.scenario
+async def wait(vu: fl.VU) -> None:
+    await vu.sleep(0.3)
+""",
+    )
+    (worker,) = summary_of(cli, "-i", "1", "-w", "1")["workers"]
+    assert worker["cpu_percent"]["mean"] < 50
 
 
 def test_starts_left_in_line_are_dropped_and_said(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:
@@ -235,6 +247,22 @@ async def visit(vu: fl.VU) -> None:
     summary_of(cli, "-u", "2", "-i", "6", "-w", "1", "--base-url", nginx.url, "--strict", code=96)
 
 
+def test_leaving_the_process_is_recorded_as_what_it_is(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:
+    write_script(
+        tmp_path,
+        """
+import sys
+import fastload as fl
+@fl.scenario
+async def visit(vu: fl.VU) -> None:
+    await vu.get("/")
+    sys.exit(3)
+""",
+    )
+    summary = summary_of(cli, "-u", "2", "-i", "4", "-w", "1", "--base-url", nginx.url, code=107)
+    assert [(item["kind"], item["count"]) for item in summary["exceptions"]] == [("SystemExit", 4)]
+
+
 def test_prints_of_a_script_never_mix_with_the_json(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:
     write_script(
         tmp_path,
@@ -292,6 +320,8 @@ async def visit(vu: fl.VU) -> None:
         (GET, ["-s", "10"], "not DURATION:VUS", "30s:10"),
         (GET, ["-s", "10s:3", "-i", "5"], "exclude each other", "stages"),
         (GET, ["-u", "1", "-w", "2", "-d", "1s"], "1 VU cannot be shared by 2 workers", "2 VUs"),
+        (GET, ["-u", "0"], "vus 0 is below 1", "at least 1"),
+        (GET, ["-i", "0"], "iterations 0 is below 1", "at least 1"),
         (GET, ["-e", "FOO"], "'FOO' is not NAME=VALUE", "API_KEY=secret"),
         (GET, ["--base-url", "localhost"], "no http:// or https:// scheme", "http://localhost"),
         (GET, ["--target", "sequenser"], "sequenser", "sequencer"),

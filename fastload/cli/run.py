@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from fastload.cli.options import (
     Shared,
@@ -57,7 +58,8 @@ def run(script: str, **options: Any) -> int:
     shared = Shared.take(options)
     options["env"] = parse_pairs(options["env"], separator="=", what="-e/--env", example="API_KEY=secret")
     if options["target_name"]:
-        if options["base_url"]:
+        source = click.get_current_context().get_parameter_source("base_url")
+        if source is ParameterSource.COMMANDLINE:
             raise PlanError("--target and --base-url exclude each other", hint="the target's address is used")
         find_target(options["target_name"])
     os.environ.update(options["env"])

@@ -98,7 +98,7 @@ def scenario(
 
     def declare(function: Function) -> Scenario:
         check_function(function)
-        return Scenario(function, name or function.__name__, stages=tuple(stages), **options)
+        return Scenario(function, name or name_of(function), stages=tuple(stages), **options)
 
     return declare if function is None else declare(function)
 
@@ -109,7 +109,7 @@ def check_function(function: Any) -> None:
     Raises:
         PlanError: it is not ``async def``, or cannot be called with one VU.
     """
-    name = getattr(function, "__name__", repr(function))
+    name = name_of(function)
     if not inspect.iscoroutinefunction(function):
         raise PlanError(
             f"scenario {name} ({where(function)}) is not async", hint=f"write: async def {name}(vu: fl.VU) -> None"
@@ -121,6 +121,11 @@ def check_function(function: Any) -> None:
             f"scenario {name} ({where(function)}) cannot be called with the VU alone: {error}",
             hint=f"write: async def {name}(vu: fl.VU) -> None",
         ) from error
+
+
+def name_of(function: Any) -> str:
+    """The function's name, also of a `functools.partial`."""
+    return str(getattr(getattr(function, "func", function), "__name__", "scenario"))
 
 
 def where(function: Any) -> str:

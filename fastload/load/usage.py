@@ -35,7 +35,7 @@ def _reachable_code(function: Callable[..., Any]) -> Iterator[CodeType]:
     seen: set[int] = set()
     while pending:
         item = pending.pop()
-        item = getattr(item, "__func__", item)
+        item = getattr(item, "__func__", getattr(item, "func", item))
         if isinstance(item, FunctionType) and id(item) not in seen:
             seen.add(id(item))
             pending.extend(cell.cell_contents for cell in item.__closure__ or () if _is_filled(cell))

@@ -203,7 +203,7 @@ class VUWork(Work):
             if self.context.stopping or self._tasks[vu].cancelling():
                 raise
             self._record_exception(vu, error, requests)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._record_exception(vu, error, requests)
         else:
             recorder.iteration_us.append((monotonic_ns() - start_ns) // 1000)

@@ -17,7 +17,8 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic_ns, process_time_ns
+from typing import NamedTuple
 
 import uvloop
 
@@ -122,6 +123,7 @@ class Worker:
         gc.set_threshold(*_GC_THRESHOLDS)
         self._send("ready", {"worker": self._index})
         await self._start.wait()
+        before = _Usage.now()
         reports = asyncio.create_task(self._report())
         probe = asyncio.create_task(self._probe_loop())
         try:
@@ -129,12 +131,13 @@ class Worker:
         finally:
             probe.cancel()
             reports.cancel()
+        used = _Usage.now().since(before)
         for work in self._works:
             work.close()
         engine.close()
         ended_ns = max((executor.ended_ns for executor in self._executors), default=0) or monotonic_ns()
         self._send_delta()
-        self._send("done", {"worker": self._index, "ended_ns": ended_ns, **_own_usage(self._start_ns)})
+        self._send("done", {"worker": self._index, "ended_ns": ended_ns, **used})
 
     async def _run_phases(self) -> None:
         plan = self._plan
@@ -144,7 +147,8 @@ class Worker:
             await self._run_executors(start_ns)
             self._discard()
             self._warming_up = False
-            start_ns += round(plan.warmup_s * NS_PER_S)
+            # A slow target may take longer to end the warm-up: its backlog is not the measurement's.
+            start_ns = max(start_ns + round(plan.warmup_s * NS_PER_S), monotonic_ns())
             self._prepare(lambda scenario: scenario.executor)
         if not self._stopping:
             await self._run_executors(start_ns)
@@ -232,19 +236,28 @@ class Worker:
         self._writer.write(encode(Frame(kind, body)))
 
 
-def _own_usage(start_ns: int) -> dict[str, float]:
-    """What this process used since *start_ns*, for runs too short to be sampled: CPU per cent of a core (start-up
-    included), peak memory, and the share of the time in which it was ready and waited for a CPU."""
-    elapsed_s = max(1e-3, (monotonic_ns() - start_ns) / NS_PER_S)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    waited_ns = 0
-    with contextlib.suppress(OSError, ValueError):
-        waited_ns = int(Path("/proc/self/schedstat").read_text().split()[1])
-    return {
-        "cpu_percent": min(100.0, 100 * (used.ru_utime + used.ru_stime) / elapsed_s),
-        "rss_bytes": used.ru_maxrss * 1024,
-        "run_delay_share": min(1.0, waited_ns / NS_PER_S / elapsed_s),
-    }
+class _Usage(NamedTuple):
+    """What this process has used so far: a moment, CPU time, and time ready to run but waiting for a CPU."""
+
+    at_ns: int
+    cpu_ns: int
+    waited_ns: int
+
+    @classmethod
+    def now(cls) -> _Usage:
+        waited_ns = 0
+        with contextlib.suppress(OSError, ValueError):
+            waited_ns = int(Path("/proc/self/schedstat").read_text().split()[1])
+        return cls(monotonic_ns(), process_time_ns(), waited_ns)
+
+    def since(self, before: _Usage) -> dict[str, float]:
+        """For runs too short to be sampled: CPU per cent of a core, peak memory, share of the time spent waiting."""
+        elapsed_ns = max(1, self.at_ns - before.at_ns)
+        return {
+            "cpu_percent": 100 * (self.cpu_ns - before.cpu_ns) / elapsed_ns,
+            "rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "run_delay_share": (self.waited_ns - before.waited_ns) / elapsed_ns,
+        }
 
 
 def _make_work(scenario: ScenarioPlan, context: Context, numbers: itertools.count[int]) -> Work:

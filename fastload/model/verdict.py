@@ -189,7 +189,7 @@ def _suspect_open(evidence: Evidence) -> list[tuple[str, str]]:
             )
         )
     if evidence.dropped:
-        found.append((f"{format_count(evidence.dropped)} iterations were dropped", "raise --max-vus"))
+        found.append((f"{format_count(evidence.dropped)} iterations were dropped", "raise --connections or --max-vus"))
     return found
 
 

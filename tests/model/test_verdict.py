@@ -86,7 +86,7 @@ def test_the_state(open_model: bool, changes: dict[str, Any], state: str) -> Non
     [
         (OPEN, {"lateness_p99_ms": 2.5}, "starts were late: p99 2.50ms, over 1.00ms", "lower the rate"),
         (OPEN, {"started": 5_000}, "only 50.00% of the offered load was started (5,000 of 10,000)", "raise"),
-        (OPEN, {"dropped": 1200}, "1,200 iterations were dropped", "raise --max-vus"),
+        (OPEN, {"dropped": 1200}, "1,200 iterations were dropped", "raise --connections or --max-vus"),
         (CLOSED, worker(lost=True), "worker 3 was lost", "see the errors"),
         (OPEN, worker(cpu_percent=(95.0,) * 4), "worker 3 was over 90% CPU for 4 s (mean 95%)", "lower the rate"),
         (CLOSED, worker(cpu_percent=(99.0,)), "worker 3 at 99% CPU: the rate of 1,000 requests/s is the result", "-r"),
