@@ -368,7 +368,7 @@ class Conductor:
             requests=requests,
             failed=views["http_req_failed"].fails,
             requests_per_s=views["http_reqs"].rate or 0.0,
-            vus=self._plan.max_vus,
+            vus=int(views["vus"].max or self._plan.max_vus),
             workers=workers,
             offered=self._aggregator.total("offered"),
             started=int(views["iteration_lateness"].count),
