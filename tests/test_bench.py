@@ -77,6 +77,7 @@ def test_counts_equal_the_servers(cli: Cli, sequencer: RunningTarget) -> None:
         "interrupted": 0,
         "warmup": 0,
         "lost": 0,
+        "iterations_interrupted": 0,
     }
     assert len(summary["workers"]) == 4
     assert summary["endpoints"][0]["statuses"] == {"200": 400}

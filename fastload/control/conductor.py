@@ -333,6 +333,7 @@ class Conductor:
             failed=total("failed"),
             interrupted=total("interrupted"),
             warmup=total("warmup"),
+            iterations_interrupted=total("iterations_interrupted"),
             lost=sum(worker.stats.in_flight for worker in self._aggregator.workers.values() if worker.lost),
         )
 

@@ -44,11 +44,6 @@ class Scenario:
         """``file.py:line`` of the function."""
         return where(self.function)
 
-    @property
-    def states_load(self) -> bool:
-        """Whether it says itself how much load it wants."""
-        return any(value for value in (self.vus, self.duration, self.iterations, self.stages, self.rate))
-
 
 @overload
 def scenario(function: Function, /) -> Scenario: ...

@@ -114,13 +114,6 @@ class Histogram:
         index = int(np.searchsorted(np.cumsum(self.counts), rank))
         return max(self.min, min(self.max, highest_equivalent(index)))
 
-    def share_above(self, value: int) -> float:
-        """The share (0..1) of all values that are counted above *value*'s bucket; 0 without values."""
-        if not self.count:
-            return 0.0
-        index = int(bucket_index(np.array([value], dtype=np.int64))[0])
-        return int(self.counts[index + 1 :].sum()) / self.count
-
     @property
     def mean(self) -> float | None:
         """Exact; None without values."""

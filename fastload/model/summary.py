@@ -151,10 +151,11 @@ class EndpointResult:
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """Where every request went: ``started == finished + failed + interrupted``, warm-up included on both sides.
+    """Where every request went: ``started == finished + failed + interrupted + warmup + lost``.
 
     *finished* got a response below 400, *failed* a worse one or none, *interrupted* was still in flight when the
-    run ended. *warmup* of the ended ones were left out of every metric. *lost* is what a lost worker had in flight.
+    run ended, *warmup* ended during the warm-up and is in no metric, *lost* was in flight in a worker that died.
+    *iterations_interrupted* are iterations that were stopped before their end.
     """
 
     started: int = 0
@@ -163,6 +164,7 @@ class RequestCounts:
     interrupted: int = 0
     warmup: int = 0
     lost: int = 0
+    iterations_interrupted: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)

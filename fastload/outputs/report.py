@@ -203,12 +203,15 @@ def _remarks(summary: Summary) -> list[RenderableType]:
         parts = [f"{format_count(counts.finished)} finished", f"{format_count(counts.failed)} failed"]
         if counts.interrupted:
             parts.append(f"{format_count(counts.interrupted)} interrupted at the end")
-        text = f"{format_count(counts.started)} started = {' + '.join(parts)}"
         if counts.warmup:
-            text += f"; {format_count(counts.warmup)} of them during warm-up, left out of every metric"
+            parts.append(f"{format_count(counts.warmup)} during warm-up, in no metric")
         if counts.lost:
-            text += f"; {format_count(counts.lost)} were in flight in a lost worker"
+            parts.append(f"{format_count(counts.lost)} in flight in a lost worker")
+        text = f"{format_count(counts.started)} started = {' + '.join(parts)}"
         lines.append(Paragraph("REQUESTS  ", text, lead_style=STRONG))
+    if counts.iterations_interrupted:
+        text = f"{format_count(counts.iterations_interrupted)} were interrupted before their end"
+        lines.append(Paragraph("ITERATIONS  ", text, lead_style=STRONG))
     lines += [Paragraph("NOTE  ", one_line(note), lead_style=f"bold {WARN}") for note in summary.notes]
     return lines
 

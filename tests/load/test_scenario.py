@@ -24,7 +24,6 @@ class TestForms:
         assert isinstance(browse, fl.Scenario)
         assert browse.name == "browse"
         assert (browse.vus, browse.duration, browse.stages, browse.rate) == (None, None, (), None)
-        assert not browse.states_load
 
     def test_with_options(self) -> None:
         @fl.scenario(name="Buy things", stages=["1s:2", "3s:4"], start_vus=1, thresholds={"checks": "rate>0.9"})
@@ -41,24 +40,6 @@ class TestForms:
         async def browse(vu: fl.VU) -> None: ...
 
         assert browse.name == "browse"
-
-    @pytest.mark.parametrize(
-        ("options", "states"),
-        [
-            ({"vus": 3}, True),
-            ({"duration": "5s"}, True),
-            ({"iterations": 3}, True),
-            ({"stages": ("1s:1",)}, True),
-            ({"rate": 5}, True),
-            ({"max_vus": 5}, False),
-            ({"keep_body": True}, False),
-        ],
-    )
-    def test_states_load(self, options: dict[str, Any], states: bool) -> None:
-        @fl.scenario(**options)
-        async def browse(vu: fl.VU) -> None: ...
-
-        assert browse.states_load == states
 
     def test_it_is_called_like_the_function(self) -> None:
         @fl.scenario

@@ -140,16 +140,8 @@ def test_an_empty_histogram_has_no_values_to_tell() -> None:
     assert histogram.quantile(0.5) is None
     assert histogram.mean is None
     assert histogram.stddev is None
-    assert histogram.share_above(0) == 0.0
     histogram.fold(np.array([], dtype=np.int64))
     assert histogram.count == 0
-
-
-def test_the_share_above_a_value() -> None:
-    histogram = of([1, 2, 3, 4])
-    assert histogram.share_above(2) == 0.5
-    assert histogram.share_above(4) == 0.0
-    assert histogram.share_above(HIGHEST_US) == 0.0
 
 
 @given(in_range)

@@ -278,8 +278,8 @@ def test_a_lost_worker_an_interrupt_and_the_accounting_are_told() -> None:
     text = " ".join(render(lost_worker()).split())
     assert "worker 1 40% 40% 47.0 MB lost" in text
     assert "✗ interrupted after 10s" in text
-    assert "20,064 started = 19,990 finished + 10 failed + 64 interrupted at the end; 1,500 of them" in text
-    assert "32 were in flight in a lost worker" in text
+    assert "21,596 started = 19,990 finished + 10 failed + 64 interrupted at the end + 1,500 during warm-up" in text
+    assert "+ 32 in flight in a lost worker" in text
     assert "NOTE 3 values of ingest_duration" in text
     assert "REQUESTS" not in render(closed_bench())
 
