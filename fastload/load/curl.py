@@ -221,10 +221,6 @@ class Transfer(pycurl.Curl):
         # libcurl also sets it when it gives up.)
         return bool(self.getinfo(pycurl.CONNECT_TIME_T) or self.getinfo(_REQUEST_SIZE))
 
-    def url(self) -> str:
-        """The address that answered, after redirects."""
-        return self.getinfo(pycurl.EFFECTIVE_URL)  # type: ignore[no-any-return]
-
     def _set_method(self, method: str, has_body: bool) -> None:
         self.setopt(pycurl.NOBODY, 0)
         self.setopt(pycurl.HTTPGET, 1)
