@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
 
@@ -132,6 +133,17 @@ class Reply:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class ScenarioContext:
+    """What all VUs of one scenario share: its name, what its code reads of replies, its tags, and the names of its
+    environment, those of the run included."""
+
+    name: str
+    usage: ReplyUsage
+    tags: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
 class RequestOptions(TypedDict, total=False):
     """What every request method takes; see `VU.request`."""
 
@@ -151,14 +163,15 @@ class VU:
     source of chance.
     """
 
-    def __init__(self, number: int, context: Context, usage: ReplyUsage) -> None:
+    def __init__(self, number: int, context: Context, scenario: ScenarioContext) -> None:
         self.id = number
         self.iteration = 0
-        self.env = context.env
+        self.env = scenario.env
         self.state: dict[str, Any] = {}
         self.random = random.Random(number)
         self._context = context
-        self._usage = usage
+        self._scenario = scenario
+        self._usage = scenario.usage
         self._cache = ConnectionCache()
         self._free: list[Transfer] = []
         self._transfers: list[Transfer] = []
@@ -344,7 +357,6 @@ class Context:
         loop: asyncio.AbstractEventLoop,
         http: HttpSettings,
         base_url: str,
-        env: Mapping[str, str],
         resolve: tuple[str, ...] = (),
     ) -> None:
         self.engine = engine
@@ -352,7 +364,6 @@ class Context:
         self.loop = loop
         self.http = http
         self.base_url = base_url
-        self.env = env
         self.resolve = resolve
         self.stopping = False
         self._plain: dict[tuple[str, str, str], tuple[str, int, tuple[str, ...]]] = {}

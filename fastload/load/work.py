@@ -14,13 +14,12 @@ from collections.abc import Coroutine, Iterator
 from time import monotonic_ns
 from typing import Any, Protocol, cast
 
-from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, VU, Context
+from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, VU, Context, ScenarioContext
 from fastload.load.curl import ConnectionCache, Transfer
 from fastload.load.failures import error_kind
 from fastload.load.outcome import response_us
 from fastload.load.scenario import Function
 from fastload.load.sources import RequestSource
-from fastload.load.usage import ReplyUsage
 from fastload.model.errors import user_traceback
 from fastload.model.plan import without_credentials
 
@@ -143,10 +142,10 @@ class Work(ABC):
 class VUWork(Work):
     """Iterations that call a scenario function. A running VU is one task."""
 
-    def __init__(self, context: Context, function: Function, usage: ReplyUsage, numbers: Iterator[int]) -> None:
+    def __init__(self, context: Context, function: Function, scenario: ScenarioContext, numbers: Iterator[int]) -> None:
         super().__init__(context)
         self._function = function
-        self._usage = usage
+        self._scenario = scenario
         self._numbers = numbers
         self._tasks: dict[VU, asyncio.Task[None]] = {}
 
@@ -156,7 +155,7 @@ class VUWork(Work):
                 self.retire(vu)
 
     def _new(self) -> VU:
-        return VU(next(self._numbers), self.context, self._usage)
+        return VU(next(self._numbers), self.context, self._scenario)
 
     def _begin(self, slot: VU, due_ns: int, feed: Feed) -> None:
         self._tasks[slot] = self.context.loop.create_task(self._iterate(slot, due_ns, feed))

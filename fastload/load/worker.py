@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import uvloop
 
-from fastload.load.client import Context
+from fastload.load.client import Context, ScenarioContext
 from fastload.load.curl import CurlEngine
 from fastload.load.executors import LoadExecutor, make_executor, warm_up_spec
 from fastload.load.recorder import Recorder
@@ -109,11 +109,10 @@ class Worker:
             loop=loop,
             http=self._plan.http,
             base_url=self._plan.base_url,
-            env=self._plan.env,
             resolve=self._resolve,
         )
         numbers = itertools.count(self._index + 1, self._plan.workers)
-        self._works = [_make_work(scenario, context, numbers) for scenario in self._plan.scenarios]
+        self._works = [_make_work(scenario, self._plan, context, numbers) for scenario in self._plan.scenarios]
         if self._plan.warmup_s > 0:
             self._prepare(lambda scenario: warm_up_spec(scenario.executor, self._plan.warmup_s))
         else:
@@ -260,7 +259,7 @@ class _Usage(NamedTuple):
         }
 
 
-def _make_work(scenario: ScenarioPlan, context: Context, numbers: itertools.count[int]) -> Work:
+def _make_work(scenario: ScenarioPlan, plan: Plan, context: Context, numbers: itertools.count[int]) -> Work:
     if not isinstance(scenario.work, Scenario):
         return RequestWork(context, scenario.work)
     declared = scenario.work
@@ -269,4 +268,5 @@ def _make_work(scenario: ScenarioPlan, context: Context, numbers: itertools.coun
         body=used.body if declared.keep_body is None else declared.keep_body,
         headers=used.headers if declared.keep_headers is None else declared.keep_headers,
     )
-    return VUWork(context, declared.function, usage, numbers)
+    shared = ScenarioContext(scenario.name, usage, scenario.tags, scenario.env | plan.env)
+    return VUWork(context, declared.function, shared, numbers)

@@ -123,6 +123,8 @@ class ScenarioPlan:
     executor: Executor
     work: Any = field(repr=False)
     graceful_stop_s: float = 30.0
+    tags: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:

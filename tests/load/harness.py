@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from fastload.load.client import VU, Context
+from fastload.load.client import VU, Context, ScenarioContext
 from fastload.load.curl import CurlEngine
 from fastload.load.recorder import Recorder
 from fastload.load.usage import ReplyUsage
@@ -36,6 +36,7 @@ class Harness:
     """An engine with its context. VUs made by `vu` are closed with it."""
 
     context: Context
+    env: Mapping[str, str] = field(default_factory=dict)
     vus: list[VU] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -49,7 +50,8 @@ class Harness:
 
     def vu(self, *, body: bool = True, headers: bool = False) -> VU:
         """A new VU whose replies keep these."""
-        self.vus.append(VU(next(self._numbers), self.context, ReplyUsage(body, headers)))
+        scenario = ScenarioContext("test", ReplyUsage(body, headers), env=self.env)
+        self.vus.append(VU(next(self._numbers), self.context, scenario))
         return self.vus[-1]
 
     def take(self) -> Delta:
@@ -68,8 +70,8 @@ async def harness(
     """A harness on the running loop; nothing may be in flight at its end."""
     loop = asyncio.get_running_loop()
     engine = CurlEngine(loop)
-    context = Context(engine=engine, recorder=Recorder(0), loop=loop, http=http, base_url=base_url, env=env or {})
-    made = Harness(context)
+    context = Context(engine=engine, recorder=Recorder(0), loop=loop, http=http, base_url=base_url)
+    made = Harness(context, env or {})
     try:
         yield made
         assert made.in_flight == 0

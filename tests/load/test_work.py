@@ -13,6 +13,7 @@ import pytest
 
 import fastload as fl
 from fastload.load import work as work_module
+from fastload.load.client import ScenarioContext
 from fastload.load.executors import make_executor
 from fastload.load.sources import FixedRequest
 from fastload.load.usage import ReplyUsage
@@ -56,7 +57,8 @@ class Turns:
 
 
 def vu_work(made: Harness, function: Function) -> VUWork:
-    return VUWork(made.context, function, ReplyUsage(body=False, headers=False), itertools.count(1))
+    scenario = ScenarioContext("test", ReplyUsage(body=False, headers=False))
+    return VUWork(made.context, function, scenario, itertools.count(1))
 
 
 def request_work(made: Harness, url: str, *, method: str = "GET", payload: bytes | None = None) -> RequestWork:
