@@ -3,39 +3,52 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastload.load.client import VU, Reply, ReplyError
+from fastload.load.client import VU
+from fastload.load.environment import env
+from fastload.load.reply import JudgedReply, Reply, ReplyError
 from fastload.load.scenario import Scenario, scenario
-from fastload.model.errors import FastloadError, PlanError, TargetError
+from fastload.model.errors import ControlError, FastloadError, PlanError, TargetError
 from fastload.model.metrics import Counter, Gauge, Rate, Trend
 from fastload.model.plan import HttpSettings
 from fastload.model.verdict import Verdict
 from fastload.version import __version__
 
 if TYPE_CHECKING:
-    from fastload.model.summary import MetricView, Summary
+    from fastload.handle import Run, start
+    from fastload.load.data import DataExhausted, DataSet, data
+    from fastload.model.summary import Summary
+    from fastload.model.views import MetricView
     from fastload.outputs.report import summary_text
     from fastload.runner import run
     from fastload.targets import running as target
 
 __all__ = [
     "VU",
+    "ControlError",
     "Counter",
+    "DataExhausted",
+    "DataSet",
     "FastloadError",
     "Gauge",
     "HttpSettings",
+    "JudgedReply",
     "MetricView",
     "PlanError",
     "Rate",
     "Reply",
     "ReplyError",
+    "Run",
     "Scenario",
     "Summary",
     "TargetError",
     "Trend",
     "Verdict",
     "__version__",
+    "data",
+    "env",
     "run",
     "scenario",
+    "start",
     "summary_text",
     "target",
 ]
@@ -43,9 +56,14 @@ __all__ = [
 
 # What only a run needs: numpy and the parent's side take more than half of the import time.
 _LATER = {
-    "MetricView": ("fastload.model.summary", "MetricView"),
+    "DataExhausted": ("fastload.load.data", "DataExhausted"),
+    "DataSet": ("fastload.load.data", "DataSet"),
+    "MetricView": ("fastload.model.views", "MetricView"),
+    "Run": ("fastload.handle", "Run"),
     "Summary": ("fastload.model.summary", "Summary"),
+    "data": ("fastload.load.data", "data"),
     "run": ("fastload.runner", "run"),
+    "start": ("fastload.handle", "start"),
     "summary_text": ("fastload.outputs.report", "summary_text"),
     "target": ("fastload.targets", "running"),
 }

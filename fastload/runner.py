@@ -6,65 +6,79 @@ import contextlib
 import ipaddress
 import resource
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from platform import python_version
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastload.around_test import AroundTest
+from fastload.control.commands import Commands
 from fastload.control.conductor import Conductor
-from fastload.control.host import usable_cpus
+from fastload.control.server import ControlServer
 from fastload.load import curl
-from fastload.load.scenario import Function, Scenario, check_function, name_of
+from fastload.load.client import VU
+from fastload.load.hook_process import run_hook_process
+from fastload.load.hooks import as_hook, make_hooks
+from fastload.load.scenario import Function, Scenario
 from fastload.load.worker import run_worker
-from fastload.model.errors import OutputError, PlanError, nearest
+from fastload.model.errors import OutputError, PlanError
+from fastload.model.hooks import HookError, Hooks
+from fastload.model.load_models import ShapeFunction
 from fastload.model.metrics import declared, specs
-from fastload.model.plan import (
-    Executor,
-    HttpSettings,
-    OnWorkerLoss,
-    Plan,
-    ScenarioPlan,
-    build_executor,
-    check_base_url,
-)
+from fastload.model.plan import HttpSettings, OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
-from fastload.model.thresholds import Threshold, ThresholdSpec, parse_threshold_option, parse_thresholds
-from fastload.model.units import format_number_of, parse_duration_s, parse_rate_per_s, parse_stage
+from fastload.model.thresholds import ThresholdSpec
 from fastload.outputs.base import Output
+from fastload.planning import Around, Tier, Tiers, as_scenario, draft_plan, file_tier
+from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
 from fastload.version import __version__
 
 # What a worker has open beside its connections: channel, pollers, timers, standard streams, and some slack.
 _OWN_DESCRIPTORS = 64
-_LOAD_OPTIONS = ("vus", "duration", "iterations", "stages", "rate", "max_vus")
-_NOT_GIVEN = (None, "", ())
-# What each option, given to the run, takes away from what the script says.
-_REPLACES = {
-    "stages": {"vus", "duration", "iterations", "rate", "max_vus"},
-    "iterations": {"duration", "stages", "rate"},
-    "duration": {"iterations", "stages"},
-    "rate": {"iterations", "stages"},
-}
 
 
 def run(
     *scenarios: Scenario | Function,
+    executor: str | None = None,
     vus: int | None = None,
     duration: str | None = None,
     iterations: int | None = None,
     stages: Iterable[str] = (),
+    start_vus: int | None = None,
     rate: str | float | None = None,
+    start_rate: str | float | None = None,
     max_vus: int | None = None,
+    arrivals: str | None = None,
+    when_busy: str | None = None,
+    pacing: str | None = None,
+    trace: str | Path | Iterable[float] | None = None,
+    shape: ShapeFunction | None = None,
+    graceful_stop: str | None = None,
+    graceful_ramp_down: str | None = None,
+    iteration_timeout: str | None = None,
     base_url: str = "",
     workers: int | None = None,
     thresholds: ThresholdSpec | None = None,
-    warmup: str = "0s",
+    warmup: str | None = None,
+    seed: int | None = None,
+    tags: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
     watch: Iterable[str | int] = (),
     http: HttpSettings | None = None,
-    on_worker_loss: OnWorkerLoss = "continue",
+    on_worker_loss: OnWorkerLoss | None = None,
+    paused: bool | None = None,
+    setup: Callable[[VU], Awaitable[Any]] | None = None,
+    teardown: Callable[[VU], Awaitable[Any]] | None = None,
+    test_start: Callable[[Plan], Any] | None = None,
+    test_stop: Callable[[Summary], Any] | None = None,
+    handle_summary: Callable[[Summary], Any] | None = None,
+    control: Commands | None = None,
+    config: str | Path | None = None,
     outputs: Sequence[Output] = (),
 ) -> Summary:
     """Run scenarios and return their summary; prints nothing unless *outputs* do.
@@ -74,129 +88,81 @@ def run(
 
     Args:
         scenarios: functions with ``@fl.scenario``, or bare ``async def`` ones; several run at the same time.
-        vus, duration, iterations, stages, rate, max_vus: as of `scenario`.
+        executor, vus, duration, iterations, stages, start_vus, rate, start_rate, max_vus, arrivals, when_busy, pacing,
+            trace, shape, graceful_stop, graceful_ramp_down, iteration_timeout, tags: as of `scenario`, for all.
         base_url: what relative URLs are relative to.
         workers: processes; by default one for each usable CPU, and no more than VUs.
-        thresholds: added to the scenarios' own.
+        thresholds: added to the scenarios' own, but for a metric that both name: these replace those.
         warmup: load before the measurement, which counts in no metric: the VUs of the start, or the rate.
+        seed: where all chance of the run comes from; by default another one each time.
         env: for ``vu.env`` and ``os.environ`` of the workers.
         watch: processes of the target to sample: PIDs, names or ports. A local target is found by itself.
-        on_worker_loss: whether the run goes on when a worker dies.
+        on_worker_loss: whether the run goes on ("continue", the default) when a worker dies, or not ("stop").
+        paused: nothing starts before it is asked to.
+        setup, teardown, test_start, test_stop, handle_summary: functions around the test, as with the decorators of
+            these names.
+        control: the mailbox of those who ask things of the run while it lasts.
+        config: a configuration file whose options go below all that is said here and by the scenarios.
 
     Raises:
         PlanError: anything that can be known to be wrong before the first request.
     """
-    plan = build_plan(
-        [as_scenario(item) for item in scenarios],
-        {
-            "vus": vus,
-            "duration": duration,
-            "iterations": iterations,
-            "stages": tuple(stages),
-            "rate": rate,
-            "max_vus": max_vus,
-        },
-        base_url=base_url,
-        workers=workers,
-        thresholds=parse_thresholds(thresholds or {}, specs()),
-        env=dict(env or {}),
-        watch=tuple(str(item) for item in watch),
-        http=http or HttpSettings(),
-        warmup_s=parse_duration_s(warmup, what="warmup"),
-        on_worker_loss=on_worker_loss,
-    )
-    return execute(plan, outputs)
-
-
-def build_plan(
-    scenarios: Sequence[Scenario],
-    load: Mapping[str, Any],
-    *,
-    title: str = "",
-    base_url: str = "",
-    workers: int | None = None,
-    most_workers: int | None = None,
-    thresholds: tuple[Threshold, ...] = (),
-    **settings: Any,
-) -> Plan:
-    """The validated plan of these scenarios; *load* replaces the load that they state, *settings* go to `Plan`.
-
-    *most_workers* bounds the number of workers where *workers* leaves it open.
-
-    Raises:
-        PlanError: see `run`.
-    """
-    if not scenarios:
-        raise PlanError("there is no scenario to run", hint="write an async function under @fl.scenario")
-    names = [scenario.name for scenario in scenarios]
-    for name in names:
-        if names.count(name) > 1:
-            raise PlanError(f"two scenarios are called {name!r}", hint="give one of them name=...")
-    plans = tuple(
-        ScenarioPlan(
-            name=scenario.name,
-            executor=_executor_of(scenario, load),
-            work=scenario,
-            graceful_stop_s=parse_duration_s(scenario.graceful_stop, what=f"{scenario.name}: graceful_stop"),
-        )
-        for scenario in scenarios
-    )
-    own = (found for scenario in scenarios for found in parse_thresholds(scenario.thresholds or {}, specs()))
-    plan = Plan(
-        kind="run",
-        title=title or ", ".join(names),
-        scenarios=plans,
-        workers=1,
-        base_url=check_base_url(base_url, what="base URL") if base_url else "",
-        thresholds=(*own, *thresholds),
-        **settings,
-    )
-    return replace(plan, workers=choose_workers(workers, plan.max_vus, what="VU", most_workers=most_workers))
-
-
-def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int | None = None) -> int:
-    """How many processes to fork: as asked, or one for each usable CPU, but never more than *most* (VUs).
-
-    *most_workers* bounds the choice, not what was asked for.
-
-    Raises:
-        PlanError: more were asked for than there are VUs or connections to share.
-    """
-    if asked is None:
-        return max(1, min(usable_cpus(), most, most_workers or most))
-    if asked < 1:
-        raise PlanError(f"{asked} workers are below 1", hint="give at least 1, or leave it out")
-    if asked > most:
-        raise PlanError(
-            f"{format_number_of(most, what)} cannot be shared by {format_number_of(asked, 'worker')}",
-            hint=f"give {format_number_of(asked, what)}, or fewer workers",
-        )
-    return asked
+    # Before any other name is bound: what the signature has, by name.
+    given = dict(locals())
+    options = {name: given[name] for name in given.keys() & {*LOAD_OPTIONS, *SCENARIO_OPTIONS, *RUN_OPTIONS}}
+    options |= {"stages": tuple(stages), "watch": tuple(str(item) for item in watch)}
+    hooks = make_hooks(as_hook(kind, given[kind]) for kind in Hooks.names() if given[kind] is not None)
+    below = [] if config is None else [file_tier(str(config), option="config")]
+    tiers = Tiers(below, [Tier("fl.run", {name: value for name, value in options.items() if name != "http"})])
+    draft = draft_plan([as_scenario(item) for item in scenarios], tiers, Around(http=http, hooks=hooks))
+    return execute(draft.plan, outputs, commands=control)
 
 
 def execute(
-    plan: Plan, outputs: Sequence[Output] = (), *, target_pids: tuple[int, ...] = (), target_name: str = ""
+    plan: Plan,
+    outputs: Sequence[Output] = (),
+    *,
+    target_pids: tuple[int, ...] = (),
+    target_name: str = "",
+    commands: Commands | None = None,
+    server: ControlServer | None = None,
+    keyboard: bool = False,
 ) -> Summary:
     """Run *plan*, feed *outputs* each second and at the end, and return the summary.
 
     *target_pids* and *target_name* are those of a target that was started for this run. An output that fails is left
-    out from then on and named in the summary's notes: the run goes on.
+    out from then on and named in the summary's notes: the run goes on. *commands* is where others steer the run,
+    *server* the control API that writes there, *keyboard* whether the keys of the terminal do.
 
     Raises:
-        PlanError: the base URL's host cannot be resolved, or something to watch is not there.
+        PlanError: the base URL's host cannot be resolved, something to watch is not there, the control API's port is
+            taken, or the plan is paused and nobody could resume it.
     """
     _check_descriptors(plan)
+    _check_paused(plan, commands, keyboard=keyboard)
     resolve = resolve_host(plan.base_url)
     fed = _Outputs(outputs)
+    around = AroundTest(plan)
+
+    def on_start() -> HookError | None:
+        if server is not None:
+            server.start()
+        error = around.start()
+        fed.call(lambda output: output.start(plan))
+        return error
+
     conductor = Conductor(
         plan,
         partial(_work, plan, resolve),
+        hook_work=partial(_work_on_hooks, plan, resolve),
         specs=specs(),
-        on_start=lambda: fed.call(lambda output: output.start(plan)),
+        on_start=on_start,
         on_snapshot=fed.snapshot,
         target_pids=target_pids,
         target_name=target_name,
         versions=versions(),
+        commands=commands,
+        keyboard=keyboard,
     )
     for metric in declared().values():
         metric.discard()
@@ -205,41 +171,15 @@ def execute(
     except BaseException:
         fed.abandon()
         raise
-    if fed.notes:
-        summary = replace(summary, notes=(*summary.notes, *fed.notes))
+    finally:
+        if commands is not None:
+            commands.close()
+        if server is not None:
+            server.close()
+    summary = around.stop(replace(summary, notes=(*summary.notes, *fed.notes)))
     fed.call(lambda output: output.stop(summary))
+    summary = around.close(summary)
     return replace(summary, notes=tuple(dict.fromkeys((*summary.notes, *fed.notes))))
-
-
-def as_scenario(item: Scenario | Function) -> Scenario:
-    """*item* itself, or a scenario of a bare function.
-
-    Raises:
-        PlanError: it is not an ``async def`` of one VU.
-    """
-    if isinstance(item, Scenario):
-        return item
-    check_function(item)
-    return Scenario(item, name_of(item))
-
-
-def thresholds_of(options: Iterable[str]) -> tuple[Threshold, ...]:
-    """The thresholds of repeated ``--threshold`` options, against every metric known now."""
-    return tuple(parse_threshold_option(text, specs()) for text in options)
-
-
-def pick_scenarios(found: Sequence[Scenario], names: Sequence[str]) -> list[Scenario]:
-    """The scenarios called *names*, or all.
-
-    Raises:
-        PlanError: there is none of that name.
-    """
-    by_name = {scenario.name: scenario for scenario in found}
-    for name in names:
-        if name not in by_name:
-            hint = nearest(name, by_name) or f"there are {', '.join(by_name)}"
-            raise PlanError(f"there is no scenario {name!r} in the script", hint=hint)
-    return [by_name[name] for name in names] if names else list(found)
 
 
 def resolve_host(base_url: str) -> tuple[str, ...]:
@@ -290,38 +230,20 @@ def _check_descriptors(plan: Plan) -> None:
         )
 
 
+def _check_paused(plan: Plan, commands: Commands | None, *, keyboard: bool) -> None:
+    if plan.paused and commands is None and not (keyboard and sys.stdin.isatty()):
+        raise PlanError(
+            "the run would wait for ever: it is paused, and nobody could resume it",
+            hint="give --control PORT as well (or fl.start in a program), or run it in a terminal",
+        )
+
+
+def _work_on_hooks(plan: Plan, resolve: tuple[str, ...], channel: socket.socket, index: int) -> None:
+    run_hook_process(channel, index, plan, resolve)
+
+
 def _work(plan: Plan, resolve: tuple[str, ...], channel: socket.socket, index: int) -> None:
     run_worker(channel, index, plan, resolve)
-
-
-def _executor_of(scenario: Scenario, load: Mapping[str, Any]) -> Executor:
-    """The scenario's executor: what *load* says replaces what the scenario says, and what contradicts it.
-
-    So a duration given for a ramp makes constant VUs, and one given for a rate only changes how long.
-    """
-    given = {name: load[name] for name in _LOAD_OPTIONS if load.get(name) not in _NOT_GIVEN}
-    own = {name: getattr(scenario, name) for name in _LOAD_OPTIONS if getattr(scenario, name) not in _NOT_GIVEN}
-    for name, replaced in _REPLACES.items():
-        if name in given:
-            own = {kept: value for kept, value in own.items() if kept not in replaced}
-    chosen = own | given
-    if "rate" not in chosen and "max_vus" not in given:
-        chosen.pop("max_vus", None)
-    if "iterations" in given and "vus" in own and "vus" not in given:
-        chosen["vus"] = min(own["vus"], given["iterations"])
-    where = f"{scenario.name}: " if scenario.name else ""
-    try:
-        return build_executor(
-            vus=chosen.get("vus"),
-            duration_s=parse_duration_s(chosen["duration"]) if "duration" in chosen else None,
-            iterations=chosen.get("iterations"),
-            stages=tuple(parse_stage(text) for text in chosen.get("stages", ())),
-            start_vus=scenario.start_vus,
-            rate_per_s=parse_rate_per_s(str(chosen["rate"])) if "rate" in chosen else None,
-            max_vus=chosen.get("max_vus"),
-        )
-    except PlanError as error:
-        raise PlanError(f"{where}{error.message}", hint=error.hint) from error
 
 
 def _is_address(host: str) -> bool:

@@ -30,8 +30,8 @@ from fastload.cli.exits import ExitCode
 from fastload.cli.main import cli as command_line
 from fastload.load import failures
 from fastload.model import verdict
+from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
-from fastload.model.plan import ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.units import parse_duration_s
 from fastload.targets import RunningTarget, SequencerOptions
@@ -43,9 +43,12 @@ SHOWN_URL = "http://localhost:8080"
 MOST_S, MOST_PAUSE_S, MOST_USERS, MOST_REQUESTS, WIDE_MS = 0.2, 0.02, 4, 20, 60_000
 
 _FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?$")
+_FILES = ("python", "json", "csv", "toml")
 _IN_A_SCENARIO = "<!-- in a scenario -->"
 _EXIT_CODE = re.compile(r"\s+# exit code ([\d or]+)$")
-_DURATION = re.compile(r"(?<![\w.])(?<!--timeout )(?<!graceful_stop=\")(?:\d+(?:\.\d+)?(?:ms|us|ns|h|m|s))+(?![\w/])")
+_DURATION = re.compile(
+    r"(?<![\w.])(?<!--timeout )(?<!for )(?<!over )(?<!graceful_stop=\")(?:\d+(?:\.\d+)?(?:ms|us|ns|h|m|s))+(?![\w/])"
+)
 _PAUSES = re.compile(r"(?<=vu\.sleep\()[\d., ]+(?=\))")
 _USERS = re.compile(
     r"((?:-c|-u|--connections|--vus|--max-vus) |\b(?:max_|start_)?vus=|(?<=\d)(?:ms|s|m|h):)(\d+)(?!\d*[\w.])"
@@ -53,6 +56,8 @@ _USERS = re.compile(
 _REQUESTS = re.compile(r"((?:-n|-i|--requests|--iterations) |\biterations=)(\d+)")
 _RATE_BOUND = re.compile(r"\brate\s*>=?\s*[1-9][\d.]*")
 _TIME_BOUND = re.compile(r"((?:p\([\d.]+\)|avg|med|max)\s*<=?\s*)[\d.]+")
+_CPU_BOUND = re.compile(r"(\b(?:host|worker|target)_cpu\s*<=?\s*)[\d.]+")
+_VERDICT_BOUND = re.compile(r"\bverdict\s*[=!>]=\s*\w+")
 _NOT_RUN = re.compile(
     r"python3 -m venv |apt-get install |\. \.venv/bin/activate$|\.venv/bin/python -m pytest$|"
     r"python -m benchmarks\.(?P<benchmark>\w+)( |$)"
@@ -108,6 +113,8 @@ def shorten(text: str, url: str, *, widen: bool = True) -> str:
     if widen:
         text = _TIME_BOUND.sub(rf"\g<1>{WIDE_MS}", text)
         text = _RATE_BOUND.sub("rate>=0", text)
+        text = _CPU_BOUND.sub(rf"\g<1>{WIDE_MS}", text)
+        text = _VERDICT_BOUND.sub("verdict>=INVALID", text)
     return text
 
 
@@ -131,12 +138,11 @@ class Page:
                 where = f"{self._page.name}:{block.line}"
                 if block.language == "bash":
                     self._commands(where, list(commands_of(block.text)), pool)
+                elif block.title and block.language in _FILES:
+                    (self._folder / block.title).write_text(shorten(block.text, self._url))
                 elif block.language == "python":
                     text = shorten(block.text, self._url)
-                    if block.title:
-                        (self._folder / block.title).write_text(text)
-                    else:
-                        programs.append(pool.submit(self._program, where, text, in_scenario=block.in_scenario))
+                    programs.append(pool.submit(self._program, where, text, in_scenario=block.in_scenario))
             for program in programs:
                 program.result()
 

@@ -22,15 +22,15 @@ from fastload.cli.options import (
 )
 from fastload.load.sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
 from fastload.model.errors import PlanError
+from fastload.model.load_options import LoadOptions, build_executor
 from fastload.model.plan import (
     Plan,
     ScenarioPlan,
-    build_executor,
     check_base_url,
     without_credentials,
 )
 from fastload.model.units import parse_duration_s, parse_rate_per_s
-from fastload.runner import choose_workers, thresholds_of
+from fastload.planning import choose_workers, thresholds_of
 
 DEFAULT_CONNECTIONS = 64
 DEFAULT_DURATION = "10s"
@@ -102,7 +102,7 @@ def build_plan(url: str, options: dict[str, Any], shared: Shared, *, ingest: boo
     connections, requests = options["connections"], options["requests"]
     if connections is None:
         connections = min(DEFAULT_CONNECTIONS, requests or DEFAULT_CONNECTIONS)
-    executor = build_executor(**_load_of(options, connections))
+    executor = build_executor(_load_of(options, connections))
     parts = urlsplit(url)
     return Plan(
         kind="bench",
@@ -139,8 +139,8 @@ def read_body(text: str | None) -> bytes | None:
         ) from error
 
 
-def _load_of(options: dict[str, Any], connections: int) -> dict[str, Any]:
-    """The arguments of `build_executor`: a number of requests at a rate is a duration."""
+def _load_of(options: dict[str, Any], connections: int) -> LoadOptions:
+    """The load that the options ask for: a number of requests at a rate is a duration."""
     requests, given = options["requests"], options["duration"]
     if requests is not None and requests < 1:
         raise PlanError(f"-n/--requests {requests} is below 1", hint="give at least 1")
@@ -152,11 +152,12 @@ def _load_of(options: dict[str, Any], connections: int) -> dict[str, Any]:
         if requests is not None:
             by_requests_s = requests / rate_per_s
             duration_s = min(duration_s, by_requests_s) if given else by_requests_s
-        return {"rate_per_s": rate_per_s, "duration_s": duration_s, "max_vus": connections}
+        return LoadOptions(rate_per_s=rate_per_s, duration_s=duration_s, max_vus=connections)
     if requests is not None:
         limit_s = parse_duration_s(given, what="-d/--duration") if given else None
-        return {"vus": connections, "iterations": requests, "duration_s": limit_s}
-    return {"vus": connections, "duration_s": parse_duration_s(given or DEFAULT_DURATION, what="-d/--duration")}
+        return LoadOptions(vus=connections, iterations=requests, duration_s=limit_s)
+    duration_s = parse_duration_s(given or DEFAULT_DURATION, what="-d/--duration")
+    return LoadOptions(vus=connections, duration_s=duration_s)
 
 
 def _ingest_source(url: str, options: dict[str, Any]) -> RequestSource:

@@ -19,15 +19,18 @@ class ExitCode(IntEnum):
     INVALID = 104
     INTERRUPTED = 105
     USER_CODE_RAISED = 107
+    ABORTED = 108
 
 
 def exit_code(summary: Summary) -> ExitCode:
     """Of a finished run: the first that applies, the gravest first."""
     if summary.stopped_by == "interrupt":
         return ExitCode.INTERRUPTED
+    if summary.stopped_by == "abort":
+        return ExitCode.ABORTED
     if summary.workers_lost:
         return ExitCode.WORKERS_LOST
-    if summary.all_raised:
+    if summary.all_raised or summary.hook_errors:
         return ExitCode.USER_CODE_RAISED
     if summary.thresholds_failed:
         return ExitCode.THRESHOLDS_FAILED

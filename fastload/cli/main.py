@@ -8,7 +8,9 @@ from typing import Any, NoReturn
 import click
 
 from fastload.cli.bench import bench
+from fastload.cli.ctl import ctl
 from fastload.cli.exits import ExitCode, report_error
+from fastload.cli.plan import plan
 from fastload.cli.run import run
 from fastload.cli.target import target
 from fastload.model.errors import FastloadError, PlanError, nearest
@@ -43,6 +45,8 @@ def cli() -> None:
 
 cli.add_command(bench)
 cli.add_command(run)
+cli.add_command(plan)
+cli.add_command(ctl)
 cli.add_command(target)
 
 

@@ -8,38 +8,62 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 
 from fastload.cli.exits import ExitCode, exit_code
+from fastload.control.commands import Commands
 from fastload.control.host import usable_cpus
-from fastload.load.curl import supports
+from fastload.control.server import ControlServer
 from fastload.model.errors import PlanError
-from fastload.model.plan import HttpSettings, HttpVersion, OnWorkerLoss, Plan
-from fastload.model.units import parse_duration_s
+from fastload.model.plan import HttpSettings, OnWorkerLoss, Plan
+from fastload.model.records import Snapshot
+from fastload.model.summary import Summary
 from fastload.outputs.base import Output
 from fastload.outputs.report import SummaryReport
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from fastload.outputs.terminal import open_console, progress_output
+from fastload.planning import make_http
 from fastload.runner import execute
 from fastload.targets import find_target, running
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
+
+class ListText(click.types.StringParamType):
+    """A text of a repeatable option, of which an environment variable has several, with *separator* between them."""
+
+    def __init__(self, separator: str = ",") -> None:
+        self._separator = separator
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [part.strip() for part in rv.split(self._separator) if part.strip()]
+
+
 _SHARED = (
-    click.option("-w", "--workers", type=int, help="Worker processes.  [default: one per usable CPU]"),
+    click.option(
+        "-w",
+        "--workers",
+        type=int,
+        envvar="FASTLOAD_WORKERS",
+        help="Worker processes.  [default: one per usable CPU]",
+    ),
     click.option(
         "--threshold",
         "thresholds",
         multiple=True,
+        type=ListText(";"),
         metavar="'METRIC: EXPR'",
+        envvar="FASTLOAD_THRESHOLDS",
         help="Fail (exit 99) unless it holds, like 'http_req_duration: p(95)<50'. Repeatable.",
     ),
     click.option(
         "--watch",
         multiple=True,
+        type=ListText(),
         metavar="PID|NAME|PORT",
+        envvar="FASTLOAD_WATCH",
         help="Processes of the target to sample. A local target is found by its port without this. Repeatable.",
     ),
     click.option(
@@ -47,24 +71,62 @@ _SHARED = (
         type=click.Choice(["continue", "stop"]),
         default="continue",
         show_default=True,
+        envvar="FASTLOAD_ON_WORKER_LOSS",
         help="What to do when a worker process dies; the exit code is 97 in any case.",
     ),
-    click.option("--strict", is_flag=True, help="Exit 96 when the verdict is INVALID."),
-    click.option("--summary", "summary_file", metavar="FILE.json", help="Write the summary as JSON."),
-    click.option("--json", "as_json", is_flag=True, help="Summary as JSON on stdout; everything else on stderr."),
-    click.option("-q", "--quiet", is_flag=True, help="No progress, only the summary."),
+    click.option("--strict", is_flag=True, envvar="FASTLOAD_STRICT", help="Exit 96 when the verdict is INVALID."),
+    click.option(
+        "--summary",
+        "summary_file",
+        metavar="FILE.json",
+        envvar="FASTLOAD_SUMMARY",
+        help="Write the summary as JSON.",
+    ),
+    click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        envvar="FASTLOAD_JSON",
+        help="Summary as JSON on stdout; everything else on stderr.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, envvar="FASTLOAD_QUIET", help="No progress, only the summary."),
 )
 
 _HTTP = (
-    click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header. Repeatable."),
-    click.option("--timeout", metavar="DURATION", default="60s", show_default=True, help="Longest time for a request."),
-    click.option("-k", "--insecure", is_flag=True, help="Do not verify the server's TLS certificate."),
-    click.option("--http", "http_version", type=click.Choice(["1.1", "2", "2-prior", "3"]), help="HTTP version."),
+    click.option(
+        "-H",
+        "--header",
+        "headers",
+        multiple=True,
+        type=ListText(";"),
+        metavar="'NAME: VALUE'",
+        envvar="FASTLOAD_HEADERS",
+        help="Header. Repeatable.",
+    ),
+    click.option(
+        "--timeout",
+        metavar="DURATION",
+        default="60s",
+        show_default=True,
+        envvar="FASTLOAD_TIMEOUT",
+        help="Longest time for a request.",
+    ),
+    click.option(
+        "-k", "--insecure", is_flag=True, envvar="FASTLOAD_INSECURE", help="Do not verify the server's TLS certificate."
+    ),
+    click.option(
+        "--http",
+        "http_version",
+        type=click.Choice(["1.1", "2", "2-prior", "3"]),
+        envvar="FASTLOAD_HTTP",
+        help="HTTP version.",
+    ),
     click.option(
         "--warmup",
         metavar="DURATION",
         default="0s",
         show_default=True,
+        envvar="FASTLOAD_WARMUP",
         help="Load before the measurement; not counted.",
     ),
 )
@@ -136,18 +198,9 @@ def http_settings(options: dict[str, Any], **settings: Any) -> HttpSettings:
     Raises:
         PlanError: a timeout that is none, or an HTTP version that this libcurl does not speak.
     """
-    http_version = options["http_version"] or ""
-    if not supports(http_version):
-        raise PlanError(f"this libcurl does not speak HTTP/{http_version}", hint="install a pycurl wheel that does")
-    timeout_s = parse_duration_s(options["timeout"], what="--timeout")
-    if timeout_s <= 0:
-        raise PlanError("--timeout is 0", hint="give it some time, like 10s")
-    return HttpSettings(
-        timeout_s=timeout_s,
-        verify_tls=not options["insecure"],
-        http_version=cast(HttpVersion, http_version),
-        **settings,
-    )
+    names = {"timeout": "timeout", "insecure": "insecure", "http_version": "http"}
+    given = {to: options[name] for name, to in names.items() if options[name]}
+    return make_http(given, HttpSettings(**settings))
 
 
 def header_lines(options: dict[str, Any]) -> tuple[str, ...]:
@@ -160,15 +213,49 @@ def header_lines(options: dict[str, Any]) -> tuple[str, ...]:
     return tuple(f"{name}: {value}" for name, value in pairs.items())
 
 
-def run_plan(plan: Plan, outputs: Sequence[Output], *, target: ShippedTarget | None = None) -> ExitCode:
-    """Run *plan*, against *target* if one was started for it; what an output could not write is said on stderr."""
+def run_plan(
+    plan: Plan,
+    outputs: Sequence[Output],
+    *,
+    target: ShippedTarget | None = None,
+    control: tuple[str, int] | None = None,
+    keyboard: bool = False,
+) -> ExitCode:
+    """Run *plan*, against *target* if one was started for it; what an output could not write is said on stderr.
+
+    *control* is the host and port of the control API; *keyboard*: whether the keys of the terminal steer the run.
+    """
     pids, name = (target.pids, target.name) if target else ((), "")
-    summary = execute(plan, outputs, target_pids=pids, target_name=name)
+    commands = Commands() if control else None
+    server = None
+    if control and commands:
+        server = ControlServer(commands, *control, token=os.environ.get("FASTLOAD_CONTROL_TOKEN", ""))
+        outputs = [_ControlAddress(server), *outputs]
+    summary = execute(
+        plan, outputs, target_pids=pids, target_name=name, commands=commands, server=server, keyboard=keyboard
+    )
     lost = [note for note in summary.notes if note.startswith("output ")]
     for note in lost:
         sys.stderr.write(f"Error: {note}\n")
     code = exit_code(summary)
     return ExitCode.INVALID if lost and code is ExitCode.OK else code
+
+
+class _ControlAddress:
+    """Says where the control API is, as soon as that is known."""
+
+    def __init__(self, server: ControlServer) -> None:
+        self._server = server
+
+    def start(self, plan: Plan) -> None:  # noqa: ARG002 - the interface of every output
+        sys.stderr.write(f"control: {self._server.address}\n")
+        sys.stderr.flush()
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Nothing to show."""
+
+    def stop(self, summary: Summary) -> None:
+        """Nothing to show."""
 
 
 @dataclass(frozen=True, slots=True)

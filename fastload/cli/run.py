@@ -3,96 +3,71 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from fastload.cli.options import (
-    Shared,
-    ShippedTarget,
-    header_lines,
-    http_options,
-    http_settings,
-    parse_pairs,
-    run_plan,
-    shared_options,
-    shipped_target,
-)
+from fastload.cli.options import Shared, run_plan, shipped_target
+from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
-from fastload.model.errors import PlanError
-from fastload.model.plan import Plan
-from fastload.model.units import parse_duration_s
-from fastload.runner import build_plan, pick_scenarios, thresholds_of
+from fastload.control.server import parse_control
+from fastload.planning import Around, Tiers, draft_plan, settle_run
 from fastload.targets import find_target
 
 
-@click.command(short_help="Run the scenarios of a Python script.")
+@click.command(cls=RunCommand, short_help="Run the scenarios of a Python script.")
 @click.argument("script", metavar="SCRIPT.py")
-@click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Only this one. Repeatable.")
-@click.option("-u", "--vus", type=int, help="Virtual users (VUs).")
-@click.option("-d", "--duration", metavar="DURATION", help="How long, like 30s or 5m.")
-@click.option("-i", "--iterations", type=int, help="Iterations in all, shared by the VUs.")
-@click.option("-s", "--stage", "stages", multiple=True, metavar="30s:10", help="Reach 10 VUs in 30 s. Repeatable.")
-@click.option("-r", "--rate", metavar="RATE", help="Start so many iterations a second by the clock, like 50 or 1k/s.")
-@click.option("--max-vus", type=int, help="Most VUs with --rate; starts that find none free wait.  [default: 100]")
-@click.option("-e", "--env", "env", multiple=True, metavar="K=V", help="For vu.env and os.environ. Repeatable.")
-@click.option(
-    "--base-url", "--host", "base_url", metavar="URL", envvar="FASTLOAD_BASE_URL", help="What relative URLs start with."
-)
-@click.option("--target", "target_name", metavar="NAME", help="Start this shipped target and run against it.")
-@http_options
-@shared_options
-def run(script: str, **options: Any) -> int:
-    """Run the @fl.scenario functions of SCRIPT.py, all at the same time.
+@run_options
+def run(script: str, **_: Any) -> int:
+    """Run the @fl.scenario functions of SCRIPT.py.
 
-    A load given here (--vus, --duration, --iterations, --stage, --rate) replaces what the script says.
+    A load given here replaces what the script says. What is given nowhere else may stand in fastload.toml, and every
+    option may be an environment variable: --max-vus is FASTLOAD_MAX_VUS.
 
     \b
     Examples:
       fastload run script.py --base-url http://localhost:8080
       fastload run script.py --target sequencer -u 50 -d 30s
-      fastload run script.py -s 30s:10 -s 1m:10 -s 10s:0 -e API_KEY=secret
+      fastload run script.py --stages 30s:10,1m:10,10s:0 -e API_KEY=secret
     """
-    shared = Shared.take(options)
-    options["env"] = parse_pairs(options["env"], separator="=", what="-e/--env", example="API_KEY=secret")
-    if options["target_name"]:
-        source = click.get_current_context().get_parameter_source("base_url")
-        if source is ParameterSource.COMMANDLINE:
-            raise PlanError("--target and --base-url exclude each other", hint="the target's address is used")
-        find_target(options["target_name"])
-    os.environ.update(options["env"])
-    found = pick_scenarios(load_script(script), options["scenarios"])
-    make_plan(found, script, options, shared)
+    tiers = tiers_of(click.get_current_context())
+    options = settle_run(tiers).values
+    shared = _shared(options)
+    control = parse_control(options["control"]) if "control" in options else None
+    set_environment(tiers)
+    name = options.get("target", "")
+    if name:
+        find_target(name)
+    found = load_script(script)
+    around = Around(title=script, stdout_is_data=shared.as_json)
+    draft = draft_plan(found, tiers, around)
     outputs = shared.outputs()
-    name = options["target_name"]
+    for note in draft.notes:
+        sys.stderr.write(f"Note: {note}\n")
     with shipped_target(name) if name else nullcontext(None) as target:
-        plan = make_plan(found, script, options, shared, target)
-        return run_plan(plan, outputs, target=target)
+        if target:
+            around = replace(around, base_url=target.base_url, cpus=target.worker_cpus)
+            draft = draft_plan(found, tiers, around)
+        return run_plan(draft.plan, outputs, target=target, control=control)
 
 
-def make_plan(
-    found: Any, script: str, options: dict[str, Any], shared: Shared, target: ShippedTarget | None = None
-) -> Plan:
-    """The plan of these options.
+def set_environment(tiers: Tiers) -> None:
+    """Have the names that the tiers set for the script in this process, before the script is read."""
+    os.environ.update({name: text for tier in tiers.all for name, text in tier.options.get("env", {}).items()})
 
-    Raises:
-        PlanError: an option is malformed, or contradicts another.
-    """
-    cpus = target.worker_cpus if target else ()
-    workers = shared.workers
-    return build_plan(
-        found,
-        {name: options[name] for name in ("vus", "duration", "iterations", "stages", "rate", "max_vus")},
-        title=script,
-        base_url=target.base_url if target else options["base_url"] or "",
-        workers=workers,
-        most_workers=len(cpus) or None,
-        thresholds=thresholds_of(shared.thresholds),
-        env=options["env"],
-        http=http_settings(options, headers=header_lines(options)),
-        warmup_s=parse_duration_s(options["warmup"], what="--warmup"),
-        cpus=cpus if workers is None or workers <= len(cpus) else (),
-        **shared.plan_settings(),
+
+def _shared(options: Mapping[str, Any]) -> Shared:
+    return Shared(
+        workers=options.get("workers"),
+        thresholds=(),
+        watch=options.get("watch", ()),
+        on_worker_loss=options.get("on_worker_loss", "continue"),
+        strict=options.get("strict", False),
+        summary_file=options.get("summary"),
+        as_json=options.get("json", False),
+        quiet=options.get("quiet", False),
     )

@@ -21,6 +21,11 @@ def load_script(text: str) -> list[Scenario]:
         PlanError: no such file, it does not import, or it declares no scenario.
     """
     path = Path(text)
+    if path.suffix in (".js", ".ts"):
+        raise PlanError(
+            f"{text} is a script of k6, which fastload does not run",
+            hint="write its scenarios in Python; its options file works as it is: --opts options.json",
+        )
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path()
         guess = nearest(path.name, [found.name for found in folder.glob("*.py")])

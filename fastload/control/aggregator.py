@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
-from fastload.model.metrics import Series
+from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, OTHER_TAGS, Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.series import CounterSink, SeriesTable, TrendSink
 
+T = TypeVar("T")
+
+_CROWDS = {"name": "request names", "check": "names of checks", "group": "names of groups"}
 _STATES = ("vus", "in_flight", "lag_max_us")
 
 
@@ -25,26 +29,42 @@ class WorkerTotals:
 
 @dataclass(slots=True)
 class Window:
-    """What came since the last `Aggregator.take_window`."""
+    """What came since the last `Aggregator.take_window`.
+
+    *table* has the watched series, without what is late; *in_time*: whether anything came that is not late.
+    """
 
     requests: int = 0
     failed: int = 0
     duration: TrendSink = field(default_factory=TrendSink)
+    table: SeriesTable = field(default_factory=SeriesTable)
+    in_time: bool = False
 
 
 class Aggregator:
     """The state of the run so far. Adding is exact, and a delta that comes twice counts once.
 
-    ``late``: how much of each counter came after the last start was possible.
+    *asked*: the tagged series that thresholds ask for, whatever names they are about. *watched*: the series that
+    every `Window` has. ``late``: how much of each counter, by `Series.label`, came after the last start was possible.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(
+        self, workers: int, *, watched: frozenset[Series] = frozenset(), asked: frozenset[Series] = frozenset()
+    ) -> None:
         self.table = SeriesTable()
         self.errors = ErrorTable()
         self.exceptions = ErrorTable()
         self.workers = {index: WorkerTotals() for index in range(workers)}
         self.late: dict[str, float] = {}
         self._window = Window()
+        self._watched = watched
+        self._asked = asked
+        self._names = _Names(asked)
+
+    @property
+    def crowded(self) -> tuple[str, ...]:
+        """Of what there is so much that the rest counts under `OTHER_NAME`: "request names", "tags of orders"."""
+        return tuple(self._names.crowded)
 
     def add(self, delta: Delta) -> None:
         """Merge *delta*, unless its sequence number was merged already."""
@@ -57,17 +77,22 @@ class Aggregator:
         if delta.late:
             # Who only ends an iteration is no user any more; the last figure stays that of the load.
             worker.stats.vus = vus
-        self.table.merge(delta.table)
+        table = self._names.bound(delta.table)
+        self.table.merge(table)
         self.errors.merge(delta.errors)
         self.exceptions.merge(delta.exceptions)
         if delta.late:
-            for series, sink in delta.table.sinks.items():
-                if isinstance(sink, CounterSink) and not series.tags:
-                    self.late[series.metric] = self.late.get(series.metric, 0) + sink.value
+            for series, sink in table.sinks.items():
+                if isinstance(sink, CounterSink) and (not series.tags or series in self._asked):
+                    self.late[series.label] = self.late.get(series.label, 0) + sink.value
+        else:
+            self._window.in_time = True
+            watched = {series: table.sinks[series] for series in self._watched if series in table.sinks}
+            self._window.table.merge(SeriesTable(watched))
         # Warm-up requests are in no metric, but who watches wants to see that something goes on.
         self._window.requests += delta.stats.finished + delta.stats.failed + delta.stats.warmup
         self._window.failed += delta.stats.failed
-        if duration := delta.table.get(self.headline(delta.table)):
+        if duration := table.get(self.headline(table)):
             self._window.duration.merge(duration)
 
     def lose(self, worker: int, reason: str) -> None:
@@ -87,13 +112,60 @@ class Aggregator:
 
     def update_gauges(self, max_vus: int) -> None:
         """Set ``vus`` to what runs now, and ``vus_max`` to the most there can be."""
-        self.table.gauge(Series("vus")).set(self.total("vus"))
-        self.table.gauge(Series("vus_max")).set(max_vus)
+        for series, value in ((Series("vus"), self.total("vus")), (Series("vus_max"), max_vus)):
+            self.table.gauge(series).set(value)
+            if series in self._watched:
+                self._window.table.gauge(series).set(value)
 
     @staticmethod
     def headline(table: SeriesTable) -> str:
         """The latency to show first: from the due time in an open model, else from when it was sent."""
         return "http_req_response_time" if table.get("http_req_response_time") else "http_req_duration"
+
+
+class _Names:
+    """Bounds the names of all workers together, as each worker bounds its own; what is *asked* for is left alone."""
+
+    def __init__(self, asked: frozenset[Series]) -> None:
+        self._asked = asked
+        self._known: dict[str, set[Any]] = {}
+        self._wanted = {pair for series in asked for pair in series.tags}
+        self.crowded: dict[str, None] = {}
+
+    def bound(self, table: SeriesTable) -> SeriesTable:
+        """*table*, with what is of a name past `MAX_NAMES` under `OTHER_NAME`."""
+        renamed = {series: new for series in table.sinks if series.tags and (new := self._bound(series)) is not series}
+        if not renamed:
+            return table
+        bounded = SeriesTable({series: sink for series, sink in table.sinks.items() if series not in renamed})
+        for series, new in renamed.items():
+            bounded.merge(SeriesTable({new: table.sinks[series]}))
+        return bounded
+
+    def _bound(self, series: Series) -> Series:
+        if series.is_kept:
+            tags = tuple((key, self._admit_name(key, value)) for key, value in series.tags)
+            return series if tags == series.tags else Series(series.metric, tags)
+        if series.metric in BUILTIN or series in self._asked:
+            return series
+        tags = self._admit(f"tags of {series.metric}", series.tags, OTHER_TAGS)
+        return series if tags == series.tags else Series(series.metric, tags)
+
+    def _admit_name(self, key: str, value: str) -> str:
+        if key not in _CROWDS or (key, value) in self._wanted:
+            return value
+        return self._admit(_CROWDS[key], value, OTHER_NAME)
+
+    def _admit(self, crowd: str, name: T, other: T) -> T:
+        """*name*, or *other* when there are too many of its *crowd*."""
+        known = self._known.setdefault(crowd, set())
+        if name in known:
+            return name
+        if name != other and len(known) < MAX_NAMES:
+            known.add(name)
+            return name
+        self.crowded[crowd] = None
+        return other
 
 
 def _add_stats(total: WorkerStats, delta: WorkerStats) -> None:

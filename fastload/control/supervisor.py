@@ -80,6 +80,10 @@ class Supervisor:
         """Have `wait` return when *fd* is readable; who gave it reads it."""
         self._selector.register(fd, selectors.EVENT_READ, None)
 
+    def unwatch(self, fd: int) -> None:
+        """Watch *fd* no longer."""
+        self._selector.unregister(fd)
+
     def wait(self, timeout_s: float) -> Iterator[Event]:
         """What happened within *timeout_s*: ends early when something did."""
         for key, _ in self._selector.select(max(0.0, timeout_s)):

@@ -4,144 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypedDict, Unpack
 
-import orjson
-
-from fastload.load.curl import ConnectionCache, CurlEngine, Measurement, Response, Transfer
+from fastload.load.blocks import Expectation, Group
+from fastload.load.context import Context, ScenarioContext
+from fastload.load.curl import ConnectionCache, Response, Transfer
 from fastload.load.failures import error_kind
-from fastload.load.outcome import FAILED_FROM_STATUS, response_us
-from fastload.load.usage import ReplyUsage
-from fastload.model.errors import FastloadError, PlanError
-from fastload.model.plan import HttpSettings, without_credentials
-
-if TYPE_CHECKING:
-    from fastload.load.recorder import Recorder
+from fastload.load.outcome import NO_DUE, response_us
+from fastload.load.place import HERE, Place
+from fastload.load.reply import JudgedReply, Reply
+from fastload.model.errors import PlanError
+from fastload.model.plan import without_credentials
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0
-
-_ID_SEGMENT = re.compile(
-    r"(?<=/)(?:\d+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,})(?=/|$)"
-)
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://").match
-_MAX_CACHED_URLS = 10_000
-_JSON_HEADER = "Content-Type: application/json"
-_FORM_HEADER = "Content-Type: application/x-www-form-urlencoded"
-
-
-class ReplyError(FastloadError):
-    """A reply was asked for something that it did not keep or does not have."""
-
-
-class Reply:
-    """What came back. A failed request is a reply too: ``ok`` is False, ``status`` 0 if there was no response.
-
-    Times are milliseconds. ``duration_ms`` is k6's: sending, waiting and receiving, without connecting.
-    """
-
-    __slots__ = ("_body", "_header_lines", "_measurement", "error", "message", "method", "status", "url")
-
-    def __init__(self, method: str, url: str, measurement: Measurement) -> None:
-        self.method = method
-        self.url = url
-        self.status = measurement[0]
-        self.error = ""
-        self.message = ""
-        self._measurement = measurement
-        self._body: bytes | None = None
-        self._header_lines: list[bytes] | None = None
-
-    def __repr__(self) -> str:
-        outcome = self.error or str(self.status)
-        return f"<Reply {self.method} {self.url} {outcome} {self.duration_ms:.3f} ms>"
-
-    @property
-    def ok(self) -> bool:
-        """A response came, with a status below 400."""
-        return not self.error and 0 < self.status < FAILED_FROM_STATUS
-
-    @property
-    def duration_ms(self) -> float:
-        """From sending the first byte to receiving the last."""
-        return (self._measurement[7] - self._measurement[4]) / 1000
-
-    @property
-    def waiting_ms(self) -> float:
-        """From the request sent to the first byte of the response."""
-        return max(0, self._measurement[6] - self._measurement[5]) / 1000
-
-    @property
-    def total_ms(self) -> float:
-        """All of it, looking up the name, connecting and TLS included."""
-        return self._measurement[7] / 1000
-
-    @property
-    def body(self) -> bytes:
-        """The whole body.
-
-        Raises:
-            ReplyError: bodies were dropped, because nothing in the scenario's code seemed to read them.
-        """
-        if self._body is None:
-            raise ReplyError(
-                "the body of this reply was not kept", hint="pass keep_body=True to the request or to the scenario"
-            )
-        return self._body
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8; bytes that are not become U+FFFD. Raises as `body`."""
-        return self.body.decode("utf-8", "replace")
-
-    def json(self) -> Any:
-        """The body parsed as JSON.
-
-        Raises:
-            ReplyError: it is not JSON, or as `body`.
-        """
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
-            raise ReplyError(
-                f"the body of {self.method} {self.url} ({self.status}) is not JSON: {error}",
-                hint=f"it begins with {self.body[:60]!r}",
-            ) from error
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The response's headers by lower-case name; values of a repeated one are joined by ", ".
-
-        Raises:
-            ReplyError: headers were dropped, because nothing in the scenario's code seemed to read them.
-        """
-        if self._header_lines is None:
-            raise ReplyError("the headers of this reply were not kept", hint="pass keep_headers=True to the scenario")
-        found: dict[str, str] = {}
-        for raw in self._header_lines:
-            line = raw.decode("latin-1").strip()
-            name, colon, value = line.partition(":")
-            if line.startswith("HTTP/"):
-                found.clear()
-            elif colon:
-                key = name.lower()
-                found[key] = f"{found[key]}, {value.strip()}" if key in found else value.strip()
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioContext:
-    """What all VUs of one scenario share: its name, what its code reads of replies, its tags, and the names of its
-    environment, those of the run included."""
-
-    name: str
-    usage: ReplyUsage
-    tags: Mapping[str, str] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 class RequestOptions(TypedDict, total=False):
@@ -153,24 +30,25 @@ class RequestOptions(TypedDict, total=False):
     json: Any
     data: bytes | str | Mapping[str, Any] | None
     keep_body: bool | None
+    tags: Mapping[str, str] | None
 
 
 class VU:
     """A virtual user, handed to the scenario: ``await vu.get("/")``.
 
-    ``id`` is unique in the whole run, from 1; ``iteration`` counts this VU's own, from 0; ``state`` is the script's
-    to keep things in between iterations; ``env`` holds what was given by -e/--env; ``random`` is the VU's own
-    source of chance.
+    ``id`` is unique in the whole run, from 1; ``iteration`` counts this VU's own, from 0; ``iteration_in_test`` is
+    the number of the iteration among all of the scenario, from 0; ``state`` is the script's to keep things in between
+    iterations; ``env`` holds what was given by -e/--env; ``random`` is the VU's own source of chance.
     """
 
     def __init__(self, number: int, context: Context, scenario: ScenarioContext) -> None:
         self.id = number
-        self.iteration = 0
+        self.iteration = self.iteration_in_test = 0
         self.env = scenario.env
         self.state: dict[str, Any] = {}
-        self.random = random.Random(number)
+        self.random = random.Random(f"{scenario.seed}:{number}")
         self._context = context
-        self._scenario = scenario
+        self._home = context.home(scenario)
         self._usage = scenario.usage
         self._cache = ConnectionCache()
         self._free: list[Transfer] = []
@@ -179,36 +57,42 @@ class VU:
         self.requests = 0
         self.in_flight = 0
         self.back_off_s = 0.0
+        self.interrupted = self.began = self.leaving = False
+
+    @property
+    def setup_data(self) -> Any:
+        """What the test's setup returned, None without one. All VUs of a worker share it: do not change it."""
+        return self._context.setup_data
 
     def get(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """GET *url*, relative to the base URL or absolute; the options are those of `request`."""
-        return self.request("GET", url, **options)
+        return self._request("GET", url, **options)
 
     def post(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """POST; as `get`."""
-        return self.request("POST", url, **options)
+        return self._request("POST", url, **options)
 
     def put(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """PUT; as `get`."""
-        return self.request("PUT", url, **options)
+        return self._request("PUT", url, **options)
 
     def patch(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """PATCH; as `get`."""
-        return self.request("PATCH", url, **options)
+        return self._request("PATCH", url, **options)
 
     def delete(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """DELETE; as `get`."""
-        return self.request("DELETE", url, **options)
+        return self._request("DELETE", url, **options)
 
     def head(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """HEAD; as `get`."""
-        return self.request("HEAD", url, **options)
+        return self._request("HEAD", url, **options)
 
     def options(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
         """OPTIONS; as `get`."""
-        return self.request("OPTIONS", url, **options)
+        return self._request("OPTIONS", url, **options)
 
-    async def request(
+    def request(
         self,
         method: str,
         url: str,
@@ -219,7 +103,8 @@ class VU:
         json: Any = None,
         data: bytes | str | Mapping[str, Any] | None = None,
         keep_body: bool | None = None,
-    ) -> Reply:
+        tags: Mapping[str, str] | None = None,
+    ) -> Coroutine[Any, Any, Reply]:
         """Send one request and return its reply, also when it failed.
 
         Args:
@@ -229,19 +114,73 @@ class VU:
             json: a body to encode; bytes are taken as encoded already.
             data: a raw body, or a mapping to send as a form.
             keep_body: keep the response's body although nothing seems to read it, or drop it although it does.
+            tags: for thresholds on some requests only, like ``http_req_duration{kind:read}``.
 
         Raises:
-            PlanError: a relative *url* without a base URL.
+            PlanError: a relative *url* without a base URL, or a tag with the name of a built-in one.
         """
+        return self._request(
+            method,
+            url,
+            name=name,
+            params=params,
+            headers=headers,
+            json=json,
+            data=data,
+            keep_body=keep_body,
+            tags=tags,
+        )
+
+    def expect(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Expectation:
+        """Send one request and judge it by hand: ``async with vu.expect("GET", "/") as reply:``.
+
+        The request is recorded when the block ends. By default it counts as any other; after `JudgedReply.success` it
+        did not fail, and after `JudgedReply.failure`, or an exception in the block, it did. The options are those of
+        `request`.
+        """
+        return Expectation(lambda judged: self._request(method, url, judged=judged, **options))
+
+    def group(self, name: str) -> Group:
+        """A part of an iteration, timed as a whole: ``async with vu.group("login"):``.
+
+        What happens inside has the tag ``group``. A group within a group is called ``outer::inner``.
+
+        Raises:
+            PlanError: the name is empty or has ``::`` in it.
+        """
+        if not name or "::" in name:
+            raise PlanError(
+                f"group name {name!r} is {'empty' if not name else 'not valid'}",
+                hint="give it a name without ::, which joins the names of groups within groups",
+            )
+        return Group(lambda: self._context.recorder.group(self._place(), name), self._was_interrupted)
+
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        *,
+        name: str = "",
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: bytes | str | Mapping[str, Any] | None = None,
+        keep_body: bool | None = None,
+        tags: Mapping[str, str] | None = None,
+        judged: Expectation | None = None,
+    ) -> Reply:
         context = self._context
-        if context.stopping:
+        if context.stopping and not self.leaving:
             raise asyncio.CancelledError
-        if params is None and headers is None and json is None and data is None:
-            full_url, endpoint, lines = context.plain_request(method, url, name)
+        place = HERE.get()
+        if place is None or place.home is not self._home:
+            place = self._home
+        if params is None and headers is None and json is None and data is None and tags is None:
+            full_url, endpoint, lines = context.plain_request(place, method, url, name)
             body = None
         else:
             full_url = context.absolute(url, params)
-            endpoint = context.endpoint(name or url, method, named=bool(name))
+            endpoint = context.endpoint(place, method, url, name, tags)
             body, lines = context.body_and_headers(json, data, headers)
         transfer = self._free.pop() if self._free else self._new_transfer()
         keep = self._usage.body if keep_body is None else keep_body
@@ -266,49 +205,77 @@ class VU:
         finally:
             self.in_flight -= 1
             self._free.append(transfer)
-        reply = self._finish(transfer, response.error, endpoint, due_ns, method, full_url)
+        reply = self._finish(transfer, response.error, endpoint, due_ns, method, full_url, judged)
         if keep:
             reply._body = transfer.take_body()
         if keep_body is not None:
             transfer.keep_body(self._usage.body)
         return reply
 
-    def check(self, _subject: Any, checks: Mapping[str, bool | Callable[[Any], bool]]) -> bool:
+    def check(
+        self,
+        _subject: Any,
+        checks: Mapping[str, bool | Callable[[Any], bool]],
+        tags: Mapping[str, str] | None = None,
+    ) -> bool:
         """Count each named condition, given as a bool or as a function of *subject*; True when all hold.
 
-        A failed check never fails the run by itself: put a threshold on ``checks`` for that.
+        A failed check never fails the run by itself: put a threshold on ``checks`` for that, with *tags* on some of
+        them: ``checks{kind:read}``.
         """
+        place, record_check = self._place(), self._context.recorder.record_check
         all_hold = True
         for name, condition in checks.items():
             holds = bool(condition(_subject)) if callable(condition) else bool(condition)
-            self._context.recorder.record_check(name, holds)
+            record_check(name, holds, place, tags)
             all_hold = all_hold and holds
         return all_hold
 
     async def sleep(self, least_s: float, most_s: float | None = None) -> None:
         """Think: pause for *least_s* seconds, or for a random time between the two."""
-        if self._context.stopping:
+        if self._context.stopping and not self.leaving:
             raise asyncio.CancelledError
         await asyncio.sleep(least_s if most_s is None else self.random.uniform(least_s, most_s))
 
+    def _place(self) -> Place:
+        """Where the code that calls runs: in this VU's scenario, and in which group."""
+        place = HERE.get()
+        return self._home if place is None or place.home is not self._home else place
+
+    def _was_interrupted(self) -> bool:
+        return self.interrupted or self._context.stopping
+
     def _finish(
-        self, transfer: Transfer, error: tuple[int, str] | None, endpoint: int, due_ns: int, method: str, url: str
+        self,
+        transfer: Transfer,
+        error: tuple[int, str] | None,
+        endpoint: int,
+        due_ns: int,
+        method: str,
+        url: str,
+        judged: Expectation | None,
     ) -> Reply:
         recorder = self._context.recorder
         measurement = transfer.measure()
-        reply = Reply(method, url, measurement)
+        reply = Reply(method, url, measurement) if judged is None else JudgedReply(method, url, measurement)
         if self._usage.headers:
             reply._header_lines = transfer.take_headers()
+        response = NO_DUE
         if error is None:
-            recorder.record(endpoint, response_us(due_ns, transfer.done_ns), measurement)
+            response = response_us(due_ns, transfer.done_ns)
+            if judged is None:
+                recorder.record(endpoint, response, measurement)
             self.back_off_s = 0.0
         else:
             reply.status = 0
             reply.error = error_kind(transfer, error[0])
             reply.message = error[1]
-            recorder.record_no_response(endpoint, reply.error, f"{method} {without_credentials(url)}: {error[1]}")
+            if judged is None:
+                recorder.record_no_response(endpoint, reply.error, f"{method} {without_credentials(url)}: {error[1]}")
             refused = not transfer.connected()
             self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s)) if refused else 0.0
+        if judged is not None:
+            judged.keep(recorder, endpoint, response, measurement)
         return reply
 
     def _new_transfer(self) -> Transfer:
@@ -322,9 +289,14 @@ class VU:
         self._transfers.append(transfer)
         return transfer
 
-    def begin_iteration(self, due_ns: int) -> int:
-        """For the engine: the next request counts from *due_ns*. Returns how many requests there were so far."""
+    def begin_iteration(self, due_ns: int, number: int) -> int:
+        """For the engine: the next request counts from *due_ns*. Returns how many requests there were so far.
+
+        *number* is that of the iteration among all of the scenario.
+        """
         self._due_ns = due_ns
+        self.iteration_in_test = number
+        HERE.set(self._home)
         return self.requests
 
     def end_iteration(self) -> int:
@@ -344,108 +316,3 @@ class VU:
         self._transfers.clear()
         self._free.clear()
         self._cache.close()
-
-
-class Context:
-    """What all VUs of a worker share: the engine, the recorder, the run's settings, and caches of both."""
-
-    def __init__(
-        self,
-        *,
-        engine: CurlEngine,
-        recorder: Recorder,
-        loop: asyncio.AbstractEventLoop,
-        http: HttpSettings,
-        base_url: str,
-        resolve: tuple[str, ...] = (),
-    ) -> None:
-        self.engine = engine
-        self.recorder = recorder
-        self.loop = loop
-        self.http = http
-        self.base_url = base_url
-        self.resolve = resolve
-        self.stopping = False
-        self._plain: dict[tuple[str, str, str], tuple[str, int, tuple[str, ...]]] = {}
-        self._urls: dict[str, str] = {}
-        self._endpoints: dict[tuple[str, str, bool], int] = {}
-        self._header_lines: dict[tuple[Any, ...], tuple[str, ...]] = {}
-
-    def plain_request(self, method: str, url: str, name: str) -> tuple[str, int, tuple[str, ...]]:
-        """The URL, endpoint and header lines of a request that has nothing else: one look-up when it was seen."""
-        key = (method, url, name)
-        known = self._plain.get(key)
-        if known is None:
-            _, lines = self.body_and_headers(None, None, None)
-            known = self.absolute(url, None), self.endpoint(name or url, method, named=bool(name)), lines
-            if len(self._plain) < _MAX_CACHED_URLS:
-                self._plain[key] = known
-        return known
-
-    def absolute(self, url: str, params: Mapping[str, Any] | None) -> str:
-        """The URL to ask for.
-
-        Raises:
-            PlanError: it is relative and there is no base URL.
-        """
-        full = self._urls.get(url)
-        if full is None:
-            full = url if _ABSOLUTE(url) else self._join(url)
-            if len(self._urls) < _MAX_CACHED_URLS:
-                self._urls[url] = full
-        if params:
-            full += ("&" if "?" in full else "?") + urlencode(params, doseq=True)
-        return full
-
-    def endpoint(self, label: str, method: str, *, named: bool) -> int:
-        """The number under which a request is recorded: by its name, or by the URL's folded path."""
-        key = (label, method, named)
-        number = self._endpoints.get(key)
-        if number is None:
-            number = self.recorder.endpoint(label if named else fold_path(label), method)
-            if len(self._endpoints) < _MAX_CACHED_URLS:
-                self._endpoints[key] = number
-        return number
-
-    def body_and_headers(
-        self, json: Any, data: bytes | str | Mapping[str, Any] | None, headers: Mapping[str, str] | None
-    ) -> tuple[bytes | None, tuple[str, ...]]:
-        """The encoded body and the header lines of a request."""
-        body: bytes | None = None
-        content_type = ""
-        if json is not None:
-            body = json if isinstance(json, bytes) else orjson.dumps(json)
-            content_type = _JSON_HEADER
-        elif data is not None:
-            if isinstance(data, Mapping):
-                body, content_type = urlencode(data, doseq=True).encode(), _FORM_HEADER
-            else:
-                body = data.encode() if isinstance(data, str) else data
-        if headers is None:
-            key: tuple[Any, ...] = (content_type,)
-        else:
-            key = (content_type, *headers.items())
-        lines = self._header_lines.get(key)
-        if lines is None:
-            lines = self._build_header_lines(content_type, headers or {})
-            if len(self._header_lines) < _MAX_CACHED_URLS:
-                self._header_lines[key] = lines
-        return body, lines
-
-    def _build_header_lines(self, content_type: str, headers: Mapping[str, str]) -> tuple[str, ...]:
-        own = {name.lower() for name in headers}
-        lines = [line for line in self.http.headers if line.partition(":")[0].strip().lower() not in own]
-        given = own | {line.partition(":")[0].strip().lower() for line in lines}
-        if content_type and "content-type" not in given:
-            lines.append(content_type)
-        return (*lines, *(f"{name}: {value}" for name, value in headers.items()))
-
-    def _join(self, url: str) -> str:
-        if not self.base_url:
-            raise PlanError(f"{url!r} is relative and there is no base URL", hint="pass --base-url or base_url=")
-        return self.base_url + (url if url.startswith("/") else "/" + url)
-
-
-def fold_path(url: str) -> str:
-    """The path of *url* for statistics: numbers, UUIDs and hex of 16 digits and more become ``{id}``, no query."""
-    return _ID_SEGMENT.sub("{id}", urlsplit(url).path or "/")

@@ -3,65 +3,97 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from fastload.load.curl import Measurement
-from fastload.load.outcome import FAILED_FROM_STATUS, NO_DUE
-from fastload.model.histogram import Int64Array
-from fastload.model.metrics import Series, declared
+from fastload.load.filters import ROW_WIDTH, Batch, Filters
+from fastload.load.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, kind_tag
+from fastload.load.place import Names, Place, tags_here
+from fastload.model.metrics import Series, declared, watch_metrics
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.series import SeriesTable
 
 FOLD_AT_REQUESTS = 2048
-MAX_ENDPOINTS = 1000
-OTHER = "(other)"
-
-# A row is [endpoint, response time or NO_DUE, *Measurement].
-_WIDTH = 13
-_ENDPOINT, _RESPONSE, _STATUS, _LOOKUP, _CONNECT, _TLS, _READY, _POST, _START, _TOTAL, _QUEUE, _SENT, _RECEIVED = range(
-    _WIDTH
-)
+MAX_REASONS = 20
+_LONGEST_REASON = 80
+# More than any status with its judgement.
+_CODES = 4096
+_NO_TAGS: Mapping[str, str] = {}
 
 
 class Recorder:
     """Counts and times of one worker; `take` hands them over and starts anew.
 
-    The hot path is `record`: one `list.extend`. A value costs about 0.1 us to append and to fold.
+    The hot path is `record`: one `list.extend`. A value costs about 0.1 us to append and to fold. *filters* are
+    series that thresholds ask for, such as ``http_req_waiting{group:login,status:200}``: they are counted beside what
+    every run keeps, and what nobody asks for costs nothing.
     """
 
-    def __init__(self, worker: int) -> None:
+    def __init__(self, worker: int, filters: Iterable[Series] = ()) -> None:
+        filters = tuple(filters)
         self._worker = worker
         self._seq = 0
-        self._endpoints: dict[tuple[str, str], int] = {}
+        self._filters = Filters(filters)
+        watch_metrics(filters, tags_here)
+        self._names = Names(self._filters.values_of("name"))
+        self._check_names = Names(self._filters.values_of("check"))
+        self._group_names = Names(self._filters.values_of("group"))
+        self._reasons: set[str] = set()
+        self._endpoints: dict[tuple[str, str, tuple[bool, ...]], int] = {}
         self._tags: list[tuple[tuple[str, str], ...]] = []
+        self._places: dict[tuple[tuple[str, str], ...], Place] = {}
         self._rows: list[int] = []
-        self._no_response: dict[int, int] = {}
+        self._no_response: dict[tuple[int, str], int] = {}
+        self.nowhere = self.place("")
         self._reset()
 
     def _reset(self) -> None:
         self._rows.clear()
         self._no_response.clear()
-        self.iteration_us: list[int] = []
-        self.lateness_us: list[int] = []
         self.lag_us: list[int] = []
-        self._checks: dict[str, list[int]] = {}
         self._table = SeriesTable()
         self._errors = ErrorTable()
         self._exceptions = ErrorTable()
         self.stats = WorkerStats()
-        self._raised = self._dropped = 0
 
-    def endpoint(self, name: str, method: str) -> int:
-        """The number of a request name. Past `MAX_ENDPOINTS` names all share one, so that memory is bounded."""
-        key = (name, method)
+    def place(self, scenario: str, tags: Mapping[str, str] = _NO_TAGS) -> Place:
+        """Where the VUs of *scenario* run, outside of groups; *tags* are the scenario's own."""
+        return self._place({**tags, "scenario": scenario, "group": ""}, None)
+
+    def group(self, outer: Place, name: str) -> Place:
+        """The group *name* within *outer*. Past `MAX_NAMES` groups all share one, so that memory is bounded."""
+        place = outer.inner.get(name)
+        if place is None:
+            path = self._group_names.admit(f"{outer.group}::{name}" if outer.group else name)
+            place = self._place({**outer.tags, "group": path}, outer.home)
+            if path == name or path.endswith(f"::{name}"):
+                outer.inner[name] = place
+        return place
+
+    def _place(self, tags: dict[str, str], home: Place | None) -> Place:
+        key = tuple(sorted(tags.items()))
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = Place(tags, home)
+        return place
+
+    def endpoint(self, name: str, method: str, tags: Mapping[str, str] = _NO_TAGS) -> int:
+        """The number of requests that count alike: the same name, method and filters, which see all *tags*.
+
+        Past `MAX_NAMES` request names all share one, so that memory is bounded.
+        """
+        every = {**tags, "name": name, "method": method}
+        matches = tuple(one.matches(every) for one in self._filters.of_requests)
+        key = (self._names.admit(name), method, matches)
         number = self._endpoints.get(key)
         if number is None:
-            if len(self._endpoints) >= MAX_ENDPOINTS and name != OTHER:
-                return self.endpoint(OTHER, method)
             number = self._endpoints[key] = len(self._tags)
-            self._tags.append((("method", method), ("name", name)))
+            self._tags.append((("method", method), ("name", key[0])))
+            for one, belongs in zip(self._filters.of_requests, matches, strict=True):
+                one.add_endpoint(matches=belongs)
         return number
 
     def record(self, endpoint: int, response_us: int, measurement: Measurement) -> None:
@@ -70,26 +102,50 @@ class Recorder:
         rows.extend((endpoint, response_us, *measurement))
         if measurement[0] >= FAILED_FROM_STATUS:
             self._record_bad_status(endpoint, measurement[0])
-        if len(rows) >= FOLD_AT_REQUESTS * _WIDTH:
+        if len(rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
             self._fold_requests()
 
     def record_no_response(self, endpoint: int, kind: str, message: str) -> None:
         """A request that failed without a response: counted, but no latency is made up for it."""
-        self._no_response[endpoint] = self._no_response.get(endpoint, 0) + 1
+        self._count_no_response(endpoint, kind_tag(kind))
         self._errors.count(kind, message)
 
-    def record_exception(self, kind: str, traceback: str) -> None:
+    def record_judged(self, endpoint: int, response_us: int, measurement: Measurement | None, failure: str) -> None:
+        """A request that the script judged: *failure* is why it failed, empty for a success.
+
+        *measurement* is None when there was no response.
+        """
+        if failure:
+            (_, method), (_, name) = self._tags[endpoint]
+            self._errors.count(self._kind_of(failure), f"{method} {name}: {failure}")
+        if measurement is None:
+            self._count_no_response(endpoint, JUDGED if failure else "")
+            return
+        code = measurement[0] + (JUDGED_FAILED if failure else JUDGED_GOOD)
+        self._rows.extend((endpoint, response_us, code, *measurement[1:]))
+        if len(self._rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
+            self._fold_requests()
+
+    def record_exception(self, kind: str, traceback: str, place: Place | None = None) -> None:
         """An iteration that raised."""
-        self._raised += 1
+        (place or self.nowhere).raised += 1
         self._exceptions.count(kind, traceback)
 
-    def record_dropped(self, count: int) -> None:
+    def record_dropped(self, count: int, place: Place | None = None) -> None:
         """Starts that were due and will never be made."""
-        self._dropped += count
+        (place or self.nowhere).dropped += count
 
-    def record_check(self, name: str, passed: bool) -> None:
+    def record_queued(self, count: int, place: Place | None = None) -> None:
+        """Starts that were due and found no VU free: they wait."""
+        (place or self.nowhere).queued += count
+
+    def record_check(self, name: str, passed: bool, place: Place, tags: Mapping[str, str] | None = None) -> None:
         """One outcome of a check."""
-        counts = self._checks.setdefault(name, [0, 0])
+        key = (name,) if tags is None else (name, *(text for pair in self._filters.relevant(tags) for text in pair))
+        counts = place.checks.get(key)
+        if counts is None:
+            key = (self._check_names.admit(name), *key[1:])
+            counts = place.checks.setdefault(key, [0, 0])
         counts[0] += passed
         counts[1] += 1
 
@@ -119,75 +175,94 @@ class Recorder:
         (_, method), (_, name) = self._tags[endpoint]
         self._errors.count(f"http_{status}", f"{method} {name} answered {status}")
 
+    def _count_no_response(self, endpoint: int, error: str) -> None:
+        key = (endpoint, error)
+        self._no_response[key] = self._no_response.get(key, 0) + 1
+
+    def _kind_of(self, failure: str) -> str:
+        """``judged: REASON``, of the first `MAX_REASONS` reasons; the rest is just ``judged``."""
+        reason = failure.partition("\n")[0][:_LONGEST_REASON]
+        if reason not in self._reasons:
+            if len(self._reasons) >= MAX_REASONS:
+                return JUDGED
+            self._reasons.add(reason)
+        return f"{JUDGED}: {reason}"
+
     def _fold(self) -> None:
         self._fold_requests()
-        table = self._table
+        if self.lag_us:
+            self._table.trend(Series("loop_lag")).fold(np.array(self.lag_us, dtype=np.int64))
+            self.stats.lag_max_us = max(self.stats.lag_max_us, *self.lag_us)
+            self.lag_us = []
+        for place in self._places.values():
+            self._fold_place(place)
+            place.forget()
+
+    def _fold_place(self, place: Place) -> None:
+        table, series_of = self._table, self._filters.series_of
         for metric, values in (
-            ("iteration_duration", self.iteration_us),
-            ("iteration_lateness", self.lateness_us),
-            ("loop_lag", self.lag_us),
+            ("iteration_duration", place.iteration_us),
+            ("iteration_lateness", place.lateness_us),
+            ("group_duration", place.group_us),
         ):
             if values:
-                table.trend(Series(metric)).fold(np.array(values, dtype=np.int64))
-        if self.iteration_us:
-            table.counter(Series("iterations")).value += len(self.iteration_us)
-        if self._dropped:
-            table.counter(Series("dropped_iterations")).value += self._dropped
-        if self._raised:
-            table.counter(Series("iterations_failed")).value += self._raised
-        self.stats.lag_max_us = max(self.stats.lag_max_us, max(self.lag_us, default=0))
-        for name, (trues, total) in self._checks.items():
-            for series in (Series("checks"), Series.of("checks", check=name)):
+                array = np.array(values, dtype=np.int64)
+                for series in series_of(metric, place.tags):
+                    table.trend(series).fold(array)
+        if place.group_us:
+            by_group = table.trend(Series.of("group_duration", group=place.group))
+            by_group.fold(np.array(place.group_us, dtype=np.int64))
+        for metric, count in (
+            ("iterations", len(place.iteration_us)),
+            ("dropped_iterations", place.dropped),
+            ("queued_iterations", place.queued),
+            ("iterations_failed", place.raised),
+        ):
+            if count:
+                for series in series_of(metric, place.tags):
+                    table.counter(series).value += count
+        for (name, *flat), (trues, total) in place.checks.items():
+            by_check = Series.of("checks", check=name, scenario=place.tags["scenario"])
+            tags = {**place.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "check": name}
+            for series in (*series_of("checks", tags), by_check):
                 sink = table.rate(series)
                 sink.trues += trues
                 sink.total += total
-        self.iteration_us, self.lateness_us, self.lag_us = [], [], []
-        self._checks, self._raised, self._dropped = {}, 0, 0
 
     def _fold_requests(self) -> None:
         if self._rows:
             # A third of the time that numpy takes for a list.
             packed = struct.pack(f"={len(self._rows)}q", *self._rows)
-            rows = np.frombuffer(packed, dtype=np.int64).reshape(-1, _WIDTH)
+            batch = Batch(np.frombuffer(packed, dtype=np.int64).reshape(-1, ROW_WIDTH))
             self._rows.clear()
-            self._fold_times(rows)
-            self._fold_counts(rows)
-        for endpoint, count in self._no_response.items():
-            self._count_endpoint(endpoint, "0", count, failed=count)
+            self._fold_times(batch)
+            self._fold_counts(batch)
+            for one in self._filters.of_requests:
+                one.fold(batch, self._table)
+        for (endpoint, error), count in self._no_response.items():
+            self._count_endpoint(endpoint, "0", count, failed=count if error else 0)
+            for one in self._filters.of_requests:
+                one.count_no_response(self._table, endpoint, error, count)
         self._no_response.clear()
 
-    def _fold_times(self, rows: Int64Array) -> None:
-        (lookup, connect, tls, ready, post, start, total) = rows[:, _LOOKUP : _TOTAL + 1].T
-        duration = np.maximum(total - ready, 0)
-        columns = {
-            "http_req_duration": duration,
-            "http_req_blocked": rows[:, _QUEUE],
-            "http_req_lookup": lookup,
-            "http_req_connecting": np.maximum(connect - lookup, 0),
-            "http_req_tls_handshaking": np.where(tls > 0, np.maximum(tls - connect, 0), 0),
-            # A server may answer before it has read everything: no phase is negative then.
-            "http_req_sending": np.clip(post - ready, 0, duration),
-            "http_req_waiting": np.maximum(start - np.maximum(post, ready), 0),
-            "http_req_receiving": np.maximum(total - np.maximum(start, ready), 0),
-            "http_req_total": total,
-        }
-        for metric, values in columns.items():
+    def _fold_times(self, batch: Batch) -> None:
+        for metric, values in batch.times.items():
             self._table.trend(Series(metric)).fold(values)
-        scheduled = rows[:, _RESPONSE]
-        scheduled = scheduled[scheduled != NO_DUE]
+        scheduled = batch.times_of("http_req_response_time", slice(None))
         if len(scheduled):
             self._table.trend(Series("http_req_response_time")).fold(scheduled)
-        endpoints = rows[:, _ENDPOINT]
+        duration, endpoints = batch.times["http_req_duration"], batch.endpoints
         for endpoint in np.unique(endpoints).tolist():
             self._table.trend(Series("http_req_duration", self._tags[endpoint])).fold(duration[endpoints == endpoint])
 
-    def _fold_counts(self, rows: Int64Array) -> None:
-        self._table.counter(Series("data_sent")).value += int(rows[:, _SENT].sum())
-        self._table.counter(Series("data_received")).value += int(rows[:, _RECEIVED].sum())
-        keys, counts = np.unique(rows[:, _ENDPOINT] * 1000 + rows[:, _STATUS], return_counts=True)
+    def _fold_counts(self, batch: Batch) -> None:
+        for metric, values in batch.volumes.items():
+            self._table.counter(Series(metric)).value += int(values.sum())
+        codes = batch.endpoints * _CODES + batch.statuses * 2 + batch.failed
+        keys, counts = np.unique(codes, return_counts=True)
         for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            endpoint, status = divmod(key, 1000)
-            self._count_endpoint(endpoint, str(status), count, failed=count if status >= FAILED_FROM_STATUS else 0)
+            endpoint, code = divmod(key, _CODES)
+            self._count_endpoint(endpoint, str(code // 2), count, failed=count * (code % 2))
 
     def _count_endpoint(self, endpoint: int, status: str, count: int, *, failed: int) -> None:
         tags = self._tags[endpoint]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -17,21 +17,21 @@ class ReplyUsage(NamedTuple):
     headers: bool
 
 
-def usage_of(function: Callable[..., Any]) -> ReplyUsage:
-    """Which attributes of a reply *function* and the functions it names may read.
+def usage_of(*functions: Callable[..., Any]) -> ReplyUsage:
+    """Which attributes of a reply *functions* and the functions they name may read.
 
     It looks for attribute names such as ``.json`` in the code itself, in nested functions, and in every function
     that is reachable by a global name, in whatever module it lives. A reply that is read by code out of reach
     raises an error which says how to keep it.
     """
     names: set[str] = set()
-    for code in _reachable_code(function):
+    for code in _reachable_code(functions):
         names.update(code.co_names)
     return ReplyUsage(body=bool(names & _BODY_NAMES), headers=bool(names & _HEADER_NAMES))
 
 
-def _reachable_code(function: Callable[..., Any]) -> Iterator[CodeType]:
-    pending: list[Any] = [function]
+def _reachable_code(functions: Iterable[Callable[..., Any]]) -> Iterator[CodeType]:
+    pending: list[Any] = list(functions)
     seen: set[int] = set()
     while pending:
         item = pending.pop()

@@ -1,42 +1,42 @@
 """A worker process: forked by the supervisor, it makes its share of the load and reports each second.
 
-The talk with the parent, in `model.frames`: hello, ready, (start), delta..., done; or error. A ``stop`` frame ends
-the run early, and the end of the stream means that the parent is gone: then so is the worker.
+The talk with the parent, in `model.frames`: hello, ready, (start), delta..., done; or error. Frames of the parent
+pause it, change the load, and end it early; the end of the stream means that the parent is gone: then so is the
+worker.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import itertools
 import os
+import random
 import resource
-import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from time import monotonic_ns, process_time_ns
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import uvloop
 
-from fastload.load.client import Context, ScenarioContext
+from fastload.load import data
+from fastload.load.context import Context
 from fastload.load.curl import CurlEngine
-from fastload.load.executors import LoadExecutor, make_executor, warm_up_spec
+from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
+from fastload.load.player import Player, make_players
 from fastload.load.recorder import Recorder
-from fastload.load.scenario import Scenario
-from fastload.load.usage import ReplyUsage, usage_of
-from fastload.load.work import RequestWork, VUWork, Work
+from fastload.load.stall_watch import StallWatch
 from fastload.model.errors import FastloadError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.plan import Executor, Plan, ScenarioPlan
+from fastload.model.metrics import Series, scenario_series
+from fastload.model.plan import Plan
 from fastload.model.schedule import NS_PER_S
 
 PROBE_INTERVAL_S = 0.01
 _READ_BYTES = 65536
-_PR_SET_PDEATHSIG = 1
 # Young collections are the only ones that a run needs: everything older is frozen before the start.
 _GC_THRESHOLDS = (50_000, 50, 1000)
 
@@ -47,41 +47,34 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     *resolve*: addresses looked up by the parent, as `Transfer.configure` takes them.
     """
     die_with_parent()
-    # Ctrl-C goes to every process of the terminal; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    leave_signals_to_parent()
     os.environ.update(plan.env)
     # Every VU has its own connection, and the usual soft limit is 1,024.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    data.deal(index, plan.workers)
+    # A fork copies the state of all chance: workers would make the same choices, side by side.
+    random.seed(f"{plan.seed}:worker {index}")
+    np.random.seed((plan.seed + index) % 2**32)
     uvloop.run(Worker(channel, index, plan, resolve).run())
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, however busy it is."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 class Worker:
-    """One worker's engine, recorder and executors, and its talk with the parent."""
+    """One worker's engine, recorder and players, and its talk with the parent."""
 
     def __init__(self, channel: socket.socket, index: int, plan: Plan, resolve: tuple[str, ...]) -> None:
         self._channel = channel
         self._index = index
         self._plan = plan
         self._resolve = resolve
-        self._recorder = Recorder(index)
+        self._recorder = Recorder(index, filters_of(plan))
+        self._stall_watch = StallWatch()
         self._start = asyncio.Event()
         self._start_ns = 0
         self._stopping = False
         self._warming_up = False
         self._late = False
-        self._executors: list[LoadExecutor] = []
-        self._works: list[Work] = []
+        self._players: list[Player] = []
 
     async def run(self) -> None:
         """Serve the parent until the run is over."""
@@ -111,12 +104,13 @@ class Worker:
             base_url=self._plan.base_url,
             resolve=self._resolve,
         )
-        numbers = itertools.count(self._index + 1, self._plan.workers)
-        self._works = [_make_work(scenario, self._plan, context, numbers) for scenario in self._plan.scenarios]
-        if self._plan.warmup_s > 0:
-            self._prepare(lambda scenario: warm_up_spec(scenario.executor, self._plan.warmup_s))
-        else:
-            self._prepare(lambda scenario: scenario.executor)
+        context.on_abort = self._abort
+        self._players = make_players(self._plan, context, self._index)
+        for player in self._players:
+            if self._plan.warmup_s > 0 and player.warms_up:
+                player.prepare_warm_up(self._plan.warmup_s)
+            else:
+                player.prepare()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
@@ -131,50 +125,41 @@ class Worker:
             probe.cancel()
             reports.cancel()
         used = _Usage.now().since(before)
-        for work in self._works:
-            work.close()
+        for player in self._players:
+            player.work.close()
         engine.close()
-        ended_ns = max((executor.ended_ns for executor in self._executors), default=0) or monotonic_ns()
+        ended_ns = max((player.executor.ended_ns for player in self._players), default=0) or monotonic_ns()
         self._send_delta()
-        self._send("done", {"worker": self._index, "ended_ns": ended_ns, **used})
+        self._send("done", {"worker": self._index, "ended_ns": ended_ns, "stalls": self._stall_watch.places, **used})
 
     async def _run_phases(self) -> None:
         plan = self._plan
         start_ns = self._start_ns
         if plan.warmup_s > 0:
             self._warming_up = True
-            await self._run_executors(start_ns)
+            warming = [player for player in self._players if player.warms_up]
+            await asyncio.gather(*(player.executor.run(start_ns) for player in warming))
             self._discard()
             self._warming_up = False
             # A slow target may take longer to end the warm-up: its backlog is not the measurement's.
             start_ns = max(start_ns + round(plan.warmup_s * NS_PER_S), monotonic_ns())
-            self._prepare(lambda scenario: scenario.executor)
+            data.deal(self._index, plan.workers)
+            for player in warming:
+                player.prepare()
         if not self._stopping:
-            await self._run_executors(start_ns)
+            await self._play(start_ns)
 
-    def _prepare(self, spec_of: Callable[[ScenarioPlan], Executor]) -> None:
-        """Make the executors of the next phase; what they make ready costs nothing after the common start."""
-        self._executors = [
-            make_executor(
-                spec_of(scenario),
-                work,
-                worker=self._index,
-                workers=self._plan.workers,
-                graceful_stop_s=scenario.graceful_stop_s,
-            )
-            for scenario, work in zip(self._plan.scenarios, self._works, strict=True)
-        ]
-        for executor in self._executors:
-            executor.prepare()
+    async def _play(self, start_ns: int) -> None:
+        playing = asyncio.gather(*(self._play_one(player, start_ns) for player in self._players))
+        for player in self._players:
+            await player.executor.closed.wait()
+        self._send_delta()
+        self._late = True
+        await playing
 
-    async def _run_executors(self, start_ns: int) -> None:
-        running = asyncio.gather(*(executor.run(start_ns) for executor in self._executors))
-        for executor in self._executors:
-            await executor.closed.wait()
-        if not self._warming_up:
-            self._send_delta()
-            self._late = True
-        await running
+    async def _play_one(self, player: Player, start_ns: int) -> None:
+        await player.play(start_ns)
+        self._send("ended", {"scenario": player.scenario.name})
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         decoder = FrameDecoder()
@@ -182,24 +167,53 @@ class Worker:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(_READ_BYTES):
                 for frame in decoder.feed(data):
-                    if frame.kind == "start":
-                        self._start_ns = frame.body["at_ns"]
-                        self._start.set()
-                    elif frame.kind == "stop":
-                        self._stop(now=frame.body["now"])
+                    self._obey(frame.kind, frame.body)
         os._exit(1)
 
-    def _stop(self, *, now: bool) -> None:
+    def _obey(self, kind: str, body: dict[str, Any]) -> None:
+        match kind:
+            case "start":
+                self._start_ns = body["at_ns"]
+                self._context.setup_data = body["setup_data"]
+                self._start.set()
+            case "stop":
+                self._stop(now=body["now"], hurry=body["hurry"])
+            case "pause":
+                for player in self._players:
+                    player.executor.pause(body["at_ns"])
+            case "resume":
+                for player in self._players:
+                    player.executor.resume(body["at_ns"])
+            case "begin" | "finish" | "scale":
+                player = next(one for one in self._players if one.scenario.name == body["scenario"])
+                self._direct(player, kind, body)
+
+    def _direct(self, player: Player, kind: str, body: dict[str, Any]) -> None:
+        if kind == "begin":
+            player.begin(body["at_ns"])
+        elif kind == "finish":
+            player.executor.finish()
+        elif body.get("vus") is not None:
+            player.executor.set_vus(body["vus"])
+        else:
+            player.executor.set_rate(body["rate_per_s"], body["at_ns"])
+
+    def _abort(self, reason: str) -> None:
+        self._send("abort", {"reason": reason})
+        self._stop(now=True, hurry=False)
+
+    def _stop(self, *, now: bool, hurry: bool) -> None:
+        """Start nothing more. *now*: what runs is interrupted at once. *hurry*: without a VU's ``on_stop``."""
         self._stopping = self._context.stopping = True
+        self._context.hurry = self._context.hurry or hurry
         grace_s = 0.0 if now else self._plan.grace_s
-        for executor in self._executors:
-            executor.stop(grace_s)
-        for work in self._works:
-            work.interrupt_idle()
+        for player in self._players:
+            player.stop(grace_s)
+            player.work.interrupt_idle()
             if now:
-                work.interrupt_all()
+                player.work.interrupt_all()
             else:
-                self._context.loop.call_later(grace_s, work.interrupt_all)
+                self._context.loop.call_later(grace_s, player.work.interrupt_all)
 
     async def _report(self) -> None:
         for second in itertools.count(1):
@@ -208,31 +222,43 @@ class Worker:
 
     async def _probe_loop(self) -> None:
         """Sleep for 10 ms over and over, and record how much longer it took: what everything else here waits too."""
-        while True:
-            before_ns = monotonic_ns()
-            await asyncio.sleep(PROBE_INTERVAL_S)
-            late_us = (monotonic_ns() - before_ns) // 1000 - round(PROBE_INTERVAL_S * 1_000_000)
-            self._recorder.lag_us.append(max(0, late_us))
+        self._stall_watch.start()
+        try:
+            while True:
+                self._stall_watch.arm()
+                before_ns = monotonic_ns()
+                await asyncio.sleep(PROBE_INTERVAL_S)
+                late_us = (monotonic_ns() - before_ns) // 1000 - round(PROBE_INTERVAL_S * 1_000_000)
+                self._recorder.lag_us.append(max(0, late_us))
+        finally:
+            self._stall_watch.stop()
 
     def _discard(self) -> None:
         """Forget what the warm-up measured."""
         self._recorder.discard()
-        for executor in self._executors:
-            executor.take_offered()
+        for player in self._players:
+            player.executor.take_offered()
 
     def _send_delta(self) -> None:
         if self._warming_up:
             self._discard()
         delta = self._recorder.take(
-            vus=sum(work.take_peak() for work in self._works),
+            vus=sum(player.work.take_peak() for player in self._players),
             in_flight=self._context.engine.in_flight,
-            offered=sum(executor.take_offered() for executor in self._executors),
+            offered=sum(player.executor.take_offered() for player in self._players),
             late=self._late,
         )
         self._send("delta", delta.to_body())
 
     def _send(self, kind: str, body: dict[str, object]) -> None:
         self._writer.write(encode(Frame(kind, body)))
+
+
+def filters_of(plan: Plan) -> tuple[Series, ...]:
+    """The series with tags that are counted beside what every run counts: what thresholds ask for, and where there
+    are several scenarios the statistics of each."""
+    asked = (threshold.series for threshold in plan.thresholds)
+    return (*(series for series in asked if series.tags), *scenario_series(one.name for one in plan.scenarios))
 
 
 class _Usage(NamedTuple):
@@ -257,16 +283,3 @@ class _Usage(NamedTuple):
             "rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "run_delay_share": (self.waited_ns - before.waited_ns) / elapsed_ns,
         }
-
-
-def _make_work(scenario: ScenarioPlan, plan: Plan, context: Context, numbers: itertools.count[int]) -> Work:
-    if not isinstance(scenario.work, Scenario):
-        return RequestWork(context, scenario.work)
-    declared = scenario.work
-    used = usage_of(declared.function)
-    usage = ReplyUsage(
-        body=used.body if declared.keep_body is None else declared.keep_body,
-        headers=used.headers if declared.keep_headers is None else declared.keep_headers,
-    )
-    shared = ScenarioContext(scenario.name, usage, scenario.tags, scenario.env | plan.env)
-    return VUWork(context, declared.function, shared, numbers)

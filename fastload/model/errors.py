@@ -6,6 +6,7 @@ import difflib
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 _PACKAGE = str(Path(__file__).parents[1])
 
@@ -36,6 +37,19 @@ class OutputError(FastloadError):
 
 class FrameError(FastloadError):
     """Bytes between two processes are not a frame of this wire version."""
+
+
+class ControlError(FastloadError):
+    """A run that is under way did not do what it was asked.
+
+    ``reason``: it refused, it is over, or it did not answer in time.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", reason: Literal["refused", "over", "timeout"] = "refused"
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:

@@ -1,7 +1,9 @@
 """Messages between processes: a 4-byte length (big-endian), then msgpack of [wire version, kind, body].
 
 Kinds, in the order of a run: ``hello`` and ``ready`` (worker), ``start`` (parent, with the common start time),
-``delta`` (worker, one a second), ``stop`` (parent), ``done`` or ``error`` (worker).
+``delta`` (worker, one a second), ``ended`` (worker, of a scenario), ``abort`` (worker), ``done`` or ``error``
+(worker); and at any time from the parent ``begin``, ``scale`` and ``finish`` (of a scenario), ``pause``, ``resume``,
+``stop``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import msgpack
 
 from fastload.model.errors import FrameError
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 

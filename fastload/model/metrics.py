@@ -3,12 +3,16 @@
 The built-in names are k6's, so that its users' thresholds and dashboards mean the same here; the fastload
 additions are ``http_req_lookup``, ``http_req_total``, ``http_req_response_time``, ``iteration_lateness``,
 ``iterations_failed`` and ``loop_lag``.
+
+A series is a metric with tags. Which series of the built-in metrics a run keeps is fixed (`KEPT_TAGS`); thresholds may
+ask for more of them (filters), and these are counted where the values come up, in the workers.
 """
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +27,11 @@ HIGHEST_US = 3_600_000_000
 """The highest duration a trend of times can hold: one hour, in microseconds."""
 HIGHEST_UNITLESS = 10**15
 """The highest scaled value of a trend that is not a time."""
+MAX_NAMES = 1000
+"""How many request names have statistics of their own, in one worker and in the whole run; likewise names of groups
+and of checks, and tag sets of a metric of the script."""
+OTHER_NAME = "(other)"
+"""What requests past the last of these names count under."""
 
 
 class Kind(StrEnum):
@@ -87,8 +96,9 @@ HTTP_TRENDS = (
 
 BUILTIN: dict[str, MetricSpec] = {
     **_specs(Kind.TREND, "ms", *HTTP_TRENDS, "http_req_response_time"),
-    **_specs(Kind.TREND, "ms", "iteration_duration", "iteration_lateness", "loop_lag"),
-    **_specs(Kind.COUNTER, "", "http_reqs", "iterations", "iterations_failed", "dropped_iterations"),
+    **_specs(Kind.TREND, "ms", "iteration_duration", "iteration_lateness", "group_duration", "loop_lag"),
+    **_specs(Kind.COUNTER, "", "http_reqs", "iterations", "iterations_failed"),
+    **_specs(Kind.COUNTER, "", "dropped_iterations", "queued_iterations"),
     **_specs(Kind.COUNTER, "bytes", "data_sent", "data_received"),
     **_specs(Kind.RATE, "", "http_req_failed", "checks"),
     **_specs(Kind.GAUGE, "", "vus", "vus_max"),
@@ -105,6 +115,46 @@ class Series(NamedTuple):
     def of(cls, metric: str, **tags: str) -> Series:
         """The series of *metric* with these tags; ``name_`` may be written for a tag that is a keyword here."""
         return cls(metric, tuple(sorted((key.rstrip("_"), value) for key, value in tags.items())))
+
+    @property
+    def label(self) -> str:
+        """The series as a threshold writes it: ``metric``, or ``metric{key:value,key:value}``."""
+        tags = ",".join(f"{key}:{value}" for key, value in self.tags)
+        return f"{self.metric}{{{tags}}}" if tags else self.metric
+
+    def matches(self, tags: Mapping[str, str]) -> bool:
+        """Whether a value with *tags* belongs to this series: it has all of the series' own."""
+        return all(tags.get(key) == value for key, value in self.tags)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every run keeps this series of a built-in metric, without a filter that asks for it."""
+        return KEPT_TAGS.get(self.metric) == tuple(key for key, _ in self.tags)
+
+
+KEPT_TAGS: dict[str, tuple[str, ...]] = {
+    "http_reqs": ("method", "name", "status"),
+    "http_req_failed": ("method", "name"),
+    "http_req_duration": ("method", "name"),
+    "checks": ("check", "scenario"),
+    "group_duration": ("group",),
+}
+"""The tags by which every run splits these metrics, beside their totals."""
+
+SCENARIO_METRICS = ("http_reqs", "http_req_failed", "http_req_duration", "iterations", "iteration_duration")
+"""What a run of several scenarios also keeps for each of them."""
+
+
+def scenario_series(scenarios: Iterable[str]) -> tuple[Series, ...]:
+    """The filters behind the statistics of each scenario; none when there is only one, whose numbers are the totals."""
+    names = tuple(scenarios)
+    if len(names) < 2:
+        return ()
+    return tuple(Series.of(metric, scenario=name) for name in names for metric in SCENARIO_METRICS)
+
+
+OTHER_TAGS = (("tags", OTHER_NAME),)
+"""The series of a metric of the script that takes what comes with tags past `MAX_NAMES` sets of them."""
 
 
 class UserMetric(ABC):
@@ -133,26 +183,55 @@ class UserMetric(ABC):
                 f"metric {name!r} is already declared as a {known.spec.kind} in {known.spec.unit or 'no unit'}",
                 hint="one name, one kind, one unit",
             )
+        # Shared by all declarations of the name. Every value is in `_values`, in the order in which they came; those
+        # with tags are in the lists of their series, too.
         self._values: list[Any] = known._values if known is not self else []
+        self._tagged: dict[_Tags, list[Any]] = known._tagged if known is not self else {}
+        self._filters = _watched.filters.setdefault(name, [])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec.name!r})"
 
     def drain(self, table: SeriesTable) -> None:
         """Move what was added since the last drain into *table*."""
-        if self._values:
-            values = self._values.copy()
-            # Not clear(): another thread may have added one since the copy.
-            del self._values[: len(values)]
-            self._fold(values, table)
+        name = self.spec.name
+        for series, pending in ((Series(name), self._values), *self._tagged_lists()):
+            if pending:
+                values = pending.copy()
+                # Not clear(): another thread may have added one since the copy.
+                del pending[: len(values)]
+                self._fold(values, table, series)
 
     def discard(self) -> None:
         """Forget what was added since the last drain."""
-        self._values.clear()
+        for _, pending in ((None, self._values), *self._tagged_lists()):
+            pending.clear()
+
+    def _tagged_lists(self) -> list[tuple[Series, list[Any]]]:
+        return [(Series(self.spec.name, tags), pending) for tags, pending in list(self._tagged.items())]
+
+    def _add(self, value: Any, tags: Mapping[str, str] | None) -> None:
+        """Add a value that has tags, or that a filter may ask for."""
+        own = {str(key): str(text) for key, text in tags.items()} if tags else {}
+        into = {tuple(sorted(own.items()))} if own else set()
+        if self._filters:
+            place = {**_watched.here(), **own}
+            into.update(series.tags for series in self._filters if series.matches(place))
+        self._values.append(value)
+        for one in into:
+            self._list_of(one).append(value)
+
+    def _list_of(self, tags: _Tags) -> list[Any]:
+        pending = self._tagged.get(tags)
+        if pending is None:
+            if len(self._tagged) >= MAX_NAMES and Series(self.spec.name, tags) not in self._filters:
+                tags = OTHER_TAGS
+            pending = self._tagged.setdefault(tags, [])
+        return pending
 
     @abstractmethod
-    def _fold(self, values: list[Any], table: SeriesTable) -> None:
-        """Add *values* to this metric's series of *table*."""
+    def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
+        """Add *values* to *series*, one of this metric, in *table*."""
 
 
 class Counter(UserMetric):
@@ -160,12 +239,18 @@ class Counter(UserMetric):
 
     kind = Kind.COUNTER
 
-    def add(self, value: float = 1) -> None:
-        """Add *value*, 1 by default. What is not a number fails here, in the iteration, not when it is shipped."""
-        self._values.append(value + 0)
+    def add(self, value: float = 1, tags: Mapping[str, str] | None = None) -> None:
+        """Add *value*, 1 by default. What is not a number fails here, in the iteration, not when it is shipped.
 
-    def _fold(self, values: list[Any], table: SeriesTable) -> None:
-        table.counter(Series(self.spec.name)).value += sum(values)
+        With *tags* it counts in the total and in the series of exactly these tags.
+        """
+        if tags is None and not self._filters:
+            self._values.append(value + 0)
+        else:
+            self._add(value + 0, tags)
+
+    def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
+        table.counter(series).value += sum(values)
 
 
 class Gauge(UserMetric):
@@ -173,12 +258,15 @@ class Gauge(UserMetric):
 
     kind = Kind.GAUGE
 
-    def add(self, value: float) -> None:
-        """Make *value* the last one."""
-        self._values.append(float(value))
+    def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
+        """Make *value* the last one; with *tags* also that of the series of exactly these."""
+        if tags is None and not self._filters:
+            self._values.append(float(value))
+        else:
+            self._add(float(value), tags)
 
-    def _fold(self, values: list[Any], table: SeriesTable) -> None:
-        sink = table.gauge(Series(self.spec.name))
+    def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
+        sink = table.gauge(series)
         for value in values:
             sink.set(value)
 
@@ -188,12 +276,15 @@ class Rate(UserMetric):
 
     kind = Kind.RATE
 
-    def add(self, value: bool) -> None:
-        """Count one more, true or not."""
-        self._values.append(bool(value))
+    def add(self, value: bool, tags: Mapping[str, str] | None = None) -> None:
+        """Count one more, true or not; with *tags* also in the series of exactly these."""
+        if tags is None and not self._filters:
+            self._values.append(bool(value))
+        else:
+            self._add(bool(value), tags)
 
-    def _fold(self, values: list[Any], table: SeriesTable) -> None:
-        sink = table.rate(Series(self.spec.name))
+    def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
+        sink = table.rate(series)
         sink.trues += sum(values)
         sink.total += len(values)
 
@@ -211,16 +302,48 @@ class Trend(UserMetric):
     def __init__(self, name: str, *, unit: str = "ms") -> None:
         super().__init__(name, unit=unit)
 
-    def add(self, value: float) -> None:
-        """Record *value*, in the trend's unit."""
-        self._values.append(float(value))
+    def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
+        """Record *value*, in the trend's unit; with *tags* also in the series of exactly these."""
+        if tags is None and not self._filters:
+            self._values.append(float(value))
+        else:
+            self._add(float(value), tags)
 
-    def _fold(self, values: list[Any], table: SeriesTable) -> None:
-        spec = self.spec
-        table.trend(Series(spec.name), spec.highest).fold_floats(values, spec.scale)
+    def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
+        table.trend(series, self.spec.highest).fold_floats(values, self.spec.scale)
 
 
+_Tags = tuple[tuple[str, str], ...]
 _declared: dict[str, UserMetric] = {}
+
+
+class _Watched:
+    """The series that were asked for, by metric, and how to learn where code runs.
+
+    A metric keeps its list of filters, so that it may be declared before or after they are known.
+    """
+
+    def __init__(self) -> None:
+        self.filters: dict[str, list[Series]] = {}
+        self.here: Callable[[], Mapping[str, str]] = dict
+
+
+_watched = _Watched()
+
+
+def watch_metrics(filters: Iterable[Series], here: Callable[[], Mapping[str, str]]) -> None:
+    """Have metrics of the script count into the series of *filters*, and into no others that were asked for before.
+
+    *here* says the tags of the place (scenario, group) whose code runs; it is asked for metrics with a filter only.
+    """
+    _watched.here = here
+    for asked in _watched.filters.values():
+        asked.clear()
+    for series in filters:
+        if series.metric not in BUILTIN and series.tags:
+            asked = _watched.filters.setdefault(series.metric, [])
+            if series not in asked:
+                asked.append(series)
 
 
 def declared() -> dict[str, UserMetric]:

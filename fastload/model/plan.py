@@ -7,9 +7,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from fastload.model.errors import PlanError
-from fastload.model.schedule import Stage
+from fastload.model.hooks import Hooks
+from fastload.model.load_models import Executor, describe_executor
 from fastload.model.thresholds import Threshold
-from fastload.model.units import format_count, format_duration_s, format_number_of
 from fastload.version import __version__
 
 HttpVersion = Literal["", "1.1", "2", "2-prior", "3"]
@@ -35,107 +35,36 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ConstantVUs:
-    """Closed model: *vus* VUs iterate for *duration_s*."""
-
-    vus: int
-    duration_s: float
-    name: str = field(default="constant-vus", init=False)
-
-    @property
-    def max_vus(self) -> int:
-        return self.vus
-
-    def describe(self) -> str:
-        return f"{format_number_of(self.vus, 'VU')} for {format_duration_s(self.duration_s)}"
-
-
-@dataclass(frozen=True, slots=True)
-class RampingVUs:
-    """Closed model: the number of VUs follows *stages* linearly, starting from *start_vus*."""
-
-    stages: tuple[Stage, ...]
-    start_vus: int = 0
-    name: str = field(default="ramping-vus", init=False)
-
-    @property
-    def duration_s(self) -> float:
-        return sum(duration for duration, _ in self.stages)
-
-    @property
-    def max_vus(self) -> int:
-        return max(self.start_vus, *(target for _, target in self.stages))
-
-    def describe(self) -> str:
-        return (
-            f"up to {format_number_of(self.max_vus, 'VU')} for {format_duration_s(self.duration_s)} "
-            f"over {format_number_of(len(self.stages), 'stage')}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SharedIterations:
-    """*iterations* in all, made by *vus* VUs; at most *duration_s*, after which none is started any more."""
-
-    vus: int
-    iterations: int
-    duration_s: float = 600.0
-    name: str = field(default="shared-iterations", init=False)
-
-    @property
-    def max_vus(self) -> int:
-        return self.vus
-
-    def describe(self) -> str:
-        return (
-            f"{format_number_of(self.iterations, 'iteration')} shared by {format_number_of(self.vus, 'VU')} "
-            f"within {format_duration_s(self.duration_s)}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ConstantArrivalRate:
-    """Open model: start i is due at i / *rate_per_s*. With no VU of *max_vus* free it waits, and the wait counts."""
-
-    rate_per_s: float
-    duration_s: float
-    max_vus: int
-    name: str = field(default="constant-arrival-rate", init=False)
-
-    def describe(self) -> str:
-        return (
-            f"{format_count(self.rate_per_s)} starts/s for {format_duration_s(self.duration_s)} "
-            f"on at most {format_number_of(self.max_vus, 'VU')}"
-        )
-
-
-Executor = ConstantVUs | RampingVUs | SharedIterations | ConstantArrivalRate
-
-
-@dataclass(frozen=True, slots=True)
 class ScenarioPlan:
     """One scenario of the run. *work* is what an iteration does, known to ``load/`` only.
 
-    *graceful_stop_s*: how long iterations may go on after the executor's end before they are interrupted.
+    It begins *start_s* after the common start, or after the end of the scenario *after*. *graceful_stop_s*: how long
+    iterations may go on after the executor's end before they are interrupted. *iteration_timeout_s*: how long one may
+    take, 0 for no limit. *tags* and *env* belong to all of its VUs.
     """
 
     name: str
     executor: Executor
     work: Any = field(repr=False)
     graceful_stop_s: float = 30.0
+    start_s: float = 0.0
+    after: str = ""
+    iteration_timeout_s: float = 0.0
     tags: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
         """Whether starts come by the clock and not when a VU is free."""
-        return isinstance(self.executor, ConstantArrivalRate)
+        return self.executor.is_open
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that a run needs to know. ``kind`` is "bench" or "run".
 
+    *seed* is what all chance of the run comes from. *paused*: nothing starts before it is asked to. *hooks* are the
+    functions around the test, known to ``load/`` and ``control/``.
     *grace_s*: how long requests in flight may go on after Ctrl-C. *watch*: what to sample beside the target that
     listens on the base URL's port (`control.host.resolve_watch`). *cpus*: where the workers may run; empty for no
     restriction.
@@ -156,11 +85,28 @@ class Plan:
     env: dict[str, str] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
     stdout_is_data: bool = False
+    seed: int = 0
+    paused: bool = False
+    hooks: Hooks | None = field(default=None, repr=False)
 
     @property
     def duration_s(self) -> float:
-        """From the common start to the end of the longest scenario, warm-up included."""
-        return self.warmup_s + max(scenario.executor.duration_s for scenario in self.scenarios)
+        """From the common start to the latest possible end of the last scenario, warm-up included."""
+        return self.warmup_s + max(self.end_s(scenario) for scenario in self.scenarios)
+
+    @property
+    def longest_s(self) -> float:
+        """As `duration_s`, with the time that iterations may go on after it."""
+        return self.warmup_s + max(self.end_s(scenario) + scenario.graceful_stop_s for scenario in self.scenarios)
+
+    def start_s(self, scenario: ScenarioPlan) -> float:
+        """When *scenario* begins at the latest, after the warm-up."""
+        before = next((other for other in self.scenarios if other.name == scenario.after), None)
+        return scenario.start_s + (self.end_s(before) + before.graceful_stop_s if before else 0.0)
+
+    def end_s(self, scenario: ScenarioPlan) -> float:
+        """When *scenario* starts its last iteration at the latest, after the warm-up."""
+        return self.start_s(scenario) + scenario.executor.duration_s
 
     @property
     def has_open_model(self) -> bool:
@@ -178,14 +124,19 @@ class Plan:
             "base_url": without_credentials(self.base_url),
             "workers": self.workers,
             "warmup_s": self.warmup_s,
+            "seed": self.seed,
             "http": {key: value for key, value in asdict(self.http).items() if key != "headers"},
             "env": sorted(self.env),
             "scenarios": [
                 {
-                    **asdict(scenario.executor),
                     "name": scenario.name,
                     "executor": scenario.executor.name,
                     "model": "open" if scenario.is_open else "closed",
+                    **describe_executor(scenario.executor),
+                    "start_s": scenario.start_s,
+                    "after": scenario.after,
+                    "graceful_stop_s": scenario.graceful_stop_s,
+                    "tags": scenario.tags,
                 }
                 for scenario in self.scenarios
             ],
@@ -218,56 +169,3 @@ def without_credentials(url: str) -> str:
     """*url* as it may be shown: without ``user:password@``."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
-
-
-def build_executor(
-    *,
-    vus: int | None = None,
-    duration_s: float | None = None,
-    iterations: int | None = None,
-    stages: tuple[Stage, ...] = (),
-    start_vus: int = 0,
-    rate_per_s: float | None = None,
-    max_vus: int | None = None,
-) -> Executor:
-    """The executor that these options ask for, as k6's short forms do: a rate makes arrivals, stages a ramp,
-    iterations a shared count, a duration constant VUs; with nothing but *vus*, each VU iterates once.
-
-    Raises:
-        PlanError: options that exclude each other, or a number below one.
-    """
-    _check_positive(vus=vus, iterations=iterations, max_vus=max_vus)
-    if duration_s is not None and duration_s <= 0:
-        raise PlanError("duration is 0", hint="give it some time, like 10s")
-    if rate_per_s is not None and rate_per_s <= 0:
-        raise PlanError("rate is 0", hint="give it some starts a second, like 100/s")
-    if max_vus is not None and rate_per_s is None:
-        raise PlanError("max-vus goes with a rate only", hint="give a rate too, or vus instead")
-    if stages and (iterations is not None or duration_s is not None or rate_per_s is not None):
-        other = "iterations" if iterations is not None else "duration" if duration_s is not None else "rate"
-        raise PlanError(f"stages and {other} exclude each other", hint="stages already say how long and how many")
-    if rate_per_s is not None:
-        if iterations is not None:
-            raise PlanError("rate and iterations exclude each other", hint="give a rate and a duration")
-        return ConstantArrivalRate(rate_per_s, duration_s or 10.0, max_vus or vus or 100)
-    if stages:
-        ramp = RampingVUs(stages, vus or start_vus)
-        if ramp.duration_s <= 0 or ramp.max_vus < 1:
-            raise PlanError("the stages have no time or no VUs", hint='write them like "30s:10"')
-        return ramp
-    if iterations is not None:
-        if iterations < (vus or 1):
-            raise PlanError(
-                f"{format_number_of(iterations, 'iteration')} cannot be shared by {format_number_of(vus or 1, 'VU')}",
-                hint="lower the VUs",
-            )
-        return SharedIterations(vus or 1, iterations, duration_s or 600.0)
-    if duration_s is not None:
-        return ConstantVUs(vus or 1, duration_s)
-    return SharedIterations(vus or 1, vus or 1)
-
-
-def _check_positive(**numbers: int | None) -> None:
-    for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise PlanError(f"{name.replace('_', '-')} {number} is below 1", hint="give at least 1")

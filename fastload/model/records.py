@@ -105,8 +105,8 @@ class Delta:
 class Snapshot:
     """The run as it stands, made each second. Window values are of the time since the last snapshot.
 
-    Latencies are milliseconds, None when no response came in the window; *phase* is "warm-up", "running" or
-    "stopping"; *progress* is 0..1.
+    Latencies are milliseconds, None when no response came in the window; *phase* is "warm-up", "running", "paused" or
+    "stopping"; *progress* is 0..1. *message* answers a key that was pressed.
     """
 
     elapsed_s: float
@@ -128,3 +128,4 @@ class Snapshot:
     host: HostSample | None
     target: ProcessSample | None
     thresholds: tuple[ThresholdResult, ...]
+    message: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
@@ -58,6 +59,44 @@ class ProcessSample:
     context_switches_per_s: float
     run_delay_ratio: float
     alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceMetric:
+    """What a threshold may ask of the machine and its processes: one value a second. *unit* is "%", "bytes" or none."""
+
+    name: str
+    unit: str
+    description: str
+
+
+RESOURCE_METRICS: dict[str, ResourceMetric] = {
+    metric.name: metric
+    for metric in (
+        ResourceMetric("host_cpu", "%", "CPU of the whole machine, 0 to 100"),
+        ResourceMetric("host_memory", "bytes", "memory in use on the machine"),
+        ResourceMetric("worker_cpu", "%", "CPU of the busiest worker, 100 being one core"),
+        ResourceMetric("worker_memory", "bytes", "resident memory of all workers together"),
+        ResourceMetric("target_cpu", "%", "CPU of the target, 100 being one core; more with several processes"),
+        ResourceMetric("target_memory", "bytes", "resident memory of the target"),
+        ResourceMetric("target_fds", "", "open file descriptors of the target"),
+    )
+}
+
+
+def resource_values(
+    host: HostSample | None, workers: Sequence[ProcessSample], target: ProcessSample | None
+) -> dict[str, float]:
+    """The values of `RESOURCE_METRICS` in one second; without those of what was not sampled, or did not run."""
+    values: dict[str, float] = {}
+    if host is not None:
+        values |= {"host_cpu": host.cpu_percent, "host_memory": host.memory_used_bytes}
+    if running := [sample for sample in workers if sample.alive]:
+        values["worker_cpu"] = max(sample.cpu_percent for sample in running)
+        values["worker_memory"] = sum(sample.rss_bytes for sample in running)
+    if target is not None and target.alive:
+        values |= {"target_cpu": target.cpu_percent, "target_memory": target.rss_bytes, "target_fds": target.fds}
+    return values
 
 
 SampleT = TypeVar("SampleT", HostSample, ProcessSample)

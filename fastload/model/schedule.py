@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 NS_PER_S = 1_000_000_000
+# What rounding may take from sums of fractions: ten stages of 0.1 starts each are one start.
+_SLACK = 1e-9
+_RELATIVE_SLACK = 1e-13
 
 Stage = tuple[float, int]
 """``(seconds, VUs at its end)``; a stage of 0 s jumps."""
@@ -53,22 +59,167 @@ def vu_changes(start_vus: int, stages: Sequence[Stage]) -> list[tuple[float, int
     return changes
 
 
-def due_ns(index: int, rate_per_s: float, worker: int, workers: int) -> int:
-    """When *worker*'s start number *index* (from 0) is due, in ns after the common start.
+RateStage = tuple[float, float]
+"""``(seconds, starts per second at its end)``; a stage of 0 s jumps."""
 
-    The starts of the whole run are numbered 0, 1, 2..., number i is due at i / rate, and worker w takes those
-    with i % workers == w: the workers start evenly in time, not in bursts.
+
+class RateCurve:
+    """A rate over time, piece by piece linear, with its integral in closed form. Times in seconds from 0."""
+
+    def __init__(self, start_rate_per_s: float, stages: Sequence[RateStage]) -> None:
+        self._pieces: list[_Piece] = []
+        begin_s, area, rate = 0.0, 0.0, start_rate_per_s
+        for duration_s, target in stages:
+            if duration_s > 0:
+                self._pieces.append(_Piece(begin_s, duration_s, rate, target, area))
+                begin_s += duration_s
+                area = self._pieces[-1].end_area
+            rate = target
+        self.end_s = begin_s
+        self._first = 0
+
+    @property
+    def total(self) -> float:
+        """The integral over all of it."""
+        return self._pieces[-1].end_area if self._pieces else 0.0
+
+    def integral(self, at_s: float) -> float:
+        """Starts due until *at_s*, with fractions."""
+        for piece in self._pieces:
+            if at_s < piece.begin_s + piece.duration_s:
+                return piece.area_at(max(0.0, at_s - piece.begin_s))
+        return self.total
+
+    def due_ns(self, area: float) -> int | None:
+        """When the integral reaches *area*, in whole nanoseconds; None when it never does.
+
+        For ascending *area*: pieces that are done with are not looked at again.
+        """
+        while self._first < len(self._pieces):
+            piece = self._pieces[self._first]
+            if area <= piece.end_area + max(_SLACK, _RELATIVE_SLACK * area):
+                return piece.due_ns(area)
+            self._first += 1
+        return None
+
+    def change(self, at_s: float, rate_per_s: float) -> None:
+        """From *at_s* on, and until the end, the rate is *rate_per_s*."""
+        if at_s >= self.end_s:
+            return
+        before = [piece for piece in self._pieces if piece.begin_s < at_s]
+        area = self.integral(at_s)
+        if before and before[-1].begin_s + before[-1].duration_s > at_s:
+            before[-1] = before[-1].cut(at_s)
+        self._pieces = [*before, _Piece(at_s, self.end_s - at_s, rate_per_s, rate_per_s, area)]
+        self._first = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The rate goes from *rate* to *end_rate* within *duration_s* from *begin_s*, when the integral is *area*."""
+
+    begin_s: float
+    duration_s: float
+    rate: float
+    end_rate: float
+    area: float
+
+    @property
+    def end_area(self) -> float:
+        return self.area + self.duration_s * (self.rate + self.end_rate) / 2
+
+    def area_at(self, elapsed_s: float) -> float:
+        slope = (self.end_rate - self.rate) / self.duration_s
+        return self.area + elapsed_s * (self.rate + slope * elapsed_s / 2)
+
+    def due_ns(self, area: float) -> int:
+        wanted = min(area, self.end_area) - self.area
+        if wanted <= 0:
+            return round(self.begin_s * NS_PER_S)
+        if self.rate == self.end_rate:
+            return round(self.begin_s * NS_PER_S + wanted * NS_PER_S / self.rate)
+        # The root of rate * t + slope * t**2 / 2 = wanted, in the form that subtracts nothing.
+        slope = (self.end_rate - self.rate) / self.duration_s
+        root = math.sqrt(max(0.0, self.rate * self.rate + 2 * slope * wanted))
+        return round((self.begin_s + min(self.duration_s, 2 * wanted / (self.rate + root))) * NS_PER_S)
+
+    def cut(self, at_s: float) -> _Piece:
+        """The part until *at_s*."""
+        share = (at_s - self.begin_s) / self.duration_s
+        end_rate = self.rate + (self.end_rate - self.rate) * share
+        return _Piece(self.begin_s, at_s - self.begin_s, self.rate, end_rate, self.area)
+
+
+class Arrivals:
+    """The starts of one worker, in order. The starts of the whole run are numbered, and worker w of W takes every
+    W-th from w: the workers start evenly in time, not in bursts, and random ones are the same for any W.
+
+    *kind* says where the integral of the rate must be for start i: "constant" at *first* + i, "uniform" at a random
+    point of ``[i, i + 1)``, "poisson" at the i-th point of a Poisson process with mean 1. A start that is due at the
+    very end of the curve belongs to it only when *end_counts*.
     """
-    return round((worker + index * workers) * NS_PER_S / rate_per_s)
+
+    def __init__(
+        self,
+        curve: RateCurve,
+        *,
+        kind: str = "constant",
+        first: int = 0,
+        worker: int = 0,
+        workers: int = 1,
+        seed: str = "",
+        end_counts: bool = False,
+    ) -> None:
+        self._curve = curve
+        self._kind = kind
+        self._index = worker
+        self._workers = workers
+        self._end_ns = round(curve.end_s * NS_PER_S) + end_counts
+        self._areas = self._random_areas(kind, seed) if kind != "constant" else None
+        self._first = first
+        self._area = self._next_area(worker + 1)
+
+    def next_due_ns(self) -> int | None:
+        """When the next start is due, after the common start; None when there is none."""
+        due_ns = self._curve.due_ns(self._area)
+        return due_ns if due_ns is not None and due_ns < self._end_ns else None
+
+    def advance(self) -> None:
+        """The next start was made."""
+        self._index += self._workers
+        self._area = self._next_area(self._workers)
+
+    def change_rate(self, at_s: float, rate_per_s: float) -> None:
+        """See `RateCurve.change`."""
+        self._curve.change(at_s, rate_per_s)
+
+    def _next_area(self, steps: int) -> float:
+        if self._areas is None:
+            return float(self._first + self._index)
+        return next(itertools.islice(self._areas, steps - 1, None))
+
+    def _random_areas(self, kind: str, seed: str) -> Iterator[float]:
+        chance = random.Random(seed)
+        if kind == "uniform":
+            yield from (index + chance.random() for index in itertools.count())
+        area = 0.0
+        while True:
+            area += chance.expovariate(1.0)
+            yield area
 
 
-def starts_within(duration_s: float, rate_per_s: float, worker: int, workers: int) -> int:
-    """How many starts of *worker* are due in ``[0, duration)``."""
-    # In the nanoseconds of `due_ns`: 0.07 * 100 is 7.000000000000001, and start 7 would be due at the very end.
-    end_ns = round(duration_s * NS_PER_S)
-    total = math.ceil(duration_s * rate_per_s)
-    while total and due_ns(total - 1, rate_per_s, 0, 1) >= end_ns:
-        total -= 1
-    while due_ns(total, rate_per_s, 0, 1) < end_ns:
-        total += 1
-    return share(total, worker, workers)
+class TraceArrivals:
+    """The starts of one worker from a list of times, ascending: every W-th from w."""
+
+    def __init__(self, due_ns: Sequence[int], *, worker: int = 0, workers: int = 1) -> None:
+        self._due_ns = due_ns
+        self._index = worker
+        self._workers = workers
+
+    def next_due_ns(self) -> int | None:
+        """As `Arrivals.next_due_ns`."""
+        return int(self._due_ns[self._index]) if self._index < len(self._due_ns) else None
+
+    def advance(self) -> None:
+        """As `Arrivals.advance`."""
+        self._index += self._workers

@@ -28,16 +28,17 @@ def parse_duration_s(text: str, *, what: str = "duration") -> float:
     return sum(float(number) * _DURATION_S[unit] for number, unit in parts)
 
 
-def parse_rate_per_s(text: str, *, what: str = "rate") -> float:
-    """Starts per second in *text*: "500", "1.5k", "1k/s", "90/min"; fractions are kept.
+def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> float:
+    """Starts per second in *text*: "500", "1.5k", "1k/s", "90/min"; fractions are kept. *zero*: it may be 0.
 
     Raises:
         PlanError: not a rate, or zero.
     """
     match = _RATE.fullmatch(str(text).strip())
     rate = float(match[1]) * _NUMBER_SUFFIX[match[2] and match[2].lower()] * _RATE_PER_S[match[3]] if match else 0
-    if not match or rate <= 0:
-        raise PlanError(f"{what} {text!r} is not a rate above zero", hint='write it like "500", "1k/s" or "90/min"')
+    if not match or (rate <= 0 and not zero):
+        wanted = "a rate" if zero else "a rate above zero"
+        raise PlanError(f"{what} {text!r} is not {wanted}", hint='write it like "500", "1k/s" or "90/min"')
     return rate
 
 
@@ -53,6 +54,26 @@ def parse_stage(text: str) -> tuple[float, int]:
             f"stage {text!r} is not DURATION:VUS", hint='write it like "30s:10": reach 10 VUs in 30 seconds'
         )
     return parse_duration_s(duration, what=f"stage {text!r}: duration"), int(target)
+
+
+def is_rate_stage(text: str) -> bool:
+    """Whether the target of a stage is a rate, like "30s:100/s", and not a number of VUs."""
+    return "/" in str(text).partition(":")[2]
+
+
+def parse_rate_stage(text: str) -> tuple[float, float]:
+    """``(seconds, starts per second at its end)`` of a stage like "30s:100/s"; without a unit it is per second.
+
+    Raises:
+        PlanError: no colon, no unit on the duration, or no rate.
+    """
+    duration, colon, target = str(text).partition(":")
+    if not colon:
+        raise PlanError(
+            f"stage {text!r} is not DURATION:RATE", hint='write it like "30s:100/s": reach 100 starts/s in 30 seconds'
+        )
+    rate_per_s = parse_rate_per_s(target, what=f"stage {text!r}: rate", zero=True)
+    return parse_duration_s(duration, what=f"stage {text!r}: duration"), rate_per_s
 
 
 def format_ms(value_ms: float | None) -> str:

@@ -6,6 +6,7 @@ limit: the latencies say more about this machine than about the target).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ SATURATED_CPU_PERCENT = 90.0
 SATURATED_S = 3
 STALL_MS = 100.0
 RUN_DELAY_SHARE = 0.05
+_STALLS_AT_MOST = 3
 TARGET_STARVED = 0.25
 GENERATOR_ERRORS = {
     "generator_fd": ("the generator ran out of file descriptors", "raise the limit: ulimit -n 65536"),
@@ -33,7 +35,8 @@ GENERATOR_ERRORS = {
 @dataclass(frozen=True, slots=True)
 class WorkerEvidence:
     """How hard one worker worked: per-second CPU (100 = one core), the longest stall of its loop, the share of time
-    it was ready to run and had to wait for a CPU, and its peak memory."""
+    it was ready to run and had to wait for a CPU, and its peak memory. *stalls*: the longest stall in ms by the place
+    in the script that blocked the loop, as far as it is known."""
 
     index: int
     cpu_percent: tuple[float, ...] = ()
@@ -41,6 +44,7 @@ class WorkerEvidence:
     run_delay_share: float = 0.0
     rss_bytes: int = 0
     lost: bool = False
+    stalls: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def mean_cpu_percent(self) -> float:
@@ -128,12 +132,7 @@ def _invalid(evidence: Evidence) -> list[tuple[str, str]]:
                 )
             )
         if worker.lag_max_ms > STALL_MS:
-            found.append(
-                (
-                    f"the event loop of worker {worker.index} stood still for {format_ms(worker.lag_max_ms)}",
-                    "look for blocking calls in the scenario (time.sleep, file reads, heavy computing)",
-                )
-            )
+            found.append(_stall(worker))
         if worker.run_delay_share > RUN_DELAY_SHARE:
             found.append(
                 (
@@ -142,6 +141,16 @@ def _invalid(evidence: Evidence) -> list[tuple[str, str]]:
                 )
             )
     return found
+
+
+def _stall(worker: WorkerEvidence) -> tuple[str, str]:
+    """The reason and the remedy for a loop that stood still, with the line that blocked it where that is known."""
+    text = f"the event loop of worker {worker.index} stood still for {format_ms(worker.lag_max_ms)}"
+    if not worker.stalls:
+        return text, "look for blocking calls in the scenario (time.sleep, file reads, heavy computing)"
+    places = sorted(worker.stalls.items(), key=lambda item: -item[1])[:_STALLS_AT_MOST]
+    named = "; ".join(f"{place}, {format_ms(stalled_ms)}" for place, stalled_ms in places)
+    return f"{text}: a blocking call in {named}", "await instead: vu.sleep for time.sleep, vu.get for requests.get"
 
 
 def _suspect(evidence: Evidence) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-_ASCII = str.maketrans(dict(zip("✓✗•…→▸µ━─", "+x*~>>u=-", strict=True)))
+_ASCII = str.maketrans(dict(zip("✓✗•…→▸µ━─■", "+x*~>>u=-#", strict=True)))
 _ELLIPSIS = "…"
 
 

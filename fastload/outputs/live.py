@@ -6,8 +6,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.live import Live
 from rich.text import Text
 
-from fastload.model.metrics import specs
-from fastload.model.plan import ConstantArrivalRate, Plan, SharedIterations, without_credentials
+from fastload.model.load_models import ConstantArrivalRate, SharedIterations
+from fastload.model.plan import Plan, without_credentials
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms
@@ -161,13 +161,12 @@ def _generator(now: Snapshot) -> list[RenderableType]:
 
 
 def _failing(now: Snapshot) -> list[RenderableType]:
-    known = specs()
     failing = failing_now(now)
     lines = []
     for number, result in enumerate(failing[:_FAILING_AT_MOST]):
         line = _labelled("" if number else "failing").append(f"{MARK[False]} ", BAD)
-        line.append(f"{result.metric} {result.expression}  ")
-        lines.append(line.append(format_observed(known[result.metric], result), BAD))
+        line.append(f"{one_line(result.metric)} {one_line(result.expression)}  ")
+        lines.append(line.append(format_observed(result), BAD))
     if len(failing) > _FAILING_AT_MOST:
         lines.append(_labelled("").append(f"and {len(failing) - _FAILING_AT_MOST} more", DIM))
     return list(lines)

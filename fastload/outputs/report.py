@@ -9,14 +9,15 @@ from io import StringIO
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from fastload.model.plan import Plan
+from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.thresholds import ThresholdResult
 from fastload.model.units import format_count, format_duration_s, format_percent
 from fastload.outputs.base import writing
-from fastload.outputs.layout import Cell, Column, Columns, Legible, Paragraph, one_line
-from fastload.outputs.report_metrics import render_endpoints, render_latencies, render_metrics
+from fastload.outputs.layout import Cell, Column, Columns, Legible, Paragraph, legible, one_line
+from fastload.outputs.report_breakdown import render_endpoints, render_groups, render_scenarios
+from fastload.outputs.report_metrics import render_latencies, render_metrics
 from fastload.outputs.report_resources import render_resources
 from fastload.outputs.style import BAD, DIM, MARK, STATE_STYLE, STRONG, WARN, format_observed, heading, mark_style
 
@@ -28,6 +29,10 @@ _MEANING = {
 _STOPPED = {
     "interrupt": "interrupted after {after}: everything below is of the time until then",
     "worker-loss": "stopped after {after}, when a worker was lost",
+    "threshold": "stopped after {after} by a threshold: {reason}",
+    "abort": "stopped after {after} by the script: {reason}",
+    "control": "stopped after {after}, as it was told to",
+    "error": "stopped after {after}, because a function of the script raised",
 }
 _ERRORS_AT_MOST = 20
 _EXCEPTIONS_AT_MOST = 5
@@ -48,7 +53,10 @@ class SummaryReport:
 
     def stop(self, summary: Summary) -> None:
         with writing("the summary", last_to=self._console.file):
-            self._console.print(Legible(render_summary(summary)), highlight=False)
+            if summary.report:
+                self._console.out(legible(summary.report.rstrip("\n"), self._console.encoding), highlight=False)
+            else:
+                self._console.print(Legible(render_summary(summary)), highlight=False)
 
 
 def summary_text(summary: Summary, *, width: int = 100) -> str:
@@ -64,10 +72,13 @@ def render_summary(summary: Summary) -> RenderableType:
     sections = (
         _verdict(summary),
         _run(summary),
+        _hook_errors(summary),
         _thresholds(summary),
         _checks(summary),
         render_latencies(summary),
         render_metrics(summary),
+        render_scenarios(summary),
+        render_groups(summary),
         render_endpoints(summary),
         _errors(summary),
         _exceptions(summary),
@@ -95,12 +106,35 @@ def _verdict(summary: Summary) -> list[RenderableType]:
 
 def _run(summary: Summary) -> list[RenderableType]:
     plan = summary.plan
-    parts = [one_line(plan.title), *(scenario.executor.describe() for scenario in plan.scenarios)]
-    parts.append(f"{plan.workers} worker{'s' * (plan.workers != 1)}")
+    workers = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
+    parts = [one_line(plan.title), plan.scenarios[0].executor.describe(), workers]
+    if len(plan.scenarios) > 1:
+        parts[1:2] = [f"{len(plan.scenarios)} scenarios"]
     lines: list[RenderableType] = [Paragraph("RUN  ", ", ".join(parts), lead_style=STRONG)]
+    if len(plan.scenarios) > 1:
+        lines += [Paragraph("  • ", f"{one_line(one.name)}: {_course(one)}") for one in plan.scenarios]
     if summary.stopped_by:
         text = _STOPPED.get(summary.stopped_by, "stopped after {after}: " + one_line(summary.stopped_by))
-        lines.append(Paragraph("  ✗ ", text.format(after=format_duration_s(summary.duration_s)), lead_style=BAD))
+        after, reason = format_duration_s(summary.duration_s), one_line(summary.stop_reason)
+        mark = "■" if summary.stopped_by == "control" else "✗"
+        lines.append(Paragraph(f"  {mark} ", text.format(after=after, reason=reason), lead_style=BAD))
+    return lines
+
+
+def _course(scenario: ScenarioPlan) -> str:
+    """What a scenario does, and when it begins if that is not the start of the test."""
+    begin = [f"after {scenario.after}"] if scenario.after else []
+    begin += [f"from {format_duration_s(scenario.start_s)} on"] if scenario.start_s else []
+    return ", ".join([scenario.executor.describe(), *map(one_line, begin)])
+
+
+def _hook_errors(summary: Summary) -> list[RenderableType]:
+    """What went wrong around the load, in the user's own lines."""
+    lines: list[RenderableType] = []
+    for error in summary.hook_errors:
+        *before, last = error.message.splitlines() or [""]
+        lines.append(Paragraph(f"FAILED  {error.hook}: ", one_line(last), lead_style=f"bold {BAD}"))
+        lines += [Paragraph("    ", line, style=DIM, fold=True) for line in _shortened(before)]
     return lines
 
 
@@ -110,16 +144,16 @@ def _thresholds(summary: Summary) -> list[RenderableType]:
     by_metric: dict[str, list[ThresholdResult]] = defaultdict(list)
     for result in summary.thresholds:
         by_metric[result.metric].append(result)
-    width = max(len(result.expression) for result in summary.thresholds) + 6
+    width = max(len(one_line(result.expression)) for result in summary.thresholds) + 6
     failed = sum(not result.ok for result in summary.thresholds)
     note = f"{failed} of {len(summary.thresholds)} failed" if failed else ""
     lines: list[RenderableType] = [heading("THRESHOLDS", note, BAD)]
     for metric, results in by_metric.items():
-        lines.append(Text(f"  {metric}", no_wrap=True, overflow="ellipsis"))
+        lines.append(Text(f"  {one_line(metric)}", no_wrap=True, overflow="ellipsis"))
         rows = [
             [
-                Cell(f"  {MARK[result.ok]} '{result.expression}'", mark_style(result.ok)),
-                Cell(format_observed(summary.metrics[metric].spec, result), "" if result.ok else BAD),
+                Cell(f"  {MARK[result.ok]} '{one_line(result.expression)}'", mark_style(result.ok)),
+                Cell(format_observed(result), "" if result.ok else BAD),
             ]
             for result in results
         ]
@@ -131,12 +165,14 @@ def _thresholds(summary: Summary) -> list[RenderableType]:
 def _checks(summary: Summary) -> list[RenderableType]:
     if not summary.checks:
         return []
+    several = len({check.scenario for check in summary.checks}) > 1
     rows = []
     for check in summary.checks:
         ok, total = not check.fails, check.passes + check.fails
         rows.append(
             [
                 Cell(f"  {MARK[ok]} {one_line(check.name)}", mark_style(ok)),
+                *([Cell(one_line(check.scenario), DIM)] if several else []),
                 Cell(format_count(check.passes)),
                 Cell(format_count(check.fails), "" if ok else BAD),
                 Cell(format_percent(check.passes / total) if total else "-"),
@@ -144,6 +180,7 @@ def _checks(summary: Summary) -> list[RenderableType]:
         )
     columns = [
         Column("CHECKS", right=False, shrink_to=20, title_style=STRONG),
+        *([Column("scenario", right=False, shrink_to=8, drop=1)] if several else []),
         Column("passed"),
         Column("failed"),
         Column("rate"),
@@ -199,10 +236,12 @@ def _remarks(summary: Summary) -> list[RenderableType]:
     """Where requests went that no metric counts, and notes."""
     counts = summary.requests
     lines: list[RenderableType] = []
-    if counts.interrupted or counts.lost or counts.warmup:
+    if counts.interrupted or counts.lost or counts.warmup or counts.setup:
         parts = [f"{format_count(counts.finished)} finished", f"{format_count(counts.failed)} failed"]
         if counts.interrupted:
             parts.append(f"{format_count(counts.interrupted)} interrupted at the end")
+        if counts.setup:
+            parts.append(f"{format_count(counts.setup)} by setup and teardown, in no metric")
         if counts.warmup:
             parts.append(f"{format_count(counts.warmup)} during warm-up, in no metric")
         if counts.lost:

@@ -1,24 +1,28 @@
-"""The report's metrics and endpoints.
+"""The report's metrics.
 
 What is shown of the built-in metrics: a trend with data, and of the phases of a request only those that tell
 something. A phase of getting a connection (blocked, lookup, connecting, TLS) that fewer than one request in a
 hundred had is left out, which is all of them when connections are kept; with the last of them goes
 ``http_req_total``, because it is then ``http_req_duration`` again. ``loop_lag`` is the generator's and is shown
-with the workers. The JSON summary has everything. A metric of the script is always shown.
+with the workers. The JSON summary has everything. A metric of the script is always shown. Series with tags stand under
+their metric, but for those that have a table of their own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import RenderableType
 from rich.text import Text
 
-from fastload.model.metrics import BUILTIN, Kind
-from fastload.model.summary import EndpointResult, MetricView, Summary
+from fastload.model.metrics import BUILTIN, SCENARIO_METRICS, Kind
+from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
+from fastload.model.views import MetricView
 from fastload.outputs.layout import Cell, Column, Columns, one_line
 from fastload.outputs.style import BAD, DIM, STRONG, format_rate, format_value, unit_label
 
-ENDPOINTS_AT_MOST = 20
+TAGGED_AT_MOST = 20
 _CONNECTION_PHASES = ("http_req_blocked", "http_req_lookup", "http_req_connecting", "http_req_tls_handshaking")
 _EXCHANGE_PHASES = ("http_req_sending", "http_req_waiting", "http_req_receiving")
 _ITERATION_TRENDS = ("iteration_duration", "iteration_lateness")
@@ -44,7 +48,7 @@ def render_latencies(summary: Summary) -> list[RenderableType]:
     ):
         view = summary.metrics[name]
         values = [Cell(format_ms(view.p(percent)), STRONG if name == headline else "") for percent in (50, 99, 99.9)]
-        rows.append([_name(name, headline), *values, Cell(meaning, DIM)])
+        rows.append([_name(name, headline, view), *values, Cell(meaning, DIM)])
     columns = [
         Column("LATENCY", right=False, title_style=STRONG),
         Column("p50"),
@@ -59,8 +63,8 @@ def render_metrics(summary: Summary) -> list[RenderableType]:
     """Trends, then counters, rates and gauges, their names in one column."""
     trends = _shown_trends(summary)
     others = _shown_others(summary)
-    names = [name + unit_label(summary.metrics[name].spec) for name in (*trends, *others)]
-    first_width = min(30, max([_FIRST_WIDTH, *(len(name) + 2 for name in names)]))
+    cells = [_name(name, "", summary.metrics[name]) for name in (*trends, *others)]
+    first_width = min(30, max([_FIRST_WIDTH, *(len(cell.text) for cell in cells)]))
     lines: list[RenderableType] = []
     if trends:
         lines += [_trend_table(summary, trends, first_width)]
@@ -73,28 +77,28 @@ def render_metrics(summary: Summary) -> list[RenderableType]:
             Column(),
             Column(right=False, shrink_to=10),
         ]
-        lines.append(Columns(columns, [_other_row(summary.metrics[name]) for name in others], first_width=first_width))
+        rows = [row for name in others for row in _with_tagged(summary, name, _other_row)]
+        lines.append(Columns(columns, rows, first_width=first_width))
     return lines
 
 
-def render_endpoints(summary: Summary) -> list[RenderableType]:
-    """One row for each request name, most frequent first, when there is more than one."""
-    endpoints = summary.endpoints
-    if len(endpoints) < 2:
-        return []
-    columns = [
-        Column("ENDPOINTS", right=False, shrink_to=20, cut="middle", title_style=STRONG),
-        Column("requests"),
-        Column("failed"),
-        Column("med", drop=1),
-        Column("p95"),
-        Column("p99", drop=2),
-        Column("statuses", right=False, shrink_to=8, drop=3),
-    ]
-    lines: list[RenderableType] = [Columns(columns, [_endpoint_row(one) for one in endpoints[:ENDPOINTS_AT_MOST]])]
-    if len(endpoints) > ENDPOINTS_AT_MOST:
-        lines.append(Text(f"  … and {format_count(len(endpoints) - ENDPOINTS_AT_MOST)} more", DIM))
-    return lines
+def _with_tagged(summary: Summary, name: str, row_of: Callable[[Summary, str], list[Cell]]) -> list[list[Cell]]:
+    """The row of a metric, and under it those of its series with tags."""
+    tagged = _tagged(summary, name)
+    rows = [row_of(summary, label) for label in (name, *tagged[:TAGGED_AT_MOST])]
+    if len(tagged) > TAGGED_AT_MOST:
+        rows.append([Cell(f"    … and {format_count(len(tagged) - TAGGED_AT_MOST)} more", DIM), Cell("")])
+    return rows
+
+
+def _tagged(summary: Summary, name: str) -> list[str]:
+    """The labels of the series of a metric with tags; statistics by scenario are in a table of their own."""
+    begin = f"{name}{{"
+    labels = [label for label in summary.metrics if label.startswith(begin)]
+    if name not in SCENARIO_METRICS:
+        return labels
+    elsewhere = {f"{begin}scenario:{scenario.name}}}" for scenario in summary.scenarios}
+    return [label for label in labels if label not in elsewhere]
 
 
 def _shown_trends(summary: Summary) -> list[str]:
@@ -106,7 +110,12 @@ def _shown_trends(summary: Summary) -> list[str]:
     shown += [name for name in ("http_req_duration",) if name != headline and metrics[name].count]
     shown += [*exchange, *connection, *(["http_req_total"] if connection else [])]
     shown += [name for name in _ITERATION_TRENDS if metrics[name].count]
-    return shown + [name for name, view in metrics.items() if name not in BUILTIN and view.spec.kind is Kind.TREND]
+    return shown + [name for name in _own(summary) if metrics[name].spec.kind is Kind.TREND]
+
+
+def _own(summary: Summary) -> list[str]:
+    """The metrics of the script."""
+    return [name for name, view in summary.metrics.items() if name == view.spec.name and name not in BUILTIN]
 
 
 def _shown_others(summary: Summary) -> list[str]:
@@ -116,13 +125,12 @@ def _shown_others(summary: Summary) -> list[str]:
     if summary.plan.kind == "run" or metrics["iterations"].count:
         shown += ["iterations"]
     shown += [name for name in ("iterations_failed", "dropped_iterations") if metrics[name].count]
-    shown += [name for name, view in metrics.items() if name not in BUILTIN and view.spec.kind is not Kind.TREND]
+    shown += [name for name in _own(summary) if metrics[name].spec.kind is not Kind.TREND]
     shown += [name for name in ("data_sent", "data_received") if metrics[name].count]
     return shown + [name for name in ("vus",) if metrics[name].value is not None]
 
 
 def _trend_table(summary: Summary, names: list[str], first_width: int) -> Columns:
-    headline = headline_of(summary)
     columns = [
         Column("METRICS", right=False, shrink_to=26, title_style=STRONG),
         Column("avg", drop=3),
@@ -133,13 +141,14 @@ def _trend_table(summary: Summary, names: list[str], first_width: int) -> Column
         Column("p99", drop=1),
         Column("max", drop=2),
     ]
-    return Columns(columns, [_trend_row(summary, name, headline) for name in names], first_width=first_width)
+    rows = [row for name in names for row in _with_tagged(summary, name, _trend_row)]
+    return Columns(columns, rows, first_width=first_width)
 
 
-def _trend_row(summary: Summary, name: str, headline: str) -> list[Cell]:
-    view = summary.metrics[name]
+def _trend_row(summary: Summary, name: str) -> list[Cell]:
+    view, headline = summary.metrics[name], headline_of(summary)
     style = STRONG if name == headline else ""
-    label = _name(name, headline, unit_label(view.spec))
+    label = _name(name, headline, view)
     if not view.count:
         missing = "no response" if name in BUILTIN else "no data"
         return [label, Cell(missing, BAD if name in BUILTIN else DIM)]
@@ -147,8 +156,9 @@ def _trend_row(summary: Summary, name: str, headline: str) -> list[Cell]:
     return [label, *(Cell(format_value(view.spec, value), style) for value in values)]
 
 
-def _other_row(view: MetricView) -> list[Cell]:
-    name = _name(view.spec.name, "", unit_label(view.spec))
+def _other_row(summary: Summary, label: str) -> list[Cell]:
+    view = summary.metrics[label]
+    name = _name(label, "", view)
     if view.spec.kind is Kind.COUNTER:
         return [name, Cell(format_value(view.spec, view.count)), Cell(format_rate(view.spec, view.rate)), Cell("")]
     if view.spec.kind is Kind.GAUGE:
@@ -164,24 +174,10 @@ def _other_row(view: MetricView) -> list[Cell]:
     return [name, Cell(format_percent(view.rate), style), Cell(""), Cell(counts)]
 
 
-def _name(name: str, headline: str, unit: str = "") -> Cell:
+def _name(label: str, headline: str, view: MetricView) -> Cell:
+    """``metric (unit)``, or of a series with tags ``{ key:value }``, indented."""
+    name = view.spec.name
+    if label != name:
+        return Cell(f"    {{ {one_line(label[len(name) + 1 : -1])} }}")
+    unit = unit_label(view.spec)
     return Cell(f"▸ {name}{unit}", STRONG) if name == headline else Cell(f"  {name}{unit}")
-
-
-def _endpoint_row(endpoint: EndpointResult) -> list[Cell]:
-    duration = endpoint.duration
-    return [
-        Cell(f"  {one_line(endpoint.method)} {one_line(endpoint.name)}"),
-        Cell(format_count(endpoint.requests)),
-        Cell(format_count(endpoint.failed), BAD if endpoint.failed else ""),
-        *(Cell(format_ms(value)) for value in (duration.med, duration.p(95), duration.p(99))),
-        Cell(_statuses(endpoint.statuses)),
-    ]
-
-
-def _statuses(statuses: dict[str, int]) -> str:
-    """``200, 500 (12)``: the most frequent, then the others with their counts; status 0 is no response at all."""
-    ordered = sorted(statuses.items(), key=lambda item: -item[1])
-    names = ["none" if status == "0" else status for status, _ in ordered]
-    others = zip(names[1:], ordered[1:], strict=True)
-    return ", ".join([*names[:1], *(f"{name} ({format_count(count)})" for name, (_, count) in others)])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 
 from rich.text import Text
 
 from fastload.model.metrics import Kind, MetricSpec
 from fastload.model.records import Snapshot
 from fastload.model.thresholds import ThresholdResult
-from fastload.model.units import format_bytes, format_count, format_ms, format_percent
+from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms, format_percent
 from fastload.model.verdict import SATURATED_CPU_PERCENT
 
 GOOD, WARN, BAD, DIM, STRONG = "green", "yellow", "red", "dim", "bold"
@@ -43,23 +42,24 @@ def unit_label(spec: MetricSpec) -> str:
     return "" if not spec.unit or spec.unit in _MS_OF_UNIT or spec.unit == "bytes" else f" ({spec.unit})"
 
 
-def aggregate_of(expression: str) -> str:
-    """The left side of a threshold's expression: ``p(95)`` of ``p(95) < 500``."""
-    return re.split(r"\s*[<>=!]", expression, maxsplit=1)[0]
-
-
-def format_observed(spec: MetricSpec, result: ThresholdResult) -> str:
-    """What a threshold found, as ``p(95)=1.23ms``; ``no data`` when its metric had none."""
-    aggregate, observed = aggregate_of(result.expression), result.observed
+def format_observed(result: ThresholdResult) -> str:
+    """What a threshold found, as ``p(95)=1.23ms``; ``no data`` when there was none."""
+    observed = result.observed
     if observed is None:
         return "no data"
-    if aggregate == "rate":
-        shown = format_percent(observed) if spec.kind is Kind.RATE else format_rate(spec, observed)
-    elif aggregate == "count" and spec.kind is Kind.TREND:
-        shown = format_count(observed)
-    else:
-        shown = format_value(spec, observed)
-    return f"{aggregate}={shown}"
+    shown = observed if isinstance(observed, str) else _format_number(result, observed)
+    when = "" if result.at_s is None else f" after {format_duration_s(round(result.at_s, 1))}"
+    return f"{result.aggregate}={shown}{when}" if result.aggregate else f"{shown}{when}"
+
+
+def _format_number(result: ThresholdResult, observed: float) -> str:
+    if result.kind == Kind.RATE:
+        return format_percent(observed)
+    if result.unit == "%":
+        return f"{observed:.3g}%" if observed < 100 else f"{observed:.0f}%"
+    spec = MetricSpec(result.metric, Kind.GAUGE, result.unit)
+    is_per_s = result.kind == Kind.COUNTER and result.aggregate == "rate"
+    return format_rate(spec, observed) if is_per_s else format_value(spec, observed)
 
 
 def format_cpu(percent: float | None) -> str:

@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 
 from fastload.cli.exits import ExitCode, exit_code
+from fastload.model.load_models import ConstantVUs
 from fastload.model.metrics import MetricSpec, specs
-from fastload.model.plan import ConstantVUs, Plan, ScenarioPlan
+from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import ErrorTable
 from fastload.model.resources import ResourceSeries
 from fastload.model.series import CounterSink
-from fastload.model.summary import MetricView, RequestCounts, Summary
+from fastload.model.summary import RequestCounts, Summary
 from fastload.model.thresholds import ThresholdResult
 from fastload.model.verdict import Verdict, WorkerEvidence
+from fastload.model.views import MetricView
 
 PLAN = Plan("run", "test", (ScenarioPlan("test", ConstantVUs(1, 1.0), None),), workers=1)
 SUMMARY = Summary(

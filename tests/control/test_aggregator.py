@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.control.aggregator import Aggregator
-from fastload.model.metrics import Series
+from fastload.model.metrics import MAX_NAMES, OTHER_NAME, OTHER_TAGS, Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.series import SeriesTable
 
@@ -78,3 +78,98 @@ def test_a_lost_worker_keeps_its_counts_and_loses_its_vus() -> None:
     assert aggregator.total("finished") == 1
     assert aggregator.total("vus") == 0
     assert aggregator.workers[0].stats.in_flight == 2
+
+
+def named(seq: int, *names: str, worker: int = 0) -> Delta:
+    """One request to each of *names*, as a recorder counts it."""
+    found = delta(worker, seq, [100] * len(names))
+    for name in names:
+        tags = {"method": "GET", "name_": name}
+        found.table.counter(Series.of("http_reqs", status="200", **tags)).value += 1
+        found.table.rate(Series.of("http_req_failed", **tags)).total += 1
+        found.table.trend(Series.of("http_req_duration", **tags)).record(100)
+    return found
+
+
+def test_a_window_has_the_watched_series_and_no_late_ones() -> None:
+    tagged = Series.of("http_reqs", status="200", method="GET", name_="/a")
+    watched = frozenset({Series("http_req_duration"), tagged, Series("vus")})
+    aggregator = Aggregator(2, watched=watched)
+    aggregator.add(named(0, "/a", "/b"))
+    aggregator.add(named(0, "/a", worker=1))
+    late = named(1, "/a")
+    late.late = True
+    aggregator.add(late)
+    aggregator.update_gauges(10)
+    window = aggregator.take_window()
+    assert window.in_time
+    assert set(window.table.sinks) == watched
+    assert window.table.sinks[Series("http_req_duration")].count == 3
+    assert window.table.sinks[tagged].value == 2
+    late.seq = 2
+    aggregator.add(late)
+    window = aggregator.take_window()
+    assert (window.in_time, window.requests, window.table.sinks) == (False, 1, {})
+    assert aggregator.table.sinks[tagged].value == 4
+
+
+def test_without_thresholds_a_window_has_no_table() -> None:
+    aggregator = Aggregator(1)
+    aggregator.add(named(0, "/a"))
+    aggregator.update_gauges(10)
+    assert aggregator.take_window().table.sinks == {}
+
+
+def test_what_comes_late_is_known_by_series() -> None:
+    tags = {"status": "200", "method": "GET"}
+    asked = Series.of("http_reqs", name_="/a", **tags)
+    aggregator = Aggregator(1, asked=frozenset({asked}))
+    aggregator.add(named(0, "/a"))
+    late = named(1, "/a", "/b")
+    late.late = True
+    aggregator.add(late)
+    assert aggregator.late == {"http_reqs": 2, asked.label: 1}
+
+
+def test_names_are_bounded_over_all_workers() -> None:
+    asked = Series.of("http_req_waiting", name_="/asked")
+    aggregator = Aggregator(2, asked=frozenset({asked}))
+    aggregator.add(named(0, *(f"/{number}" for number in range(MAX_NAMES))))
+    aggregator.add(named(0, "/0", worker=1))
+    assert not aggregator.crowded
+    found = named(1, "/0", "/more", "/asked", worker=1)
+    found.table.trend(asked).record(100)
+    aggregator.add(found)
+    aggregator.add(named(1, "/again"))
+    assert aggregator.crowded == ("request names",)
+    counts = {tags["name"]: sink.value for tags, sink in aggregator.table.of_metric("http_reqs")}
+    assert len(counts) == MAX_NAMES + 2
+    assert (counts["/0"], counts["/asked"], counts[OTHER_NAME]) == (3, 1, 2)
+    durations = {tags["name"]: sink.count for tags, sink in aggregator.table.of_metric("http_req_duration")}
+    assert (durations["/asked"], durations[OTHER_NAME]) == (1, 2)
+    assert aggregator.table.get("http_reqs").value == sum(counts.values()) == MAX_NAMES + 5
+    assert aggregator.table.sinks[asked].count == 1
+
+
+def test_a_worker_that_has_too_many_names_is_noticed() -> None:
+    aggregator = Aggregator(1)
+    aggregator.add(named(0, OTHER_NAME))
+    assert aggregator.crowded == ("request names",)
+
+
+def test_names_of_checks_and_groups_and_tags_of_own_metrics_are_bounded_too() -> None:
+    asked = Series.of("orders", shop="last")
+    aggregator = Aggregator(1, asked=frozenset({asked}))
+    found = delta(0, 0, [])
+    for number in range(MAX_NAMES + 5):
+        found.table.rate(Series.of("checks", check=f"{number}", scenario="a")).total = 1
+        found.table.trend(Series.of("group_duration", group=f"{number}")).record(1)
+        found.table.counter(Series.of("orders", shop=f"{number}")).value = 1
+    found.table.counter(asked).value = 1
+    aggregator.add(found)
+    assert aggregator.crowded == ("names of checks", "names of groups", "tags of orders")
+    table = aggregator.table
+    assert table.sinks[Series.of("checks", check=OTHER_NAME, scenario="a")].total == 5
+    assert table.sinks[Series.of("group_duration", group=OTHER_NAME)].count == 5
+    assert table.sinks[Series("orders", OTHER_TAGS)].value == 5
+    assert table.sinks[asked].value == 1

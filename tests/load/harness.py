@@ -6,16 +6,18 @@ import asyncio
 import itertools
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from fastload.load.client import VU, Context, ScenarioContext
+from fastload.load.client import VU
+from fastload.load.context import Context, ScenarioContext
 from fastload.load.curl import CurlEngine
 from fastload.load.recorder import Recorder
 from fastload.load.usage import ReplyUsage
+from fastload.model.metrics import Series
 from fastload.model.plan import HttpSettings
 from fastload.model.records import Delta
 
@@ -48,10 +50,18 @@ class Harness:
     def in_flight(self) -> int:
         return self.context.engine.in_flight
 
-    def vu(self, *, body: bool = True, headers: bool = False) -> VU:
-        """A new VU whose replies keep these."""
-        scenario = ScenarioContext("test", ReplyUsage(body, headers), env=self.env)
-        self.vus.append(VU(next(self._numbers), self.context, scenario))
+    def vu(
+        self,
+        *,
+        body: bool = True,
+        headers: bool = False,
+        scenario: str = "test",
+        tags: Mapping[str, str] | None = None,
+        seed: int = 0,
+    ) -> VU:
+        """A new VU of *scenario*, which has *tags*; its replies keep these."""
+        shared = ScenarioContext(scenario, ReplyUsage(body, headers), tags or {}, self.env, seed)
+        self.vus.append(VU(next(self._numbers), self.context, shared))
         return self.vus[-1]
 
     def take(self) -> Delta:
@@ -65,12 +75,16 @@ class Harness:
 
 @asynccontextmanager
 async def harness(
-    base_url: str = "", *, http: HttpSettings = SETTINGS, env: Mapping[str, str] | None = None
+    base_url: str = "",
+    *,
+    http: HttpSettings = SETTINGS,
+    env: Mapping[str, str] | None = None,
+    filters: Iterable[Series] = (),
 ) -> AsyncIterator[Harness]:
-    """A harness on the running loop; nothing may be in flight at its end."""
+    """A harness on the running loop; nothing may be in flight at its end. *filters* as a recorder takes them."""
     loop = asyncio.get_running_loop()
     engine = CurlEngine(loop)
-    context = Context(engine=engine, recorder=Recorder(0), loop=loop, http=http, base_url=base_url)
+    context = Context(engine=engine, recorder=Recorder(0, filters), loop=loop, http=http, base_url=base_url)
     made = Harness(context, env or {})
     try:
         yield made

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastload as fl
-from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, fold_path
+from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
+from fastload.load.context import fold_path
 from fastload.load.curl import supports
 from fastload.model.plan import HttpSettings
 from tests.conftest import Nginx, free_port
@@ -733,11 +734,11 @@ class TestTheUser:
         async def main() -> None:
             async with harness(nginx.url) as made:
                 vu = made.vu()
-                vu.begin_iteration(time.monotonic_ns() - 5_000_000)
+                vu.begin_iteration(time.monotonic_ns() - 5_000_000, 0)
                 await vu.get("/")
                 await vu.get("/")
                 vu.end_iteration()
-                vu.begin_iteration(0)
+                vu.begin_iteration(0, 1)
                 await vu.get("/")
                 response = made.take().table.get("http_req_response_time")
                 assert response.count == 1

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fastload.load.curl import Measurement
 from fastload.load.outcome import NO_DUE, response_us
-from fastload.load.recorder import FOLD_AT_REQUESTS, MAX_ENDPOINTS, OTHER, Recorder
+from fastload.load.recorder import FOLD_AT_REQUESTS, Recorder
 from fastload.model import metrics
-from fastload.model.metrics import HTTP_TRENDS, Counter
+from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Counter
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.series import SeriesTable, TrendSink
 
@@ -193,30 +193,30 @@ class TestCounts:
 
     def test_endpoints_are_bounded(self) -> None:
         recorder = Recorder(0)
-        for number in range(3 * MAX_ENDPOINTS):
+        for number in range(3 * MAX_NAMES):
             recorder.record(recorder.endpoint(f"/{number}", "GET"), NO_DUE, measurement(total=5))
         recorder.record(recorder.endpoint("/7", "GET"), NO_DUE, measurement(total=5))
         recorder.record(recorder.endpoint("/late", "POST"), NO_DUE, measurement(total=5))
         table = take(recorder).table
         counts = {(tags["name"], tags["method"]): sink.value for tags, sink in table.of_metric("http_reqs")}
-        assert len(counts) == MAX_ENDPOINTS + 2
-        assert counts[OTHER, "GET"] == 2 * MAX_ENDPOINTS
-        assert counts[OTHER, "POST"] == 1
+        assert len(counts) == MAX_NAMES + 2
+        assert counts[OTHER_NAME, "GET"] == 2 * MAX_NAMES
+        assert counts[OTHER_NAME, "POST"] == 1
         assert counts["/7", "GET"] == 2
-        assert sum(counts.values()) == only(table, "http_reqs").value == 3 * MAX_ENDPOINTS + 2
+        assert sum(counts.values()) == only(table, "http_reqs").value == 3 * MAX_NAMES + 2
 
     def test_checks_exceptions_and_iterations(self) -> None:
         recorder = Recorder(0)
         for passed in (True, True, False):
-            recorder.record_check("is json", passed)
-        recorder.record_check("is small", True)
+            recorder.record_check("is json", passed, recorder.nowhere)
+        recorder.record_check("is small", True, recorder.nowhere)
         recorder.record_exception("KeyError", "Traceback ...")
-        recorder.iteration_us += [1_000, 3_000]
-        recorder.lateness_us += [50]
+        recorder.nowhere.iteration_us += [1_000, 3_000]
+        recorder.nowhere.lateness_us += [50]
         recorder.lag_us += [10, 700, 20]
         delta = take(recorder)
         assert only(delta.table, "checks").to_plain() == [3, 4]
-        assert only(delta.table, "checks", check="is json").to_plain() == [2, 3]
+        assert only(delta.table, "checks", check="is json", scenario="").to_plain() == [2, 3]
         assert only(delta.table, "iterations").value == 2
         assert only(delta.table, "iterations_failed").value == 1
         assert delta.table.get("iteration_duration").sum == 4_000
@@ -245,7 +245,7 @@ class TestFolding:
         user_counter.add(5)
         recorder.stats.started += 1
         recorder.record(recorder.endpoint("/", "GET"), 10, measurement(500, total=5))
-        recorder.record_check("ok", True)
+        recorder.record_check("ok", True, recorder.nowhere)
         first = recorder.take(vus=4, in_flight=2, offered=9)
         assert (first.worker, first.seq) == (3, 0)
         assert (first.stats.vus, first.stats.in_flight, first.stats.offered) == (4, 2, 9)
@@ -292,11 +292,11 @@ def play(events: list[tuple[str, int, Any, int]], *, with_takes: bool) -> tuple[
             recorder.stats.started += 1
             recorder.record_no_response(recorder.endpoint(name, "GET"), detail, name)
         elif kind == "check":
-            recorder.record_check(name, detail)
+            recorder.record_check(name, detail, recorder.nowhere)
         elif kind == "exception":
             recorder.record_exception(name, "trace")
         else:
-            recorder.iteration_us.append(number)
+            recorder.nowhere.iteration_us.append(number)
     deltas.append(take(recorder))
     table, errors, exceptions = SeriesTable(), ErrorTable(), ErrorTable()
     stats = dict.fromkeys(("started", "finished", "failed", "interrupted", "warmup"), 0)
@@ -329,9 +329,9 @@ class TestDiscard:
         for status in (200, 200, 500):
             recorder.record(endpoint, 5, measurement(status, total=9))
         recorder.record_no_response(endpoint, "timeout", "")
-        recorder.record_check("ok", False)
+        recorder.record_check("ok", False, recorder.nowhere)
         recorder.record_exception("KeyError", "")
-        recorder.iteration_us.append(4)
+        recorder.nowhere.iteration_us.append(4)
         recorder.lag_us.append(30)
         user_counter.add(1)
         recorder.discard()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fastload.load.client import VU, Reply
+from fastload.load.client import VU
+from fastload.load.reply import Reply
 from fastload.load.usage import ReplyUsage, usage_of
 
 NOTHING, BODY, HEADERS, BOTH = (

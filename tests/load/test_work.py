@@ -13,12 +13,12 @@ import pytest
 
 import fastload as fl
 from fastload.load import work as work_module
-from fastload.load.client import ScenarioContext
+from fastload.load.context import ScenarioContext
 from fastload.load.executors import make_executor
 from fastload.load.sources import FixedRequest
 from fastload.load.usage import ReplyUsage
 from fastload.load.work import Feed, RequestWork, VUWork, Work
-from fastload.model import plan
+from fastload.model import load_models
 from tests.conftest import free_port
 from tests.load.harness import Connection, Harness, Peer, Run, harness, until
 
@@ -58,7 +58,7 @@ class Turns:
 
 def vu_work(made: Harness, function: Function) -> VUWork:
     scenario = ScenarioContext("test", ReplyUsage(body=False, headers=False))
-    return VUWork(made.context, function, scenario, itertools.count(1))
+    return VUWork(made.context, function, scenario, itertools.count(1), itertools.count())
 
 
 def request_work(made: Harness, url: str, *, method: str = "GET", payload: bytes | None = None) -> RequestWork:
@@ -174,7 +174,9 @@ class TestUserCode:
         async def main() -> None:
             async with harness() as made:
                 work = vu_work(made, broken)
-                executor = make_executor(plan.ConstantVUs(2, 0.4), work, worker=0, workers=1, graceful_stop_s=0.0)
+                executor = make_executor(
+                    load_models.ConstantVUs(2, 0.4), work, worker=0, workers=1, graceful_stop_s=0.0
+                )
                 executor.prepare()
                 await executor.run(time.monotonic_ns())
                 work.close()
@@ -414,7 +416,7 @@ def test_the_last_starts_of_a_high_rate_are_not_lost(run: Run) -> None:
         async with harness() as made:
             for _ in range(8):
                 work = Instant(made.context)
-                spec = plan.ConstantArrivalRate(10_000.0, 0.05, 50)
+                spec = load_models.ConstantArrivalRate(10_000.0, 0.05, 50)
                 executor = make_executor(spec, work, worker=0, workers=1, graceful_stop_s=5.0)
                 executor.prepare()
                 start_ns = time.monotonic_ns() + 5_000_000
@@ -436,7 +438,9 @@ class TestRefused:
         async def main() -> None:
             async with harness() as made:
                 work = vu_work(made, ask) if kind == "scenario" else request_work(made, url)
-                executor = make_executor(plan.ConstantVUs(2, 0.5), work, worker=0, workers=1, graceful_stop_s=0.0)
+                executor = make_executor(
+                    load_models.ConstantVUs(2, 0.5), work, worker=0, workers=1, graceful_stop_s=0.0
+                )
                 executor.prepare()
                 await executor.run(time.monotonic_ns())
                 work.close()
@@ -457,7 +461,7 @@ class TestRefused:
         async def main() -> None:
             async with harness() as made:
                 work = vu_work(made, ask) if kind == "scenario" else request_work(made, url)
-                spec = plan.ConstantArrivalRate(200.0, 1.0, 2)
+                spec = load_models.ConstantArrivalRate(200.0, 1.0, 2)
                 executor = make_executor(spec, work, worker=0, workers=1, graceful_stop_s=5.0)
                 executor.prepare()
                 # 100 starts are due already, and wait in line for two slots.

@@ -20,7 +20,7 @@ import fastload as fl
 from fastload.control.supervisor import Supervisor
 from fastload.load.sources import FixedRequest
 from fastload.load.worker import run_worker
-from fastload.model import plan
+from fastload.model import load_models
 from fastload.model.frames import Frame
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Delta
@@ -38,7 +38,7 @@ def work(the_plan: Plan, channel: socket.socket, index: int) -> None:
 
 def plan_of(
     what: Any,
-    executor: plan.Executor,
+    executor: load_models.Executor,
     *,
     workers: int = 1,
     base_url: str = "",
@@ -140,7 +140,7 @@ async def pause(vu: fl.VU) -> None:
 
 class TestFrames:
     def test_the_order_of_a_run(self, nginx: Nginx) -> None:
-        with talk(plan_of(ask, plan.ConstantVUs(4, 1.3), workers=2, base_url=nginx.url)) as workers:
+        with talk(plan_of(ask, load_models.ConstantVUs(4, 1.3), workers=2, base_url=nginx.url)) as workers:
             pids = workers.supervisor.pids
             at_ns = workers.start()
             workers.until_ended()
@@ -164,7 +164,7 @@ class TestFrames:
         workers.assert_reconciled()
 
     def test_it_waits_for_the_start(self, nginx: Nginx) -> None:
-        with talk(plan_of(ask, plan.SharedIterations(1, 3), base_url=nginx.url)) as workers:
+        with talk(plan_of(ask, load_models.SharedIterations(1, 3), base_url=nginx.url)) as workers:
             workers.until_all("ready")
             list(workers.supervisor.wait(0.1))
             assert workers.kinds() == ["hello", "ready"]
@@ -174,14 +174,16 @@ class TestFrames:
 
     def test_requests_without_a_scenario(self, nginx: Nginx) -> None:
         source = FixedRequest("GET", nginx.url + "/", name="fixed")
-        with talk(plan_of(source, plan.SharedIterations(4, 50), workers=2)) as workers:
+        with talk(plan_of(source, load_models.SharedIterations(4, 50), workers=2)) as workers:
             workers.start()
             workers.until_ended()
         assert workers.total("finished") == 50
         workers.assert_reconciled()
 
     def test_an_open_model_offers_all_of_its_starts(self, nginx: Nginx) -> None:
-        with talk(plan_of(ask, plan.ConstantArrivalRate(400.0, 0.5, 40), workers=2, base_url=nginx.url)) as workers:
+        with talk(
+            plan_of(ask, load_models.ConstantArrivalRate(400.0, 0.5, 40), workers=2, base_url=nginx.url)
+        ) as workers:
             workers.start()
             workers.until_ended()
         table = workers.table()
@@ -194,7 +196,7 @@ class TestFrames:
         async def look(vu: fl.VU) -> None:
             assert vu.env["FASTLOAD_TEST"] == os.environ["FASTLOAD_TEST"] == "here"
 
-        with talk(plan_of(look, plan.SharedIterations(1, 1), env={"FASTLOAD_TEST": "here"})) as workers:
+        with talk(plan_of(look, load_models.SharedIterations(1, 1), env={"FASTLOAD_TEST": "here"})) as workers:
             workers.start()
             workers.until_ended()
         assert workers.table().get("iterations").value == 1
@@ -204,7 +206,7 @@ class TestFrames:
 class TestWarmUp:
     def test_it_is_not_measured_but_accounted_for(self, nginx: Nginx) -> None:
         # Longer than a second: a delta is due while it goes on.
-        the_plan = plan_of(ask, plan.ConstantArrivalRate(100.0, 0.5, 20), base_url=nginx.url, warmup_s=1.3)
+        the_plan = plan_of(ask, load_models.ConstantArrivalRate(100.0, 0.5, 20), base_url=nginx.url, warmup_s=1.3)
         with talk(the_plan) as workers:
             workers.start()
             workers.until_ended()
@@ -219,7 +221,7 @@ class TestWarmUp:
 
 class TestStopping:
     def test_stop(self, nginx: Nginx) -> None:
-        with talk(plan_of(ask, plan.ConstantVUs(3, 600.0), base_url=nginx.url)) as workers:
+        with talk(plan_of(ask, load_models.ConstantVUs(3, 600.0), base_url=nginx.url)) as workers:
             workers.start()
             workers.until_all("delta")
             workers.stop(now=False)
@@ -234,7 +236,7 @@ class TestStopping:
         async def think(vu: fl.VU) -> None:
             await vu.sleep(600)
 
-        with talk(plan_of(think, plan.ConstantVUs(3, 600.0), grace_s=600.0)) as workers:
+        with talk(plan_of(think, load_models.ConstantVUs(3, 600.0), grace_s=600.0)) as workers:
             workers.start()
             workers.until(lambda: any(delta.stats.vus == 3 for delta in workers.deltas()))
             workers.stop(now=False)
@@ -244,7 +246,7 @@ class TestStopping:
     @pytest.mark.parametrize("kind", ["scenario", "requests"])
     def test_requests_in_flight_have_the_grace(self, silent_url: str, kind: str) -> None:
         what = ask if kind == "scenario" else FixedRequest("GET", silent_url, name="fixed")
-        the_plan = plan_of(what, plan.ConstantVUs(3, 600.0), base_url=silent_url, grace_s=0.3)
+        the_plan = plan_of(what, load_models.ConstantVUs(3, 600.0), base_url=silent_url, grace_s=0.3)
         with talk(the_plan) as workers:
             workers.start()
             workers.until(lambda: any(delta.stats.in_flight == 3 for delta in workers.deltas()))
@@ -256,7 +258,7 @@ class TestStopping:
         workers.assert_reconciled()
 
     def test_stop_now_has_none(self, silent_url: str) -> None:
-        with talk(plan_of(ask, plan.ConstantVUs(3, 600.0), base_url=silent_url, grace_s=600.0)) as workers:
+        with talk(plan_of(ask, load_models.ConstantVUs(3, 600.0), base_url=silent_url, grace_s=600.0)) as workers:
             workers.start()
             workers.until(lambda: any(delta.stats.in_flight == 3 for delta in workers.deltas()))
             workers.stop(now=True)
@@ -265,7 +267,7 @@ class TestStopping:
         workers.assert_reconciled()
 
     def test_stop_within_the_grace_of_a_stop(self, silent_url: str) -> None:
-        with talk(plan_of(ask, plan.ConstantVUs(3, 600.0), base_url=silent_url, grace_s=600.0)) as workers:
+        with talk(plan_of(ask, load_models.ConstantVUs(3, 600.0), base_url=silent_url, grace_s=600.0)) as workers:
             workers.start()
             workers.until(lambda: any(delta.stats.in_flight == 3 for delta in workers.deltas()))
             workers.stop(now=False)
@@ -274,7 +276,7 @@ class TestStopping:
         assert workers.total("interrupted") == 3
 
     def test_stop_during_the_warm_up(self, nginx: Nginx) -> None:
-        with talk(plan_of(ask, plan.ConstantVUs(2, 600.0), base_url=nginx.url, warmup_s=600.0)) as workers:
+        with talk(plan_of(ask, load_models.ConstantVUs(2, 600.0), base_url=nginx.url, warmup_s=600.0)) as workers:
             workers.start()
             workers.until_all("delta")
             workers.stop(now=False)
@@ -285,7 +287,7 @@ class TestStopping:
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_signals_of_the_terminal_are_the_parents(self, number: signal.Signals) -> None:
-        with talk(plan_of(pause, plan.SharedIterations(1, 20))) as workers:
+        with talk(plan_of(pause, load_models.SharedIterations(1, 20))) as workers:
             workers.until_all("ready")
             for pid in workers.supervisor.pids.values():
                 os.kill(pid, number)
@@ -328,7 +330,7 @@ def has_ended(pid: int) -> bool:
 class TestAlone:
     @pytest.mark.parametrize("read_first", [True, False])
     def test_the_end_of_the_channel_ends_it(self, read_first: bool) -> None:
-        with bare_worker(plan_of(pause, plan.ConstantVUs(2, 600.0))) as (pid, channel):
+        with bare_worker(plan_of(pause, load_models.ConstantVUs(2, 600.0))) as (pid, channel):
             # What is sent and never read turns the end of the stream into a reset.
             received = channel.recv(65536, 0 if read_first else socket.MSG_PEEK)
             while b"ready" not in received:
@@ -347,7 +349,7 @@ class TestAlone:
 
         def be_the_parent() -> None:
             os.close(reading)
-            with talk(plan_of(spin, plan.ConstantVUs(1, 600.0))) as workers:
+            with talk(plan_of(spin, load_models.ConstantVUs(1, 600.0))) as workers:
                 workers.start()
                 workers.until_ended()
 
@@ -375,7 +377,7 @@ class TestAlone:
 
 class TestTrouble:
     def test_work_of_no_kind_is_an_error_frame(self) -> None:
-        with talk(plan_of(object(), plan.ConstantVUs(1, 600.0))) as workers:
+        with talk(plan_of(object(), load_models.ConstantVUs(1, 600.0))) as workers:
             workers.until_ended()
         assert workers.kinds() == ["hello", "error"]
         body = workers.frames[0][-1].body
@@ -390,7 +392,7 @@ class TestTrouble:
             def name(self) -> str:
                 raise fl.PlanError("there is no name", hint="give it one")
 
-        with talk(plan_of(Nameless(), plan.ConstantVUs(1, 600.0))) as workers:
+        with talk(plan_of(Nameless(), load_models.ConstantVUs(1, 600.0))) as workers:
             workers.until_ended()
         body = workers.frames[0][-1].body
         assert workers.kinds() == ["hello", "error"]
@@ -402,7 +404,7 @@ class TestTrouble:
         async def broken(vu: fl.VU) -> None:
             raise ValueError(vu.id)
 
-        with talk(plan_of(broken, plan.SharedIterations(2, 10))) as workers:
+        with talk(plan_of(broken, load_models.SharedIterations(2, 10))) as workers:
             workers.start()
             workers.until_ended()
         assert workers.table().get("iterations_failed").value == 10
@@ -417,7 +419,7 @@ class TestTrouble:
             await vu.sleep(0.05)
             time.sleep(0.2)
 
-        with talk(plan_of(block, plan.SharedIterations(1, 1))) as workers:
+        with talk(plan_of(block, load_models.SharedIterations(1, 1))) as workers:
             workers.start()
             workers.until_ended()
         assert max(delta.stats.lag_max_us for delta in workers.deltas()) > 100_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import selectors
 import unittest.mock
 from collections.abc import Callable, Coroutine, Iterator
@@ -11,12 +12,13 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
-from fastload.load import executors
-from fastload.load.client import Context
-from fastload.load.executors import LoadExecutor, make_executor
+from fastload.load import closed_model, executor, open_model
+from fastload.load.context import Context
+from fastload.load.executor import LoadExecutor, Part
+from fastload.load.executors import make_executor
 from fastload.load.recorder import Recorder
 from fastload.load.work import Feed, Work
-from fastload.model import plan
+from fastload.model import load_models
 
 NS_PER_US = 1_000
 NS_PER_S = 1_000_000_000
@@ -99,10 +101,11 @@ class VirtualTimer:
 def virtual_time() -> Iterator[Clock]:
     """Executors live by the yielded clock."""
     clock = Clock()
-    with (
-        unittest.mock.patch.object(executors, "monotonic_ns", clock.monotonic_ns),
-        unittest.mock.patch.object(executors, "PreciseTimer", VirtualTimer),
-    ):
+    with contextlib.ExitStack() as patches:
+        for module in (closed_model, executor, open_model):
+            patches.enter_context(unittest.mock.patch.object(module, "monotonic_ns", clock.monotonic_ns))
+        for module in (closed_model, open_model):
+            patches.enter_context(unittest.mock.patch.object(module, "PreciseTimer", VirtualTimer))
         yield clock
 
 
@@ -186,13 +189,14 @@ class ScriptedWork(Work):
 @dataclass
 class Played:
     """An executor's whole life: what it started, when it was over (ns after the start), what it offered and what
-    it counted as dropped."""
+    it counted as dropped and as queued."""
 
     work: ScriptedWork
     executor: LoadExecutor
     over_ns: int
     offered: int
     dropped: int
+    queued: int
 
     @property
     def iterations(self) -> list[Iteration]:
@@ -209,7 +213,7 @@ Script = Callable[[Clock, LoadExecutor, ScriptedWork], None]
 
 
 def play(
-    spec: plan.Executor,
+    spec: load_models.Executor,
     lasting_ns: int | Callable[[int], int],
     *,
     worker: int = 0,
@@ -217,11 +221,11 @@ def play(
     graceful_stop_s: float = 30.0,
     script: Script | None = None,
     lead_ns: int = 0,
-    check_closed: bool = True,
+    seed: str = "",
 ) -> Played:
     """Run *spec* to its end with iterations that last *lasting_ns*; it is begun *lead_ns* before its start.
 
-    With *check_closed*, every slot must have been closed once at the end.
+    Every slot must have been closed once at the end.
     """
     result: list[Played] = []
 
@@ -229,20 +233,23 @@ def play(
         clock.now_ns = START_NS - lead_ns
         last = lasting_ns if callable(lasting_ns) else (lambda _: lasting_ns)
         work = ScriptedWork(clock, last)
-        executor = make_executor(spec, work, worker=worker, workers=workers, graceful_stop_s=graceful_stop_s)
+        executor = make_executor(spec, work, Part(worker, workers, seed), graceful_stop_s=graceful_stop_s)
         if script is not None:
             script(clock, executor, work)
         executor.prepare()
         await executor.run(START_NS)
         over_ns = clock.now_ns - START_NS
         assert work.active == 0
-        dropped = work.recorder.take(vus=0, in_flight=0, offered=0).table.get("dropped_iterations")
+        table = work.recorder.take(vus=0, in_flight=0, offered=0).table
+        dropped, queued = (table.get(name) for name in ("dropped_iterations", "queued_iterations"))
         offered = executor.take_offered()
-        result.append(Played(work, executor, over_ns, offered, dropped.value if dropped else 0))
+        result.append(
+            Played(work, executor, over_ns, offered, dropped.value if dropped else 0, queued.value if queued else 0)
+        )
         # A timer of the executor that fires after its end finds nothing to do.
         await asyncio.sleep(100.0)
         work.close()
-        assert not check_closed or sorted(work.closed) == list(range(work.slots))
+        assert sorted(work.closed) == list(range(work.slots))
 
     run_virtual(main)
     assert VirtualTimer.opened == 0

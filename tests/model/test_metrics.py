@@ -18,6 +18,9 @@ from fastload.model.metrics import (
     BUILTIN,
     HIGHEST_UNITLESS,
     HIGHEST_US,
+    KEPT_TAGS,
+    MAX_NAMES,
+    OTHER_TAGS,
     Counter,
     Gauge,
     Kind,
@@ -27,14 +30,16 @@ from fastload.model.metrics import (
     Trend,
     UserMetric,
     specs,
+    watch_metrics,
 )
 from fastload.model.series import GaugeSink, SeriesTable
 
 
 @pytest.fixture(autouse=True)
 def _undeclared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No metric of another test."""
+    """No metric of another test, and nothing that it asked for."""
     monkeypatch.setattr(metrics, "_declared", {})
+    monkeypatch.setattr(metrics, "_watched", metrics._Watched())
 
 
 tags = st.dictionaries(st.sampled_from(["method", "name", "status"]), st.text(max_size=5), max_size=3)
@@ -252,3 +257,130 @@ def test_a_counter_takes_numpy_numbers_through_the_wire() -> None:
     counter.add(np.int64(3))  # type: ignore[arg-type]
     (frame,) = FrameDecoder().feed(encode(Frame("delta", {"table": drained(counter).to_plain()})))
     assert SeriesTable.from_plain(frame.body["table"]).get("c").value == 3
+
+
+class TestTags:
+    def test_labels(self) -> None:
+        assert Series("m").label == "m"
+        assert Series.of("m", status="200", name_="a b").label == "m{name:a b,status:200}"
+
+    def test_values_count_in_the_total_and_in_exactly_their_series(self) -> None:
+        counter, gauge, rate, trend = Counter("c"), Gauge("g"), Rate("r"), Trend("t")
+        for value, region in ((3, "eu"), (1, "us"), (2, "eu")):
+            tags = {"region": region, "tier": "a"}
+            counter.add(value, tags)
+            gauge.add(value, tags)
+            rate.add(value > 1, tags)
+            trend.add(value, tags=tags)
+        counter.add(tags={"region": "eu"})
+        counter.add(10)
+        counter.add(20, {})
+        table = drained(counter, gauge, rate, trend)
+        found = {series.label: sink for series, sink in table.sinks.items()}
+        assert found["c"].value == 37
+        assert (found["c{region:eu,tier:a}"].value, found["c{region:us,tier:a}"].value) == (5, 1)
+        assert found["c{region:eu}"].value == 1
+        assert found["g"].to_plain() == [2, 1, 3]
+        assert (found["g{region:eu,tier:a}"].to_plain(), found["g{region:us,tier:a}"].to_plain()) == (
+            [2, 2, 3],
+            [1, 1, 1],
+        )
+        assert (found["r"].to_plain(), found["r{region:eu,tier:a}"].to_plain()) == ([2, 3], [2, 2])
+        assert (found["t"].sum, found["t{region:eu,tier:a}"].sum) == (6_000, 5_000)
+        assert len(found) == 4 + 3 + 3 + 3
+        assert drained(counter, gauge, rate, trend).sinks == {}
+
+    def test_tags_are_text(self) -> None:
+        counter = Counter("c")
+        counter.add(1, {"size": 3})  # type: ignore[dict-item]
+        counter.add(1, {"size": "3"})
+        assert drained(counter).sinks[Series.of("c", size="3")].value == 2
+
+    def test_a_second_declaration_shares_the_series(self) -> None:
+        first, second = Counter("c"), Counter("c")
+        first.add(1, {"a": "b"})
+        second.add(2, {"a": "b"})
+        assert drained(first, second).sinks[Series.of("c", a="b")].value == 3
+
+    def test_discard_forgets_them_too(self) -> None:
+        counter = Counter("c")
+        counter.add(1, {"a": "b"})
+        counter.discard()
+        assert drained(counter).sinks == {}
+
+    def test_what_is_no_number_is_in_no_series(self) -> None:
+        counter = Counter("c")
+        with pytest.raises(TypeError):
+            counter.add("many", {"a": "b"})  # type: ignore[arg-type]
+        with pytest.raises(AttributeError):
+            counter.add(1, "a")  # type: ignore[arg-type]
+        assert drained(counter).sinks == {}
+
+    def test_tag_sets_are_bounded(self) -> None:
+        wanted = Series.of("c", user="wanted")
+        watch_metrics([wanted], dict)
+        counter = Counter("c")
+        for number in range(MAX_NAMES + 9):
+            counter.add(1, {"user": str(number)})
+        counter.add(1, {"user": "wanted"})
+        counter.add(1, {"user": "5"})
+        table = drained(counter)
+        assert len(table.sinks) == 1 + MAX_NAMES + 1 + 1
+        assert table.sinks[Series("c", OTHER_TAGS)].value == 9
+        assert (table.sinks[wanted].value, table.sinks[Series.of("c", user="5")].value) == (1, 2)
+        assert sum(sink.value for series, sink in table.sinks.items() if series.tags) == table.get("c").value
+
+    @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["eu", "us", "de"])), max_size=30))
+    def test_the_series_of_one_tag_add_up_to_the_total(self, added: list[tuple[int, str]]) -> None:
+        metrics._declared.clear()
+        counter, trend = Counter("c"), Trend("t")
+        for value, region in added:
+            counter.add(value, {"region": region})
+            trend.add(value, {"region": region})
+        table = drained(counter, trend)
+        if added:
+            assert table.get("c").value == sum(sink.value for _, sink in table.of_metric("c"))
+            parts = [sink for _, sink in table.of_metric("t")]
+            assert table.get("t").count == sum(sink.count for sink in parts) == len(added)
+            assert table.get("t").max == max(sink.max for sink in parts)
+
+    def test_filters_see_the_place_and_own_tags(self) -> None:
+        asked = [
+            Series.of("c", scenario="s"),
+            Series.of("c", region="eu", scenario="s"),
+            Series.of("c", scenario="t"),
+            Series.of("c", region="eu"),
+            Series("c"),
+            Series.of("other", scenario="s"),
+            Series.of("http_reqs", scenario="s"),
+        ]
+        before, place = Counter("c"), {"scenario": "s", "group": ""}
+        watch_metrics([*asked, *asked], lambda: place)
+        after = Counter("other")
+        for metric in (before, after):
+            metric.add(1)
+            metric.add(2, {"region": "eu"})
+            metric.add(4, {"region": "us"})
+        place = {}
+        before.add(8)
+        found = {series.label: sink.value for series, sink in drained(before, after).sinks.items()}
+        assert found == {
+            "c": 15,
+            "c{scenario:s}": 7,
+            "c{region:eu,scenario:s}": 2,
+            "c{region:eu}": 2,
+            "c{region:us}": 4,
+            "other": 7,
+            "other{scenario:s}": 7,
+            "other{region:eu}": 2,
+            "other{region:us}": 4,
+        }
+
+    def test_what_is_kept_anyway(self) -> None:
+        for metric, keys in KEPT_TAGS.items():
+            assert metric in BUILTIN
+            assert Series(metric, tuple((key, "x") for key in keys)).is_kept
+            assert list(keys) == sorted(keys)
+        assert not Series("http_reqs").is_kept
+        assert not Series.of("http_reqs", name_="x").is_kept
+        assert not Series("own").is_kept

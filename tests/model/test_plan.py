@@ -1,4 +1,4 @@
-"""Plans: which options make which executor, and which make none."""
+"""Plans: what they add up to, what they show, and base URLs."""
 
 from __future__ import annotations
 
@@ -8,68 +8,10 @@ from typing import Any
 import pytest
 
 from fastload.model.errors import PlanError
-from fastload.model.plan import (
-    ConstantArrivalRate,
-    ConstantVUs,
-    HttpSettings,
-    Plan,
-    RampingVUs,
-    ScenarioPlan,
-    SharedIterations,
-    build_executor,
-    check_base_url,
-    without_credentials,
-)
+from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
+from fastload.model.plan import HttpSettings, Plan, ScenarioPlan, check_base_url, without_credentials
 
 STAGES = ((10.0, 5), (20.0, 0))
-
-
-@pytest.mark.parametrize(
-    ("options", "executor"),
-    [
-        ({}, SharedIterations(1, 1)),
-        ({"vus": 3}, SharedIterations(3, 3)),
-        ({"duration_s": 5.0}, ConstantVUs(1, 5.0)),
-        ({"vus": 3, "duration_s": 5.0}, ConstantVUs(3, 5.0)),
-        ({"iterations": 9}, SharedIterations(1, 9)),
-        ({"vus": 3, "iterations": 9}, SharedIterations(3, 9)),
-        ({"vus": 3, "iterations": 3, "duration_s": 5.0}, SharedIterations(3, 3, 5.0)),
-        ({"stages": STAGES}, RampingVUs(STAGES)),
-        ({"stages": STAGES, "start_vus": 2}, RampingVUs(STAGES, 2)),
-        ({"stages": STAGES, "vus": 4, "start_vus": 2}, RampingVUs(STAGES, 4)),
-        ({"stages": ((10.0, 0),), "vus": 4}, RampingVUs(((10.0, 0),), 4)),
-        ({"rate_per_s": 50.0}, ConstantArrivalRate(50.0, 10.0, 100)),
-        ({"rate_per_s": 50.0, "duration_s": 3.0, "vus": 7}, ConstantArrivalRate(50.0, 3.0, 7)),
-        ({"rate_per_s": 50.0, "vus": 7, "max_vus": 9}, ConstantArrivalRate(50.0, 10.0, 9)),
-    ],
-)
-def test_options_make_an_executor(options: dict[str, Any], executor: Any) -> None:
-    assert build_executor(**options) == executor
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"vus": 0}, "vus 0 is below 1"),
-        ({"iterations": -1}, "iterations -1 is below 1"),
-        ({"rate_per_s": 1.0, "max_vus": 0}, "max-vus 0 is below 1"),
-        ({"duration_s": 0.0}, "duration is 0"),
-        ({"rate_per_s": 0.0}, "rate is 0"),
-        ({"rate_per_s": -5.0}, "rate is 0"),
-        ({"stages": STAGES, "iterations": 5}, "stages and iterations exclude each other"),
-        ({"stages": STAGES, "duration_s": 5.0}, "stages and duration exclude each other"),
-        ({"stages": STAGES, "rate_per_s": 5.0}, "stages and rate exclude each other"),
-        ({"rate_per_s": 5.0, "iterations": 5}, "rate and iterations exclude each other"),
-        ({"stages": ((0.0, 5),)}, "the stages have no time or no VUs"),
-        ({"stages": ((5.0, 0),)}, "the stages have no time or no VUs"),
-        ({"vus": 5, "iterations": 4}, "4 iterations cannot be shared by 5 VUs"),
-    ],
-)
-def test_options_that_make_none(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(PlanError) as caught:
-        build_executor(**options)
-    assert caught.value.message == message
-    assert caught.value.hint
 
 
 def test_executors_describe_themselves() -> None:
@@ -156,8 +98,3 @@ def test_base_urls_that_are_none(url: str, message: str, hint: str) -> None:
 )
 def test_credentials_are_never_shown(url: str, shown: str) -> None:
     assert without_credentials(url) == shown
-
-
-def test_max_vus_without_a_rate_is_refused() -> None:
-    with pytest.raises(PlanError, match="max-vus goes with a rate"):
-        build_executor(max_vus=5, duration_s=1.0)

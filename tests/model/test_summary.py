@@ -6,12 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
+from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, OTHER_TAGS, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable
-from fastload.model.series import SeriesTable
-from fastload.model.summary import collect_checks, collect_endpoints, judge_thresholds, view_metrics
+from fastload.model.results import (
+    CheckResult,
+    collect_checks,
+    collect_endpoints,
+    collect_groups,
+    collect_scenarios,
+    names_note,
+)
+from fastload.model.series import RateSink, SeriesTable
+from fastload.model.summary import judge_thresholds
 from fastload.model.thresholds import ThresholdResult, parse_thresholds
 from fastload.model.verdict import WorkerEvidence
+from fastload.model.views import view_metrics
 from tests.outputs.samples import add_requests, closed_bench, fill, full_run
 
 SPECS = BUILTIN | {"rows": MetricSpec("rows", Kind.TREND, "rows"), "depth": MetricSpec("depth", Kind.GAUGE)}
@@ -91,7 +100,7 @@ def test_thresholds_observe_metrics_and_no_data_fails(
 def test_checks_come_in_order_with_their_fails() -> None:
     table = SeriesTable()
     for name, trues, total in (("b", 3, 4), ("a", 5, 5)):
-        sink = table.rate(Series.of("checks", check=name))
+        sink = table.rate(Series.of("checks", check=name, scenario="s"))
         sink.trues, sink.total = trues, total
     table.rate(Series("checks")).total = 9
     assert [(check.name, check.passes, check.fails) for check in collect_checks(table)] == [("b", 3, 1), ("a", 5, 0)]
@@ -137,3 +146,87 @@ def test_histograms_of_trends_with_data_are_in_the_data() -> None:
     assert "reply_bytes" not in data["histograms"]
     assert "http_reqs" not in data["histograms"]
     assert data["workers"][0]["cpu_percent"] == {"mean": 46.0, "max": 47.0, "series": [45.0, 47.0]}
+
+
+class TestTags:
+    def test_series_with_tags_come_after_their_metric(self) -> None:
+        table = SeriesTable()
+        add_requests(table, [1_000] * 3)
+        table.trend(Series.of("rows", region="us"), SPECS["rows"].highest).record(3_000)
+        table.trend(Series("rows", OTHER_TAGS), SPECS["rows"].highest).record(5_000)
+        table.counter(Series.of("http_reqs", group="login")).value = 2
+        views = view_metrics(table, SPECS, 2.0, {"http_reqs": 1, "http_reqs{group:login}": 1})
+        labels = list(views)
+        assert labels[labels.index("rows") :][:3] == ["rows", "rows{region:us}", "rows{tags:(other)}"]
+        assert labels[labels.index("http_reqs") + 1] == "http_reqs{group:login}"
+        assert views["rows{region:us}"].max == 3.0
+        login = views["http_reqs{group:login}"]
+        assert (login.spec.name, login.count, login.rate) == ("http_reqs", 2, 0.5)
+        assert views["http_reqs"].rate == 1.0
+
+    def test_what_every_run_keeps_is_shown_only_when_asked_for(self) -> None:
+        table = SeriesTable()
+        add_requests(table, [1_000] * 3)
+        assert [label for label in view_metrics(table, SPECS, 1.0) if "{" in label] == []
+        asked = Series.of("http_req_duration", method="GET", name_="/")
+        assert view_metrics(table, SPECS, 1.0, asked=[asked])[asked.label].count == 3
+
+    def test_filters_are_no_endpoints_and_no_checks(self) -> None:
+        table = SeriesTable()
+        add_requests(table, [1_000] * 3)
+        table.counter(Series.of("http_reqs", group="login")).value = 2
+        table.counter(Series.of("http_reqs", name_="/")).value = 2
+        table.rate(Series.of("checks", check="ok")).total = 4
+        table.rate(Series.of("checks", check="ok", scenario="s")).total = 4
+        table.trend(Series.of("group_duration", scenario="s")).record(1)
+        assert [(one.name, one.requests) for one in collect_endpoints(table, 1.0)] == [("/", 3)]
+        assert collect_checks(table) == (CheckResult("ok", 0, 4, "s"),)
+        assert collect_groups(table, 1.0) == ()
+
+    def test_groups_come_in_order_with_those_inside_after_them(self) -> None:
+        table = SeriesTable()
+        for name in ("shop::pay::card", "shop::cart", "shop::pay", "shop", "about"):
+            fill(table, "group_duration", [1_000, 3_000], group=name)
+        groups = collect_groups(table, 1.0)
+        assert [group.name for group in groups] == ["shop", "shop::cart", "shop::pay", "shop::pay::card", "about"]
+        assert (groups[0].duration.avg, groups[0].to_dict()["group_duration"]["count"]) == (2.0, 2)
+
+
+class TestScenarios:
+    def test_one_is_the_total(self) -> None:
+        assert collect_scenarios(view_metrics(SeriesTable(), SPECS, 1.0), ["only"]) == ()
+
+    def test_several_are_told_apart(self) -> None:
+        table = SeriesTable()
+        table.counter(Series.of("http_reqs", scenario="a")).value = 6
+        table.rate(Series.of("http_req_failed", scenario="a")).merge(RateSink(2, 6))
+        fill(table, "http_req_duration", [4_000], scenario="a")
+        table.counter(Series.of("iterations", scenario="a")).value = 3
+        views = view_metrics(table, SPECS, 2.0, {"http_reqs{scenario:a}": 2})
+        first, second = collect_scenarios(views, ["a", "b"])
+        assert (first.name, second.name) == ("a", "b")
+        data = first.to_dict()
+        assert data["http_reqs"] == {"count": 6, "rate": 2.0}
+        assert data["http_req_failed"]["fails"] == 2
+        assert data["http_req_duration"]["max"] == 4.0
+        assert second.to_dict()["http_reqs"] == {"count": 0, "rate": 0.0}
+        assert second.to_dict()["http_req_duration"]["med"] is None
+        assert list(data) == list(second.to_dict())
+
+
+class TestNamesNote:
+    def test_none_while_there_is_room(self) -> None:
+        table = SeriesTable()
+        add_requests(table, [1_000])
+        assert names_note(table) is None
+
+    def test_it_names_the_rarest_and_the_remedy(self) -> None:
+        table = SeriesTable()
+        add_requests(table, [1_000] * 9, name="/often")
+        add_requests(table, [1_000], name="/users/bob")
+        add_requests(table, [1_000] * 2, name="/users/ada")
+        add_requests(table, [1_000] * 1234, name=OTHER_NAME)
+        assert names_note(table) == (
+            f"there were more than {MAX_NAMES:,} request names: 1,234 requests of the others are counted together as "
+            "(other). Pass name= to requests whose paths vary, instead of names such as '/users/bob' and '/users/ada'"
+        )

@@ -8,21 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, Executor
 from fastload.model.metrics import BUILTIN, HTTP_TRENDS, Kind, MetricSpec, Series
-from fastload.model.plan import ConstantArrivalRate, ConstantVUs, Executor, Plan, ScenarioPlan
+from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import ErrorTable, Snapshot
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
+from fastload.model.results import collect_checks, collect_endpoints, collect_groups, collect_scenarios
 from fastload.model.series import SeriesTable
-from fastload.model.summary import (
-    RequestCounts,
-    Summary,
-    collect_checks,
-    collect_endpoints,
-    judge_thresholds,
-    view_metrics,
-)
+from fastload.model.summary import RequestCounts, Summary, judge_thresholds
 from fastload.model.thresholds import ThresholdResult, ThresholdSpec, parse_thresholds
 from fastload.model.verdict import Evidence, WorkerEvidence, judge_run
+from fastload.model.views import view_metrics
 
 SECONDS = 10.0
 USER_SPECS = {
@@ -140,12 +136,15 @@ def summarise(
         "target_cpus": 1,
         "host_cpu_percent": 78.4,
     }
+    names = [scenario.name for scenario in plan.scenarios]
     summary = Summary(
         plan=plan,
         metrics=metrics,
         thresholds=judge_thresholds(parse_thresholds(thresholds or {}, specs), metrics),
         checks=collect_checks(table),
         endpoints=collect_endpoints(table, SECONDS),
+        groups=collect_groups(table, SECONDS),
+        scenarios=collect_scenarios(metrics, names),
         errors=ErrorTable(),
         exceptions=ErrorTable(),
         verdict=judge_run(Evidence(**(facts | dict(evidence or {})))),
@@ -194,7 +193,7 @@ def full_run() -> Summary:
     table.counter(Series("iterations_failed")).value = 12
     fill(table, "iteration_duration", durations(3_000, 12_000))
     for name, trues, total in (("status is 200", 9_990, 10_000), ("body has an id", 5_000, 5_000)):
-        for series in (Series("checks"), Series.of("checks", check=name)):
+        for series in (Series("checks"), Series.of("checks", check=name, scenario="default")):
             sink = table.rate(series)
             sink.trues += trues
             sink.total += total
@@ -292,4 +291,4 @@ def make_snapshot(elapsed_s: float = 5.0, **changes: Any) -> Snapshot:
 
 
 def failing_threshold() -> ThresholdResult:
-    return ThresholdResult("http_req_duration", "p(95)<5", False, 6.2)
+    return ThresholdResult("http_req_duration", "p(95)<5", False, 6.2, aggregate="p(95)", kind="trend", unit="ms")

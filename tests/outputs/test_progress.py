@@ -14,7 +14,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from fastload.model.errors import OutputError
-from fastload.model.plan import ConstantArrivalRate, ConstantVUs, Plan, SharedIterations
+from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, SharedIterations
+from fastload.model.plan import Plan
 from fastload.model.thresholds import ThresholdResult
 from fastload.outputs.layout import Legible
 from fastload.outputs.live import LiveBlock, render_snapshot
@@ -70,6 +71,8 @@ def test_the_block_tells_what_goes_wrong() -> None:
     assert "failed           3/s      12  in all" in lines
     assert "workers     45% 47% CPU  1 lost" in lines
     assert lines[-1] == "failing     ✗ http_req_duration p(95)<5  p(95)=6.20ms"
+    busy = ThresholdResult("target_cpu", "<90", False, 98.0, aggregate="avg", kind="resource", unit="%")
+    assert block(thresholds=(busy,))[-1] == "failing     ✗ target_cpu <90  avg=98%"
     gone = target_series(alive=False).samples[0]
     assert block(target=gone)[-1] == "target      is not running"
 

@@ -6,22 +6,26 @@ import io
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 
 from fastload.model.errors import OutputError
-from fastload.model.metrics import Series
-from fastload.model.plan import ConstantVUs
+from fastload.model.load_models import ConstantVUs
+from fastload.model.metrics import BUILTIN, Series
+from fastload.model.plan import ScenarioPlan
 from fastload.model.records import ErrorTable
 from fastload.model.series import SeriesTable
 from fastload.model.summary import Summary
+from fastload.model.thresholds import ThresholdResult
 from fastload.model.verdict import WorkerEvidence
 from fastload.outputs.report import SummaryReport
 from fastload.outputs.terminal import open_console
 from tests.outputs.consoles import memory_console
 from tests.outputs.samples import (
     SUMMARIES,
+    USER_SPECS,
     add_requests,
     all_failed,
     closed_bench,
@@ -148,6 +152,55 @@ def test_thresholds_are_grouped_by_metric_with_what_was_observed() -> None:
         "  ✗ 'avg<1000'    no data",
         "  data_received",
         "  ✓ 'count>1000'  count=1.80 MB",
+    ]
+
+
+def test_thresholds_show_what_was_observed_in_its_unit_and_when_it_failed() -> None:
+    def found(metric: str, text: str, observed: float | str | None, ok: bool, **more: Any) -> ThresholdResult:
+        return ThresholdResult(metric, text, ok, observed, **more)
+
+    kept = {
+        "orders": [
+            found("orders", "rate>1/s", 2.5, True, aggregate="rate", kind="counter"),
+            found("orders", ">1", 1234.0, True, aggregate="count", kind="counter"),
+        ],
+        "data_sent{name:/a}": [
+            found("data_sent{name:/a}", "rate>1kB/s", 512.0, False, aggregate="rate", kind="counter", unit="bytes"),
+        ],
+        "target_cpu": [
+            found("target_cpu", "<90%", 98.76, False, aggregate="avg", kind="resource", unit="%"),
+            found("target_cpu", "max<1500%", 1234.5, True, aggregate="max", kind="resource", unit="%"),
+            found("target_cpu", "<90 optional", None, True, aggregate="avg", kind="resource", unit="%", optional=True),
+        ],
+        "target_memory": [
+            found("target_memory", "<1GB for 2s", 2e9, False, aggregate="avg", kind="resource", unit="bytes", at_s=12.0)
+        ],
+        "target_fds": [found("target_fds", "<90", 71.25, True, aggregate="avg", kind="resource")],
+        "loop_lag": [
+            found("loop_lag", "max<1s over 5s", 1200.0, False, aggregate="max", kind="trend", unit="ms", at_s=5.43)
+        ],
+        "verdict": [found("verdict", "==VALID", "SUSPECT", False, kind="verdict")],
+    }
+    summary = replace(full_run(), thresholds=tuple(result for results in kept.values() for result in results))
+    assert section(render(summary), "THRESHOLDS") == [
+        "THRESHOLDS  5 of 10 failed",
+        "  orders",
+        "  ✓ 'rate>1/s'        rate=2.5/s",
+        "  ✓ '>1'              count=1,234",
+        "  data_sent{name:/a}",
+        "  ✗ 'rate>1kB/s'      rate=512 B/s",
+        "  target_cpu",
+        "  ✗ '<90%'            avg=98.8%",
+        "  ✓ 'max<1500%'       max=1234%",
+        "  ✓ '<90 optional'    no data",
+        "  target_memory",
+        "  ✗ '<1GB for 2s'     avg=2.00 GB after 12s",
+        "  target_fds",
+        "  ✓ '<90'             avg=71.2",
+        "  loop_lag",
+        "  ✗ 'max<1s over 5s'  max=1.20s after 5.40s",
+        "  verdict",
+        "  ✗ '==VALID'         SUSPECT",
     ]
 
 
@@ -340,3 +393,79 @@ def test_a_full_disk_is_one_output_error_and_no_second_one_at_the_end() -> None:
         report = SummaryReport(open_console(full, width=80))
         with pytest.raises(OutputError, match="the summary could not be written: No space left"):
             report.stop(closed_bench())
+
+
+def tagged_run() -> Summary:
+    """Two scenarios with groups, checks of the same name, and series with tags."""
+    table = SeriesTable()
+    add_requests(table, durations(1_000), name="/a")
+    for name, share in (("browse", 900), ("buy", 100)):
+        values = durations(share)
+        fill(table, "http_req_duration", values, scenario=name)
+        table.counter(Series.of("http_reqs", scenario=name)).value = share
+        failed = table.rate(Series.of("http_req_failed", scenario=name))
+        failed.trues, failed.total = (3 if name == "buy" else 0), share
+        table.counter(Series.of("iterations", scenario=name)).value = share // 10
+        for series in (Series("checks"), Series.of("checks", check="ok", scenario=name)):
+            table.rate(series).total += share
+            table.rate(series).trues += share - (name == "buy")
+    for group in ("shop::pay", "shop", "about"):
+        fill(table, "group_duration", durations(50, 20_000), group=group)
+        fill(table, "group_duration", durations(50, 20_000))
+    fill(table, "http_req_duration", durations(10), group="shop")
+    fill(table, "batch_size", [1_000, 2_000])
+    fill(table, "batch_size", [2_000], kind="large")
+    for region in range(25):
+        table.counter(Series.of("orders", region=f"r{region:02}")).value = region
+        table.counter(Series("orders")).value += region
+    table.rate(Series.of("token_success", **{"strange\n": "\x1b[1m"})).total = 1
+    scenarios = tuple(ScenarioPlan(name, ConstantVUs(5, 10.0), work=None) for name in ("browse", "buy"))
+    plan = make_plan(ConstantVUs(5, 10.0), kind="run", title="shop.py", scenarios=scenarios)
+    return summarise(table, plan, specs=BUILTIN | USER_SPECS)
+
+
+def test_series_with_tags_stand_under_their_metric() -> None:
+    lines = section(render(tagged_run(), 100), "METRICS")
+    place = [line.split()[0] for line in lines].index("▸")
+    assert lines[place + 1].startswith("    { group:shop }")
+    assert not [line for line in lines if "scenario:" in line]
+    rows = [line.split() for line in lines]
+    batch = next(number for number, row in enumerate(rows) if row[0] == "batch_size")
+    assert rows[batch + 1][:4] == ["{", "kind:large", "}", "2"]
+    text = render(tagged_run(), 100).splitlines()
+    orders = next(number for number, line in enumerate(text) if line.startswith("  orders"))
+    assert text[orders + 1].split() == ["{", "region:r00", "}", "0", "0/s"]
+    assert text[orders + 21].strip() == "… and 5 more"
+    assert any("{ strange :?[1m }" in line for line in text)
+
+
+def test_scenarios_are_compared_when_there_are_several() -> None:
+    lines = section(render(tagged_run()), "SCENARIOS")
+    assert [line.split()[:4] for line in lines] == [
+        ["SCENARIOS", "iterations", "requests", "failed"],
+        ["browse", "90", "900", "0"],
+        ["buy", "10", "100", "3"],
+    ]
+    assert "SCENARIOS" not in render(full_run())
+
+
+def test_groups_are_a_table() -> None:
+    lines = section(render(tagged_run()), "GROUPS")
+    assert lines[0].split() == ["GROUPS", "count", "avg", "med", "p95", "p99", "max"]
+    assert [line.split()[:2] for line in lines[1:]] == [["shop", "50"], ["shop::pay", "50"], ["about", "50"]]
+    assert "GROUPS" not in render(full_run())
+
+
+def test_checks_say_their_scenario_when_there_are_several() -> None:
+    assert section(render(tagged_run()), "CHECKS") == [
+        "CHECKS                      scenario  passed  failed     rate",
+        "  ✓ ok                      browse       900       0  100.00%",
+        "  ✗ ok                      buy           99       1   99.00%",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_run_with_tags_fits_the_terminal(width: int) -> None:
+    for line in render(tagged_run(), width).splitlines():
+        assert cell_len(line) <= width
+        assert line == line.rstrip()

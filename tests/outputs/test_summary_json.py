@@ -23,6 +23,8 @@ from tests.outputs.samples import SUMMARIES, all_failed, closed_bench, full_run,
 
 KEYS = [
     "version", "passed", "started_at", "duration_s", "stopped_by", "verdict", "thresholds", "checks", "metrics",
+    "scenarios",
+    "groups",
     "endpoints", "requests", "errors", "exceptions", "workers", "host", "target", "plan", "notes", "versions",
     "machine", "histograms",
 ]  # fmt: skip
@@ -68,8 +70,14 @@ def test_the_parts_of_the_schema() -> None:
         "expression": "p(95)<5",
         "ok": False,
         "observed": pytest.approx(9.15, rel=0.001),
+        "aggregate": "p(95)",
+        "kind": "trend",
+        "unit": "ms",
+        "optional": False,
+        "aborts": False,
+        "at_s": None,
     }
-    assert data["checks"][0] == {"name": "status is 200", "passes": 9990, "fails": 10}
+    assert data["checks"][0] == {"name": "status is 200", "passes": 9990, "fails": 10, "scenario": "default"}
     trend = ["avg", "min", "med", "max", "p(90)", "p(95)", "p(99)", "p(99.9)", "count"]
     assert list(data["metrics"]["http_req_duration"]) == trend
     assert data["metrics"]["http_req_failed"] == {"rate": 12 / 10_002, "passes": 9_990, "fails": 12}

@@ -1,0 +1,78 @@
+"""The script's functions that are called in the parent: when the test starts and stops, and for its summary."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from fastload.model.errors import FastloadError, OutputError, user_traceback
+from fastload.model.hooks import Hook, HookError, Hooks
+from fastload.model.plan import Plan
+from fastload.model.summary import Summary
+from fastload.outputs.custom_summary import read_custom_summary, write_files
+
+
+class AroundTest:
+    """Calls the hooks of *plan* that run in the parent. What they raise is an error of the run, and costs no result."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._hooks = plan.hooks or Hooks()
+
+    def start(self) -> HookError | None:
+        """Call ``test_start``; returns what went wrong."""
+        errors: list[HookError] = []
+        self._call(self._hooks.test_start, self._plan, errors)
+        return errors[0] if errors else None
+
+    def stop(self, summary: Summary) -> Summary:
+        """Call ``handle_summary`` and do what it wants: the summary as it is from then on."""
+        errors: list[HookError] = []
+        returned = self._call(self._hooks.handle_summary, summary, errors)
+        notes: list[str] = []
+        report = ""
+        try:
+            custom = read_custom_summary(returned)
+            report = custom.report
+            if custom.stderr:
+                sys.stderr.write(custom.stderr)
+            write_files(custom.files)
+        except OutputError as error:
+            notes.append(f"output handle_summary was given up: {error}")
+        except FastloadError as error:
+            errors.append(HookError("handle_summary", error.message))
+        return replace(
+            summary,
+            report=report,
+            notes=(*summary.notes, *notes),
+            hook_errors=(*summary.hook_errors, *errors),
+        )
+
+    def close(self, summary: Summary) -> Summary:
+        """Call ``test_stop``, when everything has been reported."""
+        errors: list[HookError] = []
+        self._call(self._hooks.test_stop, summary, errors)
+        return replace(summary, hook_errors=(*summary.hook_errors, *errors))
+
+    def _call(self, hook: Hook | None, argument: Any, errors: list[HookError]) -> Any:
+        if hook is None:
+            return None
+        try:
+            with self._redirected():
+                return _plain_call(hook.function, argument)
+        except (Exception, SystemExit) as error:
+            errors.append(HookError(hook.kind, user_traceback(error)))
+            return None
+
+    @contextlib.contextmanager
+    def _redirected(self) -> Iterator[None]:
+        """What hooks print must not come between the JSON on standard output."""
+        with contextlib.redirect_stdout(sys.stderr) if self._plan.stdout_is_data else contextlib.nullcontext():
+            yield
+
+
+def _plain_call(function: Callable[[Any], Any], argument: Any) -> Any:
+    return function(argument)

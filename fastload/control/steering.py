@@ -1,0 +1,267 @@
+"""What changes the load while a run lasts: shapes, scenarios that come after others, pauses, and who asks for more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastload.model.errors import ControlError, nearest, user_traceback
+from fastload.model.frames import Frame
+from fastload.model.hooks import HookError
+from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, ExternallyControlled, Shape
+from fastload.model.plan import Plan, ScenarioPlan
+from fastload.model.schedule import NS_PER_S
+from fastload.model.units import format_count, parse_rate_per_s
+
+# Time for a frame to reach every worker before what it says is to happen in all of them at once.
+FRAME_DELAY_S = 0.05
+
+Send = Callable[[Frame], None]
+
+
+@dataclass(slots=True)
+class _Course:
+    """One scenario as it is steered. *target*: VUs, or starts per second, over all workers; None where its own
+    schedule decides."""
+
+    plan: ScenarioPlan
+    target: float | None
+    asked_s: int = -1
+    ended_in: frozenset[int] = frozenset()
+    begun_ns: int | None = None
+    over: bool = False
+
+
+class Steering:
+    """Sends workers what they are to do differently. *send* reaches all of them.
+
+    ``paused_ns`` is how long the run was paused so far, ``error`` what a shape raised, ``notes`` what a reader of the
+    summary should know.
+    """
+
+    def __init__(self, plan: Plan, send: Send) -> None:
+        self._plan = plan
+        self._send = send
+        self._courses = {scenario.name: _Course(scenario, _first_target(scenario)) for scenario in plan.scenarios}
+        self._paused_at_ns = 0
+        self._paused_ns = 0
+        self._start_ns = 0
+        self.error: HookError | None = None
+        self.notes: list[str] = []
+
+    # Time.
+
+    def start(self, start_ns: int) -> None:
+        """The load begins at *start_ns*, the warm-up included."""
+        self._start_ns = start_ns
+        for course in self._courses.values():
+            if not course.plan.after:
+                begin_s = self._plan.warmup_s + course.plan.start_s
+                course.begun_ns = start_ns + round(begin_s * NS_PER_S)
+        self.tick(start_ns)
+
+    def paused_ns(self, now_ns: int) -> int:
+        """How long the run has been paused so far, since it began."""
+        return self._paused_ns + (max(0, now_ns - self._paused_at_ns) if self._paused_at_ns and self._start_ns else 0)
+
+    @property
+    def is_paused(self) -> bool:
+        return bool(self._paused_at_ns)
+
+    def next_ns(self) -> int | None:
+        """When a shape is to be asked again."""
+        moments = [
+            course.begun_ns + self._paused_ns + (course.asked_s + 1) * NS_PER_S
+            for course in self._courses.values()
+            if isinstance(course.plan.executor, Shape) and not course.over and course.begun_ns is not None
+        ]
+        return min(moments, default=None) if not self._paused_at_ns else None
+
+    def tick(self, now_ns: int) -> None:
+        """Ask the shapes whose second has come."""
+        if self._paused_at_ns:
+            return
+        for course in self._courses.values():
+            if isinstance(course.plan.executor, Shape) and not course.over and course.begun_ns is not None:
+                # The first answer has to be there when the scenario begins.
+                lead_ns = round(FRAME_DELAY_S * NS_PER_S) if course.asked_s < 0 else 0
+                second = (now_ns + lead_ns - course.begun_ns - self._paused_ns) // NS_PER_S
+                if second > course.asked_s:
+                    course.asked_s = second
+                    self._ask_shape(course, course.plan.executor, second)
+
+    def _ask_shape(self, course: _Course, shape: Shape, second: int) -> None:
+        try:
+            wanted = shape.function(float(second))
+            vus = None if wanted is None else _vus_of(wanted, course.target or 0)
+        except Exception as error:
+            course.over = True
+            self.error = HookError(f"shape of {course.plan.name}", user_traceback(error))
+            self._send(Frame("finish", {"scenario": course.plan.name}))
+            return
+        if vus is None:
+            course.over = True
+            self._send(Frame("finish", {"scenario": course.plan.name}))
+            return
+        if vus > shape.max_vus:
+            self._note(
+                f"the shape of {course.plan.name} asked for more than its max_vus, {format_count(shape.max_vus)}: "
+                "it got these"
+            )
+        self._set_vus(course, min(vus, shape.max_vus))
+
+    # Order.
+
+    def ended(self, name: str, worker: int, live: set[int], now_ns: int) -> None:
+        """Scenario *name* has ended in *worker*."""
+        course = self._courses[name]
+        course.ended_in |= {worker}
+        self.check_order(live, now_ns)
+
+    def check_order(self, live: set[int], now_ns: int) -> None:
+        """Begin the scenarios whose predecessor has ended in all workers that live."""
+        for course in self._courses.values():
+            if course.plan.after and course.begun_ns is None:
+                before = self._courses[course.plan.after]
+                if live <= before.ended_in:
+                    at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
+                    course.begun_ns = at_ns + round(course.plan.start_s * NS_PER_S) - self._paused_ns
+                    self._send(Frame("begin", {"scenario": course.plan.name, "at_ns": at_ns}))
+                    self.tick(now_ns)
+
+    # Commands.
+
+    def pause(self, now_ns: int) -> None:
+        """Start nothing more until `resume`; what runs goes on. Before the start, that is put off."""
+        if not self._paused_at_ns:
+            self._paused_at_ns = now_ns
+            if self._start_ns:
+                self._send(Frame("pause", {"at_ns": now_ns}))
+
+    def resume(self, now_ns: int) -> None:
+        """Go on where it was paused."""
+        if self._paused_at_ns:
+            if self._start_ns:
+                self._paused_ns += now_ns - self._paused_at_ns
+                self._send(Frame("resume", {"at_ns": now_ns}))
+            self._paused_at_ns = 0
+
+    def scale(self, asked: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
+        """Change the VUs or the rate of one scenario: *asked* has ``scenario``, if there are several to choose from,
+        and one of ``vus``, ``rate`` and ``by``. Returns the scenario as it is now.
+
+        Raises:
+            ControlError: there is no such scenario, its load cannot be changed so, or not so far.
+        """
+        course = self._pick(asked.get("scenario"))
+        is_open = course.plan.is_open
+        for wrong, right in (("vus", "rate"), ("rate", "vus")):
+            if wrong in asked and is_open == (wrong == "vus"):
+                model = course.plan.executor.name
+                raise ControlError(f"{course.plan.name} is {model}: it has no {wrong} to change", hint=f"give {right}")
+        if "by" in asked:
+            wanted = max(0.0, (course.target or 0) + asked["by"])
+        else:
+            wanted = parse_rate_per_s(str(asked["rate"]), zero=True) if is_open else asked["vus"]
+        if is_open:
+            course.target = wanted
+            at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
+            body = {"scenario": course.plan.name, "vus": None, "rate_per_s": wanted, "at_ns": at_ns}
+            self._send(Frame("scale", body))
+        else:
+            self._scale_vus(course, int(wanted), relative="by" in asked)
+        return self._describe(course)
+
+    def _scale_vus(self, course: _Course, vus: int, *, relative: bool) -> None:
+        most = course.plan.executor.max_vus if isinstance(course.plan.executor, ExternallyControlled) else None
+        if most is not None and vus > most:
+            if not relative:
+                raise ControlError(
+                    f"{format_count(vus)} VUs are over the max_vus of {course.plan.name}, {format_count(most)}",
+                    hint="ask for fewer, or start it with a higher max_vus",
+                )
+            vus = most
+        self._set_vus(course, vus)
+
+    def _pick(self, name: str | None) -> _Course:
+        can = [course for course in self._courses.values() if course.target is not None and _can_scale(course.plan)]
+        if name is not None and name not in self._courses:
+            raise ControlError(
+                f"there is no scenario {name!r}",
+                hint=nearest(name, self._courses) or f"there are {', '.join(self._courses)}",
+            )
+        if name is None and len(can) == 1:
+            return can[0]
+        if name is None and can:
+            names = ", ".join(course.plan.name for course in can)
+            raise ControlError("the test has several scenarios", hint=f"say which: {names}")
+        course = self._courses[name] if name is not None else next(iter(self._courses.values()))
+        if not _can_scale(course.plan):
+            raise ControlError(
+                f"{course.plan.name} is {course.plan.executor.name}, which follows its own schedule",
+                hint="scenarios of constant-vus, externally-controlled and constant-arrival-rate can be changed",
+            )
+        return course
+
+    def _set_vus(self, course: _Course, vus: int) -> None:
+        course.target = vus
+        self._send(Frame("scale", {"scenario": course.plan.name, "vus": vus}))
+
+    # What it is like now.
+
+    @property
+    def max_vus(self) -> int:
+        """The most VUs that there can be, with what was asked for since."""
+        return sum(
+            max(course.plan.executor.max_vus, 0 if course.plan.is_open else int(course.target or 0))
+            for course in self._courses.values()
+        )
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Each scenario, for `status`."""
+        return [self._describe(course) for course in self._courses.values()]
+
+    def _describe(self, course: _Course) -> dict[str, Any]:
+        plan = course.plan
+        found: dict[str, Any] = {"name": plan.name, "executor": plan.executor.name}
+        if course.target is not None:
+            found["rate_per_s" if plan.is_open else "vus"] = course.target if plan.is_open else int(course.target)
+        return found | {"max_vus": plan.executor.max_vus, "can_scale": _can_scale(plan)}
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def _first_target(scenario: ScenarioPlan) -> float | None:
+    match scenario.executor:
+        case ConstantVUs() | ExternallyControlled() as spec:
+            return spec.vus
+        case ConstantArrivalRate() as spec:
+            return spec.rate_per_s
+        case Shape():
+            return 0
+    return None
+
+
+def _can_scale(scenario: ScenarioPlan) -> bool:
+    return isinstance(scenario.executor, ConstantVUs | ExternallyControlled | ConstantArrivalRate)
+
+
+def _vus_of(wanted: Any, now: float) -> int:
+    """The VUs that a shape wants: a number, or a number and how many to add or take away a second.
+
+    Raises:
+        TypeError, ValueError: it is neither.
+    """
+    rate: float | None = None
+    if isinstance(wanted, tuple):
+        wanted, rate = wanted
+    if not isinstance(wanted, int | float) or isinstance(wanted, bool):
+        raise TypeError(f"a shape returns VUs, (VUs, VUs a second) or None, not {wanted!r}")
+    if wanted < 0 or (rate is not None and rate <= 0):
+        raise ValueError(f"a shape returned {wanted!r} VUs" + (f" at {rate!r} a second" if rate is not None else ""))
+    if rate is None:
+        return round(wanted)
+    return round(min(wanted, now + rate) if wanted > now else max(wanted, now - rate))

@@ -1,0 +1,278 @@
+"""Load models: what each executor is asked for, as plain records, and which of them a set of options means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from fastload.model.schedule import RateStage, Stage
+from fastload.model.units import format_count, format_duration_s, format_number_of
+
+Arrivals = Literal["constant", "uniform", "poisson"]
+WhenBusy = Literal["queue", "drop"]
+ShapeFunction = Callable[[float], "int | tuple[int, float] | None"]
+"""Seconds since the scenario's start -> VUs, or (VUs, VUs to add or take away a second), or None for the end."""
+
+DEFAULT_MAX_VUS = 100
+DEFAULT_RATE_DURATION_S = 10.0
+LONGEST_ITERATIONS_S = 600.0
+LONGEST_SHAPE_S = 86_400.0
+SHAPE_MAX_VUS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Closed:
+    """A VU starts its next iteration when the last one has ended; with *pacing_s* not before so many seconds have
+    passed since it started that one."""
+
+    pacing_s: float = 0.0
+    is_open = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Open:
+    """Starts come by the clock. A start that finds none of *max_vus* VUs free waits ("queue": the wait counts in the
+    response time) or is given up at once ("drop")."""
+
+    when_busy: WhenBusy = "queue"
+    is_open = True
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantVUs(_Closed):
+    """Closed model: *vus* VUs iterate for *duration_s*."""
+
+    vus: int
+    duration_s: float
+    name: str = field(default="constant-vus", init=False)
+
+    @property
+    def max_vus(self) -> int:
+        return self.vus
+
+    def describe(self) -> str:
+        return f"{format_number_of(self.vus, 'VU')} for {format_duration_s(self.duration_s)}{_paced(self)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RampingVUs(_Closed):
+    """Closed model: the number of VUs follows *stages* linearly, starting from *start_vus*; a stage of 0 s jumps.
+
+    A VU that leaves in a ramp down may go on with its iteration for *graceful_ramp_down_s*; a ramp up takes it back.
+    """
+
+    stages: tuple[Stage, ...]
+    start_vus: int = 0
+    graceful_ramp_down_s: float = 30.0
+    name: str = field(default="ramping-vus", init=False)
+
+    @property
+    def duration_s(self) -> float:
+        return sum(duration for duration, _ in self.stages)
+
+    @property
+    def max_vus(self) -> int:
+        return max(self.start_vus, *(target for _, target in self.stages))
+
+    def describe(self) -> str:
+        return (
+            f"up to {format_number_of(self.max_vus, 'VU')} for {format_duration_s(self.duration_s)} "
+            f"over {format_number_of(len(self.stages), 'stage')}{_paced(self)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SharedIterations(_Closed):
+    """*iterations* in all, made by *vus* VUs; at most *duration_s*, after which none is started any more."""
+
+    vus: int
+    iterations: int
+    duration_s: float = LONGEST_ITERATIONS_S
+    name: str = field(default="shared-iterations", init=False)
+
+    @property
+    def max_vus(self) -> int:
+        return self.vus
+
+    def describe(self) -> str:
+        return (
+            f"{format_number_of(self.iterations, 'iteration')} shared by {format_number_of(self.vus, 'VU')} "
+            f"within {format_duration_s(self.duration_s)}{_paced(self)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PerVUIterations(_Closed):
+    """*iterations* made by each of *vus* VUs; at most *duration_s*, after which none is started any more."""
+
+    vus: int
+    iterations: int
+    duration_s: float = LONGEST_ITERATIONS_S
+    name: str = field(default="per-vu-iterations", init=False)
+
+    @property
+    def max_vus(self) -> int:
+        return self.vus
+
+    def describe(self) -> str:
+        return (
+            f"{format_number_of(self.iterations, 'iteration')} for each of {format_number_of(self.vus, 'VU')} "
+            f"within {format_duration_s(self.duration_s)}{_paced(self)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shape(_Closed):
+    """Closed model: the number of VUs is what *function* says, asked once a second, until it says None, and for
+    *duration_s* at most. More than *max_vus* are never made."""
+
+    function: ShapeFunction = field(repr=False)
+    max_vus: int = SHAPE_MAX_VUS
+    duration_s: float = LONGEST_SHAPE_S
+    name: str = field(default="shape", init=False)
+
+    def describe(self) -> str:
+        return f"VUs as {getattr(self.function, '__name__', 'a function')} says{_paced(self)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternallyControlled(_Closed):
+    """Closed model: *vus* VUs at first, and then as many as keyboard, control API or library ask for, up to
+    *max_vus*, for *duration_s*."""
+
+    vus: int
+    max_vus: int
+    duration_s: float
+    name: str = field(default="externally-controlled", init=False)
+
+    def describe(self) -> str:
+        return (
+            f"{format_number_of(self.vus, 'VU')} at first, up to {format_count(self.max_vus)} as asked for, "
+            f"for {format_duration_s(self.duration_s)}{_paced(self)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantArrivalRate(_Open):
+    """Open model: with *arrivals* "constant" start i (from 0) is due at i / *rate_per_s*; with "uniform" at a random
+    moment of the interval that begins then; with "poisson" the gaps are exponential with that mean."""
+
+    rate_per_s: float
+    duration_s: float
+    max_vus: int
+    arrivals: Arrivals = "constant"
+    name: str = field(default="constant-arrival-rate", init=False)
+
+    @property
+    def begin_rate_per_s(self) -> float:
+        return self.rate_per_s
+
+    def describe(self) -> str:
+        return (
+            f"{format_count(self.rate_per_s)} starts/s{_arriving(self.arrivals)} for "
+            f"{format_duration_s(self.duration_s)} on at most {format_number_of(self.max_vus, 'VU')}{_dropping(self)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RampingArrivalRate(_Open):
+    """Open model: start i (from 1) is due when the integral of the rate reaches i. The rate follows *stages*
+    linearly from *start_rate_per_s*; what a stage leaves of an iteration counts in the next. *arrivals* as of
+    `ConstantArrivalRate`."""
+
+    stages: tuple[RateStage, ...]
+    start_rate_per_s: float
+    max_vus: int
+    arrivals: Arrivals = "constant"
+    name: str = field(default="ramping-arrival-rate", init=False)
+
+    @property
+    def duration_s(self) -> float:
+        return sum(duration for duration, _ in self.stages)
+
+    @property
+    def begin_rate_per_s(self) -> float:
+        return self.start_rate_per_s
+
+    def describe(self) -> str:
+        most = max(self.start_rate_per_s, *(rate for _, rate in self.stages))
+        return (
+            f"up to {format_count(most)} starts/s{_arriving(self.arrivals)} for {format_duration_s(self.duration_s)} "
+            f"over {format_number_of(len(self.stages), 'stage')} on at most "
+            f"{format_number_of(self.max_vus, 'VU')}{_dropping(self)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trace(_Open):
+    """Open model: starts are due at *due_ns* (ascending nanoseconds after the scenario's start), which were read
+    from *source*; those after *duration_s* are left out."""
+
+    source: str
+    due_ns: Any = field(repr=False, compare=False)
+    duration_s: float
+    max_vus: int
+    name: str = field(default="trace", init=False)
+
+    @property
+    def starts(self) -> int:
+        return len(self.due_ns)
+
+    @property
+    def begin_rate_per_s(self) -> float:
+        return self.starts / self.duration_s
+
+    def describe(self) -> str:
+        return (
+            f"{format_number_of(self.starts, 'start')} of {self.source} within {format_duration_s(self.duration_s)} "
+            f"on at most {format_number_of(self.max_vus, 'VU')}{_dropping(self)}"
+        )
+
+
+Executor = (
+    ConstantVUs
+    | RampingVUs
+    | SharedIterations
+    | PerVUIterations
+    | Shape
+    | ExternallyControlled
+    | ConstantArrivalRate
+    | RampingArrivalRate
+    | Trace
+)
+ClosedExecutor = ConstantVUs | RampingVUs | SharedIterations | PerVUIterations | Shape | ExternallyControlled
+EXECUTORS: dict[str, type[Any]] = {
+    "shared-iterations": SharedIterations,
+    "per-vu-iterations": PerVUIterations,
+    "constant-vus": ConstantVUs,
+    "ramping-vus": RampingVUs,
+    "constant-arrival-rate": ConstantArrivalRate,
+    "ramping-arrival-rate": RampingArrivalRate,
+    "trace": Trace,
+    "shape": Shape,
+    "externally-controlled": ExternallyControlled,
+}
+
+
+def describe_executor(executor: Executor) -> dict[str, Any]:
+    """The figures of *executor* as plain data: of a trace how many starts, of a shape the function's name."""
+    plain = {one.name: getattr(executor, one.name) for one in fields(executor) if one.name != "name"}
+    if isinstance(executor, Trace):
+        del plain["due_ns"]
+        plain["starts"] = executor.starts
+    if isinstance(executor, Shape):
+        plain["function"] = getattr(executor.function, "__name__", "shape")
+    return plain
+
+
+def _paced(spec: _Closed) -> str:
+    return f", an iteration every {format_duration_s(spec.pacing_s)}" if spec.pacing_s else ""
+
+
+def _arriving(arrivals: Arrivals) -> str:
+    return "" if arrivals == "constant" else f" ({arrivals})"
+
+
+def _dropping(spec: _Open) -> str:
+    return ", starts that find none free are dropped" if spec.when_busy == "drop" else ""

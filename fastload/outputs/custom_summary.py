@@ -1,0 +1,54 @@
+"""What a script's own summary hook returned: a text to show, and files to write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastload.model.errors import FastloadError
+from fastload.outputs.base import writing
+
+STDOUT, STDERR = "stdout", "stderr"
+
+
+class CustomSummary(NamedTuple):
+    """*report* and *stderr* are texts, "" for none; *files* are contents by path."""
+
+    report: str = ""
+    stderr: str = ""
+    files: Mapping[str, bytes] = {}
+
+
+def read_custom_summary(returned: Any) -> CustomSummary:
+    """What ``handle_summary`` returned: None, a text, or texts and bytes by path, "stdout" and "stderr".
+
+    Raises:
+        FastloadError: it is none of these.
+    """
+    if returned is None:
+        return CustomSummary()
+    if isinstance(returned, str):
+        return CustomSummary(returned)
+    wrong = isinstance(returned, Mapping) and [
+        path for path, text in returned.items() if not isinstance(path, str | Path) or not isinstance(text, str | bytes)
+    ]
+    if not isinstance(returned, Mapping) or wrong:
+        what = f"{type(returned[wrong[0]]).__name__} for {wrong[0]!r}" if wrong else type(returned).__name__
+        raise FastloadError(
+            f"handle_summary returned {what}", hint='return a text, or a dict like {"stdout": text, "report.txt": text}'
+        )
+    texts = {str(path): text.encode() if isinstance(text, str) else text for path, text in returned.items()}
+    report, stderr = (texts.pop(name, b"").decode("utf-8", "replace") for name in (STDOUT, STDERR))
+    return CustomSummary(report, stderr, texts)
+
+
+def write_files(files: Mapping[str, bytes]) -> None:
+    """Write each file.
+
+    Raises:
+        OutputError: one cannot be written; those before it are.
+    """
+    for path, content in files.items():
+        with writing(f"summary file {path!r}"):
+            Path(path).write_bytes(content)

@@ -1,0 +1,99 @@
+"""Reads configuration files: ``fastload.toml``, ``[tool.fastload]`` of pyproject.toml, those named, k6's JSON."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastload.model.errors import PlanError, nearest
+from fastload.planning.k6 import k6_tier
+from fastload.planning.options import check_options
+from fastload.planning.tiers import Tier
+
+STANDING = "fastload.toml"
+_TABLE = "scenarios"
+
+
+def standing_tiers(folder: Path) -> list[Tier]:
+    """What ``[tool.fastload]`` of pyproject.toml and then fastload.toml in *folder* say, as far as they are there.
+
+    Raises:
+        PlanError: one cannot be read, or is wrong.
+    """
+    tiers = []
+    project = folder / "pyproject.toml"
+    if project.is_file():
+        tools = _read_toml(project, project.name).get("tool")
+        table = tools.get("fastload") if isinstance(tools, Mapping) else None
+        if table is not None:
+            tiers.append(_tier(table, name="pyproject.toml", folder=folder, is_standing=True))
+    own = folder / STANDING
+    if own.is_file():
+        tiers.append(_tier(_read_toml(own, own.name), name=own.name, folder=folder, is_standing=True))
+    return tiers
+
+
+def file_tier(text: str, *, option: str) -> Tier:
+    """What the file at path *text* says: k6-style JSON if it ends in ``.json``, else TOML. *option* named it.
+
+    Raises:
+        PlanError: it cannot be read, or is wrong.
+    """
+    path = Path(text)
+    if not path.is_file():
+        beside = [found.name for found in path.parent.glob("*") if found.suffix in (".toml", ".json")]
+        raise PlanError(
+            f"{option}: there is no file {text!r}", hint=nearest(path.name, beside) or "give a .toml or a .json file"
+        )
+    if path.suffix == ".json":
+        return k6_tier(_read_json(path, text), name=text, folder=str(path.parent))
+    return _tier(_read_toml(path, text), name=text, folder=path.parent)
+
+
+def _tier(table: Any, *, name: str, folder: Path, is_standing: bool = False) -> Tier:
+    where = f"{name} [tool.fastload]" if name == "pyproject.toml" else name
+    if not isinstance(table, Mapping):
+        raise PlanError(f"{where} is no table", hint="write options below it, like vus = 10")
+    scenarios = table.get(_TABLE, {})
+    if not isinstance(scenarios, Mapping) or not all(isinstance(one, Mapping) for one in scenarios.values()):
+        raise PlanError(f"{where}: {_TABLE} is no table of tables", hint="write [scenarios.NAME] and its options below")
+    options = {name: value for name, value in table.items() if name != _TABLE}
+    return Tier(
+        name,
+        check_options(options, where=where, folder=str(folder)),
+        {
+            one: check_options(own, where=f"{where} [{_TABLE}.{one}]", of_scenario=True, folder=str(folder))
+            for one, own in scenarios.items()
+        },
+        is_standing=is_standing,
+    )
+
+
+def _read_toml(path: Path, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(name, error) from error
+
+
+def _read_json(path: Path, name: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise PlanError(
+            f"{name} is not JSON: {error.msg} (at line {error.lineno}, column {error.colno})", hint="mend that line"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: Exception) -> PlanError:
+    return PlanError(
+        f"{name} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",
+        hint="check the path and its permissions",
+    )

@@ -1,0 +1,224 @@
+"""A draft as plain data: what ``fastload plan`` prints, and who set each value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fastload.load.scenario import Scenario, name_of, where
+from fastload.model.hooks import Hooks
+from fastload.model.load_models import (
+    ConstantArrivalRate,
+    Executor,
+    PerVUIterations,
+    RampingArrivalRate,
+    SharedIterations,
+    Trace,
+    describe_executor,
+)
+from fastload.model.metrics import declared
+from fastload.model.plan import Plan, ScenarioPlan, without_credentials
+from fastload.planning.draft import DEFAULT_GRACEFUL_STOP, Draft
+from fastload.planning.options import OPTIONS
+from fastload.planning.tiers import Given, Settled
+
+DEFAULT, BY_CHANCE = "default", "by chance"
+_ORDER = {name: number for number, name in enumerate(("executor", "shape", *OPTIONS))}
+_HIDDEN = ("env", "headers")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who set an option: of one scenario, or of all that are planned where *scenario* is "". *value* None: nothing is
+    left of it. *lost* is what had no effect."""
+
+    scenario: str
+    option: str
+    value: str | None
+    by: str
+    lost: tuple[Given, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        lost = [{"value": given.value, "set_by": given.by} for given in self.lost]
+        named = {"scenario": self.scenario, "option": self.option}
+        return {**named, "value": self.value, "set_by": self.by, "overridden": lost}
+
+
+def describe_draft(draft: Draft, *, target: str = "") -> dict[str, Any]:
+    """Everything that is known of a run before it begins; values of the environment and of headers are left out.
+
+    *target* is the name of a shipped target that will be started for it.
+    """
+    plan = draft.plan
+    return {
+        "title": plan.title,
+        "base_url": without_credentials(plan.base_url),
+        "target": target,
+        "duration_s": plan.duration_s,
+        "longest_s": plan.longest_s,
+        "warmup_s": plan.warmup_s,
+        "max_vus": plan.max_vus,
+        "workers": plan.workers,
+        "vus_per_worker": -(-plan.max_vus // plan.workers),
+        "seed": plan.seed,
+        "paused": plan.paused,
+        "scenarios": [_scenario(plan, scenario) for scenario in plan.scenarios],
+        "thresholds": [f"{one.label}: {one.expression}" for one in plan.thresholds],
+        "metrics": [
+            {"name": name, "kind": metric.spec.kind.value, "unit": metric.spec.unit}
+            for name, metric in declared().items()
+        ],
+        "hooks": _hooks(plan.hooks),
+        "options": [origin.to_dict() for origin in origins(draft)],
+        "notes": list(draft.notes),
+    }
+
+
+def origins(draft: Draft) -> list[Origin]:
+    """Who set each option, in the order of the documentation: first what is the same for all scenarios."""
+    of_scenarios = {plan.name: _of_scenario(plan, draft.scenarios[plan.name]) for plan in draft.plan.scenarios}
+    rows = _merged(of_scenarios)
+    rows += _of_run(draft.plan, draft.run)
+    for one in draft.thresholds:
+        rows.append(Origin("", f"thresholds.{one.threshold.label}", one.threshold.expression, one.by, one.lost))
+    return rows
+
+
+def _scenario(plan: Plan, scenario: ScenarioPlan) -> dict[str, Any]:
+    starts = expected_starts(scenario.executor)
+    open_model = {"iterations": starts, "starts_per_s_per_worker": _mean_rate(scenario.executor, starts) / plan.workers}
+    return {
+        "name": scenario.name,
+        "executor": scenario.executor.name,
+        "model": "open" if scenario.is_open else "closed",
+        "description": scenario.executor.describe(),
+        "max_vus": scenario.executor.max_vus,
+        "load": describe_executor(scenario.executor),
+        "starts_at_s": plan.start_s(scenario),
+        "after": scenario.after,
+        "ends_at_s": plan.end_s(scenario),
+        "ends_at_the_latest_s": plan.end_s(scenario) + scenario.graceful_stop_s,
+        "graceful_stop_s": scenario.graceful_stop_s,
+        "iteration_timeout_s": scenario.iteration_timeout_s,
+        "tags": scenario.tags,
+        **(open_model if scenario.is_open else {"iterations": starts} if starts else {}),
+        **_functions(scenario.work),
+    }
+
+
+def expected_starts(executor: Executor) -> float | None:
+    """How many iterations *executor* starts if the target keeps up; None where that depends on the target."""
+    if isinstance(executor, ConstantArrivalRate):
+        return executor.rate_per_s * executor.duration_s
+    if isinstance(executor, RampingArrivalRate):
+        before, starts = executor.start_rate_per_s, 0.0
+        for duration_s, rate_per_s in executor.stages:
+            starts, before = starts + duration_s * (before + rate_per_s) / 2, rate_per_s
+        return starts
+    if isinstance(executor, Trace):
+        return executor.starts
+    if isinstance(executor, PerVUIterations):
+        return executor.iterations * executor.vus
+    return executor.iterations if isinstance(executor, SharedIterations) else None
+
+
+def _mean_rate(executor: Executor, starts: float | None) -> float:
+    return (starts or 0.0) / executor.duration_s
+
+
+def _functions(work: Scenario) -> dict[str, Any]:
+    tasks: Mapping[Any, float] = work.tasks or {work.function: 1}
+    total = sum(tasks.values())
+    return {
+        "functions": [
+            {
+                "name": name_of(getattr(task, "function", task)),
+                "where": where(getattr(task, "function", task)),
+                "weight": weight,
+                "share": weight / total,
+            }
+            for task, weight in tasks.items()
+        ],
+        "hooks": {
+            kind: name_of(hook)
+            for kind, hook in (("on_start", work.on_start), ("on_stop", work.on_stop))
+            if hook is not None
+        },
+    }
+
+
+def _hooks(hooks: Hooks | None) -> dict[str, str]:
+    found = {name: getattr(hooks, name) for name in Hooks.names()} if hooks else {}
+    return {name: name_of(hook.function) for name, hook in found.items() if hook is not None}
+
+
+def _of_scenario(plan: ScenarioPlan, settled: Settled) -> list[Origin]:
+    rows = {
+        "executor": Origin("", "executor", plan.executor.name, _meant_by(settled)),
+        "graceful_stop": Origin("", "graceful_stop", DEFAULT_GRACEFUL_STOP, DEFAULT),
+    }
+    figures = describe_executor(plan.executor)
+    for name in ("vus", "iterations", "max_vus", "when_busy", "arrivals"):
+        if name in figures:
+            rows[name] = Origin("", name, _shown(name, figures[name]), DEFAULT)
+    rows |= {row.option: row for row in _rows(settled)}
+    return sorted(rows.values(), key=lambda row: _ORDER.get(row.option.partition(".")[0], len(_ORDER)))
+
+
+def _meant_by(settled: Settled) -> str:
+    """Which options the executor follows from, where none names it."""
+    deciding = [
+        name for name in ("trace", "shape", "stages", "rate", "iterations", "duration") if name in settled.values
+    ]
+    return f"from {deciding[0]}" if deciding else DEFAULT
+
+
+def _of_run(plan: Plan, settled: Settled) -> list[Origin]:
+    timeout = f"{plan.http.timeout_s:g}s"
+    rows = {
+        "workers": Origin("", "workers", str(plan.workers), DEFAULT),
+        "seed": Origin("", "seed", str(plan.seed), BY_CHANCE),
+        "timeout": Origin("", "timeout", timeout, DEFAULT),
+    }
+    # The environment is shown with the scenarios, which may have values of their own for a name.
+    rows |= {row.option: row for row in _rows(settled) if not row.option.startswith("env.")}
+    return sorted(rows.values(), key=lambda row: _ORDER.get(row.option.partition(".")[0], len(_ORDER)))
+
+
+def _rows(settled: Settled) -> Iterable[Origin]:
+    for option in (*settled.values, *settled.ended_by):
+        lost = tuple(Given(_shown(option, given.value), given.by) for given in settled.lost.get(option, ()))
+        if option in settled.values:
+            yield Origin("", option, _shown(option, settled.values[option]), settled.by(option), lost)
+        else:
+            yield Origin("", option, None, settled.ended_by[option], lost)
+
+
+def _merged(of_scenarios: Mapping[str, list[Origin]]) -> list[Origin]:
+    """The rows of each scenario, and once what is the same in all."""
+    first, *others = of_scenarios.values()
+    common = [row for row in first if all(row in rows for rows in others)]
+    return common + [
+        replace(row, scenario=name if others else "")
+        for name, rows in of_scenarios.items()
+        for row in rows
+        if row not in common
+    ]
+
+
+def _shown(option: str, value: Any) -> str:
+    """*value* in a few words; secrets stay unsaid."""
+    if option.partition(".")[0] in _HIDDEN:
+        return "(not shown)"
+    if option == "base_url":
+        return without_credentials(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if callable(value):
+        return name_of(value)
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, tuple) and all(isinstance(part, str) for part in value):
+        return ", ".join(value)
+    return f"a {type(value).__name__}"

@@ -1,0 +1,232 @@
+"""From scenarios and tiers of options to the validated plan: everything that can be known to be wrong is found here."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fastload.load.scenario import Scenario
+from fastload.model.errors import PlanError, nearest
+from fastload.model.hooks import Hooks
+from fastload.model.load_options import build_executor
+from fastload.model.plan import HttpSettings, Plan, ScenarioPlan, check_base_url
+from fastload.model.units import parse_duration_s
+from fastload.planning.load import of_scenario, parse_load, settle_loads
+from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
+from fastload.planning.settings import (
+    SetThreshold,
+    check_tables,
+    choose_scenarios,
+    choose_workers,
+    make_http,
+    pick_scenarios,
+    said_in,
+    settle_thresholds,
+)
+from fastload.planning.tiers import Layer, Settled, Tier, flat, settle, table_of
+
+DEFAULT_GRACEFUL_STOP = "30s"
+_OF_SCENARIO = (*LOAD_OPTIONS, *(name for name in SCENARIO_OPTIONS if name != "thresholds"))
+_BUILTIN_TAGS = ("scenario", "name", "method", "status", "group", "check")
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """All sources of options beside the script, each list from the lowest to the highest: those that the script goes
+    over, and those that go over the script."""
+
+    below: Sequence[Tier] = ()
+    above: Sequence[Tier] = ()
+
+    @property
+    def all(self) -> list[Tier]:
+        return [*self.below, *self.above]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(note for tier in self.all for note in tier.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan, and how it came about: the options of the run and of each scenario, and the thresholds, with who set
+    them."""
+
+    plan: Plan
+    run: Settled
+    scenarios: Mapping[str, Settled] = field(repr=False)
+    thresholds: Sequence[SetThreshold]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a plan has beside options. *base_url* is that of a target which was started for the run, *cpus* are those
+    that its workers may use, *http* what the options of requests go over, *hooks* those of the script."""
+
+    title: str = ""
+    base_url: str = ""
+    cpus: tuple[int, ...] = ()
+    http: HttpSettings | None = None
+    hooks: Hooks | None = None
+    stdout_is_data: bool = False
+
+
+def settle_run(tiers: Tiers) -> Settled:
+    """The options of the whole run, which need no script to be known.
+
+    Raises:
+        PlanError: a target and a base URL of the same source.
+    """
+    layers = [Layer(tier.name, _run_options(tier.options), tier.who) for tier in tiers.all]
+    run = settle(layers)
+    if {"target", "base_url"} <= run.values.keys():
+        if run.level["target"] == run.level["base_url"]:
+            raise PlanError("--target and --base-url exclude each other", hint="the target's address is used")
+        loser, winner = sorted(("target", "base_url"), key=run.level.__getitem__)
+        run.drop(loser, f"{winner} ({run.by(winner)})")
+    return run
+
+
+def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: Around | None = None) -> Draft:
+    """The plan of the scenarios *found* in a script, with the options of *tiers*.
+
+    Raises:
+        PlanError: anything that can be known to be wrong before the first request.
+    """
+    around = around or Around()
+    run = settle_run(tiers)
+    if not found:
+        raise PlanError("there is no scenario to run", hint="write an async function under @fl.scenario")
+    chosen = choose_scenarios(found, tiers.all)
+    _check_unique([scenario.name for scenario in chosen])
+    notes = check_tables([scenario.name for scenario in chosen], found, tiers.all)
+    scenarios = pick_scenarios(chosen, run.values.get("scenario", ()))
+    settled = settle_loads({scenario.name: _layers(scenario, tiers) for scenario in scenarios})
+    plans = tuple(_scenario_plan(scenario, settled[scenario.name]) for scenario in scenarios)
+    _check_order(plans)
+    thresholds = settle_thresholds(scenarios, tiers.below, tiers.above)
+    plan = _plan(run, plans, thresholds, around)
+    return Draft(plan, run, settled, thresholds, (*tiers.notes, *notes))
+
+
+def _plan(
+    run: Settled, scenarios: tuple[ScenarioPlan, ...], thresholds: Sequence[SetThreshold], around: Around
+) -> Plan:
+    values = run.values
+    url = around.base_url or values.get("base_url", "")
+    workers = values.get("workers")
+    plan = Plan(
+        kind="run",
+        title=around.title or ", ".join(scenario.name for scenario in scenarios),
+        scenarios=scenarios,
+        workers=1,
+        base_url=check_base_url(url, what="base URL") if url else "",
+        http=make_http(values | {"headers": table_of(run, "headers").values()}, around.http),
+        thresholds=tuple(one.threshold for one in thresholds),
+        warmup_s=parse_duration_s(values.get("warmup", "0s"), what="warmup"),
+        watch=values.get("watch", ()),
+        on_worker_loss=values.get("on_worker_loss", "continue"),
+        strict=values.get("strict", False),
+        env=_common_env(run, scenarios),
+        cpus=around.cpus if workers is None or workers <= len(around.cpus) else (),
+        stdout_is_data=around.stdout_is_data,
+        seed=values.get("seed", random.SystemRandom().getrandbits(32)),
+        paused=values.get("paused", False),
+        hooks=_hooks(around.hooks, values),
+    )
+    chosen = choose_workers(workers, plan.max_vus, what="VU", most_workers=len(around.cpus) or None)
+    return replace(plan, workers=chosen)
+
+
+def _run_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the whole run, with an entry for each name of the environment and for each header."""
+    own = {name: value for name, value in options.items() if name in RUN_OPTIONS or name == "env"}
+    if "headers" in own:
+        own["headers"] = {line.partition(":")[0].strip().lower(): line for line in own["headers"]}
+    return flat(own, ("env", "headers"))
+
+
+def _layers(scenario: Scenario, tiers: Tiers) -> list[Layer]:
+    """Everything that is said of *scenario*, from the lowest to the highest."""
+    script = Layer(said_in(scenario), {name: getattr(scenario, name) for name in _OF_SCENARIO})
+    return [
+        *(_of_scenario(layer) for tier in tiers.below for layer in tier.layers(scenario.name)),
+        _of_scenario(script),
+        *(_of_scenario(layer) for tier in tiers.above for layer in tier.layers(scenario.name)),
+    ]
+
+
+def _of_scenario(layer: Layer) -> Layer:
+    own = {name: value for name, value in layer.options.items() if name in _OF_SCENARIO}
+    return replace(layer, options=flat(own, ("tags", "env")))
+
+
+def _scenario_plan(scenario: Scenario, settled: Settled) -> ScenarioPlan:
+    values = settled.values
+    with of_scenario(scenario.name):
+        return ScenarioPlan(
+            name=scenario.name,
+            executor=build_executor(parse_load(values, folder=scenario.folder)),
+            work=replace(scenario, keep_body=values.get("keep_body"), keep_headers=values.get("keep_headers")),
+            graceful_stop_s=_time(values, "graceful_stop", DEFAULT_GRACEFUL_STOP),
+            start_s=_time(values, "start_time"),
+            after=values.get("after", ""),
+            iteration_timeout_s=_time(values, "iteration_timeout"),
+            tags=_tags(table_of(settled, "tags")),
+            env={name: str(value) for name, value in table_of(settled, "env").items()},
+        )
+
+
+def _time(values: Mapping[str, Any], option: str, default: str = "0s") -> float:
+    return parse_duration_s(values.get(option, default), what=option)
+
+
+def _tags(tags: Mapping[str, Any]) -> dict[str, str]:
+    for name in tags:
+        if name in _BUILTIN_TAGS:
+            raise PlanError(f"tag {name!r} is one of fastload's own", hint=f"choose another name, like 'my_{name}'")
+    return {str(name): str(value) for name, value in tags.items()}
+
+
+def _common_env(run: Settled, scenarios: Sequence[ScenarioPlan]) -> dict[str, str]:
+    """The environment of the whole run: names to which some scenario gives a value of its own are left to it."""
+    given = {name: str(value) for name, value in table_of(run, "env").items()}
+    return {
+        name: value for name, value in given.items() if all(scenario.env.get(name) == value for scenario in scenarios)
+    }
+
+
+def _hooks(hooks: Hooks | None, values: Mapping[str, Any]) -> Hooks | None:
+    """*hooks* without those that the run does without."""
+    left_out = {name: None for name in ("setup", "teardown") if values.get(f"no_{name}")}
+    return replace(hooks, **left_out) if hooks and left_out else hooks
+
+
+def _check_unique(names: Sequence[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise PlanError(f"two scenarios are called {name!r}", hint="give one of them name=...")
+
+
+def _check_order(plans: Sequence[ScenarioPlan]) -> None:
+    """That a scenario comes after one that there is, and none waits for itself."""
+    after = {plan.name: plan.after for plan in plans}
+    for name, other in after.items():
+        if other and other not in after:
+            raise PlanError(
+                f"{name}: there is no scenario {other!r} to come after",
+                hint=nearest(other, after) or f"there are {', '.join(after)}",
+            )
+    for name in after:
+        seen, at = [name], after[name]
+        while at:
+            seen.append(at)
+            if at == name:
+                raise PlanError(
+                    f"scenarios wait for each other: {' after '.join(seen)}", hint="let one of them begin by itself"
+                )
+            at = after[at] if at not in seen[:-1] else ""
