@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastload.load.client import VU
 from fastload.load.environment import env
+from fastload.load.flow import abort, fail
+from fastload.load.hooks import handle_summary, setup, teardown, test_start, test_stop
 from fastload.load.reply import JudgedReply, Reply, ReplyError
 from fastload.load.scenario import Scenario, scenario
 from fastload.model.errors import ControlError, FastloadError, PlanError, TargetError
@@ -44,13 +46,20 @@ __all__ = [
     "Trend",
     "Verdict",
     "__version__",
+    "abort",
     "data",
     "env",
+    "fail",
+    "handle_summary",
     "run",
     "scenario",
+    "setup",
     "start",
     "summary_text",
     "target",
+    "teardown",
+    "test_start",
+    "test_stop",
 ]
 
 

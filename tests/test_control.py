@@ -108,7 +108,9 @@ class Steered:
                 self.port = int(line.strip().rpartition(":")[2])
                 break
         else:
+            self.close()
             pytest.fail(f"no control: {''.join(self.said)}")
+        self.wait_for(lambda status: bool(status["phase"] != "starting"))
 
     def ask(self, command: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
         """The answer; with *arguments* by POST."""
@@ -471,7 +473,7 @@ def test_a_run_with_a_handle(counter: Counter, sequencer: RunningTarget) -> None
 def test_a_handle_of_a_run_that_waits(counter: Counter, sequencer: RunningTarget) -> None:
     before = counter.read()
     with fl.start(visit, base_url=sequencer.base_url, workers=1, paused=True) as run:
-        assert run.status()["phase"] == "paused"
+        wait_until(lambda: bool(run.status()["phase"] == "paused"))
         assert counter.is_still()
         assert counter.read() == before
         run.resume()

@@ -39,8 +39,8 @@ def plan(script: str, **_: Any) -> int:
     set_environment(tiers)
     if "target" in options:
         find_target(options["target"])
-    found = load_script(script)
-    draft = draft_plan(found, tiers, Around(title=script))
+    declared = load_script(script)
+    draft = draft_plan(declared.scenarios, tiers, Around(title=script, hooks=declared.hooks))
     described = describe_draft(draft, target=options.get("target", ""))
     if options.get("json"):
         sys.stdout.write(json.dumps(described, indent=2) + "\n")

@@ -42,17 +42,17 @@ def run(script: str, **_: Any) -> int:
     name = options.get("target", "")
     if name:
         find_target(name)
-    found = load_script(script)
-    around = Around(title=script, stdout_is_data=shared.as_json)
-    draft = draft_plan(found, tiers, around)
+    declared = load_script(script)
+    around = Around(title=script, hooks=declared.hooks, stdout_is_data=shared.as_json)
+    draft = draft_plan(declared.scenarios, tiers, around)
     outputs = shared.outputs()
     for note in draft.notes:
         sys.stderr.write(f"Note: {note}\n")
     with shipped_target(name) if name else nullcontext(None) as target:
         if target:
             around = replace(around, base_url=target.base_url, cpus=target.worker_cpus)
-            draft = draft_plan(found, tiers, around)
-        return run_plan(draft.plan, outputs, target=target, control=control)
+            draft = draft_plan(declared.scenarios, tiers, around)
+        return run_plan(draft.plan, outputs, target=target, control=control, keyboard=not shared.quiet)
 
 
 def set_environment(tiers: Tiers) -> None:

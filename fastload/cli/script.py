@@ -7,15 +7,25 @@ import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
+from fastload.load.hooks import hook_of, make_hooks
 from fastload.load.scenario import Scenario
 from fastload.model.errors import FastloadError, PlanError, nearest, user_traceback
+from fastload.model.hooks import Hooks
 
 MODULE_NAME = "fastload_script"
 
 
-def load_script(text: str) -> list[Scenario]:
-    """The scenarios of the script at path *text*, in the order of the file.
+class Script(NamedTuple):
+    """What a script declares: its scenarios, in the order of the file, and the functions around the test."""
+
+    scenarios: list[Scenario]
+    hooks: Hooks
+
+
+def load_script(text: str) -> Script:
+    """What the script at path *text* declares.
 
     Raises:
         PlanError: no such file, it does not import, or it declares no scenario.
@@ -34,7 +44,15 @@ def load_script(text: str) -> list[Scenario]:
     found = list({id(item): item for item in vars(module).values() if isinstance(item, Scenario)}.values())
     if not found:
         raise PlanError(f"{text} declares no scenario", hint=_hint_without_scenario(module))
-    return found
+    return Script(found, _hooks_of(text, module))
+
+
+def _hooks_of(text: str, module: ModuleType) -> Hooks:
+    hooks = {id(item): hook for item in vars(module).values() if (hook := hook_of(item)) is not None}
+    try:
+        return make_hooks(hooks.values())
+    except PlanError as error:
+        raise PlanError(f"{text}: {error.message}", hint=error.hint) from error
 
 
 def _import(path: Path) -> ModuleType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 from abc import abstractmethod
 from time import monotonic_ns
 from typing import Any
@@ -27,64 +28,110 @@ Specs = (
 
 class ClosedExecutor(LoadExecutor):
     """Slots that go on and on. With a pacing, a slot that ends early waits until its next start is due; the first
-    starts are spread over one pacing, because a load that comes in waves tests something else."""
+    starts of those that come together are spread over one pacing, because a load that comes in waves tests something
+    else.
+
+    A slot that is not in an iteration is in one of three places: it waits for its next start, it is held by a pause,
+    or it is one of many that begin together and is pending.
+    """
 
     def __init__(self, spec: Specs, work: Work, part: Part, graceful_stop_s: float) -> None:
         super().__init__(work, part, graceful_stop_s)
         self._pacing_ns = round(spec.pacing_s * NS_PER_S)
-        self._slots: list[Any] = []
         self._started_ns: dict[Any, int] = {}
         self._waiting: dict[Any, int] = {}
+        self._held: dict[Any, None] = {}
+        self._pending: dict[Any, None] = {}
         self._queue: list[tuple[int, int, Any]] = []
         self._order = itertools.count()
         self._timer: PreciseTimer | None = None
-        self._held: list[Any] = []
         self._starting: set[asyncio.Future[None]] = set()
 
-    async def run(self, start_ns: int) -> None:
+    async def run(self, from_ns: int, delay_ns: int = 0) -> None:
         if self._pacing_ns:
             self._timer = PreciseTimer(self._work.context.loop, self._on_time)
         try:
-            await super().run(start_ns)
+            await super().run(from_ns, delay_ns)
         finally:
             if self._timer is not None:
                 self._timer.close()
 
-    async def _end_starts(self) -> None:
-        while self._starting:
-            await asyncio.gather(*self._starting)
-
     def next(self, slot: Any) -> int | None:
-        if not self._going or self._leaves(slot):
+        return self._go(slot)
+
+    def _go(self, slot: Any) -> int | None:
+        """What `next` says to *slot*, which is in no iteration."""
+        if not self._going or self._is_done(slot):
             self._leave(slot)
             return None
         if self._paused_at_ns:
-            self._held.append(slot)
+            self._held[slot] = None
             self._work.hold(slot)
             return None
         if self._pacing_ns and self._waits(slot):
             return None
-        if not self._take(slot):
-            self._leave(slot)
-            return None
+        self._take(slot)
         return 0
 
-    def _leaves(self, slot: Any) -> bool:  # noqa: ARG002 - most keep their slots
-        """Whether *slot* was told to leave."""
+    def _is_done(self, slot: Any) -> bool:  # noqa: ARG002 - most keep their slots
+        """Whether *slot* is to leave: it was told to, or there is no iteration left for it."""
         return False
 
-    def _take(self, slot: Any) -> bool:  # noqa: ARG002 - most have no end of iterations
-        """Whether there is another iteration for *slot*; it is taken."""
-        return True
+    def _take(self, slot: Any) -> None:  # noqa: B027 - most do not count
+        """*slot* starts an iteration."""
 
     def _leave(self, slot: Any) -> None:
         self._started_ns.pop(slot, None)
         self._work.release(slot)
 
+    def _make_ready(self, count: int) -> None:
+        """Make slots that `acquire` will find."""
+        for slot in [self._work.acquire() for _ in range(count)]:
+            self._work.release(slot)
+
+    def _begin(self, slots: list[Any], at_ns: int, first: int, count: int) -> None:
+        """Start *slots*, which are of *count* that begin at *at_ns* over all workers; *first* is the place of the first
+        slot among them."""
+        if not self._pacing_ns:
+            self._start(slots)
+            return
+        for number, slot in enumerate(slots):
+            place = first + number * self._part.workers
+            self._wait(slot, at_ns + place * self._pacing_ns // count)
+        self._on_time()
+
+    def _start(self, slots: list[Any]) -> None:
+        """Start *slots* a few at a time: thousands of connects in one go would stop the loop for their length."""
+        if len(slots) <= STARTS_A_TURN:
+            for slot in slots:
+                self._start_one(slot)
+            return
+        self._pending.update(dict.fromkeys(slots))
+        starting = asyncio.ensure_future(self._start_pending(slots))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+
+    async def _start_pending(self, slots: list[Any]) -> None:
+        for number, slot in enumerate(slots, 1):
+            if slot in self._pending:
+                del self._pending[slot]
+                self._start_one(slot)
+            if number % STARTS_A_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _end_starts(self) -> None:
+        while self._starting:
+            await asyncio.gather(*self._starting)
+
+    def _start_one(self, slot: Any) -> None:
+        due_ns = self._go(slot)
+        if due_ns is not None:
+            self._work.start(slot, due_ns, self)
+
     def _waits(self, slot: Any) -> bool:
         """Whether *slot* has to wait for its next start; if not, that start is now."""
         now_ns = monotonic_ns()
-        due_ns = self._started_ns.get(slot, now_ns - self._pacing_ns) + self._pacing_ns
+        due_ns = self._started_ns[slot] + self._pacing_ns
         if due_ns > now_ns:
             self._wait(slot, due_ns)
             return True
@@ -111,56 +158,30 @@ class ClosedExecutor(LoadExecutor):
                 return
             heapq.heappop(self._queue)
             del self._waiting[slot]
-            self._started_ns[slot] = due_ns
-            if self._take(slot):
-                self._work.start(slot, 0, self)
-            else:
+            if self._is_done(slot):
                 self._leave(slot)
+            else:
+                self._started_ns[slot] = due_ns
+                self._take(slot)
+                self._work.start(slot, 0, self)
 
     def _resumed(self, paused_ns: int) -> None:
-        for slot in self._waiting:
-            self._waiting[slot] += paused_ns
-        for slot in self._started_ns:
-            self._started_ns[slot] += paused_ns
+        for moments in (self._waiting, self._started_ns):
+            for slot in moments:
+                moments[slot] += paused_ns
         self._queue = [(due_ns, next(self._order), slot) for slot, due_ns in self._waiting.items()]
         heapq.heapify(self._queue)
-        held, self._held = self._held, []
-        self._start_soon(held)
+        held, self._held = list(self._held), {}
+        self._start(held)
         self._on_time()
 
     def _let_go(self) -> None:
-        for slot in [*self._waiting, *self._held]:
-            self._leave(slot)
+        idle = [*self._waiting, *self._held]
         self._waiting.clear()
-        self._queue.clear()
         self._held.clear()
-
-    def _start_soon(self, slots: list[Any]) -> None:
-        starting = asyncio.ensure_future(self._start_all(slots))
-        self._starting.add(starting)
-        starting.add_done_callback(self._starting.discard)
-
-    async def _start_all(self, slots: list[Any]) -> None:
-        """Start *slots* a few at a time: thousands of connects in one go would stop the loop for their length."""
-        for number, slot in enumerate(slots, 1):
-            due_ns = self.next(slot)
-            if due_ns is not None:
-                self._work.start(slot, due_ns, self)
-            if number % STARTS_A_TURN == 0:
-                await asyncio.sleep(0)
-
-    def _spread(self, slots: list[Any], vus: int) -> None:
-        """Give each of the first *slots* its place within the first pacing: VU k of *vus* waits for k / vus of it."""
-        for number, slot in enumerate(slots):
-            place = self._part.worker + number * self._part.workers
-            self._wait(slot, self._start_ns + place * self._pacing_ns // vus)
-        self._on_time()
-
-    def _begin_all(self, slots: list[Any], vus: int) -> None:
-        if self._pacing_ns:
-            self._spread(slots, vus)
-        else:
-            self._start_soon(slots)
+        self._queue.clear()
+        for slot in idle:
+            self._leave(slot)
 
 
 class VUsExecutor(ClosedExecutor):
@@ -170,20 +191,18 @@ class VUsExecutor(ClosedExecutor):
     def __init__(self, spec: Specs, work: Work, part: Part, graceful_stop_s: float) -> None:
         super().__init__(spec, work, part, graceful_stop_s)
         self._graceful_leave_s = graceful_stop_s
+        self._slots: list[Any] = []
+        self._total = 0
         self._leaving: dict[Any, asyncio.TimerHandle] = {}
 
-    async def run(self, start_ns: int) -> None:
+    async def run(self, from_ns: int, delay_ns: int = 0) -> None:
         try:
-            await super().run(start_ns)
+            await super().run(from_ns, delay_ns)
         finally:
             for timer in self._leaving.values():
                 timer.cancel()
 
-    def set_vus(self, total: int) -> None:
-        if self._going:
-            self._set_vus(self._part.of(total))
-
-    def _leaves(self, slot: Any) -> bool:
+    def _is_done(self, slot: Any) -> bool:
         return slot in self._leaving
 
     def _leave(self, slot: Any) -> None:
@@ -191,63 +210,68 @@ class VUsExecutor(ClosedExecutor):
             self._leaving.pop(slot).cancel()
         super()._leave(slot)
 
-    def _set_vus(self, count: int) -> None:
+    def _set_vus(self, total: int, at_ns: int) -> None:
+        """Go on with this worker's share of *total* slots, of which there were fewer or more until *at_ns*."""
+        before, self._total = self._total, total
+        count = self._part.of(total)
         while len(self._slots) < count and self._leaving:
             slot, timer = self._leaving.popitem()
             timer.cancel()
             self._slots.append(slot)
-        new = [self._work.acquire() for _ in range(count - len(self._slots))]
-        self._slots += new
-        if len(new) > STARTS_A_TURN:
-            self._start_soon(new)
-        else:
-            for slot in new:
-                due_ns = self.next(slot)
-                if due_ns is not None:
-                    self._work.start(slot, due_ns, self)
+        if len(self._slots) < count:
+            first = self._part.worker + len(self._slots) * self._part.workers - before
+            new = [self._work.acquire() for _ in range(count - len(self._slots))]
+            self._slots += new
+            self._begin(new, at_ns, first, total - before)
         while len(self._slots) > count:
             self._send_away(self._slots.pop())
 
     def _send_away(self, slot: Any) -> None:
-        if slot in self._waiting:
-            del self._waiting[slot]
-            self._leave(slot)
-        elif slot in self._held:
-            self._held.remove(slot)
-            self._leave(slot)
-        else:
-            self._leaving[slot] = self._work.context.loop.call_later(self._graceful_leave_s, self._give_up, slot)
+        for idle in (self._waiting, self._held, self._pending):
+            if slot in idle:
+                del idle[slot]
+                self._leave(slot)
+                return
+        self._leaving[slot] = self._work.context.loop.call_later(self._graceful_leave_s, self._give_up, slot)
 
     def _give_up(self, slot: Any) -> None:
-        if self._leaving.pop(slot, None) is not None:
-            self._work.retire(slot)
+        del self._leaving[slot]
+        self._started_ns.pop(slot, None)
+        self._work.retire(slot)
 
 
-class ConstantVUsExecutor(VUsExecutor):
-    """A fixed number of slots until the time is over, or until somebody asks for another number."""
+class SteeredVUsExecutor(VUsExecutor):
+    """As many slots as the plan says, or as somebody asks for: until the time is over, or until they say so."""
 
     def __init__(
         self,
-        spec: load_models.ConstantVUs | load_models.ExternallyControlled,
+        spec: load_models.ConstantVUs | load_models.ExternallyControlled | load_models.Shape,
         work: Work,
         part: Part,
         graceful_stop_s: float,
     ) -> None:
         super().__init__(spec, work, part, graceful_stop_s)
-        self._spec = spec
+        self._duration_ns = round(spec.duration_s * NS_PER_S)
+        # A shape is asked when the run has begun.
+        self._wanted = 0 if isinstance(spec, load_models.Shape) else spec.vus
 
     def prepare(self) -> None:
-        self._slots = [self._work.acquire() for _ in range(self._part.of(self._spec.vus))]
+        self._make_ready(self._part.of(self._wanted))
 
-    async def _drive(self) -> None:
-        self._begin_all(list(self._slots), self._spec.vus)
-        await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
+    def set_vus(self, total: int) -> None:
+        self._wanted = total
+        if self._going:
+            self._set_vus(total, self._now_ns())
 
     def next(self, slot: Any) -> int | None:
         # The hot path of a full-speed run.
         if self._going and not (self._leaving or self._paused_at_ns or self._pacing_ns):
             return 0
-        return super().next(slot)
+        return self._go(slot)
+
+    async def _drive(self) -> None:
+        self._set_vus(self._wanted, self._start_ns)
+        await self._sleep_until(self._duration_ns)
 
 
 class RampingVUsExecutor(VUsExecutor):
@@ -258,29 +282,18 @@ class RampingVUsExecutor(VUsExecutor):
         self._spec = spec
         self._graceful_leave_s = spec.graceful_ramp_down_s
 
+    def prepare(self) -> None:
+        self._make_ready(self._part.of(self._spec.start_vus))
+
     async def _drive(self) -> None:
-        for at_s, count in vu_changes(self._spec.start_vus, self._spec.stages):
-            await self._sleep_until(round(at_s * NS_PER_S))
+        changes = [(round(at_s * NS_PER_S), vus) for at_s, vus in vu_changes(self._spec.start_vus, self._spec.stages)]
+        for (at_ns, vus), (next_ns, _) in itertools.pairwise([*changes, (math.inf, 0)]):
+            await self._sleep_until(int(at_ns))
             if self._over:
                 break
-            self._set_vus(self._part.of(count))
-        await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
-
-
-class ShapeExecutor(VUsExecutor):
-    """A number of slots that the parent asks for, second by second, until it says that it is over."""
-
-    def __init__(self, spec: load_models.Shape, work: Work, part: Part, graceful_stop_s: float) -> None:
-        super().__init__(spec, work, part, graceful_stop_s)
-        self._spec = spec
-        self._wanted = 0
-
-    def set_vus(self, total: int) -> None:
-        self._wanted = total
-        super().set_vus(total)
-
-    async def _drive(self) -> None:
-        self._set_vus(self._part.of(self._wanted))
+            # Of changes that are due together, after a jump or a stall, only the last one counts.
+            if self._start_ns + next_ns > monotonic_ns():
+                self._set_vus(vus, self._start_ns + int(at_ns))
         await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
 
 
@@ -296,56 +309,75 @@ class IterationsExecutor(ClosedExecutor):
     ) -> None:
         super().__init__(spec, work, part, graceful_stop_s)
         self._spec = spec
+        self._vus = 0
         self._left = 0
+        self._busy = 0
+
+    def prepare(self) -> None:
+        self._make_ready(self._vus)
+
+    def next(self, slot: Any) -> int | None:
+        self._busy -= 1
+        due_ns = self._go(slot)
+        if not self._left and not self._busy:
+            self.finish()
+        return due_ns
+
+    def _take(self, slot: Any) -> None:  # noqa: ARG002 - some count by slot
+        self._left -= 1
+        self._busy += 1
 
     async def _drive(self) -> None:
-        if self._slots:
-            self._begin_all(self._slots, self._spec.vus)
+        if self._vus:
+            slots = [self._work.acquire() for _ in range(self._vus)]
+            self._deal(slots)
+            self._begin(slots, self._start_ns, self._part.worker, self._spec.vus)
             await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
-        self._work.context.recorder.record_dropped(self._left, self._work.place)
-
-    def _leave(self, slot: Any) -> None:
-        super()._leave(slot)
-        if self._left == 0 and not self._over:
-            self._let_go_of_waiting()
-            if not self._work.active_beside(slot):
-                self.finish()
-
-    def _let_go_of_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for slot in waiting:
-            super()._leave(slot)
+        if not self._over:
+            self._work.context.recorder.record_dropped(self._left, self._work.place)
 
     @abstractmethod
-    def _take(self, slot: Any) -> bool: ...
+    def _deal(self, slots: list[Any]) -> None:
+        """*slots* are those that share the iterations."""
 
 
 class SharedIterationsExecutor(IterationsExecutor):
     """A number of iterations, taken by whichever slot is free."""
 
-    def prepare(self) -> None:
-        self._left = self._part.of(self._spec.iterations)
-        wanted = min(self._left, self._part.of(self._spec.vus))
-        self._slots = [self._work.acquire() for _ in range(wanted)]
+    def __init__(self, spec: load_models.SharedIterations, work: Work, part: Part, graceful_stop_s: float) -> None:
+        super().__init__(spec, work, part, graceful_stop_s)
+        self._left = part.of_iterations(spec.iterations, spec.vus)
+        self._vus = min(self._left, part.of(spec.vus))
 
-    def _take(self, slot: Any) -> bool:  # noqa: ARG002 - all slots take from one pot
-        if self._left == 0:
-            return False
-        self._left -= 1
-        return True
+    def next(self, slot: Any) -> int | None:
+        # As above, for one that goes straight on.
+        if self._left and self._going and not (self._paused_at_ns or self._pacing_ns):
+            self._left -= 1
+            return 0
+        return super().next(slot)
+
+    def _is_done(self, slot: Any) -> bool:  # noqa: ARG002 - all slots take from one pot
+        return self._left == 0
+
+    def _deal(self, slots: list[Any]) -> None:
+        """There is one pot."""
 
 
 class PerVUIterationsExecutor(IterationsExecutor):
     """A number of iterations for each slot."""
 
-    def prepare(self) -> None:
-        self._slots = [self._work.acquire() for _ in range(self._part.of(self._spec.vus))]
-        self._left_of = dict.fromkeys(self._slots, self._spec.iterations)
-        self._left = self._spec.iterations * len(self._slots)
+    def __init__(self, spec: load_models.PerVUIterations, work: Work, part: Part, graceful_stop_s: float) -> None:
+        super().__init__(spec, work, part, graceful_stop_s)
+        self._each = spec.iterations
+        self._vus = part.of(spec.vus)
+        self._left = spec.iterations * self._vus
 
-    def _take(self, slot: Any) -> bool:
-        if self._left_of[slot] == 0:
-            return False
+    def _is_done(self, slot: Any) -> bool:
+        return self._left_of[slot] == 0
+
+    def _take(self, slot: Any) -> None:
         self._left_of[slot] -= 1
-        self._left -= 1
-        return True
+        super()._take(slot)
+
+    def _deal(self, slots: list[Any]) -> None:
+        self._left_of = dict.fromkeys(slots, self._each)

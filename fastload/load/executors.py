@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastload.load.closed_model import (
-    ConstantVUsExecutor,
     PerVUIterationsExecutor,
     RampingVUsExecutor,
-    ShapeExecutor,
     SharedIterationsExecutor,
+    SteeredVUsExecutor,
 )
 from fastload.load.executor import LoadExecutor, Part
 from fastload.load.open_model import ArrivalExecutor
@@ -17,12 +16,12 @@ from fastload.load.work import Work
 from fastload.model import load_models
 
 _EXECUTORS: dict[type[Any], Any] = {
-    load_models.ConstantVUs: ConstantVUsExecutor,
+    load_models.ConstantVUs: SteeredVUsExecutor,
     load_models.RampingVUs: RampingVUsExecutor,
     load_models.SharedIterations: SharedIterationsExecutor,
     load_models.PerVUIterations: PerVUIterationsExecutor,
-    load_models.Shape: ShapeExecutor,
-    load_models.ExternallyControlled: ConstantVUsExecutor,
+    load_models.Shape: SteeredVUsExecutor,
+    load_models.ExternallyControlled: SteeredVUsExecutor,
     load_models.ConstantArrivalRate: ArrivalExecutor,
     load_models.RampingArrivalRate: ArrivalExecutor,
     load_models.Trace: ArrivalExecutor,
@@ -44,9 +43,9 @@ def warm_up_spec(spec: load_models.Executor, warmup_s: float) -> load_models.Exe
             rate_per_s = spec.begin_rate_per_s or 1.0
             return load_models.ConstantArrivalRate(rate_per_s, warmup_s, spec.max_vus, when_busy=spec.when_busy)
         case load_models.RampingVUs():
-            vus = max(1, spec.start_vus)
+            vus = spec.start_vus
         case load_models.Shape():
             vus = 1
         case _:
             vus = spec.vus
-    return load_models.ConstantVUs(vus, warmup_s, pacing_s=spec.pacing_s)
+    return load_models.ConstantVUs(max(1, vus), warmup_s, pacing_s=spec.pacing_s)

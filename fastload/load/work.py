@@ -51,10 +51,6 @@ class Work(ABC):
         """How many slots are in an iteration."""
         return len(self._running)
 
-    def active_beside(self, slot: Any) -> int:
-        """How many slots other than *slot* are in an iteration."""
-        return len(self._running) - (slot in self._running)
-
     def take_peak(self) -> int:
         """The most slots that were in an iteration, or between two of them, at once since the last call."""
         peak, self._peak = self._peak, len(self._running) + len(self._held)
