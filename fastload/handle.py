@@ -82,7 +82,7 @@ class Run:
     ) -> None:
         """Set the *vus* or the *rate* (starts per second, or like ``"1k/s"``), or change it *by* so many.
 
-        Without *scenario* it means all that can be scaled.
+        *scenario* says which, where several can be scaled.
         """
         self._commands.ask("scale", vus=vus, rate=rate, by=by, scenario=scenario)
 

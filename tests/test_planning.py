@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import fastload as fl
 from fastload.load.scenario import scenario
 from fastload.model.errors import PlanError
+from fastload.model.hooks import Hook, Hooks
 from fastload.model.load_models import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -245,7 +246,7 @@ def test_options_of_the_run_become_the_plan() -> None:
         ({"workers": 11}, "10 VUs cannot be shared by 11 workers"),
         ({"base_url": "localhost"}, "base URL 'localhost' has no http:// or https:// scheme"),
         ({"base_url": "http://a", "target": "sequencer"}, "--target and --base-url exclude each other"),
-        ({"thresholds": ("http_req: p(95)<1",)}, "there is no metric 'http_req'"),
+        ({"thresholds": ("http_req: p(95)<1",)}, "threshold on 'http_req': there is no metric of that name"),
         ({"max_redirects": -1}, "max_redirects -1 is below 0"),
         ({"scenario": ("vist",)}, "there is no scenario 'vist' in the script"),
     ],
@@ -318,7 +319,8 @@ def test_who_set_each_value() -> None:
     )
     draft = draft_plan([declare(**RAMP)], tiers)
     rows = {row.option: row for row in origins(draft)}
-    assert (rows["vus"].value, rows["vus"].by, rows["vus"].lost) == ("5", "FASTLOAD_VUS", ())
+    assert (rows["vus"].value, rows["vus"].by) == ("5", "FASTLOAD_VUS")
+    assert rows["vus"].lost == (("3", "fastload.toml"), ("4", "fastload.toml [scenarios.visit]"))
     assert (rows["pacing"].value, rows["pacing"].by) == ("1s", "fastload.toml")
     assert (rows["duration"].value, rows["duration"].by) == ("5s", "command line")
     assert (rows["executor"].value, rows["executor"].by) == ("constant-vus", "from duration")
@@ -384,8 +386,6 @@ def test_expected_starts(executor: Any, starts: float | None) -> None:
 
 
 def test_hooks_that_the_run_does_without() -> None:
-    from fastload.model.hooks import Hook, Hooks
-
     hooks = Hooks(setup=Hook("setup", visit), teardown=Hook("teardown", visit))
     draft = draft_plan([declare()], Tiers(above=[Tier("", {"no_setup": True})]), Around(hooks=hooks))
     assert draft.plan.hooks == Hooks(teardown=hooks.teardown)

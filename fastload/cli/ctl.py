@@ -171,7 +171,7 @@ def resume(client: Client) -> None:
 @click.option("--vus", type=click.IntRange(0), help="So many VUs.")
 @click.option("--rate", metavar="RATE", help="So many starts a second, like 200 or 1k/s.")
 @click.option("--by", type=int, metavar="+N|-N", help="More or less by so many: VUs, or starts a second.")
-@click.option("--scenario", metavar="NAME", help="Only this one.  [default: all that can be scaled]")
+@click.option("--scenario", metavar="NAME", help="Which, if several can be scaled.")
 @click.pass_obj
 def scale(client: Client, /, **options: Any) -> None:
     given = {name: value for name, value in options.items() if value is not None}
@@ -179,7 +179,11 @@ def scale(client: Client, /, **options: Any) -> None:
     if len(amounts) != 1:
         found = f"{' and '.join(amounts)} exclude each other" if amounts else "nothing says how far"
         raise PlanError(f"scale: {found}", hint="give one of --vus, --rate or --by")
-    _show(client, client.ask("scale", given))
+    answer = client.ask("scale", given)
+    if client.as_json:
+        _write_json(answer)
+    else:
+        click.echo(f"{answer['name']}: {_target(answer)}")
 
 
 @ctl.command(help="End the run: iterations under way may end; the run itself prints its summary.")
@@ -193,7 +197,7 @@ def _show(client: Client, answer: Mapping[str, Any]) -> None:
     if client.as_json:
         _write_json(answer)
     else:
-        click.echo("\n".join(status_lines(answer)) if "phase" in answer else "done")
+        click.echo("\n".join(status_lines(answer)) if "scenarios" in answer else answer["phase"])
 
 
 def _write_json(answer: Mapping[str, Any]) -> None:
@@ -213,11 +217,18 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
     )
     rows = [["SCENARIO", "EXECUTOR", "TARGET", "MOST VUS", ""]]
     for scenario in status["scenarios"]:
-        rate = scenario.get("rate_per_s")
-        target = format_number_of(scenario["vus"], "VU") if rate is None else f"{format_count(rate)}/s"
         note = "can be scaled" if scenario["can_scale"] else ""
-        rows.append([scenario["name"], scenario["executor"], target, format_count(scenario["max_vus"]), note])
+        rows.append(
+            [scenario["name"], scenario["executor"], _target(scenario), format_count(scenario["max_vus"]), note]
+        )
     return [*lines, "", *_aligned(rows)]
+
+
+def _target(scenario: Mapping[str, Any]) -> str:
+    """What a scenario is asked to do; a dash where its own schedule decides."""
+    if "rate_per_s" in scenario:
+        return f"{format_count(scenario['rate_per_s'])}/s"
+    return format_number_of(scenario["vus"], "VU") if "vus" in scenario else "-"
 
 
 def _aligned(rows: Iterable[list[str]]) -> list[str]:

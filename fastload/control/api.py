@@ -29,7 +29,7 @@ ROUTES: Mapping[str, tuple[str, str]] = {
     "/v1/metrics": ("GET", "the metrics of the run so far, as in the summary"),
     "/v1/pause": ("POST", "start nothing until resume"),
     "/v1/resume": ("POST", "go on after pause, or begin a run that waits"),
-    "/v1/scale": ("POST", "set vus or rate, or change it by so many; of one scenario or of all"),
+    "/v1/scale": ("POST", "set vus or rate of a scenario, or change it by so many"),
     "/v1/stop": ("POST", "end the run, gracefully unless now is true"),
 }
 """Method and meaning by path."""

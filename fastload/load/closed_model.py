@@ -77,7 +77,7 @@ class ClosedExecutor(LoadExecutor):
         """Whether *slot* is to leave: it was told to, or there is no iteration left for it."""
         return False
 
-    def _take(self, slot: Any) -> None:  # noqa: B027 - most do not count
+    def _take(self, slot: Any) -> None:
         """*slot* starts an iteration."""
 
     def _leave(self, slot: Any) -> None:

@@ -121,8 +121,8 @@ class LoadExecutor(ABC):
         raise TypeError(f"{type(self).__name__} follows its own schedule: {total}")
 
     def set_rate(self, rate_per_s: float, at_ns: int) -> None:
-        """Go on with *rate_per_s* over all workers from *at_ns* on, or begin with it; only in an open model that follows
-        a rate."""
+        """Go on with *rate_per_s* over all workers from *at_ns* on, or begin with it; only in an open model that
+        follows a rate."""
         raise TypeError(f"{type(self).__name__} follows its own schedule: {rate_per_s}, {at_ns}")
 
     def prepare(self) -> None:  # noqa: B027 - most make their slots at the start

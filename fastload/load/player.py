@@ -27,6 +27,9 @@ class Player:
         self._part = part
         self._gate = asyncio.Event()
         self._gate_ns = 0
+        self._paused_at_ns = 0
+        self._vus: int | None = None
+        self._rate_per_s: float | None = None
         self.executor: LoadExecutor
 
     @property
@@ -47,7 +50,7 @@ class Player:
         if self.scenario.after:
             await self._gate.wait()
             start_ns = self._gate_ns
-        await self.executor.run(start_ns + round(self.scenario.start_s * NS_PER_S))
+        await self.executor.run(start_ns, round(self.scenario.start_s * NS_PER_S))
 
     def begin(self, at_ns: int) -> None:
         """The scenario that this one comes after has ended everywhere: its time counts from *at_ns*."""
@@ -59,8 +62,34 @@ class Player:
         self.executor.stop(grace_s)
         self._gate.set()
 
+    def pause(self, at_ns: int) -> None:
+        """See `LoadExecutor.pause`."""
+        self._paused_at_ns = self._paused_at_ns or at_ns
+        self.executor.pause(at_ns)
+
+    def resume(self, at_ns: int) -> None:
+        """See `LoadExecutor.resume`."""
+        self._paused_at_ns = 0
+        self.executor.resume(at_ns)
+
+    def set_vus(self, total: int) -> None:
+        """See `LoadExecutor.set_vus`; asked for in the warm-up, it counts after it too."""
+        self._vus = total
+        self.executor.set_vus(total)
+
+    def set_rate(self, rate_per_s: float, at_ns: int) -> None:
+        """See `LoadExecutor.set_rate`; asked for in the warm-up, it counts after it too."""
+        self._rate_per_s = rate_per_s
+        self.executor.set_rate(rate_per_s, at_ns)
+
     def _prepare(self, spec: Executor) -> None:
         self.executor = make_executor(spec, self.work, self._part, graceful_stop_s=self.scenario.graceful_stop_s)
+        if self._vus is not None:
+            self.executor.set_vus(self._vus)
+        if self._rate_per_s is not None:
+            self.executor.set_rate(self._rate_per_s, 0)
+        if self._paused_at_ns:
+            self.executor.pause(self._paused_at_ns)
         self.executor.prepare()
 
 

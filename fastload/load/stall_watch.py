@@ -10,12 +10,20 @@ import sysconfig
 from pathlib import Path
 from time import monotonic_ns
 from types import FrameType
+from typing import Any
 
 STALL_S = 0.1
 _MOST_PLACES = 20
-_OWN = str(Path(__file__).parents[1])
-# The standard library may itself be below the prefix in which packages are installed.
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+# Where code is not the script's own: here, in the standard library, in installed packages.
+_OTHERS = tuple(
+    {
+        folder + os.sep
+        for folder in (
+            str(Path(__file__).parents[1]),
+            *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        )
+    }
+)
 
 
 class StallWatch:
@@ -32,30 +40,36 @@ class StallWatch:
         self._waited_ns = 0
         self._place = ""
         self._schedstat = -1
+        self._handler_before: Any = signal.SIG_DFL
 
     def start(self) -> None:
         """Take the signal; main thread only."""
         with contextlib.suppress(OSError):
             self._schedstat = os.open("/proc/self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        signal.signal(signal.SIGALRM, self._on_alarm)
+        self._handler_before = signal.signal(signal.SIGALRM, self._on_alarm)
 
     def arm(self) -> None:
         """The loop runs: begin to count anew."""
-        now_ns = monotonic_ns()
-        if self._place:
-            stalled_ms = (now_ns - self._armed_ns) / 1e6
-            self.places[self._place] = max(stalled_ms, self.places.get(self._place, 0.0))
-            self._place = ""
-        self._armed_ns, self._waited_ns = now_ns, self._run_delay_ns()
+        self._note()
+        self._armed_ns, self._waited_ns = monotonic_ns(), self._run_delay_ns()
         signal.setitimer(signal.ITIMER_REAL, STALL_S)
 
     def stop(self) -> None:
-        """No signal comes any more."""
+        """No signal comes any more, and its handler is the one from before."""
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        self._note()
+        # None: the one from before was not set in Python.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL if self._handler_before is None else self._handler_before)
         if self._schedstat >= 0:
             os.close(self._schedstat)
             self._schedstat = -1
+
+    def _note(self) -> None:
+        """The loop runs again: if it stood still, for how long."""
+        if self._place:
+            stalled_ms = (monotonic_ns() - self._armed_ns) / 1e6
+            self.places[self._place] = max(stalled_ms, self.places.get(self._place, 0.0))
+            self._place = ""
 
     def _run_delay_ns(self) -> int:
         """How long this process was ready to run and had no CPU so far; 0 where the kernel does not say."""
@@ -73,7 +87,7 @@ def _place_of(frame: FrameType | None) -> str:
     """``visit (shop.py:12): time.sleep(0.2)`` of the innermost frame that is the script's own; "" without one."""
     while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith((_OWN, "<", *_LIBRARIES)):
+        if not code.co_filename.startswith(("<", *_OTHERS)):
             line = linecache.getline(code.co_filename, frame.f_lineno).strip()
             where = f"{code.co_name} ({Path(code.co_filename).name}:{frame.f_lineno})"
             return f"{where}: {line}" if line else where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Coroutine, Iterator
 from time import monotonic_ns
@@ -16,14 +17,15 @@ from fastload.load.scenario import Function, Scenario
 from fastload.load.work import CANCEL_GRACE_S, Feed, Work
 from fastload.model.errors import user_traceback
 
-HOOK_GRACE_S = 5.0
+# How long a VU's ``on_stop`` may take once the graceful time is over.
+GOODBYE_S = 4.0
 
 
 class VUWork(Work):
     """The VUs of one scenario. *numbers* are the ids of VUs that are made, *iterations* those of iterations.
 
     A VU's first iteration begins with the scenario's ``on_start``, and when the VU leaves there is ``on_stop``, also
-    when it was interrupted, but not when everything has to end at once.
+    when it was interrupted, but not when everything has to end at once. *timeout_s*: how long an iteration may take.
     """
 
     def __init__(
@@ -45,19 +47,18 @@ class VUWork(Work):
         self._iterations = iterations
         self._tasks: dict[VU, asyncio.Task[None]] = {}
         self._leaving: set[VU] = set()
+        self._cuts: dict[VU, asyncio.TimerHandle] = {}
         if self._on_stop is not None:
-            self.cancel_grace_s = HOOK_GRACE_S
+            self.cancel_grace_s = GOODBYE_S + CANCEL_GRACE_S
 
     def release(self, slot: VU) -> None:
-        if self._on_stop is None or not slot.began:
+        if not self._says_goodbye(slot):
             super().release(slot)
             return
         self._held.discard(slot)
         self._leaving.add(slot)
         if slot not in self._tasks:
-            self._running.add(slot)
-            self._drained.clear()
-            self._tasks[slot] = self.context.loop.create_task(self._leave(slot))
+            self._send_off(slot)
 
     def interrupt_idle(self) -> None:
         for vu in list(self._tasks):
@@ -72,22 +73,53 @@ class VUWork(Work):
 
     def _interrupt(self, slot: VU) -> None:
         task = self._tasks[slot]
+        if slot in self._leaving and not self._hurries:
+            # It is saying goodbye already.
+            self._cut_later(slot)
+            return
         slot.interrupted = True
         task.cancel()
         if inspect.getcoroutinestate(cast(Coroutine[Any, Any, None], task.get_coro())) == inspect.CORO_CREATED:
             # Cancelled before its first step, it never runs and cannot say that it ended.
-            if slot not in self._leaving:
-                self.context.recorder.stats.iterations_interrupted += 1
-            self._end(slot)
+            self._never_began(slot)
+
+    def _never_began(self, vu: VU) -> None:
+        if vu not in self._leaving:
+            self.context.recorder.stats.iterations_interrupted += 1
+            if self._says_goodbye(vu):
+                self._leaving.add(vu)
+                self._send_off(vu)
+                self._cut_later(vu)
+                return
+        self._end(vu)
 
     def _close(self, slot: VU) -> None:
         slot.close()
+
+    @property
+    def _hurries(self) -> bool:
+        """Whether there is no time left for any ``on_stop``."""
+        return self._closing or self.context.hurry
+
+    def _says_goodbye(self, vu: VU) -> bool:
+        return self._on_stop is not None and vu.began and not self._hurries
+
+    def _send_off(self, vu: VU) -> None:
+        """Call the ``on_stop`` of a VU that is in no iteration."""
+        self._running.add(vu)
+        self._drained.clear()
+        self._tasks[vu] = self.context.loop.create_task(self._leave(vu))
+
+    def _cut_later(self, vu: VU) -> None:
+        """End an ``on_stop`` that takes too long."""
+        if vu not in self._cuts:
+            self._cuts[vu] = self.context.loop.call_later(GOODBYE_S, self._tasks[vu].cancel)
 
     async def _iterate(self, vu: VU, due_ns: int | None, feed: Feed) -> None:
         try:
             while due_ns is not None:
                 requests = vu.begin_iteration(due_ns, next(self._iterations))
-                if vu.began or await self._enter(vu):
+                if vu.began or await self._enter(vu, due_ns, feed):
                     await self._call(vu, due_ns, feed)
                 if vu.end_iteration() == requests:
                     # Nothing was awaited that the engine knows: without this an empty iteration starves the loop.
@@ -100,8 +132,7 @@ class VUWork(Work):
         except asyncio.CancelledError:
             await self._interrupted(vu)
         except TestAborted as abort:
-            self.context.recorder.stats.iterations_interrupted += 1
-            self.context.abort(str(abort))
+            await self._interrupted(vu, abort)
         finally:
             self._end(vu)
 
@@ -109,7 +140,7 @@ class VUWork(Work):
         """The end of a VU that is in no iteration."""
         try:
             await self._exit(vu)
-        except (asyncio.CancelledError, TestAborted):
+        except asyncio.CancelledError:
             pass
         finally:
             self._end(vu)
@@ -118,48 +149,53 @@ class VUWork(Work):
         del self._tasks[vu]
         if vu in self._leaving:
             self._leaving.discard(vu)
+            if vu in self._cuts:
+                self._cuts.pop(vu).cancel()
             if vu not in self._retired:
                 super().release(vu)
         self._ended(vu)
 
-    async def _interrupted(self, vu: VU) -> None:
-        """The task was cancelled, in an iteration or in ``on_stop``."""
+    async def _interrupted(self, vu: VU, abort: TestAborted | None = None) -> None:
+        """The task was cancelled, or the test was aborted, in an iteration; or ``on_stop`` was cut."""
         if vu in self._leaving:
             return
         self.context.recorder.stats.iterations_interrupted += 1
-        if self._on_stop is not None and vu.began and not self.context.hurry:
-            task = self._tasks[vu]
-            while task.uncancel():
-                pass
+        if self._says_goodbye(vu):
+            # Before the abort, which interrupts every VU.
             self._leaving.add(vu)
-            try:
-                async with asyncio.timeout(HOOK_GRACE_S - CANCEL_GRACE_S):
-                    await self._exit(vu)
-            except (asyncio.CancelledError, TimeoutError, TestAborted):
+        if abort is not None:
+            self.context.abort(str(abort))
+        if vu in self._leaving:
+            while self._tasks[vu].uncancel():
                 pass
+            self._cut_later(vu)
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._exit(vu)
 
-    async def _enter(self, vu: VU) -> bool:
-        """The VU's ``on_start``; False when it raised, and then it is called again for the next iteration."""
-        vu.began = self._on_start is None or await self._call_hook(self._on_start, vu)
-        return vu.began
+    async def _enter(self, vu: VU, due_ns: int, feed: Feed) -> bool:
+        """The VU's ``on_start``; False when it raised, and then it is called again for the next iteration.
+
+        What is due is the iteration's own first request, and none of this.
+        """
+        if self._on_start is not None:
+            vu.begin_iteration(0, vu.iteration_in_test)
+            if not await self._guard(self._on_start, vu, feed):
+                return False
+            vu.begin_iteration(due_ns, vu.iteration_in_test)
+        vu.began = True
+        return True
 
     async def _exit(self, vu: VU) -> None:
         """The VU's ``on_stop``. It may still send, although everything stops; a new user may come after it."""
         vu.leaving = True
+        vu.begin_iteration(0, vu.iteration_in_test)
         try:
             if self._on_stop is not None:
-                await self._call_hook(self._on_stop, vu)
+                await self._guard(self._on_stop, vu, None)
+        except TestAborted as abort:
+            self.context.abort(str(abort))
         finally:
             vu.leaving = vu.began = False
-
-    async def _call_hook(self, hook: Function, vu: VU) -> bool:
-        requests = vu.requests
-        try:
-            await hook(vu)
-        except (Exception, SystemExit) as error:
-            self._record_exception(vu, error, requests)
-            return False
-        return True
 
     async def _call(self, vu: VU, due_ns: int, feed: Feed) -> None:
         """One iteration; what it raises is recorded."""
@@ -170,28 +206,51 @@ class VUWork(Work):
         requests = vu.requests
         try:
             await self._function(vu)
-        except asyncio.CancelledError as error:
-            if self.context.stopping or self._tasks[vu].cancelling():
-                raise
-            self._record_exception(vu, error, requests)
-        except DataExhausted as error:
-            if error.planned:
-                feed.finish()
-            else:
-                self._record_exception(vu, error, requests)
-        except (Exception, SystemExit) as error:
-            self._record_exception(vu, error, requests)
+        except BaseException as error:
+            self._judge(vu, error, requests, feed)
         else:
             place.iteration_us.append((monotonic_ns() - start_ns) // 1000)
             if vu.requests == requests:
                 # There was no request whose success would end the pauses.
                 vu.back_off_s = 0.0
 
-    def _record_exception(self, vu: VU, error: BaseException, requests_before: int) -> None:
+    async def _guard(self, hook: Function, vu: VU, feed: Feed | None) -> bool:
+        """Call *hook*; False when it raised, which is recorded as of an iteration."""
+        requests = vu.requests
+        try:
+            await hook(vu)
+        except BaseException as error:
+            self._judge(vu, error, requests, feed)
+            return False
+        return True
+
+    def _judge(self, vu: VU, error: BaseException, requests_before: int, feed: Feed | None) -> None:
+        """Record what the script raised, or raise what ends more than this iteration. *feed* ends with the data."""
+        error = _only(error)
+        if isinstance(error, asyncio.CancelledError):
+            # It may be of the script's own.
+            if self.context.stopping or self._tasks[vu].cancelling():
+                raise error
+        elif isinstance(error, DataExhausted) and error.planned and feed is not None:
+            feed.finish()
+            return
+        elif not isinstance(error, Exception | SystemExit):
+            raise error
         self.context.recorder.record_exception(type(error).__name__, user_traceback(error), self.place)
         if vu.requests == requests_before:
             # It failed before it sent anything: over and over, that would only heat a CPU.
             vu.back_off()
+
+
+def _only(error: BaseException) -> BaseException:
+    """What *error* is about: of a group, as of `asyncio.TaskGroup`, the abort of the test or the only one in it."""
+    while isinstance(error, BaseExceptionGroup):
+        aborts = error.subgroup(TestAborted)
+        inner = (aborts or error).exceptions
+        if aborts is None and len(inner) > 1:
+            return error
+        error = inner[0]
+    return error
 
 
 def _limited(function: Function, timeout_s: float) -> Function:

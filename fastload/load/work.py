@@ -43,6 +43,7 @@ class Work(ABC):
         self._running: set[Any] = set()
         self._held: set[Any] = set()
         self._retired: set[Any] = set()
+        self._closing = False
         self._peak = 0
         self._drained = asyncio.Event()
 
@@ -106,7 +107,8 @@ class Work(ABC):
             self.retire(slot)
 
     def close(self) -> None:
-        """Close every slot there is."""
+        """Close every slot there is, now."""
+        self._closing = True
         self.interrupt_all()
         for slot in list(self._slots - self._running):
             self._discard(slot)

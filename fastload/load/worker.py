@@ -180,10 +180,10 @@ class Worker:
                 self._stop(now=body["now"], hurry=body["hurry"])
             case "pause":
                 for player in self._players:
-                    player.executor.pause(body["at_ns"])
+                    player.pause(body["at_ns"])
             case "resume":
                 for player in self._players:
-                    player.executor.resume(body["at_ns"])
+                    player.resume(body["at_ns"])
             case "begin" | "finish" | "scale":
                 player = next(one for one in self._players if one.scenario.name == body["scenario"])
                 self._direct(player, kind, body)
@@ -194,9 +194,9 @@ class Worker:
         elif kind == "finish":
             player.executor.finish()
         elif body.get("vus") is not None:
-            player.executor.set_vus(body["vus"])
+            player.set_vus(body["vus"])
         else:
-            player.executor.set_rate(body["rate_per_s"], body["at_ns"])
+            player.set_rate(body["rate_per_s"], body["at_ns"])
 
     def _abort(self, reason: str) -> None:
         self._send("abort", {"reason": reason})

@@ -144,7 +144,7 @@ def check_value(option: Option, value: Any, *, where: str, folder: str = "") -> 
         parse_duration_s(taken, what=f"{where}: {option.name}")
     if option.kind == "rate":
         parse_rate_per_s(str(taken), what=f"{where}: {option.name}", zero=option.name == "start_rate")
-    return str(Path(folder, taken)) if option.kind == "file" else taken
+    return str(Path(folder, taken).absolute()) if option.kind == "file" else taken
 
 
 def _hint_of_unknown(name: str, known: tuple[str, ...]) -> str:

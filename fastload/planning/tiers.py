@@ -48,8 +48,8 @@ class Layer:
     wipes: bool = False
 
     def by(self, option: str) -> str:
-        """Who set *option*."""
-        return self.who.get(option, self.name)
+        """Who set *option*, or one entry of it, like ``tags.team``."""
+        return self.who.get(option.partition(".")[0], self.name)
 
 
 class Given(NamedTuple):

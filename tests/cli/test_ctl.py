@@ -29,18 +29,20 @@ STATUS: dict[str, Any] = {
     "workers_alive": 2,
     "scenarios": [
         {"name": "browse", "executor": "externally-controlled", "vus": 1200, "max_vus": 2000, "can_scale": True},
-        {"name": "buy", "executor": "constant-arrival-rate", "rate_per_s": 12.5, "max_vus": 50, "can_scale": False},
+        {"name": "buy", "executor": "constant-arrival-rate", "rate_per_s": 12.5, "max_vus": 50, "can_scale": True},
+        {"name": "once", "executor": "shared-iterations", "max_vus": 1, "can_scale": False},
     ],
 }
 SHOWN = """\
-phase     running   1m23s, 42%
-load      1,250 VUs 2 workers
-requests  1,544/s   123,456 in all
-failed              7 in all
+phase     running    1m23s, 42%
+load      1,250 VUs  2 workers
+requests  1,544/s    123,456 in all
+failed               7 in all
 
 SCENARIO  EXECUTOR               TARGET     MOST VUS
 browse    externally-controlled  1,200 VUs  2,000     can be scaled
-buy       constant-arrival-rate  12.5/s     50
+buy       constant-arrival-rate  12.5/s     50        can be scaled
+once      shared-iterations      -          1
 """
 METRICS = {
     "http_reqs": {"count": 5300, "rate": 1046.2},
@@ -53,7 +55,12 @@ class Run:
 
     def __init__(self, token: str = "") -> None:
         self.commands = Commands()
-        self.answers: dict[str, Any] = {"status": STATUS, "metrics": METRICS, "pause": STATUS, "scale": STATUS}
+        self.answers: dict[str, Any] = {
+            "status": STATUS,
+            "metrics": METRICS,
+            "pause": STATUS,
+            "scale": STATUS["scenarios"][0],
+        }
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self._server = ControlServer(self.commands, "127.0.0.1", 0, token)
         self._server.start()
@@ -113,7 +120,10 @@ def ctl(capsys: pytest.CaptureFixture[str]) -> Ctl:
 def test_status_for_people_and_for_programs(run: Run, ctl: Ctl) -> None:
     code, out, err = ctl("--port", run.port, "status")
     assert (code, err) == (0, "")
-    assert [line.split() for line in out.splitlines()] == [line.split() for line in SHOWN.splitlines()]
+    assert out == SHOWN
+    run.answers["scale"] = STATUS["scenarios"][1]
+    assert ctl("--port", run.port, "scale", "--rate", "12.5")[1] == "buy: 12.5/s\n"
+    assert json.loads(ctl("--port", run.port, "--json", "scale", "--by", "1")[1]) == STATUS["scenarios"][1]
     code, out, err = ctl("--port", run.port, "--json", "status")
     assert (code, json.loads(out), err) == (0, STATUS, "")
 
@@ -121,7 +131,7 @@ def test_status_for_people_and_for_programs(run: Run, ctl: Ctl) -> None:
 def test_columns_are_aligned() -> None:
     lines = status_lines(STATUS)
     assert len({line.index("/s") for line in lines if line.startswith("requests")}) == 1
-    heading, first, second = lines[-3:]
+    heading, first, second, _ = lines[-4:]
     for title, one, other in (("EXECUTOR", "ext", "constant"), ("TARGET", "1,200", "12.5/s"), ("MOST", "2,000", "50")):
         assert heading.index(title) == first.index(one) == second.rindex(other)
     assert all(line == line.rstrip() for line in lines)
@@ -140,7 +150,8 @@ def test_metrics(run: Run, ctl: Ctl) -> None:
 
 
 def test_commands_and_their_arguments(run: Run, ctl: Ctl) -> None:
-    run.answers |= {"resume": {}, "stop": {"phase": "stopping", **{k: v for k, v in STATUS.items() if k != "phase"}}}
+    run.answers |= {"resume": STATUS, "stop": {"phase": "stopping"}}
+    said = {"scale": "browse: 1,200 VUs\n", "stop": "stopping\n"}
     for args in (
         ["pause"],
         ["resume"],
@@ -153,7 +164,7 @@ def test_commands_and_their_arguments(run: Run, ctl: Ctl) -> None:
     ):
         code, out, err = ctl("--url", run.url, *args)
         assert (code, err) == (0, "")
-        assert out.startswith(("phase ", "done"))
+        assert out == said.get(args[0], SHOWN)
     assert run.asked == [
         ("pause", {}),
         ("resume", {}),

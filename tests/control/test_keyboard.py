@@ -28,6 +28,7 @@ signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 command = [sys.executable, "-c", sys.argv[3], sys.argv[2]]
 subject = subprocess.Popen(command, process_group=0, pass_fds=[int(sys.argv[2])])
+print(subject.pid, flush=True)
 for order in orders:
     match order.strip():
         case "foreground":
@@ -64,7 +65,7 @@ def listen():
             order = b""
             readable, _, _ = select.select([keyboard.fd, orders], [], [], 0.02)
             if orders in readable:
-                order = os.read(orders, 1)
+                order = os.read(orders, 1) or b"q"
             for action in keyboard.take():
                 say(action.name, action.by)
             if order == b"?":
@@ -107,6 +108,7 @@ class Terminal:
         os.close(subject_reads)
         assert self._process.stdout is not None
         self._said = self._process.stdout
+        self._subject_pid = int(self._line())
         self._open = {self._master, self._slave, self._shell, self._subject}
 
     def attributes(self) -> list[Any]:
@@ -123,7 +125,8 @@ class Terminal:
         termios.tcsetattr(self._slave, termios.TCSANOW, self.original)
 
     def shell(self, *orders: str) -> None:
-        for order in orders:
+        print(subject.pid, flush=True)
+for order in orders:
             os.write(self._shell, f"{order}\n".encode())
             if order != "wait":
                 self.expect("done")
@@ -147,13 +150,13 @@ class Terminal:
             os.close(fd)
 
     def close(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            # The subject is in a group of its own, but in the session; it ends with its orders.
-            os.kill(self._process.pid, signal.SIGCONT)
         for fd in self._open:
             os.close(fd)
         self._process.kill()
         self._process.wait()
+        # The subject ends with its orders; one that is stopped has to be woken for that.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._subject_pid, signal.SIGCONT)
         self._said.close()
 
     def _line(self) -> str:

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.load import work as work_module
 from fastload.load.context import ScenarioContext
+from fastload.load.executor import Part
 from fastload.load.executors import make_executor
+from fastload.load.request_work import RequestWork
+from fastload.load.scenario import Scenario
 from fastload.load.sources import FixedRequest
 from fastload.load.usage import ReplyUsage
-from fastload.load.work import Feed, RequestWork, VUWork, Work
+from fastload.load.vu_work import VUWork
+from fastload.load.work import Feed, Work
 from fastload.model import load_models
 from tests.conftest import free_port
 from tests.load.harness import Connection, Harness, Peer, Run, harness, until
@@ -47,6 +50,9 @@ class Turns:
     is_open_model: bool = False
     ended: list[Any] = field(default_factory=list)
 
+    def finish(self) -> None:
+        self.left = 0
+
     def next(self, slot: Any) -> int | None:
         if self.left > 0:
             self.left -= 1
@@ -57,8 +63,8 @@ class Turns:
 
 
 def vu_work(made: Harness, function: Function) -> VUWork:
-    scenario = ScenarioContext("test", ReplyUsage(body=False, headers=False))
-    return VUWork(made.context, function, scenario, itertools.count(1), itertools.count())
+    shared = ScenarioContext("test", ReplyUsage(body=False, headers=False))
+    return VUWork(made.context, Scenario(function, "test"), shared, itertools.count(1), itertools.count())
 
 
 def request_work(made: Harness, url: str, *, method: str = "GET", payload: bytes | None = None) -> RequestWork:
@@ -174,9 +180,7 @@ class TestUserCode:
         async def main() -> None:
             async with harness() as made:
                 work = vu_work(made, broken)
-                executor = make_executor(
-                    load_models.ConstantVUs(2, 0.4), work, worker=0, workers=1, graceful_stop_s=0.0
-                )
+                executor = make_executor(load_models.ConstantVUs(2, 0.4), work, Part(), graceful_stop_s=0.0)
                 executor.prepare()
                 await executor.run(time.monotonic_ns())
                 work.close()
@@ -320,8 +324,7 @@ class TestInterrupting:
 
         run(main())
 
-    def test_who_does_not_listen_is_left_behind(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(work_module, "CANCEL_GRACE_S", 0.05)
+    def test_who_does_not_listen_is_left_behind(self, run: Run) -> None:
         free = asyncio.Event()
 
         async def stubborn(_vu: fl.VU) -> None:
@@ -334,6 +337,7 @@ class TestInterrupting:
         async def main() -> None:
             async with harness() as made:
                 work = vu_work(made, stubborn)
+                work.cancel_grace_s = 0.05
                 begin(work, 1)
                 await asyncio.sleep(0)
                 await work.drain(0.0)
@@ -417,7 +421,7 @@ def test_the_last_starts_of_a_high_rate_are_not_lost(run: Run) -> None:
             for _ in range(8):
                 work = Instant(made.context)
                 spec = load_models.ConstantArrivalRate(10_000.0, 0.05, 50)
-                executor = make_executor(spec, work, worker=0, workers=1, graceful_stop_s=5.0)
+                executor = make_executor(spec, work, Part(), graceful_stop_s=5.0)
                 executor.prepare()
                 start_ns = time.monotonic_ns() + 5_000_000
                 await executor.run(start_ns)
@@ -438,9 +442,7 @@ class TestRefused:
         async def main() -> None:
             async with harness() as made:
                 work = vu_work(made, ask) if kind == "scenario" else request_work(made, url)
-                executor = make_executor(
-                    load_models.ConstantVUs(2, 0.5), work, worker=0, workers=1, graceful_stop_s=0.0
-                )
+                executor = make_executor(load_models.ConstantVUs(2, 0.5), work, Part(), graceful_stop_s=0.0)
                 executor.prepare()
                 await executor.run(time.monotonic_ns())
                 work.close()
@@ -462,7 +464,7 @@ class TestRefused:
             async with harness() as made:
                 work = vu_work(made, ask) if kind == "scenario" else request_work(made, url)
                 spec = load_models.ConstantArrivalRate(200.0, 1.0, 2)
-                executor = make_executor(spec, work, worker=0, workers=1, graceful_stop_s=5.0)
+                executor = make_executor(spec, work, Part(), graceful_stop_s=5.0)
                 executor.prepare()
                 # 100 starts are due already, and wait in line for two slots.
                 await executor.run(time.monotonic_ns() - 500_000_000)

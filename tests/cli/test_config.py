@@ -1,0 +1,487 @@
+"""Configuration files, the environment and the command line: what they may say, and which of them goes over which."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import fastload as fl
+from fastload.cli.main import cli as command_line
+from fastload.cli.run import run
+from fastload.cli.run_options import tiers_of
+from fastload.load.scenario import scenario
+from fastload.model.errors import PlanError
+from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, PerVUIterations, RampingArrivalRate, RampingVUs
+from fastload.planning import Draft, draft_plan
+from fastload.planning.config_files import file_tier
+from fastload.planning.k6 import k6_tier
+from fastload.planning.options import OPTIONS, SCENARIO_OPTIONS
+
+TIERS = ("pyproject", "standing", "config", "script", "opts", "environment", "line")
+BY = {
+    "pyproject": "pyproject.toml",
+    "standing": "fastload.toml",
+    "config": "config.toml",
+    "opts": "opts.json",
+    "line": "command line",
+}
+
+
+async def visit(vu: fl.VU) -> None:
+    """An iteration of nothing."""
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("FASTLOAD_")]:
+        monkeypatch.delenv(name)
+
+
+def draft_of(*args: str, script: dict[str, Any] | None = None, names: tuple[str, ...] = ("visit",)) -> Draft:
+    """What `fastload run script.py ARGS` would do in this folder, with a script of these scenarios."""
+    found = [scenario(name=name, **(script or {}))(visit) for name in names]
+    with run.make_context("run", ["script.py", *args]) as ctx:
+        return draft_plan(found, tiers_of(ctx))
+
+
+def toml_of(options: dict[str, Any]) -> str:
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in options.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'"{name}" = {_toml(item)}' for name, item in value.items()) + " }"
+    return json.dumps(value)
+
+
+def given_in(tier: str, option: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, Any]]:
+    """Say *value* of *option* in *tier*: arguments of the command, and options of the script."""
+    if tier == "script":
+        return [], {option: value}
+    flat = [f"{name}={item}" for name, item in value.items()] if isinstance(value, dict) else [str(value)]
+    if option == "thresholds":
+        flat = [f"{name}:{item}" for name, item in value.items()]
+    if tier == "environment":
+        monkeypatch.setenv(f"FASTLOAD_{option.upper()}", ",".join(flat))
+    if tier == "line":
+        flag = {"tags": "--tag", "thresholds": "--threshold"}.get(option, "--" + option.replace("_", "-"))
+        return [part for text in flat for part in (flag, text)], {}
+    if tier == "pyproject":
+        Path("pyproject.toml").write_text("[tool.fastload]\n" + toml_of({option: value}))
+    if tier == "standing":
+        Path("fastload.toml").write_text(toml_of({option: value}))
+    if tier == "config":
+        Path("config.toml").write_text(toml_of({option: value}))
+        return ["--config", "config.toml"], {}
+    if tier == "opts":
+        Path("opts.json").write_text(json.dumps({option: value}))
+        return ["--opts", "opts.json"], {}
+    return [], {}
+
+
+@pytest.mark.parametrize("highest", range(1, len(TIERS)))
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("vus", (11, 12, 13, 14, 15, 16, 17)),
+        ("graceful_stop", ("11s", "12s", "13s", "14s", "15s", "16s", "17s")),
+        ("tags", tuple({"team": str(number)} for number in range(7))),
+        ("thresholds", tuple({"checks": f"rate>0.{number}"} for number in range(7))),
+    ],
+)
+def test_each_tier_goes_over_those_below(
+    option: str, values: tuple[Any, ...], highest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args: list[str] = []
+    script: dict[str, Any] = {}
+    for tier, value in zip(TIERS[: highest + 1], values, strict=False):
+        more, own = given_in(tier, option, value, monkeypatch)
+        args, script = args + more, script | own
+    draft = draft_of(*args, script=script)
+    plan, wanted = draft.plan.scenarios[0], values[highest]
+    if option == "thresholds":
+        assert [one.expression for one in draft.plan.thresholds] == [wanted["checks"]]
+        assert len(draft.thresholds[0].lost) == highest
+        return
+    found = {"vus": plan.executor.max_vus, "graceful_stop": f"{plan.graceful_stop_s:g}s", "tags": plan.tags}[option]
+    assert found == wanted
+    name = "tags.team" if option == "tags" else option
+    settled = draft.scenarios["visit"]
+    by = {"script": "script test_config.py", "environment": f"FASTLOAD_{option.upper()}"} | BY
+    assert settled.by(name).startswith(by[TIERS[highest]])
+    assert len(settled.lost[name]) == highest
+
+
+@pytest.mark.parametrize("highest", [tier for tier in TIERS if tier != "script"])
+def test_options_of_the_run_have_the_same_tiers(highest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    args: list[str] = []
+    tiers = [tier for tier in TIERS if tier != "script"]
+    for number, tier in enumerate(tiers[: tiers.index(highest) + 1]):
+        args += given_in(tier, "seed", 10 + number, monkeypatch)[0]
+    assert draft_of(*args).plan.seed == 10 + tiers.index(highest)
+
+
+def test_a_load_of_a_higher_tier_wipes_what_it_contradicts() -> None:
+    Path("fastload.toml").write_text('stages = ["10s:5"]\n')
+    assert draft_of().plan.scenarios[0].executor == RampingVUs(((10.0, 5),))
+    assert draft_of(script={"duration": "3s"}).plan.scenarios[0].executor == ConstantVUs(1, 3.0)
+    Path("o.json").write_text('{"vus": 10, "duration": "30s"}')
+    script = {"rate": "5/s", "max_vus": 3}
+    assert draft_of("--opts", "o.json", script=script).plan.scenarios[0].executor == ConstantArrivalRate(5.0, 30.0, 3)
+    assert draft_of("--opts", "o.json", "-s", "1s:2").plan.scenarios[0].executor == RampingVUs(((1.0, 2),))
+
+
+def test_one_scenario_of_several_is_overridden() -> None:
+    Path("fastload.toml").write_text(
+        'vus = 3\n[scenarios.buy]\nvus = 7\nstart_time = "5s"\nkeep_body = true\n'
+        '[scenarios.buy.thresholds]\nchecks = "rate>0.9"\n[scenarios.browse.tags]\nteam = "web"\n'
+    )
+    plan = draft_of(names=("browse", "buy")).plan
+    browse, buy = plan.scenarios
+    assert (browse.executor.max_vus, browse.start_s, browse.tags) == (3, 0.0, {"team": "web"})
+    assert (buy.executor.max_vus, buy.start_s, buy.work.keep_body) == (7, 5.0, True)
+    assert [one.label for one in plan.thresholds] == ["checks"]
+    assert [one.executor.max_vus for one in draft_of("-u", "9", names=("browse", "buy")).plan.scenarios] == [9, 9]
+
+
+def test_tables_of_scenarios_that_the_script_does_not_have() -> None:
+    Path("fastload.toml").write_text("[scenarios.vist]\nvus = 3\n")
+    with pytest.raises(PlanError, match=r"fastload.toml \[scenarios.vist\]: there is no scenario 'vist'") as caught:
+        draft_of()
+    assert caught.value.hint == "did you mean 'visit'?"
+    # A standing file serves several scripts.
+    Path("fastload.toml").write_text("[scenarios.checkout]\nvus = 3\n")
+    assert draft_of().notes == ("fastload.toml: [scenarios.checkout] has no effect here, there is no such scenario",)
+    with pytest.raises(PlanError, match="there is no scenario 'checkout'"):
+        draft_of("--config", "fastload.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("vuss = 3", "c.toml: there is no option 'vuss'", "did you mean 'vus'?"),
+        ("max-vus = 3", "c.toml: there is no option 'max-vus'", "did you mean 'max_vus'?"),
+        ('vus = "3"', "c.toml: vus is '3', and takes a whole number", "write vus = 10"),
+        ("vus = true", "c.toml: vus is True, and takes a whole number", "write vus = 10"),
+        ("duration = 30", "c.toml: duration is 30, and takes a duration", 'write duration = "30s"'),
+        ('duration = "30"', "c.toml: duration '30' is not a duration with a unit", "write 30s or 30m"),
+        ('rate = "fast"', "c.toml: rate 'fast' is not a rate above zero", 'write it like "500", "1k/s" or "90/min"'),
+        ("strict = 1", "c.toml: strict is 1, and takes a yes or no", "write strict = true or false"),
+        ("tags = 1", "c.toml: tags is 1, and takes a table of texts", 'write tags = { team = "checkout" }'),
+        ("stages = [1.5]", "c.toml: stages is [1.5], and takes a list of texts", 'write stages = ["one", "two"]'),
+        ('arrivals = "poison"', "c.toml: arrivals 'poison' is unknown", "did you mean 'poisson'?"),
+        (
+            'after = "x"',
+            "c.toml: there is no option 'after'",
+            "it is an option of one scenario only: write it in [scenarios.NAME]",
+        ),
+        ("[scenarios.visit]\nseed = 3", "c.toml [scenarios.visit]: there is no option 'seed'", "the whole run"),
+        ('shape = "x"', "c.toml: there is no option 'shape'", "a shape is a function: give it in the script"),
+        ("scenarios = 3", "c.toml: scenarios is no table of tables", "write [scenarios.NAME] and its options below"),
+        ("vus = 3\nduration 5", "c.toml is not TOML: Expected '=' after a key", "mend that line"),
+        ('thresholds = { nope = "rate<1" }', "threshold on 'nope': there is no metric of that name", ""),
+    ],
+)
+def test_mistakes_in_a_file_are_told_with_its_name(text: str, message: str, hint: str) -> None:
+    Path("c.toml").write_text(text)
+    with pytest.raises(PlanError) as caught:
+        draft_of("--config", "c.toml")
+    assert caught.value.message.startswith(message)
+    assert hint in caught.value.hint
+
+
+def test_a_mistake_of_toml_is_told_with_its_line() -> None:
+    Path("fastload.toml").write_text("vus = 3\n\nduration 5\n")
+    with pytest.raises(PlanError, match=r"fastload\.toml is not TOML: .*line 3"):
+        draft_of()
+
+
+def test_files_that_cannot_be_read() -> None:
+    Path("options.toml").write_text("vus = 3\n")
+    with pytest.raises(PlanError, match=r"--config: there is no file 'option\.toml'") as caught:
+        draft_of("--config", "option.toml")
+    assert caught.value.hint == "did you mean 'options.toml'?"
+    Path("latin.toml").write_bytes(b'tags = { a = "\xe9" }')
+    with pytest.raises(PlanError, match=r"latin\.toml cannot be read: it is not UTF-8 text"):
+        draft_of("--opts", "latin.toml")
+    Path("broken.json").write_text('{"vus": 3,\n}')
+    with pytest.raises(PlanError, match=r"broken\.json is not JSON: .*line 2"):
+        draft_of("--opts", "broken.json")
+    Path("list.json").write_text("[]")
+    with pytest.raises(PlanError, match=r"list\.json has no JSON object"):
+        draft_of("--opts", "list.json")
+
+
+def test_pyproject_of_another_tool_says_nothing() -> None:
+    Path("pyproject.toml").write_text("[tool.other]\nvus = 3\n")
+    assert draft_of().plan.scenarios[0].executor.max_vus == 1
+    Path("pyproject.toml").write_text("[tool.fastload]\nvuss = 3\n")
+    with pytest.raises(PlanError, match=r"pyproject\.toml \[tool\.fastload\]: there is no option 'vuss'"):
+        draft_of()
+
+
+def test_files_of_a_configuration_are_relative_to_it() -> None:
+    Path("conf").mkdir()
+    Path("conf/starts.txt").write_text("0\n1\n")
+    Path("conf/c.toml").write_text('trace = "starts.txt"\n')
+    assert draft_of("--config", "conf/c.toml").plan.scenarios[0].executor.name == "trace"
+
+
+SCENARIO = {"executor": "constant-vus", "duration": "10s"}
+
+
+@pytest.mark.parametrize(
+    ("given", "executor"),
+    [
+        ({"vus": 2, "duration": "10s"}, ConstantVUs(2, 10.0)),
+        ({"vus": 2, "duration": 10000}, ConstantVUs(2, 10.0)),
+        ({"stages": [{"duration": "10s", "target": 5}]}, RampingVUs(((10.0, 5),))),
+        ({"duration": "10s", "minIterationDuration": "2s"}, ConstantVUs(1, 10.0, pacing_s=2.0)),
+        ({"scenarios": {"visit": SCENARIO}}, ConstantVUs(1, 10.0)),
+        (
+            {"scenarios": {"visit": {"executor": "per-vu-iterations", "vus": 2, "iterations": 3, "maxDuration": "1m"}}},
+            PerVUIterations(2, 3, 60.0),
+        ),
+        (
+            {
+                "scenarios": {
+                    "visit": {
+                        "executor": "constant-arrival-rate",
+                        "rate": 90,
+                        "timeUnit": "1m",
+                        "duration": "10s",
+                        "preAllocatedVUs": 4,
+                        "maxVUs": 8,
+                    }
+                }
+            },
+            ConstantArrivalRate(1.5, 10.0, 8),
+        ),
+        (
+            {
+                "scenarios": {
+                    "visit": {
+                        "executor": "ramping-arrival-rate",
+                        "startRate": 10,
+                        "timeUnit": "500ms",
+                        "stages": [{"target": 20, "duration": "10s"}],
+                        "preAllocatedVUs": 4,
+                    }
+                }
+            },
+            RampingArrivalRate(((10.0, 40.0),), 20.0, 4),
+        ),
+        (
+            {
+                "scenarios": {
+                    "visit": {
+                        "executor": "ramping-vus",
+                        "stages": [{"target": 20, "duration": "10s"}],
+                        "gracefulRampDown": "3s",
+                    }
+                }
+            },
+            RampingVUs(((10.0, 20),), 1, 3.0),
+        ),
+    ],
+)
+def test_options_files_of_k6(given: dict[str, Any], executor: Any) -> None:
+    Path("o.json").write_text(json.dumps(given))
+    script = {"vus": 30, "rate": "7/s", "start_time": "9s"} if "scenarios" in given else {}
+    plan = draft_of("--opts", "o.json", script=script).plan
+    assert plan.scenarios[0].executor == executor
+    assert plan.scenarios[0].start_s == 0.0
+
+
+def test_scenarios_of_k6_are_the_only_ones_and_may_share_a_function() -> None:
+    spec = {
+        "small": {**SCENARIO, "exec": "browse", "env": {"SIZE": 1}, "tags": {"size": "s"}, "gracefulStop": "1s"},
+        "large": {**SCENARIO, "exec": "browse", "startTime": "5s", "vus": 9},
+    }
+    Path("o.json").write_text(json.dumps({"scenarios": spec}))
+    plan = draft_of("--opts", "o.json", names=("browse", "buy")).plan
+    small, large = plan.scenarios
+    assert (small.name, small.env, small.tags, small.graceful_stop_s) == ("small", {"SIZE": "1"}, {"size": "s"}, 1.0)
+    assert (large.name, large.start_s, large.executor) == ("large", 5.0, ConstantVUs(9, 10.0))
+    assert small.work.function is large.work.function is visit
+
+
+def test_the_only_scenario_is_the_default_function_of_k6() -> None:
+    Path("o.json").write_text(json.dumps({"scenarios": {"spike": SCENARIO, "soak": {**SCENARIO, "exec": "default"}}}))
+    assert [one.name for one in draft_of("--opts", "o.json").plan.scenarios] == ["spike", "soak"]
+    with pytest.raises(PlanError, match=r"scenarios\.spike: there is no scenario 'spike' in the script"):
+        draft_of("--opts", "o.json", names=("browse", "buy"))
+
+
+def test_thresholds_of_k6_with_settings() -> None:
+    given = {"http_req_failed": [{"threshold": "rate<0.1", "abortOnFail": True, "delayAbortEval": "10s"}, "rate<0.5"]}
+    Path("o.json").write_text(json.dumps({"thresholds": given}))
+    first, second = draft_of("--opts", "o.json").plan.thresholds
+    assert (first.condition.aborts, first.condition.abort_after_s) == (True, 10.0)
+    assert not second.condition.aborts
+
+
+def test_other_options_of_k6() -> None:
+    given = {
+        "tags": {"team": "a"},
+        "userAgent": "me",
+        "insecureSkipTLSVerify": True,
+        "maxRedirects": 0,
+        "paused": True,
+        "discardResponseBodies": True,
+        "summaryTrendStats": ["avg"],
+        "base_url": "http://localhost:1",
+    }
+    Path("o.json").write_text(json.dumps(given))
+    draft = draft_of("--opts", "o.json")
+    plan = draft.plan
+    assert (plan.http.user_agent, plan.http.verify_tls, plan.http.max_redirects) == ("me", False, 0)
+    assert (plan.paused, plan.base_url, plan.scenarios[0].tags) == (True, "http://localhost:1", {"team": "a"})
+    assert draft.notes == ("o.json: discardResponseBodies, summaryTrendStats have no effect here",)
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ({"vuss": 5}, "o.json: there is no option 'vuss'", "did you mean 'vus'?"),
+        ({"rps": 5}, "o.json: rps is not supported", "give a rate, like rate = 100 or --rate 100"),
+        ({"noConnectionReuse": True}, "o.json: noConnectionReuse is not supported", "Connection: close"),
+        ({"vus": "5"}, "o.json: vus is '5', and takes a whole number", "write vus = 10"),
+        ({"stages": "10s:5"}, "o.json: stages is no list", ""),
+        ({"stages": [{"duration": "10s"}]}, "o.json: stage {'duration': '10s'} is not an object", ""),
+        ({"scenarios": []}, "o.json: scenarios is not an object of objects", ""),
+        ({"duration": "1s", "scenarios": {"visit": SCENARIO}}, "o.json: duration and scenarios exclude each other", ""),
+        ({"scenarios": {"visit": {"vus": 1}}}, "o.json: scenarios.visit has no executor", "constant-vus"),
+        (
+            {"scenarios": {"visit": {"executor": "constant-vu"}}},
+            "o.json: scenarios.visit has an unknown executor 'constant-vu'",
+            "did you mean 'constant-vus'?",
+        ),
+        (
+            {"scenarios": {"visit": {**SCENARIO, "gracefulStopp": "1s"}}},
+            "o.json: scenarios.visit: there is no option 'gracefulStopp'",
+            "did you mean 'gracefulStop'?",
+        ),
+        (
+            {"scenarios": {"visit": {**SCENARIO, "exec": "vist"}}},
+            "o.json: scenarios.visit: there is no scenario 'vist' in the script",
+            "did you mean 'visit'?",
+        ),
+        (
+            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "rate": "5"}}},
+            "o.json: scenarios.visit: rate is '5', and takes a number",
+            "",
+        ),
+        (
+            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "timeUnit": "0s"}}},
+            "o.json: scenarios.visit: timeUnit is 0",
+            "",
+        ),
+    ],
+)
+def test_mistakes_in_an_options_file_of_k6(given: dict[str, Any], message: str, hint: str) -> None:
+    Path("o.json").write_text(json.dumps(given))
+    with pytest.raises(PlanError) as caught:
+        draft_of("--opts", "o.json")
+    assert caught.value.message.startswith(message)
+    assert hint in caught.value.hint
+    assert caught.value.hint
+
+
+def test_k6_rates_are_exact() -> None:
+    for rate, unit in ((7, "7s"), (1, "3s"), (2.5, "1s"), (1000, "1h")):
+        spec = {"executor": "constant-arrival-rate", "rate": rate, "timeUnit": unit, "duration": "1s"}
+        tier = k6_tier({"scenarios": {"a": spec}}, name="o.json", folder="")
+        seconds = 3600 if unit == "1h" else int(unit[:-1])
+        text = tier.scenarios["a"]["rate"]
+        found = float(text[:-2]) / {"s": 1, "m": 60, "h": 3600}[text[-1]]
+        assert found == pytest.approx(rate / seconds, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("FASTLOAD_STAGES", "30s:10,1m:10", lambda plan: plan.scenarios[0].executor.duration_s == 90),
+        ("FASTLOAD_THRESHOLDS", "checks: rate==1; http_reqs: count>1", lambda plan: len(plan.thresholds) == 2),
+        ("FASTLOAD_TAGS", "a=b,c=d", lambda plan: plan.scenarios[0].tags == {"a": "b", "c": "d"}),
+        ("FASTLOAD_ENV", "A=1,B=2", lambda plan: plan.env == {"A": "1", "B": "2"}),
+        ("FASTLOAD_HEADERS", "A: 1, 2; B: 3", lambda plan: plan.http.headers == ("A: 1, 2", "B: 3")),
+        ("FASTLOAD_WATCH", "80,nginx", lambda plan: plan.watch == ("80", "nginx")),
+        ("FASTLOAD_STRICT", "1", lambda plan: plan.strict),
+        ("FASTLOAD_INSECURE", "true", lambda plan: not plan.http.verify_tls),
+        ("FASTLOAD_HTTP", "1.1", lambda plan: plan.http.http_version == "1.1"),
+        ("FASTLOAD_TIMEOUT", "3s", lambda plan: plan.http.timeout_s == 3),
+        ("FASTLOAD_MAX_VUS", "", lambda plan: True),
+    ],
+)
+def test_variables_of_the_environment(name: str, text: str, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, text)
+    assert found(draft_of().plan)
+
+
+def test_a_variable_can_take_back_what_a_file_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("fastload.toml").write_text("strict = true\n")
+    assert draft_of().plan.strict
+    monkeypatch.setenv("FASTLOAD_STRICT", "0")
+    assert not draft_of().plan.strict
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTLOAD_VUS", "many")
+    with pytest.raises(PlanError, match="FASTLOAD_VUS: 'many' is not a valid integer"):
+        draft_of()
+
+
+def test_files_may_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("c.toml").write_text("vus = 3\n")
+    Path("o.json").write_text('{"vus": 4}')
+    monkeypatch.setenv("FASTLOAD_CONFIG", "c.toml")
+    assert draft_of().plan.scenarios[0].executor.max_vus == 3
+    monkeypatch.setenv("FASTLOAD_OPTS", "o.json")
+    assert draft_of().plan.scenarios[0].executor.max_vus == 4
+
+
+def test_the_shell_goes_over_the_environment_of_a_file_and_e_over_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("fastload.toml").write_text('[env]\nTENANT = "file"\nREGION = "file"\n')
+    assert draft_of().plan.env == {"TENANT": "file", "REGION": "file"}
+    monkeypatch.setenv("TENANT", "shell")
+    assert draft_of().plan.env == {"TENANT": "shell", "REGION": "file"}
+    assert draft_of("-e", "TENANT=line").plan.env["TENANT"] == "line"
+
+
+def test_every_option_of_run_is_in_the_environment_and_in_files() -> None:
+    """So that no option is forgotten in one of the three places."""
+    names = {"http_version": "http", "summary_file": "summary", "as_json": "json"}
+    options = [param for param in run.params if isinstance(param, click.Option)]
+    for option in options:
+        assert option.name is not None
+        assert option.envvar == f"FASTLOAD_{names.get(option.name, option.name).upper()}"
+    given = {names.get(str(option.name), str(option.name)) for option in options} - {"config", "opts"}
+    only_files = {"start_vus", "graceful_ramp_down", "start_time", "user_agent", "max_redirects", "cookies", "ca_file"}
+    of_one_scenario = {name for name in SCENARIO_OPTIONS if OPTIONS[name].scope == "table"}
+    assert given == OPTIONS.keys() - only_files - of_one_scenario
+
+
+def test_plan_takes_the_options_of_run() -> None:
+    plan = command_line.commands["plan"]
+    assert [param.opts for param in plan.params] == [param.opts for param in run.params]
+
+
+def test_other_names_that_users_of_other_tools_type() -> None:
+    executor = draft_of("--users", "5", "--run-time", "9s").plan.scenarios[0].executor
+    assert executor == draft_of("-u", "5", "-t", "9s").plan.scenarios[0].executor == ConstantVUs(5, 9.0)
+    assert draft_of("--stages", "1m:50,2m:100,1m:0").plan.scenarios[0].executor == RampingVUs(
+        ((60.0, 50), (120.0, 100), (60.0, 0))
+    )
+
+
+def test_a_file_of_a_directory_is_no_file() -> None:
+    Path("folder.toml").mkdir()
+    with pytest.raises(PlanError, match="there is no file"):
+        file_tier("folder.toml", option="--config")

@@ -1,0 +1,177 @@
+"""`fastload plan`: it says what run would do and who decided it, finds what run would refuse, and does nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastload.outputs.plan import plan_text, print_plan
+from tests.conftest import Cli
+from tests.outputs.consoles import memory_console
+
+SCRIPT = """
+import fastload as fl
+
+spent = fl.Trend("spent", unit="ms")
+
+
+async def read(vu: fl.VU) -> None:
+    await vu.get("/health")
+
+
+async def write(vu: fl.VU) -> None:
+    await vu.get("/stats")
+
+
+mixed = fl.scenario(name="mixed", tasks={read: 3, write: 1}, stages=["10s:20", "30s:20"], graceful_stop="5s")
+
+
+@fl.scenario(rate="50/s", duration="45s", max_vus=50, start_time="5s", thresholds={"checks": "rate>0.9"})
+async def poll(vu: fl.VU) -> None:
+    await vu.get("/stats", name="poll")
+"""
+CONFIG = """
+vus = 3
+base_url = "http://me:secret@localhost:1"
+seed = 7
+[tags]
+team = "shop"
+[thresholds]
+checks = "rate>0.5"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "shop.py").write_text(SCRIPT)
+    (tmp_path / "fastload.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def described(cli: Cli, *args: str, **env: str) -> dict[str, Any]:
+    done = cli("plan", "shop.py", *args, "--json", **env)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_plan_as_data(cli: Cli, folder: Path) -> None:
+    plan = described(cli, "-w", "2", "--warmup", "5s", FASTLOAD_VUS="9")
+    assert (plan["duration_s"], plan["longest_s"], plan["warmup_s"]) == (55.0, 85.0, 5.0)
+    assert (plan["max_vus"], plan["workers"], plan["vus_per_worker"], plan["seed"]) == (70, 2, 35, 7)
+    assert plan["base_url"] == "http://localhost:1"
+    mixed, poll = plan["scenarios"]
+    assert [(one["name"], one["weight"]) for one in mixed["functions"]] == [("read", 3), ("write", 1)]
+    assert (mixed["starts_at_s"], mixed["ends_at_s"], mixed["ends_at_the_latest_s"]) == (0.0, 40.0, 45.0)
+    assert (poll["executor"], poll["model"], poll["iterations"], poll["starts_per_s_per_worker"]) == (
+        "constant-arrival-rate",
+        "open",
+        2250.0,
+        25.0,
+    )
+    assert plan["thresholds"] == ["checks: rate>0.9"]
+    assert plan["metrics"] == [{"name": "spent", "kind": "trend", "unit": "ms"}]
+    rows = {(row["scenario"], row["option"]): row for row in plan["options"]}
+    assert rows["", "vus"]["set_by"] == "FASTLOAD_VUS"
+    assert rows["", "vus"]["overridden"] == [{"value": "3", "set_by": "fastload.toml"}]
+    assert rows["poll", "rate"]["set_by"].startswith("script shop.py:")
+    assert rows["", "workers"]["set_by"] == "command line"
+    assert rows["", "thresholds.checks"]["overridden"] == [{"value": "rate>0.5", "set_by": "fastload.toml"}]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_plan_as_text_fits_its_width(cli: Cli, folder: Path, width: int) -> None:
+    done = cli("plan", "shop.py", "-d", "20s", "--tag", "run=nightly", COLUMNS=str(width))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    assert done.stderr == ""
+    text = " ".join(done.stdout.split())
+    for wanted in (
+        "PLAN shop.py",
+        "duration 25s, at most 55s with graceful stops",
+        "VUs 53 at most",
+        "against http://localhost:1",
+        "mixed 3 VUs for 20s",
+        "expected 1,000 iterations",
+        "tags team=shop, run=nightly",
+        "calls read (shop.py:7), 75.00% (weight 3)",
+        "write (shop.py:11), 25.00% (weight 1)",
+        "checks: rate>0.9",
+        "spent (trend, ms)",
+        "mixed.stages - replaced by duration (command line)",
+        "✗ 10s:20, 30s:20 script shop.py:7",
+        "✗ 45s script shop.py",
+        "✗ rate>0.5 fastload.toml",
+    ):
+        assert wanted in text, wanted
+    assert "secret" not in done.stdout
+
+
+def test_text_and_data_are_the_same_plan(cli: Cli, folder: Path) -> None:
+    data = described(cli)
+    assert cli("plan", "shop.py", COLUMNS="100").stdout == plan_text(data)
+    console, stream = memory_console(40)
+    print_plan(console, data)
+    assert max(map(len, stream.getvalue().splitlines())) <= 40
+
+
+def test_nothing_is_started_looked_up_or_written(cli: Cli, folder: Path) -> None:
+    before = sorted(path.name for path in folder.iterdir())
+    args = ("--base-url", "http://no-such-host.invalid", "--summary", "s.json", "--control", "0")
+    plan = described(cli, *args)
+    assert plan["base_url"] == "http://no-such-host.invalid"
+    plan = described(cli, "--target", "sequencer")
+    assert (plan["target"], plan["base_url"]) == ("sequencer", "")
+    assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == before
+
+
+@pytest.mark.parametrize(
+    ("args", "message", "hint"),
+    [
+        (("shop.py", "--duratoin", "5s"), "No such option", "--duration"),
+        (("shop.py", "-s", "30"), "mixed: stage '30' is not DURATION:VUS", 'write it like "30s:10"'),
+        (("shop.py", "--scenario", "pol"), "there is no scenario 'pol' in the script", "did you mean 'poll'?"),
+        (("shop.py", "--threshold", "spnt: p(95)<1"), "threshold on 'spnt': there is no metric", "'spent'"),
+        (("shop.py", "--control", "x"), "--control 'x' is not PORT or HOST:PORT", "write it like 6565"),
+        (("shop.py", "--target", "sequencr"), "no target is called 'sequencr'", "did you mean 'sequencer'?"),
+        (("shop.py", "--target", "sequencer", "--base-url", "http://a"), "exclude each other", ""),
+        (("shop.py", "--tag", "x"), "--tag 'x' is not NAME=VALUE", "team=checkout"),
+        (("shop.py", "-H", "x"), "header 'x' is not NAME:VALUE", "Accept"),
+        (("shop.py", "--arrivals", "poison"), "'poison' is not one of", ""),
+        (("shop.py", "--executor", "constant-vu"), "there is no executor 'constant-vu'", "'constant-vus'"),
+        (("shop.py", "--trace", "none.txt"), "none.txt' cannot be read", ""),
+        (("shp.py",), "there is no script 'shp.py'", "did you mean 'shop.py'?"),
+        (("shop.js",), "shop.js is a script of k6", "--opts"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_plan_refuses_what_run_refuses(
+    cli: Cli, folder: Path, command: str, args: tuple[str, ...], message: str, hint: str
+) -> None:
+    done = cli(command, *args)
+    assert done.returncode == 104
+    assert message in done.stderr
+    assert hint in done.stderr
+    assert done.stdout == ""
+
+
+def test_what_has_no_effect_is_noted(cli: Cli, folder: Path) -> None:
+    (folder / "o.json").write_text('{"vus": 4, "systemTags": []}')
+    assert described(cli, "--opts", "o.json")["notes"] == ["o.json: systemTags has no effect here"]
+    assert "systemTags has no effect" in cli("plan", "shop.py", "--opts", "o.json").stdout
+
+
+def test_a_configured_environment_is_there_while_the_script_is_read(cli: Cli, folder: Path) -> None:
+    (folder / "env.py").write_text(
+        "import os\nimport fastload as fl\n\n@fl.scenario(vus=int(os.environ['USERS']))\n"
+        "async def visit(vu: fl.VU) -> None: ...\n"
+    )
+    (folder / "fastload.toml").write_text("[env]\nUSERS = 4\n")
+    for args, env, vus in (((), {}, 4), ((), {"USERS": "5"}, 5), (("-e", "USERS=6"), {"USERS": "5"}, 6)):
+        done = cli("plan", "env.py", "--json", *args, **env)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["max_vus"] == vus
