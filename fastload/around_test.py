@@ -12,6 +12,7 @@ from fastload.model.errors import FastloadError, OutputError, user_traceback
 from fastload.model.hooks import Hook, HookError, Hooks
 from fastload.model.plan import Plan
 from fastload.model.summary import Summary
+from fastload.outputs.base import writing
 from fastload.outputs.custom_summary import read_custom_summary, write_files
 
 
@@ -37,9 +38,10 @@ class AroundTest:
         try:
             custom = read_custom_summary(returned)
             report = custom.report
-            if custom.stderr:
-                sys.stderr.write(custom.stderr)
             write_files(custom.files)
+            if custom.stderr:
+                with writing("the summary", last_to=sys.stderr):
+                    sys.stderr.write(custom.stderr)
         except OutputError as error:
             notes.append(f"output handle_summary was given up: {error}")
         except FastloadError as error:
@@ -63,7 +65,7 @@ class AroundTest:
         try:
             with self._redirected():
                 return _plain_call(hook.function, argument)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             errors.append(HookError(hook.kind, user_traceback(error)))
             return None
 

@@ -30,7 +30,7 @@ from fastload.cli.exits import ExitCode
 from fastload.cli.main import cli as command_line
 from fastload.load import failures
 from fastload.model import verdict
-from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
+from fastload.model.load_models import EXECUTORS, ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.units import parse_duration_s
@@ -51,7 +51,7 @@ _DURATION = re.compile(
 )
 _PAUSES = re.compile(r"(?<=vu\.sleep\()[\d., ]+(?=\))")
 _USERS = re.compile(
-    r"((?:-c|-u|--connections|--vus|--max-vus) |\b(?:max_|start_)?vus=|(?<=\d)(?:ms|s|m|h):)(\d+)(?!\d*[\w.])"
+    r"((?:-c|-u|--connections|--vus|--max-vus) |\b(?:max_|start_)?vus=|(?<=\d)(?:ms|s|m|h):)(\d+)(?!\d*[\w./])"
 )
 _REQUESTS = re.compile(r"((?:-n|-i|--requests|--iterations) |\biterations=)(\d+)")
 _RATE_BOUND = re.compile(r"\brate\s*>=?\s*[1-9][\d.]*")
@@ -379,6 +379,46 @@ def test_every_executor_is_described() -> None:
     executors = (ConstantVUs, RampingVUs, SharedIterations, ConstantArrivalRate)
     fields = [{field.name: field.default for field in dataclasses.fields(executor)} for executor in executors]
     assert documented == {one["name"]: set(one) - {"name"} for one in fields}
+
+
+K6_EXECUTORS = {
+    "shared-iterations",
+    "per-vu-iterations",
+    "constant-vus",
+    "ramping-vus",
+    "constant-arrival-rate",
+    "ramping-arrival-rate",
+    "externally-controlled",
+}
+LOCUST_CONCEPTS = {"User", "weight", "wait_time", "on_start", "on_stop", "LoadTestShape", "tags", "catch_response"}
+LOCUST_WAITS = {"between", "constant", "constant_pacing", "constant_throughput"}
+
+
+def headings_with_an_example(page: str) -> set[str]:
+    """The anchors of the headings of *page* that have a Python block right under them."""
+    text = (DOCS / page).read_text()
+    parts = re.findall(r"^###? ([^\n]+)\n(.*?)(?=^###? |\Z)", text, re.MULTILINE | re.DOTALL)
+    return {re.sub(r"\W+", "-", title.lower()) for title, under in parts if "\n```python" in under}
+
+
+def test_what_k6_and_locust_have_is_compared_with_an_example_that_runs() -> None:
+    heads = ("k6 executors", "k6 scripts", "Locust users")
+    compared = [(head, row) for head in heads for row in rows(section("comparison.md", head))]
+    examples = headings_with_an_example("comparison.md")
+    for _, row in compared:
+        anchor = re.fullmatch(r"\[example\]\(#([\w-]+)\)", row[-1])
+        assert anchor, row
+        assert anchor[1] in examples, row
+    executors = {name for head, row in compared if head == heads[0] for name in names(row[0])}
+    assert executors >= K6_EXECUTORS
+    own = {name for head, row in compared if head == heads[0] for cell in (row[0], row[2]) for name in names(cell)}
+    assert own >= {*EXECUTORS}
+    concepts = {word for head, row in compared if head == heads[2] for word in re.findall(r"\w+", row[0])}
+    assert concepts >= LOCUST_CONCEPTS | LOCUST_WAITS
+    blocks = [*blocks_of(DOCS / "comparison.md")]
+    commands = "".join(block.text for block in blocks if block.language == "bash")
+    scripts = [block.title for block in blocks if block.language == "python"]
+    assert [script for script in scripts if f"fastload run {script} " not in commands] == []
 
 
 def test_the_commands_of_the_readme_are_those_of_ci() -> None:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastload as fl
-from fastload.load.scenario import scenario
 from fastload.model.errors import PlanError
 from fastload.model.hooks import Hook, Hooks
 from fastload.model.load_models import (
@@ -35,7 +34,8 @@ async def visit(vu: fl.VU) -> None:
 
 
 def declare(name: str = "visit", **options: Any) -> fl.Scenario:
-    return scenario(name=name, **options)(visit)
+    declared: fl.Scenario = fl.scenario(name=name, **options)(visit)
+    return declared
 
 
 def plan_of(script: dict[str, Any], given: dict[str, Any], *, config: dict[str, Any] | None = None) -> Draft:
@@ -47,10 +47,10 @@ def executor_of(script: dict[str, Any], given: dict[str, Any], *, config: dict[s
     return plan_of(script, given, config=config).plan.scenarios[0].executor
 
 
-RAMP = {"stages": ["10s:20", "30s:20"], "start_vus": 2}
-RATE = {"rate": "50/s", "duration": "45s", "max_vus": 50}
-RATES = {"stages": ["10s:20/s"], "start_rate": 5, "max_vus": 50, "arrivals": "poisson"}
-USERS = {"vus": 10, "duration": "30s"}
+RAMP: dict[str, Any] = {"stages": ["10s:20", "30s:20"], "start_vus": 2}
+RATE: dict[str, Any] = {"rate": "50/s", "duration": "45s", "max_vus": 50}
+RATES: dict[str, Any] = {"stages": ["10s:20/s"], "start_rate": 5, "max_vus": 50, "arrivals": "poisson"}
+USERS: dict[str, Any] = {"vus": 10, "duration": "30s"}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_highest_layer_always_has_its_way(low: Layer, high: Layer) -> None:
     settled = settle([low, high], replaced_by)
     assert high.options.items() <= settled.values.items()
     # Nothing comes from nowhere, and nothing is lost without a trace.
-    assert settled.values.items() <= (low.options | high.options).items()
+    assert settled.values.items() <= {**low.options, **high.options}.items()
     gone = {name for name, value in low.options.items() if settled.values.get(name) != value}
     assert gone == settled.lost.keys()
 
@@ -309,7 +309,7 @@ def test_a_seed_is_chosen_by_chance_unless_it_is_given() -> None:
 def test_bare_functions_are_scenarios() -> None:
     assert as_scenario(visit).name == "visit"
     with pytest.raises(PlanError, match="is not async"):
-        as_scenario(lambda vu: None)  # type: ignore[arg-type, return-value]
+        as_scenario(len)  # type: ignore[arg-type]
 
 
 def test_who_set_each_value() -> None:
@@ -359,7 +359,7 @@ def test_weights_and_expected_starts_are_described() -> None:
     async def other(vu: fl.VU) -> None:
         """Another iteration of nothing."""
 
-    mixed = scenario(name="mixed", tasks={visit: 3, other: 1}, rate="90/min", duration="2m", on_start=other)
+    mixed = fl.scenario(name="mixed", tasks={visit: 3, other: 1}, rate="90/min", duration="2m", on_start=other)
     described = describe_draft(draft_plan([mixed], Tiers(above=[Tier("command line", {"workers": 2})])))
     (shown,) = described["scenarios"]
     assert [(one["name"], one["weight"], one["share"]) for one in shown["functions"]] == [
@@ -393,3 +393,17 @@ def test_hooks_that_the_run_does_without() -> None:
 
 def test_every_option_of_a_load_is_known_to_scenarios() -> None:
     assert {*LOAD_OPTIONS} <= {*fl.Scenario.__slots__}
+
+
+def test_fl_run_goes_over_its_file_and_its_scenarios(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('vus = 3\nseed = 9\nduration = "9s"\n[tags]\nteam = "shop"\n')
+    summary = fl.run(declare(iterations=2), config=tmp_path / "c.toml", workers=1, tags={"run": "7"}, vus=1)
+    assert summary.plan.scenarios[0].executor == SharedIterations(1, 2)
+    assert (summary.plan.seed, summary.plan.scenarios[0].tags) == (9, {"team": "shop", "run": "7"})
+    with pytest.raises(PlanError, match="config: there is no file"):
+        fl.run(visit, config=tmp_path / "d.toml")
+
+
+def test_fl_run_checks_its_hooks() -> None:
+    with pytest.raises(PlanError, match="setup"):
+        fl.run(visit, setup=len)  # type: ignore[arg-type]

@@ -26,7 +26,8 @@ class Account:
     def views(self, duration_s: float) -> dict[str, MetricView]:
         """The metrics as they stand after *duration_s* of measurement."""
         aggregator = self._aggregator
-        return view_metrics(aggregator.table, self._specs, max(duration_s, 1e-9), aggregator.late)
+        asked = [threshold.series for threshold in self._plan.thresholds]
+        return view_metrics(aggregator.table, self._specs, max(duration_s, 1e-9), aggregator.late, asked)
 
     def iterations(self) -> int:
         """How many iterations have ended well."""

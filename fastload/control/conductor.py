@@ -21,7 +21,7 @@ from fastload.control.steering import Steering
 from fastload.control.supervisor import Event, Supervisor, Target
 from fastload.model.frames import Frame
 from fastload.model.hooks import HookError, Hooks
-from fastload.model.load_models import SharedIterations
+from fastload.model.load_models import PerVUIterations, SharedIterations
 from fastload.model.metrics import MetricSpec
 from fastload.model.plan import Plan
 from fastload.model.records import Delta, Snapshot
@@ -77,7 +77,13 @@ class Conductor:
         self._judge = ThresholdJudge(plan.thresholds)
         self._aggregator = Aggregator(plan.workers, watched=self._judge.windowed, asked=self._judge.series)
         self._supervisor = Supervisor(work, plan.workers, cpus=plan.cpus, stdout_to_stderr=plan.stdout_is_data)
-        self._hooks = HookRunner(plan.hooks or Hooks(), hook_work, stdout_to_stderr=plan.stdout_is_data)
+        self._hooks = HookRunner(
+            plan.hooks or Hooks(),
+            hook_work,
+            stdout_to_stderr=plan.stdout_is_data,
+            attend_fd=commands.fd if commands is not None else None,
+            attend=self._attend,
+        )
         self._steering = Steering(plan, self._supervisor.send)
         self._ready: set[int] = set()
         self._ended_ns: dict[int, int] = {}
@@ -98,10 +104,10 @@ class Conductor:
         Raises:
             PlanError: something to watch is not there.
         """
-        watched = find_target(self._plan, self._target_pids)
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with stop_requests() as requests:
             try:
+                watched = find_target(self._plan, self._target_pids)
                 self._supervisor.start()
                 self._hooks.fork()
                 self._samplers = Samplers(self._supervisor.pids, watched, self._target_name)
@@ -121,7 +127,7 @@ class Conductor:
         if self._commands is not None:
             self._supervisor.watch(self._commands.fd)
         self._await_ready(requests)
-        if not self._stopped_by:
+        if not self._stopped_by and not self._all_over():
             self._set_up(requests)
         with self._listening_to_keys():
             if self._plan.paused and not self._stopped_by:
@@ -147,7 +153,7 @@ class Conductor:
 
     def _await_ready(self, requests: StopRequests) -> None:
         deadline_ns = time.monotonic_ns() + round(READY_TIMEOUT_S * NS_PER_S)
-        while not self._all_over() and self._ready < set(self._supervisor.pids):
+        while not self._all_over() and set(self._supervisor.pids) - self._ready:
             for event in self._supervisor.wait((deadline_ns - time.monotonic_ns()) / NS_PER_S):
                 self._handle(event)
             self._take_commands()
@@ -164,8 +170,7 @@ class Conductor:
         if self._hooks.aborted:
             self._stopped_by, self._stop_reason = "abort", self._hooks.aborted
         else:
-            interrupted = any(error.message == "it was interrupted" for error in self._hooks.errors)
-            self._stopped_by = "interrupt" if interrupted else "error"
+            self._stopped_by = self._stopped_by or ("interrupt" if self._hooks.interrupted else "error")
 
     def _await_resume(self, requests: StopRequests) -> None:
         """Started paused: nothing begins before somebody says so."""
@@ -276,6 +281,11 @@ class Conductor:
 
     # What others ask for.
 
+    def _attend(self) -> bool:
+        """Answer commands while a hook runs; whether one of them, or something before, ends the run."""
+        self._take_commands()
+        return bool(self._stopped_by)
+
     def _take_commands(self) -> None:
         for command in self._commands.take() if self._commands is not None else ():
             self._answer(command)
@@ -376,9 +386,8 @@ class Conductor:
 
     def _progress(self, elapsed_s: float) -> float:
         shares = [elapsed_s / self._plan.duration_s]
-        specs = [scenario.executor for scenario in self._plan.scenarios]
-        if all(isinstance(spec, SharedIterations) for spec in specs):
-            wanted = sum(spec.iterations for spec in specs if isinstance(spec, SharedIterations))
+        wanted = planned_iterations(self._plan)
+        if wanted:
             ended = self._aggregator.total("finished") + self._aggregator.total("failed")
             shares.append((ended if self._plan.kind == "bench" else self._account.iterations()) / wanted)
         return min(1.0, max(0.0, *shares))
@@ -429,6 +438,20 @@ class Conductor:
             scenarios=collect_scenarios(views, names),
             table=aggregator.table,
         )
+
+
+def planned_iterations(plan: Plan) -> int:
+    """How many iterations *plan* is over with, 0 when time decides."""
+    wanted = 0
+    for scenario in plan.scenarios:
+        match scenario.executor:
+            case SharedIterations() as spec:
+                wanted += spec.iterations
+            case PerVUIterations() as spec:
+                wanted += spec.iterations * spec.vus
+            case _:
+                return 0
+    return wanted
 
 
 def _ms(value_us: int | None) -> float | None:

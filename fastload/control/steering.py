@@ -70,9 +70,9 @@ class Steering:
         return bool(self._paused_at_ns)
 
     def next_ns(self) -> int | None:
-        """When a shape is to be asked again."""
+        """When a shape is to be asked again, for the first time a little before it begins."""
         moments = [
-            course.begun_ns + self._paused_ns + (course.asked_s + 1) * NS_PER_S
+            course.begun_ns + self._paused_ns + (course.asked_s + 1) * NS_PER_S - _lead_ns(course)
             for course in self._courses.values()
             if isinstance(course.plan.executor, Shape) and not course.over and course.begun_ns is not None
         ]
@@ -84,9 +84,7 @@ class Steering:
             return
         for course in self._courses.values():
             if isinstance(course.plan.executor, Shape) and not course.over and course.begun_ns is not None:
-                # The first answer has to be there when the scenario begins.
-                lead_ns = round(FRAME_DELAY_S * NS_PER_S) if course.asked_s < 0 else 0
-                second = (now_ns + lead_ns - course.begun_ns - self._paused_ns) // NS_PER_S
+                second = (now_ns + _lead_ns(course) - course.begun_ns - self._paused_ns) // NS_PER_S
                 if second > course.asked_s:
                     course.asked_s = second
                     self._ask_shape(course, course.plan.executor, second)
@@ -126,7 +124,7 @@ class Steering:
                 before = self._courses[course.plan.after]
                 if live <= before.ended_in:
                     at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
-                    course.begun_ns = at_ns + round(course.plan.start_s * NS_PER_S) - self._paused_ns
+                    course.begun_ns = at_ns + round(course.plan.start_s * NS_PER_S) - self.paused_ns(at_ns)
                     self._send(Frame("begin", {"scenario": course.plan.name, "at_ns": at_ns}))
                     self.tick(now_ns)
 
@@ -232,6 +230,11 @@ class Steering:
     def _note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _lead_ns(course: _Course) -> int:
+    """How early a shape is asked: its first answer has to be there when the scenario begins."""
+    return round(FRAME_DELAY_S * NS_PER_S) if course.asked_s < 0 else 0
 
 
 def _first_target(scenario: ScenarioPlan) -> float | None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -122,7 +123,10 @@ class Supervisor:
 
     def _fork(self, index: int) -> None:
         ours, theirs = socket.socketpair()
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of threads: those of a notebook, or of the handle. The child uses none of their locks.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if pid == 0:
             ours.close()
             self._run_child(theirs, index)

@@ -60,7 +60,7 @@ class LoadExecutor(ABC):
         self._over = False
         self._paused_at_ns = 0
         self._wake = asyncio.Event()
-        self._start_ns = 0
+        self._from_ns = self._start_ns = 0
         self.closed = asyncio.Event()
         self._offered = 0
         self.ended_ns = 0
@@ -73,7 +73,7 @@ class LoadExecutor(ABC):
     async def run(self, from_ns: int, delay_ns: int = 0) -> None:
         """The whole life of the executor, after `prepare`. It starts *delay_ns* after *from_ns* of the monotonic clock;
         a pause between the two puts that off, and how long it was paused before does not count."""
-        self._start_ns = from_ns + delay_ns
+        self._from_ns, self._start_ns = from_ns, from_ns + delay_ns
         if self._paused_at_ns:
             self._paused_at_ns = max(self._paused_at_ns, from_ns)
         try:
@@ -104,7 +104,7 @@ class LoadExecutor(ABC):
     def pause(self, at_ns: int) -> None:
         """Start nothing from *at_ns* on; what runs goes on. A second pause changes nothing."""
         if not self._paused_at_ns:
-            self._paused_at_ns = at_ns
+            self._paused_at_ns = max(at_ns, self._from_ns)
             self._wake.set()
 
     def resume(self, at_ns: int) -> None:

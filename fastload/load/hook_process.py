@@ -12,6 +12,7 @@ import inspect
 import os
 import random
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 from fastload.load.client import VU
@@ -21,12 +22,14 @@ from fastload.load.flow import TestAborted
 from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
 from fastload.load.recorder import Recorder
 from fastload.load.usage import ReplyUsage
+from fastload.load.vu_work import innermost
 from fastload.model.errors import FastloadError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import Hook
 from fastload.model.plan import Plan
 
 _READ_BYTES = 65536
+_MOST_NESTED = 200
 
 
 def run_hook_process(channel: socket.socket, _index: int, plan: Plan, resolve: tuple[str, ...]) -> None:
@@ -44,6 +47,7 @@ class _HookProcess:
         self._plan = plan
         self._resolve = resolve
         self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
 
     async def run(self) -> None:
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
@@ -59,35 +63,42 @@ class _HookProcess:
     def _obey(self, frame: Frame) -> None:
         if frame.kind == "cancel":
             if self._task is not None:
+                self._cancelled = True
                 self._task.cancel()
         else:
+            self._cancelled = False
             hook = getattr(self._plan.hooks, frame.kind)
             self._task = asyncio.ensure_future(self._call(hook, frame.body["setup_data"]))
 
     async def _call(self, hook: Hook, setup_data: Any) -> None:
         """Run *hook* and report: ``hook_done`` with its data, or ``hook_failed``; and the requests that it made."""
         body: dict[str, Any] = {"hook": hook.kind, "data": None, "message": "", "aborted": False}
+        limit = asyncio.timeout(hook.timeout_s)
         engine = CurlEngine(asyncio.get_running_loop())
         recorder = Recorder(0)
         vu = self._make_vu(engine, recorder, setup_data)
         try:
-            async with asyncio.timeout(hook.timeout_s) as limit:
+            async with limit:
                 body["data"] = check_plain(await hook.function(vu), hook.kind)
-        except asyncio.CancelledError:
-            body["message"] = "it was interrupted"
-        except TimeoutError as error:
-            took_too_long = f"it took longer than {hook.timeout_s:g} s"
-            body["message"] = took_too_long if limit.expired() else user_traceback(error)
-        except TestAborted as abort:
-            body["message"], body["aborted"] = str(abort), True
-        except (Exception, SystemExit) as error:
-            body["message"] = user_traceback(error)
+        except BaseException as raised:
+            # Also what is no Exception: the parent waits for an answer.
+            body["message"], body["aborted"] = self._describe(innermost(raised), hook, expired=limit.expired())
         vu.close()
         engine.close()
-        delta = recorder.take(vus=0, in_flight=0, offered=0)
-        body["requests"] = delta.stats.started
-        body["errors"] = delta.errors.entries
+        body["requests"] = recorder.take(vus=0, in_flight=0, offered=0).stats.started
         self._writer.write(encode(Frame("hook_failed" if body["message"] else "hook_done", body)))
+
+    def _describe(self, error: BaseException, hook: Hook, *, expired: bool) -> tuple[str, bool]:
+        """What to say of *error*, which *hook* raised, and whether it aborts the test."""
+        if isinstance(error, TestAborted):
+            return str(error) or "no reason given", True
+        if isinstance(error, asyncio.CancelledError) and self._cancelled:
+            return "it was interrupted", False
+        if isinstance(error, TimeoutError) and expired:
+            # What it was waiting for is in the cancellation that the time-out made.
+            lines = user_traceback(error.__cause__ or error).splitlines()[:-1]
+            return "\n".join([*lines, f"it took longer than {hook.timeout_s:g} s"]), False
+        return user_traceback(error), False
 
     def _make_vu(self, engine: CurlEngine, recorder: Recorder, setup_data: Any) -> VU:
         plan = self._plan
@@ -109,15 +120,35 @@ def check_plain(value: Any, hook: str) -> Any:
     """*value*, if it is plain data, which can go to other processes.
 
     Raises:
-        FastloadError: it is not.
+        FastloadError: it is not, and where it is not.
     """
     if inspect.isawaitable(value):
-        raise FastloadError(f"{hook} returned something to await", hint="await it, and return its result")
+        raise FastloadError(f"{hook} returned something to await: await it, and return its result")
     try:
-        encode(Frame("hook_done", {"data": value}))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise FastloadError(
-            f"{hook} must return plain data (numbers, text, lists, dicts), not {type(value).__name__}: {error}",
-            hint="return what VUs need, like a token",
-        ) from error
+        where, problem = next(_problems(value, ""), ("", ""))
+    except RecursionError:
+        where, problem = "", "data that is nested too deeply, or contains itself"
+    if problem:
+        place = f" at {where}" if where else ""
+        raise FastloadError(f"{hook} returned {problem}{place}: return plain data (numbers, text, lists, dicts)")
+    encode(Frame("hook_done", {"data": value}))
     return value
+
+
+def _problems(value: Any, where: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """What in *value* would not arrive as it is: where, like ``["users"][3]``, and what it is."""
+    if depth > _MOST_NESTED:
+        raise RecursionError
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str | int | float | bytes | None):
+                yield where, f"a dict with a key of {type(key).__name__}"
+            yield from _problems(item, f"{where}[{key!r}]", depth + 1)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _problems(item, f"{where}[{index}]", depth + 1)
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            yield where, "an int of more than 64 bits"
+    elif not isinstance(value, str | float | bytes | None):
+        yield where, f"a value of type {type(value).__name__}"

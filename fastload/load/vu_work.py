@@ -226,7 +226,7 @@ class VUWork(Work):
 
     def _judge(self, vu: VU, error: BaseException, requests_before: int, feed: Feed | None) -> None:
         """Record what the script raised, or raise what ends more than this iteration. *feed* ends with the data."""
-        error = _only(error)
+        error = innermost(error)
         if isinstance(error, asyncio.CancelledError):
             # It may be of the script's own.
             if self.context.stopping or self._tasks[vu].cancelling():
@@ -242,7 +242,7 @@ class VUWork(Work):
             vu.back_off()
 
 
-def _only(error: BaseException) -> BaseException:
+def innermost(error: BaseException) -> BaseException:
     """What *error* is about: of a group, as of `asyncio.TaskGroup`, the abort of the test or the only one in it."""
     while isinstance(error, BaseExceptionGroup):
         aborts = error.subgroup(TestAborted)

@@ -97,7 +97,7 @@ class RateCurve:
         """
         while self._first < len(self._pieces):
             piece = self._pieces[self._first]
-            if area <= piece.end_area + max(_SLACK, _RELATIVE_SLACK * area):
+            if piece.end_area > piece.area and area <= piece.end_area + max(_SLACK, _RELATIVE_SLACK * area):
                 return piece.due_ns(area)
             self._first += 1
         return None

@@ -6,7 +6,13 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.live import Live
 from rich.text import Text
 
-from fastload.model.load_models import ConstantArrivalRate, SharedIterations
+from fastload.model.load_models import (
+    ConstantArrivalRate,
+    PerVUIterations,
+    RampingArrivalRate,
+    Shape,
+    SharedIterations,
+)
 from fastload.model.plan import Plan, without_credentials
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
@@ -28,7 +34,9 @@ from fastload.outputs.style import (
     format_observed,
 )
 
-_PHASE_STYLE = {"running": GOOD, "warm-up": WARN, "stopping": WARN}
+_PHASE_STYLE = {"running": GOOD, "warm-up": WARN, "paused": WARN, "stopping": WARN}
+# What may be over long before its duration.
+_OPEN_END = SharedIterations | PerVUIterations | Shape
 _LABEL_WIDTH = 10
 _BAR_AT_LEAST, _BAR_AT_MOST = 5, 60
 _FAILING_AT_MOST = 5
@@ -92,7 +100,7 @@ def render_snapshot(plan: Plan, now: Snapshot) -> RenderableType:
         ],
         first_width=_LABEL_WIDTH,
     )
-    return Group(*_head(plan), _Progress(plan, now), Text(), figures, _latency(now), *_generator(now), *_failing(now))
+    return Group(*_head(plan), _Progress(plan, now), Text(), figures, _latency(now), *_generator(now), *_failing(now), *_message(now))
 
 
 def _head(plan: Plan) -> list[RenderableType]:
@@ -107,7 +115,7 @@ class _Progress:
     """Phase, clock, a bar as wide as there is room, and per cents, on one line."""
 
     def __init__(self, plan: Plan, now: Snapshot) -> None:
-        counted = any(isinstance(scenario.executor, SharedIterations) for scenario in plan.scenarios)
+        counted = any(isinstance(scenario.executor, _OPEN_END) for scenario in plan.scenarios)
         self._clock = format_clock(now.elapsed_s) + (" of at most " if counted else "/")
         self._clock += format_duration_s(plan.duration_s)
         self._phase = now.phase
@@ -130,8 +138,15 @@ def _row(label: str, value: str, total: str, note: str, *, style: str = "") -> l
 
 def _offered(plan: Plan) -> str:
     executors = [scenario.executor for scenario in plan.scenarios]
-    rates = [executor.rate_per_s for executor in executors if isinstance(executor, ConstantArrivalRate)]
-    return f"{format_count(sum(rates))} starts/s offered" if rates else ""
+    constant = [executor.rate_per_s for executor in executors if isinstance(executor, ConstantArrivalRate)]
+    ramps = [
+        max(executor.start_rate_per_s, *(rate for _, rate in executor.stages))
+        for executor in executors
+        if isinstance(executor, RampingArrivalRate)
+    ]
+    if not constant and not ramps:
+        return ""
+    return f"{'up to ' if ramps else ''}{format_count(sum(constant) + sum(ramps))} starts/s offered"
 
 
 def _latency(now: Snapshot) -> Text:
@@ -170,6 +185,11 @@ def _failing(now: Snapshot) -> list[RenderableType]:
     if len(failing) > _FAILING_AT_MOST:
         lines.append(_labelled("").append(f"and {len(failing) - _FAILING_AT_MOST} more", DIM))
     return list(lines)
+
+
+def _message(now: Snapshot) -> list[RenderableType]:
+    """What the last key did."""
+    return [_labelled("keys").append(one_line(now.message))] if now.message else []
 
 
 def _labelled(label: str, style: str = DIM) -> Text:

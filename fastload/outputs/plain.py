@@ -9,7 +9,7 @@ from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
-from fastload.outputs.layout import legible
+from fastload.outputs.layout import legible, one_line
 from fastload.outputs.style import cpu_line, failing_now, format_clock, format_cpu
 
 _FIRST_S = 1.0
@@ -64,4 +64,6 @@ class PlainLines:
             parts.append(f"{now.workers_lost} worker{'s' * (now.workers_lost > 1)} lost")
         if failing := len(failing_now(now)):
             parts.append(f"{failing} threshold{'s' * (failing > 1)} failing")
+        if now.message:
+            parts.append(one_line(now.message))
         return "  ".join(parts)

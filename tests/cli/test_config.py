@@ -21,6 +21,7 @@ from fastload.planning import Draft, draft_plan
 from fastload.planning.config_files import file_tier
 from fastload.planning.k6 import k6_tier
 from fastload.planning.options import OPTIONS, SCENARIO_OPTIONS
+from tests.test_docs import first_column, names, rows, section
 
 TIERS = ("pyproject", "standing", "config", "script", "opts", "environment", "line")
 BY = {
@@ -417,7 +418,7 @@ def test_k6_rates_are_exact() -> None:
         ("FASTLOAD_INSECURE", "true", lambda plan: not plan.http.verify_tls),
         ("FASTLOAD_HTTP", "1.1", lambda plan: plan.http.http_version == "1.1"),
         ("FASTLOAD_TIMEOUT", "3s", lambda plan: plan.http.timeout_s == 3),
-        ("FASTLOAD_MAX_VUS", "", lambda plan: True),
+        ("FASTLOAD_MAX_VUS", "", lambda plan: plan.max_vus == 1),
     ],
 )
 def test_variables_of_the_environment(name: str, text: str, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,3 +486,10 @@ def test_a_file_of_a_directory_is_no_file() -> None:
     Path("folder.toml").mkdir()
     with pytest.raises(PlanError, match="there is no file"):
         file_tier("folder.toml", option="--config")
+
+
+def test_every_option_of_files_is_documented() -> None:
+    assert {*first_column(section("configuration.md", "Options of files"))} == OPTIONS.keys()
+    by_scope = {name: row[2] for row in rows(section("configuration.md", "Options of files")) for name in names(row[0])}
+    shown = {"load": "yes", "scenario": "yes", "table": "only", "run": "no"}
+    assert by_scope == {name: shown[option.scope] for name, option in OPTIONS.items()}

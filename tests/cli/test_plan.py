@@ -93,9 +93,9 @@ def test_the_plan_as_text_fits_its_width(cli: Cli, folder: Path, width: int) -> 
     for wanted in (
         "PLAN shop.py",
         "duration 25s, at most 55s with graceful stops",
-        "VUs 53 at most",
+        "VUs 51 at most",
         "against http://localhost:1",
-        "mixed 3 VUs for 20s",
+        "mixed 1 VU for 20s",
         "expected 1,000 iterations",
         "tags team=shop, run=nightly",
         "calls read (shop.py:7), 75.00% (weight 3)",
@@ -113,6 +113,7 @@ def test_the_plan_as_text_fits_its_width(cli: Cli, folder: Path, width: int) -> 
 
 def test_text_and_data_are_the_same_plan(cli: Cli, folder: Path) -> None:
     data = described(cli)
+    data["options"] = [row for row in data["options"] if row["option"] != "json"]
     assert cli("plan", "shop.py", COLUMNS="100").stdout == plan_text(data)
     console, stream = memory_console(40)
     print_plan(console, data)
@@ -148,15 +149,19 @@ def test_nothing_is_started_looked_up_or_written(cli: Cli, folder: Path) -> None
         (("shop.js",), "shop.js is a script of k6", "--opts"),
     ],
 )
-@pytest.mark.parametrize("command", ["plan", "run"])
-def test_plan_refuses_what_run_refuses(
-    cli: Cli, folder: Path, command: str, args: tuple[str, ...], message: str, hint: str
-) -> None:
-    done = cli(command, *args)
+def test_mistakes_are_told_with_a_hint(cli: Cli, folder: Path, args: tuple[str, ...], message: str, hint: str) -> None:
+    done = cli("plan", *args)
     assert done.returncode == 104
     assert message in done.stderr
     assert hint in done.stderr
     assert done.stdout == ""
+
+
+def test_run_refuses_the_same(cli: Cli, folder: Path) -> None:
+    for args in (("--opts", "o.json"), ("-s", "30"), ("--scenario", "pol")):
+        refused = [cli(command, "shop.py", *args) for command in ("plan", "run")]
+        assert [done.returncode for done in refused] == [104, 104]
+        assert refused[0].stderr == refused[1].stderr
 
 
 def test_what_has_no_effect_is_noted(cli: Cli, folder: Path) -> None:

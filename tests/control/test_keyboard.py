@@ -125,8 +125,7 @@ class Terminal:
         termios.tcsetattr(self._slave, termios.TCSANOW, self.original)
 
     def shell(self, *orders: str) -> None:
-        print(subject.pid, flush=True)
-for order in orders:
+        for order in orders:
             os.write(self._shell, f"{order}\n".encode())
             if order != "wait":
                 self.expect("done")

@@ -287,7 +287,7 @@ def test_an_address_of_another_machine() -> None:
     "data",
     [
         b"GET",
-        b"POST /v1/stop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{",
+        b"POST /v1/stop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 6000\r\n\r\n{",
     ],
 )
 def test_a_slow_client_is_given_up(

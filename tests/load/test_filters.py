@@ -318,7 +318,8 @@ def test_scenarios_are_told_apart_when_there_are_several() -> None:
 
 class TestJudged:
     def test_the_status_stays_and_the_last_word_decides(self) -> None:
-        recorder = Recorder(0)
+        unanswered = Series.of("http_req_failed", status="0")
+        recorder = Recorder(0, [unanswered])
         endpoint = recorder.endpoint("/", "GET")
         recorder.record_judged(endpoint, 9, measurement(404, 30), "")
         recorder.record_judged(endpoint, NO_DUE, measurement(200, 40), "too slow")
@@ -329,6 +330,7 @@ class TestJudged:
         statuses = {tags["status"]: sink.value for tags, sink in delta.table.of_metric("http_reqs")}
         assert statuses == {"404": 2, "200": 1, "0": 2}
         assert delta.table.get("http_req_failed").to_plain() == [3, 5]
+        assert delta.table.sinks[unanswered].to_plain() == [1, 2]
         assert (delta.stats.finished, delta.stats.failed) == (2, 3)
         assert (delta.table.get("http_req_duration").count, delta.table.get("http_req_response_time").count) == (3, 1)
         assert delta.errors.entries == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import selectors
 import unittest.mock
 from collections.abc import Callable, Coroutine, Iterator
@@ -183,7 +184,11 @@ class ScriptedWork(Work):
     @property
     def busiest(self) -> int:
         """The most iterations that ever ran at once."""
-        return max((self.running_at(one.start_ns) for one in self.iterations), default=0)
+        lasting = [one for one in self.iterations if one.start_ns != one.end_ns]
+        changes = sorted(
+            [(one.end_ns, -1) for one in lasting if one.end_ns >= 0] + [(one.start_ns, 1) for one in lasting]
+        )
+        return max(itertools.accumulate(change for _, change in changes), default=0)
 
 
 @dataclass
@@ -221,9 +226,11 @@ def play(
     graceful_stop_s: float = 30.0,
     script: Script | None = None,
     lead_ns: int = 0,
+    delay_ns: int = 0,
     seed: str = "",
 ) -> Played:
-    """Run *spec* to its end with iterations that last *lasting_ns*; it is begun *lead_ns* before its start.
+    """Run *spec* to its end with iterations that last *lasting_ns*; it is begun *lead_ns* before its start, of
+    which its own time takes the last *delay_ns*.
 
     Every slot must have been closed once at the end.
     """
@@ -237,7 +244,7 @@ def play(
         if script is not None:
             script(clock, executor, work)
         executor.prepare()
-        await executor.run(START_NS)
+        await executor.run(START_NS - delay_ns, delay_ns)
         over_ns = clock.now_ns - START_NS
         assert work.active == 0
         table = work.recorder.take(vus=0, in_flight=0, offered=0).table
@@ -269,3 +276,17 @@ def stall(clock: Clock, from_ns: int, to_ns: int) -> None:
         clock.now_ns = max(clock.now_ns, START_NS + to_ns)
 
     at(clock, from_ns, freeze)
+
+
+def in_ns(seconds: float) -> int:
+    """*seconds* as whole nanoseconds."""
+    return round(seconds * NS_PER_S)
+
+
+def stop_at(after_ns: int, grace_s: float) -> Script:
+    """A script that stops the executor *after_ns* after its start."""
+
+    def script(clock: Clock, executor: LoadExecutor, _work: ScriptedWork) -> None:
+        at(clock, after_ns, lambda: executor.stop(grace_s))
+
+    return script
