@@ -38,7 +38,7 @@ class AroundTest:
         try:
             custom = read_custom_summary(returned)
             report = custom.report
-            write_files(custom.files)
+            notes += [f"output handle_summary was given up: {problem}" for problem in write_files(custom.files)]
             if custom.stderr:
                 with writing("the summary", last_to=sys.stderr):
                     sys.stderr.write(custom.stderr)

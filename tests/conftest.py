@@ -158,11 +158,10 @@ def cli_env(**extra: str) -> dict[str, str]:
         "STORE_ID",
         "AGENT_ID",
         "SEQUENCER_BASE_URL",
-        "FASTLOAD_BASE_URL",
         "FORCE_COLOR",
         "NO_COLOR",
     )
-    env = {name: value for name, value in os.environ.items() if name not in names}
+    env = {name: value for name, value in os.environ.items() if name not in names and not name.startswith("FASTLOAD_")}
     return env | {"PYTHONPATH": str(REPO), "COLUMNS": "100", "PYTHONWARNINGS": "default"} | extra
 
 

@@ -101,7 +101,10 @@ class Life:
 
     def wait_for(self, path: str, times: int = 1) -> None:
         """Until the server has answered that."""
-        wait_until(lambda: self.paths().count(path) >= times)
+        process = self._process
+        assert process is not None
+        wait_until(lambda: self.paths().count(path) >= times or process.poll() is not None)
+        assert self.paths().count(path) >= times, process.communicate()
 
     def left(self) -> list[str]:
         """What is there that the runs made: processes, temporary files."""

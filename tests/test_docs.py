@@ -284,7 +284,7 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
 
 
 def test_the_test_that_is_quoted_exists() -> None:
-    quoted = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    quoted = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())} - set(fl.__all__)
     written = "".join(path.read_text() for path in (REPO / "tests").rglob("test_*.py"))
     assert quoted
     assert [name for name in quoted if f"def {name}(" not in written] == []

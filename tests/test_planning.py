@@ -22,7 +22,7 @@ from fastload.model.load_models import (
     Trace,
 )
 from fastload.model.plan import HttpSettings
-from fastload.planning import Around, Draft, Tier, Tiers, as_scenario, draft_plan
+from fastload.planning import Around, Draft, Tier, Tiers, as_scenario, draft_plan, on_target
 from fastload.planning.describe import describe_draft, expected_starts, origins
 from fastload.planning.load import merge_load, replaced_by
 from fastload.planning.options import LOAD_OPTIONS
@@ -117,6 +117,10 @@ def test_what_does_not_go_together_is_refused(script: dict[str, Any], given: dic
 def test_what_a_standing_file_says_in_vain_is_no_mistake() -> None:
     assert executor_of(USERS, {}, config={"arrivals": "poisson", "max_vus": 5}) == ConstantVUs(10, 30.0)
     assert executor_of(RATE, {}, config={"arrivals": "poisson", "pacing": "1s"}).arrivals == "poisson"
+    # Nobody says here when iterations start.
+    assert executor_of({}, {}, config={"arrivals": "poisson"}) == SharedIterations(1, 1)
+    with pytest.raises(PlanError, match="arrivals does not go with shared-iterations"):
+        executor_of({}, {"arrivals": "poisson"})
 
 
 def test_an_option_for_all_goes_to_those_that_can_use_it() -> None:
@@ -407,3 +411,14 @@ def test_fl_run_goes_over_its_file_and_its_scenarios(tmp_path: Path) -> None:
 def test_fl_run_checks_its_hooks() -> None:
     with pytest.raises(PlanError, match="setup"):
         fl.run(visit, setup=len)  # type: ignore[arg-type]
+
+
+def test_a_target_takes_the_place_of_the_base_url_and_leaves_cpus() -> None:
+    """Made from the plan that there is: a trace that can be read only once is not read again."""
+    starts = (at for at in (0.0, 1.0))
+    draft = draft_plan([declare(trace=starts, vus=9)], Tiers())
+    plan = on_target(draft, "http://127.0.0.1:9", (0,))
+    assert (plan.base_url, plan.workers, plan.cpus, plan.seed) == ("http://127.0.0.1:9", 1, (0,), draft.plan.seed)
+    asked = draft_plan([declare(vus=9)], Tiers(above=[Tier("command line", {"workers": 3})]))
+    plan = on_target(asked, "http://127.0.0.1:9", (0,))
+    assert (plan.workers, plan.cpus) == (3, ())

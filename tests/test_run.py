@@ -327,7 +327,7 @@ async def visit(vu: fl.VU) -> None:
         (GET, ["--target", "sequenser"], "sequenser", "sequencer"),
         (GET, ["--vsu", "3"], "--vsu", "--help"),
         (GET, ["--summary", "none/x.json"], "none/x.json", "mkdir"),
-        (GET, ["--threshold", "http_req_duration p(95)<5"], "has no metric", "METRIC: EXPRESSION"),
+        (GET, ["--threshold", "p(95)<5"], "has no metric", "METRIC: EXPRESSION"),
         (GET, ["--watch", "nosuchprocess"], "nosuchprocess", ""),
         (GET, ["-r", "fast"], "'fast' is not a rate", "1k/s"),
     ],

@@ -237,6 +237,10 @@ def run_plan(
     lost = [note for note in summary.notes if note.startswith("output ")]
     for note in lost:
         sys.stderr.write(f"Error: {note}\n")
+    for late in summary.hook_errors:
+        if late.hook == "test_stop":
+            # It is called when the report has been made.
+            sys.stderr.write(f"Error: {late.hook}: {late.message}\n")
     code = exit_code(summary)
     return ExitCode.INVALID if lost and code is ExitCode.OK else code
 

@@ -6,8 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -15,7 +14,7 @@ from fastload.cli.options import Shared, run_plan, shipped_target
 from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
 from fastload.control.server import parse_control
-from fastload.planning import Around, Tiers, draft_plan, settle_run
+from fastload.planning import Around, Draft, draft_plan, on_target, settle_run
 from fastload.targets import find_target
 
 
@@ -34,30 +33,45 @@ def run(script: str, **_: Any) -> int:
       fastload run script.py --target sequencer -u 50 -d 30s
       fastload run script.py --stages 30s:10,1m:10,10s:0 -e API_KEY=secret
     """
-    tiers = tiers_of(click.get_current_context())
-    options = settle_run(tiers).values
+    prepared = prepare(script)
+    options, draft = prepared.options, prepared.draft
     shared = _shared(options)
-    control = parse_control(options["control"]) if "control" in options else None
-    set_environment(tiers)
-    name = options.get("target", "")
-    if name:
-        find_target(name)
-    declared = load_script(script)
-    around = Around(title=script, hooks=declared.hooks, stdout_is_data=shared.as_json)
-    draft = draft_plan(declared.scenarios, tiers, around)
     outputs = shared.outputs()
     for note in draft.notes:
         sys.stderr.write(f"Note: {note}\n")
+    name = options.get("target", "")
     with shipped_target(name) if name else nullcontext(None) as target:
-        if target:
-            around = replace(around, base_url=target.base_url, cpus=target.worker_cpus)
-            draft = draft_plan(declared.scenarios, tiers, around)
-        return run_plan(draft.plan, outputs, target=target, control=control, keyboard=not shared.quiet)
+        plan = on_target(draft, target.base_url, target.worker_cpus) if target else draft.plan
+        return run_plan(plan, outputs, target=target, control=prepared.control, keyboard=not shared.quiet)
 
 
-def set_environment(tiers: Tiers) -> None:
-    """Have the names that the tiers set for the script in this process, before the script is read."""
+class Prepared(NamedTuple):
+    """Everything that is known before a run: the options of the whole run, where its control API shall be, and the
+    plan."""
+
+    options: Mapping[str, Any]
+    control: tuple[str, int] | None
+    draft: Draft
+
+
+def prepare(script: str) -> Prepared:
+    """Read files, environment and command line of the current command, and then *script*, and make the plan.
+
+    Raises:
+        PlanError: anything that can be known to be wrong before the first request.
+        TargetError: there is no such target.
+    """
+    tiers = tiers_of(click.get_current_context())
+    options = settle_run(tiers).values
+    control = parse_control(options["control"]) if "control" in options else None
+    # Names that the tiers set are there while the script is read.
     os.environ.update({name: text for tier in tiers.all for name, text in tier.options.get("env", {}).items()})
+    if "target" in options:
+        find_target(options["target"])
+    declared = load_script(script)
+    around = Around(title=script, hooks=declared.hooks, stdout_is_data=options.get("json", False))
+    draft = draft_plan(declared.scenarios, tiers, around)
+    return Prepared(options, control, draft)
 
 
 def _shared(options: Mapping[str, Any]) -> Shared:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import click
 
-from fastload.targets import SequencerOptions, find_target, serve_sequencer
+from fastload.model.errors import PlanError
+from fastload.model.units import parse_duration_s
+from fastload.targets import find_target, serve, target_names
+
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)(%?)")
 
 
 @click.group(short_help="Start a server that ships with fastload.")
@@ -14,23 +21,141 @@ def target() -> None:
     """Start a server that ships with fastload, to load-test it; Ctrl-C stops it."""
 
 
-def _describe(name: str) -> str:
-    first, _, routes = find_target(name).description.partition("\n\n")
-    return f"{first}\n\n\b\nRoutes:\n" + "\n".join(f"  {line}" for line in routes.splitlines())
+def _share(_context: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    """0 to 1 of "1%" or "0.01"."""
+    if text is None:
+        return None
+    match = _SHARE.fullmatch(text.strip())
+    share = float(match[1]) / (100 if match[2] else 1) if match else 2.0
+    if share > 1:
+        raise PlanError(f"{option.opts[0]} {text!r} is not a share from 0 to 1", hint='write it like "1%" or "0.01"')
+    return share
 
 
-@target.command(help=_describe("sequencer"), short_help=find_target("sequencer").summary)
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
+def _whole_seconds(_context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """Seconds of "5m"."""
+    if text is None:
+        return None
+    seconds = parse_duration_s(text, what=option.opts[0])
+    if seconds < 1 or seconds != int(seconds):
+        raise PlanError(f"{option.opts[0]} {text!r} is not a whole number of seconds, 1 or more")
+    return int(seconds)
+
+
+def _option(*names: str, **settings: Any) -> Callable[[], click.Option]:
+    # Made anew for each command; the name of the parameter is that of the field of the options.
+    return lambda: click.Option(names, **settings)
+
+
+_COUNT = click.IntRange(0)
+_RATE_LIMIT = _option(
+    "--rate-limit",
+    "rate_limit_per_minute",
+    type=_COUNT,
+    metavar="N",
+    help="Requests a minute, all processes; 0 is no limit.  [env: RATE_LIMIT_PER_MINUTE]",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Server processes.")
-@click.option("--db", metavar="FILE", help="SQLite file, kept at the end.  [default: a temporary one]")
-@click.option("--rate-limit", type=click.IntRange(0), help="Requests a minute.  [env: RATE_LIMIT_PER_MINUTE]")
-@click.option("--api-key", help="Key that requests must carry.  [env: API_KEY; default: none]")
-def sequencer(port: int, host: str, workers: int, db: str | None, rate_limit: int | None, api_key: str | None) -> None:
-    options = SequencerOptions(db=db, rate_limit_per_minute=rate_limit, api_key=api_key)
-    serve_sequencer(options, port=port, host=host, workers=workers, announce=_announce)
+_FAULTS = (
+    _option("--latency", metavar="DIST", help="Wait before handling: 20ms, 10ms..50ms, exp(20ms)..."),
+    _option("--failure-rate", metavar="SHARE", callback=_share, help="Share answered 500 or 503: 1% or 0.01."),
+    _option("--seed", type=int, metavar="N", help="Repeat what is drawn by chance."),
+)
+_API_KEY = _option("--api-key", metavar="KEY", help="Key that requests must carry.  [env: API_KEY; default: none]")
+_JOBS = (
+    _option("--job-time", metavar="DIST", help="What a job takes.  [default: {job_time}]"),
+    _option(
+        "--job-failure-rate",
+        metavar="SHARE",
+        callback=_share,
+        help="Share of jobs that fail.  [default: {job_failure_rate}]",
+    ),
+)
+_OWN = {
+    "sequencer": (
+        _option("--db", metavar="FILE", help="SQLite file, kept at the end.  [default: a temporary one]"),
+        _API_KEY,
+    ),
+    "did": (
+        _option(
+            "--client-limit",
+            "client_limit_per_minute",
+            type=_COUNT,
+            metavar="N",
+            help="Requests a minute of one wallet; 0 is no limit.  [default: 0]",
+        ),
+        _option(
+            "--max-age",
+            "max_age_s",
+            metavar="DURATION",
+            callback=_whole_seconds,
+            help="A timestamp further from now is stale.  [default: 5m]",
+        ),
+        _API_KEY,
+    ),
+    "widget": (
+        _option(
+            "--nonce-ttl",
+            "nonce_ttl_s",
+            metavar="DURATION",
+            callback=_whole_seconds,
+            help="How long a nonce can be validated.  [default: 5m]",
+        ),
+        _option("--pool", type=click.IntRange(1), metavar="N", help="Jobs rendered at once.  [default: {pool}]"),
+        _option("--queue-size", type=_COUNT, metavar="N", help="Jobs that may wait.  [default: {queue_size}]"),
+        *_JOBS,
+        _API_KEY,
+    ),
+    "generation": (
+        _option("--email", help="The first user.  [env: TEST_EMAIL; default: test@example.com]"),
+        _option("--password", help="Password of every user.  [env: TEST_PASSWORD; default: password]"),
+        _option("--users", type=click.IntRange(1), metavar="N", help="Users: test@..., test+2@...  [default: {users}]"),
+        _option("--credits", type=_COUNT, metavar="N", help="Generations each can start.  [default: {credits}]"),
+        *_JOBS,
+        _option(
+            "--provider-failure-rate",
+            metavar="SHARE",
+            callback=_share,
+            help="Share refused at once with 502.  [default: {provider_failure_rate}]",
+        ),
+        _option("--mock", is_flag=True, default=None, help="No provider: ready at once, no failures."),
+    ),
+    "score": (
+        _option("--scorers", metavar="IDS", help="Scorers that exist, with commas.  [env: SCORER_ID; default: 1]"),
+        _option("--threshold", type=_COUNT, metavar="N", help="Score that passes.  [default: {threshold}]"),
+        _API_KEY,
+    ),
+}
+
+
+def _command(name: str) -> click.Command:
+    spec = find_target(name)
+
+    def start(port: int, host: str, workers: int, **values: Any) -> None:
+        given = {field: value for field, value in values.items() if value is not None}
+        serve(name, spec.options_type(**given), port=port, host=host, workers=workers, announce=_announce)
+
+    listening = (
+        click.Option(
+            ("--port",),
+            type=click.IntRange(0, 65535),
+            default=spec.default_port,
+            metavar="N",
+            help=f"Port; 0 takes a free one.  [default: {spec.default_port}]",
+        ),
+        click.Option(("--host",), default="127.0.0.1", show_default=True, help="Address to listen on."),
+        click.Option(("--workers",), type=click.IntRange(1), default=1, show_default=True, help="Server processes."),
+    )
+    own = [make() for make in (*_OWN[name], _RATE_LIMIT, *_FAULTS)]
+    defaults = vars(spec.options_type())
+    for option in own:
+        option.help = (option.help or "").format_map(defaults)
+    first, _, routes = spec.description.partition("\n\n")
+    text = f"{first}\n\n\b\nRoutes:\n" + "\n".join(f"  {line}" for line in routes.splitlines())
+    return click.Command(name, params=[*listening, *own], callback=start, help=text, short_help=first)
+
+
+for _name in target_names():
+    target.add_command(_command(_name))
 
 
 def _announce(text: str) -> None:

@@ -85,6 +85,7 @@ class Account:
             failed=views["http_req_failed"].fails,
             requests_per_s=views["http_reqs"].rate or 0.0,
             vus=int(views["vus"].max or self._plan.max_vus),
+            iterations=int(views["iterations"].count),
             workers=workers,
             offered=self._aggregator.total("offered"),
             started=int(views["iteration_lateness"].count),

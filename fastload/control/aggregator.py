@@ -58,7 +58,6 @@ class Aggregator:
         self.late: dict[str, float] = {}
         self._window = Window()
         self._watched = watched
-        self._asked = asked
         self._names = _Names(asked)
 
     @property
@@ -83,7 +82,7 @@ class Aggregator:
         self.exceptions.merge(delta.exceptions)
         if delta.late:
             for series, sink in table.sinks.items():
-                if isinstance(sink, CounterSink) and (not series.tags or series in self._asked):
+                if isinstance(sink, CounterSink):
                     self.late[series.label] = self.late.get(series.label, 0) + sink.value
         else:
             self._window.in_time = True

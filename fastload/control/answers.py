@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastload.control.commands import Command
@@ -36,11 +36,12 @@ class Answers:
         try:
             if action.name == "pause-or-resume":
                 return self._pause_or_resume(now_ns)
-            now = self._steering.scale({"by": action.by}, now_ns)
+            # Who presses a key means the whole test.
+            names = self._steering.scalable or [None]
+            changed = [self._steering.scale({"scenario": name, "by": action.by}, now_ns) for name in names]
         except FastloadError as error:
             return f"{error.message}: {error.hint}" if error.hint else error.message
-        amount = format_number_of(now["vus"], "VU") if "vus" in now else f"{now['rate_per_s']:g} starts/s"
-        return f"{now['name']}: {amount}"
+        return ", ".join(f"{now['name']}: {_amount(now)}" for now in changed)
 
     def _do(self, command: Command, now_ns: int) -> dict[str, Any]:
         match command.name:
@@ -60,3 +61,7 @@ class Answers:
             return "resumed"
         self._steering.pause(now_ns)
         return "paused: p goes on"
+
+
+def _amount(now: Mapping[str, Any]) -> str:
+    return format_number_of(now["vus"], "VU") if "vus" in now else f"{now['rate_per_s']:g} starts/s"

@@ -98,6 +98,9 @@ class HookRunner:
 
     def _ready(self) -> Supervisor:
         """The process that there is, or, after setup cost it its life, another for teardown."""
+        if self._supervisor is not None:
+            # Its end may have come while nobody looked.
+            list(self._supervisor.wait(0))
         if self._supervisor is None or not self._supervisor.pids:
             self.close()
             self._supervisor = self._make()

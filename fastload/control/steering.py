@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -216,6 +217,11 @@ class Steering:
             for course in self._courses.values()
         )
 
+    @property
+    def scalable(self) -> list[str]:
+        """The scenarios whose load can be changed."""
+        return [name for name, course in self._courses.items() if _can_scale(course.plan)]
+
     def describe(self) -> list[dict[str, Any]]:
         """Each scenario, for `status`."""
         return [self._describe(course) for course in self._courses.values()]
@@ -258,13 +264,10 @@ def _vus_of(wanted: Any, now: float) -> int:
     Raises:
         TypeError, ValueError: it is neither.
     """
-    rate: float | None = None
-    if isinstance(wanted, tuple):
-        wanted, rate = wanted
-    if not isinstance(wanted, int | float) or isinstance(wanted, bool):
-        raise TypeError(f"a shape returns VUs, (VUs, VUs a second) or None, not {wanted!r}")
-    if wanted < 0 or (rate is not None and rate <= 0):
-        raise ValueError(f"a shape returned {wanted!r} VUs" + (f" at {rate!r} a second" if rate is not None else ""))
-    if rate is None:
-        return round(wanted)
-    return round(min(wanted, now + rate) if wanted > now else max(wanted, now - rate))
+    vus, step = wanted if isinstance(wanted, tuple) and len(wanted) == 2 else (wanted, math.inf)
+    for number in (vus, step):
+        if not isinstance(number, int | float) or isinstance(number, bool):
+            raise TypeError(f"a shape returns VUs, (VUs, VUs a second) or None, not {wanted!r}")
+    if not (0 <= vus < math.inf and step > 0):
+        raise ValueError(f"a shape returned {vus!r} VUs" + (f" at {step!r} a second" if step != math.inf else ""))
+    return round(min(vus, now + step) if vus > now else max(vus, now - step))

@@ -59,6 +59,10 @@ class ClosedExecutor(LoadExecutor):
     def next(self, slot: Any) -> int | None:
         return self._go(slot)
 
+    def _set_going(self, going: bool) -> None:
+        super()._set_going(going)
+        self._straight = self._straight and not self._pacing_ns
+
     def _go(self, slot: Any) -> int | None:
         """What `next` says to *slot*, which is in no iteration."""
         if not self._going or self._is_done(slot):
@@ -202,12 +206,21 @@ class VUsExecutor(ClosedExecutor):
             for timer in self._leaving.values():
                 timer.cancel()
 
+    def next(self, slot: Any) -> int | None:
+        # The hot path of a full-speed run.
+        return 0 if self._straight else self._go(slot)
+
+    def _set_going(self, going: bool) -> None:
+        super()._set_going(going)
+        self._straight = self._straight and not self._leaving
+
     def _is_done(self, slot: Any) -> bool:
         return slot in self._leaving
 
     def _leave(self, slot: Any) -> None:
         if slot in self._leaving:
             self._leaving.pop(slot).cancel()
+            self._set_going(self._going)
         super()._leave(slot)
 
     def _set_vus(self, total: int, at_ns: int) -> None:
@@ -225,6 +238,7 @@ class VUsExecutor(ClosedExecutor):
             self._begin(new, at_ns, first, total - before)
         while len(self._slots) > count:
             self._send_away(self._slots.pop())
+        self._set_going(self._going)
 
     def _send_away(self, slot: Any) -> None:
         for idle in (self._waiting, self._held, self._pending):
@@ -236,6 +250,7 @@ class VUsExecutor(ClosedExecutor):
 
     def _give_up(self, slot: Any) -> None:
         del self._leaving[slot]
+        self._set_going(self._going)
         self._started_ns.pop(slot, None)
         self._work.retire(slot)
 
@@ -262,12 +277,6 @@ class SteeredVUsExecutor(VUsExecutor):
         self._wanted = total
         if self._going:
             self._set_vus(total, self._now_ns())
-
-    def next(self, slot: Any) -> int | None:
-        # The hot path of a full-speed run.
-        if self._going and not (self._leaving or self._paused_at_ns or self._pacing_ns):
-            return 0
-        return self._go(slot)
 
     async def _drive(self) -> None:
         self._set_vus(self._wanted, self._start_ns)
@@ -351,7 +360,7 @@ class SharedIterationsExecutor(IterationsExecutor):
 
     def next(self, slot: Any) -> int | None:
         # As above, for one that goes straight on.
-        if self._left and self._going and not (self._paused_at_ns or self._pacing_ns):
+        if self._left and self._straight:
             self._left -= 1
             return 0
         return super().next(slot)

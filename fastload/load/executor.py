@@ -56,7 +56,7 @@ class LoadExecutor(ABC):
         self._work = work
         self._part = part
         self._graceful_stop_s = graceful_stop_s
-        self._going = False
+        self._going = self._straight = False
         self._over = False
         self._paused_at_ns = 0
         self._wake = asyncio.Event()
@@ -79,12 +79,12 @@ class LoadExecutor(ABC):
         try:
             await self._sleep_until(0)
             if not self._over:
-                self._going = True
+                self._set_going(True)
                 await self._drive()
-                self._going = False
+                self._set_going(False)
                 await self._end_starts()
         finally:
-            self._going = False
+            self._set_going(False)
             self.ended_ns = monotonic_ns()
             self.closed.set()
             self._let_go()
@@ -97,7 +97,7 @@ class LoadExecutor(ABC):
 
     def finish(self) -> None:
         """Start nothing more; what runs may go on for the graceful time."""
-        self._going = False
+        self._set_going(False)
         self._over = True
         self._wake.set()
 
@@ -105,6 +105,7 @@ class LoadExecutor(ABC):
         """Start nothing from *at_ns* on; what runs goes on. A second pause changes nothing."""
         if not self._paused_at_ns:
             self._paused_at_ns = max(at_ns, self._from_ns)
+            self._straight = False
             self._wake.set()
 
     def resume(self, at_ns: int) -> None:
@@ -112,6 +113,7 @@ class LoadExecutor(ABC):
         if self._paused_at_ns:
             paused_ns = max(0, at_ns - self._paused_at_ns)
             self._paused_at_ns = 0
+            self._set_going(self._going)
             self._start_ns += paused_ns
             self._wake.set()
             self._resumed(paused_ns)
@@ -144,6 +146,11 @@ class LoadExecutor(ABC):
 
     def _let_go(self) -> None:  # noqa: B027 - most hold nothing
         """Release the slots that wait for their next iteration: there will be none."""
+
+    def _set_going(self, going: bool) -> None:
+        """Whether iterations start; ``_straight``, which says whether nothing stands in their way, is read for each."""
+        self._going = going
+        self._straight = going and not self._paused_at_ns
 
     def _now_ns(self) -> int:
         """The present moment, which stands still during a pause."""

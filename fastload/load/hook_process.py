@@ -23,7 +23,7 @@ from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
 from fastload.load.recorder import Recorder
 from fastload.load.usage import ReplyUsage
 from fastload.load.vu_work import innermost
-from fastload.model.errors import FastloadError, user_traceback
+from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import Hook
 from fastload.model.plan import Plan
@@ -131,7 +131,10 @@ def check_plain(value: Any, hook: str) -> Any:
     if problem:
         place = f" at {where}" if where else ""
         raise FastloadError(f"{hook} returned {problem}{place}: return plain data (numbers, text, lists, dicts)")
-    encode(Frame("hook_done", {"data": value}))
+    try:
+        encode(Frame("hook_done", {"data": value}))
+    except FrameError as error:
+        raise FastloadError(f"{hook} returned too much: {error.message}") from error
     return value
 
 

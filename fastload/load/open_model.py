@@ -37,6 +37,8 @@ class ArrivalExecutor(LoadExecutor):
         self._idle: list[Any] = []
         self._slots = 0
         self._line: deque[int] = deque()
+        # Rates asked for before it began.
+        self._asked: list[tuple[float, int]] = []
         self._timer: PreciseTimer | None = None
 
     def prepare(self) -> None:
@@ -48,14 +50,21 @@ class ArrivalExecutor(LoadExecutor):
     def set_rate(self, rate_per_s: float, at_ns: int) -> None:
         if isinstance(self._spec, load_models.Trace):
             super().set_rate(rate_per_s, at_ns)
-        if isinstance(self._arrivals, Arrivals):
+        if self._going:
             # During a pause the time of the schedule stands still.
-            elapsed_ns = min(at_ns, self._paused_at_ns or at_ns) - self._start_ns if self._start_ns else 0
-            self._arrivals.change_rate(max(0, elapsed_ns) / NS_PER_S, rate_per_s)
-            self._due_ns = self._arrivals.next_due_ns()
+            self._change_rate(rate_per_s, min(at_ns, self._paused_at_ns or at_ns))
             self._on_time()
+        else:
+            self._asked.append((rate_per_s, at_ns))
+
+    def _change_rate(self, rate_per_s: float, at_ns: int) -> None:
+        if isinstance(self._arrivals, Arrivals):
+            self._arrivals.change_rate(max(0, at_ns - self._start_ns) / NS_PER_S, rate_per_s)
+            self._due_ns = self._arrivals.next_due_ns()
 
     async def _drive(self) -> None:
+        for asked in self._asked:
+            self._change_rate(*asked)
         self._timer = PreciseTimer(self._work.context.loop, self._on_time)
         try:
             self._on_time()

@@ -108,7 +108,7 @@ def make_players(plan: Plan, context: Context, index: int) -> list[Player]:
 
 def _make_work(scenario: ScenarioPlan, plan: Plan, context: Context, numbers: itertools.count[int], index: int) -> Work:
     if not isinstance(scenario.work, Scenario):
-        return RequestWork(context, scenario.work)
+        return RequestWork(context, scenario.work, scenario.name)
     declared = scenario.work
     used = usage_of(*declared.functions)
     usage = ReplyUsage(

@@ -17,10 +17,11 @@ from fastload.model.plan import without_credentials
 class RequestWork(Work):
     """Iterations that are one request each, of a source; a slot is a connection. No coroutine in the way."""
 
-    def __init__(self, context: Context, source: RequestSource) -> None:
+    def __init__(self, context: Context, source: RequestSource, scenario: str = "bench") -> None:
         super().__init__(context)
+        self.place = context.recorder.place(scenario)
         self._source = source
-        self._endpoint = context.recorder.endpoint(source.name, source.method)
+        self._endpoint = context.recorder.endpoint(source.name, source.method, self.place.tags)
         self._caches: dict[Transfer, ConnectionCache] = {}
         self._back_off_s: dict[Transfer, float] = {}
 

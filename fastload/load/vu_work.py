@@ -116,11 +116,24 @@ class VUWork(Work):
             self._cuts[vu] = self.context.loop.call_later(GOODBYE_S, self._tasks[vu].cancel)
 
     async def _iterate(self, vu: VU, due_ns: int | None, feed: Feed) -> None:
+        # One coroutine and not two: a tenth of a microsecond for each iteration.
+        function, place = self._function, self.place
         try:
             while due_ns is not None:
                 requests = vu.begin_iteration(due_ns, next(self._iterations))
                 if vu.began or await self._enter(vu, due_ns, feed):
-                    await self._call(vu, due_ns, feed)
+                    start_ns = monotonic_ns()
+                    if due_ns:
+                        place.lateness_us.append((start_ns - due_ns) // 1000)
+                    try:
+                        await function(vu)
+                    except BaseException as error:
+                        self._judge(vu, error, requests, feed)
+                    else:
+                        place.iteration_us.append((monotonic_ns() - start_ns) // 1000)
+                        if vu.requests == requests:
+                            # There was no request whose success would end the pauses.
+                            vu.back_off_s = 0.0
                 if vu.end_iteration() == requests:
                     # Nothing was awaited that the engine knows: without this an empty iteration starves the loop.
                     await asyncio.sleep(0)
@@ -196,23 +209,6 @@ class VUWork(Work):
             self.context.abort(str(abort))
         finally:
             vu.leaving = vu.began = False
-
-    async def _call(self, vu: VU, due_ns: int, feed: Feed) -> None:
-        """One iteration; what it raises is recorded."""
-        place = self.place
-        start_ns = monotonic_ns()
-        if due_ns:
-            place.lateness_us.append((start_ns - due_ns) // 1000)
-        requests = vu.requests
-        try:
-            await self._function(vu)
-        except BaseException as error:
-            self._judge(vu, error, requests, feed)
-        else:
-            place.iteration_us.append((monotonic_ns() - start_ns) // 1000)
-            if vu.requests == requests:
-                # There was no request whose success would end the pauses.
-                vu.back_off_s = 0.0
 
     async def _guard(self, hook: Function, vu: VU, feed: Feed | None) -> bool:
         """Call *hook*; False when it raised, which is recorded as of an iteration."""

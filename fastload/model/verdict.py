@@ -79,6 +79,7 @@ class Evidence:
     failed: int
     requests_per_s: float
     vus: int
+    iterations: int = 0
     workers: tuple[WorkerEvidence, ...] = ()
     offered: int = 0
     started: int = 0
@@ -159,6 +160,8 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
         for worker in evidence.workers
         if worker.lost
     ]
+    if not evidence.requests and not evidence.iterations:
+        found.append(("nothing was measured: no request and no iteration ended", "see what kept the load from starting"))
     if evidence.requests and evidence.failed == evidence.requests:
         found.append(("every request failed: nothing below says how fast a working target is", "see the errors"))
     if evidence.open_model:

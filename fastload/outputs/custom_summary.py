@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastload.model.errors import FastloadError
+from fastload.model.errors import FastloadError, OutputError
 from fastload.outputs.base import writing
 
 STDOUT, STDERR = "stdout", "stderr"
@@ -43,12 +43,13 @@ def read_custom_summary(returned: Any) -> CustomSummary:
     return CustomSummary(report, stderr, texts)
 
 
-def write_files(files: Mapping[str, bytes]) -> None:
-    """Write each file.
-
-    Raises:
-        OutputError: one cannot be written; those before it are.
-    """
+def write_files(files: Mapping[str, bytes]) -> list[str]:
+    """Write each file; what went wrong with those that could not be."""
+    problems = []
     for path, content in files.items():
-        with writing(f"summary file {path!r}"):
-            Path(path).write_bytes(content)
+        try:
+            with writing(f"summary file {path!r}"):
+                Path(path).write_bytes(content)
+        except OutputError as error:
+            problems.append(error.message)
+    return problems

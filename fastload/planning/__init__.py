@@ -2,7 +2,7 @@
 
 from fastload.planning.config_files import file_tier, standing_tiers
 from fastload.planning.describe import describe_draft
-from fastload.planning.draft import Around, Draft, Tiers, draft_plan, settle_run
+from fastload.planning.draft import Around, Draft, Tiers, draft_plan, on_target, settle_run
 from fastload.planning.settings import as_scenario, choose_workers, make_http, thresholds_of
 from fastload.planning.tiers import Tier
 
@@ -17,6 +17,7 @@ __all__ = [
     "draft_plan",
     "file_tier",
     "make_http",
+    "on_target",
     "settle_run",
     "standing_tiers",
     "thresholds_of",

@@ -64,12 +64,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a plan has beside options. *base_url* is that of a target which was started for the run, *cpus* are those
-    that its workers may use, *http* what the options of requests go over, *hooks* those of the script."""
+    """What a plan has beside options. *http* is what the options of requests go over, *hooks* are those of the
+    script."""
 
     title: str = ""
-    base_url: str = ""
-    cpus: tuple[int, ...] = ()
     http: HttpSettings | None = None
     hooks: Hooks | None = None
     stdout_is_data: bool = False
@@ -113,12 +111,19 @@ def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: Around | None = 
     return Draft(plan, run, settled, thresholds, (*tiers.notes, *notes))
 
 
+def on_target(draft: Draft, base_url: str, cpus: tuple[int, ...]) -> Plan:
+    """The plan against a target that was started for it, which leaves *cpus* to the workers (none for all)."""
+    asked = draft.run.values.get("workers")
+    workers = choose_workers(asked, draft.plan.max_vus, what="VU", most_workers=len(cpus) or None)
+    own_cpus = cpus if asked is None or asked <= len(cpus) else ()
+    return replace(draft.plan, base_url=base_url, workers=workers, cpus=own_cpus)
+
+
 def _plan(
     run: Settled, scenarios: tuple[ScenarioPlan, ...], thresholds: Sequence[SetThreshold], around: Around
 ) -> Plan:
     values = run.values
-    url = around.base_url or values.get("base_url", "")
-    workers = values.get("workers")
+    url = values.get("base_url", "")
     plan = Plan(
         kind="run",
         title=around.title or ", ".join(scenario.name for scenario in scenarios),
@@ -132,14 +137,12 @@ def _plan(
         on_worker_loss=values.get("on_worker_loss", "continue"),
         strict=values.get("strict", False),
         env=_common_env(run, scenarios),
-        cpus=around.cpus if workers is None or workers <= len(around.cpus) else (),
         stdout_is_data=around.stdout_is_data,
         seed=values.get("seed", random.SystemRandom().getrandbits(32)),
         paused=values.get("paused", False),
         hooks=_hooks(around.hooks, values),
     )
-    chosen = choose_workers(workers, plan.max_vus, what="VU", most_workers=len(around.cpus) or None)
-    return replace(plan, workers=chosen)
+    return replace(plan, workers=choose_workers(values.get("workers"), plan.max_vus, what="VU"))
 
 
 def _run_options(options: Mapping[str, Any]) -> dict[str, Any]:

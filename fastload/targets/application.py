@@ -1,10 +1,13 @@
-"""The ASGI application of every target: routing, API key, rate limit, counters and error answers."""
+"""The ASGI application of every target: routing, API key, limits, injected faults, counters and error answers."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import hmac
 import logging
+import random
 import re
 import time
 from collections.abc import Mapping
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, cast
 from urllib.parse import unquote
 
+from fastload.targets.distributions import parse_distribution
 from fastload.targets.messages import (
     ApiError,
     ClientGoneError,
@@ -23,13 +27,15 @@ from fastload.targets.messages import (
     Send,
     answer,
     error_answer,
+    limit_error,
 )
 from fastload.targets.options import TargetOptions
-from fastload.targets.registry import RouteSpec, TargetSpec
 from fastload.targets.shared import SharedMemory
+from fastload.targets.spec import RouteSpec, TargetSpec
 
 _LOGGER = logging.getLogger(__name__)
 _MINUTE_NS = 60_000_000_000
+_INJECTED_STATUSES = (500, 503)
 
 
 class Service(Protocol):
@@ -49,27 +55,41 @@ class ServiceContext:
     options: TargetOptions
     shared: SharedMemory
     run_dir: Path
+    worker: int
     workers: int
+
+    def chance(self, purpose: str) -> random.Random:
+        """A source of chance for *purpose*; with the option ``seed`` the same in every run, for each process."""
+        seed = self.options.seed
+        return random.Random(None if seed is None else f"{seed} {self.worker} {purpose}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Route:
     handler: Handler
     guarded: bool
+    keyed: bool
     counter: int
 
 
 class Application:
     """Answers the requests of one server process. Rejected requests are counted like all others."""
 
-    def __init__(self, spec: TargetSpec, service: Service, context: ServiceContext, worker: int) -> None:
+    def __init__(self, spec: TargetSpec, service: Service, context: ServiceContext) -> None:
+        options = context.options
         self._service = service
         self._shared = context.shared
-        self._worker = worker
+        self._worker = context.worker
         self._workers = context.workers
-        self._auth = f"{spec.auth_scheme} {context.options.api_key}" if context.options.api_key else ""
-        self._limit_per_minute = context.options.rate_limit_per_minute or 0
-        self._unmatched = context.shared.counter_base(worker, -1)
+        self._keys = [(name.encode(), f"{before}{options.api_key}".encode()) for name, before in spec.key_headers]
+        self._limit_per_minute = options.rate_limit_per_minute or 0
+        self._latency = parse_distribution(options.latency, what="latency") if options.latency else None
+        self._latency_chance = context.chance("latency")
+        self._failure_rate = options.failure_rate
+        self._failure_chance = context.chance("failures")
+        self._unmatched = context.shared.counter_base(context.worker, -1)
+        self._outcomes = context.shared.outcome_words(context.worker)
+        self._needs_key = bool(options.api_key)
         self._static: dict[str, dict[str, _Route]] = {}
         self._templates: list[tuple[re.Pattern[str], dict[str, _Route]]] = []
         for index, route in enumerate(spec.routes):
@@ -85,7 +105,7 @@ class Application:
             counter = route.counter
             request = Request(scope, receive, parameters)
             if route.guarded:
-                self._admit(request)
+                await self._admit(request, route)
             response = await route.handler(request)
         except ApiError as error:
             response = error_answer(error)
@@ -95,7 +115,9 @@ class Application:
             _LOGGER.exception("%s %s failed", scope["method"], scope["path"])
             response = error_answer(ApiError(500, "internal", "the server failed; see its log"))
         self._shared.count(counter, response.status)
-        await _send(response, send)
+        if response.outcome:
+            self._shared.count_outcome(self._outcomes[response.outcome])
+        await (_send(response, send) if response.stream is None else _send_stream(response, receive, send))
 
     async def health(self, request: Request) -> Response:
         """200: the process answers."""
@@ -107,12 +129,19 @@ class Application:
         del request
         routes = self._shared.totals()
         total = sum(sum(classes.values()) for classes in routes.values())
-        return answer({"processes": self._workers, "requests": total, "routes": routes})
+        return answer(
+            {
+                "processes": self._workers,
+                "requests": total,
+                "routes": routes,
+                "outcomes": self._shared.outcome_totals(),
+            }
+        )
 
     def _add_route(self, index: int, route: RouteSpec) -> None:
         owner = self if route.handler in ("health", "stats") else self._service
         handler = cast(Handler, getattr(owner, route.handler))
-        entry = _Route(handler, route.guarded, self._shared.counter_base(self._worker, index))
+        entry = _Route(handler, route.guarded, route.keyed, self._shared.counter_base(self._worker, index))
         if "{" not in route.path:
             self._static.setdefault(route.path, {})[route.method] = entry
             return
@@ -143,21 +172,23 @@ class Application:
             raise ApiError(405, "method_not_allowed", f"{scope['path']} takes {allowed}", headers={"allow": allowed})
         return route, parameters
 
-    def _admit(self, request: Request) -> None:
+    async def _admit(self, request: Request, route: _Route) -> None:
+        if self._latency is not None:
+            await asyncio.sleep(self._latency.sample_s(self._latency_chance))
         # A request without the key must not use up the limit of those who have it.
-        if self._auth and not hmac.compare_digest(
-            request.header(b"authorization").encode("latin-1"), self._auth.encode()
-        ):
-            raise ApiError(401, "unauthorized", "the Authorization header carries no valid key")
+        if self._needs_key and route.keyed and not self._has_key(request):
+            raise ApiError(401, "unauthorized", "no header carries a valid key")
         if self._limit_per_minute:
             wait_ns = self._shared.take_permit(self._limit_per_minute, _MINUTE_NS, time.monotonic_ns())
             if wait_ns:
-                raise ApiError(
-                    429,
-                    "rate_limited",
-                    f"over {self._limit_per_minute} requests a minute",
-                    headers={"retry-after": str(-(-wait_ns // 1_000_000_000))},
-                )
+                raise limit_error("rate_limited", f"over {self._limit_per_minute} requests a minute", wait_ns)
+        if self._failure_rate and self._failure_chance.random() < self._failure_rate:
+            raise ApiError(self._failure_chance.choice(_INJECTED_STATUSES), "injected", "")
+
+    def _has_key(self, request: Request) -> bool:
+        return any(
+            hmac.compare_digest(request.header(name).encode("latin-1"), expected) for name, expected in self._keys
+        )
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -174,10 +205,41 @@ class Application:
 
 
 async def _send(response: Response, send: Send) -> None:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(response.body)).encode()),
-        *((name.encode(), value.encode()) for name, value in response.headers.items()),
-    ]
+    headers = [*_headers(response), (b"content-length", str(len(response.body)).encode())]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
+
+
+async def _send_stream(response: Response, receive: Receive, send: Send) -> None:
+    """Send each piece as it comes, until the stream ends or the client has gone."""
+    sender = asyncio.ensure_future(_send_pieces(response, send))
+    watcher = asyncio.ensure_future(_wait_gone(receive))
+    try:
+        await asyncio.wait((sender, watcher), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (sender, watcher):
+            task.cancel()
+        results = await asyncio.gather(sender, watcher, return_exceptions=True)
+    if isinstance(results[0], Exception):
+        raise results[0]
+
+
+async def _send_pieces(response: Response, send: Send) -> None:
+    assert response.stream is not None
+    async with contextlib.aclosing(response.stream) as stream:
+        await send({"type": "http.response.start", "status": response.status, "headers": _headers(response)})
+        async for piece in stream:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _wait_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _headers(response: Response) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", response.content_type.encode()),
+        *((name.encode(), value.encode()) for name, value in response.headers.items()),
+    ]

@@ -22,9 +22,10 @@ from typing import Any
 
 from fastload.model.errors import PlanError, TargetError
 from fastload.targets.listeners import bind_listeners
-from fastload.targets.options import SequencerOptions, TargetOptions
-from fastload.targets.registry import TargetSpec, find_target
+from fastload.targets.options import TargetOptions
+from fastload.targets.registry import find_target
 from fastload.targets.shared import SharedMemory
+from fastload.targets.spec import TargetSpec
 
 _POLL_S = 0.02
 _STOP_S = 8.0
@@ -201,17 +202,20 @@ def serve(
     name: str,
     options: TargetOptions | None = None,
     *,
-    port: int = 8080,
+    port: int | None = None,
     host: str = "127.0.0.1",
     workers: int = 1,
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Run target *name* until SIGINT or SIGTERM; *announce* is told its address when it answers.
 
+    Without *port* it is the target's own, ``TargetSpec.default_port``.
+
     Raises:
         PlanError, TargetError: as ``running``; TargetError also when a server process ends by itself.
     """
     stopped = threading.Event()
+    port = find_target(name).default_port if port is None else port
     with (
         _stop_signals(stopped),
         running(name, options, port=port, host=host, workers=workers) as target,
@@ -221,18 +225,6 @@ def serve(
             announce(f"{name} on {target.base_url} (pid {pids})")
         while not stopped.wait(0.2):
             target.check()
-
-
-def serve_sequencer(
-    options: SequencerOptions,
-    *,
-    port: int = 8080,
-    host: str = "127.0.0.1",
-    workers: int = 1,
-    announce: Callable[[str], None] | None = None,
-) -> None:
-    """``serve("sequencer", ...)``."""
-    serve("sequencer", options, port=port, host=host, workers=workers, announce=announce)
 
 
 @contextlib.contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -15,9 +15,14 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 64 << 20
 
+_Body = TypeVar("_Body")
+
 
 class ApiError(Exception):
-    """An answer other than success: ``{"error": {"code", "message", "event_index"?}}``."""
+    """An answer other than success: ``{"error": {"code", "message", "event_index"?}}``.
+
+    *code* is also the outcome it counts as. Without a message the answer is ``{"error": code}``.
+    """
 
     def __init__(
         self,
@@ -42,11 +47,18 @@ class ClientGoneError(Exception):
 
 @dataclasses.dataclass(slots=True)
 class Response:
-    """A JSON answer; ``body`` is encoded already."""
+    """An answer; ``body`` is encoded already.
+
+    ``outcome``: the kind of answer it counts as, one of the target's ``outcomes``; "" counts as none. ``stream``
+    gives the body piece by piece in place of ``body``, and is closed when the client has gone.
+    """
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    outcome: str = ""
+    content_type: str = "application/json"
+    stream: AsyncGenerator[bytes] | None = None
 
 
 class Request:
@@ -65,6 +77,11 @@ class Request:
             if key == name:
                 return str(value, "latin-1")
         return ""
+
+    def bearer(self) -> str:
+        """What stands after ``Bearer `` in the Authorization header, or ``""``."""
+        scheme, _, token = self.header(b"authorization").partition(" ")
+        return token if scheme.lower() == "bearer" else ""
 
     def query(self) -> dict[str, str]:
         """The query parameters; of a repeated one the last counts."""
@@ -95,9 +112,9 @@ class Request:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def answer(value: object, status: int = 200) -> Response:
-    """*value* as a JSON answer."""
-    return Response(msgspec.json.encode(value), status)
+def answer(value: object, status: int = 200, *, outcome: str = "") -> Response:
+    """*value* as a JSON answer that counts as *outcome*."""
+    return Response(msgspec.json.encode(value), status, outcome=outcome)
 
 
 def error_answer(error: ApiError) -> Response:
@@ -105,7 +122,38 @@ def error_answer(error: ApiError) -> Response:
     detail: dict[str, object] = {"code": error.code, "message": error.message}
     if error.event_index is not None:
         detail["event_index"] = error.event_index
-    return Response(msgspec.json.encode({"error": detail}), error.status, error.headers)
+    content = {"error": detail if error.message else error.code}
+    return Response(msgspec.json.encode(content), error.status, error.headers, error.code)
+
+
+def limit_error(code: str, message: str, wait_ns: int) -> ApiError:
+    """429 that says to come back after *wait_ns*."""
+    return ApiError(429, code, message, headers={"retry-after": str(-(-wait_ns // 1_000_000_000))})
+
+
+def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
+    """*body* as *decoder* reads it.
+
+    Raises:
+        ApiError: 400, see ``body_error``.
+    """
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise body_error(error) from None
+
+
+def body_error(error: msgspec.MsgspecError | UnicodeDecodeError, *, event_index: int | None = None) -> ApiError:
+    """The answer to a body that msgspec refused: 400, with what is wrong as its code."""
+    if isinstance(error, UnicodeDecodeError):
+        return ApiError(400, "malformed_json", "the body is not UTF-8")
+    message = str(error)
+    code = "invalid_value" if isinstance(error, msgspec.ValidationError) else "malformed_json"
+    if "unknown field" in message:
+        code = "unknown_field"
+    elif "missing required field" in message:
+        code = "missing_field"
+    return ApiError(400, code, message, event_index=event_index)
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from fastload.model.errors import PlanError
+from fastload.targets.distributions import parse_distribution
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,16 +16,24 @@ class TargetOptions:
 
     ``api_key``: the key that requests must carry; none (or "") accepts every request.
     ``rate_limit_per_minute``: requests to the guarded routes in one minute, over all processes; 0 is no limit.
+    ``latency``: a distribution of times (see ``distributions``) to wait before each guarded request is handled.
+    ``failure_rate``: the share, 0 to 1, of guarded requests that get 500 or 503 and change nothing.
+    ``seed``: makes repeatable, process by process, what is drawn by chance.
     """
 
     api_key: str | None = None
     rate_limit_per_minute: int | None = None
+    latency: str | None = None
+    failure_rate: float = 0.0
+    seed: int | None = None
 
     ENVIRONMENT: ClassVar[Mapping[str, str]] = {
         "api_key": "API_KEY",
         "rate_limit_per_minute": "RATE_LIMIT_PER_MINUTE",
     }
     MINIMUM: ClassVar[Mapping[str, int]] = {"rate_limit_per_minute": 0}
+    SHARES: ClassVar[tuple[str, ...]] = ("failure_rate",)
+    DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("latency",)
 
     @property
     def exclusive_file(self) -> str | None:
@@ -52,6 +61,14 @@ class TargetOptions:
             value = getattr(self, field)
             if value is not None and value < minimum:
                 raise PlanError(f"{field} must be at least {minimum}, not {value}")
+        for field in self.SHARES:
+            value = getattr(self, field)
+            if not 0 <= value <= 1:
+                raise PlanError(f"{field} must be a share from 0 to 1, not {value}", hint="0.01 is 1 %")
+        for field in self.DISTRIBUTIONS:
+            text = getattr(self, field)
+            if text is not None:
+                parse_distribution(text, what=field)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,6 +109,110 @@ class SequencerOptions(TargetOptions):
                 hint="each process needs one connection to write and one to read: "
                 f"allow {2 * workers}, or start fewer processes",
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DidOptions(TargetOptions):
+    """Options of the DID API.
+
+    ``client_limit_per_minute``: requests of one wallet in one minute, over all processes; 0 is no limit.
+    ``max_age_s``: a timestamp further than this from the server's clock, before or after, is stale.
+    """
+
+    client_limit_per_minute: int = 0
+    max_age_s: int = 300
+
+    MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions.MINIMUM, "client_limit_per_minute": 0, "max_age_s": 1}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WidgetOptions(TargetOptions):
+    """Options of the embed widget and its render pipeline.
+
+    ``nonce_ttl_s``: seconds in which a nonce can be validated.
+    ``pool``: render jobs that run at once, over all processes. ``queue_size``: jobs that may wait besides.
+    ``job_time``: a distribution of what a job takes. ``job_failure_rate``: the share of jobs that fail.
+    """
+
+    nonce_ttl_s: int = 300
+    pool: int = 50
+    queue_size: int = 1000
+    job_time: str = "lognormal(p50=2s,p99=8s)"
+    job_failure_rate: float = 0.01
+
+    MINIMUM: ClassVar[Mapping[str, int]] = {
+        **TargetOptions.MINIMUM,
+        "nonce_ttl_s": 1,
+        "pool": 1,
+        "queue_size": 0,
+    }
+    SHARES: ClassVar[tuple[str, ...]] = (*TargetOptions.SHARES, "job_failure_rate")
+    DISTRIBUTIONS: ClassVar[tuple[str, ...]] = (*TargetOptions.DISTRIBUTIONS, "job_time")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerationOptions(TargetOptions):
+    """Options of the image generation. Its users log in, so there is no API key.
+
+    ``email`` and ``password`` of the first user; of the others the name part ends with "+2", "+3" and so on.
+    ``users``: how many there are. ``credits``: what each has at the start; a generation costs one.
+    ``job_time``: a distribution of what the provider takes. ``job_failure_rate``: the share of generations that
+    fail on the way. ``provider_failure_rate``: the share that the provider refuses at once.
+    ``mock``: no provider; every generation is ready at once and none fails.
+    """
+
+    email: str | None = None
+    password: str | None = None
+    users: int = 1
+    credits: int = 10_000
+    job_time: str = "lognormal(p50=3s,p99=12s)"
+    job_failure_rate: float = 0.02
+    provider_failure_rate: float = 0.02
+    mock: bool = False
+
+    DEFAULT_EMAIL: ClassVar[str] = "test@example.com"
+    DEFAULT_PASSWORD: ClassVar[str] = "password"
+    ENVIRONMENT: ClassVar[Mapping[str, str]] = {
+        "rate_limit_per_minute": "RATE_LIMIT_PER_MINUTE",
+        "email": "TEST_EMAIL",
+        "password": "TEST_PASSWORD",
+    }
+    MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions.MINIMUM, "users": 1, "credits": 0}
+    SHARES: ClassVar[tuple[str, ...]] = (*TargetOptions.SHARES, "job_failure_rate", "provider_failure_rate")
+    DISTRIBUTIONS: ClassVar[tuple[str, ...]] = (*TargetOptions.DISTRIBUTIONS, "job_time")
+
+    def validate(self, workers: int) -> None:
+        super().validate(workers)
+        if self.api_key:
+            raise PlanError("generation takes no api_key", hint="its users log in: set email and password")
+        if self.email is not None and not all(self.email.partition("@")):
+            raise PlanError(f"email {self.email!r} is no address", hint=f"write it like {self.DEFAULT_EMAIL}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoreOptions(TargetOptions):
+    """Options of the score embed.
+
+    ``scorers``: the ids of the scorers that there are, with commas; "1" by default.
+    ``threshold``: the score from which on an address passes.
+    """
+
+    scorers: str | None = None
+    threshold: int = 20
+
+    DEFAULT_SCORERS: ClassVar[str] = "1"
+    ENVIRONMENT: ClassVar[Mapping[str, str]] = {**TargetOptions.ENVIRONMENT, "scorers": "SCORER_ID"}
+    MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions.MINIMUM, "threshold": 0}
+
+    @property
+    def scorer_ids(self) -> frozenset[str]:
+        """The ids in ``scorers``."""
+        return frozenset(filter(None, map(str.strip, (self.scorers or self.DEFAULT_SCORERS).split(","))))
+
+    def validate(self, workers: int) -> None:
+        super().validate(workers)
+        if not self.scorer_ids:
+            raise PlanError(f"scorers {self.scorers!r} names none", hint="write ids with commas between them")
 
 
 def _whole_number(text: str, variable: str) -> int:

@@ -2,59 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from fastload.model.errors import TargetError, nearest
-from fastload.targets.options import SequencerOptions, TargetOptions
-
-
-@dataclasses.dataclass(frozen=True)
-class RouteSpec:
-    """One route. ``handler`` is the method of the service that answers it.
-
-    ``path`` may hold ``{name}`` segments. Guarded routes need the API key and count against the rate limit.
-    """
-
-    method: str
-    path: str
-    handler: str
-    summary: str
-    guarded: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class TargetSpec:
-    """One target.
-
-    ``service`` is ``"module:Class"``, imported in the server process only. ``shared_bytes`` is memory, zeroed
-    at the start, that the service shares between the server processes.
-    """
-
-    name: str
-    summary: str
-    service: str
-    options_type: type[TargetOptions]
-    own_routes: tuple[RouteSpec, ...]
-    auth_scheme: str = "ApiKey"
-    shared_bytes: int = 0
-
-    @property
-    def routes(self) -> tuple[RouteSpec, ...]:
-        """The target's own routes, then those that every target has."""
-        return self.own_routes + COMMON_ROUTES
-
-    @property
-    def description(self) -> str:
-        """The summary, then one line for each route."""
-        width = max(len(f"{route.method} {route.path}") for route in self.routes)
-        lines = [f"{f'{route.method} {route.path}':<{width}}  {route.summary}" for route in self.routes]
-        return "\n".join([self.summary, "", *lines])
-
-
-COMMON_ROUTES = (
-    RouteSpec("GET", "/health", "health", "200 as soon as requests are answered", guarded=False),
-    RouteSpec("GET", "/stats", "stats", "requests answered, by route and status class, all processes", guarded=False),
+from fastload.targets.options import (
+    DidOptions,
+    GenerationOptions,
+    ScoreOptions,
+    SequencerOptions,
+    WidgetOptions,
 )
+from fastload.targets.spec import RouteSpec, TargetSpec
 
 SEQUENCER = TargetSpec(
     name="sequencer",
@@ -69,11 +25,114 @@ SEQUENCER = TargetSpec(
         RouteSpec("GET", "/api/v1/entities/{type}/{id}", "entity", "the events of one entity, or 404"),
         RouteSpec("GET", "/api/v1/ves/commitments", "commitments", "Merkle roots, newest first: before, limit"),
     ),
+    own_outcomes=(
+        "stored",
+        "duplicate",
+        "read",
+        "empty_batch",
+        "batch_too_large",
+        "invalid_uuid",
+        "invalid_payload",
+        "payload_hash_mismatch",
+        "entity_not_found",
+        "missing_parameter",
+        "invalid_parameter",
+        "store_unavailable",
+    ),
+    key_headers=(("authorization", "ApiKey "),),
     # The filter of known event ids and its header (sequencer/known.py).
     shared_bytes=(64 << 20) + 64,
 )
 
-_TARGETS = {spec.name: spec for spec in (SEQUENCER,)}
+DID = TargetSpec(
+    name="did",
+    summary="Enrols wallets with a biometric hash, and verifies them.",
+    service="fastload.targets.did.service:DidService",
+    options_type=DidOptions,
+    own_routes=(
+        RouteSpec("POST", "/api/v1/did/enroll", "enroll", "enrol a wallet; 201, or 409 when it is enrolled"),
+        RouteSpec("POST", "/api/v1/did/verify", "verify", "200, or 401 when not enrolled or not this hash"),
+    ),
+    own_outcomes=(
+        "enrolled",
+        "already_enrolled",
+        "verified",
+        "not_enrolled",
+        "hash_mismatch",
+        "stale_timestamp",
+        "client_limited",
+    ),
+    default_port=8000,
+)
+
+WIDGET = TargetSpec(
+    name="widget",
+    summary="Gives an embedded widget tokens with a nonce that is good once, and renders designs in a pool.",
+    service="fastload.targets.widget.service:WidgetService",
+    options_type=WidgetOptions,
+    own_routes=(
+        RouteSpec("GET", "/api/embed/token", "token", "a token and a nonce for shop", keyed=False),
+        RouteSpec("POST", "/api/embed/validate", "validate", "use the nonce of the Bearer token", keyed=False),
+        RouteSpec("POST", "/api/designs/{id}/render", "render", "queue a job; 202, or 429 when the queue is full"),
+        RouteSpec("GET", "/api/jobs/{id}/status", "status", "how far a job is, and how many wait"),
+    ),
+    own_outcomes=(
+        "token_issued",
+        "missing_parameter",
+        "missing_header",
+        "validated",
+        "token_invalid",
+        "nonce_unknown",
+        "nonce_stale",
+        "nonce_reused",
+        "job_queued",
+        "queue_full",
+        "job_read",
+        "job_not_found",
+    ),
+)
+
+GENERATION = TargetSpec(
+    name="generation",
+    summary="Users log in and spend credits on images from a slow provider; progress by polling or as a stream.",
+    service="fastload.targets.generation.service:GenerationService",
+    options_type=GenerationOptions,
+    own_routes=(
+        RouteSpec("POST", "/api/auth/login", "login", "a token for email and password, or 401", keyed=False),
+        RouteSpec("GET", "/api/credits", "credits", "the credits that the user has left", keyed=False),
+        RouteSpec("POST", "/api/generations", "generate", "202 with session_id; 402 without credits", keyed=False),
+        RouteSpec("GET", "/api/generations/{id}", "status", "how far a generation is", keyed=False),
+        RouteSpec("GET", "/api/generations/{id}/stream", "stream", "the same as server-sent events", keyed=False),
+    ),
+    own_outcomes=(
+        "logged_in",
+        "wrong_password",
+        "token_invalid",
+        "credits_read",
+        "generation_started",
+        "credits_exhausted",
+        "provider_error",
+        "generation_read",
+        "generation_streamed",
+        "generation_not_found",
+    ),
+    default_port=5001,
+)
+
+SCORE = TargetSpec(
+    name="score",
+    summary="Scores addresses by the stamps they hold.",
+    service="fastload.targets.score.service:ScoreService",
+    options_type=ScoreOptions,
+    own_routes=(
+        RouteSpec("GET", "/embed/score/{scorer}/{address}", "score", "the score of an address"),
+        RouteSpec("POST", "/embed/auto-verify", "verify", "the same, after its stamps were looked at again"),
+    ),
+    own_outcomes=("score_read", "score_verified", "invalid_address", "unknown_scorer"),
+    key_headers=(("x-api-key", ""), ("authorization", "Bearer ")),
+)
+
+_TARGETS = {spec.name: spec for spec in (SEQUENCER, DID, WIDGET, GENERATION, SCORE)}
 
 
 def target_names() -> tuple[str, ...]:

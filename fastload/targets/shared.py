@@ -8,7 +8,7 @@ import mmap
 import os
 from collections.abc import Iterator, Mapping
 
-from fastload.targets.registry import TargetSpec
+from fastload.targets.spec import TargetSpec
 
 STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 UNMATCHED = "unmatched"
@@ -29,7 +29,9 @@ class SharedMemory:
     def __init__(self, fd: int, spec: TargetSpec, workers: int) -> None:
         self.fd = fd
         self._labels = [f"{route.method} {route.path}" for route in spec.routes] + [UNMATCHED]
-        self._slot_words = 1 + len(self._labels) * len(STATUS_CLASSES)
+        self._outcomes = spec.outcomes
+        self._outcome_offset = 1 + len(self._labels) * len(STATUS_CLASSES)
+        self._slot_words = self._outcome_offset + len(self._outcomes)
         self._workers = workers
         words = _HEADER_WORDS + workers * self._slot_words
         # The service's part starts on a cache line of its own.
@@ -79,6 +81,23 @@ class SharedMemory:
     def count(self, base: int, status: int) -> None:
         """One more answer with *status*."""
         self._words[base + status // 100] += 1
+
+    def outcome_words(self, worker: int) -> Mapping[str, int]:
+        """The index to give to ``count_outcome`` for each kind of answer by *worker*."""
+        first = self._slot(worker) + self._outcome_offset
+        return {outcome: first + position for position, outcome in enumerate(self._outcomes)}
+
+    def count_outcome(self, word: int) -> None:
+        """One more answer of that kind."""
+        self._words[word] += 1
+
+    def outcome_totals(self) -> Mapping[str, int]:
+        """``{"verified": 3, ...}`` over all processes; what never happened is left out."""
+        found = dict.fromkeys(self._outcomes, 0)
+        for worker in range(self._workers):
+            for outcome, word in self.outcome_words(worker).items():
+                found[outcome] += self._words[word]
+        return {outcome: total for outcome, total in found.items() if total}
 
     def totals(self) -> Mapping[str, Mapping[str, int]]:
         """``{"GET /health": {"2xx": 3}, ...}`` over all processes; what never happened is left out."""

@@ -21,8 +21,9 @@ import msgspec
 import uvicorn
 
 from fastload.targets.application import Application, Service, ServiceContext
-from fastload.targets.registry import TargetSpec, find_target
+from fastload.targets.registry import find_target
 from fastload.targets.shared import SharedMemory
+from fastload.targets.spec import TargetSpec
 
 _STDIN = 0
 _PARENT_CHECK_S = 0.5
@@ -72,10 +73,11 @@ def _make_server(spec: TargetSpec, config: WorkerConfig) -> uvicorn.Server:
         options=msgspec.json.decode(config.options, type=spec.options_type),
         shared=SharedMemory(config.shared_fd, spec, config.workers),
         run_dir=Path(config.run_dir),
+        worker=config.worker,
         workers=config.workers,
     )
     service: Service = getattr(importlib.import_module(module), name)(context)
-    application: Any = Application(spec, service, context, config.worker)
+    application: Any = Application(spec, service, context)
     return uvicorn.Server(
         uvicorn.Config(
             application,

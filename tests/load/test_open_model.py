@@ -353,6 +353,15 @@ class TestChangeOfRate:
         assert [one.start_ns for one in run.iterations] == [number * 50 * MS for number in range(20)]
         assert play(spec, 1 * MS, script=scaled((-500 * MS, 0.0)), lead_ns=in_ns(1)).iterations == []
 
+    def test_before_the_start_for_later(self) -> None:
+        def script(clock: Clock, executor: LoadExecutor, _work: ScriptedWork) -> None:
+            executor.set_rate(1.0, clock.now_ns)
+            at(clock, -500 * MS, lambda: executor.set_rate(20.0, clock.now_ns + 1000 * MS))
+
+        run = play(load_models.ConstantArrivalRate(10.0, 1.0, 9), 1 * MS, script=script, lead_ns=in_ns(1))
+        # Half a start in the first half, at one a second.
+        assert [one.start_ns for one in run.iterations] == [0, *(525 * MS + number * 50 * MS for number in range(10))]
+
     def test_while_paused_it_counts_from_the_pause(self) -> None:
         def script(clock: Clock, executor: LoadExecutor, _work: ScriptedWork) -> None:
             at(clock, 205 * MS, lambda: executor.pause(clock.now_ns))

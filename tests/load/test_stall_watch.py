@@ -57,7 +57,8 @@ def test_a_busy_loop() -> None:
         while time.thread_time() < end:
             pass
 
-    (name,) = stalls_of(count)
+    # On a machine that is busy with something else, the CPU may be lacking more than the loop takes: then again.
+    (name,) = next(filter(None, (stalls_of(count) for _ in range(50))))
     assert re.match(rf"count \(test_stall_watch.py:({line_of(count, 2)}|{line_of(count, 3)})\): (while|pass)", name)
 
 

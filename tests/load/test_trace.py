@@ -19,7 +19,7 @@ def write(folder: Path, text: str) -> str:
 
 def test_one_time_a_line_in_any_order(tmp_path: Path) -> None:
     trace = read_trace(write(tmp_path, "1.5\n0\n0.000000001\n1e-3\n"), folder=str(tmp_path))
-    assert trace.source == "starts.txt"
+    assert trace.name == "starts.txt"
     assert list(trace.due_ns) == [0, 1, 1_000_000, 1_500_000_000]
 
 
@@ -37,7 +37,7 @@ def test_the_first_column_counts(tmp_path: Path) -> None:
 @given(st.lists(st.floats(0, 1e6), min_size=1))
 def test_a_list(times: list[float]) -> None:
     trace = read_trace(iter(times))
-    assert trace.source == "a list"
+    assert trace.name == "a list"
     assert list(trace.due_ns) == [round(one * 1e9) for one in sorted(times)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -43,11 +44,13 @@ def plan_of(
     workers: int = 1,
     base_url: str = "",
     graceful_stop_s: float = 30.0,
+    then: ScenarioPlan | None = None,
     **more: Any,
 ) -> Plan:
-    """A plan of one scenario, which calls or sends *what*."""
+    """A plan of a scenario that calls or sends *what*, and of another one."""
     scenario = ScenarioPlan("test", executor, what, graceful_stop_s)
-    return Plan("run", "test", (scenario,), workers, base_url=base_url, **more)
+    scenarios = (scenario,) if then is None else (scenario, then)
+    return Plan("run", "test", scenarios, workers, base_url=base_url, **more)
 
 
 @dataclass
@@ -79,15 +82,28 @@ class Talk:
     def until_ended(self) -> None:
         self.until(lambda: len(self.ends) == len(self.frames))
 
-    def start(self) -> int:
+    def start(self, setup_data: Any = None) -> int:
         """Wait until all are ready and send the start; returns when that is."""
         self.until_all("ready")
         at_ns = time.monotonic_ns() + LEAD_NS
-        self.supervisor.send(Frame("start", {"at_ns": at_ns}))
+        self.send("start", at_ns=at_ns, setup_data=setup_data)
         return at_ns
 
-    def stop(self, *, now: bool) -> None:
-        self.supervisor.send(Frame("stop", {"now": now}))
+    def stop(self, *, now: bool, hurry: bool = False) -> None:
+        self.send("stop", now=now, hurry=hurry)
+
+    def send(self, kind: str, **body: Any) -> None:
+        self.supervisor.send(Frame(kind, body))
+
+    def until_finished(self, more: int) -> None:
+        """Listen until *more* requests have ended than until now."""
+        wanted = self.total("finished") + more
+        self.until(lambda: self.total("finished") >= wanted)
+
+    def body(self, kind: str, worker: int = 0) -> dict[str, Any]:
+        """Of the only frame of *kind*."""
+        (body,) = [frame.body for frame in self.frames[worker] if frame.kind == kind]
+        return body
 
     def deltas(self, worker: int = 0) -> list[Delta]:
         return [Delta.from_body(frame.body) for frame in self.frames[worker] if frame.kind == "delta"]
@@ -148,7 +164,9 @@ class TestFrames:
             kinds = workers.kinds(worker)
             count = kinds.count("delta")
             assert count >= 2
-            assert kinds == ["hello", "ready", *["delta"] * count, "done"]
+            assert [kind for kind in kinds if kind != "delta"] == ["hello", "ready", "ended", "done"]
+            assert kinds[-2:] == ["delta", "done"]
+            assert workers.body("ended", worker) == {"scenario": "test"}
             assert workers.frames[worker][0].body == {"worker": worker, "pid": pids[worker]}
             assert [(delta.worker, delta.seq) for delta in workers.deltas(worker)] == [
                 (worker, seq) for seq in range(count)
@@ -202,8 +220,149 @@ class TestFrames:
         assert workers.table().get("iterations").value == 1
         assert "FASTLOAD_TEST" not in os.environ
 
+    def test_what_setup_returned_reaches_every_vu(self) -> None:
+        @fl.scenario
+        async def look(vu: fl.VU) -> None:
+            assert vu.setup_data == {"token": "secret"}
+
+        with talk(plan_of(look, load_models.PerVUIterations(4, 1), workers=2)) as workers:
+            workers.start({"token": "secret"})
+            workers.until_ended()
+        assert workers.table().get("iterations").value == 4
+
+    def test_a_scenario_after_another_waits_for_the_word(self, nginx: Nginx) -> None:
+        once = load_models.SharedIterations(2, 6)
+        then = ScenarioPlan("then", once, ask, after="test")
+        with talk(plan_of(ask, once, workers=2, base_url=nginx.url, then=then)) as workers:
+            workers.start()
+            workers.until_all("ended")
+            workers.until_finished(0)
+            assert workers.total("finished") <= 6
+            workers.send("begin", scenario="then", at_ns=time.monotonic_ns())
+            workers.until_ended()
+        names = [frame.body["scenario"] for frame in workers.frames[0] if frame.kind == "ended"]
+        assert names == ["test", "then"]
+        assert workers.total("finished") == 12
+        assert workers.ends == {0: "", 1: ""}
+
+    def test_stop_before_the_word(self) -> None:
+        then = ScenarioPlan("then", load_models.ConstantVUs(2, 600.0), pause, after="test")
+        with talk(plan_of(pause, load_models.SharedIterations(1, 2), then=then)) as workers:
+            workers.start()
+            workers.until_all("ended")
+            workers.stop(now=False)
+            workers.until_ended()
+        assert workers.kinds()[-1] == "done"
+        assert workers.table().get("iterations").value == 2
+
+    def test_data_that_is_used_up_ends_the_scenario(self) -> None:
+        @fl.scenario
+        async def use_up(vu: fl.VU) -> None:
+            if vu.iteration_in_test >= 10:
+                raise fl.DataExhausted("all used")
+            await vu.sleep(0.001)
+
+        with talk(plan_of(use_up, load_models.ConstantVUs(2, 600.0), workers=2)) as workers:
+            workers.start()
+            workers.until_ended()
+        assert workers.table().get("iterations").value == 10
+        assert workers.total("iterations_interrupted") == 0
+
+
+class TestSteering:
+    def test_vus(self, nginx: Nginx) -> None:
+        spec = load_models.ExternallyControlled(1, 9, 600.0)
+        with talk(plan_of(ask, spec, workers=2, base_url=nginx.url)) as workers:
+            workers.start()
+            workers.until_all("delta")
+            workers.send("scale", scenario="test", vus=5)
+            workers.until(lambda: [self.vus(workers, worker) for worker in (0, 1)] == [3, 2])
+            workers.send("scale", scenario="test", vus=0)
+            workers.until(lambda: [self.vus(workers, worker) for worker in (0, 1)] == [0, 0])
+            workers.stop(now=False)
+            workers.until_ended()
+        assert workers.total("iterations_interrupted") == 0
+        workers.assert_reconciled()
+
+    @staticmethod
+    def vus(workers: Talk, worker: int) -> int:
+        return workers.deltas(worker)[-1].stats.vus
+
+    def test_the_rate(self, nginx: Nginx) -> None:
+        spec = load_models.ConstantArrivalRate(1.0, 1.0, 20)
+        with talk(plan_of(ask, spec, workers=2, base_url=nginx.url)) as workers:
+            at_ns = workers.start()
+            workers.send("scale", scenario="test", vus=None, rate_per_s=100.0, at_ns=at_ns + 500_000_000)
+            workers.until_ended()
+        # Half a start in the first half, and fifty in the other one; the first one is at the very beginning.
+        assert workers.total("offered") == 51
+        workers.assert_reconciled()
+
+    def test_finish(self, nginx: Nginx) -> None:
+        with talk(plan_of(ask, load_models.Shape(lambda _: 1), base_url=nginx.url)) as workers:
+            workers.start()
+            workers.send("scale", scenario="test", vus=3)
+            workers.until_all("delta")
+            workers.send("finish", scenario="test")
+            workers.until_ended()
+        assert workers.kinds()[-1] == "done"
+        assert workers.total("finished") > 0
+        workers.assert_reconciled()
+
+    def test_pause_and_resume(self) -> None:
+        spec = load_models.PerVUIterations(2, 100)
+        with talk(plan_of(pause, spec, workers=2)) as workers:
+            at_ns = workers.start()
+            paused_ns = at_ns + 100_000_000
+            wait_until(lambda: time.monotonic_ns() > paused_ns)
+            workers.send("pause", at_ns=paused_ns)
+            workers.until(lambda: len(workers.deltas(0)) > 1 < len(workers.deltas(1)))
+            made = workers.table().get("iterations").value
+            assert made < 200
+            seen = {worker: len(workers.deltas(worker)) for worker in (0, 1)}
+            workers.until(lambda: all(len(workers.deltas(worker)) > seen[worker] for worker in (0, 1)))
+            assert workers.table().get("iterations").value == made
+            workers.send("resume", at_ns=time.monotonic_ns())
+            workers.until_ended()
+        assert workers.table().get("iterations").value == 200
+
+    def test_abort(self) -> None:
+        left, gone = os.pipe()
+
+        async def goodbye(_vu: fl.VU) -> None:
+            os.write(gone, b".")
+
+        @fl.scenario(on_stop=goodbye)
+        async def shop(vu: fl.VU) -> None:
+            await vu.sleep(0.01)
+            if vu.iteration_in_test == 7:
+                await asyncio.gather(give_up(), asyncio.sleep(60))
+            await vu.sleep(0.05)
+
+        async def give_up() -> None:
+            fl.abort("the shop is closed")
+
+        with talk(plan_of(shop, load_models.ConstantVUs(3, 600.0))) as workers:
+            workers.start()
+            workers.until_ended()
+        os.close(gone)
+        with os.fdopen(left, "rb") as reader:
+            assert reader.read() == b"..."
+        assert workers.body("abort") == {"reason": "the shop is closed"}
+        assert workers.kinds()[-1] == "done"
+        assert workers.total("iterations_interrupted") == 3
+
 
 class TestWarmUp:
+    def test_a_scenario_that_begins_later_has_none(self, nginx: Nginx) -> None:
+        later = ScenarioPlan("later", load_models.ConstantArrivalRate(40.0, 0.5, 20), ask, start_s=0.2)
+        spec = load_models.ConstantArrivalRate(100.0, 0.5, 20)
+        with talk(plan_of(ask, spec, base_url=nginx.url, warmup_s=0.5, then=later)) as workers:
+            workers.start()
+            workers.until_ended()
+        assert (workers.total("warmup"), workers.total("finished")) == (50, 70)
+        workers.assert_reconciled()
+
     def test_it_is_not_measured_but_accounted_for(self, nginx: Nginx) -> None:
         # Longer than a second: a delta is due while it goes on.
         the_plan = plan_of(ask, load_models.ConstantArrivalRate(100.0, 0.5, 20), base_url=nginx.url, warmup_s=1.3)
@@ -413,14 +572,24 @@ class TestTrouble:
         assert count == 10
         assert "raise ValueError(vu.id)" in traceback
 
-    def test_a_blocking_call_shows_as_lag(self) -> None:
+    def test_a_blocking_call_shows_as_lag_and_is_named(self) -> None:
         @fl.scenario
         async def block(vu: fl.VU) -> None:
             await vu.sleep(0.05)
-            time.sleep(0.2)
+            time.sleep(0.25)
 
         with talk(plan_of(block, load_models.SharedIterations(1, 1))) as workers:
             workers.start()
             workers.until_ended()
         assert max(delta.stats.lag_max_us for delta in workers.deltas()) > 100_000
         assert workers.table().get("loop_lag").max > 100_000
+        ((name, stalled_ms),) = workers.body("done")["stalls"].items()
+        assert name.startswith("block (test_worker.py:")
+        assert "): time.sleep(0.25)" in name
+        assert stalled_ms > 200
+
+    def test_without_blocking_nothing_is_named(self, nginx: Nginx) -> None:
+        with talk(plan_of(ask, load_models.ConstantVUs(2, 0.5), base_url=nginx.url)) as workers:
+            workers.start()
+            workers.until_ended()
+        assert workers.body("done")["stalls"] == {}

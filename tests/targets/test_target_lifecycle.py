@@ -36,8 +36,8 @@ with running("sequencer", workers=2) as target:
     time.sleep(60)
 """
 SERVER = """
-from fastload.targets import SequencerOptions, serve_sequencer
-serve_sequencer(SequencerOptions(), port=0, announce=lambda line: print(line, flush=True))
+from fastload.targets import serve
+serve("sequencer", port=0, announce=lambda line: print(line, flush=True))
 print("ended", flush=True)
 """
 

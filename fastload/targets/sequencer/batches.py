@@ -7,11 +7,11 @@ import datetime
 import re
 import zlib
 from hashlib import sha256
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import msgspec
 
-from fastload.targets.messages import ApiError
+from fastload.targets.messages import ApiError, body_error
 from fastload.targets.sequencer.canonical import Canonicalizer, NotCanonicalError
 from fastload.targets.sequencer.merkle import leaf_hashes
 
@@ -112,10 +112,9 @@ class BatchDecoder:
         """
         try:
             decoded = self._decoder.decode(body)
-        except msgspec.MsgspecError as error:
-            _reject(error)
-        except UnicodeDecodeError:
-            raise ApiError(400, "malformed_json", "the body is not UTF-8") from None
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            found = _EVENT_PATH.search(str(error))
+            raise body_error(error, event_index=int(found[1]) if found else None) from None
         events = decoded.events
         self._check_size(len(events))
         if not is_uuid(decoded.agent_id):
@@ -189,15 +188,3 @@ def _streams(events: list[Event]) -> tuple[list[StreamKey], list[int] | None]:
         numbers.setdefault((event.tenant_id.lower(), event.store_id.lower()), len(numbers)) for event in events
     ]
     return list(numbers), stream_of
-
-
-def _reject(error: msgspec.MsgspecError) -> NoReturn:
-    message = str(error)
-    found = _EVENT_PATH.search(message)
-    if "unknown field" in message:
-        code = "unknown_field"
-    elif "missing required field" in message:
-        code = "missing_field"
-    else:
-        code = "invalid_value" if isinstance(error, msgspec.ValidationError) else "malformed_json"
-    raise ApiError(400, code, message, event_index=int(found[1]) if found else None) from None

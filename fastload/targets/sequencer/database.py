@@ -1,14 +1,8 @@
-"""The SQLite file: its tables, and connections to it."""
+"""The tables of the SQLite file."""
 
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
-
-_BUSY_TIMEOUT_S = 30.0
-# 16 MB between checkpoints: a longer log does not cost less, and each checkpoint holds up a commit.
-_CHECKPOINT_PAGES = 4000
-_CACHE_KIB = 64 << 10
 
 # A segment is the events of one tenant and store in one request; body is that request, in which every event was
 # stored: event i has position first_position + i and sequence first_sequence + i.
@@ -44,18 +38,6 @@ CREATE TABLE IF NOT EXISTS commitments (
     UNIQUE (stream_id, from_sequence)
 );
 """
-
-
-def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
-    """A connection in autocommit mode, for one thread at a time.
-
-    Not *durable* skips every fsync: for a file that is deleted at the end anyway.
-    """
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    return connection
 
 
 def create_schema(connection: sqlite3.Connection) -> None:

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from fastload.targets.database import connect
 from fastload.targets.sequencer import keys
 from fastload.targets.sequencer.batches import StoredBody, StoredEvent, entity_hash
-from fastload.targets.sequencer.database import connect, position_head
+from fastload.targets.sequencer.database import position_head
 
 _Result = TypeVar("_Result")
 

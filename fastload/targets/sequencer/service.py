@@ -8,10 +8,11 @@ import sqlite3
 from pathlib import Path
 
 from fastload.targets.application import ServiceContext
+from fastload.targets.database import connect
 from fastload.targets.messages import ApiError, Request, Response, answer, whole_number
 from fastload.targets.options import SequencerOptions
 from fastload.targets.sequencer.batches import BatchDecoder, is_uuid
-from fastload.targets.sequencer.database import connect, create_schema
+from fastload.targets.sequencer.database import create_schema
 from fastload.targets.sequencer.reader import Reader
 from fastload.targets.sequencer.store import Outcome, Store
 from fastload.targets.sequencer.writer import GroupWriter
@@ -68,13 +69,14 @@ class SequencerService:
         start = whole_number(query, "from", 1, low=0, high=_MAX_SEQUENCE)
         limit = whole_number(query, "limit", _DEFAULT_LIMIT, low=1, high=_MAX_LIMIT)
         events = await self._reader.events(tenant_id, store_id, start, limit)
-        return answer({"events": events, "count": len(events)})
+        return answer({"events": events, "count": len(events)}, outcome="read")
 
     async def head(self, request: Request) -> Response:
         """How far the sequence of one tenant and store has come."""
         tenant_id, store_id = _stream_of(request.query())
         head, count = await self._reader.head(tenant_id, store_id)
-        return answer({"tenant_id": tenant_id, "store_id": store_id, "head_sequence": head, "event_count": count})
+        found = {"tenant_id": tenant_id, "store_id": store_id, "head_sequence": head, "event_count": count}
+        return answer(found, outcome="read")
 
     async def entity(self, request: Request) -> Response:
         """The events of one entity."""
@@ -83,7 +85,7 @@ class SequencerService:
         events = await self._reader.entity(entity_type, entity_id, limit)
         if not events:
             raise ApiError(404, "entity_not_found", f"no event of {entity_type} {entity_id}")
-        return answer({"entity_type": entity_type, "entity_id": entity_id, "events": events})
+        return answer({"entity_type": entity_type, "entity_id": entity_id, "events": events}, outcome="read")
 
     async def commitments(self, request: Request) -> Response:
         """Merkle commitments, of all tenants and stores or of some."""
@@ -93,7 +95,7 @@ class SequencerService:
         commitments = await self._reader.commitments(
             _optional_uuid(query, "tenant_id"), _optional_uuid(query, "store_id"), before, limit
         )
-        return answer({"commitments": commitments, "count": len(commitments)})
+        return answer({"commitments": commitments, "count": len(commitments)}, outcome="read")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ def _accepted(outcome: Outcome) -> Response:
             first_sequence=given[0] if given else None,
             last_sequence=given[-1] if given else None,
             sequences=outcome.sequences,
-        )
+        ),
+        outcome="stored" if given else "duplicate",
     )
 
 

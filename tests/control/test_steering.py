@@ -1,0 +1,235 @@
+"""What the parent tells its workers while a run lasts, in a time of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fastload.control.steering import FRAME_DELAY_S, Steering
+from fastload.model.frames import Frame
+from fastload.model.load_models import ConstantVUs, Executor, Shape, SharedIterations
+from fastload.model.plan import Plan, ScenarioPlan
+
+S = 1_000_000_000
+LEAD = round(FRAME_DELAY_S * S)
+START = 1000 * S
+
+
+class Steered:
+    """A `Steering` of *scenarios* and the frames that it sent."""
+
+    def __init__(self, *scenarios: ScenarioPlan, warmup_s: float = 0.0) -> None:
+        self.frames: list[Frame] = []
+        plan = Plan("run", "test", scenarios, workers=2, warmup_s=warmup_s)
+        self.steering = Steering(plan, self.frames.append)
+
+    def take(self) -> list[tuple[str, Any]]:
+        """The frames since the last call: their kind, and the VUs or the scenario that they are about."""
+        taken = [(frame.kind, frame.body.get("vus", frame.body.get("scenario"))) for frame in self.frames]
+        self.frames.clear()
+        return taken
+
+    def second(self, second: float) -> list[tuple[str, Any]]:
+        """What is sent so long after the start."""
+        self.steering.tick(START + round(second * S))
+        return self.take()
+
+
+def part(name: str, executor: Executor, *, after: str = "", start_s: float = 0.0) -> ScenarioPlan:
+    return ScenarioPlan(name, executor, None, after=after, start_s=start_s)
+
+
+def shaped(function: Callable[[float], Any], *, max_vus: int = 100, after: str = "", start_s: float = 0.0) -> Any:
+    return part("shaped", Shape(function, max_vus=max_vus), after=after, start_s=start_s)
+
+
+def test_a_shape_is_asked_once_a_second() -> None:
+    asked: list[float] = []
+    steered = Steered(shaped(lambda at_s: asked.append(at_s) or len(asked)))  # type: ignore[func-returns-value]
+    steered.steering.start(START)
+    assert steered.take() == [("scale", 1)]
+    assert steered.steering.next_ns() == START + S
+    for moment in (0.0, 0.5, 0.999):
+        assert steered.second(moment) == []
+    assert steered.second(1.0) == [("scale", 2)]
+    assert steered.second(1.01) == []
+    # A parent that was held up leaves seconds out, and does not ask twice.
+    assert steered.second(4.2) == [("scale", 3)]
+    assert steered.steering.next_ns() == START + 5 * S
+    assert asked == [0.0, 1.0, 4.0]
+
+
+def test_the_first_answer_is_there_before_a_shape_begins() -> None:
+    steered = Steered(shaped(lambda _: 5, start_s=2.0), warmup_s=3.0)
+    steered.steering.start(START)
+    assert steered.take() == []
+    assert steered.steering.next_ns() == START + 5 * S - LEAD
+    assert steered.second(4.9) == []
+    assert steered.second(5 - FRAME_DELAY_S) == [("scale", 5)]
+    assert steered.steering.next_ns() == START + 6 * S
+    assert steered.second(5.5) == []
+
+
+def test_a_shape_ends_with_none_and_is_asked_no_more() -> None:
+    steered = Steered(shaped(lambda at_s: 3 if at_s < 1 else None))
+    steered.steering.start(START)
+    assert steered.take() == [("scale", 3)]
+    assert steered.second(1.0) == [("finish", "shaped")]
+    assert steered.second(2.0) == []
+    assert steered.steering.next_ns() is None
+    assert steered.steering.error is None
+
+
+def test_a_shape_that_raises_is_an_error_and_ends() -> None:
+    def shape(at_s: float) -> int:
+        raise KeyError(f"at {at_s}")
+
+    steered = Steered(shaped(shape))
+    steered.steering.start(START)
+    assert steered.take() == [("finish", "shaped")]
+    error = steered.steering.error
+    assert error is not None
+    assert error.hook == "shape of shaped"
+    assert "KeyError: 'at 0.0'" in error.message
+    assert "control/steering.py" not in error.message
+    assert steered.second(1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "vus"),
+    [
+        ([10, 10, 4], [10, 10, 4]),
+        ([2.4, 2.6, 0], [2, 3, 0]),
+        ([(10, 3), (10, 3), (10, 3), (10, 3), (2, 5), (2, 5)], [3, 6, 9, 10, 5, 2]),
+        ([(1, 0.4), (1, 0.6)], [0, 1]),
+        ([99, 5], [20, 5]),
+    ],
+)
+def test_what_a_shape_can_return(wanted: list[Any], vus: list[int]) -> None:
+    steered = Steered(shaped(lambda at_s: wanted[int(at_s)], max_vus=20))
+    steered.steering.start(START)
+    sent = steered.take()
+    for second in range(1, len(wanted)):
+        sent += steered.second(second)
+    assert sent == [("scale", each) for each in vus]
+    assert len(steered.steering.notes) == (99 in wanted)
+
+
+def test_more_than_max_vus_is_noted_once() -> None:
+    steered = Steered(shaped(lambda _: 21, max_vus=20))
+    steered.steering.start(START)
+    steered.second(1.0)
+    assert steered.steering.notes == ["the shape of shaped asked for more than its max_vus, 20: it got these"]
+
+
+def test_time_stands_still_for_a_shape_in_a_pause() -> None:
+    asked: list[float] = []
+    steered = Steered(shaped(lambda at_s: asked.append(at_s) or 1))  # type: ignore[func-returns-value]
+    steering = steered.steering
+    steering.start(START)
+    steering.pause(START + round(0.4 * S))
+    assert steering.is_paused
+    assert steering.next_ns() is None
+    steered.second(5.0)
+    assert steering.paused_ns(START + 5 * S) == round(4.6 * S)
+    steering.resume(START + round(10.4 * S))
+    assert steering.paused_ns(START + 20 * S) == 10 * S
+    assert steering.next_ns() == START + 11 * S
+    steered.second(10.9)
+    assert asked == [0.0]
+    steered.second(11.0)
+    assert asked == [0.0, 1.0]
+
+
+def test_pauses_before_the_start_do_not_count() -> None:
+    steered = Steered(part("a", ConstantVUs(1, 1.0)))
+    steered.steering.pause(START - 9 * S)
+    assert steered.steering.is_paused
+    assert steered.steering.paused_ns(START - S) == 0
+    steered.steering.resume(START - S)
+    steered.steering.start(START)
+    assert steered.steering.paused_ns(START + S) == 0
+    assert steered.take() == [], "workers have not begun"
+
+
+def test_a_second_pause_or_resume_changes_nothing() -> None:
+    steered = Steered(part("a", ConstantVUs(1, 1.0)))
+    steered.steering.start(START)
+    for moment in (1, 2):
+        steered.steering.pause(START + moment * S)
+    for moment in (3, 4):
+        steered.steering.resume(START + moment * S)
+    assert [kind for kind, _ in steered.take()] == ["pause", "resume"]
+    assert steered.steering.paused_ns(START + 9 * S) == 2 * S
+
+
+# Order.
+
+
+def test_a_scenario_begins_when_the_one_before_has_ended_everywhere() -> None:
+    once = SharedIterations(2, 2)
+    steered = Steered(part("c", once, after="b"), part("a", once), part("b", once, after="a"))
+    steered.steering.start(START)
+    steered.steering.ended("a", 0, {0, 1}, START + S)
+    assert steered.frames == []
+    steered.steering.ended("a", 1, {0, 1}, START + 2 * S)
+    (frame,) = steered.frames
+    assert frame == Frame("begin", {"scenario": "b", "at_ns": START + 2 * S + LEAD})
+    steered.take()
+    steered.steering.ended("b", 1, {0, 1}, START + 3 * S)
+    steered.steering.ended("b", 0, {0, 1}, START + 4 * S)
+    assert steered.take() == [("begin", "c")]
+    steered.steering.check_order({0, 1}, START + 5 * S)
+    assert steered.take() == [], "no scenario begins twice"
+
+
+def test_a_worker_that_is_lost_is_not_waited_for() -> None:
+    once = SharedIterations(2, 2)
+    steered = Steered(part("a", once), part("b", once, after="a"))
+    steered.steering.start(START)
+    steered.steering.ended("a", 1, {0, 1}, START + S)
+    assert steered.take() == []
+    steered.steering.check_order({1}, START + 2 * S)
+    assert steered.take() == [("begin", "b")]
+
+
+def test_a_shape_that_comes_after_another_scenario_counts_from_there() -> None:
+    asked: list[float] = []
+    shape = shaped(lambda at_s: asked.append(at_s) or 1, after="a", start_s=2.0)  # type: ignore[func-returns-value]
+    steered = Steered(part("a", SharedIterations(2, 2)), shape)
+    steered.steering.start(START)
+    steered.second(5.0)
+    assert asked == []
+    steered.steering.ended("a", 0, {0}, START + 10 * S - LEAD)
+    assert steered.steering.next_ns() == START + 12 * S - LEAD
+    steered.second(11.9)
+    assert asked == []
+    steered.second(12.0)
+    steered.second(13.0)
+    assert asked == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("earlier_s", [0, 3])
+def test_a_shape_that_could_begin_during_a_pause_waits_for_its_end(earlier_s: int) -> None:
+    asked: list[float] = []
+    shape = shaped(lambda at_s: asked.append(at_s) or 1, after="a")  # type: ignore[func-returns-value]
+    steered = Steered(part("a", SharedIterations(2, 2)), shape)
+    steering = steered.steering
+    steering.start(START)
+    if earlier_s:
+        steering.pause(START + S)
+        steering.resume(START + (1 + earlier_s) * S)
+    steering.pause(START + 10 * S)
+    # The last iterations, which were under way, end.
+    steering.ended("a", 0, {0}, START + 14 * S - LEAD)
+    steered.second(15.0)
+    assert asked == []
+    steering.resume(START + 20 * S)
+    assert steering.next_ns() == START + 20 * S - LEAD
+    steered.second(20.0)
+    steered.second(20.9)
+    assert asked == [0.0]
+    steered.second(21.0)
+    assert asked == [0.0, 1.0]
