@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import signal
@@ -108,7 +107,10 @@ class Life:
 
     def left(self) -> list[str]:
         """What is there that the runs made: processes, temporary files."""
-        return [*(f"{one.pid}: {one.name()}" for one in self._processes()), *os.listdir(self._temporary)]
+        return [
+            *(f"{one.pid}: {one.name()}" for one in self._processes()),
+            *(path.name for path in self._temporary.iterdir()),
+        ]
 
     def close(self) -> None:
         """End what a failed test left."""

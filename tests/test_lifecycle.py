@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli, Nginx
+import fastload as fl
+from tests.conftest import Cli, Nginx, wait_until
 from tests.life import Life
 
 VISIT = """
@@ -22,13 +23,16 @@ TEARDOWN = """
 async def after(vu):
     await vu.get("/teardown")
 """
-WAITING = """
+WAITING = (
+    """
 import asyncio, fastload as fl
 @fl.scenario(vus=2, duration="60s", graceful_stop="30s")
 async def visit(vu):
     await vu.get("/visit")
     await vu.sleep(60)
-""" + TEARDOWN
+"""
+    + TEARDOWN
+)
 
 
 @pytest.fixture
@@ -322,7 +326,47 @@ async def after(vu):
     assert done.metric("iterations")["count"] == 4
 
 
+def test_ctrl_c_before_setup_means_neither_setup_nor_teardown(life: Life) -> None:
+    done = life.run(
+        "import os, fastload as fl"
+        + VISIT
+        + TEARDOWN
+        + """
+@fl.setup
+async def before(vu):
+    await vu.get("/setup")
+@fl.test_start
+def begins(plan):
+    os.kill(os.getpid(), 2)
+"""
+    )
+    assert done.code == 105, done.stdout + done.stderr
+    assert done.paths == []
+    assert (done.summary["stopped_by"], done.summary["hook_errors"]) == ("interrupt", [])
+
+
 # Other ends.
+
+
+def test_a_stop_by_the_library_in_setup(nginx: Nginx, tmp_path: Path) -> None:
+    async def before(vu: fl.VU) -> None:
+        (tmp_path / "began").touch()
+        await vu.sleep(60)
+
+    async def visit(vu: fl.VU) -> None:
+        await vu.get("/")
+
+    async def after(_: fl.VU) -> None:
+        (tmp_path / "ended").touch()
+
+    run = fl.start(visit, vus=1, iterations=1, workers=1, base_url=nginx.url, setup=before, teardown=after)
+    wait_until((tmp_path / "began").exists)
+    assert run.status()["phase"] == "starting"
+    run.stop()
+    summary = run.wait()
+    assert (summary.stopped_by, summary.hook_errors) == ("control", (("setup", "it was interrupted"),))
+    assert (summary.passed, summary.metrics["http_reqs"].count) == (False, 0)
+    assert (tmp_path / "ended").exists()
 
 
 def test_teardown_runs_after_a_worker_was_lost(life: Life) -> None:

@@ -12,11 +12,21 @@ import click
 from fastload.model.errors import PlanError
 from fastload.model.units import parse_duration_s
 from fastload.targets import find_target, serve, target_names
+from fastload.targets.distributions import parse_distribution
 
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)(%?)")
 
 
-@click.group(short_help="Start a server that ships with fastload.")
+class _Targets(click.Group):
+    """Suggests the nearest target."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if not args[0].startswith("-"):
+            find_target(args[0])
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Targets, short_help="Start a server that ships with fastload.")
 def target() -> None:
     """Start a server that ships with fastload, to load-test it; Ctrl-C stops it."""
 
@@ -42,6 +52,13 @@ def _whole_seconds(_context: click.Context, option: click.Parameter, text: str |
     return int(seconds)
 
 
+def _distribution(_context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """*text*, checked under the name of the option."""
+    if text is not None:
+        parse_distribution(text, what=option.opts[0])
+    return text
+
+
 def _option(*names: str, **settings: Any) -> Callable[[], click.Option]:
     # Made anew for each command; the name of the parameter is that of the field of the options.
     return lambda: click.Option(names, **settings)
@@ -56,13 +73,15 @@ _RATE_LIMIT = _option(
     help="Requests a minute, all processes; 0 is no limit.  [env: RATE_LIMIT_PER_MINUTE]",
 )
 _FAULTS = (
-    _option("--latency", metavar="DIST", help="Wait before handling: 20ms, 10ms..50ms, exp(20ms)..."),
+    _option(
+        "--latency", metavar="DIST", callback=_distribution, help="Wait before handling: 20ms, 10ms..50ms, exp(20ms)..."
+    ),
     _option("--failure-rate", metavar="SHARE", callback=_share, help="Share answered 500 or 503: 1% or 0.01."),
     _option("--seed", type=int, metavar="N", help="Repeat what is drawn by chance."),
 )
 _API_KEY = _option("--api-key", metavar="KEY", help="Key that requests must carry.  [env: API_KEY; default: none]")
 _JOBS = (
-    _option("--job-time", metavar="DIST", help="What a job takes.  [default: {job_time}]"),
+    _option("--job-time", metavar="DIST", callback=_distribution, help="What a job takes.  [default: {job_time}]"),
     _option(
         "--job-failure-rate",
         metavar="SHARE",
@@ -143,7 +162,9 @@ def _command(name: str) -> click.Command:
             help=f"Port; 0 takes a free one.  [default: {spec.default_port}]",
         ),
         click.Option(("--host",), default="127.0.0.1", show_default=True, help="Address to listen on."),
-        click.Option(("--workers",), type=click.IntRange(1), default=1, show_default=True, help="Server processes."),
+        click.Option(
+            ("--workers",), type=click.IntRange(1), default=1, metavar="N", help="Server processes.  [default: 1]"
+        ),
     )
     own = [make() for make in (*_OWN[name], _RATE_LIMIT, *_FAULTS)]
     defaults = vars(spec.options_type())

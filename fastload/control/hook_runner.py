@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fastload.control.signals import StopRequests
@@ -41,7 +42,7 @@ class HookRunner:
         self._attend_fd = attend_fd
         self._attend = attend
         self._began = False
-        self._make = lambda: Supervisor(work, 1, stdout_to_stderr=stdout_to_stderr)
+        self._make = partial(Supervisor, work, 1, stdout_to_stderr=stdout_to_stderr)
         self._supervisor: Supervisor | None = None
         self.data: Any = None
         self.errors: list[HookError] = []
@@ -90,7 +91,7 @@ class HookRunner:
         for fd in watched:
             supervisor.unwatch(fd)
         self.requests += reply.get("requests", 0)
-        if reply.get("aborted"):
+        if reply.get("aborted") and hook.kind == "setup":
             self.aborted = reply["message"]
         elif reply["message"]:
             self.errors.append(HookError(hook.kind, reply["message"]))

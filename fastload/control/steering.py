@@ -264,6 +264,8 @@ def _vus_of(wanted: Any, now: float) -> int:
     Raises:
         TypeError, ValueError: it is neither.
     """
+    vus: float
+    step: float
     vus, step = wanted if isinstance(wanted, tuple) and len(wanted) == 2 else (wanted, math.inf)
     for number in (vus, step):
         if not isinstance(number, int | float) or isinstance(number, bool):

@@ -38,6 +38,7 @@ class ClosedExecutor(LoadExecutor):
     def __init__(self, spec: Specs, work: Work, part: Part, graceful_stop_s: float) -> None:
         super().__init__(work, part, graceful_stop_s)
         self._pacing_ns = round(spec.pacing_s * NS_PER_S)
+        self._duration_ns = round(spec.duration_s * NS_PER_S)
         self._started_ns: dict[Any, int] = {}
         self._waiting: dict[Any, int] = {}
         self._held: dict[Any, None] = {}
@@ -156,6 +157,8 @@ class ClosedExecutor(LoadExecutor):
             if self._waiting.get(slot) != due_ns:
                 heapq.heappop(self._queue)
                 continue
+            if due_ns >= self._start_ns + self._duration_ns:
+                return
             if due_ns > monotonic_ns():
                 if self._timer is not None:
                     self._timer.arm(due_ns)

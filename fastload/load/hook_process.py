@@ -64,7 +64,8 @@ class _HookProcess:
         if frame.kind == "cancel":
             if self._task is not None:
                 self._cancelled = True
-                self._task.cancel()
+                # Not before its first step, without which it could not say that it ended.
+                asyncio.get_running_loop().call_soon(self._task.cancel)
         else:
             self._cancelled = False
             hook = getattr(self._plan.hooks, frame.kind)

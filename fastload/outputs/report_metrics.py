@@ -124,7 +124,7 @@ def _shown_others(summary: Summary) -> list[str]:
     shown = ["http_req_failed", "http_reqs"] if metrics["http_reqs"].count else []
     if summary.plan.kind == "run" or metrics["iterations"].count:
         shown += ["iterations"]
-    shown += [name for name in ("iterations_failed", "dropped_iterations") if metrics[name].count]
+    shown += [name for name in ("iterations_failed", "queued_iterations", "dropped_iterations") if metrics[name].count]
     shown += [name for name in _own(summary) if metrics[name].spec.kind is not Kind.TREND]
     shown += [name for name in ("data_sent", "data_received") if metrics[name].count]
     return shown + [name for name in ("vus",) if metrics[name].value is not None]

@@ -14,7 +14,7 @@ from fastload.targets.spec import RouteSpec, TargetSpec
 
 SEQUENCER = TargetSpec(
     name="sequencer",
-    summary="Validates, sequences and stores batches of events, with Merkle commitments, in SQLite.",
+    summary="Validates, sequences and stores batches of events, with commitments.",
     service="fastload.targets.sequencer.service:SequencerService",
     options_type=SequencerOptions,
     own_routes=(
@@ -67,7 +67,7 @@ DID = TargetSpec(
 
 WIDGET = TargetSpec(
     name="widget",
-    summary="Gives an embedded widget tokens with a nonce that is good once, and renders designs in a pool.",
+    summary="Hands out tokens with a nonce that is good once; renders designs in a pool.",
     service="fastload.targets.widget.service:WidgetService",
     options_type=WidgetOptions,
     own_routes=(
@@ -94,7 +94,7 @@ WIDGET = TargetSpec(
 
 GENERATION = TargetSpec(
     name="generation",
-    summary="Users log in and spend credits on images from a slow provider; progress by polling or as a stream.",
+    summary="Users spend credits on images of a slow provider; polling or a stream.",
     service="fastload.targets.generation.service:GenerationService",
     options_type=GenerationOptions,
     own_routes=(

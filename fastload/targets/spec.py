@@ -63,9 +63,7 @@ class TargetSpec:
 
 COMMON_ROUTES = (
     RouteSpec("GET", "/health", "health", "200 as soon as requests are answered", guarded=False, keyed=False),
-    RouteSpec(
-        "GET", "/stats", "stats", "answers by route and status class, and by kind", guarded=False, keyed=False
-    ),
+    RouteSpec("GET", "/stats", "stats", "answers by route and status class, and by kind", guarded=False, keyed=False),
 )
 COMMON_OUTCOMES = (
     "injected",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fastload.cli.exits import ExitCode, exit_code
+from fastload.model.hooks import HookError
 from fastload.model.load_models import ConstantVUs
 from fastload.model.metrics import MetricSpec, specs
 from fastload.model.plan import Plan, ScenarioPlan
@@ -37,6 +38,9 @@ SUMMARY = Summary(
     started_at="",
     duration_s=1.0,
 )
+HOOK_ERRORS = (HookError("teardown", "ValueError"),)
+FAILED = (ThresholdResult("m", "p(95)<1", False, 2.0),)
+LOST = (WorkerEvidence(0, lost=True),)
 RAISED = ErrorTable({"ValueError": (5, "traceback")})
 NO_ITERATIONS = {"iterations": MetricView(MetricSpec("iterations", specs()["iterations"].kind), CounterSink(0), 1.0)}
 
@@ -49,6 +53,12 @@ NO_ITERATIONS = {"iterations": MetricView(MetricSpec("iterations", specs()["iter
         (replace(SUMMARY, thresholds=(ThresholdResult("m", "p(95)<1", False, 2.0),)), ExitCode.THRESHOLDS_FAILED),
         (replace(SUMMARY, stopped_by="interrupt"), ExitCode.INTERRUPTED),
         (replace(SUMMARY, workers=(WorkerEvidence(0, lost=True),)), ExitCode.WORKERS_LOST),
+        (replace(SUMMARY, stopped_by="control"), ExitCode.OK),
+        (replace(SUMMARY, stopped_by="abort"), ExitCode.ABORTED),
+        (replace(SUMMARY, stopped_by="error", hook_errors=HOOK_ERRORS), ExitCode.USER_CODE_RAISED),
+        (replace(SUMMARY, hook_errors=HOOK_ERRORS), ExitCode.USER_CODE_RAISED),
+        (replace(SUMMARY, stopped_by="threshold", thresholds=FAILED), ExitCode.THRESHOLDS_FAILED),
+        (replace(SUMMARY, stopped_by="worker-loss", workers=LOST), ExitCode.WORKERS_LOST),
         (replace(SUMMARY, exceptions=RAISED), ExitCode.OK),
         (replace(SUMMARY, exceptions=RAISED, metrics=NO_ITERATIONS), ExitCode.USER_CODE_RAISED),
         (replace(SUMMARY, verdict=Verdict("INVALID", (), "", "")), ExitCode.OK),
@@ -65,3 +75,29 @@ NO_ITERATIONS = {"iterations": MetricView(MetricSpec("iterations", specs()["iter
 def test_exit_code(summary: Summary, code: ExitCode) -> None:
     assert exit_code(summary) is code
     assert summary.passed is (code is ExitCode.OK or code is ExitCode.SATURATED)
+
+
+def test_of_several_the_gravest_counts() -> None:
+    """Each in turn is taken away from a run to which everything happened."""
+    everything = replace(
+        SUMMARY,
+        stopped_by="interrupt",
+        workers=LOST,
+        hook_errors=HOOK_ERRORS,
+        thresholds=FAILED,
+        verdict=Verdict("INVALID", (), "", ""),
+        plan=replace(PLAN, strict=True),
+    )
+    codes = []
+    for change in (
+        {},
+        {"stopped_by": "abort"},
+        {"stopped_by": ""},
+        {"workers": SUMMARY.workers},
+        {"hook_errors": ()},
+        {"thresholds": ()},
+        {"verdict": SUMMARY.verdict},
+    ):
+        everything = replace(everything, **change)
+        codes.append(int(exit_code(everything)))
+    assert codes == [105, 108, 97, 107, 99, 96, 0]

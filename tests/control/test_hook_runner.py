@@ -21,7 +21,6 @@ from fastload.load.hook_process import run_hook_process
 from fastload.model.hooks import Hook, HookError, Hooks
 from fastload.model.load_models import ConstantVUs
 from fastload.model.plan import Plan, ScenarioPlan
-from tests.conftest import wait_until
 
 Function = Callable[[fl.VU], Coroutine[Any, Any, Any]]
 kept: dict[str, Any] = {}
@@ -144,7 +143,9 @@ def test_a_process_that_was_lost_during_the_load_is_replaced(signals: Signals) -
     for runner in running(setup, teardown):
         assert runner.setup(signals.requests)
         os.kill(runner.data, signal.SIGKILL)
-        wait_until(lambda: psutil.Process(runner.data).status() == psutil.STATUS_ZOMBIE)
+        process = psutil.Process(runner.data)
+        while process.status() != psutil.STATUS_ZOMBIE:
+            os.sched_yield()
         runner.teardown(signals.requests)
         assert runner.errors == []
 
@@ -243,13 +244,15 @@ def test_others_are_attended_to_meanwhile_and_can_end_setup_but_not_teardown(sig
             assert [error.hook for error in runner.errors] == ["setup"]
 
 
-def test_an_abort_is_no_error(signals: Signals) -> None:
-    async def setup(_: fl.VU) -> None:
+def test_an_abort_is_no_error_of_setup_but_one_of_teardown(signals: Signals) -> None:
+    async def stop(vu: fl.VU) -> None:
         fl.abort("closed on Sundays")
 
-    for runner in running(setup):
+    for runner in running(stop, stop):
         assert not runner.setup(signals.requests)
         assert (runner.aborted, runner.errors) == ("closed on Sundays", [])
+        runner.teardown(signals.requests)
+        assert runner.errors == [HookError("teardown", "closed on Sundays")]
 
 
 def test_requests_of_both_are_counted(signals: Signals) -> None:

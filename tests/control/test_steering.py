@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 
 from fastload.control.steering import FRAME_DELAY_S, Steering
+from fastload.model.errors import ControlError
 from fastload.model.frames import Frame
-from fastload.model.load_models import ConstantVUs, Executor, Shape, SharedIterations
+from fastload.model.load_models import (
+    ConstantArrivalRate,
+    ConstantVUs,
+    Executor,
+    ExternallyControlled,
+    Shape,
+    SharedIterations,
+)
 from fastload.model.plan import Plan, ScenarioPlan
 
 S = 1_000_000_000
@@ -233,3 +241,63 @@ def test_a_shape_that_could_begin_during_a_pause_waits_for_its_end(earlier_s: in
     assert asked == [0.0]
     steered.second(21.0)
     assert asked == [0.0, 1.0]
+
+
+# Who asks for more.
+
+VUS = part("vus", ConstantVUs(4, 10.0))
+RATE = part("rate", ConstantArrivalRate(50.0, 10.0, 8))
+STEERED = part("steered", ExternallyControlled(3, 10, 60.0))
+FIXED = part("fixed", SharedIterations(4, 2))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "asked", "sent", "now"),
+    [
+        (VUS, {"vus": 9}, {"vus": 9}, 9),
+        (VUS, {"by": -2}, {"vus": 2}, 2),
+        (VUS, {"by": -20}, {"vus": 0}, 0),
+        (STEERED, {"by": 20}, {"vus": 10}, 10),
+        (STEERED, {"vus": 10, "scenario": "steered"}, {"vus": 10}, 10),
+        (RATE, {"rate": "2/s"}, {"rate_per_s": 2.0, "vus": None, "at_ns": START + LEAD}, 2.0),
+        (RATE, {"rate": 0}, {"rate_per_s": 0.0, "vus": None, "at_ns": START + LEAD}, 0.0),
+        (RATE, {"by": 25}, {"rate_per_s": 75.0, "vus": None, "at_ns": START + LEAD}, 75.0),
+    ],
+)
+def test_scale(scenario: ScenarioPlan, asked: dict[str, Any], sent: dict[str, Any], now: float) -> None:
+    steered = Steered(scenario, FIXED)
+    found = steered.steering.scale(asked, START)
+    (frame,) = steered.frames
+    assert frame == Frame("scale", {"scenario": scenario.name, **sent})
+    assert found.get("vus", found.get("rate_per_s")) == now
+    assert found["can_scale"]
+    assert steered.steering.scale({"by": 0}, START) == found
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "asked", "message", "hint"),
+    [
+        ([VUS], {"rate": 5}, "vus is constant-vus: it has no rate to change", "give vus"),
+        ([RATE], {"vus": 5}, "rate is constant-arrival-rate: it has no vus to change", "give rate"),
+        ([STEERED], {"vus": 11}, "11 VUs are over the max_vus of steered, 10", "ask for fewer"),
+        ([VUS, RATE], {"by": 1}, "the test has several scenarios", "say which: vus, rate"),
+        ([VUS], {"by": 1, "scenario": "vuss"}, "there is no scenario 'vuss'", "did you mean 'vus'?"),
+        ([FIXED], {"by": 1}, "fixed is shared-iterations, which follows its own schedule", "constant-vus"),
+        ([VUS, FIXED], {"by": 1, "scenario": "fixed"}, "fixed is shared-iterations", "constant-vus"),
+    ],
+)
+def test_what_cannot_be_scaled(scenarios: list[ScenarioPlan], asked: dict[str, Any], message: str, hint: str) -> None:
+    steered = Steered(*scenarios)
+    with pytest.raises(ControlError) as caught:
+        steered.steering.scale(asked, START)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+    assert steered.frames == []
+
+
+def test_the_most_vus_there_can_be() -> None:
+    steered = Steered(VUS, RATE, STEERED)
+    assert steered.steering.max_vus == 4 + 8 + 10
+    steered.steering.scale({"vus": 9, "scenario": "vus"}, START)
+    steered.steering.scale({"vus": 2, "scenario": "steered"}, START)
+    assert steered.steering.max_vus == 9 + 8 + 10

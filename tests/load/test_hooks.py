@@ -111,7 +111,7 @@ def test_what_is_almost_plain_arrives_as_its_plain_form() -> None:
     class Colour(IntEnum):
         RED = 1
 
-    pair = namedtuple("pair", "left right")  # noqa: PYI024 - as a script may have
+    pair = namedtuple("pair", "left right")
     value = {"t": (1, 2), "n": pair(1, 2), "o": OrderedDict(a=1), "e": Colour.RED}
     assert arrives_as(value) == {"t": [1, 2], "n": [1, 2], "o": {"a": 1}, "e": 1}
 
@@ -148,5 +148,5 @@ def test_something_to_await_is_an_error() -> None:
 
 
 def test_data_has_a_bound() -> None:
-    with pytest.raises(fl.FastloadError, match="setup returned too much: .* bytes is over"):
+    with pytest.raises(fl.FastloadError, match=r"setup returned too much: .* bytes is over"):
         check_plain(b"x" * (65 * 2**20), "setup")

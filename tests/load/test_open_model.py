@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -318,12 +319,16 @@ class TestPause:
         assert (len(run.iterations), run.offered, run.over_ns) == (3, 3, 450 * MS)
 
 
+def set_now(executor: LoadExecutor, clock: Clock, rate: float) -> None:
+    executor.set_rate(rate, clock.now_ns)
+
+
 def scaled(*changes: tuple[int, float]) -> Any:
     """A script that sets the rate at moments after the start."""
 
     def script(clock: Clock, executor: LoadExecutor, _work: ScriptedWork) -> None:
         for after_ns, rate in changes:
-            at(clock, after_ns, lambda rate=rate: executor.set_rate(rate, clock.now_ns))
+            at(clock, after_ns, partial(set_now, executor, clock, rate))
 
     return script
 

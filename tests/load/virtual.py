@@ -10,6 +10,7 @@ import unittest.mock
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -247,6 +248,8 @@ def play(
         await executor.run(START_NS - delay_ns, delay_ns)
         over_ns = clock.now_ns - START_NS
         assert work.active == 0
+        # Each slot was given back, once, or closed where it was interrupted.
+        assert sorted([*work._parked, *work.closed]) == list(range(work.slots))
         table = work.recorder.take(vus=0, in_flight=0, offered=0).table
         dropped, queued = (table.get(name) for name in ("dropped_iterations", "queued_iterations"))
         offered = executor.take_offered()
@@ -290,3 +293,42 @@ def stop_at(after_ns: int, grace_s: float) -> Script:
         at(clock, after_ns, lambda: executor.stop(grace_s))
 
     return script
+
+
+def steered(*changes: tuple[float, Callable[[LoadExecutor], object]]) -> Script:
+    """A script that does something to the executor at moments (in s) after the start."""
+
+    def script(clock: Clock, executor: LoadExecutor, _work: ScriptedWork) -> None:
+        for after_s, change in changes:
+            at(clock, in_ns(after_s), partial(change, executor))
+
+    return script
+
+
+def to(total: int) -> Callable[[LoadExecutor], object]:
+    return lambda executor: executor.set_vus(total)
+
+
+def paused(*pauses: tuple[float, float]) -> Script:
+    """A script of pauses from and until moments (in s) after the start."""
+
+    def script(clock: Clock, executor: LoadExecutor, _work: ScriptedWork) -> None:
+        for from_s, until_s in pauses:
+            at(clock, in_ns(from_s), lambda: executor.pause(clock.now_ns))
+            at(clock, in_ns(until_s), lambda: executor.resume(clock.now_ns))
+
+    return script
+
+
+def looks(peaks: list[int], *moments_s: float) -> Script:
+    """A script that notes the peak of VUs since the last look."""
+
+    def script(clock: Clock, _executor: LoadExecutor, work: ScriptedWork) -> None:
+        for after_s in moments_s:
+            at(clock, in_ns(after_s), lambda: peaks.append(work.take_peak()))
+
+    return script
+
+
+def starts_of(runs: list[Played]) -> list[int]:
+    return sorted(one.start_ns for run in runs for one in run.iterations)

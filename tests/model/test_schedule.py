@@ -279,6 +279,12 @@ class TestChangeOfRate:
         arrivals.change_rate(8.0, 1.0)
         assert drained(arrivals) == [8_500_000_000, 9_500_000_000]
 
+    def test_before_the_stage_of_the_next_start(self) -> None:
+        arrivals = Arrivals(RateCurve(0.0, [(1.0, 0.0), (1.0, 0.0), (0.0, 10.0), (1.0, 10.0)]), first=1)
+        assert arrivals.next_due_ns() == 2_100_000_000
+        arrivals.change_rate(0.5, 4.0)
+        assert arrivals.next_due_ns() == 750_000_000
+
     def test_after_the_end_it_changes_nothing(self) -> None:
         curve = RateCurve(1.0, [(10.0, 1.0)])
         curve.change(10.0, 99.0)

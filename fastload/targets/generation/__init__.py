@@ -1,0 +1,1 @@
+"""The image generation: users, credits, and a slow provider."""

@@ -1,0 +1,48 @@
+"""A limit for each client, over all server processes."""
+
+from __future__ import annotations
+
+import time
+
+from fastload.targets.database import StateFile
+from fastload.targets.messages import limit_error
+
+_MINUTE_NS = 60_000_000_000
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS permits (
+    client TEXT PRIMARY KEY, window_end_ns INTEGER NOT NULL, taken INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+# One statement, so that it is exact: a window that is over begins anew.
+_TAKE = """
+INSERT INTO permits VALUES (:client, :now + :window, 1)
+ON CONFLICT (client) DO UPDATE SET
+    taken = CASE WHEN window_end_ns <= :now THEN 1 ELSE min(taken, :limit) + 1 END,
+    window_end_ns = CASE WHEN window_end_ns <= :now THEN :now + :window ELSE window_end_ns END
+RETURNING taken, window_end_ns
+"""
+
+
+class ClientLimits:
+    """At most *limit_per_minute* requests of one client in the minute that begins with its first; 0 is no limit."""
+
+    def __init__(self, state: StateFile, limit_per_minute: int) -> None:
+        self._state = state
+        self._limit = limit_per_minute
+
+    def take(self, client: str) -> None:
+        """Count one request of *client*.
+
+        Raises:
+            ApiError: 429 with the code ``client_limited``, over the limit.
+        """
+        if not self._limit:
+            return
+        now_ns = time.monotonic_ns()
+        parameters = {"client": client, "now": now_ns, "window": _MINUTE_NS, "limit": self._limit}
+        with self._state.writing() as connection:
+            taken, window_end_ns = connection.execute(_TAKE, parameters).fetchone()
+        if taken > self._limit:
+            raise limit_error(
+                "client_limited", f"over {self._limit} requests a minute of one client", window_end_ns - now_ns
+            )

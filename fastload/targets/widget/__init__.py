@@ -1,0 +1,1 @@
+"""The embed widget and its render pipeline."""

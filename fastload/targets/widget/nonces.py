@@ -1,0 +1,76 @@
+"""Tokens with a nonce that is good once: nothing is stored until one is used."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import sqlite3
+import time
+
+from fastload.targets.database import StateFile
+from fastload.targets.messages import ApiError
+from fastload.targets.tokens import Signer
+
+# Issued in this order, so that the newest are at the end of the tree, and old ones go in one piece.
+SCHEMA = "CREATE TABLE IF NOT EXISTS used_nonces (issue INTEGER PRIMARY KEY);"
+_WORKERS_BITS = 10
+_NONCE_BYTES = 16
+_FORGET_EVERY = 1000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a widget gets."""
+
+    token: str
+    nonce: str
+
+
+class Nonces:
+    """Of one server process; each can be used at any."""
+
+    def __init__(self, state: StateFile, worker: int, ttl_s: int) -> None:
+        self._state = state
+        self._signer = Signer(state.secret, "widget")
+        self._nonce_key = hmac.digest(state.secret, b"nonce", hashlib.sha256)
+        self._worker = worker
+        self._ttl_us = ttl_s * 1_000_000
+        self._last_us = 0
+        self._used = 0
+
+    def issue(self, shop: str) -> Handshake:
+        """A new token for *shop*, and its nonce."""
+        # The time of issue is the number: unique in a process, and the process is in it too.
+        self._last_us = max(self._last_us + 1, time.monotonic_ns() // 1000)
+        token = self._signer.token(f"{self._last_us << _WORKERS_BITS | self._worker} {shop}")
+        return Handshake(token, self._nonce(token))
+
+    def use(self, token: str, nonce: str) -> str:
+        """Use up *nonce*, which must be that of *token*; the shop.
+
+        Raises:
+            ApiError: 401, not issued here or too old; 409, used before.
+        """
+        content = self._signer.content(token)
+        if content is None:
+            raise ApiError(401, "token_invalid", "the Authorization header carries no token of this widget")
+        if not hmac.compare_digest(self._nonce(token).encode(), nonce.encode()):
+            raise ApiError(401, "nonce_unknown", "the nonce is not that of the token")
+        number, _, shop = content.partition(" ")
+        issue = int(number)
+        oldest_us = time.monotonic_ns() // 1000 - self._ttl_us
+        if issue >> _WORKERS_BITS < oldest_us:
+            raise ApiError(401, "nonce_stale", f"the nonce is over {self._ttl_us // 1_000_000} s old")
+        try:
+            self._state.write("INSERT INTO used_nonces VALUES (?)", (issue,))
+        except sqlite3.IntegrityError:
+            raise ApiError(409, "nonce_reused", "the nonce was used before") from None
+        self._used += 1
+        if self._used % _FORGET_EVERY == 0:
+            # Those are stale, so that nobody asks for them any more.
+            self._state.write("DELETE FROM used_nonces WHERE issue < ?", (oldest_us << _WORKERS_BITS,))
+        return shop
+
+    def _nonce(self, token: str) -> str:
+        return hmac.digest(self._nonce_key, token.encode(), hashlib.sha256)[:_NONCE_BYTES].hex()

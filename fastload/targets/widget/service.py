@@ -1,0 +1,110 @@
+"""The routes of the embed widget and of the render pipeline."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Literal
+
+import msgspec
+
+from fastload.targets import jobs
+from fastload.targets.application import ServiceContext
+from fastload.targets.database import StateFile
+from fastload.targets.jobs import Job, JobTimes, Pool, find_job, queue_depth
+from fastload.targets.messages import ApiError, Request, Response, answer, decode_body
+from fastload.targets.options import WidgetOptions
+from fastload.targets.widget import nonces
+from fastload.targets.widget.nonces import Nonces
+
+_NEEDED_HEADERS = (b"origin", b"user-agent")
+
+
+class _Validation(msgspec.Struct, frozen=True):
+    nonce: str
+
+
+class _RenderOptions(msgspec.Struct, frozen=True):
+    quality: str = "standard"
+    format: str = "png"
+
+
+class _Render(msgspec.Struct, frozen=True):
+    type: Literal["2d", "3d", "ar"]
+    prompt: Annotated[str, msgspec.Meta(min_length=1)]
+    options: _RenderOptions = _RenderOptions()
+
+
+class WidgetService:
+    """One per server process; used nonces and jobs are in a file that all share."""
+
+    def __init__(self, context: ServiceContext) -> None:
+        assert isinstance(context.options, WidgetOptions)
+        options = context.options
+        self._context = context
+        self._nonce_ttl_s = options.nonce_ttl_s
+        self._pool = Pool(options.pool, options.queue_size)
+        self._times = JobTimes(options.job_time, options.job_failure_rate, context.chance("jobs"))
+        self._validation = msgspec.json.Decoder(_Validation)
+        self._render = msgspec.json.Decoder(_Render)
+        self._state: StateFile
+        self._nonces: Nonces
+
+    async def start(self) -> None:
+        """Open the state."""
+        self._state = StateFile(self._context.run_dir, self._context.shared, nonces.SCHEMA + jobs.SCHEMA)
+        self._nonces = Nonces(self._state, self._context.worker, self._nonce_ttl_s)
+        with self._state.writing() as connection:
+            self._pool.prepare(connection)
+
+    async def stop(self) -> None:
+        """Close it."""
+        self._state.close()
+
+    async def token(self, request: Request) -> Response:
+        """A token and its nonce, for a browser: it names the page and itself."""
+        for name in _NEEDED_HEADERS:
+            if not request.header(name):
+                raise ApiError(400, "missing_header", f"the header {name.decode()} is missing")
+        shop = request.query().get("shop", "")
+        if not shop:
+            raise ApiError(400, "missing_parameter", "shop is required")
+        return answer(self._nonces.issue(shop), outcome="token_issued")
+
+    async def validate(self, request: Request) -> Response:
+        """200 the first time, 409 from then on."""
+        body = decode_body(self._validation, await request.body())
+        shop = self._nonces.use(request.bearer(), body.nonce)
+        return answer({"valid": True, "shop": shop}, outcome="validated")
+
+    async def render(self, request: Request) -> Response:
+        """202 with the job's id, or 429 when as many wait as may."""
+        decode_body(self._render, await request.body())
+        duration_ns, fails = self._times.draw()
+        with self._state.writing() as connection:
+            job = self._pool.add(connection, request.parameters["id"], duration_ns, fails=fails)
+        if job is None:
+            raise ApiError(429, "queue_full", "as many jobs wait as may", headers={"retry-after": "1"})
+        return answer(self._described(job), 202, outcome="job_queued")
+
+    async def status(self, request: Request) -> Response:
+        """How far a job is."""
+        job = find_job(self._state.connection, request.parameters["id"])
+        if job is None:
+            raise ApiError(404, "job_not_found", f"there is no job {request.parameters['id']}")
+        return answer(self._described(job), outcome="job_read")
+
+    def _described(self, job: Job) -> dict[str, object]:
+        now_ns = time.monotonic_ns()
+        status = job.status(now_ns)
+        described: dict[str, object] = {
+            "jobId": job.job_id,
+            "designId": job.owner,
+            "status": status,
+            "progress": job.progress(now_ns),
+            "queueDepth": queue_depth(self._state.connection, now_ns),
+        }
+        if status == "completed":
+            described["resultUrl"] = f"/renders/{job.job_id}"
+        elif status == "failed":
+            described["error"] = "the renderer failed"
+        return described
