@@ -269,7 +269,6 @@ class SteeredVUsExecutor(VUsExecutor):
         graceful_stop_s: float,
     ) -> None:
         super().__init__(spec, work, part, graceful_stop_s)
-        self._duration_ns = round(spec.duration_s * NS_PER_S)
         # A shape is asked when the run has begun.
         self._wanted = 0 if isinstance(spec, load_models.Shape) else spec.vus
 
