@@ -10,7 +10,6 @@ import dataclasses
 import random
 import secrets
 import sqlite3
-import time
 
 from fastload.targets.distributions import parse_distribution
 
@@ -80,9 +79,10 @@ class Pool:
         rows = [(worker, 0) for worker in range(self._size)]
         connection.executemany("INSERT OR IGNORE INTO pool VALUES (?, ?)", rows)
 
-    def add(self, connection: sqlite3.Connection, owner: str, duration_ns: int, *, fails: bool) -> Job | None:
-        """Accept a job, or ``None`` when the queue is full; within a transaction."""
-        now_ns = time.monotonic_ns()
+    def add(
+        self, connection: sqlite3.Connection, owner: str, now_ns: int, duration_ns: int, *, fails: bool
+    ) -> Job | None:
+        """Accept a job at *now_ns*, or ``None`` when the queue is full; within a transaction."""
         worker, free_ns = connection.execute(
             "SELECT worker, free_ns FROM pool ORDER BY free_ns, worker LIMIT 1"
         ).fetchone()

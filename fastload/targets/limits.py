@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from fastload.targets.database import StateFile
 from fastload.targets.messages import limit_error
 
@@ -30,15 +28,14 @@ class ClientLimits:
         self._state = state
         self._limit = limit_per_minute
 
-    def take(self, client: str) -> None:
-        """Count one request of *client*.
+    def take(self, client: str, now_ns: int) -> None:
+        """Count one request of *client* at *now_ns* of the monotonic clock, which all processes share.
 
         Raises:
             ApiError: 429 with the code ``client_limited``, over the limit.
         """
         if not self._limit:
             return
-        now_ns = time.monotonic_ns()
         parameters = {"client": client, "now": now_ns, "window": _MINUTE_NS, "limit": self._limit}
         with self._state.writing() as connection:
             taken, window_end_ns = connection.execute(_TAKE, parameters).fetchone()

@@ -342,6 +342,27 @@ class TestHooks:
 
         run(main())
 
+    def test_a_stop_after_an_interrupt_may_have_tasks_that_raise(self, run: Run) -> None:
+        async def visit(vu: fl.VU) -> None:
+            await vu.sleep(60)
+
+        async def logout() -> None:
+            raise KeyError("token")
+
+        async def stop(_vu: fl.VU) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(logout())
+                group.create_task(asyncio.sleep(60))
+
+        async def main() -> None:
+            async with harness() as made, asyncio.timeout(10):
+                await play(work_of(made, visit, on_stop=stop), load_models.ConstantVUs(2, 0.05), 0.0)
+                delta = made.take()
+                assert failures(delta) == {"KeyError": 2}
+                assert delta.stats.iterations_interrupted == 2
+
+        run(main())
+
     def test_what_a_hook_cancels_of_its_own_does_not_end_the_vu(self, run: Run) -> None:
         notes = Notes()
 

@@ -244,7 +244,7 @@ def lost_worker() -> Summary:
     """One of two workers was killed, and the user interrupted the rest."""
     workers = (steady_workers(1)[0], WorkerEvidence(1, (40.0,), 1.0, 0.0, 47_000_000, lost=True))
     summary = closed_bench()
-    counts = RequestCounts(21_596, 19_990, 10, 64, 1_500, 32)
+    counts = RequestCounts(21_596, 19_990, 10, 64, 1_500, lost=32)
     return summarise(
         summary.table,
         summary.plan,

@@ -22,7 +22,8 @@ from fastload.outputs.summary_json import SummaryFile, SummaryStream, dump_summa
 from tests.outputs.samples import SUMMARIES, all_failed, closed_bench, full_run, make_plan, make_snapshot
 
 KEYS = [
-    "version", "passed", "started_at", "duration_s", "stopped_by", "verdict", "thresholds", "checks", "metrics",
+    "version", "passed", "started_at", "duration_s", "stopped_by", "stop_reason",
+    "hook_errors", "verdict", "thresholds", "checks", "metrics",
     "scenarios",
     "groups",
     "endpoints", "requests", "errors", "exceptions", "workers", "host", "target", "plan", "notes", "versions",

@@ -9,10 +9,12 @@ import pytest
 from fastload.targets import RunningTarget, SequencerOptions, running
 from tests.targets.events import Client
 
+ENVIRONMENT = ("API_KEY", "RATE_LIMIT_PER_MINUTE", "MAX_DB_CONNECTIONS", "TEST_EMAIL", "TEST_PASSWORD", "SCORER_ID")
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("API_KEY", "RATE_LIMIT_PER_MINUTE", "MAX_DB_CONNECTIONS"):
+    for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
 
 

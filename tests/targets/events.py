@@ -1,13 +1,16 @@
-"""Valid events and a small HTTP client for the tests of the sequencer."""
+"""A small HTTP client for the tests of all targets, and valid events for those of the sequencer."""
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
 import dataclasses
 import hashlib
 import http.client
 import json
+import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import rfc8785
@@ -81,7 +84,31 @@ class Client:
         """GET *path*."""
         return self.request("GET", path, headers=headers)
 
+    def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        """POST *body* as JSON; bytes are sent as they are."""
+        return self.request("POST", path, body if isinstance(body, bytes) else json.dumps(body).encode(), headers)
+
     def ingest(self, batch: Any, headers: Mapping[str, str] | None = None, path: str = INGEST) -> Answer:
-        """POST *batch*; bytes are sent as they are."""
-        body = batch if isinstance(batch, bytes) else json.dumps(batch).encode()
-        return self.request("POST", path, body, headers)
+        """POST *batch*, to *path*."""
+        return self.post(path, batch, headers)
+
+
+def ask_at_once(port: int, clients: int, ask: Callable[[Client, int], Answer]) -> list[Answer]:
+    """What *ask* gets for each of *clients*, which have a connection each and start together."""
+    start = threading.Barrier(clients)
+
+    def one(number: int) -> Answer:
+        with Client(port) as client:
+            client.get("/health")
+            start.wait(10)
+            return ask(client, number)
+
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        return list(pool.map(one, range(clients)))
+
+
+def codes(answers: Iterable[Answer]) -> collections.Counter[str]:
+    """How often each outcome is among *answers*: the status of a success, the code of an error."""
+    return collections.Counter(
+        answer.body["error"]["code"] if answer.status >= 400 else str(answer.status) for answer in answers
+    )

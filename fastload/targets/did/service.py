@@ -68,7 +68,7 @@ class DidService:
     async def enroll(self, request: Request) -> Response:
         """201 for a wallet that is new, 409 for one that is not, whatever its hash."""
         body = decode_body(self._enrolment, await request.body())
-        self._limits.take(body.wallet_address)
+        self._limits.take(body.wallet_address, time.monotonic_ns())
         now_s = time.time()
         row = (body.wallet_address, body.biometric_hash.lower(), body.metadata.device_id, now_s)
         try:
@@ -81,7 +81,7 @@ class DidService:
     async def verify(self, request: Request) -> Response:
         """200 when the wallet is enrolled with this very hash, and the timestamp is of now."""
         body = decode_body(self._verification, await request.body())
-        self._limits.take(body.wallet_address)
+        self._limits.take(body.wallet_address, time.monotonic_ns())
         age_s = time.time() - body.timestamp
         if abs(age_s) > self._options.max_age_s:
             raise ApiError(400, "stale_timestamp", f"timestamp is {age_s:.0f} s old; at most {self._options.max_age_s}")

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import hmac
 import sqlite3
-import time
 
 from fastload.targets.database import StateFile
 from fastload.targets.messages import ApiError
@@ -39,14 +38,14 @@ class Nonces:
         self._last_us = 0
         self._used = 0
 
-    def issue(self, shop: str) -> Handshake:
-        """A new token for *shop*, and its nonce."""
+    def issue(self, shop: str, now_ns: int) -> Handshake:
+        """A new token for *shop*, and its nonce; *now_ns* is of the monotonic clock, which all processes share."""
         # The time of issue is the number: unique in a process, and the process is in it too.
-        self._last_us = max(self._last_us + 1, time.monotonic_ns() // 1000)
+        self._last_us = max(self._last_us + 1, now_ns // 1000)
         token = self._signer.token(f"{self._last_us << _WORKERS_BITS | self._worker} {shop}")
         return Handshake(token, self._nonce(token))
 
-    def use(self, token: str, nonce: str) -> str:
+    def use(self, token: str, nonce: str, now_ns: int) -> str:
         """Use up *nonce*, which must be that of *token*; the shop.
 
         Raises:
@@ -59,7 +58,7 @@ class Nonces:
             raise ApiError(401, "nonce_unknown", "the nonce is not that of the token")
         number, _, shop = content.partition(" ")
         issue = int(number)
-        oldest_us = time.monotonic_ns() // 1000 - self._ttl_us
+        oldest_us = now_ns // 1000 - self._ttl_us
         if issue >> _WORKERS_BITS < oldest_us:
             raise ApiError(401, "nonce_stale", f"the nonce is over {self._ttl_us // 1_000_000} s old")
         try:

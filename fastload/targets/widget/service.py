@@ -68,12 +68,12 @@ class WidgetService:
         shop = request.query().get("shop", "")
         if not shop:
             raise ApiError(400, "missing_parameter", "shop is required")
-        return answer(self._nonces.issue(shop), outcome="token_issued")
+        return answer(self._nonces.issue(shop, time.monotonic_ns()), outcome="token_issued")
 
     async def validate(self, request: Request) -> Response:
         """200 the first time, 409 from then on."""
         body = decode_body(self._validation, await request.body())
-        shop = self._nonces.use(request.bearer(), body.nonce)
+        shop = self._nonces.use(request.bearer(), body.nonce, time.monotonic_ns())
         return answer({"valid": True, "shop": shop}, outcome="validated")
 
     async def render(self, request: Request) -> Response:
@@ -81,7 +81,7 @@ class WidgetService:
         decode_body(self._render, await request.body())
         duration_ns, fails = self._times.draw()
         with self._state.writing() as connection:
-            job = self._pool.add(connection, request.parameters["id"], duration_ns, fails=fails)
+            job = self._pool.add(connection, request.parameters["id"], time.monotonic_ns(), duration_ns, fails=fails)
         if job is None:
             raise ApiError(429, "queue_full", "as many jobs wait as may", headers={"retry-after": "1"})
         return answer(self._described(job), 202, outcome="job_queued")
