@@ -7,6 +7,7 @@ from fastload.load.client import VU
 from fastload.load.environment import env
 from fastload.load.flow import abort, fail
 from fastload.load.hooks import handle_summary, setup, teardown, test_start, test_stop
+from fastload.load.measure import Measured, measure
 from fastload.load.reply import JudgedReply, Reply, ReplyError
 from fastload.load.scenario import Scenario, scenario
 from fastload.model.errors import ControlError, FastloadError, PlanError, TargetError
@@ -34,6 +35,7 @@ __all__ = [
     "Gauge",
     "HttpSettings",
     "JudgedReply",
+    "Measured",
     "MetricView",
     "PlanError",
     "Rate",
@@ -51,6 +53,7 @@ __all__ = [
     "env",
     "fail",
     "handle_summary",
+    "measure",
     "run",
     "scenario",
     "setup",

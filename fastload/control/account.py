@@ -86,15 +86,26 @@ class Account:
             requests_per_s=views["http_reqs"].rate or 0.0,
             vus=int(views["vus"].max or self._plan.max_vus),
             iterations=int(views["iterations"].count),
+            calls=int(views["calls"].count),
+            calls_failed=views["call_failed"].fails,
+            calls_per_s=views["calls"].rate or 0.0,
+            sessions=int(views["ws_failed"].count),
+            sessions_failed=views["ws_failed"].fails,
+            messages_per_s=(views["ws_msgs_sent"].rate or 0.0) + (views["ws_msgs_received"].rate or 0.0),
             workers=workers,
             offered=self._aggregator.total("offered"),
             started=int(views["iteration_lateness"].count),
             dropped=int(views["dropped_iterations"].count) if self._plan.has_open_model else 0,
             lateness_p99_ms=views["iteration_lateness"].p(99),
-            response_p50_ms=views["http_req_response_time"].p(50),
+            response_p50_ms=_first_p50(views, "http_req_response_time", "call_response_time"),
             errors={kind: count for kind, (count, _) in self._aggregator.errors.entries.items()},
             target_cpu_percent=target.mean("cpu_percent") if target and target.samples else None,
             target_cpus=allowed_cpus(self._samplers.watched),
             target_run_delay=target.mean("run_delay_ratio") if target else None,
             host_cpu_percent=host.mean("cpu_percent"),
         )
+
+
+def _first_p50(views: Mapping[str, MetricView], *names: str) -> float | None:
+    """The median of the first of these trends that has data, in ms."""
+    return next((median for name in names if (median := views[name].p(50)) is not None), None)

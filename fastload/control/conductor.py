@@ -25,7 +25,14 @@ from fastload.model.load_models import PerVUIterations, SharedIterations
 from fastload.model.metrics import MetricSpec
 from fastload.model.plan import Plan
 from fastload.model.records import Delta, Snapshot
-from fastload.model.results import collect_checks, collect_endpoints, collect_groups, collect_scenarios, names_note
+from fastload.model.results import (
+    collect_calls,
+    collect_checks,
+    collect_endpoints,
+    collect_groups,
+    collect_scenarios,
+    names_note,
+)
 from fastload.model.schedule import NS_PER_S
 from fastload.model.summary import Summary
 
@@ -435,6 +442,7 @@ class Conductor:
             hook_errors=(*self._errors, *self._hooks.errors),
             notes=tuple(notes),
             groups=collect_groups(aggregator.table, duration_s),
+            calls=collect_calls(aggregator.table, duration_s),
             scenarios=collect_scenarios(views, names),
             table=aggregator.table,
         )

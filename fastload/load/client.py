@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from fastload.load.blocks import Expectation, Group
 from fastload.load.context import Context, ScenarioContext
@@ -16,6 +16,9 @@ from fastload.load.place import HERE, Place
 from fastload.load.reply import JudgedReply, Reply
 from fastload.model.errors import PlanError
 from fastload.model.plan import without_credentials
+
+if TYPE_CHECKING:
+    from fastload.load.recorder import Recorder
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0
@@ -53,7 +56,7 @@ class VU:
         self._cache = ConnectionCache()
         self._free: list[Transfer] = []
         self._transfers: list[Transfer] = []
-        self._due_ns = 0
+        self._due_ns = self._call_due_ns = 0
         self.requests = 0
         self.in_flight = 0
         self.back_off_s = 0.0
@@ -288,6 +291,37 @@ class VU:
         transfer.owner = Response(context.engine, transfer, context.loop)
         self._transfers.append(transfer)
         return transfer
+
+    @property
+    def place(self) -> Place:
+        """For the engine: where the code that asks runs."""
+        return self._place()
+
+    @property
+    def recorder(self) -> Recorder:
+        """For the engine."""
+        return self._context.recorder
+
+    def was_interrupted(self) -> bool:
+        """For the engine: whether the iteration has to end, or the run."""
+        return self._was_interrupted()
+
+    def due_of_call(self) -> int:
+        """For `fl.measure`: when the call that begins was due; 0 for all but the first of an iteration.
+
+        A request before it has used the due time up; one within it may still use it, too.
+        """
+        due_ns = self._due_ns
+        if due_ns == self._call_due_ns:
+            return 0
+        self._call_due_ns = due_ns
+        return due_ns
+
+    def call_ended(self, due_ns: int) -> None:
+        """For `fl.measure`: a call did not raise; no request after it counts from *due_ns*."""
+        self.requests += 1
+        if due_ns and self._due_ns == due_ns:
+            self._due_ns = 0
 
     def begin_iteration(self, due_ns: int, number: int) -> int:
         """For the engine: the next request counts from *due_ns*. Returns how many requests there were so far.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastload.load.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, NO_DUE
+from fastload.load.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, NO_DUE, UNEXPECTED
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import HTTP_TRENDS, Series
 from fastload.model.series import SeriesTable
@@ -18,6 +18,7 @@ _ENDPOINT, _RESPONSE, _STATUS, _LOOKUP, _CONNECT, _TLS, _READY, _POST, _START, _
     ROW_WIDTH
 )
 _JUDGEMENT = JUDGED_FAILED
+_BY_HAND, _BY_EXPECTATION = JUDGED_FAILED // _JUDGEMENT, UNEXPECTED // _JUDGEMENT
 
 REQUEST_METRICS = frozenset(
     (*HTTP_TRENDS, "http_req_response_time", "http_reqs", "http_req_failed", "data_sent", "data_received")
@@ -49,7 +50,7 @@ class Batch:
         self.judgements = codes // _JUDGEMENT
         self.statuses = codes % _JUDGEMENT
         by_status = (self.judgements == 0) & (self.statuses >= FAILED_FROM_STATUS)
-        self.failed = by_status | (self.judgements == 1)
+        self.failed = by_status | (self.judgements == _BY_HAND) | (self.judgements == _BY_EXPECTATION)
 
     def times_of(self, metric: str, chosen: Any) -> Int64Array:
         """The values of a trend, of the rows *chosen* by a mask; without those that had no due time."""
@@ -115,10 +116,10 @@ class RequestFilter:
         if not error:
             return ~batch.failed
         if error == JUDGED:
-            return batch.judgements == 1
+            return batch.judgements == _BY_HAND
         status = error.removeprefix("http_")
         wanted = int(status) if error != status and status.isdecimal() else -1
-        return batch.failed & (batch.judgements == 0) & (batch.statuses == wanted)
+        return batch.failed & (batch.judgements != _BY_HAND) & (batch.statuses == wanted)
 
 
 class Filters:

@@ -5,8 +5,9 @@ from __future__ import annotations
 FAILED_FROM_STATUS = 400
 NO_DUE = -1
 
-JUDGED_FAILED, JUDGED_GOOD = 1000, 2000
-"""Added to the status of a request that the script judged by hand: what it said goes before the status."""
+JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED = 1000, 2000, 3000
+"""Added to the status of a request for which it does not say by itself whether it failed: the script judged it by
+hand, or the status is expected although it is 400 or more, or unexpected although it is less."""
 JUDGED = "judged"
 """The kind of error of requests that the script called failed."""
 

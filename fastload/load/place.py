@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastload.model.metrics import MAX_NAMES, OTHER_NAME
 
+if TYPE_CHECKING:
+    from fastload.load.client import VU
+
 HERE: ContextVar[Place | None] = ContextVar("fastload_place", default=None)
 """The place whose code runs. Tasks that are made inside a group, as by `asyncio.gather`, are in that group too."""
+WHO: ContextVar[VU | None] = ContextVar("fastload_vu", default=None)
+"""The VU whose code runs; None outside of iterations."""
 
 
 class Place:
@@ -31,6 +36,7 @@ class Place:
         "plain",
         "queued",
         "raised",
+        "samples",
         "tags",
     )
 
@@ -48,6 +54,7 @@ class Place:
         self.lateness_us: list[int] = []
         self.group_us: list[int] = []
         self.checks: dict[tuple[str, ...], list[int]] = {}
+        self.samples: dict[tuple[str, ...], list[int]] = {}
         self.raised = self.dropped = self.queued = 0
 
     @property

@@ -114,6 +114,7 @@ def _make_work(scenario: ScenarioPlan, plan: Plan, context: Context, numbers: it
     usage = ReplyUsage(
         body=used.body if declared.keep_body is None else declared.keep_body,
         headers=used.headers if declared.keep_headers is None else declared.keep_headers,
+        facts=used.facts or bool(declared.keep_headers),
     )
     shared = ScenarioContext(scenario.name, usage, scenario.tags, scenario.env | plan.env, plan.seed)
     return VUWork(

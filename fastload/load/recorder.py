@@ -10,8 +10,9 @@ import numpy as np
 
 from fastload.load.curl import Measurement
 from fastload.load.filters import ROW_WIDTH, Batch, Filters
-from fastload.load.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, kind_tag
+from fastload.load.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED, kind_tag
 from fastload.load.place import Names, Place, tags_here
+from fastload.load.samples import Sampler
 from fastload.model.metrics import Series, declared, watch_metrics
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.series import SeriesTable
@@ -39,6 +40,7 @@ class Recorder:
         self._filters = Filters(filters)
         watch_metrics(filters, tags_here)
         self._names = Names(self._filters.values_of("name"))
+        self._sampler = Sampler(self._filters, self._names)
         self._check_names = Names(self._filters.values_of("check"))
         self._group_names = Names(self._filters.values_of("group"))
         self._reasons: set[str] = set()
@@ -105,6 +107,15 @@ class Recorder:
         if len(rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
             self._fold_requests()
 
+    def record_expected(self, endpoint: int, response_us: int, measurement: Measurement, judgement: int) -> None:
+        """As `record`, with what the expectation says of the status: `JUDGED_GOOD`, `UNEXPECTED`, or 0 for nothing."""
+        if not judgement:
+            self.record(endpoint, response_us, measurement)
+            return
+        if judgement == UNEXPECTED:
+            self._record_bad_status(endpoint, measurement[0])
+        self._append(endpoint, response_us, measurement[0] + judgement, measurement)
+
     def record_no_response(self, endpoint: int, kind: str, message: str) -> None:
         """A request that failed without a response: counted, but no latency is made up for it."""
         self._count_no_response(endpoint, kind_tag(kind))
@@ -121,10 +132,29 @@ class Recorder:
         if measurement is None:
             self._count_no_response(endpoint, JUDGED if failure else "")
             return
-        code = measurement[0] + (JUDGED_FAILED if failure else JUDGED_GOOD)
-        self._rows.extend((endpoint, response_us, code, *measurement[1:]))
-        if len(self._rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
-            self._fold_requests()
+        self._append(
+            endpoint, response_us, measurement[0] + (JUDGED_FAILED if failure else JUDGED_GOOD), measurement
+        )
+
+    def sample(
+        self,
+        place: Place,
+        metric: str,
+        name: str,
+        value: int,
+        tags: Mapping[str, str] | None = None,
+        error: str = "",
+    ) -> None:
+        """One *value* of a metric that is no request's, under *name*; *error* is why it failed."""
+        self._sampler.add(place, self._table, metric, name, value, tags, error)
+
+    def record_error(self, kind: str, message: str) -> None:
+        """Something that is no request failed."""
+        self._errors.count(kind, message)
+
+    def record_judgement(self, name: str, reason: str) -> None:
+        """The script called something failed that is no request."""
+        self._errors.count(self._kind_of(reason), f"{name}: {reason}")
 
     def record_exception(self, kind: str, traceback: str, place: Place | None = None) -> None:
         """An iteration that raised."""
@@ -171,6 +201,12 @@ class Recorder:
         self._reset()
         return delta
 
+    def _append(self, endpoint: int, response_us: int, code: int, measurement: Measurement) -> None:
+        """A request with *code*, its status and what was judged of it."""
+        self._rows.extend((endpoint, response_us, code, *measurement[1:]))
+        if len(self._rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
+            self._fold_requests()
+
     def _record_bad_status(self, endpoint: int, status: int) -> None:
         (_, method), (_, name) = self._tags[endpoint]
         self._errors.count(f"http_{status}", f"{method} {name} answered {status}")
@@ -200,6 +236,7 @@ class Recorder:
 
     def _fold_place(self, place: Place) -> None:
         table, series_of = self._table, self._filters.series_of
+        self._sampler.fold(place, table)
         for metric, values in (
             ("iteration_duration", place.iteration_us),
             ("iteration_lateness", place.lateness_us),

@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from fastload.load.curl import Measurement
+from fastload.load.header_lines import Redirect, cookies_set, last_headers, redirects
+from fastload.load.json_path import NoSuchPathError, at_path
 from fastload.load.outcome import FAILED_FROM_STATUS
 from fastload.model.errors import FastloadError
+from fastload.model.plan import without_credentials
+
+if TYPE_CHECKING:
+    from fastload.load.curl import Measurement
 
 
 class ReplyError(FastloadError):
     """A reply was asked for something that it did not keep or does not have."""
+
+
+class Timings(NamedTuple):
+    """The parts of a request, in milliseconds, as the metrics of the same names have them. Those of connecting are 0
+    on a connection that was there."""
+
+    blocked_ms: float
+    lookup_ms: float
+    connecting_ms: float
+    tls_ms: float
+    sending_ms: float
+    waiting_ms: float
+    receiving_ms: float
+
+
+class Facts(NamedTuple):
+    """What libcurl knows of a finished request beside its times."""
+
+    protocol: str
+    remote_address: tuple[str, int]
+    local_address: tuple[str, int]
+    tls_version: str
+    final_url: str
 
 
 class Reply:
@@ -22,7 +50,23 @@ class Reply:
     Times are milliseconds. ``duration_ms`` is k6's: sending, waiting and receiving, without connecting.
     """
 
-    __slots__ = ("_body", "_header_lines", "_measurement", "error", "message", "method", "status", "url")
+    __slots__ = (
+        "_as_expected",
+        "_body",
+        "_facts",
+        "_header_lines",
+        "_measurement",
+        "_tries",
+        "error",
+        "message",
+        "method",
+        "status",
+        "url",
+    )
+    # Set only where they differ from what every reply has: it costs time to set what nobody reads.
+    _as_expected: bool
+    _facts: Facts
+    _tries: int
 
     def __init__(self, method: str, url: str, measurement: Measurement) -> None:
         self.method = method
@@ -40,8 +84,19 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """A response came, with a status below 400."""
-        return not self.error and 0 < self.status < FAILED_FROM_STATUS
+        """A response came, with a status below 400, or with one that the request, the scenario or the run expects."""
+        by_status = not self.error and 0 < self.status < FAILED_FROM_STATUS
+        return getattr(self, "_as_expected", by_status)
+
+    @property
+    def tries(self) -> int:
+        """How often it was sent, with those that a `Retry` sent again."""
+        return getattr(self, "_tries", 1)
+
+    @property
+    def what_failed(self) -> str:
+        """For the errors of the summary: what was asked for, and what libcurl said."""
+        return f"{self.method} {without_credentials(self.url)}: {self.message}"
 
     @property
     def duration_ms(self) -> float:
@@ -57,6 +112,32 @@ class Reply:
     def total_ms(self) -> float:
         """All of it, looking up the name, connecting and TLS included."""
         return self._measurement[7] / 1000
+
+    @property
+    def timings(self) -> Timings:
+        """The parts of the request."""
+        _, lookup, connect, tls, ready, sent, first, done, queue, *_ = self._measurement
+        duration = max(done - ready, 0)
+        parts = (
+            queue,
+            lookup,
+            max(connect - lookup, 0),
+            max(tls - connect, 0) if tls else 0,
+            min(max(sent - ready, 0), duration),
+            max(first - max(sent, ready), 0),
+            max(done - max(first, ready), 0),
+        )
+        return Timings(*(part_us / 1000 for part_us in parts))
+
+    @property
+    def bytes_sent(self) -> int:
+        """Head and body of the request."""
+        return self._measurement[9]
+
+    @property
+    def bytes_received(self) -> int:
+        """Head and body of the response, as it came: a compressed body counts as it is."""
+        return self._measurement[10]
 
     @property
     def body(self) -> bytes:
@@ -76,14 +157,19 @@ class Reply:
         """The body as UTF-8; bytes that are not become U+FFFD. Raises as `body`."""
         return self.body.decode("utf-8", "replace")
 
-    def json(self) -> Any:
-        """The body parsed as JSON.
+    def json(self, path: str = "") -> Any:
+        """The body parsed as JSON; with a *path* like ``"data.items.0.id"`` what stands there.
 
         Raises:
-            ReplyError: it is not JSON, or as `body`.
+            ReplyError: it is not JSON, there is nothing at *path*, or as `body`.
         """
         try:
-            return orjson.loads(self.body)
+            parsed = orjson.loads(self.body)
+            return at_path(parsed, path) if path else parsed
+        except NoSuchPathError as error:
+            raise ReplyError(
+                f"the body of {self.method} {self.url} ({self.status}) has no {path!r}", hint=str(error)
+            ) from error
         except orjson.JSONDecodeError as error:
             raise ReplyError(
                 f"the body of {self.method} {self.url} ({self.status}) is not JSON: {error}",
@@ -97,18 +183,61 @@ class Reply:
         Raises:
             ReplyError: headers were dropped, because nothing in the scenario's code seemed to read them.
         """
+        return last_headers(self._lines())
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies that this response set, by name. What the VU has kept of all is in `VU.cookies`. Raises as
+        `headers`."""
+        return cookies_set(self._lines())
+
+    @property
+    def history(self) -> tuple[Redirect, ...]:
+        """The redirects that were followed, in their order. Raises as `headers`."""
+        return redirects(self.url, self._lines())
+
+    @property
+    def final_url(self) -> str:
+        """The URL that answered, after all redirects.
+
+        Raises:
+            ReplyError: the facts of the reply were dropped, because nothing in the scenario's code seemed to read them.
+        """
+        return self._known().final_url
+
+    @property
+    def protocol(self) -> str:
+        """The version of HTTP: "1.0", "1.1", "2" or "3". Raises as `final_url`."""
+        return self._known().protocol
+
+    @property
+    def remote_address(self) -> tuple[str, int]:
+        """Address and port that the request went to. Raises as `final_url`."""
+        return self._known().remote_address
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Address and port that the request came from. Raises as `final_url`."""
+        return self._known().local_address
+
+    @property
+    def tls_version(self) -> str:
+        """Like "TLSv1.3"; empty without TLS. Raises as `final_url`."""
+        return self._known().tls_version
+
+    def _lines(self) -> list[bytes]:
         if self._header_lines is None:
             raise ReplyError("the headers of this reply were not kept", hint="pass keep_headers=True to the scenario")
-        found: dict[str, str] = {}
-        for raw in self._header_lines:
-            line = raw.decode("latin-1").strip()
-            name, colon, value = line.partition(":")
-            if line.startswith("HTTP/"):
-                found.clear()
-            elif colon:
-                key = name.lower()
-                found[key] = f"{found[key]}, {value.strip()}" if key in found else value.strip()
-        return found
+        return self._header_lines
+
+    def _known(self) -> Facts:
+        facts = getattr(self, "_facts", None)
+        if facts is None:
+            raise ReplyError(
+                "protocol, addresses and final URL of this reply were not kept",
+                hint="pass keep_headers=True to the scenario",
+            )
+        return facts
 
 
 class JudgedReply(Reply):

@@ -18,59 +18,61 @@ from fastload.model.series import SeriesTable
 if TYPE_CHECKING:
     from fastload.load.filters import Filters
 
-# Values of one series between two folds; a stream may have far more of them than a worker has requests.
-FOLD_AT_VALUES = 65_536
+# A stream may have far more events between two deltas than a worker has requests.
+FOLD_AT_VALUES = 16_384
 
 
 class Sampler:
     """Takes values by metric and name, and folds those of a place into a table: the total, the series of the name,
     and those that thresholds ask for."""
 
-    def __init__(self, filters: Filters) -> None:
+    def __init__(self, filters: Filters, names: Names) -> None:
         self._filters = filters
-        self._names = Names(filters.values_of("name"))
-        self._table = SeriesTable()
+        self._names = names
 
     def add(
-        self, place: Place, metric: str, name: str, value: int, tags: Mapping[str, str] | None = None, error: str = ""
+        self,
+        place: Place,
+        table: SeriesTable,
+        metric: str,
+        name: str,
+        value: int,
+        tags: Mapping[str, str] | None = None,
+        error: str = "",
     ) -> None:
-        """One *value* of *metric*, measured in *place* under *name*; *error* is why it failed."""
+        """One *value* of *metric*, measured in *place* under *name*; *error* is why it failed.
+
+        Past `FOLD_AT_VALUES` they go into *table* at once, so that memory is bounded.
+        """
         key = (metric, name) if tags is None and not error else self._key(metric, name, tags or {}, error)
         values = place.samples.get(key)
         if values is None:
-            admitted = self._names.admit(name)
-            values = place.samples.setdefault((metric, admitted, *key[2:]), [])
+            key = (metric, self._names.admit(name), *key[2:])
+            values = place.samples.setdefault(key, [])
         values.append(value)
         if len(values) >= FOLD_AT_VALUES:
-            self._fold_key(place, (metric, self._names.admit(name), *key[2:]), values, self._table)
-            values.clear()
+            self.fold(place, table)
 
     def fold(self, place: Place, table: SeriesTable) -> None:
-        """Add what *place* has to *table*; the place forgets it."""
-        for key, values in place.samples.items():
-            if values:
-                self._fold_key(place, key, values, table)
+        """Move what *place* has to *table*."""
+        for (metric, name, *flat), values in place.samples.items():
+            tags = {"error": "", **place.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "name": name}
+            for series in (*self._filters.series_of(metric, tags), Series.of(metric, name_=name)):
+                _fold_into(table, series, values)
         place.samples.clear()
-
-    def take(self, table: SeriesTable) -> None:
-        """Add what was folded early to *table*."""
-        table.merge(self._table)
-        self._table = SeriesTable()
 
     def _key(self, metric: str, name: str, tags: Mapping[str, str], error: str) -> tuple[str, ...]:
         own = {**tags, "error": error} if error else tags
         return (metric, name, *(text for pair in self._filters.relevant(own) for text in pair))
 
-    def _fold_key(self, place: Place, key: tuple[str, ...], values: list[int], table: SeriesTable) -> None:
-        metric, name, *flat = key
-        tags = {"error": "", **place.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "name": name}
-        kind = BUILTIN[metric].kind
-        for series in (*self._filters.series_of(metric, tags), Series.of(metric, name_=name)):
-            if kind is Kind.TREND:
-                table.trend(series).fold(np.array(values, dtype=np.int64))
-            elif kind is Kind.COUNTER:
-                table.counter(series).value += sum(values)
-            else:
-                rate = table.rate(series)
-                rate.trues += sum(values)
-                rate.total += len(values)
+
+def _fold_into(table: SeriesTable, series: Series, values: list[int]) -> None:
+    match BUILTIN[series.metric].kind:
+        case Kind.TREND:
+            table.trend(series).fold(np.array(values, dtype=np.int64))
+        case Kind.COUNTER:
+            table.counter(series).value += sum(values)
+        case _:
+            rate = table.rate(series)
+            rate.trues += sum(values)
+            rate.total += len(values)

@@ -7,14 +7,16 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 _BODY_NAMES = {"body", "text", "json"}
-_HEADER_NAMES = {"headers", "header"}
+_HEADER_NAMES = {"headers", "header", "cookies", "history"}
+_FACT_NAMES = {"protocol", "remote_address", "local_address", "tls_version", "final_url"}
 
 
 class ReplyUsage(NamedTuple):
-    """Whether replies must keep their body and their headers."""
+    """Whether replies must keep their body, their headers, and what else libcurl knows of them (`Reply.protocol`)."""
 
     body: bool
     headers: bool
+    facts: bool = False
 
 
 def usage_of(*functions: Callable[..., Any]) -> ReplyUsage:
@@ -27,7 +29,9 @@ def usage_of(*functions: Callable[..., Any]) -> ReplyUsage:
     names: set[str] = set()
     for code in _reachable_code(functions):
         names.update(code.co_names)
-    return ReplyUsage(body=bool(names & _BODY_NAMES), headers=bool(names & _HEADER_NAMES))
+    return ReplyUsage(
+        body=bool(names & _BODY_NAMES), headers=bool(names & _HEADER_NAMES), facts=bool(names & _FACT_NAMES)
+    )
 
 
 def _reachable_code(functions: Iterable[Callable[..., Any]]) -> Iterator[CodeType]:

@@ -13,6 +13,7 @@ from fastload.load.client import VU
 from fastload.load.context import Context, ScenarioContext
 from fastload.load.data import DataExhausted
 from fastload.load.flow import IterationTimeout, TestAborted
+from fastload.load.place import WHO
 from fastload.load.scenario import Function, Scenario
 from fastload.load.work import CANCEL_GRACE_S, Feed, Work
 from fastload.model.errors import user_traceback
@@ -118,6 +119,7 @@ class VUWork(Work):
     async def _iterate(self, vu: VU, due_ns: int | None, feed: Feed) -> None:
         # One coroutine and not two: a tenth of a microsecond for each iteration.
         function, place = self._function, self.place
+        WHO.set(vu)
         try:
             while due_ns is not None:
                 requests = vu.begin_iteration(due_ns, next(self._iterations))
@@ -151,6 +153,7 @@ class VUWork(Work):
 
     async def _leave(self, vu: VU) -> None:
         """The end of a VU that is in no iteration."""
+        WHO.set(vu)
         try:
             await self._exit(vu)
         except asyncio.CancelledError:

@@ -102,7 +102,30 @@ BUILTIN: dict[str, MetricSpec] = {
     **_specs(Kind.COUNTER, "bytes", "data_sent", "data_received"),
     **_specs(Kind.RATE, "", "http_req_failed", "checks"),
     **_specs(Kind.GAUGE, "", "vus", "vus_max"),
+    **_specs(Kind.TREND, "ms", "call_duration", "call_response_time"),
+    **_specs(Kind.COUNTER, "", "calls"),
+    **_specs(Kind.RATE, "", "call_failed"),
+    **_specs(Kind.TREND, "ms", "stream_first_event", "stream_event_gap"),
+    **_specs(Kind.COUNTER, "", "stream_events"),
+    **_specs(Kind.TREND, "ms", "ws_connecting", "ws_session_duration", "ws_ping"),
+    **_specs(Kind.COUNTER, "", "ws_sessions", "ws_msgs_sent", "ws_msgs_received"),
+    **_specs(Kind.RATE, "", "ws_failed"),
 }
+
+CALL_METRICS = ("calls", "call_failed", "call_duration", "call_response_time")
+"""Of code that a script measures."""
+STREAM_METRICS = ("stream_events", "stream_first_event", "stream_event_gap")
+WEBSOCKET_METRICS = (
+    "ws_sessions",
+    "ws_failed",
+    "ws_connecting",
+    "ws_session_duration",
+    "ws_msgs_sent",
+    "ws_msgs_received",
+    "ws_ping",
+)
+FAILURE_RATES = frozenset(("http_req_failed", "call_failed", "ws_failed"))
+"""The rates whose true values are the bad ones."""
 
 
 class Series(NamedTuple):
@@ -138,6 +161,7 @@ KEPT_TAGS: dict[str, tuple[str, ...]] = {
     "http_req_duration": ("method", "name"),
     "checks": ("check", "scenario"),
     "group_duration": ("group",),
+    **dict.fromkeys((*CALL_METRICS, *STREAM_METRICS, *WEBSOCKET_METRICS), ("name",)),
 }
 """The tags by which every run splits these metrics, beside their totals."""
 

@@ -45,6 +45,24 @@ class EndpointResult:
 
 
 @dataclass(frozen=True, slots=True)
+class CallResult:
+    """One name of measured calls: *calls* that ended, how many *failed*, and the trend of those that did not raise."""
+
+    name: str
+    calls: int
+    failed: int
+    duration: MetricView
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "calls": self.calls,
+            "failed": self.failed,
+            "call_duration": self.duration.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class GroupResult:
     """How long a group took. Groups within groups are called ``outer::inner``."""
 
@@ -88,6 +106,17 @@ def collect_endpoints(table: SeriesTable, duration_s: float) -> tuple[EndpointRe
         view = MetricView(spec, trend, duration_s)
         found.append(EndpointResult(name, method, sum(by_status.values()), failed.trues, by_status, view))
     return tuple(sorted(found, key=lambda endpoint: -endpoint.requests))
+
+
+def collect_calls(table: SeriesTable, duration_s: float) -> tuple[CallResult, ...]:
+    """Statistics for each name of measured calls, most frequent first."""
+    spec = BUILTIN["call_duration"]
+    found = []
+    for tags, sink in _kept(table, "call_failed"):
+        name = tags["name"]
+        trend = table.sinks.get(Series.of("call_duration", name=name), TrendSink())
+        found.append(CallResult(name, sink.total, sink.trues, MetricView(spec, trend, duration_s)))
+    return tuple(sorted(found, key=lambda call: -call.calls))
 
 
 def collect_groups(table: SeriesTable, duration_s: float) -> tuple[GroupResult, ...]:

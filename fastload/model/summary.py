@@ -11,7 +11,7 @@ from fastload.model.metrics import Kind
 from fastload.model.plan import Plan
 from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
-from fastload.model.results import CheckResult, EndpointResult, GroupResult, ScenarioResult
+from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.series import SeriesTable, TrendSink
 from fastload.model.thresholds import Threshold, ThresholdResult, judge
 from fastload.model.units import format_ms
@@ -74,6 +74,7 @@ class Summary:
     report: str = ""
     notes: tuple[str, ...] = ()
     groups: tuple[GroupResult, ...] = ()
+    calls: tuple[CallResult, ...] = ()
     scenarios: tuple[ScenarioResult, ...] = ()
     table: SeriesTable = field(default_factory=SeriesTable, repr=False)
 
@@ -128,6 +129,7 @@ class Summary:
             "scenarios": [scenario.to_dict() for scenario in self.scenarios],
             "groups": [group.to_dict() for group in self.groups],
             "endpoints": [endpoint.to_dict() for endpoint in self.endpoints],
+            "calls": [call.to_dict() for call in self.calls],
             "requests": asdict(self.requests),
             "errors": self.errors.to_list(),
             "exceptions": self.exceptions.to_list(),

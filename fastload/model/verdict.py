@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from fastload.model.units import format_count, format_ms, format_number_of, format_percent
 
@@ -64,12 +64,23 @@ class WorkerEvidence:
         return longest
 
 
+class Deeds(NamedTuple):
+    """What a run did most of all, in numbers: how many of *noun* ended, how many *failed*, and the *pace*, like
+    ``1,000 requests/s``."""
+
+    noun: str
+    ended: int
+    failed: int
+    pace: str
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything the verdict rests on. Times in ms; None where nothing was measured.
 
     *offered* and *started* are the starts that were due and that happened (open model; 0 in the closed one).
     *target_cpu_percent* is the mean, 100 = one core; *target_cpus* how many cores the target may use.
+    *calls* are those of code that the script measures, *sessions* of WebSockets: what a run may have instead of requests.
     *target_run_delay* is the mean time in which its threads were ready and waited for a CPU, per wall time;
     *host_cpu_percent* is the host's mean.
     """
@@ -80,6 +91,12 @@ class Evidence:
     requests_per_s: float
     vus: int
     iterations: int = 0
+    calls: int = 0
+    calls_failed: int = 0
+    calls_per_s: float = 0.0
+    sessions: int = 0
+    sessions_failed: int = 0
+    messages_per_s: float = 0.0
     workers: tuple[WorkerEvidence, ...] = ()
     offered: int = 0
     started: int = 0
@@ -91,6 +108,16 @@ class Evidence:
     target_cpus: int = 0
     target_run_delay: float | None = None
     host_cpu_percent: float | None = None
+
+    @property
+    def deeds(self) -> Deeds:
+        """The requests; or if there were none, the calls; or else the WebSocket sessions."""
+        if self.calls and not self.requests:
+            return Deeds("calls", self.calls, self.calls_failed, f"{format_count(self.calls_per_s)} calls/s")
+        if self.sessions and not self.requests:
+            pace = f"{format_count(self.messages_per_s)} messages/s"
+            return Deeds("WebSocket sessions", self.sessions, self.sessions_failed, pace)
+        return Deeds("requests", self.requests, self.failed, f"{format_count(self.requests_per_s)} requests/s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +187,12 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
         for worker in evidence.workers
         if worker.lost
     ]
-    if not evidence.requests and not evidence.iterations:
+    deeds = evidence.deeds
+    if not deeds.ended and not evidence.iterations:
         found.append(("nothing was measured: no request and no iteration ended", "see what kept the load from starting"))
-    if evidence.requests and evidence.failed == evidence.requests:
-        found.append(("every request failed: nothing below says how fast a working target is", "see the errors"))
+    if deeds.ended and deeds.failed == deeds.ended:
+        every = f"every {deeds.noun.removesuffix('s')} failed"
+        found.append((f"{every}: nothing below says how fast a working target is", "see the errors"))
     if evidence.open_model:
         found += _suspect_open(evidence)
     else:
@@ -173,7 +202,7 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
             mean = sum(worker.mean_cpu_percent for worker in busy) / len(busy)
             found.append(
                 (
-                    f"{names} at {mean:.0f}% CPU: the rate of {format_count(evidence.requests_per_s)} requests/s is "
+                    f"{names} at {mean:.0f}% CPU: the rate of {deeds.pace} is "
                     "the result, the latencies include the generator's own queue",
                     "for latencies, run at a fixed rate below this one: -r/--rate",
                 )
@@ -222,16 +251,17 @@ def limit_of(evidence: Evidence) -> str:
     generator = max((worker.mean_cpu_percent for worker in evidence.workers), default=0.0)
     target = evidence.target_cpu_percent
     numbers = f"busiest worker {generator:.0f}% CPU, target " + ("not sampled" if target is None else f"{target:.0f}%")
-    if evidence.requests == 0:
+    deeds = evidence.deeds
+    if not deeds.ended:
         return f"Nothing was measured: no request ended ({numbers})."
     for kind, (reason, _) in GENERATOR_ERRORS.items():
         if evidence.errors.get(kind):
             return f"The generator was the limit: {reason.removeprefix('the generator ')} ({numbers})."
-    if evidence.failed == evidence.requests:
+    if deeds.failed == deeds.ended:
         kind = max(evidence.errors, key=lambda name: evidence.errors[name], default="")
         why = f", most with {kind}" if kind else ""
         return (
-            f"The target gave no good answer: all {format_count(evidence.requests)} requests failed{why} ({numbers})."
+            f"The target gave no good answer: all {format_count(deeds.ended)} {deeds.noun} failed{why} ({numbers})."
         )
     if generator >= SATURATED_CPU_PERCENT:
         also = target is not None and target >= SATURATED_CPU_PERCENT * max(1, evidence.target_cpus)
@@ -260,11 +290,8 @@ def limit_of(evidence: Evidence) -> str:
             f"({numbers}); the target is slow to answer, or there are too few VUs."
         )
     if evidence.open_model:
-        return (
-            f"Nothing was at its limit: the offered rate was served at "
-            f"{format_count(evidence.requests_per_s)} requests/s ({numbers})."
-        )
+        return f"Nothing was at its limit: the offered rate was served at {deeds.pace} ({numbers})."
     return (
         f"The concurrency was the limit: {format_number_of(evidence.vus, 'VU')} waiting for responses or pausing make "
-        f"{format_count(evidence.requests_per_s)} requests/s ({numbers}); add VUs for more."
+        f"{deeds.pace} ({numbers}); add VUs for more."
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastload.model.metrics import Kind, MetricSpec, Series
+from fastload.model.metrics import FAILURE_RATES, Kind, MetricSpec, Series
 from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, Sink, TrendSink
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ class MetricView:
 
     @property
     def passes(self) -> int:
-        """The good ones: true values, and for ``http_req_failed`` the requests that did not fail."""
+        """The good ones: true values, and for ``http_req_failed`` and its like those that did not fail."""
         if not isinstance(self.sink, RateSink):
             return 0
-        return self.sink.total - self.sink.trues if self.spec.name == "http_req_failed" else self.sink.trues
+        return self.sink.total - self.sink.trues if self.spec.name in FAILURE_RATES else self.sink.trues
 
     @property
     def fails(self) -> int:

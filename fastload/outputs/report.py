@@ -16,7 +16,7 @@ from fastload.model.thresholds import ThresholdResult
 from fastload.model.units import format_count, format_duration_s, format_percent
 from fastload.outputs.base import writing
 from fastload.outputs.layout import Cell, Column, Columns, Legible, Paragraph, legible, one_line
-from fastload.outputs.report_breakdown import render_endpoints, render_groups, render_scenarios
+from fastload.outputs.report_breakdown import render_calls, render_endpoints, render_groups, render_scenarios
 from fastload.outputs.report_metrics import render_latencies, render_metrics
 from fastload.outputs.report_resources import render_resources
 from fastload.outputs.style import BAD, DIM, MARK, STATE_STYLE, STRONG, WARN, format_observed, heading, mark_style
@@ -80,6 +80,7 @@ def render_summary(summary: Summary) -> RenderableType:
         render_scenarios(summary),
         render_groups(summary),
         render_endpoints(summary),
+        render_calls(summary),
         _errors(summary),
         _exceptions(summary),
         render_resources(summary),

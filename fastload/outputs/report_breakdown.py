@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from fastload.model.results import EndpointResult, GroupResult, ScenarioResult
+from fastload.model.results import CallResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms
 from fastload.outputs.layout import Cell, Column, Columns, one_line
@@ -65,6 +65,36 @@ def render_endpoints(summary: Summary) -> list[RenderableType]:
     ]
     rows = [_endpoint_row(one) for one in endpoints[:ENDPOINTS_AT_MOST]]
     return [Columns(columns, rows), *_more(len(endpoints) - ENDPOINTS_AT_MOST)]
+
+
+def render_calls(summary: Summary) -> list[RenderableType]:
+    """One row for each name of measured calls, most frequent first, when there are any."""
+    calls = summary.calls
+    if not calls:
+        return []
+    columns = [
+        Column("CALLS", right=False, shrink_to=20, cut="middle", title_style=STRONG),
+        Column("calls"),
+        Column("failed"),
+        Column("avg", drop=3),
+        Column("med", drop=1),
+        Column("p95"),
+        Column("p99", drop=2),
+        Column("max", drop=4),
+    ]
+    rows = [_call_row(one) for one in calls[:ENDPOINTS_AT_MOST]]
+    return [Columns(columns, rows), *_more(len(calls) - ENDPOINTS_AT_MOST)]
+
+
+def _call_row(call: CallResult) -> list[Cell]:
+    view = call.duration
+    values = (view.avg, view.med, view.p(95), view.p(99), view.max)
+    return [
+        Cell(f"  {one_line(call.name)}"),
+        Cell(format_count(call.calls)),
+        Cell(format_count(call.failed), BAD if call.failed else ""),
+        *(Cell(format_ms(value)) for value in values),
+    ]
 
 
 def _scenario_row(scenario: ScenarioResult) -> list[Cell]:

@@ -15,7 +15,15 @@ from collections.abc import Callable
 from rich.console import RenderableType
 from rich.text import Text
 
-from fastload.model.metrics import BUILTIN, SCENARIO_METRICS, Kind
+from fastload.model.metrics import (
+    BUILTIN,
+    CALL_METRICS,
+    FAILURE_RATES,
+    SCENARIO_METRICS,
+    STREAM_METRICS,
+    WEBSOCKET_METRICS,
+    Kind,
+)
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
 from fastload.model.views import MetricView
@@ -26,13 +34,16 @@ TAGGED_AT_MOST = 20
 _CONNECTION_PHASES = ("http_req_blocked", "http_req_lookup", "http_req_connecting", "http_req_tls_handshaking")
 _EXCHANGE_PHASES = ("http_req_sending", "http_req_waiting", "http_req_receiving")
 _ITERATION_TRENDS = ("iteration_duration", "iteration_lateness")
+_BESIDE_REQUESTS = (*CALL_METRICS, *STREAM_METRICS, *WEBSOCKET_METRICS)
 _NEGLIGIBLE_MS = 0.001
 _FIRST_WIDTH = 22
 
 
 def headline_of(summary: Summary) -> str:
-    """The trend that a reader should look at first: the response time where starts come by the clock."""
-    return "http_req_response_time" if summary.plan.has_open_model else "http_req_duration"
+    """The trend that a reader should look at first: the response time where starts come by the clock. It is of calls
+    when there were no requests."""
+    kind = "call" if summary.calls and not summary.metrics["http_reqs"].count else "http_req"
+    return f"{kind}_response_time" if summary.plan.has_open_model else f"{kind}_duration"
 
 
 def render_latencies(summary: Summary) -> list[RenderableType]:
@@ -40,10 +51,11 @@ def render_latencies(summary: Summary) -> list[RenderableType]:
     if not summary.plan.has_open_model:
         return []
     headline = headline_of(summary)
+    sent = headline.replace("response_time", "duration")
     rows = []
     for name, meaning in (
-        ("http_req_response_time", "due to done: the headline"),
-        ("http_req_duration", "sent to done"),
+        (headline, "due to done: the headline"),
+        (sent, "sent to done" if sent.startswith("http") else "begun to done"),
         ("iteration_lateness", "due to started"),
     ):
         view = summary.metrics[name]
@@ -106,10 +118,11 @@ def _shown_trends(summary: Summary) -> list[str]:
     headline = headline_of(summary)
     connection = [name for name in _CONNECTION_PHASES if (metrics[name].p(99) or 0.0) >= _NEGLIGIBLE_MS]
     exchange = [name for name in _EXCHANGE_PHASES if (metrics[name].max or 0.0) >= _NEGLIGIBLE_MS]
-    shown = [headline] if metrics["http_reqs"].count else []
+    shown = [headline] if metrics["http_reqs"].count or summary.calls else []
     shown += [name for name in ("http_req_duration",) if name != headline and metrics[name].count]
     shown += [*exchange, *connection, *(["http_req_total"] if connection else [])]
-    shown += [name for name in _ITERATION_TRENDS if metrics[name].count]
+    beside = [name for name in _BESIDE_REQUESTS if metrics[name].spec.kind is Kind.TREND and metrics[name].count]
+    shown += [name for name in (*beside, *_ITERATION_TRENDS) if name != headline and metrics[name].count]
     return shown + [name for name in _own(summary) if metrics[name].spec.kind is Kind.TREND]
 
 
@@ -122,6 +135,7 @@ def _shown_others(summary: Summary) -> list[str]:
     """Failures first, then what the script counts, then the volumes."""
     metrics = summary.metrics
     shown = ["http_req_failed", "http_reqs"] if metrics["http_reqs"].count else []
+    shown += [name for name in _BESIDE_REQUESTS if metrics[name].spec.kind is not Kind.TREND and metrics[name].count]
     if summary.plan.kind == "run" or metrics["iterations"].count:
         shown += ["iterations"]
     shown += [name for name in ("iterations_failed", "queued_iterations", "dropped_iterations") if metrics[name].count]
@@ -168,8 +182,8 @@ def _other_row(summary: Summary, label: str) -> list[Cell]:
         return [name, Cell(format_value(view.spec, view.value)), Cell(""), Cell(f"min {least}, max {most}", DIM)]
     if view.rate is None:
         return [name, Cell("no data", DIM)]
-    trues = view.fails if view.spec.name == "http_req_failed" else view.passes
-    style = BAD if view.spec.name == "http_req_failed" and trues else ""
+    trues = view.fails if view.spec.name in FAILURE_RATES else view.passes
+    style = BAD if view.spec.name in FAILURE_RATES and trues else ""
     counts = f"{format_count(trues)} out of {format_count(view.count)}"
     return [name, Cell(format_percent(view.rate), style), Cell(""), Cell(counts)]
 

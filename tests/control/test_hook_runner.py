@@ -198,9 +198,11 @@ async def block(_: fl.VU) -> None:
 @pytest.mark.parametrize("function", [wait, wait_well, block])
 def test_a_stop_signal_ends_a_hook(signals: Signals, function: Function) -> None:
     for runner in running(function, function):
+        before = psutil.Process().children()
         signals.press()
         assert not runner.setup(signals.requests)
         assert runner.interrupted
+        assert (psutil.Process().children() == before) is (function is not block), "only what blocks is killed"
         assert runner.errors == [HookError("setup", "it was interrupted")]
 
 

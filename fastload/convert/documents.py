@@ -1,0 +1,63 @@
+"""Files that scripts are made from: what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from fastload.convert.har import read_har
+from fastload.convert.openapi import read_openapi
+from fastload.convert.operations import script_of_api
+from fastload.convert.places import malformed_json
+from fastload.convert.recording import Wanted, script_of_recording
+from fastload.convert.writer import Conversion
+from fastload.model.errors import PlanError
+
+_KINDS = "give a recording (HAR), or a description of an API (OpenAPI 3, as JSON or YAML)"
+
+
+def convert(path: Path, title: str, wanted: Wanted) -> Conversion:
+    """A script from the recording, or the description of an API, at *path*.
+
+    Args:
+        title: the path of the script, for what it says of itself; its stem is the name of the scenario.
+        wanted: what of a recording to keep.
+
+    Raises:
+        PlanError: no such file, it does not parse, or it has nothing to make requests of.
+    """
+    data = _read(path)
+    if _is_json(path, data) and _is_recording(path, data):
+        return script_of_recording(read_har(path.name, data), path.name, title, wanted)
+    return script_of_api(read_openapi(path.name, data, is_json=_is_json(path, data)), path.name, title)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise PlanError(f"--from {str(path)!r} cannot be read: {error.strerror}", hint=_KINDS) from error
+
+
+def _is_json(path: Path, data: bytes) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in (".har", ".json") or (suffix not in (".yaml", ".yml") and data.lstrip()[:1] == b"{")
+
+
+def _is_recording(path: Path, data: bytes) -> bool:
+    """Or else it is JSON with a description of an API."""
+    try:
+        top = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError as error:
+        raise PlanError(f"{path.name} holds no JSON object", hint=_KINDS) from error
+    except msgspec.DecodeError as error:
+        raise malformed_json(path.name, data, str(error)) from error
+    if "log" in top or path.suffix.lower() == ".har":
+        return True
+    if "info" in top and "item" in top:
+        raise PlanError(
+            f"{path.name} seems to be a collection of Postman, which is not read",
+            hint="export it as OpenAPI 3, or record the requests as a HAR file",
+        )
+    return False

@@ -1,0 +1,78 @@
+"""Names in generated scripts: of functions and constants, of requests, and those that tell a secret."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from urllib.parse import unquote
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SECRET = re.compile(
+    r"passw(?:or)?d|passphrase|secret|token|credential|api[-_]?key|access[-_]?key|authorization|session|csrf|xsrf|jwt",
+    re.IGNORECASE,
+)
+_ID = re.compile(
+    r"\d+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}",
+    re.IGNORECASE,
+)
+# Names that a generated script has anyway.
+_TAKEN = ("fl", "vu", "asyncio", "reply")
+_LONGEST_IDENTIFIER = 50
+LONGEST_NAME = 60
+
+
+def identifier(text: str, default: str) -> str:
+    """A name for a function: the words of *text* in ``lower_case``; *default* if there are none."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = "_".join(word.lower() for word in _WORDS.findall(plain))[:_LONGEST_IDENTIFIER].strip("_")
+    if not name:
+        return default
+    if name[0].isdigit():
+        name = f"{default}_{name}"
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name) or name in _TAKEN:
+        name += "_"
+    return name
+
+
+def constant(text: str, default: str = "VALUE") -> str:
+    """A name for a constant, or of the environment: ``UPPER_CASE``."""
+    return identifier(text, default.lower()).upper().rstrip("_")
+
+
+def unique(name: str, taken: Collection[str], joint: str = "_") -> str:
+    """*name*, with a number behind it if it is among *taken*."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}{joint}{number}"
+    return found
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field of this name holds what must not stand in a script."""
+    return _SECRET.search(name) is not None
+
+
+def request_name(path: str) -> str:
+    """*path* for statistics: segments that are numbers, UUIDs or long hex become ``{id}``."""
+    name = "/".join("{id}" if _ID.fullmatch(part) else part for part in unquote(path).split("/"))
+    return one_line(name) or "/"
+
+
+def one_line(text: str, longest: int = LONGEST_NAME) -> str:
+    """*text* without breaks and control characters, cut to *longest* characters."""
+    plain = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return plain if len(plain) <= longest else f"{plain[: longest - 3].rstrip()}..."
+
+
+def counted(words: Iterable[str], most: int = 5) -> str:
+    """``"a (2), b"`` of words that repeat, the frequent first; no more than *most* of them."""
+    counts: dict[str, int] = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    ordered = sorted(counts, key=lambda word: -counts[word])
+    shown = [f"{word} ({counts[word]})" if counts[word] > 1 else word for word in ordered[:most]]
+    return ", ".join(shown) + (f" and {len(ordered) - most} more" if len(ordered) > most else "")

@@ -1,0 +1,185 @@
+"""Python source as a formatter would leave it: values, calls, and the parts of a script in order.
+
+What does not fit in a line has each of its items on a line of its own, with a comma behind the last. A formatter
+leaves that as it is, at this width and at any that is larger.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastload.convert.names import unique
+
+WIDTH = 88
+# A longer text becomes a constant in pieces; up to here it may stand on a line that is too long for the formatter.
+_LONGEST_TEXT = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A script: its text, what there is to say about it, and the options that a run of it needs."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An expression as it stands, on one line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call, or anything that begins with *head* and has its arguments in parentheses."""
+
+    head: str
+    arguments: Sequence[Any] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    tail: str = ""
+
+
+def text_literal(text: str) -> str:
+    """*text* in the quotes that need fewer escapes; double ones if there is no difference."""
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    escapes = {quote: f"\\{quote}", "\\": "\\\\"}
+    signs = (escapes.get(sign) or (sign if sign.isprintable() else repr(sign)[1:-1]) for sign in text)
+    return f"{quote}{''.join(signs)}{quote}"
+
+
+def render(value: Any, indent: int = 0, before: int = 0, after: int = 0) -> str:
+    """The source of *value*.
+
+    Args:
+        indent: of the line that it begins in, in characters.
+        before, after: what else stands in its first and its last line, in characters.
+    """
+    flat = _flat(value)
+    if indent + before + len(flat) + after <= WIDTH or not isinstance(value, Call | Mapping | list):
+        return flat
+    items = _items(value, indent + 4)
+    if not items:
+        return flat
+    opening, closing = _brackets(value)
+    inner = "".join(f"{' ' * (indent + 4)}{item},\n" for item in items)
+    return f"{opening}\n{inner}{' ' * indent}{closing}"
+
+
+def statement(value: Any, indent: int, prefix: str = "") -> str:
+    """One statement, *prefix* and *value*, indented."""
+    return f"{' ' * indent}{prefix}{render(value, indent, before=len(prefix))}\n"
+
+
+def docstring(text: str, indent: int = 0) -> str:
+    """*text*, paragraphs and all, as a docstring; lines that begin with a space are left as they are."""
+    margin = " " * indent
+    text = text.replace("\\", "/").replace('"', "'")
+    lines: list[str] = []
+    for line in text.split("\n"):
+        kept = not line or line.startswith(" ")
+        lines += [line] if kept else textwrap.wrap(line, WIDTH - indent - 6, break_on_hyphens=False)
+    if len(lines) == 1:
+        return f'{margin}"""{lines[0]}"""\n'
+    return f'{margin}"""' + "\n".join(f"{margin}{line}".rstrip() for line in lines).lstrip() + f'\n{margin}"""\n'
+
+
+class Module:
+    """A script in the making: constants on top, and then functions."""
+
+    def __init__(self, about: str, taken: Iterable[str] = ()) -> None:
+        self._about = about
+        self._constants: dict[str, str] = {}
+        self._by_value: dict[str, str] = {}
+        self._functions: list[str] = []
+        self.names = set(taken)
+        self.imports: set[str] = set()
+
+    def constant(self, name: str, value: Any) -> Code:
+        """The name of a constant with *value*; the same one for the same value."""
+        key = _flat(value)
+        if key not in self._by_value:
+            name = unique(name, self.names)
+            self.names.add(name)
+            self._by_value[key] = name
+            self._constants[name] = _pieces(name, value) if isinstance(value, str) else statement(value, 0, f"{name} = ")
+        return Code(self._by_value[key])
+
+    def short(self, value: Any, name: str = "TEXT") -> Any:
+        """*value* with texts that are too long for a line as constants."""
+        if isinstance(value, str) and len(text_literal(value)) > _LONGEST_TEXT:
+            return self.constant(name, value)
+        if isinstance(value, Mapping):
+            return {key: self.short(item, name) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.short(item, name) for item in value]
+        return value
+
+    def add(self, source: str) -> None:
+        """Put a function, or anything of its own, at the end."""
+        self._functions.append(source)
+
+    def text(self) -> str:
+        """All of it."""
+        imports = "".join(f"import {name}\n" for name in sorted(self.imports))
+        parts = [docstring(self._about), "\n", f"{imports}\n" if imports else "", "import fastload as fl\n"]
+        if self._constants:
+            parts += ["\n", *self._constants.values()]
+        for function in self._functions:
+            parts += ["\n\n", function]
+        return "".join(parts)
+
+
+def _pieces(name: str, text: str) -> str:
+    """A constant with a long *text*, in pieces one below the other."""
+    if len(text_literal(text)) <= _LONGEST_TEXT:
+        return f"{name} = {text_literal(text)}\n"
+    size = WIDTH - 8
+    pieces: list[str] = []
+    rest = text
+    while rest:
+        cut = min(size, len(rest))
+        while len(text_literal(rest[:cut])) > size:
+            cut -= 1
+        pieces.append(rest[:cut])
+        rest = rest[cut:]
+    return f"{name} = (\n" + "".join(f"    {text_literal(piece)}\n" for piece in pieces) + ")\n"
+
+
+def _flat(value: Any) -> str:
+    """*value* on one line."""
+    match value:
+        case Code():
+            return value.text
+        case str():
+            return text_literal(value)
+        case float():
+            return repr(value).replace("e+", "e")
+        case Call() | Mapping() | list():
+            opening, closing = _brackets(value)
+            return f"{opening}{', '.join(_items(value))}{closing}"
+        case _:
+            return repr(value)
+
+
+def _brackets(value: Call | Mapping[str, Any] | list[Any]) -> tuple[str, str]:
+    if isinstance(value, Call):
+        return f"{value.head}(", f"){value.tail}"
+    return ("[", "]") if isinstance(value, list) else ("{", "}")
+
+
+def _items(value: Call | Mapping[Any, Any] | list[Any], indent: int | None = None) -> list[str]:
+    """What stands between the brackets, without commas; each on lines of its own at *indent*, or each on one line."""
+
+    def item(content: Any, prefix: str = "") -> str:
+        return prefix + (_flat(content) if indent is None else render(content, indent, len(prefix), 1))
+
+    if isinstance(value, Call):
+        return [*map(item, value.arguments), *(item(content, f"{name}=") for name, content in value.keywords.items())]
+    if isinstance(value, list):
+        return [item(content) for content in value]
+    return [item(content, f"{_flat(key)}: ") for key, content in value.items()]

@@ -1,0 +1,118 @@
+"""Header lines: those of a request, put together from its layers, and those of a response, read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+from fastload.model.errors import PlanError
+
+Headers = Mapping[str, str | None]
+"""Headers of a request by name; None takes away one that would be sent otherwise."""
+_REDIRECTS = (
+    HTTPStatus.MOVED_PERMANENTLY,
+    HTTPStatus.FOUND,
+    HTTPStatus.SEE_OTHER,
+    HTTPStatus.TEMPORARY_REDIRECT,
+    HTTPStatus.PERMANENT_REDIRECT,
+)
+
+
+class Redirect(NamedTuple):
+    """A redirect that was followed: the *status* that *url* answered with, and where it led."""
+
+    status: int
+    url: str
+    location: str
+
+
+def merged(*layers: Headers | None) -> dict[str, str | None]:
+    """One mapping of all *layers*, from the lowest to the highest; names of any case are the same."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for layer in layers:
+        for name, value in (layer or {}).items():
+            found[name.lower()] = (name, value)
+    return dict(found.values())
+
+
+def request_lines(run: Iterable[str], content_type: str, headers: Headers) -> tuple[str, ...]:
+    """The lines to send: those of the *run*, the body's *content_type* line if nobody names one, and *headers*.
+
+    Raises:
+        PlanError: one of *headers* has a line break, which would be a header more.
+    """
+    own = {name.lower() for name in headers}
+    lines = [line for line in run if _name(line) not in own]
+    given = own | {_name(line) for line in lines}
+    if content_type and "content-type" not in given:
+        lines.append(content_type)
+    return (*lines, *(_line(name, value) for name, value in headers.items()))
+
+
+def last_headers(lines: Iterable[bytes]) -> dict[str, str]:
+    """The headers of the last response in the raw *lines*, by lower-case name; values of a repeated one are joined by
+    ", "."""
+    found: dict[str, str] = {}
+    for name, value in _last_response(lines):
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def cookies_set(lines: Iterable[bytes]) -> dict[str, str]:
+    """The cookies that the last response in the raw *lines* sets, without what is said of them."""
+    found = {}
+    for header, text in _last_response(lines):
+        if header == "set-cookie":
+            name, _, value = text.partition(";")[0].partition("=")
+            found[name.strip()] = value.strip()
+    return found
+
+
+def redirects(url: str, lines: Iterable[bytes]) -> tuple[Redirect, ...]:
+    """The redirects between the request of *url* and the last response in the raw *lines*."""
+    found: list[Redirect] = []
+    for status, headers in list(_responses(lines))[:-1]:
+        location = dict(headers).get("location")
+        if status in _REDIRECTS and location is not None:
+            at = found[-1].location if found else url
+            found.append(Redirect(status, at, urljoin(at, location)))
+    return tuple(found)
+
+
+def _last_response(lines: Iterable[bytes]) -> list[tuple[str, str]]:
+    responses = [headers for _, headers in _responses(lines)]
+    return responses[-1] if responses else []
+
+
+def _responses(lines: Iterable[bytes]) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+    """Status and headers of each response, those before the last one included."""
+    status, headers = 0, list[tuple[str, str]]()
+    for raw in lines:
+        line = raw.decode("latin-1").strip()
+        if line.startswith("HTTP/"):
+            if status:
+                yield status, headers
+            words = line.split(maxsplit=2)
+            status, headers = int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0, []
+            continue
+        name, colon, value = line.partition(":")
+        if colon:
+            headers.append((name.lower(), value.strip()))
+    if status:
+        yield status, headers
+
+
+def _name(line: str) -> str:
+    return line.partition(":")[0].strip().lower()
+
+
+def _line(name: str, value: str | None) -> str:
+    """As libcurl takes it: nothing after the colon takes a header of its own away, a semicolon sends an empty one."""
+    if value is None:
+        return f"{name}:"
+    line = f"{name}: {value}" if value != "" else f"{name};"
+    if "\n" in line or "\r" in line:
+        raise PlanError(f"the header {name!r} has a line break in it", hint="strip() the value that it is given")
+    return line

@@ -1,0 +1,40 @@
+"""What stands at a path like ``data.items.0.id`` in parsed JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastload.model.errors import nearest
+
+
+class NoSuchPathError(LookupError):
+    """A path leads nowhere. The text says where it ends."""
+
+
+def at_path(data: Any, path: str) -> Any:
+    """The value at *path*: names of objects and numbers of arrays (negative ones from the end), joined by dots.
+
+    Raises:
+        NoSuchPathError: there is none.
+    """
+    seen: list[str] = []
+    for part in path.split("."):
+        data = _step(data, part, ".".join(seen) or "the top")
+        seen.append(part)
+    return data
+
+
+def _step(data: Any, part: str, where: str) -> Any:
+    if isinstance(data, dict):
+        if part in data:
+            return data[part]
+        guess = nearest(part, data) or f"there are {', '.join(map(str, list(data)[:10])) or 'no names'}"
+        raise NoSuchPathError(f"there is no {part!r} at {where}: {guess}")
+    if isinstance(data, list):
+        if not part.removeprefix("-").isdecimal():
+            raise NoSuchPathError(f"{where} is an array, and {part!r} is no number")
+        number = int(part)
+        if not -len(data) <= number < len(data):
+            raise NoSuchPathError(f"the array at {where} has {len(data)} items, and no {number}")
+        return data[number]
+    raise NoSuchPathError(f"there is no {part!r} in {type(data).__name__} {data!r:.40} at {where}")
