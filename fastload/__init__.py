@@ -11,8 +11,8 @@ from fastload.load.measure import Measured, measure
 from fastload.load.reply import JudgedReply, Reply, ReplyError
 from fastload.load.scenario import Scenario, scenario
 from fastload.model.errors import ControlError, FastloadError, PlanError, TargetError
+from fastload.model.http import HttpSettings
 from fastload.model.metrics import Counter, Gauge, Rate, Trend
-from fastload.model.plan import HttpSettings
 from fastload.model.verdict import Verdict
 from fastload.version import __version__
 

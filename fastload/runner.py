@@ -27,9 +27,10 @@ from fastload.load.scenario import Function, Scenario
 from fastload.load.worker import run_worker
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.hooks import HookError, Hooks
+from fastload.model.http import HttpSettings
 from fastload.model.load_models import ShapeFunction
 from fastload.model.metrics import declared, specs
-from fastload.model.plan import HttpSettings, OnWorkerLoss, Plan
+from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.thresholds import ThresholdSpec

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import fastload as fl
 from fastload.model.errors import PlanError
 from fastload.model.hooks import Hook, Hooks
+from fastload.model.http import HttpSettings
 from fastload.model.load_models import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -21,7 +22,6 @@ from fastload.model.load_models import (
     SharedIterations,
     Trace,
 )
-from fastload.model.plan import HttpSettings
 from fastload.planning import Around, Draft, Tier, Tiers, as_scenario, draft_plan, on_target
 from fastload.planning.describe import describe_draft, expected_starts, origins
 from fastload.planning.load import merge_load, replaced_by

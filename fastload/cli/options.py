@@ -17,7 +17,8 @@ from fastload.control.commands import Commands
 from fastload.control.host import usable_cpus
 from fastload.control.server import ControlServer
 from fastload.model.errors import PlanError
-from fastload.model.plan import HttpSettings, OnWorkerLoss, Plan
+from fastload.model.http import HttpSettings
+from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.outputs.base import Output

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from fastload.load.place import HERE, Place
 from fastload.load.reply import JudgedReply, Reply
-from fastload.model.plan import without_credentials
+from fastload.model.http import without_credentials
 
 if TYPE_CHECKING:
     from fastload.load.curl import Measurement

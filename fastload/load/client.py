@@ -15,7 +15,7 @@ from fastload.load.outcome import NO_DUE, response_us
 from fastload.load.place import HERE, Place
 from fastload.load.reply import JudgedReply, Reply
 from fastload.model.errors import PlanError
-from fastload.model.plan import without_credentials
+from fastload.model.http import without_credentials
 
 if TYPE_CHECKING:
     from fastload.load.recorder import Recorder

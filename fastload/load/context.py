@@ -15,7 +15,7 @@ from fastload.load.curl import CurlEngine
 from fastload.load.place import Place
 from fastload.load.usage import ReplyUsage
 from fastload.model.errors import PlanError
-from fastload.model.plan import HttpSettings
+from fastload.model.http import HttpSettings
 
 if TYPE_CHECKING:
     from fastload.load.recorder import Recorder

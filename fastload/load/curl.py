@@ -26,7 +26,7 @@ from typing import Any
 import pycurl
 
 from fastload.load.poller import EpollPoller
-from fastload.model.plan import HttpSettings
+from fastload.model.http import HttpSettings
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _MASK_OF_POLL = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}

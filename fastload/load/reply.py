@@ -11,7 +11,7 @@ from fastload.load.header_lines import Redirect, cookies_set, last_headers, redi
 from fastload.load.json_path import NoSuchPathError, at_path
 from fastload.load.outcome import FAILED_FROM_STATUS
 from fastload.model.errors import FastloadError
-from fastload.model.plan import without_credentials
+from fastload.model.http import without_credentials
 
 if TYPE_CHECKING:
     from fastload.load.curl import Measurement

@@ -11,7 +11,7 @@ from fastload.load.failures import error_kind
 from fastload.load.outcome import response_us
 from fastload.load.sources import RequestSource
 from fastload.load.work import Feed, Work
-from fastload.model.plan import without_credentials
+from fastload.model.http import without_credentials
 
 
 class RequestWork(Work):

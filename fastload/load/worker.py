@@ -84,8 +84,7 @@ class Worker:
         try:
             await self._load()
         except Exception as error:
-            hint = error.hint if isinstance(error, FastloadError) else ""
-            self._send("error", {"worker": self._index, "message": user_traceback(error), "hint": hint})
+            self._send_error(error)
         listener.cancel()
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
@@ -166,8 +165,13 @@ class Worker:
         # The parent may leave with frames unread: then the stream ends with a reset.
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(_READ_BYTES):
-                for frame in decoder.feed(data):
-                    self._obey(frame.kind, frame.body)
+                try:
+                    for frame in decoder.feed(data):
+                        self._obey(frame.kind, frame.body)
+                except Exception as error:
+                    self._send_error(error)
+                    await self._writer.drain()
+                    break
         os._exit(1)
 
     def _obey(self, kind: str, body: dict[str, Any]) -> None:
@@ -249,6 +253,10 @@ class Worker:
             late=self._late,
         )
         self._send("delta", delta.to_body())
+
+    def _send_error(self, error: Exception) -> None:
+        hint = error.hint if isinstance(error, FastloadError) else ""
+        self._send("error", {"worker": self._index, "message": user_traceback(error), "hint": hint})
 
     def _send(self, kind: str, body: dict[str, object]) -> None:
         self._writer.write(encode(Frame(kind, body)))

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from fastload.model.errors import PlanError
 from fastload.model.hooks import Hooks
+from fastload.model.http import HttpSettings, without_credentials
 from fastload.model.load_models import Executor, describe_executor
 from fastload.model.thresholds import Threshold
-from fastload.version import __version__
 
-HttpVersion = Literal["", "1.1", "2", "2-prior", "3"]
 OnWorkerLoss = Literal["continue", "stop"]
-
-
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
-    """How every request is made, unless it says otherwise.
-
-    *timeout_s* covers connecting and the whole response. *http_version* "" leaves the choice to ALPN, "2-prior"
-    speaks HTTP/2 without asking. *ca_file* "" means the system's.
-    """
-
-    timeout_s: float = 60.0
-    verify_tls: bool = True
-    http_version: HttpVersion = ""
-    user_agent: str = f"fastload/{__version__}"
-    max_redirects: int = 10
-    cookies: bool = True
-    ca_file: str = ""
-    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +104,7 @@ class Plan:
             "workers": self.workers,
             "warmup_s": self.warmup_s,
             "seed": self.seed,
-            "http": {key: value for key, value in asdict(self.http).items() if key != "headers"},
+            "http": self.http.to_dict(),
             "env": sorted(self.env),
             "scenarios": [
                 {
@@ -141,31 +120,3 @@ class Plan:
                 for scenario in self.scenarios
             ],
         }
-
-
-def check_base_url(url: str, *, what: str = "URL") -> str:
-    """*url* without a slash at its end.
-
-    Raises:
-        PlanError: no http or https scheme, or no host.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise PlanError(f"{what} {url!r} is not a URL: {error}", hint="check the brackets of the IPv6 host") from error
-    if parts.scheme in ("http", "https") and not parts.hostname:
-        raise PlanError(f"{what} {url!r} has no host", hint="write it like http://127.0.0.1:8080")
-    if parts.scheme not in ("http", "https"):
-        bare = url.split("://", 1)[-1]
-        raise PlanError(f"{what} {url!r} has no http:// or https:// scheme", hint=f"write http://{bare}")
-    try:
-        _ = parts.port
-    except ValueError as error:
-        raise PlanError(f"{what} {url!r} has a port that is not a number up to 65535", hint="check the port") from error
-    return url.rstrip("/")
-
-
-def without_credentials(url: str) -> str:
-    """*url* as it may be shown: without ``user:password@``."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url

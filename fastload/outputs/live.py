@@ -6,6 +6,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.live import Live
 from rich.text import Text
 
+from fastload.model.http import without_credentials
 from fastload.model.load_models import (
     ConstantArrivalRate,
     PerVUIterations,
@@ -13,7 +14,7 @@ from fastload.model.load_models import (
     Shape,
     SharedIterations,
 )
-from fastload.model.plan import Plan, without_credentials
+from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms

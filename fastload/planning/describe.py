@@ -8,6 +8,7 @@ from typing import Any
 
 from fastload.load.scenario import Scenario, name_of, where
 from fastload.model.hooks import Hooks
+from fastload.model.http import without_credentials
 from fastload.model.load_models import (
     ConstantArrivalRate,
     Executor,
@@ -18,7 +19,7 @@ from fastload.model.load_models import (
     describe_executor,
 )
 from fastload.model.metrics import declared
-from fastload.model.plan import Plan, ScenarioPlan, without_credentials
+from fastload.model.plan import Plan, ScenarioPlan
 from fastload.planning.draft import DEFAULT_GRACEFUL_STOP, Draft
 from fastload.planning.options import OPTIONS
 from fastload.planning.tiers import Given, Settled

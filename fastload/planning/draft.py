@@ -11,8 +11,9 @@ from typing import Any
 from fastload.load.scenario import Scenario
 from fastload.model.errors import PlanError, nearest
 from fastload.model.hooks import Hooks
+from fastload.model.http import HttpSettings, check_base_url
 from fastload.model.load_options import build_executor
-from fastload.model.plan import HttpSettings, Plan, ScenarioPlan, check_base_url
+from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.units import parse_duration_s
 from fastload.planning.load import of_scenario, parse_load, settle_loads
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS

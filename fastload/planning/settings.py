@@ -11,8 +11,8 @@ from fastload.control.host import usable_cpus
 from fastload.load.curl import supports
 from fastload.load.scenario import Function, Scenario, check_function, name_of, where
 from fastload.model.errors import PlanError, nearest
+from fastload.model.http import HttpSettings, HttpVersion
 from fastload.model.metrics import specs
-from fastload.model.plan import HttpSettings, HttpVersion
 from fastload.model.thresholds import Threshold, parse_threshold_option, parse_thresholds
 from fastload.model.units import format_number_of, parse_duration_s
 from fastload.planning.options import is_given

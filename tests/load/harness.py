@@ -17,8 +17,8 @@ from fastload.load.context import Context, ScenarioContext
 from fastload.load.curl import CurlEngine
 from fastload.load.recorder import Recorder
 from fastload.load.usage import ReplyUsage
+from fastload.model.http import HttpSettings
 from fastload.model.metrics import Series
-from fastload.model.plan import HttpSettings
 from fastload.model.records import Delta
 
 SETTINGS = HttpSettings(timeout_s=20.0)

@@ -9,8 +9,8 @@ import pytest
 
 import fastload as fl
 from fastload.load.place import HERE, tags_here
+from fastload.model.http import HttpSettings
 from fastload.model.metrics import Series
-from fastload.model.plan import HttpSettings
 from fastload.model.series import SeriesTable
 from tests.conftest import Nginx, free_port
 from tests.load.harness import Connection, Peer, Run, harness, until

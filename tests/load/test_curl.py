@@ -17,7 +17,7 @@ import uvloop
 from fastload.load.curl import ConnectionCache, CurlEngine, Response, Transfer, supports
 from fastload.load.failures import error_kind
 from fastload.load.poller import EpollPoller
-from fastload.model.plan import HttpSettings
+from fastload.model.http import HttpSettings
 from tests.conftest import Nginx, free_port
 
 SETTINGS = HttpSettings(timeout_s=10.0)

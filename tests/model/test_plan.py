@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from fastload.model.errors import PlanError
+from fastload.model.http import HttpSettings, check_base_url, without_credentials
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
-from fastload.model.plan import HttpSettings, Plan, ScenarioPlan, check_base_url, without_credentials
+from fastload.model.plan import Plan, ScenarioPlan
 
 STAGES = ((10.0, 5), (20.0, 0))
 

@@ -1,0 +1,213 @@
+"""How requests are made: the settings of a run, what one request may say otherwise, bodies, and codes of errors."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from fastload.model.errors import PlanError
+from fastload.version import __version__
+
+HttpVersion = Literal["", "1.1", "2", "2-prior", "3"]
+AuthScheme = Literal["basic", "digest", "ntlm", "bearer"]
+TlsVersion = Literal["", "1.0", "1.1", "1.2", "1.3"]
+ConnectionReuse = Literal["vu", "iteration", "none"]
+DebugLevel = Literal["", "headers", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """Who a request says that it is from: *user* and *password*, or the *token* of ``bearer``."""
+
+    scheme: AuthScheme
+    user: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How every request is made, unless it says otherwise. `docs/transport.md` has each field.
+
+    *timeout_s* covers connecting and the whole response; *connect_timeout_s* and *idle_timeout_s* (nothing sent or
+    received for so long) are off at 0. *http_version* "" leaves the choice to ALPN, "2-prior" speaks HTTP/2 without
+    asking. *accept_encoding*: None asks for no compression, "" for all that libcurl can undo. *ca_file* "" means the
+    system's. *proxy*: a URL, "" for none, "env" for those of the environment. *dns*: "pinned", "each", or a duration.
+    *hosts*: ``name[:port]`` -> ``address[:port]``. Limits of 0 are none.
+    """
+
+    timeout_s: float = 60.0
+    connect_timeout_s: float = 0.0
+    idle_timeout_s: float = 0.0
+    http_version: HttpVersion = ""
+    user_agent: str = f"fastload/{__version__}"
+    headers: tuple[str, ...] = ()
+    max_redirects: int = 10
+    cookies: bool = True
+    auth: Auth | None = None
+    accept_encoding: str | None = None
+    max_body_bytes: int = 0
+    upload_bytes_per_s: int = 0
+    download_bytes_per_s: int = 0
+    verify_tls: bool = True
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    key_password: str = field(default="", repr=False)
+    tls_min: TlsVersion = ""
+    tls_max: TlsVersion = ""
+    ciphers: str = ""
+    proxy: str = field(default="", repr=False)
+    no_proxy: str = ""
+    proxy_auth: Literal["basic", "digest", "ntlm"] = "basic"
+    hosts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    dns: str = "pinned"
+    ip_version: Literal["", "4", "6"] = ""
+    source_addresses: tuple[str, ...] = ()
+    connection_reuse: ConnectionReuse = "vu"
+    max_connection_requests: int = 0
+    max_connection_age_s: float = 0.0
+    debug: DebugLevel = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that may be shown: no headers, passwords and tokens."""
+        hidden = ("headers", "key_password", "auth", "proxy", "hosts")
+        public = {name: value for name, value in asdict(self).items() if name not in hidden}
+        own = {
+            "auth": self.auth.scheme if self.auth else "",
+            "proxy": without_credentials(self.proxy),
+            "hosts": dict(self.hosts),
+        }
+        return public | own
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSettings:
+    """What one request says otherwise than its run; None: as the run. Fields are those of `HttpSettings`.
+
+    *source_address* is one address. *accept_encoding* "identity" asks for no compression.
+    """
+
+    timeout_s: float | None = None
+    connect_timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+    max_redirects: int | None = None
+    auth: Auth | None = None
+    upload_bytes_per_s: int | None = None
+    download_bytes_per_s: int | None = None
+    max_body_bytes: int | None = None
+    http_version: HttpVersion | None = None
+    accept_encoding: str | None = None
+    verify_tls: bool | None = None
+    proxy: str | None = field(default=None, repr=False)
+    source_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """*size_bytes* of the file *path* from *offset*, streamed: a request never has more than one chunk in memory."""
+
+    path: str
+    offset: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart body. *filename* and *content_type* are left out when empty."""
+
+    name: str
+    content: bytes | FileBody
+    filename: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Multipart:
+    """A multipart/form-data body; its files are streamed. *boundary* stands in none of the parts by chance."""
+
+    parts: tuple[Part, ...]
+    boundary: str = field(default_factory=lambda: f"fastload-{secrets.token_hex(16)}")
+
+    @property
+    def content_type(self) -> str:
+        return f"multipart/form-data; boundary={self.boundary}"
+
+    def segments(self) -> list[bytes | FileBody]:
+        """The body in order, as it goes over the wire."""
+        found: list[bytes | FileBody] = []
+        for part in self.parts:
+            head = f'--{self.boundary}\r\nContent-Disposition: form-data; name="{_quoted(part.name)}"'
+            if part.filename:
+                head += f'; filename="{_quoted(part.filename)}"'
+            if part.content_type:
+                head += f"\r\nContent-Type: {part.content_type}"
+            found += [f"{head}\r\n\r\n".encode(), part.content, b"\r\n"]
+        return [*found, f"--{self.boundary}--\r\n".encode()]
+
+
+StreamedBody: TypeAlias = FileBody | Multipart
+Body: TypeAlias = bytes | FileBody | Multipart
+
+GENERIC_CODE = 1000
+ERROR_CODES: dict[str, int] = {
+    "url": 1020,
+    "timeout": 1050,
+    "idle_timeout": 1050,
+    "dns": 1101,
+    "connect_failed": 1210,
+    "connect_timeout": 1211,
+    "connect_refused": 1212,
+    "connect_unreachable": 1213,
+    "reset": 1220,
+    "tls": 1300,
+    "tls_verify": 1310,
+    "decompress": 1701,
+}
+"""k6's numbers by kind of error; a kind without one of its own is `GENERIC_CODE`."""
+
+
+def error_code(kind: str, status: int = 0) -> int:
+    """k6's ``error_code`` of a kind of error: 1000 and the status for a response of 400 and more (also as the kind
+    ``http_404``), 0 for none."""
+    if kind.startswith("http_") and kind[5:].isdecimal():
+        status, kind = int(kind[5:]), ""
+    if kind:
+        return ERROR_CODES.get(kind, GENERIC_CODE)
+    return GENERIC_CODE + status if status >= 400 else 0
+
+
+def check_base_url(url: str, *, what: str = "URL") -> str:
+    """*url* without a slash at its end.
+
+    Raises:
+        PlanError: no http or https scheme, or no host.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise PlanError(f"{what} {url!r} is not a URL: {error}", hint="check the brackets of the IPv6 host") from error
+    if parts.scheme in ("http", "https") and not parts.hostname:
+        raise PlanError(f"{what} {url!r} has no host", hint="write it like http://127.0.0.1:8080")
+    if parts.scheme not in ("http", "https"):
+        bare = url.split("://", 1)[-1]
+        raise PlanError(f"{what} {url!r} has no http:// or https:// scheme", hint=f"write http://{bare}")
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise PlanError(f"{what} {url!r} has a port that is not a number up to 65535", hint="check the port") from error
+    return url.rstrip("/")
+
+
+def without_credentials(url: str) -> str:
+    """*url* as it may be shown: without ``user:password@``."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
+
+
+def _quoted(text: str) -> str:
+    """*text* within quotes of a part's head, as browsers write it."""
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
