@@ -19,7 +19,7 @@ from fastload.around_test import AroundTest
 from fastload.control.commands import Commands
 from fastload.control.conductor import Conductor
 from fastload.control.server import ControlServer
-from fastload.load import curl
+from fastload.load import curl_options
 from fastload.load.client import VU
 from fastload.load.hook_process import run_hook_process
 from fastload.load.hooks import as_hook, make_hooks
@@ -215,7 +215,7 @@ def versions() -> dict[str, str]:
     return {
         "fastload": __version__,
         "python": python_version(),
-        **curl.versions(),
+        **curl_options.versions(),
         **{name: version(name) for name in names},
     }
 

@@ -30,11 +30,11 @@ from fastload.cli.exits import ExitCode
 from fastload.cli.main import cli as command_line
 from fastload.load import failures
 from fastload.model import verdict
-from fastload.model.load_models import EXECUTORS, ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
+from fastload.model.load_models import EXECUTORS
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.units import parse_duration_s
-from fastload.targets import RunningTarget, SequencerOptions
+from fastload.targets import RunningTarget, SequencerOptions, find_target, target_names
 from tests.conftest import REPO, Cli, cli_command, cli_env
 
 DOCS = REPO / "docs"
@@ -194,7 +194,7 @@ class Page:
         process = subprocess.Popen(command, cwd=self._folder, env=cli_env(), stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
         said = process.stderr.readline()
-        assert said.startswith("sequencer on http://"), said
+        assert said.startswith(f"{words[1]} on http://"), said
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
         return subprocess.CompletedProcess(command, process.returncode, "", said + err)
@@ -298,7 +298,8 @@ def test_every_exit_code_is_there() -> None:
 def test_every_environment_variable_is_there() -> None:
     documented = set(first_column(section("command-line.md", "Environment variables")))
     read = {option.envvar for command in command_line.commands.values() for option in command.params if option.envvar}
-    assert read | set(SequencerOptions.ENVIRONMENT.values()) | {"SEQUENCER_BASE_URL", "NO_COLOR"} == documented
+    served = {name for target in target_names() for name in find_target(target).options_type.ENVIRONMENT.values()}
+    assert read | served | {"SEQUENCER_BASE_URL", "NO_COLOR"} == documented
 
 
 def test_every_public_name_is_mentioned() -> None:
@@ -382,6 +383,19 @@ def test_every_executor_is_described() -> None:
     # A trace is told by how many starts it has.
     fields["trace"] = fields["trace"] - {"due_ns"} | {"starts"}
     assert documented == fields
+
+
+K6_EXECUTORS = {
+    "shared-iterations",
+    "per-vu-iterations",
+    "constant-vus",
+    "ramping-vus",
+    "constant-arrival-rate",
+    "ramping-arrival-rate",
+    "externally-controlled",
+}
+LOCUST_CONCEPTS = {"User", "weight", "wait_time", "on_start", "on_stop", "LoadTestShape", "tags", "catch_response"}
+LOCUST_WAITS = {"between", "constant", "constant_pacing", "constant_throughput"}
 
 
 def headings_with_an_example(page: str) -> set[str]:

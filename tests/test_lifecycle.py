@@ -144,6 +144,7 @@ async def after(vu):
     assert message in done.stdout
     assert done.summary["passed"] is False
     assert done.metric("http_reqs")["count"] == 0
+    assert all(worker["cpu_percent"]["series"] == [] for worker in done.summary["workers"])
     if code == 107:
         assert (done.summary["stopped_by"], done.summary["stop_reason"]) == ("error", "")
         (error,) = done.summary["hook_errors"]
@@ -284,7 +285,8 @@ import fastload as fl
 
 async def leave(vu):
     await vu.get("/leaving")
-    await vu.sleep(60)
+    await vu.sleep(3)
+    await vu.get("/gone")
 
 @fl.scenario(vus=2, duration="60s", on_stop=leave)
 async def visit(vu):

@@ -42,14 +42,9 @@ def _share(_context: click.Context, option: click.Parameter, text: str | None) -
     return share
 
 
-def _whole_seconds(_context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+def _seconds(_context: click.Context, option: click.Parameter, text: str | None) -> float | None:
     """Seconds of "5m"."""
-    if text is None:
-        return None
-    seconds = parse_duration_s(text, what=option.opts[0])
-    if seconds < 1 or seconds != int(seconds):
-        raise PlanError(f"{option.opts[0]} {text!r} is not a whole number of seconds, 1 or more")
-    return int(seconds)
+    return None if text is None else parse_duration_s(text, what=option.opts[0])
 
 
 def _distribution(_context: click.Context, option: click.Parameter, text: str | None) -> str | None:
@@ -106,7 +101,7 @@ _OWN = {
             "--max-age",
             "max_age_s",
             metavar="DURATION",
-            callback=_whole_seconds,
+            callback=_seconds,
             help="A timestamp further from now is stale.  [default: 5m]",
         ),
         _API_KEY,
@@ -116,7 +111,7 @@ _OWN = {
             "--nonce-ttl",
             "nonce_ttl_s",
             metavar="DURATION",
-            callback=_whole_seconds,
+            callback=_seconds,
             help="How long a nonce can be validated.  [default: 5m]",
         ),
         _option("--pool", type=click.IntRange(1), metavar="N", help="Jobs rendered at once.  [default: {pool}]"),

@@ -56,10 +56,18 @@ class Account:
         """Whether the numbers can be trusted, and what the limit was."""
         return judge_run(self._evidence(views, workers))
 
+    def _made_load(self) -> bool:
+        """Whether anything was begun: without that, workers have used their CPU to end and for nothing else."""
+        aggregator = self._aggregator
+        begun = aggregator.total("started") + aggregator.total("iterations_interrupted")
+        return bool(begun or self.iterations() or aggregator.exceptions.total)
+
     def _worker(self, index: int) -> WorkerEvidence:
-        samples = [sample for sample in self._samplers.worker_samples.get(index, []) if sample.alive]
         totals = self._aggregator.workers[index]
+        samples = [sample for sample in self._samplers.worker_samples.get(index, []) if sample.alive]
         usage: dict[str, Any] = totals.usage
+        if not self._made_load():
+            samples, usage = [], {}
         cpu_percent = tuple(sample.cpu_percent for sample in samples)
         run_delay_share = sum(sample.run_delay_ratio for sample in samples) / len(samples) if samples else 0.0
         if not samples and usage:

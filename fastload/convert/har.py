@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from fastload.convert.places import refuse
+from fastload.convert.places import json_path, refuse
 from fastload.model.errors import PlanError
 
 _Decoded = TypeVar("_Decoded")
@@ -131,5 +131,5 @@ def _decode(name: str, data: bytes | msgspec.Raw, of: type[_Decoded], steps: Ite
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message = str(error)
         inside = _AT.search(message)
-        below = inside[1].strip(".").split(".") if inside and inside[1] else []
-        refuse(name, [*steps, *below], _AT.sub("", message), _HINT)
+        where = json_path(steps) + (inside[1] if inside else "")
+        refuse(name, where.lstrip("."), _AT.sub("", message), hint=_HINT)

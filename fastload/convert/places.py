@@ -36,11 +36,11 @@ def json_path(steps: Iterable[str | int]) -> str:
     return text
 
 
-def refuse(name: str, steps: Iterable[str | int], message: str, hint: str = "", line: int | None = None) -> NoReturn:
-    """Raise the error of what is at *steps* in the file *name*.
+def refuse(name: str, where: str, message: str, *, hint: str = "", line: int | None = None) -> NoReturn:
+    """Raise the error of what is at *where*, a path in the JSON of the file *name*.
 
     Raises:
         PlanError: always.
     """
-    where = f"{name}:{line}" if line else name
-    raise PlanError(f"{where}: {json_path(steps) or 'the top'}: {message}", hint=hint)
+    file = f"{name}:{line}" if line else name
+    raise PlanError(f"{file}: {where or 'at the top'}: {message}", hint=hint)

@@ -59,12 +59,12 @@ def render(value: Any, indent: int = 0, before: int = 0, after: int = 0) -> str:
         indent: of the line that it begins in, in characters.
         before, after: what else stands in its first and its last line, in characters.
     """
-    flat = _flat(value)
-    if indent + before + len(flat) + after <= WIDTH or not isinstance(value, Call | Mapping | list):
-        return flat
+    line = flat(value)
+    if indent + before + len(line) + after <= WIDTH or not isinstance(value, Call | Mapping | list):
+        return line
     items = _items(value, indent + 4)
     if not items:
-        return flat
+        return line
     opening, closing = _brackets(value)
     inner = "".join(f"{' ' * (indent + 4)}{item},\n" for item in items)
     return f"{opening}\n{inner}{' ' * indent}{closing}"
@@ -89,10 +89,14 @@ def docstring(text: str, indent: int = 0) -> str:
 
 
 class Module:
-    """A script in the making: constants on top, and then functions."""
+    """A script in the making: constants on top, and then functions.
+
+    ``about`` is its docstring, ``names`` are those that are taken, ``environment`` those that a run must be given.
+    """
 
     def __init__(self, about: str, taken: Iterable[str] = ()) -> None:
-        self._about = about
+        self.about = about
+        self.environment: list[str] = []
         self._constants: dict[str, str] = {}
         self._by_value: dict[str, str] = {}
         self._functions: list[str] = []
@@ -101,13 +105,21 @@ class Module:
 
     def constant(self, name: str, value: Any) -> Code:
         """The name of a constant with *value*; the same one for the same value."""
-        key = _flat(value)
+        key = flat(value)
         if key not in self._by_value:
             name = unique(name, self.names)
             self.names.add(name)
             self._by_value[key] = name
-            self._constants[name] = _pieces(name, value) if isinstance(value, str) else statement(value, 0, f"{name} = ")
+            self._constants[name] = (
+                _pieces(name, value) if isinstance(value, str) else statement(value, 0, f"{name} = ")
+            )
         return Code(self._by_value[key])
+
+    def secret(self, name: str) -> Code:
+        """A constant with what the environment has under *name*, which a run must be given."""
+        if name not in self.environment:
+            self.environment.append(name)
+        return self.constant(name, Code(f"fl.env({text_literal(name)})"))
 
     def short(self, value: Any, name: str = "TEXT") -> Any:
         """*value* with texts that are too long for a line as constants."""
@@ -126,7 +138,7 @@ class Module:
     def text(self) -> str:
         """All of it."""
         imports = "".join(f"import {name}\n" for name in sorted(self.imports))
-        parts = [docstring(self._about), "\n", f"{imports}\n" if imports else "", "import fastload as fl\n"]
+        parts = [docstring(self.about), "\n", f"{imports}\n" if imports else "", "import fastload as fl\n"]
         if self._constants:
             parts += ["\n", *self._constants.values()]
         for function in self._functions:
@@ -150,7 +162,7 @@ def _pieces(name: str, text: str) -> str:
     return f"{name} = (\n" + "".join(f"    {text_literal(piece)}\n" for piece in pieces) + ")\n"
 
 
-def _flat(value: Any) -> str:
+def flat(value: Any) -> str:
     """*value* on one line."""
     match value:
         case Code():
@@ -176,10 +188,10 @@ def _items(value: Call | Mapping[Any, Any] | list[Any], indent: int | None = Non
     """What stands between the brackets, without commas; each on lines of its own at *indent*, or each on one line."""
 
     def item(content: Any, prefix: str = "") -> str:
-        return prefix + (_flat(content) if indent is None else render(content, indent, len(prefix), 1))
+        return prefix + (flat(content) if indent is None else render(content, indent, len(prefix), 1))
 
     if isinstance(value, Call):
         return [*map(item, value.arguments), *(item(content, f"{name}=") for name, content in value.keywords.items())]
     if isinstance(value, list):
         return [item(content) for content in value]
-    return [item(content, f"{_flat(key)}: ") for key, content in value.items()]
+    return [item(content, f"{flat(key)}: ") for key, content in value.items()]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 
 from fastload.load.place import HERE, Place
 from fastload.load.reply import JudgedReply, Reply
-from fastload.model.http import without_credentials
 
 if TYPE_CHECKING:
     from fastload.load.curl import Measurement
+    from fastload.load.expected import Expected
     from fastload.load.recorder import Recorder
 
 
@@ -44,31 +44,45 @@ class Group:
 class Expectation:
     """A request that is recorded, once, when the block ends: as the block judged it."""
 
-    __slots__ = ("_reply", "_request", "_what")
+    __slots__ = ("_reply", "_request", "_what", "expected")
+
+    reply_class = JudgedReply
 
     def __init__(self, request: Callable[[Expectation], Awaitable[Reply]]) -> None:
         self._request = request
+        self.expected: Expected | None = None
+        """What its status says, where the block says nothing."""
 
-    def keep(self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement) -> None:
+    def keep(self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply) -> None:
         """For the VU: what there is to record."""
         self._what = recorder, endpoint, response_us, measurement
+        self._reply = cast(JudgedReply, reply)
+        if self.expected is not None:
+            self.expected.mark(reply)
+
+    def give_up(self) -> None:
+        """For the VU: the request is sent again, and nobody will judge this try."""
+        self._record(None)
 
     async def __aenter__(self) -> JudgedReply:
-        self._reply = cast(JudgedReply, await self._request(self))
-        return self._reply
+        return cast(JudgedReply, await self._request(self))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        recorder, endpoint, response_us, measurement = self._what
-        reply = self._reply
-        judgement = reply.judgement
+        judgement = self._reply.judgement
         if isinstance(error, Exception | SystemExit) and not judgement:
             judgement = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        self._record(judgement)
+
+    def _record(self, judgement: str | None) -> None:
+        recorder, endpoint, response_us, measurement = self._what
+        reply = self._reply
         if judgement is not None:
             recorder.record_judged(endpoint, response_us, None if reply.error else measurement, judgement)
         elif reply.error:
-            where = f"{reply.method} {without_credentials(reply.url)}"
-            recorder.record_no_response(endpoint, reply.error, f"{where}: {reply.message}")
+            recorder.record_no_response(endpoint, reply.error, reply.what_failed)
+        elif self.expected is not None:
+            self.expected.keep(recorder, endpoint, response_us, measurement, reply)
         else:
             recorder.record(endpoint, response_us, measurement)

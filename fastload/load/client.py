@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from fastload.load.ask import NOTHING, Asked, Own, ask
+from fastload.load.bodies import Data
 from fastload.load.blocks import Expectation, Group
+from fastload.load.channels import Channels
 from fastload.load.context import Context, ScenarioContext
 from fastload.load.curl import ConnectionCache, Response, Transfer
+from fastload.load.expected import Expected
 from fastload.load.failures import error_kind
 from fastload.load.outcome import NO_DUE, response_us
 from fastload.load.place import HERE, Place
-from fastload.load.reply import JudgedReply, Reply
+from fastload.load.reply import Facts, Reply
+from fastload.load.requester import Requester
+from fastload.load.retry import Retry, persist
 from fastload.model.errors import PlanError
-from fastload.model.http import without_credentials
-
-if TYPE_CHECKING:
-    from fastload.load.recorder import Recorder
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0
 
 
-class RequestOptions(TypedDict, total=False):
-    """What every request method takes; see `VU.request`."""
-
-    name: str
-    params: Mapping[str, Any] | None
-    headers: Mapping[str, str] | None
-    json: Any
-    data: bytes | str | Mapping[str, Any] | None
-    keep_body: bool | None
-    tags: Mapping[str, str] | None
-
-
-class VU:
+class VU(Requester, Channels):
     """A virtual user, handed to the scenario: ``await vu.get("/")``.
 
     ``id`` is unique in the whole run, from 1; ``iteration`` counts this VU's own, from 0; ``iteration_in_test`` is
@@ -45,6 +35,7 @@ class VU:
     """
 
     def __init__(self, number: int, context: Context, scenario: ScenarioContext) -> None:
+        super().__init__()
         self.id = number
         self.iteration = self.iteration_in_test = 0
         self.env = scenario.env
@@ -53,10 +44,15 @@ class VU:
         self._context = context
         self._home = context.home(scenario)
         self._usage = scenario.usage
+        self._keeps_head = scenario.usage.headers or scenario.usage.facts
+        self._defaults = scenario.requests
+        self._own = Own(self._defaults) if self._defaults.touch_requests or context.expected else None
+        self._cookies = None
         self._cache = ConnectionCache()
         self._free: list[Transfer] = []
+        self._tuned: list[Transfer] = []
         self._transfers: list[Transfer] = []
-        self._due_ns = self._call_due_ns = 0
+        self._due_ns = 0
         self.requests = 0
         self.in_flight = 0
         self.back_off_s = 0.0
@@ -66,82 +62,6 @@ class VU:
     def setup_data(self) -> Any:
         """What the test's setup returned, None without one. All VUs of a worker share it: do not change it."""
         return self._context.setup_data
-
-    def get(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
-        """GET *url*, relative to the base URL or absolute; the options are those of `request`."""
-        return self._request("GET", url, **options)
-
-    def post(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
-        """POST; as `get`."""
-        return self._request("POST", url, **options)
-
-    def put(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
-        """PUT; as `get`."""
-        return self._request("PUT", url, **options)
-
-    def patch(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
-        """PATCH; as `get`."""
-        return self._request("PATCH", url, **options)
-
-    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
-        """DELETE; as `get`."""
-        return self._request("DELETE", url, **options)
-
-    def head(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
-        """HEAD; as `get`."""
-        return self._request("HEAD", url, **options)
-
-    def options(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
-        """OPTIONS; as `get`."""
-        return self._request("OPTIONS", url, **options)
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        name: str = "",
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        json: Any = None,
-        data: bytes | str | Mapping[str, Any] | None = None,
-        keep_body: bool | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> Coroutine[Any, Any, Reply]:
-        """Send one request and return its reply, also when it failed.
-
-        Args:
-            name: what the statistics call it; by default the path with numbers, UUIDs and long hex as ``{id}``.
-            params: the query string.
-            headers: added to the run's; a name given here replaces the run's.
-            json: a body to encode; bytes are taken as encoded already.
-            data: a raw body, or a mapping to send as a form.
-            keep_body: keep the response's body although nothing seems to read it, or drop it although it does.
-            tags: for thresholds on some requests only, like ``http_req_duration{kind:read}``.
-
-        Raises:
-            PlanError: a relative *url* without a base URL, or a tag with the name of a built-in one.
-        """
-        return self._request(
-            method,
-            url,
-            name=name,
-            params=params,
-            headers=headers,
-            json=json,
-            data=data,
-            keep_body=keep_body,
-            tags=tags,
-        )
-
-    def expect(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Expectation:
-        """Send one request and judge it by hand: ``async with vu.expect("GET", "/") as reply:``.
-
-        The request is recorded when the block ends. By default it counts as any other; after `JudgedReply.success` it
-        did not fail, and after `JudgedReply.failure`, or an exception in the block, it did. The options are those of
-        `request`.
-        """
-        return Expectation(lambda judged: self._request(method, url, judged=judged, **options))
 
     def group(self, name: str) -> Group:
         """A part of an iteration, timed as a whole: ``async with vu.group("login"):``.
@@ -167,10 +87,11 @@ class VU:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
-        data: bytes | str | Mapping[str, Any] | None = None,
+        data: Data | None = None,
         keep_body: bool | None = None,
         tags: Mapping[str, str] | None = None,
-        judged: Expectation | None = None,
+        judged: Expectation | Expected | None = None,
+        **more: Any,
     ) -> Reply:
         context = self._context
         if context.stopping and not self.leaving:
@@ -178,14 +99,25 @@ class VU:
         place = HERE.get()
         if place is None or place.home is not self._home:
             place = self._home
-        if params is None and headers is None and json is None and data is None and tags is None:
-            full_url, endpoint, lines = context.plain_request(place, method, url, name)
-            body = None
+        free = self._free
+        if more or self._own is not None:
+            more |= {"name": name, "params": params, "headers": headers, "json": json, "data": data, "tags": tags}
+            if more.get("retry") is not None:
+                return await self._persist(method, url, judged, more | {"keep_body": keep_body})
+            asked = ask(context, self._own or NOTHING, place, method, url, more)
+            full_url, endpoint, lines, body = asked[:4]
+            judged = _judging(judged, asked.expected)
+            free = self._tuned
+            transfer = self._tune(asked)
         else:
-            full_url = context.absolute(url, params)
-            endpoint = context.endpoint(place, method, url, name, tags)
-            body, lines = context.body_and_headers(json, data, headers)
-        transfer = self._free.pop() if self._free else self._new_transfer()
+            if params is None and headers is None and json is None and data is None and tags is None:
+                full_url, endpoint, lines = context.plain_request(place, method, url, name)
+                body = None
+            else:
+                full_url = context.absolute(url, params)
+                endpoint = context.endpoint(place, method, url, name, tags)
+                body, lines = context.body_and_headers(json, data, headers)
+            transfer = free.pop() if free else self._new_transfer()
         keep = self._usage.body if keep_body is None else keep_body
         if keep_body is not None:
             transfer.keep_body(keep)
@@ -202,18 +134,43 @@ class VU:
         except asyncio.CancelledError:
             context.recorder.stats.interrupted += 1
             transfer.chunks.clear()
+            transfer.header_lines.clear()
             if keep_body is not None:
                 transfer.keep_body(self._usage.body)
             raise
         finally:
             self.in_flight -= 1
-            self._free.append(transfer)
+            free.append(transfer)
         reply = self._finish(transfer, response.error, endpoint, due_ns, method, full_url, judged)
         if keep:
             reply._body = transfer.take_body()
         if keep_body is not None:
             transfer.keep_body(self._usage.body)
+        if "retry" in more:
+            reply._retry_after_s = transfer.retry_after_s()
         return reply
+
+    async def _persist(
+        self, method: str, url: str, judged: Expectation | Expected | None, options: dict[str, Any]
+    ) -> Reply:
+        """Send it as often as its option ``retry`` wants. Each try is a request of its own."""
+        retry: Retry = options["retry"]
+        options["retry"] = None
+
+        def give_up() -> None:
+            if isinstance(judged, Expectation):
+                judged.give_up()
+
+        return await persist(
+            retry, lambda: self._request(method, url, judged=judged, **options), self.sleep, self.random.random, give_up
+        )
+
+    def _tune(self, asked: Asked) -> Transfer:
+        """A handle with the settings of the request *asked*. Those of plain requests never have any."""
+        transfer = self._tuned.pop() if self._tuned else self._new_transfer()
+        transfer.apply(asked.settings)
+        transfer.send_cookies(asked.cookie)
+        return transfer
 
     def check(
         self,
@@ -256,13 +213,13 @@ class VU:
         due_ns: int,
         method: str,
         url: str,
-        judged: Expectation | None,
+        judged: Expectation | Expected | None,
     ) -> Reply:
         recorder = self._context.recorder
         measurement = transfer.measure()
-        reply = Reply(method, url, measurement) if judged is None else JudgedReply(method, url, measurement)
-        if self._usage.headers:
-            reply._header_lines = transfer.take_headers()
+        reply = Reply(method, url, measurement) if judged is None else judged.reply_class(method, url, measurement)
+        if self._keeps_head:
+            self._keep_head(transfer, reply)
         response = NO_DUE
         if error is None:
             response = response_us(due_ns, transfer.done_ns)
@@ -274,12 +231,24 @@ class VU:
             reply.error = error_kind(transfer, error[0])
             reply.message = error[1]
             if judged is None:
-                recorder.record_no_response(endpoint, reply.error, f"{method} {without_credentials(url)}: {error[1]}")
+                recorder.record_no_response(endpoint, reply.error, reply.what_failed)
             refused = not transfer.connected()
             self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s)) if refused else 0.0
         if judged is not None:
-            judged.keep(recorder, endpoint, response, measurement)
+            judged.keep(recorder, endpoint, response, measurement, reply)
         return reply
+
+    def _keep_head(self, transfer: Transfer, reply: Reply) -> None:
+        if self._usage.headers:
+            reply._header_lines = transfer.take_headers()
+        if self._usage.facts:
+            reply._facts = Facts(
+                transfer.protocol(),
+                transfer.remote_address(),
+                transfer.local_address(),
+                transfer.tls_version(),
+                transfer.effective_url(),
+            )
 
     def _new_transfer(self) -> Transfer:
         context = self._context
@@ -297,31 +266,9 @@ class VU:
         """For the engine: where the code that asks runs."""
         return self._place()
 
-    @property
-    def recorder(self) -> Recorder:
-        """For the engine."""
-        return self._context.recorder
-
     def was_interrupted(self) -> bool:
         """For the engine: whether the iteration has to end, or the run."""
         return self._was_interrupted()
-
-    def due_of_call(self) -> int:
-        """For `fl.measure`: when the call that begins was due; 0 for all but the first of an iteration.
-
-        A request before it has used the due time up; one within it may still use it, too.
-        """
-        due_ns = self._due_ns
-        if due_ns == self._call_due_ns:
-            return 0
-        self._call_due_ns = due_ns
-        return due_ns
-
-    def call_ended(self, due_ns: int) -> None:
-        """For `fl.measure`: a call did not raise; no request after it counts from *due_ns*."""
-        self.requests += 1
-        if due_ns and self._due_ns == due_ns:
-            self._due_ns = 0
 
     def begin_iteration(self, due_ns: int, number: int) -> int:
         """For the engine: the next request counts from *due_ns*. Returns how many requests there were so far.
@@ -336,6 +283,8 @@ class VU:
     def end_iteration(self) -> int:
         """For the engine: how many requests there were so far."""
         self.iteration += 1
+        if self._defaults.clear_cookies:
+            self.cookies.clear()
         return self.requests
 
     def back_off(self) -> None:
@@ -344,9 +293,19 @@ class VU:
 
     def close(self) -> None:
         """For the engine: the user leaves, and closes its connections."""
+        self.close_sockets()
         for transfer in self._transfers:
             self._context.engine.cancel(transfer)
             transfer.close()
         self._transfers.clear()
         self._free.clear()
+        self._tuned.clear()
         self._cache.close()
+
+
+def _judging(judged: Expectation | Expected | None, expected: Expected | None) -> Expectation | Expected | None:
+    """Who says what a request was: the block that it is in, which may leave it to *expected*, or just that."""
+    if not isinstance(judged, Expectation):
+        return expected
+    judged.expected = expected
+    return judged

@@ -11,7 +11,11 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from fastload.load.ask import RequestDefaults
+from fastload.load.bodies import JSON_LINE, Data, body_of
 from fastload.load.curl import CurlEngine
+from fastload.load.expected import expecting
+from fastload.load.header_lines import Headers, request_lines
 from fastload.load.place import Place
 from fastload.load.usage import ReplyUsage
 from fastload.model.errors import PlanError
@@ -25,21 +29,20 @@ _ID_SEGMENT = re.compile(
 )
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://").match
 _MAX_CACHED_URLS = 10_000
-_JSON_HEADER = "Content-Type: application/json"
 _BUILT_IN_TAGS = frozenset(("scenario", "group", "name", "method", "status", "error", "check"))
-_FORM_HEADER = "Content-Type: application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioContext:
     """What all VUs of one scenario share: its name, what its code reads of replies, its tags, the names of its
-    environment, those of the run included, and the seed of the run's chance."""
+    environment, those of the run included, the seed of the run's chance, and what all its requests have."""
 
     name: str
     usage: ReplyUsage
     tags: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
+    requests: RequestDefaults = RequestDefaults()
 
 
 class Context:
@@ -59,6 +62,7 @@ class Context:
         self.recorder = recorder
         self.loop = loop
         self.http = http
+        self.expected = expecting(http.expected) if http.expected else None
         self.base_url = base_url
         self.resolve = resolve
         self.stopping = self.aborting = self.hurry = False
@@ -94,20 +98,24 @@ class Context:
         self._cached += 1
         return self._cached <= _MAX_CACHED_URLS
 
-    def absolute(self, url: str, params: Mapping[str, Any] | None) -> str:
-        """The URL to ask for.
+    def absolute(self, url: str, params: Mapping[str, Any] | None, base_url: str = "") -> str:
+        """The URL to ask for; *base_url* goes before that of the run.
 
         Raises:
             PlanError: it is relative and there is no base URL.
         """
+        if base_url:
+            return self.with_params(url if _ABSOLUTE(url) else _join(base_url, url), params)
         full = self._urls.get(url)
         if full is None:
-            full = url if _ABSOLUTE(url) else self._join(url)
+            full = url if _ABSOLUTE(url) else _join(self.base_url, url)
             if len(self._urls) < _MAX_CACHED_URLS:
                 self._urls[url] = full
-        if params:
-            full += ("&" if "?" in full else "?") + urlencode(params, doseq=True)
-        return full
+        return self.with_params(full, params) if params else full
+
+    def with_params(self, url: str, params: Mapping[str, Any] | None) -> str:
+        """*url* with *params* in its query."""
+        return url + ("&" if "?" in url else "?") + urlencode(params, doseq=True) if params else url
 
     def endpoint(self, place: Place, method: str, url: str, name: str, tags: Mapping[str, str] | None = None) -> int:
         """The number under which a request is recorded: by its name, or by the URL's folded path, and its tags.
@@ -120,48 +128,42 @@ class Context:
         if number is None:
             own = {str(tag): str(value) for tag, value in (tags or {}).items()}
             check_tags(own)
-            number = self.recorder.endpoint(name or fold_path(url), method, {**place.tags, **own})
+            number = self.recorder.endpoint(name or self._name_of(url), method, {**place.tags, **own})
             if self._has_room():
                 place.endpoints[key] = number
         return number
 
     def body_and_headers(
-        self, json: Any, data: bytes | str | Mapping[str, Any] | None, headers: Mapping[str, str] | None
-    ) -> tuple[bytes | None, tuple[str, ...]]:
+        self, json: Any, data: Data | None, headers: Headers | None
+    ) -> tuple[Body | None, tuple[str, ...]]:
         """The encoded body and the header lines of a request."""
-        body: bytes | None = None
+        body: Body | None = None
         content_type = ""
-        if json is not None:
+        if data is not None:
+            body, content_type = body_of(json, data, None)
+        elif json is not None:
             body = json if isinstance(json, bytes) else orjson.dumps(json)
-            content_type = _JSON_HEADER
-        elif data is not None:
-            if isinstance(data, Mapping):
-                body, content_type = urlencode(data, doseq=True).encode(), _FORM_HEADER
-            else:
-                body = data.encode() if isinstance(data, str) else data
-        if headers is None:
-            key: tuple[Any, ...] = (content_type,)
-        else:
-            key = (content_type, *headers.items())
+            content_type = JSON_LINE
+        return body, self.header_lines(content_type, headers)
+
+    def header_lines(
+        self, content_type: str, headers: Headers | None, *, keep: bool = True
+    ) -> tuple[str, ...]:
+        """The header lines of a request, with those of the run. *keep*: there will be more with the same.
+
+        Raises:
+            PlanError: a value has a line break.
+        """
+        key = (content_type,) if headers is None else (content_type, *headers.items())
         lines = self._header_lines.get(key)
         if lines is None:
-            lines = self._build_header_lines(content_type, headers or {})
-            if len(self._header_lines) < _MAX_CACHED_URLS:
+            lines = request_lines(self.http.headers, content_type, headers or {})
+            if keep and len(self._header_lines) < _MAX_CACHED_URLS:
                 self._header_lines[key] = lines
-        return body, lines
+        return lines
 
-    def _build_header_lines(self, content_type: str, headers: Mapping[str, str]) -> tuple[str, ...]:
-        own = {name.lower() for name in headers}
-        lines = [line for line in self.http.headers if line.partition(":")[0].strip().lower() not in own]
-        given = own | {line.partition(":")[0].strip().lower() for line in lines}
-        if content_type and "content-type" not in given:
-            lines.append(content_type)
-        return (*lines, *(f"{name}: {value}" for name, value in headers.items()))
-
-    def _join(self, url: str) -> str:
-        if not self.base_url:
-            raise PlanError(f"{url!r} is relative and there is no base URL", hint="pass --base-url or base_url=")
-        return self.base_url + (url if url.startswith("/") else "/" + url)
+    def _name_of(self, url: str) -> str:
+        return fold_path(url) if self.http.fold_paths else urlsplit(url).path or "/"
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
@@ -178,6 +180,12 @@ def check_tags(tags: Mapping[str, str]) -> None:
 def fold_path(url: str) -> str:
     """The path of *url* for statistics: numbers, UUIDs and hex of 16 digits and more become ``{id}``, no query."""
     return _ID_SEGMENT.sub("{id}", urlsplit(url).path or "/")
+
+
+def _join(base_url: str, url: str) -> str:
+    if not base_url:
+        raise PlanError(f"{url!r} is relative and there is no base URL", hint="pass --base-url or base_url=")
+    return base_url + (url if url.startswith("/") else "/" + url)
 
 
 def _nobody_listens(_reason: str) -> None:

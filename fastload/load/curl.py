@@ -1,4 +1,4 @@
-"""libcurl on an event loop: the only module that imports pycurl.
+"""libcurl on an event loop: with `curl_handle.py` and `curl_options.py` the only module that imports pycurl.
 
 `CurlEngine` drives any number of `Transfer`s (reusable easy handles) through one CurlMulti. It keeps to
 five rules, each measured (`docs/architecture.md` has the figures):
@@ -22,11 +22,16 @@ import weakref
 from collections.abc import Callable, Generator, Iterable
 from time import monotonic_ns
 from typing import Any
+from urllib.parse import urlsplit
 
 import pycurl
 
+from fastload.load.curl_handle import ConnectionCache as ConnectionCache
+from fastload.load.curl_handle import Handle
+from fastload.load.curl_options import connect_to, connect_to_wildcard
+from fastload.load.idle import IdleWatch
 from fastload.load.poller import EpollPoller
-from fastload.model.http import HttpSettings
+from fastload.model.http import Body, HttpSettings
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _MASK_OF_POLL = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
@@ -39,18 +44,13 @@ _SELECT_OF_EVENTS = [
     | (_SELECT_ERR if events & select.EPOLLERR else 0)
     for events in range(32)
 ]
+READABLE, WRITABLE = _IN, _OUT
+WS_TEXT, WS_BINARY, WS_CONT = pycurl.WS_TEXT, pycurl.WS_BINARY, pycurl.WS_CONT
+WS_CLOSE, WS_PING, WS_PONG = pycurl.WS_CLOSE, pycurl.WS_PING, pycurl.WS_PONG
 _FINISHED_A_READ = 100_000
 _EARLY_S = 0.0005
 # How often one wake-up may start and finish work again before other callbacks of the loop get their turn.
 _ROUNDS_A_WAKE_UP = 3
-
-_HTTP_VERSION = {
-    "": pycurl.CURL_HTTP_VERSION_NONE,
-    "1.1": pycurl.CURL_HTTP_VERSION_1_1,
-    "2": pycurl.CURL_HTTP_VERSION_2TLS,
-    "2-prior": pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
-    "3": pycurl.CURL_HTTP_VERSION_3ONLY,
-}
 
 _RESPONSE_CODE, _NUM_CONNECTS = pycurl.RESPONSE_CODE, pycurl.NUM_CONNECTS
 _LOOKUP, _CONNECT, _TLS = pycurl.NAMELOOKUP_TIME_T, pycurl.CONNECT_TIME_T, pycurl.APPCONNECT_TIME_T
@@ -58,6 +58,9 @@ _POSTTRANSFER, _STARTTRANSFER = pycurl.POSTTRANSFER_TIME_T, pycurl.STARTTRANSFER
 _TOTAL, _QUEUE = pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
 # libcurl counts a request's body in its size, but a response's body not in its header size.
 _REQUEST_SIZE, _HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.REQUEST_SIZE, pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
+
+IDLE_TIMEOUT = -1
+"""The number of an error that libcurl has none for: nothing was sent or received for the idle timeout."""
 
 Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """Of one finished request: status; then microseconds since libcurl took it up: lookup, connect and TLS done (all
@@ -68,27 +71,7 @@ microseconds it waited for a free connection; bytes sent and received, headers i
 that loses its CPU between the two would report a time near zero for a request that took milliseconds."""
 
 
-class ConnectionCache:
-    """Connections, cookies and TLS sessions that some transfers share: those of one VU, as a user has them.
-
-    Its own cache for every VU also makes finding a connection O(1): 10,000 handles in one pool do not scale.
-    """
-
-    def __init__(self) -> None:
-        self._share = pycurl.CurlShare()
-        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
-        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
-        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_COOKIE)
-
-    def attach(self, transfer: Transfer) -> None:
-        transfer.setopt(pycurl.SHARE, self._share)
-
-    def close(self) -> None:
-        """Close every idle connection; the transfers that used it must be closed before."""
-        self._share.close()
-
-
-class Transfer(pycurl.Curl):
+class Transfer(Handle):
     """One reusable easy handle. Settings are made once; a request sets only what changed since the last.
 
     ``on_done(transfer, error)`` is called when a submitted request ends: *error* is None, or libcurl's error
@@ -96,61 +79,39 @@ class Transfer(pycurl.Curl):
     """
 
     __slots__ = (
-        "_headers",
-        "_method",
-        "_url",
         "chunks",
         "done_ns",
         "due_ns",
         "header_lines",
-        "in_flight",
         "on_done",
         "owner",
     )
 
     on_done: Callable[[Transfer, tuple[int, str] | None], None]
 
-    # pycurl's own attribute access keeps a dict and looks there, and among libcurl's constants, before the slots:
-    # 500 ns for the six attributes of a request instead of 50, a tenth of all that a request costs.
-    __getattribute__ = object.__getattribute__
-    __setattr__ = object.__setattr__
-    __delattr__ = object.__delattr__
-
     def configure(
-        self, settings: HttpSettings, *, cache: ConnectionCache, resolve: Iterable[str] = (), keep_body: bool
+        self,
+        settings: HttpSettings,
+        *,
+        cache: ConnectionCache,
+        resolve: Iterable[str] = (),
+        keep_body: bool,
+        number: int = 0,
     ) -> None:
         """Set what stays the same over all requests of this handle.
 
         *resolve*: pinned addresses as ``host:port:address[,address]``, so that no lookup happens during the run.
+        *number* is the VU's: source addresses are dealt by it, and the first one shows what it sends, where *settings*
+        want that.
         """
-        self._url = ""
-        self._method = "GET"
-        self._headers: tuple[str, ...] = ()
         self.owner: Any = None
         self.due_ns = self.done_ns = 0
-        self.in_flight = False
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
-        set_ = self.setopt
-        cache.attach(self)
-        set_(pycurl.NOSIGNAL, 1)
-        set_(pycurl.HTTP_VERSION, _HTTP_VERSION[settings.http_version])
-        set_(pycurl.USERAGENT, settings.user_agent)
-        set_(pycurl.TIMEOUT_MS, round(settings.timeout_s * 1000))
-        set_(pycurl.CONNECTTIMEOUT_MS, round(settings.timeout_s * 1000))
-        set_(pycurl.FOLLOWLOCATION, int(settings.max_redirects > 0))
-        set_(pycurl.MAXREDIRS, settings.max_redirects)
-        set_(pycurl.SSL_VERIFYPEER, int(settings.verify_tls))
-        set_(pycurl.SSL_VERIFYHOST, 2 if settings.verify_tls else 0)
-        set_(pycurl.PROXY, "")
-        if settings.ca_file:
-            set_(pycurl.CAINFO, settings.ca_file)
-        if settings.cookies:
-            set_(pycurl.COOKIEFILE, "")
-        if pinned := list(resolve):
-            set_(pycurl.RESOLVE, pinned)
+        self.settle(settings, cache, resolve, number)
         self.keep_body(keep_body)
-        self._set_headers(())
+        if any(name.startswith("*") for name in settings.hosts):
+            self.__class__ = _WildcardTransfer
 
     def keep_body(self, keep: bool) -> None:
         """Collect the bytes of each response in ``chunks``, or drop them. Both cost one C call a chunk."""
@@ -173,8 +134,12 @@ class Transfer(pycurl.Curl):
         chunks.clear()
         return body
 
-    def prepare(self, method: str, url: str, headers: tuple[str, ...], body: bytes | None) -> None:
-        """Make this the next request. *headers* are ``"Name: value"`` lines, without those of libcurl's own."""
+    def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
+        """Make this the next request. *headers* are ``"Name: value"`` lines, without those of libcurl's own.
+
+        Raises:
+            OSError: a file of *body* cannot be opened.
+        """
         if url is not self._url and url != self._url:
             self.setopt(pycurl.URL, url)
             self._url = url
@@ -185,7 +150,12 @@ class Transfer(pycurl.Curl):
         if headers is not self._headers and headers != self._headers:
             self._set_headers(headers)
         if body is not None:
-            self.setopt(pycurl.POSTFIELDS, body)
+            try:
+                self.setopt(pycurl.POSTFIELDS, body)
+            except TypeError:
+                # Not asked before, because bytes are what nearly all requests send.
+                assert not isinstance(body, bytes)
+                self._stream(method, headers, body)
 
     def measure(self) -> Measurement:
         """What libcurl measured of the request that just ended."""
@@ -215,27 +185,79 @@ class Transfer(pycurl.Curl):
         """The operating system's error number of a failed connect, 0 without one."""
         return self.getinfo(pycurl.OS_ERRNO)  # type: ignore[no-any-return]
 
-    def connected(self) -> bool:
-        """Whether the last request ever got a connection."""
-        # The connect time of a reused connection is 0, but a request is sent on it. (PRETRANSFER says nothing:
-        # libcurl also sets it when it gives up.)
-        return bool(self.getinfo(pycurl.CONNECT_TIME_T) or self.getinfo(_REQUEST_SIZE))
 
-    def _set_method(self, method: str, has_body: bool) -> None:
-        self.setopt(pycurl.NOBODY, 0)
-        self.setopt(pycurl.HTTPGET, 1)
-        self.unsetopt(pycurl.CUSTOMREQUEST)
-        if has_body:
-            self.setopt(pycurl.POST, 1)
-        if method == "HEAD":
-            self.setopt(pycurl.NOBODY, 1)
-        elif method != ("POST" if has_body else "GET"):
-            self.setopt(pycurl.CUSTOMREQUEST, method)
+class TransferError(Exception):
+    """What libcurl says when a connection that is used directly breaks: its error number and text."""
 
-    def _set_headers(self, headers: tuple[str, ...]) -> None:
-        # libcurl would ask "Expect: 100-continue" before a body over 1 MB and wait up to a second for it.
-        self.setopt(pycurl.HTTPHEADER, ["Expect:", *headers])
-        self._headers = headers
+
+class WebSocketTransfer(Transfer):
+    """A handle whose connection becomes a WebSocket: libcurl makes the handshake and the frames, and this side decides
+    when to send and to receive. One is good for one session.
+
+    ``on_ready(events)`` is called when the socket is ready for what `CurlEngine.watch` asked for.
+    """
+
+    __slots__ = ("connecting", "fd", "on_ready")
+
+    on_ready: Callable[[int], None]
+
+    def aim(self, url: str, headers: tuple[str, ...], connect_timeout_s: float) -> None:
+        """Make the handshake with *url* (ws or wss) what is submitted next."""
+        self.fd = -1
+        self.connecting = False
+        self.keep_headers()
+        self.prepare("GET", url, headers, None)
+        self.setopt(pycurl.CONNECT_ONLY, 2)
+        # libcurl keeps its own answers to pings back until the next message is sent.
+        self.setopt(pycurl.WS_OPTIONS, pycurl.WS_NOAUTOPONG)
+        self.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        self.setopt(pycurl.TIMEOUT_MS, round(connect_timeout_s * 1000))
+
+    def status(self) -> int:
+        """What the server answered to the handshake; 0 without an answer."""
+        return self.getinfo(_RESPONSE_CODE)  # type: ignore[no-any-return]
+
+    def send_frame(self, data: bytes | memoryview, flags: int) -> int:
+        """Send a frame; how many bytes of *data* were taken. Those that were not come next, with the same *flags*.
+
+        Raises:
+            BlockingIOError: the socket is full.
+            TransferError: the connection is broken.
+        """
+        try:
+            return self.ws_send(data, flags)
+        except pycurl.error as error:
+            raise TransferError(*error.args) from None
+
+    def receive_frame(self, most_bytes: int) -> tuple[bytes, int, int]:
+        """A part of a frame: bytes, flags, and how many bytes of the frame are still to come.
+
+        Raises:
+            BlockingIOError: nothing is there.
+            TransferError: the connection is broken.
+        """
+        try:
+            data, meta = self.ws_recv(most_bytes)
+        except pycurl.error as error:
+            raise TransferError(*error.args) from None
+        return data, meta.flags, meta.bytesleft
+
+
+class _WildcardTransfer(Transfer):
+    """One whose run overrides hosts by wildcards, which libcurl does not know: each new URL is looked at."""
+
+    __slots__ = ()
+
+    def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
+        if url != self._url:
+            parts, hosts = urlsplit(url), self._http.hosts
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            entries = connect_to_wildcard(parts.hostname or "", port, hosts) or connect_to(hosts)
+            if entries:
+                self.setopt(pycurl.CONNECT_TO, entries)
+            else:
+                self.unsetopt(pycurl.CONNECT_TO)
+        super().prepare(method, url, headers, body)
 
 
 class Response:
@@ -328,8 +350,11 @@ class CurlEngine:
         self._kicked = False
         self._draining = False
         self._transfers: weakref.WeakSet[Transfer] = weakref.WeakSet()
+        self._sockets: dict[WebSocketTransfer, None] = {}
+        self._watched: dict[int, WebSocketTransfer] = {}
         self._add_handle = self._multi.add_handle
         self._remove_handle = self._multi.remove_handle
+        self._idle: IdleWatch | None = None
         self.in_flight = 0
         loop.add_reader(self._poller.fileno(), self._on_ready)
 
@@ -337,6 +362,18 @@ class CurlEngine:
         """Make *transfer* usable with this engine; once, before its first `submit`."""
         transfer.setopt(pycurl.SOCKOPTFUNCTION, self._on_new_socket)
         self._transfers.add(transfer)
+        transfer.bind(self)
+        # What only some runs want takes the place of a method: so it costs the others nothing.
+        if transfer.counts_connections:
+            self._end = self._end_counted  # type: ignore[method-assign]
+        if transfer.idle_timeout_s:
+            self.watch_idle()
+
+    def watch_idle(self) -> None:
+        """From now on, give up on transfers for which nothing is sent or received for their idle timeout."""
+        if self._idle is None:
+            self._idle = IdleWatch(self._loop, self._give_up)
+            self.submit = self._submit_watched  # type: ignore[method-assign]
 
     def submit(self, transfer: Transfer) -> None:
         """Start the prepared request; its ``on_done`` is called once, from the loop."""
@@ -362,11 +399,46 @@ class CurlEngine:
         """Detach from the loop and free the multi handle. Transfers in flight are given up first: a multi that
         is freed with handles attached can crash."""
         self.cancel_all()
+        if self._idle is not None:
+            self._idle.close()
+        for transfer in list(self._sockets):
+            self.close_socket(transfer)
         self._loop.remove_reader(self._poller.fileno())
         if self._timer is not None:
             self._timer.cancel()
         self._multi.close()
         self._poller.close()
+
+    # For WebSockets: a handle stays attached for as long as its connection is used. Removing it closes the connection.
+
+    def open_socket(self, transfer: WebSocketTransfer) -> None:
+        """Start the handshake; ``on_done`` is called once when it is over."""
+        transfer.connecting = True
+        self._sockets[transfer] = None
+        self._add_handle(transfer)
+
+    def watch(self, transfer: WebSocketTransfer, mask: int) -> None:
+        """Call ``on_ready`` when the socket is ready for *mask* (of `READABLE` and `WRITABLE`; 0 for never)."""
+        fd = transfer.fd
+        if fd < 0:
+            fd = transfer.fd = transfer.getinfo(pycurl.ACTIVESOCKET)
+            self._watched[fd] = transfer
+            # What libcurl watched it for is over.
+            self._masks[fd] = 0
+        if mask:
+            self._poller.add(fd, mask)
+        else:
+            self._poller.forget(fd)
+
+    def close_socket(self, transfer: WebSocketTransfer) -> None:
+        """Give the handshake up, or close the connection; once more does nothing."""
+        if transfer in self._sockets:
+            del self._sockets[transfer]
+            transfer.connecting = False
+            if transfer.fd >= 0:
+                del self._watched[transfer.fd]
+                self._poller.forget(transfer.fd)
+            self._remove_handle(transfer)
 
     # What libcurl calls. None of these may raise: an exception here would abort every transfer of the multi.
 
@@ -437,6 +509,8 @@ class CurlEngine:
         for fd, events in self._poller.wait():
             if masks.get(fd, 1) > 0:
                 action(fd, _SELECT_OF_EVENTS[events & 31])
+            elif fd in self._watched:
+                self._watched[fd].on_ready(events)
             else:
                 # The server closed, or wrote to, a connection that no request uses. libcurl finds out when it
                 # wants that connection next; until then a watched descriptor would wake the loop for ever.
@@ -471,19 +545,31 @@ class CurlEngine:
             self._detach(transfer)
             transfer.done_ns = now_ns
             transfer.on_done(transfer, error)
+        elif transfer in self._sockets and transfer.connecting:
+            transfer.connecting = False
+            transfer.done_ns = now_ns
+            transfer.on_done(transfer, error)
+
+    def _end_counted(self, transfer: Any, now_ns: int, error: tuple[int, str] | None) -> None:
+        if transfer.in_flight:
+            transfer.count_connection()
+            self._detach(transfer)
+            # Before the next request begins.
+            transfer.close_worn_connections()
+            transfer.done_ns = now_ns
+            transfer.on_done(transfer, error)
+        else:
+            CurlEngine._end(self, transfer, now_ns, error)
+
+    def _submit_watched(self, transfer: Transfer) -> None:
+        CurlEngine.submit(self, transfer)
+        assert self._idle is not None
+        self._idle.begin(transfer)
+
+    def _give_up(self, transfer: Handle, text: str) -> None:
+        self._end(transfer, monotonic_ns(), (IDLE_TIMEOUT, text))
 
     def _detach(self, transfer: Transfer) -> None:
         transfer.in_flight = False
         self.in_flight -= 1
         self._remove_handle(transfer)
-
-
-def versions() -> dict[str, str]:
-    """Of libcurl and of pycurl."""
-    return {"pycurl": pycurl.version.split()[0].partition("/")[2], "libcurl": pycurl.version_info()[1]}
-
-
-def supports(http_version: str) -> bool:
-    """Whether this libcurl speaks *http_version* (of `HttpSettings`)."""
-    needed = {"2": "VERSION_HTTP2", "2-prior": "VERSION_HTTP2", "3": "VERSION_HTTP3"}.get(http_version)
-    return needed is None or bool(pycurl.version_info()[4] & getattr(pycurl, needed))

@@ -43,7 +43,7 @@ class Expected:
         if reply.error:
             recorder.record_no_response(endpoint, reply.error, reply.what_failed)
         else:
-            recorder.record(endpoint, response_us, measurement, self.judge(measurement[0]))
+            recorder.record_expected(endpoint, response_us, measurement, self.judge(measurement[0]))
 
 
 def expecting(spec: StatusSpec) -> Expected:
@@ -52,7 +52,7 @@ def expecting(spec: StatusSpec) -> Expected:
     Raises:
         PlanError: it names none, or something that is no status.
     """
-    key: Hashable = spec if isinstance(spec, int | str | range | tuple | frozenset) else tuple(spec)
+    key: Hashable = spec if isinstance(spec, int | str | range | frozenset) else repr(spec)
     found = _known.get(key)
     if found is None:
         found = Expected(parse_statuses(spec, what="expected"))

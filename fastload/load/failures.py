@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 
-from fastload.load.curl import Transfer
+from fastload.load.curl import IDLE_TIMEOUT, Transfer
 
 # By number, as in libcurl's include/curl/curl.h: pycurl does not name all of them.
 _KIND_OF_CODE = {
+    IDLE_TIMEOUT: "idle_timeout",
     1: "url",  # unsupported protocol
     3: "url",  # malformed
     5: "dns",  # proxy not resolved
@@ -25,7 +26,7 @@ _KIND_OF_CODE = {
     58: "tls",  # local certificate
     59: "tls",  # cipher
     60: "tls_verify",
-    61: "protocol",  # content encoding
+    61: "decompress",
     63: "too_large",
     77: "tls_verify",  # CA file
     92: "protocol",  # HTTP/2 stream

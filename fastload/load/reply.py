@@ -56,6 +56,7 @@ class Reply:
         "_facts",
         "_header_lines",
         "_measurement",
+        "_retry_after_s",
         "_tries",
         "error",
         "message",
@@ -66,6 +67,7 @@ class Reply:
     # Set only where they differ from what every reply has: it costs time to set what nobody reads.
     _as_expected: bool
     _facts: Facts
+    _retry_after_s: float | None
     _tries: int
 
     def __init__(self, method: str, url: str, measurement: Measurement) -> None:

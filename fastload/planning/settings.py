@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, cast
 
 from fastload.control.host import usable_cpus
-from fastload.load.curl import supports
+from fastload.load.curl_options import supports
 from fastload.load.scenario import Function, Scenario, check_function, name_of, where
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http import HttpSettings, HttpVersion

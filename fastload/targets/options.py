@@ -34,6 +34,7 @@ class TargetOptions:
     MINIMUM: ClassVar[Mapping[str, int]] = {"rate_limit_per_minute": 0}
     SHARES: ClassVar[tuple[str, ...]] = ("failure_rate",)
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("latency",)
+    ABOVE_ZERO: ClassVar[tuple[str, ...]] = ()
 
     @property
     def exclusive_file(self) -> str | None:
@@ -65,6 +66,10 @@ class TargetOptions:
             value = getattr(self, field)
             if not 0 <= value <= 1:
                 raise PlanError(f"{field} must be a share from 0 to 1, not {value}", hint="0.01 is 1 %")
+        for field in self.ABOVE_ZERO:
+            value = getattr(self, field)
+            if not value > 0:
+                raise PlanError(f"{field} must be above zero, not {value:g}")
         for field in self.DISTRIBUTIONS:
             text = getattr(self, field)
             if text is not None:
@@ -120,9 +125,10 @@ class DidOptions(TargetOptions):
     """
 
     client_limit_per_minute: int = 0
-    max_age_s: int = 300
+    max_age_s: float = 300.0
 
-    MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions.MINIMUM, "client_limit_per_minute": 0, "max_age_s": 1}
+    MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions.MINIMUM, "client_limit_per_minute": 0}
+    ABOVE_ZERO: ClassVar[tuple[str, ...]] = ("max_age_s",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,7 +140,7 @@ class WidgetOptions(TargetOptions):
     ``job_time``: a distribution of what a job takes. ``job_failure_rate``: the share of jobs that fail.
     """
 
-    nonce_ttl_s: int = 300
+    nonce_ttl_s: float = 300.0
     pool: int = 50
     queue_size: int = 1000
     job_time: str = "lognormal(p50=2s,p99=8s)"
@@ -142,12 +148,12 @@ class WidgetOptions(TargetOptions):
 
     MINIMUM: ClassVar[Mapping[str, int]] = {
         **TargetOptions.MINIMUM,
-        "nonce_ttl_s": 1,
         "pool": 1,
         "queue_size": 0,
     }
     SHARES: ClassVar[tuple[str, ...]] = (*TargetOptions.SHARES, "job_failure_rate")
     DISTRIBUTIONS: ClassVar[tuple[str, ...]] = (*TargetOptions.DISTRIBUTIONS, "job_time")
+    ABOVE_ZERO: ClassVar[tuple[str, ...]] = ("nonce_ttl_s",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

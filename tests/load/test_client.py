@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import fastload as fl
 from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 from fastload.load.context import fold_path
-from fastload.load.curl import supports
+from fastload.load.curl_options import supports
 from fastload.model.http import HttpSettings
 from tests.conftest import Nginx, free_port
 from tests.load.harness import SETTINGS, Connection, Peer, Run, harness, lines_of, until

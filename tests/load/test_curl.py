@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from fastload.load.curl import ConnectionCache, CurlEngine, Response, Transfer, supports
+from fastload.load.curl import ConnectionCache, CurlEngine, Response, Transfer
+from fastload.load.curl_options import supports
 from fastload.load.failures import error_kind
 from fastload.load.poller import EpollPoller
 from fastload.model.http import HttpSettings

@@ -115,11 +115,7 @@ def test_a_stream_that_is_left_holds_nothing_up() -> None:
         response.close()
         connection.close()
         assert client.get(f"{GENERATE}/{session_id}", headers).body["status"] == "processing"
-        outcomes = client.get("/stats").body["outcomes"]
-        (log,) = target._run_dir.glob("stderr-*.log")
-        target.stop()
-        assert not log.exists()
-    assert outcomes["generation_streamed"] == 1
+        assert client.get("/stats").body["outcomes"]["generation_streamed"] == 1
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_a_malformed_job_is_refused(client: Client, changes: dict[str, Any], exp
 
 def test_fields_of_a_job(client: Client) -> None:
     assert code(render(client, {"type": "2d"})) == (400, "missing_field")
-    assert code(render(client, b"[")) == (400, "malformed_json")
+    assert code(render(client, b"{")) == (400, "malformed_json")
     assert render(client, {"type": "2d", "prompt": "p"}).status == 202
 
 

@@ -84,7 +84,9 @@ class DidService:
         self._limits.take(body.wallet_address, time.monotonic_ns())
         age_s = time.time() - body.timestamp
         if abs(age_s) > self._options.max_age_s:
-            raise ApiError(400, "stale_timestamp", f"timestamp is {age_s:.0f} s old; at most {self._options.max_age_s}")
+            raise ApiError(
+                400, "stale_timestamp", f"timestamp is {age_s:.0f} s old; at most {self._options.max_age_s:g}"
+            )
         row = self._state.connection.execute(
             "SELECT biometric_hash FROM enrolments WHERE wallet = ?", (body.wallet_address,)
         ).fetchone()

@@ -29,12 +29,12 @@ class Handshake:
 class Nonces:
     """Of one server process; each can be used at any."""
 
-    def __init__(self, state: StateFile, worker: int, ttl_s: int) -> None:
+    def __init__(self, state: StateFile, worker: int, ttl_s: float) -> None:
         self._state = state
         self._signer = Signer(state.secret, "widget")
         self._nonce_key = hmac.digest(state.secret, b"nonce", hashlib.sha256)
         self._worker = worker
-        self._ttl_us = ttl_s * 1_000_000
+        self._ttl_us = round(ttl_s * 1e6)
         self._last_us = 0
         self._used = 0
 
@@ -60,7 +60,7 @@ class Nonces:
         issue = int(number)
         oldest_us = now_ns // 1000 - self._ttl_us
         if issue >> _WORKERS_BITS < oldest_us:
-            raise ApiError(401, "nonce_stale", f"the nonce is over {self._ttl_us // 1_000_000} s old")
+            raise ApiError(401, "nonce_stale", f"the nonce is over {self._ttl_us / 1e6:g} s old")
         try:
             self._state.write("INSERT INTO used_nonces VALUES (?)", (issue,))
         except sqlite3.IntegrityError:

@@ -1,0 +1,192 @@
+"""Descriptions of APIs: OpenAPI 3.0 and 3.1, as JSON or YAML. The only place that knows their parsers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+from fastload.convert.places import json_path, malformed_json, refuse
+from fastload.model.errors import PlanError, nearest
+
+Steps = tuple[str | int, ...]
+_EXTRA = "pip install 'fastload[new]'"
+# The parser knows some patch versions by name; they differ in nothing that matters here.
+_VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0"}
+_TIMESTAMP, _BOOL = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool"
+
+
+class Api:
+    """A description that is valid: ``document`` is what the file holds."""
+
+    def __init__(self, name: str, data: bytes, document: dict[str, Any]) -> None:
+        self.name = name
+        self.document = document
+        self._data = data
+
+    def resolve(self, node: Any, steps: Steps) -> Any:
+        """*node*, which stands at *steps*, or what it refers to, over any number of references.
+
+        Raises:
+            PlanError: a reference leads nowhere, to another file, or round in a circle.
+        """
+        seen: list[str] = []
+        while isinstance(node, dict) and isinstance(node.get("$ref"), str):
+            reference = node["$ref"]
+            if reference in seen:
+                self.refuse(steps, f"the reference {reference!r} leads back to itself")
+            seen.append(reference)
+            node = self._follow(reference, steps)
+        return node
+
+    def refuse(self, steps: Steps, message: str, hint: str = "") -> NoReturn:
+        """Raise the error of what is at *steps*.
+
+        Raises:
+            PlanError: always.
+        """
+        refuse(self.name, json_path(steps), message, hint=hint, line=_line_of(self._data, steps))
+
+    def _follow(self, reference: str, steps: Steps) -> Any:
+        if not reference.startswith("#"):
+            self.refuse(
+                steps,
+                f"the reference {reference!r} leads to another file",
+                "put all of it into one file first, as 'redocly bundle' and 'swagger-cli bundle' do",
+            )
+        node: Any = self.document
+        for part in reference[1:].split("/")[1:]:
+            key = part.replace("~1", "/").replace("~0", "~")
+            if isinstance(node, list) and key.isdigit() and int(key) < len(node):
+                node = node[int(key)]
+            elif isinstance(node, dict) and key in node:
+                node = node[key]
+            else:
+                beside = node if isinstance(node, dict) else {}
+                self.refuse(steps, f"the reference {reference!r} leads nowhere", nearest(key, beside))
+        return node
+
+
+def read_openapi(name: str, data: bytes, *, is_json: bool) -> Api:
+    """The description in *data*, the content of the file *name*.
+
+    Raises:
+        PlanError: it does not parse, is of another version, or is not as OpenAPI wants it: with line and path; or the
+            parsers are not installed.
+    """
+    document = _json(name, data) if is_json else _yaml(name, data)
+    if not isinstance(document, dict):
+        raise PlanError(f"{name} holds no object", hint="a description of an API begins with 'openapi: 3.1.0'")
+    api = Api(name, data, document)
+    version = str(document.get("openapi", ""))
+    if "openapi" not in document:
+        known = "it is Swagger 2: convert it first, as 'swagger2openapi' does" if "swagger" in document else ""
+        api.refuse(
+            (), "'openapi' is missing", known or "give a recording (HAR), or a description of an API (OpenAPI 3)"
+        )
+    if version[:3] not in _VERSIONS:
+        api.refuse(("openapi",), f"version {version!r} is not read", "3.0 and 3.1 are")
+    _validate(api, _VERSIONS[version[:3]])
+    return api
+
+
+def _validate(api: Api, version: str) -> None:
+    try:
+        from openapi_pydantic import parse_obj
+        from pydantic import ValidationError
+    except ImportError as error:
+        raise PlanError("reading OpenAPI needs openapi-pydantic, which is not installed", hint=_EXTRA) from error
+    try:
+        parse_obj({**api.document, "openapi": version})
+    except ValidationError as invalid:
+        errors = invalid.errors()
+        # Where a reference may stand, the parser says of everything else that it is none.
+        own = [error for error in errors if error["loc"][-2:] != ("Reference", "$ref")] or errors
+        steps, rest = _place(api.document, own[0]["loc"])
+        missing = own[0]["type"] == "missing"
+        message = f"{rest!r} is missing" if missing else own[0]["msg"][:1].lower() + own[0]["msg"][1:]
+        more = f"; {len(own) - 1} more below that" if len(own) > 1 else ""
+        api.refuse(steps, message + more, "see https://spec.openapis.org/oas/ for what belongs there")
+
+
+def _place(document: Any, loc: Sequence[str | int]) -> tuple[Steps, str]:
+    """The steps of *loc* that the document has, for the parser names its own types between them; and the last one."""
+    steps: list[str | int] = []
+    node = document
+    for step in loc:
+        known = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()
+        if step in known:
+            node = node[step]
+            steps.append(step)
+    return tuple(steps), str(loc[-1]) if loc else ""
+
+
+def _json(name: str, data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed_json(name, data, str(error)) from error
+
+
+def _yaml(name: str, data: bytes) -> Any:
+    loader = _yaml_loader()
+    import yaml
+
+    try:
+        return yaml.load(data, loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise PlanError(f"{where}: the YAML is malformed: {error.problem}", hint="see to that line") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PlanError(f"{name}: the YAML is malformed: {error}", hint="write it as UTF-8") from error
+
+
+def _yaml_loader() -> Any:
+    """A loader for what JSON can hold: dates stay texts, only true and false are bools, and all keys are texts.
+
+    Raises:
+        PlanError: PyYAML is not installed.
+    """
+    try:
+        import yaml
+    except ImportError as error:
+        raise PlanError("reading YAML needs PyYAML, which is not installed", hint=_EXTRA) from error
+    # The loader in C is ten times as fast; not every build of PyYAML has it.
+    loader: Any = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+    loader.yaml_implicit_resolvers = {
+        first: [
+            (tag, pattern) for tag, pattern in pairs if tag != _TIMESTAMP and not (tag == _BOOL and first not in "tTfF")
+        ]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+    return loader
+
+
+def _mapping(loader: Any, node: Any) -> dict[str, Any]:
+    loader.flatten_mapping(node)
+    return {str(key.value): loader.construct_object(value, deep=True) for key, value in node.value}
+
+
+def _line_of(data: bytes, steps: Steps) -> int | None:
+    """The line where *steps* lead in *data*, JSON or YAML, from 1; None if that is not known."""
+    try:
+        import yaml
+    except ImportError:
+        return None
+    line = None
+    try:
+        node: Any = yaml.compose(data, _yaml_loader())
+        for step in steps:
+            if isinstance(step, int):
+                node = node.value[step]
+                line = node.start_mark.line
+            else:
+                key, node = next(pair for pair in node.value if str(pair[0].value) == step)
+                line = key.start_mark.line
+    except (yaml.YAMLError, StopIteration, IndexError):
+        # Of what YAML alone can say, like a merged mapping, the line above is near enough.
+        pass
+    return None if line is None else int(line) + 1

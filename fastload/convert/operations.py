@@ -1,0 +1,258 @@
+"""A script of a description of an API: a function for each operation, and a scenario that calls them by weight."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastload.convert.examples import Examples
+from fastload.convert.names import counted, identifier, one_line, unique
+from fastload.convert.openapi import Api, Steps
+from fastload.convert.requests import FORM, JSON, METHODS
+from fastload.convert.security import Credentials
+from fastload.convert.writer import Call, Code, Conversion, Module, docstring, statement
+from fastload.model.errors import PlanError
+
+_METHODS = (*METHODS, "trace")
+_READS = ("get", "head", "options", "trace")
+# Of the tasks: users read more than they write.
+READ_WEIGHT, WRITE_WEIGHT = 3, 1
+_PLACE = re.compile(r"\{([^}]*)\}")
+_HEADERS_OF_BODIES = ("accept", "content-type", "authorization")
+
+
+@dataclass(slots=True)
+class _Operation:
+    """One operation, and what its request is made of."""
+
+    function: str
+    method: str
+    path: str
+    tag: str
+    about: str
+    params: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, Any] = field(default_factory=dict)
+    cookies: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
+    statuses: list[int] = field(default_factory=list)
+
+
+def script_of_api(api: Api, source: str, title: str) -> Conversion:
+    """The script of *api*, which was read from the file *source*.
+
+    Raises:
+        PlanError: it has no operation, or a reference in it leads nowhere.
+    """
+    return _ApiScript(api, source, title).conversion()
+
+
+class _ApiScript:
+    """The script in the making."""
+
+    def __init__(self, api: Api, source: str, title: str) -> None:
+        self._api, self._source, self._title = api, source, title
+        self._scenario = identifier(Path(title).stem, "api")
+        self._module = Module("", taken={self._scenario})
+        self._examples = Examples(api)
+        self._credentials = Credentials(api, self._module)
+        self._deprecated: list[str] = []
+        self._unsent: list[str] = []
+
+    def conversion(self) -> Conversion:
+        """The script, with notes on what it leaves out."""
+        operations = sorted(self._operations(), key=self._order_of_tags())
+        if not operations:
+            raise PlanError(f"{self._source}: paths: it has no operation", hint="there is nothing to make requests of")
+        for operation in operations:
+            self._module.add(self._function(operation))
+        tasks = {Code(one.function): READ_WEIGHT if one.method in _READS else WRITE_WEIGHT for one in operations}
+        options = {
+            "name": self._scenario,
+            "tasks": tasks,
+            "vus": 1,
+            "duration": "30s",
+            "thresholds": {"http_req_failed": "rate<0.01", "checks": "rate>0.99"},
+        }
+        self._module.add(statement(Call("fl.scenario", keywords=options), 0, f"{self._scenario} = "))
+        origin, _ = self._server()
+        needed = ["--base-url", origin]
+        needed += [word for name in self._module.environment for word in ("-e", f"{name}=...")]
+        self._module.about = self._about(len(operations), " ".join(needed))
+        return Conversion(self._module.text(), tuple(self._notes()), tuple(needed))
+
+    def _about(self, count: int, options: str) -> str:
+        info = self._api.document["info"]
+        return (
+            f"{one_line(info['title'])} {one_line(str(info['version']))}, as {one_line(self._source)} describes it: "
+            f"{count} operation{'s' if count > 1 else ''}.\n\n"
+            f"Run it with:\n\n    fastload run {one_line(self._title)} {options}"
+        )
+
+    def _notes(self) -> Iterator[str]:
+        if self._deprecated:
+            yield f"left out as deprecated: {counted(self._deprecated)}"
+        if self._unsent:
+            yield f"no body is written for these, see to them: {counted(self._unsent)}"
+        if self._examples.doubtful:
+            yield f"made up without regard to their patterns, see to them: {counted(self._examples.doubtful)}"
+        yield from self._credentials.notes
+        if self._module.environment:
+            yield f"give {', '.join(self._module.environment)} with -e, or in the environment"
+
+    def _order_of_tags(self) -> Any:
+        """As the description lists them, and then as operations bring them up."""
+        order = [tag["name"] for tag in self._api.document.get("tags", [])]
+
+        def place(operation: _Operation) -> int:
+            if operation.tag not in order:
+                order.append(operation.tag)
+            return order.index(operation.tag)
+
+        return place
+
+    def _server(self) -> tuple[str, str]:
+        """The base URL, and the prefix of all paths."""
+        servers: list[dict[str, Any]] = self._api.document.get("servers") or [{"url": "/"}]
+        server = servers[0]
+        variables = server.get("variables") or {}
+        url = _PLACE.sub(lambda found: str(variables.get(found[1], {}).get("default", found[1])), server["url"])
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else "http://localhost:8080"
+        return origin, parts.path.rstrip("/")
+
+    def _operations(self) -> Iterator[_Operation]:
+        for path, item in (self._api.document.get("paths") or {}).items():
+            steps: Steps = ("paths", path)
+            item = self._api.resolve(item, steps)
+            for method in _METHODS:
+                if method not in item:
+                    continue
+                if item[method].get("deprecated"):
+                    self._deprecated.append(f"{method.upper()} {path}")
+                else:
+                    yield self._operation(path, method, item, (*steps, method))
+
+    def _operation(self, path: str, method: str, item: Mapping[str, Any], steps: Steps) -> _Operation:
+        node = item[method]
+        by_path = _PLACE.sub(r"by \1", path)
+        name = unique(identifier(node.get("operationId") or f"{method} {by_path}", method), self._module.names)
+        self._module.names.add(name)
+        tags = node.get("tags") or [""]
+        about = one_line(node.get("summary") or f"{method.upper()} {path}", 100)
+        operation = _Operation(name, method, path, one_line(tags[0]).replace("::", ":"), about)
+        operation.statuses = [int(status) for status in node.get("responses", {}) if re.fullmatch(r"2\d\d", status)]
+        self._add_parameters(operation, item, node, steps)
+        if "requestBody" in node:
+            self._add_body(operation, node["requestBody"], (*steps, "requestBody"))
+        security = node.get("security", self._api.document.get("security", []))
+        self._credentials.add(security, operation.params, operation.headers, operation.cookies)
+        return operation
+
+    def _add_parameters(self, operation: _Operation, item: Any, node: Any, steps: Steps) -> None:
+        """Those that are required, or have an example; those of the operation go over those of the path."""
+        found: dict[tuple[str, str], tuple[dict[str, Any], Steps]] = {}
+        for holder, place in ((item, steps[:-1]), (node, steps)):
+            for number, parameter in enumerate(holder.get("parameters") or []):
+                where: Steps = (*place, "parameters", number)
+                parameter = self._api.resolve(parameter, where)
+                found[parameter["in"], parameter["name"]] = parameter, where
+        values = {"path": {}, "query": operation.params, "header": operation.headers, "cookie": operation.cookies}
+        for (kind, name), (parameter, where) in found.items():
+            # Instead of a schema a parameter may have one media type.
+            content = next(iter(parameter.get("content") or {}), None)
+            holder = parameter["content"][content] if content else parameter
+            if kind == "header" and name.lower() in _HEADERS_OF_BODIES:
+                continue
+            if kind == "path" or parameter.get("required") or self._examples.has_own(holder, where):
+                _set(values[kind], name, self._examples.of_holder(holder, where), parameter)
+        operation.path = self._server()[1] + _PLACE.sub(
+            lambda place: quote(str(values["path"].get(place[1], "1")), safe=""), operation.path
+        )
+
+    def _add_body(self, operation: _Operation, body: Any, steps: Steps) -> None:
+        contents = self._api.resolve(body, steps).get("content") or {}
+        kind = _preferred(contents)
+        if kind is None:
+            return
+        place: Steps = (*steps, "content", kind)
+        bare = kind.partition(";")[0].strip().lower()
+        value = self._examples.of_holder(self._api.resolve(contents[kind], place), place)
+        if bare == JSON or bare.endswith("+json") or bare in ("*/*", "application/*"):
+            operation.body = {"json": value}
+            if bare.endswith("+json"):
+                operation.headers["Content-Type"] = kind
+        elif bare == FORM and isinstance(value, dict):
+            operation.body = {"data": {key: _text(item) for key, item in value.items()}}
+        elif isinstance(value, str) and not bare.startswith("multipart/"):
+            operation.body = {"data": value}
+            operation.headers["Content-Type"] = kind
+        else:
+            self._unsent.append(f"{operation.method.upper()} {operation.path} ({bare})")
+
+    def _function(self, operation: _Operation) -> str:
+        short = self._module.short
+        keywords: dict[str, Any] = {}
+        if operation.params:
+            keywords["params"] = short(operation.params, "VALUE")
+        keywords |= short(operation.body, "BODY")
+        if operation.cookies:
+            operation.headers["Cookie"] = self._credentials.cookie(operation.cookies)
+        if operation.headers:
+            keywords["headers"] = self._module.constant("HEADERS", short(operation.headers))
+        keywords["name"] = operation.function
+        url = short(operation.path, "URL")
+        if operation.method in METHODS:
+            call = Call(f"await vu.{operation.method}", [url], keywords)
+        else:
+            call = Call("await vu.request", [operation.method.upper(), url], keywords)
+        indent = 8 if operation.tag else 4
+        inside = statement(call, indent, "reply = ")
+        inside += statement(Call("vu.check", [Code("reply"), _checks(operation)]), indent)
+        if operation.tag:
+            inside = statement(Call("async with vu.group", [operation.tag], tail=":"), 4) + inside
+        return f"async def {operation.function}(vu: fl.VU) -> None:\n{docstring(operation.about, 4)}{inside}"
+
+
+def _checks(operation: _Operation) -> dict[str, Any]:
+    """One check, on the statuses that the description calls a success."""
+    match operation.statuses:
+        case []:
+            return {f"{operation.function}: ok": Code("reply.ok")}
+        case [status]:
+            return {f"{operation.function}: status is {status}": Code(f"reply.status == {status}")}
+        case statuses:
+            listed = ", ".join(map(str, statuses))
+            return {f"{operation.function}: status is {listed}": Code(f"reply.status in ({listed})")}
+
+
+def _preferred(contents: Mapping[str, Any]) -> str | None:
+    """The media type to send: JSON, or else a form, or else the first."""
+    bare = {kind.partition(";")[0].strip().lower(): kind for kind in contents}
+    json = next((kind for kind in bare if kind.endswith("+json")), "")
+    return next((bare[kind] for kind in (JSON, json, FORM) if kind in bare), next(iter(contents), None))
+
+
+def _set(values: dict[str, Any], name: str, value: Any, parameter: Mapping[str, Any]) -> None:
+    """Put the *value* of a parameter among *values*, in the style that it is described with."""
+    exploded = parameter.get("explode", parameter.get("style", "form") in ("form", "deepObject"))
+    if isinstance(value, dict) and parameter["in"] == "query" and exploded:
+        deep = parameter.get("style") == "deepObject"
+        values |= {f"{name}[{key}]" if deep else key: _text(item) for key, item in value.items()}
+    elif isinstance(value, list) and parameter["in"] == "query" and exploded:
+        values[name] = [_text(item) for item in value]
+    elif isinstance(value, list | dict):
+        pairs = value if isinstance(value, list) else [part for pair in value.items() for part in pair]
+        values[name] = ",".join(str(_text(item)) for item in pairs)
+    else:
+        values[name] = _text(value) if parameter["in"] == "query" else str(_text(value))
+
+
+def _text(value: Any) -> Any:
+    """A value in a query or a form: as JSON has it, where Python would write it otherwise."""
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
+    return str(value) if isinstance(value, dict | list) else value

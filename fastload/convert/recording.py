@@ -1,0 +1,267 @@
+"""A script of a recording: a function for each page, its requests, and the pauses of whoever was recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from fastload.convert.har import Entry, Recording
+from fastload.convert.names import counted, identifier, one_line, request_name, unique
+from fastload.convert.requests import RequestWriter
+from fastload.convert.writer import Call, Conversion, Module, docstring, statement
+from fastload.model.errors import PlanError
+
+SHORTEST_PAUSE_S = 0.1
+_STATIC_TYPES = (
+    *("image/", "font/", "audio/", "video/", "text/css", "text/javascript", "application/javascript"),
+    *("application/x-javascript", "application/font", "application/x-font", "application/wasm"),
+)
+_STATIC_KINDS = ("image", "font", "media", "stylesheet", "script", "manifest")
+_STATIC_SUFFIXES = (
+    *(".css", ".js", ".mjs", ".map", ".woff", ".woff2", ".ttf", ".otf", ".wasm", ".mp4", ".webm", ".mp3"),
+    *(".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".avif", ".ico"),
+)
+# Longer functions are hard to read, and linters say so.
+_MOST_STATEMENTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a recording to keep.
+
+    Args:
+        all_hosts: requests to other hosts than the first one, too.
+        static: images, styles, scripts and fonts, too.
+        longest_pause_s: what longer pauses are cut to.
+    """
+
+    all_hosts: bool = False
+    static: bool = False
+    longest_pause_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A page and what was sent for it; without a title if the recording has no pages."""
+
+    title: str
+    entries: list[Entry]
+
+
+def script_of_recording(recording: Recording, source: str, title: str, wanted: Wanted) -> Conversion:
+    """The script of *recording*, which was read from the file *source*.
+
+    Raises:
+        PlanError: nothing of it is left to send.
+    """
+    return _RecordingScript(recording, source, title, wanted).conversion()
+
+
+class _RecordingScript:
+    """The script in the making."""
+
+    def __init__(self, recording: Recording, source: str, title: str, wanted: Wanted) -> None:
+        self._source, self._title, self._wanted = source, title, wanted
+        self._scenario = identifier(Path(title).stem, "visit")
+        self._notes: list[str] = []
+        http = [entry for entry in recording.entries if _url(entry).scheme in ("http", "https")]
+        self._host = _url(http[0]).hostname or "" if http else ""
+        self._base_url = _main_origin(http, self._host)
+        kept = self._kept(recording.entries)
+        if not kept:
+            raise PlanError(
+                f"{source}: none of its {len(recording.entries)} requests is left",
+                hint="; ".join([*self._notes, "--all-hosts and --static keep more"]),
+            )
+        self._visits = _visits(recording, kept)
+        self._count = len(kept)
+        self._cut = 0
+
+    def conversion(self) -> Conversion:
+        """The script, with notes on what it leaves out."""
+        module = Module("", taken={self._scenario})
+        self._requests = RequestWriter(module, self._host, [entry for visit in self._visits for entry in visit.entries])
+        body = self._pages(module)
+        options = {"vus": 1, "iterations": 1, "thresholds": {"http_req_failed": "rate<0.01"}}
+        head = statement(Call("@fl.scenario", keywords=options), 0)
+        module.add(f"{head}async def {self._scenario}(vu: fl.VU) -> None:\n{body}")
+        needed = [
+            "--base-url",
+            self._base_url,
+            *(word for name in module.environment for word in ("-e", f"{name}=...")),
+        ]
+        module.about = self._about(" ".join(needed))
+        self._note_what_was_changed(module)
+        return Conversion(module.text(), tuple(self._notes), tuple(needed))
+
+    def _about(self, options: str) -> str:
+        pages = f" on {len(self._visits)} pages" if len(self._visits) > 1 else ""
+        many = "s" if self._count > 1 else ""
+        return (
+            f"A visit as it was recorded in {one_line(self._source)}: {self._count} request{many}{pages}.\n\n"
+            f"Run it with:\n\n    fastload run {one_line(self._title)} {options}"
+        )
+
+    def _kept(self, entries: list[Entry]) -> list[Entry]:
+        """What the script sends; the rest is left out, with a note."""
+        left: dict[str, list[str]] = {}
+        kept: list[Entry] = []
+        # Where the client goes by itself, as the browser went: those requests are not written again.
+        followed: Counter[tuple[str, str]] = Counter()
+        for entry in entries:
+            url = _url(entry)
+            reason = self._reason_against(entry, url)
+            if reason:
+                left.setdefault(reason, []).append(url.hostname or url.scheme)
+                continue
+            key = entry.request.method.upper(), entry.request.url
+            if followed[key]:
+                followed[key] -= 1
+            else:
+                kept.append(entry)
+            if target := _redirect(entry):
+                followed[target] += 1
+        for reason, hosts in left.items():
+            where = f": {counted(hosts)}" if reason == _OTHER_HOSTS else ""
+            self._notes.append(f"left out {len(hosts)} {reason}{where}")
+        failed = [f"{entry.response.status} {_url(entry).path}" for entry in kept if entry.response.status >= 400]
+        if failed:
+            self._notes.append(f"these failed in the recording, and are kept: {counted(failed)}")
+        return kept
+
+    def _reason_against(self, entry: Entry, url: SplitResult) -> str:
+        if url.scheme in ("ws", "wss"):
+            return "WebSocket connections"
+        if url.scheme not in ("http", "https"):
+            return "URLs that are not http"
+        if url.hostname != self._host and not self._wanted.all_hosts:
+            return _OTHER_HOSTS
+        if not self._wanted.static and _is_static(entry, url):
+            return _STATIC
+        return "" if entry.response.status else "requests that got no response"
+
+    def _pages(self, module: Module) -> str:
+        """The body of the scenario; pages become functions of *module*."""
+        body, names = "", set[str]()
+        before: float | None = None
+        for number, visit in enumerate(self._visits, 1):
+            if before is not None:
+                body += self._pause(visit.entries[0].start_s - before, 4)
+            before = max([before or 0.0, *(entry.end_s for entry in visit.entries)])
+            if not visit.title and len(self._visits) == 1:
+                chunks = self._functions(module, "steps", "", visit.entries, inline=True)
+                body += chunks
+                continue
+            title = unique(visit.title or f"page {number}", names, joint=" ")
+            names.add(title)
+            inside = self._functions(module, identifier(title, "page"), title, visit.entries)
+            body += statement(Call("async with vu.group", [title], tail=":"), 4) + inside
+        return body
+
+    def _functions(self, module: Module, name: str, title: str, entries: list[Entry], *, inline: bool = False) -> str:
+        """Write *entries* as functions, and return the calls of them; *inline*: or as they are, if they are few."""
+        statements = list(self._statements(module, entries))
+        if inline and len(statements) <= _MOST_STATEMENTS:
+            return "".join(statements)
+        calls = ""
+        about = docstring(f"What the page {title!r} sends." if title else "A part of the visit.", 4)
+        for start in range(0, len(statements), _MOST_STATEMENTS):
+            function = unique(name, module.names)
+            module.names.add(function)
+            inside = "".join(statements[start : start + _MOST_STATEMENTS])
+            module.add(f"async def {function}(vu: fl.VU) -> None:\n{about}{inside}")
+            calls += f"{' ' * (4 if inline else 8)}await {function}(vu)\n"
+        return calls
+
+    def _statements(self, module: Module, entries: list[Entry]) -> Iterator[str]:
+        """Requests and pauses; what was sent before any of the others had ended is sent together."""
+        batches: list[list[Entry]] = []
+        for entry in entries:
+            if batches and entry.start_s < min(other.end_s for other in batches[-1]):
+                batches[-1].append(entry)
+            else:
+                batches.append([entry])
+        before: float | None = None
+        for batch in batches:
+            if before is not None and (pause := self._pause(batch[0].start_s - before, 4)):
+                yield pause
+            before = max([before or 0.0, *(entry.end_s for entry in batch)])
+            if len(batch) == 1:
+                yield statement(self._requests.call(batch[0], "await "), 4)
+            else:
+                module.imports.add("asyncio")
+                yield statement(Call("await asyncio.gather", [self._requests.call(entry) for entry in batch]), 4)
+
+    def _pause(self, length_s: float, indent: int) -> str:
+        """The statement for a pause; none for a short one."""
+        if length_s < SHORTEST_PAUSE_S or not self._wanted.longest_pause_s:
+            return ""
+        if length_s > self._wanted.longest_pause_s:
+            self._cut += 1
+            length_s = self._wanted.longest_pause_s
+        return f"{' ' * indent}await vu.sleep({round(length_s, 1):g})\n"
+
+    def _note_what_was_changed(self, module: Module) -> None:
+        if self._cut:
+            pauses = "a pause was" if self._cut == 1 else f"{self._cut} pauses were"
+            self._notes.append(f"{pauses} cut to {self._wanted.longest_pause_s:g} s (--max-pause)")
+        self._notes += self._requests.notes
+        if module.environment:
+            names = ", ".join(module.environment)
+            self._notes.append(f"secrets of the recording are not copied: give {names} with -e, or in the environment")
+
+
+_OTHER_HOSTS = "requests to other hosts (--all-hosts keeps them)"
+_STATIC = "images, styles, scripts and fonts (--static keeps them)"
+
+
+def _url(entry: Entry) -> SplitResult:
+    return urlsplit(entry.request.url)
+
+
+def _main_origin(entries: list[Entry], host: str) -> str:
+    """The scheme and address that most requests to *host* went to."""
+    origins = Counter(
+        f"{url.scheme}://{url.netloc.rpartition('@')[2]}" for url in map(_url, entries) if url.hostname == host
+    )
+    return origins.most_common(1)[0][0] if origins else ""
+
+
+def _is_static(entry: Entry, url: SplitResult) -> bool:
+    kind = (entry.response.content.mime_type or "").lower()
+    return (
+        entry.resource_type in _STATIC_KINDS
+        or kind.startswith(_STATIC_TYPES)
+        or url.path.lower().endswith(_STATIC_SUFFIXES)
+    )
+
+
+def _redirect(entry: Entry) -> tuple[str, str] | None:
+    """Method and URL of the request that follows by itself."""
+    if not 300 <= entry.response.status < 400 or not entry.response.redirect_url:
+        return None
+    method = entry.request.method.upper()
+    if entry.response.status == 303 or (entry.response.status in (301, 302) and method == "POST"):
+        method = "GET"
+    return method, urljoin(entry.request.url, entry.response.redirect_url)
+
+
+def _visits(recording: Recording, entries: list[Entry]) -> list[_Visit]:
+    """*entries* by page, in the order of their first requests. One that has none belongs to the page before it."""
+    titles = {page.id: _page_title(page.title) for page in recording.pages}
+    found: dict[str, list[Entry]] = {}
+    current = next((entry.pageref for entry in entries if entry.pageref in titles), None) or ""
+    for entry in entries:
+        current = entry.pageref if entry.pageref in titles else current
+        found.setdefault(current or "", []).append(entry)
+    return [_Visit(titles.get(page, ""), of_page) for page, of_page in found.items()]
+
+
+def _page_title(title: str) -> str:
+    """What a group can be called: of a URL the path."""
+    if "://" in title:
+        title = request_name(urlsplit(title).path)
+    return one_line(title).replace("::", ":")

@@ -1,0 +1,128 @@
+"""The body of a request, of what the script gives for it."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from fastload.model.errors import PlanError
+from fastload.model.http import Body, FileBody, Multipart, Part
+
+Data = bytes | str | Path | Mapping[str, Any]
+"""A raw body, a file to stream, or the fields of a form."""
+FileSpec = Path | bytes | tuple[str, Path | bytes | str] | tuple[str, Path | bytes | str, str]
+"""A file to stream, its content, or ``(filename, content)`` and ``(filename, content, content type)``."""
+Files = Mapping[str, FileSpec] | Iterable[tuple[str, FileSpec]]
+
+JSON_LINE = "Content-Type: application/json"
+_FORM = "Content-Type: application/x-www-form-urlencoded"
+_UNKNOWN_TYPE = "application/octet-stream"
+
+
+def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | None, str]:
+    """The body, and its line for the head: "" where it has no type of its own.
+
+    Raises:
+        PlanError: *json* beside something else, a file that is not there, or something that is no body.
+    """
+    if files is not None:
+        if json is not None:
+            raise PlanError("json and files are both given", hint="give the fields beside files as data={...}")
+        body = Multipart((*_fields(data), *_files(files)))
+        return body, f"Content-Type: {body.content_type}"
+    if json is not None:
+        if data is not None:
+            raise PlanError("json and data are both given", hint="give one of them")
+        return json if isinstance(json, bytes) else orjson.dumps(json), JSON_LINE
+    if data is None:
+        return None, ""
+    if isinstance(data, Path):
+        return file_body(data, what="data"), f"Content-Type: {_type_of(data.name)}"
+    if isinstance(data, Mapping):
+        return urlencode(data, doseq=True).encode(), _FORM
+    return _raw(data, "data"), ""
+
+
+def file_body(path: Path, *, what: str) -> FileBody:
+    """The whole of the file *path*, to be streamed.
+
+    Raises:
+        PlanError: it is not there, is no file, or cannot be read.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        hint = "relative paths are relative to where fastload was started" if not path.is_absolute() else ""
+        raise PlanError(
+            f"{what}: the file {str(path)!r} cannot be sent: {error.strerror}",
+            hint=hint and f'{hint}; write Path(__file__).parent / "{path}" for one beside the script',
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise PlanError(f"{what}: {str(path)!r} is no file", hint="give the path of a regular file")
+    if not os.access(path, os.R_OK):
+        raise PlanError(f"{what}: the file {str(path)!r} may not be read", hint="check its permissions")
+    return FileBody(str(path), 0, status.st_size)
+
+
+def _fields(data: Data | None) -> list[Part]:
+    if data is None:
+        return []
+    if not isinstance(data, Mapping):
+        raise PlanError(
+            f"data beside files is a {type(data).__name__}", hint='give fields: data={"name": "value"}, files={...}'
+        )
+    found = []
+    for name, value in data.items():
+        values = value if isinstance(value, list | tuple) else (value,)
+        found += [Part(str(name), one if isinstance(one, bytes) else str(one).encode()) for one in values]
+    return found
+
+
+def _files(files: Files) -> list[Part]:
+    pairs = files.items() if isinstance(files, Mapping) else files
+    return [_file(name, spec) for name, spec in pairs]
+
+
+def _file(name: str, spec: Any) -> Part:
+    what = f"files: {name}"
+    match spec:
+        case Path():
+            return Part(name, file_body(spec, what=what), spec.name, _type_of(spec.name))
+        case bytes():
+            return Part(name, spec, name, _UNKNOWN_TYPE)
+        case (str(filename), content):
+            return Part(name, _content(content, what), filename, _type_of(filename))
+        case (str(filename), content, str(content_type)):
+            return Part(name, _content(content, what), filename, content_type)
+    raise PlanError(
+        f"{what} is a {type(spec).__name__}",
+        hint='give Path("photo.jpg"), bytes, or ("photo.jpg", content, "image/jpeg")',
+    )
+
+
+def _content(content: Any, what: str) -> bytes | FileBody:
+    return file_body(content, what=what) if isinstance(content, Path) else _raw(content, what)
+
+
+def _raw(content: Any, what: str) -> bytes:
+    if isinstance(content, str):
+        return content.encode()
+    if isinstance(content, bytes):
+        return content
+    if isinstance(content, bytearray | memoryview):
+        return bytes(content)
+    raise PlanError(
+        f"{what} is a {type(content).__name__}",
+        hint="give bytes or a str; for a file its path: Path(...)",
+    )
+
+
+def _type_of(filename: str) -> str:
+    return mimetypes.guess_type(filename)[0] or _UNKNOWN_TYPE

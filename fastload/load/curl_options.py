@@ -1,0 +1,317 @@
+"""From `HttpSettings` to libcurl's options: which are set on a handle, in groups that belong together.
+
+With `curl.py` the only module that imports pycurl.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import pycurl
+
+from fastload.model.http import HttpSettings, RequestSettings
+from fastload.model.units import parse_duration_s
+
+SetOption = Callable[[int, Any], None]
+
+_HTTP_VERSION = {
+    "": pycurl.CURL_HTTP_VERSION_NONE,
+    "1.1": pycurl.CURL_HTTP_VERSION_1_1,
+    "2": pycurl.CURL_HTTP_VERSION_2TLS,
+    "2-prior": pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
+    "3": pycurl.CURL_HTTP_VERSION_3ONLY,
+}
+# A request waits for a connection that is being made only if that will surely take several at once.
+_MULTIPLEXED = ("2", "2-prior", "3")
+# pycurl does not name CURLAUTH_BEARER.
+_AUTH = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST, "ntlm": pycurl.HTTPAUTH_NTLM, "bearer": 64}
+_TLS_MIN = {
+    "": pycurl.SSLVERSION_DEFAULT,
+    "1.0": pycurl.SSLVERSION_TLSv1_0,
+    "1.1": pycurl.SSLVERSION_TLSv1_1,
+    "1.2": pycurl.SSLVERSION_TLSv1_2,
+    "1.3": pycurl.SSLVERSION_TLSv1_3,
+}
+_TLS_MAX = {
+    "": pycurl.SSLVERSION_MAX_DEFAULT,
+    "1.0": pycurl.SSLVERSION_MAX_TLSv1_0,
+    "1.1": pycurl.SSLVERSION_MAX_TLSv1_1,
+    "1.2": pycurl.SSLVERSION_MAX_TLSv1_2,
+    "1.3": pycurl.SSLVERSION_MAX_TLSv1_3,
+}
+_IP_VERSION = {"": pycurl.IPRESOLVE_WHATEVER, "4": pycurl.IPRESOLVE_V4, "6": pycurl.IPRESOLVE_V6}
+_FEATURES = {
+    "2": "VERSION_HTTP2",
+    "2-prior": "VERSION_HTTP2",
+    "3": "VERSION_HTTP3",
+    "gzip": "VERSION_LIBZ",
+    "deflate": "VERSION_LIBZ",
+    "br": "VERSION_BROTLI",
+    "zstd": "VERSION_ZSTD",
+    "ntlm": "VERSION_NTLM",
+    "https proxy": "VERSION_HTTPS_PROXY",
+}
+ENCODINGS = ("gzip", "deflate", "br", "zstd")
+KEEP_FOR_EVER = -1
+
+
+def supports(feature: str) -> bool:
+    """Whether this libcurl has *feature*: a version of HTTP (of `HttpSettings`), one of `ENCODINGS`, "ntlm", or
+    "https proxy"."""
+    needed = _FEATURES.get(feature)
+    return needed is None or bool(pycurl.version_info()[4] & getattr(pycurl, needed, 0))
+
+
+def versions() -> dict[str, str]:
+    """Of libcurl and of pycurl."""
+    return {"pycurl": pycurl.version.split()[0].partition("/")[2], "libcurl": pycurl.version_info()[1]}
+
+
+class Changed(NamedTuple):
+    """What a handle has to set, and from which settings, to go from one request's settings to another's."""
+
+    settings: HttpSettings
+    setters: tuple[Callable[[SetOption, HttpSettings], None], ...]
+
+
+def set_all(set_: SetOption, settings: HttpSettings, *, pinned: Iterable[str]) -> None:
+    """Set what stays the same over all requests of a handle. *pinned*: addresses looked up before the run."""
+    set_(pycurl.NOSIGNAL, 1)
+    set_(pycurl.USERAGENT, settings.user_agent)
+    if settings.cookies:
+        set_(pycurl.COOKIEFILE, "")
+    for setter in dict.fromkeys(_SETTERS.values()):
+        setter(set_, settings)
+    _set_tls(set_, settings)
+    _set_names(set_, settings, pinned)
+    if settings.connection_reuse == "none":
+        set_(pycurl.FRESH_CONNECT, 1)
+        set_(pycurl.FORBID_REUSE, 1)
+    if settings.max_connection_age_s:
+        set_(pycurl.MAXLIFETIME_CONN, max(1, round(settings.max_connection_age_s)))
+
+
+@lru_cache(4096)
+def changes(run: HttpSettings, before: RequestSettings | None, after: RequestSettings | None) -> Changed:
+    """What changes for a handle of *run* that had the settings *before* and shall have those *after*."""
+    old, new = _given(before), _given(after)
+    differing = [
+        name for name in {**old, **new} if old.get(name) != new.get(name) or name not in old or name not in new
+    ]
+    return Changed(replace(run, **new), tuple(dict.fromkeys(_SETTERS[name] for name in differing if name in _SETTERS)))
+
+
+def _given(request: RequestSettings | None) -> dict[str, Any]:
+    """What *request* says, under the names of `HttpSettings`."""
+    if request is None:
+        return {}
+    names = {"source_address": "source_addresses"}
+    values = {name: getattr(request, name) for name in RequestSettings.__slots__}
+    given = {names.get(name, name): value for name, value in values.items() if value is not None}
+    if "source_addresses" in given:
+        given["source_addresses"] = (given["source_addresses"],)
+    return given
+
+
+def _set_times(set_: SetOption, settings: HttpSettings) -> None:
+    set_(pycurl.TIMEOUT_MS, round(settings.timeout_s * 1000))
+    set_(pycurl.CONNECTTIMEOUT_MS, round((settings.connect_timeout_s or settings.timeout_s) * 1000))
+
+
+def _set_redirects(set_: SetOption, settings: HttpSettings) -> None:
+    set_(pycurl.FOLLOWLOCATION, int(settings.max_redirects > 0))
+    set_(pycurl.MAXREDIRS, settings.max_redirects)
+
+
+def _set_auth(set_: SetOption, settings: HttpSettings) -> None:
+    auth = settings.auth
+    if auth is None:
+        # Without a name there is nothing to send.
+        set_(pycurl.HTTPAUTH, pycurl.HTTPAUTH_BASIC)
+        set_(pycurl.USERNAME, None)
+        set_(pycurl.PASSWORD, None)
+        return
+    set_(pycurl.HTTPAUTH, _AUTH[auth.scheme])
+    if auth.scheme == "bearer":
+        set_(pycurl.USERNAME, None)
+        set_(pycurl.PASSWORD, None)
+        set_(pycurl.XOAUTH2_BEARER, auth.token)
+    else:
+        set_(pycurl.USERNAME, auth.user)
+        set_(pycurl.PASSWORD, auth.password)
+
+
+def _set_limits(set_: SetOption, settings: HttpSettings) -> None:
+    set_(pycurl.MAX_SEND_SPEED_LARGE, settings.upload_bytes_per_s)
+    set_(pycurl.MAX_RECV_SPEED_LARGE, settings.download_bytes_per_s)
+    set_(pycurl.MAXFILESIZE_LARGE, settings.max_body_bytes)
+
+
+def _set_version(set_: SetOption, settings: HttpSettings) -> None:
+    set_(pycurl.HTTP_VERSION, _HTTP_VERSION[settings.http_version])
+    set_(pycurl.PIPEWAIT, int(settings.http_version in _MULTIPLEXED))
+
+
+def _set_encoding(set_: SetOption, settings: HttpSettings) -> None:
+    set_(pycurl.ACCEPT_ENCODING, settings.accept_encoding)
+
+
+def _set_verify(set_: SetOption, settings: HttpSettings) -> None:
+    set_(pycurl.SSL_VERIFYPEER, int(settings.verify_tls))
+    set_(pycurl.SSL_VERIFYHOST, 2 if settings.verify_tls else 0)
+    if supports("https proxy"):
+        set_(pycurl.PROXY_SSL_VERIFYPEER, int(settings.verify_tls))
+        set_(pycurl.PROXY_SSL_VERIFYHOST, 2 if settings.verify_tls else 0)
+
+
+def _set_proxy(set_: SetOption, settings: HttpSettings) -> None:
+    # Only where none is set does libcurl look into the environment; an empty one is set.
+    set_(pycurl.PROXY, None if settings.proxy == "env" else settings.proxy)
+    if settings.proxy and settings.proxy != "env":
+        set_(pycurl.NOPROXY, settings.no_proxy)
+    set_(pycurl.PROXYAUTH, _AUTH[settings.proxy_auth])
+
+
+_SETTERS: dict[str, Callable[[SetOption, HttpSettings], None]] = {
+    "timeout_s": _set_times,
+    "connect_timeout_s": _set_times,
+    "max_redirects": _set_redirects,
+    "auth": _set_auth,
+    "upload_bytes_per_s": _set_limits,
+    "download_bytes_per_s": _set_limits,
+    "max_body_bytes": _set_limits,
+    "http_version": _set_version,
+    "accept_encoding": _set_encoding,
+    "verify_tls": _set_verify,
+    "proxy": _set_proxy,
+}
+"""What one request may change, by its name. (Source addresses and idle timeouts are not libcurl's alone.)"""
+
+
+def _set_tls(set_: SetOption, settings: HttpSettings) -> None:
+    if settings.ca_file:
+        set_(pycurl.CAINFO, settings.ca_file)
+        if supports("https proxy"):
+            set_(pycurl.PROXY_CAINFO, settings.ca_file)
+    if settings.cert_file:
+        set_(pycurl.SSLCERT, settings.cert_file)
+        if settings.cert_file.endswith((".p12", ".pfx")):
+            set_(pycurl.SSLCERTTYPE, "P12")
+    if settings.key_file:
+        set_(pycurl.SSLKEY, settings.key_file)
+    if settings.key_password:
+        set_(pycurl.KEYPASSWD, settings.key_password)
+    if settings.tls_min or settings.tls_max:
+        set_(pycurl.SSLVERSION, _TLS_MIN[settings.tls_min] | _TLS_MAX[settings.tls_max])
+    if settings.ciphers:
+        names = settings.ciphers.replace(",", ":").split(":")
+        # Those of TLS 1.3 are another option of OpenSSL's, and the only ones without a key exchange in their names.
+        modern = [name for name in names if name.startswith("TLS_") and "_WITH_" not in name]
+        older = [name for name in names if name not in modern]
+        if modern:
+            set_(pycurl.TLS13_CIPHERS, ":".join(modern))
+        if older:
+            set_(pycurl.SSL_CIPHER_LIST, ":".join(older))
+
+
+def _set_names(set_: SetOption, settings: HttpSettings, pinned: Iterable[str]) -> None:
+    set_(pycurl.IPRESOLVE, _IP_VERSION[settings.ip_version])
+    if exact := connect_to(settings.hosts):
+        set_(pycurl.CONNECT_TO, exact)
+    if settings.dns == "pinned":
+        set_(pycurl.DNS_CACHE_TIMEOUT, KEEP_FOR_EVER)
+        if addresses := list(pinned):
+            set_(pycurl.RESOLVE, addresses)
+    else:
+        seconds = 0.0 if settings.dns == "each" else parse_duration_s(settings.dns, what="dns")
+        set_(pycurl.DNS_CACHE_TIMEOUT, round(seconds))
+
+
+def connect_to(hosts: Mapping[str, str]) -> list[str]:
+    """*hosts*, without wildcards, as CONNECT_TO has them: ``name:port:address:port``, empty for any, or the same."""
+    return [_connect_to(name, address) for name, address in hosts.items() if not name.startswith("*")]
+
+
+def connect_to_wildcard(host: str, port: int, hosts: Mapping[str, str]) -> list[str] | None:
+    """As `connect_to`, with the one entry for *host* that a wildcard (``*.example.com[:port]``) makes first; None if
+    no wildcard fits, or the name has an entry of its own."""
+    if host in hosts or f"{host}:{port}" in hosts:
+        return None
+    fitting = [
+        name
+        for name in hosts
+        if name.startswith("*")
+        and host.endswith(split_port(name)[0][1:].lower())
+        and split_port(name)[1] in ("", str(port))
+    ]
+    if not fitting:
+        return None
+    # The longest is the nearest.
+    return [_connect_to(f"{host}:{port}", hosts[max(fitting, key=len)]), *connect_to(hosts)]
+
+
+def _connect_to(name: str, address: str) -> str:
+    host, port = split_port(name)
+    to, to_port = split_port(address)
+    return f"{_bracketed(host)}:{port}:{_bracketed(to)}:{to_port}"
+
+
+def split_port(text: str) -> tuple[str, str]:
+    """``("host", "port")`` of ``host``, ``host:port``, ``[::1]:port`` or ``::1``; the port may be empty."""
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        return host, rest.removeprefix(":")
+    if text.count(":") > 1:
+        return text, ""
+    host, _, port = text.partition(":")
+    return host, port
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+@lru_cache(1024)
+def _pools(sources: tuple[str, ...]) -> tuple[tuple[int, int, int], ...]:
+    """(first address, how many, IP version) of each address, range ``a-b`` and network of *sources*.
+
+    Raises:
+        ValueError: one is none of these.
+    """
+    pools = []
+    for text in sources:
+        first, dash, last = text.partition("-")
+        if dash:
+            low, high = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
+            if low.version != high.version or int(high) < int(low):
+                raise ValueError(f"{text!r} is no range of addresses")
+            pools.append((int(low), int(high) - int(low) + 1, low.version))
+            continue
+        network = ipaddress.ip_network(text, strict=False)
+        base, count = int(network.network_address), network.num_addresses
+        if count == 1 or "/" not in text:
+            base, count = int(ipaddress.ip_address(text.partition("/")[0])), 1
+        elif network.version == 4 and count > 2:
+            # The network's own address, and that of all of its hosts, are nobody's.
+            base, count = base + 1, count - 2
+        pools.append((base, count, network.version))
+    return tuple(pools)
+
+
+def source_address(sources: tuple[str, ...], number: int) -> str:
+    """The address of VU *number* (from 1): all of *sources* are dealt in turn.
+
+    Raises:
+        ValueError: one of *sources* is no address, range or network.
+    """
+    pools = _pools(sources)
+    at = max(0, number - 1) % sum(count for _, count, _ in pools)
+    for base, count, version in pools:
+        if at < count:
+            return str(ipaddress.IPv4Address(base + at) if version == 4 else ipaddress.IPv6Address(base + at))
+        at -= count
+    raise ValueError("there are no addresses")
