@@ -9,9 +9,13 @@ from fastload.load.flow import abort, fail
 from fastload.load.hooks import handle_summary, setup, teardown, test_start, test_stop
 from fastload.load.measure import Measured, measure
 from fastload.load.reply import JudgedReply, Reply, ReplyError
+from fastload.load.retry import Retry
 from fastload.load.scenario import Scenario, scenario
+from fastload.load.sse import ServerEvent
+from fastload.load.stream import StreamedReply
+from fastload.load.websocket import WebSocket, WebSocketClosed, WebSocketError
 from fastload.model.errors import ControlError, FastloadError, PlanError, TargetError
-from fastload.model.http import HttpSettings
+from fastload.model.http import Auth, HttpSettings, RequestSettings
 from fastload.model.metrics import Counter, Gauge, Rate, Trend
 from fastload.model.verdict import Verdict
 from fastload.version import __version__
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VU",
+    "Auth",
     "ControlError",
     "Counter",
     "DataExhausted",
@@ -41,12 +46,19 @@ __all__ = [
     "Rate",
     "Reply",
     "ReplyError",
+    "RequestSettings",
+    "Retry",
     "Run",
     "Scenario",
+    "ServerEvent",
+    "StreamedReply",
     "Summary",
     "TargetError",
     "Trend",
     "Verdict",
+    "WebSocket",
+    "WebSocketClosed",
+    "WebSocketError",
     "__version__",
     "abort",
     "data",

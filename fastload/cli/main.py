@@ -10,8 +10,10 @@ import click
 from fastload.cli.bench import bench
 from fastload.cli.ctl import ctl
 from fastload.cli.exits import ExitCode, report_error
+from fastload.cli.new import new
 from fastload.cli.plan import plan
 from fastload.cli.run import run
+from fastload.cli.shipped import PREFIX
 from fastload.cli.target import target
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.version import __version__
@@ -25,7 +27,7 @@ class Commands(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             if name.startswith(("http://", "https://")):
                 hint = f"did you mean 'fastload bench {name}'?"
-            elif name.endswith(".py"):
+            elif name.endswith(".py") or name.startswith(PREFIX):
                 hint = f"did you mean 'fastload run {name}'?"
             else:
                 hint = nearest(name, self.commands) or f"one of: {', '.join(self.commands)}"
@@ -47,6 +49,7 @@ cli.add_command(bench)
 cli.add_command(run)
 cli.add_command(plan)
 cli.add_command(ctl)
+cli.add_command(new)
 cli.add_command(target)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+from fastload.cli.shipped import PREFIX, shipped_script
 from fastload.load.hooks import hook_of, make_hooks
 from fastload.load.scenario import Scenario
 from fastload.model.errors import FastloadError, PlanError, nearest, user_traceback
@@ -25,12 +26,12 @@ class Script(NamedTuple):
 
 
 def load_script(text: str) -> Script:
-    """What the script at path *text* declares.
+    """What the script at path *text*, or the shipped one like ``scenario:ingest``, declares.
 
     Raises:
-        PlanError: no such file, it does not import, or it declares no scenario.
+        PlanError: no such script, it does not import, or it declares no scenario.
     """
-    path = Path(text)
+    path = shipped_script(text) if text.startswith(PREFIX) else Path(text)
     if path.suffix in (".js", ".ts"):
         raise PlanError(
             f"{text} is a script of k6, which fastload does not run",

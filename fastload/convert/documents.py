@@ -30,6 +30,7 @@ def convert(path: Path, title: str, wanted: Wanted) -> Conversion:
     data = _read(path)
     if _is_json(path, data) and _is_recording(path, data):
         return script_of_recording(read_har(path.name, data), path.name, title, wanted)
+    wanted.refuse(path.name)
     return script_of_api(read_openapi(path.name, data, is_json=_is_json(path, data)), path.name, title)
 
 

@@ -34,6 +34,7 @@ class Field(msgspec.Struct, rename="camel"):
     name: str
     value: str = ""
     file_name: str = ""
+    content_type: str = ""
 
 
 class PostData(msgspec.Struct, rename="camel"):

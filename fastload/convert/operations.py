@@ -21,6 +21,7 @@ _METHODS = (*METHODS, "trace")
 _READS = ("get", "head", "options", "trace")
 # Of the tasks: users read more than they write.
 READ_WEIGHT, WRITE_WEIGHT = 3, 1
+_WORD = re.compile(r"\w+")
 _PLACE = re.compile(r"\{([^}]*)\}")
 _HEADERS_OF_BODIES = ("accept", "content-type", "authorization")
 
@@ -34,9 +35,11 @@ class _Operation:
     path: str
     tag: str
     about: str
+    places: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, Any] = field(default_factory=dict)
     cookies: dict[str, Any] = field(default_factory=dict)
+    auth: tuple[Any, ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
 
@@ -79,17 +82,14 @@ class _ApiScript:
         }
         self._module.add(statement(Call("fl.scenario", keywords=options), 0, f"{self._scenario} = "))
         origin, _ = self._server()
-        needed = ["--base-url", origin]
-        needed += [word for name in self._module.environment for word in ("-e", f"{name}=...")]
-        self._module.about = self._about(len(operations), " ".join(needed))
-        return Conversion(self._module.text(), tuple(self._notes()), tuple(needed))
+        self._module.about = self._about(len(operations)) + self._module.how_to_run(self._title, origin)
+        return Conversion(self._module.text(), tuple(self._notes()), self._module.options(origin))
 
-    def _about(self, count: int, options: str) -> str:
+    def _about(self, count: int) -> str:
         info = self._api.document["info"]
         return (
             f"{one_line(info['title'])} {one_line(str(info['version']))}, as {one_line(self._source)} describes it: "
-            f"{count} operation{'s' if count > 1 else ''}.\n\n"
-            f"Run it with:\n\n    fastload run {one_line(self._title)} {options}"
+            f"{count} operation{'s' if count > 1 else ''}."
         )
 
     def _notes(self) -> Iterator[str]:
@@ -149,7 +149,11 @@ class _ApiScript:
         if "requestBody" in node:
             self._add_body(operation, node["requestBody"], (*steps, "requestBody"))
         security = node.get("security", self._api.document.get("security", []))
-        self._credentials.add(security, operation.params, operation.headers, operation.cookies)
+        for keyword, value in self._credentials.of(security).items():
+            if keyword == "auth":
+                operation.auth = value
+            else:
+                getattr(operation, keyword).update(value)
         return operation
 
     def _add_parameters(self, operation: _Operation, item: Any, node: Any, steps: Steps) -> None:
@@ -160,7 +164,8 @@ class _ApiScript:
                 where: Steps = (*place, "parameters", number)
                 parameter = self._api.resolve(parameter, where)
                 found[parameter["in"], parameter["name"]] = parameter, where
-        values = {"path": {}, "query": operation.params, "header": operation.headers, "cookie": operation.cookies}
+        places = dict.fromkeys(_PLACE.findall(operation.path), "1")
+        values = {"path": places, "query": operation.params, "header": operation.headers, "cookie": operation.cookies}
         for (kind, name), (parameter, where) in found.items():
             # Instead of a schema a parameter may have one media type.
             content = next(iter(parameter.get("content") or {}), None)
@@ -169,8 +174,11 @@ class _ApiScript:
                 continue
             if kind == "path" or parameter.get("required") or self._examples.has_own(holder, where):
                 _set(values[kind], name, self._examples.of_holder(holder, where), parameter)
+        # Names that are more than a word cannot be given by path={...}.
+        operation.places = {name: value for name, value in places.items() if _WORD.fullmatch(name)}
         operation.path = self._server()[1] + _PLACE.sub(
-            lambda place: quote(str(values["path"].get(place[1], "1")), safe=""), operation.path
+            lambda place: place[0] if place[1] in operation.places else quote(str(places[place[1]]), safe=""),
+            operation.path,
         )
 
     def _add_body(self, operation: _Operation, body: Any, steps: Steps) -> None:
@@ -187,23 +195,39 @@ class _ApiScript:
                 operation.headers["Content-Type"] = kind
         elif bare == FORM and isinstance(value, dict):
             operation.body = {"data": {key: _text(item) for key, item in value.items()}}
+        elif bare == "multipart/form-data" and isinstance(value, dict):
+            operation.body = self._parts(contents[kind].get("schema", {}), value, place)
         elif isinstance(value, str) and not bare.startswith("multipart/"):
             operation.body = {"data": value}
             operation.headers["Content-Type"] = kind
         else:
             self._unsent.append(f"{operation.method.upper()} {operation.path} ({bare})")
 
+    def _parts(self, schema: Any, value: dict[str, Any], steps: Steps) -> dict[str, Any]:
+        """A multipart form: properties that are binary are files."""
+        fields = self._api.resolve(schema, (*steps, "schema")).get("properties", {})
+        files = [name for name in value if self._is_file(fields.get(name, {}), (*steps, "schema", "properties", name))]
+        data = {key: _text(item) for key, item in value.items() if key not in files}
+        # A multipart form without a file is one all the same.
+        return ({"data": data} if data else {}) | {"files": {name: (f"{name}.bin", b"...") for name in files}}
+
+    def _is_file(self, schema: Any, steps: Steps) -> bool:
+        schema = self._api.resolve(schema, steps)
+        return schema.get("format") == "binary" or "contentMediaType" in schema
+
     def _function(self, operation: _Operation) -> str:
         short = self._module.short
-        keywords: dict[str, Any] = {}
-        if operation.params:
-            keywords["params"] = short(operation.params, "VALUE")
-        keywords |= short(operation.body, "BODY")
-        if operation.cookies:
-            operation.headers["Cookie"] = self._credentials.cookie(operation.cookies)
-        if operation.headers:
-            keywords["headers"] = self._module.constant("HEADERS", short(operation.headers))
-        keywords["name"] = operation.function
+        keywords: dict[str, Any] = {
+            "path": short(operation.places, "VALUE"),
+            "params": short(operation.params, "VALUE"),
+            **short(operation.body, "BODY"),
+            "cookies": short(operation.cookies, "VALUE"),
+            "auth": operation.auth,
+            "headers": operation.headers and self._module.constant("HEADERS", short(operation.headers, "HEADER")),
+            "name": operation.function,
+        }
+        # An empty body is one too.
+        keywords = {key: value for key, value in keywords.items() if value or key in operation.body}
         url = short(operation.path, "URL")
         if operation.method in METHODS:
             call = Call(f"await vu.{operation.method}", [url], keywords)

@@ -42,6 +42,18 @@ class Wanted:
     static: bool = False
     longest_pause_s: float = 10.0
 
+    def refuse(self, what: str) -> None:
+        """That nothing is asked of *what*, which is no recording.
+
+        Raises:
+            PlanError: something is.
+        """
+        if self != Wanted():
+            raise PlanError(
+                f"--all-hosts, --static and --max-pause go with a recording, not with {what}",
+                hint="leave them out, or give a HAR file with --from",
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
@@ -88,29 +100,21 @@ class _RecordingScript:
         options = {"vus": 1, "iterations": 1, "thresholds": {"http_req_failed": "rate<0.01"}}
         head = statement(Call("@fl.scenario", keywords=options), 0)
         module.add(f"{head}async def {self._scenario}(vu: fl.VU) -> None:\n{body}")
-        needed = [
-            "--base-url",
-            self._base_url,
-            *(word for name in module.environment for word in ("-e", f"{name}=...")),
-        ]
-        module.about = self._about(" ".join(needed))
+        module.about = self._about() + module.how_to_run(self._title, self._base_url)
         self._note_what_was_changed(module)
-        return Conversion(module.text(), tuple(self._notes), tuple(needed))
+        return Conversion(module.text(), tuple(self._notes), module.options(self._base_url))
 
-    def _about(self, options: str) -> str:
+    def _about(self) -> str:
         pages = f" on {len(self._visits)} pages" if len(self._visits) > 1 else ""
         many = "s" if self._count > 1 else ""
-        return (
-            f"A visit as it was recorded in {one_line(self._source)}: {self._count} request{many}{pages}.\n\n"
-            f"Run it with:\n\n    fastload run {one_line(self._title)} {options}"
-        )
+        return f"A visit as it was recorded in {one_line(self._source)}: {self._count} request{many}{pages}."
 
     def _kept(self, entries: list[Entry]) -> list[Entry]:
         """What the script sends; the rest is left out, with a note."""
         left: dict[str, list[str]] = {}
         kept: list[Entry] = []
         # Where the client goes by itself, as the browser went: those requests are not written again.
-        followed: Counter[tuple[str, str]] = Counter()
+        followed: dict[tuple[str, str], list[Entry]] = {}
         for entry in entries:
             url = _url(entry)
             reason = self._reason_against(entry, url)
@@ -118,15 +122,17 @@ class _RecordingScript:
                 left.setdefault(reason, []).append(url.hostname or url.scheme)
                 continue
             key = entry.request.method.upper(), entry.request.url
-            if followed[key]:
-                followed[key] -= 1
+            first = entry
+            if followed.get(key):
+                first = followed[key].pop(0)
+                first.time_ms = 1000 * (entry.end_s - first.start_s)
             else:
                 kept.append(entry)
             if target := _redirect(entry):
-                followed[target] += 1
+                followed.setdefault(target, []).append(first)
         for reason, hosts in left.items():
             where = f": {counted(hosts)}" if reason == _OTHER_HOSTS else ""
-            self._notes.append(f"left out {len(hosts)} {reason}{where}")
+            self._notes.append(f"left out, {len(hosts)} in all: {reason}{where}")
         failed = [f"{entry.response.status} {_url(entry).path}" for entry in kept if entry.response.status >= 400]
         if failed:
             self._notes.append(f"these failed in the recording, and are kept: {counted(failed)}")

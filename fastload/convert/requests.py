@@ -101,14 +101,21 @@ class RequestWriter:
             if name == "accept" and ("*/*" in header.value or "text/html" in header.value):
                 continue
             headers[header.name] = (
-                self._module.secret(constant(header.name)) if is_secret(name) else self._module.short(header.value)
+                self._module.secret(constant(header.name))
+                if is_secret(name)
+                else self._module.short(header.value, "HEADER")
             )
         return headers
 
     def _says_type_itself(self, post: PostData) -> bool:
         """Whether the client gives this body the content type that it had."""
         body = self._body(post, None)
-        return not body or isinstance(body.get("data"), dict) or ("json" in body and _bare(post.mime_type) == JSON)
+        return (
+            not body
+            or "files" in body
+            or isinstance(body.get("data"), dict)
+            or ("json" in body and _bare(post.mime_type) == JSON)
+        )
 
     def _body(self, post: PostData | None, path: str | None) -> dict[str, Any]:
         """The keyword for the body, if there is one; what is missing is noted for *path*."""
@@ -124,9 +131,14 @@ class RequestWriter:
         if kind == FORM and (post.params or "=" in post.text):
             pairs = parse_qsl(post.text, keep_blank_values=True) or [(one.name, one.value) for one in post.params]
             return {"data": self._without_secrets(_by_name(pairs))}
-        if path is not None and (not post.text or any(one.file_name for one in post.params)):
-            self.notes.append(f"the recording lacks what was uploaded to {path}: see to its body")
-        return {"data": post.text} if post.text else {}
+        if post.text:
+            return {"data": post.text}
+        files = {one.name: [one.file_name, b"...", one.content_type] for one in post.params if one.file_name}
+        if files and path is not None:
+            self.notes.append(f"the recording lacks the files that were uploaded to {path}: give some in their place")
+        fields = [(one.name, one.value) for one in post.params if not one.file_name]
+        parts = {"files": {name: tuple(filter(None, file)) for name, file in files.items()}} if files else {}
+        return ({"data": self._without_secrets(_by_name(fields))} if fields else {}) | parts
 
     def _without_secrets(self, value: Any, name: str = "") -> Any:
         """*value* with names of the environment where a field holds a secret."""

@@ -6,8 +6,9 @@ from typing import Any
 
 from fastload.convert.names import constant
 from fastload.convert.openapi import Api
-from fastload.convert.writer import Code, Module, text_literal
+from fastload.convert.writer import Code, Module
 
+_KEYWORDS = {"query": "params", "header": "headers", "cookie": "cookies"}
 _TELLING = ("TOKEN", "KEY", "SECRET", "AUTH", "PASSWORD")
 
 
@@ -19,46 +20,26 @@ class Credentials:
         self._module = module
         self.notes: list[str] = []
 
-    def add(
-        self,
-        security: list[dict[str, Any]],
-        params: dict[str, Any],
-        headers: dict[str, Any],
-        cookies: dict[str, Any],
-    ) -> None:
-        """Of the alternatives in *security* the first: all of its schemes, each where it belongs."""
+    def of(self, security: list[dict[str, Any]]) -> dict[str, Any]:
+        """What is added to the keywords of a request: of the alternatives in *security* the first, all of it."""
+        found: dict[str, Any] = {}
         for name in security[0] if security else ():
             steps = ("components", "securitySchemes", name)
             scheme = self._api.resolve({"$ref": f"#/components/securitySchemes/{name}"}, steps)
             match scheme["type"], str(scheme.get("scheme", "")).lower():
                 case "apiKey", _:
-                    where = {"query": params, "header": headers, "cookie": cookies}[scheme["in"]]
-                    where[scheme["name"]] = self._module.secret(_variable(name, "KEY"))
+                    where = _KEYWORDS[scheme["in"]]
+                    found.setdefault(where, {})[scheme["name"]] = self._module.secret(_variable(name, "KEY"))
                 case "http", "basic":
-                    headers["Authorization"] = self._basic(name)
+                    words = (f"{constant(name)}_USER", f"{constant(name)}_PASSWORD")
+                    found["auth"] = tuple(self._module.secret(word) for word in words)
                 case ("oauth2" | "openIdConnect", _) | ("http", "bearer"):
                     token = self._module.secret(_variable(name, "TOKEN")).text
-                    headers["Authorization"] = Code(f'f"Bearer {{{token}}}"')
+                    found.setdefault("headers", {})["Authorization"] = Code(f'f"Bearer {{{token}}}"')
                 case kind, how:
                     note = f"the security scheme {name} ({how or kind}) is not written: see to it"
                     self.notes += [note] if note not in self.notes else []
-
-    def cookie(self, cookies: dict[str, Any]) -> Code:
-        """The value of a Cookie header."""
-        parts = [
-            f"{name}={{{value.text}}}" if isinstance(value, Code) else f"{name}={value}".replace("{", "{{")
-            for name, value in cookies.items()
-        ]
-        text = text_literal("; ".join(parts))
-        return Code(f"f{text}" if any(isinstance(value, Code) for value in cookies.values()) else text)
-
-    def _basic(self, name: str) -> Code:
-        user = self._module.secret(f"{constant(name)}_USER").text
-        password = self._module.secret(f"{constant(name)}_PASSWORD").text
-        self._module.imports.add("base64")
-        pair = f'base64.b64encode(f"{{{user}}}:{{{password}}}".encode()).decode()'
-        basic = self._module.constant("BASIC", Code(pair)).text
-        return Code(f'f"Basic {{{basic}}}"')
+        return found
 
 
 def _variable(name: str, kind: str) -> str:

@@ -42,7 +42,10 @@ import fastload as fl
 
 @fl.scenario(
     stages=["30s:20", "1m:20", "10s:0"],
-    thresholds={"http_req_failed": "rate<0.01", "group_duration{group:visit}": "p(95)<4000"},
+    thresholds={
+        "http_req_failed": "rate<0.01",
+        "group_duration{group:visit}": "p(95)<4000",
+    },
 )
 async def __NAME__(vu: fl.VU) -> None:
     async with vu.group("visit"):
@@ -93,7 +96,11 @@ import fastload as fl
 users = fl.data("__STEM__.csv")
 
 
-@fl.scenario(vus=3, duration="30s", thresholds={"http_req_failed": "rate<0.01", "checks": "rate>0.99"})
+@fl.scenario(
+    vus=3,
+    duration="30s",
+    thresholds={"http_req_failed": "rate<0.01", "checks": "rate>0.99"},
+)
 async def __NAME__(vu: fl.VU) -> None:
     user = users.of(vu)
     reply = await vu.get("/health", params={"user": user["name"]}, name="front page")

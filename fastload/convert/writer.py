@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastload.convert.names import unique
+from fastload.convert.names import one_line, unique
 
 WIDTH = 88
-# A longer text becomes a constant in pieces; up to here it may stand on a line that is too long for the formatter.
-_LONGEST_TEXT = 70
+# No line is longer, in linters' eyes. A formatter cannot break texts: those between the two widths stay as they are.
+_LONGEST_LINE = 120
+_LONGEST_TEXT = WIDTH - 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def render(value: Any, indent: int = 0, before: int = 0, after: int = 0) -> str:
         before, after: what else stands in its first and its last line, in characters.
     """
     line = flat(value)
-    if indent + before + len(line) + after <= WIDTH or not isinstance(value, Call | Mapping | list):
+    if indent + before + len(line) + after <= WIDTH or not isinstance(value, Call | Mapping | list | tuple):
         return line
     items = _items(value, indent + 4)
     if not items:
@@ -115,20 +116,31 @@ class Module:
             )
         return Code(self._by_value[key])
 
+    def options(self, base_url: str) -> tuple[str, ...]:
+        """What a run needs on its command line."""
+        return ("--base-url", base_url, *(word for name in self.environment for word in ("-e", f"{name}=...")))
+
+    def how_to_run(self, path: str, base_url: str) -> str:
+        """The same for the docstring, as paragraphs."""
+        text = f"\n\nRun it with:\n\n    fastload run {one_line(path)} --base-url {base_url}"
+        if self.environment:
+            text += f"\n\nIt takes from -e, or from the environment: {', '.join(self.environment)}."
+        return text
+
     def secret(self, name: str) -> Code:
         """A constant with what the environment has under *name*, which a run must be given."""
         if name not in self.environment:
             self.environment.append(name)
         return self.constant(name, Code(f"fl.env({text_literal(name)})"))
 
-    def short(self, value: Any, name: str = "TEXT") -> Any:
-        """*value* with texts that are too long for a line as constants."""
-        if isinstance(value, str) and len(text_literal(value)) > _LONGEST_TEXT:
+    def short(self, value: Any, name: str, margin: int = 16) -> Any:
+        """*value* with texts that are too long for a line as constants; *margin*: what stands in front of it."""
+        if isinstance(value, str) and len(text_literal(value)) > min(_LONGEST_TEXT, _LONGEST_LINE - margin):
             return self.constant(name, value)
         if isinstance(value, Mapping):
-            return {key: self.short(item, name) for key, item in value.items()}
+            return {key: self.short(item, name, margin + 8 + len(flat(key))) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.short(item, name) for item in value]
+            return [self.short(item, name, margin + 4) for item in value]
         return value
 
     def add(self, source: str) -> None:
@@ -148,8 +160,9 @@ class Module:
 
 def _pieces(name: str, text: str) -> str:
     """A constant with a long *text*, in pieces one below the other."""
-    if len(text_literal(text)) <= _LONGEST_TEXT:
-        return f"{name} = {text_literal(text)}\n"
+    line = f"{name} = {text_literal(text)}"
+    if len(line) <= _LONGEST_LINE:
+        return f"{line}\n"
     size = WIDTH - 8
     pieces: list[str] = []
     rest = text
@@ -157,6 +170,8 @@ def _pieces(name: str, text: str) -> str:
         cut = min(size, len(rest))
         while len(text_literal(rest[:cut])) > size:
             cut -= 1
+        # Between words, if there are some.
+        cut = (rest[:cut].rfind(" ") + 1 or cut) if cut < len(rest) else cut
         pieces.append(rest[:cut])
         rest = rest[cut:]
     return f"{name} = (\n" + "".join(f"    {text_literal(piece)}\n" for piece in pieces) + ")\n"
@@ -171,20 +186,24 @@ def flat(value: Any) -> str:
             return text_literal(value)
         case float():
             return repr(value).replace("e+", "e")
-        case Call() | Mapping() | list():
+        case bytes():
+            return f"b{text_literal(value.decode('ascii'))}"
+        case Call() | Mapping() | list() | tuple():
             opening, closing = _brackets(value)
             return f"{opening}{', '.join(_items(value))}{closing}"
         case _:
             return repr(value)
 
 
-def _brackets(value: Call | Mapping[str, Any] | list[Any]) -> tuple[str, str]:
+def _brackets(value: Call | Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> tuple[str, str]:
     if isinstance(value, Call):
         return f"{value.head}(", f"){value.tail}"
+    if isinstance(value, tuple):
+        return "(", ")"
     return ("[", "]") if isinstance(value, list) else ("{", "}")
 
 
-def _items(value: Call | Mapping[Any, Any] | list[Any], indent: int | None = None) -> list[str]:
+def _items(value: Call | Mapping[Any, Any] | list[Any] | tuple[Any, ...], indent: int | None = None) -> list[str]:
     """What stands between the brackets, without commas; each on lines of its own at *indent*, or each on one line."""
 
     def item(content: Any, prefix: str = "") -> str:
@@ -192,6 +211,6 @@ def _items(value: Call | Mapping[Any, Any] | list[Any], indent: int | None = Non
 
     if isinstance(value, Call):
         return [*map(item, value.arguments), *(item(content, f"{name}=") for name, content in value.keywords.items())]
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [item(content) for content in value]
     return [item(content, f"{flat(key)}: ") for key, content in value.items()]

@@ -83,6 +83,32 @@ class RequestDefaults:
         return self.headers is not None or self.http is not None or self.expected is not None
 
 
+def defaults_of(
+    scenario: str,
+    headers: Headers | None,
+    http: RequestSettings | None,
+    expected: StatusSpec | None,
+    cookies: str | None,
+) -> RequestDefaults:
+    """What the options of *scenario* say of all its requests.
+
+    Raises:
+        PlanError: one that makes no sense; the message begins with the scenario's name.
+    """
+    whose = f"{scenario}: " if scenario else ""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise PlanError(f"{whose}headers is a {type(headers).__name__}", hint='write headers={"X-Team": "checkout"}')
+    if http is not None and not isinstance(http, RequestSettings):
+        raise PlanError(f"{whose}http is a {type(http).__name__}", hint="write http=fl.RequestSettings(timeout_s=5)")
+    if cookies not in (None, "keep", "clear"):
+        raise PlanError(
+            f"{whose}cookies {cookies!r} is unknown",
+            hint=nearest(str(cookies), ("keep", "clear")) or 'write "keep" or "clear"',
+        )
+    judge = None if expected is None else expecting(expected, what=f"{whose}expected")
+    return RequestDefaults(headers or None, http, judge, clear_cookies=cookies == "clear")
+
+
 class Asked(NamedTuple):
     """A request, ready to be sent."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,9 +58,7 @@ async def _within(
         return await request()
 
 
-def _made(
-    item: BatchItem, send: Send, absolute: Callable[[str], str]
-) -> tuple[Callable[[], Awaitable[Reply]], str]:
+def _made(item: BatchItem, send: Send, absolute: Callable[[str], str]) -> tuple[Callable[[], Awaitable[Reply]], str]:
     """How to send *item*, and the host that it goes to."""
     if inspect.isawaitable(item):
         return lambda: item, ""
@@ -74,10 +72,11 @@ def _parts(item: Any) -> tuple[str, str, Mapping[str, Any]]:
             return "GET", item, {}
         case (str(method), str(url)):
             return method, url, {}
-        case (str(method), str(url), Mapping() as options):
-            return method, url, options
-        case {"url": str(url), **options}:
-            return options.pop("method", "GET"), url, options
+        case (str(method), str(url), Mapping() as own):
+            return method, url, own
+        case {"url": str(url)}:
+            own = {name: value for name, value in item.items() if name not in ("method", "url")}
+            return item.get("method", "GET"), url, own
     raise PlanError(
         f"batch: {item!r:.80} is no request",
         hint='write a URL, ("POST", "/items", {"json": item}), or {"method": "POST", "url": "/items", "json": item}',

@@ -1,78 +1,75 @@
-"""What a VU can do beside requests: WebSockets, and the calls of any code that ``fl.measure`` times."""
+"""What a VU can do beside plain requests: streamed bodies, WebSockets, and the calls of any code that ``fl.measure``
+times."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from fastload.load.context import Context, check_tags, fold_path
-from fastload.load.curl import ConnectionCache, WebSocketTransfer
+from fastload.load.ask import NOTHING, Own, RequestOptions, ask
+from fastload.load.blocks import Expectation
+from fastload.load.context import Context
+from fastload.load.curl import ConnectionCache, Transfer, WebSocketTransfer
 from fastload.load.place import Place
+from fastload.load.stream import Outgoing, Stream
 from fastload.load.websocket import Opening, Session, WebSocket
+from fastload.model.errors import PlanError
 
 if TYPE_CHECKING:
     from fastload.load.recorder import Recorder
+    from fastload.load.reply import Reply
 
 _HTTP = re.compile(r"http(?=s?://)", re.IGNORECASE)
+_NOT_OF_WEBSOCKETS = ("json", "data", "files", "expected", "retry", "keep_body")
+_NOT_OF_STREAMS = ("retry", "keep_body")
 
 
 class Channels:
-    """The part of a `VU` that is no request."""
+    """The part of a `VU` that is no plain request."""
 
     _context: Context
     _cache: ConnectionCache
+    _own: Own | None
     _due_ns: int
+    id: int
     requests: int
+    in_flight: int
+    leaving: bool
 
     def __init__(self) -> None:
         self._call_due_ns = 0
         self._sockets: set[WebSocket] = set()
+        self._streaming: list[Transfer] = []
 
-    def websocket(
-        self,
-        url: str,
-        *,
-        name: str = "",
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        subprotocols: tuple[str, ...] = (),
-        timeout_s: float | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> Session:
+    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Stream:
+        """A request whose body is read while it comes: ``async with vu.stream("GET", "/events") as reply:``.
+
+        The block begins when the headers are there. The request is recorded when it ends, as any other; leaving
+        earlier than the body ends the transfer, and is no failure. The options are those of `request`, without
+        ``retry`` and ``keep_body``. The time-out is for the whole body.
+        """
+        _refuse(options, _NOT_OF_STREAMS, "a stream")
+        return Stream(self, method, url, options)
+
+    def websocket(self, url: str, *, subprotocols: tuple[str, ...] = (), **options: Unpack[RequestOptions]) -> Session:
         """A WebSocket for the length of a block: ``async with vu.websocket("/ws") as ws:``.
 
-        *url* is relative to the base URL, or absolute: ws, wss, or http and https, which mean the same here. At the
-        end of the block it is closed with 1000, with 1001 when the iteration is interrupted.
-
-        Args:
-            name: what the statistics call it; by default the path with numbers, UUIDs and long hex as ``{id}``.
-            params: the query string.
-            headers: added to the run's; a name given here replaces the run's.
-            subprotocols: what to offer; `WebSocket.subprotocol` is what the server chose.
-            timeout_s: for connecting; by default the run's.
-            tags: for thresholds on some sessions only.
+        *url* is relative to the base URL, or absolute: ws and wss, or http and https, which mean the same here. At the
+        end of the block it is closed with 1000, or with 1001 when the iteration is interrupted. *subprotocols* are
+        offered; `WebSocket.subprotocol` is what the server chose. The *options* are those of a request without a body;
+        ``timeout`` is for the opening.
 
         Raises:
-            PlanError: a relative *url* without a base URL, or a tag with the name of a built-in one.
+            PlanError: an option that makes no sense here.
             WebSocketError: when the block begins, and it cannot be opened.
         """
-        own = {str(key): str(value) for key, value in tags.items()} if tags else None
-        check_tags(own or {})
-        given = dict(headers or {})
+        _refuse(options, _NOT_OF_WEBSOCKETS, "a WebSocket")
+        given: dict[str, Any] = dict(options)
         if subprotocols:
-            given["Sec-WebSocket-Protocol"] = ", ".join(subprotocols)
-
-        def opening() -> Opening:
-            context = self._context
-            full_url = _HTTP.sub("ws", context.absolute(url, params), count=1)
-            _, lines = context.body_and_headers(None, None, given or None)
-            limit_s = context.http.timeout_s if timeout_s is None else timeout_s
-            # What is due is the opening: nothing after it counts from then.
-            self._due_ns = 0
-            return Opening(full_url, name or fold_path(url), lines, limit_s, own, self.place)
-
-        return Session(opening, self._new_socket, self._connected, self._sockets, self.recorder)
+            given["headers"] = {**(given.get("headers") or {}), "Sec-WebSocket-Protocol": ", ".join(subprotocols)}
+        return Session(lambda: self._opening(url, given), self._connected, self._sockets, self.recorder)
 
     @property
     def place(self) -> Place:
@@ -83,6 +80,25 @@ class Channels:
     def recorder(self) -> Recorder:
         """For the engine."""
         return self._context.recorder
+
+    def was_interrupted(self) -> bool:
+        """For the engine: whether the iteration has to end, or the run."""
+        raise NotImplementedError
+
+    def _new_transfer(self) -> Transfer:
+        raise NotImplementedError
+
+    def _finish(
+        self,
+        transfer: Transfer,
+        error: tuple[int, str] | None,
+        endpoint: int,
+        due_ns: int,
+        method: str,
+        url: str,
+        judged: Any,
+    ) -> Reply:
+        raise NotImplementedError
 
     def due_of_call(self) -> int:
         """For `fl.measure`: when the call that begins was due; 0 for all but the first of an iteration.
@@ -101,19 +117,78 @@ class Channels:
         if due_ns and self._due_ns == due_ns:
             self._due_ns = 0
 
+    def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> Outgoing:
+        """For `Stream`: the request, on a handle of its own."""
+        self._end_if_stopping()
+        place = self.place
+        asked = ask(self._context, self._own or NOTHING, place, method, url, dict(options))
+        transfer = self._streaming.pop() if self._streaming else self._new_transfer()
+        transfer.apply(asked.settings)
+        transfer.send_cookies(asked.cookie)
+        transfer.prepare(method, asked.url, asked.lines, asked.body)
+        due_ns, self._due_ns = self._due_ns, 0
+        return Outgoing(transfer, asked.url, asked.endpoint, asked.expected, place, options.get("tags"), due_ns)
+
+    def submit_stream(self, out: Outgoing) -> None:
+        """For `Stream`: send it."""
+        self.recorder.stats.started += 1
+        self.requests += 1
+        self.in_flight += 1
+        self._context.engine.submit(out.transfer)
+
+    def end_stream(self, out: Outgoing) -> None:
+        """For `Stream`: end the transfer as it stands."""
+        self._context.engine.finish(out.transfer)
+
+    def finish_stream(self, out: Outgoing, error: tuple[int, str] | None, method: str, judged: Expectation) -> None:
+        """For `Stream`: the transfer has ended."""
+        self.in_flight -= 1
+        self._finish(out.transfer, error, out.endpoint, out.due_ns, method, out.url, judged)
+
+    def give_up_stream(self, out: Outgoing) -> None:
+        """For `Stream`: the iteration is interrupted, and nobody waits for the rest."""
+        if self._context.engine.cancel(out.transfer):
+            self.in_flight -= 1
+            self.recorder.stats.interrupted += 1
+        self.release_stream(out)
+
+    def release_stream(self, out: Outgoing) -> None:
+        """For `Stream`: the handle is free for the next one."""
+        out.transfer.stream_to(len, len)
+        self._streaming.append(out.transfer)
+
     def close_sockets(self) -> None:
         """For the engine: the user leaves."""
         for socket in list(self._sockets):
             socket.abandon()
         self._sockets.clear()
+        self._streaming.clear()
+
+    def _end_if_stopping(self) -> None:
+        if self._context.stopping and not self.leaving:
+            raise asyncio.CancelledError
+
+    def _opening(self, url: str, options: dict[str, Any]) -> Opening:
+        self._end_if_stopping()
+        context, place = self._context, self.place
+        asked = ask(context, self._own or NOTHING, place, "GET", url, options)
+        full_url = _HTTP.sub("ws", asked.url, count=1)
+        transfer = WebSocketTransfer()
+        transfer.configure(context.http, cache=self._cache, resolve=context.resolve, keep_body=False, number=self.id)
+        context.engine.adopt(transfer)
+        transfer.owner = context.engine
+        transfer.apply(asked.settings)
+        transfer.send_cookies(asked.cookie)
+        transfer.aim(full_url, asked.lines)
+        # What is due is the opening: nothing after it counts from then.
+        self._due_ns = 0
+        return Opening(transfer, full_url, self.recorder.name_of(asked.endpoint), options.get("tags"), place)
 
     def _connected(self) -> None:
         self.requests += 1
 
-    def _new_socket(self) -> WebSocketTransfer:
-        context = self._context
-        transfer = WebSocketTransfer()
-        transfer.configure(context.http, cache=self._cache, resolve=context.resolve, keep_body=False)
-        context.engine.adopt(transfer)
-        transfer.owner = context.engine
-        return transfer
+
+def _refuse(options: Mapping[str, Any], unwanted: tuple[str, ...], what: str) -> None:
+    for option in unwanted:
+        if option in options:
+            raise PlanError(f"{what} has no option {option!r}", hint="leave it out")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastload.load.ask import NOTHING, Asked, Own, ask
-from fastload.load.bodies import Data
 from fastload.load.blocks import Expectation, Group
+from fastload.load.bodies import Data
 from fastload.load.channels import Channels
 from fastload.load.context import Context, ScenarioContext
 from fastload.load.curl import ConnectionCache, Response, Transfer
@@ -99,16 +99,16 @@ class VU(Requester, Channels):
         place = HERE.get()
         if place is None or place.home is not self._home:
             place = self._home
-        free = self._free
-        if more or self._own is not None:
+        free, keep = self._free, self._usage.body
+        if more or self._own is not None or keep_body is not None:
             more |= {"name": name, "params": params, "headers": headers, "json": json, "data": data, "tags": tags}
             if more.get("retry") is not None:
                 return await self._persist(method, url, judged, more | {"keep_body": keep_body})
             asked = ask(context, self._own or NOTHING, place, method, url, more)
             full_url, endpoint, lines, body = asked[:4]
             judged = _judging(judged, asked.expected)
-            free = self._tuned
-            transfer = self._tune(asked)
+            free, keep = self._tuned, keep if keep_body is None else keep_body
+            transfer = self._tune(asked, keep_body=keep)
         else:
             if params is None and headers is None and json is None and data is None and tags is None:
                 full_url, endpoint, lines = context.plain_request(place, method, url, name)
@@ -118,9 +118,6 @@ class VU(Requester, Channels):
                 endpoint = context.endpoint(place, method, url, name, tags)
                 body, lines = context.body_and_headers(json, data, headers)
             transfer = free.pop() if free else self._new_transfer()
-        keep = self._usage.body if keep_body is None else keep_body
-        if keep_body is not None:
-            transfer.keep_body(keep)
         transfer.prepare(method, full_url, lines, body)
         due_ns, self._due_ns = self._due_ns, 0
         stats = context.recorder.stats
@@ -135,8 +132,6 @@ class VU(Requester, Channels):
             context.recorder.stats.interrupted += 1
             transfer.chunks.clear()
             transfer.header_lines.clear()
-            if keep_body is not None:
-                transfer.keep_body(self._usage.body)
             raise
         finally:
             self.in_flight -= 1
@@ -144,8 +139,6 @@ class VU(Requester, Channels):
         reply = self._finish(transfer, response.error, endpoint, due_ns, method, full_url, judged)
         if keep:
             reply._body = transfer.take_body()
-        if keep_body is not None:
-            transfer.keep_body(self._usage.body)
         if "retry" in more:
             reply._retry_after_s = transfer.retry_after_s()
         return reply
@@ -165,9 +158,10 @@ class VU(Requester, Channels):
             retry, lambda: self._request(method, url, judged=judged, **options), self.sleep, self.random.random, give_up
         )
 
-    def _tune(self, asked: Asked) -> Transfer:
+    def _tune(self, asked: Asked, *, keep_body: bool) -> Transfer:
         """A handle with the settings of the request *asked*. Those of plain requests never have any."""
         transfer = self._tuned.pop() if self._tuned else self._new_transfer()
+        transfer.keep_body(keep_body)
         transfer.apply(asked.settings)
         transfer.send_cookies(asked.cookie)
         return transfer
@@ -256,6 +250,8 @@ class VU(Requester, Channels):
         transfer.configure(context.http, cache=self._cache, resolve=context.resolve, keep_body=self._usage.body)
         if self._usage.headers:
             transfer.keep_headers()
+        if self._usage.tls:
+            transfer.keep_tls_version()
         context.engine.adopt(transfer)
         transfer.owner = Response(context.engine, transfer, context.loop)
         self._transfers.append(transfer)

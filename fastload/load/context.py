@@ -19,7 +19,7 @@ from fastload.load.header_lines import Headers, request_lines
 from fastload.load.place import Place
 from fastload.load.usage import ReplyUsage
 from fastload.model.errors import PlanError
-from fastload.model.http import HttpSettings
+from fastload.model.http import Body, HttpSettings
 
 if TYPE_CHECKING:
     from fastload.load.recorder import Recorder
@@ -42,7 +42,7 @@ class ScenarioContext:
     tags: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
-    requests: RequestDefaults = RequestDefaults()
+    requests: RequestDefaults = field(default_factory=RequestDefaults)
 
 
 class Context:
@@ -144,11 +144,11 @@ class Context:
         elif json is not None:
             body = json if isinstance(json, bytes) else orjson.dumps(json)
             content_type = JSON_LINE
-        return body, self.header_lines(content_type, headers)
+        # Looked up here too: it saves a call for every body that is sent.
+        lines = self._header_lines.get((content_type,) if headers is None else (content_type, *headers.items()))
+        return body, self.header_lines(content_type, headers) if lines is None else lines
 
-    def header_lines(
-        self, content_type: str, headers: Headers | None, *, keep: bool = True
-    ) -> tuple[str, ...]:
+    def header_lines(self, content_type: str, headers: Headers | None, *, keep: bool = True) -> tuple[str, ...]:
         """The header lines of a request, with those of the run. *keep*: there will be more with the same.
 
         Raises:

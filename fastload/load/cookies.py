@@ -120,7 +120,7 @@ def host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def _flag(value: bool) -> str:  # noqa: FBT001 - a value and no switch
+def _flag(value: bool) -> str:
     return "TRUE" if value else "FALSE"
 
 

@@ -110,7 +110,7 @@ class Transfer(Handle):
         self.header_lines: list[bytes] = []
         self.settle(settings, cache, resolve, number)
         self.keep_body(keep_body)
-        if any(name.startswith("*") for name in settings.hosts):
+        if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
             self.__class__ = _WildcardTransfer
 
     def keep_body(self, keep: bool) -> None:
@@ -120,6 +120,32 @@ class Transfer(Handle):
     def keep_headers(self) -> None:
         """Collect the raw header lines of each response in ``header_lines``."""
         self.setopt(pycurl.HEADERFUNCTION, self.header_lines.append)
+
+    def _override_host(self, url: str) -> None:
+        """Connect to where the run says that the host of *url* is, by names with wildcards too."""
+        parts, hosts = urlsplit(url), self._http.hosts
+        port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+        entries = connect_to_wildcard(parts.hostname or "", port, hosts) or connect_to(hosts)
+        if entries:
+            self.setopt(pycurl.CONNECT_TO, entries)
+        else:
+            self.unsetopt(pycurl.CONNECT_TO)
+
+    # For bodies that are read while they come (`stream.py`).
+
+    def stream_to(self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any]) -> None:
+        """Hand over each piece of the body, and each header line, as it comes. Neither may raise, nor start anything
+        with libcurl but `hold`."""
+        self.setopt(pycurl.WRITEFUNCTION, on_chunk)
+        self.setopt(pycurl.HEADERFUNCTION, on_header)
+
+    def hold(self) -> None:
+        """Receive nothing more for now: the server has to wait."""
+        self.pause(pycurl.PAUSE_RECV)
+
+    def go_on(self) -> None:
+        """Receive again. What libcurl has in hand is handed over within the call."""
+        self.pause(pycurl.PAUSE_CONT)
 
     def take_headers(self) -> list[bytes]:
         """The raw header lines of the last response (and of redirects before it), status lines included."""
@@ -201,7 +227,7 @@ class WebSocketTransfer(Transfer):
 
     on_ready: Callable[[int], None]
 
-    def aim(self, url: str, headers: tuple[str, ...], connect_timeout_s: float) -> None:
+    def aim(self, url: str, headers: tuple[str, ...]) -> None:
         """Make the handshake with *url* (ws or wss) what is submitted next."""
         self.fd = -1
         self.connecting = False
@@ -211,7 +237,8 @@ class WebSocketTransfer(Transfer):
         # libcurl keeps its own answers to pings back until the next message is sent.
         self.setopt(pycurl.WS_OPTIONS, pycurl.WS_NOAUTOPONG)
         self.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        self.setopt(pycurl.TIMEOUT_MS, round(connect_timeout_s * 1000))
+        if self._http.hosts:
+            self._override_host(url)
 
     def status(self) -> int:
         """What the server answered to the handshake; 0 without an answer."""
@@ -250,13 +277,7 @@ class _WildcardTransfer(Transfer):
 
     def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
         if url != self._url:
-            parts, hosts = urlsplit(url), self._http.hosts
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            entries = connect_to_wildcard(parts.hostname or "", port, hosts) or connect_to(hosts)
-            if entries:
-                self.setopt(pycurl.CONNECT_TO, entries)
-            else:
-                self.unsetopt(pycurl.CONNECT_TO)
+            self._override_host(url)
         super().prepare(method, url, headers, body)
 
 
@@ -387,6 +408,10 @@ class CurlEngine:
             return False
         self._detach(transfer)
         return True
+
+    def finish(self, transfer: Transfer) -> None:
+        """End a submitted request as it stands, as if it were complete; its ``on_done`` is called at once."""
+        self._end(transfer, monotonic_ns(), None)
 
     def cancel_all(self) -> list[Transfer]:
         """Give up on everything in flight and return it."""

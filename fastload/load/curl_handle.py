@@ -75,6 +75,7 @@ class Handle(pycurl.Curl):
 
     __slots__ = (
         "_cache",
+        "_cookie",
         "_engine",
         "_headers",
         "_http",
@@ -106,7 +107,7 @@ class Handle(pycurl.Curl):
         self._engine: WatchesIdle | None = None
         self._reader: BodyReader | None = None
         self._printer: DebugPrinter | None = None
-        self._source = ""
+        self._source = self._cookie = ""
         self.in_flight = False
         cache.attach(self)
         cache.limit(self, settings)
@@ -139,6 +140,24 @@ class Handle(pycurl.Curl):
         if self.idle_timeout_s and self._engine is not None:
             self._engine.watch_idle()
 
+    def send_cookies(self, cookie: str) -> None:
+        """Send *cookie*, like ``a=1; b=2``, with the next requests, beside those that the VU has; "" for none."""
+        if cookie != self._cookie:
+            self.setopt(pycurl.COOKIE, cookie or None)
+            self._cookie = cookie
+
+    def cookie_lines(self) -> list[str]:
+        """The cookies that the VU has, in Netscape's format."""
+        return self.getinfo(pycurl.INFO_COOKIELIST)  # type: ignore[no-any-return]
+
+    def put_cookie(self, line: str) -> None:
+        """Add a cookie in Netscape's format to those that the VU has, or forget all of them with "ALL"."""
+        self.setopt(pycurl.COOKIELIST, line)
+
+    def retry_after_s(self) -> int | None:
+        """How long the last response asks to wait in its header Retry-After; None without one."""
+        return self.getinfo(pycurl.RETRY_AFTER) or None
+
     def redirect_count(self) -> int:
         """How many redirects the last request followed."""
         return self.getinfo(pycurl.REDIRECT_COUNT)  # type: ignore[no-any-return]
@@ -167,6 +186,10 @@ class Handle(pycurl.Curl):
         """The version of TLS, like "1.3", of the last handshake with the host that was asked; "" without TLS, and
         unless `keep_tls_version` was called before that."""
         return self._cache.tls_versions.get(urlsplit(self._url).netloc, "")
+
+    def proxy_status(self) -> int:
+        """What a proxy answered to the last CONNECT; 0 without one."""
+        return self.getinfo(pycurl.HTTP_CONNECTCODE)  # type: ignore[no-any-return]
 
     def moved_bytes(self) -> int:
         """How much the request under way has sent and received so far; -1 before it has a connection."""

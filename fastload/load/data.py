@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FORMATS = ", ".join(READERS)
 
 
-class DataExhausted(FastloadError):  # noqa: N818 - it is an end more often than an error
+class DataExhausted(FastloadError):
     """No row is left for whoever asked.
 
     ``planned`` is True when `DataSet.once` has dealt every row, which is how a scenario that uses up a file ends. It is

@@ -46,7 +46,7 @@ class Expected:
             recorder.record_expected(endpoint, response_us, measurement, self.judge(measurement[0]))
 
 
-def expecting(spec: StatusSpec) -> Expected:
+def expecting(spec: StatusSpec, *, what: str = "expected") -> Expected:
     """The judge of the statuses that *spec* names.
 
     Raises:
@@ -55,7 +55,7 @@ def expecting(spec: StatusSpec) -> Expected:
     key: Hashable = spec if isinstance(spec, int | str | range | frozenset) else repr(spec)
     found = _known.get(key)
     if found is None:
-        found = Expected(parse_statuses(spec, what="expected"))
+        found = Expected(parse_statuses(spec, what=what))
         if len(_known) < _MAX_KNOWN:
             _known[key] = found
     return found

@@ -46,17 +46,32 @@ _KIND_OF_ERRNO = {
     errno.ENETUNREACH: "connect_unreachable",
     errno.ETIMEDOUT: "connect_timeout",
 }
+ERROR_KINDS = frozenset(
+    ("other", "connect_timeout", "connect_failed", *_KIND_OF_CODE.values(), *_KIND_OF_ERRNO.values())
+) - {"connect"}
+"""Everything that `error_kind` may say."""
+
+ERROR_KINDS = frozenset(
+    (*_KIND_OF_CODE.values(), *_KIND_OF_ERRNO.values(), "connect_timeout", "connect_failed", "other")
+) - {"connect"}
+"""All that `error_kind` can return."""
 
 
 def error_kind(transfer: Transfer, code: int) -> str:
     """The name of a failure, as the summary counts it: libcurl's error number *code*, made precise by what the
     operating system said and by how far the request came."""
     kind = _KIND_OF_CODE.get(code, "other")
+    if kind in ("connect", "reset") and transfer.proxy_status() >= 400:
+        # The proxy is there, and does not let this request through.
+        return "proxy"
     if kind == "timeout" and not transfer.connected():
         return "connect_timeout"
     if kind == "url" and transfer.connected():
         # "Unsupported protocol" is also what libcurl says of an answer that is no HTTP.
         return "protocol"
+    if kind == "reset" and not transfer.connected():
+        # Of QUIC: the socket that is refused has sent something.
+        kind = "connect"
     if kind in ("connect", "reset", "other"):
         return _KIND_OF_ERRNO.get(transfer.os_errno(), "connect_failed" if kind == "connect" else kind)
     return kind

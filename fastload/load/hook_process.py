@@ -113,7 +113,7 @@ class _HookProcess:
         )
         context.setup_data = setup_data
         # What a setup reads of its few replies is not worth a look at its code.
-        usage = ReplyUsage(body=True, headers=True)
+        usage = ReplyUsage(body=True, headers=True, facts=True, tls=True)
         return VU(0, context, ScenarioContext("", usage, {}, plan.env, plan.seed))
 
 

@@ -115,8 +115,9 @@ def _make_work(scenario: ScenarioPlan, plan: Plan, context: Context, numbers: it
         body=used.body if declared.keep_body is None else declared.keep_body,
         headers=used.headers if declared.keep_headers is None else declared.keep_headers,
         facts=used.facts or bool(declared.keep_headers),
+        tls=used.tls or bool(declared.keep_headers),
     )
-    shared = ScenarioContext(scenario.name, usage, scenario.tags, scenario.env | plan.env, plan.seed)
+    shared = ScenarioContext(scenario.name, usage, scenario.tags, scenario.env | plan.env, plan.seed, declared.requests)
     return VUWork(
         context,
         declared,

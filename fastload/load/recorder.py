@@ -98,6 +98,10 @@ class Recorder:
                 one.add_endpoint(matches=belongs)
         return number
 
+    def name_of(self, endpoint: int) -> str:
+        """The name under which its requests are counted."""
+        return dict(self._tags[endpoint])["name"]
+
     def record(self, endpoint: int, response_us: int, measurement: Measurement) -> None:
         """A request that got a response. *response_us* counts from when it was due, `NO_DUE` without a schedule."""
         rows = self._rows
@@ -132,9 +136,7 @@ class Recorder:
         if measurement is None:
             self._count_no_response(endpoint, JUDGED if failure else "")
             return
-        self._append(
-            endpoint, response_us, measurement[0] + (JUDGED_FAILED if failure else JUDGED_GOOD), measurement
-        )
+        self._append(endpoint, response_us, measurement[0] + (JUDGED_FAILED if failure else JUDGED_GOOD), measurement)
 
     def sample(
         self,

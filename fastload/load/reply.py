@@ -11,7 +11,7 @@ from fastload.load.header_lines import Redirect, cookies_set, last_headers, redi
 from fastload.load.json_path import NoSuchPathError, at_path
 from fastload.load.outcome import FAILED_FROM_STATUS
 from fastload.model.errors import FastloadError
-from fastload.model.http import without_credentials
+from fastload.model.http import error_code, without_credentials
 
 if TYPE_CHECKING:
     from fastload.load.curl import Measurement
@@ -89,6 +89,12 @@ class Reply:
         """A response came, with a status below 400, or with one that the request, the scenario or the run expects."""
         by_status = not self.error and 0 < self.status < FAILED_FROM_STATUS
         return getattr(self, "_as_expected", by_status)
+
+    @property
+    def error_code(self) -> int:
+        """k6's number for what went wrong, like 1212 for a refused connection and 1404 for a status 404; 0 for
+        nothing."""
+        return 0 if self.ok else error_code(self.error, self.status)
 
     @property
     def tries(self) -> int:
@@ -224,7 +230,7 @@ class Reply:
 
     @property
     def tls_version(self) -> str:
-        """Like "TLSv1.3"; empty without TLS. Raises as `final_url`."""
+        """Like "1.3", of the last handshake with the host; empty without TLS. Raises as `final_url`."""
         return self._known().tls_version
 
     def _lines(self) -> list[bytes]:
@@ -233,7 +239,7 @@ class Reply:
         return self._header_lines
 
     def _known(self) -> Facts:
-        facts = getattr(self, "_facts", None)
+        facts: Facts | None = getattr(self, "_facts", None)
         if facts is None:
             raise ReplyError(
                 "protocol, addresses and final URL of this reply were not kept",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -31,35 +31,35 @@ class Requester:
     _cookies: Cookies | None
     _free: list[Transfer]
 
-    def get(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
+    def get(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """GET *url*, relative to the base URL or absolute; the options are those of `request`."""
         return self._request("GET", url, **options)
 
-    def post(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
+    def post(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """POST; as `get`."""
         return self._request("POST", url, **options)
 
-    def put(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
+    def put(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """PUT; as `get`."""
         return self._request("PUT", url, **options)
 
-    def patch(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
+    def patch(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """PATCH; as `get`."""
         return self._request("PATCH", url, **options)
 
-    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """DELETE; as `get`."""
         return self._request("DELETE", url, **options)
 
-    def head(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """HEAD; as `get`."""
         return self._request("HEAD", url, **options)
 
-    def options(self, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
+    def options(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """OPTIONS; as `get`."""
         return self._request("OPTIONS", url, **options)
 
-    def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Awaitable[Reply]:
+    def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """Send one request and return its reply, also when it failed. The options are those of `RequestOptions`.
 
         Raises:
@@ -82,10 +82,10 @@ class Requester:
         self, requests: Mapping[str, BatchItem], *, limit: int = ..., per_host: int = ...
     ) -> dict[str, Reply]: ...
     @overload
-    async def batch(self, requests: Iterable[BatchItem], *, limit: int = ..., per_host: int = ...) -> list[Reply]: ...
+    async def batch(self, requests: Sequence[BatchItem], *, limit: int = ..., per_host: int = ...) -> list[Reply]: ...
     async def batch(
         self,
-        requests: Iterable[BatchItem] | Mapping[str, BatchItem],
+        requests: Sequence[BatchItem] | Mapping[str, BatchItem],
         *,
         limit: int = MOST_AT_ONCE,
         per_host: int = MOST_PER_HOST,

@@ -71,10 +71,10 @@ class Retry:
 
     def wait_s(self, tries: int, reply: Reply, chance: float) -> float:
         """How long to wait after so many *tries*, the last of which got *reply*; *chance* is from 0 to 1."""
-        asked_s = getattr(reply, "_retry_after_s", None) if self.retry_after else None
+        asked_s: float | None = getattr(reply, "_retry_after_s", None) if self.retry_after else None
         if asked_s is not None:
             return min(asked_s, self._longest_s)
-        wait_s = min(self._wait_s * self.factor ** (tries - 1), self._longest_s)
+        wait_s = min(self._wait_s * float(self.factor ** (tries - 1)), self._longest_s)
         return wait_s * (1 - self.jitter * chance)
 
 

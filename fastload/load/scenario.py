@@ -8,11 +8,15 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, overload
+from typing import Any, Literal, TypedDict, Unpack, overload
 
+from fastload.load.ask import RequestDefaults, defaults_of
 from fastload.load.client import VU
+from fastload.load.header_lines import Headers
 from fastload.model.errors import PlanError, nearest
+from fastload.model.http import RequestSettings
 from fastload.model.load_models import ShapeFunction
+from fastload.model.statuses import StatusSpec
 from fastload.model.thresholds import ThresholdSpec
 
 Function = Callable[[VU], Awaitable[Any]]
@@ -48,6 +52,10 @@ class ScenarioOptions(TypedDict, total=False):
         thresholds: expressions by metric, like ``{"http_req_failed": "rate<0.01"}``.
         on_start, on_stop: ``async def`` with the VU: before its first iteration, and when it leaves.
         keep_body, keep_headers: keep those of replies; by default they are kept when the code reads them.
+        headers: of all requests, over those of the run.
+        http: `RequestSettings` of all requests, with a time-out or `Auth` for example.
+        expected: the statuses that are a success, like ``(200, 404)`` or "200-299"; by default those below 400.
+        cookies: "keep" them as long as the VU lasts, by default, or "clear" them after each iteration.
     """
 
     executor: str
@@ -76,6 +84,10 @@ class ScenarioOptions(TypedDict, total=False):
     on_stop: Function
     keep_body: bool | None
     keep_headers: bool | None
+    headers: Headers
+    http: RequestSettings
+    expected: StatusSpec
+    cookies: Literal["keep", "clear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +125,10 @@ class Scenario:
     on_stop: Function | None = None
     keep_body: bool | None = None
     keep_headers: bool | None = None
+    headers: Headers | None = None
+    http: RequestSettings | None = None
+    expected: StatusSpec | None = None
+    cookies: Literal["keep", "clear"] | None = None
     tasks: Mapping[Function, float] | None = None
 
     def __call__(self, vu: VU) -> Awaitable[Any]:
@@ -123,6 +139,15 @@ class Scenario:
         """Everything of the script that a VU calls."""
         called = [*(self.tasks or [self.function]), self.on_start, self.on_stop]
         return [one.function if isinstance(one, Scenario) else one for one in called if one is not None]
+
+    @property
+    def requests(self) -> RequestDefaults:
+        """What all of its requests have.
+
+        Raises:
+            PlanError: an option of them that makes no sense.
+        """
+        return defaults_of(self.name, self.headers, self.http, self.expected, self.cookies)
 
     @property
     def folder(self) -> str:
@@ -156,6 +181,7 @@ def scenario(function: Function | None = None, /, *, name: str = "", **options: 
         PlanError: an unknown option; or a function is not ``async def``, or does not take exactly the VU.
     """
     _check_options(options)
+    defaults_of(name, *(options.get(option) for option in ("headers", "http", "expected", "cookies")))
     options["stages"] = tuple(options.get("stages", ()))
     for hook in ("on_start", "on_stop"):
         if options.get(hook) is not None:

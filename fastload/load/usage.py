@@ -8,15 +8,18 @@ from typing import Any, NamedTuple
 
 _BODY_NAMES = {"body", "text", "json"}
 _HEADER_NAMES = {"headers", "header", "cookies", "history"}
-_FACT_NAMES = {"protocol", "remote_address", "local_address", "tls_version", "final_url"}
+_TLS_NAMES = {"tls_version"}
+_FACT_NAMES = {"protocol", "remote_address", "local_address", "final_url"} | _TLS_NAMES
 
 
 class ReplyUsage(NamedTuple):
-    """Whether replies must keep their body, their headers, and what else libcurl knows of them (`Reply.protocol`)."""
+    """Whether replies must keep their body, their headers, what else libcurl knows of them (`Reply.protocol`), and with
+    that the version of TLS, which libcurl only tells at a price."""
 
     body: bool
     headers: bool
     facts: bool = False
+    tls: bool = False
 
 
 def usage_of(*functions: Callable[..., Any]) -> ReplyUsage:
@@ -30,7 +33,10 @@ def usage_of(*functions: Callable[..., Any]) -> ReplyUsage:
     for code in _reachable_code(functions):
         names.update(code.co_names)
     return ReplyUsage(
-        body=bool(names & _BODY_NAMES), headers=bool(names & _HEADER_NAMES), facts=bool(names & _FACT_NAMES)
+        body=bool(names & _BODY_NAMES),
+        headers=bool(names & _HEADER_NAMES),
+        facts=bool(names & _FACT_NAMES),
+        tls=bool(names & _TLS_NAMES),
     )
 
 

@@ -39,6 +39,7 @@ CLOSE_TIMEOUT_S = 5.0
 GOODBYE_S = 0.5
 """How long the server may take to answer a close when the iteration is interrupted."""
 _SWITCHING = 101
+_GOT_NOTHING = 52
 _READ_BYTES = 65_536
 _READS_A_WAKE_UP = 64
 NORMAL, GOING_AWAY, NO_CODE, LOST = 1000, 1001, 1005, 1006
@@ -63,12 +64,11 @@ class WebSocketClosed(WebSocketError):
 
 
 class Opening(NamedTuple):
-    """What a session begins with. *url* is absolute; *name* is what the statistics call it."""
+    """What a session begins with: a handle that is aimed at *url*; *name* is what the statistics call it."""
 
+    transfer: WebSocketTransfer
     url: str
     name: str
-    lines: tuple[str, ...]
-    timeout_s: float
     tags: Mapping[str, str] | None
     place: Place
 
@@ -328,6 +328,8 @@ class WebSocket:
         """The connection broke; the error to raise."""
         code, text = broken.args
         kind = error_kind(self._transfer, code)
+        if code == _GOT_NOTHING:
+            text = "the server closed it without a close frame"
         return self._fail("reset" if kind == "other" else kind, f"the connection broke: {text}")
 
     def _fail(self, kind: str, message: str) -> WebSocketError:
@@ -378,21 +380,18 @@ class Session:
     def __init__(
         self,
         opening: Callable[[], Opening],
-        transfer: Callable[[], WebSocketTransfer],
         connected: Callable[[], None],
         sockets: set[WebSocket],
         recorder: Recorder,
     ) -> None:
         self._make_opening = opening
-        self._make_transfer = transfer
         self._on_connected = connected
         self._recorder = recorder
         self._sockets = sockets
 
     async def __aenter__(self) -> WebSocket:
         opening = self._make_opening()
-        transfer = self._make_transfer()
-        transfer.aim(opening.url, opening.lines, opening.timeout_s)
+        transfer = opening.transfer
         begin_ns = monotonic_ns()
         try:
             error = await _connected(transfer)

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from fastload.model.errors import PlanError
+from fastload.model.statuses import StatusSpec
 from fastload.version import __version__
 
 HttpVersion = Literal["", "1.1", "2", "2-prior", "3"]
@@ -36,7 +37,9 @@ class HttpSettings:
     received for so long) are off at 0. *http_version* "" leaves the choice to ALPN, "2-prior" speaks HTTP/2 without
     asking. *accept_encoding*: None asks for no compression, "" for all that libcurl can undo. *ca_file* "" means the
     system's. *proxy*: a URL, "" for none, "env" for those of the environment. *dns*: "pinned", "each", or a duration.
-    *hosts*: ``name[:port]`` -> ``address[:port]``. Limits of 0 are none.
+    *hosts*: ``name[:port]`` -> ``address[:port]``. Limits of 0 are none. *fold_paths*: in the names
+    of requests numbers, UUIDs and long hex become ``{id}``. *expected*: the statuses that are a success, like
+    "200-399,404"; "" for those below 400.
     """
 
     timeout_s: float = 60.0
@@ -71,6 +74,8 @@ class HttpSettings:
     max_connection_requests: int = 0
     max_connection_age_s: float = 0.0
     debug: DebugLevel = ""
+    fold_paths: bool = True
+    expected: StatusSpec = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that may be shown: no headers, passwords and tokens."""

@@ -80,7 +80,8 @@ class Evidence:
 
     *offered* and *started* are the starts that were due and that happened (open model; 0 in the closed one).
     *target_cpu_percent* is the mean, 100 = one core; *target_cpus* how many cores the target may use.
-    *calls* are those of code that the script measures, *sessions* of WebSockets: what a run may have instead of requests.
+    *calls* are those of code that the script measures, *sessions* those of WebSockets: what a run may have instead of
+    requests.
     *target_run_delay* is the mean time in which its threads were ready and waited for a CPU, per wall time;
     *host_cpu_percent* is the host's mean.
     """
@@ -189,7 +190,8 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
     ]
     deeds = evidence.deeds
     if not deeds.ended and not evidence.iterations:
-        found.append(("nothing was measured: no request and no iteration ended", "see what kept the load from starting"))
+        nothing = "nothing was measured: no request and no iteration ended"
+        found.append((nothing, "see what kept the load from starting"))
     if deeds.ended and deeds.failed == deeds.ended:
         every = f"every {deeds.noun.removesuffix('s')} failed"
         found.append((f"{every}: nothing below says how fast a working target is", "see the errors"))

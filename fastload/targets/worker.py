@@ -7,6 +7,7 @@ import fcntl
 import gc
 import importlib
 import os
+import resource
 import select
 import shutil
 import signal
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str]) -> int:
     spec = find_target(arguments[0])
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerConfig)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    # Every user has a connection; the usual limit would end at a thousand.
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     with _run_dir_user(config) as directory:
         server = _make_server(spec, config)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from fastload.load.ask import RequestDefaults
 from fastload.load.client import VU
 from fastload.load.context import Context, ScenarioContext
 from fastload.load.curl import CurlEngine
@@ -58,9 +59,11 @@ class Harness:
         scenario: str = "test",
         tags: Mapping[str, str] | None = None,
         seed: int = 0,
+        requests: RequestDefaults | None = None,
     ) -> VU:
-        """A new VU of *scenario*, which has *tags*; its replies keep these."""
-        shared = ScenarioContext(scenario, ReplyUsage(body, headers), tags or {}, self.env, seed)
+        """A new VU of *scenario*, which has *tags* and says this of all *requests*; its replies keep these."""
+        usage = ReplyUsage(body, headers, facts=headers, tls=headers)
+        shared = ScenarioContext(scenario, usage, tags or {}, self.env, seed, requests or RequestDefaults())
         self.vus.append(VU(next(self._numbers), self.context, shared))
         return self.vus[-1]
 

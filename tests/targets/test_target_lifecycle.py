@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -149,6 +150,16 @@ def test_serve_ends_gracefully_on_a_signal(temporary: Path, number: signal.Signa
         assert server.stdout.readline() == "ended\n"
         assert server.wait(10) == 0
     assert_nothing_left(port, (pid,), temporary)
+
+
+def test_a_server_may_have_as_many_connections_as_the_system_allows() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(500, hard), hard))
+    try:
+        with running("score") as target:
+            assert resource.prlimit(target.pids[0], resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_lost_process_is_noticed(temporary: Path) -> None:

@@ -145,6 +145,12 @@ def test_the_age_of_a_nonce_to_the_microsecond(state: StateFile) -> None:
     assert caught.value.code == "nonce_stale"
 
 
+def test_processes_that_issue_in_the_same_microsecond_do_not_collide(state: StateFile) -> None:
+    pairs = [Nonces(state, worker, ttl_s=60).issue("a", SECOND_NS) for worker in (0, 1)]
+    for pair in pairs:
+        assert Nonces(state, 0, ttl_s=60).use(pair.token, pair.nonce, SECOND_NS) == "a"
+
+
 def test_used_nonces_are_forgotten_when_they_are_stale(state: StateFile) -> None:
     here, there = Nonces(state, 0, ttl_s=10), Nonces(state, 1, ttl_s=10)
     now_ns = SECOND_NS

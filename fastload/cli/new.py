@@ -1,0 +1,128 @@
+"""``fastload new``: a first script, from a template, a recording, a description of an API, or a shipped scenario."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fastload.cli.shipped import PREFIX, shipped_script
+from fastload.convert import DATA_TEMPLATE, TEMPLATES, Conversion, Wanted, convert, data_rows, from_template
+from fastload.model.errors import PlanError
+from fastload.model.units import parse_duration_s
+
+_WORD = re.compile(r"\w")
+
+
+def _seconds(_context: click.Context, option: click.Parameter, text: str) -> float:
+    return parse_duration_s(text, what=option.opts[0])
+
+
+@click.command(short_help="Write a first script.")
+@click.argument("name")
+@click.option(
+    "--from",
+    "source",
+    metavar="FILE|scenario:NAME",
+    help="A recording (HAR), a description of an API (OpenAPI 3, JSON or YAML), or a shipped scenario.",
+)
+@click.option(
+    "--template", type=click.Choice([*TEMPLATES]), help="Without --from: the kind of load.  [default: minimal]"
+)
+@click.option("--all-hosts", is_flag=True, help="Of a recording: keep requests to other hosts than the first.")
+@click.option("--static", is_flag=True, help="Of a recording: keep images, styles, scripts and fonts.")
+@click.option(
+    "--max-pause",
+    metavar="DURATION",
+    default="10s",
+    show_default=True,
+    callback=_seconds,
+    help="Of a recording: cut longer pauses to this.",
+)
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def new(name: str, source: str | None, template: str | None, force: bool, **options: Any) -> int:
+    """Write a first script, NAME.py, which runs as it is.
+
+    \b
+    Examples:
+      fastload new shop
+      fastload new shop --template stages
+      fastload new shop --from recording.har
+      fastload new shop --from openapi.yaml
+      fastload new shop --from scenario:ingest
+    """
+    path = _script_path(name)
+    wanted = Wanted(options["all_hosts"], options["static"], options["max_pause"])
+    if source and template:
+        raise PlanError("--from and --template exclude each other", hint="leave one of them out")
+    if source is None or source.startswith(PREFIX):
+        wanted.refuse("a template" if source is None else source)
+    template = template or "minimal"
+    files = [path] if source or template != DATA_TEMPLATE else [path, path.with_suffix(".csv")]
+    _check_free(files, force)
+    if source is None:
+        made = from_template(template, path)
+    elif source.startswith(PREFIX):
+        made = _copy_of(source, path)
+    else:
+        made = convert(Path(source), str(path), wanted)
+    for file, text in zip(files, (made.text, data_rows()), strict=False):
+        _write(file, text, force)
+    _tell(files, made)
+    return 0
+
+
+def _script_path(name: str) -> Path:
+    """The file that *name* means.
+
+    Raises:
+        PlanError: it can be none, its folder is not there, or a module of that name would hide another.
+    """
+    path = Path(name if name.endswith(".py") else f"{name}.py")
+    if not _WORD.search(path.stem):
+        raise PlanError(f"{name!r} is no name for a script", hint="write it like 'fastload new shop'")
+    if not path.parent.is_dir():
+        raise PlanError(f"there is no folder {str(path.parent)!r}", hint="make it first, or leave it out")
+    if path.stem in sys.stdlib_module_names or path.stem == "fastload":
+        raise PlanError(
+            f"a script {path.name} would hide the module {path.stem} from itself",
+            hint=f"call it {path.stem}_load, for example",
+        )
+    return path
+
+
+def _check_free(files: list[Path], force: bool) -> None:
+    for file in files:
+        if file.is_dir() or (file.exists() and not force):
+            hint = "choose another name" if file.is_dir() else "choose another name, or write over it with --force"
+            raise PlanError(f"{file} is there already", hint=hint)
+
+
+def _copy_of(source: str, path: Path) -> Conversion:
+    """A shipped scenario, with the commands that it shows for its new name."""
+    shipped = shipped_script(source)
+    text = shipped.read_text(encoding="utf-8")
+    for shown in (f"scenarios/{shipped.name}", f"{PREFIX}{shipped.stem}"):
+        text = re.sub(rf"{re.escape(shown)}\b", lambda _: str(path), text)
+    return Conversion(text)
+
+
+def _write(file: Path, text: str, force: bool) -> None:
+    try:
+        # Lone surrogates, which JSON can hold, are escaped in a script: all of it is UTF-8.
+        with file.open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise PlanError(f"{file} cannot be written: {error.strerror}", hint="choose another place") from error
+
+
+def _tell(files: list[Path], made: Conversion) -> None:
+    for note in made.notes:
+        sys.stderr.write(f"Note: {note}\n")
+    script = shlex.quote(str(files[0]))
+    command = f"fastload run {script} {' '.join(made.options)}" if made.options else f"fastload plan {script}"
+    sys.stdout.write(f"Wrote {' and '.join(map(str, files))}\nNext:  {command}\n")

@@ -1,0 +1,31 @@
+"""The scenarios that ship with fastload, by name: ``scenario:ingest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastload.model.errors import PlanError, nearest
+
+PREFIX = "scenario:"
+_PACKAGE = Path(__file__).parents[1]
+
+
+def shipped_script(text: str) -> Path:
+    """The script that *text* names, like ``scenario:ingest``.
+
+    Raises:
+        PlanError: there is none of that name.
+    """
+    name = text.removeprefix(PREFIX).removesuffix(".py")
+    scripts = {path.stem: path for path in sorted(_folder().glob("[!_]*.py"))}
+    if name not in scripts:
+        known = f"there are {', '.join(PREFIX + known for known in scripts)}"
+        guess = nearest(name, scripts).replace("'", f"'{PREFIX}", 1)
+        raise PlanError(f"there is no {text!r}", hint=f"{guess} {known}".strip())
+    return scripts[name]
+
+
+def _folder() -> Path:
+    """Where they are: an installed fastload has them inside, a copy of the repository beside the package."""
+    inside = _PACKAGE / "scenarios"
+    return inside if inside.is_dir() else _PACKAGE.parent / "scenarios"
