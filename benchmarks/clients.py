@@ -67,9 +67,9 @@ class Run:
     problem: str = ""
 
 
-def fastload(*arguments: str) -> list[str]:
-    """The command line of fastload in this Python, on one worker, with its summary as JSON on stdout."""
-    return [sys.executable, "-m", "fastload", *arguments, "-w", "1", "-q", "--json"]
+def fastload(*arguments: str, workers: int = 1) -> list[str]:
+    """The command line of fastload in this Python, with its summary as JSON on stdout."""
+    return [sys.executable, "-m", "fastload", *arguments, "-w", str(workers), "-q", "--json"]
 
 
 def bench_command(load: Load, _output: Path) -> list[str]:

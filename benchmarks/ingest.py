@@ -44,9 +44,9 @@ from benchmarks.reporting import (
     two_cpus,
     write_json,
 )
-from benchmarks.servers import nginx, raise_file_limit
+from benchmarks.servers import nginx, on_cpu, raise_file_limit, shipped
 from fastload.load.sources import SequencerIngest
-from fastload.targets import SequencerOptions, running
+from fastload.targets import SequencerOptions
 
 CLIENTS = (INGEST, K6_INGEST, K6_PLAIN)
 _K6_SCRIPTS = {K6_INGEST.name: "ingest.js", K6_PLAIN.name: "ingest_plain.js"}
@@ -122,18 +122,14 @@ def _compare(
 
 def _time_batches(clients: list[Client], cpu: int, options: argparse.Namespace) -> dict[str, float]:
     """Microseconds to make one batch on *cpu*, nothing else running: the median of the rounds."""
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
+    with on_cpu(cpu):
         rounds = [[_time_us(client, options.batch_size) for client in clients] for _ in range(options.rounds)]
-    finally:
-        os.sched_setaffinity(0, allowed)
     return {client.name: median(times) for client, times in zip(clients, zip(*rounds, strict=True), strict=True)}
 
 
 def _time_us(client: Client, batch_size: int) -> float:
     script = _K6_SCRIPTS.get(client.name)
-    return _time_k6_us(script, batch_size) if script else _time_fastload_us(batch_size)
+    return time_k6_us(script, batch_size) if script else _time_fastload_us(batch_size)
 
 
 def _time_fastload_us(batch_size: int) -> float:
@@ -144,8 +140,8 @@ def _time_fastload_us(batch_size: int) -> float:
     return (time.perf_counter() - before_s) / _BATCHES * 1e6
 
 
-def _time_k6_us(script: str, batch_size: int) -> float:
-    """By k6's own ``iteration_duration`` of the same script that sends nothing."""
+def time_k6_us(script: str, batch_size: int) -> float:
+    """Microseconds for a batch, by k6's own ``iteration_duration`` of the same *script* that sends nothing."""
     with tempfile.TemporaryDirectory(prefix="fastload-benchmark-") as folder:
         output = Path(folder) / "summary.json"
         sizes = ["--vus", "1", "--iterations", str(_BATCHES), "-e", "BUILD_ONLY=1", "-e", f"BATCH_SIZE={batch_size}"]
@@ -156,16 +152,10 @@ def _time_k6_us(script: str, batch_size: int) -> float:
 
 def _sequencer_run(server_cpu: int, client_cpu: int, options: argparse.Namespace) -> dict[str, float]:
     """One run against a new sequencer; rates by fastload's own count, CPU as a share of one, of the middle part."""
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {server_cpu})
-    try:
-        with running("sequencer", SequencerOptions(rate_limit_per_minute=0)) as target:
-            load = Load(
-                target.base_url, options.connections, round(options.duration + 2 * _SETTLE_S), options.batch_size
-            )
-            return _drive_sequencer(load, target.pids[0], client_cpu)
-    finally:
-        os.sched_setaffinity(0, allowed)
+    seconds = round(options.duration + 2 * _SETTLE_S)
+    with shipped("sequencer", SequencerOptions(rate_limit_per_minute=0), server_cpu) as target:
+        load = Load(target.base_url, options.connections, seconds, options.batch_size)
+        return _drive_sequencer(load, target.pids[0], client_cpu)
 
 
 def _drive_sequencer(load: Load, target_pid: int, client_cpu: int) -> dict[str, float]:

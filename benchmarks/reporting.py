@@ -48,7 +48,7 @@ def parser(description: str, *, duration_s: float, rounds: int) -> argparse.Argu
     """With the options that all benchmarks have."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--duration", type=float, default=duration_s, help="seconds of a window [%(default)s]")
-    made.add_argument("--rounds", type=int, default=rounds, help="measured rounds, after one warm-up [%(default)s]")
+    made.add_argument("--rounds", type=int, default=rounds, help="measured rounds [%(default)s]")
     made.add_argument("--json", metavar="FILE", type=Path, help="write everything measured as JSON")
     return made
 

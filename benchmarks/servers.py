@@ -1,4 +1,7 @@
-"""A real nginx for the benchmarks: one worker process on one CPU, on free loopback ports, gone after the block."""
+"""The servers of the benchmarks, each on one CPU and a free loopback port, gone after the block.
+
+nginx with one worker process, and the targets that ship with fastload.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from pathlib import Path
 
 import psutil
 import trustme
+
+from fastload.targets import RunningTarget, TargetOptions, running
 
 HOST = "127.0.0.1"
 INGEST_PATH = "/api/v1/ves/events/ingest"
@@ -134,6 +139,26 @@ def nginx(cpu: int) -> Iterator[Nginx]:
             _stop(master)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def shipped(name: str, options: TargetOptions, cpu: int) -> Iterator[RunningTarget]:
+    """The shipped target *name* in one process that runs on *cpu* only."""
+    with contextlib.ExitStack() as started:
+        with on_cpu(cpu):
+            target = started.enter_context(running(name, options))
+        yield target
+
+
+@contextlib.contextmanager
+def on_cpu(cpu: int) -> Iterator[None]:
+    """Within the block this process, and what it starts, runs on *cpu* only."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def free_ports() -> tuple[int, int, int]:

@@ -60,10 +60,11 @@ async def enqueue(vu: fl.VU) -> str:
     enqueue_ms.add(reply.duration_ms)
     taken = vu.check(reply, {"render: status is 200 or 202": reply.status in (200, 202)})
     enqueue_ok.add(taken)
-    if reply.status == 429:
-        rate_limit_hits.add()
-        await vu.sleep(1)
-    return str(reply.json()["jobId"]) if taken else ""
+    rate_limit_hits.add(reply.status == 429)
+    if taken:
+        return str(reply.json()["jobId"])
+    await vu.sleep(1)
+    return ""
 
 
 async def wait_for(vu: fl.VU, job_id: str) -> bool:

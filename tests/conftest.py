@@ -142,6 +142,25 @@ def sequencer() -> Iterator[RunningTarget]:
         yield target
 
 
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Redis for the whole session, without anything on disk."""
+    if not shutil.which("redis-server"):
+        pytest.fail("these tests need Redis: apt-get install redis-server")
+    port = free_port()
+    process = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+        cwd=tmp_path_factory.mktemp("redis"),
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: answers(port))
+        yield f"redis://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 

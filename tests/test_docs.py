@@ -40,6 +40,7 @@ from tests.conftest import REPO, Cli, cli_command, cli_env
 DOCS = REPO / "docs"
 PAGES = [REPO / "README.md", *sorted(DOCS.glob("*.md"))]
 SHOWN_URL = "http://localhost:8080"
+SHOWN_REDIS = "redis://localhost:6379"
 MOST_S, MOST_PAUSE_S, MOST_USERS, MOST_REQUESTS, WIDE_MS = 0.2, 0.02, 4, 20, 60_000
 
 _FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?$")
@@ -121,7 +122,8 @@ def shorten(text: str, url: str, *, widen: bool = True) -> str:
 class Page:
     """Runs the examples of one page, in order, in *folder*."""
 
-    def __init__(self, page: Path, folder: Path, url: str) -> None:
+    def __init__(self, page: Path, folder: Path, url: str, redis_url: str) -> None:
+        self._redis_url = redis_url
         self._page = page
         self._folder = folder
         self._url = url
@@ -139,7 +141,8 @@ class Page:
                 if block.language == "bash":
                     self._commands(where, list(commands_of(block.text)), pool)
                 elif block.title and block.language in _FILES:
-                    (self._folder / block.title).write_text(shorten(block.text, self._url))
+                    text = shorten(block.text, self._url).replace(SHOWN_REDIS, self._redis_url)
+                    (self._folder / block.title).write_text(text)
                 elif block.language == "python":
                     text = shorten(block.text, self._url)
                     programs.append(pool.submit(self._program, where, text, in_scenario=block.in_scenario))
@@ -184,7 +187,7 @@ class Page:
             words += ["-d", f"{MOST_S}s"]
         if words[0] == "bench" and not {"-c", "--connections"} & set(words):
             words += ["-c", str(MOST_USERS)]
-        if "-w" not in words:
+        if words[0] in ("bench", "run", "plan") and "-w" not in words:
             words += ["-w", "1"]
         return self._start(cli_command(*words))
 
@@ -206,8 +209,11 @@ class Page:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_examples_run(page: Path, tmp_path: Path, sequencer: RunningTarget) -> None:
-    Page(page, tmp_path, sequencer.base_url).run()
+def test_the_examples_run(
+    page: Path, tmp_path: Path, sequencer: RunningTarget, request: pytest.FixtureRequest
+) -> None:
+    redis_url = request.getfixturevalue("redis_url") if SHOWN_REDIS in page.read_text() else ""
+    Page(page, tmp_path, sequencer.base_url, redis_url).run()
 
 
 def section(page: str, heading: str) -> str:
@@ -253,7 +259,7 @@ def test_help_texts_are_the_real_ones(path: str, cli: Cli) -> None:
 def test_every_metric_is_defined() -> None:
     documented = {
         name: row[1]
-        for heading in ("Requests", "Iterations and users")
+        for heading in ("Requests", "Calls, streams and WebSockets", "Iterations and users")
         for row in rows(section("numbers.md", heading))
         for name in names(row[0])
     }
@@ -267,9 +273,7 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
         row[0]: names(row[1])[: len(AGGREGATES[Kind(row[0])])] for row in rows(section("numbers.md", "Thresholds"))
     }
     assert aggregates == {kind.value: list(allowed) for kind, allowed in AGGREGATES.items()}
-    kinds = {"other", "connect_timeout", "connect_failed"}
-    kinds |= {*failures._KIND_OF_CODE.values(), *failures._KIND_OF_ERRNO.values()}
-    assert set(first_column(section("numbers.md", "Errors"))) - {"http_400"} == kinds - {"connect"}
+    assert set(first_column(section("numbers.md", "Errors"))) - {"http_400"} == failures.ERROR_KINDS
     bounds = section("numbers.md", "The verdict")
     for bound in (
         f"over {verdict.SATURATED_CPU_PERCENT:.0f} %",
@@ -320,12 +324,12 @@ def test_every_option_of_the_library_is_there() -> None:
 
     shown = {
         name: set(first_column(section("scenarios.md", name)))
-        for name in ("Options of a scenario", "Requests", "From a script or a notebook", "HTTP settings", "Replies")
+        for name in ("Options of a scenario", "Requests", "From a script or a notebook", "Replies")
     }
     assert shown["Options of a scenario"] == fields(fl.Scenario) - {"function"}
     assert shown["Requests"] == parameters(fl.VU.request)
     assert shown["From a script or a notebook"] == parameters(fl.run)
-    assert shown["HTTP settings"] == fields(fl.HttpSettings)
+    assert set(first_column(section("transport.md", "HTTP settings"))) == fields(fl.HttpSettings)
     replies = {name.removeprefix("reply.").removesuffix("()") for name in shown["Replies"]}
     assert replies == public(fl.Reply)
     options = {name for row in rows(section("sequencer.md", "Options")) for name in names(row[1])} - {"fl.target"}
@@ -338,7 +342,7 @@ def paths_of(data: Any, path: str = "") -> Iterator[str]:
     opened += [f"{who}.{what}" for who in ("host", "target") for what in ("series", "mean", "max")]
     if path in opened:
         yield f"{path}.<name>"
-    elif path in ("endpoints[].http_req_duration", "plan.scenarios[]", "hook_errors[]"):
+    elif path in ("endpoints[].http_req_duration", "calls[].call_duration", "plan.scenarios[]", "hook_errors[]"):
         yield path
     elif isinstance(data, dict):
         for key, value in data.items():
@@ -354,6 +358,8 @@ def paths_of(data: Any, path: str = "") -> Iterator[str]:
 
 async def mixed(vu: fl.VU) -> None:
     """An iteration of every outcome."""
+    async with fl.measure("call"):
+        pass
     reply = await vu.get("/health" if vu.iteration % 2 else "/nowhere")
     vu.check(reply, {"ok": reply.ok})
     if vu.iteration % 3 == 0:
@@ -433,7 +439,8 @@ def test_the_commands_of_the_readme_are_those_of_ci() -> None:
     ci = (REPO / ".ci" / "run").read_text()
     assert test in ci.splitlines()
     assert "nginx-light" in ci
-    assert "apt-get install nginx-light" in readme
+    assert "redis-server" in ci
+    assert "apt-get install nginx-light redis-server" in readme
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     assert "test" in project["optional-dependencies"]
     assert project["scripts"] == {"fastload": "fastload.cli.main:main"}

@@ -2,12 +2,14 @@
 // JSON. Written for speed: an event's payload is canonical by construction, so that the text that is hashed is the
 // text that is sent, nothing is encoded twice, and one call of the native randomness serves a whole batch.
 import http from "k6/http";
+import { sleep } from "k6";
 import { hexEncode, randomBytes, sha256 } from "k6/crypto";
 
 export const options = { discardResponseBodies: true };
 const url = `${__ENV.URL}/api/v1/ves/events/ingest`;
 const size = Number(__ENV.BATCH_SIZE || 100);
 const buildOnly = __ENV.BUILD_ONLY === "1"; // Make the batches and send nothing.
+const pauseS = Number(__ENV.PAUSE_S || 0);
 const nil = "00000000-0000-0000-0000-000000000000";
 const params = { headers: { "Content-Type": "application/json" } };
 
@@ -46,5 +48,7 @@ function batch() {
 
 export default function () {
   const body = batch();
-  if (!buildOnly) http.post(url, body, params);
+  if (buildOnly) return;
+  http.post(url, body, params);
+  if (pauseS) sleep(pauseS);
 }

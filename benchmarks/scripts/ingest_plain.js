@@ -1,11 +1,13 @@
 // The same batches as ingest.js makes, written as one would: objects, canonical JSON by sorted keys, JSON.stringify.
 import http from "k6/http";
+import { sleep } from "k6";
 import { randomBytes, sha256 } from "k6/crypto";
 
 export const options = { discardResponseBodies: true };
 const url = `${__ENV.URL}/api/v1/ves/events/ingest`;
 const size = Number(__ENV.BATCH_SIZE || 100);
 const buildOnly = __ENV.BUILD_ONLY === "1"; // Make the batches and send nothing.
+const pauseS = Number(__ENV.PAUSE_S || 0);
 const nil = "00000000-0000-0000-0000-000000000000";
 const params = { headers: { "Content-Type": "application/json" } };
 
@@ -53,5 +55,7 @@ function event() {
 
 export default function () {
   const body = JSON.stringify({ agent_id: nil, events: Array.from({ length: size }, event) });
-  if (!buildOnly) http.post(url, body, params);
+  if (buildOnly) return;
+  http.post(url, body, params);
+  if (pauseS) sleep(pauseS);
 }

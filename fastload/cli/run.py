@@ -31,6 +31,7 @@ def run(script: str, **_: Any) -> int:
     Examples:
       fastload run script.py --base-url http://localhost:8080
       fastload run script.py --target sequencer -u 50 -d 30s
+      fastload run scenario:ingest --target sequencer
       fastload run script.py --stages 30s:10,1m:10,10s:0 -e API_KEY=secret
     """
     prepared = prepare(script)

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from fastload.cli.options import AnyFunction, ListText, header_lines, http_options, parse_pairs, shared_options
+from fastload.cli.transport_options import HEADINGS, TAKE, WITHOUT_A_VALUE, transport_options
 from fastload.model.errors import PlanError
 from fastload.planning import Tier, Tiers, file_tier, standing_tiers
 from fastload.planning.options import OPTIONS, is_given
@@ -152,6 +153,7 @@ _GROUPS = {
     "vus": "Load",
     "scenario": "Test",
     "headers": "Requests",
+    **HEADINGS,
     "workers": "Run",
     "summary_file": "Output",
 }
@@ -176,7 +178,7 @@ class RunCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, [WITHOUT_A_VALUE.get(arg, arg) for arg in args])
         except click.BadParameter as error:
             param = error.param
             if param and param.name and ctx.get_parameter_source(param.name) is ParameterSource.ENVIRONMENT:
@@ -186,7 +188,7 @@ class RunCommand(click.Command):
 
 def run_options(command: AnyFunction) -> AnyFunction:
     """Add every option of a run to a command; see `tiers_of`."""
-    command = http_options(shared_options(command))
+    command = http_options(transport_options(shared_options(command)))
     for add in reversed((*_LOAD, *_TEST)):
         command = add(command)
     return command
@@ -245,6 +247,7 @@ def _pairs(example: str) -> Callable[[tuple[str, ...], str], dict[str, str]]:
 
 
 _TAKE: dict[str, Callable[[Any, str], Any]] = {
+    **TAKE,
     "env": _pairs("API_KEY=secret"),
     "tags": _pairs("team=checkout"),
     "headers": lambda texts, _: header_lines({"headers": texts}),

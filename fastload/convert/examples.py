@@ -173,15 +173,15 @@ def _number(schema: dict[str, Any], kind: str) -> int | float:
     least, most = schema.get("minimum"), schema.get("maximum")
     # A bool in OpenAPI 3.0, where it says something of the bound beside it; a bound of its own in 3.1.
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if least is None and above not in (None, True, False):
+    if least is None and above is not None and not isinstance(above, bool):
         least, above = above, True
-    if most is None and below not in (None, True, False):
+    if most is None and below is not None and not isinstance(below, bool):
         most, below = below, True
     if least is not None:
         count = -(-least // step)
         value = count * step
         value = value + step if above is True and value == least else value
-    elif most is not None and most < step:
+    elif most is not None and most <= step:
         value = most // step * step
         value = value - step if below is True and value == most else value
     else:

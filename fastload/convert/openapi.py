@@ -97,8 +97,13 @@ def _validate(api: Api, version: str) -> None:
         from pydantic import ValidationError
     except ImportError as error:
         raise PlanError("reading OpenAPI needs openapi-pydantic, which is not installed", hint=_EXTRA) from error
+    checked = {**api.document, "openapi": version}
+    info = checked.get("info")
+    if isinstance(info, dict) and isinstance(info.get("version"), int | float):
+        # In YAML 1.0 is a number; nobody means that.
+        checked["info"] = {**info, "version": str(info["version"])}
     try:
-        parse_obj({**api.document, "openapi": version})
+        parse_obj(checked)
     except ValidationError as invalid:
         errors = invalid.errors()
         # Where a reference may stand, the parser says of everything else that it is none.
@@ -106,7 +111,7 @@ def _validate(api: Api, version: str) -> None:
         steps, rest = _place(api.document, own[0]["loc"])
         missing = own[0]["type"] == "missing"
         message = f"{rest!r} is missing" if missing else own[0]["msg"][:1].lower() + own[0]["msg"][1:]
-        more = f"; {len(own) - 1} more below that" if len(own) > 1 else ""
+        more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
         api.refuse(steps, message + more, "see https://spec.openapis.org/oas/ for what belongs there")
 
 

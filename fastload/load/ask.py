@@ -166,7 +166,7 @@ def ask(context: Context, own: Own, place: Place, method: str, url: str, options
     )
 
 
-_KNOWN = frozenset(RequestOptions.__annotations__) - {"retry", "keep_body"}
+_KNOWN = frozenset(RequestOptions.__annotations__)
 
 
 def _headers(own: Own, given: Headers | None) -> Headers:

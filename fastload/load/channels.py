@@ -182,7 +182,9 @@ class Channels:
         transfer.aim(full_url, asked.lines)
         # What is due is the opening: nothing after it counts from then.
         self._due_ns = 0
-        return Opening(transfer, full_url, self.recorder.name_of(asked.endpoint), options.get("tags"), place)
+        own_s = asked.settings.timeout_s if asked.settings is not None else None
+        limit_s = context.http.timeout_s if own_s is None else own_s
+        return Opening(transfer, full_url, self.recorder.name_of(asked.endpoint), limit_s, options.get("tags"), place)
 
     def _connected(self) -> None:
         self.requests += 1

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pycurl
 
-from fastload.model.http import HttpSettings, RequestSettings
+from fastload.model.http import PEM, HttpSettings, RequestSettings
 from fastload.model.units import parse_duration_s
 
 SetOption = Callable[[int, Any], None]
@@ -72,10 +72,11 @@ def versions() -> dict[str, str]:
 
 
 class Changed(NamedTuple):
-    """What a handle has to set, and from which settings, to go from one request's settings to another's."""
+    """What a handle of *run* has to set, and from which settings, to go from one request's settings to another's."""
 
     settings: HttpSettings
     setters: tuple[Callable[[SetOption, HttpSettings], None], ...]
+    run: HttpSettings
 
 
 def set_all(set_: SetOption, settings: HttpSettings, *, pinned: Iterable[str]) -> None:
@@ -95,14 +96,23 @@ def set_all(set_: SetOption, settings: HttpSettings, *, pinned: Iterable[str]) -
         set_(pycurl.MAXLIFETIME_CONN, max(1, round(settings.max_connection_age_s)))
 
 
-@lru_cache(4096)
+_MOST_CHANGES = 4096
+_CHANGES: dict[tuple[int, RequestSettings | None, RequestSettings | None], Changed] = {}
+
+
 def changes(run: HttpSettings, before: RequestSettings | None, after: RequestSettings | None) -> Changed:
     """What changes for a handle of *run* that had the settings *before* and shall have those *after*."""
-    old, new = _given(before), _given(after)
-    differing = [
-        name for name in {**old, **new} if old.get(name) != new.get(name) or name not in old or name not in new
-    ]
-    return Changed(replace(run, **new), tuple(dict.fromkeys(_SETTERS[name] for name in differing if name in _SETTERS)))
+    # By identity: settings of a run need not be hashable, and it takes long. What is kept here keeps its number.
+    key = (id(run), before, after)
+    known = _CHANGES.get(key)
+    if known is None:
+        old, new = _given(before), _given(after)
+        differing = [name for name in {**old, **new} if name not in old or name not in new or old[name] != new[name]]
+        setters = dict.fromkeys(_SETTERS[name] for name in differing if name in _SETTERS)
+        known = Changed(replace(run, **new), tuple(setters), run)
+        if len(_CHANGES) < _MOST_CHANGES:
+            _CHANGES[key] = known
+    return known
 
 
 def _given(request: RequestSettings | None) -> dict[str, Any]:
@@ -197,25 +207,31 @@ def _set_tls(set_: SetOption, settings: HttpSettings) -> None:
         set_(pycurl.CAINFO, settings.ca_file)
         if supports("https proxy"):
             set_(pycurl.PROXY_CAINFO, settings.ca_file)
-    if settings.cert_file:
-        set_(pycurl.SSLCERT, settings.cert_file)
-        if settings.cert_file.endswith((".p12", ".pfx")):
-            set_(pycurl.SSLCERTTYPE, "P12")
-    if settings.key_file:
-        set_(pycurl.SSLKEY, settings.key_file)
+    if settings.cert_file.endswith((".p12", ".pfx")):
+        set_(pycurl.SSLCERTTYPE, "P12")
+    for text, of_file, of_text in (
+        (settings.cert_file, pycurl.SSLCERT, pycurl.SSLCERT_BLOB),
+        (settings.key_file, pycurl.SSLKEY, pycurl.SSLKEY_BLOB),
+    ):
+        if text:
+            set_(of_text if text.startswith(PEM) else of_file, text.encode())
     if settings.key_password:
         set_(pycurl.KEYPASSWD, settings.key_password)
     if settings.tls_min or settings.tls_max:
         set_(pycurl.SSLVERSION, _TLS_MIN[settings.tls_min] | _TLS_MAX[settings.tls_max])
     if settings.ciphers:
-        names = settings.ciphers.replace(",", ":").split(":")
-        # Those of TLS 1.3 are another option of OpenSSL's, and the only ones without a key exchange in their names.
-        modern = [name for name in names if name.startswith("TLS_") and "_WITH_" not in name]
-        older = [name for name in names if name not in modern]
-        if modern:
-            set_(pycurl.TLS13_CIPHERS, ":".join(modern))
-        if older:
-            set_(pycurl.SSL_CIPHER_LIST, ":".join(older))
+        _set_ciphers(set_, settings.ciphers)
+
+
+def _set_ciphers(set_: SetOption, ciphers: str) -> None:
+    names = ciphers.replace(",", ":").split(":")
+    # Those of TLS 1.3 are another option of OpenSSL's, and the only ones without a key exchange in their names.
+    modern = [name for name in names if name.startswith("TLS_") and "_WITH_" not in name]
+    older = [name for name in names if name not in modern]
+    if modern:
+        set_(pycurl.TLS13_CIPHERS, ":".join(modern))
+    if older:
+        set_(pycurl.SSL_CIPHER_LIST, ":".join(older))
 
 
 def _set_names(set_: SetOption, settings: HttpSettings, pinned: Iterable[str]) -> None:
@@ -252,6 +268,12 @@ def connect_to_wildcard(host: str, port: int, hosts: Mapping[str, str]) -> list[
         return None
     # The longest is the nearest.
     return [_connect_to(f"{host}:{port}", hosts[max(fitting, key=len)]), *connect_to(hosts)]
+
+
+def is_overridden(host: str, port: int, hosts: Mapping[str, str]) -> bool:
+    """Whether *hosts* say where *host* is."""
+    exact = host in hosts or f"{host}:{port}" in hosts
+    return exact or connect_to_wildcard(host, port, hosts) is not None
 
 
 def _connect_to(name: str, address: str) -> str:

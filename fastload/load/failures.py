@@ -18,7 +18,9 @@ _KIND_OF_CODE = {
     16: "protocol",  # HTTP/2 framing
     18: "partial",
     28: "timeout",
+    26: "body",  # a file became shorter
     35: "tls",
+    43: "tls",  # a private key that is not there, or another password
     47: "redirects",
     52: "reset",  # closed without a response
     55: "reset",  # send failed

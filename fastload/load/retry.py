@@ -37,12 +37,13 @@ class Retry:
     """
 
     times: int = 3
-    on: Collection[int | str] = (429, 502, 503, 504)
+    on: int | str | Collection[int | str] = (429, 502, 503, 504)
     wait: str = "200ms"
     factor: float = 2.0
     longest: str = "30s"
     jitter: float = 0.0
     retry_after: bool = True
+    _on: frozenset[int | str] = field(init=False, repr=False, compare=False)
     _wait_s: float = field(init=False, repr=False, compare=False)
     _longest_s: float = field(init=False, repr=False, compare=False)
 
@@ -59,15 +60,15 @@ class Retry:
                 _check_kind(one)
             else:
                 parse_statuses(one, what="Retry: on")
-        object.__setattr__(self, "on", on)
+        object.__setattr__(self, "_on", frozenset(on))
         object.__setattr__(self, "_wait_s", parse_duration_s(self.wait, what="Retry: wait"))
         object.__setattr__(self, "_longest_s", parse_duration_s(self.longest, what="Retry: longest"))
 
     def wants(self, reply: Reply) -> bool:
         """Whether *reply* is one to try again for."""
         if reply.error:
-            return reply.error in self.on or ANY_ERROR in self.on
-        return reply.status in self.on
+            return reply.error in self._on or ANY_ERROR in self._on
+        return reply.status in self._on
 
     def wait_s(self, tries: int, reply: Reply, chance: float) -> float:
         """How long to wait after so many *tries*, the last of which got *reply*; *chance* is from 0 to 1."""

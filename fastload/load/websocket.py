@@ -39,7 +39,7 @@ CLOSE_TIMEOUT_S = 5.0
 GOODBYE_S = 0.5
 """How long the server may take to answer a close when the iteration is interrupted."""
 _SWITCHING = 101
-_GOT_NOTHING = 52
+_TIMED_OUT, _GOT_NOTHING = 28, 52
 _READ_BYTES = 65_536
 _READS_A_WAKE_UP = 64
 NORMAL, GOING_AWAY, NO_CODE, LOST = 1000, 1001, 1005, 1006
@@ -69,6 +69,7 @@ class Opening(NamedTuple):
     transfer: WebSocketTransfer
     url: str
     name: str
+    timeout_s: float
     tags: Mapping[str, str] | None
     place: Place
 
@@ -394,7 +395,7 @@ class Session:
         transfer = opening.transfer
         begin_ns = monotonic_ns()
         try:
-            error = await _connected(transfer)
+            error = await _connected(transfer, opening.timeout_s)
         except BaseException:
             transfer.owner.close_socket(transfer)
             transfer.close()
@@ -436,9 +437,10 @@ class Session:
         return WebSocketError(f"the WebSocket {opening.name} could not be opened: {why}", kind)
 
 
-async def _connected(transfer: WebSocketTransfer) -> tuple[int, str] | None:
-    """Make the handshake; libcurl's error, or None."""
-    over: asyncio.Future[tuple[int, str] | None] = asyncio.get_running_loop().create_future()
+async def _connected(transfer: WebSocketTransfer, timeout_s: float) -> tuple[int, str] | None:
+    """Make the handshake within *timeout_s*; libcurl's error, or None."""
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[tuple[int, str] | None] = loop.create_future()
 
     def on_done(_transfer: object, error: tuple[int, str] | None) -> None:
         if not over.done():
@@ -446,7 +448,12 @@ async def _connected(transfer: WebSocketTransfer) -> tuple[int, str] | None:
 
     transfer.on_done = on_done
     transfer.owner.open_socket(transfer)
-    return await over
+    # libcurl's own time-out ends with the connect for such a handle.
+    limit = loop.call_later(timeout_s, on_done, transfer, (_TIMED_OUT, f"no answer within {timeout_s:g} s"))
+    try:
+        return await over
+    finally:
+        limit.cancel()
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

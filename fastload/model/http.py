@@ -18,6 +18,9 @@ TlsVersion = Literal["", "1.0", "1.1", "1.2", "1.3"]
 ConnectionReuse = Literal["vu", "iteration", "none"]
 DebugLevel = Literal["", "headers", "full"]
 
+PEM = "-----BEGIN "
+"""How a certificate or key begins that is given itself, and not as a file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Auth:
@@ -36,8 +39,9 @@ class HttpSettings:
     *timeout_s* covers connecting and the whole response; *connect_timeout_s* and *idle_timeout_s* (nothing sent or
     received for so long) are off at 0. *http_version* "" leaves the choice to ALPN, "2-prior" speaks HTTP/2 without
     asking. *accept_encoding*: None asks for no compression, "" for all that libcurl can undo. *ca_file* "" means the
-    system's. *proxy*: a URL, "" for none, "env" for those of the environment. *dns*: "pinned", "each", or a duration.
-    *hosts*: ``name[:port]`` -> ``address[:port]``. Limits of 0 are none. *fold_paths*: in the names
+    system's; *cert_file* and *key_file* may also be the PEM text itself. *proxy*: a URL, "" for none, "env" for those
+    of the environment. *dns*: "pinned", "each", or a duration. *hosts*: ``name[:port]`` -> ``address[:port]``.
+    Limits of 0 are none. *fold_paths*: in the names
     of requests numbers, UUIDs and long hex become ``{id}``. *expected*: the statuses that are a success, like
     "200-399,404"; "" for those below 400.
     """
@@ -58,7 +62,7 @@ class HttpSettings:
     verify_tls: bool = True
     ca_file: str = ""
     cert_file: str = ""
-    key_file: str = ""
+    key_file: str = field(default="", repr=False)
     key_password: str = field(default="", repr=False)
     tls_min: TlsVersion = ""
     tls_max: TlsVersion = ""
@@ -79,9 +83,11 @@ class HttpSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that may be shown: no headers, passwords and tokens."""
-        hidden = ("headers", "key_password", "auth", "proxy", "hosts")
+        hidden = ("headers", "key_password", "auth", "proxy", "hosts", "cert_file", "key_file")
         public = {name: value for name, value in asdict(self).items() if name not in hidden}
         own = {
+            "cert_file": "(PEM)" if self.cert_file.startswith(PEM) else self.cert_file,
+            "key_file": "(PEM)" if self.key_file.startswith(PEM) else self.key_file,
             "auth": self.auth.scheme if self.auth else "",
             "proxy": without_credentials(self.proxy),
             "hosts": dict(self.hosts),

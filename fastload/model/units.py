@@ -11,6 +11,8 @@ _DURATION_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 6
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _NUMBER_SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "M": 1e6}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)(?:/(s|sec|m|min|h))?")
+_BYTES = re.compile(r"(\d+(?:\.\d+)?) ?([kKMG]i?)?B?")
+_BYTES_UNIT = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _RATE_PER_S = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 1 / 60, "min": 1 / 60, "h": 1 / 3600}
 
 
@@ -40,6 +42,18 @@ def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> fl
         wanted = "a rate" if zero else "a rate above zero"
         raise PlanError(f"{what} {text!r} is not {wanted}", hint='write it like "500", "1k/s" or "90/min"')
     return rate
+
+
+def parse_bytes(text: str | float, *, what: str = "size") -> int:
+    """Bytes in *text*: a number, or one with a unit: "500kB", "1.5MB" (powers of 1,000), "64KiB" (of 1,024).
+
+    Raises:
+        PlanError: not a size.
+    """
+    match = _BYTES.fullmatch(str(text).strip())
+    if not match:
+        raise PlanError(f"{what} {text!r} is not a number of bytes", hint='write it like 500, "64KiB" or "1MB"')
+    return round(float(match[1]) * _BYTES_UNIT[(match[2] or "").replace("K", "k")])
 
 
 def parse_stage(text: str) -> tuple[float, int]:

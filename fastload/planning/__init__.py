@@ -3,8 +3,9 @@
 from fastload.planning.config_files import file_tier, standing_tiers
 from fastload.planning.describe import describe_draft
 from fastload.planning.draft import Around, Draft, Tiers, draft_plan, on_target, settle_run
-from fastload.planning.settings import as_scenario, choose_workers, make_http, thresholds_of
+from fastload.planning.settings import as_scenario, choose_workers, thresholds_of
 from fastload.planning.tiers import Tier
+from fastload.planning.transport import make_http
 
 __all__ = [
     "Around",

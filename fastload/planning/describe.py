@@ -26,7 +26,7 @@ from fastload.planning.tiers import Given, Settled
 
 DEFAULT, BY_CHANCE = "default", "by chance"
 _ORDER = {name: number for number, name in enumerate(("executor", "shape", *OPTIONS))}
-_HIDDEN = ("env", "headers")
+_HIDDEN = ("env", "headers", "auth", "key_password", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ def _shown(option: str, value: Any) -> str:
     """*value* in a few words; secrets stay unsaid."""
     if option.partition(".")[0] in _HIDDEN:
         return "(not shown)"
-    if option == "base_url":
+    if option in ("base_url", "proxy"):
         return without_credentials(value)
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -22,12 +22,12 @@ from fastload.planning.settings import (
     check_tables,
     choose_scenarios,
     choose_workers,
-    make_http,
     pick_scenarios,
     said_in,
     settle_thresholds,
 )
 from fastload.planning.tiers import Layer, Settled, Tier, flat, settle, table_of
+from fastload.planning.transport import make_http
 
 DEFAULT_GRACEFUL_STOP = "30s"
 _OF_SCENARIO = (*LOAD_OPTIONS, *(name for name in SCENARIO_OPTIONS if name != "thresholds"))
@@ -131,7 +131,7 @@ def _plan(
         scenarios=scenarios,
         workers=1,
         base_url=check_base_url(url, what="base URL") if url else "",
-        http=make_http(values | {"headers": table_of(run, "headers").values()}, around.http),
+        http=make_http(_of_requests(run), around.http),
         thresholds=tuple(one.threshold for one in thresholds),
         warmup_s=parse_duration_s(values.get("warmup", "0s"), what="warmup"),
         watch=values.get("watch", ()),
@@ -146,12 +146,19 @@ def _plan(
     return replace(plan, workers=choose_workers(values.get("workers"), plan.max_vus, what="VU"))
 
 
+def _of_requests(run: Settled) -> dict[str, Any]:
+    """The options of the run, with the tables of which there are entries."""
+    headers, hosts = table_of(run, "headers"), table_of(run, "hosts")
+    given = {"headers": tuple(headers.values())} if headers else {}
+    return {**run.values, **given, **({"hosts": hosts} if hosts else {})}
+
+
 def _run_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the whole run, with an entry for each name of the environment and for each header."""
+    """Those of the whole run, with an entry for each name of the environment, each header and each host."""
     own = {name: value for name, value in options.items() if name in RUN_OPTIONS or name == "env"}
     if "headers" in own:
         own["headers"] = {line.partition(":")[0].strip().lower(): line for line in own["headers"]}
-    return flat(own, ("env", "headers"))
+    return flat(own, ("env", "headers", "hosts"))
 
 
 def _layers(scenario: Scenario, tiers: Tiers) -> list[Layer]:

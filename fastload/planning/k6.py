@@ -9,16 +9,20 @@ from typing import Any
 from fastload.model.errors import PlanError, nearest
 from fastload.model.load_models import EXECUTORS
 from fastload.model.units import parse_duration_s
+from fastload.planning.k6_transport import TRANSPORT, without_effect
 from fastload.planning.options import OPTIONS, check_options
 from fastload.planning.tiers import Tier
 
 # k6's name -> fastload's, where the value means the same.
 _SAME = {
+    "hosts": "hosts",
     "insecureSkipTLSVerify": "insecure",
     "iterations": "iterations",
     "maxRedirects": "max_redirects",
+    "noConnectionReuse": "no_connection_reuse",
     "noSetup": "no_setup",
     "noTeardown": "no_teardown",
+    "noVUConnectionReuse": "no_vu_connection_reuse",
     "paused": "paused",
     "tags": "tags",
     "thresholds": "thresholds",
@@ -44,25 +48,16 @@ _INSTEAD = {
     "blacklistIPs": "leave those addresses out of the script",
     "blockHostnames": "leave those hosts out of the script",
     "consoleOutput": "redirect stdout",
-    "dns": "fastload looks the base URL's host up once; give its address as base_url",
     "executionSegment": "set workers, or run part of the load with fewer VUs",
     "executionSegmentSequence": "set workers, or run part of the load with fewer VUs",
-    "hosts": "give the address as base_url, and the name in a Host header",
-    "httpDebug": "print what you need in the script",
     "linger": "leave it out",
-    "localIPs": "leave it out",
-    "noConnectionReuse": "send the header Connection: close (headers)",
     "noThresholds": "leave the thresholds out",
-    "noVUConnectionReuse": "leave it out: a VU keeps its connections",
     "rps": "give a rate, like rate = 100 or --rate 100",
     "setupTimeout": "give it in the script, beside setup",
     "teardownTimeout": "give it in the script, beside teardown",
     "throw": "raise in the script if not reply.ok",
-    "tlsAuth": "leave it out",
-    "tlsCipherSuites": "leave it out",
-    "tlsVersion": "leave it out",
 }
-_KNOWN = (*_SAME, *_TIMES, "stages", "scenarios", *_HARMLESS, *_INSTEAD)
+_KNOWN = (*_SAME, *_TIMES, *TRANSPORT, "stages", "scenarios", *_HARMLESS, *_INSTEAD)
 _SCENARIO_SAME = {
     "executor": "executor",
     "vus": "vus",
@@ -97,12 +92,14 @@ def k6_tier(data: Any, *, name: str, folder: str, is_standing: bool = False) -> 
     if not isinstance(data, Mapping):
         raise PlanError(f"{name} has no JSON object", hint=f"write it like {_EXAMPLE}")
     options: dict[str, Any] = {}
-    ignored = []
+    ignored = without_effect(data)
     for key, value in data.items():
         if key in _SAME:
             options[_SAME[key]] = value
         elif key in _TIMES:
             options[_TIMES[key]] = _time(value)
+        elif key in TRANSPORT:
+            options |= TRANSPORT[key](value, name)
         elif key == "stages":
             options["stages"] = _stages(value, name, "")
         elif key in _HARMLESS:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastload.model.errors import PlanError, nearest
+from fastload.model.http import PEM
 from fastload.model.load_models import EXECUTORS
-from fastload.model.units import parse_duration_s, parse_rate_per_s
+from fastload.model.units import parse_bytes, parse_duration_s, parse_rate_per_s
 
 Scope = Literal["load", "scenario", "run", "table"]
 
@@ -67,7 +68,35 @@ OPTIONS: dict[str, Option] = {
         Option("user_agent", "text", "run"),
         Option("max_redirects", "whole number", "run"),
         Option("cookies", "yes or no", "run"),
+        Option("connect_timeout", "duration", "run"),
+        Option("idle_timeout", "duration", "run"),
+        Option("auth", "text", "run"),
+        Option("compressed", "yes or no", "run"),
+        Option("accept_encoding", "text", "run"),
+        Option("max_body", "size", "run"),
+        Option("upload_rate", "size", "run"),
+        Option("download_rate", "size", "run"),
+        Option("proxy", "text", "run"),
+        Option("no_proxy", "text", "run"),
+        Option("proxy_auth", "text", "run", ("basic", "digest", "ntlm")),
+        Option("hosts", "table of texts", "run"),
+        Option("dns", "text", "run"),
+        Option("ip_version", "text", "run", ("4", "6")),
+        Option("source_addresses", "list of texts", "run"),
+        Option("no_connection_reuse", "yes or no", "run"),
+        Option("no_vu_connection_reuse", "yes or no", "run"),
+        Option("max_connection_requests", "whole number", "run"),
+        Option("max_connection_age", "duration", "run"),
         Option("ca_file", "file", "run"),
+        Option("cert", "file or PEM", "run"),
+        Option("key", "file or PEM", "run"),
+        Option("key_password", "text", "run"),
+        Option("tls_min", "text", "run", ("1.0", "1.1", "1.2", "1.3")),
+        Option("tls_max", "text", "run", ("1.0", "1.1", "1.2", "1.3")),
+        Option("ciphers", "text", "run"),
+        Option("http_debug", "text", "run", ("headers", "full")),
+        Option("fold_paths", "yes or no", "run"),
+        Option("expected", "text", "run"),
         Option("watch", "list of texts", "run"),
         Option("on_worker_loss", "text", "run", ("continue", "stop")),
         Option("strict", "yes or no", "run"),
@@ -94,6 +123,8 @@ _EXAMPLES = {
     "rate": '100 or "1k/s"',
     "yes or no": "true or false",
     "file": '"starts.txt"',
+    "size": '65536 or "64KiB"',
+    "file or PEM": '"client.pem"',
     "address": '6565 or "127.0.0.1:6565"',
     "list of texts": '["one", "two"]',
     "headers": '{ Accept = "application/json" }',
@@ -144,7 +175,10 @@ def check_value(option: Option, value: Any, *, where: str, folder: str = "") -> 
         parse_duration_s(taken, what=f"{where}: {option.name}")
     if option.kind == "rate":
         parse_rate_per_s(str(taken), what=f"{where}: {option.name}", zero=option.name == "start_rate")
-    return str(Path(folder, taken).absolute()) if option.kind == "file" else taken
+    if option.kind == "size":
+        parse_bytes(taken, what=f"{where}: {option.name}")
+    is_file = option.kind == "file" or (option.kind == "file or PEM" and not taken.startswith(PEM))
+    return str(Path(folder, taken).absolute()) if is_file else taken
 
 
 def _hint_of_unknown(name: str, known: tuple[str, ...]) -> str:
@@ -214,6 +248,8 @@ _TAKE: dict[str, Callable[[Any], Any]] = {
     "rate": _rate,
     "yes or no": _yes_or_no,
     "file": _text,
+    "file or PEM": _text,
+    "size": _rate,
     "address": _address,
     "list of texts": _texts,
     "headers": _headers,

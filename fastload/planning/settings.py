@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from fastload.control.host import usable_cpus
-from fastload.load.curl_options import supports
 from fastload.load.scenario import Function, Scenario, check_function, name_of, where
 from fastload.model.errors import PlanError, nearest
-from fastload.model.http import HttpSettings, HttpVersion
 from fastload.model.metrics import specs
 from fastload.model.thresholds import Threshold, parse_threshold_option, parse_thresholds
-from fastload.model.units import format_number_of, parse_duration_s
+from fastload.model.units import format_number_of
 from fastload.planning.options import is_given
 from fastload.planning.tiers import Given, Tier
-
-_HTTP_SAME = ("user_agent", "max_redirects", "cookies", "ca_file")
 
 
 class SetThreshold(NamedTuple):
@@ -27,34 +23,6 @@ class SetThreshold(NamedTuple):
     threshold: Threshold
     by: str
     lost: tuple[Given, ...]
-
-
-def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> HttpSettings:
-    """The settings of the options timeout, insecure, http and headers, and of those named as the fields; what is not
-    given is as in *base*.
-
-    Raises:
-        PlanError: a timeout that is none, an HTTP version that this libcurl does not speak, or a number below 0.
-    """
-    settings: dict[str, Any] = {name: values[name] for name in _HTTP_SAME if name in values}
-    if "timeout" in values:
-        settings["timeout_s"] = parse_duration_s(values["timeout"], what="--timeout")
-        if settings["timeout_s"] <= 0:
-            raise PlanError("--timeout is 0", hint="give it some time, like 10s")
-    if "http" in values:
-        settings["http_version"] = cast(HttpVersion, values["http"])
-        if not supports(values["http"]):
-            raise PlanError(
-                f"this libcurl does not speak HTTP/{values['http']}", hint="install a pycurl wheel that does"
-            )
-    if "insecure" in values:
-        settings["verify_tls"] = not values["insecure"]
-    if settings.get("max_redirects", 0) < 0:
-        raise PlanError(f"max_redirects {settings['max_redirects']} is below 0", hint="0 follows none")
-    if "headers" in values:
-        settings["headers"] = tuple(values["headers"])
-    assert settings.keys() <= {field.name for field in fields(HttpSettings)}
-    return replace(base or HttpSettings(), **settings)
 
 
 def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int | None = None) -> int:

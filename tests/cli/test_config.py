@@ -352,7 +352,7 @@ def test_other_options_of_k6() -> None:
     [
         ({"vuss": 5}, "o.json: there is no option 'vuss'", "did you mean 'vus'?"),
         ({"rps": 5}, "o.json: rps is not supported", "give a rate, like rate = 100 or --rate 100"),
-        ({"noConnectionReuse": True}, "o.json: noConnectionReuse is not supported", "Connection: close"),
+        ({"tlsVersion": "ssl3.0"}, "o.json: tlsVersion 'ssl3.0' is unknown", 'write "tls1.2"'),
         ({"vus": "5"}, "o.json: vus is '5', and takes a whole number", "write vus = 10"),
         ({"stages": "10s:5"}, "o.json: stages is no list", ""),
         ({"stages": [{"duration": "10s"}]}, "o.json: stage {'duration': '10s'} is not an object", ""),
@@ -464,7 +464,7 @@ def test_every_option_of_run_is_in_the_environment_and_in_files() -> None:
         assert option.name is not None
         assert option.envvar == f"FASTLOAD_{names.get(option.name, option.name).upper()}"
     given = {names.get(str(option.name), str(option.name)) for option in options} - {"config", "opts"}
-    only_files = {"start_vus", "graceful_ramp_down", "start_time", "user_agent", "max_redirects", "cookies", "ca_file"}
+    only_files = {"start_vus", "graceful_ramp_down", "start_time", "cookies", "accept_encoding", "proxy_auth"}
     of_one_scenario = {name for name in SCENARIO_OPTIONS if OPTIONS[name].scope == "table"}
     assert given == OPTIONS.keys() - only_files - of_one_scenario
 

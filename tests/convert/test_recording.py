@@ -11,8 +11,9 @@ import pytest
 
 from fastload.convert import Conversion, Wanted, convert
 from fastload.model.errors import PlanError
-from tests.conftest import Cli
+from tests.conftest import REPO, Cli
 from tests.convert.conftest import DATA, Memory, check_style
+from tests.test_docs import blocks_of
 
 HAR = DATA / "shop.har"
 SECRETS = ("-e", "PASSWORD=pw", "-e", "AUTHORIZATION=Bearer t0ken")
@@ -93,7 +94,7 @@ def test_the_script_sends_what_was_recorded(cli: Cli, tmp_path: Path, memory: Me
     assert headers["POST /login"]["content-type"] == "application/x-www-form-urlencoded"
     assert [one for one in memory.asked if {"cookie", "referer", "origin", "sec-ch-ua-mobile"} & {*one.headers}] == []
     summary = json.loads(done.stdout)
-    assert summary["metrics"]["http_req_failed"]["passes"] == 1
+    assert summary["metrics"]["http_req_failed"]["fails"] == 1
     names = {row["name"] for row in summary["endpoints"]}
     assert {"Orders", "/api/visits/{id}", "/api/carts/{id}/items", "/login"} <= names
 
@@ -135,7 +136,8 @@ def test_what_is_left_out_is_noted_and_can_be_kept() -> None:
     for word in ("s3cr3t", "eyJ", "3f9a", "metrics.example.net", "logo.png"):
         assert word not in made.text
     every = convert(HAR, "shop.py", Wanted(all_hosts=True, static=True, longest_pause_s=60))
-    assert '"https://metrics.example.net/collect", name="metrics.example.net/collect"' in every.text
+    assert '"https://metrics.example.net/collect"' in every.text
+    assert 'name="metrics.example.net/collect"' in every.text
     assert '"/logo.png"' in every.text
     assert [note for note in every.notes if "--" in note] == []
 
@@ -270,3 +272,20 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
     path = recorded(tmp_path, {})
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert 'vu.get("/"' in convert(path, "a.py", Wanted()).text
+
+
+def test_the_page_shows_the_scripts_that_are_made(tmp_path: Path) -> None:
+    blocks = list(blocks_of(REPO / "docs" / "new.md"))
+    shown = [block.text for block in blocks if block.language == "python"]
+    for block in blocks:
+        if block.language == "json":
+            (tmp_path / block.title).write_text(block.text)
+    made = [
+        convert(tmp_path / source, script, Wanted()).text
+        for source, script in (("recording.har", "visit.py"), ("api.json", "events.py"))
+    ]
+    assert shown == made
+    with pytest.raises(PlanError) as raised:
+        convert(tmp_path / "broken.json", "broken.py", Wanted())
+    error = f"Error: {raised.value.message}\nHint:  {raised.value.hint}\n"
+    assert error in [block.text for block in blocks if block.language == "text"]

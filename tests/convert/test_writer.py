@@ -93,7 +93,7 @@ def test_formatters_leave_it_as_it_is(tmp_path: Path) -> None:
         ]
         source = "".join(statement(one, 4) for one in body)
         module.add(f"async def f{size}(vu: fl.VU) -> None:\n{docstring('About ' + text, 4)}{source}")
-    for size in (90, 100, 110, 200, 400):
+    for size in (90, 100, 105, 120, 200, 400):
         module.constant("TEXT", LONG[:1] * size)
         module.constant("TEXT", (LONG * 9)[:size])
     script = tmp_path / "made.py"

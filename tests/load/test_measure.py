@@ -101,7 +101,7 @@ class TestBlock:
         async def main() -> None:
             async with harness() as made:
                 visitor(made)
-                assert await asyncio.gather(hello("a"), hello("b")) == ["hello a", "hello b"]
+                assert list(await asyncio.gather(hello("a"), hello("b"))) == ["hello a", "hello b"]
                 assert by_name(made.take().table, "call_duration") == {"hello": 2}
             WHO.set(None)
             assert await hello("nobody") == "hello nobody"

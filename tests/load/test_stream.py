@@ -38,7 +38,7 @@ class Stage:
         self.head = head
         self.connections: list[Connection] = []
 
-    def __call__(self, connection: Connection, head: bytes) -> None:
+    def __call__(self, connection: Connection, _head: bytes) -> None:
         self.connections.append(connection)
         connection.transport.write(self.head)
 
@@ -68,15 +68,16 @@ class TestEvents:
                         seen.append((event.event, event.id, event.data))
                         # The next one is not even sent before this one was seen.
                         stage.write(token(len(seen)) if len(seen) < 5 else END)
-                    assert made.take().table.get("http_reqs") is None, "it is recorded when the block ends"
+                    table = made.take().table
+                    assert table.get("http_reqs") is None, "it is recorded when the block ends"
                 assert seen == [("token", str(n), str(n)) for n in range(5)]
-                table = made.take().table
-                assert table.get("http_reqs").value == 1
-                assert table.get("http_req_failed").trues == 0
                 assert table.get("stream_events").value == 5
                 assert table.get("stream_first_event").count == 1
                 assert table.get("stream_event_gap").count == 4
                 assert table.sinks[Series.of("stream_events", name_="/chat")].value == 5
+                table = made.take().table
+                assert table.get("http_reqs").value == 1
+                assert table.get("http_req_failed").trues == 0
                 assert reply.duration_ms > 0
                 assert json.loads(stage.connections[0].body) == {"stream": True}
 
@@ -345,7 +346,8 @@ class TestUse:
         async def main() -> None:
             stage = Stage()
             async with Peer(stage) as peer, harness(peer.url) as made:
-                async with made.vu().stream("GET", "/") as reply:
+                vu = made.vu()
+                async with vu.stream("GET", "/") as reply:
                     first = asyncio.ensure_future(reply.read())
                     await asyncio.sleep(0)
                     with pytest.raises(fl.FastloadError, match="two coroutines read one stream"):

@@ -215,6 +215,9 @@ async def serving(handle: Serve, address: str = "127.0.0.1") -> AsyncIterator[in
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for _ in range(10):
+            # What was accepted just now becomes a task first.
+            await asyncio.sleep(0)
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,257 @@
+"""The options of requests: from a configuration to `HttpSettings`, and what is wrong with them, before the run."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from fastload.load.curl_options import ENCODINGS, source_address, split_port, supports
+from fastload.model.errors import PlanError, nearest
+from fastload.model.http import (
+    PEM,
+    Auth,
+    AuthScheme,
+    ConnectionReuse,
+    DebugLevel,
+    HttpSettings,
+    HttpVersion,
+    TlsVersion,
+    without_credentials,
+)
+from fastload.model.statuses import parse_statuses
+from fastload.model.units import parse_bytes, parse_duration_s
+
+_SAME = (
+    "accept_encoding",
+    "ca_file",
+    "ciphers",
+    "cookies",
+    "dns",
+    "expected",
+    "fold_paths",
+    "ip_version",
+    "key_password",
+    "max_connection_requests",
+    "max_redirects",
+    "no_proxy",
+    "proxy",
+    "proxy_auth",
+    "tls_max",
+    "tls_min",
+    "user_agent",
+)
+_RENAMED = {"http": "http_version", "cert": "cert_file", "key": "key_file", "http_debug": "debug"}
+_TIMES = {
+    "timeout": "timeout_s",
+    "connect_timeout": "connect_timeout_s",
+    "idle_timeout": "idle_timeout_s",
+    "max_connection_age": "max_connection_age_s",
+}
+_SIZES = {"max_body": "max_body_bytes", "upload_rate": "upload_bytes_per_s", "download_rate": "download_bytes_per_s"}
+_PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_AUTH_EXAMPLE = "write it like basic:USER:PASSWORD, digest:USER:PASSWORD or bearer:TOKEN"
+
+
+def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> HttpSettings:
+    """The settings of the options of requests; what is not given is as in *base*.
+
+    Raises:
+        PlanError: a value that is none of those there are, a file that cannot be read, or something that this libcurl
+            does not have.
+    """
+    settings: dict[str, Any] = {name: values[name] for name in _SAME if name in values}
+    settings |= {field: values[name] for name, field in _RENAMED.items() if name in values}
+    settings |= {
+        field: parse_duration_s(values[name], what=_flag(name)) for name, field in _TIMES.items() if name in values
+    }
+    settings |= {field: parse_bytes(values[name], what=_flag(name)) for name, field in _SIZES.items() if name in values}
+    if "insecure" in values:
+        settings["verify_tls"] = not values["insecure"]
+    if values.get("compressed") and "accept_encoding" not in values:
+        settings["accept_encoding"] = ""
+    if values.get("no_vu_connection_reuse"):
+        settings["connection_reuse"] = "iteration"
+    if values.get("no_connection_reuse"):
+        settings["connection_reuse"] = "none"
+    if "auth" in values:
+        settings["auth"] = parse_auth(values["auth"])
+    if "hosts" in values:
+        settings["hosts"] = dict(values["hosts"])
+    for name, field in (("headers", "headers"), ("source_addresses", "source_addresses")):
+        if name in values:
+            settings[field] = tuple(values[name])
+    assert settings.keys() <= {field.name for field in fields(HttpSettings)}
+    made = replace(base or HttpSettings(), **settings)
+    check_http(made)
+    return made
+
+
+def parse_auth(text: str) -> Auth:
+    """The `Auth` of ``SCHEME:USER:PASSWORD`` or ``bearer:TOKEN``.
+
+    Raises:
+        PlanError: it is neither.
+    """
+    scheme, _, rest = text.partition(":")
+    if scheme not in get_args(AuthScheme):
+        raise PlanError(f"--auth begins with the unknown scheme {scheme!r}", hint=_AUTH_EXAMPLE)
+    if scheme == "bearer":
+        return Auth("bearer", token=rest)
+    user, _, password = rest.partition(":")
+    return Auth(scheme, user, password)  # type: ignore[arg-type]
+
+
+def check_http(http: HttpSettings) -> None:
+    """That *http* can work on this machine.
+
+    Raises:
+        PlanError: it cannot, and why.
+    """
+    if http.timeout_s <= 0:
+        raise PlanError("--timeout is 0", hint="give it some time, like 10s")
+    for field in fields(http):
+        value = getattr(http, field.name)
+        if isinstance(value, int | float) and value < 0:
+            hint = "0 follows none" if field.name == "max_redirects" else "0 is no limit"
+            raise PlanError(f"{field.name} {value} is below 0", hint=hint)
+    for name, value, choices in (
+        ("http", http.http_version, get_args(HttpVersion)),
+        ("tls_min", http.tls_min, get_args(TlsVersion)),
+        ("tls_max", http.tls_max, get_args(TlsVersion)),
+        ("connection_reuse", http.connection_reuse, get_args(ConnectionReuse)),
+        ("http_debug", http.debug, get_args(DebugLevel)),
+        ("ip_version", http.ip_version, ("", "4", "6")),
+        ("proxy_auth", http.proxy_auth, ("basic", "digest", "ntlm")),
+    ):
+        if value not in choices:
+            hint = nearest(str(value), choices) or f"one of {', '.join(filter(None, choices))}"
+            raise PlanError(f"{_flag(name)} {value!r} is unknown", hint=hint)
+    if http.expected:
+        parse_statuses(http.expected, what="expected")
+    for check in _CHECKS:
+        check(http)
+
+
+def _check_features(http: HttpSettings) -> None:
+    if not supports(http.http_version):
+        raise PlanError(
+            f"this libcurl does not speak HTTP/{http.http_version}", hint="install a pycurl wheel that does"
+        )
+    if "ntlm" in (http.auth.scheme if http.auth else "", http.proxy_auth) and not supports("ntlm"):
+        raise PlanError("this libcurl has no NTLM", hint="use basic or digest, or a libcurl that was built with NTLM")
+    for name in (http.accept_encoding or "").replace(",", " ").split():
+        if name not in (*ENCODINGS, "identity"):
+            hint = nearest(name, ENCODINGS) or f"one of {', '.join(ENCODINGS)}"
+            raise PlanError(f"--accept-encoding {name!r} is unknown", hint=hint)
+        if not supports(name):
+            has = ", ".join(one for one in ENCODINGS if supports(one))
+            raise PlanError(f"this libcurl cannot undo {name!r}", hint=f"it has {has}")
+
+
+def _check_auth(http: HttpSettings) -> None:
+    auth = http.auth
+    if auth is None:
+        return
+    if auth.scheme not in get_args(AuthScheme):
+        raise PlanError(f"--auth begins with the unknown scheme {auth.scheme!r}", hint=_AUTH_EXAMPLE)
+    missing = "token" if auth.scheme == "bearer" else "user"
+    if not getattr(auth, missing):
+        raise PlanError(f"--auth {auth.scheme} has no {missing}", hint=_AUTH_EXAMPLE)
+
+
+def _check_tls(http: HttpSettings) -> None:
+    if http.tls_min and http.tls_max and http.tls_min > http.tls_max:
+        raise PlanError(
+            f"--tls-min {http.tls_min} is above --tls-max {http.tls_max}", hint="give the older one as --tls-min"
+        )
+    for name, path in (("--cacert", http.ca_file), ("--cert", http.cert_file), ("--key", http.key_file)):
+        if path and not path.startswith(PEM) and not os.access(path, os.R_OK):
+            raise PlanError(f"{name} {path!r} cannot be read", hint="give the path of a PEM file")
+    if http.key_file and not http.cert_file:
+        raise PlanError("--key needs a certificate", hint="give --cert as well")
+    if not http.cert_file or PEM in (http.cert_file + http.key_file) or http.cert_file.endswith((".p12", ".pfx")):
+        return
+    try:
+        # Without a password, an empty one: OpenSSL would ask the terminal.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(http.cert_file, http.key_file or None, http.key_password)
+    except (OSError, ValueError) as error:
+        hint = "check that the key belongs to the certificate, and --key-password"
+        raise PlanError(f"--cert {http.cert_file!r} cannot be used: {error}", hint=hint) from error
+
+
+def _check_proxy(http: HttpSettings) -> None:
+    if not http.proxy or http.proxy == "env":
+        return
+    shown = without_credentials(http.proxy)
+    parts = urlsplit(http.proxy)
+    if parts.scheme not in _PROXIES:
+        hint = f"write it like http://127.0.0.1:3128; there are {', '.join(_PROXIES)}"
+        raise PlanError(f"--proxy {shown!r} has no scheme that is known", hint=hint)
+    if not parts.hostname:
+        raise PlanError(f"--proxy {shown!r} has no host", hint="write it like http://127.0.0.1:3128")
+    if parts.scheme == "https" and not supports("https proxy"):
+        raise PlanError("this libcurl does not speak TLS with proxies", hint="use an http:// or socks5:// proxy")
+
+
+def _check_names(http: HttpSettings) -> None:
+    for name, address in http.hosts.items():
+        host, port = split_port(name)
+        to, to_port = split_port(address)
+        right = host and to and "*" not in host.removeprefix("*.") and "*" not in to
+        if not right or not all(one == "" or (one.isdecimal() and int(one) < 65536) for one in (port, to_port)):
+            raise PlanError(
+                f"--host-override {name!r} = {address!r} is not NAME[:PORT] = ADDRESS[:PORT]",
+                hint="write it like shop.example.com=127.0.0.1:8080 or '*.example.com=10.0.0.7'",
+            )
+    if http.dns not in ("pinned", "each"):
+        try:
+            parse_duration_s(http.dns, what="--dns")
+        except PlanError as error:
+            hint = 'write "pinned", "each", or for how long a lookup holds, like "30s"'
+            raise PlanError(error.message, hint=hint) from error
+
+
+def _check_sources(http: HttpSettings) -> None:
+    for text in http.source_addresses:
+        try:
+            address = ipaddress.ip_address(source_address((text,), 1))
+        except ValueError as error:
+            hint = "write it like 10.0.0.7, 10.0.0.7-10.0.0.9 or 10.0.0.0/28"
+            raise PlanError(f"--source-address {text!r} is no address, range or network", hint=hint) from error
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.bind((str(address), 0))
+        except OSError as error:
+            hint = "give one of its own addresses: ip addr shows them"
+            raise PlanError(f"--source-address {text!r}: this machine has no address {address}", hint=hint) from error
+
+
+def _check_reuse(http: HttpSettings) -> None:
+    limited = http.max_connection_requests or http.max_connection_age_s
+    if limited and http.connection_reuse == "none":
+        raise PlanError(
+            "limits of connections do not go with --no-connection-reuse", hint="each request has its own already"
+        )
+
+
+_CHECKS: tuple[Callable[[HttpSettings], None], ...] = (
+    _check_features,
+    _check_auth,
+    _check_tls,
+    _check_proxy,
+    _check_names,
+    _check_sources,
+    _check_reuse,
+)
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")
