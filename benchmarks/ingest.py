@@ -129,7 +129,7 @@ def _time_batches(clients: list[Client], cpu: int, options: argparse.Namespace) 
 
 def _time_us(client: Client, batch_size: int) -> float:
     script = _K6_SCRIPTS.get(client.name)
-    return time_k6_us(script, batch_size) if script else _time_fastload_us(batch_size)
+    return _time_k6_us(script, batch_size) if script else _time_fastload_us(batch_size)
 
 
 def _time_fastload_us(batch_size: int) -> float:
@@ -140,8 +140,8 @@ def _time_fastload_us(batch_size: int) -> float:
     return (time.perf_counter() - before_s) / _BATCHES * 1e6
 
 
-def time_k6_us(script: str, batch_size: int) -> float:
-    """Microseconds for a batch, by k6's own ``iteration_duration`` of the same *script* that sends nothing."""
+def _time_k6_us(script: str, batch_size: int) -> float:
+    """By k6's own ``iteration_duration`` of the same script that sends nothing."""
     with tempfile.TemporaryDirectory(prefix="fastload-benchmark-") as folder:
         output = Path(folder) / "summary.json"
         sizes = ["--vus", "1", "--iterations", str(_BATCHES), "-e", "BUILD_ONLY=1", "-e", f"BATCH_SIZE={batch_size}"]

@@ -23,6 +23,7 @@ from benchmarks.clients import fastload, fastload_failures, find, k6_failures, k
 from benchmarks.servers import shipped
 from fastload.targets import RunningTarget, TargetOptions
 
+K6_ENVIRONMENT = {"GOMAXPROCS": "1"}
 _POLL_S = 0.02
 _SETTLE_S = 3.0
 _SLACK_S = 2.0
@@ -53,7 +54,8 @@ class Generator:
 class Observed:
     """One run. CPU seconds and requests are those of the window of *seconds*, memory is that at its end.
 
-    *start_s*: from the command to the first request. *workers_cpu_s*: the client without its parent process.
+    *start_s*: from the command to the first request. *workers_cpu_s*: the client without its parent process, 0 for a
+    client that has only one.
     *metrics*: as the client reports them at its end, over the whole run.
     """
 
@@ -77,7 +79,7 @@ class _Moment(NamedTuple):
     at_s: float
     requests: int
     client_cpu_s: float
-    parent_cpu_s: float
+    workers_cpu_s: float
     target_cpu_s: float
 
 
@@ -98,7 +100,7 @@ def k6(name: str, script: Path, load: Callable[[float], list[str]], environment:
     def command(url: str, seconds: float, output: Path) -> list[str]:
         return [*k6_run(), *load(seconds), "-e", f"URL={url}", *words, "--summary-export", str(output), str(script)]
 
-    return Generator(name, command, k6_failures, {"GOMAXPROCS": "1"})
+    return Generator(name, command, k6_failures, K6_ENVIRONMENT)
 
 
 def has_k6() -> bool:
@@ -106,13 +108,20 @@ def has_k6() -> bool:
 
 
 def observe(
-    generator: Generator, target: tuple[str, TargetOptions], cpus: tuple[int, int], *, ramp_s: float, window_s: float
+    generator: Generator,
+    target: tuple[str, TargetOptions],
+    cpus: tuple[int, int],
+    *,
+    window_s: float,
+    ramp_s: float = 0.0,
+    first_s: float = 0.0,
 ) -> Observed:
     """Run it on the second of *cpus* against a new target on the first.
 
     The window of *window_s* begins when the load has risen for *ramp_s* since the first request, and settled.
+    *first_s* is what the script may need from its start to that request.
     """
-    seconds = ramp_s + _SETTLE_S + window_s + _SLACK_S
+    seconds = first_s + ramp_s + _SETTLE_S + window_s + _SLACK_S
     with shipped(*target, cpus[0]) as server, tempfile.TemporaryDirectory(prefix="fastload-benchmark-") as folder:
         output, stdout = Path(folder) / "output", Path(folder) / "stdout"
         command = generator.command(server.base_url, seconds, output)
@@ -139,7 +148,7 @@ def observe(
         requests=after.requests - before.requests,
         memory_bytes=memory_bytes,
         client_cpu_s=after.client_cpu_s - before.client_cpu_s,
-        workers_cpu_s=after.client_cpu_s - after.parent_cpu_s - before.client_cpu_s + before.parent_cpu_s,
+        workers_cpu_s=after.workers_cpu_s - before.workers_cpu_s,
         target_cpu_s=after.target_cpu_s - before.target_cpu_s,
         failures=0 if problem else generator.failures(told),
         metrics=report["metrics"],
@@ -174,12 +183,12 @@ def _wait_first(server: RunningTarget, process: subprocess.Popen[bytes]) -> bool
 
 
 def _moment(server: RunningTarget, pid: int) -> _Moment:
-    parent = 0.0
+    children: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):
-        times = psutil.Process(pid).cpu_times()
-        parent = times.user + times.system
+        children = psutil.Process(pid).children()
+    workers_cpu_s = sum(tree_cpu_s(child.pid) for child in children)
     target_cpu_s = sum(tree_cpu_s(one) for one in server.pids)
-    return _Moment(time.monotonic(), _requests(server), tree_cpu_s(pid), parent, target_cpu_s)
+    return _Moment(time.monotonic(), _requests(server), tree_cpu_s(pid), workers_cpu_s, target_cpu_s)
 
 
 def _requests(server: RunningTarget) -> int:

@@ -29,6 +29,7 @@ import fastload as fl
 from fastload.cli.exits import ExitCode
 from fastload.cli.main import cli as command_line
 from fastload.load import failures
+from fastload.load.ask import RequestOptions
 from fastload.model import verdict
 from fastload.model.load_models import EXECUTORS
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
@@ -209,9 +210,7 @@ class Page:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_examples_run(
-    page: Path, tmp_path: Path, sequencer: RunningTarget, request: pytest.FixtureRequest
-) -> None:
+def test_the_examples_run(page: Path, tmp_path: Path, sequencer: RunningTarget, request: pytest.FixtureRequest) -> None:
     redis_url = request.getfixturevalue("redis_url") if SHOWN_REDIS in page.read_text() else ""
     Page(page, tmp_path, sequencer.base_url, redis_url).run()
 
@@ -324,10 +323,12 @@ def test_every_option_of_the_library_is_there() -> None:
 
     shown = {
         name: set(first_column(section("scenarios.md", name)))
-        for name in ("Options of a scenario", "Requests", "From a script or a notebook", "Replies")
+        for name in ("Options of a scenario", "From a script or a notebook")
     }
+    shown |= {name: set(first_column(section("http.md", name))) for name in ("Requests", "Replies", "Retries")}
     assert shown["Options of a scenario"] == fields(fl.Scenario) - {"function"}
-    assert shown["Requests"] == parameters(fl.VU.request)
+    assert shown["Requests"] == set(RequestOptions.__annotations__)
+    assert shown["Retries"] == {*inspect.signature(fl.Retry).parameters}
     assert shown["From a script or a notebook"] == parameters(fl.run)
     assert set(first_column(section("transport.md", "HTTP settings"))) == fields(fl.HttpSettings)
     replies = {name.removeprefix("reply.").removesuffix("()") for name in shown["Replies"]}

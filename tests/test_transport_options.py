@@ -191,7 +191,7 @@ def test_what_this_libcurl_does_not_have() -> None:
 
 
 def test_a_malformed_override_on_the_command_line() -> None:
-    with pytest.raises(PlanError, match="'a.example.com' is not NAME=ADDRESS"):
+    with pytest.raises(PlanError, match=r"'a\.example\.com' is not NAME=ADDRESS"):
         draft_of("--host-override", "a.example.com")
 
 

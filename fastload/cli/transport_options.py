@@ -54,7 +54,7 @@ _CONNECTIONS = (
         multiple=True,
         type=ListText(),
         metavar="NAME[:PORT]=ADDRESS[:PORT]",
-        help="Where a host is, instead of asking DNS; '*.example.com' too. Repeatable.",
+        help="Where a host is, instead of asking DNS; '*.example.com' too. Repeatable, or with commas.",
     ),
     _option("--dns", metavar="WHEN", help="Look hosts up once (pinned, the default), each time, or every 30s."),
     _option("--ip-version", type=click.Choice(OPTIONS["ip_version"].choices), help="Only addresses of this kind."),
@@ -65,7 +65,7 @@ _CONNECTIONS = (
         multiple=True,
         type=ListText(),
         metavar="ADDRESSES",
-        help="Addresses of this machine, ranges or networks, dealt to the VUs. Repeatable.",
+        help="Addresses of this machine, ranges or networks, dealt to the VUs. Repeatable, or with commas.",
     ),
     _option("--no-connection-reuse", is_flag=True, help="A new connection for each request."),
     _option("--no-vu-connection-reuse", is_flag=True, help="A new connection for each iteration."),
@@ -94,6 +94,10 @@ def transport_options(command: AnyFunction) -> AnyFunction:
     return command
 
 
+def _parts(texts: tuple[str, ...], _said_by: str) -> tuple[str, ...]:
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
 def _hosts(texts: tuple[str, ...], said_by: str) -> dict[str, str]:
     """``{name: address}``; curl's ``name:port:address`` is taken as well.
 
@@ -101,7 +105,7 @@ def _hosts(texts: tuple[str, ...], said_by: str) -> dict[str, str]:
         PlanError: one has neither form.
     """
     given: dict[str, str] = {}
-    for text in texts:
+    for text in _parts(texts, said_by):
         parts = text.split(":", 2)
         if "=" in text:
             given |= parse_pairs((text,), separator="=", what=said_by, example=_HOST_EXAMPLE)
@@ -116,5 +120,11 @@ def _file(path: str, _said_by: str) -> str:
     return path if path.startswith(PEM) else str(Path(path).absolute())
 
 
-TAKE: dict[str, Callable[[Any, str], Any]] = {"hosts": _hosts, "ca_file": _file, "cert": _file, "key": _file}
+TAKE: dict[str, Callable[[Any, str], Any]] = {
+    "hosts": _hosts,
+    "source_addresses": _parts,
+    "ca_file": _file,
+    "cert": _file,
+    "key": _file,
+}
 """What becomes of a value on its way to a configuration, by the option's name."""

@@ -37,7 +37,7 @@ class Answers:
             if action.name == "pause-or-resume":
                 return self._pause_or_resume(now_ns)
             # Who presses a key means the whole test.
-            names = self._steering.scalable or [None]
+            names: list[str | None] = [*self._steering.scalable] or [None]
             changed = [self._steering.scale({"scenario": name, "by": action.by}, now_ns) for name in names]
         except FastloadError as error:
             return f"{error.message}: {error.hint}" if error.hint else error.message

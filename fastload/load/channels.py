@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from fastload.load.ask import NOTHING, Own, RequestOptions, ask
 from fastload.load.blocks import Expectation
 from fastload.load.context import Context
-from fastload.load.curl import ConnectionCache, Transfer, WebSocketTransfer
+from fastload.load.curl import ConnectionCache, Transfer
+from fastload.load.curl_websocket import WebSocketTransfer
 from fastload.load.place import Place
 from fastload.load.stream import Outgoing, Stream
 from fastload.load.websocket import Opening, Session, WebSocket

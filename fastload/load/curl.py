@@ -21,17 +21,18 @@ import select
 import weakref
 from collections.abc import Callable, Generator, Iterable
 from time import monotonic_ns
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import pycurl
 
 from fastload.load.curl_handle import ConnectionCache as ConnectionCache
 from fastload.load.curl_handle import Handle
-from fastload.load.curl_options import connect_to, connect_to_wildcard
 from fastload.load.idle import IdleWatch
 from fastload.load.poller import EpollPoller
 from fastload.model.http import Body, HttpSettings
+
+if TYPE_CHECKING:
+    from fastload.load.curl_websocket import WebSocketTransfer
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _MASK_OF_POLL = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
@@ -45,8 +46,6 @@ _SELECT_OF_EVENTS = [
     for events in range(32)
 ]
 READABLE, WRITABLE = _IN, _OUT
-WS_TEXT, WS_BINARY, WS_CONT = pycurl.WS_TEXT, pycurl.WS_BINARY, pycurl.WS_CONT
-WS_CLOSE, WS_PING, WS_PONG = pycurl.WS_CLOSE, pycurl.WS_PING, pycurl.WS_PONG
 _FINISHED_A_READ = 100_000
 _EARLY_S = 0.0005
 # How often one wake-up may start and finish work again before other callbacks of the loop get their turn.
@@ -79,10 +78,9 @@ class Transfer(Handle):
     """
 
     __slots__ = (
-        "chunks",
         "done_ns",
         "due_ns",
-        "header_lines",
+        "held",
         "on_done",
         "owner",
     )
@@ -106,59 +104,34 @@ class Transfer(Handle):
         """
         self.owner: Any = None
         self.due_ns = self.done_ns = 0
-        self.chunks: list[bytes] = []
-        self.header_lines: list[bytes] = []
+        self.held = False
         self.settle(settings, cache, resolve, number)
         self.keep_body(keep_body)
         if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
             self.__class__ = _WildcardTransfer
-
-    def keep_body(self, keep: bool) -> None:
-        """Collect the bytes of each response in ``chunks``, or drop them. Both cost one C call a chunk."""
-        self.setopt(pycurl.WRITEFUNCTION, self.chunks.append if keep else len)
-
-    def keep_headers(self) -> None:
-        """Collect the raw header lines of each response in ``header_lines``."""
-        self.setopt(pycurl.HEADERFUNCTION, self.header_lines.append)
-
-    def _override_host(self, url: str) -> None:
-        """Connect to where the run says that the host of *url* is, by names with wildcards too."""
-        parts, hosts = urlsplit(url), self._http.hosts
-        port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
-        entries = connect_to_wildcard(parts.hostname or "", port, hosts) or connect_to(hosts)
-        if entries:
-            self.setopt(pycurl.CONNECT_TO, entries)
-        else:
-            self.unsetopt(pycurl.CONNECT_TO)
 
     # For bodies that are read while they come (`stream.py`).
 
     def stream_to(self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any]) -> None:
         """Hand over each piece of the body, and each header line, as it comes. Neither may raise, nor start anything
         with libcurl but `hold`."""
+        self.held = False
         self.setopt(pycurl.WRITEFUNCTION, on_chunk)
         self.setopt(pycurl.HEADERFUNCTION, on_header)
 
     def hold(self) -> None:
         """Receive nothing more for now: the server has to wait."""
+        self.held = True
         self.pause(pycurl.PAUSE_RECV)
 
     def go_on(self) -> None:
         """Receive again. What libcurl has in hand is handed over within the call."""
+        self.held = False
         self.pause(pycurl.PAUSE_CONT)
 
-    def take_headers(self) -> list[bytes]:
-        """The raw header lines of the last response (and of redirects before it), status lines included."""
-        lines = self.header_lines.copy()
-        self.header_lines.clear()
-        return lines
-
-    def take_body(self) -> bytes:
-        """The collected body of the last response, whole; empty when bodies are dropped."""
-        chunks = self.chunks
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        return body
+    def moved_bytes(self) -> int:
+        """As of every handle; -1 also while it is held: that nothing comes is this side's doing."""
+        return -1 if self.held else super().moved_bytes()
 
     def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
         """Make this the next request. *headers* are ``"Name: value"`` lines, without those of libcurl's own.
@@ -206,68 +179,6 @@ class Transfer(Handle):
             info(_REQUEST_SIZE),
             info(_HEADER_SIZE) + info(_SIZE_DOWNLOAD),
         )
-
-    def os_errno(self) -> int:
-        """The operating system's error number of a failed connect, 0 without one."""
-        return self.getinfo(pycurl.OS_ERRNO)  # type: ignore[no-any-return]
-
-
-class TransferError(Exception):
-    """What libcurl says when a connection that is used directly breaks: its error number and text."""
-
-
-class WebSocketTransfer(Transfer):
-    """A handle whose connection becomes a WebSocket: libcurl makes the handshake and the frames, and this side decides
-    when to send and to receive. One is good for one session.
-
-    ``on_ready(events)`` is called when the socket is ready for what `CurlEngine.watch` asked for.
-    """
-
-    __slots__ = ("connecting", "fd", "on_ready")
-
-    on_ready: Callable[[int], None]
-
-    def aim(self, url: str, headers: tuple[str, ...]) -> None:
-        """Make the handshake with *url* (ws or wss) what is submitted next."""
-        self.fd = -1
-        self.connecting = False
-        self.keep_headers()
-        self.prepare("GET", url, headers, None)
-        self.setopt(pycurl.CONNECT_ONLY, 2)
-        # libcurl keeps its own answers to pings back until the next message is sent.
-        self.setopt(pycurl.WS_OPTIONS, pycurl.WS_NOAUTOPONG)
-        self.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        if self._http.hosts:
-            self._override_host(url)
-
-    def status(self) -> int:
-        """What the server answered to the handshake; 0 without an answer."""
-        return self.getinfo(_RESPONSE_CODE)  # type: ignore[no-any-return]
-
-    def send_frame(self, data: bytes | memoryview, flags: int) -> int:
-        """Send a frame; how many bytes of *data* were taken. Those that were not come next, with the same *flags*.
-
-        Raises:
-            BlockingIOError: the socket is full.
-            TransferError: the connection is broken.
-        """
-        try:
-            return self.ws_send(data, flags)
-        except pycurl.error as error:
-            raise TransferError(*error.args) from None
-
-    def receive_frame(self, most_bytes: int) -> tuple[bytes, int, int]:
-        """A part of a frame: bytes, flags, and how many bytes of the frame are still to come.
-
-        Raises:
-            BlockingIOError: nothing is there.
-            TransferError: the connection is broken.
-        """
-        try:
-            data, meta = self.ws_recv(most_bytes)
-        except pycurl.error as error:
-            raise TransferError(*error.args) from None
-        return data, meta.flags, meta.bytesleft
 
 
 class _WildcardTransfer(Transfer):

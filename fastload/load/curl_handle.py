@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pycurl
 
 from fastload.load.connections import Address, UsedConnections
-from fastload.load.curl_options import changes, set_all, source_address
+from fastload.load.curl_options import changes, connect_to, connect_to_wildcard, set_all, source_address
 from fastload.load.http_debug import DebugPrinter
 from fastload.load.upload import BodyReader
 from fastload.model.http import HttpSettings, Multipart, RequestSettings, StreamedBody
@@ -87,6 +87,8 @@ class Handle(pycurl.Curl):
         "_request",
         "_source",
         "_url",
+        "chunks",
+        "header_lines",
         "idle_timeout_s",
         "in_flight",
     )
@@ -108,6 +110,8 @@ class Handle(pycurl.Curl):
         self._reader: BodyReader | None = None
         self._printer: DebugPrinter | None = None
         self._source = self._cookie = ""
+        self.chunks: list[bytes] = []
+        self.header_lines: list[bytes] = []
         self.in_flight = False
         cache.attach(self)
         cache.limit(self, settings)
@@ -158,13 +162,51 @@ class Handle(pycurl.Curl):
         """How long the last response asks to wait in its header Retry-After; None without one."""
         return self.getinfo(pycurl.RETRY_AFTER) or None
 
+    def keep_body(self, keep: bool) -> None:
+        """Collect the bytes of each response in ``chunks``, or drop them. Both cost one C call a chunk."""
+        self.setopt(pycurl.WRITEFUNCTION, self.chunks.append if keep else len)
+
+    def keep_headers(self) -> None:
+        """Collect the raw header lines of each response in ``header_lines``."""
+        self.setopt(pycurl.HEADERFUNCTION, self.header_lines.append)
+
+    def _override_host(self, url: str) -> None:
+        """Connect to where the run says that the host of *url* is, by names with wildcards too."""
+        parts, hosts = urlsplit(url), self._http.hosts
+        port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+        entries = connect_to_wildcard(parts.hostname or "", port, hosts) or connect_to(hosts)
+        if entries:
+            self.setopt(pycurl.CONNECT_TO, entries)
+        else:
+            self.unsetopt(pycurl.CONNECT_TO)
+
+    def take_headers(self) -> list[bytes]:
+        """The raw header lines of the last response (and of redirects before it), status lines included."""
+        lines = self.header_lines.copy()
+        self.header_lines.clear()
+        return lines
+
+    def take_body(self) -> bytes:
+        """The collected body of the last response, whole; empty when bodies are dropped."""
+        chunks = self.chunks
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        return body
+
+    def os_errno(self) -> int:
+        """The operating system's error number of a failed connect, 0 without one."""
+        return self.getinfo(pycurl.OS_ERRNO)  # type: ignore[no-any-return]
+
     def redirect_count(self) -> int:
         """How many redirects the last request followed."""
         return self.getinfo(pycurl.REDIRECT_COUNT)  # type: ignore[no-any-return]
 
     def effective_url(self) -> str:
-        """The URL that answered, after redirects."""
-        return self.getinfo(pycurl.EFFECTIVE_URL)  # type: ignore[no-any-return]
+        """The URL that answered, after redirects; what was asked for, if it is no URL at all."""
+        try:
+            return self.getinfo(pycurl.EFFECTIVE_URL)  # type: ignore[no-any-return]
+        except pycurl.error:
+            return self._url
 
     def protocol(self) -> str:
         """The version of HTTP that was spoken: "1.0", "1.1", "2" or "3"; "" without a response."""

@@ -11,9 +11,8 @@ from time import monotonic_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastload.load.curl import (
-    READABLE,
-    WRITABLE,
+from fastload.load.curl import READABLE, WRITABLE
+from fastload.load.curl_websocket import (
     WS_BINARY,
     WS_CLOSE,
     WS_CONT,

@@ -54,7 +54,7 @@ class Plan:
     scenarios: tuple[ScenarioPlan, ...]
     workers: int
     base_url: str = ""
-    http: HttpSettings = HttpSettings()
+    http: HttpSettings = field(default_factory=HttpSettings)
     thresholds: tuple[Threshold, ...] = ()
     warmup_s: float = 0.0
     grace_s: float = 5.0

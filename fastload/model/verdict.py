@@ -160,7 +160,8 @@ def _invalid(evidence: Evidence) -> list[tuple[str, str]]:
                     "lower the rate, or add workers or machines",
                 )
             )
-        if worker.lag_max_ms > STALL_MS:
+        stalled = worker.lag_max_ms > STALL_MS
+        if stalled and worker.stalls:
             found.append(_stall(worker))
         if worker.run_delay_share > RUN_DELAY_SHARE:
             found.append(
@@ -169,6 +170,9 @@ def _invalid(evidence: Evidence) -> list[tuple[str, str]]:
                     "leave the workers a CPU of their own: fewer workers (-w), or the target on another machine",
                 )
             )
+        if stalled and not worker.stalls:
+            # A process without a CPU stalls too: then that is the reason to begin with.
+            found.append(_stall(worker))
     return found
 
 
@@ -262,9 +266,7 @@ def limit_of(evidence: Evidence) -> str:
     if deeds.failed == deeds.ended:
         kind = max(evidence.errors, key=lambda name: evidence.errors[name], default="")
         why = f", most with {kind}" if kind else ""
-        return (
-            f"The target gave no good answer: all {format_count(deeds.ended)} {deeds.noun} failed{why} ({numbers})."
-        )
+        return f"The target gave no good answer: all {format_count(deeds.ended)} {deeds.noun} failed{why} ({numbers})."
     if generator >= SATURATED_CPU_PERCENT:
         also = target is not None and target >= SATURATED_CPU_PERCENT * max(1, evidence.target_cpus)
         return (

@@ -43,8 +43,8 @@ _HARMLESS = (
     "systemTags",
 )
 _INSTEAD = {
-    "batch": "limit what the script sends at once with an asyncio.Semaphore",
-    "batchPerHost": "limit what the script sends at once with an asyncio.Semaphore",
+    "batch": "give it in the script: vu.batch(requests, limit=20)",
+    "batchPerHost": "give it in the script: vu.batch(requests, per_host=6)",
     "blacklistIPs": "leave those addresses out of the script",
     "blockHostnames": "leave those hosts out of the script",
     "consoleOutput": "redirect stdout",

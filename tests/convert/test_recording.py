@@ -219,7 +219,7 @@ def test_requests(tmp_path: Path, entry: dict[str, Any], call: str) -> None:
 
 
 def test_redirects_are_followed_by_the_client_and_not_written(tmp_path: Path) -> None:
-    chain = [
+    chain: list[dict[str, Any]] = [
         {"url": "https://a.test/1", "status": 302, "redirectURL": "/2"},
         {"url": "https://a.test/2", "status": 307, "redirectURL": "https://a.test/3"},
         {"url": "https://a.test/3"},

@@ -12,6 +12,7 @@ from fastload.load.ask import RequestDefaults, defaults_of, filled
 from fastload.load.expected import expecting
 from fastload.model.http import HttpSettings
 from fastload.model.metrics import Series
+from fastload.planning.transport import make_http
 from tests.conftest import Nginx
 from tests.load.harness import SETTINGS, Connection, Harness, Peer, Run, harness, lines_of
 
@@ -374,3 +375,11 @@ class TestScenarioOptions:
         assert all(not check.fails for check in summary.checks), summary.exceptions
         assert len(summary.checks) == 4
         assert summary.metrics["http_req_failed"].rate == 0.25
+
+
+class TestOptionsOfTheRun:
+    def test_are_taken_from_a_configuration(self) -> None:
+        http = make_http({"expected": "200-299,404", "fold_paths": False})
+        assert (http.expected, http.fold_paths) == ("200-299,404", False)
+        with pytest.raises(fl.PlanError, match="expected: '2xx' names no statuses"):
+            make_http({"expected": "2xx"})

@@ -224,6 +224,29 @@ class TestOpenModel:
 
         run(main())
 
+    def test_only_one_call_of_an_iteration_has_the_due_time(self, run: Run) -> None:
+        async def call() -> None:
+            async with fl.measure("a"):
+                await asyncio.sleep(0.001)
+
+        async def side_by_side(vu: fl.VU) -> None:
+            await asyncio.gather(call(), call(), call())
+
+        async def after_one_that_raised(vu: fl.VU) -> None:
+            with pytest.raises(ValueError, match="boom"):
+                async with fl.measure("a"):
+                    raise ValueError("boom")
+            await call()
+
+        async def main() -> None:
+            async with harness() as made:
+                for function, wanted in ((side_by_side, 4), (after_one_that_raised, 0)):
+                    await play(work_of(made, function), ConstantArrivalRate(100.0, 0.04, 20))
+                    times = made.take().table.get("call_response_time")
+                    assert (times.count if times else 0) == wanted, function.__name__
+
+        run(main())
+
     def test_no_due_time_in_a_closed_model(self, run: Run) -> None:
         async def visit(vu: fl.VU) -> None:
             async with fl.measure("a"):

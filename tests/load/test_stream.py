@@ -11,6 +11,7 @@ import pytest
 
 import fastload as fl
 from fastload.load.stream import BUFFER_BYTES
+from fastload.model.http import HttpSettings
 from fastload.model.load_models import ConstantArrivalRate, SharedIterations
 from fastload.model.metrics import Series
 from tests.conftest import Nginx
@@ -178,6 +179,27 @@ class TestBodies:
                     assert total == body_bytes
                 await asyncio.gather(*feeds)
                 assert made.take().table.get("data_received").value > body_bytes
+
+        run(main())
+
+    def test_a_reader_that_pauses_for_long_is_no_idle_server(self, run: Run) -> None:
+        body = bytes(BUFFER_BYTES * 4)
+
+        async def main() -> None:
+            idle = HttpSettings(timeout_s=20, idle_timeout_s=0.08)
+            async with Peer(lambda connection, _: connection.reply(body)) as peer, harness(peer.url, http=idle) as made:
+                vu = made.vu()
+                async with vu.stream("GET", "/") as reply:
+                    await until(lambda: reply._flow._held)
+                    await asyncio.sleep(0.3)
+                    assert len(await reply.read()) == len(body)
+                # One that leaves while the transfer is held leaves the handle as it should be.
+                async with vu.stream("GET", "/") as reply:
+                    await until(lambda: reply._flow._held)
+                async with vu.stream("GET", "/") as reply:
+                    assert len(await reply.read()) == len(body)
+                assert len(vu._transfers) == 1
+                assert made.errors() == {}
 
         run(main())
 

@@ -214,10 +214,10 @@ async def serving(handle: Serve, address: str = "127.0.0.1") -> AsyncIterator[in
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
         for _ in range(10):
-            # What was accepted just now becomes a task first.
+            # What was accepted just now becomes a task first: asyncio forgets it if the server is closed before.
             await asyncio.sleep(0)
+        server.close()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -171,3 +171,34 @@ def test_a_worker_without_readings_is_idle() -> None:
 
 def test_saturation_is_the_longest_run_of_seconds() -> None:
     assert WorkerEvidence(0, (95.0, 95.0, 90.0, 95.0, 95.0, 95.0, 1.0)).saturated_s == 3
+
+
+NO_REQUESTS = {"requests": 0, "requests_per_s": 0.0}
+CALLS = {**NO_REQUESTS, "calls": 500, "calls_per_s": 50.0}
+ALL_FAILED = {**CALLS, "calls_failed": 500, "errors": {"OSError": 500}}
+SESSIONS = {**NO_REQUESTS, "sessions": 20, "messages_per_s": 400.0}
+
+
+@pytest.mark.parametrize(
+    ("open_model", "changes", "state", "limit"),
+    [
+        (CLOSED, CALLS, "VALID", "50 VUs waiting for responses or pausing make 50 calls/s"),
+        (OPEN, CALLS, "VALID", "the offered rate was served at 50 calls/s"),
+        (OPEN, SESSIONS, "VALID", "the offered rate was served at 400 messages/s"),
+        (CLOSED, ALL_FAILED, "SUSPECT", "all 500 calls failed, most with OSError"),
+        (CLOSED, SESSIONS | {"sessions_failed": 20}, "SUSPECT", "all 20 WebSocket sessions failed"),
+        (CLOSED, CALLS | {"calls_failed": 499}, "VALID", "50 calls/s"),
+        (CLOSED, {"calls": 500, "calls_failed": 500}, "VALID", "1,000 requests/s"),
+        (CLOSED, NO_REQUESTS, "SUSPECT", "Nothing was measured"),
+    ],
+)
+def test_a_run_without_requests_is_told_of_in_what_it_did(
+    open_model: bool, changes: dict[str, Any], state: str, limit: str
+) -> None:
+    verdict = judge_run(evidence(open_model=open_model, **changes))
+    assert verdict.state == state
+    assert limit in verdict.limit
+    assert ("Nothing was measured" in verdict.limit) is (changes is NO_REQUESTS)
+    if state == "SUSPECT" and changes is not NO_REQUESTS:
+        noun = "call" if "calls" in changes else "WebSocket session"
+        assert verdict.reasons[0].startswith(f"every {noun} failed")

@@ -13,7 +13,7 @@ from fastload.model.metrics import BUILTIN, HTTP_TRENDS, Kind, MetricSpec, Serie
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import ErrorTable, Snapshot
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
-from fastload.model.results import collect_checks, collect_endpoints, collect_groups, collect_scenarios
+from fastload.model.results import collect_calls, collect_checks, collect_endpoints, collect_groups, collect_scenarios
 from fastload.model.series import SeriesTable
 from fastload.model.summary import RequestCounts, Summary, judge_thresholds
 from fastload.model.thresholds import ThresholdResult, ThresholdSpec, parse_thresholds
@@ -69,6 +69,19 @@ def add_requests(
         _add_times(table, values_us, tags)
     table.counter(Series("data_sent")).value += 61 * total
     table.counter(Series("data_received")).value += 180 * len(values_us)
+
+
+def add_calls(table: SeriesTable, name: str, values_us: list[int], *, raised: int = 0) -> None:
+    """Measured calls that took so long, and some that *raised*."""
+    total = len(values_us) + raised
+    for series in (Series("calls"), Series.of("calls", name=name)):
+        table.counter(series).value += total
+    for series in (Series("call_failed"), Series.of("call_failed", name=name)):
+        sink = table.rate(series)
+        sink.trues += raised
+        sink.total += total
+    fill(table, "call_duration", values_us)
+    fill(table, "call_duration", values_us, name=name)
 
 
 def _add_times(table: SeriesTable, values_us: list[int], tags: dict[str, str]) -> None:
@@ -128,6 +141,9 @@ def summarise(
         "requests": int(requests),
         "failed": failed,
         "requests_per_s": requests / SECONDS,
+        "calls": int(metrics["calls"].count),
+        "calls_failed": metrics["call_failed"].fails,
+        "calls_per_s": metrics["calls"].rate or 0.0,
         "vus": plan.max_vus,
         "workers": workers,
         "lateness_p99_ms": metrics["iteration_lateness"].p(99),
@@ -144,6 +160,7 @@ def summarise(
         checks=collect_checks(table),
         endpoints=collect_endpoints(table, SECONDS),
         groups=collect_groups(table, SECONDS),
+        calls=collect_calls(table, SECONDS),
         scenarios=collect_scenarios(metrics, names),
         errors=ErrorTable(),
         exceptions=ErrorTable(),

@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from fastload.model.errors import OutputError
-from fastload.model.load_models import ConstantVUs
+from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.plan import ScenarioPlan
 from fastload.model.records import ErrorTable
@@ -26,6 +26,7 @@ from tests.outputs.consoles import memory_console
 from tests.outputs.samples import (
     SUMMARIES,
     USER_SPECS,
+    add_calls,
     add_requests,
     all_failed,
     closed_bench,
@@ -469,3 +470,22 @@ def test_a_run_with_tags_fits_the_terminal(width: int) -> None:
     for line in render(tagged_run(), width).splitlines():
         assert cell_len(line) <= width
         assert line == line.rstrip()
+
+
+def test_calls_have_a_table_and_come_first_when_there_are_no_requests() -> None:
+    table = SeriesTable()
+    add_calls(table, "redis.get", [1_000, 2_000, 3_000])
+    add_calls(table, "redis.set", [5_000] * 4, raised=2)
+    text = render(summarise(table, make_plan(ConstantVUs(1, 10.0))))
+    assert section(text, "CALLS") == [
+        "CALLS        calls  failed     avg     med     p95     p99     max",
+        "  redis.set      6       2  5.00ms  5.00ms  5.00ms  5.00ms  5.00ms",
+        "  redis.get      3       0  2.00ms  2.00ms  3.00ms  3.00ms  3.00ms",
+    ]
+    assert re.search(r"^▸ call_duration +3.71ms", text, re.M)
+    assert re.search(r"^  call_failed +22.22% +2 out of 9", text, re.M)
+    assert "http_req" not in text
+    add_requests(table, [1_000] * 10)
+    assert re.search(r"^▸ http_req_duration", render(summarise(table, make_plan(ConstantVUs(1, 10.0)))), re.M)
+    open_text = render(summarise(table, make_plan(ConstantArrivalRate(10.0, 10.0, 10))))
+    assert "http_req_response_time" in open_text

@@ -26,7 +26,7 @@ KEYS = [
     "hook_errors", "verdict", "thresholds", "checks", "metrics",
     "scenarios",
     "groups",
-    "endpoints", "requests", "errors", "exceptions", "workers", "host", "target", "plan", "notes", "versions",
+    "endpoints", "calls", "requests", "errors", "exceptions", "workers", "host", "target", "plan", "notes", "versions",
     "machine", "histograms",
 ]  # fmt: skip
 
