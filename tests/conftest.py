@@ -171,15 +171,11 @@ def cli_command(*args: str) -> list[str]:
 
 def cli_env(**extra: str) -> dict[str, str]:
     """An environment for the command: the repository importable, a fixed width, no names of the caller's systems."""
-    names = (
-        "API_KEY",
-        "TENANT_ID",
-        "STORE_ID",
-        "AGENT_ID",
-        "SEQUENCER_BASE_URL",
-        "FORCE_COLOR",
-        "NO_COLOR",
-    )
+    names = {
+        *("API_KEY", "TENANT_ID", "STORE_ID", "AGENT_ID", "SEQUENCER_BASE_URL", "FORCE_COLOR", "NO_COLOR"),
+        *("API_URL", "BASE_URL", "WIDGET_URL", "API_BASE", "EMBED_API_URL", "SCORER_ID", "ADDRESSES_FILE"),
+        *("TEST_EMAIL", "TEST_PASSWORD"),
+    }
     env = {name: value for name, value in os.environ.items() if name not in names and not name.startswith("FASTLOAD_")}
     return env | {"PYTHONPATH": str(REPO), "COLUMNS": "100", "PYTHONWARNINGS": "default"} | extra
 

@@ -37,6 +37,7 @@ class ConnectionCache:
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_COOKIE)
         self.used: UsedConnections | None = None
+        self._per_iteration = False
         self.tls_versions: dict[str, str] = {}
         self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
 
@@ -47,6 +48,7 @@ class ConnectionCache:
         """Count what *handle* and the others do on each connection, where *settings* want some closed early."""
         if settings.max_connection_requests or settings.connection_reuse == "iteration":
             self.used = self.used or UsedConnections(settings.max_connection_requests)
+            self._per_iteration = settings.connection_reuse == "iteration"
             self._handles.add(handle)
 
     def close_worn(self, *, multiplexed: bool) -> None:
@@ -56,7 +58,7 @@ class ConnectionCache:
 
     def begin_iteration(self) -> None:
         """Where connections last for one iteration: close those of the last one."""
-        if self.used is not None and not self.used.most_requests and not any(one.in_flight for one in self._handles):
+        if self.used is not None and self._per_iteration and not any(one.in_flight for one in self._handles):
             self.used.close_all()
 
     def close(self) -> None:

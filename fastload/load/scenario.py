@@ -42,6 +42,7 @@ class ScenarioOptions(TypedDict, total=False):
         pacing: each VU starts an iteration every so often, like "5s" (closed model).
         trace: start times in seconds: a file with one a line, or any iterable.
         shape: a function of the seconds since the start that returns the VUs, or None for the end.
+        base_url: what relative URLs are relative to, when the run does not say.
         graceful_stop: how long iterations may go on after the end before they are interrupted; "30s".
         graceful_ramp_down: the same for VUs that leave in a ramp down; "30s".
         start_time: begin so long after the start of the test, or after the end of the scenario *after*.
@@ -72,6 +73,7 @@ class ScenarioOptions(TypedDict, total=False):
     pacing: str
     trace: str | Path | Iterable[float]
     shape: ShapeFunction
+    base_url: str
     graceful_stop: str
     graceful_ramp_down: str
     start_time: str
@@ -113,6 +115,7 @@ class Scenario:
     pacing: str | None = None
     trace: str | Path | Iterable[float] | None = None
     shape: ShapeFunction | None = None
+    base_url: str | None = None
     graceful_stop: str | None = None
     graceful_ramp_down: str | None = None
     start_time: str | None = None

@@ -74,14 +74,16 @@ class Around:
     stdout_is_data: bool = False
 
 
-def settle_run(tiers: Tiers) -> Settled:
-    """The options of the whole run, which need no script to be known.
+def settle_run(tiers: Tiers, script: Layer | None = None) -> Settled:
+    """The options of the whole run; *script* is what the scenarios say of it, once they are known.
 
     Raises:
         PlanError: a target and a base URL of the same source.
     """
-    layers = [Layer(tier.name, _run_options(tier.options), tier.who) for tier in tiers.all]
-    run = settle(layers)
+    below, above = (
+        [Layer(tier.name, _run_options(tier.options), tier.who) for tier in part] for part in (tiers.below, tiers.above)
+    )
+    run = settle([*below, script or Layer("script", {}), *above])
     if {"target", "base_url"} <= run.values.keys():
         if run.level["target"] == run.level["base_url"]:
             raise PlanError("--target and --base-url exclude each other", hint="the target's address is used")
@@ -104,12 +106,32 @@ def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: Around | None = 
     _check_unique([scenario.name for scenario in chosen])
     notes = check_tables([scenario.name for scenario in chosen], found, tiers.all)
     scenarios = pick_scenarios(chosen, run.values.get("scenario", ()))
+    run = settle_run(tiers, _own_address(scenarios))
     settled = settle_loads({scenario.name: _layers(scenario, tiers) for scenario in scenarios})
     plans = tuple(_scenario_plan(scenario, settled[scenario.name]) for scenario in scenarios)
     _check_order(plans)
     thresholds = settle_thresholds(scenarios, tiers.below, tiers.above)
     plan = _plan(run, plans, thresholds, around)
     return Draft(plan, run, settled, thresholds, (*tiers.notes, *notes))
+
+
+def _own_address(scenarios: Sequence[Scenario]) -> Layer | None:
+    """The base URL that the scenarios state.
+
+    Raises:
+        PlanError: they state several.
+    """
+    stating = [scenario for scenario in scenarios if scenario.base_url]
+    if not stating:
+        return None
+    first = stating[0]
+    for other in stating:
+        if other.base_url != first.base_url:
+            raise PlanError(
+                f"scenarios {first.name} and {other.name} state different base URLs: {first.base_url}, {other.base_url}",
+                hint="run them apart with --scenario, or use absolute URLs in one of them",
+            )
+    return Layer(said_in(first), {"base_url": first.base_url})
 
 
 def on_target(draft: Draft, base_url: str, cpus: tuple[int, ...]) -> Plan:

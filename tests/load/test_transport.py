@@ -349,9 +349,10 @@ class TestConnections:
 
         run(main())
 
-    def test_between_iterations(self, run: Run, site: Web) -> None:
+    @pytest.mark.parametrize("most", [0, 5])
+    def test_between_iterations(self, run: Run, site: Web, most: int) -> None:
         async def main() -> None:
-            async with client(connection_reuse="iteration") as one:
+            async with client(connection_reuse="iteration", max_connection_requests=most) as one:
                 seen = []
                 for _ in range(3):
                     one.cache.begin_iteration()
@@ -359,7 +360,7 @@ class TestConnections:
                     seen.append({got.said["connection"] for got in asked})
                 assert [len(connections) for connections in seen] == [1, 1, 1]
                 assert len(set.union(*seen)) == 3
-            async with client() as one:
+            async with client(max_connection_requests=most) as one:
                 first = await one.ask(site.url("plain"))
                 one.cache.begin_iteration()
                 assert (await one.ask(site.url("plain"))).said["connection"] == first.said["connection"]

@@ -156,4 +156,6 @@ async def _events(job: Job) -> AsyncGenerator[bytes]:
         now_ns = time.monotonic_ns()
         step_ns = max(1, (job.end_ns - job.start_ns) // _STEPS)
         next_ns = min(job.end_ns, job.start_ns + ((now_ns - job.start_ns) // step_ns + 1) * step_ns)
-        await asyncio.sleep((next_ns - now_ns) / 1e9)
+        # Timers of the loop are early by up to a millisecond: the same step would be told again.
+        while (left_ns := next_ns - time.monotonic_ns()) > 0:
+            await asyncio.sleep(left_ns / 1e9)
