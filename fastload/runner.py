@@ -141,7 +141,7 @@ def execute(
     """
     _check_descriptors(plan)
     _check_paused(plan, commands, keyboard=keyboard)
-    resolve = resolve_host(plan.base_url)
+    resolve = resolve_host(plan.base_url) if looks_up(plan) else ()
     fed = _Outputs(outputs)
     around = AroundTest(plan)
 
@@ -181,6 +181,15 @@ def execute(
     fed.call(lambda output: output.stop(summary))
     summary = around.close(summary)
     return replace(summary, notes=tuple(dict.fromkeys((*summary.notes, *fed.notes))))
+
+
+def looks_up(plan: Plan) -> bool:
+    """Whether the base URL's host is looked up before the run: not if the plan says where it is, wants lookups to be a
+    part of the run, or leaves them to a proxy."""
+    parts, http = urlsplit(plan.base_url), plan.http
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    known = curl_options.is_overridden(parts.hostname or "", port, http.hosts)
+    return http.dns == "pinned" and not http.proxy and not known
 
 
 def resolve_host(base_url: str) -> tuple[str, ...]:

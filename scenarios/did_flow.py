@@ -17,16 +17,13 @@ errors = fl.Rate("errors")
 
 
 async def begin(vu: fl.VU) -> None:
-    """Who this user is. Without --base-url and --target, the environment says where to."""
-    if not vu.base_url:
-        vu.base_url = API_URL
+    """Who this user is."""
     vu.state["wallet_address"] = f"addr_test1{vu.random.getrandbits(256):064x}"
     vu.state["biometric_hash"] = f"{vu.random.getrandbits(256):064x}"
 
 
 @fl.setup
 async def prepare(vu: fl.VU) -> dict[str, float]:
-    await begin(vu)
     reply = await vu.get("/health")
     if not reply.ok:
         fl.abort(f"the DID API at {vu.base_url} is not healthy: {reply.error or reply.status}")
@@ -42,6 +39,7 @@ async def finish(vu: fl.VU) -> None:
 
 @fl.scenario(
     stages=["2m:100", "3m:500", "3m:1000", "2m:1000", "2m:0"],
+    base_url=API_URL,
     on_start=begin,
     thresholds={
         "http_req_duration": ["p(95)<150", "p(99)<300"],

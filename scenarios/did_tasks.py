@@ -13,9 +13,7 @@ API_URL = fl.env("API_URL", "http://localhost:8000")
 
 
 async def begin(vu: fl.VU) -> None:
-    """Who this user is. Without --base-url and --target, the environment says where to."""
-    if not vu.base_url:
-        vu.base_url = API_URL
+    """Who this user is."""
     vu.state["wallet_address"] = f"addr_test1{vu.random.getrandbits(256):064x}"
     vu.state["biometric_hash"] = f"{vu.random.getrandbits(256):064x}"
 
@@ -57,6 +55,7 @@ did_tasks = fl.scenario(
     tasks={verify: 3, enroll: 1, health: 5},
     vus=1000,
     duration="5m",
+    base_url=API_URL,
     on_start=begin,
     thresholds={"http_req_duration": ["p(95)<150", "p(99)<300"], "http_req_failed": "rate<0.01"},
 )
@@ -64,7 +63,7 @@ did_tasks = fl.scenario(
 
 @fl.test_start
 def announce(plan: Plan) -> None:
-    print(f"DID load test on {plan.base_url or API_URL}: {plan.max_vus:,} users")
+    print(f"DID load test on {plan.base_url}: {plan.max_vus:,} users")
 
 
 @fl.test_stop

@@ -24,15 +24,8 @@ credit_errors = fl.Counter("credit_errors")
 provider_errors = fl.Counter("provider_errors")
 
 
-async def begin(vu: fl.VU) -> None:
-    """Without --base-url and --target, the environment says where to."""
-    if not vu.base_url:
-        vu.base_url = API_BASE
-
-
 @fl.setup
 async def log_in(vu: fl.VU) -> dict[str, str]:
-    await begin(vu)
     reply = await vu.post("/api/auth/login", json={"email": EMAIL, "password": PASSWORD})
     if not reply.ok:
         fl.abort(f"the login of {EMAIL} at {vu.base_url} failed: {reply.error or reply.status}")
@@ -42,7 +35,7 @@ async def log_in(vu: fl.VU) -> dict[str, str]:
 
 @fl.scenario(
     stages=["10s:5", "20s:10", "30s:10", "10s:0"],
-    on_start=begin,
+    base_url=API_BASE,
     thresholds={
         "errors": "rate<0.1",
         "generation_success": "rate>0.8",

@@ -48,16 +48,10 @@ def batch(size: int) -> dict[str, Any]:
     return {"agent_id": AGENT, "events": [event() for _ in range(size)]}
 
 
-async def begin(vu: fl.VU) -> None:
-    """Without --base-url and --target, the environment says where to."""
-    if not vu.base_url:
-        vu.base_url = SEQUENCER_BASE_URL
-
-
 @fl.scenario(
     vus=10,
     duration="30s",
-    on_start=begin,
+    base_url=SEQUENCER_BASE_URL,
     thresholds={"http_req_failed": "rate==0", "ingest_duration": ["p(50)<20", "p(95)<50", "p(99)<100"]},
 )
 async def ingest(vu: fl.VU) -> None:

@@ -43,12 +43,6 @@ def event() -> dict[str, Any]:
     }
 
 
-async def begin(vu: fl.VU) -> None:
-    """Without --base-url and --target, the environment says where to."""
-    if not vu.base_url:
-        vu.base_url = SEQUENCER_BASE_URL
-
-
 async def ingest(vu: fl.VU) -> None:
     batch = {"agent_id": AGENT, "events": [event() for _ in range(BATCH_SIZE)]}
     reply = await vu.post("/api/v1/ves/events/ingest", json=batch, headers=HEADERS, name="ingest")
@@ -77,7 +71,7 @@ mixed = fl.scenario(
     tasks={ingest: 70, query: 20, commitments: 10},
     vus=10,
     duration="30s",
-    on_start=begin,
+    base_url=SEQUENCER_BASE_URL,
     thresholds={
         "http_req_failed": "rate==0",
         "ingest_duration": ["p(50)<20", "p(95)<50", "p(99)<100"],

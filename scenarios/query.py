@@ -16,16 +16,10 @@ API_KEY = fl.env("API_KEY", None)
 HEADERS = {"Authorization": f"ApiKey {API_KEY}"} if API_KEY else {}
 
 
-async def begin(vu: fl.VU) -> None:
-    """Without --base-url and --target, the environment says where to."""
-    if not vu.base_url:
-        vu.base_url = SEQUENCER_BASE_URL
-
-
 @fl.scenario(
     vus=10,
     duration="30s",
-    on_start=begin,
+    base_url=SEQUENCER_BASE_URL,
     thresholds={"http_req_failed": "rate==0", "http_req_duration": ["p(50)<20", "p(95)<50", "p(99)<100"]},
 )
 async def query(vu: fl.VU) -> None:

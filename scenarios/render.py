@@ -24,16 +24,10 @@ rate_limit_hits = fl.Counter("rate_limit_hits")
 queue_depth = fl.Gauge("queue_depth")
 
 
-async def begin(vu: fl.VU) -> None:
-    """Without --base-url and --target, the environment says where to."""
-    if not vu.base_url:
-        vu.base_url = BASE_URL
-
-
 @fl.scenario(
     vus=500,
     duration="5m",
-    on_start=begin,
+    base_url=BASE_URL,
     thresholds={
         "enqueue_success": "rate>0.95",
         "job_completion": "rate>0.90",

@@ -21,15 +21,9 @@ score_errors = fl.Rate("score_get_errors")
 verify_errors = fl.Rate("auto_verify_errors")
 
 
-async def begin(vu: fl.VU) -> None:
-    """Without --base-url and --target, the environment says where to."""
-    if not vu.base_url:
-        vu.base_url = EMBED_API_URL
-
-
 @fl.scenario(
     stages=["30s:10", "1m:10", "30s:0"],
-    on_start=begin,
+    base_url=EMBED_API_URL,
     thresholds={
         "score_get_duration": "p(95)<1000",
         "auto_verify_duration": "p(95)<3000",

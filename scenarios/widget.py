@@ -19,15 +19,9 @@ handshake_ms = fl.Trend("handshake_latency", unit="ms")
 errors = fl.Counter("errors")
 
 
-async def begin(vu: fl.VU) -> None:
-    """Without --base-url and --target, the environment says where to."""
-    if not vu.base_url:
-        vu.base_url = WIDGET_URL
-
-
 @fl.scenario(
     stages=["2m:1000", "5m:5000", "5m:10000", "10m:10000", "2m:0"],
-    on_start=begin,
+    base_url=WIDGET_URL,
     thresholds={
         "token_latency": ["p(95)<300", "p(99)<500"],
         "validate_latency": ["p(95)<200", "p(99)<400"],

@@ -247,7 +247,7 @@ class VU(Requester, Channels):
     def _new_transfer(self) -> Transfer:
         context = self._context
         transfer = Transfer()
-        transfer.configure(context.http, cache=self._cache, resolve=context.resolve, keep_body=self._usage.body)
+        transfer.configure(context.http, cache=self._cache, resolve=context.resolve, keep_body=self._usage.body, number=self.id)
         if self._usage.headers:
             transfer.keep_headers()
         if self._usage.tls:
@@ -273,6 +273,8 @@ class VU(Requester, Channels):
         """
         self._due_ns = due_ns
         self.iteration_in_test = number
+        if self._cache.used is not None:
+            self._cache.begin_iteration()
         HERE.set(self._home)
         return self.requests
 
