@@ -28,7 +28,13 @@ from fastload.load.worker import run_worker
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.hooks import HookError, Hooks
 from fastload.model.http import HttpSettings
-from fastload.model.load_models import ShapeFunction
+from fastload.model.load_models import (
+    ConstantVUs,
+    PerVUIterations,
+    RampingVUs,
+    ShapeFunction,
+    SharedIterations,
+)
 from fastload.model.metrics import declared, specs
 from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
@@ -230,13 +236,18 @@ def versions() -> dict[str, str]:
 
 
 def _check_descriptors(plan: Plan) -> None:
+    """That each worker may open as many files as its VUs need for certain: those that a shape, an open model or
+    somebody outside may come to are not known."""
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = -(-plan.max_vus // plan.workers) + _OWN_DESCRIPTORS
-    if plan.kind == "bench" and needed > most_files != resource.RLIM_INFINITY:
+    counted = ConstantVUs | RampingVUs | SharedIterations | PerVUIterations
+    executors = [scenario.executor for scenario in plan.scenarios]
+    vus = plan.max_vus if plan.kind == "bench" else sum(one.max_vus for one in executors if isinstance(one, counted))
+    needed = -(-vus // plan.workers) + _OWN_DESCRIPTORS
+    if needed > most_files != resource.RLIM_INFINITY:
+        what = "connections" if plan.kind == "bench" else "VUs"
         raise PlanError(
-            f"{plan.max_vus} connections over {plan.workers} workers need {needed} open files each, "
-            f"and the limit is {most_files}",
-            hint=f"raise the limit (ulimit -Hn {needed}), add workers, or use fewer connections",
+            f"{vus} {what} over {plan.workers} workers need {needed} open files each, and the limit is {most_files}",
+            hint=f"raise the limit (ulimit -Hn {needed}), add workers, or use fewer {what}",
         )
 
 

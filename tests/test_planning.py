@@ -271,6 +271,20 @@ def test_a_target_and_a_base_url_of_different_tiers() -> None:
     assert "target" not in draft.run.values
 
 
+def test_a_scenario_states_the_base_url_that_nothing_else_gives() -> None:
+    script, config = USERS | {"base_url": "http://script"}, {"base_url": "http://config"}
+    assert plan_of(script, {}).plan.base_url == plan_of(script, {}, config=config).plan.base_url == "http://script"
+    draft = plan_of(script, {"base_url": "http://given"})
+    assert draft.plan.base_url == "http://given"
+    assert [lost.value for lost in draft.run.lost["base_url"]] == ["http://script"]
+    assert plan_of(script, {"target": "sequencer"}).plan.base_url == ""
+    two = [declare("a", base_url="http://a", **USERS), declare("b", base_url="http://b", **USERS)]
+    with pytest.raises(PlanError, match="scenarios a and b state different base URLs") as caught:
+        draft_plan(two, Tiers([], []))
+    assert "--scenario" in caught.value.hint
+    assert draft_plan(two, Tiers([], [Tier("command line", {"scenario": ("b",)})])).plan.base_url == "http://b"
+
+
 def test_scenarios_are_picked_by_name_and_pattern() -> None:
     found = [declare(name) for name in ("read_a", "write", "read_b")]
 

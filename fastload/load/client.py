@@ -247,7 +247,9 @@ class VU(Requester, Channels):
     def _new_transfer(self) -> Transfer:
         context = self._context
         transfer = Transfer()
-        transfer.configure(context.http, cache=self._cache, resolve=context.resolve, keep_body=self._usage.body, number=self.id)
+        transfer.configure(
+            context.http, cache=self._cache, resolve=context.resolve, keep_body=self._usage.body, number=self.id
+        )
         if self._usage.headers:
             transfer.keep_headers()
         if self._usage.tls:

@@ -29,7 +29,9 @@ class RequestWork(Work):
         context = self.context
         transfer = Transfer()
         cache = self._caches[transfer] = ConnectionCache()
-        transfer.configure(context.http, cache=cache, resolve=context.resolve, keep_body=False, number=len(self._caches))
+        transfer.configure(
+            context.http, cache=cache, resolve=context.resolve, keep_body=False, number=len(self._caches)
+        )
         context.engine.adopt(transfer)
         transfer.on_done = self._on_done
         return transfer
