@@ -27,7 +27,8 @@ class RequestCounts:
 
     *finished* got a response below 400, *failed* a worse one or none, *interrupted* was still in flight when the
     run ended, *warmup* ended during the warm-up and is in no metric, *setup* was made by setup or teardown and is in
-    none either, *lost* was in flight in a worker that died. *iterations_interrupted* are iterations that were stopped before their end.
+    none either, *lost* was in flight in a worker that died. *iterations_interrupted* are iterations that were stopped
+    before their end.
     """
 
     started: int = 0

@@ -101,7 +101,16 @@ def render_snapshot(plan: Plan, now: Snapshot) -> RenderableType:
         ],
         first_width=_LABEL_WIDTH,
     )
-    return Group(*_head(plan), _Progress(plan, now), Text(), figures, _latency(now), *_generator(now), *_failing(now), *_message(now))
+    return Group(
+        *_head(plan),
+        _Progress(plan, now),
+        Text(),
+        figures,
+        _latency(now),
+        *_generator(now),
+        *_failing(now),
+        *_message(now),
+    )
 
 
 def _head(plan: Plan) -> list[RenderableType]:

@@ -465,6 +465,7 @@ def test_every_option_of_run_is_in_the_environment_and_in_files() -> None:
         assert option.envvar == f"FASTLOAD_{names.get(option.name, option.name).upper()}"
     given = {names.get(str(option.name), str(option.name)) for option in options} - {"config", "opts"}
     only_files = {"start_vus", "graceful_ramp_down", "start_time", "cookies", "accept_encoding", "proxy_auth"}
+    only_files |= {"expected", "fold_paths"}
     of_one_scenario = {name for name in SCENARIO_OPTIONS if OPTIONS[name].scope == "table"}
     assert given == OPTIONS.keys() - only_files - of_one_scenario
 

@@ -33,7 +33,7 @@ class TestForms:
         assert buy.stages == ("1s:2", "3s:4")
         assert buy.start_vus == 1
         assert buy.thresholds == {"checks": "rate>0.9"}
-        assert buy.graceful_stop == "30s"
+        assert buy.graceful_stop is None
 
     def test_with_empty_brackets(self) -> None:
         @fl.scenario()
