@@ -128,7 +128,8 @@ def _own_address(scenarios: Sequence[Scenario]) -> Layer | None:
     for other in stating:
         if other.base_url != first.base_url:
             raise PlanError(
-                f"scenarios {first.name} and {other.name} state different base URLs: {first.base_url}, {other.base_url}",
+                f"scenarios {first.name} and {other.name} state different base URLs: "
+                f"{first.base_url}, {other.base_url}",
                 hint="run them apart with --scenario, or use absolute URLs in one of them",
             )
     return Layer(said_in(first), {"base_url": first.base_url})

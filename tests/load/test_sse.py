@@ -79,7 +79,8 @@ def test_line_ends_make_no_difference(lines: list[bytes], end: bytes) -> None:
 
 
 @given(
-    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r")), max_size=10), st.lists(st.integers(0, 300), max_size=9)
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r")), max_size=10),
+    st.lists(st.integers(0, 300), max_size=9),
 )
 def test_lines_are_whole(lines: list[str], places: list[int]) -> None:
     for end in ("\n", "\r\n"):
