@@ -13,7 +13,7 @@ import orjson
 
 from fastload.load.ask import RequestDefaults
 from fastload.load.bodies import JSON_LINE, Data, body_of
-from fastload.load.curl import CurlEngine
+from fastload.load.curl import ConnectionCache, CurlEngine
 from fastload.load.expected import expecting
 from fastload.load.header_lines import Headers, request_lines
 from fastload.load.place import Place
@@ -71,6 +71,10 @@ class Context:
         self._cached = 0
         self._urls: dict[str, str] = {}
         self._header_lines: dict[tuple[Any, ...], tuple[str, ...]] = {}
+
+    def connection_cache(self) -> ConnectionCache:
+        """A cache for one VU, with room for what its requests can have."""
+        return ConnectionCache(tls=not self.base_url.startswith("http://"), cookies=self.http.cookies)
 
     def abort(self, reason: str) -> None:
         """The script wants the whole test to end; the first reason counts."""

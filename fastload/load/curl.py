@@ -27,6 +27,7 @@ import pycurl
 
 from fastload.load.curl_handle import ConnectionCache as ConnectionCache
 from fastload.load.curl_handle import Handle
+from fastload.load.curl_options import SMALL_UPLOAD_BYTES
 from fastload.load.idle import IdleWatch
 from fastload.load.poller import EpollPoller
 from fastload.model.http import Body, HttpSettings
@@ -154,7 +155,11 @@ class Transfer(Handle):
             except TypeError:
                 # Not asked before, because bytes are what nearly all requests send.
                 assert not isinstance(body, bytes)
+                self._make_room()
                 self._stream(method, headers, body)
+            else:
+                if not self._is_roomy and len(body) > SMALL_UPLOAD_BYTES:  # type: ignore[arg-type]
+                    self._make_room()
 
     def measure(self) -> Measurement:
         """What libcurl measured of the request that just ended."""

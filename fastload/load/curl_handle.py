@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 import pycurl
 
 from fastload.load.connections import Address, UsedConnections
-from fastload.load.curl_options import changes, connect_to, connect_to_wildcard, set_all, source_address
+from fastload.load.curl_options import (
+    LARGE_UPLOAD_BYTES,
+    changes,
+    connect_to,
+    connect_to_wildcard,
+    set_all,
+    source_address,
+)
 from fastload.load.http_debug import DebugPrinter
 from fastload.load.upload import BodyReader
 from fastload.model.http import HttpSettings, Multipart, RequestSettings, StreamedBody
@@ -28,14 +35,17 @@ _FOLLOW_WITH_THE_METHOD_OF_THE_STATUS = 2
 class ConnectionCache:
     """Connections, cookies and TLS sessions that some transfers share: those of one VU, as a user has them.
 
-    Its own cache for every VU also makes finding a connection O(1): 10,000 handles in one pool do not scale.
+    Its own cache for every VU also makes finding a connection O(1): 10,000 handles in one pool do not scale. Room for
+    TLS sessions costs 4 KB and for cookies 2 KB: a run that has none of either can leave them out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: bool = True, cookies: bool = True) -> None:
         self._share = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
-        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
-        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_COOKIE)
+        if tls:
+            self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
+        if cookies:
+            self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_COOKIE)
         self.used: UsedConnections | None = None
         self._per_iteration = False
         self.tls_versions: dict[str, str] = {}
@@ -81,6 +91,7 @@ class Handle(pycurl.Curl):
         "_engine",
         "_headers",
         "_http",
+        "_is_roomy",
         "_method",
         "_number",
         "_printer",
@@ -114,7 +125,7 @@ class Handle(pycurl.Curl):
         self._source = self._cookie = ""
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
-        self.in_flight = False
+        self.in_flight = self._is_roomy = False
         cache.attach(self)
         cache.limit(self, settings)
         set_all(self.setopt, settings, pinned=resolve)
@@ -271,6 +282,12 @@ class Handle(pycurl.Curl):
             self._cache.tls_versions[urlsplit(self._url).netloc] = version
         if self._printer is not None:
             self._printer(kind, data)
+
+    def _make_room(self) -> None:
+        """From now on this handle sends large bodies."""
+        if not self._is_roomy:
+            self.setopt(pycurl.UPLOAD_BUFFERSIZE, LARGE_UPLOAD_BYTES)
+            self._is_roomy = True
 
     def _stream(self, method: str, headers: tuple[str, ...], body: StreamedBody) -> None:
         reader = self._reader = BodyReader(body)

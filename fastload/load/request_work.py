@@ -28,7 +28,7 @@ class RequestWork(Work):
     def _new(self) -> Transfer:
         context = self.context
         transfer = Transfer()
-        cache = self._caches[transfer] = ConnectionCache()
+        cache = self._caches[transfer] = context.connection_cache()
         transfer.configure(
             context.http, cache=cache, resolve=context.resolve, keep_body=False, number=len(self._caches)
         )
