@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fastload.model.hooks import HookError
+from fastload.model.http import error_code
 from fastload.model.metrics import Kind
 from fastload.model.plan import Plan
 from fastload.model.records import ErrorTable
@@ -132,7 +133,7 @@ class Summary:
             "endpoints": [endpoint.to_dict() for endpoint in self.endpoints],
             "calls": [call.to_dict() for call in self.calls],
             "requests": asdict(self.requests),
-            "errors": self.errors.to_list(),
+            "errors": [one | {"code": error_code(one["kind"])} for one in self.errors.to_list()],
             "exceptions": self.exceptions.to_list(),
             "workers": [_worker_dict(worker) for worker in self.workers],
             "host": self.host.to_dict(),
