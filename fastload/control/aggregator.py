@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, OTHER_TAGS, Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
+from fastload.model.results import REQUEST_NAMES
 from fastload.model.series import CounterSink, SeriesTable, TrendSink
 
 T = TypeVar("T")
 
-_CROWDS = {"name": "request names", "check": "names of checks", "group": "names of groups"}
+_CROWDS = {"name": REQUEST_NAMES, "check": "names of checks", "group": "names of groups"}
 _STATES = ("vus", "in_flight", "lag_max_us")
 
 

@@ -31,7 +31,7 @@ from fastload.model.results import (
     collect_endpoints,
     collect_groups,
     collect_scenarios,
-    names_note,
+    crowd_notes,
 )
 from fastload.model.schedule import NS_PER_S
 from fastload.model.summary import Summary
@@ -418,8 +418,7 @@ class Conductor:
         workers = account.workers()
         verdict = account.verdict(views, workers)
         names = [scenario.name for scenario in self._plan.scenarios]
-        crowd_note = names_note(aggregator.table)
-        notes = [*self._notes, *self._steering.notes, *([crowd_note] if crowd_note else [])]
+        notes = [*self._notes, *self._steering.notes, *crowd_notes(aggregator.crowded, aggregator.table)]
         return Summary(
             plan=self._plan,
             metrics=views,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -27,7 +28,7 @@ _NOT_OF_WEBSOCKETS = ("json", "data", "files", "expected", "retry", "keep_body")
 _NOT_OF_STREAMS = ("retry", "keep_body")
 
 
-class Channels:
+class Channels(ABC):
     """The part of a `VU` that is no plain request."""
 
     _context: Context
@@ -73,22 +74,23 @@ class Channels:
         return Session(lambda: self._opening(url, given), self._connected, self._sockets, self.recorder)
 
     @property
+    @abstractmethod
     def place(self) -> Place:
         """For the engine: where the code that asks runs."""
-        raise NotImplementedError
 
     @property
     def recorder(self) -> Recorder:
         """For the engine."""
         return self._context.recorder
 
+    @abstractmethod
     def was_interrupted(self) -> bool:
         """For the engine: whether the iteration has to end, or the run."""
-        raise NotImplementedError
 
-    def _new_transfer(self) -> Transfer:
-        raise NotImplementedError
+    @abstractmethod
+    def _new_transfer(self) -> Transfer: ...
 
+    @abstractmethod
     def _finish(
         self,
         transfer: Transfer,
@@ -98,8 +100,7 @@ class Channels:
         method: str,
         url: str,
         judged: Any,
-    ) -> Reply:
-        raise NotImplementedError
+    ) -> Reply: ...
 
     def due_of_call(self) -> int:
         """For `fl.measure`: when the call that begins was due; 0 for all but the first of an iteration.

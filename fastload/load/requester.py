@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from fastload.load.curl import Transfer
 
 
-class Requester:
+class Requester(ABC):
     """The part of a `VU` that sends requests."""
 
     _context: Context
@@ -167,8 +168,8 @@ class Requester:
         finally:
             self._free.append(transfer)
 
-    def _new_transfer(self) -> Transfer:
-        raise NotImplementedError
+    @abstractmethod
+    def _new_transfer(self) -> Transfer: ...
 
-    async def _request(self, method: str, url: str, **options: Any) -> Reply:
-        raise NotImplementedError
+    @abstractmethod
+    async def _request(self, method: str, url: str, **options: Any) -> Reply: ...

@@ -11,6 +11,8 @@ from fastload.model.series import RateSink, SeriesTable, TrendSink
 from fastload.model.units import format_count, format_number_of
 from fastload.model.views import MetricView, empty_sink
 
+REQUEST_NAMES = "request names"
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
@@ -143,6 +145,19 @@ def collect_scenarios(views: Mapping[str, MetricView], scenarios: Iterable[str])
             metrics[metric] = view or MetricView(spec, empty_sink(spec), duration_s)
         found.append(ScenarioResult(name, metrics))
     return tuple(found)
+
+
+def crowd_notes(crowded: Iterable[str], table: SeriesTable) -> list[str]:
+    """What to tell of each kind of name of which there were more than a run keeps statistics for: *crowded* has them
+    in words, like "request names" and "tags of orders"."""
+    about_requests = names_note(table)
+    others = [
+        f"there were more than {format_count(MAX_NAMES)} {crowd}: the others are counted together as {OTHER_NAME}. "
+        "Use names and tags of which there are few, and leave out what is different each time"
+        for crowd in crowded
+        if crowd != REQUEST_NAMES
+    ]
+    return [about_requests, *others] if about_requests else others
 
 
 def names_note(table: SeriesTable) -> str | None:

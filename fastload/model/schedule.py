@@ -171,7 +171,6 @@ class Arrivals:
         end_counts: bool = False,
     ) -> None:
         self._curve = curve
-        self._kind = kind
         self._index = worker
         self._workers = workers
         self._end_ns = round(curve.end_s * NS_PER_S) + end_counts

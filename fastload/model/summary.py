@@ -14,7 +14,7 @@ from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.series import SeriesTable, TrendSink
-from fastload.model.thresholds import Threshold, ThresholdResult, judge
+from fastload.model.thresholds import Threshold, ThresholdResult
 from fastload.model.units import format_ms
 from fastload.model.verdict import Verdict, WorkerEvidence
 from fastload.model.views import MetricView
@@ -148,11 +148,6 @@ class Summary:
                 if isinstance(view.sink, TrendSink) and view.sink.count
             },
         }
-
-
-def judge_thresholds(thresholds: tuple[Threshold, ...], views: Mapping[str, MetricView]) -> tuple[ThresholdResult, ...]:
-    """Every threshold against the metrics as they stand. Those on resources and on the verdict have no data here."""
-    return tuple(judge(threshold, observe_metric(threshold, views)) for threshold in thresholds)
 
 
 def observe_metric(threshold: Threshold, views: Mapping[str, MetricView]) -> float | None:

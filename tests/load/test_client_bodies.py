@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import fastload as fl
+from fastload.load.curl_options import SMALL_UPLOAD_BYTES
 from tests.load.harness import Connection, Peer, Run, harness, lines_of
 
 MB = 1 << 20
@@ -206,3 +207,18 @@ class TestMistakes:
                 assert 'Path(__file__).parent / "x.bin"' in caught.value.hint
 
         asyncio.run(main())
+
+
+def test_only_a_handle_that_sends_large_bodies_makes_room_for_them(run: Run) -> None:
+    """The large buffer is 48 KB more for each VU; a body of 60 KB costs twice the CPU with the small one."""
+
+    async def main() -> None:
+        async with Peer(lambda connection, _head: connection.reply(connection.body)) as peer, harness(peer.url) as made:
+            vu = made.vu()
+            for size, roomy in ((100, False), (SMALL_UPLOAD_BYTES, False), (SMALL_UPLOAD_BYTES + 1, True), (100, True)):
+                body = bytes(size)
+                assert (await vu.post("/", data=body)).body == body
+                (transfer,) = vu._transfers
+                assert transfer._is_roomy is roomy
+
+    run(main())

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from fastload.control.judge import ThresholdJudge
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, OTHER_TAGS, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable
 from fastload.model.results import (
@@ -14,10 +15,10 @@ from fastload.model.results import (
     collect_endpoints,
     collect_groups,
     collect_scenarios,
+    crowd_notes,
     names_note,
 )
 from fastload.model.series import RateSink, SeriesTable
-from fastload.model.summary import judge_thresholds
 from fastload.model.thresholds import ThresholdResult, parse_thresholds
 from fastload.model.verdict import WorkerEvidence
 from fastload.model.views import view_metrics
@@ -92,7 +93,7 @@ def test_thresholds_observe_metrics_and_no_data_fails(
 ) -> None:
     table = SeriesTable()
     add_requests(table, [1_000, 2_000, 3_000, 4_000], statuses={"200": 3, "500": 1})
-    (result,) = judge_thresholds(parse_thresholds({metric: expression}, SPECS), view_metrics(table, SPECS, 2.0))
+    (result,) = ThresholdJudge(parse_thresholds({metric: expression}, SPECS)).results(view_metrics(table, SPECS, 2.0))
     assert result.ok is ok
     assert result.observed == (None if observed is None else pytest.approx(observed, rel=0.001))
 
@@ -230,3 +231,15 @@ class TestNamesNote:
             f"there were more than {MAX_NAMES:,} request names: 1,234 requests of the others are counted together as "
             "(other). Pass name= to requests whose paths vary, instead of names such as '/users/bob' and '/users/ada'"
         )
+
+
+def test_every_crowd_of_names_is_told() -> None:
+    table = SeriesTable()
+    assert crowd_notes((), table) == []
+    (note,) = crowd_notes(("request names", "tags of orders"), table)
+    assert note.startswith("there were more than 1,000 tags of orders: the others are counted together as (other).")
+    table.counter(Series.of("http_reqs", name_="(other)", method="GET", status="200")).value = 3
+    assert [text.split(":")[0] for text in crowd_notes(("request names", "names of groups"), table)] == [
+        "there were more than 1,000 request names",
+        "there were more than 1,000 names of groups",
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastload.control.judge import ThresholdJudge
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, Executor
 from fastload.model.metrics import BUILTIN, HTTP_TRENDS, Kind, MetricSpec, Series
 from fastload.model.plan import Plan, ScenarioPlan
@@ -15,7 +16,7 @@ from fastload.model.records import ErrorTable, Snapshot
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import collect_calls, collect_checks, collect_endpoints, collect_groups, collect_scenarios
 from fastload.model.series import SeriesTable
-from fastload.model.summary import RequestCounts, Summary, judge_thresholds
+from fastload.model.summary import RequestCounts, Summary
 from fastload.model.thresholds import ThresholdResult, ThresholdSpec, parse_thresholds
 from fastload.model.verdict import Evidence, WorkerEvidence, judge_run
 from fastload.model.views import view_metrics
@@ -156,7 +157,7 @@ def summarise(
     summary = Summary(
         plan=plan,
         metrics=metrics,
-        thresholds=judge_thresholds(parse_thresholds(thresholds or {}, specs), metrics),
+        thresholds=ThresholdJudge(parse_thresholds(thresholds or {}, specs)).results(metrics),
         checks=collect_checks(table),
         endpoints=collect_endpoints(table, SECONDS),
         groups=collect_groups(table, SECONDS),
