@@ -50,6 +50,7 @@ class AroundTest:
             summary,
             report=report,
             notes=(*summary.notes, *notes),
+            outputs_failed=summary.outputs_failed or bool(notes),
             hook_errors=(*summary.hook_errors, *errors),
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import resource
+import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from platform import python_version
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from fastload.around_test import AroundTest
 from fastload.control.commands import Commands
 from fastload.control.conductor import Conductor
+from fastload.control.host import describe_host
 from fastload.control.server import ControlServer
 from fastload.load import curl_options
 from fastload.load.client import VU
@@ -25,7 +27,8 @@ from fastload.load.hook_process import run_hook_process
 from fastload.load.hooks import as_hook, make_hooks
 from fastload.load.scenario import Function, Scenario
 from fastload.load.worker import run_worker
-from fastload.model.errors import OutputError, PlanError
+from fastload.model.errors import PlanError
+from fastload.model.header import Header
 from fastload.model.hooks import HookError, Hooks
 from fastload.model.http import HttpSettings
 from fastload.model.load_models import (
@@ -37,11 +40,12 @@ from fastload.model.load_models import (
 )
 from fastload.model.metrics import declared, specs
 from fastload.model.plan import OnWorkerLoss, Plan
-from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.thresholds import ThresholdSpec
 from fastload.outputs.base import Output
-from fastload.planning import Around, Tier, Tiers, as_scenario, draft_plan, file_tier
+from fastload.outputs.feed import Feed
+from fastload.outputs.streams.registry import make_streams, out_texts
+from fastload.planning import Around, Tier, Tiers, as_scenario, draft_plan, file_tier, settle_run
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
 from fastload.version import __version__
 
@@ -87,6 +91,10 @@ def run(
     control: Commands | None = None,
     config: str | Path | None = None,
     outputs: Sequence[Output] = (),
+    out: Iterable[str] = (),
+    save: str | Path | None = None,
+    html: str | Path | None = None,
+    strict_outputs: bool | None = None,
 ) -> Summary:
     """Run scenarios and return their summary; prints nothing unless *outputs* do.
 
@@ -109,6 +117,10 @@ def run(
         setup, teardown, test_start, test_stop, handle_summary: functions around the test, as with the decorators of
             these names.
         control: the mailbox of those who ask things of the run while it lasts.
+        out: what else to write, and where, like ``"junit=report.xml"``; see ``docs/outputs.md``.
+        save: the file or directory for everything of the run, which reports can be made from later.
+        html: the file for a report with charts.
+        strict_outputs: whether the run fails when any of these outputs lost something.
         config: a configuration file whose options go below all that is said here and by the scenarios.
 
     Raises:
@@ -117,12 +129,14 @@ def run(
     # Before any other name is bound: what the signature has, by name.
     given = dict(locals())
     options = {name: given[name] for name in given.keys() & {*LOAD_OPTIONS, *SCENARIO_OPTIONS, *RUN_OPTIONS}}
-    options |= {"stages": tuple(stages), "watch": tuple(str(item) for item in watch)}
+    options |= {"stages": tuple(stages), "watch": tuple(str(item) for item in watch), "out": tuple(out)}
+    options |= {name: str(path) for name, path in (("save", save), ("html", html)) if path is not None}
     hooks = make_hooks(as_hook(kind, given[kind]) for kind in Hooks.names() if given[kind] is not None)
     below = [] if config is None else [file_tier(str(config), option="config")]
     tiers = Tiers(below, [Tier("fl.run", {name: value for name, value in options.items() if name != "http"})])
     draft = draft_plan([as_scenario(item) for item in scenarios], tiers, Around(http=http, hooks=hooks))
-    return execute(draft.plan, outputs, commands=control)
+    streams = make_streams(out_texts(settle_run(tiers).values))
+    return execute(draft.plan, (*outputs, *streams), commands=control)
 
 
 def execute(
@@ -145,17 +159,19 @@ def execute(
         PlanError: the base URL's host cannot be resolved, something to watch is not there, the control API's port is
             taken, or the plan is paused and nobody could resume it.
     """
+    feed = Feed(outputs)
+    plan = replace(plan, points=feed.wants_points)
     _check_descriptors(plan)
     _check_paused(plan, commands, keyboard=keyboard)
+    feed.check()
     resolve = resolve_host(plan.base_url) if looks_up(plan) else ()
-    fed = _Outputs(outputs)
     around = AroundTest(plan)
 
     def on_start() -> HookError | None:
         if server is not None:
             server.start()
         error = around.start()
-        fed.call(lambda output: output.start(plan))
+        feed.start(plan, make_header(plan))
         return error
 
     conductor = Conductor(
@@ -164,7 +180,7 @@ def execute(
         hook_work=partial(_work_on_hooks, plan, resolve),
         specs=specs(),
         on_start=on_start,
-        on_snapshot=fed.snapshot,
+        on_snapshot=feed.snapshot,
         target_pids=target_pids,
         target_name=target_name,
         versions=versions(),
@@ -176,17 +192,29 @@ def execute(
     try:
         summary = conductor.run()
     except BaseException:
-        fed.abandon()
+        feed.abandon()
         raise
     finally:
         if commands is not None:
             commands.close()
         if server is not None:
             server.close()
-    summary = around.stop(replace(summary, notes=(*summary.notes, *fed.notes)))
-    fed.call(lambda output: output.stop(summary))
-    summary = around.close(summary)
-    return replace(summary, notes=tuple(dict.fromkeys((*summary.notes, *fed.notes))))
+    summary = replace(summary, notes=(*summary.notes, *feed.notes), outputs_failed=feed.failed)
+    summary = feed.finish(plan, around.stop(summary))
+    return around.close(feed.stop(summary))
+
+
+def make_header(plan: Plan) -> Header:
+    """What outputs and saved runs know of a run before its first second."""
+    return Header(
+        plan=plan.to_dict(),
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        run_id=secrets.token_hex(8),
+        versions=versions(),
+        machine=dict(describe_host()),
+        specs=specs(),
+        thresholds=tuple(f"{threshold.label}: {threshold.expression}" for threshold in plan.thresholds),
+    )
 
 
 def looks_up(plan: Plan) -> bool:
@@ -273,36 +301,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-class _Outputs:
-    """Feeds the outputs, and keeps the run safe from one that fails."""
-
-    def __init__(self, outputs: Sequence[Output]) -> None:
-        self._outputs = list(outputs)
-        self.notes: list[str] = []
-
-    def snapshot(self, snapshot: Snapshot) -> None:
-        self.call(lambda output: output.snapshot(snapshot))
-
-    def call(self, action: Callable[[Output], None]) -> None:
-        for output in list(self._outputs):
-            try:
-                action(output)
-            except (OutputError, OSError) as error:
-                self._outputs.remove(output)
-                _close(output)
-                self.notes.append(f"output {type(output).__name__} was given up: {error}")
-
-    def abandon(self) -> None:
-        """The run failed: let outputs that hold something of the terminal give it back."""
-        for output in self._outputs:
-            _close(output)
-
-
-def _close(output: Output) -> None:
-    """Have an output that holds something, as a live block holds the cursor, give it back."""
-    close = getattr(output, "close", None)
-    if close is not None:
-        with contextlib.suppress(OSError, OutputError):
-            close()

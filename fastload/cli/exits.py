@@ -36,6 +36,8 @@ def exit_code(summary: Summary) -> ExitCode:
         return ExitCode.THRESHOLDS_FAILED
     if summary.plan.strict and summary.verdict.state == "INVALID":
         return ExitCode.SATURATED
+    if summary.outputs_failed:
+        return ExitCode.INVALID
     return ExitCode.OK
 
 

@@ -23,6 +23,7 @@ from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.outputs.base import Output
 from fastload.outputs.report import SummaryReport
+from fastload.outputs.streams.registry import make_streams, out_texts
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from fastload.outputs.terminal import open_console, progress_output
 from fastload.planning import make_http
@@ -84,6 +85,29 @@ _SHARED = (
         help="Write the summary as JSON.",
     ),
     click.option(
+        "--save",
+        metavar="DIR|FILE",
+        envvar="FASTLOAD_SAVE",
+        help="Keep everything of the run, for fastload report and fastload compare.",
+    ),
+    click.option(
+        "--html", metavar="FILE.html", envvar="FASTLOAD_HTML", help="Write a report with charts, in one file."
+    ),
+    click.option(
+        "--out",
+        multiple=True,
+        type=ListText(),
+        metavar="NAME[=WHERE]",
+        envvar="FASTLOAD_OUT",
+        help="Write or send it elsewhere too, like junit=report.xml. Repeatable.",
+    ),
+    click.option(
+        "--strict-outputs",
+        is_flag=True,
+        envvar="FASTLOAD_STRICT_OUTPUTS",
+        help="Exit 104 when any output lost something.",
+    ),
+    click.option(
         "--json",
         "as_json",
         is_flag=True,
@@ -143,6 +167,10 @@ class Shared:
     on_worker_loss: OnWorkerLoss
     strict: bool
     summary_file: str | None
+    save: str | None
+    html: str | None
+    out: tuple[str, ...]
+    strict_outputs: bool
     as_json: bool
     quiet: bool
 
@@ -157,6 +185,7 @@ class Shared:
             "watch": self.watch,
             "on_worker_loss": self.on_worker_loss,
             "strict": self.strict,
+            "strict_outputs": self.strict_outputs,
             "stdout_is_data": self.as_json,
         }
 
@@ -164,7 +193,7 @@ class Shared:
         """The outputs that these options ask for.
 
         Raises:
-            PlanError: the summary file cannot be written.
+            PlanError: the summary file cannot be written, or there is no such output.
         """
         console = open_console(sys.stderr if self.as_json else sys.stdout)
         outputs: list[Output] = [] if self.quiet else [progress_output(console)]
@@ -176,6 +205,7 @@ class Shared:
             outputs.append(summary_file)
         if self.as_json:
             outputs.append(SummaryStream(sys.stdout.buffer))
+        outputs += make_streams(out_texts({"out": self.out, "html": self.html, "save": self.save}))
         return outputs
 
 
@@ -235,15 +265,13 @@ def run_plan(
     summary = execute(
         plan, outputs, target_pids=pids, target_name=name, commands=commands, server=server, keyboard=keyboard
     )
-    lost = [note for note in summary.notes if note.startswith("output ")]
-    for note in lost:
-        sys.stderr.write(f"Error: {note}\n")
+    for note in (note for note in summary.notes if note.startswith("output ")):
+        sys.stderr.write(f"{'Error' if summary.outputs_failed else 'Warning'}: {note}\n")
     for late in summary.hook_errors:
         if late.hook == "test_stop":
             # It is called when the report has been made.
             sys.stderr.write(f"Error: {late.hook}: {late.message}\n")
-    code = exit_code(summary)
-    return ExitCode.INVALID if lost and code is ExitCode.OK else code
+    return exit_code(summary)
 
 
 class _ControlAddress:

@@ -83,6 +83,10 @@ def _shared(options: Mapping[str, Any]) -> Shared:
         on_worker_loss=options.get("on_worker_loss", "continue"),
         strict=options.get("strict", False),
         summary_file=options.get("summary"),
+        save=options.get("save"),
+        html=options.get("html"),
+        out=options.get("out", ()),
+        strict_outputs=options.get("strict_outputs", False),
         as_json=options.get("json", False),
         quiet=options.get("quiet", False),
     )

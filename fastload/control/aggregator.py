@@ -32,14 +32,36 @@ class WorkerTotals:
 class Window:
     """What came since the last `Aggregator.take_window`.
 
-    *table* has the watched series, without what is late; *in_time*: whether anything came that is not late.
+    *table* has all series; *watched* those that the aggregator watches, without what is late. *in_time*: whether
+    anything came that is not late. *lag_max_us* is by worker.
     """
 
     requests: int = 0
     failed: int = 0
+    offered: int = 0
     duration: TrendSink = field(default_factory=TrendSink)
     table: SeriesTable = field(default_factory=SeriesTable)
+    watched: SeriesTable = field(default_factory=SeriesTable)
+    errors: ErrorTable = field(default_factory=ErrorTable)
+    exceptions: ErrorTable = field(default_factory=ErrorTable)
+    lag_max_us: dict[int, int] = field(default_factory=dict)
+    points: list[Any] = field(default_factory=list)
     in_time: bool = False
+
+    def add(self, delta: Delta, table: SeriesTable) -> None:
+        """Count *delta*, whose *table* is the window's own from now on."""
+        # Warm-up requests are in no metric, but who watches wants to see that something goes on.
+        self.requests += delta.stats.finished + delta.stats.failed + delta.stats.warmup
+        self.failed += delta.stats.failed
+        self.offered += delta.stats.offered
+        if self.table.sinks:
+            self.table.merge(table)
+        else:
+            self.table = table
+        self.errors.merge(delta.errors)
+        self.exceptions.merge(delta.exceptions)
+        self.lag_max_us[delta.worker] = max(self.lag_max_us.get(delta.worker, 0), delta.stats.lag_max_us)
+        self.points.extend(delta.points)
 
 
 class Aggregator:
@@ -88,12 +110,10 @@ class Aggregator:
         else:
             self._window.in_time = True
             watched = {series: table.sinks[series] for series in self._watched if series in table.sinks}
-            self._window.table.merge(SeriesTable(watched))
-        # Warm-up requests are in no metric, but who watches wants to see that something goes on.
-        self._window.requests += delta.stats.finished + delta.stats.failed + delta.stats.warmup
-        self._window.failed += delta.stats.failed
+            self._window.watched.merge(SeriesTable(watched))
         if duration := table.get(self.headline(table)):
             self._window.duration.merge(duration)
+        self._window.add(delta, table)
 
     def lose(self, worker: int, reason: str) -> None:
         """*worker* died before it was done: what it delivered is kept, its VUs are gone."""
@@ -114,8 +134,9 @@ class Aggregator:
         """Set ``vus`` to what runs now, and ``vus_max`` to the most there can be."""
         for series, value in ((Series("vus"), self.total("vus")), (Series("vus_max"), max_vus)):
             self.table.gauge(series).set(value)
+            self._window.table.gauge(series).set(value)
             if series in self._watched:
-                self._window.table.gauge(series).set(value)
+                self._window.watched.gauge(series).set(value)
 
     @staticmethod
     def headline(table: SeriesTable) -> str:

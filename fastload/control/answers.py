@@ -22,12 +22,14 @@ class Answers:
         self._status = status
         self._metrics = metrics
 
-    def answer(self, command: Command, now_ns: int) -> None:
-        """Do what *command* asks for, or refuse it."""
+    def answer(self, command: Command, now_ns: int) -> bool:
+        """Do what *command* asks for, or refuse it; whether it was done."""
         try:
             command.answer(self._do(command, now_ns))
         except FastloadError as error:
             command.refuse(error.message, error.hint)
+            return False
+        return True
 
     def press(self, action: Action, now_ns: int) -> str:
         """Do what a key asks for; what to tell whoever pressed it."""

@@ -17,6 +17,7 @@ from fastload.control.judge import ThresholdJudge
 from fastload.control.keyboard import Keyboard
 from fastload.control.samplers import Samplers, find_target
 from fastload.control.signals import StopRequests, stop_requests
+from fastload.control.snapshots import Moment, Snapshots
 from fastload.control.steering import Steering
 from fastload.control.supervisor import Event, Supervisor, Target
 from fastload.model.frames import Frame
@@ -95,12 +96,12 @@ class Conductor:
         self._ready: set[int] = set()
         self._ended_ns: dict[int, int] = {}
         self._start_ns = 0
+        self._started_ns = 0
         self._last_snapshot_ns = 0
         self._covered_ns = 0
         self._stopped_by = ""
         self._stop_reason = ""
         self._stop_at_ns = 0
-        self._last_rate = 0.0
         self._message = ""
         self._notes: list[str] = []
         self._errors: list[HookError] = []
@@ -119,6 +120,7 @@ class Conductor:
                 self._hooks.fork()
                 self._samplers = Samplers(self._supervisor.pids, watched, self._target_name)
                 self._account = Account(self._plan, self._specs, self._aggregator, self._samplers)
+                self._snapshots = Snapshots(self._plan, self._aggregator, self._samplers, self._judge, self._account)
                 self._answers = Answers(self._steering, self._status, self._metrics)
                 self._perform(requests)
             finally:
@@ -192,6 +194,8 @@ class Conductor:
     def _start(self) -> None:
         self._start_ns = time.monotonic_ns() + round(START_DELAY_S * NS_PER_S)
         self._last_snapshot_ns = self._covered_ns = self._start_ns
+        # The wall clock is read once: it may be set meanwhile.
+        self._started_ns = time.time_ns() + round(START_DELAY_S * NS_PER_S)
         self._samplers.prime()
         if self._stopped_by:
             self._stop_at_ns = self._start_ns + round((self._plan.grace_s + 2.0) * NS_PER_S)
@@ -274,6 +278,7 @@ class Conductor:
     def _lose(self, index: int, reason: str) -> None:
         self._aggregator.lose(index, reason)
         self._notes.append(f"worker {index} {reason}")
+        self._note_event("worker", self._notes[-1])
         if self._plan.on_worker_loss == "stop" and not self._stopped_by:
             self._stop("worker-loss")
         self._steering.check_order(self._playing(), time.monotonic_ns())
@@ -281,6 +286,7 @@ class Conductor:
     def _stop(self, why: str, *, now: bool = False, hurry: bool = False) -> None:
         """Let requests in flight end; with *now*, interrupt them; with *hurry*, without any VU's ``on_stop``."""
         self._stopped_by = self._stopped_by or why
+        self._note_event("stop", self._stop_reason or why)
         grace_s = 1.0 if hurry else (0.0 if now else self._plan.grace_s) + LEAVE_S
         if self._start_ns:
             self._stop_at_ns = time.monotonic_ns() + round(grace_s * NS_PER_S)
@@ -298,6 +304,8 @@ class Conductor:
             self._answer(command)
         for action in self._keyboard.take() if self._keyboard is not None else ():
             self._message = self._answers.press(action, time.monotonic_ns())
+            if action.name != "help":
+                self._note_event("control", self._message)
 
     def _answer(self, command: Command) -> None:
         if command.name == "stop":
@@ -306,7 +314,13 @@ class Conductor:
         elif self._stopped_by and command.name not in ("status", "metrics"):
             command.refuse("the run is stopping", "start another one")
         else:
-            self._answers.answer(command, time.monotonic_ns())
+            if self._answers.answer(command, time.monotonic_ns()) and command.name in ("pause", "resume", "scale"):
+                given = (f"{name}={value}" for name, value in command.arguments.items())
+                self._note_event("control", " ".join((command.name, *given)))
+
+    def _note_event(self, kind: str, text: str) -> None:
+        now_ns = time.monotonic_ns()
+        self._snapshots.note(self._elapsed_s(now_ns) if self._start_ns else 0.0, kind, text)
 
     def _status(self) -> dict[str, object]:
         now_ns = time.monotonic_ns()
@@ -318,7 +332,7 @@ class Conductor:
             "progress": self._progress(elapsed_s) if self._start_ns else 0.0,
             "vus": aggregator.total("vus"),
             "requests": aggregator.total("finished") + aggregator.total("failed"),
-            "requests_per_s": self._last_rate,
+            "requests_per_s": self._snapshots.last_rate,
             "failed": aggregator.total("failed"),
             "scenarios": self._steering.describe(),
             "workers_alive": len(self._supervisor.pids),
@@ -337,46 +351,22 @@ class Conductor:
         if window_s < SNAPSHOT_LAG_S and self._samplers.host_samples:
             # A last bit after the last whole second: too short for per-second figures.
             return
-        window_s = max(window_s, 1e-3)
+        span_s = max(window_s, 1e-3)
         self._covered_ns, self._last_snapshot_ns = covered_ns, now_ns
-        self._samplers.sample(self._supervisor.pids)
-        aggregator, samplers = self._aggregator, self._samplers
-        aggregator.update_gauges(self._steering.max_vus)
-        window = aggregator.take_window()
-        measured_s = self._elapsed_s(covered_ns) - self._plan.warmup_s
-        if window.in_time:
-            host = samplers.host_samples[-1]
-            self._judge.second(window.table, measured_s, host, samplers.last_workers, samplers.last_target)
-        results = self._judge.results(self._account.views(measured_s))
-        elapsed_s = self._elapsed_s(now_ns)
-        self._last_rate = window.requests / window_s
-        p50_ms, p95_ms, p99_ms = (_ms(window.duration.quantile(q)) for q in (0.5, 0.95, 0.99))
-        self._on_snapshot(
-            Snapshot(
-                elapsed_s=elapsed_s,
-                progress=self._progress(elapsed_s),
-                phase=self._phase(elapsed_s),
-                vus=aggregator.total("vus"),
-                in_flight=aggregator.total("in_flight"),
-                requests=aggregator.total("finished") + aggregator.total("failed"),
-                failed=aggregator.total("failed"),
-                requests_per_s=self._last_rate,
-                failed_per_s=window.failed / window_s,
-                iterations=self._account.iterations(),
-                p50_ms=p50_ms,
-                p95_ms=p95_ms,
-                p99_ms=p99_ms,
-                workers_alive=len(self._supervisor.pids),
-                workers_lost=sum(worker.lost for worker in aggregator.workers.values()),
-                worker_cpu_percent=tuple(one[-1].cpu_percent for one in samplers.worker_samples.values() if one),
-                host=samplers.host_samples[-1],
-                target=samplers.last_target,
-                thresholds=results,
-                message=self._message,
-            )
+        elapsed_s, t_s = self._elapsed_s(now_ns), self._elapsed_s(covered_ns)
+        moment = Moment(
+            t_s=t_s,
+            elapsed_s=elapsed_s,
+            span_s=span_s,
+            time_ns=self._started_ns + (covered_ns - self._start_ns),
+            phase=self._phase(elapsed_s),
+            progress=self._progress(elapsed_s),
+            message=self._message,
+            workers_alive=len(self._supervisor.pids),
         )
+        self._on_snapshot(self._snapshots.make(moment, self._supervisor.pids, self._steering.max_vus))
         self._message = ""
-        failed = self._judge.abort(measured_s)
+        failed = self._judge.abort(t_s - self._plan.warmup_s)
         if failed is not None and not self._stopped_by and not self._all_over():
             self._stop_reason = f"{failed.metric}: {failed.expression}"
             self._stop("threshold", now=True)
@@ -459,7 +449,3 @@ def planned_iterations(plan: Plan) -> int:
             case _:
                 return 0
     return wanted
-
-
-def _ms(value_us: int | None) -> float | None:
-    return None if value_us is None else value_us / 1000

@@ -46,7 +46,8 @@ class Plan:
     functions around the test, known to ``load/`` and ``control/``.
     *grace_s*: how long requests in flight may go on after Ctrl-C. *watch*: what to sample beside the target that
     listens on the base URL's port (`control.host.resolve_watch`). *cpus*: where the workers may run; empty for no
-    restriction.
+    restriction. *points*: whether single requests and iterations are kept for outputs that want them, which costs
+    speed. *strict_outputs*: whether it counts as a failure when any output lost something.
     """
 
     kind: Literal["bench", "run"]
@@ -61,11 +62,13 @@ class Plan:
     watch: tuple[str, ...] = ()
     on_worker_loss: OnWorkerLoss = "continue"
     strict: bool = False
+    strict_outputs: bool = False
     env: dict[str, str] = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
     stdout_is_data: bool = False
     seed: int = 0
     paused: bool = False
+    points: bool = False
     hooks: Hooks | None = field(default=None, repr=False)
 
     @property

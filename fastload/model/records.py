@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.series import SeriesTable
 from fastload.model.thresholds import ThresholdResult
+from fastload.model.verdict import Verdict
 
 
 @dataclass(slots=True)
@@ -64,7 +65,8 @@ class Delta:
     """What one worker measured since its last delta. *seq* counts from 0 without gaps.
 
     *late*: measured after the last start was possible, while iterations that still ran came to their end: it counts,
-    but in no rate per second.
+    but in no rate per second. *points* are single requests and iterations, as plain data, for a plan that asks for
+    them.
     """
 
     worker: int
@@ -74,6 +76,7 @@ class Delta:
     exceptions: ErrorTable
     stats: WorkerStats
     late: bool = False
+    points: list[Any] = field(default_factory=list)
 
     def to_body(self) -> dict[str, Any]:
         """Plain data for a frame."""
@@ -85,6 +88,7 @@ class Delta:
             "exceptions": self.exceptions.entries,
             "stats": asdict(self.stats),
             "late": self.late,
+            "points": self.points,
         }
 
     @classmethod
@@ -98,15 +102,31 @@ class Delta:
             exceptions=ErrorTable({kind: (count, message) for kind, (count, message) in body["exceptions"].items()}),
             stats=WorkerStats(**body["stats"]),
             late=body["late"],
+            points=body["points"],
         )
+
+
+class Event(NamedTuple):
+    """Something that happened at *t_s* (as `Snapshot.elapsed_s`): *kind* is "phase", "worker", "control" or "stop"."""
+
+    t_s: float
+    kind: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The run as it stands, made each second. Window values are of the time since the last snapshot.
 
-    Latencies are milliseconds, None when no response came in the window; *phase* is "warm-up", "running", "paused" or
-    "stopping"; *progress* is 0..1. *message* answers a key that was pressed.
+    *elapsed_s* counts from the common start, without pauses. Latencies are milliseconds, None when no response came in
+    the window; *phase* is "warm-up", "running", "paused" or "stopping"; *progress* is 0..1. *message* answers a key
+    that was pressed, *troubles* is what outputs lost so far.
+
+    Of the window, which was *span_s* long and ended *t_s* after the common start, at *time_ns* of the wall clock (since
+    the epoch): *table* has all series, *errors* and *exceptions* what went wrong, *offered* how many starts were due in
+    an open model, *workers* the processes that made the load, *lag_max_ms* the longest stall of each worker's loop,
+    *events* what happened, and *points* single requests and iterations, for a plan that asks for them. *verdict* is
+    that of the run so far. What is in it belongs to all outputs: none may change it.
     """
 
     elapsed_s: float
@@ -129,3 +149,16 @@ class Snapshot:
     target: ProcessSample | None
     thresholds: tuple[ThresholdResult, ...]
     message: str = ""
+    t_s: float = 0.0
+    time_ns: int = 0
+    span_s: float = 1.0
+    table: SeriesTable = field(default_factory=SeriesTable, repr=False)
+    errors: ErrorTable = field(default_factory=ErrorTable)
+    exceptions: ErrorTable = field(default_factory=ErrorTable)
+    offered: int = 0
+    workers: tuple[ProcessSample, ...] = ()
+    lag_max_ms: tuple[float, ...] = ()
+    events: tuple[Event, ...] = ()
+    points: tuple[Any, ...] = field(default=(), repr=False)
+    verdict: Verdict | None = None
+    troubles: tuple[str, ...] = ()

@@ -51,7 +51,8 @@ class Summary:
     stop with the first lost worker, "threshold" when one asked for it, "abort" when the script did, "control" when it
     was told to by the control API or the library, and "error" when a hook or a shape raised; *stop_reason* says more.
     *duration_s* is what was measured, without warm-up and pauses. *hook_errors* are those of setup, teardown and the
-    like; *report* is the text of the script's own summary, which replaces fastload's.
+    like; *report* is the text of the script's own summary, which replaces fastload's. *outputs_failed*: something that
+    was to be written was lost, and *notes* tell what.
     """
 
     plan: Plan
@@ -75,6 +76,7 @@ class Summary:
     hook_errors: tuple[HookError, ...] = ()
     report: str = ""
     notes: tuple[str, ...] = ()
+    outputs_failed: bool = False
     groups: tuple[GroupResult, ...] = ()
     calls: tuple[CallResult, ...] = ()
     scenarios: tuple[ScenarioResult, ...] = ()

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import secrets
-import stat
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
-from fastload.model.errors import PlanError
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.outputs.base import mute, writing
+from fastload.outputs.files import check_file, replace_file
 
 _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _INT64 = 2**63
-_EFFECTIVE = os.access in os.supports_effective_ids
 
 
 def dump_summary(summary: Summary) -> bytes:
     """The summary as JSON, indented, in the order of `Summary.to_dict`; NaN and infinities become null."""
-    data = summary.to_dict()
+    return dump_json(summary.to_dict(), option=_OPTIONS)
+
+
+def dump_json(data: Any, option: int = 0) -> bytes:
+    """*data* as JSON with orjson's *option*; NaN and infinities become null."""
     try:
-        return orjson.dumps(data, option=_OPTIONS)
+        return orjson.dumps(data, option=option)
     except TypeError:
-        # Scripts put in integers over 64 bits and text that is no Unicode: that must not cost the whole summary.
-        return orjson.dumps(_plain(data), option=_OPTIONS)
+        # Scripts put in integers over 64 bits and text that is no Unicode: that must not cost the whole output.
+        return orjson.dumps(_plain(data), option=option)
 
 
 class SummaryFile:
@@ -47,21 +45,7 @@ class SummaryFile:
         Raises:
             PlanError: its directory is missing, it is a directory itself, or it may not be written.
         """
-        target = self._target()
-        try:
-            if target.is_dir():
-                raise self._impossible("is a directory", f"add a file name: {self._path / 'summary.json'}")
-            if not target.parent.is_dir():
-                raise self._impossible("has no directory to be in", f"create it: mkdir -p {self._path.parent}")
-            if target.exists() and not os.access(target, os.W_OK, effective_ids=_EFFECTIVE):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            if _is_replaceable(target):
-                probe = _beside(target)
-                os.close(_create(probe))
-                probe.unlink()
-        except OSError as error:
-            hint = "choose a path that you may write to"
-            raise self._impossible(f"cannot be written: {error.strerror}", hint) from error
+        check_file(self._path, self._option, example="summary.json")
 
     def start(self, plan: Plan) -> None:
         """Nothing yet."""
@@ -71,19 +55,9 @@ class SummaryFile:
 
     def stop(self, summary: Summary) -> None:
         """Write the file: readers see the old content, or all of the new."""
-        target, data = self._target(), dump_summary(summary)
+        data = dump_summary(summary)
         with writing(f"{self._option} {str(self._path)!r}"):
-            if _is_replaceable(target):
-                _replace(target, data)
-            else:
-                target.write_bytes(data)
-
-    def _target(self) -> Path:
-        """Where the bytes go: a link stays a link."""
-        return Path(os.path.realpath(self._path))
-
-    def _impossible(self, reason: str, hint: str) -> PlanError:
-        return PlanError(f"{self._option} {str(self._path)!r} {reason}", hint=hint)
+            replace_file(self._path, data)
 
 
 class SummaryStream:
@@ -107,34 +81,6 @@ class SummaryStream:
                 self._stream.flush()
             except BrokenPipeError:
                 mute(self._stream)
-
-
-def _is_replaceable(target: Path) -> bool:
-    """Whether *target* is a file, or nothing yet. Devices and pipes (/dev/stdout, /dev/null) are written into."""
-    return target.is_file() or not target.exists()
-
-
-def _beside(target: Path) -> Path:
-    """A new name in the same directory, which is on the same file system."""
-    return target.with_name(f".fastload-{secrets.token_hex(8)}.tmp")
-
-
-def _create(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-
-
-def _replace(target: Path, data: bytes) -> None:
-    temporary = _beside(target)
-    try:
-        with os.fdopen(_create(temporary), "wb") as file:
-            file.write(data)
-            if target.exists():
-                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _plain(value: Any) -> Any:

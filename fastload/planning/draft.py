@@ -160,6 +160,7 @@ def _plan(
         watch=values.get("watch", ()),
         on_worker_loss=values.get("on_worker_loss", "continue"),
         strict=values.get("strict", False),
+        strict_outputs=values.get("strict_outputs", False),
         env=_common_env(run, scenarios),
         stdout_is_data=around.stdout_is_data,
         seed=values.get("seed", random.SystemRandom().getrandbits(32)),

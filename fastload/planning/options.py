@@ -105,6 +105,10 @@ OPTIONS: dict[str, Option] = {
         Option("no_setup", "yes or no", "run"),
         Option("no_teardown", "yes or no", "run"),
         Option("summary", "text", "run"),
+        Option("save", "text", "run"),
+        Option("html", "text", "run"),
+        Option("out", "list of texts", "run"),
+        Option("strict_outputs", "yes or no", "run"),
         Option("json", "yes or no", "run"),
         Option("quiet", "yes or no", "run"),
     )

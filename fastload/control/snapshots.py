@@ -1,0 +1,122 @@
+"""The snapshot of each second: what came in it, and how the run stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from fastload.control.account import Account
+from fastload.control.aggregator import Aggregator, Window
+from fastload.control.judge import ThresholdJudge
+from fastload.control.samplers import Samplers
+from fastload.model.plan import Plan
+from fastload.model.records import Event, Snapshot
+from fastload.model.verdict import Verdict
+from fastload.model.views import MetricView
+
+# Evidence is read from the first second on each time: after so many seconds it is done every other time, and so on.
+VERDICT_EACH_SNAPSHOT = 1000
+
+
+class Moment(NamedTuple):
+    """When a snapshot is made. *t_s*: until when the deltas reach that are here, and *time_ns* the same on the wall
+    clock; *elapsed_s* is now. Both count from the common start, without pauses; *span_s* is the window's length."""
+
+    t_s: float
+    elapsed_s: float
+    span_s: float
+    time_ns: int
+    phase: str
+    progress: float
+    message: str
+    workers_alive: int
+
+
+class Snapshots:
+    """Samples, judges and takes the window, once a second. ``last_rate``: requests per second in the last one."""
+
+    def __init__(
+        self, plan: Plan, aggregator: Aggregator, samplers: Samplers, judge: ThresholdJudge, account: Account
+    ) -> None:
+        self._plan = plan
+        self._aggregator = aggregator
+        self._samplers = samplers
+        self._judge = judge
+        self._account = account
+        self._events: list[Event] = []
+        self._phase = ""
+        self._made = 0
+        self._verdict: Verdict | None = None
+        self.last_rate = 0.0
+
+    def note(self, t_s: float, kind: str, text: str) -> None:
+        """Something happened that the next snapshot is to tell of."""
+        self._events.append(Event(round(max(t_s, 0.0), 3), kind, text))
+
+    def make(self, moment: Moment, live_workers: Mapping[int, int], max_vus: int) -> Snapshot:
+        """Take the window that ends at *moment*. *live_workers*: their PIDs, to be sampled."""
+        aggregator, samplers = self._aggregator, self._samplers
+        samplers.sample(live_workers)
+        aggregator.update_gauges(max_vus)
+        window = aggregator.take_window()
+        measured_s = moment.t_s - self._plan.warmup_s
+        if window.in_time:
+            host = samplers.host_samples[-1]
+            self._judge.second(window.watched, measured_s, host, samplers.last_workers, samplers.last_target)
+        views = self._account.views(measured_s)
+        self.last_rate = window.requests / moment.span_s
+        if moment.phase != self._phase:
+            self.note(moment.t_s - moment.span_s, "phase", moment.phase)
+            self._phase = moment.phase
+        events, self._events = tuple(self._events), []
+        return self._snapshot(moment, window, views, events)
+
+    def _snapshot(
+        self, moment: Moment, window: Window, views: Mapping[str, MetricView], events: tuple[Event, ...]
+    ) -> Snapshot:
+        aggregator, samplers = self._aggregator, self._samplers
+        p50_ms, p95_ms, p99_ms = (_ms(window.duration.quantile(q)) for q in (0.5, 0.95, 0.99))
+        return Snapshot(
+            elapsed_s=moment.elapsed_s,
+            progress=moment.progress,
+            phase=moment.phase,
+            vus=aggregator.total("vus"),
+            in_flight=aggregator.total("in_flight"),
+            requests=aggregator.total("finished") + aggregator.total("failed"),
+            failed=aggregator.total("failed"),
+            requests_per_s=self.last_rate,
+            failed_per_s=window.failed / moment.span_s,
+            iterations=self._account.iterations(),
+            p50_ms=p50_ms,
+            p95_ms=p95_ms,
+            p99_ms=p99_ms,
+            workers_alive=moment.workers_alive,
+            workers_lost=sum(worker.lost for worker in aggregator.workers.values()),
+            worker_cpu_percent=tuple(one[-1].cpu_percent for one in samplers.worker_samples.values() if one),
+            host=samplers.host_samples[-1],
+            target=samplers.last_target,
+            thresholds=self._judge.results(views),
+            message=moment.message,
+            t_s=moment.t_s,
+            time_ns=moment.time_ns,
+            span_s=moment.span_s,
+            table=window.table,
+            errors=window.errors,
+            exceptions=window.exceptions,
+            offered=window.offered,
+            workers=samplers.last_workers,
+            lag_max_ms=tuple(window.lag_max_us.get(index, 0) / 1000 for index in aggregator.workers),
+            events=events,
+            points=tuple(window.points),
+            verdict=self._verdict_so_far(views),
+        )
+
+    def _verdict_so_far(self, views: Mapping[str, MetricView]) -> Verdict:
+        self._made += 1
+        if self._verdict is None or self._made % (1 + self._made // VERDICT_EACH_SNAPSHOT) == 0:
+            self._verdict = self._account.verdict(views, self._account.workers())
+        return self._verdict
+
+
+def _ms(value_us: int | None) -> float | None:
+    return None if value_us is None else value_us / 1000

@@ -1,0 +1,107 @@
+"""Feeds the outputs of a run, and keeps the run safe from one that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from fastload.model.errors import OutputError
+from fastload.model.header import Header
+from fastload.model.plan import Plan
+from fastload.model.records import Snapshot
+from fastload.model.summary import Summary
+from fastload.outputs.base import Output
+from fastload.outputs.streams.stream import PATIENCE_S, Stream
+
+
+class Feed:
+    """Calls every output. One that fails is left out from then on; what streams lose is told in the summary.
+
+    ``notes`` is what went wrong, ``failed`` whether that makes the run fail.
+    """
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = list(outputs)
+        self._streams = [output for output in outputs if isinstance(output, Stream)]
+        self.notes: list[str] = []
+        self.failed = False
+
+    @property
+    def wants_points(self) -> bool:
+        """Whether single requests and iterations are to be measured for one of them."""
+        return any(stream.wants_points for stream in self._streams)
+
+    def check(self) -> None:
+        """Have every stream look whether it can work.
+
+        Raises:
+            PlanError: one cannot.
+        """
+        for stream in self._streams:
+            stream.check()
+
+    def start(self, plan: Plan, header: Header) -> None:
+        for stream in self._streams:
+            stream.header = header
+        self._call(lambda output: output.start(plan))
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        troubles = tuple(stream.trouble for stream in self._streams if stream.trouble)
+        shown = replace(snapshot, troubles=troubles) if troubles else snapshot
+        self._call(lambda output: output.snapshot(shown))
+
+    def finish(self, plan: Plan, summary: Summary) -> Summary:
+        """End the streams, which goes first, so that the *summary* for all others says what they lost.
+
+        A saved run is the last of them: it has that too.
+        """
+        last = self._streams[-1:]
+        for streams in (self._streams[:-1], last):
+            self._end(streams, summary)
+            notes = [stream.trouble for stream in streams if stream.trouble]
+            failed = any(stream.trouble and (stream.required or plan.strict_outputs) for stream in streams)
+            summary = replace(summary, notes=(*summary.notes, *notes), outputs_failed=summary.outputs_failed or failed)
+        return summary
+
+    def stop(self, summary: Summary) -> Summary:
+        """Give *summary* to every output that is no stream: the summary as it is then."""
+        before = len(self.notes)
+        self._outputs = [output for output in self._outputs if not isinstance(output, Stream)]
+        self._call(lambda output: output.stop(summary))
+        failed = summary.outputs_failed or self.failed
+        return replace(summary, notes=(*summary.notes, *self.notes[before:]), outputs_failed=failed)
+
+    def abandon(self) -> None:
+        """The run failed: let outputs that hold something give it back."""
+        for output in self._outputs:
+            _close(output)
+
+    def _end(self, streams: Sequence[Stream], summary: Summary) -> None:
+        if not streams:
+            return
+        data = summary.to_dict()
+        for stream in streams:
+            stream.end(data)
+        deadline_s = time.monotonic() + PATIENCE_S
+        for stream in streams:
+            stream.join(deadline_s)
+
+    def _call(self, action: Callable[[Output], None]) -> None:
+        for output in list(self._outputs):
+            try:
+                action(output)
+            except (OutputError, OSError) as error:
+                self._outputs.remove(output)
+                _close(output)
+                self.notes.append(f"output {type(output).__name__} was given up: {error}")
+                self.failed = True
+
+
+def _close(output: Output) -> None:
+    """Have an output that holds something, as a live block holds the cursor, give it back."""
+    close = getattr(output, "close", None)
+    if close is not None:
+        with contextlib.suppress(OSError, OutputError):
+            close()

@@ -1,0 +1,39 @@
+"""The interface of a sink: where the seconds of a run go, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from fastload.model.header import Header
+from fastload.model.records import Snapshot
+
+
+class Sink(Protocol):
+    """Takes a run second by second: live, from a thread of its own (`Stream`), or saved (``fastload report``).
+
+    All methods may block: that costs seconds of this sink when its queue is full, and never anything of the run. What
+    they raise is counted and told at the end, and the next second is tried again. Constructors do no I/O.
+
+    ``required``: the run's exit code is 104 when something was lost, as for a file that somebody asked for.
+    ``wants_points``: single requests and iterations are measured for it, in `Snapshot.points`.
+    """
+
+    required: bool
+    wants_points: bool
+
+    def check(self) -> None:
+        """Before the run, and before the workers are forked: open nothing that a worker would inherit.
+
+        Raises:
+            PlanError: it cannot work: a file that may not be written, a port that is taken.
+        """
+
+    def open(self, header: Header) -> None:
+        """The run begins."""
+
+    def write(self, snapshot: Snapshot) -> None:
+        """One second: what came in it (``table``, ``errors``, ``host`` ...), and how the run stands."""
+
+    def close(self, summary: Mapping[str, Any] | None) -> None:
+        """The run is over. *summary* is `Summary.to_dict`, or None when the run ended without one. Called once."""
