@@ -190,7 +190,10 @@ class Page:
             words += ["-c", str(MOST_USERS)]
         if words[0] in ("bench", "run", "plan") and "-w" not in words:
             words += ["-w", "1"]
-        return self._start(cli_command(*words))
+        done = self._start(cli_command(*words))
+        if words[0] == "new" and (made := self._folder / f"{words[1]}.py").is_file():
+            made.write_text(shorten(made.read_text(), self._url))
+        return done
 
     def _serve(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         """A server: it must say where it listens, and end well on Ctrl-C."""

@@ -66,7 +66,9 @@ class Snapshots:
         views = self._account.views(measured_s)
         self.last_rate = window.requests / moment.span_s
         if moment.phase != self._phase:
-            self.note(moment.t_s - moment.span_s, "phase", moment.phase)
+            # A phase begins with what brought it about, or by itself some time in the window.
+            since_s = self._events[-1].t_s if self._events else moment.t_s - moment.span_s
+            self.note(since_s, "phase", moment.phase)
             self._phase = moment.phase
         events, self._events = tuple(self._events), []
         return self._snapshot(moment, window, views, events)
