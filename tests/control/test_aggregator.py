@@ -103,21 +103,44 @@ def test_a_window_has_the_watched_series_and_no_late_ones() -> None:
     aggregator.update_gauges(10)
     window = aggregator.take_window()
     assert window.in_time
-    assert set(window.table.sinks) == watched
-    assert window.table.sinks[Series("http_req_duration")].count == 3
-    assert window.table.sinks[tagged].value == 2
+    assert set(window.watched.sinks) == watched
+    assert window.watched.sinks[Series("http_req_duration")].count == 3
+    assert window.watched.sinks[tagged].value == 2
+    assert window.table.sinks[tagged].value == 3
     late.seq = 2
     aggregator.add(late)
     window = aggregator.take_window()
-    assert (window.in_time, window.requests, window.table.sinks) == (False, 1, {})
+    assert (window.in_time, window.requests, window.watched.sinks) == (False, 1, {})
+    assert window.table.sinks[tagged].value == 1
     assert aggregator.table.sinks[tagged].value == 4
 
 
-def test_without_thresholds_a_window_has_no_table() -> None:
+def test_without_thresholds_nothing_is_watched() -> None:
     aggregator = Aggregator(1)
     aggregator.add(named(0, "/a"))
     aggregator.update_gauges(10)
-    assert aggregator.take_window().table.sinks == {}
+    assert aggregator.take_window().watched.sinks == {}
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 10**6), max_size=5), st.booleans()), max_size=12))
+def test_windows_add_up_to_the_totals(parts: list[tuple[int, list[int], bool]]) -> None:
+    aggregator, seen, errors = Aggregator(3), SeriesTable(), ErrorTable()
+    next_seq = [0, 0, 0]
+    for worker, values, takes in parts:
+        aggregator.add(delta(worker, next_seq[worker], values, lag_max_us=len(values)))
+        next_seq[worker] += 1
+        if takes:
+            window = aggregator.take_window()
+            assert max(window.lag_max_us.values()) >= len(values)
+            seen.merge(window.table)
+            errors.merge(window.errors)
+    window = aggregator.take_window()
+    seen.merge(window.table)
+    errors.merge(window.errors)
+    assert {series: sink.to_plain() for series, sink in seen.sinks.items()} == {
+        series: sink.to_plain() for series, sink in aggregator.table.sinks.items()
+    }
+    assert errors.entries == aggregator.errors.entries
 
 
 def test_what_comes_late_is_known_by_series() -> None:
