@@ -33,7 +33,8 @@ class Window:
     """What came since the last `Aggregator.take_window`.
 
     *table* has all series; *watched* those that the aggregator watches, without what is late. *in_time*: whether
-    anything came that is not late. *lag_max_us* is by worker.
+    anything came that is not late. *lag_max_us* is by worker, *late* how much of each
+    counter is late, by `Series.label`.
     """
 
     requests: int = 0
@@ -46,7 +47,13 @@ class Window:
     exceptions: ErrorTable = field(default_factory=ErrorTable)
     lag_max_us: dict[int, int] = field(default_factory=dict)
     points: list[Any] = field(default_factory=list)
+    late: dict[str, float] = field(default_factory=dict)
     in_time: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came that counts anywhere."""
+        return not (self.table.sinks or self.errors.entries or self.exceptions.entries)
 
     def add(self, delta: Delta, table: SeriesTable) -> None:
         """Count *delta*, whose *table* is the window's own from now on."""
@@ -106,7 +113,8 @@ class Aggregator:
         if delta.late:
             for series, sink in table.sinks.items():
                 if isinstance(sink, CounterSink):
-                    self.late[series.label] = self.late.get(series.label, 0) + sink.value
+                    for late in (self.late, self._window.late):
+                        late[series.label] = late.get(series.label, 0) + sink.value
         else:
             self._window.in_time = True
             watched = {series: table.sinks[series] for series in self._watched if series in table.sinks}
@@ -125,6 +133,11 @@ class Aggregator:
         """The window so far; the next one begins."""
         window, self._window = self._window, Window()
         return window
+
+    @property
+    def has_window(self) -> bool:
+        """Whether anything came since the last `take_window`."""
+        return not self._window.is_empty
 
     def total(self, name: str) -> int:
         """The sum over workers of a field of `WorkerStats`."""

@@ -350,7 +350,11 @@ class Conductor:
         window_s = (covered_ns - self._covered_ns) / NS_PER_S
         if window_s < SNAPSHOT_LAG_S and self._samplers.host_samples:
             # A last bit after the last whole second: too short for per-second figures.
-            return
+            if not (self._all_over() and self._aggregator.has_window):
+                return
+            # Iterations came to their end in it: all seconds together have everything.
+            covered_ns = now_ns
+            window_s = (covered_ns - self._covered_ns) / NS_PER_S
         span_s = max(window_s, 1e-3)
         self._covered_ns, self._last_snapshot_ns = covered_ns, now_ns
         elapsed_s, t_s = self._elapsed_s(now_ns), self._elapsed_s(covered_ns)

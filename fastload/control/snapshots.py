@@ -106,6 +106,7 @@ class Snapshots:
             errors=window.errors,
             exceptions=window.exceptions,
             offered=window.offered,
+            late=window.late,
             workers=samplers.last_workers,
             lag_max_ms=tuple(window.lag_max_us.get(index, 0) / 1000 for index in aggregator.workers),
             events=events,

@@ -1,4 +1,6 @@
-"""Messages between processes: a 4-byte length (big-endian), then msgpack of [wire version, kind, body].
+"""Plain data as bytes: msgpack, for files and for messages between processes.
+
+A message is a 4-byte length (big-endian), then msgpack of [wire version, kind, body].
 
 Kinds, in the order of a run: ``hello`` and ``ready`` (worker), ``start`` (parent, with the common start time),
 ``delta`` (worker, one a second), ``ended`` (worker, of a scenario), ``abort`` (worker), ``done`` or ``error``
@@ -19,6 +21,26 @@ from fastload.model.errors import FrameError
 WIRE_VERSION = 2
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
+# The extension type of an integer over 64 bits, in decimal digits.
+_BIG_INTEGER = 1
+
+
+def pack(data: Any) -> bytes:
+    """Plain *data* as msgpack for a file: integers over 64 bits stay exact, text that is no Unicode is escaped."""
+    packed: bytes = msgpack.packb(data, default=_pack_other, unicode_errors="backslashreplace")
+    return packed
+
+
+def unpack(packed: bytes) -> Any:
+    """What `pack` made *packed* of, with lists for tuples.
+
+    Raises:
+        ValueError: it is no msgpack.
+    """
+    try:
+        return msgpack.unpackb(packed, strict_map_key=False, ext_hook=_unpack_other)
+    except Exception as error:
+        raise ValueError(f"no msgpack: {error}") from error
 
 
 class Frame(NamedTuple):
@@ -69,6 +91,14 @@ class FrameDecoder:
     def pending_bytes(self) -> int:
         """How much of an incomplete frame has arrived."""
         return len(self._buffer)
+
+
+def _pack_other(value: Any) -> Any:
+    return msgpack.ExtType(_BIG_INTEGER, b"%d" % value) if isinstance(value, int) else float(value)
+
+
+def _unpack_other(code: int, data: bytes) -> Any:
+    return int(data) if code == _BIG_INTEGER else msgpack.ExtType(code, data)
 
 
 def _unpack(packed: bytes) -> Frame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -124,9 +125,10 @@ class Snapshot:
 
     Of the window, which was *span_s* long and ended *t_s* after the common start, at *time_ns* of the wall clock (since
     the epoch): *table* has all series, *errors* and *exceptions* what went wrong, *offered* how many starts were due in
-    an open model, *workers* the processes that made the load, *lag_max_ms* the longest stall of each worker's loop,
-    *events* what happened, and *points* single requests and iterations, for a plan that asks for them. *verdict* is
-    that of the run so far. What is in it belongs to all outputs: none may change it.
+    an open model, *late* how much of each counter (by `Series.label`) came after the last start was possible, *workers*
+    the processes that made the load, *lag_max_ms* the longest stall of each worker's loop, *events* what happened, and
+    *points* single requests and iterations, for a plan that asks for them. *verdict* is that of the run so far. What is
+    in it belongs to all outputs: none may change it.
     """
 
     elapsed_s: float
@@ -156,6 +158,7 @@ class Snapshot:
     errors: ErrorTable = field(default_factory=ErrorTable)
     exceptions: ErrorTable = field(default_factory=ErrorTable)
     offered: int = 0
+    late: Mapping[str, float] = field(default_factory=dict)
     workers: tuple[ProcessSample, ...] = ()
     lag_max_ms: tuple[float, ...] = ()
     events: tuple[Event, ...] = ()

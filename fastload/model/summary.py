@@ -49,7 +49,8 @@ class Summary:
 
     *stopped_by*: "" for the planned end, "interrupt" after Ctrl-C or SIGTERM, "worker-loss" when it was asked to
     stop with the first lost worker, "threshold" when one asked for it, "abort" when the script did, "control" when it
-    was told to by the control API or the library, and "error" when a hook or a shape raised; *stop_reason* says more.
+    was told to by the control API or the library, "error" when a hook or a shape raised, and "unknown" of a saved run
+    that has no end; *stop_reason* says more.
     *duration_s* is what was measured, without warm-up and pauses. *hook_errors* are those of setup, teardown and the
     like; *report* is the text of the script's own summary, which replaces fastload's. *outputs_failed*: something that
     was to be written was lost, and *notes* tell what.

@@ -33,6 +33,7 @@ _STOPPED = {
     "abort": "stopped after {after} by the script: {reason}",
     "control": "stopped after {after}, as it was told to",
     "error": "stopped after {after}, because a function of the script raised",
+    "unknown": "known until {after}: the end of the run is not in its file",
 }
 _ERRORS_AT_MOST = 20
 _EXCEPTIONS_AT_MOST = 5

@@ -1,0 +1,110 @@
+"""A saved run given to sinks, as if it were running: what they write is what they would have written then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import NamedTuple
+
+import orjson
+
+from fastload.model.errors import FastloadError, PlanError
+from fastload.model.records import Snapshot
+from fastload.model.run_file import SavedRun, run_summary
+from fastload.outputs import streams
+from fastload.outputs.streams.base import Sink
+from fastload.outputs.streams.registry import ALIASES, ENTRY_POINTS, SHIPPED, Factory, make_streams
+from fastload.outputs.summary_json import dump_json
+
+
+class Named(NamedTuple):
+    """A sink, and the ``NAME`` or ``NAME=ARGUMENT`` that it was made of."""
+
+    name: str
+    argument: str
+    sink: Sink
+
+
+def name_and_argument(text: str) -> tuple[str, str]:
+    """``NAME`` and ``ARGUMENT`` of an ``--out`` option; of a name of k6's, ours."""
+    given, _, argument = text.partition("=")
+    return ALIASES.get(given.strip(), given.strip()), argument.strip()
+
+
+def make_sink(name: str, argument: str, *, option: str = "--out") -> Named:
+    """The sink *name*, which takes a saved run.
+
+    Raises:
+        PlanError: there is no such sink, its argument is wrong, its package is not installed, or it needs what is not
+            saved.
+    """
+    # A stream would drop seconds that come faster than its sink takes them: here they wait for the sink.
+    (stream,) = make_streams([f"{name}={argument}"], option=option)
+    if stream.wants_points:
+        raise PlanError(
+            f"{option} {name} needs single requests, and a saved run has their histograms of each second",
+            hint=f"give {option} {name} to the run itself",
+        )
+    return Named(name, argument, _factory(name)(argument))
+
+
+def _factory(name: str) -> Factory:
+    """Of a sink that there is: `make_streams` has found it."""
+    if name in SHIPPED:
+        module, _, attribute = SHIPPED[name].factory.partition(":")
+        shipped: Factory = getattr(import_module(f"{streams.__name__}.{module}"), attribute)
+        return shipped
+    (point,) = entry_points(group=ENTRY_POINTS, name=name)
+    added: Factory = point.load()
+    return added
+
+
+def replay(run: SavedRun, sinks: Iterable[Named]) -> list[str]:
+    """Check all of *sinks*, then give them the run; what went wrong with which of them, in words.
+
+    One that fails is left out from then on.
+
+    Raises:
+        PlanError: one cannot work: nothing was written then.
+        RunFileError: a second of the run cannot be read.
+    """
+    left = list(sinks)
+    for one in left:
+        one.sink.check()
+    troubles: list[str] = []
+    left = [one for one in left if _tell(one, troubles, lambda sink: sink.open(run.header))]
+    for second in run.seconds:
+        write = partial(_write, second)
+        left = [one for one in left if _tell(one, troubles, write)]
+    summary = run_summary(run)
+    for one in left:
+        _tell(one, troubles, lambda sink: sink.close(summary))
+    return troubles
+
+
+def summary_json(run: SavedRun) -> bytes:
+    """The summary of *run*, to the byte what ``--summary`` of the run wrote."""
+    return dump_json(run_summary(run), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _write(second: Snapshot, sink: Sink) -> None:
+    sink.write(second)
+
+
+def _tell(one: Named, troubles: list[str], action: Callable[[Sink], None]) -> bool:
+    """Whether *one* could do *action*."""
+    try:
+        action(one.sink)
+    except FastloadError as error:
+        reason = error.message
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except Exception as error:
+        # A sink may be anybody's: one that is wrong must not cost the others their report.
+        reason = f"{type(error).__name__}: {error}"
+    else:
+        return True
+    troubles.append(f"output {one.name} {one.argument!r} could not be written: {reason}")
+    return False

@@ -1,0 +1,160 @@
+"""Saves a run while it goes: everything that reports are made of later, in one file (``--save``, ``--out run=``)."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fastload.model.errors import PlanError
+from fastload.model.header import Header
+from fastload.model.records import Snapshot
+from fastload.model.run_codec import HEADER, MAGIC, PREAMBLE, SECOND, SUMMARY, pack_record, snapshot_to_plain
+from fastload.model.run_file import SUFFIX
+from fastload.outputs.files import check_file
+
+_OPTION = "--save"
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_TITLE_AT_MOST = 40
+_OTHER = re.compile(r"[^A-Za-z0-9]+")
+
+
+class RunFile:
+    """Writes each second as it comes, whole or not at all: whatever ends the process, what was written stays readable.
+
+    *where* is a file, or a directory (that is there, or ends with a slash) for a file named after the run's start and
+    title. A file that is there is replaced when it is a run file, or empty, and refused otherwise. ``path``: the file,
+    known once it is open.
+    """
+
+    required = True
+    wants_points = False
+
+    def __init__(self, where: str) -> None:
+        if not where:
+            hint = f"write it like {_OPTION} runs/ or {_OPTION} today{SUFFIX}"
+            raise PlanError(f"{_OPTION} (--out run=) names no file and no directory", hint=hint)
+        self.path: Path | None = None
+        self._where = where
+        self._fd = -1
+        self._written = 0
+
+    def check(self) -> None:
+        """See `Sink.check`; makes the directory when it ends with a slash and is not there.
+
+        Raises:
+            PlanError: nothing can be written there, or the file is there and is no run file.
+        """
+        given = Path(self._where)
+        if self._where.endswith("/"):
+            _make_directory(given)
+        target = given / f"run{SUFFIX}" if given.is_dir() else given
+        check_file(target, _OPTION, example=f"run{SUFFIX}")
+        if not given.is_dir() and given.exists() and not _is_replaceable(given):
+            raise PlanError(
+                f"{_OPTION} {self._where!r} is there already, and is no run file of fastload",
+                hint=f"choose another name, like {given.with_suffix(SUFFIX)}, or remove it",
+            )
+
+    def open(self, header: Header) -> None:
+        begin = PREAMBLE + pack_record(HEADER, header.to_plain())
+        given = Path(self._where)
+        if given.is_dir():
+            self._begin_in(given, header, begin)
+        else:
+            self._begin_at(Path(os.path.realpath(given)), begin)
+
+    def write(self, snapshot: Snapshot) -> None:
+        self._append(pack_record(SECOND, snapshot_to_plain(snapshot)))
+
+    def close(self, summary: Mapping[str, Any] | None) -> None:
+        try:
+            if summary is not None:
+                self._append(pack_record(SUMMARY, summary))
+        finally:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _begin_in(self, folder: Path, header: Header, begin: bytes) -> None:
+        """In *folder*, under the first name that is free."""
+        number = 1
+        while True:
+            path = folder / run_name(header, number)
+            try:
+                self._create(path, begin)
+            except FileExistsError:
+                number += 1
+                continue
+            self.path = path
+            return
+
+    def _begin_at(self, path: Path, begin: bytes) -> None:
+        """At *path*: a run that is there stays until this one has begun."""
+        beside = path.with_name(f".fastload-{secrets.token_hex(8)}.tmp")
+        self._create(beside, begin)
+        try:
+            beside.replace(path)
+        except BaseException:
+            _give_up(self._fd, beside)
+            raise
+        self.path = path
+
+    def _create(self, path: Path, begin: bytes) -> None:
+        self._fd, self._written = os.open(path, _FLAGS, 0o666), 0
+        try:
+            self._append(begin)
+        except BaseException:
+            _give_up(self._fd, path)
+            raise
+
+    def _append(self, data: bytes) -> None:
+        """All of *data*, or nothing of it when there is no room: the next second may find some."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError:
+            os.ftruncate(self._fd, self._written)
+            os.lseek(self._fd, self._written, os.SEEK_SET)
+            raise
+        self._written += len(data)
+
+
+def run_name(header: Header, number: int = 1) -> str:
+    """``20261121-142131-checkout.fastload``: the start in UTC, and the title as far as it suits a file's name;
+    *number* tells those of the same second apart."""
+    date, _, clock = header.started_at.partition("T")
+    start = f"{date.replace('-', '')}-{clock[:8].replace(':', '')}"
+    title = _OTHER.sub("-", header.title.removesuffix(".py"))[-_TITLE_AT_MOST:].strip("-")
+    parts = [start, *([title] if title else []), *([str(number)] if number > 1 else [])]
+    return "-".join(parts) + SUFFIX
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{_OPTION} {str(path)!r} cannot be made a directory: {error.strerror}"
+        raise PlanError(message, hint="choose a path that you may write to") from error
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Whether *path* is a run file, or an empty one."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(MAGIC))
+    except OSError:
+        return False
+    return begin in (b"", MAGIC)
+
+
+def _give_up(fd: int, path: Path) -> None:
+    os.close(fd)
+    with suppress(OSError):
+        path.unlink()
