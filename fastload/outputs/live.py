@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.text import Text
@@ -20,6 +22,8 @@ from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
 from fastload.outputs.layout import Cell, Column, Columns, Legible, one_line
+from fastload.outputs.recent import MINUTE_S, Place, Recent
+from fastload.outputs.sparkline import ASCII_BARS, BARS, Join, Value, condense, mean, sparkline
 from fastload.outputs.style import (
     BAD,
     DIM,
@@ -41,6 +45,10 @@ _OPEN_END = SharedIterations | PerVUIterations | Shape
 _LABEL_WIDTH = 10
 _BAR_AT_LEAST, _BAR_AT_MOST = 5, 60
 _FAILING_AT_MOST = 5
+_TROUBLES_AT_MOST = 3
+_SPARK_AT_LEAST = 10
+_TABLE_FROM_WIDTH = 120
+_PLACES_AT_LEAST, _PLACES_AT_MOST = 1, 12
 
 
 class LiveBlock:
@@ -53,6 +61,7 @@ class LiveBlock:
         self._console = console
         self._live: Live | None = None
         self._plan: Plan | None = None
+        self._recent = Recent()
 
     def start(self, plan: Plan) -> None:
         self._plan = plan
@@ -70,8 +79,9 @@ class LiveBlock:
 
     def snapshot(self, snapshot: Snapshot) -> None:
         if self._live is not None and self._plan is not None:
+            self._recent.add(snapshot)
             with writing("the live block"):
-                self._live.update(Legible(render_snapshot(self._plan, snapshot)), refresh=True)
+                self._live.update(Legible(render_snapshot(self._plan, snapshot, self._recent)), refresh=True)
 
     def stop(self, summary: Summary) -> None:  # noqa: ARG002 - the interface of every output
         self.close()
@@ -84,33 +94,105 @@ class LiveBlock:
                 live.stop()
 
 
-def render_snapshot(plan: Plan, now: Snapshot) -> RenderableType:
-    """The whole block for one snapshot."""
-    figures = Columns(
-        [Column(right=False), Column(), Column(), Column(right=False, shrink_to=1)],
-        [
-            _row("load", f"{format_count(now.vus)} VUs", "", _offered(plan)),
-            _row("requests", f"{format_count(round(now.requests_per_s))}/s", format_count(now.requests), "in all"),
-            _row(
-                "failed",
-                f"{format_count(round(now.failed_per_s))}/s",
-                format_count(now.failed),
-                "in all",
-                style=BAD if now.failed else "",
-            ),
-        ],
+def render_snapshot(plan: Plan, now: Snapshot, recent: Recent | None = None) -> RenderableType:
+    """The whole block for one snapshot; *recent* has it too, and what came before."""
+    return _Block(plan, now, recent or Recent())
+
+
+class _Block:
+    """What always shows, and what shows where there is room: bars of the last minute, and a table of names."""
+
+    def __init__(self, plan: Plan, now: Snapshot, recent: Recent) -> None:
+        self._plan = plan
+        self._now = now
+        self._recent = recent
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        plan, now, recent = self._plan, self._now, self._recent
+        above = [*_head(plan), _Progress(plan, now), Text(), _figures(plan, now, recent), _Latency(now)]
+        below = [*_generator(now), *_failing(now), *_troubles(now), *_message(now)]
+        room = options.size.height - sum(len(console.render_lines(one, options)) for one in (*above, *below))
+        bars = _bars(recent, options.max_width, BARS if console.encoding.startswith("utf") else ASCII_BARS)
+        if len(bars) > room:
+            bars = []
+        yield from above
+        yield from bars
+        yield from below
+        # A blank and the titles.
+        places = min(_PLACES_AT_MOST, recent.names, room - len(bars) - 2)
+        if options.max_width >= _TABLE_FROM_WIDTH and places >= _PLACES_AT_LEAST:
+            yield Text()
+            yield _table(recent.places(places))
+
+
+def _figures(plan: Plan, now: Snapshot, recent: Recent) -> RenderableType:
+    rows = [
+        _row("load", f"{format_count(now.vus)} VUs", "", _offered(plan)),
+        _row("requests", _per_s(now.requests_per_s), format_count(now.requests), "in all"),
+        _row(
+            "failed",
+            _per_s(now.failed_per_s),
+            format_count(now.failed),
+            "in all",
+            style=BAD if now.failed else "",
+        ),
+        *(_row(what, _per_s(per_s), format_count(total), "in all") for what, per_s, total in recent.sides()),
+    ]
+    columns = [Column(right=False), Column(), Column(), Column(right=False, shrink_to=1)]
+    return Columns(columns, rows, first_width=_LABEL_WIDTH)
+
+
+def _bars(recent: Recent, width: int, bars: str) -> list[RenderableType]:
+    """Three lines, or none when there is nothing to draw or no room to draw it."""
+    seconds = recent.seconds
+    rows: tuple[tuple[str, list[Value], Join, Callable[[float], str], str], ...] = (
+        ("requests/s", [one.requests_per_s for one in seconds], mean, _rounded, GOOD),
+        ("p95", [one.p95_ms for one in seconds], max, format_ms, ""),
+        ("failed/s", [one.failed_per_s for one in seconds], max, _rounded, BAD),
+    )
+    tops = [f"  max {_top(values, shown)}" for _, values, _, shown, _ in rows]
+    room = min(MINUTE_S, width - _LABEL_WIDTH - 2 - max(map(len, tops)))
+    if not seconds or room < _SPARK_AT_LEAST:
+        return []
+    lines: list[RenderableType] = []
+    for (label, values, join, _, style), top in zip(rows, tops, strict=True):
+        drawn = sparkline(condense(values, recent.first, MINUTE_S, room, join), bars=bars)
+        lines.append(_labelled(label).append(drawn, style or None).append(top, DIM))
+    return lines
+
+
+def _top(values: list[Value], shown: Callable[[float], str]) -> str:
+    known = [value for value in values if value is not None]
+    return shown(max(known)) if known else "-"
+
+
+def _table(places: list[Place]) -> RenderableType:
+    """The names that came most often, with the times of the last second."""
+    titles = ["requests", "per s", "p50", "p95", "p99", "failed"]
+    return Columns(
+        [Column("endpoints", right=False, shrink_to=20, cut="middle"), *(Column(title) for title in titles)],
+        [_place_row(place) for place in places],
         first_width=_LABEL_WIDTH,
     )
-    return Group(
-        *_head(plan),
-        _Progress(plan, now),
-        Text(),
-        figures,
-        _latency(now),
-        *_generator(now),
-        *_failing(now),
-        *_message(now),
-    )
+
+
+def _place_row(place: Place) -> list[Cell]:
+    times = [place.duration.p(percent) if place.duration else None for percent in (50, 95, 99)]
+    return [
+        Cell(one_line(place.label)),
+        Cell(format_count(place.requests)),
+        Cell(_rounded(place.per_s), STRONG),
+        *(Cell(format_ms(value)) for value in times),
+        Cell(format_count(place.failed), BAD if place.failed else ""),
+    ]
+
+
+def _rounded(value: float) -> str:
+    return format_count(round(value))
+
+
+def _per_s(value: float) -> str:
+    return f"{_rounded(value)}/s"
 
 
 def _head(plan: Plan) -> list[RenderableType]:
@@ -159,12 +241,20 @@ def _offered(plan: Plan) -> str:
     return f"{'up to ' if ramps else ''}{format_count(sum(constant) + sum(ramps))} starts/s offered"
 
 
-def _latency(now: Snapshot) -> Text:
-    figures = (("p50", now.p50_ms), ("p95", now.p95_ms), ("p99", now.p99_ms))
-    line = _labelled("latency")
-    for name, value in figures:
-        line.append(f"{name} ", DIM).append(f"{format_ms(value):<8}")
-    return line.append("of the last second", DIM)
+class _Latency:
+    """The percentiles on one line, said the shorter way where there is little room."""
+
+    def __init__(self, now: Snapshot) -> None:
+        self._figures = (("p50", now.p50_ms), ("p95", now.p95_ms), ("p99", now.p99_ms))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = _labelled("latency")
+        for name, value in self._figures:
+            line.append(f"{name} ", DIM).append(f"{format_ms(value):<8}")
+        if line.cell_len <= options.max_width:
+            yield line.append("of the last second", DIM)
+            return
+        yield _labelled("p50 95 99").append("  ".join(format_ms(value) for _, value in self._figures))
 
 
 def _generator(now: Snapshot) -> list[RenderableType]:
@@ -194,6 +284,16 @@ def _failing(now: Snapshot) -> list[RenderableType]:
         lines.append(line.append(format_observed(result), BAD))
     if len(failing) > _FAILING_AT_MOST:
         lines.append(_labelled("").append(f"and {len(failing) - _FAILING_AT_MOST} more", DIM))
+    return list(lines)
+
+
+def _troubles(now: Snapshot) -> list[RenderableType]:
+    """What outputs lost so far."""
+    lines = []
+    for number, trouble in enumerate(now.troubles[:_TROUBLES_AT_MOST]):
+        lines.append(_labelled("" if number else "outputs").append(one_line(trouble), WARN))
+    if len(now.troubles) > _TROUBLES_AT_MOST:
+        lines.append(_labelled("").append(f"and {len(now.troubles) - _TROUBLES_AT_MOST} more", DIM))
     return list(lines)
 
 

@@ -10,6 +10,7 @@ from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
 from fastload.outputs.layout import legible, one_line
+from fastload.outputs.recent import count_sides
 from fastload.outputs.style import cpu_line, failing_now, format_clock, format_cpu
 
 _FIRST_S = 1.0
@@ -28,6 +29,7 @@ class PlainLines:
         self._every_s = every_s
         self._due_s = _FIRST_S
         self._total = ""
+        self._sides_seen: set[str] = set()
 
     def start(self, plan: Plan) -> None:
         self._due_s = _FIRST_S
@@ -55,6 +57,7 @@ class PlainLines:
             f"{format_count(round(now.requests_per_s))} req/s",
             f"{format_count(round(now.failed_per_s))} failed/s",
             latency,
+            *self._sides(now),
         ]
         if now.worker_cpu_percent:
             parts.append(f"workers {cpu_line(now.worker_cpu_percent)}")
@@ -64,6 +67,18 @@ class PlainLines:
             parts.append(f"{now.workers_lost} worker{'s' * (now.workers_lost > 1)} lost")
         if failing := len(failing_now(now)):
             parts.append(f"{failing} threshold{'s' * (failing > 1)} failing")
+        if lossy := len(now.troubles):
+            parts.append(f"{lossy} output{'s' * (lossy > 1)} lost data")
         if now.message:
             parts.append(one_line(now.message))
         return "  ".join(parts)
+
+    def _sides(self, now: Snapshot) -> list[str]:
+        """What comes beside requests, from when it came first."""
+        counts = count_sides(now.table)
+        self._sides_seen |= {what for what, count in counts.items() if count}
+        return [
+            f"{format_count(round(counts[what] / (now.span_s or 1.0)))} {what}/s"
+            for what in counts
+            if what in self._sides_seen
+        ]

@@ -7,22 +7,38 @@ import os
 import re
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
+import pyte
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from fastload.model.errors import OutputError
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, SharedIterations
+from fastload.model.metrics import Series
 from fastload.model.plan import Plan
+from fastload.model.records import Snapshot
+from fastload.model.series import SeriesTable
 from fastload.model.thresholds import ThresholdResult
 from fastload.outputs.layout import Legible
 from fastload.outputs.live import LiveBlock, render_snapshot
 from fastload.outputs.plain import PlainLines
+from fastload.outputs.recent import Recent
+from fastload.outputs.sparkline import condense, sparkline
 from fastload.outputs.terminal import open_console, progress_output
 from tests.outputs.consoles import FakeTerminal, memory_console
-from tests.outputs.samples import closed_bench, failing_threshold, make_plan, make_snapshot, target_series
+from tests.outputs.samples import (
+    add_calls,
+    add_requests,
+    closed_bench,
+    durations,
+    failing_threshold,
+    make_plan,
+    make_snapshot,
+    target_series,
+)
 
 CLOSED = make_plan(ConstantVUs(64, 10.0))
 
@@ -118,7 +134,7 @@ def test_the_live_block_redraws_starts_no_thread_and_leaves_nothing() -> None:
     assert threading.active_count() == threads
     assert (sys.stdout, sys.stderr) == (stdout, stderr)
     second = stream.getvalue()[first:]
-    assert second.count("\x1b[1A") == 8
+    assert second.count("\x1b[1A") == 11
     assert "2s/10s" in second
     output.stop(closed_bench())
     ending = stream.getvalue()
@@ -138,6 +154,196 @@ def test_the_live_block_can_be_closed_twice_and_stopped_unstarted() -> None:
     output.close()
     output.snapshot(make_snapshot())
     assert stream.getvalue() == written
+
+
+def busy_snapshot(second: int, names: int = 3, **changes: Any) -> Snapshot:
+    """A second with requests to some names, a call, WebSocket messages and events of streams."""
+    table = SeriesTable()
+    for number in range(names):
+        add_requests(table, durations(100 - number, 500 * (number + 1)), name=f"/{number}")
+    add_requests(table, durations(7), name="/broken", method="POST", statuses={"200": 4, "500": 3})
+    add_calls(table, "sign", durations(5), raised=1)
+    for metric, count in (("ws_msgs_sent", 20), ("ws_msgs_received", 30), ("stream_events", 4)):
+        table.counter(Series(metric)).value += count
+    changes = {"requests_per_s": 100.0 * second, "failed_per_s": 3.0, "p95_ms": 1.0 * second} | changes
+    return make_snapshot(float(second), table=table, **changes)
+
+
+def remembered(seconds: int, **changes: Any) -> tuple[Recent, Snapshot]:
+    """What the live block knows after so many seconds, and the last of them."""
+    recent = Recent()
+    for second in range(1, seconds + 1):
+        recent.add(now := busy_snapshot(second, **changes))
+    return recent, now
+
+
+def drawn_block(recent: Recent, now: Snapshot, width: int, height: int = 40) -> list[str]:
+    """The live block in a terminal of that size."""
+    console, stream = memory_console(width)
+    console.height = height
+    console.print(Legible(render_snapshot(CLOSED, now, recent)))
+    return stream.getvalue().splitlines()
+
+
+def block_after(seconds: int, width: int, **changes: Any) -> list[str]:
+    return drawn_block(*remembered(seconds, **changes), width)
+
+
+def test_the_last_minute_is_drawn_as_bars() -> None:
+    lines = block_after(8, 80)
+    assert lines[10:13] == [
+        "requests/s  ▂▃▄▅▅▆▇█  max 800",
+        "p95         ▂▃▄▅▅▆▇█  max 8.00ms",
+        "failed/s    ████████  max 3",
+    ]
+    assert block_after(8, 80, failed_per_s=0.0)[12] == "failed/s    ▁▁▁▁▁▁▁▁  max 0"
+    assert block_after(2, 80, p95_ms=None)[11] == "p95             max -"
+
+
+def test_more_than_a_minute_moves_out_and_fewer_columns_hold_it_too() -> None:
+    recent, now = remembered(90)
+    assert (recent.first, len(recent.seconds)) == (30, 60)
+    wide, narrow = drawn_block(recent, now, 200)[10], drawn_block(recent, now, 50)[10]
+    assert len(wide) == 12 + 60 + len("  max 9,000")
+    drawn = narrow[12:].partition("  max")[0]
+    assert 10 <= len(drawn) <= 50 - 12 - len("  max 9,000")
+    assert drawn == "".join(sorted(drawn))
+    assert drawn.endswith("█")
+
+
+def test_bars_keep_their_height_while_they_move() -> None:
+    values = [float(number % 7) for number in range(100)]
+    at = {first: condense(values[first : first + 60], first, 60, 20, max) for first in range(40)}
+    for first in range(39):
+        before, after = at[first], at[first + 1]
+        # The first and the last may be of fewer seconds than the others.
+        assert after[1:-1] in (before[1:-1], [*before[2:-1], before[-1]], [*before[2:], after[-2]])
+
+
+def test_what_failed_once_shows_beside_thousands() -> None:
+    assert sparkline([0.0, 1.0, 5000.0, None]) == "▁▂█ "
+
+
+def test_a_wide_terminal_has_a_table_of_the_names_that_came_most() -> None:
+    lines = block_after(2, 120, requests_per_s=307.0)
+    title = next(number for number, line in enumerate(lines) if line.startswith("endpoints"))
+    assert lines[title].split() == ["endpoints", "requests", "per", "s", "p50", "p95", "p99", "failed"]
+    assert [line.split()[:4] for line in lines[title + 1 :]] == [
+        ["GET", "/0", "200", "100"],
+        ["GET", "/1", "198", "99"],
+        ["GET", "/2", "196", "98"],
+        ["POST", "/broken", "14", "7"],
+        ["call", "sign", "12", "6"],
+    ]
+    assert lines[title + 4].split()[-1] == "6"
+    assert lines[title + 1].split()[4:7] == ["644µs", "1.03ms", "1.08ms"]
+    assert not any(line.startswith("endpoints") for line in block_after(2, 119))
+
+
+def test_calls_messages_and_events_show_where_there_are_any() -> None:
+    lines = block_after(3, 80)
+    assert lines[6:9] == [
+        "calls          6/s      18  in all",
+        "messages      50/s     150  in all",
+        "events         4/s      12  in all",
+    ]
+    assert not any("calls" in line for line in block())
+
+
+def test_what_outputs_lose_is_told() -> None:
+    troubles = tuple(f"output {number} lost 1 of 5 seconds: it is too slow" for number in range(5))
+    lines = block(troubles=troubles)
+    assert lines[-4] == "outputs     output 0 lost 1 of 5 seconds: it is too slow"
+    assert lines[-1].strip() == "and 2 more"
+    assert block(troubles=("output x: a\n\x1b[31mb",))[-1] == "outputs     output x: a ?[31mb"
+    assert plain_lines([5.0], troubles=troubles)[0].endswith("target 100%  5 outputs lost data")
+
+
+def test_the_block_takes_no_more_lines_than_there_are_for_what_can_be_left_out() -> None:
+    recent, now = remembered(5, names=40)
+    for height in (1, 5, 9, 14, 15, 16, 18, 24, 60):
+        lines = drawn_block(recent, now, 130, height)
+        assert len(lines) <= max(height, 12)
+        assert any(line.startswith("requests/s") for line in lines) == (height >= 15)
+        assert sum(bool(re.match(r"GET /\d", line)) for line in lines) == max(0, min(12, height - 17))
+
+
+def test_nothing_is_ever_wider_than_the_terminal() -> None:
+    recent, now = remembered(65, names=20, requests_per_s=1234567.0, p95_ms=123.4)
+    for width in (*range(1, 45), 60, 80, 119, 120, 121, 200):
+        for one in (
+            replace(now, troubles=("x" * 300,) * 4),
+            replace(now, message="m" * 300, thresholds=(failing_threshold(),), workers_lost=3),
+        ):
+            assert max(map(cell_len, drawn_block(recent, one, width))) <= width
+
+
+def test_a_narrow_terminal_still_has_all_percentiles() -> None:
+    assert "p50 95 99   1.20ms  3.40ms  5.60ms" in block(width=40)
+
+
+def test_a_stream_without_block_characters_has_bars_of_ascii() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    recent, now = remembered(8)
+    open_console(stream, width=80).print(Legible(render_snapshot(CLOSED, now, recent)))
+    stream.seek(0)
+    assert "requests/s  .-:==+*#  max 800" in stream.read()
+
+
+@pytest.mark.usefixtures("dumb_proof")
+def test_without_colours_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def written() -> str:
+        stream = FakeTerminal()
+        output = LiveBlock(open_console(stream, width=130))
+        output.start(CLOSED)
+        output.snapshot(busy_snapshot(1, thresholds=(failing_threshold(),), troubles=("lost",)))
+        output.stop(closed_bench())
+        return stream.getvalue()
+
+    coloured = re.compile(r"\x1b\[[\d;]*3[0-7]m")
+    assert coloured.search(written())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not coloured.search(written())
+
+
+@pytest.mark.usefixtures("dumb_proof")
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (130, 40), (130, 6)])
+def test_a_terminal_shows_the_last_block_and_nothing_of_it_afterwards(size: tuple[int, int]) -> None:
+    """What the escape codes do, in a terminal that is emulated."""
+    width, height = size
+    screen = pyte.Screen(width, height)
+    terminal = pyte.Stream(screen)
+    stream = FakeTerminal()
+    console = open_console(stream, width=width)
+    console.height = height
+    screen.set_mode(pyte.modes.LNM)
+    output = LiveBlock(console)
+    output.start(CLOSED)
+    for second in range(1, 71):
+        output.snapshot(busy_snapshot(second, names=2 + second % 5))
+        terminal.feed(stream.getvalue())
+        stream.seek(0)
+        stream.truncate()
+    shown = [line.rstrip() for line in screen.display]
+    assert shown[0] == "GET http://127.0.0.1:8080/"
+    assert shown[1].startswith("running     1m10s/10s")
+    assert any(line.startswith("requests/s") for line in shown) == (height >= 24)
+    assert any(line.startswith("GET /0") for line in shown) == (size == (130, 40))
+    output.stop(closed_bench())
+    terminal.feed(stream.getvalue())
+    assert not "".join(screen.display).strip()
+
+
+def test_plain_lines_tell_what_comes_beside_requests_once_it_came() -> None:
+    console, stream = memory_console(60)
+    output = PlainLines(console, every_s=1.0)
+    output.start(CLOSED)
+    for snapshot in (make_snapshot(1.0), busy_snapshot(2), make_snapshot(3.0)):
+        output.snapshot(snapshot)
+    before, now, after = stream.getvalue().splitlines()
+    assert "calls" not in before
+    assert "6 calls/s  50 messages/s  4 events/s  workers" in now
+    assert "0 calls/s  0 messages/s  0 events/s  workers" in after
 
 
 def test_plain_lines_come_after_one_second_and_then_every_five() -> None:

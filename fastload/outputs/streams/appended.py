@@ -1,0 +1,39 @@
+"""A file that grows by whole pieces: a piece that does not fit on the disk leaves no part of itself behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+
+class AppendedFile:
+    """Makes *path* anew, and appends to it without a buffer, so that readers see every piece at once.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+        self._size = 0
+
+    def append(self, piece: bytes) -> None:
+        """Write all of *piece*, or nothing.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        try:
+            written = self._file.write(piece)
+            if written != len(piece):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            if self._file.seekable():
+                self._file.seek(self._size)
+                self._file.truncate()
+            raise
+        self._size += len(piece)
+
+    def close(self) -> None:
+        self._file.close()

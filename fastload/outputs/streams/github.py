@@ -1,0 +1,112 @@
+"""What GitHub Actions shows of a step: a job summary in Markdown, and annotations for what went wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fastload.model.errors import PlanError
+from fastload.model.header import Header
+from fastload.model.records import Snapshot
+from fastload.outputs.base import mute
+from fastload.outputs.files import check_file
+from fastload.outputs.streams.markdown import render_markdown
+from fastload.outputs.streams.told import name_of, thresholds_of, verdict_text, why_failed
+
+VARIABLE = "GITHUB_STEP_SUMMARY"
+MOST_SUMMARY_BYTES = 1_000_000
+"""GitHub refuses all of a step's summary past 1 MiB."""
+MOST_ANNOTATIONS = 10
+"""GitHub shows so many of a kind for each step."""
+_CUT = b"\n\n(The rest is left out: GitHub shows at most 1 MiB.)\n"
+
+
+class GitHub:
+    """Appends to the job summary, and writes annotations to stderr, when the run is over.
+
+    GitHub reads both streams of a step for annotations; stdout may be the summary as JSON.
+
+    Raises:
+        PlanError: there is an argument, which this output does not take.
+    """
+
+    required = False
+    wants_points = False
+
+    def __init__(self, argument: str = "") -> None:
+        if argument:
+            raise PlanError(f"--out github takes no argument, and got {argument!r}", hint="write --out github")
+        self._header: Header | None = None
+
+    def check(self) -> None:
+        """See `Sink.check`."""
+        check_file(_summary_file(), f"--out github: {VARIABLE}", example="summary.md")
+
+    def open(self, header: Header) -> None:
+        self._header = header
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Nothing yet."""
+
+    def close(self, summary: Mapping[str, Any] | None) -> None:
+        assert self._header is not None
+        try:
+            sys.stderr.write("".join(f"{line}\n" for line in workflow_commands(self._header, summary)))
+            sys.stderr.flush()
+        except BrokenPipeError:
+            mute(sys.stderr)
+        if summary is not None:
+            _append(_summary_file(), render_markdown(self._header, summary))
+
+
+def workflow_commands(header: Header, summary: Mapping[str, Any] | None) -> Iterator[str]:
+    """The annotations of a run, a line each. *summary* is `Summary.to_dict`, or None when it broke off without one."""
+    if summary is None:
+        yield _command("error", "fastload broke off", f"{header.title}: there is no summary")
+        return
+    errors = [(f"Threshold failed: {name_of(one)}", why_failed(one)) for one in thresholds_of(summary) if not one.ok]
+    if len(errors) > MOST_ANNOTATIONS:
+        more = len(errors) - MOST_ANNOTATIONS + 1
+        errors = [*errors[:-more], ("More thresholds failed", f"and {more} more")]
+    for title, text in errors:
+        yield _command("error", title, f"{text} ({header.title})")
+    state = summary["verdict"]["state"]
+    if state != "VALID":
+        yield _command("warning", f"Verdict {state}", f"{verdict_text(summary)}\n({header.title})")
+
+
+def _command(kind: str, title: str, text: str) -> str:
+    shown = _data(title).replace(":", "%3A").replace(",", "%2C")
+    return f"::{kind} title={shown}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    """*text* as a workflow command carries it, on one line."""
+    legible = text.encode("utf-8", "backslashreplace").decode()
+    return legible.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _summary_file() -> Path:
+    name = os.environ.get(VARIABLE, "")
+    if not name:
+        raise PlanError(
+            f"--out github: {VARIABLE} is not set, so this is no step of GitHub Actions",
+            hint="elsewhere, write the same with --out md=FILE",
+        )
+    return Path(name)
+
+
+def _append(path: Path, text: str) -> None:
+    """Add *text* as far as there is room, since a summary that is too long is not shown at all."""
+    data = text.encode("utf-8", "backslashreplace")
+    if data and not data.endswith(b"\n"):
+        data += b"\n"
+    room = MOST_SUMMARY_BYTES - (path.stat().st_size if path.exists() else 0)
+    if len(data) > room:
+        cut = data[: max(0, room - len(_CUT))]
+        data = cut[: cut.rfind(b"\n") + 1] + _CUT if room > len(_CUT) else b""
+    with path.open("ab") as file:
+        file.write(data)

@@ -1,0 +1,86 @@
+"""A histogram log, which the tools of HdrHistogram plot, cut by time and add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastload.model.errors import PlanError
+from fastload.model.header import Header
+from fastload.model.metrics import HIGHEST_US
+from fastload.model.records import Snapshot
+from fastload.model.series import TrendSink
+from fastload.outputs.files import check_file
+from fastload.outputs.layout import one_line
+from fastload.outputs.streams.appended import AppendedFile
+
+MAX_UNIT_RATIO = 1000
+"""The column Interval_Max is a histogram's value divided by this: milliseconds, where values are microseconds."""
+_LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"'
+
+
+class HistogramLog:
+    """Writes one line for each second and each trend that has values in it, tagged with the trend's name.
+
+    Its own lines, since the writer of hdrh leaves out tags, gets no start time written, and cuts the maximum to whole
+    units.
+
+    Raises:
+        PlanError: no file is named.
+    """
+
+    required = True
+    wants_points = False
+
+    def __init__(self, file: str) -> None:
+        if not file:
+            raise PlanError("--out hlog has no file", hint="write it like hlog=latency.hlog")
+        self._path = Path(file)
+        self._start_s = 0.0
+        self._file: AppendedFile | None = None
+
+    def check(self) -> None:
+        """See `Sink.check`."""
+        check_file(self._path, "--out hlog", example="latency.hlog")
+
+    def open(self, header: Header) -> None:
+        started = datetime.fromisoformat(header.started_at)
+        self._start_s = round(started.timestamp(), 3)
+        if self._file is None:
+            self._file = AppendedFile(self._path)
+        self._file.append(_head(header, started, self._start_s).encode("utf-8", "backslashreplace"))
+
+    def write(self, snapshot: Snapshot) -> None:
+        # The wall clock, since the time of a snapshot does not count pauses. It may have been set back.
+        begin_s = max(0.0, snapshot.time_ns / 1e9 - snapshot.span_s - self._start_s)
+        lines = [
+            f"Tag={series.metric},{begin_s:.3f},{snapshot.span_s:.3f},{sink.max / MAX_UNIT_RATIO:.3f},{sink.encode()}\n"
+            for series, sink in snapshot.table.sinks.items()
+            if isinstance(sink, TrendSink) and sink.count and not series.tags
+        ]
+        if lines and self._file is not None:
+            self._file.append("".join(lines).encode())
+
+    def close(self, summary: Mapping[str, Any] | None) -> None:  # noqa: ARG002 - the interface of every sink
+        if self._file is not None:
+            self._file.close()
+
+
+def _head(header: Header, started: datetime, start_s: float) -> str:
+    shown = started.astimezone(UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
+    lines = [
+        f"#[fastload {header.versions.get('fastload', '')}, run {header.run_id}: {one_line(header.title)}]",
+        "#[Histogram log format version 1.3]",
+        f"#[StartTime: {start_s:.3f} (seconds since epoch), {shown}]",
+        f"#[BaseTime: {start_s:.3f} (seconds since epoch)]",
+        f"#[Values are microseconds, Interval_Max is milliseconds (maximum value unit ratio {MAX_UNIT_RATIO})]",
+        *(
+            f"#[Values of {spec.name} are thousandths of {one_line(spec.unit) or 'its unit'}]"
+            for spec in header.specs.values()
+            if spec.kind == "trend" and spec.highest != HIGHEST_US
+        ),
+        _LEGEND,
+    ]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,111 @@
+"""Locust's four CSV files, with its names, columns and headers, for whatever reads those."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastload.model.errors import PlanError
+from fastload.model.header import Header
+from fastload.model.records import ErrorTable, Snapshot
+from fastload.model.series import SeriesTable
+from fastload.outputs.files import check_file, replace_file
+from fastload.outputs.streams.appended import AppendedFile
+from fastload.outputs.streams.locust_rows import (
+    EXCEPTIONS,
+    FAILURES,
+    HISTORY,
+    STATS,
+    Entry,
+    Failures,
+    Value,
+    entries_of,
+    exception_rows,
+    history_rows,
+    relevant,
+    stats_rows,
+)
+
+_NS_PER_S = 1_000_000_000
+
+
+class LocustCsv:
+    """Writes ``PREFIX_stats.csv``, ``_stats_history.csv``, ``_failures.csv`` and ``_exceptions.csv``.
+
+    The history grows each second, by a row for each name and one for all; the others are replaced each second, whole.
+
+    Raises:
+        PlanError: *prefix* is empty.
+    """
+
+    required = True
+    wants_points = False
+
+    def __init__(self, prefix: str) -> None:
+        if not prefix:
+            raise PlanError("--out locust has no prefix for its files", hint="write it like locust=results")
+        self._stats, self._history, self._failures, self._exceptions = (
+            Path(f"{prefix}_{name}.csv") for name in ("stats", "stats_history", "failures", "exceptions")
+        )
+        self._warmup_s = self._measured_s = 0.0
+        self._table = SeriesTable()
+        self._failed = Failures()
+        self._raised = ErrorTable()
+        self._new_failures = self._new_exceptions = False
+        self._appended: AppendedFile | None = None
+
+    def check(self) -> None:
+        """See `Sink.check`."""
+        for path in (self._stats, self._history, self._failures, self._exceptions):
+            check_file(path, "--out locust", example="results_stats.csv")
+
+    def open(self, header: Header) -> None:
+        self._warmup_s = float(header.plan.get("warmup_s", 0.0))
+        self._write_stats()
+        replace_file(self._failures, _csv(FAILURES))
+        replace_file(self._exceptions, _csv(EXCEPTIONS))
+        if self._appended is None:
+            self._appended = AppendedFile(self._history)
+        self._appended.append(_csv(HISTORY))
+
+    def write(self, snapshot: Snapshot) -> None:
+        time_s = snapshot.time_ns // _NS_PER_S
+        window = relevant(snapshot.table)
+        self._table.merge(window)
+        self._measured_s = max(0.0, snapshot.t_s - self._warmup_s)
+        self._new_failures |= self._failed.add(window, snapshot.errors, time_s)
+        if snapshot.exceptions.entries:
+            self._raised.merge(snapshot.exceptions)
+            self._new_exceptions = True
+        totals = entries_of(self._table)
+        rows = history_rows(time_s, snapshot.vus, totals, entries_of(window), snapshot.span_s)
+        if self._appended is not None:
+            self._appended.append(_csv(*rows))
+        self._write_stats(totals)
+        if self._new_failures:
+            replace_file(self._failures, _csv(FAILURES, *self._failed.rows()))
+            self._new_failures = False
+        if self._new_exceptions:
+            replace_file(self._exceptions, _csv(EXCEPTIONS, *exception_rows(self._raised)))
+            self._new_exceptions = False
+
+    def close(self, summary: Mapping[str, Any] | None) -> None:
+        if self._appended is not None:
+            self._appended.close()
+        if summary is not None:
+            self._measured_s = float(summary["duration_s"])
+        self._write_stats()
+
+    def _write_stats(self, entries: Sequence[Entry] | None = None) -> None:
+        rows = stats_rows(entries or entries_of(self._table), self._measured_s)
+        replace_file(self._stats, _csv(STATS, *rows))
+
+
+def _csv(*rows: Sequence[Value] | Sequence[str]) -> bytes:
+    """*rows* as Locust writes them: quotes where they are needed, and line ends of two characters."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode("utf-8", "backslashreplace")

@@ -1,0 +1,220 @@
+"""The rows of Locust's CSV files: what it calls a request, a failure and an exception, from the seconds of a run."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from fastload.model.histogram import highest_equivalent
+from fastload.model.records import ErrorTable
+from fastload.model.results import collect_calls, collect_endpoints
+from fastload.model.series import SeriesTable, TrendSink
+
+Value = str | int | float
+
+LEVELS = ["50%", "66%", "75%", "80%", "90%", "95%", "98%", "99%", "99.9%", "99.99%", "100%"]
+_TOTALS = ["Request Count", "Failure Count", "Median Response Time", "Average Response Time", "Min Response Time"]
+_TOTALS += ["Max Response Time", "Average Content Size"]
+STATS = ["Type", "Name", *_TOTALS, "Requests/s", "Failures/s", *LEVELS]
+HISTORY = ["Timestamp", "User Count", "Type", "Name", "Requests/s", "Failures/s", *LEVELS]
+HISTORY += [f"Total {title}" for title in _TOTALS]
+FAILURES = ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"]
+EXCEPTIONS = ["Count", "Message", "Traceback", "Nodes"]
+
+CALL = "CALL"
+"""The type of measured calls, which have no method."""
+AGGREGATED = "Aggregated"
+_NODE = "local"
+_METRICS = frozenset(
+    ("http_reqs", "http_req_failed", "http_req_duration", "calls", "call_failed", "call_duration", "data_received")
+)
+_PERCENTS = [float(level.rstrip("%")) for level in LEVELS]
+_NO_DATA = "N/A"
+
+
+class Entry(NamedTuple):
+    """What ended under one name: the median, mean, least and greatest time in ms, all *levels* of percentiles, and the
+    mean *size_bytes* of a reply."""
+
+    method: str
+    name: str
+    requests: int
+    failed: int
+    times: tuple[Value, ...] = (0, 0.0, 0, 0)
+    levels: tuple[Value, ...] = (_NO_DATA,) * len(_PERCENTS)
+    size_bytes: float = 0.0
+
+    @classmethod
+    def of(cls, method: str, name: str, requests: int, failed: int, trend: object) -> Entry:
+        """With the times of *trend*, if it has any."""
+        if not isinstance(trend, TrendSink) or not trend.count:
+            return cls(method, name, requests, failed)
+        levels = percentiles(trend, _PERCENTS)
+        times = (levels[0], round((trend.mean or 0.0) / 1000, 3), _ms(trend.min), _ms(trend.max))
+        return cls(method, name, requests, failed, times, tuple(levels))
+
+    def totals(self) -> list[Value]:
+        """From the count of requests to the mean size."""
+        return [self.requests, self.failed, *self.times, round(self.size_bytes, 3)]
+
+
+def relevant(table: SeriesTable) -> SeriesTable:
+    """The series of *table* that these files are made of."""
+    return SeriesTable({series: sink for series, sink in table.sinks.items() if series.metric in _METRICS})
+
+
+def entries_of(table: SeriesTable) -> list[Entry]:
+    """Every name by name and method, and all of them together at the end."""
+    requests, calls = collect_endpoints(table, 1.0), collect_calls(table, 1.0)
+    found = [Entry.of(one.method, one.name, one.requests, one.failed, one.duration.sink) for one in requests]
+    found += [Entry.of(CALL, one.name, one.calls, one.failed, one.duration.sink) for one in calls]
+    ended = sum(one.requests for one in found)
+    received = table.get("data_received")
+    size_bytes = received.value / ended if received and ended else 0.0
+    if len(found) == 1:
+        # The run counts the bytes of all names together, so only a single name has a mean of its own.
+        found = [found[0]._replace(size_bytes=size_bytes)]
+    failed = sum(one.failed for one in found)
+    return [
+        *sorted(found, key=lambda one: (one.name, one.method)),
+        Entry.of("", AGGREGATED, ended, failed, _all_times(table))._replace(size_bytes=size_bytes),
+    ]
+
+
+def stats_rows(entries: Iterable[Entry], seconds: float) -> list[list[Value]]:
+    """The rows of all that ended in *seconds*."""
+    return [
+        [one.method, one.name, *one.totals(), _per_s(one.requests, seconds), _per_s(one.failed, seconds), *one.levels]
+        for one in entries
+    ]
+
+
+def history_rows(
+    time_s: int, vus: int, totals: Iterable[Entry], window: Iterable[Entry], span_s: float
+) -> list[list[Value]]:
+    """The rows of one second: rates and percentiles of *window*, which was *span_s* long, and *totals* until then."""
+    now = {(one.method, one.name): one for one in window}
+    rows: list[list[Value]] = []
+    for total in totals:
+        one = now.get((total.method, total.name), Entry(total.method, total.name, 0, 0))
+        rates = [f"{_per_s(count, span_s):.6f}" for count in (one.requests, one.failed)]
+        rows.append([time_s, vus, total.method, total.name, *rates, *one.levels, *total.totals()])
+    return rows
+
+
+def percentiles(trend: TrendSink, percents: Iterable[float]) -> list[float | int]:
+    """These percentiles in ms of a trend with values: one pass for all of them, as there may be a thousand names."""
+    ranks = [max(1, math.ceil(percent / 100 * trend.count - 1e-9)) for percent in percents]
+    found = np.searchsorted(np.cumsum(trend.counts), ranks).tolist()
+    return [_ms(max(trend.min, min(trend.max, highest_equivalent(index)))) for index in found]
+
+
+@dataclass(slots=True)
+class _Seen:
+    count: int
+    first_s: int
+    last_s: int
+
+
+class Failures:
+    """What failed, by method, name and kind of error.
+
+    A second says how many requests of each name failed, and how many failures there were of each kind. Where both do
+    not tell which was which, because several names failed in several ways at once, the kinds are named together.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str, str], _Seen] = {}
+
+    def add(self, table: SeriesTable, errors: ErrorTable, time_s: int) -> bool:
+        """Count the failures of a second that ended at *time_s* since the epoch; whether there were any."""
+        kinds = {kind: count for kind, (count, _) in errors.entries.items()}
+        left: dict[tuple[str, str], int] = {}
+        any_failed = False
+        for method, name, failed, statuses in _outcomes(table):
+            any_failed = any_failed or failed > 0
+            if rest := self._by_status(method, name, statuses, failed, kinds, time_s):
+                left[method, name] = rest
+        self._by_kind(left, {kind: count for kind, count in kinds.items() if count > 0}, time_s)
+        return any_failed
+
+    def rows(self) -> list[list[Value]]:
+        return [
+            [*key, seen.count, _moment(seen.first_s), _moment(seen.last_s)] for key, seen in sorted(self._seen.items())
+        ]
+
+    def _by_status(
+        self, method: str, name: str, statuses: Mapping[str, int], failed: int, kinds: dict[str, int], time_s: int
+    ) -> int:
+        """Count what failed by its status, and take it from *kinds*; how many failed otherwise."""
+        for status, count in statuses.items():
+            kind = f"http_{status}"
+            share = min(count, failed, kinds.get(kind, 0))
+            if share > 0:
+                kinds[kind] -= share
+                failed -= share
+                self._count(method, name, kind, share, time_s)
+        return failed
+
+    def _by_kind(self, left: Mapping[tuple[str, str], int], kinds: Mapping[str, int], time_s: int) -> None:
+        if len(left) == 1 and sum(kinds.values()) == sum(left.values()):
+            ((method, name),) = left
+            for kind, count in kinds.items():
+                self._count(method, name, kind, count, time_s)
+            return
+        error = " or ".join(sorted(kinds)) or "failed"
+        for (method, name), count in left.items():
+            self._count(method, name, error, count, time_s)
+
+    def _count(self, method: str, name: str, error: str, count: int, time_s: int) -> None:
+        seen = self._seen.setdefault((method, name, error), _Seen(0, time_s, time_s))
+        seen.count += count
+        seen.last_s = time_s
+
+
+def exception_rows(exceptions: ErrorTable) -> list[list[Value]]:
+    """The most frequent first."""
+    return [[one["count"], _message(one["kind"], one["first"]), one["first"], _NODE] for one in exceptions.to_list()]
+
+
+def _message(kind: str, traceback: str) -> str:
+    """What a traceback ends with: the class and its text, which may have several lines."""
+    starts = [match.start() for match in re.finditer(rf"^(?:[\w.]+\.)?{re.escape(kind)}\b", traceback, re.MULTILINE)]
+    return traceback[starts[-1] :].rstrip() if starts else kind
+
+
+def _outcomes(table: SeriesTable) -> list[tuple[str, str, int, Mapping[str, int]]]:
+    """Method, name, failures and counts by status of all that ended."""
+    requests = collect_endpoints(table, 1.0)
+    calls = collect_calls(table, 1.0)
+    return [
+        *((one.method, one.name, one.failed, one.statuses) for one in requests),
+        *((CALL, one.name, one.failed, {}) for one in calls),
+    ]
+
+
+def _all_times(table: SeriesTable) -> TrendSink:
+    merged = TrendSink()
+    for metric in ("http_req_duration", "call_duration"):
+        if (sink := table.get(metric)) is not None:
+            merged.merge(sink)
+    return merged
+
+
+def _ms(value_us: int) -> float | int:
+    """Without a fraction when there is none, as Locust has them."""
+    return value_us // 1000 if value_us % 1000 == 0 else value_us / 1000
+
+
+def _per_s(count: int, seconds: float) -> float:
+    return round(count / seconds, 6) if seconds > 0 else 0.0
+
+
+def _moment(time_s: int) -> str:
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
