@@ -181,7 +181,7 @@ class Page:
     def _command(self, command: Command) -> subprocess.CompletedProcess[str]:
         text = string.Template(command.text).safe_substitute(self._env)
         words = shlex.split(shorten(text, self._url, widen=command.codes == (0,)))[1:]
-        if words[0] == "target":
+        if words[0] in ("target", "ui"):
             return self._serve(words)
         timed = {"-d", "--duration", "-n", "--requests"} & set(words)
         if not timed and (words[0] == "bench" or "--rate" in words):
@@ -201,7 +201,7 @@ class Page:
         process = subprocess.Popen(command, cwd=self._folder, env=cli_env(), stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
         said = process.stderr.readline()
-        assert said.startswith(f"{words[1]} on http://"), said
+        assert said.startswith("ui: http://" if words[0] == "ui" else f"{words[1]} on http://"), said
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
         return subprocess.CompletedProcess(command, process.returncode, "", said + err)
@@ -305,7 +305,7 @@ def test_every_environment_variable_is_there() -> None:
     documented = set(first_column(section("command-line.md", "Environment variables")))
     read = {option.envvar for command in command_line.commands.values() for option in command.params if option.envvar}
     served = {name for target in target_names() for name in find_target(target).options_type.ENVIRONMENT.values()}
-    assert read | served | {"SEQUENCER_BASE_URL", "NO_COLOR"} == documented
+    assert read | served | {"SEQUENCER_BASE_URL", "NO_COLOR", "FASTLOAD_DASHBOARD_TOKEN"} == documented
 
 
 def test_every_public_name_is_mentioned() -> None:

@@ -24,7 +24,7 @@ class Collector:
         self.snapshots: list[Snapshot] = []
         self.started_ns = 0
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: Plan) -> None:  # noqa: ARG002 - the interface of every output
         self.started_ns = time.time_ns()
 
     def snapshot(self, snapshot: Snapshot) -> None:

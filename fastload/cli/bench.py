@@ -13,6 +13,7 @@ import click
 
 from fastload.cli.options import (
     Shared,
+    SharedCommand,
     header_lines,
     http_options,
     http_settings,
@@ -32,7 +33,9 @@ DEFAULT_CONNECTIONS = 64
 DEFAULT_DURATION = "10s"
 
 
-@click.command(short_help="Measure a URL, or the ingest of events, at full speed or at a fixed rate.")
+@click.command(
+    cls=SharedCommand, short_help="Measure a URL, or the ingest of events, at full speed or at a fixed rate."
+)
 @click.argument("url", required=False)
 @click.option("-c", "--connections", type=int, help="Connections, over all workers.  [default: 64]")
 @click.option("-d", "--duration", metavar="DURATION", help="How long, like 10s or 1m30s.  [default: 10s]")
@@ -79,12 +82,12 @@ def bench(url: str | None, **options: Any) -> int:
     _check_ingest_options(options, ingest=ingest)
     # Everything is checked before a server is started; its address alone is not known yet.
     plan = build_plan(base_url or "http://127.0.0.1", options, shared, ingest=ingest)
-    outputs = shared.outputs()
+    outputs, dashboard = shared.outputs(), shared.make_dashboard()
     if base_url:
-        return run_plan(plan, outputs)
+        return run_plan(plan, outputs, dashboard=dashboard)
     with shipped_target("sequencer") as target:
         plan = build_plan(target.base_url, options, shared, ingest=True, cpus=target.worker_cpus)
-        return run_plan(plan, outputs, target=target)
+        return run_plan(plan, outputs, target=target, dashboard=dashboard)
 
 
 def build_plan(url: str, options: dict[str, Any], shared: Shared, *, ingest: bool, cpus: tuple[int, ...] = ()) -> Plan:

@@ -8,13 +8,16 @@ from typing import Any, NoReturn
 import click
 
 from fastload.cli.bench import bench
+from fastload.cli.compare import compare
 from fastload.cli.ctl import ctl
 from fastload.cli.exits import ExitCode, report_error
 from fastload.cli.new import new
 from fastload.cli.plan import plan
+from fastload.cli.report import report
 from fastload.cli.run import run
 from fastload.cli.shipped import PREFIX
 from fastload.cli.target import target
+from fastload.cli.ui import ui
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.version import __version__
 
@@ -48,9 +51,12 @@ def cli() -> None:
 cli.add_command(bench)
 cli.add_command(run)
 cli.add_command(plan)
+cli.add_command(report)
+cli.add_command(compare)
 cli.add_command(ctl)
 cli.add_command(new)
 cli.add_command(target)
+cli.add_command(ui)
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fastload.cli.dashboard import dashboard_address, fill_address, make_dashboard
 from fastload.cli.exits import ExitCode, exit_code
 from fastload.control.commands import Commands
 from fastload.control.host import usable_cpus
@@ -24,11 +25,15 @@ from fastload.model.summary import Summary
 from fastload.outputs.base import Output
 from fastload.outputs.report import SummaryReport
 from fastload.outputs.streams.registry import make_streams, out_texts
+from fastload.outputs.streams.stream import Stream
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from fastload.outputs.terminal import open_console, progress_output
 from fastload.planning import make_http
 from fastload.runner import execute
 from fastload.targets import find_target, running
+
+if TYPE_CHECKING:
+    from fastload.dashboard.output import DashboardOutput
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
@@ -108,6 +113,13 @@ _SHARED = (
         help="Exit 104 when any output lost something.",
     ),
     click.option(
+        "--dashboard",
+        metavar="[PORT|HOST:PORT]",
+        envvar="FASTLOAD_DASHBOARD",
+        help="Show the run in the browser while it lasts.  [port: 5665]",
+    ),
+    click.option("--open", is_flag=True, envvar="FASTLOAD_OPEN", help="Open the dashboard in the browser."),
+    click.option(
         "--json",
         "as_json",
         is_flag=True,
@@ -171,6 +183,8 @@ class Shared:
     html: str | None
     out: tuple[str, ...]
     strict_outputs: bool
+    dashboard: str | None
+    open: bool
     as_json: bool
     quiet: bool
 
@@ -207,6 +221,22 @@ class Shared:
             outputs.append(SummaryStream(sys.stdout.buffer))
         outputs += make_streams(out_texts({"out": self.out, "html": self.html, "save": self.save}))
         return outputs
+
+    def make_dashboard(self) -> DashboardOutput | None:
+        """The dashboard that these options ask for.
+
+        Raises:
+            PlanError: it cannot be where it shall be.
+        """
+        address = dashboard_address(self.dashboard, opens=self.open)
+        return make_dashboard(address, opens=self.open) if address else None
+
+
+class SharedCommand(click.Command):
+    """A command with the shared options, one of which may leave its value out."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(fill_address(args)))
 
 
 def shared_options(command: AnyFunction) -> AnyFunction:
@@ -251,10 +281,12 @@ def run_plan(
     target: ShippedTarget | None = None,
     control: tuple[str, int] | None = None,
     keyboard: bool = False,
+    dashboard: DashboardOutput | None = None,
 ) -> ExitCode:
     """Run *plan*, against *target* if one was started for it; what an output could not write is said on stderr.
 
-    *control* is the host and port of the control API; *keyboard*: whether the keys of the terminal steer the run.
+    *control* is the host and port of the control API; *keyboard*: whether the keys of the terminal steer the run;
+    *dashboard* shows it, and steers it where there is a control API.
     """
     pids, name = (target.pids, target.name) if target else ((), "")
     commands = Commands() if control else None
@@ -262,6 +294,9 @@ def run_plan(
     if control and commands:
         server = ControlServer(commands, *control, token=os.environ.get("FASTLOAD_CONTROL_TOKEN", ""))
         outputs = [_ControlAddress(server), *outputs]
+    if dashboard is not None:
+        dashboard.ask = commands.ask if commands else None
+        outputs = [Stream("dashboard", dashboard), *outputs]
     summary = execute(
         plan, outputs, target_pids=pids, target_name=name, commands=commands, server=server, keyboard=keyboard
     )

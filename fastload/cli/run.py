@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from fastload.cli.dashboard import dashboard_address
 from fastload.cli.options import Shared, run_plan, shipped_target
 from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
@@ -37,13 +38,20 @@ def run(script: str, **_: Any) -> int:
     prepared = prepare(script)
     options, draft = prepared.options, prepared.draft
     shared = _shared(options)
-    outputs = shared.outputs()
+    outputs, dashboard = shared.outputs(), shared.make_dashboard()
     for note in draft.notes:
         sys.stderr.write(f"Note: {note}\n")
     name = options.get("target", "")
     with shipped_target(name) if name else nullcontext(None) as target:
         plan = on_target(draft, target.base_url, target.worker_cpus) if target else draft.plan
-        return run_plan(plan, outputs, target=target, control=prepared.control, keyboard=not shared.quiet)
+        return run_plan(
+            plan,
+            outputs,
+            target=target,
+            control=prepared.control,
+            keyboard=not shared.quiet,
+            dashboard=dashboard,
+        )
 
 
 class Prepared(NamedTuple):
@@ -65,6 +73,7 @@ def prepare(script: str) -> Prepared:
     tiers = tiers_of(click.get_current_context())
     options = settle_run(tiers).values
     control = parse_control(options["control"]) if "control" in options else None
+    dashboard_address(options.get("dashboard"), opens=False)
     # Names that the tiers set are there while the script is read.
     os.environ.update({name: text for tier in tiers.all for name, text in tier.options.get("env", {}).items()})
     if "target" in options:
@@ -87,6 +96,8 @@ def _shared(options: Mapping[str, Any]) -> Shared:
         html=options.get("html"),
         out=options.get("out", ()),
         strict_outputs=options.get("strict_outputs", False),
+        dashboard=options.get("dashboard"),
+        open=options.get("open", False),
         as_json=options.get("json", False),
         quiet=options.get("quiet", False),
     )

@@ -10,7 +10,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from fastload.cli.options import AnyFunction, ListText, header_lines, http_options, parse_pairs, shared_options
+from fastload.cli.options import (
+    AnyFunction,
+    ListText,
+    SharedCommand,
+    header_lines,
+    http_options,
+    parse_pairs,
+    shared_options,
+)
 from fastload.cli.transport_options import HEADINGS, TAKE, WITHOUT_A_VALUE, transport_options
 from fastload.model.errors import PlanError
 from fastload.planning import Tier, Tiers, file_tier, standing_tiers
@@ -162,7 +170,7 @@ _NAMES = {"http_version": "http", "summary_file": "summary", "as_json": "json"}
 _FILES = ("config", "opts")
 
 
-class RunCommand(click.Command):
+class RunCommand(SharedCommand):
     """A command whose many options have headings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import ipaddress
 import socket
 import socketserver
 import threading
@@ -12,16 +10,13 @@ import time
 from functools import partial
 from typing import Any
 
-from fastload.control.api import Api, Handler, is_address
+from fastload.control.api import Api, Handler
+from fastload.control.checks import DEFAULT_HOST, bind_error, check_exposed, find_address, parse_address, url_of
 from fastload.control.commands import Commands
-from fastload.control.processes import find_listener, process_name
-from fastload.model.errors import PlanError
 
 DEFAULT_PORT = 6565
-DEFAULT_HOST = "127.0.0.1"
 # More connections than this at the same time are closed unheard: each costs a thread beside the run.
 MOST_CONNECTIONS = 16
-_MOST_PORT = 65535
 # How long to leave a listener alone that cannot accept, for want of descriptors.
 _PAUSE_S = 0.1
 
@@ -36,11 +31,7 @@ class ControlServer:
     """
 
     def __init__(self, commands: Commands, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, token: str = "") -> None:
-        if not token and not _is_loopback(host):
-            raise PlanError(
-                f"control on {host} can be reached from other machines and has no token",
-                hint=f"set a token (FASTLOAD_CONTROL_TOKEN), or serve on {DEFAULT_HOST}",
-            )
+        check_exposed("control", host, token, variable="FASTLOAD_CONTROL_TOKEN")
         self._commands = commands
         self._host = host.strip("[]")
         self._port = port
@@ -52,8 +43,7 @@ class ControlServer:
     def address(self) -> str:
         """Its base URL, ``http://127.0.0.1:6565``; only while it serves."""
         assert self._server is not None
-        port = self._server.server_address[1]
-        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{port}"
+        return url_of(self._host, self._server.server_address[1])
 
     def start(self) -> None:
         """Bind the port and serve. Only after the fork: no worker may inherit the socket.
@@ -62,10 +52,10 @@ class ControlServer:
             PlanError: the port is taken or not allowed, or *host* is no address of this machine.
         """
         try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            self._server = _Server(found[0][0], found[0][4], Api(self._commands, self._host, self._token))
+            family, address = find_address(self._host, self._port)
+            self._server = _Server(family, address, Api(self._commands, self._host, self._token))
         except OSError as error:
-            raise _bind_error(self._host, self._port, error) from error
+            raise bind_error("control", self._host, self._port, error) from error
         self._thread = threading.Thread(target=self._server.serve, name="fastload-control", daemon=True)
         self._thread.start()
 
@@ -88,13 +78,7 @@ def parse_control(text: str, *, what: str = "--control") -> tuple[str, int]:
     Raises:
         PlanError: no port from 0 to 65535; *what* names the option.
     """
-    host, _, digits = text.strip().rpartition(":")
-    if not (digits.isascii() and digits.isdecimal() and int(digits) <= _MOST_PORT) or (":" in host and host[0] != "["):
-        raise PlanError(
-            f"{what} {text!r} is not PORT or HOST:PORT",
-            hint=f"write it like {DEFAULT_PORT}, 0 (a free port) or 0.0.0.0:{DEFAULT_PORT}",
-        )
-    return host.strip("[]") or DEFAULT_HOST, int(digits)
+    return parse_address(text, what=what, port=DEFAULT_PORT)
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -159,20 +143,3 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that goes away is none of the run's business."""
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    return is_address(host) and ipaddress.ip_address(host.strip("[]")).is_loopback
-
-
-def _bind_error(host: str, port: int, error: OSError) -> PlanError:
-    if error.errno == errno.EADDRINUSE:
-        holders = [f"{process_name(pid) or 'a process'} (pid {pid})" for pid in find_listener(port, host)[:1]]
-        return PlanError(
-            f"control port {port} is in use" + (f" by {holders[0]}" if holders else ""),
-            hint="choose another port; 0 takes a free one",
-        )
-    hint = "choose a port from 1024 up" if error.errno == errno.EACCES else "choose an address of this machine"
-    return PlanError(f"control cannot listen on {host} port {port}: {error.strerror or error}", hint=hint)

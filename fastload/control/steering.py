@@ -10,9 +10,9 @@ from typing import Any
 from fastload.model.errors import ControlError, nearest, user_traceback
 from fastload.model.frames import Frame
 from fastload.model.hooks import HookError
-from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, ExternallyControlled, Shape
+from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, ExternallyControlled, RampingVUs, Shape
 from fastload.model.plan import Plan, ScenarioPlan
-from fastload.model.schedule import NS_PER_S
+from fastload.model.schedule import NS_PER_S, vus_at
 from fastload.model.units import format_count, parse_rate_per_s
 
 # Time for a frame to reach every worker before what it says is to happen in all of them at once.
@@ -24,10 +24,11 @@ Send = Callable[[Frame], None]
 @dataclass(slots=True)
 class _Course:
     """One scenario as it is steered. *target*: VUs, or starts per second, over all workers; None where its own
-    schedule decides."""
+    schedule decides. *changed*: it was asked for, and no stages decide any more."""
 
     plan: ScenarioPlan
     target: float | None
+    changed: bool = False
     asked_s: int = -1
     ended_in: frozenset[int] = frozenset()
     begun_ns: int | None = None
@@ -80,15 +81,23 @@ class Steering:
         return min(moments, default=None) if not self._paused_at_ns else None
 
     def tick(self, now_ns: int) -> None:
-        """Ask the shapes whose second has come."""
+        """Ask the shapes whose second has come, and follow the stages of VUs."""
         if self._paused_at_ns:
             return
         for course in self._courses.values():
+            self._follow(course, now_ns)
             if isinstance(course.plan.executor, Shape) and not course.over and course.begun_ns is not None:
                 second = (now_ns + _lead_ns(course) - course.begun_ns - self._paused_ns) // NS_PER_S
                 if second > course.asked_s:
                     course.asked_s = second
                     self._ask_shape(course, course.plan.executor, second)
+
+    def _follow(self, course: _Course, now_ns: int) -> None:
+        """Know how many VUs the stages have come to."""
+        spec = course.plan.executor
+        if isinstance(spec, RampingVUs) and not course.changed and course.begun_ns is not None:
+            elapsed_s = (now_ns - course.begun_ns - self.paused_ns(now_ns)) / NS_PER_S
+            course.target = vus_at(spec.start_vus, spec.stages, elapsed_s)
 
     def _ask_shape(self, course: _Course, shape: Shape, second: int) -> None:
         try:
@@ -154,6 +163,7 @@ class Steering:
             ControlError: there is no such scenario, its load cannot be changed so, or not so far.
         """
         course = self._pick(asked.get("scenario"))
+        self._follow(course, now_ns)
         is_open = course.plan.is_open
         for wrong, right in (("vus", "rate"), ("rate", "vus")):
             if wrong in asked and is_open == (wrong == "vus"):
@@ -199,12 +209,12 @@ class Steering:
         if not _can_scale(course.plan):
             raise ControlError(
                 f"{course.plan.name} is {course.plan.executor.name}, which follows its own schedule",
-                hint="scenarios of constant-vus, externally-controlled and constant-arrival-rate can be changed",
+                hint="constant-vus, ramping-vus, externally-controlled and constant-arrival-rate can be changed",
             )
         return course
 
     def _set_vus(self, course: _Course, vus: int) -> None:
-        course.target = vus
+        course.target, course.changed = vus, True
         self._send(Frame("scale", {"scenario": course.plan.name, "vus": vus}))
 
     # What it is like now.
@@ -247,6 +257,8 @@ def _first_target(scenario: ScenarioPlan) -> float | None:
     match scenario.executor:
         case ConstantVUs() | ExternallyControlled() as spec:
             return spec.vus
+        case RampingVUs() as spec:
+            return spec.start_vus
         case ConstantArrivalRate() as spec:
             return spec.rate_per_s
         case Shape():
@@ -255,7 +267,7 @@ def _first_target(scenario: ScenarioPlan) -> float | None:
 
 
 def _can_scale(scenario: ScenarioPlan) -> bool:
-    return isinstance(scenario.executor, ConstantVUs | ExternallyControlled | ConstantArrivalRate)
+    return isinstance(scenario.executor, ConstantVUs | RampingVUs | ExternallyControlled | ConstantArrivalRate)
 
 
 def _vus_of(wanted: Any, now: float) -> int:

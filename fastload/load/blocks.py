@@ -79,9 +79,12 @@ class Expectation:
         recorder, endpoint, response_us, measurement = self._what
         reply = self._reply
         if judgement is not None:
-            recorder.record_judged(endpoint, response_us, None if reply.error else measurement, judgement)
+            if reply.error:
+                recorder.record_judged(endpoint, response_us, None, judgement, measurement)
+            else:
+                recorder.record_judged(endpoint, response_us, measurement, judgement)
         elif reply.error:
-            recorder.record_no_response(endpoint, reply.error, reply.what_failed)
+            recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
         elif self.expected is not None:
             self.expected.keep(recorder, endpoint, response_us, measurement, reply)
         else:

@@ -231,7 +231,7 @@ class VU(Requester, Channels):
             reply.error = error_kind(transfer, error[0])
             reply.message = error[1]
             if judged is None:
-                recorder.record_no_response(endpoint, reply.error, reply.what_failed)
+                recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
             refused = not transfer.connected()
             self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s)) if refused else 0.0
         if judged is not None:

@@ -286,21 +286,29 @@ class SteeredVUsExecutor(VUsExecutor):
 
 
 class RampingVUsExecutor(VUsExecutor):
-    """A number of slots that follows the stages."""
+    """A number of slots that follows the stages, until somebody asks for another one."""
 
     def __init__(self, spec: load_models.RampingVUs, work: Work, part: Part, graceful_stop_s: float) -> None:
         super().__init__(spec, work, part, graceful_stop_s)
         self._spec = spec
+        self._asked: int | None = None
         self._graceful_leave_s = spec.graceful_ramp_down_s
 
     def prepare(self) -> None:
         self._make_ready(self._part.of(self._spec.start_vus))
 
+    def set_vus(self, total: int) -> None:
+        self._asked = total
+        if self._going:
+            self._set_vus(total, self._now_ns())
+
     async def _drive(self) -> None:
+        if self._asked is not None:
+            self._set_vus(self._asked, self._start_ns)
         changes = [(round(at_s * NS_PER_S), vus) for at_s, vus in vu_changes(self._spec.start_vus, self._spec.stages)]
         for (at_ns, vus), (next_ns, _) in itertools.pairwise([*changes, (math.inf, 0)]):
             await self._sleep_until(int(at_ns))
-            if self._over:
+            if self._over or self._asked is not None:
                 break
             # Of changes that are due together, after a jump or a stall, only the last one counts.
             if self._start_ns + next_ns > monotonic_ns():

@@ -34,6 +34,7 @@ from fastload.model.http import Body, HttpSettings
 
 if TYPE_CHECKING:
     from fastload.load.curl_websocket import WebSocketTransfer
+    from fastload.load.point_transfer import FactTable
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _MASK_OF_POLL = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
@@ -81,12 +82,15 @@ class Transfer(Handle):
     __slots__ = (
         "done_ns",
         "due_ns",
+        "facts",
         "held",
         "on_done",
         "owner",
     )
 
     on_done: Callable[[Transfer, tuple[int, str] | None], None]
+    # Only `PointTransfer` has them.
+    facts: FactTable
 
     def configure(
         self,
@@ -109,7 +113,7 @@ class Transfer(Handle):
         self.settle(settings, cache, resolve, number)
         self.keep_body(keep_body)
         if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
-            self.__class__ = _WildcardTransfer
+            self.__class__ = WildcardTransfer
 
     # For bodies that are read while they come (`stream.py`).
 
@@ -186,7 +190,7 @@ class Transfer(Handle):
         )
 
 
-class _WildcardTransfer(Transfer):
+class WildcardTransfer(Transfer):
     """One whose run overrides hosts by wildcards, which libcurl does not know: each new URL is looked at."""
 
     __slots__ = ()
@@ -268,7 +272,8 @@ class Response:
 class CurlEngine:
     """Runs transfers on *loop*. One a worker; used from the loop's own thread only.
 
-    ``in_flight``: requests submitted and not yet ended.
+    ``in_flight``: requests submitted and not yet ended. ``on_adopt`` is called with each transfer that it adopts: for
+    what only some runs want of all of them.
 
     Hazards it answers: a descriptor number that is reused, a server that closes an idle connection, timers of
     -1, resolver sockets; each has a test in ``tests/load/test_curl.py``.
@@ -292,6 +297,7 @@ class CurlEngine:
         self._add_handle = self._multi.add_handle
         self._remove_handle = self._multi.remove_handle
         self._idle: IdleWatch | None = None
+        self.on_adopt: Callable[[Transfer], None] | None = None
         self.in_flight = 0
         loop.add_reader(self._poller.fileno(), self._on_ready)
 
@@ -301,6 +307,8 @@ class CurlEngine:
         self._transfers.add(transfer)
         transfer.bind(self)
         # What only some runs want takes the place of a method: so it costs the others nothing.
+        if self.on_adopt is not None:
+            self.on_adopt(transfer)
         if transfer.counts_connections:
             self._end = self._end_counted  # type: ignore[method-assign]
         if transfer.idle_timeout_s:

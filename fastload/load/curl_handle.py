@@ -90,6 +90,7 @@ class Handle(pycurl.Curl):
         "_cookie",
         "_engine",
         "_headers",
+        "_hears_tls",
         "_http",
         "_is_roomy",
         "_method",
@@ -125,7 +126,7 @@ class Handle(pycurl.Curl):
         self._source = self._cookie = ""
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
-        self.in_flight = self._is_roomy = False
+        self.in_flight = self._is_roomy = self._hears_tls = False
         cache.attach(self)
         cache.limit(self, settings)
         set_all(self.setopt, settings, pinned=resolve)
@@ -236,6 +237,17 @@ class Handle(pycurl.Curl):
     def keep_tls_version(self) -> None:
         """Have `tls_version` known: libcurl only tells it among much else, which costs some 10 us a request."""
         self._listen()
+
+    def hear_tls_version(self, url: str) -> None:
+        """Have `tls_version` known after the next request, of *url*: heard at the first handshake with the host, so
+        that it costs later requests nothing."""
+        unknown = urlsplit(url).netloc not in self._cache.tls_versions
+        if unknown != self._hears_tls:
+            self._hears_tls = unknown
+            if unknown:
+                self._listen()
+            elif self._printer is None:
+                self.setopt(pycurl.VERBOSE, 0)
 
     def tls_version(self) -> str:
         """The version of TLS, like "1.3", of the last handshake with the host that was asked; "" without TLS, and

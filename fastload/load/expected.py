@@ -41,7 +41,7 @@ class Expected:
         """Record a request that ended."""
         self.mark(reply)
         if reply.error:
-            recorder.record_no_response(endpoint, reply.error, reply.what_failed)
+            recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
         else:
             recorder.record_expected(endpoint, response_us, measurement, self.judge(measurement[0]))
 

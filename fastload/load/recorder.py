@@ -5,17 +5,22 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastload.load.curl import Measurement
+from fastload.load.curl import CurlEngine, Measurement
 from fastload.load.filters import ROW_WIDTH, Batch, Filters
 from fastload.load.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED, kind_tag
 from fastload.load.place import Names, Place, tags_here
 from fastload.load.samples import Sampler
+from fastload.model.histogram import Int64Array
 from fastload.model.metrics import Series, declared, watch_metrics
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.series import SeriesTable
+
+if TYPE_CHECKING:
+    from fastload.load.websocket import Opening
 
 FOLD_AT_REQUESTS = 2048
 MAX_REASONS = 20
@@ -32,6 +37,8 @@ class Recorder:
     series that thresholds ask for, such as ``http_req_waiting{group:login,status:200}``: they are counted beside what
     every run keeps, and what nobody asks for costs nothing.
     """
+
+    _row_width = ROW_WIDTH
 
     def __init__(self, worker: int, filters: Iterable[Series] = ()) -> None:
         filters = tuple(filters)
@@ -51,6 +58,9 @@ class Recorder:
         self._no_response: dict[tuple[int, str], int] = {}
         self.nowhere = self.place("")
         self._reset()
+
+    def attach(self, engine: CurlEngine) -> None:
+        """*engine* makes the requests: nothing that is counted of them needs more of it than its measurements."""
 
     def _reset(self) -> None:
         self._rows.clear()
@@ -79,8 +89,11 @@ class Recorder:
         key = tuple(sorted(tags.items()))
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = Place(tags, home)
+            place = self._places[key] = self._new_place(tags, home)
         return place
+
+    def _new_place(self, tags: dict[str, str], home: Place | None) -> Place:
+        return Place(tags, home)
 
     def endpoint(self, name: str, method: str, tags: Mapping[str, str] = _NO_TAGS) -> int:
         """The number of requests that count alike: the same name, method and filters, which see all *tags*.
@@ -102,6 +115,10 @@ class Recorder:
         """The name under which its requests are counted."""
         return dict(self._tags[endpoint])["name"]
 
+    def socket_tags(self, opening: Opening) -> Mapping[str, str] | None:
+        """The tags of what an open WebSocket counts: more than the script's own are for single samples only."""
+        return opening.tags
+
     def record(self, endpoint: int, response_us: int, measurement: Measurement) -> None:
         """A request that got a response. *response_us* counts from when it was due, `NO_DUE` without a schedule."""
         rows = self._rows
@@ -120,19 +137,34 @@ class Recorder:
             self._record_bad_status(endpoint, measurement[0])
         self._append(endpoint, response_us, measurement[0] + judgement, measurement)
 
-    def record_no_response(self, endpoint: int, kind: str, message: str) -> None:
-        """A request that failed without a response: counted, but no latency is made up for it."""
+    def record_no_response(
+        self,
+        endpoint: int,
+        kind: str,
+        message: str,
+        measurement: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
+    ) -> None:
+        """A request that failed without a response: counted, but no latency is made up for it.
+
+        *measurement* is what there is of it: for single samples, which say when it ended.
+        """
         self._count_no_response(endpoint, kind_tag(kind))
         self._errors.count(kind, message)
 
-    def record_judged(self, endpoint: int, response_us: int, measurement: Measurement | None, failure: str) -> None:
+    def record_judged(
+        self,
+        endpoint: int,
+        response_us: int,
+        measurement: Measurement | None,
+        failure: str,
+        lost: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
+    ) -> None:
         """A request that the script judged: *failure* is why it failed, empty for a success.
 
-        *measurement* is None when there was no response.
+        *measurement* is None when there was no response; *lost* is what there is of it then.
         """
         if failure:
-            (_, method), (_, name) = self._tags[endpoint]
-            self._errors.count(self._kind_of(failure), f"{method} {name}: {failure}")
+            self._errors.count(self._kind_of(failure), f"{self._what(endpoint)}: {failure}")
         if measurement is None:
             self._count_no_response(endpoint, JUDGED if failure else "")
             return
@@ -209,9 +241,12 @@ class Recorder:
         if len(self._rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
             self._fold_requests()
 
-    def _record_bad_status(self, endpoint: int, status: int) -> None:
+    def _what(self, endpoint: int) -> str:
         (_, method), (_, name) = self._tags[endpoint]
-        self._errors.count(f"http_{status}", f"{method} {name} answered {status}")
+        return f"{method} {name}"
+
+    def _record_bad_status(self, endpoint: int, status: int) -> None:
+        self._errors.count(f"http_{status}", f"{self._what(endpoint)} answered {status}")
 
     def _count_no_response(self, endpoint: int, error: str) -> None:
         key = (endpoint, error)
@@ -272,17 +307,22 @@ class Recorder:
         if self._rows:
             # A third of the time that numpy takes for a list.
             packed = struct.pack(f"={len(self._rows)}q", *self._rows)
-            batch = Batch(np.frombuffer(packed, dtype=np.int64).reshape(-1, ROW_WIDTH))
+            rows = np.frombuffer(packed, dtype=np.int64).reshape(-1, self._row_width)
             self._rows.clear()
-            self._fold_times(batch)
-            self._fold_counts(batch)
-            for one in self._filters.of_requests:
-                one.fold(batch, self._table)
+            self._fold_rows(rows)
         for (endpoint, error), count in self._no_response.items():
             self._count_endpoint(endpoint, "0", count, failed=count if error else 0)
             for one in self._filters.of_requests:
                 one.count_no_response(self._table, endpoint, error, count)
         self._no_response.clear()
+
+    def _fold_rows(self, rows: Int64Array) -> Batch:
+        batch = Batch(rows)
+        self._fold_times(batch)
+        self._fold_counts(batch)
+        for one in self._filters.of_requests:
+            one.fold(batch, self._table)
+        return batch
 
     def _fold_times(self, batch: Batch) -> None:
         for metric, values in batch.times.items():

@@ -80,7 +80,8 @@ class RequestWork(Work):
         """Count it, and say how long to pause: refused connections end so fast that they would fill a CPU."""
         source = self._source
         message = f"{source.method} {without_credentials(source.url)}: {error[1]}"
-        self.context.recorder.record_no_response(self._endpoint, error_kind(transfer, error[0]), message)
+        kind = error_kind(transfer, error[0])
+        self.context.recorder.record_no_response(self._endpoint, kind, message, transfer.measure())
         if transfer.connected():
             self._back_off_s.pop(transfer, None)
             return 0.0

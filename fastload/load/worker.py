@@ -67,7 +67,7 @@ class Worker:
         self._index = index
         self._plan = plan
         self._resolve = resolve
-        self._recorder = Recorder(index, filters_of(plan))
+        self._recorder = make_recorder(index, plan)
         self._stall_watch = StallWatch()
         self._start = asyncio.Event()
         self._start_ns = 0
@@ -95,6 +95,7 @@ class Worker:
     async def _load(self) -> None:
         loop = asyncio.get_running_loop()
         engine = CurlEngine(loop)
+        self._recorder.attach(engine)
         self._context = context = Context(
             engine=engine,
             recorder=self._recorder,
@@ -260,6 +261,15 @@ class Worker:
 
     def _send(self, kind: str, body: dict[str, object]) -> None:
         self._writer.write(encode(Frame(kind, body)))
+
+
+def make_recorder(index: int, plan: Plan) -> Recorder:
+    """The recorder of worker *index*: one that keeps single samples, if an output wants them."""
+    if not plan.points:
+        return Recorder(index, filters_of(plan))
+    from fastload.load.points import PointRecorder
+
+    return PointRecorder(index, filters_of(plan), iterates=plan.kind != "bench")
 
 
 def filters_of(plan: Plan) -> tuple[Series, ...]:

@@ -211,7 +211,7 @@ class UserMetric(ABC):
         # with tags are in the lists of their series, too.
         self._values: list[Any] = known._values if known is not self else []
         self._tagged: dict[_Tags, list[Any]] = known._tagged if known is not self else {}
-        self._filters = _watched.filters.setdefault(name, [])
+        self._filters = _watched.filters_of(name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec.name!r})"
@@ -240,7 +240,9 @@ class UserMetric(ABC):
         into = {tuple(sorted(own.items()))} if own else set()
         if self._filters:
             place = {**_watched.here(), **own}
-            into.update(series.tags for series in self._filters if series.matches(place))
+            into.update(series.tags for series in self._filters if series.tags and series.matches(place))
+        if _watched.tell is not None:
+            _watched.tell(self.spec.name, value, own)
         self._values.append(value)
         for one in into:
             self._list_of(one).append(value)
@@ -338,29 +340,41 @@ class Trend(UserMetric):
 
 
 _Tags = tuple[tuple[str, str], ...]
+Tell = Callable[[str, Any, Mapping[str, str]], None]
+"""Gets the name of a metric of the script, a value that was added to it, and the tags that it was added with."""
 _declared: dict[str, UserMetric] = {}
 
 
 class _Watched:
     """The series that were asked for, by metric, and how to learn where code runs.
 
-    A metric keeps its list of filters, so that it may be declared before or after they are known.
+    A metric keeps its list of filters, so that it may be declared before or after they are known. Where every single
+    value is wanted, by *tell*, one of them is for all values.
     """
 
     def __init__(self) -> None:
         self.filters: dict[str, list[Series]] = {}
         self.here: Callable[[], Mapping[str, str]] = dict
+        self.tell: Tell | None = None
+
+    def filters_of(self, name: str) -> list[Series]:
+        """The filters of the metric *name*, which may change."""
+        found = self.filters.setdefault(name, [])
+        if self.tell is not None and Series(name) not in found:
+            found.append(Series(name))
+        return found
 
 
 _watched = _Watched()
 
 
-def watch_metrics(filters: Iterable[Series], here: Callable[[], Mapping[str, str]]) -> None:
+def watch_metrics(filters: Iterable[Series], here: Callable[[], Mapping[str, str]], tell: Tell | None = None) -> None:
     """Have metrics of the script count into the series of *filters*, and into no others that were asked for before.
 
     *here* says the tags of the place (scenario, group) whose code runs; it is asked for metrics with a filter only.
+    *tell* is called with every single value, from the thread that adds it.
     """
-    _watched.here = here
+    _watched.here, _watched.tell = here, tell
     for asked in _watched.filters.values():
         asked.clear()
     for series in filters:
@@ -368,6 +382,8 @@ def watch_metrics(filters: Iterable[Series], here: Callable[[], Mapping[str, str
             asked = _watched.filters.setdefault(series.metric, [])
             if series not in asked:
                 asked.append(series)
+    for name in _declared:
+        _watched.filters_of(name)
 
 
 def declared() -> dict[str, UserMetric]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
+from typing import Any
 
 from fastload.model.errors import OutputError
 from fastload.model.header import Header
@@ -15,14 +17,19 @@ from fastload.model.summary import Summary
 from fastload.outputs.base import Output
 from fastload.outputs.streams.stream import PATIENCE_S, Stream
 
+SAVED_RUN = "run"
+"""The name of the stream that gets everything last."""
+
 
 class Feed:
     """Calls every output. One that fails is left out from then on; what streams lose is told in the summary.
 
-    ``notes`` is what went wrong, ``failed`` whether that makes the run fail.
+    ``notes`` is what went wrong, ``failed`` whether that makes the run fail. *patience_s*: how long streams may take at
+    the end.
     """
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
+    def __init__(self, outputs: Sequence[Output], *, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._outputs = list(outputs)
         self._streams = [output for output in outputs if isinstance(output, Stream)]
         self.notes: list[str] = []
@@ -55,11 +62,12 @@ class Feed:
     def finish(self, plan: Plan, summary: Summary) -> Summary:
         """End the streams, which goes first, so that the *summary* for all others says what they lost.
 
-        A saved run is the last of them: it has that too.
+        First those that are not required, then files, and a saved run at last: each has what those before it lost.
         """
-        last = self._streams[-1:]
-        for streams in (self._streams[:-1], last):
-            self._end(streams, summary)
+        data: dict[str, Any] = {}
+        for streams in _in_order(self._streams):
+            data = data or summary.to_dict()
+            self._end(streams, {**data, "notes": list(summary.notes)})
             notes = [stream.trouble for stream in streams if stream.trouble]
             failed = any(stream.trouble and (stream.required or plan.strict_outputs) for stream in streams)
             summary = replace(summary, notes=(*summary.notes, *notes), outputs_failed=summary.outputs_failed or failed)
@@ -76,15 +84,14 @@ class Feed:
     def abandon(self) -> None:
         """The run failed: let outputs that hold something give it back."""
         for output in self._outputs:
-            _close(output)
+            if not isinstance(output, Stream):
+                _close(output)
+        self._end(self._streams, None)
 
-    def _end(self, streams: Sequence[Stream], summary: Summary) -> None:
-        if not streams:
-            return
-        data = summary.to_dict()
+    def _end(self, streams: Sequence[Stream], summary: Mapping[str, Any] | None) -> None:
         for stream in streams:
-            stream.end(data)
-        deadline_s = time.monotonic() + PATIENCE_S
+            stream.end(summary)
+        deadline_s = time.monotonic() + self._patience_s
         for stream in streams:
             stream.join(deadline_s)
 
@@ -97,6 +104,13 @@ class Feed:
                 _close(output)
                 self.notes.append(f"output {type(output).__name__} was given up: {error}")
                 self.failed = True
+
+
+def _in_order(streams: Sequence[Stream]) -> list[list[Stream]]:
+    def rank(stream: Stream) -> int:
+        return 2 if stream.name == SAVED_RUN else int(stream.required)
+
+    return [list(group) for _, group in groupby(sorted(streams, key=rank), key=rank)]
 
 
 def _close(output: Output) -> None:

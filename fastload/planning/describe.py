@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,6 +92,7 @@ def _scenario(plan: Plan, scenario: ScenarioPlan) -> dict[str, Any]:
     open_model = {"iterations": starts, "starts_per_s_per_worker": _mean_rate(scenario.executor, starts) / plan.workers}
     return {
         "name": scenario.name,
+        "about": _about(scenario.work),
         "executor": scenario.executor.name,
         "model": "open" if scenario.is_open else "closed",
         "description": scenario.executor.describe(),
@@ -106,6 +108,12 @@ def _scenario(plan: Plan, scenario: ScenarioPlan) -> dict[str, Any]:
         **(open_model if scenario.is_open else {"iterations": starts} if starts else {}),
         **_functions(scenario.work),
     }
+
+
+def _about(work: Scenario) -> str:
+    """The first paragraph of what its function says of itself."""
+    text = inspect.getdoc(getattr(work.function, "func", work.function)) or ""
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 def expected_starts(executor: Executor) -> float | None:

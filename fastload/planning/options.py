@@ -109,6 +109,8 @@ OPTIONS: dict[str, Option] = {
         Option("html", "text", "run"),
         Option("out", "list of texts", "run"),
         Option("strict_outputs", "yes or no", "run"),
+        Option("dashboard", "address", "run"),
+        Option("open", "yes or no", "run"),
         Option("json", "yes or no", "run"),
         Option("quiet", "yes or no", "run"),
     )

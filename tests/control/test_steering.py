@@ -15,6 +15,7 @@ from fastload.model.load_models import (
     ConstantVUs,
     Executor,
     ExternallyControlled,
+    RampingVUs,
     Shape,
     SharedIterations,
 )
@@ -293,6 +294,19 @@ def test_what_cannot_be_scaled(scenarios: list[ScenarioPlan], asked: dict[str, A
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert steered.frames == []
+
+
+def test_who_asks_goes_over_the_stages_of_vus() -> None:
+    steered = Steered(part("ramp", RampingVUs(((10.0, 10), (10.0, 10)), 0)))
+    steered.steering.start(START)
+    assert steered.second(4.0) == []
+    assert steered.steering.describe()[0]["vus"] == 4
+    assert steered.steering.scale({"by": 2}, START + 6 * S)["vus"] == 8
+    assert steered.take() == [("scale", 8)]
+    assert steered.second(9.0) == []
+    assert steered.steering.describe()[0]["vus"] == 8
+    assert steered.steering.scale({"vus": 30}, START + 9 * S)["vus"] == 30
+    assert steered.steering.max_vus == 30
 
 
 def test_the_most_vus_there_can_be() -> None:

@@ -169,6 +169,20 @@ class TestRampingVUs:
         counts = [run.work.running_at(in_ns(at_s)) for at_s in (0.0, 0.995, 1.015, 1.995)]
         assert counts == [5, 5, 2, 2]
 
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_what_is_asked_for_goes_over_the_stages(self, workers: int) -> None:
+        spec = load_models.RampingVUs(((2.0, 8), (2.0, 8)), 0, graceful_ramp_down_s=0.0)
+        for worker in range(workers):
+            run = play(spec, 10 * MS, worker=worker, workers=workers, script=steered((1.05, to(6)), (3.0, to(2))))
+            counts = [run.work.running_at(in_ns(at_s)) for at_s in (0.99, 1.1, 2.5, 3.5)]
+            assert counts == [share(total, worker, workers) for total in (4, 6, 6, 2)]
+            assert run.ended_ns == in_ns(4)
+
+    def test_what_is_asked_for_before_the_start_goes_over_the_stages(self) -> None:
+        spec = load_models.RampingVUs(((2.0, 8),), 1)
+        run = play(spec, 300 * MS, script=steered((-0.5, to(3))), lead_ns=in_ns(1))
+        assert [run.work.running_at(in_ns(at_s)) for at_s in (0.0, 1.9)] == [3, 3]
+
     def test_a_user_who_leaves_finishes_the_iteration(self) -> None:
         run = play(load_models.RampingVUs(((1.0, 2), (0.0, 0), (9.0, 0)), 2), in_ns(3))
         assert [(one.start_ns, one.end_ns, one.interrupted) for one in run.iterations] == [(0, in_ns(3), False)] * 2
@@ -307,7 +321,6 @@ class TestSetVUs:
     @pytest.mark.parametrize(
         "spec",
         [
-            load_models.RampingVUs(((1.0, 2),), 2),
             load_models.SharedIterations(1, 5),
             load_models.ConstantArrivalRate(5.0, 1.0, 2),
         ],

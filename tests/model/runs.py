@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,21 @@ def ramp(most: float = 600.0, seconds: int = 30, *, factor: float = 1.0) -> Draw
         return np.maximum(1, times).astype(np.int64)
 
     return draw
+
+
+def with_endpoint(factor: float, share: float = 0.03) -> Callable[[SeriesTable, int], None]:
+    """A rare and quick endpoint beside the other."""
+    chance = np.random.default_rng(int(factor * 100))
+
+    def more(table: SeriesTable, _second: int) -> None:
+        times = (chance.lognormal(math.log(4_000 * factor), 0.3, int(300 * share))).astype(np.int64)
+        tags = {"method": "POST", "name_": "/login"}
+        table.counter(Series.of("http_reqs", status="200", **tags)).value = len(times)
+        table.rate(Series.of("http_req_failed", **tags)).total = len(times)
+        for series in (Series("http_req_duration"), Series.of("http_req_duration", **tags)):
+            table.trend(series).fold(times)
+
+    return more
 
 
 def make_header(plan: Mapping[str, Any] | None = None, **changes: Any) -> Header:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
@@ -13,16 +14,21 @@ from fastload.outputs.streams.base import Sink
 from fastload.outputs.streams.stream import Stream
 
 ENTRY_POINTS = "fastload.outputs"
+_INTERFACE = ("required", "wants_points", "check", "open", "write", "close")
 
 Factory = Callable[[str], Sink]
 
 
 class Shipped(NamedTuple):
-    """A sink that ships: its factory as ``module:name`` below this package, what its argument is, and what it does."""
+    """A sink that ships: its factory as ``module:name`` below this package, what its argument is, and what it does.
+
+    *extra* is what to install fastload with when its module needs packages that fastload does not.
+    """
 
     factory: str
     argument: str
     help: str
+    extra: str = ""
 
 
 SHIPPED: dict[str, Shipped] = {
@@ -35,11 +41,13 @@ SHIPPED: dict[str, Shipped] = {
     "junit": Shipped("junit:JUnit", "FILE", "thresholds and checks as JUnit XML"),
     "hlog": Shipped("hlog:HistogramLog", "FILE", "a histogram log of HdrHistogram"),
     "github": Shipped("github:GitHub", "", "a job summary and annotations of GitHub Actions"),
-    "prometheus": Shipped("prometheus:Scrape", "[HOST:]PORT", "metrics for Prometheus to scrape"),
-    "prometheus-rw": Shipped("remote_write:RemoteWrite", "URL", "Prometheus remote write, with native histograms"),
-    "otlp": Shipped("otlp:Otlp", "URL", "OpenTelemetry metrics over OTLP and HTTP"),
-    "influxdb": Shipped("influxdb:InfluxDB", "URL", "InfluxDB line protocol"),
-    "statsd": Shipped("statsd:StatsD", "HOST:PORT", "StatsD over UDP"),
+    "prometheus": Shipped("prometheus:Scrape", "[HOST:]PORT", "metrics for Prometheus to scrape", "prometheus"),
+    "prometheus-rw": Shipped(
+        "remote_write:RemoteWrite", "URL", "Prometheus remote write, with native histograms", "prometheus"
+    ),
+    "otlp": Shipped("otlp:Otlp", "URL", "OpenTelemetry metrics over OTLP and HTTP", "otlp"),
+    "influxdb": Shipped("influxdb:InfluxDB", "URL", "InfluxDB line protocol", "influxdb"),
+    "statsd": Shipped("statsd:StatsD", "HOST:PORT", "StatsD over UDP", "statsd"),
 }
 ALIASES = {
     "experimental-prometheus-rw": "prometheus-rw",
@@ -60,6 +68,14 @@ def out_texts(options: Mapping[str, Any]) -> list[str]:
     return [*options.get("out", ()), *short]
 
 
+def shown_text(text: str) -> str:
+    """A text for `make_streams` as it may be shown: a URL in it has no user, password or query."""
+    name, found, argument = text.partition("=")
+    if "://" in argument:
+        argument = re.sub(r"(?<=://)[^/]*@", "", argument.partition("?")[0])
+    return name + found + argument
+
+
 def make_streams(texts: Iterable[str], *, option: str = "--out") -> list[Stream]:
     """A stream for each of ``NAME`` or ``NAME=ARGUMENT``; saved runs come last.
 
@@ -72,21 +88,47 @@ def make_streams(texts: Iterable[str], *, option: str = "--out") -> list[Stream]
 def _make(text: str, option: str) -> Stream:
     given, _, argument = text.partition("=")
     name = ALIASES.get(given.strip(), given.strip())
-    return Stream(name, _factory(name, option)(argument.strip()))
+    return Stream(name, _sink(name, option, argument.strip()))
 
 
-def _factory(name: str, option: str) -> Factory:
+def _sink(name: str, option: str, argument: str) -> Sink:
     if name in SHIPPED:
-        module, _, attribute = SHIPPED[name].factory.partition(":")
-        factory: Factory = getattr(import_module(f"{__package__}.{module}"), attribute)
-        return factory
+        return _shipped(name, option)(argument)
     added = _added()
     if name in added:
-        loaded: Factory = added[name].load()
-        return loaded
+        return _load_added(added[name], option, argument)
     names = [*SHIPPED, *added]
     hint = _ELSEWHERE.get(name) or nearest(name, names) or f"there are {', '.join(names)}"
     raise PlanError(f"{option}: there is no output {name!r}", hint=hint)
+
+
+def _shipped(name: str, option: str) -> Factory:
+    shipped = SHIPPED[name]
+    module, _, attribute = shipped.factory.partition(":")
+    try:
+        factory: Factory = getattr(import_module(f"{__package__}.{module}"), attribute)
+    except ModuleNotFoundError as error:
+        if not shipped.extra:
+            raise
+        hint = f"pip install 'fastload[{shipped.extra}]'"
+        raise PlanError(f"{option} {name} needs the package {error.name}, which is not installed", hint=hint) from error
+    return factory
+
+
+def _load_added(point: EntryPoint, option: str, argument: str) -> Sink:
+    """The sink of another package, whose errors are anybody's."""
+    try:
+        sink: Sink = point.load()(argument)
+    except PlanError:
+        raise
+    except Exception as error:
+        what = f"{option} {point.name}: {point.value} failed: {type(error).__name__}: {error}"
+        raise PlanError(what, hint="mend it, or leave this output out") from error
+    missing = [name for name in _INTERFACE if not hasattr(sink, name)]
+    if missing:
+        what = f"{option} {point.name}: {point.value} makes no sink: it has no {', '.join(missing)}"
+        raise PlanError(what, hint="see 'Write your own' in docs/outputs.md")
+    return sink
 
 
 @cache

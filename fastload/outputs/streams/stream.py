@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from fastload.model.errors import FastloadError
+from fastload.model.errors import FastloadError, OutputError, PlanError
 from fastload.model.header import Header
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
@@ -21,13 +21,15 @@ from fastload.outputs.streams.base import Sink
 CAPACITY_SECONDS = 10
 # How long a sink may take at the end for what is still in its queue.
 PATIENCE_S = 5.0
+_SHOWN_ERROR = 300
 
 
 class Stream:
     """An output that gives *sink* what comes, as long as it keeps up. *name* is what it is called when it does not.
 
-    What a full queue has no room for is dropped and counted; so is what the sink raises for. ``header`` is set by
-    whoever made this, before `start`.
+    What a full queue has no room for is dropped and counted; so is what the sink raises for. After `end`, the first
+    failure is the last: what still waits would only keep the program from ending. ``header`` is set by whoever made
+    this, before `start`.
     """
 
     def __init__(
@@ -41,7 +43,8 @@ class Stream:
         self._changed = threading.Condition()
         self._waiting: deque[Snapshot] = deque()
         self._thread: threading.Thread | None = None
-        self._ending = self._opened = self._unfinished = False
+        self._ended = threading.Event()
+        self._ending = self._opened = self._unfinished = self._interrupted = False
         self._summary: Mapping[str, Any] | None = None
         self._offered = self._dropped = self._refused = 0
         self._error = ""
@@ -64,18 +67,34 @@ class Stream:
         if self._dropped:
             reasons.append("it is too slow")
         if self._unfinished:
-            reasons.append(f"it did not end within {self._patience_s:g} s")
+            reasons.append(
+                "nobody waited for it" if self._interrupted else f"it did not end within {self._patience_s:g} s"
+            )
         seconds = format_number_of(self._offered, "second")
         what = f"lost {format_count(lost)} of {seconds}" if lost else "is not complete"
         return f"output {self.name} {what}: {'; '.join(reasons)}"
 
     def check(self) -> None:
-        """See `Sink.check`."""
-        self._sink.check()
+        """See `Sink.check`.
+
+        Raises:
+            PlanError: it cannot work, or its check raised something else.
+        """
+        try:
+            self._sink.check()
+        except PlanError:
+            raise
+        except Exception as error:
+            what = _one_line(f"output {self.name} cannot work: {type(error).__name__}: {error}")
+            raise PlanError(what, hint="mend it, or leave this output out") from error
 
     def start(self, plan: Plan) -> None:  # noqa: ARG002 - the interface of every output
-        self._thread = threading.Thread(target=self._carry, name=f"fastload-{self.name}", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._carry, name=f"fastload-{self.name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OutputError(f"{self.name} has no thread to run in: {error}") from error
+        self._thread = thread
 
     def snapshot(self, snapshot: Snapshot) -> None:
         with self._changed:
@@ -101,8 +120,15 @@ class Stream:
         if thread is None:
             return
         end_s = time.monotonic() + self._patience_s if deadline_s is None else deadline_s
-        thread.join(max(0.0, end_s - time.monotonic()))
-        if thread.is_alive():
+        try:
+            # Not thread.join(): a thread counts as ended for it when Ctrl-C comes meanwhile (Python 3.11).
+            self._ended.wait(max(0.0, end_s - time.monotonic()))
+        except KeyboardInterrupt:
+            # Somebody who does not want to wait still wants the summary.
+            self._interrupted = True
+        if self._ended.is_set():
+            thread.join()
+        else:
             with self._changed:
                 self._unfinished = True
                 self._dropped += len(self._waiting)
@@ -118,14 +144,22 @@ class Stream:
         self.join()
 
     def _carry(self) -> None:
-        self._opened = self._try(self._open)
+        self._try_to_open()
         while (snapshot := self._next()) is not None:
             # What could not be opened may be there by now.
-            self._opened = self._opened or self._try(self._open)
-            if not self._opened or not self._try(partial(self._sink.write, snapshot)):
-                self._refused += 1
+            if not self._try_to_open() or not self._try(partial(self._sink.write, snapshot)):
+                self._refuse()
         if self._opened:
             self._try(partial(self._sink.close, self._summary))
+        self._ended.set()
+
+    def _try_to_open(self) -> bool:
+        if not self._opened and self._try(self._open):
+            self._opened = True
+            if not self._refused:
+                # It was too early, and nothing was lost by that.
+                self._error = ""
+        return self._opened
 
     def _open(self) -> None:
         assert self.header is not None
@@ -138,16 +172,30 @@ class Stream:
                 self._changed.wait()
             return self._waiting.popleft() if self._waiting else None
 
+    def _refuse(self) -> None:
+        """One second was lost, and at the end all others with it."""
+        with self._changed:
+            self._refused += 1
+            if self._ending:
+                self._refused += len(self._waiting)
+                self._waiting.clear()
+
     def _try(self, action: Callable[[], None]) -> bool:
         try:
             action()
         except FastloadError as error:
-            self._error = error.message
+            self._error = _one_line(error.message)
         except OSError as error:
-            self._error = error.strerror or str(error)
-        except Exception as error:
-            # A sink may be anybody's: what it raises must not end the thread without a word.
-            self._error = f"{type(error).__name__}: {error}"
+            self._error = _one_line(error.strerror or str(error) or type(error).__name__)
+        except BaseException as error:
+            # A sink may be anybody's: what it raises, SystemExit included, must not end the thread without a word.
+            self._error = _one_line(f"{type(error).__name__}: {error}")
         else:
             return True
         return False
+
+
+def _one_line(text: str) -> str:
+    """*text* as it may be shown: on one line, without control characters, and not too long."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(line.split())[:_SHOWN_ERROR]

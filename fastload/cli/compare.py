@@ -1,0 +1,211 @@
+"""``fastload compare``: hold saved runs against a baseline, and say what differs and what may be chance."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from fastload.cli.exits import ExitCode
+from fastload.model.batches import BatchedRun
+from fastload.model.comparison import (
+    MOST_SIDES,
+    Comparison,
+    Side,
+    compare_sides,
+)
+from fastload.model.errors import PlanError
+from fastload.model.run_file import SUFFIX, load_run, run_summary
+from fastload.model.timeline import Timeline
+from fastload.outputs.base import mute, writing
+from fastload.outputs.compare_json import comparison_json
+from fastload.outputs.compare_markdown import comparison_markdown
+from fastload.outputs.compare_page import MOST_ROWS, comparison_page
+from fastload.outputs.compare_text import print_comparison
+from fastload.outputs.files import check_file, replace_file
+from fastload.outputs.terminal import open_console
+
+STDOUT = "-"
+FAIL_ON = ("worse", "any", "never")
+
+
+@click.command(short_help="Compare saved runs with a baseline.")
+@click.argument("baseline", metavar="BASELINE")
+@click.argument("candidates", metavar="CANDIDATE...", nargs=-1)
+@click.option(
+    "--margin",
+    metavar="PERCENT",
+    help="Differences below this count as none.  [default: 5%; 1% where all runs are repeated]",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(FAIL_ON),
+    default=FAIL_ON[0],
+    show_default=True,
+    help="Exit 99 when the headline is worse; with any, also when a detail is.",
+)
+@click.option("--force", is_flag=True, help="Compare runs of different plans, too.")
+@click.option("--all", "everything", is_flag=True, help="Print also the details without a difference.")
+@click.option("--html", metavar="FILE.html", help="Write a page with overlaid charts.")
+@click.option("--md", metavar="FILE.md", help="Write Markdown, for a pull request.")
+@click.option("--json", "as_json", metavar="FILE.json", help="Write everything as JSON.")
+def compare(
+    baseline: str,
+    candidates: tuple[str, ...],
+    margin: str | None,
+    fail_on: str,
+    *,
+    force: bool,
+    everything: bool,
+    html: str | None,
+    md: str | None,
+    as_json: str | None,
+) -> int:
+    """Compare saved runs with a BASELINE: what is better, what is worse, and what may be chance.
+
+    Each is a file that --save wrote, or a directory with several of them: repeated runs of one thing, which say how
+    much runs vary. A FILE of - is stdout, in place of the text.
+
+    The exit code is 0 when nothing is worse, 99 when something is (see --fail-on), and 104 when the runs cannot be
+    compared: different plans, or too little in them.
+
+    \b
+    Examples:
+      fastload compare before.fastload after.fastload
+      fastload compare before/ after/ --html compare.html
+      fastload compare main.fastload this.fastload --md - --fail-on never
+    """
+    files = {"--html": html, "--md": md, "--json": as_json}
+    least = None if margin is None else _margin(margin)
+    _check_files(files)
+    loaded = _load((baseline, *candidates), with_charts=html is not None)
+    comparison = compare_sides([side for side, _ in loaded], margin=least)
+    if comparison.concerns.refusals and not force:
+        raise _refused(comparison)
+    _write(files, comparison, [timelines for _, timelines in loaded])
+    if STDOUT not in files.values():
+        print_comparison(open_console(sys.stdout), comparison, everything=everything)
+    return _exit_code(comparison, fail_on)
+
+
+def _exit_code(comparison: Comparison, fail_on: str) -> ExitCode:
+    if fail_on == "never":
+        return ExitCode.OK
+    if comparison.verdict == "worse" or (fail_on == "any" and comparison.detail_verdict == "worse"):
+        return ExitCode.THRESHOLDS_FAILED
+    return ExitCode.OK if comparison.verdict else ExitCode.INVALID
+
+
+def _margin(text: str) -> float:
+    try:
+        percent = float(text.strip().removesuffix("%"))
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent < 100:
+        raise PlanError(f"--margin {text!r} is not a percentage from 0 to below 100", hint="write it like 2%")
+    return percent / 100
+
+
+def _check_files(files: Mapping[str, str | None]) -> None:
+    """Before anything is read, that the files can be written."""
+    to_stdout = [option for option, file in files.items() if file == STDOUT]
+    if len(to_stdout) > 1:
+        raise PlanError(f"{' and '.join(to_stdout)} cannot both go to stdout", hint="give a file to one of them")
+    for option, file in files.items():
+        if file and file != STDOUT:
+            check_file(Path(file), option, example=f"compare.{option.removeprefix('--')}")
+
+
+def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[Side, list[Timeline]]]:
+    """The sides, and the timelines of their runs if *with_charts*.
+
+    Raises:
+        PlanError: fewer than two sides, or a run that is given twice.
+        RunFileError: what is no run, or cannot be read.
+    """
+    if len(paths) < 2:
+        raise PlanError("there is only one run to compare", hint="give a baseline and a candidate: compare A B")
+    if len(paths) > MOST_SIDES:
+        hint = "put repeated runs of one thing into a directory, and give that"
+        raise PlanError(f"{len(paths)} are too many to compare: {MOST_SIDES} at most", hint=hint)
+    names = _names([Path(path) for path in paths])
+    loaded, seen = [], dict[str, str]()
+    for path, side_name in zip(map(Path, paths), names, strict=True):
+        runs, timelines = [], []
+        for file in _files(path):
+            run, timeline = _load_one(
+                file, side_name if file == path else f"{side_name}{file.name.removesuffix(SUFFIX)}", with_charts
+            )
+            if before := seen.get(run.header.run_id):
+                raise PlanError(f"{str(file)!r} is the same run as {before!r}", hint="give each run once")
+            seen[run.header.run_id] = str(file)
+            runs.append(run)
+            timelines.append(timeline)
+        loaded.append((Side(side_name, runs), timelines))
+    return loaded
+
+
+def _load_one(file: Path, name: str, with_charts: bool) -> tuple[BatchedRun, Timeline]:
+    saved = load_run(file)
+    run = BatchedRun(name, saved.header, run_summary(saved), complete=saved.complete)
+    timeline = Timeline(saved.header, most_rows=MOST_ROWS)
+    for second in saved.seconds:
+        run.add(second)
+        if with_charts:
+            timeline.add(second)
+    return run, timeline
+
+
+def _files(path: Path) -> Iterable[Path]:
+    """The run at *path*, or those in the directory that it is."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob(f"*{SUFFIX}"))
+    if not found:
+        hint = f"runs are saved there with: fastload run SCRIPT.py --save {path}/"
+        raise PlanError(f"there is no run in the directory {str(path)!r}", hint=hint)
+    return found
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """What each is called: its own name, or where that is not enough, its path."""
+    whole = [f"{path}/" if path.is_dir() else str(path).removesuffix(SUFFIX) for path in paths]
+    own = [f"{path.name}/" if path.is_dir() else path.name.removesuffix(SUFFIX) for path in paths]
+    return own if len(set(own)) == len(own) and "/" not in own else whole
+
+
+def _refused(comparison: Comparison) -> PlanError:
+    found = comparison.concerns.refusals
+    more = f" (and {len(found) - 1} more differences)" if len(found) > 1 else ""
+    return PlanError(
+        f"these are runs of different plans: {found[0]}{more}",
+        hint="compare runs of one plan, or give --force to compare them all the same",
+    )
+
+
+def _write(files: Mapping[str, str | None], comparison: Comparison, timelines: Sequence[Sequence[Timeline]]) -> None:
+    for option, file in files.items():
+        if not file:
+            continue
+        if option == "--html":
+            data = comparison_page(comparison, timelines)
+        elif option == "--md":
+            data = comparison_markdown(comparison).encode()
+        else:
+            data = comparison_json(comparison)
+        _put(file, data, option)
+
+
+def _put(file: str, data: bytes, option: str) -> None:
+    if file != STDOUT:
+        with writing(f"{option} {file!r}"):
+            replace_file(Path(file), data)
+        return
+    with writing("the comparison", last_to=sys.stdout.buffer):
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            mute(sys.stdout.buffer)

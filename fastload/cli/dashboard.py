@@ -1,0 +1,79 @@
+"""``--dashboard`` and ``--open``: where the dashboard is, said and opened."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import webbrowser
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from fastload.control.checks import parse_address
+
+if TYPE_CHECKING:
+    from fastload.dashboard.output import DashboardOutput
+
+DEFAULT_PORT = 5665
+_OPTION = "--dashboard"
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]:|[\w.-]+:)?\d{1,5}", re.ASCII)
+
+
+def fill_address(args: Iterable[str]) -> Iterator[str]:
+    """*args* with the default port after a ``--dashboard`` that no address follows."""
+    waiting = False
+    for arg in args:
+        if waiting:
+            yield _OPTION if _ADDRESS.fullmatch(arg) else f"{_OPTION}={DEFAULT_PORT}"
+        waiting = arg == _OPTION
+        if not waiting:
+            yield arg
+    if waiting:
+        yield f"{_OPTION}={DEFAULT_PORT}"
+
+
+def dashboard_address(text: str | None, *, opens: bool) -> tuple[str, int] | None:
+    """Host and port of the dashboard, if there is to be one: to open it, it has to be there.
+
+    Raises:
+        PlanError: *text* is neither a port nor ``HOST:PORT``.
+    """
+    if not text and not opens:
+        return None
+    return parse_address(text or str(DEFAULT_PORT), what=_OPTION, port=DEFAULT_PORT)
+
+
+def make_dashboard(address: tuple[str, int], *, opens: bool) -> DashboardOutput:
+    """The dashboard at *address*, which says on stderr where it is, and *opens* itself in the browser.
+
+    Raises:
+        PlanError: other machines can reach it, and there is no token.
+    """
+    # It brings a web server, which a run without a dashboard need not wait for.
+    from fastload.dashboard.output import DashboardOutput
+
+    def say(output: DashboardOutput) -> None:
+        sys.stderr.write(f"dashboard: {output.address}\n")
+        sys.stderr.flush()
+        if opens:
+            open_page(output.login_url())
+
+    token = os.environ.get("FASTLOAD_DASHBOARD_TOKEN") or os.environ.get("FASTLOAD_CONTROL_TOKEN", "")
+    return DashboardOutput(*address, token=token, on_ready=say)
+
+
+def open_page(url: str) -> None:
+    """Open *url* in the user's browser, if there is one with a window. It does not wait, and says nothing."""
+    threading.Thread(target=_open, args=(url,), name="fastload-open", daemon=True).start()
+
+
+def _open(url: str) -> None:
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return
+    # One for the terminal would take it from the run; who names one in BROWSER wants it.
+    has_window = not isinstance(browser, webbrowser.GenericBrowser) or isinstance(browser, webbrowser.BackgroundBrowser)
+    if has_window or os.environ.get("BROWSER"):
+        browser.open(url)

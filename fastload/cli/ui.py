@@ -1,0 +1,181 @@
+"""``fastload ui``: start, watch and change runs of a script in the browser."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from fastload.cli.dashboard import open_page
+from fastload.cli.run_options import RunCommand, run_options
+from fastload.control.checks import parse_address
+from fastload.control.signals import StopRequests, stop_requests
+from fastload.model.errors import PlanError
+from fastload.planning.options import OPTIONS
+
+if TYPE_CHECKING:
+    from fastload.dashboard.ui_session import Session
+
+DEFAULT_PORT = 8089
+_OWN = ("port", "opens", "save_folder")
+# What the ui decides itself for each run, or what its page gives in another way.
+_NOT_TAKEN = {
+    *("--control", "--dashboard", "--html", "--json", "--open", "--paused", "--quiet", "--save", "--summary", "--tui"),
+}
+# How long to wait for the end of a run before looking whether somebody is in a hurry.
+_PATIENCE_S = 0.2
+
+
+class _UiCommand(RunCommand):
+    """A command that takes most options of `run`, and only has its own in the help."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own = [param for param in self.get_params(ctx) if param.name in _OWN or "--help" in param.opts]
+        with formatter.section("Options"):
+            formatter.write_dl([record for param in own if (record := param.get_help_record(ctx))])
+
+
+@click.command(cls=_UiCommand, short_help="Run a script from the browser.")
+@click.argument("script", metavar="SCRIPT.py")
+@click.option(
+    "-P",
+    "--port",
+    "--web-port",
+    "port",
+    metavar="PORT|HOST:PORT",
+    default=str(DEFAULT_PORT),
+    show_default=True,
+    help="Where to serve; port 0 takes a free one. Other machines need a token.",
+)
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+@click.option("--save", "save_folder", metavar="DIR", help="Keep the saved runs there.  [default: gone when it ends]")
+@run_options
+@click.pass_context
+def ui(ctx: click.Context, /, script: str, port: str, opens: bool, save_folder: str | None, **_: Any) -> int:
+    """Start, watch, change and stop runs of SCRIPT.py in the browser, and download their reports.
+
+    The options of `fastload run` may be given as well, for all runs: the page begins with the load, host and scenarios
+    that are given here or that the script states.
+
+    \b
+    Examples:
+      fastload ui script.py
+      fastload ui script.py --base-url http://localhost:8080 -u 10 -d 30s --open
+      fastload ui script.py --target sequencer --port 0 --save runs
+    """
+    # A server is a lot to import, for every other command that never serves.
+    from fastload.dashboard.access import Guard
+    from fastload.dashboard.output import TOKEN_VARIABLE
+    from fastload.dashboard.server import Server
+    from fastload.dashboard.ui_app import UiApp
+    from fastload.dashboard.ui_command import Commands
+    from fastload.dashboard.ui_session import Session
+
+    host, number = parse_address(port, what="--port", port=DEFAULT_PORT)
+    token = os.environ.get(TOKEN_VARIABLE) or os.environ.get("FASTLOAD_CONTROL_TOKEN", "")
+    folder = _folder_of(save_folder)
+    session = Session(Commands(script, *_given(ctx)), folder)
+    guard = Guard(UiApp(session).app, host=host, token=token)
+    server = Server(guard, host, number, token=token, what="ui", variable=TOKEN_VARIABLE)
+    server.check()
+    with stop_requests() as requests:
+        session.open()
+        try:
+            server.start()
+            _announce(server.address, guard.login_url(server.address) if opens else "")
+            _wait(requests)
+        finally:
+            _end(session, requests)
+            server.close()
+    return 0
+
+
+def _folder_of(save: str | None) -> Path | None:
+    if save is None:
+        return None
+    folder = Path(save).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlanError(f"--save {save}: {error.strerror}", hint="give a directory that can be written") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PlanError(f"--save {save} cannot be written", hint="give another directory, or leave it out")
+    return folder
+
+
+def _announce(address: str, login_url: str) -> None:
+    """Say where it is, and open *login_url* in the browser unless that is empty."""
+    sys.stderr.write(f"ui: {address}\nCtrl-C stops it.\n")
+    sys.stderr.flush()
+    if login_url:
+        open_page(login_url)
+
+
+def _wait(requests: StopRequests) -> None:
+    """Return when somebody wants it to end."""
+    while not requests.take():
+        select.select([requests.fd], [], [])
+
+
+def _end(session: Session, requests: StopRequests) -> None:
+    """Stop the run that is under way and remove what is not saved. One more Ctrl-C is for those in a hurry."""
+    is_told = False
+    while not session.close(timeout_s=_PATIENCE_S):
+        if not is_told:
+            sys.stderr.write("Stopping the run. Ctrl-C again interrupts what it still does.\n")
+            is_told = True
+        if requests.take():
+            session.end_now()
+
+
+def _given(ctx: click.Context) -> tuple[list[str], dict[str, str]]:
+    """What was given for all runs, as arguments and as variables of the environment.
+
+    Options of which a run has one are in its environment, so that its form goes over them; those that add up are
+    arguments.
+    """
+    arguments: list[str] = []
+    environment: dict[str, str] = {}
+    for param in _options_given(ctx):
+        value = ctx.params[param.name or ""]
+        values = value if isinstance(value, tuple) else (value,)
+        if param.name in _IN_THE_ENVIRONMENT and isinstance(param.envvar, str):
+            environment[param.envvar] = ",".join(map(str, values))
+        elif param.is_flag:
+            arguments.append(_long(param))
+        else:
+            arguments += [f"{_long(param)}={one}" for one in values]
+    for name, other in (("FASTLOAD_TARGET", "FASTLOAD_BASE_URL"), ("FASTLOAD_BASE_URL", "FASTLOAD_TARGET")):
+        if name in environment and other not in environment:
+            environment[other] = ""
+    return arguments, environment
+
+
+_IN_THE_ENVIRONMENT = {
+    *(name for name, option in OPTIONS.items() if option.scope == "load"),
+    *("scenario", "base_url", "target"),
+}
+
+
+def _options_given(ctx: click.Context) -> Iterable[click.Option]:
+    for param in ctx.command.params:
+        source = ctx.get_parameter_source(param.name or "")
+        if isinstance(param, click.Option) and param.name not in _OWN and source is ParameterSource.COMMANDLINE:
+            yield param
+
+
+def _long(param: click.Option) -> str:
+    return next(name for name in param.opts if name.startswith("--"))
+
+
+def _is_taken(param: click.Parameter) -> bool:
+    return param.name in _OWN or not _NOT_TAKEN & set(param.opts)
+
+
+ui.params = [param for param in ui.params if _is_taken(param)]

@@ -1,0 +1,144 @@
+"""The dashboard of one run as an application: the page, what it loads, what it follows, and what it may ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from functools import cache
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Send
+
+from fastload.control.checks import Refusal
+from fastload.dashboard.access import error_handlers
+from fastload.dashboard.live import OVER, LiveRun
+from fastload.dashboard.steer import Ask, Steering, command_routes
+from fastload.dashboard.viewers import MOST_VIEWERS, Viewers
+from fastload.model.errors import ControlError
+from fastload.outputs.page.render import plotly_js, render_page
+from fastload.outputs.summary_json import dump_json
+
+# A run that is busy or stopped (Ctrl-Z) is asked again in the next second.
+_STATUS_PATIENCE_S = 3.0
+_A_YEAR_S = 31_536_000
+
+
+class Dashboard:
+    """``app`` shows *live*, and steers it by *ask* if that is there."""
+
+    def __init__(self, live: LiveRun, ask: Ask | None = None) -> None:
+        self._live = live
+        self._steering = Steering(ask) if ask is not None else None
+        self._viewers = Viewers(live, self._status)
+        self.app = Starlette(routes=self._routes(), exception_handlers=error_handlers())
+
+    def _routes(self) -> list[Route]:
+        routes = [
+            Route("/", self._page),
+            Route("/data.json", self._data),
+            Route("/events", self._events),
+            Route("/report.html", self._report),
+            Route(plotly_path(), send_plotly),
+        ]
+        return routes + (command_routes(self._command) if self._steering is not None else [])
+
+    async def _page(self, _request: Request) -> Response:
+        page = live_page(self._live, steered=self._steering is not None)
+        return Response(page, media_type="text/html")
+
+    async def _data(self, _request: Request) -> Response:
+        return Response(dump_json(self._live.data()), media_type="application/json")
+
+    async def _report(self, _request: Request) -> Response:
+        page = await asyncio.to_thread(self._live.report)
+        name = f"fastload-{self._live.header.run_id}.html"
+        return Response(page, media_type="text/html", headers={"Content-Disposition": f'inline; filename="{name}"'})
+
+    async def _events(self, _request: Request) -> Response:
+        return watch(self._viewers)
+
+    async def _command(self, request: Request) -> Response:
+        assert self._steering is not None
+        response = await self._steering.serve(request)
+        # What changed is told to all who watch, at once.
+        await self._viewers.refresh()
+        return response
+
+    async def _status(self) -> dict[str, Any]:
+        state = self._live.state()
+        if self._steering is None or self._live.is_over:
+            return state
+        try:
+            return state | await self._steering.ask("status", timeout_s=_STATUS_PATIENCE_S)
+        except ControlError as error:
+            return state | ({"phase": OVER} if error.reason == "over" else {"trouble": error.message})
+
+
+def live_page(live: LiveRun, *, steered: bool) -> bytes:
+    """The page that shows *live* and follows it; *steered*: with the buttons that ask something of the run."""
+    return render_page(
+        live.data(),
+        title=live.header.title,
+        plotly_url=plotly_path().lstrip("/"),
+        scripts=[asset("live.js")],
+        styles=[asset("live.css")],
+        bar=asset("bar.html").replace("{steered}", "true" if steered else "false"),
+        connect="'self'",
+    )
+
+
+class _Events(StreamingResponse):
+    """Server-sent events. The one who makes them is ended when the viewer has gone."""
+
+    async def stream_response(self, send: Send) -> None:
+        assert isinstance(self.body_iterator, AsyncIterator)
+        async with aclosing(self.body_iterator):  # type: ignore[type-var]
+            await super().stream_response(send)
+
+
+def watch(viewers: Viewers) -> Response:
+    """The events of *viewers* for one more.
+
+    Raises:
+        Refusal: 503, there are too many.
+    """
+    if viewers.is_full:
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_VIEWERS} watch already", "close another page")
+    return _Events(viewers.watch(), media_type="text/event-stream")
+
+
+@cache
+def asset(name: str) -> str:
+    """The text of a file of the dashboard."""
+    return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+
+
+@cache
+def plotly_path() -> str:
+    """Where the chart library is: another path for each version, so that browsers may keep it for ever."""
+    return f"/assets/plotly-{hashlib.sha256(plotly_js().encode()).hexdigest()[:16]}.min.js"
+
+
+async def send_plotly(request: Request) -> Response:
+    """The chart library, compressed for those who take that."""
+    headers = {"Cache-Control": f"public, max-age={_A_YEAR_S}, immutable", "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        body = await asyncio.to_thread(_plotly_gzip)
+        headers["Content-Encoding"] = "gzip"
+    else:
+        body = plotly_js().encode()
+    return Response(body, media_type="text/javascript", headers=headers)
+
+
+@cache
+def _plotly_gzip() -> bytes:
+    return gzip.compress(plotly_js().encode(), 6, mtime=0)

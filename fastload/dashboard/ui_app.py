@@ -1,0 +1,167 @@
+"""`fastload ui` as an application: the form, the list of runs, and below ``/runs/N/`` the dashboard of each."""
+
+from __future__ import annotations
+
+import asyncio
+from html import escape
+from http import HTTPStatus
+from pathlib import PurePath
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from fastload.control.checks import Refusal, arguments_of, check_json, plain
+from fastload.dashboard.access import error_handlers, refuse
+from fastload.dashboard.app import Dashboard, asset, plotly_path, send_plotly
+from fastload.dashboard.live import LiveRun
+from fastload.dashboard.steer import body_of
+from fastload.dashboard.ui_form import FormError
+from fastload.dashboard.ui_run import UiRun
+from fastload.dashboard.ui_session import REPORTS, Session
+from fastload.model.errors import FastloadError
+from fastload.outputs.page.render import asset as page_asset
+from fastload.outputs.page.render import render_page
+
+_OWN_ASSETS = ("common.js", "form.js", "runs.js", "ui.js", "common.css", "ui.css")
+_PAGE_ASSETS = ("dom.js", "units.js", "page.css", "parts.css")
+_TYPES = {".js": "text/javascript", ".css": "text/css"}
+
+
+class UiApp:
+    """``app`` is the front of *session*."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._dashboards: dict[int, Dashboard] = {}
+        handlers = {**error_handlers(), FormError: _form_error, FastloadError: _error}
+        self.app = Starlette(routes=self._routes(), exception_handlers=handlers)
+
+    def _routes(self) -> list[Route | Mount]:
+        return [
+            Route("/", self._page),
+            Route("/favicon.ico", _no_icon),
+            Route("/assets/{name:path}", _send_asset),
+            Route("/api/form", self._form, methods=["GET", "POST"]),
+            Route("/api/plan", self._plan, methods=["POST"]),
+            Route("/api/start", self._start, methods=["POST"]),
+            Route("/api/runs", self._runs),
+            Route("/api/runs/{number:int}/stop", self._stop, methods=["POST"]),
+            Route("/runs/{number:int}", self._to_run),
+            Route("/runs/{number:int}/", self._run_page),
+            Route("/runs/{number:int}/log", self._log),
+            Route("/runs/{number:int}/reports/{name}", self._report),
+            Mount("/runs/{number:int}", app=self._dashboard),
+        ]
+
+    async def _page(self, _request: Request) -> Response:
+        page = asset("ui/page.html").replace("{script}", escape(self._session.script))
+        return Response(page, media_type="text/html")
+
+    async def _form(self, request: Request) -> Response:
+        """The form; POST reads the script again, which no page of another site may make it do."""
+        again = request.method == "POST" and (await _object_in(request)) == {}
+        return JSONResponse(plain(await asyncio.to_thread(self._session.form, again=again)))
+
+    async def _plan(self, request: Request) -> Response:
+        return JSONResponse(plain(await asyncio.to_thread(self._session.preview, await _object_in(request))))
+
+    async def _start(self, request: Request) -> Response:
+        run = await asyncio.to_thread(self._session.start, await _object_in(request))
+        headers = {"Location": f"/runs/{run.number}/"}
+        return JSONResponse(plain(run.describe()), HTTPStatus.CREATED, headers)
+
+    async def _runs(self, _request: Request) -> Response:
+        return JSONResponse(plain(self._session.describe()))
+
+    async def _stop(self, request: Request) -> Response:
+        now = (await _object_in(request)).get("now", False)
+        if not isinstance(now, bool):
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"stop: now {now!r} is not true or false")
+        run = self._run_of(request)
+        if run.is_over:
+            raise Refusal(HTTPStatus.CONFLICT, f"run {run.number} is over")
+        await asyncio.to_thread(run.stop, now=now)
+        return JSONResponse(plain(run.describe()))
+
+    async def _to_run(self, request: Request) -> Response:
+        return RedirectResponse(f"/runs/{self._run_of(request).number}/")
+
+    async def _run_page(self, request: Request) -> Response:
+        run = self._run_of(request)
+        if run.live is None:
+            raise Refusal(HTTPStatus.CONFLICT, f"run {run.number} is starting", "load the page again in a second")
+        return Response(_page_of(run, run.live, self._session.script), media_type="text/html")
+
+    async def _log(self, request: Request) -> Response:
+        return PlainTextResponse(await asyncio.to_thread(self._run_of(request).log))
+
+    async def _report(self, request: Request) -> Response:
+        number, name = request.path_params["number"], request.path_params["name"]
+        path, title = await asyncio.to_thread(self._session.report, number, name)
+        return FileResponse(path, filename=title, media_type="application/octet-stream")
+
+    async def _dashboard(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The dashboard of the run in the path: what is watched, and what is asked of it."""
+        run = self._run_of(Request(scope, receive))
+        if run.live is None:
+            await refuse(Refusal(HTTPStatus.CONFLICT, f"run {run.number} is starting"))(scope, receive, send)
+            return
+        if run.number not in self._dashboards:
+            self._dashboards[run.number] = Dashboard(run.live, run.ask)
+        await self._dashboards[run.number].app(scope, receive, send)
+
+    def _run_of(self, request: Request) -> UiRun:
+        return self._session.run(request.path_params["number"])
+
+
+def _page_of(run: UiRun, live: LiveRun, script: str) -> bytes:
+    """The dashboard's page with a bar of the ui above its own."""
+    reports = "".join(
+        f'<li><a href="reports/{name}" download>{escape(report.title)}</a></li>' for name, report in REPORTS.items()
+    )
+    bar = asset("ui/bar.html").replace("{number}", str(run.number)).replace("{script}", escape(script))
+    return render_page(
+        live.data(),
+        title=f"run {run.number} of {live.header.title}",
+        plotly_url=plotly_path(),
+        scripts=[asset("live.js"), asset("ui/common.js"), asset("ui/bar.js")],
+        styles=[asset("live.css"), asset("ui/common.css"), asset("ui/bar.css")],
+        bar=bar.replace("{reports}", reports) + asset("bar.html").replace("{steered}", "true"),
+        connect="'self'",
+    )
+
+
+async def _object_in(request: Request) -> dict[str, Any]:
+    check_json(request.headers.get("content-type", ""))
+    return arguments_of(await body_of(request))
+
+
+async def _send_asset(request: Request) -> Response:
+    name = request.path_params["name"]
+    if request.url.path == plotly_path():
+        return await send_plotly(request)
+    if name in _PAGE_ASSETS:
+        text = page_asset(name)
+    elif name in _OWN_ASSETS:
+        text = asset(f"ui/{name}")
+    else:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no {request.url.path}", "GET / is the page")
+    return Response(text, media_type=_TYPES[PurePath(name).suffix])
+
+
+async def _no_icon(_request: Request) -> Response:
+    """For pages that are no HTML: browsers ask, and would tell of an error on their console."""
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _form_error(_request: Request, error: Any) -> Response:
+    # Not 422: browsers write what fails on their console, and somebody who is still typing has not failed.
+    return JSONResponse(error.to_dict())
+
+
+async def _error(_request: Request, error: Any) -> Response:
+    return JSONResponse({"error": error.message, "hint": error.hint}, HTTPStatus.INTERNAL_SERVER_ERROR)

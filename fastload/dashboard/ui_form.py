@@ -1,0 +1,251 @@
+"""The form of ``fastload ui``: what it starts with, what somebody fills in, and the options of a run that these are."""
+
+from __future__ import annotations
+
+import glob
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastload.model.errors import FastloadError, PlanError
+from fastload.model.http import check_base_url
+from fastload.model.units import parse_duration_s, parse_rate_per_s
+
+TEXTS = {
+    "users": "vus",
+    "rate": "rate",
+    "iterations": "iterations",
+    "duration": "duration",
+    "base_url": "base_url",
+}
+"""The fields of one line of text, each with the option of a run that it stands for."""
+_LONGEST_TEXT = 10_000
+_MOST_ENTRIES = 200
+_SEE_FIELDS = "see the fields"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a field, and what to do about it."""
+
+    message: str
+    hint: str = ""
+
+
+class FormError(FastloadError):
+    """A form that no run can be started with. *fields* has what is wrong with each; other faults are the message."""
+
+    def __init__(self, message: str, *, hint: str = "", fields: Mapping[str, Fault] | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.fields = dict(fields or {})
+
+    def to_dict(self) -> dict[str, Any]:
+        fields = {name: {"message": fault.message, "hint": fault.hint} for name, fault in self.fields.items()}
+        return {"error": self.message, "hint": self.hint, "fields": fields}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form as somebody left it. Empty texts are what the script says; *env* has only the values that were given."""
+
+    scenarios: tuple[str, ...] = ()
+    users: str = ""
+    spawn_rate: str = ""
+    rate: str = ""
+    iterations: str = ""
+    duration: str = ""
+    base_url: str = ""
+    needs_host: bool = True
+    env: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def take(cls, data: Mapping[str, Any]) -> Form:
+        """The form in what a browser sent.
+
+        Raises:
+            FormError: a field that there is not, or a value of a wrong type.
+        """
+        for name, value in data.items():
+            if name not in _TAKES or not _TAKES[name](value):
+                raise FormError(f"the form has no field {name!r} of this kind", hint="load the page again")
+        given: dict[str, Any] = {
+            name: value.strip() if isinstance(value, str) else value for name, value in data.items()
+        }
+        given["scenarios"] = tuple(given.get("scenarios", ()))
+        given["env"] = tuple((name.strip(), value) for name, value in given.get("env", ()) if name or value)
+        return cls(**given)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def first_form(plan: Mapping[str, Any]) -> Form:
+    """What the form starts with: what the script, and whatever goes over it, say alike of all scenarios. *plan* is
+    `describe_draft`'s."""
+    texts: dict[str, Any] = {field: _common(plan, option) for field, option in TEXTS.items()}
+    names = tuple(scenario["name"] for scenario in plan["scenarios"])
+    return Form(scenarios=names, needs_host=not plan["target"], **texts)
+
+
+def env_names(plan: Mapping[str, Any]) -> list[str]:
+    """The names of the environment that have a value already; the values are kept from the browser."""
+    rows = [row["option"] for row in plan["options"] if row["value"] is not None]
+    return list(dict.fromkeys(name.removeprefix("env.") for name in rows if name.startswith("env.")))
+
+
+def _common(plan: Mapping[str, Any], option: str) -> str:
+    """The value that was given for *option*, if it is the same for all scenarios."""
+    rows = [row for row in plan["options"] if row["option"] == option and row["set_by"] != "default"]
+    values = {row["scenario"]: row["value"] or "" for row in rows}
+    if "" in values:
+        return str(values[""])
+    of_all = {values.get(scenario["name"], "") for scenario in plan["scenarios"]}
+    return str(of_all.pop()) if len(of_all) == 1 else ""
+
+
+def arguments_of(form: Form, first: Form) -> list[str]:
+    """The arguments of ``fastload run`` for what *form* has otherwise than *first*, where the script already says it.
+
+    Each is one ``--option=value``, so that no value is taken for an option.
+
+    Raises:
+        FormError: a value that no run would take, with the field that it is in.
+    """
+    faults = _faults(form, first)
+    if faults:
+        raise FormError("the form has mistakes", hint=_SEE_FIELDS, fields=faults)
+    changed = {name: text for name in TEXTS if (text := getattr(form, name)) and text != getattr(first, name)}
+    arguments = []
+    if set(form.scenarios) != set(first.scenarios):
+        # A name is a pattern there.
+        arguments += [f"--scenario={glob.escape(name)}" for name in form.scenarios]
+    if form.spawn_rate:
+        arguments.append(f"--stages={_stages(form, first)}")
+        changed = {name: text for name, text in changed.items() if name == "base_url"}
+    arguments += [f"--{TEXTS[name].replace('_', '-')}={text}" for name, text in changed.items()]
+    return arguments + [f"--env={name}={value}" for name, value in form.env]
+
+
+def _stages(form: Form, first: Form) -> str:
+    """Locust's users and spawn rate: a ramp to all users, and then all of them for the duration."""
+    users, duration = form.users or first.users, form.duration or first.duration
+    ramp_s = f"{int(users) / float(form.spawn_rate):.3f}".rstrip("0").rstrip(".")
+    return f"{ramp_s}s:{users},{duration}:{users}"
+
+
+def _faults(form: Form, first: Form) -> dict[str, Fault]:
+    faults: dict[str, Fault] = {}
+    for name, check in _CHECKS.items():
+        text = getattr(form, name)
+        try:
+            if text and text != getattr(first, name):
+                check(text)
+        except PlanError as error:
+            faults[name] = Fault(error.message, error.hint)
+    faults |= _faults_of_scenarios(form, first) | _faults_of_env(form)
+    if form.spawn_rate:
+        faults = _faults_of_spawning(form, first) | faults
+    if form.needs_host and not (form.base_url or first.base_url):
+        faults["base_url"] = Fault(
+            "no host: relative URLs of the script need one", "give it, or say that the script needs none"
+        )
+    return faults
+
+
+def _faults_of_scenarios(form: Form, first: Form) -> dict[str, Fault]:
+    gone = [name for name in form.scenarios if name not in first.scenarios]
+    if gone:
+        return {"scenarios": Fault(f"the script has no scenario {gone[0]!r} any more", "read the script again")}
+    return {} if form.scenarios else {"scenarios": Fault("no scenario is chosen", "choose at least one")}
+
+
+def _faults_of_env(form: Form) -> dict[str, Fault]:
+    for name, value in form.env:
+        if not name or "=" in name or not (name + value).isprintable():
+            return {
+                "env": Fault(f"{name!r} is no name and value of the environment", "write it like API_KEY and secret")
+            }
+    return {}
+
+
+def _faults_of_spawning(form: Form, first: Form) -> dict[str, Fault]:
+    """What a spawn rate needs beside it, and what makes no sense with it."""
+    faults = {}
+    if not (form.users or first.users):
+        faults["users"] = Fault("with a spawn rate, say how many users", "give a number, like 100")
+    if not (form.duration or first.duration):
+        faults["duration"] = Fault("with a spawn rate, say how long", 'write it like "30s" or "5m"')
+    for name in ("rate", "iterations"):
+        if getattr(form, name) and getattr(form, name) != getattr(first, name):
+            faults[name] = Fault(f"spawn rate and {name} exclude each other", "give one of them")
+    return faults
+
+
+def _check_users(text: str) -> None:
+    _check_whole(text, "users")
+
+
+def _check_iterations(text: str) -> None:
+    _check_whole(text, "iterations")
+
+
+def _check_whole(text: str, what: str) -> None:
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise PlanError(f"{what} {text!r} is not a whole number of 1 or more", hint="write it like 100")
+
+
+def _check_spawn_rate(text: str) -> None:
+    try:
+        is_right = 0 < float(text) < math.inf
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise PlanError(
+            f"spawn rate {text!r} is not a number above zero", hint="write users per second, like 10 or 0.5"
+        )
+
+
+def _check_duration(text: str) -> None:
+    if parse_duration_s(text) <= 0:
+        raise PlanError(f"duration {text!r} is no time", hint='write it like "30s" or "5m"')
+
+
+def _check_rate(text: str) -> None:
+    parse_rate_per_s(text)
+
+
+def _check_base_url(text: str) -> None:
+    if not text.isprintable() or " " in text:
+        raise PlanError(f"host {text!r} is not a URL", hint="write it like http://127.0.0.1:8080")
+    check_base_url(text, what="host")
+
+
+_CHECKS: dict[str, Callable[[str], None]] = {
+    "users": _check_users,
+    "spawn_rate": _check_spawn_rate,
+    "rate": _check_rate,
+    "iterations": _check_iterations,
+    "duration": _check_duration,
+    "base_url": _check_base_url,
+}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT and "\0" not in value
+
+
+def _is_list(value: Any, is_entry: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_ENTRIES and all(map(is_entry, value))
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_text, value))
+
+
+_TAKES: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(_CHECKS, _is_text),
+    "scenarios": lambda value: _is_list(value, _is_text),
+    "env": lambda value: _is_list(value, _is_pair),
+    "needs_host": lambda value: isinstance(value, bool),
+}

@@ -1,0 +1,263 @@
+"""One run of `fastload ui`: its process, the file that it writes and that is followed, and its control API."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastload.control.commands import check_command
+from fastload.dashboard.live import LiveRun
+from fastload.dashboard.ui_command import error_of
+from fastload.dashboard.ui_form import Form
+from fastload.model.errors import ControlError, FastloadError
+from fastload.model.records import Snapshot
+from fastload.model.run_file import RunReader
+from fastload.model.saved_plan import saved_plan
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "passed",
+    96: "the generator was too busy (--strict)",
+    97: "a worker was lost",
+    99: "a threshold failed",
+    104: "refused, or an output failed",
+    105: "interrupted",
+    107: "the script raised",
+    108: "aborted by the script",
+}
+"""What the exit codes of ``fastload run`` mean, in a few words."""
+_ADDRESS = re.compile(rb"^control: http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
+_LOG_TAIL_BYTES = 64 * 1024
+# How often the file is looked at; the run itself writes once a second.
+_POLL_S = 0.1
+# How long the parent of a run may take to fork, and to start a target.
+_UP_S = 60.0
+
+Launch = Callable[..., subprocess.Popen[bytes]]
+"""`Commands.run` with the arguments of the form."""
+
+
+class UiRun:
+    """A run from its start to its reports. *folder* is its own; *file* is where the run is saved.
+
+    A thread starts the process, follows the file and waits for the end; everything else may be called from any thread.
+    """
+
+    def __init__(self, number: int, form: Form, launch: Launch, folder: Path, file: Path) -> None:
+        self.number = number
+        self.form = form
+        self.file = file
+        self.folder = folder
+        self.live: LiveRun | None = None
+        self.started_at = datetime.now(UTC)
+        self.last: Snapshot | None = None
+        self.summary: Mapping[str, Any] | None = None
+        self.exit_code: int | None = None
+        self._launch = launch
+        self._token = secrets.token_urlsafe(24)
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: RunReader | None = None
+        self._load: list[str] = []
+        self._stopped = False
+        self._up, self._done = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._follow, name=f"fastload-ui-run-{number}")
+
+    def start(self) -> None:
+        """Start it, and wait until it runs.
+
+        Raises:
+            FormError: it ended before it began, with what it said.
+        """
+        self._thread.start()
+        self._up.wait(_UP_S)
+        if self.is_over and self.live is None:
+            raise error_of(self._log("stderr"))
+
+    @property
+    def is_over(self) -> bool:
+        return self.exit_code is not None
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the end; whether it came in time."""
+        return self._done.wait(timeout_s)
+
+    def ask(self, name: str, /, *, timeout_s: float = 10.0, **arguments: Any) -> dict[str, Any]:
+        """The run's answer to command *name*, as `control.commands.Commands.ask` has it.
+
+        Raises:
+            ControlError: it is refused, the run is over, or it does not answer in time.
+        """
+        given = check_command(name, arguments)
+        if self.is_over or not self._port:
+            raise ControlError("the run is over" if self.is_over else "the run has not begun", reason="over")
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout_s)
+        how = "GET" if name in ("status", "metrics") else "POST"
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        try:
+            connection.request(how, f"/v1/{name}", json.dumps(given) if how == "POST" else None, headers)
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            late = isinstance(error, TimeoutError)
+            raise ControlError(
+                "the run does not answer", hint="it may be ending", reason="timeout" if late else "over"
+            ) from error
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            over = response.status == http.client.CONFLICT
+            raise ControlError(
+                str(answer.get("error")), hint=str(answer.get("hint") or ""), reason="over" if over else "refused"
+            )
+        return answer
+
+    def stop(self, *, now: bool = False) -> None:
+        """Ask it to end: gracefully, once, unless *now*. A run that cannot be asked yet gets what Ctrl-C is."""
+        if self._stopped and not now:
+            return
+        self._stopped = True
+        try:
+            self.ask("stop", now=now)
+        except FastloadError:
+            self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it at once, workers included: nothing more is written."""
+        self._signal(signal.SIGKILL)
+
+    def log(self) -> str:
+        """The end of what it wrote on stderr and then on stdout, where the script prints and the report comes."""
+        stderr = "".join(line for line in self._log("stderr").splitlines(True) if not line.startswith("control: "))
+        return "\n".join(filter(None, (stderr, self._log("stdout"))))
+
+    def describe(self) -> dict[str, Any]:
+        """The run in a list of runs. Figures of time are those of the last second, and of the whole run in the end."""
+        last = self.last
+        return {
+            "run": self.number,
+            "started_at": self.started_at.isoformat(timespec="seconds"),
+            "state": "ended" if self.is_over else (last.phase if last else "starting"),
+            "load": self._load,
+            "elapsed_s": last.elapsed_s if last else 0.0,
+            "progress": 1.0 if self.is_over else (last.progress if last else 0.0),
+            "vus": last.vus if last else 0,
+            "requests": last.requests if last else 0,
+            "failed": last.failed if last else 0,
+            "requests_per_s": last.requests_per_s if last else 0.0,
+            "p95_ms": last.p95_ms if last else None,
+            "verdict": last.verdict.state if last and last.verdict else "",
+            **self._result(),
+            "exit_code": self.exit_code,
+            "meaning": self._meaning(),
+            "form": self.form.to_dict(),
+            "file": self.file.name,
+        }
+
+    def _result(self) -> dict[str, Any]:
+        """Figures of the whole run, when it has ended."""
+        if self.summary is None:
+            return {}
+        metrics = self.summary["metrics"]
+        requests, failed = metrics.get("http_reqs", {}), metrics.get("http_req_failed", {})
+        # From when a request was due, where the model is open.
+        times = [metrics.get(name, {}).get("p(95)") for name in ("http_req_response_time", "http_req_duration")]
+        return {
+            "requests": requests.get("count", 0),
+            "requests_per_s": requests.get("rate", 0.0),
+            "failed": failed.get("fails", 0),
+            "verdict": self.summary["verdict"]["state"],
+            "p95_ms": next((time for time in times if time is not None), None),
+        }
+
+    def _meaning(self) -> str:
+        code = self.exit_code
+        if code is None:
+            return ""
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        if code == 104:
+            return error_of(self._log("stderr")).message or EXIT_CODES[code]
+        return EXIT_CODES.get(code, f"exit code {code}")
+
+    def _log(self, name: str) -> str:
+        path = self.folder / name
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOG_TAIL_BYTES))
+            return file.read().decode(errors="replace")
+        return ""
+
+    def _signal(self, number: signal.Signals) -> None:
+        process = self._process
+        if process is not None and process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                if number is signal.SIGKILL:
+                    os.killpg(process.pid, number)
+                else:
+                    os.kill(process.pid, number)
+
+    def _follow(self) -> None:
+        code = -signal.SIGKILL
+        try:
+            code = self._wait_and_read()
+        finally:
+            if self._process is not None and self._process.poll() is None:
+                # Whatever went wrong here: no run goes on that nobody follows.
+                self.kill()
+                self._process.wait()
+            if self._reader is not None:
+                self._reader.close()
+            self.exit_code = int(code)
+            if self.live is not None:
+                self.live.end(self.summary)
+            self._up.set()
+            self._done.set()
+
+    def _wait_and_read(self) -> int:
+        """Start the process and read what it writes until it ends; its exit code."""
+        log = self.folder / "stderr"
+        self._process = process = self._launch(
+            save=self.file, token=self._token, log=log, report=self.folder / "stdout"
+        )
+        if self._stopped:
+            self._signal(signal.SIGINT)
+        while True:
+            code = None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(_POLL_S)
+            if not self._port and (found := _ADDRESS.search(log.read_bytes())):
+                self._port = int(found[1])
+            # After the end as well: the last second and the summary.
+            self._read()
+            if self._port and self.live is not None:
+                self._up.set()
+            if code is not None:
+                return code
+
+    def _read(self) -> None:
+        """Take what is new in the file."""
+        if self._reader is None:
+            # It is there when the workers are.
+            if not self.file.exists():
+                return
+            self._reader = RunReader(self.file)
+        for kind, body in self._reader.poll():
+            if kind == "header":
+                scenarios = saved_plan(body.plan).scenarios
+                self._load = [f"{scenario.name}: {scenario.executor.describe()}" for scenario in scenarios]
+                self.live = LiveRun(body)
+            elif kind == "second" and self.live is not None:
+                self.last = body
+                self.live.add(body)
+            elif kind == "summary":
+                self.summary = body

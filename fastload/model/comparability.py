@@ -1,0 +1,187 @@
+"""Whether runs can be compared at all, and what about them a reader of a comparison has to know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from fastload.model.batches import BatchedRun
+from fastload.model.units import format_bytes, format_duration_s
+
+_SAME_DURATION = 0.1
+_SAME_MEMORY = 0.01
+_MACHINE = {
+    "cpu_model": "CPU",
+    "cpus": "CPUs",
+    "usable_cpus": "usable CPUs",
+    "memory_total_bytes": "memory",
+    "kernel_release": "kernel",
+}
+_NO_MATTER_FOR_LOAD = ("graceful_stop_s", "tags")
+_BY_CHANCE = ("user_agent",)
+_DOUBTS = {
+    "INVALID": " ({its} latencies say more about the machine that made the load than about the target)",
+    "SUSPECT": "",
+}
+_NAMED_AT_MOST = 2
+
+
+class _Contrast(NamedTuple):
+    """*what* is one thing in the first run and another in a later one, both as they are shown."""
+
+    what: str
+    one: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class Concerns:
+    """*refusals*: differences between the plans, that make a comparison say nothing about the target. *warnings*:
+    what else may be behind a difference. All in words, each once."""
+
+    refusals: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def find_concerns(runs: Sequence[BatchedRun]) -> Concerns:
+    """What stands between *runs*, each held against the first of them."""
+    first, *others = runs
+    alone = [*_untrusted(runs), *(text for run in runs for text in _unfinished(run))]
+    refusals = _told(first, {run.name: [*_plans(first, run)] for run in others})
+    found = {
+        run.name: [*_settings(first, run), *_machines(first, run), *_versions(first, run), *_durations(first, run)]
+        for run in others
+    }
+    return Concerns(tuple(refusals), (*alone, *_told(first, found)))
+
+
+def _told(first: BatchedRun, contrasts: Mapping[str, Iterable[_Contrast]]) -> list[str]:
+    """The contrasts by name of the later run in words: what several have in common is said once."""
+    names: dict[_Contrast, list[str]] = {}
+    for name, found in contrasts.items():
+        for contrast in found:
+            names.setdefault(contrast, []).append(name)
+    return [
+        f"{contrast.what}: {contrast.one} in {first.name}, {contrast.other} in {among[0]}"
+        + (f" and {len(among) - 1} more" if len(among) > 1 else "")
+        for contrast, among in names.items()
+    ]
+
+
+def _untrusted(runs: Sequence[BatchedRun]) -> Iterable[str]:
+    """Which runs are INVALID or SUSPECT, those of a state together where they are many."""
+    for state, meaning in _DOUBTS.items():
+        found = [run for run in runs if run.state == state]
+        if len(found) <= _NAMED_AT_MOST:
+            for run in found:
+                yield f"{run.name} is {state}{meaning.format(its='its')}: {_reason(run)}"
+        else:
+            meant = meaning.format(its="their")
+            yield f"{len(found)} of {len(runs)} runs are {state}{meant}: {_reason(found[0])} in {found[0].name}"
+
+
+def _reason(run: BatchedRun) -> str:
+    return str(next(iter(run.summary["verdict"]["reasons"]), "no reason is told"))
+
+
+def _unfinished(run: BatchedRun) -> Iterable[str]:
+    after = format_duration_s(round(run.duration_s, 1))
+    if not run.complete:
+        yield f"{run.name} is truncated: its file has the first {after} of it"
+    elif run.summary.get("stopped_by"):
+        yield f"{run.name} did not come to its end: it was stopped after {after} ({run.summary['stopped_by']})"
+
+
+def _plans(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
+    """What makes the loads different ones."""
+    plan_a, plan_b = a.header.plan, b.header.plan
+    for key, what in (("kind", "command"), ("title", "test"), ("base_url", "path of the base URL")):
+        read = {"title": _title, "base_url": _path}.get(key, str)
+        one, other = read(str(plan_a.get(key, ""))), read(str(plan_b.get(key, "")))
+        if one != other:
+            yield _contrast(what, one or "/", other or "/")
+    scenarios_a, scenarios_b = _scenarios(plan_a), _scenarios(plan_b)
+    if list(scenarios_a) != list(scenarios_b):
+        yield _contrast("scenarios", ", ".join(scenarios_a), ", ".join(scenarios_b))
+        return
+    for name, load in scenarios_a.items():
+        where = f"{name}: " if len(scenarios_a) > 1 else ""
+        for key, one, other in _changes(load, scenarios_b[name]):
+            if key not in _NO_MATTER_FOR_LOAD:
+                yield _contrast(f"{where}{key}", one, other)
+
+
+def _settings(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
+    """What of the plans may matter, but is often what a comparison is about."""
+    plan_a, plan_b = a.header.plan, b.header.plan
+    for key in ("workers", "warmup_s", "env"):
+        if plan_a.get(key) != plan_b.get(key):
+            yield _contrast(key, plan_a.get(key), plan_b.get(key))
+    host_a, host_b = (urlsplit(str(plan.get("base_url", ""))).hostname or "" for plan in (plan_a, plan_b))
+    if host_a != host_b:
+        yield _contrast("host", host_a, host_b)
+    for key, one, other in _changes(plan_a.get("http", {}), plan_b.get("http", {})):
+        if key not in _BY_CHANCE:
+            yield _contrast(f"http {key}", one, other)
+    scenarios_b = _scenarios(plan_b)
+    for name, load in _scenarios(plan_a).items():
+        for key, one, other in _changes(load, scenarios_b.get(name, load)):
+            if key in _NO_MATTER_FOR_LOAD:
+                yield _contrast(f"{name}: {key}", one, other)
+
+
+def _machines(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
+    for key, what in _MACHINE.items():
+        one, other = a.header.machine.get(key), b.header.machine.get(key)
+        if key == "memory_total_bytes" and one and other:
+            if math.isclose(one, other, rel_tol=_SAME_MEMORY):
+                continue
+            one, other = format_bytes(one), format_bytes(other)
+        if one != other:
+            yield _contrast(f"another machine: {what}", one, other)
+
+
+def _versions(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
+    for name, one, other in _changes(a.header.versions, b.header.versions):
+        yield _contrast(f"version of {name}", one, other)
+
+
+def _durations(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
+    if not math.isclose(a.duration_s, b.duration_s, rel_tol=_SAME_DURATION):
+        one, other = (format_duration_s(round(run.duration_s, 1)) for run in (a, b))
+        yield _contrast("measured time", one, other)
+
+
+def _changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+    for key in dict.fromkeys((*a, *b)):
+        if a.get(key) != b.get(key):
+            yield key, a.get(key), b.get(key)
+
+
+def _scenarios(plan: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {str(one["name"]): one for one in plan.get("scenarios", ())}
+
+
+def _title(title: str) -> str:
+    """What is tested, wherever it is: a script's name, and a URL without its host."""
+    words = [_path(word) or "/" if "://" in word else word for word in title.split()]
+    return " ".join(words) if len(words) > 1 else PurePath(title).name
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _contrast(what: str, one: Any, other: Any) -> _Contrast:
+    return _Contrast(what, _shown(one), _shown(other))
+
+
+def _shown(value: Any) -> str:
+    if value in (None, "", [], {}, ()):
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,328 @@
+"""The comparison of saved runs: every figure of a baseline and of one or more candidates, and what their difference
+proves.
+
+What is called better or worse is shown twice: the difference is at least the *margin*, relative to the baseline, and it
+is not chance, by the intervals of `intervals`. With many figures some would differ by chance alone. So false alarms are
+bounded, by the procedure of Benjamini and Hochberg, for two families of figures of each candidate: the *headline*
+(rate, share that failed, latency, checks), which decides the verdict, and all *details*. Were they one family, the
+headline of a script with a hundred endpoints would need a hundred times as clear a difference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from fastload.model.batches import FEWEST_BATCHES, BatchedRun
+from fastload.model.comparability import Concerns, find_concerns
+from fastload.model.comparison_figures import Figure, figures_of
+from fastload.model.intervals import (
+    CONFIDENCE,
+    FEWEST_VALUES,
+    Difference,
+    Estimate,
+    compare_groups,
+    compare_two,
+    discoveries,
+    quantile_estimate,
+    rate_estimate,
+    share_estimate,
+)
+from fastload.model.metrics import Kind
+from fastload.model.series import GaugeSink, RateSink, TrendSink
+
+Verdict = Literal["better", "worse", "changed", "no difference shown", ""]
+COMPARISON_VERSION = 1
+MARGIN_OF_REPEATED, MARGIN_OF_SINGLE = 0.01, 0.05
+"""What difference matters if nobody says so: where runs are not repeated, how much they vary is in no interval."""
+NO_DIFFERENCE: Verdict = "no difference shown"
+UNSTEADY = "too unsteady"
+"""Why there is no verdict where the values of a run are worth fewer than `FEWEST_VALUES` independent ones."""
+LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""What the sides are called in every output, the baseline first."""
+MOST_SIDES = len(LABELS)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One run, or repeated runs of one thing; *name* is that of the file or directory."""
+
+    name: str
+    runs: Sequence[BatchedRun]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a candidate has other than the baseline.
+
+    *difference* is in the metric's unit, or of shares; *ratio* is relative to the baseline: 0.1 is 10 % more. *low* and
+    *high* are the ends of the interval: of the ratio, but for shares of the difference. *p* is the chance of such a
+    difference where there is none. What cannot be told is None, and *why* says so. *verdict* is "changed" for what
+    differs where neither way is better, and "" where none can be given.
+    """
+
+    difference: float | None = None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    verdict: Verdict = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure: its *values* by side, in the metric's unit, and the *changes* of the candidates, one fewer."""
+
+    figure: Figure
+    values: tuple[float | None, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def is_headline(self) -> bool:
+        return self.figure.section == "headline"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """*sides*, the baseline first, by *rows*. *margin* is the least relative difference that matters."""
+
+    sides: tuple[Side, ...]
+    rows: tuple[Row, ...]
+    concerns: Concerns
+    margin: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of the headline of all candidates: "" when none of it could be judged."""
+        return self._overall(headline=True)
+
+    @property
+    def detail_verdict(self) -> Verdict:
+        """Of everything else."""
+        return self._overall(headline=False)
+
+    def verdict_of(self, candidate: int) -> Verdict:
+        """Of the headline of one candidate, from 0."""
+        return _worst([row.changes[candidate].verdict for row in self.rows if row.is_headline])
+
+    def having(self, verdict: Verdict, *, headline: bool) -> list[tuple[Row, int]]:
+        """The rows, and the candidates in them, with this verdict."""
+        rows = [row for row in self.rows if row.is_headline is headline]
+        return [(row, index) for row in rows for index, one in enumerate(row.changes) if one.verdict == verdict]
+
+    def _overall(self, *, headline: bool) -> Verdict:
+        rows = [row for row in self.rows if row.is_headline is headline]
+        return _worst([change.verdict for row in rows for change in row.changes])
+
+
+def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+    found = set(verdicts)
+    order: tuple[Verdict, ...] = ("worse", "better", "changed", NO_DIFFERENCE)
+    return next((verdict for verdict in order if verdict in found), "")
+
+
+def compare_sides(sides: Sequence[Side], *, margin: float | None = None) -> Comparison:
+    """Compare the other *sides* with the first. Differences of less than *margin* (0.01 is 1 %) are none."""
+    if margin is None:
+        margin = MARGIN_OF_SINGLE if any(len(side.runs) == 1 for side in sides) else MARGIN_OF_REPEATED
+    runs = [run for side in sides for run in side.runs]
+    concerns = find_concerns(runs)
+    rows = [_row(figure, sides, same_plan=not concerns.refusals) for figure in figures_of(runs)]
+    for candidate in range(len(sides) - 1):
+        for headline in (True, False):
+            rows = _judged(rows, candidate, headline=headline, margin=margin)
+    return Comparison(tuple(sides), tuple(rows), concerns, margin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A figure of one run: its *value* in the metric's unit, and the estimate, None where *why* says so."""
+
+    value: float | None
+    estimate: Estimate | None
+    why: str = ""
+
+
+def _row(figure: Figure, sides: Sequence[Side], *, same_plan: bool) -> Row:
+    read = [[_read(figure, run) for run in side.runs] for side in sides]
+    values = tuple(_value_of(figure, one) for one in read)
+    changes = tuple(
+        _change(figure, sides, read, values, number, same_plan=same_plan) for number in range(1, len(sides))
+    )
+    return Row(figure, values, changes)
+
+
+def _read(figure: Figure, run: BatchedRun) -> _Read:
+    """The figure of one run."""
+    if figure.spec.kind is Kind.COUNTER:
+        rate, counts = run.rate(*figure.parts), run.counts(*figure.parts)
+        if counts.sum() < FEWEST_VALUES:
+            return _Read(rate, None, "too few")
+        return _Read(rate, rate_estimate(counts, run.spans_s, rate)) if rate > 0 else _Read(rate, None, "no rate")
+    sink, batches = run.table.sinks.get(figure.series), run.sinks(figure.series)
+    if isinstance(sink, GaugeSink) and sink.is_set:
+        return _Read(sink.value, None, "last value only")
+    if isinstance(sink, RateSink) and sink.total:
+        if sink.total < FEWEST_VALUES:
+            return _Read(sink.trues / sink.total, None, "too few values")
+        trues, totals = ([getattr(one, name) if one else 0 for one in batches] for name in ("trues", "total"))
+        estimate = share_estimate(np.array(trues, dtype=np.float64), np.array(totals, dtype=np.float64))
+        return _Read(sink.trues / sink.total, estimate)
+    if isinstance(sink, TrendSink) and sink.count:
+        value = sink.quantile(figure.q)
+        shown = None if value is None else value / figure.spec.scale
+        estimate = quantile_estimate(sink, batches, figure.q)
+        if estimate.values < FEWEST_VALUES:
+            return _Read(shown, None, "too few values")
+        return _Read(shown, estimate)
+    return _Read(None, None, "no values")
+
+
+def _value_of(figure: Figure, runs: Sequence[_Read]) -> float | None:
+    """Of one run its value; of repeated ones the mean of theirs, which is geometric but for shares and gauges."""
+    values = [run.value for run in runs if run.value is not None]
+    if len(values) < 2:
+        return values[0] if values else None
+    if _is_ratio(figure) and min(values) > 0:
+        return math.exp(sum(map(math.log, values)) / len(values))
+    return sum(values) / len(values)
+
+
+def _change(
+    figure: Figure,
+    sides: Sequence[Side],
+    read: Sequence[Sequence[_Read]],
+    values: Sequence[float | None],
+    number: int,
+    *,
+    same_plan: bool,
+) -> Change:
+    """What side *number* has other than side 0; the verdict comes later, when all are known."""
+    one, other = values[0], values[number]
+    if one is None or other is None:
+        return Change(why="only in " + (LABELS[number] if one is None else LABELS[0]))
+    change = Change(difference=other - one, ratio=(other - one) / one if one else None)
+    missing = next((run.why for side in (read[0], read[number]) for run in side if run.estimate is None), "")
+    if missing:
+        return replace(change, why=missing)
+    a, b = ([run.estimate for run in side if run.estimate] for side in (read[0], read[number]))
+    if len(a) == len(b) == 1:
+        runs = sides[0].runs[0], sides[number].runs[0]
+        if not all(run.is_long_enough for run in runs):
+            return replace(change, why=f"under {FEWEST_BATCHES} s of run")
+        found = compare_two(a[0], b[0], same_course=same_plan and _same_time(*runs))
+        if found is None:
+            return replace(change, why=UNSTEADY)
+    else:
+        found = compare_groups(a, b)
+    return _with_interval(figure, change, found)
+
+
+def _with_interval(figure: Figure, change: Change, found: Difference) -> Change:
+    if not _is_ratio(figure):
+        return replace(change, low=found.low, high=found.high, p=found.p)
+    if change.ratio is None:
+        # More than nothing is no ratio; whether it is chance can be said all the same.
+        return replace(change, p=found.p)
+    return replace(change, low=_ratio_of(found.low), high=_ratio_of(found.high), p=found.p)
+
+
+def _ratio_of(logarithm: float) -> float:
+    return math.expm1(min(logarithm, 700.0))
+
+
+def _is_ratio(figure: Figure) -> bool:
+    """Whether its differences are relative: of all but shares and gauges."""
+    return figure.spec.kind in (Kind.TREND, Kind.COUNTER)
+
+
+def _same_time(a: BatchedRun, b: BatchedRun) -> bool:
+    """Whether the batches of two runs of one plan are at the same times."""
+    return len(a.batches) == len(b.batches) and math.isclose(a.duration_s, b.duration_s, rel_tol=0.02, abs_tol=0.5)
+
+
+def _judged(rows: Sequence[Row], candidate: int, *, headline: bool, margin: float) -> list[Row]:
+    """*rows*, those of one family with their verdicts."""
+    tested = {
+        index: p
+        for index, row in enumerate(rows)
+        if row.is_headline is headline and (p := row.changes[candidate].p) is not None
+    }
+    judged = list(rows)
+    for index, is_shown in zip(tested, discoveries([*tested.values()]), strict=True):
+        row = rows[index]
+        changes = list(row.changes)
+        verdict = _verdict(row.figure, changes[candidate], is_shown, margin)
+        changes[candidate] = replace(changes[candidate], verdict=verdict)
+        judged[index] = replace(row, changes=tuple(changes))
+    return judged
+
+
+def _verdict(figure: Figure, change: Change, is_shown: bool, margin: float) -> Verdict:
+    if not is_shown or not change.difference or abs(change.ratio if change.ratio is not None else 1.0) < margin:
+        return NO_DIFFERENCE
+    if not figure.better:
+        return "changed"
+    return "better" if (change.difference > 0) == (figure.better == "higher") else "worse"
+
+
+def comparison_to_dict(comparison: Comparison) -> Mapping[str, Any]:
+    """The comparison as plain data, version `COMPARISON_VERSION`; `docs/reports.md` describes it."""
+    return {
+        "version": COMPARISON_VERSION,
+        "verdict": comparison.verdict or None,
+        "detail_verdict": comparison.detail_verdict or None,
+        "margin": comparison.margin,
+        "confidence": CONFIDENCE,
+        "refusals": list(comparison.concerns.refusals),
+        "warnings": list(comparison.concerns.warnings),
+        "sides": [
+            {"label": label, "name": side.name, "runs": [run_to_dict(run) for run in side.runs]}
+            for label, side in zip(LABELS, comparison.sides, strict=False)
+        ],
+        "rows": [_row_dict(row) for row in comparison.rows],
+    }
+
+
+def run_to_dict(run: BatchedRun) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "run_id": run.header.run_id,
+        "title": run.header.title,
+        "started_at": run.header.started_at,
+        "duration_s": run.duration_s,
+        "complete": run.complete,
+        "state": run.state,
+        "versions": dict(run.header.versions),
+        "machine": dict(run.header.machine),
+    }
+
+
+def _row_dict(row: Row) -> dict[str, Any]:
+    figure = row.figure
+    is_share = figure.spec.kind is Kind.RATE
+    return {
+        "section": figure.section,
+        "subject": figure.subject,
+        "figure": figure.name,
+        "unit": "" if is_share else f"{figure.spec.unit}/s" if figure.spec.kind is Kind.COUNTER else figure.spec.unit,
+        "better": figure.better or None,
+        "values": list(row.values),
+        "changes": [
+            {
+                "difference": change.difference,
+                "ratio": change.ratio,
+                "interval": None if change.low is None else [change.low, change.high],
+                "interval_of": "difference" if is_share else "ratio",
+                "p": change.p,
+                "verdict": change.verdict or None,
+                "why": change.why,
+            }
+            for change in row.changes
+        ],
+    }

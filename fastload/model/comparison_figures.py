@@ -1,0 +1,254 @@
+"""Which figures of runs are compared, in which order, and which way is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from fastload.model.batches import BatchedRun
+from fastload.model.errors import PlanError
+from fastload.model.header import Header
+from fastload.model.metrics import BUILTIN, FAILURE_RATES, HTTP_TRENDS, Kind, MetricSpec, Series
+from fastload.model.series import CounterSink, GaugeSink, RateSink, Sink
+from fastload.model.thresholds import parse_threshold_option
+
+Better = Literal["higher", "lower", ""]
+Section = Literal["headline", "metrics", "script", "scenarios", "endpoints", "calls", "groups", "checks"]
+
+SECTIONS: dict[Section, str] = {
+    "headline": "Headline",
+    "metrics": "Metrics",
+    "script": "Own metrics",
+    "scenarios": "Scenarios",
+    "endpoints": "Endpoints",
+    "calls": "Calls",
+    "groups": "Groups",
+    "checks": "Checks",
+}
+_LIKE_REQUESTS = (
+    ("http_reqs", "http_req_failed", "http_req_duration", "http_req_response_time"),
+    ("calls", "call_failed", "call_duration", "call_response_time"),
+    ("ws_sessions", "ws_failed", "ws_session_duration", ""),
+    ("iterations", "", "iteration_duration", ""),
+)
+"""What a run may do most of all: its counter, the share that failed, the time from sent on and that from due on."""
+_OWN_TRENDS = (
+    "http_req_response_time",
+    "http_req_duration",
+    "call_response_time",
+    "call_duration",
+    "iteration_duration",
+    "group_duration",
+    "stream_first_event",
+    "stream_event_gap",
+    "ws_connecting",
+    "ws_session_duration",
+    "ws_ping",
+)
+_PHASES = tuple(name for name in HTTP_TRENDS if name not in ("http_req_duration", "http_req_total"))
+_NEGLIGIBLE_US = 1
+_COUNTERS = (
+    "http_reqs",
+    "calls",
+    "iterations",
+    "iterations_failed",
+    "dropped_iterations",
+    "queued_iterations",
+    "stream_events",
+    "ws_sessions",
+    "ws_msgs_sent",
+    "ws_msgs_received",
+)
+_LOWER = ("iterations_failed", "dropped_iterations", "queued_iterations")
+_TIMES = ("us", "ms", "s")
+_HEADLINE_Q, _ALL_Q, _FEW_Q = (0.5, 0.95, 0.99), (0.5, 0.95, 0.99, 0.999), (0.5, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure that a run has: the quantile *q* of a trend, the share of a rate, the sum per second of the counters
+    *parts*, or the last value of a gauge.
+
+    *subject* is the metric as people know it, or the endpoint and the like that it is of.
+    """
+
+    section: Section
+    subject: str
+    spec: MetricSpec
+    parts: tuple[Series, ...]
+    better: Better
+    q: float = 0.0
+
+    @property
+    def series(self) -> Series:
+        return self.parts[0]
+
+    @property
+    def name(self) -> str:
+        """``p95``, ``rate``, ``failed``, ``share`` or ``value``."""
+        if self.spec.kind is Kind.TREND:
+            return f"p{self.q * 100:g}"
+        if self.spec.kind is Kind.COUNTER:
+            return "rate"
+        if self.spec.kind is Kind.GAUGE:
+            return "value"
+        return "failed" if self.spec.name in FAILURE_RATES else "share"
+
+
+def figures_of(runs: Sequence[BatchedRun]) -> list[Figure]:
+    """All figures of which any of *runs* has a value, by section; the first run is the baseline."""
+    found = _Figures(runs)
+    return [*found.headline(), *found.metrics(), *found.script(), *found.scenarios(), *found.by_name()]
+
+
+class _Figures:
+    def __init__(self, runs: Sequence[BatchedRun]) -> None:
+        self._specs: dict[str, MetricSpec] = dict(BUILTIN)
+        self._sizes: dict[Series, float] = {}
+        self._trues: dict[Series, int] = {}
+        self._wanted: dict[str, Better] = {}
+        for run in runs:
+            self._specs |= run.header.specs
+            self._wanted |= _wanted(run.header)
+            for series, sink in run.table.sinks.items():
+                self._sizes[series] = self._sizes.get(series, 0.0) + _size(sink)
+                if isinstance(sink, RateSink):
+                    self._trues[series] = self._trues.get(series, 0) + sink.trues
+        self._shown: set[tuple[Series, float]] = set()
+        self._phases = [
+            (name, q)
+            for name in _PHASES
+            for q in _FEW_Q
+            if any((trend := run.table.get(name)) and (trend.quantile(q) or 0) >= _NEGLIGIBLE_US for run in runs)
+        ]
+
+    def headline(self) -> Iterator[Figure]:
+        """What decides: the rate, the share that failed, the latency from the due time on if there is one, checks."""
+        for counter, failed, sent, due in _LIKE_REQUESTS:
+            if self._has(Series(counter)):
+                yield from self._rate("headline", counter, Series(counter))
+                if failed:
+                    yield from self._share("headline", failed, Series(failed))
+                latency = due if due and self._has(Series(due)) else sent
+                yield from self._trend("headline", latency, Series(latency), _HEADLINE_Q)
+                break
+        yield from self._share("headline", "checks", Series("checks"))
+
+    def metrics(self) -> Iterator[Figure]:
+        """What else fastload measures by itself, without what is about the generator."""
+        for name in _COUNTERS:
+            yield from self._rate("metrics", name, Series(name))
+        for name in FAILURE_RATES:
+            yield from self._share("metrics", name, Series(name))
+        for name in _OWN_TRENDS:
+            yield from self._trend("metrics", name, Series(name), _ALL_Q)
+        for name, q in self._phases:
+            yield from self._trend("metrics", name, Series(name), (q,))
+
+    def script(self) -> Iterator[Figure]:
+        """The metrics of the script, with their tags."""
+        for series in self._sizes:
+            if series.metric not in BUILTIN:
+                yield from self._of_kind("script", series.label, series)
+
+    def scenarios(self) -> Iterator[Figure]:
+        """Series by scenario, and those that a threshold asked for."""
+        for series in self._sizes:
+            if series.metric in BUILTIN and series.tags and not series.is_kept:
+                yield from self._of_kind("scenarios", series.label, series, _HEADLINE_Q)
+
+    def by_name(self) -> Iterator[Figure]:
+        """Endpoints, calls, groups and checks, the most frequent first."""
+        statuses: dict[tuple[str, str], list[Series]] = {}
+        for series in self._kept("http_reqs"):
+            tags = dict(series.tags)
+            statuses.setdefault((tags["method"], tags["name"]), []).append(series)
+        by_size = sorted(statuses, key=lambda key: -sum(self._sizes[series] for series in statuses[key]))
+        for method, name in by_size:
+            where, tags = f"{method} {name}", {"method": method, "name_": name}
+            yield from self._rate("endpoints", where, *statuses[method, name])
+            yield from self._share("endpoints", where, Series.of("http_req_failed", **tags))
+            yield from self._trend("endpoints", where, Series.of("http_req_duration", **tags), _HEADLINE_Q)
+        for series in self._kept("calls"):
+            name = dict(series.tags)["name"]
+            yield from self._rate("calls", name, series)
+            yield from self._share("calls", name, Series.of("call_failed", name_=name))
+            yield from self._trend("calls", name, Series.of("call_duration", name_=name), _HEADLINE_Q)
+        for series in self._kept("group_duration"):
+            yield from self._trend("groups", dict(series.tags)["group"], series, _HEADLINE_Q)
+        scenarios = {dict(series.tags)["scenario"] for series in self._kept("checks")}
+        for series in self._kept("checks"):
+            tags = dict(series.tags)
+            where = f"{tags['scenario']}: {tags['check']}" if len(scenarios) > 1 else tags["check"]
+            yield from self._share("checks", where, series)
+
+    def _of_kind(
+        self, section: Section, label: str, series: Series, levels: Iterable[float] = _ALL_Q
+    ) -> Iterator[Figure]:
+        match self._specs[series.metric].kind:
+            case Kind.TREND:
+                yield from self._trend(section, label, series, levels)
+            case Kind.COUNTER:
+                yield from self._rate(section, label, series)
+            case Kind.RATE:
+                yield from self._share(section, label, series)
+            case Kind.GAUGE:
+                yield Figure(section, label, self._specs[series.metric], (series,), "")
+
+    def _trend(self, section: Section, label: str, series: Series, levels: Iterable[float]) -> Iterator[Figure]:
+        for q in levels:
+            yield from self._once(section, label, (series,), q)
+
+    def _share(self, section: Section, label: str, series: Series) -> Iterator[Figure]:
+        """Failures that never happened are told of in the headline only."""
+        if section == "headline" or series.metric not in FAILURE_RATES or self._trues.get(series):
+            yield from self._once(section, label, (series,))
+
+    def _rate(self, section: Section, label: str, *parts: Series) -> Iterator[Figure]:
+        yield from self._once(section, label, parts)
+
+    def _once(self, section: Section, label: str, parts: tuple[Series, ...], q: float = 0.0) -> Iterator[Figure]:
+        if (parts[0], q) not in self._shown and any(self._has(series) for series in parts):
+            self._shown.add((parts[0], q))
+            spec = self._specs[parts[0].metric]
+            yield Figure(section, label, spec, parts, self._better(spec), q)
+
+    def _better(self, spec: MetricSpec) -> Better:
+        if spec.name in BUILTIN:
+            bad = spec.kind is Kind.TREND or spec.name in FAILURE_RATES or spec.name in _LOWER
+            return "lower" if bad else "higher"
+        return self._wanted.get(spec.name) or ("lower" if spec.kind is Kind.TREND and spec.unit in _TIMES else "")
+
+    def _has(self, series: Series) -> bool:
+        return bool(self._sizes.get(series))
+
+    def _kept(self, metric: str) -> list[Series]:
+        """The series by which every run splits *metric*, the most frequent first."""
+        found = [series for series in self._sizes if series.metric == metric and series.tags and series.is_kept]
+        return sorted(found, key=lambda series: -self._sizes[series])
+
+
+def _size(sink: Sink) -> float:
+    """How much there is of a series."""
+    match sink:
+        case CounterSink():
+            return sink.value
+        case GaugeSink():
+            return float(sink.is_set)
+        case RateSink():
+            return sink.total
+        case _:
+            return sink.count
+
+
+def _wanted(header: Header) -> Mapping[str, Better]:
+    """Which way the metrics of a script are better, as far as thresholds tell: ``orders: count>100`` wants many."""
+    found: dict[str, Better] = {}
+    for text in header.thresholds:
+        with suppress(PlanError):
+            threshold = parse_threshold_option(text, header.specs)
+            if (sign := threshold.condition.comparison[0]) in "<>":
+                found[threshold.series.metric] = "lower" if sign == "<" else "higher"
+    return found

@@ -1,0 +1,63 @@
+"""Shapes of a distribution of times, ready to be drawn: the percentile curve, and the bands of a heat map."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fastload.model.histogram import Histogram, Int64Array, highest_equivalent
+
+BANDS_PER_DECADE = 16
+BANDS = BANDS_PER_DECADE * 10
+"""From one microsecond to 10,000 s; what an hour's histogram can hold lies within."""
+_US_PER_MS = 1000
+_POINTS_PER_DECADE = 24
+
+
+def band_bounds_ms() -> list[float]:
+    """The ``BANDS + 1`` bounds of the bands of a heat map, on a log scale: band i is ``[bounds[i], bounds[i + 1])``."""
+    return [float(f"{10 ** (step / BANDS_PER_DECADE - 3):.5g}") for step in range(BANDS + 1)]
+
+
+def band_counts(histogram: Histogram) -> list[int]:
+    """How many values of a trend of times fall into each band: ``[first band, its count, the next one's, ...]`` up to
+    the last that has any; empty without values. Values under a microsecond are in the first band."""
+    index = np.flatnonzero(histogram.counts)
+    if not len(index):
+        return []
+    bands = np.floor(np.log10(np.maximum(_values(index), 1)) * BANDS_PER_DECADE).astype(np.int64)
+    counts = np.bincount(np.minimum(bands, BANDS - 1), weights=histogram.counts[index])
+    first = int(bands[0])
+    return [first, *(int(count) for count in counts[first:])]
+
+
+def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:
+    """The values of a trend of times by percentile, as HdrHistogram's plotter draws them.
+
+    ``x`` is 1 / (1 - p), for a log axis (10 is p90, 100 is p99), from 1 up to the number of values, where ``y`` is the
+    greatest; ``y`` is in ms. Both are empty without values.
+    """
+    if not histogram.count:
+        return {"x": [], "y": []}
+    levels = _levels(histogram.count)
+    ranks = [max(1, math.ceil(histogram.count * (1 - 1 / level) - 1e-9)) for level in levels]
+    ranks[-1] = histogram.count
+    found = np.searchsorted(np.cumsum(histogram.counts), ranks).tolist()
+    values = [max(histogram.min, min(histogram.max, highest_equivalent(index))) for index in found]
+    values[0] = histogram.min if histogram.count > 1 else values[0]
+    return {"x": levels, "y": [value / _US_PER_MS for value in values]}
+
+
+def _values(index: Int64Array) -> Int64Array:
+    """As `highest_equivalent`, for many."""
+    bucket = np.maximum(0, (index >> 10) - 1)
+    values: Int64Array = ((index - (bucket << 10) + 1) << bucket) - 1
+    return values
+
+
+def _levels(count: int) -> list[float]:
+    """Where a curve has points: equally far apart on the log axis, and at p50, p90, p95, p99 and so on exactly."""
+    steps = math.floor(math.log10(count) * _POINTS_PER_DECADE)
+    levels = {float(f"{10 ** (step / _POINTS_PER_DECADE):.6g}") for step in range(steps + 1)} | {2.0, 20.0}
+    return [*sorted(level for level in levels if level < count), float(count)]

@@ -1,0 +1,301 @@
+"""How far a figure of a run may be from what it would be in the long run, and what that leaves of a difference.
+
+Values of one run are not independent: a slow second is slow for every request in it, and often the next second is
+slow, too. So a run is cut into a few long stretches of time (*batches*), and how much these differ from each other says
+how much the figure of the whole run varies: the method of batch means (Schmeiser, Batch size effects in the analysis of
+simulation output, 1982, where 10 to 30 batches are enough). What the batches say is put into the interval that would be
+right for independent values, by a smaller number of values: the *design effect* (Korn and Graubard, Confidence
+intervals for proportions with small expected number of positive counts, 1998).
+
+- A share has the score interval (Wilson 1927), which holds for shares of 0 and near it, too.
+- A quantile has the interval of order statistics: the interval of the share of values up to it, read off the histogram
+  at both ends (Woodruff 1952). With a design effect of 1 it is the well-known binomial one.
+- A rate per second has the interval of its batches, on a log scale.
+- A difference has its interval from those of both sides (Zou and Donner, Construction of confidence limits about effect
+  measures, 2008), so that it is as skewed as they are.
+- Two runs of the same plan have the same course: a ramp is no chance. Then the differences between batches at the same
+  time count, and not the differences between the batches of each run.
+- Where runs were repeated, they vary more than the batches within a run do: Welch's t interval over the runs.
+
+Why not a bootstrap of seconds: with few of them its intervals are too short, as it knows no Student's t, it costs a
+thousand times as much, and it needs a seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from fastload.model.histogram import Histogram, highest_equivalent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FloatArray: TypeAlias = "NDArray[np.float64]"
+
+CONFIDENCE = 0.95
+FEWEST_VALUES = 10
+"""With fewer values above a quantile (or below), or fewer counts, nothing is said."""
+_NODES = 128
+_MOST_T = 1e4
+_ALMOST_NORMAL = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure of one run. *at* is where it is on the scale on which differences are taken: the logarithm of a rate and
+    of a quantile, a share itself.
+
+    *waves*: how much each batch adds to the error, in sum 0; *variance* is what their sum would have if values were
+    independent, and *effect* how many times that it may be at least. ``bounds(t, effect)`` are the ends of the
+    interval at *t* standard errors. *values*: of how many independent values the rarer side is. *step*: what the
+    rounding of stored values may add, on the same scale.
+    """
+
+    at: float
+    waves: FloatArray
+    variance: float
+    least_effect: float
+    bounds: Callable[[float, float], tuple[float, float]]
+    values: float
+    step: float = 0.0
+
+    @property
+    def batches(self) -> int:
+        return len(self.waves)
+
+    @property
+    def effect(self) -> float:
+        """How many times the variance of independent values this run's has."""
+        return self.effect_of(variance_of(self.waves))
+
+    def effect_of(self, variance: float) -> float:
+        """The design effect when the true variance is *variance*."""
+        return max(self.least_effect, variance / self.variance) if self.variance else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How much more the second side has, on the scale of `Estimate`: *at*, within *low* to *high*. *p* is the chance of
+    a difference at least as large when there is none."""
+
+    at: float
+    low: float
+    high: float
+    p: float
+
+
+def rate_estimate(counts: FloatArray, spans_s: FloatArray, rate: float) -> Estimate:
+    """*rate* per second, of which the batches had *counts* in *spans_s*; it is above 0."""
+    total = float(counts.sum())
+    waves = (counts - total / float(spans_s.sum()) * spans_s) / total
+
+    def bounds(t: float, effect: float) -> tuple[float, float]:
+        half = t * math.sqrt(effect)
+        return math.log(rate) - half, math.log(rate) + half
+
+    return Estimate(math.log(rate), waves, 1.0, 0.0, bounds, total, step=1 / total)
+
+
+def share_estimate(trues: FloatArray, totals: FloatArray) -> Estimate:
+    """The share of *trues* in *totals*, both by batch."""
+    count = float(totals.sum())
+    share = float(trues.sum()) / count
+
+    def bounds(t: float, effect: float) -> tuple[float, float]:
+        return score_interval(share, count / effect, t)
+
+    waves = (trues - share * totals) / count
+    return Estimate(share, waves, share * (1 - share) / count, 1.0, bounds, count)
+
+
+def quantile_estimate(whole: Histogram, batches: Sequence[Histogram | None], q: float) -> Estimate:
+    """The quantile *q* of *whole*, which has values, and is what *batches* add up to."""
+    cumulative = np.cumsum(whole.counts)
+
+    def stored(share: float) -> int:
+        index = int(np.searchsorted(cumulative, max(1, math.ceil(share * whole.count - 1e-9))))
+        return max(whole.min, min(whole.max, highest_equivalent(index)))
+
+    def bounds(t: float, effect: float) -> tuple[float, float]:
+        low, high = score_interval(q, whole.count / effect, t)
+        return _log(stored(low)), _log(stored(high))
+
+    index = int(np.searchsorted(cumulative, max(1, math.ceil(q * whole.count - 1e-9))))
+    below = np.array([batch.counts[: index + 1].sum() if batch else 0 for batch in batches], dtype=np.float64)
+    counts = np.array([batch.count if batch else 0 for batch in batches], dtype=np.float64)
+    share = float(cumulative[index]) / whole.count
+    value = stored(q)
+    return Estimate(
+        at=_log(value),
+        waves=(below - share * counts) / whole.count,
+        variance=share * (1 - share) / whole.count,
+        least_effect=1.0,
+        bounds=bounds,
+        values=whole.count * min(q, 1 - q),
+        step=math.log1p((highest_equivalent(index) - highest_equivalent(index - 1)) / max(1, value)),
+    )
+
+
+def compare_two(a: Estimate, b: Estimate, *, same_course: bool) -> Difference | None:
+    """What *b* has more than *a*, from one run each; None with too few values that are independent.
+
+    *same_course*: their batches are at the same times of one plan.
+    """
+    if same_course and a.batches == b.batches:
+        variance, expected = variance_of(b.waves - a.waves), a.variance + b.variance
+        effect_a = effect_b = max(a.least_effect, variance / expected) if expected else 1.0
+        freedom = a.batches - 1.0
+    else:
+        effect_a, effect_b = a.effect, b.effect
+        freedom = _welch_freedom(effect_a * a.variance, a.batches - 1, effect_b * b.variance, b.batches - 1)
+    if a.values < FEWEST_VALUES * effect_a or b.values < FEWEST_VALUES * effect_b:
+        return None
+    step = max(a.step, b.step)
+
+    def interval(t: float) -> tuple[float, float]:
+        low_a, high_a = a.bounds(t, effect_a)
+        low_b, high_b = b.bounds(t, effect_b)
+        at = b.at - a.at
+        low = at - math.hypot(b.at - low_b, high_a - a.at)
+        return low - step, at + math.hypot(high_b - b.at, a.at - low_a) + step
+
+    return _difference(b.at - a.at, interval, freedom)
+
+
+def compare_groups(a: Sequence[Estimate], b: Sequence[Estimate]) -> Difference:
+    """What *b* has more than *a*, from repeated runs: at least two on one side.
+
+    A run alone on its side is taken to vary as those of the other side do. Runs are never taken to vary less than the
+    batches within them say, so that two runs that agree by chance prove nothing.
+    """
+    spread_a, spread_b = _spread(a), _spread(b)
+    if len(a) == 1 or len(b) == 1:
+        variance = spread_a if len(a) > 1 else spread_b
+        error, freedom = math.sqrt(variance / len(a) + variance / len(b)), float(len(a) + len(b) - 2)
+    else:
+        parts = spread_a / len(a), spread_b / len(b)
+        error, freedom = math.sqrt(sum(parts)), _welch_freedom(parts[0], len(a) - 1, parts[1], len(b) - 1)
+    at = mean_of(b) - mean_of(a)
+    step = max(one.step for one in (*a, *b))
+
+    def interval(t: float) -> tuple[float, float]:
+        return at - t * error - step, at + t * error + step
+
+    return _difference(at, interval, freedom)
+
+
+def mean_of(estimates: Sequence[Estimate]) -> float:
+    """Where a group of runs is: the mean of theirs."""
+    return sum(one.at for one in estimates) / len(estimates)
+
+
+def variance_of(waves: FloatArray) -> float:
+    """The variance of the sum of *waves*, from how they vary."""
+    count = len(waves)
+    return float(waves @ waves) * count / (count - 1) if count > 1 else math.inf
+
+
+def score_interval(share: float, count: float, t: float) -> tuple[float, float]:
+    """Wilson's interval of a *share* of *count* values, at *t* standard errors."""
+    squared = t * t
+    middle = (share + squared / (2 * count)) / (1 + squared / count)
+    half = t / (1 + squared / count) * math.sqrt(share * (1 - share) / count + squared / (4 * count * count))
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+
+
+def discoveries(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> list[bool]:
+    """Which of many differences are shown, when of those that are at most a share *level* may be chance.
+
+    If there is no difference at all, the chance that any is shown is at most *level* (Benjamini and Hochberg 1995; it
+    also holds for quantities that rise and fall together, Benjamini and Yekutieli 2001).
+    """
+    ordered = sorted(p_values)
+    bound = max((p for rank, p in enumerate(ordered, 1) if p <= level * rank / len(ordered)), default=-1.0)
+    return [p <= bound for p in p_values]
+
+
+def t_tails(t: float, freedom: float) -> float:
+    """The chance that Student's t is further from 0 than *t* (>= 0), with at least 1 degree of *freedom*."""
+    if freedom > _ALMOST_NORMAL:
+        return math.erfc(t / math.sqrt(2))
+    inside = _t_integral(math.atan(t / math.sqrt(freedom)), freedom)
+    return max(0.0, 1 - inside / _t_integral(math.pi / 2, freedom))
+
+
+@lru_cache(1000)
+def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """How far from 0 Student's t is at most, with chance *confidence*."""
+    return _solve(lambda t: t_tails(t, freedom) <= 1 - confidence)
+
+
+def _t_integral(angle: float, freedom: float) -> float:
+    """The integral of Student's density from 0, without its factor. With t = sqrt(freedom) * tan(angle) the integrand
+    is cos ** (freedom - 1): smooth, so that Gauss's rule has it to twelve digits."""
+    nodes, weights = _gauss()
+    return float(weights @ np.cos((nodes + 1) * (angle / 2)) ** (freedom - 1)) * angle / 2
+
+
+@cache
+def _gauss() -> tuple[FloatArray, FloatArray]:
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    return nodes, weights
+
+
+def _difference(at: float, interval: Callable[[float], tuple[float, float]], freedom: float) -> Difference:
+    freedom = math.floor(freedom * 100) / 100
+    low, high = interval(t_quantile(freedom))
+
+    def has_zero(t: float) -> bool:
+        below, above = interval(t)
+        return below <= 0 <= above
+
+    # The chance at which the interval just has 0 in it: so it says the same as the interval does.
+    p = 1.0 if has_zero(0.0) else t_tails(_solve(has_zero), freedom)
+    return Difference(at, low, high, p)
+
+
+def _solve(holds: Callable[[float], bool]) -> float:
+    """The least t from which on *holds*; at most `_MOST_T`."""
+    low, high = 0.0, 1.0
+    while high < _MOST_T and not holds(high):
+        low, high = high, 2 * high
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def _spread(runs: Sequence[Estimate]) -> float:
+    """The variance of one run's figure: as the runs vary, but at least as their batches do."""
+    within = sum(_within(run) for run in runs) / len(runs)
+    if len(runs) == 1:
+        return within
+    mean = mean_of(runs)
+    return max(within, sum((run.at - mean) ** 2 for run in runs) / (len(runs) - 1))
+
+
+def _within(run: Estimate) -> float:
+    """The variance that the batches of *run* tell of; nothing if it is too short to tell."""
+    effect = run.effect
+    if not math.isfinite(effect):
+        return 0.0
+    low, high = run.bounds(1.0, effect)
+    return ((high - low) / 2) ** 2
+
+
+def _welch_freedom(a: float, freedom_a: float, b: float, freedom_b: float) -> float:
+    """The degrees of freedom of a sum of two variances (Satterthwaite 1946, Welch 1947)."""
+    if not a + b or not math.isfinite(a + b):
+        return float(min(freedom_a, freedom_b))
+    return float((a + b) ** 2 / (a * a / freedom_a + b * b / freedom_b))
+
+
+def _log(stored: int) -> float:
+    """Of a stored integer. 0 counts as 1: what is less than the resolution cannot be told from it."""
+    return math.log(max(1, stored))

@@ -1,0 +1,99 @@
+"""A comparison of runs in Markdown, for a pull request or a job summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from fastload.model.comparison import LABELS, NO_DIFFERENCE, Comparison, Row, Verdict
+from fastload.model.comparison_figures import SECTIONS
+from fastload.outputs.compare_words import (
+    TOLD,
+    details_note,
+    format_change,
+    format_difference,
+    format_figure,
+    format_interval,
+    format_lead,
+    format_verdict,
+    notes,
+    side_words,
+    verdict_text,
+)
+from fastload.outputs.markdown_text import code, prose, table
+
+_SIGN: dict[Verdict, str] = {"worse": "❌ ", "better": "✅ ", "changed": "🔸 ", NO_DIFFERENCE: "", "": ""}
+_DETAILS_AT_MOST = 300
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """The verdict, warnings, the headline and what differs in the details; everything else is folded away."""
+    parts = ["# Comparison of runs", *_verdicts(comparison), *_warnings(comparison), _sides(comparison)]
+    for candidate in range(len(comparison.sides) - 1):
+        parts += _figures(comparison, candidate)
+    parts.append("\n".join(f"- {prose(note)}" for note in notes(comparison)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdicts(comparison: Comparison) -> Iterator[str]:
+    for candidate in range(len(comparison.sides) - 1):
+        verdict = comparison.verdict_of(candidate)
+        yield f"{_SIGN[verdict] or '⚪ '}**{format_lead(verdict)}** {prose(verdict_text(comparison, candidate))}"
+    if note := details_note(comparison):
+        yield note.capitalize()
+
+
+def _warnings(comparison: Comparison) -> Iterator[str]:
+    concerns = comparison.concerns
+    found = [f"- ⛔ **different plans**: {prose(text)}" for text in concerns.refusals]
+    found += [f"- ⚠️ {prose(text)}" for text in concerns.warnings]
+    if found:
+        yield "\n".join(found)
+
+
+def _sides(comparison: Comparison) -> str:
+    rows = [
+        [label, code(side.name), prose(", ".join(side_words(side)))]
+        for label, side in zip(LABELS, comparison.sides, strict=False)
+    ]
+    return table(["", "Runs", "What"], rows, left=3)
+
+
+def _figures(comparison: Comparison, candidate: int) -> Iterator[str]:
+    told = [row for row in comparison.rows if row.is_headline or _differs(row, candidate)]
+    others = [row for row in comparison.rows if not row.is_headline and not _differs(row, candidate)]
+    yield f"## {LABELS[candidate + 1]} against A"
+    yield _table(told, candidate)
+    if others:
+        shown = others[:_DETAILS_AT_MOST]
+        more = f" (the first {len(shown)})" if len(shown) < len(others) else ""
+        yield f"<details><summary>{len(others)} more figures without a difference shown{more}</summary>"
+        yield _table(shown, candidate)
+        yield "</details>"
+
+
+def _differs(row: Row, candidate: int) -> bool:
+    return row.changes[candidate].verdict in TOLD
+
+
+def _table(rows: Sequence[Row], candidate: int) -> str:
+    titles = ["", "", "A", LABELS[candidate + 1], "Difference", "Change", "95 % interval", "Verdict"]
+    return table(titles, _rows(rows, candidate), left=2)
+
+
+def _rows(rows: Iterable[Row], candidate: int) -> Iterator[list[str]]:
+    section = "headline"
+    for row in rows:
+        figure, change = row.figure, row.changes[candidate]
+        if figure.section != section:
+            section = figure.section
+            yield [f"**{SECTIONS[section]}**", *[""] * 7]
+        yield [
+            code(figure.subject),
+            figure.name,
+            format_figure(figure, row.values[0]),
+            format_figure(figure, row.values[candidate + 1]),
+            format_difference(figure, change),
+            format_change(figure, change),
+            format_interval(figure, change),
+            _SIGN[change.verdict] + format_verdict(change),
+        ]

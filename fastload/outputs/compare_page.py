@@ -1,0 +1,131 @@
+"""A comparison of runs as a page: the verdict, the figures with their intervals, and the charts of all runs overlaid.
+
+The page is the report's, with other contents: template, styles, charts and tables are those of ``outputs/page``, and
+``compare.js`` there puts them together from this data::
+
+    {
+      "version": 1, "kind": "comparison", "title": text,
+      "verdicts": [{"label", "verdict", "lead", "text"}],       one for each candidate
+      "details": text, "refusals": [text], "warnings": [text], "notes": [text],
+      "sides": [{"label", "name", "words": [text], "runs": [{"name", "versions", "machine", ...}], "lines": [line]}],
+      "sections": [{"label", "rows": [row]}]                    one for each candidate
+    }
+
+A *line* has the columns of `Timeline.columns` that are drawn, ``busiest`` (the CPU of the busiest worker) and
+``curves``. A *row* has texts as in every other output, and numbers to sort and to draw by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fastload.model.comparison import LABELS, Comparison, Row, Side, run_to_dict
+from fastload.model.comparison_figures import SECTIONS
+from fastload.model.timeline import Timeline
+from fastload.outputs.compare_words import (
+    called,
+    details_note,
+    format_change,
+    format_difference,
+    format_figure,
+    format_interval,
+    format_lead,
+    format_verdict,
+    notes,
+    side_words,
+    verdict_text,
+)
+from fastload.outputs.page.render import asset, render_page
+
+MOST_ROWS = 300
+"""What a chart has of one run: several are in one page."""
+_COLUMNS = ("t", "span", "vus", "rate", "failed_rate", "iterations_rate", "calls_rate", "host_cpu", "target_cpu")
+_LATENCIES = ("p50", "p95", "p99")
+
+
+def comparison_page(comparison: Comparison, timelines: Sequence[Sequence[Timeline]]) -> bytes:
+    """The page as UTF-8. *timelines* are those of the runs of each side."""
+    data = comparison_data(comparison, timelines)
+    return render_page(data, title=data["title"], scripts=[asset("compare.js")], styles=[asset("compare.css")])
+
+
+def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timeline]]) -> dict[str, Any]:
+    """The data of the page."""
+    first, *others = [called(comparison, index) for index in range(len(comparison.sides))]
+    candidates = range(len(others))
+    return {
+        "version": 1,
+        "kind": "comparison",
+        "title": f"{', '.join(others)} against {first}",
+        "verdicts": [
+            {
+                "label": LABELS[index + 1],
+                "verdict": comparison.verdict_of(index),
+                "lead": format_lead(comparison.verdict_of(index)),
+                "text": verdict_text(comparison, index),
+            }
+            for index in candidates
+        ],
+        "details": details_note(comparison),
+        "refusals": list(comparison.concerns.refusals),
+        "warnings": list(comparison.concerns.warnings),
+        "notes": list(notes(comparison)),
+        "sides": [
+            _side(label, side, lines) for label, side, lines in zip(LABELS, comparison.sides, timelines, strict=False)
+        ],
+        "sections": [{"label": LABELS[index + 1], "rows": list(_rows(comparison.rows, index))} for index in candidates],
+    }
+
+
+def _side(label: str, side: Side, timelines: Iterable[Timeline]) -> dict[str, Any]:
+    return {
+        "label": label,
+        "name": side.name,
+        "words": side_words(side),
+        "runs": [run_to_dict(run) for run in side.runs],
+        "lines": [_line(timeline.columns()) for timeline in timelines],
+    }
+
+
+def _line(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """What is drawn of a run; its latency is the headline's: from the due time on in an open model."""
+    latency = "response" if columns["open"] else "service"
+    workers = list(columns["workers"].values())
+    return {
+        **{name: columns[name] for name in _COLUMNS},
+        **{name: columns[f"{latency}_{name}"] for name in _LATENCIES},
+        "busiest": [_most(row) for row in zip(*workers, strict=True)],
+        "latency": latency,
+        "of": columns["of"],
+        "phases": columns["phases"],
+        "curve": columns["curves"][latency],
+    }
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _rows(rows: Iterable[Row], candidate: int) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        figure, change = row.figure, row.changes[candidate]
+        is_share = figure.spec.kind.value == "rate"
+        yield {
+            "section": figure.section,
+            "part": SECTIONS[figure.section],
+            "subject": figure.subject,
+            "figure": figure.name,
+            "values": [row.values[0], row.values[candidate + 1]],
+            "texts": [format_figure(figure, row.values[index]) for index in (0, candidate + 1)],
+            "difference": format_difference(figure, change),
+            "change": format_change(figure, change),
+            "interval": format_interval(figure, change),
+            "verdict": change.verdict,
+            "word": format_verdict(change),
+            "is_share": is_share,
+            "at": change.difference if is_share else change.ratio,
+            "low": change.low,
+            "high": change.high,
+            "better": figure.better,
+        }

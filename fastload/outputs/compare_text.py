@@ -1,0 +1,149 @@
+"""A comparison of runs for a terminal: the verdict first, then what to be careful with, then the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from fastload.model.comparison import LABELS, NO_DIFFERENCE, Comparison, Row, Verdict
+from fastload.model.comparison_figures import SECTIONS
+from fastload.model.units import format_count
+from fastload.outputs.base import writing
+from fastload.outputs.compare_words import (
+    MARKS,
+    TOLD,
+    details_note,
+    format_change,
+    format_difference,
+    format_figure,
+    format_interval,
+    format_lead,
+    format_verdict,
+    notes,
+    side_words,
+    verdict_text,
+)
+from fastload.outputs.layout import Cell, Column, Columns, Legible, Paragraph, one_line
+from fastload.outputs.style import BAD, DIM, GOOD, STRONG, WARN
+
+_STYLE: dict[Verdict, str] = {"worse": BAD, "better": GOOD, "changed": WARN, NO_DIFFERENCE: DIM, "": DIM}
+_SUBJECT_AT_LEAST = 20
+
+
+def print_comparison(console: Console, comparison: Comparison, *, everything: bool = False) -> None:
+    """Print it; *everything*: also the details in which no difference is shown.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with writing("the comparison", last_to=console.file):
+        console.print(Legible(render_comparison(comparison, everything=everything)), highlight=False)
+
+
+def comparison_text(comparison: Comparison, *, width: int = 100, everything: bool = False) -> str:
+    """The comparison as plain text, at most *width* columns wide."""
+    text = StringIO()
+    console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
+    print_comparison(console, comparison, everything=everything)
+    return text.getvalue()
+
+
+def render_comparison(comparison: Comparison, *, everything: bool = False) -> RenderableType:
+    """All of it, section by section with an empty line between."""
+    sections = [_verdict(comparison), _warnings(comparison), _sides(comparison)]
+    sections += [
+        _figures(comparison, candidate, everything=everything) for candidate in range(len(comparison.sides) - 1)
+    ]
+    sections.append(_notes(comparison))
+    lines: list[RenderableType] = []
+    for section in sections:
+        if section:
+            lines += [*([Text()] if lines else []), *section]
+    return Group(*lines)
+
+
+def _verdict(comparison: Comparison) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for candidate in range(len(comparison.sides) - 1):
+        verdict = comparison.verdict_of(candidate)
+        style = STRONG if verdict in (NO_DIFFERENCE, "") else f"bold {_STYLE[verdict]}"
+        lead = f"{format_lead(verdict).upper()}  "
+        lines.append(Paragraph(lead, one_line(verdict_text(comparison, candidate)), lead_style=style))
+    if note := details_note(comparison):
+        lines.append(Paragraph("  • ", note))
+    return lines
+
+
+def _warnings(comparison: Comparison) -> list[RenderableType]:
+    concerns = comparison.concerns
+    lines: list[RenderableType] = [
+        Paragraph("DIFFERENT PLANS  ", one_line(text), lead_style=f"bold {BAD}") for text in concerns.refusals
+    ]
+    return lines + [Paragraph("WARNING  ", one_line(text), lead_style=f"bold {WARN}") for text in concerns.warnings]
+
+
+def _sides(comparison: Comparison) -> list[RenderableType]:
+    return [
+        Paragraph(f"{label}  ", f"{one_line(side.name)}: {', '.join(side_words(side))}", lead_style=STRONG)
+        for label, side in zip(LABELS, comparison.sides, strict=False)
+    ]
+
+
+def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> list[RenderableType]:
+    """The figures of one candidate beside those of the baseline."""
+    label = LABELS[candidate + 1]
+    shown, left_out = list[Row](), list[Row]()
+    for row in comparison.rows:
+        told = everything or row.is_headline or row.changes[candidate].verdict in TOLD
+        (shown if told else left_out).append(row)
+    rows = list(_grouped(shown, candidate))
+    columns = [
+        Column(f"{label} AGAINST A", right=False, shrink_to=_SUBJECT_AT_LEAST, cut="middle", title_style=STRONG),
+        Column("", right=False),
+        Column("A"),
+        Column(label),
+        Column("difference", drop=2),
+        Column("change"),
+        Column("95% interval", right=False, drop=1),
+        Column("verdict", right=False),
+    ]
+    lines: list[RenderableType] = [Columns(columns, rows)]
+    if left_out:
+        unjudged = sum(not row.changes[candidate].verdict for row in left_out)
+        parts = [f"{format_count(len(left_out) - unjudged)} with no difference shown"]
+        parts += [f"{format_count(unjudged)} not judged"] if unjudged else []
+        lines.append(Text(f"  … and {', '.join(parts)} (--all lists them)", DIM))
+    return lines
+
+
+def _grouped(rows: Iterable[Row], candidate: int) -> Iterable[list[Cell]]:
+    """The rows, with a heading for each section; a subject is named once."""
+    section, subject = "headline", ""
+    for row in rows:
+        if row.figure.section != section:
+            section, subject = row.figure.section, ""
+            yield [Cell(SECTIONS[row.figure.section].upper(), STRONG), Cell("")]
+        name, subject = "" if row.figure.subject == subject else row.figure.subject, row.figure.subject
+        yield _row(row, name, candidate)
+
+
+def _row(row: Row, name: str, candidate: int) -> list[Cell]:
+    figure, change = row.figure, row.changes[candidate]
+    style, mark = _STYLE[change.verdict], MARKS[change.verdict] or " "
+    return [
+        Cell(f"  {one_line(name)}"),
+        Cell(figure.name),
+        Cell(format_figure(figure, row.values[0])),
+        Cell(format_figure(figure, row.values[candidate + 1])),
+        Cell(format_difference(figure, change)),
+        Cell(format_change(figure, change), style if change.verdict in TOLD else ""),
+        Cell(format_interval(figure, change), "" if change.low is not None else DIM),
+        Cell(f"{mark} {format_verdict(change)}", style),
+    ]
+
+
+def _notes(comparison: Comparison) -> list[RenderableType]:
+    return [Paragraph("NOTE  ", text, lead_style=STRONG) for text in notes(comparison)]

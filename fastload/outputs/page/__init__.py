@@ -1,0 +1,1 @@
+"""The page with charts: the report in one file, and what the dashboard and the comparison show it with."""

@@ -1,0 +1,310 @@
+// The charts of the load and of what came back: throughput, users, latency, errors, phases.
+window.fastload = window.fastload || {};
+fastload.loadCharts = (() => {
+  "use strict";
+  const { units } = fastload;
+  const { ms, count } = units;
+  const { has, some, peak, series, metricOf, perSecond } = fastload.columns;
+  const mostKinds = 7;
+
+  const throughput = {
+    id: "chart-rate",
+    title: "Throughput",
+    hint: "What ended each second, and what was due",
+    axis: "time",
+    height: 180,
+    unit: perSecond,
+    restName: "mean",
+    series: ({ timeline: line, summary }) => {
+      const found = [];
+      const rate = (name) => metricOf(summary, name).rate;
+      const warmup = (summary.plan || {}).warmup_s || 0;
+      const add = (name, column, known, colour, more) =>
+        found.push(series(line, name, column, colour, perSecond, "mean", known, more));
+      if (has(line.offered)) add("offered starts", line.offered, null, "ink", { dash: "dash", width: 1.5 });
+      if (some(line.rate)) add("requests", line.rate, rate("http_reqs"), "c1", { width: 2, area: true });
+      if (has(line.calls_rate))
+        add("calls", line.calls_rate, rate("calls"), "c3", { width: 2, area: !some(line.rate) });
+      if (has(line.messages_rate)) add("messages", line.messages_rate, null, "c5", { width: 2 });
+      if (!found.some((one) => one.name !== "offered starts" && same(line, one.y, line.iterations_rate, warmup)))
+        add("iterations", line.iterations_rate, rate("iterations"), "c4", {});
+      if (some(line.dropped_rate)) add("dropped starts", line.dropped_rate, rate("dropped_iterations"), "c2", {});
+      if (some(line.raised_rate)) add("iterations that raised", line.raised_rate, rate("iterations_failed"), "c6", {});
+      return found;
+    },
+    caption: ({ timeline: line }) => {
+      const [name, column] = some(line.rate)
+        ? ["requests", line.rate]
+        : has(line.calls_rate)
+          ? ["calls", line.calls_rate]
+          : ["iterations", line.iterations_rate];
+      return `Most ${name}: ${peak(line, column, perSecond)}.`;
+    },
+  };
+
+  // Whether two columns are one and the same line. Those of the warm-up may differ: only requests are counted in it.
+  function same(line, left, right, warmup) {
+    return line.t.every(
+      (end, index) => end <= warmup + 0.05 || Math.abs((left[index] || 0) - (right[index] || 0)) < 1e-9,
+    );
+  }
+
+  const vus = {
+    id: "chart-vus",
+    title: "Virtual users",
+    axis: "time",
+    height: 96,
+    unit: count,
+    restName: "peak",
+    series: ({ timeline: line, summary }) => [
+      series(line, "VUs", line.vus, "c4", count, "peak", metricOf(summary, "vus").max, { width: 1.75, area: true }),
+    ],
+    caption: ({ timeline: line }) => `Most: ${peak(line, line.vus, count)}.`,
+  };
+
+  const latency = {
+    id: "chart-latency",
+    title: "Latency",
+    hint: "p50, p95 and p99 of each second",
+    axis: "time",
+    height: 220,
+    unit: ms,
+    restName: "peak",
+    logarithmic: ({ timeline: line }) => spread(line) > 25,
+    series: ({ timeline: line }) => {
+      const found = [];
+      const add = (name, key, colour, more) =>
+        found.push(series(line, name, line[key], colour, ms, "peak", null, more));
+      const headline = line.open ? "response" : "service";
+      add(`${headline} p50`, `${headline}_p50`, "blue-3", { width: 2 });
+      add(`${headline} p95`, `${headline}_p95`, "blue-2", { width: 1.5, to: `${headline} p50`, tint: 0.2 });
+      add(`${headline} p99`, `${headline}_p99`, "blue-1", { width: 1.25, to: `${headline} p95`, tint: 0.12 });
+      if (line.open) {
+        add("service p50", "service_p50", "c2", { dash: "dot", width: 1.5 });
+        add("service p95", "service_p95", "c2", { dash: "dash", width: 1.25 });
+        add("service p99", "service_p99", "c2", { width: 1 });
+      }
+      return found;
+    },
+    caption: ({ timeline: line }) => {
+      const headline = line.open ? "response" : "service";
+      const begin = line.of === "call" ? "begun" : "sent";
+      const meaning = line.open
+        ? `Response: due to done${share(line)}. Service: ${begin} to done.`
+        : `From ${begin} to done.`;
+      return `${meaning} Highest p99: ${peak(line, line[`${headline}_p99`], ms)}.`;
+    },
+    empty: (data) => (data.timeline.curves.service.x.length ? null : noAnswer(data)),
+  };
+
+  // Only the first request of an iteration has a due time: of how many that is, where there are others.
+  function share(line) {
+    const [due, all] = [line.curves.response, line.curves.service].map((points) => points.x.at(-1) || 0);
+    return due < all ? `, of the ${count(due)} of ${count(all)} that had a due time: the first of an iteration` : "";
+  }
+
+  // How much higher the highest p99 is than the usual p50: where that is a lot, a linear scale shows nothing else.
+  function spread(line) {
+    const headline = line.open ? "response" : "service";
+    const middle = line[`${headline}_p50`].filter((value) => value !== null).sort((left, right) => left - right);
+    const usual = middle[Math.floor(middle.length / 2)] || 1;
+    return Math.max(0, ...line[`${headline}_p99`].map((value) => value || 0)) / usual;
+  }
+
+  function noAnswer({ timeline: line, summary }) {
+    const tried = metricOf(summary, "http_reqs").count || 0;
+    if (tried) return `No latency: none of ${units.numberOf(tried, "request")} got a response.`;
+    return some(line.messages_rate)
+      ? "No latency: the run made neither requests nor measured calls."
+      : "No latency: no request and no measured call ended.";
+  }
+
+  const heat = {
+    id: "chart-heat",
+    title: "Latency, all of it",
+    hint: "How many took how long: the stronger the colour, the more",
+    axis: "time",
+    height: 200,
+    unit: ms,
+    restName: "peak",
+    series: ({ timeline: line }) => {
+      const headline = line.open ? "response" : "service";
+      return [series(line, `${headline} p50`, line[`${headline}_p50`], "over", ms, "peak", null, { width: 1.5 })];
+    },
+    heat: ({ timeline: line }) => heatOf(line),
+    caption: ({ timeline: line }) =>
+      `Most common: ${busiest(line)}. Each column is ${line.step_s === 1 ? "a second" : `${line.step_s} s`}.`,
+    empty: (data) => (data.timeline.heat.some((row) => row.length) ? null : noAnswer(data)),
+  };
+
+  // The band with the most values of the whole run.
+  function busiest(line) {
+    const sums = line.bounds.map(() => 0);
+    for (const [first, ...counts] of line.heat) counts.forEach((value, place) => (sums[first + place] += value));
+    const band = sums.reduce((best, value, index) => (value > sums[best] ? index : best), 0);
+    return `${ms(line.bounds[band])} to ${ms(line.bounds[band + 1])}`;
+  }
+
+  // Values per second by band (rows) and time (columns), cut to the bands that have any. Lost seconds stay empty.
+  function heatOf(line) {
+    const used = line.heat.filter((row) => row.length);
+    const low = used.reduce((least, [first]) => Math.min(least, first), Infinity);
+    const high = used.reduce((most, row) => Math.max(most, row[0] + row.length - 2), 0);
+    const edges = [line.t[0] - line.span[0]];
+    const columns = [];
+    line.heat.forEach(([first, ...counts], index) => {
+      const begin = line.t[index] - line.span[index];
+      if (begin > edges.at(-1) + 0.05) {
+        edges.push(begin);
+        columns.push([]);
+      }
+      edges.push(line.t[index]);
+      columns.push([
+        ...new Array(counts.length ? first - low : 0).fill(0),
+        ...counts.map((value) => value / line.span[index]),
+      ]);
+    });
+    const z = Array.from({ length: high - low + 1 }, (_, band) => columns.map((column) => column[band] || 0));
+    return { x: edges, y: line.bounds.slice(low, high + 2), z };
+  }
+
+  const errors = {
+    id: "chart-errors",
+    title: "Errors",
+    hint: "Failures each second, by kind",
+    axis: "time",
+    height: 130,
+    unit: perSecond,
+    restName: "in all",
+    series: ({ timeline: line, summary }) => {
+      const counted = new Map((summary.errors || []).map((one) => [one.kind, one.count]));
+      const kinds = Object.entries(line.errors);
+      const shown = kinds.slice(0, kinds.length > mostKinds + 1 ? mostKinds : kinds.length);
+      const others = kinds.slice(shown.length);
+      const inAll = (kind) => counted.get(kind) || 0;
+      if (others.length)
+        shown.push([
+          `${others.length} other kinds`,
+          line.t.map((_, index) => others.reduce((sum, [, column]) => sum + column[index], 0)),
+        ]);
+      return shown.map(([kind, column], index) => ({
+        name: kind,
+        x: line.t,
+        y: column,
+        color: errorInks[index % errorInks.length],
+        stack: true,
+        rest: count(
+          index < kinds.length - others.length ? inAll(kind) : others.reduce((sum, [other]) => sum + inAll(other), 0),
+        ),
+      }));
+    },
+    caption: ({ timeline: line }) => `Most failed requests: ${peak(line, line.failed_rate, perSecond)}.`,
+    empty: ({ timeline: line }) => (Object.keys(line.errors).length ? null : "No errors."),
+  };
+  const errorInks = ["c2", "c6", "c4", "c1", "c3", "c5", "c7", "c8"];
+
+  const phaseNames = {
+    blocked: "blocked",
+    lookup: "DNS lookup",
+    connecting: "connect",
+    tls: "TLS",
+    sending: "send",
+    waiting: "wait",
+    receiving: "receive",
+  };
+  const phaseInks = {
+    blocked: "c7",
+    lookup: "c6",
+    connecting: "c4",
+    tls: "c5",
+    sending: "c3",
+    waiting: "c1",
+    receiving: "c2",
+  };
+
+  const phases = {
+    id: "chart-phases",
+    title: "Where the time goes",
+    hint: "Mean of each phase of a request",
+    axis: "time",
+    height: 150,
+    unit: ms,
+    restName: "mean",
+    series: ({ timeline: line, summary }) =>
+      Object.keys(phaseNames)
+        .filter((name) => some(line[name]))
+        .map((name) =>
+          series(
+            line,
+            phaseNames[name],
+            line[name].map((value) => value || 0),
+            phaseInks[name],
+            ms,
+            "mean",
+            metricOf(summary, metricOfPhase[name]).avg,
+            { stack: true },
+          ),
+        ),
+    caption: ({ summary }) => {
+      const means = Object.entries(metricOfPhase).map(([name, metric]) => [name, metricOf(summary, metric).avg || 0]);
+      const [name, value] = means.reduce((best, one) => (one[1] > best[1] ? one : best));
+      const whole = means.reduce((sum, one) => sum + one[1], 0);
+      return whole ? `Most of it is ${phaseNames[name]}: ${ms(value)} of ${ms(whole)} on average.` : "";
+    },
+    empty: ({ timeline: line }) => {
+      if (Object.keys(phaseNames).some((name) => some(line[name]))) return null;
+      return line.of === "call" ? "Measured calls have no phases." : "No phases: no request got a response.";
+    },
+  };
+  const metricOfPhase = {
+    blocked: "http_req_blocked",
+    lookup: "http_req_lookup",
+    connecting: "http_req_connecting",
+    tls: "http_req_tls_handshaking",
+    sending: "http_req_sending",
+    waiting: "http_req_waiting",
+    receiving: "http_req_receiving",
+  };
+
+  const curve = {
+    id: "chart-curve",
+    title: "Latency by percentile",
+    axis: "percentile",
+    height: 300,
+    unit: ms,
+    restName: "greatest",
+    logarithmic: () => false,
+    hint: "The further right, the rarer",
+    series: ({ timeline: line }) => {
+      const { response, service } = line.curves;
+      const one = (name, points, colour, more) => ({
+        name,
+        x: points.x,
+        y: points.y,
+        color: colour,
+        rest: ms(points.y.at(-1)),
+        ...more,
+      });
+      const found = [];
+      if (line.open && response.x.length) found.push(one("response (corrected)", response, "c1", { width: 2.25 }));
+      if (service.x.length)
+        found.push(
+          one(
+            line.open ? "service (uncorrected)" : "service",
+            service,
+            line.open ? "c2" : "c1",
+            line.open ? { dash: "dash" } : { width: 2.25 },
+          ),
+        );
+      return found;
+    },
+    caption: ({ timeline: line }) => {
+      if (!line.open)
+        return "A closed model has no due times: when the target stands still, its users wait and send less, and nothing here shows that.";
+      return `Response counts from when a request was due${share(line)}. Time in which the target stood still shows. Service counts from when it was sent, and hides that.`;
+    },
+    empty: (data) => (data.timeline.curves.service.x.length ? null : noAnswer(data)),
+  };
+
+  return { throughput, vus, latency, heat, errors, phases, curve };
+})();

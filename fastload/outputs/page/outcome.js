@@ -1,0 +1,262 @@
+// The top of a report: did it pass, may the numbers be trusted, who was the limit; and the numbers that count.
+window.fastload = window.fastload || {};
+fastload.outcome = (() => {
+  "use strict";
+  const { el, fill, section } = fastload.dom;
+  const { units } = fastload;
+  const { ms, count, percent, bytes, perSecond, duration, numberOf } = units;
+
+  const meaning = {
+    VALID: "the numbers can be trusted",
+    SUSPECT: "read the reasons before you use the numbers",
+    INVALID: "the generator was the limit: the latencies say more about this machine than about the target",
+  };
+  const tone = { VALID: "good", SUSPECT: "warn", INVALID: "bad" };
+  const stopped = {
+    interrupt: "it was interrupted",
+    "worker-loss": "a worker was lost",
+    threshold: "a threshold stopped it",
+    abort: "the script stopped it",
+    control: "it was told to stop",
+    error: "a function of the script raised",
+  };
+
+  // What became of the run, in a word and a sentence.
+  function resultOf({ summary, state, kind }) {
+    const found = summary.thresholds || [];
+    const failed = found.filter((one) => !one.ok).length;
+    const after = summary.stopped_by
+      ? `${stopped[summary.stopped_by] || summary.stopped_by}${summary.stop_reason ? ` (${summary.stop_reason})` : ""} after ${duration(summary.duration_s)}`
+      : "";
+    const held = found.length
+      ? failed
+        ? found.length === 1
+          ? "the threshold failed"
+          : `${failed} of ${found.length} thresholds failed`
+        : `${found.length === 1 ? "the threshold holds" : `all ${found.length} thresholds hold`}`
+      : "no thresholds were set";
+    const others = reasonsOf(summary);
+    const sentence = sentenceOf([failed || !others.length ? held : "", ...others, after]);
+    if (kind === "live" && !state.complete)
+      return {
+        word: "Running",
+        tone: failed ? "warn" : "plain",
+        sentence: sentenceOf([`${held.replace("hold", "hold so far")}`]),
+      };
+    if (summary.stopped_by === "unknown")
+      return {
+        word: "Incomplete",
+        tone: "warn",
+        sentence: sentenceOf([`the data ends after ${duration(summary.duration_s)}, before the end of the run`, held]),
+      };
+    if (!summary.passed) return { word: "Failed", tone: "bad", sentence };
+    return { word: found.length ? "Passed" : "Finished", tone: found.length ? "good" : "plain", sentence };
+  }
+
+  function reasonsOf(summary) {
+    const lost = (summary.workers || []).filter((one) => one.lost).length;
+    const metrics = summary.metrics || {};
+    const raised = (summary.exceptions || []).length && !(metrics.iterations || {}).count;
+    return [
+      lost ? `${numberOf(lost, "worker")} ${lost === 1 ? "was" : "were"} lost` : "",
+      raised ? "every iteration raised" : "",
+      (summary.hook_errors || []).length
+        ? `${numberOf(summary.hook_errors.length, "function")} around the test failed`
+        : "",
+    ].filter(Boolean);
+  }
+
+  function sentenceOf(parts) {
+    const joined = parts.filter(Boolean).join("; ");
+    return joined ? `${joined[0].toUpperCase()}${joined.slice(1)}.` : "";
+  }
+
+  function make() {
+    const element = el("section", { id: "outcome", "aria-label": "Outcome" });
+    const parts = {
+      head: el("div.title"),
+      result: el("div.result"),
+      thresholds: el("div"),
+      notes: el("ul.notes", { "aria-label": "Notes" }),
+    };
+    element.append(parts.head, parts.result, parts.thresholds, parts.notes);
+    const tiles = section("numbers", "Numbers");
+    const grid = el("dl.tiles");
+    const account = el("p.account");
+    tiles.append(grid, account);
+    return {
+      element,
+      tiles,
+      update: (data) => {
+        drawHead(parts.head, data);
+        drawResult(parts.result, data);
+        drawThresholds(parts.thresholds, data.summary.thresholds || []);
+        fill(
+          parts.notes,
+          (data.summary.notes || []).map((note) => el("li", null, note)),
+        );
+        parts.notes.hidden = !(data.summary.notes || []).length;
+        fill(grid, tilesOf(data).map(tile));
+        account.textContent = accountOf(data.summary.requests || {});
+        account.hidden = !account.textContent;
+      },
+    };
+  }
+
+  function drawHead(head, { run, summary }) {
+    const began = run.started_at ? `${run.started_at.slice(0, 10)} ${run.started_at.slice(11, 19)} UTC` : "";
+    const title = run.title || "Load test";
+    const shown = title.includes(run.base_url) ? "" : run.base_url;
+    fill(
+      head,
+      el("h1", null, title),
+      el(
+        "p.about",
+        null,
+        [shown, loadOf(summary.plan || {}), began, `${duration(summary.duration_s)} measured`]
+          .filter(Boolean)
+          .join(" · "),
+      ),
+    );
+  }
+
+  function loadOf(plan) {
+    const all = plan.scenarios || [];
+    if (all.length !== 1) return all.length ? numberOf(all.length, "scenario") : "";
+    const [one] = all;
+    if (one.executor === "constant-arrival-rate") return `${count(one.rate_per_s)} starts/s`;
+    const upTo = one.stages ? "up to " : "";
+    const levels = (one.stages || []).map(([, target]) => target);
+    if (one.start_rate_per_s !== undefined)
+      return `${upTo}${count(Math.max(one.start_rate_per_s, ...levels))} starts/s`;
+    const most = Math.max(one.vus || 0, one.start_vus || 0, ...levels);
+    return most ? `${upTo}${numberOf(most, "VU")}` : one.executor;
+  }
+
+  function drawResult(element, data) {
+    const { verdict = {} } = data.summary;
+    const { word, tone: colour, sentence } = resultOf(data);
+    fill(
+      element,
+      el(`div.card.${colour}`, null, el("p.word", { id: "result" }, word), el("p", null, sentence)),
+      el(
+        `div.card.${tone[verdict.state] || "plain"}`,
+        null,
+        el(
+          "p.word",
+          { id: "verdict" },
+          verdict.state ? `Generator ${verdict.state}` : "No verdict",
+          el("small", null, meaning[verdict.state] || ""),
+        ),
+        el(
+          "ul",
+          null,
+          (verdict.reasons || []).map((reason) => el("li", null, reason)),
+        ),
+        verdict.remedy ? el("p.remedy", null, verdict.remedy) : null,
+      ),
+      el("p.limit", { id: "limit" }, el("b", null, "Limit"), verdict.limit || ""),
+    );
+  }
+
+  function drawThresholds(element, results) {
+    fill(
+      element,
+      results.length
+        ? el(
+            "ul.thresholds",
+            { "aria-label": "Thresholds" },
+            results.map((one) =>
+              el(
+                one.ok ? "li.good" : "li.bad",
+                null,
+                el("span.mark", null, one.ok ? "✓" : "✗", el("span.unseen", null, one.ok ? " holds: " : " failed: ")),
+                el("span.metric", null, one.metric),
+                el("code", null, one.expression),
+                el("b", null, observed(one)),
+              ),
+            ),
+          )
+        : null,
+    );
+  }
+
+  // As the report in the terminal writes it.
+  function observed(one) {
+    if (one.observed === null || one.observed === undefined) return "no data";
+    const when = one.at_s === null || one.at_s === undefined ? "" : ` after ${duration(Number(one.at_s.toFixed(1)))}`;
+    const shown = typeof one.observed === "string" ? one.observed : numberIn(one);
+    return `${one.aggregate ? `${one.aggregate}=` : ""}${shown}${when}`;
+  }
+
+  function numberIn(one) {
+    if (one.kind === "rate") return percent(one.observed);
+    if (one.unit === "%")
+      return one.observed < 100 ? `${Number(one.observed.toPrecision(3))}%` : `${units.fixed(one.observed, 0)}%`;
+    return one.kind === "counter" && one.aggregate === "rate"
+      ? perSecond(one.unit, one.observed)
+      : units.of(one.unit, one.observed);
+  }
+
+  // Where every request went, if not all of them are in the metrics.
+  function accountOf(counts) {
+    const elsewhere = [
+      [counts.interrupted, "interrupted at the end"],
+      [counts.setup, "by setup and teardown, in no metric"],
+      [counts.warmup, "during warm-up, in no metric"],
+      [counts.lost, "in flight in a lost worker"],
+    ].filter(([value]) => value);
+    const iterations = counts.iterations_interrupted
+      ? ` ${numberOf(counts.iterations_interrupted, "iteration")} interrupted before the end.`
+      : "";
+    if (!elsewhere.length) return iterations.trim();
+    const parts = [[counts.finished, "finished"], [counts.failed, "failed"], ...elsewhere];
+    const sum = parts.map(([value, name]) => `${count(value)} ${name}`).join(" + ");
+    return `${numberOf(counts.started, "request")} started = ${sum}.${iterations}`;
+  }
+
+  function tile([name, value, more, colour]) {
+    return el(
+      `div${colour ? `.${colour}` : ""}`,
+      null,
+      el("dt", null, name),
+      el("dd", null, value, more ? el("small", null, more) : null),
+    );
+  }
+
+  function tilesOf({ summary, timeline: line }) {
+    const metrics = summary.metrics || {};
+    const get = (name) => metrics[name] || {};
+    const [ended, failed, noun] =
+      line.of === "call"
+        ? [get("calls"), get("call_failed"), "Calls"]
+        : [get("http_reqs"), get("http_req_failed"), "Requests"];
+    const trend = get(`${line.of}_${line.open ? "response_time" : "duration"}`);
+    const clock = line.open ? "due to done" : line.of === "call" ? "begun to done" : "sent to done";
+    const messages = (get("ws_msgs_sent").count || 0) + (get("ws_msgs_received").count || 0);
+    const latency = (name, key) => [name, ms(trend[key]), clock];
+    return [
+      [noun, count(ended.count || 0), perSecond("", ended.rate)],
+      [
+        "Failed",
+        percent(failed.rate),
+        `${count(failed.fails || 0)} of ${count((failed.fails || 0) + (failed.passes || 0))}`,
+        failed.fails ? "bad" : "",
+      ],
+      latency("p50", "med"),
+      latency("p95", "p(95)"),
+      latency("p99", "p(99)"),
+      latency("Longest", "max"),
+      ["Iterations", count(get("iterations").count || 0), perSecond("", get("iterations").rate)],
+      ...(messages ? [["Messages", count(messages), "WebSocket, both ways"]] : []),
+      ...(get("dropped_iterations").count
+        ? [["Dropped", count(get("dropped_iterations").count), "starts without a free VU", "bad"]]
+        : []),
+      ["Virtual users", count(get("vus").max ?? 0), "at most"],
+      ["Received", bytes(get("data_received").count || 0), perSecond("bytes", get("data_received").rate)],
+      ["Sent", bytes(get("data_sent").count || 0), perSecond("bytes", get("data_sent").rate)],
+    ];
+  }
+
+  return { make, resultOf };
+})();

@@ -1,0 +1,94 @@
+// The page of one run. `fastload.render(data)` draws it, `fastload.update(data)` brings a live one up to date.
+//
+// `data` is what fastload/outputs/page/data.py says. In an update, `timeline` may have only the rows from number
+// `first` on: they replace those that there were from there on, and all else of `data` replaces what there was.
+// `fastload.data` is what is shown. `fastload.hooks.rendered` and `.updated` are functions that are called with it
+// afterwards: what a live page adds (live.js) goes there, and its buttons into the element #bar.
+window.fastload = window.fastload || {};
+(() => {
+  "use strict";
+  const { el, fill } = fastload.dom;
+  const parts = {};
+  fastload.hooks = { rendered: [], updated: [] };
+  fastload.data = null;
+
+  function render(data) {
+    fastload.data = data;
+    parts.outcome = fastload.outcome.make();
+    parts.charts = fastload.charts.make();
+    parts.sections = fastload.sections.make();
+    const over = fastload.dom.section("time", "Over time", "drag in a chart to zoom, double-click to see all");
+    const by = fastload.dom.section("percentiles", "Percentiles");
+    over.append(parts.charts.element);
+    by.append(parts.charts.curve.element);
+    const main = document.getElementById("main");
+    fill(
+      main,
+      parts.outcome.element,
+      parts.outcome.tiles,
+      over,
+      by,
+      parts.sections.map((one) => one.element),
+    );
+    show(data);
+    parts.charts.draw(data);
+    for (const hook of fastload.hooks.rendered) hook(data);
+  }
+
+  function update(data) {
+    const before = fastload.data;
+    fastload.data = before ? { ...data, timeline: joined(before.timeline, data.timeline) } : data;
+    if (!before) return render(fastload.data);
+    show(fastload.data);
+    parts.charts.update(fastload.data);
+    for (const hook of fastload.hooks.updated) hook(fastload.data);
+    return undefined;
+  }
+
+  // The rows of `before` up to `after.first`, and then those of `after`.
+  function joined(before, after) {
+    const first = after.first || 0;
+    if (!first) return after;
+    const join = (left, right) => (Array.isArray(left) ? left.slice(0, first).concat(right) : right);
+    const whole = { ...after, first: 0 };
+    for (const [name, column] of Object.entries(after)) {
+      if (name === "phases" || name === "events" || name === "bounds" || name === "curves") continue;
+      if (Array.isArray(column)) whole[name] = join(before[name], column);
+      else if (name === "workers" || name === "errors") {
+        whole[name] = Object.fromEntries(
+          Object.entries(column).map(([key, values]) => [key, join(before[name][key], values)]),
+        );
+      }
+    }
+    return whole;
+  }
+
+  function show(data) {
+    document.documentElement.dataset.kind = data.kind;
+    parts.outcome.update(data);
+    for (const section of parts.sections) section.update(data);
+    drawNav();
+    const { versions = {} } = data.summary;
+    fill(
+      document.getElementById("foot"),
+      el("p", null, `fastload ${versions.fastload || ""} · run ${data.run.run_id}`),
+    );
+  }
+
+  function drawNav() {
+    const links = [...document.querySelectorAll("main > section")].filter(
+      (section) => !section.hidden && section.id !== "outcome",
+    );
+    const key = links.map((section) => section.id).join();
+    if (parts.nav === key) return;
+    parts.nav = key;
+    const titles = links.map((section) => [section.id, section.querySelector("h2").firstChild.textContent]);
+    fill(
+      document.getElementById("nav"),
+      titles.map(([id, title]) => el("a", { href: `#${id}` }, title)),
+    );
+  }
+
+  Object.assign(fastload, { render, update });
+  fastload.dom.startTheme();
+})();

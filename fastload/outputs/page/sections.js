@@ -1,0 +1,237 @@
+// The tables of a report: endpoints, scenarios, groups, calls, checks, errors, metrics, the plan and the environment.
+//
+// fastload.sections.make() gives [{id, title, nav, element, update(data)}], in the order of the page. `update` hides a
+// section that has nothing to show, or says why there is nothing.
+window.fastload = window.fastload || {};
+fastload.sections = (() => {
+  "use strict";
+  const { el, fill, section } = fastload.dom;
+  const { units } = fastload;
+  const { listed } = fastload.tables;
+  const { ms, count, percent } = units;
+
+  const number = (name, of, show, more) => ({ name, of, show: (row) => show(of(row)), numeric: true, ...more });
+  const text = (name, of, more) => ({ name, of, ...more });
+  const trend = (pick) =>
+    [
+      ["avg", "avg"],
+      ["p50", "med"],
+      ["p90", "p(90)"],
+      ["p95", "p(95)"],
+      ["p99", "p(99)"],
+      ["max", "max"],
+    ].map(([name, key]) => number(name, (row) => pick(row)[key], ms));
+  const failedMark = { mark: (row) => (row.failed ? "bad" : "") };
+  const share = (part, whole) => (whole ? part / whole : null);
+
+  function statusesOf(row) {
+    return Object.entries(row.statuses)
+      .sort()
+      .map(([status, times]) => `${status === "0" ? "none" : status} × ${count(times)}`)
+      .join(", ");
+  }
+
+  const endpoints = {
+    id: "endpoints",
+    title: "Endpoints",
+    note: "latency from sent to done",
+    empty: ({ summary }) => ((summary.calls || []).length ? "" : "No request ended."),
+    rows: ({ summary }) => summary.endpoints || [],
+    columns: (data) => [
+      text("name", (row) => row.name, { wide: true }),
+      text("method", (row) => row.method),
+      number("requests", (row) => row.requests, count),
+      number("failed", (row) => row.failed, count, failedMark),
+      number("failed %", (row) => share(row.failed, row.requests), percent, failedMark),
+      ...trend((row) => row.http_req_duration),
+      text("statuses", statusesOf, { wide: true }),
+    ],
+  };
+
+  const scenarios = {
+    id: "scenarios",
+    title: "Scenarios",
+    rows: ({ summary }) => summary.scenarios || [],
+    columns: () => [
+      text("name", (row) => row.name, { wide: true }),
+      number("iterations", (row) => row.iterations.count, count),
+      number("requests", (row) => row.http_reqs.count, count),
+      number(
+        "requests/s",
+        (row) => row.http_reqs.rate,
+        (value) => units.perSecond("", value),
+      ),
+      number("failed %", (row) => row.http_req_failed.rate, percent, {
+        mark: (row) => (row.http_req_failed.fails ? "bad" : ""),
+      }),
+      ...trend((row) => row.http_req_duration),
+    ],
+  };
+
+  const groups = {
+    id: "groups",
+    title: "Groups",
+    note: "how long each took",
+    rows: ({ summary }) => summary.groups || [],
+    columns: () => [
+      text("name", (row) => row.name, { wide: true }),
+      number("count", (row) => row.group_duration.count, count),
+      ...trend((row) => row.group_duration),
+    ],
+  };
+
+  const calls = {
+    id: "calls",
+    title: "Measured calls",
+    rows: ({ summary }) => summary.calls || [],
+    columns: () => [
+      text("name", (row) => row.name, { wide: true }),
+      number("calls", (row) => row.calls, count),
+      number("failed", (row) => row.failed, count, failedMark),
+      number("failed %", (row) => share(row.failed, row.calls), percent, failedMark),
+      ...trend((row) => row.call_duration),
+    ],
+  };
+
+  const checkMark = { mark: (row) => (row.fails ? "bad" : "") };
+  const checks = {
+    id: "checks",
+    title: "Checks",
+    empty: ({ run }) => (run.kind === "bench" ? "" : "The script checks nothing."),
+    rows: ({ summary }) => summary.checks || [],
+    columns: () => [
+      text("check", (row) => row.name, {
+        wide: true,
+        show: (row) => [
+          el(`span.mark.${row.fails ? "bad" : "good"}`, { "aria-hidden": "true" }, row.fails ? "✗ " : "✓ "),
+          row.name,
+        ],
+      }),
+      text("scenario", (row) => row.scenario),
+      number("passed", (row) => row.passes, count),
+      number("failed", (row) => row.fails, count, checkMark),
+      number("rate", (row) => share(row.passes, row.passes + row.fails), percent, checkMark),
+    ],
+  };
+
+  const errors = {
+    id: "errors",
+    title: "Errors",
+    empty: () => "Nothing failed.",
+    rows: ({ summary }) => summary.errors || [],
+    columns: () => [
+      text("kind", (row) => row.kind),
+      number("count", (row) => row.count, count, { mark: () => "bad" }),
+      text("first message", (row) => row.first, { wide: true }),
+      number("k6 code", (row) => row.code, String),
+    ],
+  };
+
+  const metrics = {
+    id: "metrics",
+    title: "Metrics",
+    note: "those of the script, and all others that have data",
+    rows: (data) =>
+      inOrder(data)
+        .map(([label, values]) => ({ label, values, spec: specOf(data, label) }))
+        .filter(hasData),
+    columns: () => [
+      text("metric", (row) => row.label + units.label(row.spec[1]), { wide: true }),
+      number(
+        "count",
+        (row) => row.values.count ?? (row.values.passes !== undefined ? row.values.passes + row.values.fails : null),
+        (value) => value,
+        { show: shownCount },
+      ),
+      { ...number("rate", (row) => row.values.rate ?? null, String), show: shownRate },
+      { ...number("value", (row) => row.values.value ?? null, String), show: (row) => of(row, row.values.value) },
+      ...[
+        ["avg", "avg"],
+        ["min", "min"],
+        ["med", "med"],
+        ["p90", "p(90)"],
+        ["p95", "p(95)"],
+        ["p99", "p(99)"],
+        ["p99.9", "p(99.9)"],
+        ["max", "max"],
+      ].map(([name, key]) => ({
+        ...number(name, (row) => row.values[key] ?? null, String),
+        show: (row) => of(row, row.values[key]),
+      })),
+    ],
+  };
+
+  // Those of the script first.
+  function inOrder({ summary, run }) {
+    const all = Object.entries(summary.metrics || {});
+    const isOwn = ([label]) => run.own_metrics.includes(label.split("{")[0]);
+    return [...all.filter(isOwn), ...all.filter((one) => !isOwn(one))];
+  }
+
+  const specOf = (data, label) => data.specs[label.split("{")[0]] || ["trend", ""];
+  const of = (row, value) => (value === undefined ? "" : units.of(row.spec[1], value));
+  const hasData = ({ values }) =>
+    Boolean(values.count || values.passes || values.fails || (values.value !== undefined && values.value !== null));
+
+  function shownCount({ values, spec }) {
+    if (values.passes !== undefined) return `${count(values.passes)} of ${count(values.passes + values.fails)}`;
+    if (values.count === undefined) return "";
+    return spec[0] === "counter" ? units.of(spec[1], values.count) : count(values.count);
+  }
+
+  function shownRate({ values, spec }) {
+    if (values.rate === undefined) return "";
+    return spec[0] === "rate" ? percent(values.rate) : units.perSecond(spec[1], values.rate);
+  }
+
+  function exceptions() {
+    const element = section("exceptions", "Exceptions", "iterations that raised, with the first traceback");
+    const body = el("div");
+    element.append(body);
+    let before = "";
+    return {
+      id: "exceptions",
+      title: "Exceptions",
+      element,
+      update: ({ summary }) => {
+        const found = [
+          ...(summary.hook_errors || []).map((one) => ({ kind: one.hook, first: one.message })),
+          ...(summary.exceptions || []),
+        ];
+        element.hidden = !found.length;
+        if (JSON.stringify(found) === before) return;
+        before = JSON.stringify(found);
+        fill(
+          body,
+          found.map((one) =>
+            el(
+              "details",
+              { open: true },
+              el(
+                "summary",
+                null,
+                el("b.bad", null, one.kind),
+                one.count ? ` ${units.numberOf(one.count, "time")}` : "",
+              ),
+              el("pre", { tabindex: "0" }, one.first),
+            ),
+          ),
+        );
+      },
+    };
+  }
+
+  const make = () => [
+    listed(endpoints),
+    listed(scenarios),
+    listed(groups),
+    listed(calls),
+    listed(checks),
+    listed(errors),
+    exceptions(),
+    listed(metrics),
+    ...fastload.about.make(),
+  ];
+
+  return { make };
+})();

@@ -1,0 +1,109 @@
+// What plotly draws for a figure of plot.js: lines, bands, stacks and heat maps, and how high its y axis has to be.
+window.fastload = window.fastload || {};
+fastload.traces = (() => {
+  "use strict";
+  const { color } = fastload.dom;
+
+  // What plotly takes for markup in texts stays text.
+  const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+  function lineTraces(one) {
+    return one.series.flatMap((each) => {
+      const ink = color(each.color);
+      const isShown = !one.hidden.has(each.name);
+      const y = one.isLog ? each.y.map((value) => (value > 0 ? value : null)) : each.y;
+      const alone = y.map(
+        (value, index) => value !== null && (y[index - 1] ?? null) === null && (y[index + 1] ?? null) === null,
+      );
+      const trace = {
+        type: "scatter",
+        name: plain(each.name),
+        hoverinfo: "skip",
+        x: each.x,
+        y,
+        visible: isShown,
+        connectgaps: false,
+        mode: alone.some(Boolean) && !each.stack ? "lines+markers" : "lines",
+        line: { color: ink, width: each.width || 1.5, dash: each.dash || "solid" },
+        marker: { color: ink, size: alone.map((is) => (is ? 5 : 0)), opacity: 1, line: { width: 0 } },
+      };
+      if (each.stack)
+        Object.assign(trace, { stackgroup: "one", fillcolor: alpha(ink, 0.8), line: { width: 0.5, color: ink } });
+      if (each.area) Object.assign(trace, { fill: "tozeroy", fillcolor: alpha(ink, 0.09) });
+      const below = each.to && one.series.find((other) => other.name === each.to);
+      return below && isShown && !one.hidden.has(below.name) ? [band(each, below, ink), trace] : [trace];
+    });
+  }
+
+  // The area between two series, in one piece for each stretch without a gap.
+  function band(upper, lower, ink) {
+    const [x, y] = [[], []];
+    let begin = null;
+    for (let index = 0; index <= upper.x.length; index += 1) {
+      const isThere = index < upper.x.length && upper.y[index] !== null && lower.y[index] !== null;
+      if (isThere && begin === null) begin = index;
+      if (isThere || begin === null) continue;
+      const times = upper.x.slice(begin, index);
+      x.push(...times, ...times.toReversed(), null);
+      y.push(...upper.y.slice(begin, index), ...lower.y.slice(begin, index).reverse(), null);
+      begin = null;
+    }
+    return {
+      type: "scatter",
+      mode: "lines",
+      name: "",
+      hoverinfo: "skip",
+      x,
+      y,
+      fill: "toself",
+      fillcolor: alpha(ink, upper.tint || 0.15),
+      line: { width: 0 },
+    };
+  }
+
+  function heatTraces(one) {
+    if (!one.heat) return [];
+    const { x, y, z } = one.heat;
+    return [
+      {
+        type: "heatmap",
+        x,
+        y,
+        z: z.map((row) => row.map((value) => (value ? Math.log10(1 + value) : null))),
+        showscale: false,
+        hoverinfo: "skip",
+        xgap: 0,
+        ygap: 0,
+        zmin: 0,
+        colorscale: [0, 0.25, 0.5, 0.75, 1].map((at, index) => [at, color(`heat-${index}`)]),
+      },
+    ];
+  }
+
+  // The least value above 0 and the greatest of what is shown and within the zoom; stacked series add up.
+  function extremes(one) {
+    const [from, to] = one.group ? one.group.range() : [-Infinity, Infinity];
+    let [least, most] = [Infinity, 0];
+    const sums = new Map();
+    for (const each of visible(one)) {
+      each.y.forEach((value, index) => {
+        if (value === null || each.x[index] < from || each.x[index] > to) return;
+        const sum = each.stack ? (sums.get(each.x[index]) || 0) + value : value;
+        if (each.stack) sums.set(each.x[index], sum);
+        if (value > 0) least = Math.min(least, value);
+        most = Math.max(most, sum);
+      });
+    }
+    return [least, most];
+  }
+
+  function alpha(ink, share) {
+    const hex = ink.replace("#", "");
+    const [red, green, blue] = [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16));
+    return `rgba(${red},${green},${blue},${share})`;
+  }
+
+  const visible = (one) => one.series.filter((each) => !one.hidden.has(each.name));
+
+  return { lines: lineTraces, heat: heatTraces, extremes, visible };
+})();

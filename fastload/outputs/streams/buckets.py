@@ -1,0 +1,71 @@
+"""The counts of a trend in the buckets of other systems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from fastload.model.histogram import Int64Array, highest_equivalent
+from fastload.model.series import TrendSink
+
+SCHEMA = 5
+"""Of exponential histograms: 32 buckets from one power of two to the next, each 2.2 % wider than the one before."""
+
+CLASSIC_BOUNDS_S = tuple(float(f"{step}e{power}") for power in range(-4, 2) for step in (1, 2.5, 5))
+"""Upper bounds of classic buckets for times: 100 µs to 50 s."""
+CLASSIC_BOUNDS = tuple(float(f"{step}e{power}") for power in range(-1, 9) for step in (1, 2.5, 5))
+"""Upper bounds of classic buckets for what is no time: 0.1 to 500 million."""
+
+
+class Exponential(NamedTuple):
+    """Counts by exponential bucket: bucket ``i`` counts values over ``base ** (i - 1)`` up to ``base ** i``, where
+    base is ``2 ** 2 ** -SCHEMA``. Buckets ascend, none is empty; *zeros* are the values that are 0."""
+
+    zeros: int
+    buckets: list[int]
+    counts: list[int]
+
+
+def to_exponential(trend: TrendSink, per_unit: float) -> Exponential:
+    """*trend* in exponential buckets, its stored integers divided by *per_unit*.
+
+    Each count goes to the bucket of the value that quantiles have for it, which is 0.1 % over the true one at most.
+    """
+    used = np.flatnonzero(trend.counts)
+    counts = trend.counts[used]
+    stored = np.clip(_highest_equivalents(len(trend.counts))[used], trend.min, trend.max)
+    zeros = int(counts[stored <= 0].sum())
+    values, counts = stored[stored > 0] / per_unit, counts[stored > 0]
+    index = np.ceil(np.log2(values) * 2**SCHEMA).astype(np.int64)
+    buckets, places = np.unique(index, return_inverse=True)
+    summed = np.zeros(len(buckets), dtype=np.int64)
+    np.add.at(summed, places, counts)
+    return Exponential(zeros, buckets.tolist(), summed.tolist())
+
+
+def values_at(trend: TrendSink, shares: Sequence[float]) -> list[int]:
+    """`TrendSink.quantile` for all *shares* (0..1) at once; empty without values."""
+    if not trend.count:
+        return []
+    ranks = np.maximum(1, np.ceil(np.array(shares) * trend.count - 1e-9))
+    places = np.searchsorted(np.cumsum(trend.counts), ranks)
+    stored = np.clip(_highest_equivalents(len(trend.counts))[places], trend.min, trend.max)
+    return [int(value) for value in stored]
+
+
+def counts_up_to(trend: TrendSink, per_unit: float, bounds: Sequence[float]) -> list[int]:
+    """How many values of *trend* do not exceed each of the ascending *bounds*, to 0.1 % of the bound."""
+    so_far = np.cumsum(trend.counts)
+    highest = _highest_equivalents(len(so_far))
+    # A bucket that a bound lies in counts as below it.
+    places = np.searchsorted(highest, np.floor(np.array(bounds) * per_unit + 1e-9))
+    return [int(count) for count in so_far[np.minimum(places, len(so_far) - 1)]]
+
+
+@cache
+def _highest_equivalents(size: int) -> Int64Array:
+    """Of the first *size* buckets; there are few sizes, because histograms grow by doubling."""
+    return np.array([highest_equivalent(index) for index in range(size)], dtype=np.int64)

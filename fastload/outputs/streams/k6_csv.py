@@ -1,0 +1,69 @@
+"""``--out csv=FILE[.gz]``: single samples in k6's CSV columns."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+
+from fastload.outputs.streams.k6_samples import REQUEST_METRICS, Requests, SampleFile, Texts
+
+_NS_PER_S = 1_000_000_000
+_TAGS = (
+    *("check", "error", "error_code", "expected_response", "group", "method", "name", "proto", "scenario"),
+    *("service", "status", "subproto", "tls_version", "url"),
+)
+COLUMNS = ("metric_name", "timestamp", "metric_value", *_TAGS, "extra_tags", "metadata")
+_BEFORE = [f"{metric}," for metric in REQUEST_METRICS]
+_AFTER_FAILED = REQUEST_METRICS.index("http_req_failed")
+DEFAULT_FILE = "file.csv"
+
+
+class K6Csv(SampleFile):
+    """k6's CSV: times are whole seconds. Without *argument* it goes to `DEFAULT_FILE`, as with k6."""
+
+    example = "samples.csv"
+
+    def __init__(self, argument: str) -> None:
+        super().__init__("csv", argument or DEFAULT_FILE)
+        self._ms = Texts(_ms_text)
+
+    def head(self) -> str:
+        return ",".join(COLUMNS) + "\n"
+
+    def requests(self, requests: Requests, tag_sets: list[dict[str, str]]) -> str:
+        lines: list[str] = []
+        tails = [_tail(tags) for tags in tag_sets]
+        one, failed = "1.000000", ["1.000000" if failed else "0.000000" for failed in requests.failed]
+        ms = self._ms
+        for time_ns, tag_set, due_us, *times_us in zip(
+            requests.time_ns, requests.sets, requests.response_us, *requests.times_us, strict=True
+        ):
+            time, tail = f"{time_ns // _NS_PER_S},", tails[tag_set]
+            values = [one, *[ms[us] for us in times_us]]
+            values.insert(_AFTER_FAILED, failed[tag_set])
+            if due_us >= 0:
+                values.append(ms[due_us])
+            lines += [f"{head}{time}{value}{tail}" for head, value in zip(_BEFORE, values, strict=False)]
+        return "".join(lines)
+
+    def values(
+        self, metric: str, times_ns: list[int], values: list[float], sets: list[int], tag_sets: list[dict[str, str]]
+    ) -> str:
+        tails = {tag_set: _tail(tag_sets[tag_set]) for tag_set in set(sets)}
+        return "".join(
+            f"{metric},{time_ns // _NS_PER_S},{value:f}{tails[tag_set]}"
+            for time_ns, value, tag_set in zip(times_ns, values, sets, strict=True)
+        )
+
+
+def _ms_text(value_us: int) -> str:
+    whole, rest = divmod(value_us, 1000)
+    return f"{whole}.{rest:03}000"
+
+
+def _tail(tags: dict[str, str]) -> str:
+    """All columns after the value: what is no tag of k6's goes into ``extra_tags``."""
+    others = "&".join(f"{key}={text}" for key, text in tags.items() if key not in _TAGS)
+    row = StringIO()
+    csv.writer(row, lineterminator="\n").writerow(["", *(tags.get(tag, "") for tag in _TAGS), others, ""])
+    return row.getvalue()

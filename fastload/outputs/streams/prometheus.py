@@ -1,0 +1,193 @@
+"""``--out prometheus=PORT``: the run so far, for a Prometheus that scrapes it."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from fastload.model.errors import PlanError
+from fastload.model.header import Header
+from fastload.model.records import Snapshot
+from fastload.model.series import TrendSink
+from fastload.outputs.streams.buckets import CLASSIC_BOUNDS, CLASSIC_BOUNDS_S, counts_up_to, values_at
+from fastload.outputs.streams.prometheus_names import (
+    PREFIX,
+    base_name,
+    clean,
+    help_text,
+    is_time,
+    labels,
+    per_base_unit,
+    values_of,
+)
+from fastload.outputs.streams.readings import Reader, Reading, Totals, common_tags
+
+OPTION = "--out prometheus"
+_bound_text: Any = floatToGoString
+QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+# At the end, a scrape is waited for that is due within so long: else the last second would be in none.
+LINGER_S = 3.0
+# A client that connects and asks nothing is hung up on.
+_CLIENT_TIMEOUT_S = 5.0
+
+
+class Scrape:
+    """Serves all metrics at an address of the argument, ``[HOST:]PORT``, on the loopback interface by default."""
+
+    required = False
+    wants_points = False
+
+    def __init__(self, argument: str) -> None:
+        self._host, self._port = _parse(argument)
+        self._state = _State()
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def check(self) -> None:
+        """That the port is free; it is let go of again, so that no worker inherits it."""
+        try:
+            self._bind().server_close()
+        except OSError as error:
+            where = f"{self._host}:{self._port}"
+            raise PlanError(
+                f"{OPTION}: cannot listen on {where}: {error.strerror or error}", hint="choose another port"
+            ) from error
+
+    def open(self, header: Header) -> None:
+        server = self._bind()
+        self._state.begin(header)
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self._state)
+        server.set_app(make_wsgi_app(registry))
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="fastload-scrape", daemon=True)
+        self._thread.start()
+
+    def write(self, snapshot: Snapshot) -> None:
+        self._state.add(snapshot)
+
+    def close(self, summary: Mapping[str, Any] | None) -> None:  # noqa: ARG002 - the interface of every sink
+        self._state.await_scrape()
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+
+    def _bind(self) -> _Server:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        kind = type("_Server", (_Server,), {"address_family": family})
+        server: _Server = kind((self._host, self._port), _Handler)
+        return server
+
+
+class _State(Collector):
+    """The run so far, and who asked for it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._totals: Totals | None = None
+        self._common: dict[str, str] = {}
+        self._info: dict[str, str] = {}
+        self._scraped_s: list[float] = []
+
+    def begin(self, header: Header) -> None:
+        self._totals, self._common = Totals(Reader(header)), common_tags(header)
+        version = header.versions.get("fastload", "")
+        self._info = {"run": header.run_id, "title": clean(header.title), "version": version}
+
+    def add(self, snapshot: Snapshot) -> None:
+        with self._changed:
+            if self._totals is not None:
+                self._totals.add(snapshot)
+
+    def collect(self) -> Iterable[Metric]:
+        """Everything, as Prometheus' own client wants it."""
+        with self._changed:
+            families = self._families()
+            # Kept short: it is the last interval that matters.
+            self._scraped_s = [*self._scraped_s[-1:], time.monotonic()]
+            self._changed.notify_all()
+        return families
+
+    def await_scrape(self) -> None:
+        """Wait for the next scrape if those so far came in short intervals."""
+        with self._changed:
+            seen = self._scraped_s
+            if len(seen) == 2 and seen[1] - seen[0] <= LINGER_S:
+                self._changed.wait_for(lambda: self._scraped_s is not seen, seen[1] - seen[0] + 0.5)
+
+    def _families(self) -> list[Metric]:
+        families: dict[str, Metric] = {}
+        info = families[PREFIX + "run"] = Metric(PREFIX + "run", "The run; its value is always 1.", "gauge")
+        info.add_sample(PREFIX + "run", self._info | labels((), self._common), 1)
+        for reading in self._totals.readings() if self._totals is not None else ():
+            named = labels(reading.tags, self._common)
+            if isinstance(reading.sink, TrendSink):
+                _add_trend(families, reading, reading.sink, named)
+                continue
+            for name, kind, value in values_of(reading):
+                family = _family(families, name.removesuffix("_total"), kind, reading)
+                family.add_sample(name, named, value)
+        return list(families.values())
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _CLIENT_TIMEOUT_S
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it has there
+        """Nothing: the terminal belongs to the run."""
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
+        super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Without the look-up of this host's name, which may take seconds."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: a client that goes away is no error of the run."""
+
+
+def _family(families: dict[str, Metric], name: str, kind: str, reading: Reading) -> Metric:
+    return families.setdefault(name, Metric(name, help_text(reading.spec), kind))
+
+
+def _add_trend(families: dict[str, Metric], reading: Reading, trend: TrendSink, named: dict[str, str]) -> None:
+    """A classic histogram, and the quantiles of the run so far, which are exact to 0.1 %."""
+    spec = reading.spec
+    per_unit = spec.scale * per_base_unit(spec)
+    name = base_name(spec)
+    bounds = CLASSIC_BOUNDS_S if is_time(spec) else CLASSIC_BOUNDS
+    histogram = _family(families, name, "histogram", reading)
+    for bound, count in zip(bounds, counts_up_to(trend, per_unit, bounds), strict=True):
+        histogram.add_sample(f"{name}_bucket", {**named, "le": _bound_text(bound)}, count)
+    histogram.add_sample(f"{name}_bucket", {**named, "le": "+Inf"}, trend.count)
+    histogram.add_sample(f"{name}_count", named, trend.count)
+    histogram.add_sample(f"{name}_sum", named, trend.sum / per_unit)
+    quantiles = _family(families, f"{name}_quantile", "gauge", reading)
+    for quantile, value in zip(QUANTILES, values_at(trend, QUANTILES), strict=False):
+        quantiles.add_sample(f"{name}_quantile", {**named, "quantile": str(quantile)}, value / per_unit)
+
+
+def _parse(argument: str) -> tuple[str, int]:
+    host, _, port = argument.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise PlanError(f"{OPTION}: {argument!r} is not [HOST:]PORT", hint=f"write it like {OPTION}=9464")
+    return host or "127.0.0.1", int(port)

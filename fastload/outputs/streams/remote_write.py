@@ -1,0 +1,143 @@
+"""``--out prometheus-rw=URL``: every second to Prometheus remote write, trends as native histograms."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import cramjam
+
+from fastload.model.header import Header
+from fastload.model.records import Snapshot
+from fastload.model.series import TrendSink
+from fastload.outputs.streams.buckets import SCHEMA, to_exponential
+from fastload.outputs.streams.prometheus_names import base_name, clean, labels, per_base_unit, values_of
+from fastload.outputs.streams.readings import Reader, Reading, Totals, common_tags
+from fastload.outputs.streams.remote_write_messages import (
+    BucketSpan,
+    Histogram,
+    Label,
+    Sample,
+    TimeSeries,
+    WriteRequest,
+)
+from fastload.outputs.streams.sender import Sender, parse_address
+
+OPTION = "--out prometheus-rw"
+EXAMPLE = "http://localhost:9090/api/v1/write"
+_HEADERS = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+    "User-Agent": "fastload",
+}
+# What Prometheus takes for the end of a series, instead of showing its last value for five minutes more.
+STALE: float = struct.unpack("<d", (0x7FF0000000000002).to_bytes(8, "little"))[0]
+# The width of the zero bucket that Prometheus' own clients have.
+_ZERO_THRESHOLD = 2.0**-128
+_MOST_SERIES = 5_000
+
+_Labels = tuple[tuple[str, str], ...]
+
+
+class RemoteWrite:
+    """Sends the run so far each second, so that what one request loses is in the next one."""
+
+    required = False
+    wants_points = False
+
+    def __init__(self, argument: str) -> None:
+        self._address = parse_address(argument, OPTION, EXAMPLE)
+        self._url = self._address.at(self._address.path or "/api/v1/write")
+        self._sender = Sender(self._address)
+        self._sent: dict[_Labels, bool] = {}
+        self._unsent: list[tuple[_Labels, Any]] = []
+        self._last_ms = 0
+
+    def check(self) -> None:
+        """Nothing: who listens there may come later."""
+
+    def open(self, header: Header) -> None:
+        self._totals = Totals(Reader(header))
+        self._common = {"run": header.run_id, **common_tags(header)}
+
+    def write(self, snapshot: Snapshot) -> None:
+        self._totals.add(snapshot)
+        # Prometheus takes no second sample of the same millisecond.
+        self._last_ms = max(snapshot.time_ns // 1_000_000, self._last_ms + 1)
+        begin_ms = self._last_ms - max(1, round(snapshot.span_s * 1000))
+        self._unsent = [one for reading in self._totals.readings() for one in self._series(reading, begin_ms)]
+        self._flush()
+
+    def close(self, summary: Mapping[str, Any] | None) -> None:  # noqa: ARG002 - the interface of every sink
+        try:
+            self._flush()
+            self._send(_stale(named, self._last_ms + 1, is_trend) for named, is_trend in self._sent.items())
+        finally:
+            self._sender.close()
+
+    def _flush(self) -> None:
+        unsent = self._unsent
+        self._send(series for _, series in unsent)
+        self._unsent = []
+        self._sent |= {named: bool(series.histograms) for named, series in unsent}
+
+    def _series(self, reading: Reading, begin_ms: int) -> Iterable[tuple[_Labels, Any]]:
+        if isinstance(reading.sink, TrendSink):
+            named = self._labels(base_name(reading.spec), reading)
+            per_unit = reading.spec.scale * per_base_unit(reading.spec)
+            histograms = [_histogram(reading.sink, per_unit, self._last_ms)]
+            if named not in self._sent:
+                histograms.insert(0, _histogram(TrendSink(reading.sink.highest), per_unit, begin_ms))
+            yield named, TimeSeries(labels=_messages(named), histograms=histograms)
+            return
+        for name, kind, value in values_of(reading):
+            named = self._labels(name, reading)
+            samples = [Sample(value=value, timestamp=self._last_ms)]
+            if kind == "counter" and named not in self._sent:
+                # Where it started from: otherwise no rate has what came in its first second.
+                samples.insert(0, Sample(value=0.0, timestamp=begin_ms))
+            yield named, TimeSeries(labels=_messages(named), samples=samples)
+
+    def _labels(self, name: str, reading: Reading) -> _Labels:
+        named = {"job": "fastload", **labels(reading.tags, self._common), "__name__": name}
+        return tuple(sorted(named.items()))
+
+    def _send(self, series: Iterable[Any]) -> None:
+        wanted = list(series)
+        for first in range(0, len(wanted), _MOST_SERIES):
+            request = WriteRequest(timeseries=wanted[first : first + _MOST_SERIES])
+            body = bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
+            self._sender.post(self._url, body, _HEADERS)
+
+
+def _messages(named: _Labels) -> list[Any]:
+    return [Label(name=name, value=clean(value)) for name, value in named]
+
+
+def _stale(named: _Labels, time_ms: int, is_trend: bool) -> Any:
+    if is_trend:
+        return TimeSeries(labels=_messages(named), histograms=[Histogram(sum=STALE, schema=SCHEMA, timestamp=time_ms)])
+    return TimeSeries(labels=_messages(named), samples=[Sample(value=STALE, timestamp=time_ms)])
+
+
+def _histogram(trend: TrendSink, per_unit: float, time_ms: int) -> Any:
+    zeros, index, counts = to_exponential(trend, per_unit)
+    histogram = Histogram(
+        count_int=trend.count,
+        sum=trend.sum / per_unit,
+        schema=SCHEMA,
+        zero_threshold=_ZERO_THRESHOLD,
+        zero_count_int=zeros,
+        timestamp=time_ms,
+        positive_deltas=[count - before for count, before in zip(counts, [0, *counts], strict=False)],
+    )
+    end = 0
+    for bucket in index:
+        if histogram.positive_spans and bucket == end:
+            histogram.positive_spans[-1].length += 1
+        else:
+            histogram.positive_spans.append(BucketSpan(offset=bucket - end, length=1))
+        end = bucket + 1
+    return histogram

@@ -1,0 +1,124 @@
+"""Requests to a monitoring system: one kept connection, short patience, and errors that show no credentials."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+import urllib3
+
+from fastload.model.errors import OutputError, PlanError
+
+TIMEOUT_S = 2.0
+# How many seconds are given up when one was waited for in vain.
+REST_SECONDS = 2
+_SHOWN_REPLY = 200
+_MOST_REPLY_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to send: *origin* is ``scheme://host:port``, *headers* have the credentials that stood in the URL."""
+
+    origin: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """As it may be told: without user, password and query."""
+        return self.origin + self.path
+
+    def at(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        """The URL of another *path* there."""
+        asked = self.query if query is None else query
+        return f"{self.origin}{path}{'?' + urlencode(asked) if asked else ''}"
+
+
+def parse_address(text: str, option: str, example: str) -> Address:
+    """The address in *text*; *option* is what an error calls it, like ``--out otlp``.
+
+    Raises:
+        PlanError: it is no http or https URL. The message has nothing of what may be a password.
+    """
+    hint = f"write it like {option}={example}"
+    if not text:
+        raise PlanError(f"{option} needs a URL", hint=hint)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise PlanError(f"{option}: this is not a URL: {_without_secrets(text)!r}", hint=hint) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        what = f"{option}: {_without_secrets(text)!r} is no http:// or https:// URL with a host"
+        raise PlanError(what, hint=hint)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    origin = f"{parts.scheme}://{host}{'' if port is None else f':{port}'}"
+    headers = {}
+    if parts.username or parts.password:
+        pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    return Address(origin, parts.path.rstrip("/"), dict(parse_qsl(parts.query)), headers)
+
+
+class Sender:
+    """Posts to one host. What it raises says where to and why, and nothing more.
+
+    After an answer that did not come in time, the next two seconds are given up at once: a sink that waited for
+    each of them would fall ever further behind.
+    """
+
+    def __init__(self, address: Address, *, ca_file: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        self._address = address
+        self._timeout_s = timeout_s
+        self._rest = 0
+        self._pool = urllib3.PoolManager(
+            num_pools=1, maxsize=1, retries=False, timeout=urllib3.Timeout(total=timeout_s), ca_certs=ca_file
+        )
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Raises:
+        OutputError: it did not arrive, or was refused.
+        """
+        if self._rest:
+            self._rest -= 1
+            raise self._error(f"did not answer within {self._timeout_s:g} s")
+        try:
+            reply = self._pool.request(
+                "POST", url, body=body, headers={**self._address.headers, **headers}, preload_content=False
+            )
+            said = reply.read(_MOST_REPLY_BYTES)
+            reply.release_conn()
+        except urllib3.exceptions.NewConnectionError as error:
+            raise self._error(f"could not be reached: {_reason(error)}") from error
+        except urllib3.exceptions.TimeoutError as error:
+            self._rest = REST_SECONDS
+            raise self._error(f"did not answer within {self._timeout_s:g} s") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise self._error(f"could not be reached: {_reason(error)}") from error
+        if not 200 <= reply.status < 300:
+            text = " ".join(said.decode("utf-8", "replace").split())[:_SHOWN_REPLY]
+            raise self._error(f"answered {reply.status}{': ' + text if text else ''}")
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def _error(self, what: str) -> OutputError:
+        return OutputError(f"{self._address.shown} {what}")
+
+
+def _reason(error: BaseException) -> str:
+    """The system's own words for what is below *error*."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
+
+
+def _without_secrets(text: str) -> str:
+    return text.rpartition("@")[2].partition("?")[0]

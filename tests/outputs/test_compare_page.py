@@ -1,0 +1,148 @@
+"""The page of a comparison in a real browser: charts of all runs, figures as in the other outputs, and no surprises."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page
+
+from fastload.model.batches import BatchedRun
+from fastload.model.comparison import Comparison, Side, compare_sides
+from fastload.model.histogram import Int64Array
+from fastload.model.timeline import Timeline
+from fastload.outputs.compare_page import comparison_data, comparison_page
+from fastload.outputs.compare_words import format_change, format_figure, format_interval
+from fastload.outputs.page.render import plotly_js
+from tests.browser import chromium, open_page, overflow_px, shoot
+from tests.model.runs import Draw, batched, lognormal, seconds_of, with_endpoint
+
+__all__ = ["chromium"]
+
+EVIL = "</script><img src=x onerror=alert(1)>"
+Made = tuple[Comparison, list[list[Timeline]], Path]
+
+
+def run_of(name: str, draw: Draw, seed: int, factor: float) -> tuple[BatchedRun, Timeline]:
+    seconds = list(seconds_of(draw, np.random.default_rng(seed), seconds=12, more=with_endpoint(factor)))
+    run = batched(name, seconds)
+    timeline = Timeline(run.header)
+    for second in seconds:
+        timeline.add(second)
+    return run, timeline
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Three runs of a baseline whose name is HTML, and three that are slower."""
+    base = [run_of(f"a{seed}", lognormal(), seed, 1.0) for seed in (1, 2, 3)]
+    other = [run_of(f"b{seed}", lognormal(factor=1.5), seed, 1.5) for seed in (4, 5, 6)]
+    sides = [Side(EVIL, [run for run, _ in base]), Side("slow", [run for run, _ in other])]
+    comparison = compare_sides(sides)
+    timelines = [[line for _, line in base], [line for _, line in other]]
+    path = tmp_path_factory.mktemp("page") / "compare.html"
+    path.write_bytes(comparison_page(comparison, timelines))
+    return comparison, timelines, path
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Browser, made: Made) -> Iterator[Page]:
+    with open_page(chromium, made[2].as_uri()) as page:
+        page.wait_for_selector("#chart-curve .scatterlayer path", state="attached")
+        yield page
+
+
+def test_the_verdict_is_at_the_top(page: Page, made: Made) -> None:
+    card = page.locator("[data-verdict]")
+    assert card.get_attribute("data-verdict") == made[0].verdict_of(0)
+    assert "http_req_duration p50" in card.inner_text()
+    assert page.locator("h1").inner_text() == "B (slow) against A"
+    assert EVIL in page.locator(".sides").inner_text()
+    shoot(page, "compare")
+
+
+def test_the_figures_are_those_of_the_comparison(page: Page, made: Made) -> None:
+    rows = [row for row in made[0].rows if row.is_headline]
+    cells = page.locator("#table-headline-B tbody tr")
+    assert cells.count() == len(rows)
+    for index, row in enumerate(rows):
+        text = cells.nth(index).inner_text()
+        for wanted in (*(format_figure(row.figure, value) for value in row.values), row.figure.subject):
+            assert wanted in text
+        assert format_change(row.figure, row.changes[0]) in text
+        assert format_interval(row.figure, row.changes[0]) in text
+
+
+def test_the_charts_have_a_line_for_each_run(page: Page, made: Made) -> None:
+    _, timelines, _ = made
+    for chart, column in (("chart-rate", "rate"), ("chart-p95", "service_p95")):
+        drawn = page.evaluate(f"document.getElementById('{chart}').data.map((one) => [one.name, one.x, one.y])")
+        wanted = [line.columns() for side in timelines for line in side]
+        assert [name for name, _, _ in drawn] == ["A", "A", "A", "B", "B", "B"]
+        for (_, x, y), columns in zip(drawn, wanted, strict=True):
+            assert y == columns[column]
+            assert x == columns["t"]
+    curve = page.evaluate("document.getElementById('chart-curve').data.map((one) => one.x.length)")
+    assert len(curve) == 6
+    assert min(curve) > 20
+
+
+def test_details_are_filtered_and_sorted(page: Page, made: Made) -> None:
+    details = [row for row in made[0].rows if not row.is_headline]
+    different = [row for row in details if row.changes[0].verdict in ("worse", "better", "changed")]
+    table = page.locator("#table-details-B tbody tr")
+    button = page.get_by_role("button", name="Only differences")
+    assert table.count() == len(different) > 0
+    button.click()
+    assert table.count() == len(details)
+    head = page.locator("#table-details-B th", has_text="change")
+    head.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    changes = [change.ratio or 0.0 for row in details for change in row.changes]
+    first = page.locator("#table-details-B tbody tr").first.inner_text()
+    assert f"{max(changes) * 100:+.1f}%" in first
+
+
+def test_both_themes_and_a_phone(chromium: Browser, made: Made) -> None:
+    with open_page(chromium, made[2].as_uri(), width=390, height=800, scheme="dark") as phone:
+        phone.wait_for_selector("#chart-rate .scatterlayer path", state="attached")
+        assert overflow_px(phone) <= 0
+        assert phone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
+        headline = phone.locator("#table-headline-B")
+        assert phone.locator("#table-headline-B td", has_text="worse").first.is_visible()
+        assert headline.evaluate("(one) => one.scrollWidth <= one.parentElement.clientWidth")
+        shoot(phone, "compare-390-dark")
+
+
+def test_the_page_is_one_file_and_not_large(made: Made) -> None:
+    text = made[2].read_text()
+    assert len(text) - len(plotly_js()) < 1_000_000
+    assert EVIL not in text
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](?!data:)", text)
+
+
+def test_runs_without_anything_are_a_page_too(chromium: Browser, tmp_path: Path) -> None:
+    def nothing(*_: object) -> Int64Array:
+        return np.array([], dtype=np.int64)
+
+    runs = []
+    for name in "ab":
+        seconds = list(seconds_of(nothing, np.random.default_rng(1), seconds=6))
+        run = batched(name, seconds)
+        timeline = Timeline(run.header)
+        for second in seconds:
+            timeline.add(second)
+        runs.append((run, timeline))
+    sides = [Side(run.name, [run]) for run, _ in runs]
+    comparison = compare_sides(sides)
+    data = comparison_data(comparison, [[line] for _, line in runs])
+    assert data["verdicts"][0]["lead"]
+    path = tmp_path / "empty.html"
+    path.write_bytes(comparison_page(comparison, [[line] for _, line in runs]))
+    with open_page(chromium, path.as_uri()) as page:
+        page.wait_for_selector("#table-environment td")
+        assert "against" in page.locator("h1").inner_text()

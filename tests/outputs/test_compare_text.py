@@ -1,0 +1,105 @@
+"""A comparison as text and as Markdown: readable at every width, and nothing in it is taken for markup."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from fastload.model.comparison import Change, Comparison, Side, compare_sides
+from fastload.model.comparison_figures import Figure
+from fastload.model.metrics import BUILTIN, Series
+from fastload.outputs.compare_markdown import comparison_markdown
+from fastload.outputs.compare_text import comparison_text
+from fastload.outputs.compare_words import format_change, format_difference, format_interval
+from tests.model.runs import lognormal, side, with_endpoint
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    """B is as A, but for an endpoint; C is slower and fails."""
+    return compare_sides(
+        [
+            side("before", lognormal(), 1, more=with_endpoint(1.0)),
+            side("after", lognormal(), 2, more=with_endpoint(1.3)),
+            side("broken", lognormal(factor=1.2), 3, failed=0.02, more=with_endpoint(1.0)),
+        ]
+    )
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
+@pytest.mark.parametrize("everything", [False, True])
+def test_no_line_is_wider_than_the_terminal(comparison: Comparison, width: int, everything: bool) -> None:
+    lines = comparison_text(comparison, width=width, everything=everything).splitlines()
+    assert max(map(len, lines)) <= width
+    assert any("worse" in line for line in lines)
+
+
+def test_the_text_has_values_change_interval_and_verdict(comparison: Comparison) -> None:
+    text = comparison_text(comparison, width=120)
+    line = next(line for line in text.partition("C AGAINST A")[2].splitlines() if "http_req_duration" in line)
+    row = next(row for row in comparison.rows if row.figure.name == "p50" and row.is_headline)
+    change = row.changes[1]
+    assert line.split()[:2] == ["http_req_duration", "p50"]
+    assert format_change(row.figure, change) in line
+    assert format_interval(row.figure, change) in line
+    assert format_difference(row.figure, change) in line
+    assert line.endswith("✗ worse")
+
+
+def test_a_narrow_terminal_has_less_but_the_verdict(comparison: Comparison) -> None:
+    text = comparison_text(comparison, width=60)
+    assert "difference" not in text.partition("B AGAINST A")[2].splitlines()[0]
+    assert re.search(r"p50 .* \+\d.*✗ worse", text)
+
+
+DURATION = Figure(
+    "headline", "http_req_duration", BUILTIN["http_req_duration"], (Series("http_req_duration"),), "lower", 0.5
+)
+FAILED = Figure("headline", "http_req_failed", BUILTIN["http_req_failed"], (Series("http_req_failed"),), "lower")
+
+
+@pytest.mark.parametrize(
+    ("figure", "change", "expected"),
+    [
+        (DURATION, Change(1.2, 0.052, -0.001, 0.1049), ("+5.2%", "-0.10% to +10.5%", "+1.20ms")),
+        (DURATION, Change(-1.2, -0.5, -0.6, -0.4), ("-50.0%", "-60.0% to -40.0%", "-1.20ms")),
+        (DURATION, Change(0.0, 0.0, -0.01, 0.01), ("0%", "-1.0% to +1.0%", "0s")),
+        (DURATION, Change(90.0, 12.5, 8.0, 40.0), ("×13.5", "+800% to ×41", "+90.0ms")),
+        (DURATION, Change(1.0, None, None, None, why="too few values"), ("-", "too few values", "+1.00ms")),
+        (FAILED, Change(0.003, None, -0.0001, 0.01), ("+0.30pp", "-0.01pp to +1.0pp", "+0.30pp")),
+        (FAILED, Change(None, why="only in A"), ("-", "only in A", "-")),
+    ],
+)
+def test_changes_read_as_people_say_them(figure: Figure, change: Change, expected: tuple[str, str, str]) -> None:
+    found = format_change(figure, change), format_interval(figure, change), format_difference(figure, change)
+    assert found == expected
+
+
+def test_markdown_folds_away_what_does_not_differ(comparison: Comparison) -> None:
+    text = comparison_markdown(comparison)
+    assert text.startswith("# Comparison of runs\n\n⚪ **No difference shown** between B (after) and A (before)\n")
+    assert "❌ **Worse** C (broken) against A (before): worse in http_req_failed failed (+" in text
+    shown, _, folded = text.partition("## C against A")[0].partition("<details>")
+    assert "| `POST /login` | p50 |" in shown
+    assert "`GET /users`" not in shown
+    assert "`GET /users`" in folded
+    tables = [line for line in text.splitlines() if line.startswith("| ")]
+    assert {line.count(" | ") for line in tables} == {2, 7}
+
+
+def test_names_are_text_and_nothing_else() -> None:
+    evil = "</script><b>`|x[bold]\x1b[31m"
+    found = compare_sides([side("a", lognormal(), 1), side("b", lognormal(factor=1.2), 2)])
+    sides = tuple(Side(evil, one.runs) for one in found.sides)
+    figure = replace(found.rows[0].figure, subject=evil)
+    found = replace(found, sides=sides, rows=(replace(found.rows[0], figure=figure), *found.rows[1:]))
+    text = comparison_text(found, width=200, everything=True)
+    assert "\x1b" not in text
+    assert "</script><b>`|x[bold]" in text
+    markdown = comparison_markdown(found)
+    assert "\x1b" not in markdown
+    assert all("`" in line or "\\<" in line for line in markdown.splitlines() if "script>" in line)
+    tables = [line for line in markdown.splitlines() if line.startswith("| ")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in tables} == {4, 9}

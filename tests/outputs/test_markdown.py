@@ -1,0 +1,229 @@
+"""The report in Markdown: what it says, and that what others said stays text."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from fastload.model.errors import PlanError
+from fastload.model.header import Header
+from fastload.model.hooks import HookError
+from fastload.model.metrics import BUILTIN
+from fastload.model.records import ErrorTable
+from fastload.model.summary import Summary
+from fastload.outputs.layout import one_line
+from fastload.outputs.markdown_text import code, code_block, prose, table
+from fastload.outputs.streams.markdown import MarkdownReport, render_markdown
+from tests.outputs.samples import SUMMARIES, USER_SPECS, all_failed, closed_bench, full_run, lost_worker, make_snapshot
+
+# As GitHub does it, without the links that it makes of bare addresses.
+GITHUB = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+NASTY = [
+    "<script>alert(1)</script>",
+    "a | b",
+    r"back\slash \| and pipe",
+    "`tick` and ``two``",
+    "*bold* _it_ __b__ ~~gone~~ $x$",
+    "[link](http://evil/) ![image](x)",
+    "line\nbreak\r\n\ttab",
+    "&lt; &#60; &amp",
+    "# heading",
+    "- item",
+    "1. item",
+    "> quote",
+    ":smile: 10:20:30",
+    "\x1b[31mred",
+    "",
+    "`",
+]
+texts = st.text(
+    st.sampled_from("ab01 \\`*_~|<>[]()!#&;:$-+=.\n") | st.characters(exclude_categories=["Cs"]), max_size=30
+)
+
+
+def cells(markdown: str) -> list[list[str]]:
+    """The text of each cell of each row, as a browser shows it."""
+    rows: list[list[str]] = []
+    tokens = GITHUB.parse(markdown)
+    for token, inside in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.type == "tr_open":
+            rows.append([])
+        elif token.type in ("td_open", "th_open") and inside is not None:
+            rows[-1].append(shown(inside))
+    return rows
+
+
+def shown(inline: Token) -> str:
+    """The text of *inline*; nothing in it may be more than text and code."""
+    children = inline.children or []
+    assert {child.type for child in children} <= {"text", "text_special", "code_inline"}, children
+    return "".join(child.content for child in children)
+
+
+def report(summary: Summary) -> str:
+    header = Header(summary.plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN | USER_SPECS)
+    return render_markdown(header, summary.to_dict())
+
+
+def section(markdown: str, title: str) -> str:
+    found = re.search(rf"^## {title}\n\n(.*?)(?=\n## |\Z)", markdown, re.MULTILINE | re.DOTALL)
+    assert found, f"no section {title}"
+    return found[1]
+
+
+@pytest.mark.parametrize("text", NASTY)
+@pytest.mark.parametrize("escape", [prose, code])
+def test_known_tricks_stay_text(text: str, escape: Any) -> None:
+    assert cells(table(("a", "b"), [[escape(text), "end"]]))[1] == [one_line(text) or "-" * (escape is code), "end"]
+
+
+@given(texts)
+def test_any_text_stays_text_in_a_cell(text: str) -> None:
+    plain = one_line(text)
+    assert cells(table(("a", "b", "c"), [[prose(text), code(text), "end"]]))[1] == [plain, plain or "-", "end"]
+
+
+@given(texts)
+def test_any_text_stays_text_in_a_paragraph_and_a_list(text: str) -> None:
+    plain = one_line(text)
+    if not plain:
+        return
+    opened, inline, closed = GITHUB.parse(prose(text))
+    assert (opened.type, shown(inline), closed.type) == ("paragraph_open", plain, "paragraph_close")
+    kinds = [token.type for token in GITHUB.parse(f"- {prose(text)}\n- b")]
+    assert kinds.count("list_item_open") == 2
+    assert kinds.count("inline") == 2
+
+
+@given(texts)
+def test_any_text_stays_in_its_code_block(text: str) -> None:
+    (fence,) = GITHUB.parse(code_block(text))
+    assert fence.type == "fence"
+    assert len(fence.content.splitlines()) == len(text.splitlines() or [""])
+
+
+def test_long_messages_are_cut() -> None:
+    assert code("x" * 500) == f"`{'x' * 199}…`"
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_every_table_is_one(name: str) -> None:
+    markdown = report(SUMMARIES[name]())
+    tables = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
+    assert markdown.count("\n| :---") + markdown.count("\n| ---:") == len(tables)
+    for one in tables:
+        assert len({len(row) for row in cells(one)}) == 1
+    assert "<" not in html.unescape(re.sub(r"`[^`]*`", "", markdown)).replace("\\<", "")
+
+
+def test_the_numbers_are_those_of_the_summary() -> None:
+    summary = full_run()
+    markdown = report(summary)
+    assert markdown.startswith(
+        "# shop.py\n\n❌ **Failed**: 4 of 7 thresholds\n\n**VALID**: the numbers can be trusted\n"
+    )
+    titles, figures = cells(markdown.split("\n\n")[4])
+    assert dict(zip(titles, figures, strict=True)) == {
+        "Requests": "10,002", "per second": "1,000/s", "failed": "0.12%", "p50": "2.00ms", "p95": "9.15ms",
+        "p99": "9.49ms", "p99.9": "9.59ms", "VUs": "50", "iterations": "3,000", "measured": "10s",
+    }  # fmt: skip
+    assert cells(section(markdown, "Thresholds"))[1] == ["✗", "http_req_duration", "p(95)<5", "p(95)=9.15ms"]
+    assert cells(section(markdown, "Checks"))[1] == ["✗", "status is 200", "default", "9,990", "10", "99.90%"]
+    assert cells(section(markdown, "Requests"))[2] == [
+        "GET /orders/{id}", "4,000", "10", "2.15ms", "2.54ms", "2.59ms", "6.79ms", "200 (3,990), 500 (10)"
+    ]  # fmt: skip
+    assert cells(section(markdown, "Errors"))[1] == ["http_500", "GET /orders/{id} answered 500", "10"]
+    assert ["batch_size (rows)", "200", "1", "200", "380", "396", "399", "399", "399"] in cells(
+        section(markdown, "Trends")
+    )
+    assert ["orders", "4,321, 432/s"] in cells(section(markdown, "Counters, rates and gauges"))
+    assert "KeyError: 7" in section(markdown, "Exceptions")
+    assert cells(section(markdown, "Resources"))[-1][0] == "target nginx"
+    assert ["Load of default", "50 VUs for 10s"] in cells(section(markdown, "Plan and environment"))
+
+
+def test_sections_without_content_are_left_out() -> None:
+    titles = re.findall(r"^## (.*)$", report(closed_bench()), re.MULTILINE)
+    assert titles == ["Requests", "Trends", "Counters, rates and gauges", "Resources", "Plan and environment"]
+
+
+def test_why_a_run_failed_or_ended_early_is_said_first() -> None:
+    def first(summary: Summary) -> str:
+        return report(summary).split("\n\n")[1]
+
+    assert first(closed_bench()) == "✅ **Passed**"
+    assert first(replace(closed_bench(), stopped_by="control")) == "✅ **Passed**: stopped after 10s by control"
+    assert first(lost_worker()) == "❌ **Failed**: 1 worker lost; stopped after 10s by interrupt"
+    assert first(replace(closed_bench(), stopped_by="unknown")) == "❌ **Failed**: it broke off after 10s"
+    assert first(replace(closed_bench(), stopped_by="abort", stop_reason="no *luck*")) == (
+        r"❌ **Failed**: stopped after 10s by abort (no \*luck\*)"
+    )
+    broken = replace(closed_bench(), hook_errors=(HookError("setup", "Traceback\nValueError: x"),))
+    assert first(broken) == "❌ **Failed**: in setup"
+    assert "ValueError: x" in section(report(broken), "Failed around the load")
+    assert first(all_failed()) == "❌ **Failed**: 1 of 1 threshold"
+
+
+def test_long_tables_and_lists_are_cut() -> None:
+    errors = ErrorTable({f"kind_{number}": (1, "") for number in range(130)})
+    markdown = report(replace(full_run(), errors=errors, exceptions=errors))
+    assert len(cells(section(markdown, "Errors"))) == 101
+    assert "… and 30 more" in section(markdown, "Errors")
+    assert "… and 125 more kinds" in section(markdown, "Exceptions")
+
+
+def test_what_scripts_and_servers_say_cannot_be_markdown() -> None:
+    nasty = "<img src=x onerror=alert(1)> | **b** `c` [d](e)"
+    summary = full_run()
+    plan = replace(summary.plan, title=nasty)
+    check = replace(summary.checks[0], name=nasty)
+    endpoint = replace(summary.endpoints[0], name=nasty)
+    errors = ErrorTable({nasty: (1, nasty)})
+    markdown = report(
+        replace(summary, plan=plan, checks=(check,), endpoints=(endpoint,), errors=errors, notes=(nasty,))
+    )
+    tokens = GITHUB.parse(markdown)
+    for token in tokens:
+        assert token.type != "html_block"
+        kinds = {child.type for child in token.children or ()}
+        assert not kinds & {"html_inline", "link_open", "image", "em_open"}, token.content
+    assert cells(section(markdown, "Checks"))[1][1] == nasty
+    assert cells(section(markdown, "Errors"))[1][:2] == [nasty, nasty]
+
+
+def test_the_file_is_written_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    summary = full_run()
+    header = Header(summary.plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN | USER_SPECS)
+    sink = MarkdownReport(str(path))
+    sink.check()
+    sink.open(header)
+    sink.write(replace(make_snapshot(2.0), t_s=2.0))
+    assert not path.exists()
+    sink.close(summary.to_dict())
+    assert path.read_text() == report(summary)
+
+
+def test_a_run_that_broke_off_has_a_report_of_its_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    sink = MarkdownReport(str(path))
+    sink.open(Header(full_run().plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN))
+    sink.write(replace(make_snapshot(2.0), t_s=2.0))
+    sink.close(None)
+    assert "it broke off after 2s" in path.read_text()
+
+
+def test_a_report_needs_a_file_that_can_be_written(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="--out md has no file"):
+        MarkdownReport("")
+    with pytest.raises(PlanError, match="has no directory to be in"):
+        MarkdownReport(str(tmp_path / "no" / "report.md")).check()

@@ -1,0 +1,296 @@
+"""Streams and their feed: whatever a sink does, the run goes on, and what was lost is told."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import pytest
+
+from fastload.model.errors import OutputError, PlanError
+from fastload.model.records import Snapshot
+from fastload.outputs.feed import Feed
+from fastload.outputs.streams.stream import CAPACITY_SECONDS, Stream
+from tests.conftest import wait_until
+from tests.outputs.samples import closed_bench, make_snapshot
+from tests.outputs.sinks import Keeper, fastload_threads, make_header
+
+SUMMARY = closed_bench()
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    wait_until(lambda: not [one for one in threading.enumerate() if one not in before and "fastload" in one.name])
+
+
+def started(stream: Stream) -> Stream:
+    stream.header = make_header()
+    stream.start(SUMMARY.plan)
+    return stream
+
+
+def seconds(count: int) -> list[Snapshot]:
+    return [make_snapshot(float(number)) for number in range(count)]
+
+
+def raiser(error: BaseException, times: int = 1_000) -> Callable[[], None]:
+    """Raises *error*, so many times."""
+    left = [times]
+
+    def act() -> None:
+        if left[0]:
+            left[0] -= 1
+            raise error
+
+    return act
+
+
+def waiter(event: threading.Event) -> Callable[[], None]:
+    def act() -> None:
+        event.wait(20)
+
+    return act
+
+
+def tell(stream: Stream, snapshots: list[Snapshot], kept: Keeper) -> None:
+    """Give it all, one after the other, so that the queue is never full."""
+    for number, snapshot in enumerate(snapshots, 1):
+        stream.snapshot(snapshot)
+        wait_until(lambda number=number: len(kept.snapshots) + stream._refused >= number)  # type: ignore[misc]
+
+
+def test_a_sink_gets_the_header_all_seconds_in_order_and_the_summary() -> None:
+    kept = Keeper()
+    stream = started(Stream("kept", kept))
+    sent = seconds(8)
+    tell(stream, sent, kept)
+    stream.stop(SUMMARY)
+    assert kept.header is stream.header
+    assert kept.snapshots == sent
+    assert kept.closed == [SUMMARY.to_dict()]
+    assert stream.trouble == ""
+
+
+def test_a_full_queue_drops_and_counts_and_never_waits() -> None:
+    going_on = threading.Event()
+    kept = Keeper(write=waiter(going_on))
+    stream = started(Stream("slow", kept))
+    for snapshot in seconds(CAPACITY_SECONDS + 20):
+        stream.snapshot(snapshot)
+    lost = stream._dropped
+    assert lost in (19, 20)
+    assert stream.trouble == f"output slow lost {lost} of 30 seconds: it is too slow"
+    going_on.set()
+    stream.stop(SUMMARY)
+    assert len(kept.snapshots) == 30 - lost
+    assert kept.closed
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OutputError("the server said no"), "the server said no"),
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+        (TimeoutError(), "TimeoutError"),
+        (ValueError("one\nline \x1b[31mof\ttext"), "ValueError: one line [31mof text"),
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt: "),
+        (MemoryError("x" * 5000), "MemoryError: " + "x" * 287),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_what_a_sink_raises_is_counted_and_the_next_second_is_tried_again(error: BaseException, said: str) -> None:
+    kept = Keeper(write=raiser(error, times=2))
+    stream = started(Stream("moody", kept))
+    tell(stream, seconds(5), kept)
+    assert stream.trouble == f"output moody lost 2 of 5 seconds: {said.strip()}"
+    stream.stop(SUMMARY)
+    assert len(kept.snapshots) == 3
+    assert kept.closed
+
+
+def test_a_sink_that_opens_later_has_lost_what_came_before() -> None:
+    kept = Keeper(open=raiser(OSError(5, "not yet"), times=3))
+    stream = started(Stream("late", kept))
+    tell(stream, seconds(4), kept)
+    stream.stop(SUMMARY)
+    assert stream.trouble == "output late lost 2 of 4 seconds: not yet"
+    assert len(kept.snapshots) == 2
+
+
+def test_a_sink_that_opened_just_in_time_has_lost_nothing() -> None:
+    kept = Keeper(open=raiser(OSError(5, "not yet"), times=1))
+    stream = started(Stream("late", kept))
+    wait_until(lambda: bool(stream.trouble))
+    tell(stream, seconds(2), kept)
+    assert stream.trouble == ""
+    stream.stop(SUMMARY)
+
+
+def test_a_sink_that_never_opens_is_not_closed() -> None:
+    kept = Keeper(open=raiser(OSError(5, "never")))
+    stream = started(Stream("shut", kept))
+    tell(stream, seconds(2), kept)
+    stream.stop(SUMMARY)
+    assert stream.trouble == "output shut lost 2 of 2 seconds: never"
+    assert kept.closed == []
+
+
+def test_after_the_end_the_first_failure_is_the_last() -> None:
+    going_on, tries = threading.Event(), []
+
+    def act() -> NoReturn:
+        tries.append(1)
+        going_on.wait(20)
+        raise OutputError("gone")
+
+    stream = started(Stream("gone", Keeper(write=act)))
+    for snapshot in seconds(5):
+        stream.snapshot(snapshot)
+    stream.end(None)
+    going_on.set()
+    stream.join()
+    assert stream.trouble == "output gone lost 5 of 5 seconds: gone"
+    assert len(tries) == 1
+
+
+def test_what_close_raises_is_told_though_no_second_was_lost() -> None:
+    stream = started(Stream("file", Keeper(close=raiser(OSError(28, "No space left on device")))))
+    stream.stop(SUMMARY)
+    assert stream.trouble == "output file is not complete: No space left on device"
+
+
+@pytest.mark.parametrize("method", ["open", "write", "close"])
+def test_a_sink_that_hangs_is_left_behind(method: str) -> None:
+    going_on = threading.Event()
+    hang: dict[str, Any] = {method: waiter(going_on)}
+    stream = started(Stream("stuck", Keeper(**hang), patience_s=0.1))
+    stream.snapshot(make_snapshot())
+    stream.stop(SUMMARY)
+    assert stream.trouble.endswith("it did not end within 0.1 s")
+    assert ("not complete" in stream.trouble) == (method != "open")
+    assert [one.daemon for one in threading.enumerate() if one.name == "fastload-stuck"] == [True]
+    going_on.set()
+
+
+def test_ctrl_c_while_a_sink_is_waited_for_ends_the_waiting() -> None:
+    going_on = threading.Event()
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def press() -> None:
+        # Again and again: a thread that is just about to wait does not hear it.
+        while not stream._interrupted:
+            signal.pthread_kill(main, signal.SIGINT)
+            going_on.wait(0.2)
+        going_on.wait(20)
+
+    stream = started(Stream("stuck", Keeper(close=press), patience_s=20))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        stream.stop(SUMMARY)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        going_on.set()
+    assert stream.trouble == "output stuck is not complete: nobody waited for it"
+
+
+def test_a_check_that_raises_anything_is_an_error_before_the_run() -> None:
+    with pytest.raises(PlanError, match="output bad cannot work: ZeroDivisionError: oh"):
+        Stream("bad", Keeper(check=raiser(ZeroDivisionError("oh")))).check()
+    with pytest.raises(PlanError, match="as it is"):
+        Stream("bad", Keeper(check=raiser(PlanError("as it is")))).check()
+
+
+def run_through(*streams: Stream, strict: bool = False, snapshots: int = 3) -> tuple[Any, list[Snapshot]]:
+    """A feed's life: the summary that comes out, and what an output beside the streams was shown."""
+    shown: list[Snapshot] = []
+
+    class Watcher:
+        def start(self, plan: Any) -> None: ...
+        def snapshot(self, snapshot: Snapshot) -> None:
+            shown.append(snapshot)
+
+        def stop(self, summary: Any) -> None: ...
+
+    plan = replace(SUMMARY.plan, strict_outputs=strict)
+    feed = Feed([*streams, Watcher()], patience_s=0.5)
+    feed.start(plan, make_header())
+    for number, snapshot in enumerate(seconds(snapshots), 1):
+        feed.snapshot(snapshot)
+        for stream in streams:
+            kept = stream._sink
+            assert isinstance(kept, Keeper)
+            wait_until(lambda n=number, s=stream, k=kept: len(k.snapshots) + s._refused >= n)  # type: ignore[misc]
+    return feed.stop(feed.finish(plan, SUMMARY)), shown
+
+
+def test_troubles_are_shown_while_the_run_lasts_and_noted_at_its_end() -> None:
+    summary, shown = run_through(Stream("db", Keeper(write=raiser(OutputError("no"), times=2))))
+    assert [one.troubles for one in shown] == [
+        (),
+        ("output db lost 1 of 1 second: no",),
+        ("output db lost 2 of 2 seconds: no",),
+    ]
+    assert summary.notes == ("output db lost 2 of 3 seconds: no",)
+    assert not summary.outputs_failed
+
+
+@pytest.mark.parametrize(
+    ("required", "strict", "fails"), [(False, False, False), (True, False, True), (False, True, True)]
+)
+def test_losses_fail_the_run_when_asked_to(required: bool, strict: bool, fails: bool) -> None:
+    lossy = Stream("lossy", Keeper(required=required, write=raiser(OutputError("no"), times=1)))
+    summary, _ = run_through(lossy, Stream("fine", Keeper()), strict=strict)
+    assert summary.outputs_failed is fails
+
+
+def test_nothing_lost_fails_nothing() -> None:
+    summary, shown = run_through(Stream("fine", Keeper(required=True)), strict=True)
+    assert (summary.notes, summary.outputs_failed) == ((), False)
+    assert all(one.troubles == () for one in shown)
+
+
+def test_files_and_then_the_saved_run_are_told_what_was_lost_before_them() -> None:
+    saved, page, db = (
+        Keeper(required=kind != "db", write=raiser(OutputError(kind), 1)) for kind in ("run", "page", "db")
+    )
+    run_through(Stream("run", saved), Stream("page", page), Stream("db", db))
+    notes = [kept.closed[0]["notes"] for kept in (db, page, saved) if kept.closed[0] is not None]
+    lost = [f"output {name} lost 1 of 3 seconds: {name}" for name in ("db", "page")]
+    assert notes == [[], lost[:1], lost]
+
+
+def test_a_run_without_a_summary_still_closes_every_sink() -> None:
+    kept = [Keeper(), Keeper()]
+    streams = [Stream(f"kept{number}", one) for number, one in enumerate(kept)]
+    feed = Feed(streams)
+    feed.start(SUMMARY.plan, make_header())
+    feed.snapshot(make_snapshot())
+    feed.abandon()
+    assert [one.closed for one in kept] == [[None], [None]]
+    assert fastload_threads() == []
+
+
+def test_several_that_hang_cost_the_patience_once() -> None:
+    going_on = threading.Event()
+    streams = [Stream(f"stuck{n}", Keeper(close=waiter(going_on))) for n in range(20)]
+    ended = threading.Event()
+
+    def end() -> None:
+        run_through(*streams, snapshots=1)
+        ended.set()
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(going_on.set)
+        thread = threading.Thread(target=end)
+        thread.start()
+        stack.callback(thread.join)
+        # One after the other they would take ten seconds.
+        assert ended.wait(8)

@@ -1,0 +1,346 @@
+"""`--dashboard` end to end: a real run, and a real browser that watches and steers it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from fastload.cli.dashboard import fill_address
+from fastload.targets import RunningTarget
+from tests.browser import chromium, open_page, overflow_px, shoot
+from tests.conftest import DEADLINE_S, Cli, answers, cli_command, cli_env, free_port, wait_until
+
+__all__ = ["chromium"]
+
+expect.set_options(timeout=DEADLINE_S * 1000)
+
+PATH = "/api/v1/head?tenant_id=00000000-0000-0000-0000-000000000000&store_id=00000000-0000-0000-0000-000000000000"
+SCRIPT = f"""
+import os
+
+import fastload as fl
+import psutil
+
+
+@fl.scenario(executor="externally-controlled", vus=2, max_vus=20, duration="60s", graceful_stop="2s")
+async def browse(vu: fl.VU) -> None:
+    reply = await vu.get("{PATH}", name="</script><b>head</b>")
+    listening = [c for c in psutil.Process().net_connections() if c.status == psutil.CONN_LISTEN]
+    vu.check(reply, {{"ok": reply.ok, "nothing inherited": not listening}})
+    await vu.sleep(0.05)
+
+
+@fl.scenario(executor="externally-controlled", rate="20/s", max_vus=10, duration="60s", graceful_stop="2s")
+async def search(vu: fl.VU) -> None:
+    await vu.get("{PATH}", name="search")
+"""
+
+
+class Run:
+    """A `fastload run --dashboard` under way, and where its dashboard is."""
+
+    def __init__(self, folder: Path, base_url: str, *args: str, **env: str) -> None:
+        (folder / "script.py").write_text(SCRIPT)
+        options = ["--base-url", base_url, "--json", "-q", "-w", "1", *args]
+        if "--dashboard" not in args:
+            options += ["--dashboard", "0"]
+        self.process = subprocess.Popen(
+            cli_command("run", "script.py", *options),
+            cwd=folder,
+            env=cli_env(**env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None
+        self.said = []
+        for line in self.process.stderr:
+            self.said.append(line)
+            if line.startswith("dashboard: "):
+                self.url = line.split()[1]
+                return
+        self.close()
+        pytest.fail(f"no dashboard: {''.join(self.said)}")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def end(self, code: int = 0) -> dict[str, Any]:
+        """The summary, after the run ended with *code*."""
+        out, err = self.process.communicate(timeout=60)
+        assert self.process.returncode == code, "".join(self.said) + err
+        assert not answers(self.port)
+        summary: dict[str, Any] = json.loads(out)
+        return summary
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start(tmp_path: Path, sequencer: RunningTarget) -> Iterator[Start]:
+    started: list[Run] = []
+
+    def begin(*args: str, **env: str) -> Run:
+        started.append(Run(tmp_path, sequencer.base_url, *args, **env))
+        return started[-1]
+
+    yield begin
+    for run in started:
+        run.close()
+
+
+def is_at(page: Page, phase: str) -> None:
+    expect(page.locator("#live-phase")).to_have_text(phase)
+
+
+def requests_shown(page: Page) -> int:
+    """The number of requests that the page tells first of all."""
+    tile = page.locator(".tiles div", has=page.get_by_text("Requests", exact=True))
+    return int(tile.locator("dd").inner_text().split()[0].replace(",", ""))
+
+
+def vus_running(page: Page) -> int:
+    return int(page.evaluate("fastload.data.timeline.vus.at(-1) ?? 0"))
+
+
+def rows_served(run: Run) -> int:
+    with urllib.request.urlopen(f"{run.url}/data.json", timeout=DEADLINE_S) as reply:
+        return len(json.load(reply)["timeline"]["t"])
+
+
+def set_hidden(page: Page, *, hidden: bool) -> None:
+    """As when somebody goes to another tab, and comes back."""
+    shown = "true" if hidden else "false"
+    page.evaluate(f"Object.defineProperty(document, 'hidden', {{value: {shown}, configurable: true}})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def chart(page: Page, name: str) -> dict[str, list[list[float]]]:
+    """x and y by series of a chart that is looked at; it is drawn then."""
+    page.locator(f'figure[data-chart="{name}"]').scroll_into_view_if_needed()
+    data = f"(document.getElementById('{name}').data || [])"
+    found: dict[str, list[list[float]]] = page.evaluate(
+        f"Object.fromEntries({data}.filter(one => one.name).map(one => [one.name, [one.x, one.y]]))"
+    )
+    return found
+
+
+def test_two_watch_to_the_end_and_see_what_the_summary_says(start: Start, chromium: Browser) -> None:
+    run = start("--control", "0")
+    with open_page(chromium, run.url) as page, open_page(chromium, run.url, scheme="dark", width=390) as phone:
+        is_at(page, "Running")
+        before = requests_shown(page)
+        wait_until(lambda: requests_shown(page) > before > 0 or requests_shown(page) > before + 1)
+        expect(page.locator("#live-more")).to_contain_text("2 watch")
+        shoot(page, "dashboard-light")
+        shoot(phone, "dashboard-phone-dark")
+        assert overflow_px(phone) == 0
+        assert phone.locator("b", has_text="head").count() == 0
+        # By keyboard alone: the question whether to stop has the focus on its answer.
+        page.locator("#live-stop").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#live-dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("#live-dialog")).to_be_hidden()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        for one in (page, phone):
+            is_at(one, "Over")
+            expect(one.locator("#live-stop")).to_be_hidden()
+            expect(one.locator("#live-scenarios")).to_be_hidden()
+        summary = run.end()
+        assert summary["stopped_by"] == "control"
+        assert {check["name"]: check["fails"] for check in summary["checks"]} == {"ok": 0, "nothing inherited": 0}
+        for one in (page, phone):
+            shown = one.evaluate("fastload.data.summary")
+            for key in ("metrics", "endpoints", "checks", "errors", "requests", "verdict", "scenarios", "stopped_by"):
+                assert shown[key] == summary[key], key
+            assert requests_shown(one) == summary["metrics"]["http_reqs"]["count"]
+        rows = page.evaluate("fastload.data.timeline")
+        ended = sum(rate * span for rate, span in zip(rows["rate"], rows["span"], strict=True))
+        assert ended == pytest.approx(summary["metrics"]["http_reqs"]["count"], abs=0.5)
+        # The charts have it all, also those that were out of sight while it came.
+        wait_until(lambda: chart(page, "chart-rate").get("requests") == [rows["t"], rows["rate"]])
+        curve = rows["curves"]["service"]
+        assert curve["x"][-1] == summary["metrics"]["http_reqs"]["count"]
+        wait_until(lambda: [curve["x"], curve["y"]] in chart(page, "chart-curve").values())
+
+
+def test_pause_scale_and_stop_from_the_browser(start: Start, chromium: Browser) -> None:
+    run = start("--control", "0")
+    refused = ("status of 400",)
+    with open_page(chromium, run.url, expected=refused) as page, open_page(chromium, run.url) as other:
+        is_at(page, "Running")
+        field = page.get_by_label("browse: VUs")
+        field.fill("9")
+        field.press("Enter")
+        # The other one sees it, too.
+        expect(other.locator('[data-scenario="browse"] output')).to_have_text("9 VUs")
+        wait_until(lambda: vus_running(page) >= 9)
+        page.get_by_role("button", name="browse: 1 less").click()
+        expect(page.locator('[data-scenario="browse"] output')).to_have_text("8 VUs")
+        field.fill("21")
+        field.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("over the max_vus of browse, 20 (ask for fewer")
+        rate = page.get_by_label("search: starts per second")
+        rate.fill("fast")
+        page.locator('[data-scenario="search"]').get_by_role("button", name="Set").click()
+        expect(page.get_by_role("alert")).to_contain_text("fast")
+        shoot(page, "dashboard-refused")
+        rate.fill("0.05k/s")
+        rate.press("Enter")
+        expect(page.locator('[data-scenario="search"] output')).to_have_text("50/s")
+        expect(page.locator("#live-said")).to_be_empty()
+        page.get_by_role("button", name="Pause").click()
+        is_at(page, "Paused")
+        is_at(other, "Paused")
+        other.get_by_role("button", name="Resume").click()
+        is_at(page, "Running")
+        page.get_by_role("button", name="Stop", exact=True).click()
+        shoot(page, "dashboard-stop")
+        page.get_by_role("button", name="Stop now").click()
+        is_at(other, "Over")
+    events = run.end()
+    assert events["metrics"]["vus"]["max"] >= 9
+
+
+def test_without_control_it_only_shows_and_is_lost_and_found(start: Start, chromium: Browser) -> None:
+    port = str(free_port())
+    run = start("--dashboard", port)
+    with open_page(chromium, run.url, expected=("ERR_",)) as page:
+        is_at(page, "Running")
+        assert page.get_by_role("button", name=re.compile("Pause|Stop")).count() == 0
+        first = page.evaluate("fastload.data.run.run_id")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Report so far").click()
+        assert download.value.suggested_filename.startswith(f"fastload-{first}")
+        # What nobody sees is not drawn, and is there all the same when somebody looks.
+        set_hidden(page, hidden=True)
+        drawn = page.evaluate("fastload.data.timeline.t")
+        wait_until(lambda: rows_served(run) >= len(drawn) + 2)
+        assert page.evaluate("fastload.data.timeline.t") == drawn
+        set_hidden(page, hidden=False)
+        wait_until(lambda: len(page.evaluate("fastload.data.timeline.t")) >= len(drawn) + 2)
+        rows = page.evaluate("fastload.data.timeline.t")
+        assert rows == sorted(set(rows))
+        run.process.send_signal(signal.SIGKILL)
+        is_at(page, "Connection lost, trying again")
+        # Another run on the same port: another page.
+        again = start("--dashboard", port)
+        expect(page.locator("#foot")).not_to_contain_text(first)
+        is_at(page, "Running")
+        again.process.send_signal(signal.SIGINT)
+        is_at(page, "Over")
+        assert page.evaluate("fastload.data.summary.stopped_by") == "interrupt"
+    again.end(105)
+
+
+def test_a_paused_run_begins_in_the_browser_that_has_the_token(start: Start, chromium: Browser) -> None:
+    run = start("--control", "0", "--paused", FASTLOAD_DASHBOARD_TOKEN="s3cret")
+    with open_page(chromium, run.url, expected=("status of 401",)) as page:
+        expect(page.get_by_role("alert")).to_have_text("A token is needed.")
+        page.get_by_label("Token").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("The token is wrong.")
+        page.get_by_label("Token").fill("s3cret")
+        page.keyboard.press("Enter")
+        is_at(page, "Waiting to begin")
+        assert "token" not in page.url
+        assert page.evaluate("document.cookie") == ""
+        shoot(page, "dashboard-waiting")
+        page.get_by_role("button", name="Begin").click()
+        is_at(page, "Running")
+        wait_until(lambda: requests_shown(page) > 0)
+        page.get_by_role("button", name="Stop", exact=True).click()
+        page.get_by_role("button", name="Stop", exact=True).last.click()
+        is_at(page, "Over")
+    run.end()
+
+
+@pytest.mark.parametrize(
+    ("args", "filled"),
+    [
+        ("run s.py --dashboard", "run s.py --dashboard=5665"),
+        ("run --dashboard s.py", "run --dashboard=5665 s.py"),
+        ("run --dashboard 0 s.py", "run --dashboard 0 s.py"),
+        ("run s.py --dashboard 0.0.0.0:80 -q", "run s.py --dashboard 0.0.0.0:80 -q"),
+        ("run s.py --dashboard [::1]:80", "run s.py --dashboard [::1]:80"),
+        ("run s.py --dashboard=80", "run s.py --dashboard=80"),
+        ("bench --dashboard http://localhost:80/", "bench --dashboard=5665 http://localhost:80/"),
+        ("run s.py --dashboard --open", "run s.py --dashboard=5665 --open"),
+        ("run s.py --dashboard --dashboard 1", "run s.py --dashboard=5665 --dashboard 1"),
+    ],
+)
+def test_the_address_may_be_left_out(args: str, filled: str) -> None:
+    assert list(fill_address(args.split())) == filled.split()
+
+
+def test_what_is_wrong_is_told_before_anything_is_sent(cli: Cli, sequencer: RunningTarget, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        wrong = {
+            str(port): f"dashboard port {port} is in use by ",
+            "0.0.0.0:0": "dashboard on 0.0.0.0 can be reached from other machines and has no token",
+        }
+        for given, words in wrong.items():
+            done = cli("run", "script.py", "--base-url", sequencer.base_url, f"--dashboard={given}")
+            assert (done.returncode, words in done.stderr) == (104, True), done.stderr
+        done = cli("plan", "script.py", FASTLOAD_DASHBOARD="nowhere")
+        assert (done.returncode, "'nowhere' is not PORT or HOST:PORT" in done.stderr) == (104, True), done.stderr
+
+
+def test_bench_has_one_and_open_opens_it(cli: Cli, sequencer: RunningTarget, tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text("#!/bin/sh\necho $1 > opened\n")
+    browser.chmod(0o755)
+    args = ("bench", f"{sequencer.base_url}/health", "-n", "20", "-w", "1", "-q", "--open")
+    done = cli(*args, "--dashboard", "0", BROWSER=f"{browser} %s", FASTLOAD_CONTROL_TOKEN="s3cret")
+    assert done.returncode == 0, done.stderr
+    said = re.search(r"^dashboard: (http://127\.0\.0\.1:\d+)$", done.stderr, re.MULTILINE)
+    assert said
+    wait_until(lambda: (tmp_path / "opened").exists() and bool((tmp_path / "opened").read_text()))
+    opened = (tmp_path / "opened").read_text().strip()
+    assert opened.startswith(f"{said[1]}/?token=")
+    assert "s3cret" not in opened
+    quiet = cli(*args, "--dashboard", "0", BROWSER="no-such-browser %s")
+    assert quiet.returncode == 0
+    assert quiet.stderr.splitlines() == [f"dashboard: {quiet.stderr.split()[1]}"]
+
+
+def test_no_thread_is_left_in_a_program(sequencer: RunningTarget) -> None:
+    import fastload as fl
+    from fastload.dashboard.output import DashboardOutput
+    from fastload.outputs.streams.stream import Stream
+
+    addresses: list[str] = []
+    output = DashboardOutput("127.0.0.1", 0, on_ready=lambda served: addresses.append(served.address))
+    before = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    async def visit(vu: fl.VU) -> None:
+        await vu.get("/health")
+
+    summary = fl.run(visit, iterations=5, workers=1, base_url=sequencer.base_url, outputs=[Stream("dashboard", output)])
+    assert summary.passed
+    assert summary.notes == ()
+    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before  # noqa: PTH208
+    assert not answers(int(addresses[0].rpartition(":")[2]))
