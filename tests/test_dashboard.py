@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fastload.cli.dashboard import fill_address
+from fastload.cli.dashboard import DashboardAddress, fill_address
 from fastload.targets import RunningTarget
 from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.conftest import DEADLINE_S, Cli, answers, cli_command, cli_env, free_port, wait_until
@@ -327,20 +327,23 @@ def test_bench_has_one_and_open_opens_it(cli: Cli, sequencer: RunningTarget, tmp
     assert quiet.stderr.splitlines() == [f"dashboard: {quiet.stderr.split()[1]}"]
 
 
-def test_no_thread_is_left_in_a_program(sequencer: RunningTarget) -> None:
+def test_no_thread_is_left_in_a_program(sequencer: RunningTarget, capsys: pytest.CaptureFixture[str]) -> None:
     import fastload as fl
     from fastload.dashboard.output import DashboardOutput
     from fastload.outputs.streams.stream import Stream
 
-    addresses: list[str] = []
-    output = DashboardOutput("127.0.0.1", 0, on_ready=lambda served: addresses.append(served.address))
+    output = DashboardOutput("127.0.0.1", 0)
     before = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    shown = DashboardAddress(output, opens=False)
 
     async def visit(vu: fl.VU) -> None:
         await vu.get("/health")
 
-    summary = fl.run(visit, iterations=5, workers=1, base_url=sequencer.base_url, outputs=[Stream("dashboard", output)])
+    summary = fl.run(
+        visit, iterations=5, workers=1, base_url=sequencer.base_url, outputs=[Stream("dashboard", output), shown]
+    )
     assert summary.passed
     assert summary.notes == ()
     assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before  # noqa: PTH208
-    assert not answers(int(addresses[0].rpartition(":")[2]))
+    assert not answers(int(capsys.readouterr().err.rpartition(":")[2]))

@@ -11,12 +11,17 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from fastload.control.checks import parse_address
+from fastload.model.plan import Plan
+from fastload.model.records import Snapshot
+from fastload.model.summary import Summary
 
 if TYPE_CHECKING:
     from fastload.dashboard.output import DashboardOutput
 
 DEFAULT_PORT = 5665
 _OPTION = "--dashboard"
+# To bind a port takes milliseconds, and no load is made before.
+_READY_S = 2.0
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]:|[\w.-]+:)?\d{1,5}", re.ASCII)
 
 
@@ -44,8 +49,8 @@ def dashboard_address(text: str | None, *, opens: bool) -> tuple[str, int] | Non
     return parse_address(text or str(DEFAULT_PORT), what=_OPTION, port=DEFAULT_PORT)
 
 
-def make_dashboard(address: tuple[str, int], *, opens: bool) -> DashboardOutput:
-    """The dashboard at *address*, which says on stderr where it is, and *opens* itself in the browser.
+def make_dashboard(address: tuple[str, int]) -> DashboardOutput:
+    """The dashboard at *address*.
 
     Raises:
         PlanError: other machines can reach it, and there is no token.
@@ -53,14 +58,30 @@ def make_dashboard(address: tuple[str, int], *, opens: bool) -> DashboardOutput:
     # It brings a web server, which a run without a dashboard need not wait for.
     from fastload.dashboard.output import DashboardOutput
 
-    def say(output: DashboardOutput) -> None:
-        sys.stderr.write(f"dashboard: {output.address}\n")
-        sys.stderr.flush()
-        if opens:
-            open_page(output.login_url())
-
     token = os.environ.get("FASTLOAD_DASHBOARD_TOKEN") or os.environ.get("FASTLOAD_CONTROL_TOKEN", "")
-    return DashboardOutput(*address, token=token, on_ready=say)
+    return DashboardOutput(*address, token=token)
+
+
+class DashboardAddress:
+    """Says on stderr where *output* is, before anything else is shown, and *opens* it in the browser. It comes after
+    the stream of *output*."""
+
+    def __init__(self, output: DashboardOutput, *, opens: bool) -> None:
+        self.output = output
+        self._opens = opens
+
+    def start(self, plan: Plan) -> None:  # noqa: ARG002 - the interface of every output
+        if self.output.wait(_READY_S):
+            sys.stderr.write(f"dashboard: {self.output.address}\n")
+            sys.stderr.flush()
+            if self._opens:
+                open_page(self.output.login_url())
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Nothing to show."""
+
+    def stop(self, summary: Summary) -> None:
+        """Nothing to show."""
 
 
 def open_page(url: str) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from fastload.cli.dashboard import dashboard_address, fill_address, make_dashboard
+from fastload.cli.dashboard import DashboardAddress, dashboard_address, fill_address, make_dashboard
 from fastload.cli.exits import ExitCode, exit_code
 from fastload.control.commands import Commands
 from fastload.control.host import usable_cpus
@@ -31,9 +31,6 @@ from fastload.outputs.terminal import open_console, progress_output
 from fastload.planning import make_http
 from fastload.runner import execute
 from fastload.targets import find_target, running
-
-if TYPE_CHECKING:
-    from fastload.dashboard.output import DashboardOutput
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
@@ -222,14 +219,14 @@ class Shared:
         outputs += make_streams(out_texts({"out": self.out, "html": self.html, "save": self.save}))
         return outputs
 
-    def make_dashboard(self) -> DashboardOutput | None:
+    def make_dashboard(self) -> DashboardAddress | None:
         """The dashboard that these options ask for.
 
         Raises:
             PlanError: it cannot be where it shall be.
         """
         address = dashboard_address(self.dashboard, opens=self.open)
-        return make_dashboard(address, opens=self.open) if address else None
+        return DashboardAddress(make_dashboard(address), opens=self.open) if address else None
 
 
 class SharedCommand(click.Command):
@@ -281,7 +278,7 @@ def run_plan(
     target: ShippedTarget | None = None,
     control: tuple[str, int] | None = None,
     keyboard: bool = False,
-    dashboard: DashboardOutput | None = None,
+    dashboard: DashboardAddress | None = None,
 ) -> ExitCode:
     """Run *plan*, against *target* if one was started for it; what an output could not write is said on stderr.
 
@@ -295,8 +292,8 @@ def run_plan(
         server = ControlServer(commands, *control, token=os.environ.get("FASTLOAD_CONTROL_TOKEN", ""))
         outputs = [_ControlAddress(server), *outputs]
     if dashboard is not None:
-        dashboard.ask = commands.ask if commands else None
-        outputs = [Stream("dashboard", dashboard), *outputs]
+        dashboard.output.ask = commands.ask if commands else None
+        outputs = [Stream("dashboard", dashboard.output), dashboard, *outputs]
     summary = execute(
         plan, outputs, target_pids=pids, target_name=name, commands=commands, server=server, keyboard=keyboard
     )

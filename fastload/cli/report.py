@@ -15,7 +15,8 @@ from fastload.model.errors import PlanError
 from fastload.model.run_file import SavedRun, load_run, run_result
 from fastload.outputs.base import mute, writing
 from fastload.outputs.files import check_file, replace_file
-from fastload.outputs.replayed import Named, make_sink, name_and_argument, replay, summary_json
+from fastload.outputs.replayed import Named, named_sink, replay, summary_json
+from fastload.outputs.streams.registry import name_and_argument
 from fastload.outputs.report import SummaryReport
 from fastload.outputs.terminal import open_console
 
@@ -105,9 +106,9 @@ def _sinks(wanted: list[Wanted], beside: Path) -> Iterator[Named]:
     """The sinks, with *beside* for the one that goes to stdout: outputs replace files, and stdout is none."""
     for one in wanted:
         if one.where != STDOUT:
-            yield make_sink(one.name, one.where, option=one.option)
+            yield named_sink(one.name, one.where, option=one.option)
         elif one.name in _ONE_FILE:
-            yield make_sink(one.name, str(beside), option=one.option)
+            yield named_sink(one.name, str(beside), option=one.option)
         else:
             what = f"--out {one.name}" if one.option == "--out" else one.option
             raise PlanError(f"{what} cannot go to stdout", hint=f"of one file are {', '.join(_ONE_FILE)}")

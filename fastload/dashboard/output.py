@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -22,8 +23,7 @@ class DashboardOutput:
     """A sink that shows the run in the browser. It belongs in a `Stream`: the run's own thread only hands over.
 
     *host* and *port* (0: a free one) are where; a *token* is needed by all who look, and has to be there if other
-    machines can reach it. *on_ready* is called as soon as there is something to see. ``ask``, set before the run,
-    is how the page steers it; without it the page only shows.
+    machines can reach it. ``ask``, set before the run, is how the page steers it; without it the page only shows.
 
     Raises:
         PlanError: *host* can be reached from other machines, and there is no *token*.
@@ -32,20 +32,23 @@ class DashboardOutput:
     required = False
     wants_points = False
 
-    def __init__(
-        self, host: str, port: int, *, token: str = "", on_ready: Callable[[DashboardOutput], None] | None = None
-    ) -> None:
+    def __init__(self, host: str, port: int, *, token: str = "") -> None:
         self.ask: Ask | None = None
         self._guard = Guard(self._serve, host=host, token=token)
         self._server = Server(self._guard, host, port, token=token, what="dashboard", variable=TOKEN_VARIABLE)
-        self._on_ready = on_ready
         self._live: LiveRun | None = None
         self._dashboard: Dashboard | None = None
+        self._tried = threading.Event()
+        self._is_served = False
 
     @property
     def address(self) -> str:
         """Its URL; only while it is served."""
         return self._server.address
+
+    def wait(self, timeout_s: float) -> bool:
+        """Once its stream was started: wait until it is served. False when it is not, or not in time."""
+        return self._tried.wait(timeout_s) and self._is_served
 
     def login_url(self) -> str:
         """The URL that opens it once, without asking for the token."""
@@ -58,9 +61,11 @@ class DashboardOutput:
     def open(self, header: Header) -> None:
         self._live = LiveRun(header)
         self._dashboard = Dashboard(self._live, self.ask)
-        self._server.start()
-        if self._on_ready is not None:
-            self._on_ready(self)
+        try:
+            self._server.start()
+            self._is_served = True
+        finally:
+            self._tried.set()
 
     def write(self, snapshot: Snapshot) -> None:
         assert self._live is not None

@@ -330,9 +330,12 @@ class Recorder:
         scheduled = batch.times_of("http_req_response_time", slice(None))
         if len(scheduled):
             self._table.trend(Series("http_req_response_time")).fold(scheduled)
-        duration, endpoints = batch.times["http_req_duration"], batch.endpoints
+        duration, received = batch.times["http_req_duration"], batch.volumes["data_received"]
+        endpoints = batch.endpoints
         for endpoint in np.unique(endpoints).tolist():
-            self._table.trend(Series("http_req_duration", self._tags[endpoint])).fold(duration[endpoints == endpoint])
+            chosen, tags = endpoints == endpoint, self._tags[endpoint]
+            self._table.trend(Series("http_req_duration", tags)).fold(duration[chosen])
+            self._table.counter(Series("data_received", tags)).value += int(received[chosen].sum())
 
     def _fold_counts(self, batch: Batch) -> None:
         for metric, values in batch.volumes.items():

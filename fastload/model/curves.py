@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from fastload.model.histogram import Histogram, Int64Array, highest_equivalent
+from fastload.model.histogram import Histogram, highest_equivalents
 
 BANDS_PER_DECADE = 16
 BANDS = BANDS_PER_DECADE * 10
@@ -26,7 +26,7 @@ def band_counts(histogram: Histogram) -> list[int]:
     index = np.flatnonzero(histogram.counts)
     if not len(index):
         return []
-    bands = np.floor(np.log10(np.maximum(_values(index), 1)) * BANDS_PER_DECADE).astype(np.int64)
+    bands = np.floor(np.log10(np.maximum(highest_equivalents(index), 1)) * BANDS_PER_DECADE).astype(np.int64)
     counts = np.bincount(np.minimum(bands, BANDS - 1), weights=histogram.counts[index])
     first = int(bands[0])
     return [first, *(int(count) for count in counts[first:])]
@@ -41,19 +41,9 @@ def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:
     if not histogram.count:
         return {"x": [], "y": []}
     levels = _levels(histogram.count)
-    ranks = [max(1, math.ceil(histogram.count * (1 - 1 / level) - 1e-9)) for level in levels]
-    ranks[-1] = histogram.count
-    found = np.searchsorted(np.cumsum(histogram.counts), ranks).tolist()
-    values = [max(histogram.min, min(histogram.max, highest_equivalent(index))) for index in found]
+    values = histogram.quantiles([*(1 - 1 / level for level in levels[:-1]), 1.0])
     values[0] = histogram.min if histogram.count > 1 else values[0]
     return {"x": levels, "y": [value / _US_PER_MS for value in values]}
-
-
-def _values(index: Int64Array) -> Int64Array:
-    """As `highest_equivalent`, for many."""
-    bucket = np.maximum(0, (index >> 10) - 1)
-    values: Int64Array = ((index - (bucket << 10) + 1) << bucket) - 1
-    return values
 
 
 def _levels(count: int) -> list[float]:

@@ -8,6 +8,7 @@ statistics are not used, because one `record_value` costs 600 ns and one mean 32
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
@@ -35,11 +36,11 @@ def bucket_index(values: Int64Array) -> Int64Array:
     return (bucket << _HALF_BITS) + (values >> bucket)
 
 
-def highest_equivalent(index: int) -> int:
-    """The highest value that is counted at *index*."""
-    bucket = max(0, (index >> _HALF_BITS) - 1)
-    sub_bucket = index - (bucket << _HALF_BITS)
-    return ((sub_bucket + 1) << bucket) - 1
+def highest_equivalents(index: Int64Array) -> Int64Array:
+    """The highest value that is counted at each *index*."""
+    bucket = np.maximum(0, (index >> _HALF_BITS) - 1)
+    highest: Int64Array = ((index - (bucket << _HALF_BITS) + 1) << bucket) - 1
+    return highest
 
 
 class Histogram:
@@ -108,11 +109,16 @@ class Histogram:
         The rank is rounded up, as HdrHistogram's Java original does, and the result is clamped to the exact
         minimum and maximum.
         """
+        return next(iter(self.quantiles((q,))), None)
+
+    def quantiles(self, shares: Sequence[float]) -> list[int]:
+        """As `quantile`, for many at once; empty without values."""
         if not self.count:
-            return None
-        rank = max(1, math.ceil(q * self.count - 1e-9))
-        index = int(np.searchsorted(np.cumsum(self.counts), rank))
-        return max(self.min, min(self.max, highest_equivalent(index)))
+            return []
+        ranks = np.maximum(1, np.ceil(np.asarray(shares, dtype=np.float64) * self.count - 1e-9))
+        places = np.searchsorted(np.cumsum(self.counts), ranks)
+        values: list[int] = np.clip(highest_equivalents(places), self.min, self.max).tolist()
+        return values
 
     @property
     def mean(self) -> float | None:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from fastload.model.histogram import Histogram, highest_equivalent
+from fastload.model.histogram import Histogram, highest_equivalents
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,19 +118,17 @@ def quantile_estimate(whole: Histogram, batches: Sequence[Histogram | None], q: 
     """The quantile *q* of *whole*, which has values, and is what *batches* add up to."""
     cumulative = np.cumsum(whole.counts)
 
-    def stored(share: float) -> int:
-        index = int(np.searchsorted(cumulative, max(1, math.ceil(share * whole.count - 1e-9))))
-        return max(whole.min, min(whole.max, highest_equivalent(index)))
-
     def bounds(t: float, effect: float) -> tuple[float, float]:
         low, high = score_interval(q, whole.count / effect, t)
-        return _log(stored(low)), _log(stored(high))
+        at_low, at_high = whole.quantiles((low, high))
+        return _log(at_low), _log(at_high)
 
     index = int(np.searchsorted(cumulative, max(1, math.ceil(q * whole.count - 1e-9))))
     below = np.array([batch.counts[: index + 1].sum() if batch else 0 for batch in batches], dtype=np.float64)
     counts = np.array([batch.count if batch else 0 for batch in batches], dtype=np.float64)
     share = float(cumulative[index]) / whole.count
-    value = stored(q)
+    (value,) = whole.quantiles((q,))
+    below_it, at_it = highest_equivalents(np.array([index - 1, index])).tolist()
     return Estimate(
         at=_log(value),
         waves=(below - share * counts) / whole.count,
@@ -138,7 +136,7 @@ def quantile_estimate(whole: Histogram, batches: Sequence[Histogram | None], q: 
         least_effect=1.0,
         bounds=bounds,
         values=whole.count * min(q, 1 - q),
-        step=math.log1p((highest_equivalent(index) - highest_equivalent(index - 1)) / max(1, value)),
+        step=math.log1p((at_it - below_it) / max(1, value)),
     )
 
 

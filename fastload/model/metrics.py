@@ -159,6 +159,7 @@ KEPT_TAGS: dict[str, tuple[str, ...]] = {
     "http_reqs": ("method", "name", "status"),
     "http_req_failed": ("method", "name"),
     "http_req_duration": ("method", "name"),
+    "data_received": ("method", "name"),
     "checks": ("check", "scenario"),
     "group_duration": ("group",),
     **dict.fromkeys((*CALL_METRICS, *STREAM_METRICS, *WEBSOCKET_METRICS), ("name",)),

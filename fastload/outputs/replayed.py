@@ -1,11 +1,12 @@
-"""A saved run given to sinks, as if it were running: what they write is what they would have written then."""
+"""A saved run given to sinks, as if it were running: what they write is what they would have written then.
+
+There is no stream between them: it would drop seconds that come faster than its sink takes them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import NamedTuple
 
 import orjson
@@ -13,9 +14,8 @@ import orjson
 from fastload.model.errors import FastloadError, PlanError
 from fastload.model.records import Snapshot
 from fastload.model.run_file import SavedRun, run_summary
-from fastload.outputs import streams
 from fastload.outputs.streams.base import Sink
-from fastload.outputs.streams.registry import ALIASES, ENTRY_POINTS, SHIPPED, Factory, make_streams
+from fastload.outputs.streams.registry import make_sink
 from fastload.outputs.summary_json import dump_json
 
 
@@ -27,38 +27,20 @@ class Named(NamedTuple):
     sink: Sink
 
 
-def name_and_argument(text: str) -> tuple[str, str]:
-    """``NAME`` and ``ARGUMENT`` of an ``--out`` option; of a name of k6's, ours."""
-    given, _, argument = text.partition("=")
-    return ALIASES.get(given.strip(), given.strip()), argument.strip()
-
-
-def make_sink(name: str, argument: str, *, option: str = "--out") -> Named:
+def named_sink(name: str, argument: str, *, option: str = "--out") -> Named:
     """The sink *name*, which takes a saved run.
 
     Raises:
         PlanError: there is no such sink, its argument is wrong, its package is not installed, or it needs what is not
             saved.
     """
-    # A stream would drop seconds that come faster than its sink takes them: here they wait for the sink.
-    (stream,) = make_streams([f"{name}={argument}"], option=option)
-    if stream.wants_points:
+    sink = make_sink(name, argument, option=option)
+    if sink.wants_points:
         raise PlanError(
             f"{option} {name} needs single requests, and a saved run has their histograms of each second",
             hint=f"give {option} {name} to the run itself",
         )
-    return Named(name, argument, _factory(name)(argument))
-
-
-def _factory(name: str) -> Factory:
-    """Of a sink that there is: `make_streams` has found it."""
-    if name in SHIPPED:
-        module, _, attribute = SHIPPED[name].factory.partition(":")
-        shipped: Factory = getattr(import_module(f"{streams.__name__}.{module}"), attribute)
-        return shipped
-    (point,) = entry_points(group=ENTRY_POINTS, name=name)
-    added: Factory = point.load()
-    return added
+    return Named(name, argument, sink)
 
 
 def replay(run: SavedRun, sinks: Iterable[Named]) -> list[str]:

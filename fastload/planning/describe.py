@@ -21,6 +21,7 @@ from fastload.model.load_models import (
 )
 from fastload.model.metrics import declared
 from fastload.model.plan import Plan, ScenarioPlan
+from fastload.outputs.streams.registry import shown_text
 from fastload.planning.draft import DEFAULT_GRACEFUL_STOP, Draft
 from fastload.planning.options import OPTIONS
 from fastload.planning.tiers import Given, Settled
@@ -222,6 +223,8 @@ def _shown(option: str, value: Any) -> str:
         return "(not shown)"
     if option in ("base_url", "proxy"):
         return without_credentials(value)
+    if option == "out":
+        return ", ".join(shown_text(text) for text in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if callable(value):

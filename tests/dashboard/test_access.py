@@ -38,15 +38,24 @@ class Run:
         return {"did": name, "phase": "running", "rate": float("inf")}
 
 
-@pytest.fixture
-def run() -> Run:
+@pytest.fixture(scope="module")
+def one_run() -> Run:
     return Run()
 
 
-@pytest.fixture
-def served(run: Run) -> Iterator[Served]:
-    with serving(ask=run.ask) as found:
+@pytest.fixture(scope="module")
+def served(one_run: Run) -> Iterator[Served]:
+    """One for all tests that leave it as it is."""
+    with serving(ask=one_run.ask) as found:
         yield found
+
+
+@pytest.fixture
+def run(one_run: Run) -> Run:
+    """The run of `served`, which was not asked for anything yet."""
+    one_run.asked.clear()
+    one_run.raises.clear()
+    return one_run
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:5665", "10.0.0.1", "[", "a:b"])

@@ -79,7 +79,8 @@ def test_the_status_comes_at_once_and_after_a_command(monkeypatch: pytest.Monkey
         assert (status["phase"], status["elapsed_s"], status["viewers"]) == ("paused", 1, 1)
 
 
-def test_the_status_of_a_run_that_may_not_be_asked() -> None:
+def test_the_status_of_a_run_that_may_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewers, "_STATUS_S", 0.1)
     with serving() as served, served.following() as follower:
         assert follower.until("status") == {"phase": "starting", "viewers": 1}
         served.feed(phase="warm-up")
@@ -163,6 +164,7 @@ def test_one_who_never_reads_harms_nobody() -> None:
 
 def test_too_many_viewers_are_refused_and_one_place_becomes_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(viewers, "MOST_VIEWERS", 2)
+    monkeypatch.setattr(viewers, "_STATUS_S", 0.1)
     with serving() as served, served.following() as first, served.following() as second:
         first.until("status", lambda status: status["viewers"] == 2)
         refused = served.ask("/events")

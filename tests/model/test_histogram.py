@@ -10,7 +10,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.model.histogram import Histogram, bucket_index, highest_equivalent
+from fastload.model.histogram import Histogram, bucket_index, highest_equivalents
 from fastload.model.metrics import HIGHEST_UNITLESS, HIGHEST_US
 
 EDGES = [0, 1, 2, 1023, 1024, 2047, 2048, 2049, 4095, 4096, 65_535, 10**6, HIGHEST_US - 1, HIGHEST_US]
@@ -147,7 +147,7 @@ def test_an_empty_histogram_has_no_values_to_tell() -> None:
 @given(in_range)
 def test_the_highest_equivalent_is_the_last_value_of_its_bucket(value: int) -> None:
     (index,) = bucket_index(np.array([value], dtype=np.int64)).tolist()
-    top = highest_equivalent(index)
+    (top,) = highest_equivalents(np.array([index])).tolist()
     assert value <= top
     assert bucket_index(np.array([top, top + 1], dtype=np.int64)).tolist() == [index, index + 1]
 

@@ -69,7 +69,8 @@ def add_requests(
     if values_us:
         _add_times(table, values_us, tags)
     table.counter(Series("data_sent")).value += 61 * total
-    table.counter(Series("data_received")).value += 180 * len(values_us)
+    for received in (Series("data_received"), Series.of("data_received", **tags)):
+        table.counter(received).value += 180 * len(values_us)
 
 
 def add_calls(table: SeriesTable, name: str, values_us: list[int], *, raised: int = 0) -> None:

@@ -203,6 +203,8 @@ def test_tables_have_the_rows_of_the_summary(shown: Page, made: Made) -> None:
     metrics = {row[0]: row for row in cells(shown, "metrics")}
     assert metrics["orders"][1] == format_count(summary["metrics"]["orders"]["count"])
     assert metrics["http_req_waiting"][9] == format_ms(summary["metrics"]["http_req_waiting"]["p(99)"])
+    failed = summary["metrics"]["http_req_failed"]
+    assert metrics["http_req_failed"][1] == f"{failed['fails']} of {format_count(failed['fails'] + failed['passes'])}"
     assert [row[0] for row in cells(shown, "metrics")][:2] == ["orders", "queue_depth"]
     resources = {row[0]: row for row in cells(shown, "resources")}
     assert resources["worker 1"][1:4] == ["47%", "48%", format_bytes(48_000_000)]
@@ -532,6 +534,16 @@ def test_a_run_without_an_end_has_a_report_too(shown: Page, tmp_path: Path) -> N
     shown.evaluate("data => fastload.render(data)", data)
     assert shown.inner_text("#result") == "Incomplete"
     assert "800" in shown.inner_text("#numbers")
+
+
+def test_a_run_that_broke_off_before_its_first_second_has_one(shown: Page, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write(closed_run(seconds=1)._replace(seconds=[]), path, summary=False)
+    data = json.loads(path.read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0])
+    shown.evaluate("data => fastload.render(data)", data)
+    assert shown.inner_text("#result") == "Incomplete"
+    assert "No latency: no request and no measured call ended." in shown.inner_text("[data-chart=chart-latency]")
+    assert "No request ended." in shown.inner_text("#endpoints")
 
 
 def test_where_the_report_cannot_go_is_told_before_the_run(tmp_path: Path) -> None:

@@ -203,11 +203,11 @@ def test_calls_are_rows_of_their_own_and_in_the_aggregate(tmp_path: Path) -> Non
     assert [row["Error"] for row in read_as_locusts(files["failures"])] == ["boom"]
 
 
-def test_bytes_of_a_reply_are_known_of_all_names_together_only(tmp_path: Path) -> None:
-    alone = read_as_locusts(write(tmp_path, [second(1, requests([1000] * 3))])["stats"])
-    assert [row["Average Content Size"] for row in alone] == [180, 180]
-    several = [second(1, requests([1000] * 3), requests([1000], name="/b"))]
-    assert [row["Average Content Size"] for row in read_as_locusts(write(tmp_path, several)["stats"])] == [0, 0, 180]
+def test_replies_have_the_mean_size_of_their_name(tmp_path: Path) -> None:
+    large = requests([1000], name="/b")
+    large.counter(Series.of("data_received", method="GET", name_="/b")).value = 580
+    rows = read_as_locusts(write(tmp_path, [second(1, requests([1000] * 3), large)])["stats"])
+    assert [row["Average Content Size"] for row in rows] == [180, 580, 280]
 
 
 def test_failures_are_told_apart_where_a_second_tells_them_apart(tmp_path: Path) -> None:

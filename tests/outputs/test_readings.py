@@ -18,7 +18,6 @@ from fastload.outputs.streams.buckets import (
     SCHEMA,
     counts_up_to,
     to_exponential,
-    values_at,
 )
 from fastload.outputs.streams.readings import RUN_SPECS, Reader, Totals, common_tags
 from tests.outputs.sinks import TAGS, make_header, make_second, total_of
@@ -71,11 +70,11 @@ def test_classic_buckets_count_what_does_not_exceed_them(values: list[int], boun
 @given(stored, st.lists(st.floats(0, 1), min_size=1))
 def test_many_quantiles_are_those_of_the_trend(values: list[int], shares: list[float]) -> None:
     trend = trend_of(values)
-    assert values_at(trend, shares) == [trend.quantile(share) for share in shares]
+    assert trend.quantiles(shares) == [trend.quantile(share) for share in shares]
 
 
 def test_a_trend_without_values_has_no_quantiles() -> None:
-    assert values_at(TrendSink(), (0.5, 0.9)) == []
+    assert TrendSink().quantiles((0.5, 0.9)) == []
     assert to_exponential(TrendSink(), 1e6) == (0, [], [])
 
 

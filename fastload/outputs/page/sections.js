@@ -173,8 +173,14 @@ fastload.sections = (() => {
   const hasData = ({ values }) =>
     Boolean(values.count || values.passes || values.fails || (values.value !== undefined && values.value !== null));
 
-  function shownCount({ values, spec }) {
-    if (values.passes !== undefined) return `${count(values.passes)} of ${count(values.passes + values.fails)}`;
+  // Of a rate how many were true: of the rates of failures those that failed.
+  const failureRates = ["http_req_failed", "call_failed", "ws_failed"];
+
+  function shownCount({ label, values, spec }) {
+    if (values.passes !== undefined) {
+      const trues = failureRates.includes(label.split("{")[0]) ? values.fails : values.passes;
+      return `${count(trues)} of ${count(values.passes + values.fails)}`;
+    }
     if (values.count === undefined) return "";
     return spec[0] === "counter" ? units.of(spec[1], values.count) : count(values.count);
   }

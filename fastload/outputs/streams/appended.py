@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -29,7 +30,8 @@ class AppendedFile:
             if written != len(piece):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            if self._file.seekable():
+            # What is no file on a disk, as a pipe or /dev/full, has nothing to take back.
+            with suppress(OSError):
                 self._file.seek(self._size)
                 self._file.truncate()
             raise

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastload.model.histogram import Int64Array, highest_equivalent
+from fastload.model.histogram import Int64Array, highest_equivalents
 from fastload.model.series import TrendSink
 
 SCHEMA = 5
@@ -46,16 +46,6 @@ def to_exponential(trend: TrendSink, per_unit: float) -> Exponential:
     return Exponential(zeros, buckets.tolist(), summed.tolist())
 
 
-def values_at(trend: TrendSink, shares: Sequence[float]) -> list[int]:
-    """`TrendSink.quantile` for all *shares* (0..1) at once; empty without values."""
-    if not trend.count:
-        return []
-    ranks = np.maximum(1, np.ceil(np.array(shares) * trend.count - 1e-9))
-    places = np.searchsorted(np.cumsum(trend.counts), ranks)
-    stored = np.clip(_highest_equivalents(len(trend.counts))[places], trend.min, trend.max)
-    return [int(value) for value in stored]
-
-
 def counts_up_to(trend: TrendSink, per_unit: float, bounds: Sequence[float]) -> list[int]:
     """How many values of *trend* do not exceed each of the ascending *bounds*, to 0.1 % of the bound."""
     so_far = np.cumsum(trend.counts)
@@ -68,4 +58,4 @@ def counts_up_to(trend: TrendSink, per_unit: float, bounds: Sequence[float]) -> 
 @cache
 def _highest_equivalents(size: int) -> Int64Array:
     """Of the first *size* buckets; there are few sizes, because histograms grow by doubling."""
-    return np.array([highest_equivalent(index) for index in range(size)], dtype=np.int64)
+    return highest_equivalents(np.arange(size, dtype=np.int64))

@@ -14,7 +14,6 @@ from fastload.model.errors import OutputError, PlanError
 from fastload.model.header import Header
 from fastload.model.records import Snapshot
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
-from fastload.outputs.streams.buckets import values_at
 from fastload.outputs.streams.readings import Reader, Reading, common_tags
 from fastload.outputs.streams.sender import Address, Sender, parse_address
 
@@ -107,7 +106,7 @@ def fields_of(reading: Reading) -> Fields:
             return {"value": sink.trues / sink.total, "trues": sink.trues, "total": sink.total}
         case TrendSink() if sink.count:
             known = {"min": sink.min, "max": sink.max, "sum": sink.sum}
-            known |= dict(zip(PERCENTILES, values_at(sink, tuple(PERCENTILES.values())), strict=True))
+            known |= dict(zip(PERCENTILES, sink.quantiles(tuple(PERCENTILES.values())), strict=True))
             in_unit = {name: value / scale for name, value in known.items()}
             return {"value": in_unit["sum"] / sink.count, "count": sink.count, **in_unit}
         case _:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import numpy as np
-
-from fastload.model.histogram import highest_equivalent
 from fastload.model.records import ErrorTable
 from fastload.model.results import collect_calls, collect_endpoints
 from fastload.model.series import SeriesTable, TrendSink
@@ -34,7 +30,7 @@ _NODE = "local"
 _METRICS = frozenset(
     ("http_reqs", "http_req_failed", "http_req_duration", "calls", "call_failed", "call_duration", "data_received")
 )
-_PERCENTS = [float(level.rstrip("%")) for level in LEVELS]
+_SHARES = [float(level.rstrip("%")) / 100 for level in LEVELS]
 _NO_DATA = "N/A"
 
 
@@ -47,7 +43,7 @@ class Entry(NamedTuple):
     requests: int
     failed: int
     times: tuple[Value, ...] = (0, 0.0, 0, 0)
-    levels: tuple[Value, ...] = (_NO_DATA,) * len(_PERCENTS)
+    levels: tuple[Value, ...] = (_NO_DATA,) * len(_SHARES)
     size_bytes: float = 0.0
 
     @classmethod
@@ -55,7 +51,7 @@ class Entry(NamedTuple):
         """With the times of *trend*, if it has any."""
         if not isinstance(trend, TrendSink) or not trend.count:
             return cls(method, name, requests, failed)
-        levels = percentiles(trend, _PERCENTS)
+        levels = [_ms(value) for value in trend.quantiles(_SHARES)]
         times = (levels[0], round((trend.mean or 0.0) / 1000, 3), _ms(trend.min), _ms(trend.max))
         return cls(method, name, requests, failed, times, tuple(levels))
 
@@ -75,16 +71,18 @@ def entries_of(table: SeriesTable) -> list[Entry]:
     found = [Entry.of(one.method, one.name, one.requests, one.failed, one.duration.sink) for one in requests]
     found += [Entry.of(CALL, one.name, one.calls, one.failed, one.duration.sink) for one in calls]
     ended = sum(one.requests for one in found)
-    received = table.get("data_received")
-    size_bytes = received.value / ended if received and ended else 0.0
-    if len(found) == 1:
-        # The run counts the bytes of all names together, so only a single name has a mean of its own.
-        found = [found[0]._replace(size_bytes=size_bytes)]
+    received = {(tags["method"], tags["name"]): sink.value for tags, sink in table.of_metric("data_received")}
+    found = [one._replace(size_bytes=_each(received.get((one.method, one.name), 0), one.requests)) for one in found]
+    size_bytes = _each(sum(received.values()), ended)
     failed = sum(one.failed for one in found)
     return [
         *sorted(found, key=lambda one: (one.name, one.method)),
         Entry.of("", AGGREGATED, ended, failed, _all_times(table))._replace(size_bytes=size_bytes),
     ]
+
+
+def _each(total: float, count: int) -> float:
+    return total / count if count else 0.0
 
 
 def stats_rows(entries: Iterable[Entry], seconds: float) -> list[list[Value]]:
@@ -106,13 +104,6 @@ def history_rows(
         rates = [f"{_per_s(count, span_s):.6f}" for count in (one.requests, one.failed)]
         rows.append([time_s, vus, total.method, total.name, *rates, *one.levels, *total.totals()])
     return rows
-
-
-def percentiles(trend: TrendSink, percents: Iterable[float]) -> list[float | int]:
-    """These percentiles in ms of a trend with values: one pass for all of them, as there may be a thousand names."""
-    ranks = [max(1, math.ceil(percent / 100 * trend.count - 1e-9)) for percent in percents]
-    found = np.searchsorted(np.cumsum(trend.counts), ranks).tolist()
-    return [_ms(max(trend.min, min(trend.max, highest_equivalent(index)))) for index in found]
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from fastload.model.errors import PlanError
 from fastload.model.header import Header
 from fastload.model.records import Snapshot
 from fastload.model.series import TrendSink
-from fastload.outputs.streams.buckets import CLASSIC_BOUNDS, CLASSIC_BOUNDS_S, counts_up_to, values_at
+from fastload.outputs.streams.buckets import CLASSIC_BOUNDS, CLASSIC_BOUNDS_S, counts_up_to
 from fastload.outputs.streams.prometheus_names import (
     PREFIX,
     base_name,
@@ -181,7 +181,7 @@ def _add_trend(families: dict[str, Metric], reading: Reading, trend: TrendSink, 
     histogram.add_sample(f"{name}_count", named, trend.count)
     histogram.add_sample(f"{name}_sum", named, trend.sum / per_unit)
     quantiles = _family(families, f"{name}_quantile", "gauge", reading)
-    for quantile, value in zip(QUANTILES, values_at(trend, QUANTILES), strict=False):
+    for quantile, value in zip(QUANTILES, trend.quantiles(QUANTILES), strict=False):
         quantiles.add_sample(f"{name}_quantile", {**named, "quantile": str(quantile)}, value / per_unit)
 
 

@@ -82,16 +82,23 @@ def make_streams(texts: Iterable[str], *, option: str = "--out") -> list[Stream]
     Raises:
         PlanError: there is no such output, its argument is wrong, or its package is not installed.
     """
-    return sorted((_make(text, option) for text in texts), key=lambda stream: stream.name == "run")
+    named = [name_and_argument(text) for text in texts]
+    streams = [Stream(name, make_sink(name, argument, option=option)) for name, argument in named]
+    return sorted(streams, key=lambda stream: stream.name == "run")
 
 
-def _make(text: str, option: str) -> Stream:
+def name_and_argument(text: str) -> tuple[str, str]:
+    """``NAME`` and ``ARGUMENT`` of an ``--out`` option; of a name of k6's, ours."""
     given, _, argument = text.partition("=")
-    name = ALIASES.get(given.strip(), given.strip())
-    return Stream(name, _sink(name, option, argument.strip()))
+    return ALIASES.get(given.strip(), given.strip()), argument.strip()
 
 
-def _sink(name: str, option: str, argument: str) -> Sink:
+def make_sink(name: str, argument: str, *, option: str = "--out") -> Sink:
+    """The sink *name* for *argument*.
+
+    Raises:
+        PlanError: there is no such output, its argument is wrong, or its package is not installed.
+    """
     if name in SHIPPED:
         return _shipped(name, option)(argument)
     added = _added()

@@ -15,7 +15,6 @@ from fastload.model.header import Header
 from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
-from fastload.outputs.streams.buckets import values_at
 from fastload.outputs.streams.readings import Reader, Reading
 
 OPTION = "--out statsd"
@@ -110,7 +109,7 @@ def timings(spec: MetricSpec, trend: TrendSink) -> Iterator[tuple[float, float]]
     """
     chosen = min(trend.count, MOST_TIMINGS)
     factor = _MS_PER_UNIT.get(spec.unit, 1.0) / spec.scale
-    for value in values_at(trend, [rank / max(1, chosen - 1) for rank in range(chosen)]):
+    for value in trend.quantiles([rank / max(1, chosen - 1) for rank in range(chosen)]):
         yield value * factor, trend.count / chosen
 
 
