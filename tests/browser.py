@@ -76,6 +76,8 @@ def shoot(page: Page, name: str) -> None:
     """Keep a picture of the whole page as *name*.png in the folder that FASTLOAD_SCREENSHOTS names, if it is set."""
     if folder := os.environ.get("FASTLOAD_SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
+        # What sticks to the top of the window would be in the middle of the picture.
+        page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from fastload.cli.exits import ExitCode
-from fastload.model.batches import BatchedRun
-from fastload.model.comparison import (
+from fastload.model.compare.batches import BatchedRun
+from fastload.model.compare.comparison import (
     MOST_SIDES,
     Comparison,
     Side,
@@ -20,10 +20,10 @@ from fastload.model.errors import PlanError
 from fastload.model.run_file import SUFFIX, load_run, run_summary
 from fastload.model.timeline import Timeline
 from fastload.outputs.base import mute, writing
-from fastload.outputs.compare_json import comparison_json
-from fastload.outputs.compare_markdown import comparison_markdown
-from fastload.outputs.compare_page import MOST_ROWS, comparison_page
-from fastload.outputs.compare_text import print_comparison
+from fastload.outputs.compare.markdown import comparison_markdown
+from fastload.outputs.compare.page import MOST_ROWS, comparison_page
+from fastload.outputs.compare.plain import comparison_json
+from fastload.outputs.compare.text import print_comparison
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.terminal import open_console
 

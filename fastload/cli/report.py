@@ -16,8 +16,8 @@ from fastload.model.run_file import SavedRun, load_run, run_result
 from fastload.outputs.base import mute, writing
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.replayed import Named, named_sink, replay, summary_json
-from fastload.outputs.streams.registry import name_and_argument
 from fastload.outputs.report import SummaryReport
+from fastload.outputs.streams.registry import name_and_argument
 from fastload.outputs.terminal import open_console
 
 STDOUT = "-"

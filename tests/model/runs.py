@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fastload.model.batches import BatchedRun
-from fastload.model.comparison import Side
+from fastload.model.compare.batches import BatchedRun
+from fastload.model.compare.comparison import Side
 from fastload.model.header import Header
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import BUILTIN, Series

@@ -463,6 +463,8 @@ def test_other_runs_look_right_too(shown: Page, name: str) -> None:
     assert ("Measured calls have no phases." in phases) is (name == "calls")
     assert shown.locator("#checks").is_visible() is (name != "bench")
     assert shown.locator("#calls").is_visible() is (name == "calls")
+    if name == "one second":
+        assert traces(shown, "rate")["requests"]["x"] == [0, 1]
     shoot(shown, f"report-{name.replace(' ', '-')}")
 
 

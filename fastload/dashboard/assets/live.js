@@ -136,7 +136,8 @@
   }
 
   function showScenarios() {
-    const scalable = (status.scenarios || []).filter((one) => one.can_scale);
+    // One that has not begun may have no target yet.
+    const scalable = (status.scenarios || []).filter((one) => one.can_scale && ("vus" in one || "rate_per_s" in one));
     const names = JSON.stringify(scalable.map((one) => one.name));
     const list = $("live-scenarios");
     if (list.dataset.names !== names) {

@@ -70,7 +70,7 @@ fastload.about = (() => {
     note: "what was done to the run, and what happened to it",
     rows: ({ timeline }) => timeline.events.filter((one) => one.kind !== "phase"),
     columns: () => [
-      number("at", (row) => row.t, units.clock),
+      text("at", (row) => row.t, { show: (row) => units.clock(row.t) }),
       text("kind", (row) => row.kind),
       text("what", (row) => row.text, { wide: true }),
     ],

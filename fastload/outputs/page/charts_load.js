@@ -4,7 +4,7 @@ fastload.loadCharts = (() => {
   "use strict";
   const { units } = fastload;
   const { ms, count } = units;
-  const { has, some, peak, series, metricOf, perSecond } = fastload.columns;
+  const { has, some, peak, points, series, metricOf, perSecond } = fastload.columns;
   const mostKinds = 7;
 
   const throughput = {
@@ -189,8 +189,7 @@ fastload.loadCharts = (() => {
         ]);
       return shown.map(([kind, column], index) => ({
         name: kind,
-        x: line.t,
-        y: column,
+        ...points(line, column),
         color: errorInks[index % errorInks.length],
         stack: true,
         rest: count(

@@ -29,12 +29,18 @@ fastload.columns = (() => {
     return index < 0 ? "none" : `${format(column[index])} at ${units.clock(line.t[index])}`;
   }
 
+  // A single row is drawn as long as it is: a point at the edge would not be seen.
+  function points(line, column) {
+    if (line.t.length !== 1) return { x: line.t, y: column };
+    return { x: [line.t[0] - line.span[0], line.t[0]], y: [column[0], column[0]] };
+  }
+
   // A series of a column. In the legend is what the summary says of it (`known`), or else the mean or the peak of it.
   function series(line, name, column, colour, format, rest, known, more = {}) {
     const index = peakOf(column);
     const found = rest === "mean" ? mean(line, column) : index < 0 ? null : column[index];
     const value = known ?? found;
-    return { name, x: line.t, y: column, color: colour, rest: value === null ? "-" : format(value), ...more };
+    return { name, ...points(line, column), color: colour, rest: value === null ? "-" : format(value), ...more };
   }
 
   const metricOf = (summary, name) => (summary.metrics || {})[name] || {};
@@ -42,5 +48,5 @@ fastload.columns = (() => {
   // A mean or greatest value of the host or the target in the summary.
   const used = (summary, who, what, name) => ((summary[who] || {})[what] || {})[name];
 
-  return { bytesPerSecond, perSecond, cpu, has, some, mean, peak, series, metricOf, used };
+  return { bytesPerSecond, perSecond, cpu, has, some, mean, peak, points, series, metricOf, used };
 })();

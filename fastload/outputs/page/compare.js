@@ -1,4 +1,4 @@
-// The page of a comparison. `fastload.render(data)` draws it; `data` is what fastload/outputs/compare_page.py says.
+// The page of a comparison. `fastload.render(data)` draws it; `data` is what fastload/outputs/compare/page.py says.
 window.fastload = window.fastload || {};
 (() => {
   "use strict";

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from fastload.model.batches import BatchedRun
+from fastload.model.compare.batches import BatchedRun
 from fastload.model.errors import PlanError
 from fastload.model.header import Header
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, HTTP_TRENDS, Kind, MetricSpec, Series

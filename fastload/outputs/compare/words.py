@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from fastload.model.comparison import LABELS, NO_DIFFERENCE, UNSTEADY, Change, Comparison, Row, Side, Verdict
-from fastload.model.comparison_figures import Figure
+from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, UNSTEADY, Change, Comparison, Row, Side, Verdict
+from fastload.model.compare.figures import Figure
 from fastload.model.metrics import Kind
 from fastload.model.units import format_duration_s, format_percent
 from fastload.outputs.style import format_rate, format_value

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from fastload.model.batches import BatchedRun
+from fastload.model.compare.batches import BatchedRun
 from fastload.model.units import format_bytes, format_duration_s
 
 _SAME_DURATION = 0.1

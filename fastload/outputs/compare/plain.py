@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from fastload.model.comparison import Comparison, comparison_to_dict
+from fastload.model.compare.comparison import Comparison, comparison_to_dict
 from fastload.outputs.summary_json import dump_json
 
 

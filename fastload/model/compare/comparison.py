@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fastload.model.batches import FEWEST_BATCHES, BatchedRun
-from fastload.model.comparability import Concerns, find_concerns
-from fastload.model.comparison_figures import Figure, figures_of
-from fastload.model.intervals import (
+from fastload.model.compare.batches import FEWEST_BATCHES, BatchedRun
+from fastload.model.compare.comparability import Concerns, find_concerns
+from fastload.model.compare.figures import Figure, figures_of
+from fastload.model.compare.intervals import (
     CONFIDENCE,
     FEWEST_VALUES,
     Difference,

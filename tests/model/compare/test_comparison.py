@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastload.model.batches import BatchedRun
-from fastload.model.comparability import find_concerns
-from fastload.model.comparison import (
+from fastload.model.compare.batches import BatchedRun
+from fastload.model.compare.comparability import find_concerns
+from fastload.model.compare.comparison import (
     NO_DIFFERENCE,
     Change,
     Comparison,

@@ -8,11 +8,11 @@ from io import StringIO
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from fastload.model.comparison import LABELS, NO_DIFFERENCE, Comparison, Row, Verdict
-from fastload.model.comparison_figures import SECTIONS
+from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, Row, Verdict
+from fastload.model.compare.figures import SECTIONS
 from fastload.model.units import format_count
 from fastload.outputs.base import writing
-from fastload.outputs.compare_words import (
+from fastload.outputs.compare.words import (
     MARKS,
     TOLD,
     details_note,

@@ -20,10 +20,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fastload.model.comparison import LABELS, Comparison, Row, Side, run_to_dict
-from fastload.model.comparison_figures import SECTIONS
+from fastload.model.compare.comparison import LABELS, Comparison, Row, Side, run_to_dict
+from fastload.model.compare.figures import SECTIONS
 from fastload.model.timeline import Timeline
-from fastload.outputs.compare_words import (
+from fastload.outputs.compare.words import (
     called,
     details_note,
     format_change,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from fastload.model.comparison import LABELS, NO_DIFFERENCE, Comparison, Row, Verdict
-from fastload.model.comparison_figures import SECTIONS
-from fastload.outputs.compare_words import (
+from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, Row, Verdict
+from fastload.model.compare.figures import SECTIONS
+from fastload.outputs.compare.words import (
     TOLD,
     details_note,
     format_change,

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from fastload.model.comparison import Change, Comparison, Side, compare_sides
-from fastload.model.comparison_figures import Figure
+from fastload.model.compare.comparison import Change, Comparison, Side, compare_sides
+from fastload.model.compare.figures import Figure
 from fastload.model.metrics import BUILTIN, Series
-from fastload.outputs.compare_markdown import comparison_markdown
-from fastload.outputs.compare_text import comparison_text
-from fastload.outputs.compare_words import format_change, format_difference, format_interval
+from fastload.outputs.compare.markdown import comparison_markdown
+from fastload.outputs.compare.text import comparison_text
+from fastload.outputs.compare.words import format_change, format_difference, format_interval
 from tests.model.runs import lognormal, side, with_endpoint
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from fastload.model.batches import BatchedRun
-from fastload.model.comparison import Comparison, Side, compare_sides
+from fastload.model.compare.batches import BatchedRun
+from fastload.model.compare.comparison import Comparison, Side, compare_sides
 from fastload.model.histogram import Int64Array
 from fastload.model.timeline import Timeline
-from fastload.outputs.compare_page import comparison_data, comparison_page
-from fastload.outputs.compare_words import format_change, format_figure, format_interval
+from fastload.outputs.compare.page import comparison_data, comparison_page
+from fastload.outputs.compare.words import format_change, format_figure, format_interval
 from fastload.outputs.page.render import plotly_js
 from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.model.runs import Draw, batched, lognormal, seconds_of, with_endpoint

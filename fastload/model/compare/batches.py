@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastload.model.compare.intervals import FloatArray
 from fastload.model.header import Header
-from fastload.model.intervals import FloatArray
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.series import CounterSink, SeriesTable

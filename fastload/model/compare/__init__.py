@@ -1,0 +1,1 @@
+"""Whether runs differ, and by how much: the statistics behind `fastload compare`."""

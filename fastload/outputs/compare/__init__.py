@@ -1,0 +1,1 @@
+"""A comparison of runs as text, Markdown, JSON and a page."""
