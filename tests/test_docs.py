@@ -243,10 +243,16 @@ def first_column(text: str) -> list[str]:
     return [name for row in rows(text) for name in names(row[0])]
 
 
+def subcommands(group: click.Group) -> dict[str, click.Command]:
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
 def command_names(command: click.Command, path: str) -> Iterator[str]:
     yield path
     if isinstance(command, click.Group):
-        for name, sub in command.commands.items():
+        for name, sub in subcommands(command).items():
             yield from command_names(sub, f"{path} {name}")
 
 
@@ -303,7 +309,9 @@ def test_every_exit_code_is_there() -> None:
 
 def test_every_environment_variable_is_there() -> None:
     documented = set(first_column(section("command-line.md", "Environment variables")))
-    read = {option.envvar for command in command_line.commands.values() for option in command.params if option.envvar}
+    read = {
+        option.envvar for command in subcommands(command_line).values() for option in command.params if option.envvar
+    }
     served = {name for target in target_names() for name in find_target(target).options_type.ENVIRONMENT.values()}
     assert read | served | {"SEQUENCER_BASE_URL", "NO_COLOR", "FASTLOAD_DASHBOARD_TOKEN"} == documented
 
@@ -479,7 +487,9 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)", (REPO / "README.md").read_text())
     assert links
     assert [link for link in links if not (REPO / link).is_file()] == []
-    assert {page.name for page in DOCS.glob("*.md")} == {Path(link).name for link in links if link.startswith("docs/")}
+    assert {page.name for page in DOCS.glob("*.md")} == {
+        Path(link).name for link in links if link.startswith("docs/") and link.endswith(".md")
+    }
 
 
 def test_pages_name_no_machine() -> None:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
-from fastload.cli.bench import bench
-from fastload.cli.compare import compare
-from fastload.cli.ctl import ctl
 from fastload.cli.exits import ExitCode, report_error
-from fastload.cli.new import new
-from fastload.cli.plan import plan
-from fastload.cli.report import report
-from fastload.cli.run import run
 from fastload.cli.shipped import PREFIX
-from fastload.cli.target import target
-from fastload.cli.ui import ui
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.version import __version__
 
+COMMANDS = ("bench", "run", "plan", "report", "compare", "ctl", "new", "target", "ui")
+"""The subcommands: each is the function of its name in the module of its name."""
+
 
 class Commands(click.Group):
-    """A group that suggests the nearest command."""
+    """A group that imports a command when it is used, and suggests the nearest one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the interface of click
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__package__}.{cmd_name}"), cmd_name)
+        return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         name = args[0]
@@ -33,7 +37,7 @@ class Commands(click.Group):
             elif name.endswith(".py") or name.startswith(PREFIX):
                 hint = f"did you mean 'fastload run {name}'?"
             else:
-                hint = nearest(name, self.commands) or f"one of: {', '.join(self.commands)}"
+                hint = nearest(name, COMMANDS) or f"one of: {', '.join(COMMANDS)}"
             raise PlanError(f"there is no command {name!r}", hint=hint)
         return super().resolve_command(ctx, args)
 
@@ -46,17 +50,6 @@ def cli() -> None:
     First steps: `fastload bench` (no server needed), `fastload bench http://localhost:8080/`,
     `fastload run script.py`.
     """
-
-
-cli.add_command(bench)
-cli.add_command(run)
-cli.add_command(plan)
-cli.add_command(report)
-cli.add_command(compare)
-cli.add_command(ctl)
-cli.add_command(new)
-cli.add_command(target)
-cli.add_command(ui)
 
 
 def main(args: list[str] | None = None) -> NoReturn:

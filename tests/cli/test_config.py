@@ -11,7 +11,7 @@ import click
 import pytest
 
 import fastload as fl
-from fastload.cli.main import cli as command_line
+from fastload.cli.plan import plan as plan_command
 from fastload.cli.run import run
 from fastload.cli.run_options import tiers_of
 from fastload.load.scenario import scenario
@@ -471,8 +471,7 @@ def test_every_option_of_run_is_in_the_environment_and_in_files() -> None:
 
 
 def test_plan_takes_the_options_of_run() -> None:
-    plan = command_line.commands["plan"]
-    assert [param.opts for param in plan.params] == [param.opts for param in run.params]
+    assert [param.opts for param in plan_command.params] == [param.opts for param in run.params]
 
 
 def test_other_names_that_users_of_other_tools_type() -> None:

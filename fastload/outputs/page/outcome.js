@@ -21,6 +21,8 @@ fastload.outcome = (() => {
     error: "a function of the script raised",
   };
 
+  const phases = { starting: "Starting", "warm-up": "Warming up", paused: "Paused", stopping: "Stopping" };
+
   // What became of the run, in a word and a sentence.
   function resultOf({ summary, state, kind }) {
     const found = summary.thresholds || [];
@@ -39,9 +41,9 @@ fastload.outcome = (() => {
     const sentence = sentenceOf([failed || !others.length ? held : "", ...others, after]);
     if (kind === "live" && !state.complete)
       return {
-        word: "Running",
+        word: phases[state.phase] || "Running",
         tone: failed ? "warn" : "plain",
-        sentence: sentenceOf([`${held.replace("hold", "hold so far")}`]),
+        sentence: sentenceOf([held.replace(/\bholds?\b/, "$& so far")]),
       };
     if (summary.stopped_by === "unknown")
       return {
