@@ -61,8 +61,10 @@ async def visit(vu: fl.VU) -> None:
 '''
 RAMP = SHOP + "STAGES = ['10s:200/s', '15s:200/s', '5s:400/s', '20s:400/s']\n"
 RAMP += "shop = fl.scenario(stages=STAGES, max_vus=1000, thresholds=THRESHOLDS)(visit)\n"
-STEERED = SHOP + "browse = fl.scenario(vus=10, duration='1m', pacing='50ms')(visit)\n"
-STEERED += "search = fl.scenario(rate='100/s', duration='1m', max_vus=100, thresholds=THRESHOLDS)(visit)\n"
+STEERED = SHOP + "browse = fl.scenario(name='browse', vus=10, duration='1m', pacing='50ms')(visit)\n"
+STEERED += (
+    "search = fl.scenario(name='search', rate='100/s', duration='1m', max_vus=100, thresholds=THRESHOLDS)(visit)\n"
+)
 STEADY = SHOP + "shop = fl.scenario(rate='300/s', duration='20s', max_vus=500)(visit)\n"
 
 
@@ -72,11 +74,26 @@ def score(p50_ms: int = 6, failure_rate: float = 0.01) -> Iterator[RunningTarget
         yield target
 
 
-def run(folder: Path, script: str, base_url: str, *options: str) -> subprocess.Popen[str]:
-    """A `fastload run` of *script* as a process."""
+@contextmanager
+def command(folder: Path, script: str, name: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`fastload NAME` with *script* as a process, which has ended afterwards."""
     (folder / "shop.py").write_text(script)
-    command = cli_command("run", "shop.py", "--base-url", base_url, "-w", "1", "-q", *options)
-    return subprocess.Popen(command, cwd=folder, env=cli_env(), stderr=subprocess.PIPE, text=True)
+    words = cli_command(name, "shop.py", *options)
+    process = subprocess.Popen(
+        words, cwd=folder, env=cli_env(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+def run(folder: Path, script: str, base_url: str, *options: str) -> None:
+    """A whole `fastload run` of *script*."""
+    (folder / "shop.py").write_text(script)
+    words = cli_command("run", "shop.py", "--base-url", base_url, "-w", "1", "-q", *options)
+    subprocess.run(words, cwd=folder, env=cli_env(), stdout=subprocess.DEVNULL, timeout=120)
 
 
 def said(process: subprocess.Popen[str], what: str) -> str:
@@ -93,12 +110,11 @@ def shoot(page: Page, name: str) -> None:
 def report(browser: Browser, folder: Path) -> None:
     """A ramp of starts, with a target that stands still for a moment."""
     with score() as target:
-        process = run(folder, RAMP, target.base_url, "--html", "report.html", "--warmup", "3s")
         freezes = [threading.Timer(45, os.kill, (pid, signal.SIGSTOP)) for pid in target.pids]
         freezes += [threading.Timer(46.2, os.kill, (pid, signal.SIGCONT)) for pid in target.pids]
         for timer in freezes:
             timer.start()
-        process.communicate()
+        run(folder, RAMP, target.base_url, "--html", "report.html", "--warmup", "3s")
         for timer in freezes:
             timer.join()
     for scheme in ("light", "dark"):
@@ -108,30 +124,30 @@ def report(browser: Browser, folder: Path) -> None:
 
 def dashboard(browser: Browser, folder: Path) -> None:
     """Two scenarios that can be steered, after half a minute."""
+    options = ("-w", "1", "-q", "--dashboard", "0", "--control", "0")
     with score(failure_rate=0) as target:
-        process = run(folder, STEERED, target.base_url, "--dashboard", "0", "--control", "0")
-        with open_page(browser, said(process, "dashboard:"), height=1300) as page:
+        arguments = ("run", "--base-url", target.base_url, *options)
+        with (
+            command(folder, STEERED, *arguments) as process,
+            open_page(browser, said(process, "dashboard:"), height=1300) as page,
+        ):
             page.wait_for_timeout(30_000)
             shoot(page, "dashboard")
-        process.send_signal(signal.SIGINT)
-        process.communicate()
 
 
 def ui(browser: Browser, folder: Path) -> None:
     """The form, with a spawn rate."""
-    with score(failure_rate=0) as target:
-        (folder / "shop.py").write_text(STEERED)
-        command = cli_command("ui", "shop.py", "--base-url", target.base_url, "--port", "0")
-        process = subprocess.Popen(command, cwd=folder, env=cli_env(), stderr=subprocess.PIPE, text=True)
-        with open_page(browser, said(process, "ui:"), height=900) as page:
-            page.get_by_label("search").uncheck()
-            page.get_by_label("Users").fill("200")
-            page.get_by_label("Spawn rate").fill("10")
-            page.get_by_label("Duration").fill("5m")
-            expect(page.get_by_text("200 VUs")).to_be_visible()
-            shoot(page, "ui")
-        process.send_signal(signal.SIGINT)
-        process.communicate()
+    arguments = ("ui", "--base-url", "http://localhost:8080", "--port", "0")
+    with (
+        command(folder, STEERED, *arguments) as process,
+        open_page(browser, said(process, "ui:")) as page,
+    ):
+        page.get_by_role("checkbox", name="search").uncheck()
+        page.get_by_role("textbox", name="Users", exact=True).fill("200")
+        page.get_by_label("Spawn rate").fill("10")
+        page.get_by_label("Duration").fill("5m")
+        expect(page.get_by_text("up to 200 VUs for").last).to_be_visible()
+        shoot(page, "ui")
 
 
 def compare(browser: Browser, folder: Path) -> None:
@@ -140,8 +156,10 @@ def compare(browser: Browser, folder: Path) -> None:
         (folder / name).mkdir()
         with score(p50_ms) as target:
             for _ in range(3):
-                run(folder, STEADY, target.base_url, "--save", f"{name}/").communicate()
-    subprocess.run(cli_command("compare", "before", "after", "--html", "compare.html"), cwd=folder, env=cli_env())
+                run(folder, STEADY, target.base_url, "--save", f"{name}/")
+    subprocess.run(
+        cli_command("compare", "before", "after", "--html", "compare.html"), cwd=folder, env=cli_env(), timeout=60
+    )
     with open_page(browser, f"file://{folder / 'compare.html'}", height=1500) as page:
         shoot(page, "compare")
 
