@@ -168,7 +168,7 @@ class Block:
     """An output that keeps how the live block looks."""
 
     def __init__(self) -> None:
-        self.console = Console(record=True, width=132, file=io.StringIO(), force_terminal=True)
+        self.console = Console(record=True, width=120, file=io.StringIO(), force_terminal=True)
         self._recent = Recent()
 
     def start(self, plan: Plan) -> None:
@@ -196,7 +196,7 @@ def terminal(browser: Browser, folder: Path) -> None:
     without_fonts = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     (folder / "terminal.svg").write_text(without_fonts)
     with open_page(browser, f"file://{folder / 'terminal.svg'}", width=1640, height=600) as page:
-        page.screenshot(path=IMAGES / "terminal.png")
+        page.locator("svg > rect").screenshot(path=IMAGES / "terminal.png")
 
 
 PICTURES: dict[str, Callable[[Browser, Path], None]] = {

@@ -35,7 +35,7 @@ import os
 
 import fastload as fl
 
-print("read by", os.environ.get("WHO"))
+print("read by", os.environ.get("WHO"), "with", os.environ.get("SECRET", "")[::-1])
 if os.environ.get("BROKEN"):
     raise ValueError("nothing <works> today")
 
@@ -188,16 +188,16 @@ def test_what_is_refused(ui: Ui, path: str, body: Any, headers: dict[str, str], 
     assert ui.ask("/api/runs").data["current"] is None
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(chromium: Browser, ui: Ui) -> Iterator[Page]:
-    """The form, with the plan of it."""
+    """The form, with the plan of it: each test goes on where the one before left it."""
     with open_page(chromium, f"{ui.url}/") as opened:
         opened.wait_for_selector("#plan dt")
         yield opened
 
 
 @pytest.fixture
-def other_page(chromium: Browser, ui: Ui) -> Iterator[Page]:
+def phone(chromium: Browser, ui: Ui) -> Iterator[Page]:
     """What somebody else looks at, on a phone."""
     with open_page(chromium, f"{ui.url}/", width=390, scheme="dark") as opened:
         yield opened
@@ -231,6 +231,9 @@ def test_the_form_in_the_browser(ui: Ui, page: Page, nginx: Nginx) -> None:
     ]
     page.click("#start")
     expect(page.locator("#start")).to_have_text("Start")
+    page.fill("#field-rate", "")
+    page.fill("#field-iterations", "")
+    page.fill("#field-duration", "30s")
     assert ui.ask("/api/runs").data["runs"] == []
 
 
@@ -239,8 +242,7 @@ def test_a_script_with_an_error(ui: Ui, page: Page) -> None:
     page.fill(".env:last-child input >> nth=0", "BROKEN")
     page.fill(".env:last-child input >> nth=1", "yes")
     page.click("#start")
-    page.wait_for_selector("#fault:not([hidden])")
-    assert page.inner_text("#fault").startswith("shop.py does not import:")
+    expect(page.locator("#fault")).to_contain_text(re.compile("^shop.py does not import:"))
     assert "ValueError: nothing <works> today" in page.inner_text("#fault")
     script = ui.folder / "shop.py"
     script.write_text("x = = 1")
@@ -252,52 +254,72 @@ def test_a_script_with_an_error(ui: Ui, page: Page) -> None:
     # What was filled in stays.
     assert page.input_value(".env:last-child input >> nth=0") == "BROKEN"
     script.write_text(SHOP)
-    assert ui.ask("/api/form", {}).data["scenarios"][0]["name"] == "browse"
+    page.click("#again")
+    page.wait_for_selector("input[value=browse]")
     assert ui.ask("/api/runs").data["runs"] == []
 
 
-def test_start_watch_change_stop_and_start_again(ui: Ui, page: Page, other_page: Page, nginx: Nginx) -> None:
+def test_start_watch_change_stop_and_start_again(ui: Ui, page: Page, phone: Page) -> None:
     page.fill("#field-users", "3")
+    page.check("input[value=browse]")
     page.uncheck("input[value=buy]")
+    page.fill(".env:last-child input >> nth=0", "SECRET")
+    page.fill(".env:last-child input >> nth=1", "t0psecret")
     page.click("#start")
     page.wait_for_url("**/runs/1/")
+    words = [one.cmdline() for one in psutil.Process(ui.process.pid).children(recursive=True)]
+    assert (len(words) >= 2, "t0psecret" in str(words)) == (True, False)
     expect(page.locator("#live-clock")).not_to_have_text(re.compile("^(0:00)?$"))
     ui.wait_requests(1, 50)
     # Somebody else sees it, and cannot start another one.
-    other_page.wait_for_selector("#now .figures:not(:empty)")
-    assert other_page.is_disabled("#start")
-    assert overflow_px(other_page) == 0
+    phone.wait_for_selector("#now .figures:not(:empty)")
+    assert phone.is_disabled("#start")
+    assert overflow_px(phone) == 0
     refused = ui.ask("/api/start", ui.form())
     assert (refused.status, refused.data["error"]) == (409, "run 1 is under way")
-    other_page.click("#now a")
-    other_page.wait_for_url("**/runs/1/")
+    phone.click("#now a")
+    phone.wait_for_url("**/runs/1/")
     page.fill("[data-scenario=browse] input", "5")
     page.click("[data-scenario=browse] [type=submit]")
     wait_until(lambda: ui.run(1)["vus"] == 5)
-    expect(other_page.locator("[data-scenario=browse] output")).to_have_text("5 VUs")
+    expect(phone.locator("[data-scenario=browse] output")).to_have_text("5 VUs")
     assert ui.ask("/runs/1/reports/json").data["requests"]["finished"] >= 50
     page.click("#live-pause")
     wait_until(lambda: ui.run(1)["state"] == "paused")
     page.click("#live-stop")
     page.click("#live-dialog [value=stop]")
-    for one in (page, other_page):
+    for one in (page, phone):
         one.wait_for_selector("#ui-again:not([hidden])")
-        assert one.inner_text("#ui-state") == "passed"
+        # There is nothing to pass: the script has no thresholds.
+        assert one.inner_text("#ui-state") == "finished"
+        expect(one.locator("#live-clock")).not_to_have_text("0:00")
         assert overflow_px(one) == 0
     shoot(page, "ui-run")
     check_downloads(ui, page)
+    check_last_form(ui, phone)
     page.click("#ui-again")
     page.wait_for_url("**/runs/2/")
-    assert ui.run(2)["form"] == ui.run(1)["form"]
+    # With values that no browser was sent.
+    assert ui.run(2)["form"] == ui.run(1)["form"] | {"env_of": 2}
+    assert "t0psecret" not in str([ui.ask("/api/runs").data, ui.ask("/api/form").data])
     assert ui.ask("/api/runs/2/stop", {}).status == 200
-    assert ui.wait_end(2)["meaning"] == "passed"
+    assert ui.wait_end(2)["meaning"] == "finished"
+    assert "read by me with terces" in ui.ask("/runs/2/log").body.decode().replace("p0t", "")
     assert ui.ask("/api/runs/2/stop", {}).status == 409
     assert [run["run"] for run in ui.ask("/api/runs").data["runs"]] == [2, 1]
-    other_page.goto(f"{ui.url}/")
-    other_page.wait_for_selector("#list tbody tr >> nth=1")
-    assert other_page.input_value("#field-users") == "3"
-    assert overflow_px(other_page) == 0
-    shoot(other_page, "ui-phone")
+
+
+def check_last_form(ui: Ui, phone: Page) -> None:
+    """The list has run 1, and the form begins with what it had, but for the value in its environment."""
+    phone.goto(f"{ui.url}/")
+    phone.wait_for_selector("#list tbody tr")
+    assert phone.inner_text("#list .badge") == "finished"
+    expect(phone.locator("#field-users")).to_have_value("3")
+    assert phone.get_attribute(".env:last-child input >> nth=1", "placeholder") == "as in run 1"
+    sent = phone.evaluate("fastload.form.values()")
+    assert (sent["env"], sent["env_of"]) == ([["SECRET", ""]], 1)
+    assert overflow_px(phone) == 0
+    shoot(phone, "ui-phone")
 
 
 def check_downloads(ui: Ui, page: Page) -> None:
@@ -355,28 +377,25 @@ def test_a_run_is_stopped_gracefully_and_nothing_stays_at_ctrl_c(nginx: Nginx, t
     assert run.summary["requests"]["finished"] >= 20
 
 
-def test_a_run_ends_with_a_ui_that_is_killed(nginx: Nginx, tmp_path: Path) -> None:
+def test_nothing_is_there_without_the_token_and_a_run_ends_with_a_ui_that_is_killed(
+    nginx: Nginx, tmp_path: Path
+) -> None:
     (tmp_path / "shop.py").write_text(SHOP)
-    ui = Ui(tmp_path, "shop.py", "--base-url", nginx.url, "-w", "1", "--save", "runs")
-    assert ui.ask("/api/start", ui.form()).status == 201
-    processes = psutil.Process(ui.process.pid).children(recursive=True)
-    ui.end(signal.SIGKILL)
-    wait_until(lambda: not any(process.is_running() for process in processes))
-    (saved,) = (tmp_path / "runs").iterdir()
-    assert load_run(saved).complete
-
-
-def test_nothing_is_there_without_the_token(tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text(SHOP)
-    ui = Ui(tmp_path, "shop.py", port="127.0.0.1:0", FASTLOAD_DASHBOARD_TOKEN="t0ken")
+    args = ("shop.py", "--base-url", nginx.url, "-w", "1", "--save", "runs")
+    ui = Ui(tmp_path, *args, port="127.0.0.1:0", FASTLOAD_DASHBOARD_TOKEN="t0ken")
     try:
         for path, body in (("/", None), ("/api/form", None), ("/api/start", {}), ("/runs/1/", None)):
             assert ui.ask(path, body).status == 401
             assert ui.ask(path, body, Authorization="Bearer wrong").status == 401
-        assert ui.ask("/api/form", Authorization="Bearer t0ken").status == 200
+        form = ui.ask("/api/form", Authorization="Bearer t0ken").data["first"]
         assert ui.ask("/api/start", {}, Authorization="Bearer t0ken").data["error"]
+        assert ui.ask("/api/start", form, Authorization="Bearer t0ken").status == 201
+        processes = psutil.Process(ui.process.pid).children(recursive=True)
     finally:
-        assert ui.end()[0] == 0
+        ui.end(signal.SIGKILL)
+    wait_until(lambda: not any(process.is_running() for process in processes))
+    (saved,) = (tmp_path / "runs").iterdir()
+    assert load_run(saved).complete
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,15 @@ from fastload.model.compare.comparison import (
 from fastload.model.errors import PlanError
 from fastload.model.run_file import SUFFIX, load_run, run_summary
 from fastload.model.timeline import Timeline
-from fastload.outputs.base import mute, writing
+from fastload.outputs.apart import Written, check_apart
+from fastload.outputs.base import writing
 from fastload.outputs.compare.markdown import comparison_markdown
 from fastload.outputs.compare.page import MOST_ROWS, comparison_page
 from fastload.outputs.compare.plain import comparison_json
 from fastload.outputs.compare.text import print_comparison
-from fastload.outputs.files import check_file, replace_file
+from fastload.outputs.files import check_file, is_stdout, replace_file
 from fastload.outputs.terminal import open_console
 
-STDOUT = "-"
 FAIL_ON = ("worse", "any", "never")
 
 
@@ -79,13 +79,13 @@ def compare(
     """
     files = {"--html": html, "--md": md, "--json": as_json}
     least = None if margin is None else _margin(margin)
-    _check_files(files)
+    _check_files(files, (baseline, *candidates))
     loaded = _load((baseline, *candidates), with_charts=html is not None)
     comparison = compare_sides([side for side, _ in loaded], margin=least)
     if comparison.concerns.refusals and not force:
         raise _refused(comparison)
     _write(files, comparison, [timelines for _, timelines in loaded])
-    if STDOUT not in files.values():
+    if not any(file and is_stdout(file) for file in files.values()):
         print_comparison(open_console(sys.stdout), comparison, everything=everything)
     return _exit_code(comparison, fail_on)
 
@@ -108,14 +108,13 @@ def _margin(text: str) -> float:
     return percent / 100
 
 
-def _check_files(files: Mapping[str, str | None]) -> None:
-    """Before anything is read, that the files can be written."""
-    to_stdout = [option for option, file in files.items() if file == STDOUT]
-    if len(to_stdout) > 1:
-        raise PlanError(f"{' and '.join(to_stdout)} cannot both go to stdout", hint="give a file to one of them")
-    for option, file in files.items():
-        if file and file != STDOUT:
-            check_file(Path(file), option, example=f"compare.{option.removeprefix('--')}")
+def _check_files(files: Mapping[str, str | None], runs: Sequence[str]) -> None:
+    """Before anything is read, that the files can be written, and are none of *runs*."""
+    read = {str(file): "a run that is compared" for run in runs for file in _files(Path(run))}
+    written = [Written(option, file) for option, file in files.items() if file]
+    check_apart(written, read)
+    for option, file, _ in written:
+        check_file(Path(file), option, example=f"compare.{option.removeprefix('--')}")
 
 
 def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[Side, list[Timeline]]]:
@@ -178,7 +177,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _refused(comparison: Comparison) -> PlanError:
     found = comparison.concerns.refusals
-    more = f" (and {len(found) - 1} more differences)" if len(found) > 1 else ""
+    more = f" (and {len(found) - 1} more difference{'s' * (len(found) > 2)})" if len(found) > 1 else ""
     return PlanError(
         f"these are runs of different plans: {found[0]}{more}",
         hint="compare runs of one plan, or give --force to compare them all the same",
@@ -195,17 +194,5 @@ def _write(files: Mapping[str, str | None], comparison: Comparison, timelines: S
             data = comparison_markdown(comparison).encode()
         else:
             data = comparison_json(comparison)
-        _put(file, data, option)
-
-
-def _put(file: str, data: bytes, option: str) -> None:
-    if file != STDOUT:
         with writing(f"{option} {file!r}"):
             replace_file(Path(file), data)
-        return
-    with writing("the comparison", last_to=sys.stdout.buffer):
-        try:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            mute(sys.stdout.buffer)

@@ -14,6 +14,7 @@ from fastload.control.checks import parse_address
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
+from fastload.outputs.base import mute
 
 if TYPE_CHECKING:
     from fastload.dashboard.output import DashboardOutput
@@ -72,8 +73,7 @@ class DashboardAddress:
 
     def start(self, plan: Plan) -> None:  # noqa: ARG002 - the interface of every output
         if self.output.wait(_READY_S):
-            sys.stderr.write(f"dashboard: {self.output.address}\n")
-            sys.stderr.flush()
+            tell(f"dashboard: {self.output.address}")
             if self._opens:
                 open_page(self.output.login_url())
 
@@ -82,6 +82,17 @@ class DashboardAddress:
 
     def stop(self, summary: Summary) -> None:
         """Nothing to show."""
+
+
+def tell(text: str) -> None:
+    """Say *text* on stderr, if somebody still reads it: a run does not end, or fail, because nobody does."""
+    if sys.stderr is None:  # as when the shell closed it
+        return
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        mute(sys.stderr)
 
 
 def open_page(url: str) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from fastload.cli.dashboard import DashboardAddress, dashboard_address, fill_address, make_dashboard
+from fastload.cli.dashboard import DashboardAddress, dashboard_address, fill_address, make_dashboard, tell
 from fastload.cli.exits import ExitCode, exit_code
 from fastload.control.commands import Commands
 from fastload.control.host import usable_cpus
@@ -22,9 +22,11 @@ from fastload.model.http import HttpSettings
 from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
+from fastload.outputs.apart import Written, check_apart
 from fastload.outputs.base import Output
+from fastload.outputs.files import STDOUT, is_stdout
 from fastload.outputs.report import SummaryReport
-from fastload.outputs.streams.registry import make_streams, out_texts
+from fastload.outputs.streams.registry import make_named, out_texts, streams_of
 from fastload.outputs.streams.stream import Stream
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from fastload.outputs.terminal import open_console, progress_output
@@ -166,6 +168,13 @@ _HTTP = (
 )
 
 
+class Outputs(NamedTuple):
+    """The outputs of a run. *stdout_is_data*: one of them is on stdout, and nothing else may be."""
+
+    all: list[Output]
+    stdout_is_data: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """The values of the shared options."""
@@ -197,18 +206,24 @@ class Shared:
             "on_worker_loss": self.on_worker_loss,
             "strict": self.strict,
             "strict_outputs": self.strict_outputs,
-            "stdout_is_data": self.as_json,
         }
 
-    def outputs(self) -> list[Output]:
-        """The outputs that these options ask for.
+    def outputs(self) -> Outputs:
+        """The outputs that these options ask for. One of them may be on stdout; all others are on stderr then.
 
         Raises:
-            PlanError: the summary file cannot be written, or there is no such output.
+            PlanError: the summary file cannot be written, there is no such output, or one would write over another or
+                over what the command reads.
         """
-        console = open_console(sys.stderr if self.as_json else sys.stdout)
+        named = [make_named(one) for one in out_texts({"out": self.out, "html": self.html, "save": self.save})]
+        given = (("--json", STDOUT if self.as_json else None), ("--summary", self.summary_file))
+        written = [Written(option, path) for option, path in given if path]
+        written += [file for one in named for file in one.written]
+        check_apart(written, _files_read())
+        stdout_is_data = any(is_stdout(one.path) for one in written)
+        console = open_console(sys.stderr if stdout_is_data else sys.stdout)
         outputs: list[Output] = [] if self.quiet else [progress_output(console)]
-        if not (self.as_json and self.quiet):
+        if not (stdout_is_data and self.quiet):
             outputs.append(SummaryReport(console))
         if self.summary_file:
             summary_file = SummaryFile(Path(self.summary_file), option="--summary")
@@ -216,8 +231,7 @@ class Shared:
             outputs.append(summary_file)
         if self.as_json:
             outputs.append(SummaryStream(sys.stdout.buffer))
-        outputs += make_streams(out_texts({"out": self.out, "html": self.html, "save": self.save}))
-        return outputs
+        return Outputs([*outputs, *streams_of(named)], stdout_is_data)
 
     def make_dashboard(self) -> DashboardAddress | None:
         """The dashboard that these options ask for.
@@ -227,6 +241,15 @@ class Shared:
         """
         address = dashboard_address(self.dashboard, opens=self.open)
         return DashboardAddress(make_dashboard(address), opens=self.open) if address else None
+
+
+_READ = {"script": "the script", "config": "the file of --config", "opts": "the file of --opts"}
+
+
+def _files_read() -> dict[str, str]:
+    """The files that the current command reads by its arguments: ``{path: what it is}``."""
+    given = click.get_current_context().params
+    return {given[name]: what for name, what in _READ.items() if given.get(name)}
 
 
 class SharedCommand(click.Command):
@@ -273,7 +296,7 @@ def header_lines(options: dict[str, Any]) -> tuple[str, ...]:
 
 def run_plan(
     plan: Plan,
-    outputs: Sequence[Output],
+    given: Outputs,
     *,
     target: ShippedTarget | None = None,
     control: tuple[str, int] | None = None,
@@ -282,9 +305,10 @@ def run_plan(
 ) -> ExitCode:
     """Run *plan*, against *target* if one was started for it; what an output could not write is said on stderr.
 
-    *control* is the host and port of the control API; *keyboard*: whether the keys of the terminal steer the run;
-    *dashboard* shows it, and steers it where there is a control API.
+    *given* are the outputs; *control* is the host and port of the control API; *keyboard*: whether the keys of the
+    terminal steer the run; *dashboard* shows it, and steers it where there is a control API.
     """
+    plan, outputs = replace(plan, stdout_is_data=given.stdout_is_data), given.all
     pids, name = (target.pids, target.name) if target else ((), "")
     commands = Commands() if control else None
     server = None
@@ -313,8 +337,7 @@ class _ControlAddress:
         self._server = server
 
     def start(self, plan: Plan) -> None:  # noqa: ARG002 - the interface of every output
-        sys.stderr.write(f"control: {self._server.address}\n")
-        sys.stderr.flush()
+        tell(f"control: {self._server.address}")
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Nothing to show."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import click
 
-from fastload.cli.dashboard import dashboard_address
+from fastload.cli.dashboard import dashboard_address, tell
 from fastload.cli.options import Shared, run_plan, shipped_target
 from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
@@ -40,7 +39,7 @@ def run(script: str, **_: Any) -> int:
     shared = _shared(options)
     outputs, dashboard = shared.outputs(), shared.make_dashboard()
     for note in draft.notes:
-        sys.stderr.write(f"Note: {note}\n")
+        tell(f"Note: {note}")
     name = options.get("target", "")
     with shipped_target(name) if name else nullcontext(None) as target:
         plan = on_target(draft, target.base_url, target.worker_cpus) if target else draft.plan

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from fastload.cli.dashboard import open_page
+from fastload.cli.dashboard import open_page, tell
 from fastload.cli.run_options import RunCommand, run_options
 from fastload.control.checks import parse_address
 from fastload.control.signals import StopRequests, stop_requests
@@ -111,8 +110,7 @@ def _folder_of(save: str | None) -> Path | None:
 
 def _announce(address: str, login_url: str) -> None:
     """Say where it is, and open *login_url* in the browser unless that is empty."""
-    sys.stderr.write(f"ui: {address}\nCtrl-C stops it.\n")
-    sys.stderr.flush()
+    tell(f"ui: {address}\nCtrl-C stops it.")
     if login_url:
         open_page(login_url)
 
@@ -128,7 +126,7 @@ def _end(session: Session, requests: StopRequests) -> None:
     is_told = False
     while not session.close(timeout_s=_PATIENCE_S):
         if not is_told:
-            sys.stderr.write("Stopping the run. Ctrl-C again interrupts what it still does.\n")
+            tell("Stopping the run. Ctrl-C again interrupts what it still does.")
             is_told = True
         if requests.take():
             session.end_now()

@@ -32,9 +32,9 @@ class WorkerTotals:
 class Window:
     """What came since the last `Aggregator.take_window`.
 
-    *table* has all series; *watched* those that the aggregator watches, without what is late. *in_time*: whether
-    anything came that is not late. *lag_max_us* is by worker, *late* how much of each
-    counter is late, by `Series.label`.
+    *table* has all series, once the window was taken: until then they are in *tables*. *watched* has those that the
+    aggregator watches, without what is late. *in_time*: whether anything came that is not late. *lag_max_us* is by
+    worker, *late* how much of each counter is late, by `Series.label`.
     """
 
     requests: int = 0
@@ -49,11 +49,12 @@ class Window:
     points: list[Any] = field(default_factory=list)
     late: dict[str, float] = field(default_factory=dict)
     in_time: bool = False
+    tables: list[SeriesTable] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing came that counts anywhere."""
-        return not (self.table.sinks or self.errors.entries or self.exceptions.entries)
+        """Whether nothing came that counts anywhere; before it was taken."""
+        return not (any(table.sinks for table in self.tables) or self.errors.entries or self.exceptions.entries)
 
     def add(self, delta: Delta, table: SeriesTable) -> None:
         """Count *delta*, whose *table* is the window's own from now on."""
@@ -61,10 +62,8 @@ class Window:
         self.requests += delta.stats.finished + delta.stats.failed + delta.stats.warmup
         self.failed += delta.stats.failed
         self.offered += delta.stats.offered
-        if self.table.sinks:
-            self.table.merge(table)
-        else:
-            self.table = table
+        # Merging all at once, at the end, leaves trends sparse: most of them have a few dozen values in a second.
+        self.tables.append(table)
         self.errors.merge(delta.errors)
         self.exceptions.merge(delta.exceptions)
         self.lag_max_us[delta.worker] = max(self.lag_max_us.get(delta.worker, 0), delta.stats.lag_max_us)
@@ -132,6 +131,7 @@ class Aggregator:
     def take_window(self) -> Window:
         """The window so far; the next one begins."""
         window, self._window = self._window, Window()
+        window.table, window.tables = SeriesTable.merged(window.tables or [window.table]), []
         return window
 
     @property
@@ -145,9 +145,11 @@ class Aggregator:
 
     def update_gauges(self, max_vus: int) -> None:
         """Set ``vus`` to what runs now, and ``vus_max`` to the most there can be."""
+        of_window = SeriesTable()
+        self._window.tables.append(of_window)
         for series, value in ((Series("vus"), self.total("vus")), (Series("vus_max"), max_vus)):
             self.table.gauge(series).set(value)
-            self._window.table.gauge(series).set(value)
+            of_window.gauge(series).set(value)
             if series in self._watched:
                 self._window.watched.gauge(series).set(value)
 

@@ -13,16 +13,18 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastload.dashboard.totals import Totals
 from fastload.model.header import Header
 from fastload.model.records import Snapshot
 from fastload.model.timeline import Timeline
+from fastload.model.totals import Totals
 from fastload.outputs.page.data import page_data
 from fastload.outputs.page.render import render_page
 from fastload.outputs.summary_json import dump_json
 
 STARTING, OVER = "starting", "over"
 """The phases before the first second and after the end; those between are those of a `Snapshot`."""
+_SHOWN = ("phase", "elapsed_s", "progress", "vus", "workers_alive")
+_SHOWN_IN_THE_END = ("elapsed_s", "progress")
 
 
 class LiveRun:
@@ -36,8 +38,8 @@ class LiveRun:
         self.number = 0
         self._lock = threading.Lock()
         self._timeline = Timeline(header)
-        self._totals = Totals(header)
-        self._last: Snapshot | None = None
+        self._totals: Totals | None = Totals(header)
+        self._state: dict[str, Any] = {"phase": STARTING}
         self._summary: Mapping[str, Any] | None = None
         self._over = False
         self._changes = (-1, b"")
@@ -48,8 +50,9 @@ class LiveRun:
         """One more second."""
         with self._lock:
             self._timeline.add(snapshot)
-            self._totals.add(snapshot)
-            self._last = snapshot
+            if self._totals is not None:
+                self._totals.add(snapshot)
+            self._state = {name: getattr(snapshot, name) for name in _SHOWN}
             self.number += 1
             if self._listeners:
                 self._changes = (self.number, dump_json(self._data(changes=True)))
@@ -59,6 +62,11 @@ class LiveRun:
         """The run is over. *summary* is `Summary.to_dict`, or None when it ended without one."""
         with self._lock:
             self._summary = summary
+            if summary is not None:
+                # Nobody asks any more what the seconds say, which is a lot to keep.
+                self._totals = None
+            last = self._state
+            self._state = {"phase": OVER} | {name: last[name] for name in _SHOWN_IN_THE_END if name in last}
             self._over = True
             self.number += 1
         self._tell()
@@ -68,12 +76,8 @@ class LiveRun:
         return self._over
 
     def state(self) -> dict[str, Any]:
-        """Where the run is, for those who may not ask it."""
-        last = self._last
-        if self._over or last is None:
-            return {"phase": OVER if self._over else STARTING}
-        shown = ("phase", "elapsed_s", "progress", "vus", "workers_alive")
-        return {name: getattr(last, name) for name in shown}
+        """Where the run is, for those who may not ask it; in the end, where it was in its last second."""
+        return dict(self._state)
 
     def message_after(self, number: int) -> tuple[int, bytes]:
         """What brings one up to date who has everything up to *number* (-1: nothing), and the number it is then."""
@@ -113,7 +117,10 @@ class LiveRun:
         return page_data(self.header, self._timeline, summary, kind="live", state=state, changes=changes)
 
     def _summary_so_far(self) -> Mapping[str, Any]:
-        return self._summary or self._totals.summary(running=not self._over)
+        if self._totals is None:
+            assert self._summary is not None
+            return self._summary
+        return self._totals.summary(running=not self._over)
 
     def _tell(self) -> None:
         for listener in tuple(self._listeners):

@@ -92,9 +92,10 @@ class UiApp:
 
     async def _run_page(self, request: Request) -> Response:
         run = self._run_of(request)
-        if run.live is None:
-            raise Refusal(HTTPStatus.CONFLICT, f"run {run.number} is starting", "load the page again in a second")
-        return Response(_page_of(run, run.live, self._session.script), media_type="text/html")
+        if run.is_forgotten:
+            path, _ = await asyncio.to_thread(self._session.report, run.number, "html")
+            return FileResponse(path, media_type="text/html")
+        return Response(_page_of(run, _live_of(run), self._session.script), media_type="text/html")
 
     async def _log(self, request: Request) -> Response:
         return PlainTextResponse(await asyncio.to_thread(self._run_of(request).log))
@@ -107,15 +108,34 @@ class UiApp:
     async def _dashboard(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The dashboard of the run in the path: what is watched, and what is asked of it."""
         run = self._run_of(Request(scope, receive))
-        if run.live is None:
-            await refuse(Refusal(HTTPStatus.CONFLICT, f"run {run.number} is starting"))(scope, receive, send)
+        try:
+            live = _live_of(run)
+        except Refusal as refusal:
+            await refuse(refusal)(scope, receive, send)
             return
         if run.number not in self._dashboards:
-            self._dashboards[run.number] = Dashboard(run.live, run.ask)
+            kept = {
+                number: one for number, one in self._dashboards.items() if not self._session.run(number).is_forgotten
+            }
+            self._dashboards = {**kept, run.number: Dashboard(live, run.ask)}
         await self._dashboards[run.number].app(scope, receive, send)
 
     def _run_of(self, request: Request) -> UiRun:
         return self._session.run(request.path_params["number"])
+
+
+def _live_of(run: UiRun) -> LiveRun:
+    """What its live page shows.
+
+    Raises:
+        Refusal: it has not begun, or it is so old that there is none any more.
+    """
+    live = run.live
+    if live is not None:
+        return live
+    if run.is_forgotten:
+        raise Refusal(HTTPStatus.GONE, f"run {run.number} is too old for a live page", "see its reports")
+    raise Refusal(HTTPStatus.CONFLICT, f"run {run.number} is starting", "load the page again in a second")
 
 
 def _page_of(run: UiRun, live: LiveRun, script: str) -> bytes:

@@ -7,23 +7,29 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fastload.dashboard.ui_child import ARGUMENTS
 from fastload.dashboard.ui_form import FormError
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _CHILD = "fastload.dashboard.ui_child"
 _PLAN_S, _REPORT_S = 60.0, 300.0
-# What would take a run out of the ui's hands, or send its summary elsewhere.
+# What would take a run out of the ui's hands, or write into the same files after each run.
 _OURS = {
     f"FASTLOAD_{name}"
-    for name in ("CONTROL", "CONTROL_TOKEN", "DASHBOARD", "DASHBOARD_TOKEN", "JSON", "OPEN", "PAUSED", "QUIET", "SAVE")
+    for name in (
+        *("CONTROL", "CONTROL_TOKEN", "DASHBOARD", "DASHBOARD_TOKEN", "OPEN", "PAUSED"),
+        *("HTML", "JSON", "OUT", "QUIET", "SAVE", "SUMMARY"),
+    )
 }
 
 
@@ -72,32 +78,24 @@ class Commands:
         to *log*, stdout to *report*; *token* is that of its control API."""
         command = ["run", self.script, *self.arguments, *arguments]
         command += [f"--save={save}", "--control=127.0.0.1:0", "--quiet"]
+        more = {"FASTLOAD_CONTROL_TOKEN": token, "PYTHONUNBUFFERED": "1"}
         with log.open("wb") as errors, report.open("wb") as output:
-            return subprocess.Popen(
-                [sys.executable, "-P", "-m", _CHILD, str(os.getpid()), *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                env=self._env() | {"FASTLOAD_CONTROL_TOKEN": token, "PYTHONUNBUFFERED": "1"},
-                process_group=0,
-            )
+            return self._start(command, stdout=output, stderr=errors, **more)
 
     def close(self) -> None:
         """End the plans and reports under way."""
         with self._lock:
             for process in self._open:
-                process.kill()
+                _kill(process)
 
     def _run(self, arguments: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-P", "-m", "fastload", *arguments]
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=self._env(), process_group=0, **pipes) as process:
+        with self._start(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             with self._lock:
                 self._open.add(process)
             try:
                 output, errors = process.communicate(timeout=timeout_s)
             except subprocess.TimeoutExpired:
-                process.kill()
+                _kill(process)
                 raise FormError(
                     f"'fastload {arguments[0]}' did not end within {timeout_s:g} s",
                     hint="see what the script does when it is imported",
@@ -105,13 +103,30 @@ class Commands:
             finally:
                 with self._lock:
                     self._open.discard(process)
-        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def _start(self, command: Sequence[str], *, stdout: Any, stderr: Any, **variables: str) -> subprocess.Popen[bytes]:
+        """``fastload COMMAND`` in a process group of its own, with more *variables* in its environment."""
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", _CHILD, str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env={**self._env(), **variables, ARGUMENTS: json.dumps(list(command), ensure_ascii=False)},
+            process_group=0,
+        )
 
     def _env(self) -> dict[str, str]:
         """The environment, with this very package importable, also from another directory."""
         left = {name: value for name, value in os.environ.items() if name not in _OURS}
         path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), _ROOT]))
         return {**left, **self.environment, "PYTHONPATH": path}
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End it with all that it started: what a script starts while it is read would go on, and hold its pipes."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def error_of(stderr: str) -> FormError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastload.model.errors import FastloadError, PlanError
@@ -47,7 +47,10 @@ class FormError(FastloadError):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form as somebody left it. Empty texts are what the script says; *env* has only the values that were given."""
+    """A form as somebody left it. Empty texts are what the script says; *env* has only the values that were given.
+
+    With *env_of*, the number of a run, an empty value in *env* is the one that run had: browsers never see it.
+    """
 
     scenarios: tuple[str, ...] = ()
     users: str = ""
@@ -58,6 +61,7 @@ class Form:
     base_url: str = ""
     needs_host: bool = True
     env: tuple[tuple[str, str], ...] = ()
+    env_of: int = 0
 
     @classmethod
     def take(cls, data: Mapping[str, Any]) -> Form:
@@ -78,6 +82,15 @@ class Form:
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
+
+    def without_values(self, number: int) -> Form:
+        """As browsers may see the form of run *number*: the names of its environment only."""
+        return replace(self, env=tuple((name, "") for name, _ in self.env), env_of=number if self.env else 0)
+
+    def with_values(self, form: Form) -> Form:
+        """With the values of *form*, that of run `env_of`, where this one has none."""
+        had = dict(form.env)
+        return replace(self, env=tuple((name, value or had.get(name, "")) for name, value in self.env), env_of=0)
 
 
 def first_form(plan: Mapping[str, Any]) -> Form:
@@ -248,4 +261,5 @@ _TAKES: dict[str, Callable[[Any], bool]] = {
     "scenarios": lambda value: _is_list(value, _is_text),
     "env": lambda value: _is_list(value, _is_pair),
     "needs_host": lambda value: isinstance(value, bool),
+    "env_of": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
 }

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastload.control.commands import check_command
 from fastload.dashboard.live import LiveRun
@@ -26,7 +26,7 @@ from fastload.model.run_file import RunReader
 from fastload.model.saved_plan import saved_plan
 
 EXIT_CODES: Mapping[int, str] = {
-    0: "passed",
+    0: "finished",
     96: "the generator was too busy (--strict)",
     97: "a worker was lost",
     99: "a threshold failed",
@@ -36,6 +36,9 @@ EXIT_CODES: Mapping[int, str] = {
     108: "aborted by the script",
 }
 """What the exit codes of ``fastload run`` mean, in a few words."""
+_Reason = Literal["refused", "over", "timeout"]
+_REASONS: Mapping[int, _Reason] = {http.client.CONFLICT: "over", http.client.SERVICE_UNAVAILABLE: "timeout"}
+_COUNTED = ("elapsed_s", "progress", "vus", "requests", "failed", "requests_per_s")
 _ADDRESS = re.compile(rb"^control: http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
 _LOG_TAIL_BYTES = 64 * 1024
 # How often the file is looked at; the run itself writes once a second.
@@ -60,8 +63,7 @@ class UiRun:
         self.folder = folder
         self.live: LiveRun | None = None
         self.started_at = datetime.now(UTC)
-        self.last: Snapshot | None = None
-        self.summary: Mapping[str, Any] | None = None
+        self.has_begun = False
         self.exit_code: int | None = None
         self._launch = launch
         self._token = secrets.token_urlsafe(24)
@@ -69,6 +71,14 @@ class UiRun:
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: RunReader | None = None
         self._load: list[str] = []
+        self._figures: dict[str, Any] = {
+            "state": "starting",
+            "p95_ms": None,
+            "verdict": "",
+            **dict.fromkeys(_COUNTED, 0),
+        }
+        self._has_thresholds = False
+        self._summary: Mapping[str, Any] | None = None
         self._stopped = False
         self._up, self._done = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"fastload-ui-run-{number}")
@@ -81,16 +91,25 @@ class UiRun:
         """
         self._thread.start()
         self._up.wait(_UP_S)
-        if self.is_over and self.live is None:
+        if self.is_over and not self.has_begun:
             raise error_of(self._log("stderr"))
 
     @property
     def is_over(self) -> bool:
         return self.exit_code is not None
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it had a live page, and has none any more."""
+        return self.has_begun and self.live is None
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the end; whether it came in time."""
         return self._done.wait(timeout_s)
+
+    def forget(self) -> None:
+        """Keep no more of it than figures and files: there is no live page of it any more."""
+        self.live = None
 
     def ask(self, name: str, /, *, timeout_s: float = 10.0, **arguments: Any) -> dict[str, Any]:
         """The run's answer to command *name*, as `control.commands.Commands.ask` has it.
@@ -116,10 +135,8 @@ class UiRun:
         finally:
             connection.close()
         if response.status != http.client.OK:
-            over = response.status == http.client.CONFLICT
-            raise ControlError(
-                str(answer.get("error")), hint=str(answer.get("hint") or ""), reason="over" if over else "refused"
-            )
+            reason: _Reason = _REASONS.get(response.status, "refused")
+            raise ControlError(str(answer.get("error")), hint=str(answer.get("hint") or ""), reason=reason)
         return answer
 
     def stop(self, *, now: bool = False) -> None:
@@ -143,47 +160,32 @@ class UiRun:
 
     def describe(self) -> dict[str, Any]:
         """The run in a list of runs. Figures of time are those of the last second, and of the whole run in the end."""
-        last = self.last
+        over = {"state": "ended", "progress": 1.0} if self.is_over else {}
         return {
             "run": self.number,
             "started_at": self.started_at.isoformat(timespec="seconds"),
-            "state": "ended" if self.is_over else (last.phase if last else "starting"),
             "load": self._load,
-            "elapsed_s": last.elapsed_s if last else 0.0,
-            "progress": 1.0 if self.is_over else (last.progress if last else 0.0),
-            "vus": last.vus if last else 0,
-            "requests": last.requests if last else 0,
-            "failed": last.failed if last else 0,
-            "requests_per_s": last.requests_per_s if last else 0.0,
-            "p95_ms": last.p95_ms if last else None,
-            "verdict": last.verdict.state if last and last.verdict else "",
-            **self._result(),
+            **self._figures,
+            **over,
             "exit_code": self.exit_code,
+            "outcome": self._outcome(),
             "meaning": self._meaning(),
-            "form": self.form.to_dict(),
+            "form": self.form.without_values(self.number).to_dict(),
             "file": self.file.name,
         }
 
-    def _result(self) -> dict[str, Any]:
-        """Figures of the whole run, when it has ended."""
-        if self.summary is None:
-            return {}
-        metrics = self.summary["metrics"]
-        requests, failed = metrics.get("http_reqs", {}), metrics.get("http_req_failed", {})
-        # From when a request was due, where the model is open.
-        times = [metrics.get(name, {}).get("p(95)") for name in ("http_req_response_time", "http_req_duration")]
-        return {
-            "requests": requests.get("count", 0),
-            "requests_per_s": requests.get("rate", 0.0),
-            "failed": failed.get("fails", 0),
-            "verdict": self.summary["verdict"]["state"],
-            "p95_ms": next((time for time in times if time is not None), None),
-        }
+    def _outcome(self) -> str:
+        """The word for how it ended, as the report has it: without thresholds there is nothing to pass."""
+        if not self.is_over:
+            return ""
+        if self.exit_code:
+            return "failed"
+        return "passed" if self._has_thresholds else "finished"
 
     def _meaning(self) -> str:
         code = self.exit_code
-        if code is None:
-            return ""
+        if not code:
+            return self._outcome()
         if code < 0:
             return f"killed by {signal.Signals(-code).name}"
         if code == 104:
@@ -219,7 +221,8 @@ class UiRun:
                 self._reader.close()
             self.exit_code = int(code)
             if self.live is not None:
-                self.live.end(self.summary)
+                self.live.end(self._summary)
+            self._summary = None
             self._up.set()
             self._done.set()
 
@@ -239,7 +242,7 @@ class UiRun:
                 self._port = int(found[1])
             # After the end as well: the last second and the summary.
             self._read()
-            if self._port and self.live is not None:
+            if self._port and self.has_begun:
                 self._up.set()
             if code is not None:
                 return code
@@ -256,8 +259,31 @@ class UiRun:
                 scenarios = saved_plan(body.plan).scenarios
                 self._load = [f"{scenario.name}: {scenario.executor.describe()}" for scenario in scenarios]
                 self.live = LiveRun(body)
+                self.has_begun = True
             elif kind == "second" and self.live is not None:
-                self.last = body
+                self._figures = _figures_of_second(body)
                 self.live.add(body)
             elif kind == "summary":
-                self.summary = body
+                self._summary = body
+                self._figures |= _figures_of_run(body)
+                self._has_thresholds = bool(body["thresholds"])
+
+
+def _figures_of_second(second: Snapshot) -> dict[str, Any]:
+    shown = (*_COUNTED, "p95_ms")
+    figures = {name: getattr(second, name) for name in shown}
+    return {"state": second.phase, **figures, "verdict": second.verdict.state if second.verdict else ""}
+
+
+def _figures_of_run(summary: Mapping[str, Any]) -> dict[str, Any]:
+    metrics = summary["metrics"]
+    requests, failed = metrics.get("http_reqs", {}), metrics.get("http_req_failed", {})
+    # From when a request was due, where the model is open.
+    times = [metrics.get(name, {}).get("p(95)") for name in ("http_req_response_time", "http_req_duration")]
+    return {
+        "requests": requests.get("count", 0),
+        "requests_per_s": requests.get("rate", 0.0),
+        "failed": failed.get("fails", 0),
+        "verdict": summary["verdict"]["state"],
+        "p95_ms": next((time for time in times if time is not None), None),
+    }

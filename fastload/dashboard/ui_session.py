@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 
 from fastload.control.checks import Refusal
 from fastload.dashboard.ui_command import Commands
-from fastload.dashboard.ui_form import Form, arguments_of, env_names, first_form
+from fastload.dashboard.ui_form import Form, FormError, arguments_of, env_names, first_form
 from fastload.dashboard.ui_run import UiRun
 
 SUFFIX = ".fastload"
+LIVE_PAGES = 5
+"""Of so many runs, the newest, there is a live page; each takes some 10 MB. Of older ones there are the reports."""
 
 
 class Report(NamedTuple):
@@ -56,7 +58,7 @@ class Session:
         self._runs: list[UiRun] = []
         self._is_closed = False
         self._plan: Mapping[str, Any] = {}
-        self._folder = Path()
+        self._folder: Path | None = None
 
     def open(self) -> None:
         """Read the script, and make the folder for what the runs leave.
@@ -79,7 +81,8 @@ class Session:
                 return False
         self._commands.close()
         with self._reporting:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
         return True
 
     def end_now(self) -> None:
@@ -103,14 +106,14 @@ class Session:
         if again and not self._is_busy():
             self._plan = self._commands.plan()
         plan = self._plan
-        last = self._runs[-1].form if self._runs else None
+        last = self._current()
         return {
             "script": self.script,
             "target": plan["target"],
             "scenarios": plan["scenarios"],
             "thresholds": plan["thresholds"],
             "first": first_form(plan).to_dict(),
-            "last": last.to_dict() if last else None,
+            "last": last.form.without_values(last.number).to_dict() if last else None,
             "env_names": env_names(plan),
             "duration_s": plan["duration_s"],
             "reports": {name: report.title for name, report in REPORTS.items()},
@@ -123,7 +126,7 @@ class Session:
         Raises:
             FormError: it would not begin.
         """
-        arguments = arguments_of(replace(Form.take(data), needs_host=False), first_form(self._plan))
+        arguments = arguments_of(replace(self._form_in(data), needs_host=False), first_form(self._plan))
         if self._is_busy():
             return {}
         plan = self._commands.plan(arguments) if arguments else self._plan
@@ -136,7 +139,7 @@ class Session:
             FormError: it does not begin.
             Refusal: another one is under way.
         """
-        form = Form.take(data)
+        form = self._form_in(data)
         arguments = arguments_of(form, first_form(self._plan))
         with self._lock:
             if self._is_busy() or self._is_closed:
@@ -148,6 +151,8 @@ class Session:
         except BaseException:
             self._runs.remove(run)
             raise
+        for old in self._runs[:-LIVE_PAGES]:
+            old.forget()
         return run
 
     def run(self, number: int) -> UiRun:
@@ -177,7 +182,7 @@ class Session:
         run = self.run(number)
         if name not in REPORTS:
             raise Refusal(HTTPStatus.NOT_FOUND, f"there is no report {name!r}", f"there are {', '.join(REPORTS)}")
-        if run.live is None:
+        if not run.has_begun:
             raise Refusal(HTTPStatus.CONFLICT, f"run {number} has measured nothing yet", "wait a second")
         report = REPORTS[name]
         title = f"{run.file.stem}{report.suffix}"
@@ -204,7 +209,22 @@ class Session:
                         archive.write(file, file.name)
         made.replace(path)
 
+    def _form_in(self, data: Mapping[str, Any]) -> Form:
+        """The form that a browser sent, with the values that it was not shown.
+
+        Raises:
+            FormError: it is none, or the run that had them is not there.
+        """
+        form = Form.take(data)
+        if not form.env_of:
+            return form
+        for run in self._runs:
+            if run.number == form.env_of:
+                return form.with_values(run.form)
+        raise FormError(f"there is no run {form.env_of} whose environment could be taken", hint="load the page again")
+
     def _make(self, form: Form, arguments: list[str]) -> UiRun:
+        assert self._folder is not None
         number = self._runs[-1].number + 1 if self._runs else 1
         folder = self._folder / f"run-{number}"
         folder.mkdir(exist_ok=True)

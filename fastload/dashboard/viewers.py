@@ -67,8 +67,13 @@ class Viewers:
             self._leave(wake)
 
     async def refresh(self) -> None:
-        """Ask for the status now, and tell all."""
-        self._said = {**await self._status(), "viewers": len(self._wakers)}
+        """Ask for the status now, and tell all. When it cannot be had, that is told instead."""
+        try:
+            found = await self._status()
+        except Exception as error:
+            # Whatever it is: in the next second it is asked again.
+            found = {"trouble": f"where the run is cannot be found out ({type(error).__name__})"}
+        self._said = {**found, "viewers": len(self._wakers)}
         self._wake_all()
 
     def _come(self, wake: asyncio.Event) -> None:

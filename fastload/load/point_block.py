@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +20,6 @@ _DONE, _FACTS, _VU = range(ROW_WIDTH, ROW_WIDTH + POINT_COLUMNS)
 _FACTS_BITS, _CODE_BITS = 31, 12
 _JUDGEMENT = JUDGED_FAILED
 _BY_HAND = 1
-
-Tags = Mapping[str, str]
 
 
 class End(NamedTuple):

@@ -13,15 +13,13 @@ from fastload.model.histogram import Int64Array
 from fastload.model.metrics import HTTP_TRENDS
 
 FloatArray = npt.NDArray[np.float64]
-NO_RESPONSE_TIME = -1
-"""In the column of `http_req_response_time`: the request had no due time."""
 
 
 class RequestColumns(NamedTuple):
     """Requests that got a response, one item of each array (n,) for each of them.
 
     *time_ns*: when it ended, since the epoch. *sets*: the number of its tag set. *times_us*: by name all of
-    `HTTP_TRENDS`, and ``http_req_response_time``, which is `NO_RESPONSE_TIME` without a due time.
+    `HTTP_TRENDS`, and ``http_req_response_time``, which is -1 without a due time.
     """
 
     time_ns: Int64Array

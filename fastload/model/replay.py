@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastload.model.header import Header
 from fastload.model.records import ErrorTable, Snapshot
@@ -22,6 +22,7 @@ from fastload.model.results import (
 from fastload.model.saved_plan import SavedPlan, saved_plan
 from fastload.model.series import SeriesTable
 from fastload.model.summary import RequestCounts, Summary
+from fastload.model.thresholds import ThresholdResult
 from fastload.model.units import format_duration_s
 from fastload.model.verdict import Evidence, Verdict, WorkerEvidence, limit_of
 from fastload.model.views import MetricView, view_metrics
@@ -32,6 +33,21 @@ NO_END = "the end of the run is not there: all figures are of the seconds that a
 # A second that ends so much later than the load was still the load's: snapshots are made when the deltas have come.
 _SLACK_S = 0.2
 _WORKER = re.compile(r"worker (\d+)")
+
+
+def worker_index(text: str) -> int | None:
+    """Which worker the label of a sample, or the text of an event, is about."""
+    found = _WORKER.match(text)
+    return int(found[1]) if found else None
+
+
+class _Last(NamedTuple):
+    """What is asked of the last second, which has thousands of series beside."""
+
+    requests: int
+    failed: int
+    in_flight: int
+    thresholds: tuple[ThresholdResult, ...]
 
 
 class Replay:
@@ -52,7 +68,7 @@ class Replay:
         self._end_s = self.plan.duration_s or math.inf
         self._covered_s = self._in_time_s = self._missing_s = 0.0
         self._ended = 0.0
-        self._last: Snapshot | None = None
+        self._last: _Last | None = None
         self._verdict: Verdict | None = None
         self._host: list[HostSample] = []
         self._target: list[ProcessSample] = []
@@ -61,18 +77,18 @@ class Replay:
         self._lost: dict[int, str] = {}
 
     def add(self, snapshot: Snapshot) -> None:
-        """The next second. It is not changed, and nothing of it is shared."""
+        """The next second. It is not changed, and neither its table nor its points are kept."""
         self.table.merge(snapshot.table)
         self.errors.merge(snapshot.errors)
         self.exceptions.merge(snapshot.exceptions)
         self._add_time(snapshot)
         self._add_samples(snapshot)
         for event in snapshot.events:
-            if event.kind == "worker" and (found := _WORKER.match(event.text)):
-                self._lost[int(found[1])] = event.text
+            if event.kind == "worker" and (index := worker_index(event.text)) is not None:
+                self._lost[index] = event.text
         self._ended += snapshot.requests_per_s * snapshot.span_s
         self._verdict = snapshot.verdict or self._verdict
-        self._last = snapshot
+        self._last = _Last(snapshot.requests, snapshot.failed, snapshot.in_flight, snapshot.thresholds)
 
     @property
     def duration_s(self) -> float:
@@ -134,8 +150,8 @@ class Replay:
         if snapshot.target is not None:
             self._target.append(snapshot.target)
         for sample in snapshot.workers:
-            if found := _WORKER.match(sample.label):
-                self._workers.setdefault(int(found[1]), []).append(sample)
+            if (index := worker_index(sample.label)) is not None:
+                self._workers.setdefault(index, []).append(sample)
         known = len(self._lag_max_ms)
         self._lag_max_ms += [0.0] * (len(snapshot.lag_max_ms) - known)
         for index, lag_ms in enumerate(snapshot.lag_max_ms):
@@ -159,7 +175,7 @@ class Replay:
         """Of the requests of the warm-up only the rate is told, of those in flight how many there were at the end."""
         if self._last is None:
             return RequestCounts()
-        ended, failed, in_flight = self._last.requests, self._last.failed, self._last.in_flight
+        ended, failed, in_flight, _ = self._last
         counts = RequestCounts(
             finished=ended - failed, failed=failed, interrupted=in_flight, warmup=max(0, round(self._ended) - ended)
         )

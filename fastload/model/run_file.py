@@ -130,7 +130,17 @@ class RunReader:
         Raises:
             RunFileError: the file has begun since, and is none of fastload's.
         """
-        return [Record(_NAMES[kind], _decode(kind, payload)) for kind, payload in self.payloads() if kind in _NAMES]
+        records = []
+        for kind, payload in self.payloads():
+            if kind in _NAMES:
+                try:
+                    records.append(Record(_NAMES[kind], _decode(kind, payload)))
+                except RunFileError as error:
+                    if kind != SUMMARY:
+                        raise
+                    # What came before it is all that there is to know of the run.
+                    self.damage = error.message
+        return records
 
     def payloads(self) -> Iterator[tuple[int, bytes]]:
         """As `poll`, one after the other, not yet decoded: kinds of `run_codec`, and also those it does not know."""
@@ -177,10 +187,12 @@ class RunReader:
 def load_run(path: str | Path) -> SavedRun:
     """The run that is saved at *path*, or as much of it as is there.
 
+    A summary that cannot be read counts as one that is not there.
+
     Raises:
         RunFileError: it cannot be opened, it is no run file, one of a later version, or there is nothing in it.
     """
-    header, summary, seconds = None, None, []
+    header, summary, seconds, damage = None, None, [], ""
     with RunReader(path) as reader:
         for kind, payload in reader.payloads():
             if kind == HEADER and header is None:
@@ -188,11 +200,15 @@ def load_run(path: str | Path) -> SavedRun:
             elif kind == SECOND:
                 seconds.append(payload)
             elif kind == SUMMARY:
-                summary = unpack_payload(payload)
+                # The seconds are there, whatever became of it.
+                try:
+                    summary, damage = unpack_payload(payload), ""
+                except RunFileError as error:
+                    damage = error.message
     if header is None:
         why = f" ({reader.damage})" if reader.damage else ""
         raise RunFileError(f"there is no run in {str(path)!r}: it ends before the first record{why}", hint=_HINT)
-    notes = _notes(reader, len(seconds), complete=summary is not None)
+    notes = _notes(reader, len(seconds), complete=summary is not None, end_damage=damage)
     return SavedRun(Path(path), header, Seconds(seconds), summary, notes)
 
 
@@ -245,15 +261,20 @@ def _decode(kind: int, payload: bytes) -> Any:
     return snapshot_from_plain(plain) if kind == SECOND else plain
 
 
-def _notes(reader: RunReader, seconds: int, *, complete: bool) -> tuple[str, ...]:
-    """What is missing, in words."""
+def _notes(reader: RunReader, seconds: int, *, complete: bool, end_damage: str) -> tuple[str, ...]:
+    """What is missing, in words; *end_damage*: why the summary could not be read, if so."""
     notes = []
     if not complete:
         count = format_number_of(seconds, "second")
         there = (
             f"all figures are of the {count} in it, and the verdict is the last" if seconds else "no second is in it"
         )
-        notes.append(f"the file has no end of the run, which was killed or still goes on: {there}")
+        why = (
+            f"the end of the run is damaged ({end_damage})"
+            if end_damage
+            else "the file has no end of the run, which was killed or still goes on"
+        )
+        notes.append(f"{why}: {there}")
     if reader.damage:
         notes.append(f"the file is damaged: {reader.damage}; {_rest(reader)} from there on were not read")
     elif reader.unread_bytes:

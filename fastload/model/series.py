@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,6 +128,17 @@ class SeriesTable:
                 mine = self.sinks[series] = TrendSink(sink.highest) if type(sink) is TrendSink else type(sink)()
             mine.merge(sink)
 
+    @classmethod
+    def merged(cls, tables: Sequence[SeriesTable]) -> SeriesTable:
+        """What *tables* add up to, trends with only the buckets that are used. It takes the sinks of *tables*."""
+        if len(tables) == 1:
+            return tables[0]
+        found: dict[Series, list[Any]] = {}
+        for table in tables:
+            for series, sink in table.sinks.items():
+                found.setdefault(series, []).append(sink)
+        return cls({series: _merged(sinks) for series, sinks in found.items()})
+
     def of_metric(self, metric: str) -> Iterator[tuple[dict[str, str], Any]]:
         """``(tags, sink)`` of every tagged series of *metric*."""
         return (
@@ -158,3 +169,13 @@ class SeriesTable:
             series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
             sinks[series] = TrendSink.from_sparse(plain) if kind == "trend" else _SINK_OF_KIND[kind](*plain)
         return cls(sinks)
+
+
+def _merged(sinks: Sequence[Any]) -> Any:
+    """What *sinks* of one series add up to; the first may be changed for that."""
+    first, *others = sinks
+    if others and type(first) is TrendSink:
+        return TrendSink.pooled(sinks)
+    for other in others:
+        first.merge(other)
+    return first

@@ -7,15 +7,18 @@ is twice as long. `Timeline.columns` is plain data: one list for each column, al
 The columns, with one value for each row, None where nothing was measured:
 
 ==================== ====================================================================================
-``t``, ``span``      the row's end, in s since the common start on the wall clock (pauses included), and its length
+``t``, ``span``      the row's end, in s since the common start on the wall clock (pauses included), and its length;
+                     charts have the point of a row in the middle between its beginning and its end
 ``vus``              the most virtual users
 ``offered``          starts that were due per s; None in a closed model and in the warm-up
 ``rate``             requests that ended per s, those of the warm-up included; ``failed_rate`` those that failed
 ``iterations_rate``  iterations that ended per s; ``raised_rate`` those that raised
 ``dropped_rate``     starts that found no free VU and were dropped, per s
 ``calls_rate``       measured calls per s; None where the whole run has none
+``sessions_rate``    WebSockets that were opened per s; None where the whole run has none
 ``messages_rate``    WebSocket messages per s, both ways; None where the whole run has none
-``response_p50``     and ``_p95``, ``_p99``: from due to done, in ms; None in a closed model
+``events_rate``      events of streams per s; None where the whole run has none
+``response_p50``     and ``_p95``, ``_p99``: from due to done, in ms; None where there are no due times
 ``service_p50``      and ``_p95``, ``_p99``: from sent to done, in ms
 ``blocked`` ...      the mean of each of `PHASES`, in ms
 ``lag``              the longest stall of any worker's loop, in ms
@@ -23,12 +26,14 @@ The columns, with one value for each row, None where nothing was measured:
 ``net_sent``         bytes per s of the whole machine, likewise ``net_received``
 ``target_cpu``       per cent, 100 is one core; ``target_memory`` the most bytes; None where it was not sampled
 ``workers``          ``{index: [cpu]}``, per cent, 100 is one core
-``errors``           ``{kind: [failures per s]}``, the most frequent kind first
+``errors``           ``{kind: [failures per s]}``, the most frequent kind first, at most `MOST_KINDS`;
+                     ``errors_other`` those of all other kinds together
 ``heat``             how many took how long, of the headline latency: each as `curves.band_counts` has it
 ==================== ====================================================================================
 
-In a run without HTTP requests, response and service are those of its measured calls; ``of`` says which. The headline
-latency is the response in an open model, and the service in a closed one.
+``of`` says what response and service are of: "http_req"; in a run without a response "call", which are its measured
+calls; without these "ws", where service is how long WebSockets took to open, or "stream", where it is the time to the
+first event. The headline latency is the response where there are due times, and else the service.
 """
 
 from __future__ import annotations
@@ -40,17 +45,21 @@ from typing import Any
 
 from fastload.model.curves import band_bounds_ms, percentile_curve
 from fastload.model.header import Header
+from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.series import TrendSink
 from fastload.model.timeline_phases import Clock, phases_of
-from fastload.model.timeline_row import PHASES, SERVICE_TIMES, Row, Share
+from fastload.model.timeline_row import PHASES, SUBJECTS, Row, Share
 
 __all__ = ["MOST_ROWS", "PHASES", "Timeline"]
 
 MOST_ROWS = 900
 MOST_EVENTS = 200
+MOST_KINDS = 20
 _RATES = ("rate", "failed_rate", "iterations_rate", "raised_rate", "dropped_rate", "offered")
-_WHERE_THERE_ARE = ("calls_rate", "messages_rate")
+_WHERE_THERE_ARE = ("calls_rate", "sessions_rate", "messages_rate", "events_rate")
+_SIGNS = {"call": ("calls",), "ws": ("ws_sessions", "ws_failed"), "stream": ("stream_events",)}
+"""The metrics by which one sees that a run has such things, even if none has a latency."""
 _MEANS = ("host_cpu", "net_sent", "net_received", "target_cpu")
 _QUANTILES = ("p50", "p95", "p99")
 _US_PER_MS = 1000
@@ -72,6 +81,7 @@ class Timeline:
         self._errors: Counter[str] = Counter()
         self._workers: set[str] = set()
         self._optional: set[str] = set()
+        self._seen: set[str] = set()
         self._events: list[dict[str, Any]] = []
         self._events_left_out = 0
 
@@ -92,7 +102,7 @@ class Timeline:
         else:
             self._rows.append(row)
         if len(self._rows) > self._most_rows:
-            self._halve()
+            self.halve()
         if self._known() != known:
             # Columns that were not there, or were of something else, in the rows before.
             self._taken = 0
@@ -101,19 +111,21 @@ class Timeline:
         """The rows from number *first* on as plain data for JSON, and what holds for the run as a whole.
 
         Beside the columns: ``first``; ``step_s``, how many seconds a row has; ``wall_ms``, the wall clock at 0 s in ms
-        since the epoch, or None; ``of``, "http_req" or "call"; ``open``, whether starts come by the clock; ``bounds``
-        of the bands of ``heat``, in ms; ``phases`` (`phases_of`); ``events``, each ``{"t", "kind", "text"}``, and
-        ``events_left_out``, how many more there were; ``curves``, with ``response`` and ``service`` as
-        `percentile_curve` has them.
+        since the epoch, or None; ``of``, as above; ``open``, whether its latencies are from a due time on, because
+        starts come by the clock; ``errors_left_out``, how many kinds ``errors_other`` has; ``bounds`` of the bands of
+        ``heat``, in ms; ``phases`` (`phases_of`); ``events``, each ``{"t", "kind", "text"}``, and ``events_left_out``,
+        how many more there were; ``curves``, with ``response`` and ``service`` as `percentile_curve` has them.
         """
         rows, of = self._rows[first:], self._subject
-        response, service = f"{of}_response_time", f"{of}_duration"
+        service, response = SUBJECTS[of]
+        is_open = self._is_open and bool(response)
+        kinds = [kind for kind, _ in self._errors.most_common(MOST_KINDS)]
         return {
             "first": first,
             "step_s": self._per_row,
             "wall_ms": self._clock.start_ms,
             "of": of,
-            "open": self._is_open,
+            "open": is_open,
             "t": [round(row.end_s, 3) for row in rows],
             "span": [round(row.span_s, 6) for row in rows],
             **{name: [_quotient(row.rates, name) for row in rows] for name in (*_RATES, *_MEANS)},
@@ -123,22 +135,21 @@ class Timeline:
             },
             **{name: [_rounded(row.most.get(name)) for row in rows] for name in _MOST},
             **{name: [_quotient(row.phases_us, name, _US_PER_MS) for row in rows] for name in PHASES},
-            **_quantiles(rows, "response", response if self._is_open else ""),
+            **_quantiles(rows, "response", response if is_open else ""),
             **_quantiles(rows, "service", service),
             "workers": {
                 index: [_quotient(row.workers, index) for row in rows] for index in sorted(self._workers, key=_number)
             },
-            "errors": {
-                kind: [round(row.errors.get(kind, 0) / row.span_s, 3) for row in rows]
-                for kind, _ in self._errors.most_common()
-            },
-            "heat": _bands(rows, response if self._is_open else service),
+            "errors": {kind: [round(row.errors.get(kind, 0) / row.span_s, 3) for row in rows] for kind in kinds},
+            "errors_other": [round(_others(row, kinds) / row.span_s, 3) for row in rows],
+            "errors_left_out": len(self._errors) - len(kinds),
+            "heat": _bands(rows, response if is_open else service),
             "bounds": band_bounds_ms(),
             "phases": phases_of(self._plan, self._clock),
             "events": list(self._events),
             "events_left_out": self._events_left_out,
             "curves": {
-                "response": self._curve(response if self._is_open else ""),
+                "response": self._curve(response if is_open else ""),
                 "service": self._curve(service),
             },
         }
@@ -151,13 +162,23 @@ class Timeline:
         first, self._taken = self._taken, len(self._rows)
         return self.columns(first)
 
+    def halve(self) -> None:
+        """Merge neighbours two by two: half as many rows, each twice as long."""
+        self._per_row *= 2
+        for row, later in zip(self._rows[::2], self._rows[1::2], strict=False):
+            row.merge(later)
+        self._rows = self._rows[::2]
+        self._taken = 0
+
     @property
     def _subject(self) -> str:
-        is_calls = "calls_rate" in self._optional and SERVICE_TIMES[0] not in self._totals
-        return "call" if is_calls else "http_req"
+        if SUBJECTS["http_req"][0] in self._totals:
+            return "http_req"
+        return next((name for name in _SIGNS if name in self._seen), "http_req")
 
     def _known(self) -> tuple[Any, ...]:
-        return self._subject, len(self._optional), len(self._workers), len(self._errors)
+        kinds = frozenset(kind for kind, _ in self._errors.most_common(MOST_KINDS))
+        return self._subject, len(self._optional), len(self._workers), kinds
 
     def _add_totals(self, snapshot: Snapshot, row: Row) -> None:
         for metric in row.trends:
@@ -166,6 +187,8 @@ class Timeline:
         self._errors.update(row.errors)
         self._workers.update(row.workers)
         self._optional.update(name for name in _WHERE_THERE_ARE if row.rates[name].amount)
+        sinks = snapshot.table.sinks
+        self._seen.update(name for name, signs in _SIGNS.items() if any(Series(metric) in sinks for metric in signs))
 
     def _add_events(self, snapshot: Snapshot) -> None:
         for event in snapshot.events:
@@ -175,13 +198,6 @@ class Timeline:
             else:
                 self._events_left_out += 1
 
-    def _halve(self) -> None:
-        self._per_row *= 2
-        for row, later in zip(self._rows[::2], self._rows[1::2], strict=False):
-            row.merge(later)
-        self._rows = self._rows[::2]
-        self._taken = 0
-
     def _curve(self, metric: str) -> dict[str, list[float]]:
         return percentile_curve(self._totals.get(metric) or TrendSink())
 
@@ -189,6 +205,11 @@ class Timeline:
 def _quotient(shares: Mapping[str, Share], name: str, scale: float = 1.0) -> float | None:
     share = shares.get(name)
     return None if share is None else round(share.quotient / scale, 4)
+
+
+def _others(row: Row, kinds: Iterable[str]) -> int:
+    """The failures of all other kinds than *kinds*."""
+    return sum(row.errors.values()) - sum(row.errors.get(kind, 0) for kind in kinds)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,8 +11,14 @@ from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.series import TrendSink
 
-RESPONSE_TIMES = ("http_req_response_time", "call_response_time")
-SERVICE_TIMES = ("http_req_duration", "call_duration")
+SUBJECTS = {
+    "http_req": ("http_req_duration", "http_req_response_time"),
+    "call": ("call_duration", "call_response_time"),
+    "ws": ("ws_connecting", ""),
+    "stream": ("stream_first_event", ""),
+}
+"""What the latencies of a run may be of, and their metrics: service, and response where there are due times."""
+_TIMES = tuple(metric for metrics in SUBJECTS.values() for metric in metrics if metric)
 PHASES = {
     "blocked": "http_req_blocked",
     "lookup": "http_req_lookup",
@@ -28,7 +34,9 @@ _COUNTERS = {
     "iterations_rate": ("iterations",),
     "dropped_rate": ("dropped_iterations",),
     "calls_rate": ("calls",),
+    "sessions_rate": ("ws_sessions",),
     "messages_rate": ("ws_msgs_sent", "ws_msgs_received"),
+    "events_rate": ("stream_events",),
 }
 _QUANTILES = (0.5, 0.95, 0.99)
 
@@ -94,9 +102,7 @@ class Row:
             amounts["offered"] = snapshot.offered / span_s
         amounts |= _usage(snapshot)
         phases = {name: sink for name, metric in PHASES.items() if (sink := table.get(metric)) and sink.count}
-        trends = {
-            metric: sink for metric in (*RESPONSE_TIMES, *SERVICE_TIMES) if (sink := table.get(metric)) and sink.count
-        }
+        trends = {metric: sink for metric in _TIMES if (sink := table.get(metric)) and sink.count}
         return cls(
             end_s=end_s,
             span_s=span_s,

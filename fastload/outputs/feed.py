@@ -15,7 +15,7 @@ from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.outputs.base import Output
-from fastload.outputs.streams.stream import PATIENCE_S, Stream
+from fastload.outputs.streams.stream import Stream
 
 SAVED_RUN = "run"
 """The name of the stream that gets everything last."""
@@ -24,12 +24,11 @@ SAVED_RUN = "run"
 class Feed:
     """Calls every output. One that fails is left out from then on; what streams lose is told in the summary.
 
-    ``notes`` is what went wrong, ``failed`` whether that makes the run fail. *patience_s*: how long streams may take at
-    the end.
+    ``notes`` is what went wrong, ``failed`` whether that makes the run fail: as of streams, it does when the output is
+    ``required`` because it keeps the run. One that only shows it, as a live block does, need not say so.
     """
 
-    def __init__(self, outputs: Sequence[Output], *, patience_s: float = PATIENCE_S) -> None:
-        self._patience_s = patience_s
+    def __init__(self, outputs: Sequence[Output]) -> None:
         self._outputs = list(outputs)
         self._streams = [output for output in outputs if isinstance(output, Stream)]
         self.notes: list[str] = []
@@ -91,9 +90,11 @@ class Feed:
     def _end(self, streams: Sequence[Stream], summary: Mapping[str, Any] | None) -> None:
         for stream in streams:
             stream.end(summary)
-        deadline_s = time.monotonic() + self._patience_s
+        ended_s, waits = time.monotonic(), True
         for stream in streams:
-            stream.join(deadline_s)
+            # Who pressed Ctrl-C waits for none of the others either.
+            stream.join(ended_s + stream.patience_s, waits=waits)
+            waits = waits and not stream.interrupted
 
     def _call(self, action: Callable[[Output], None]) -> None:
         for output in list(self._outputs):
@@ -103,7 +104,7 @@ class Feed:
                 self._outputs.remove(output)
                 _close(output)
                 self.notes.append(f"output {type(output).__name__} was given up: {error}")
-                self.failed = True
+                self.failed = self.failed or getattr(output, "required", False)
 
 
 def _in_order(streams: Sequence[Stream]) -> list[list[Stream]]:

@@ -1,4 +1,4 @@
-"""Files that outputs write: checked before the run, and replaced whole or not at all."""
+"""Files that outputs write: checked before the run, and replaced whole or not at all. The file ``-`` is stdout."""
 
 from __future__ import annotations
 
@@ -6,12 +6,43 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 from fastload.model.errors import PlanError
+from fastload.outputs.base import mute
 
+STDOUT = "-"
+_STDOUTS = {STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}
 _EFFECTIVE = os.access in os.supports_effective_ids
+
+
+def is_stdout(path: str | Path) -> bool:
+    """Whether *path* means the stdout of this process."""
+    return os.path.normpath(path) in _STDOUTS
+
+
+def write_stdout(data: bytes) -> None:
+    """*data* on stdout, at once; a reader that went away is no error.
+
+    It is the stdout that the process began with: while functions of a script run, `sys.stdout` may be stderr.
+
+    Raises:
+        OSError: it cannot be written; what comes after is lost without a word.
+    """
+    stream = sys.__stdout__
+    if stream is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    try:
+        stream.buffer.write(data)
+        stream.flush()
+    except BrokenPipeError:
+        mute(stream)
+    except OSError:
+        # What is left in the buffer would fail once more when the interpreter closes it, and change the exit code.
+        mute(stream)
+        raise
 
 
 def check_file(path: Path, option: str, *, example: str) -> None:
@@ -22,6 +53,8 @@ def check_file(path: Path, option: str, *, example: str) -> None:
     Raises:
         PlanError: its directory is missing, it is a directory itself, or it may not be written.
     """
+    if is_stdout(path):
+        return
     target = _target(path)
     try:
         if target.is_dir():
@@ -45,6 +78,9 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    if is_stdout(path):
+        write_stdout(data)
+        return
     target = _target(path)
     if _is_replaceable(target):
         _replace(target, data)
@@ -62,7 +98,7 @@ def _impossible(path: Path, option: str, reason: str, hint: str) -> PlanError:
 
 
 def _is_replaceable(target: Path) -> bool:
-    """Whether *target* is a file, or nothing yet. Devices and pipes (/dev/stdout, /dev/null) are written into."""
+    """Whether *target* is a file, or nothing yet. Devices and pipes, like /dev/null, are written into."""
     return target.is_file() or not target.exists()
 
 

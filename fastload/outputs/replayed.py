@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
 
 import orjson
 
@@ -15,32 +14,33 @@ from fastload.model.errors import FastloadError, PlanError
 from fastload.model.records import Snapshot
 from fastload.model.run_file import SavedRun, run_summary
 from fastload.outputs.streams.base import Sink
-from fastload.outputs.streams.registry import make_sink
+from fastload.outputs.streams.registry import Asked, Named, make_named, name_and_argument, shown_text
 from fastload.outputs.summary_json import dump_json
 
-
-class Named(NamedTuple):
-    """A sink, and the ``NAME`` or ``NAME=ARGUMENT`` that it was made of."""
-
-    name: str
-    argument: str
-    sink: Sink
+_LIVE = ("prometheus",)
+"""Outputs that are asked while a run lasts."""
 
 
-def named_sink(name: str, argument: str, *, option: str = "--out") -> Named:
-    """The sink *name*, which takes a saved run.
+def named_sink(asked: Asked) -> Named:
+    """The sink that is asked for, which takes a saved run.
 
     Raises:
         PlanError: there is no such sink, its argument is wrong, its package is not installed, or it needs what is not
             saved.
     """
-    sink = make_sink(name, argument, option=option)
-    if sink.wants_points:
+    name, _ = name_and_argument(asked.text)
+    if name in _LIVE:
         raise PlanError(
-            f"{option} {name} needs single requests, and a saved run has their histograms of each second",
-            hint=f"give {option} {name} to the run itself",
+            f"{asked.option} {name} is scraped while a run lasts, and a saved run is over",
+            hint=f"give {asked.option} {name} to the run itself, or send the saved run with prometheus-rw",
         )
-    return Named(name, argument, sink)
+    one = make_named(asked)
+    if one.sink.wants_points:
+        raise PlanError(
+            f"{asked.option} {name} needs single requests, and a saved run has their histograms of each second",
+            hint=f"give {asked.option} {name} to the run itself",
+        )
+    return one
 
 
 def replay(run: SavedRun, sinks: Iterable[Named]) -> list[str]:
@@ -88,5 +88,6 @@ def _tell(one: Named, troubles: list[str], action: Callable[[Sink], None]) -> bo
         reason = f"{type(error).__name__}: {error}"
     else:
         return True
-    troubles.append(f"output {one.name} {one.argument!r} could not be written: {reason}")
+    _, _, shown = shown_text(f"{one.name}={one.argument}").partition("=")
+    troubles.append(f"output {one.name} {shown!r} could not be written: {reason}")
     return False

@@ -61,7 +61,7 @@ def render_endpoints(summary: Summary) -> list[RenderableType]:
         Column("med", drop=1),
         Column("p95"),
         Column("p99", drop=2),
-        Column("statuses", right=False, shrink_to=8, drop=3),
+        Column("statuses", right=False, shrink_to=8, cut="parts", drop=3),
     ]
     rows = [_endpoint_row(one) for one in endpoints[:ENDPOINTS_AT_MOST]]
     return [Columns(columns, rows), *_more(len(endpoints) - ENDPOINTS_AT_MOST)]

@@ -87,7 +87,7 @@ def render_metrics(summary: Summary) -> list[RenderableType]:
             Column("" if trends else "METRICS", right=False, shrink_to=20, title_style=STRONG),
             Column(),
             Column(),
-            Column(right=False, shrink_to=10),
+            Column(right=False, shrink_to=10, cut="parts", drop=1),
         ]
         rows = [row for name in others for row in _with_tagged(summary, name, _other_row)]
         lines.append(Columns(columns, rows, first_width=first_width))

@@ -23,7 +23,7 @@ def render_resources(summary: Summary) -> list[RenderableType]:
         Column("CPU mean"),
         Column("max"),
         Column("memory"),
-        Column(right=False, shrink_to=10),
+        Column(right=False, shrink_to=10, cut="parts", drop=1),
     ]
     note = "  CPU: 100% is one core busy; for the host, all of its cores"
     return [Columns(columns, rows, first_width=18), Text(note, DIM, no_wrap=True, overflow="ellipsis")]

@@ -35,6 +35,8 @@ def dump_json(data: Any, option: int = 0) -> bytes:
 class SummaryFile:
     """Writes the summary to *path* at the end; *option* is what a `PlanError` calls it."""
 
+    required = True
+
     def __init__(self, path: str | Path, *, option: str = "summary file") -> None:
         self._path = Path(path)
         self._option = option
@@ -62,6 +64,8 @@ class SummaryFile:
 
 class SummaryStream:
     """Writes the summary to a binary *stream* at the end, like ``sys.stdout.buffer`` for ``--json``."""
+
+    required = True
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -40,17 +41,25 @@ def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     return run
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of the same, one that is slower, and a directory each of the quick and of the slow ones."""
-    save(tmp_path / "a.fastload", lognormal(), 1, seconds=20)
-    save(tmp_path / "again.fastload", lognormal(), 2, seconds=20)
-    save(tmp_path / "slow.fastload", lognormal(factor=1.3), 3, seconds=20)
+    folder = tmp_path_factory.mktemp("saved")
+    save(folder / "a.fastload", lognormal(), 1, seconds=20)
+    save(folder / "again.fastload", lognormal(), 2, seconds=20)
+    save(folder / "slow.fastload", lognormal(factor=1.3), 3, seconds=20)
     for name, factor in (("base", 1.0), ("new", 1.3)):
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir()
         for number in range(3):
-            save(tmp_path / name / f"{number}.fastload", lognormal(factor=factor), 10 + number, seconds=6)
-    save(tmp_path / "short.fastload", lognormal(), 20, seconds=6)
+            save(folder / name / f"{number}.fastload", lognormal(factor=factor), 10 + number, seconds=6)
+    save(folder / "short.fastload", lognormal(), 20, seconds=6)
+    return folder
+
+
+@pytest.fixture
+def runs(saved: Path, tmp_path: Path) -> Path:
+    """The folder of a test with the `saved` runs."""
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -166,7 +175,11 @@ def test_what_makes_a_run_doubtful_is_said_in_every_output(compare: Compare, run
         (("a.fastload", "empty"), "no run in the directory 'empty'", "--save empty/"),
         (("a.fastload", "again.fastload", "--margin", "much"), "--margin 'much'", "2%"),
         (("a.fastload", "again.fastload", "--margin", "nan"), "--margin 'nan'", "2%"),
-        (("a.fastload", "again.fastload", "--md", "-", "--json", "-"), "cannot both go to stdout", "file"),
+        (
+            ("a.fastload", "again.fastload", "--md", "-", "--json", "-"),
+            "--md and --json would both go to stdout",
+            "file",
+        ),
         (("a.fastload", "again.fastload", "--html", "nowhere/c.html"), "--html 'nowhere/c.html'", "mkdir"),
         (("a.fastload", "no.fastload"), "is no run file", "--save"),
         (tuple(f"{number}.fastload" for number in range(27)), "27 are too many", "directory"),
@@ -193,13 +206,13 @@ def test_runs_that_are_too_short_cannot_be_compared(compare: Compare, tmp_path: 
     assert compare("a.fastload", "b.fastload", "--fail-on", "never").code == 0
 
 
-def test_two_real_runs(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:
+def test_two_real_runs(cli: Cli, nginx: Nginx, compare: Compare) -> None:
     """Runs of a moment each, as the command saved them: what is repeated can be compared all the same."""
     for number in range(3):
         options = ["-c", "2", "-d", "400ms", "-w", "1", "-q", "--save", f"{'ab'[number % 2]}/"]
         assert cli("bench", nginx.url, *options).returncode == 0
-    done = cli("compare", "a", "b", "--json", "-", "--fail-on", "never")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = compare("a", "b", "--json", "-", "--fail-on", "never")
+    assert (done.code, done.stderr) == (0, "")
     data = json.loads(done.stdout)
     assert data["refusals"] == []
     assert [len(side["runs"]) for side in data["sides"]] == [2, 1]

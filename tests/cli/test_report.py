@@ -15,7 +15,7 @@ from fastload.model.run_codec import PREAMBLE
 from fastload.model.run_file import load_run, run_result
 from fastload.outputs.report import summary_text
 from tests.conftest import Cli, Nginx, cli_command, cli_env
-from tests.data.renew import FOLDER, REPORTS, RUN, make_reports
+from tests.data.renew import FILES, FOLDER, RUN, make_reports
 
 RENEW = "if this is as it should be: python -m tests.data.renew, and look at the difference"
 
@@ -61,9 +61,13 @@ def cut(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", REPORTS.values())
+@pytest.mark.parametrize("name", FILES)
 def test_the_golden_reports_are_made_to_the_byte(name: str, made: Path) -> None:
-    assert (made / name).read_text() == (FOLDER / name).read_text(), RENEW
+    assert (made / name).read_bytes() == (FOLDER / name).read_bytes(), RENEW
+
+
+def test_no_golden_report_is_forgotten(made: Path) -> None:
+    assert sorted(path.name for path in made.iterdir()) == sorted(FILES)
 
 
 def test_the_golden_run_has_everything_that_a_report_can_show() -> None:
@@ -138,7 +142,8 @@ def test_one_report_may_go_to_stdout(report: Report, made: Path) -> None:
         done = report(str(RUN), option, "-")
         assert (done.code, done.stderr) == (0, "")
         assert done.stdout == (made / name).read_text()
-    assert report(str(RUN), "--out", "junit=-").stdout == (made / "golden.xml").read_text()
+    for option, name in (("junit=-", "golden.xml"), ("hlog=-", "golden.hlog"), ("md=/dev/stdout", "golden.md")):
+        assert report(str(RUN), "--out", option).stdout == (made / name).read_text()
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
@@ -198,7 +203,7 @@ def test_a_run_without_an_end_has_all_reports_and_a_note(report: Report, cut: Pa
             "give --out json to the run itself",
         ),
         (["golden.fastload", "--md", "-", "--json", "-"], "--md and --json would both go to stdout", "to a file"),
-        (["golden.fastload", "--csv", "-"], "--csv cannot go to stdout", "html, md, junit, hlog"),
+        (["golden.fastload", "--csv", "-"], "--csv cannot go to stdout", "html, md, json, csv, junit, hlog"),
     ],
 )
 def test_a_mistake_is_said_and_nothing_is_written(
@@ -215,6 +220,25 @@ def test_a_mistake_is_said_and_nothing_is_written(
     assert message in error
     assert hint in said
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_stdout_that_takes_nothing_is_an_error() -> None:
+    for option in ("--json", "--junit", "--hlog"):
+        command = " ".join([*cli_command("report", str(RUN), option, "-"), "> /dev/full"])
+        done = subprocess.run(["bash", "-c", command], env=cli_env(), capture_output=True, text=True, timeout=60)
+        assert done.returncode == 104
+        assert "could not be written: No space left on device" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_trouble_shows_a_password(report: Report) -> None:
+    done = report(str(RUN), "--out", "influxdb=http://admin:s3/cr?et@127.0.0.1:1/db?u=admin&p=s3cret")
+    other = report(str(RUN), "--out", "influxdb=http://admin:s3cret@127.0.0.1:1/db?u=admin&p=s3cret")
+    assert (done.code, other.code) == (104, 104)
+    assert "output influxdb 'http://127.0.0.1:1/db' could not be written: " in other.stderr
+    for said in (done.stderr, other.stderr):
+        assert "127.0.0.1:1/db" in said
+        assert not any(secret in said for secret in ("admin", "s3", "cr"))
 
 
 def test_a_report_that_fails_costs_no_other(report: Report, tmp_path: Path) -> None:

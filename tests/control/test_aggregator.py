@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fastload.control.aggregator import Aggregator
 from fastload.model.metrics import MAX_NAMES, OTHER_NAME, OTHER_TAGS, Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
-from fastload.model.series import SeriesTable
+from fastload.model.series import SeriesTable, TrendSink
 
 
 def delta(worker: int, seq: int, values_us: list[int], **stats: int) -> Delta:
@@ -195,3 +195,33 @@ def test_names_of_checks_and_groups_and_tags_of_own_metrics_are_bounded_too() ->
     assert table.sinks[Series.of("group_duration", group=OTHER_NAME)].count == 5
     assert table.sinks[Series("orders", OTHER_TAGS)].value == 5
     assert table.sinks[asked].value == 1
+
+
+def from_the_wire(made: Delta) -> Delta:
+    return Delta.from_body(made.to_body())
+
+
+def test_a_window_of_several_workers_is_small_and_its_own() -> None:
+    aggregator = Aggregator(3)
+    for worker in range(3):
+        aggregator.add(from_the_wire(named(0, "/a", "/b", worker=worker)))
+    window = aggregator.take_window()
+    trends = [sink for sink in window.table.sinks.values() if isinstance(sink, TrendSink)]
+    assert [trend.count for trend in trends] == [6, 3, 3]
+    assert sum(column.nbytes for trend in trends for column in trend.used()) < 100
+    assert all(trend._dense is None for trend in trends)
+    before = window.table.to_plain()
+    aggregator.add(from_the_wire(named(1, "/a", "/b")))
+    aggregator.take_window()
+    assert window.table.to_plain() == before
+    assert aggregator.table.get("http_req_duration").count == 8
+
+
+def test_the_last_figure_of_a_gauge_is_that_of_the_window() -> None:
+    aggregator = Aggregator(1)
+    for seq, vus in enumerate((5, 2)):
+        aggregator.add(delta(0, seq, [], vus=vus))
+        aggregator.update_gauges(9)
+    assert aggregator.has_window
+    assert aggregator.take_window().table.get("vus").to_plain() == [2, 2, 5]
+    assert not aggregator.has_window

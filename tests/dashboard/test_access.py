@@ -11,7 +11,7 @@ import pytest
 
 from fastload.control.commands import Commands
 from fastload.dashboard import server as dashboard_server
-from fastload.dashboard import steer
+from fastload.dashboard import steer, viewers
 from fastload.dashboard.app import plotly_path
 from fastload.dashboard.output import DashboardOutput
 from fastload.dashboard.steer import COMMANDS
@@ -290,3 +290,19 @@ def test_nothing_waits_for_the_time_outs_in_a_good_run() -> None:
     with serving() as served:
         served.ask("/data.json")
     assert time.monotonic() - begun < dashboard_server._FAREWELL_S
+
+
+def test_a_second_that_fails_is_told_and_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewers, "_STATUS_S", 0.05)
+    asked: list[str] = []
+
+    def ask(name: str, /, *, timeout_s: float, **_: Any) -> dict[str, Any]:
+        assert timeout_s > 0
+        asked.append(name)
+        if len(asked) == 1:
+            raise KeyError(name)
+        return {"phase": "running"}
+
+    with serving(ask=ask) as served, served.following() as follower:
+        assert "KeyError" in follower.until("status")["trouble"]
+        assert "trouble" not in follower.until("status", lambda status: "phase" in status)

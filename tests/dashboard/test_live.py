@@ -14,10 +14,10 @@ import pytest
 from fastload.dashboard import viewers
 from fastload.dashboard.app import live_page, plotly_path
 from fastload.dashboard.live import LiveRun
-from fastload.dashboard.totals import Means, Totals
 from fastload.model.records import Event
 from fastload.model.replay import Replay
 from fastload.model.resources import ResourceSeries
+from fastload.model.totals import Means, Totals
 from fastload.outputs.page.render import plotly_js
 from fastload.runner import make_header
 from tests.conftest import answers

@@ -19,7 +19,17 @@ from tests.conftest import cli_command, cli_env
 
 FOLDER = Path(__file__).parent
 RUN = FOLDER / "golden.fastload"
-REPORTS = {"--md": "golden.md", "--junit": "golden.xml", "--json": "golden.json"}
+REPORTS = {
+    "--md": "golden.md",
+    "--junit": "golden.xml",
+    "--json": "golden.json",
+    "--hlog": "golden.hlog",
+    "--csv": "golden",
+}
+FILES = (
+    *(name for option, name in REPORTS.items() if option != "--csv"),
+    *(f"golden_{name}.csv" for name in ("stats", "stats_history", "failures", "exceptions")),
+)
 
 
 def make_reports(folder: Path) -> None:

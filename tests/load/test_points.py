@@ -33,7 +33,7 @@ from fastload.model import metrics
 from fastload.model.http import HttpSettings
 from fastload.model.load_models import ConstantVUs, PerVUIterations
 from fastload.model.metrics import OTHER_NAME, Series
-from fastload.model.points import NO_RESPONSE_TIME, PointBlock, RequestColumns, ValueColumns
+from fastload.model.points import PointBlock, RequestColumns, ValueColumns
 from fastload.model.records import Delta
 from tests.conftest import Nginx, free_port
 from tests.load.harness import SETTINGS, Harness, Peer
@@ -141,7 +141,7 @@ class TestRequests:
                 column = block.requests.times_us[metric]
                 assert column[0] == pytest.approx(value_ms * 1000)
                 assert column.sum() == delta.table.get(metric).sum
-            assert (block.requests.times_us["http_req_response_time"] == NO_RESPONSE_TIME).all()
+            assert (block.requests.times_us["http_req_response_time"] == NO_DUE).all()
 
         asyncio.run(main())
 

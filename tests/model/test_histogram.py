@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -162,7 +163,7 @@ def test_memory_is_bounded_by_the_range(highest: int) -> None:
 
 
 def test_the_memory_of_an_hour_is_what_is_documented() -> None:
-    assert of([HIGHEST_US]).counts.nbytes <= 188 * 1024
+    assert of([HIGHEST_US]).counts.nbytes <= 192 * 1024
 
 
 def test_reset_forgets_everything() -> None:
@@ -199,3 +200,62 @@ def test_merging_adds_what_was_clamped(first: list[int], second: list[int]) -> N
     merged = of(first)
     merged.add(of(second))
     assert state(merged) == state(of(first + second))
+
+
+@given(st.lists(anything, max_size=60), st.sampled_from([HIGHEST_US, HIGHEST_UNITLESS]))
+def test_one_that_was_read_says_the_same_and_stays_small(values: list[int], highest: int) -> None:
+    dense = of(values, highest)
+    read = Histogram.from_sparse(dense.to_sparse())
+    assert read.quantiles((0, 0.01, 0.5, 0.999, 1)) == dense.quantiles((0, 0.01, 0.5, 0.999, 1))
+    assert read.to_sparse() == dense.to_sparse()
+    assert [column.tolist() for column in read.used()] == [column.tolist() for column in dense.used()]
+    assert state(read) == state(dense)
+    assert (read.mean, read.stddev) == (dense.mean, dense.stddev)
+    assert all(len(column) <= len(values) for column in read.used())
+    assert read._dense is None, "reading made it large"
+
+
+def test_the_counts_of_one_that_was_read_cannot_be_changed_unnoticed() -> None:
+    read = Histogram.from_sparse(of([1, 2, 3]).to_sparse())
+    with pytest.raises(ValueError, match="read-only"):
+        read.counts[0] += 1
+
+
+@given(many, many, st.booleans())
+def test_one_that_was_read_can_be_added_to(first: list[int], second: list[int], packed: bool) -> None:
+    read, other = Histogram.from_sparse(of(first).to_sparse()), of(second)
+    read.add(Histogram.from_sparse(other.to_sparse()) if packed else other)
+    read.fold(np.array(second, dtype=np.int64))
+    assert state(read) == state(of(first + second + second))
+
+
+@given(st.lists(st.tuples(st.lists(anything, max_size=30), st.booleans()), min_size=1, max_size=8))
+def test_pooled_are_those_of_all_values_and_small(parts: list[tuple[list[int], bool]]) -> None:
+    histograms = [Histogram.from_sparse(of(some).to_sparse()) if packed else of(some) for some, packed in parts]
+    before = [state(one) for one in histograms]
+    pooled = Histogram.pooled(histograms)
+    assert pooled._dense is None
+    assert state(pooled) == state(of([value for some, _ in parts for value in some]))
+    assert [state(one) for one in histograms] == before
+    assert (np.diff(pooled.used()[0]) > 0).all()
+
+
+def test_threads_may_read_the_same_one() -> None:
+    values = list(range(0, 300_000, 1_000))
+    for _ in range(50):
+        shared = Histogram.from_sparse(of(values).to_sparse())
+
+        def read(_: int, shared: Histogram = shared) -> object:
+            total = Histogram()
+            total.add(shared)
+            return state(shared), state(total), shared.quantile(0.5)
+
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(read, range(16)))
+        assert found == [(state(of(values)), state(of(values)), of(values).quantile(0.5))] * 16
+
+
+def test_there_are_few_sizes() -> None:
+    sizes = {len(Histogram.from_sparse(of([value]).to_sparse()).counts) for value in range(0, 2**31, 2**31 // 500)}
+    sizes |= {len(of([value]).counts) for value in range(0, 2**31, 2**31 // 500)}
+    assert len(sizes) < 24

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,6 +164,24 @@ def test_nothing_of_a_snapshot_is_changed_or_shared() -> None:
     replay = replayed([first, second(2.0, 300)])
     assert first.table.to_plain() == before
     assert replay.table.get("http_reqs").value == 400
+
+
+class _Watched(SeriesTable):
+    """A table of which can be asked whether it is still there."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_no_second_is_kept() -> None:
+    one = second(1.0, in_flight=3)
+    one = replace(one, table=_Watched(one.table.sinks))
+    table = weakref.ref(one.table)
+    replay = Replay(header())
+    replay.add(one)
+    del one
+    gc.collect()
+    assert table() is None
+    assert replay.summary()["requests"]["interrupted"] == 3
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastload.model import run_codec
+from fastload.model.errors import OutputError
 from fastload.model.frames import pack, unpack
 from fastload.model.header import Header
 from fastload.model.load_models import (
@@ -33,6 +35,7 @@ from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.run_codec import (
     HEADER,
     PREAMBLE,
+    PREFIX_BYTES,
     SECOND,
     SUMMARY,
     RunFileError,
@@ -348,6 +351,15 @@ def test_what_follows_the_summary_is_told(tmp_path: Path) -> None:
                 {**snapshot_to_plain(second(1.0)), "series": [["m", [], "trend", [9, 0, 1, 1.0, 1, 1, [2**40], [1]]]]},
             )
         ],
+        [
+            pack_record(
+                SECOND,
+                {
+                    **snapshot_to_plain(second(1.0)),
+                    "series": [["m", [], "trend", [9, 0, 1, 1.0, 1, 1, [1, 0], [1, 1]]]],
+                },
+            )
+        ],
     ],
 )
 def test_a_second_that_makes_no_sense_is_an_error(tmp_path: Path, records: list[bytes]) -> None:
@@ -462,6 +474,41 @@ def test_a_run_without_an_end_is_summed_up_from_its_seconds(tmp_path: Path) -> N
     assert summary["notes"] == list(run.notes)
     assert "the 3 seconds in it" in summary["notes"][0]
     assert "15" in summary_text(run_result(run))
+
+
+def test_a_summary_that_cannot_be_read_costs_no_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, body in (("list", [1]), ("huge", {"text": "x" * 100_000})):
+        records = begin(), *seconds_of(3), pack_record(SUMMARY, body)  # type: ignore[arg-type]
+        path = file_of(tmp_path / name, *records)
+        with monkeypatch.context() as patch:
+            patch.setattr(run_codec, "MAX_RECORD_BYTES", 50_000)
+            run = load_run(path)
+            with RunReader(path) as reader:
+                assert [record.kind for record in reader.poll()] == ["header", "second", "second", "second"]
+                assert reader.damage
+        assert not run.complete
+        assert len(run.notes) == 1
+        assert run.notes[0].startswith("the end of the run is damaged (a record ")
+        assert "the 3 seconds in it" in run.notes[0]
+        assert run_summary(run)["metrics"]["http_reqs"]["count"] == 15
+
+
+def test_a_record_that_nobody_would_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"text": "x" * 100_000}
+    monkeypatch.setattr(run_codec, "MAX_RECORD_BYTES", len(pack(body)))
+    record = pack_record(SUMMARY, body)
+    assert unpack_payload(record[PREFIX_BYTES:]) == body
+    monkeypatch.setattr(run_codec, "MAX_RECORD_BYTES", len(pack(body)) - 1)
+    with pytest.raises(OutputError, match=r"100,\d+ bytes is over the limit of a run file"):
+        pack_record(SUMMARY, body)
+
+
+def test_a_large_summary_is_packed_fast() -> None:
+    large = {"numbers": list(range(2_000_000))}
+    small_record, record = pack_record(SUMMARY, {"numbers": [1]}), pack_record(SUMMARY, large)
+    # What zlib says of the level: default, and fastest.
+    assert [one[PREFIX_BYTES + 1] for one in (small_record, record)] == [0x9C, 0x01]
+    assert unpack_payload(record[PREFIX_BYTES:]) == large
 
 
 def test_metrics_of_the_script_keep_their_kind_and_unit() -> None:

@@ -16,11 +16,13 @@ from fastload.model.metrics import Series
 from fastload.model.plan import ScenarioPlan
 from fastload.model.records import ErrorTable, Event
 from fastload.model.series import SeriesTable, TrendSink
-from fastload.model.timeline import MOST_EVENTS, PHASES, Timeline
+from fastload.model.timeline import MOST_EVENTS, MOST_KINDS, PHASES, Timeline
 from tests.outputs.samples import add_calls, add_requests, fill, make_plan
 from tests.outputs.seconds import START_NS, Made, closed_run, made_run, make_header, ramp, second
 
-NOT_ROWS = {"first", "step_s", "wall_ms", "of", "open", "bounds", "phases", "events", "events_left_out", "curves"}
+NOT_ROWS = {"first", "step_s", "wall_ms", "of", "open", "bounds", "phases", "events", "events_left_out", "curves"} | {
+    "errors_left_out"
+}
 
 
 def timeline_of(made: Made, **options: Any) -> Timeline:
@@ -113,6 +115,39 @@ def test_requests_that_come_later_take_the_place_of_calls() -> None:
     assert (changes["first"], changes["of"]) == (0, "http_req")
     assert changes["service_p50"] == [None, 2.0]
     assert changes["calls_rate"] == [1.0, 1.0]
+
+
+def test_websockets_and_streams_stand_in_where_there_is_nothing_else() -> None:
+    for of, metric, counted, column in (
+        ("ws", "ws_connecting", "ws_sessions", "sessions_rate"),
+        ("stream", "stream_first_event", "stream_events", "events_rate"),
+    ):
+        made = made_run(seconds=2)
+        table = SeriesTable()
+        fill(table, metric, [1000, 2000, 3000])
+        table.counter(Series(counted)).value = 3
+        columns = timeline_of(made._replace(seconds=[second(number, table) for number in (1, 2)])).columns()
+        # There are no due times of these, although starts come by the clock.
+        assert (columns["of"], columns["open"]) == (of, False)
+        assert columns["service_p50"] == pytest.approx([2, 2], rel=0.01)
+        assert columns["response_p50"] == [None, None]
+        assert columns[column] == [3, 3]
+        assert sum(bands_of(columns).values()) == 6
+        assert columns["curves"]["service"]["x"][-1] == 6
+
+
+def test_of_many_kinds_of_errors_the_most_frequent_have_a_column() -> None:
+    timeline = Timeline(make_header(make_plan(ConstantVUs(1, 5.0))))
+    errors = ErrorTable({f"kind {number}": (number, "") for number in range(1, MOST_KINDS + 4)})
+    timeline.add(second(1, SeriesTable(), errors=errors))
+    first = timeline.take_changes()
+    assert list(first["errors"])[-1] == "kind 4"
+    assert (first["errors_other"], first["errors_left_out"]) == ([1 + 2 + 3], 3)
+    timeline.add(second(2, SeriesTable(), errors=ErrorTable({"kind 1": (9, "")})))
+    changes = timeline.take_changes()
+    assert changes["first"] == 0
+    assert changes["errors"]["kind 1"] == [1, 9]
+    assert changes["errors_other"] == [2 + 3 + 4, 0]
 
 
 def test_merged_rows_lose_nothing() -> None:

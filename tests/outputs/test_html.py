@@ -17,15 +17,22 @@ from playwright.sync_api import Browser, Page
 
 import fastload as fl
 from fastload.model.errors import PlanError
-from fastload.model.timeline import Timeline
+from fastload.model.metrics import Series
+from fastload.model.records import ErrorTable
+from fastload.model.replay import Replay
+from fastload.model.series import SeriesTable
+from fastload.model.timeline import PHASES, Timeline
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms, format_percent
+from fastload.outputs.page.cut import MOST_NAME
 from fastload.outputs.page.data import page_data
 from fastload.outputs.page.render import asset, plotly_js, render_page
 from fastload.outputs.streams.html import HtmlReport
 from fastload.outputs.streams.registry import make_streams
+from fastload.outputs.streams.told import outcome_of
 from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.conftest import Nginx, wait_until
-from tests.outputs.seconds import NASTY, Made, closed_run, made_run, ramp
+from tests.outputs.samples import fill
+from tests.outputs.seconds import NASTY, Made, closed_run, made_run, ramp, second
 
 __all__ = ["chromium"]
 
@@ -97,6 +104,17 @@ def traces(page: Page, chart: str) -> dict[str, dict[str, Any]]:
     return {one["name"] or one["type"]: one for one in found}
 
 
+def within(points: list[Any]) -> list[Any]:
+    """What is drawn of a column, without the level ends up to the bounds of the first and the last window."""
+    assert (points[0], points[-1]) == (points[1], points[-2])
+    return points[1:-1]
+
+
+def middles(columns: dict[str, Any]) -> list[float]:
+    """Where the points of the rows are."""
+    return [end - span / 2 for end, span in zip(columns["t"], columns["span"], strict=True)]
+
+
 def test_every_chart_is_drawn(shown: Page) -> None:
     drawn = shown.eval_on_selector_all(
         ".plot", "plots => plots.filter(one => one.querySelector('.main-svg')).map(one => one.id)"
@@ -123,9 +141,10 @@ def test_the_lines_are_the_columns(shown: Page, made: Made) -> None:
     }
     for (chart, name), column in expected.items():
         trace = traces(shown, chart)[name]
-        assert (trace["x"], trace["y"]) == (columns["t"], columns[column]), (chart, name)
-    assert traces(shown, "workers")["worker 1"]["y"] == columns["workers"]["1"]
-    assert traces(shown, "errors")["http_500"]["y"] == columns["errors"]["http_500"]
+        assert trace["x"] == [0.0, *middles(columns), columns["t"][-1]], (chart, name)
+        assert within(trace["y"]) == columns[column], (chart, name)
+    assert within(traces(shown, "workers")["worker 1"]["y"]) == columns["workers"]["1"]
+    assert within(traces(shown, "errors")["http_500"]["y"]) == columns["errors"]["http_500"]
     curve = traces(shown, "curve")
     assert curve["response (corrected)"]["y"] == columns["curves"]["response"]["y"]
     assert curve["service (uncorrected)"]["x"] == columns["curves"]["service"]["x"]
@@ -315,7 +334,7 @@ def test_a_chart_is_read_by_keyboard(shown: Page, made: Made) -> None:
     legend = "[data-chart=chart-{}] .legend li:has-text('{}') .value"
     assert shown.text_content(legend.format("latency", "response p99")) == format_ms(columns["response_p99"][1])
     assert shown.text_content(legend.format("rate", "requests")) == f"{format_count(columns['rate'][1])}/s"
-    assert (shown.text_content(".timebar .now") or "").startswith("0:02 · ")
+    assert (shown.text_content(".timebar .now") or "").startswith("0:01 · ")
     assert "warm-up" in (shown.text_content(".timebar .now") or "")
     shown.keyboard.press("+")
     assert shown.evaluate("fastload.plot.figures[0].group.zoomed") is not None
@@ -464,7 +483,7 @@ def test_other_runs_look_right_too(shown: Page, name: str) -> None:
     assert shown.locator("#checks").is_visible() is (name != "bench")
     assert shown.locator("#calls").is_visible() is (name == "calls")
     if name == "one second":
-        assert traces(shown, "rate")["requests"]["x"] == [0, 1]
+        assert traces(shown, "rate")["requests"]["x"] == [0, 0.5, 1]
     shoot(shown, f"report-{name.replace(' ', '-')}")
 
 
@@ -485,6 +504,158 @@ def test_a_run_without_an_answer_says_so(shown: Page) -> None:
     assert "Nothing failed." in shown.inner_text("#errors")
 
 
+def sockets(*, opened: bool = True) -> Made:
+    """A run of WebSockets only, in an open model; with *opened* false every one of them failed."""
+    made = made_run(seconds=3, calls=True, changes={"calls": (), "checks": (), "groups": ()})
+    table = SeriesTable()
+    if opened:
+        fill(table, "ws_connecting", [900, 1000, 4000])
+        table.counter(Series("ws_sessions")).value = 3
+        table.counter(Series("ws_msgs_sent")).value = 40
+    failed = table.rate(Series("ws_failed"))
+    failed.trues, failed.total = (0 if opened else 3), 3
+    seconds = [replace(one, table=table, requests_per_s=0.0, failed_per_s=0.0) for one in made.seconds]
+    replay = Replay(made.header)
+    for one in seconds:
+        replay.add(one)
+    return Made(made.header, seconds, replay.summary() | {"stopped_by": "", "passed": True})
+
+
+def tiles_of(page: Page) -> dict[str, str]:
+    return dict(
+        page.eval_on_selector_all(
+            ".tiles div", "all => all.map(one => [one.children[0].innerText, one.children[1].innerText])"
+        )
+    )
+
+
+def test_websockets_lead_where_there_is_nothing_else(shown: Page) -> None:
+    shown.evaluate("data => fastload.render(data)", data_of(sockets()))
+    tiles = tiles_of(shown)
+    assert list(tiles)[:3] == ["WebSockets", "Failed", "p50"]
+    assert tiles["WebSockets"] == "9\n3/s"
+    assert tiles["Messages"].startswith("120\n")
+    assert tiles["p50"] == "1.00ms\nasked to open"
+    assert "Received" not in tiles
+    assert within(traces(shown, "latency")["opening p99"]["y"]) == [pytest.approx(4, rel=0.01)] * 3
+    assert within(traces(shown, "rate")["messages"]["y"]) == [40] * 3
+    assert "WebSockets have no phases." in shown.inner_text("[data-chart=chart-phases]")
+    assert not shown.locator("#endpoints").is_visible()
+    shoot(shown, "report-sockets")
+
+
+def test_without_a_latency_there_are_no_dashes(shown: Page) -> None:
+    shown.evaluate("data => fastload.render(data)", data_of(sockets(opened=False)))
+    tiles = tiles_of(shown)
+    assert (tiles["WebSockets"], tiles["Failed"]) == ("0\n0/s", "100.00%\n9 of 9")
+    assert not {"p50", "p95", "p99", "Longest"} & tiles.keys()
+    assert "No latency: no WebSocket was opened." in shown.inner_text("[data-chart=chart-latency]")
+
+
+def test_a_percentile_of_few_requests_says_of_how_many(shown: Page) -> None:
+    data = data_of(CASES["one second"])
+    metrics = data["summary"]["metrics"]
+    metrics["http_req_response_time"]["count"] = 40
+    shown.evaluate("data => fastload.render(data)", data)
+    ended = format_count(metrics["http_req_duration"]["count"])
+    assert tiles_of(shown)["p99"].endswith(f"\ndue to done, 40 of {ended}")
+
+
+def test_requests_are_in_flight_until_the_end(shown: Page) -> None:
+    made = closed_run(seconds=2)
+    made.summary["requests"] |= {"started": 400, "finished": 390, "failed": 9, "interrupted": 1}
+    for complete, words in ((False, "1 in flight"), (True, "1 interrupted at the end")):
+        data = data_of(made, kind="live", state={"complete": complete})
+        shown.evaluate("data => fastload.render(data)", data)
+        assert shown.inner_text(".account").endswith(f"+ {words}.")
+
+
+OUTCOMES: dict[str, dict[str, Any]] = {
+    "Failed": {"passed": False},
+    "Passed": {"passed": True, "thresholds": [{"metric": "a", "expression": "count>1", "ok": True, "observed": 2}]},
+    "Finished": {"passed": True, "thresholds": []},
+    "Stopped": {"passed": True, "thresholds": [], "stopped_by": "control"},
+    "Incomplete": {"passed": False, "stopped_by": "unknown"},
+}
+
+
+@pytest.mark.parametrize("word", OUTCOMES)
+def test_the_outcome_is_the_word_of_all_reports(shown: Page, word: str) -> None:
+    made = closed_run(seconds=1)
+    summary = made.summary | {"stopped_by": ""} | OUTCOMES[word]
+    shown.evaluate("data => fastload.render(data)", data_of(made._replace(summary=summary)))
+    assert shown.inner_text("#result") == outcome_of(summary) == word
+
+
+def test_what_was_never_sampled_is_not_zero(shown: Page) -> None:
+    made = closed_run(seconds=1)
+    unused: dict[str, Any] = {
+        "cpu_percent": {"mean": 0.0, "max": 0.0, "series": []},
+        "rss_bytes": 0,
+        "run_delay_share": 0.0,
+    }
+    workers = [{"index": 0, "lag_max_ms": 0.0, "lost": False} | unused]
+    data = data_of(made._replace(summary=made.summary | {"workers": workers}))
+    assert data["summary"]["workers"][0]["cpu_percent"] == {"mean": None, "max": None}
+    shown.evaluate("data => fastload.render(data)", data)
+    row = next(row for row in cells(shown, "resources") if row[0] == "worker 0")
+    assert row[1:] == ["-", "-", "-", "-", "0s", "not sampled"]
+    assert "Not sampled" in shown.inner_text("[data-chart=chart-workers]")
+
+
+def test_the_ticks_of_a_scale_can_be_told_apart(shown: Page) -> None:
+    texts = shown.evaluate(
+        "[0, 0.3, 1, 2, 7, 1500].map(most => fastload.axes.linear(most, 4, fastload.columns.bytesPerSecond).ticktext)"
+    )
+    assert [len(set(one)) == len(one) >= 2 for one in texts] == [True] * 6
+    assert texts[0] == ["0 B/s", "1 B/s"]
+
+
+def long_run() -> Made:
+    """The worst that is expected: 900 seconds of all latencies, and names without end."""
+    made = made_run(seconds=2)
+    table = SeriesTable()
+    times = np.random.default_rng(1).lognormal(9, 2, 5000).astype(np.int64).tolist()
+    for metric in ("http_req_duration", "http_req_response_time", *PHASES.values()):
+        fill(table, metric, times)
+    table.counter(Series("http_reqs")).value = 5000
+    errors = ErrorTable({f"{number} {'<e>' * 700}": (3 + number, "m" * 3000) for number in range(50)})
+    seconds = [second(number, table, errors=errors) for number in range(1, 901)]
+    one = made.summary["endpoints"][0]
+    endpoints = [one | {"name": f"{'n' * 1990}{number}", "requests": 7, "failed": 0} for number in range(1000)]
+    endpoints.append(one | {"name": "it failed", "requests": 5, "failed": 5})
+    return Made(
+        made.header,
+        seconds,
+        made.summary
+        | {
+            "endpoints": endpoints,
+            "checks": [made.summary["checks"][0] | {"name": f"{'c' * 2000}{number}"} for number in range(1000)],
+            "errors": errors.to_list(),
+            "exceptions": [{"kind": f"E{number}", "count": 1, "first": "t" * 100_000} for number in range(200)],
+        },
+    )
+
+
+def test_the_file_is_small_whatever_others_say(shown: Page, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write(long_run(), path)
+    text = path.read_text(encoding="utf-8")
+    assert len(text) - len(plotly_js()) < 1_000_000
+    data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
+    shown.evaluate("data => fastload.render(data)", data)
+    rows = {row[0]: row for row in cells(shown, "endpoints")}
+    assert "it failed" in rows
+    assert len(rows) == len(data["summary"]["endpoints"]) >= 100
+    assert max(map(len, rows)) == MOST_NAME
+    left = 1001 - len(rows)
+    assert f"… and {left} more: the summary has them all." in shown.inner_text("#endpoints")
+    assert "… and 150 more" in shown.inner_text("#exceptions")
+    errors = traces(shown, "errors")
+    assert len(errors) == 8
+    assert within(errors["43 other kinds"]["y"])[0] == sum(3 + number for number in range(43))
+
+
 def test_a_live_page_is_brought_up_to_date(shown: Page) -> None:
     made = made_run(seconds=23)
     # Few rows: each is merged with the next one, and some are sent again.
@@ -499,8 +670,8 @@ def test_a_live_page_is_brought_up_to_date(shown: Page) -> None:
     assert data["timeline"]["first"] > 0
     shown.evaluate("fastload.plot.figures.forEach(one => one.draw(fastload.data))")
     columns = timeline.columns()
-    assert traces(shown, "rate")["requests"]["y"] == columns["rate"]
-    assert traces(shown, "workers")["worker 0"]["y"] == columns["workers"]["0"]
+    assert within(traces(shown, "rate")["requests"]["y"]) == columns["rate"]
+    assert within(traces(shown, "workers")["worker 0"]["y"]) == columns["workers"]["0"]
     assert shown.evaluate("fastload.data.timeline.heat") == columns["heat"]
     assert shown.evaluate("fastload.data.timeline.first") == 0
     heat = traces(shown, "heat")["heatmap"]

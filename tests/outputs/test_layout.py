@@ -45,6 +45,28 @@ def test_narrow_tables_shrink_then_close_up_then_drop_columns(width: int, expect
     assert lines(Columns(COLUMNS, ROWS), width)[1] == expected
 
 
+def test_no_number_is_cut_where_nothing_more_may_be_dropped() -> None:
+    columns = [Column("NAME", right=False, shrink_to=10), Column("p50"), Column("p99")]
+    rows = [[Cell("abcdefghijkl"), Cell("1,234ms"), Cell("56,789ms")]]
+    for width, expected in (
+        (25, "abcdefg… 1,234ms 56,789ms"),
+        (24, "abcdefghijkl 1,234ms"),
+        (16, "abcdefg… 1,234ms"),
+        (15, "abcdefghijkl"),
+    ):
+        assert lines(Columns(columns, rows), width)[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [(17, "1 of 23, 4 of 567"), (16, "1 of 23, …"), (10, "1 of 23, …"), (9, "")],
+)
+def test_what_stands_between_commas_is_left_out_whole(width: int, expected: str) -> None:
+    assert shorten("1 of 23, 4 of 567", width, "parts") == expected
+    rows = [[Cell("a"), Cell("")], [Cell("b"), Cell("1 of 23, 4 of 567")]]
+    assert lines(Columns([Column(), Column(), Column()], rows), width + 3)[1:] == [f"b  {expected}".rstrip()]
+
+
 def test_the_column_with_the_highest_drop_goes_first() -> None:
     assert lines(Columns(COLUMNS, ROWS), 16)[0].split() == ["NAME", "p50", "p99"]
     assert lines(Columns(COLUMNS, ROWS), 12)[0].split() == ["NAME", "p50"]

@@ -17,13 +17,30 @@ from markdown_it.token import Token
 from fastload.model.errors import PlanError
 from fastload.model.header import Header
 from fastload.model.hooks import HookError
-from fastload.model.metrics import BUILTIN
+from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
+from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import ErrorTable
+from fastload.model.resources import ProcessSample
+from fastload.model.series import SeriesTable
 from fastload.model.summary import Summary
+from fastload.model.thresholds import ThresholdResult
 from fastload.outputs.layout import one_line
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.streams.markdown import MarkdownReport, render_markdown
-from tests.outputs.samples import SUMMARIES, USER_SPECS, all_failed, closed_bench, full_run, lost_worker, make_snapshot
+from tests.outputs.samples import (
+    SUMMARIES,
+    USER_SPECS,
+    add_requests,
+    all_failed,
+    closed_bench,
+    fill,
+    full_run,
+    host_series,
+    lost_worker,
+    make_plan,
+    make_snapshot,
+    summarise,
+)
 
 # As GitHub does it, without the links that it makes of bare addresses.
 GITHUB = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -45,6 +62,7 @@ NASTY = [
     "",
     "`",
 ]
+WORKERS = tuple(ProcessSample(1.0, f"worker {n}", 40.0, 50_000_000, 2, 30, 1, 100.0, 0.001, True) for n in range(2))
 texts = st.text(
     st.sampled_from("ab01 \\`*_~|<>[]()!#&;:$-+=.\n") | st.characters(exclude_categories=["Cs"]), max_size=30
 )
@@ -129,7 +147,7 @@ def test_the_numbers_are_those_of_the_summary() -> None:
     summary = full_run()
     markdown = report(summary)
     assert markdown.startswith(
-        "# shop.py\n\n❌ **Failed**: 4 of 7 thresholds\n\n**VALID**: the numbers can be trusted\n"
+        "# shop.py\n\n❌ **Failed**: 4 of 7 thresholds failed\n\n**VALID**: the numbers can be trusted\n"
     )
     titles, figures = cells(markdown.split("\n\n")[4])
     assert dict(zip(titles, figures, strict=True)) == {
@@ -160,17 +178,61 @@ def test_why_a_run_failed_or_ended_early_is_said_first() -> None:
     def first(summary: Summary) -> str:
         return report(summary).split("\n\n")[1]
 
-    assert first(closed_bench()) == "✅ **Passed**"
-    assert first(replace(closed_bench(), stopped_by="control")) == "✅ **Passed**: stopped after 10s by control"
+    holds = (ThresholdResult("http_reqs", "count>1", True, 100.0),)
+    assert first(closed_bench()) == "**Finished**"
+    assert first(replace(closed_bench(), thresholds=holds)) == "✅ **Passed**"
+    assert first(replace(closed_bench(), stopped_by="control")) == "**Stopped**: stopped after 10s by control"
+    stopped = replace(closed_bench(), stopped_by="control", thresholds=holds)
+    assert first(stopped) == "✅ **Passed**: stopped after 10s by control"
     assert first(lost_worker()) == "❌ **Failed**: 1 worker lost; stopped after 10s by interrupt"
-    assert first(replace(closed_bench(), stopped_by="unknown")) == "❌ **Failed**: it broke off after 10s"
+    assert first(replace(closed_bench(), stopped_by="unknown")) == "⚠️ **Incomplete**: it broke off after 10s"
     assert first(replace(closed_bench(), stopped_by="abort", stop_reason="no *luck*")) == (
         r"❌ **Failed**: stopped after 10s by abort (no \*luck\*)"
     )
     broken = replace(closed_bench(), hook_errors=(HookError("setup", "Traceback\nValueError: x"),))
     assert first(broken) == "❌ **Failed**: in setup"
     assert "ValueError: x" in section(report(broken), "Failed around the load")
-    assert first(all_failed()) == "❌ **Failed**: 1 of 1 threshold"
+    assert first(all_failed()) == "❌ **Failed**: 1 of 1 threshold failed"
+
+
+def headline(markdown: str) -> dict[str, str]:
+    table_of = next(part for part in markdown.split("\n\n") if part.startswith("| ") and "iterations" in part)
+    return dict(zip(*cells(table_of), strict=True))
+
+
+def test_websockets_lead_where_there_is_nothing_else() -> None:
+    table = SeriesTable()
+    fill(table, "ws_connecting", [900, 1000, 4000])
+    table.counter(Series("ws_sessions")).value = 3
+    table.counter(Series("ws_msgs_received")).value = 40
+    table.rate(Series("ws_failed")).total = 3
+    markdown = report(summarise(table, make_plan(ConstantArrivalRate(3.0, 10.0, 5))))
+    figures = headline(markdown)
+    assert list(figures)[:3] == ["WebSockets", "per second", "failed"]
+    assert (figures["WebSockets"], figures["messages"], figures["p50"]) == ("3", "40", "1.00ms")
+    assert "Percentiles are those of `ws_connecting`." in markdown
+
+
+def test_without_a_latency_there_are_no_percentiles() -> None:
+    markdown = report(summarise(SeriesTable(), make_plan(ConstantVUs(1, 10.0))))
+    assert "p50" not in headline(markdown)
+    assert "Percentiles" not in markdown
+
+
+def test_percentiles_of_few_requests_say_of_how_many() -> None:
+    table = SeriesTable()
+    add_requests(table, [2000] * 280)
+    fill(table, "http_req_response_time", [2040] * 40)
+    markdown = report(summarise(table, make_plan(ConstantArrivalRate(4.0, 10.0, 5))))
+    assert "Percentiles are those of `http_req_response_time`, due to done, 40 of 280." in markdown
+
+
+def test_what_was_never_sampled_is_not_zero() -> None:
+    summary = full_run()
+    worker = replace(summary.workers[0], cpu_percent=(), rss_bytes=0)
+    rows = cells(section(report(replace(summary, workers=(worker,))), "Resources"))
+    assert rows[1][1:4] == ["-", "-", "-"]
+    assert rows[1][4].startswith("not sampled, stall")
 
 
 def test_long_tables_and_lists_are_cut() -> None:
@@ -217,9 +279,18 @@ def test_a_run_that_broke_off_has_a_report_of_its_seconds(tmp_path: Path) -> Non
     path = tmp_path / "report.md"
     sink = MarkdownReport(str(path))
     sink.open(Header(full_run().plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN))
-    sink.write(replace(make_snapshot(2.0), t_s=2.0))
+    last = replace(make_snapshot(2.0), t_s=2.0, host=host_series().samples[0], workers=WORKERS, lag_max_ms=(0.1, 0.2))
+    sink.write(last)
     sink.close(None)
-    assert "it broke off after 2s" in path.read_text()
+    text = path.read_text()
+    assert "it broke off after 2s" in text
+    # Its resources are there too, although only their means are kept.
+    assert [row[0] for row in cells(section(text, "Resources"))[1:]] == [
+        "worker 0",
+        "worker 1",
+        "host",
+        "target nginx",
+    ]
 
 
 def test_a_report_needs_a_file_that_can_be_written(tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
-"""OTLP: what comes in is decoded with the message classes of OpenTelemetry itself."""
+"""OTLP over real HTTP: every request is read with OpenTelemetry's own message classes, and equals the summary.
+
+Debian has no collector, and none was found in a package that installs by itself. So the receiver is an HTTP server of
+the standard library, and what it understands of a request is what `opentelemetry-proto` does.
+"""
 
 from __future__ import annotations
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from urllib.request import urlopen
 
+import cramjam
 import numpy as np
 import pytest
 from prometheus_client import Metric
@@ -17,9 +20,12 @@ import fastload as fl
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import BUILTIN, Kind, MetricSpec
 from fastload.model.records import Snapshot
+from fastload.outputs.streams.buckets import CLASSIC_BOUNDS_S
 from fastload.outputs.streams.prometheus import Scrape
 from fastload.outputs.streams.prometheus_names import base_name, labels
 from fastload.outputs.streams.remote_write import RemoteWrite
+from fastload.outputs.streams.remote_write_messages import WriteRequest
+from fastload.outputs.streams.sender import REST_SECONDS
 from tests.conftest import Nginx, answers, free_port, wait_until
 from tests.outputs.receivers import Receiver, prometheus_server, receiver
 from tests.outputs.sinks import carry, fastload_threads, make_header, make_second, total_of
@@ -213,6 +219,79 @@ def test_remote_write_says_what_a_server_said_and_no_password() -> None:
         assert len(posts(kept)) == 3
 
 
+@contextlib.contextmanager
+def first_answer_lost(*, hangs_up: bool) -> Iterator[tuple[int, list[bytes]]]:
+    """The port of a server that takes the first request without a word, and answers all others; and their bodies."""
+    bodies: list[bytes] = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            while line := self.rfile.readline():
+                length = 0
+                while line.strip():
+                    name, _, value = line.partition(b":")
+                    length = int(value) if name.lower() == b"content-length" else length
+                    line = self.rfile.readline()
+                bodies.append(self.rfile.read(length))
+                if len(bodies) > 1:
+                    self.wfile.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+                elif hangs_up:
+                    return
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server.server_address[1], bodies
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def series_of(body: bytes) -> dict[str, list[tuple[int, float]]]:
+    """The samples by time in one request, and of histograms the counts, by the name of their series."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for one in WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(body))).timeseries:
+        named = " ".join(f"{label.name}={label.value}" for label in one.labels)
+        samples = [(sample.timestamp, sample.value) for sample in one.samples]
+        found[named] = samples + [(sample.timestamp, sample.count_int) for sample in one.histograms]
+    return found
+
+
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["silent", "hangs up"])
+def test_remote_write_begins_no_series_twice_when_an_answer_is_lost(hangs_up: bool) -> None:
+    with first_answer_lost(hangs_up=hangs_up) as (port, bodies):
+        sink = RemoteWrite(f"http://127.0.0.1:{port}")
+        sink.open(make_header())
+        lost = 1 if hangs_up else 1 + REST_SECONDS
+        for number in range(1, lost + 1):
+            with pytest.raises(OutputError):
+                sink.write(make_second(number))
+        sink.write(make_second(lost + 1))
+        sink.close({})
+    first, second, _ = map(series_of, bodies)
+    begun = [name for name, samples in first.items() if [value for _, value in samples][:-1] == [0]]
+    assert any("fastload_http_reqs_total" in name for name in begun)
+    assert any("fastload_http_req_duration_seconds" in name for name in begun)
+    assert {name: len(second[name]) for name in first} == dict.fromkeys(first, 1)
+    assert all(first[name][-1][1] <= second[name][0][1] for name in begun), "a counter that is set back"
+
+
+def test_remote_write_begins_series_late_when_nobody_was_there() -> None:
+    port = free_port()
+    sink = RemoteWrite(f"http://127.0.0.1:{port}")
+    sink.open(make_header())
+    with pytest.raises(OutputError, match="could not be reached"):
+        sink.write(make_second(1))
+    with receiver(port) as kept:
+        sink.write(make_second(2))
+        sink.close({})
+        sent = series_of(kept.requests[0].body)
+    (requests,) = (samples for name, samples in sent.items() if "fastload_http_req_sending_seconds" in name)
+    assert [count for _, count in requests] == [0, 800]
+
+
 async def visit(vu: fl.VU) -> None:
     await vu.get("/", name="root")
     reply = await vu.get("/status/404", name='odd "name", = \\ é')
@@ -256,6 +335,15 @@ def test_a_real_prometheus_has_our_numbers_both_ways(nginx: Nginx, tmp_path: Pat
         assert server.query('{job="fastload"}', at_s + 1) == {}
 
 
+def bucket_around(value_s: float) -> tuple[float, float]:
+    """The bounds of the classic bucket that has *value_s*; by one more if it is as near to one as it is exact."""
+    bounds = [0.0, *CLASSIC_BOUNDS_S]
+    return (
+        max(bound for bound in bounds if bound <= value_s * 0.999),
+        min(bound for bound in bounds if bound >= value_s * 1.001),
+    )
+
+
 def check_quantiles(value: object, summary: fl.Summary, at_s: float) -> None:
     assert callable(value)
     trend = "fastload_http_req_duration_seconds"
@@ -267,6 +355,12 @@ def check_quantiles(value: object, summary: fl.Summary, at_s: float) -> None:
         assert ours / 1000 / 2 ** (1 / 32) <= native <= ours / 1000 * 2 ** (1 / 32), percent
     count = value(f'histogram_count(sum({trend}{{job="fastload"}}))', at_s)
     assert count == summary.metrics["http_req_duration"].count
+    for percent in (50, 95):
+        waiting = "fastload_http_req_waiting_seconds"
+        ours_s = (summary.metrics["http_req_waiting"].p(percent) or 0) / 1000
+        below, above = bucket_around(ours_s)
+        buckets = f'sum by (le) (last_over_time({waiting}_bucket{{job="scraped"}}[1m]))'
+        assert below <= value(f"histogram_quantile({percent / 100}, {buckets})", at_s + 4) <= above, percent
     scraped = value(
         'last_over_time(fastload_http_req_waiting_seconds_quantile{job="scraped", quantile="0.99"}[1m])', at_s + 4
     )

@@ -102,6 +102,12 @@ def test_no_error_has_a_password(name: str, url: str) -> None:
     ("text", "shown"),
     [
         ("influxdb=http://me:se@cret@host:1/db?p=secret", "influxdb=http://host:1/db"),
+        ("influxdb=http://me:se/cr?et@host:1/db", "influxdb=http://host:1/db"),
+        ("influxdb=http://me:a://b@host:1/db", "influxdb=http://host:1/db"),
+        ("influxdb=me:a://b@host:1/db", "influxdb=host:1/db"),
+        ("opentelemetry=me:secret@host?key=secret", "opentelemetry=host"),
+        ("kafka=load,kafka+ssl://me:secret@host", "kafka=host"),
+        ("json=me@home.gz", "json=me@home.gz"),
         ("otlp=https://host/v1/metrics", "otlp=https://host/v1/metrics"),
         ("json=what?.gz", "json=what?.gz"),
         ("statsd=host:1", "statsd=host:1"),

@@ -94,7 +94,19 @@ def test_a_closed_bench_reads_exactly_so() -> None:
     assert render(closed_bench()) == CLOSED_BENCH
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("width", [40, 50])
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_no_number_is_cut_in_a_narrow_terminal(name: str, width: int) -> None:
+    """But in the messages of errors, which are prose."""
+    tables = re.sub(r"^ERRORS.*\n( .*\n)*", "", render(SUMMARIES[name](), width), flags=re.MULTILINE)
+    assert re.findall(r"^.*[\d.,%]…", tables, re.MULTILINE) == []
+    head, *rows = section(tables, "METRICS")
+    assert head.split()[:3] == ["METRICS", "med", "p95"]
+    for row in rows:
+        assert row.endswith(("no data", "no response")) or len(row.split()[-2:]) == 2
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 120])
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_no_line_is_wider_than_the_terminal_or_ends_in_spaces(name: str, width: int) -> None:
     for line in render(SUMMARIES[name](), width).splitlines():

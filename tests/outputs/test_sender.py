@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
@@ -45,6 +47,40 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
                 sender.post(address.at("/"), b"", {})
             assert caught.value.message == f"{kept.url} answered 500: {'x' * 200}"
         sender.close()
+
+
+def test_after_a_reply_that_was_not_read_whole_comes_the_next_post() -> None:
+    """The rest of the first reply is still to come when the second post begins."""
+    posts: list[int] = []
+    both = threading.Event()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline():
+                while self.rfile.readline().strip():
+                    pass
+                posts.append(self.client_address[1])
+                if len(posts) > 1:
+                    both.set()
+                    self.wfile.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+                    continue
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 65_536)
+                both.wait(5)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        address = parse_address(f"http://127.0.0.1:{server.server_address[1]}", "--out x", "")
+        sender = Sender(address)
+        try:
+            for _ in range(3):
+                sender.post(address.at("/"), b"", {})
+        finally:
+            sender.close()
+            server.shutdown()
+            thread.join()
+    assert posts[0] != posts[1] == posts[2], "a new connection, and that one is kept"
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from fastload.model.errors import OutputError, PlanError
+from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
+from fastload.model.series import CounterSink, SeriesTable
 from fastload.outputs.feed import Feed
-from fastload.outputs.streams.stream import CAPACITY_SECONDS, Stream
+from fastload.outputs.streams.stream import CAPACITY_SECONDS, CAPACITY_SERIES, FILES_PATIENCE_S, PATIENCE_S, Stream
+from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from tests.conftest import wait_until
 from tests.outputs.samples import closed_bench, make_snapshot
 from tests.outputs.sinks import Keeper, fastload_threads, make_header
@@ -90,6 +95,31 @@ def test_a_full_queue_drops_and_counts_and_never_waits() -> None:
     stream.stop(SUMMARY)
     assert len(kept.snapshots) == 30 - lost
     assert kept.closed
+
+
+def test_a_queue_is_bounded_by_series_too() -> None:
+    going_on = threading.Event()
+    kept = Keeper(write=waiter(going_on))
+    stream = started(Stream("slow", kept))
+
+    def offer(series: int) -> int:
+        table = SeriesTable({Series("m", (("n", str(number)),)): CounterSink() for number in range(series)})
+        stream.snapshot(replace(make_snapshot(), table=table))
+        return stream._dropped
+
+    assert offer(1) == 0
+    wait_until(lambda: not stream._waiting)
+    assert offer(2 * CAPACITY_SERIES) == 0, "one second fits in whatever its size"
+    assert offer(1) == 1
+    going_on.set()
+    wait_until(lambda: len(kept.snapshots) == 2)
+    going_on.clear()
+    assert offer(1) == 1
+    wait_until(lambda: not stream._waiting)
+    assert [offer(CAPACITY_SERIES // 4) for _ in range(5)] == [1, 1, 1, 1, 2]
+    going_on.set()
+    stream.stop(SUMMARY)
+    assert len(kept.snapshots) == 7
 
 
 @pytest.mark.parametrize(
@@ -201,6 +231,46 @@ def test_ctrl_c_while_a_sink_is_waited_for_ends_the_waiting() -> None:
     assert stream.trouble == "output stuck is not complete: nobody waited for it"
 
 
+def test_files_are_waited_for_longer_than_systems() -> None:
+    assert Stream("system", Keeper()).patience_s == PATIENCE_S == 5
+    assert Stream("file", Keeper(required=True)).patience_s == FILES_PATIENCE_S == 60
+
+
+def test_each_stream_has_its_own_patience() -> None:
+    going_on = threading.Event()
+    slow = Stream("slow", Keeper(required=True, close=waiter(going_on)), patience_s=20)
+    stuck = Stream("stuck", Keeper(required=True, close=waiter(going_on)), patience_s=0.1)
+    threading.Timer(0.5, going_on.set).start()
+    summary, _ = run_through(stuck, slow, snapshots=1)
+    assert summary.notes == ("output stuck is not complete: it did not end within 0.1 s",)
+
+
+def test_ctrl_c_ends_the_waiting_for_all_that_end_together() -> None:
+    going_on = threading.Event()
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def press() -> None:
+        while not first._interrupted:
+            signal.pthread_kill(main, signal.SIGINT)
+            going_on.wait(0.2)
+        going_on.wait(20)
+
+    first = Stream("first", Keeper(close=press), patience_s=20)
+    second = Stream("second", Keeper(close=waiter(going_on)), patience_s=20)
+    feed = Feed([first, second])
+    feed.start(SUMMARY.plan, make_header())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        summary = feed.finish(SUMMARY.plan, SUMMARY)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        going_on.set()
+    assert summary.notes == tuple(
+        f"output {name} is not complete: nobody waited for it" for name in ("first", "second")
+    )
+
+
 def test_a_check_that_raises_anything_is_an_error_before_the_run() -> None:
     with pytest.raises(PlanError, match="output bad cannot work: ZeroDivisionError: oh"):
         Stream("bad", Keeper(check=raiser(ZeroDivisionError("oh")))).check()
@@ -220,7 +290,7 @@ def run_through(*streams: Stream, strict: bool = False, snapshots: int = 3) -> t
         def stop(self, summary: Any) -> None: ...
 
     plan = replace(SUMMARY.plan, strict_outputs=strict)
-    feed = Feed([*streams, Watcher()], patience_s=0.5)
+    feed = Feed([*streams, Watcher()])
     feed.start(plan, make_header())
     for number, snapshot in enumerate(seconds(snapshots), 1):
         feed.snapshot(snapshot)
@@ -249,6 +319,30 @@ def test_losses_fail_the_run_when_asked_to(required: bool, strict: bool, fails: 
     lossy = Stream("lossy", Keeper(required=required, write=raiser(OutputError("no"), times=1)))
     summary, _ = run_through(lossy, Stream("fine", Keeper()), strict=strict)
     assert summary.outputs_failed is fails
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_an_output_that_fails_fails_the_run_when_it_keeps_something(required: bool) -> None:
+    class Shown:
+        def start(self, plan: Any) -> None:  # noqa: ARG002 - the interface
+            raise BrokenPipeError(32, "Broken pipe")
+
+        def snapshot(self, snapshot: Snapshot) -> None: ...
+        def stop(self, summary: Any) -> None: ...
+
+    class Kept(Shown):
+        required = True
+
+    feed = Feed([Kept() if required else Shown()])
+    feed.start(SUMMARY.plan, make_header())
+    assert len(feed.notes) == 1
+    assert feed.failed is required
+    assert feed.stop(SUMMARY).outputs_failed is required
+
+
+def test_what_the_options_ask_to_be_kept_is_required(tmp_path: Path) -> None:
+    assert SummaryFile(tmp_path / "a.json").required
+    assert SummaryStream(io.BytesIO()).required
 
 
 def test_nothing_lost_fails_nothing() -> None:
@@ -280,7 +374,7 @@ def test_a_run_without_a_summary_still_closes_every_sink() -> None:
 
 def test_several_that_hang_cost_the_patience_once() -> None:
     going_on = threading.Event()
-    streams = [Stream(f"stuck{n}", Keeper(close=waiter(going_on))) for n in range(20)]
+    streams = [Stream(f"stuck{n}", Keeper(close=waiter(going_on)), patience_s=0.5) for n in range(20)]
     ended = threading.Event()
 
     def end() -> None:

@@ -1,11 +1,12 @@
 """The comparison of saved runs: every figure of a baseline and of one or more candidates, and what their difference
 proves.
 
-What is called better or worse is shown twice: the difference is at least the *margin*, relative to the baseline, and it
-is not chance, by the intervals of `intervals`. With many figures some would differ by chance alone. So false alarms are
-bounded, by the procedure of Benjamini and Hochberg, for two families of figures of each candidate: the *headline*
-(rate, share that failed, latency, checks), which decides the verdict, and all *details*. Were they one family, the
-headline of a script with a hundred endpoints would need a hundred times as clear a difference.
+What is called better or worse is shown twice: the difference is at least the *margin*, relative to the baseline (of a
+share that is better when higher: to what it lacks of all), and it is not chance, by the intervals of `intervals`. With
+many figures some would differ by chance alone. So false alarms are bounded, by the procedure of Benjamini and Hochberg,
+for two families of figures of each candidate: the *headline* (rate, share that failed, latency, checks), which decides
+the verdict, and all *details*. Were they one family, the headline of a script with a hundred endpoints would need a
+hundred times as clear a difference.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """*sides*, the baseline first, by *rows*. *margin* is the least relative difference that matters."""
+    """*sides*, the baseline first, by *rows*. *margin* is the least relative difference that matters, of a
+    share that is better when higher relative to what it lacks of all."""
 
     sides: tuple[Side, ...]
     rows: tuple[Row, ...]
@@ -257,18 +259,28 @@ def _judged(rows: Sequence[Row], candidate: int, *, headline: bool, margin: floa
     for index, is_shown in zip(tested, discoveries([*tested.values()]), strict=True):
         row = rows[index]
         changes = list(row.changes)
-        verdict = _verdict(row.figure, changes[candidate], is_shown, margin)
+        verdict = _verdict(row, changes[candidate], is_shown, margin)
         changes[candidate] = replace(changes[candidate], verdict=verdict)
         judged[index] = replace(row, changes=tuple(changes))
     return judged
 
 
-def _verdict(figure: Figure, change: Change, is_shown: bool, margin: float) -> Verdict:
-    if not is_shown or not change.difference or abs(change.ratio if change.ratio is not None else 1.0) < margin:
+def _verdict(row: Row, change: Change, is_shown: bool, margin: float) -> Verdict:
+    if not is_shown or not change.difference or not _matters(row, change, margin):
         return NO_DIFFERENCE
-    if not figure.better:
+    if not row.figure.better:
         return "changed"
-    return "better" if (change.difference > 0) == (figure.better == "higher") else "worse"
+    return "better" if (change.difference > 0) == (row.figure.better == "higher") else "worse"
+
+
+def _matters(row: Row, change: Change, margin: float) -> bool:
+    """Whether a difference is of *margin* at least. From nothing on, every one is."""
+    ratio, base = change.ratio, row.values[0]
+    if row.figure.spec.kind is Kind.RATE and row.figure.better == "higher":
+        # Checks that pass are failures that do not come: from 100 % to 96 % is not 4 % less, but all the failures.
+        lacking = 0.0 if base is None else 1 - base
+        ratio = (change.difference or 0.0) / lacking if lacking > 0 else None
+    return ratio is None or abs(ratio) >= margin
 
 
 def comparison_to_dict(comparison: Comparison) -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from io import StringIO
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -41,14 +40,6 @@ def print_comparison(console: Console, comparison: Comparison, *, everything: bo
     """
     with writing("the comparison", last_to=console.file):
         console.print(Legible(render_comparison(comparison, everything=everything)), highlight=False)
-
-
-def comparison_text(comparison: Comparison, *, width: int = 100, everything: bool = False) -> str:
-    """The comparison as plain text, at most *width* columns wide."""
-    text = StringIO()
-    console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
-    print_comparison(console, comparison, everything=everything)
-    return text.getvalue()
 
 
 def render_comparison(comparison: Comparison, *, everything: bool = False) -> RenderableType:
@@ -103,11 +94,11 @@ def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> lis
     columns = [
         Column(f"{label} AGAINST A", right=False, shrink_to=_SUBJECT_AT_LEAST, cut="middle", title_style=STRONG),
         Column("", right=False),
-        Column("A"),
-        Column(label),
-        Column("difference", drop=2),
+        Column("A", drop=2),
+        Column(label, drop=1),
+        Column("difference", drop=4),
         Column("change"),
-        Column("95% interval", right=False, drop=1),
+        Column("95% interval", right=False, drop=3),
         Column("verdict", right=False),
     ]
     lines: list[RenderableType] = [Columns(columns, rows)]
@@ -115,7 +106,7 @@ def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> lis
         unjudged = sum(not row.changes[candidate].verdict for row in left_out)
         parts = [f"{format_count(len(left_out) - unjudged)} with no difference shown"]
         parts += [f"{format_count(unjudged)} not judged"] if unjudged else []
-        lines.append(Text(f"  … and {', '.join(parts)} (--all lists them)", DIM))
+        lines.append(Paragraph("  … ", f"and {', '.join(parts)} (--all lists them)", lead_style=DIM, style=DIM))
     return lines
 
 

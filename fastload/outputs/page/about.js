@@ -39,7 +39,7 @@ fastload.about = (() => {
       memory: one.rss_bytes,
       delay: one.run_delay_share,
       stall: one.lag_max_ms,
-      remark: one.lost ? "lost" : "",
+      remark: [one.lost ? "lost" : "", one.cpu_percent.mean === null ? "not sampled" : ""].filter(Boolean).join(", "),
       isBad: one.lost,
     };
   }

@@ -19,7 +19,13 @@ fastload.axes = (() => {
     const end = Math.ceil((top - least) / step - 1e-9) * step + least;
     const values = [];
     for (let index = 0; least + index * step <= end * (1 + 1e-12); index += 1) values.push(least + index * step);
-    return { range: [least, end + (end - least) * 0.04], tickvals: values, ticktext: values.map(format) };
+    const texts = values.map(format);
+    // Fewer ticks, or a longer scale, where their texts cannot tell them apart: there is no half byte.
+    if (new Set(texts).size < texts.length)
+      return wanted > 1
+        ? linear(most, wanted / 2, format, least)
+        : linear(least + 2 * (top - least), wanted, format, least);
+    return { range: [least, end + (end - least) * 0.04], tickvals: values, ticktext: texts };
   }
 
   // A log scale, as tight as the values allow; its range is in powers of ten, as plotly wants it.

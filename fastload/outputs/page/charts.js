@@ -31,6 +31,7 @@ fastload.charts = (() => {
       end: line.t.length ? line.t.at(-1) : 1,
       phases: line.phases,
       events: line.events.filter((one) => one.kind !== "phase"),
+      step: line.step_s,
       wall: line.wall_ms,
     };
   }

@@ -4,7 +4,7 @@ fastload.loadCharts = (() => {
   "use strict";
   const { units } = fastload;
   const { ms, count } = units;
-  const { has, some, peak, points, series, metricOf, perSecond } = fastload.columns;
+  const { has, some, peak, points, series, subjects, metricOf, perSecond } = fastload.columns;
   const mostKinds = 7;
 
   const throughput = {
@@ -25,7 +25,10 @@ fastload.loadCharts = (() => {
       if (some(line.rate)) add("requests", line.rate, rate("http_reqs"), "c1", { width: 2, area: true });
       if (has(line.calls_rate))
         add("calls", line.calls_rate, rate("calls"), "c3", { width: 2, area: !some(line.rate) });
+      if (has(line.sessions_rate))
+        add("WebSockets opened", line.sessions_rate, rate("ws_sessions"), "c3", { width: line.of === "ws" ? 2 : 1.5 });
       if (has(line.messages_rate)) add("messages", line.messages_rate, null, "c5", { width: 2 });
+      if (has(line.events_rate)) add("stream events", line.events_rate, rate("stream_events"), "c8", { width: 2 });
       if (!found.some((one) => one.name !== "offered starts" && same(line, one.y, line.iterations_rate, warmup)))
         add("iterations", line.iterations_rate, rate("iterations"), "c4", {});
       if (some(line.dropped_rate)) add("dropped starts", line.dropped_rate, rate("dropped_iterations"), "c2", {});
@@ -33,11 +36,14 @@ fastload.loadCharts = (() => {
       return found;
     },
     caption: ({ timeline: line }) => {
-      const [name, column] = some(line.rate)
-        ? ["requests", line.rate]
-        : has(line.calls_rate)
-          ? ["calls", line.calls_rate]
-          : ["iterations", line.iterations_rate];
+      const all = [
+        ["requests", line.rate],
+        ["calls", line.calls_rate],
+        ["messages", line.messages_rate],
+        ["stream events", line.events_rate],
+        ["WebSockets opened", line.sessions_rate],
+      ];
+      const [name, column] = all.find((one) => some(one[1])) || ["iterations", line.iterations_rate];
       return `Most ${name}: ${peak(line, column, perSecond)}.`;
     },
   };
@@ -62,6 +68,10 @@ fastload.loadCharts = (() => {
     caption: ({ timeline: line }) => `Most: ${peak(line, line.vus, count)}.`,
   };
 
+  // The headline latency: how it is called, and the column it is in.
+  const headlineOf = (line) =>
+    line.open ? { name: "response", key: "response" } : { name: subjects[line.of].name, key: "service" };
+
   const latency = {
     id: "chart-latency",
     title: "Latency",
@@ -75,10 +85,10 @@ fastload.loadCharts = (() => {
       const found = [];
       const add = (name, key, colour, more) =>
         found.push(series(line, name, line[key], colour, ms, "peak", null, more));
-      const headline = line.open ? "response" : "service";
-      add(`${headline} p50`, `${headline}_p50`, "blue-3", { width: 2 });
-      add(`${headline} p95`, `${headline}_p95`, "blue-2", { width: 1.5, to: `${headline} p50`, tint: 0.2 });
-      add(`${headline} p99`, `${headline}_p99`, "blue-1", { width: 1.25, to: `${headline} p95`, tint: 0.12 });
+      const { name, key } = headlineOf(line);
+      add(`${name} p50`, `${key}_p50`, "blue-3", { width: 2 });
+      add(`${name} p95`, `${key}_p95`, "blue-2", { width: 1.5, to: `${name} p50`, tint: 0.2 });
+      add(`${name} p99`, `${key}_p99`, "blue-1", { width: 1.25, to: `${name} p95`, tint: 0.12 });
       if (line.open) {
         add("service p50", "service_p50", "c2", { dash: "dot", width: 1.5 });
         add("service p95", "service_p95", "c2", { dash: "dash", width: 1.25 });
@@ -87,12 +97,9 @@ fastload.loadCharts = (() => {
       return found;
     },
     caption: ({ timeline: line }) => {
-      const headline = line.open ? "response" : "service";
-      const begin = line.of === "call" ? "begun" : "sent";
-      const meaning = line.open
-        ? `Response: due to done${share(line)}. Service: ${begin} to done.`
-        : `From ${begin} to done.`;
-      return `${meaning} Highest p99: ${peak(line, line[`${headline}_p99`], ms)}.`;
+      const { clock } = subjects[line.of];
+      const meaning = line.open ? `Response: due to done${share(line)}. Service: ${clock}.` : `From ${clock}.`;
+      return `${meaning} Highest p99: ${peak(line, line[`${headlineOf(line).key}_p99`], ms)}.`;
     },
     empty: (data) => (data.timeline.curves.service.x.length ? null : noAnswer(data)),
   };
@@ -105,18 +112,17 @@ fastload.loadCharts = (() => {
 
   // How much higher the highest p99 is than the usual p50: where that is a lot, a linear scale shows nothing else.
   function spread(line) {
-    const headline = line.open ? "response" : "service";
-    const middle = line[`${headline}_p50`].filter((value) => value !== null).sort((left, right) => left - right);
+    const { key } = headlineOf(line);
+    const middle = line[`${key}_p50`].filter((value) => value !== null).sort((left, right) => left - right);
     const usual = middle[Math.floor(middle.length / 2)] || 1;
-    return Math.max(0, ...line[`${headline}_p99`].map((value) => value || 0)) / usual;
+    return Math.max(0, ...line[`${key}_p99`].map((value) => value || 0)) / usual;
   }
 
   function noAnswer({ timeline: line, summary }) {
     const tried = metricOf(summary, "http_reqs").count || 0;
     if (tried) return `No latency: none of ${units.numberOf(tried, "request")} got a response.`;
-    return some(line.messages_rate)
-      ? "No latency: the run made neither requests nor measured calls."
-      : "No latency: no request and no measured call ended.";
+    if (line.of === "ws") return "No latency: no WebSocket was opened.";
+    return "No latency: no request and no measured call ended.";
   }
 
   const heat = {
@@ -128,8 +134,8 @@ fastload.loadCharts = (() => {
     unit: ms,
     restName: "peak",
     series: ({ timeline: line }) => {
-      const headline = line.open ? "response" : "service";
-      return [series(line, `${headline} p50`, line[`${headline}_p50`], "over", ms, "peak", null, { width: 1.5 })];
+      const { name, key } = headlineOf(line);
+      return [series(line, `${name} p50`, line[`${key}_p50`], "over", ms, "peak", null, { width: 1.5 })];
     },
     heat: ({ timeline: line }) => heatOf(line),
     caption: ({ timeline: line }) =>
@@ -179,22 +185,23 @@ fastload.loadCharts = (() => {
     series: ({ timeline: line, summary }) => {
       const counted = new Map((summary.errors || []).map((one) => [one.kind, one.count]));
       const kinds = Object.entries(line.errors);
-      const shown = kinds.slice(0, kinds.length > mostKinds + 1 ? mostKinds : kinds.length);
+      const all = kinds.length + line.errors_left_out;
+      const shown = kinds.slice(0, all > mostKinds + 1 ? mostKinds : kinds.length);
       const others = kinds.slice(shown.length);
-      const inAll = (kind) => counted.get(kind) || 0;
-      if (others.length)
-        shown.push([
-          `${others.length} other kinds`,
-          line.t.map((_, index) => others.reduce((sum, [, column]) => sum + column[index], 0)),
+      const found = shown.map(([kind, column]) => [kind, column, counted.get(kind) || 0]);
+      const rest = [...counted.values()].reduce((sum, value) => sum + value, 0);
+      if (all > shown.length)
+        found.push([
+          `${all - shown.length} other kinds`,
+          line.errors_other.map((other, index) => others.reduce((sum, [, column]) => sum + column[index], other)),
+          Math.max(0, found.reduce((sum, [, , times]) => sum - times, rest)),
         ]);
-      return shown.map(([kind, column], index) => ({
-        name: kind,
+      return found.map(([name, column, times], index) => ({
+        name,
         ...points(line, column),
         color: errorInks[index % errorInks.length],
         stack: true,
-        rest: count(
-          index < kinds.length - others.length ? inAll(kind) : others.reduce((sum, [other]) => sum + inAll(other), 0),
-        ),
+        rest: count(times),
       }));
     },
     caption: ({ timeline: line }) => `Most failed requests: ${peak(line, line.failed_rate, perSecond)}.`,
@@ -252,7 +259,8 @@ fastload.loadCharts = (() => {
     },
     empty: ({ timeline: line }) => {
       if (Object.keys(phaseNames).some((name) => some(line[name]))) return null;
-      return line.of === "call" ? "Measured calls have no phases." : "No phases: no request got a response.";
+      if (line.of === "call") return "Measured calls have no phases.";
+      return line.of === "ws" ? "WebSockets have no phases." : "No phases: no request ended with a response.";
     },
   };
   const metricOfPhase = {
@@ -289,7 +297,7 @@ fastload.loadCharts = (() => {
       if (service.x.length)
         found.push(
           one(
-            line.open ? "service (uncorrected)" : "service",
+            line.open ? "service (uncorrected)" : subjects[line.of].name,
             service,
             line.open ? "c2" : "c1",
             line.open ? { dash: "dash" } : { width: 2.25 },
@@ -298,6 +306,7 @@ fastload.loadCharts = (() => {
       return found;
     },
     caption: ({ timeline: line }) => {
+      if (!subjects[line.of].response) return `From ${subjects[line.of].clock}, which has no due time.`;
       if (!line.open)
         return "A closed model has no due times: when the target stands still, its users wait and send less, and nothing here shows that.";
       return `Response counts from when a request was due${share(line)}. Time in which the target stood still shows. Service counts from when it was sent, and hides that.`;

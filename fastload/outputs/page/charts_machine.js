@@ -60,8 +60,10 @@ fastload.machineCharts = (() => {
       const tops = Object.values(line.workers).map((column) => Math.max(0, ...column.map((value) => value || 0)));
       return `Busiest second of a worker: ${units.cpu(Math.max(0, ...tops))}.`;
     },
-    empty: ({ timeline: line }) =>
-      Object.keys(line.workers).length ? null : "Not sampled: the run ended within a second.",
+    empty: ({ timeline: line, summary }) =>
+      Object.keys(line.workers).length && (summary.workers || []).some((one) => one.cpu_percent.mean !== null)
+        ? null
+        : "Not sampled: the run ended within a second.",
   };
 
   const lag = {

@@ -26,13 +26,20 @@ fastload.columns = (() => {
 
   function peak(line, column, format) {
     const index = peakOf(column);
-    return index < 0 ? "none" : `${format(column[index])} at ${units.clock(line.t[index])}`;
+    return index < 0 ? "none" : `${format(column[index])} at ${units.moment(middle(line, index))}`;
   }
 
-  // A single row is drawn as long as it is: a point at the edge would not be seen.
+  const middle = (line, index) => line.t[index] - line.span[index] / 2;
+
+  // A row is of a window of time, and its point in the middle of that. `from` and `until` are the bounds of all windows:
+  // the line is drawn up to them, level within the first and the last half of a window.
   function points(line, column) {
-    if (line.t.length !== 1) return { x: line.t, y: column };
-    return { x: [line.t[0] - line.span[0], line.t[0]], y: [column[0], column[0]] };
+    return {
+      x: line.t.map((_, index) => middle(line, index)),
+      y: column,
+      from: line.t.length ? line.t[0] - line.span[0] : 0,
+      until: line.t.length ? line.t.at(-1) : 0,
+    };
   }
 
   // A series of a column. In the legend is what the summary says of it (`known`), or else the mean or the peak of it.
@@ -43,10 +50,48 @@ fastload.columns = (() => {
     return { name, ...points(line, column), color: colour, rest: value === null ? "-" : format(value), ...more };
   }
 
+  // What the latencies of a run are of (`of` in the timeline): its metrics, and how they are called.
+  const subjects = {
+    http_req: {
+      noun: "Requests",
+      count: "http_reqs",
+      failed: "http_req_failed",
+      service: "http_req_duration",
+      response: "http_req_response_time",
+      name: "service",
+      clock: "sent to done",
+    },
+    call: {
+      noun: "Calls",
+      count: "calls",
+      failed: "call_failed",
+      service: "call_duration",
+      response: "call_response_time",
+      name: "service",
+      clock: "begun to done",
+    },
+    ws: {
+      noun: "WebSockets",
+      count: "ws_sessions",
+      failed: "ws_failed",
+      service: "ws_connecting",
+      name: "opening",
+      clock: "asked to open",
+    },
+    stream: {
+      noun: "Stream events",
+      count: "stream_events",
+      failed: "http_req_failed",
+      service: "stream_first_event",
+      name: "first event",
+      clock: "sent to first event",
+    },
+  };
+
   const metricOf = (summary, name) => (summary.metrics || {})[name] || {};
 
   // A mean or greatest value of the host or the target in the summary.
   const used = (summary, who, what, name) => ((summary[who] || {})[what] || {})[name];
 
-  return { bytesPerSecond, perSecond, cpu, has, some, mean, peak, points, series, metricOf, used };
+  return { bytesPerSecond, perSecond, cpu, has, some, mean, peak, points, series, subjects, metricOf, used };
 })();

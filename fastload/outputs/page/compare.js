@@ -119,7 +119,7 @@ window.fastload = window.fastload || {};
   // One line for each run; those of a side are one colour, and one entry of the legend.
   function linesOf(data, pick, format, summed) {
     return data.sides.flatMap((side, index) => side.lines.map((line, number) => ({
-      name: side.label, x: line.t, y: pick(line), color: inkOf(index), width: side.lines.length > 1 ? 1.1 : 1.75, quiet: number > 0,
+      name: side.label, ...fastload.columns.points(line, pick(line)), color: inkOf(index), width: side.lines.length > 1 ? 1.1 : 1.75, quiet: number > 0,
       dash: index === 0 ? "dot" : undefined, rest: restOf(side, pick, format, summed),
     })));
   }
@@ -147,7 +147,7 @@ window.fastload = window.fastload || {};
     const line = data.sides[0].lines[0];
     const what = line.of === "call" ? "calls" : "requests";
     const rate = (each) => (each.of === "call" ? each.calls_rate : each.rate);
-    const clock = line.latency === "response" ? "from due to done" : "from sent to done";
+    const clock = `from ${line.latency === "response" ? "due to done" : fastload.columns.subjects[line.of].clock}`;
     const any = (pick) => data.sides.some((side) => side.lines.some((each) => pick(each).some((value) => value > 0)));
     return [
       chart("chart-rate", "Throughput", `${what[0].toUpperCase()}${what.slice(1)} that ended each second`, rate, perSecond, { height: 170 }),

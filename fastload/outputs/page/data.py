@@ -7,7 +7,8 @@
       "kind": "report" or "live",
       "run": {"title", "base_url", "kind", "started_at", "run_id", "own_metrics": names of those of the script},
       "state": {"phase", "progress", "elapsed_s", "complete"},
-      "summary": as Summary.to_dict, without its histograms and series of samples,
+      "summary": as Summary.to_dict, without its histograms and series of samples, its texts and tables cut,
+      "left_out": {table of the summary: how many rows it has more, if any},
       "specs": {metric: [kind, unit]},
       "timeline": as Timeline.columns
     }
@@ -15,6 +16,9 @@
 A page is rendered once with that (``fastload.render(data)``). What is live calls ``fastload.update(data)`` each second
 with the same, where ``timeline`` may be `Timeline.take_changes`: its columns replace the rows from ``first`` on, and
 everything else replaces what there was. Who comes in the middle is given `Timeline.columns` first.
+
+The page is small whatever a script or a server says: long texts are cut (`MOST_NAME` and others in ``cut.py``), tables
+have at most `MOST_ROWS` rows, and `report_data` has fewer when these are too much. The summary itself has everything.
 """
 
 from __future__ import annotations
@@ -25,8 +29,27 @@ from typing import Any, Literal
 from fastload.model.header import Header
 from fastload.model.metrics import BUILTIN
 from fastload.model.timeline import Timeline
+from fastload.outputs.page.cut import MOST_NAME, MOST_ROWS, MOST_TEXT, cut, cut_keys, cut_summary, cut_texts
+from fastload.outputs.page.render import json_in_html
 
 PAGE_VERSION = 1
+MOST_BYTES = 850_000
+"""Of the data of a report: with its scripts and styles that is under 1 MB, beside the chart library."""
+_FEWER_ROWS = (MOST_ROWS, 300, 100)
+_FEWEST_POINTS = 50
+
+
+def report_data(header: Header, timeline: Timeline, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """As `page_data`, within `MOST_BYTES`: with fewer rows of tables if need be, and then with a coarser *timeline*,
+    which is changed."""
+    while True:
+        for most_rows in _FEWER_ROWS:
+            data = page_data(header, timeline, summary, most_rows=most_rows)
+            if len(json_in_html(data).encode()) <= MOST_BYTES:
+                return data
+        if len(timeline) <= _FEWEST_POINTS:
+            return data
+        timeline.halve()
 
 
 def page_data(
@@ -37,29 +60,39 @@ def page_data(
     kind: Literal["report", "live"] = "report",
     state: Mapping[str, Any] | None = None,
     changes: bool = False,
+    most_rows: int = MOST_ROWS,
 ) -> dict[str, Any]:
     """The data of a page.
 
     *summary* is in the form of `Summary.to_dict` (of a run without an end, `Replay.summary`). *state* says how a live
     run stands: ``phase``, ``progress`` (0..1), ``elapsed_s`` and ``complete`` (true when it is over); a report's is
-    complete. *changes*: only the rows that are new since the last such call, for ``fastload.update``.
+    complete. *changes*: only the rows that are new since the last such call, for ``fastload.update``. *most_rows*: of
+    each table.
     """
+    shown, left_out = cut_summary(_shown(summary), most_rows)
     return {
         "version": PAGE_VERSION,
         "kind": kind,
         "run": {
-            "title": header.title,
-            "base_url": header.base_url,
+            "title": cut(header.title, MOST_TEXT),
+            "base_url": cut(header.base_url, MOST_TEXT),
             "kind": header.plan.get("kind", ""),
             "started_at": header.started_at,
             "run_id": header.run_id,
-            "own_metrics": [name for name in header.specs if name not in BUILTIN],
+            "own_metrics": [cut(name) for name in header.specs if name not in BUILTIN],
         },
         "state": {"phase": "", "progress": 1.0, "elapsed_s": 0.0, "complete": kind == "report", **(state or {})},
-        "summary": _shown(summary),
-        "specs": {name: [spec.kind.value, spec.unit] for name, spec in header.specs.items()},
-        "timeline": timeline.take_changes() if changes else timeline.columns(),
+        "summary": shown,
+        "left_out": left_out,
+        "specs": {cut(name): [spec.kind.value, spec.unit] for name, spec in header.specs.items()},
+        "timeline": _named(timeline.take_changes() if changes else timeline.columns()),
     }
+
+
+def _named(columns: dict[str, Any]) -> dict[str, Any]:
+    """*columns* with their names and texts cut."""
+    texts = {name: cut_texts(columns[name], MOST_NAME) for name in ("phases", "events")}
+    return {**columns, **texts, "errors": cut_keys(columns["errors"])}
 
 
 def _shown(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,8 +101,14 @@ def _shown(summary: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("host", "target"):
         if shown.get(key):
             shown[key] = {name: value for name, value in shown[key].items() if name != "series"}
-    shown["workers"] = [
-        worker | {"cpu_percent": {name: worker["cpu_percent"][name] for name in ("mean", "max")}}
-        for worker in summary.get("workers", ())
-    ]
+    shown["workers"] = [_worker(worker) for worker in summary.get("workers", ())]
     return shown
+
+
+def _worker(worker: Mapping[str, Any]) -> dict[str, Any]:
+    """A worker without its series; None for what was never sampled. A process that was has memory."""
+    used = worker["cpu_percent"]
+    if not used.get("series") and not worker["rss_bytes"]:
+        nothing = {"cpu_percent": {"mean": None, "max": None}, "run_delay_share": None, "rss_bytes": None}
+        return {**worker, **nothing}
+    return {**worker, "cpu_percent": {name: used[name] for name in ("mean", "max")}}

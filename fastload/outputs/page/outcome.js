@@ -23,7 +23,7 @@ fastload.outcome = (() => {
 
   const phases = { starting: "Starting", "warm-up": "Warming up", paused: "Paused", stopping: "Stopping" };
 
-  // What became of the run, in a word and a sentence.
+  // What became of the run, in a word and a sentence; the word is that of outcome_of in fastload/outputs/streams/told.py.
   function resultOf({ summary, state, kind }) {
     const found = summary.thresholds || [];
     const failed = found.filter((one) => !one.ok).length;
@@ -39,7 +39,7 @@ fastload.outcome = (() => {
       : "no thresholds were set";
     const others = reasonsOf(summary);
     const sentence = sentenceOf([failed || !others.length ? held : "", ...others, after]);
-    if (kind === "live" && !state.complete)
+    if (isRunning({ state, kind }))
       return {
         word: phases[state.phase] || "Running",
         tone: failed ? "warn" : "plain",
@@ -52,8 +52,11 @@ fastload.outcome = (() => {
         sentence: sentenceOf([`the data ends after ${duration(summary.duration_s)}, before the end of the run`, held]),
       };
     if (!summary.passed) return { word: "Failed", tone: "bad", sentence };
-    return { word: found.length ? "Passed" : "Finished", tone: found.length ? "good" : "plain", sentence };
+    if (found.length) return { word: "Passed", tone: "good", sentence };
+    return { word: summary.stopped_by ? "Stopped" : "Finished", tone: "plain", sentence };
   }
+
+  const isRunning = ({ state, kind }) => kind === "live" && !state.complete;
 
   function reasonsOf(summary) {
     const lost = (summary.workers || []).filter((one) => one.lost).length;
@@ -95,11 +98,13 @@ fastload.outcome = (() => {
         drawThresholds(parts.thresholds, data.summary.thresholds || []);
         fill(
           parts.notes,
-          (data.summary.notes || []).map((note) => el("li", null, note)),
+          [...(data.summary.notes || []), fastload.tables.more(data, "notes")]
+            .filter(Boolean)
+            .map((note) => el("li", null, note)),
         );
         parts.notes.hidden = !(data.summary.notes || []).length;
         fill(grid, tilesOf(data).map(tile));
-        account.textContent = accountOf(data.summary.requests || {});
+        account.textContent = accountOf(data.summary.requests || {}, isRunning(data));
         account.hidden = !account.textContent;
       },
     };
@@ -201,9 +206,9 @@ fastload.outcome = (() => {
   }
 
   // Where every request went, if not all of them are in the metrics.
-  function accountOf(counts) {
+  function accountOf(counts, running) {
     const elsewhere = [
-      [counts.interrupted, "interrupted at the end"],
+      [counts.interrupted, running ? "in flight" : "interrupted at the end"],
       [counts.setup, "by setup and teardown, in no metric"],
       [counts.warmup, "during warm-up, in no metric"],
       [counts.lost, "in flight in a lost worker"],
@@ -229,34 +234,35 @@ fastload.outcome = (() => {
   function tilesOf({ summary, timeline: line }) {
     const metrics = summary.metrics || {};
     const get = (name) => metrics[name] || {};
-    const [ended, failed, noun] =
-      line.of === "call"
-        ? [get("calls"), get("call_failed"), "Calls"]
-        : [get("http_reqs"), get("http_req_failed"), "Requests"];
-    const trend = get(`${line.of}_${line.open ? "response_time" : "duration"}`);
-    const clock = line.open ? "due to done" : line.of === "call" ? "begun to done" : "sent to done";
+    const subject = fastload.columns.subjects[line.of];
+    const [ended, failed, service] = [get(subject.count), get(subject.failed), get(subject.service)];
+    const trend = line.open ? get(subject.response) : service;
+    const clock = line.open ? "due to done" : subject.clock;
+    // Only the first request of an iteration has a due time: of how few a percentile is must be seen beside it.
+    const of = trend.count < service.count ? `, ${count(trend.count)} of ${count(service.count)}` : "";
+    const tries = (failed.fails || 0) + (failed.passes || 0);
     const messages = (get("ws_msgs_sent").count || 0) + (get("ws_msgs_received").count || 0);
-    const latency = (name, key) => [name, ms(trend[key]), clock];
+    const latency = (name, key) => [name, ms(trend[key]), `${clock}${of}`];
     return [
-      [noun, count(ended.count || 0), perSecond("", ended.rate)],
-      [
-        "Failed",
-        percent(failed.rate),
-        `${count(failed.fails || 0)} of ${count((failed.fails || 0) + (failed.passes || 0))}`,
-        failed.fails ? "bad" : "",
-      ],
-      latency("p50", "med"),
-      latency("p95", "p(95)"),
-      latency("p99", "p(99)"),
-      latency("Longest", "max"),
+      [subject.noun, count(ended.count || 0), perSecond("", ended.rate)],
+      ...(tries
+        ? [["Failed", percent(failed.rate), `${count(failed.fails || 0)} of ${count(tries)}`, failed.fails ? "bad" : ""]]
+        : []),
+      ...(trend.count
+        ? [latency("p50", "med"), latency("p95", "p(95)"), latency("p99", "p(99)"), latency("Longest", "max")]
+        : []),
       ["Iterations", count(get("iterations").count || 0), perSecond("", get("iterations").rate)],
       ...(messages ? [["Messages", count(messages), "WebSocket, both ways"]] : []),
       ...(get("dropped_iterations").count
         ? [["Dropped", count(get("dropped_iterations").count), "starts without a free VU", "bad"]]
         : []),
       ["Virtual users", count(get("vus").max ?? 0), "at most"],
-      ["Received", bytes(get("data_received").count || 0), perSecond("bytes", get("data_received").rate)],
-      ["Sent", bytes(get("data_sent").count || 0), perSecond("bytes", get("data_sent").rate)],
+      ...(get("data_received").count || get("data_sent").count || line.of === "http_req"
+        ? [
+            ["Received", bytes(get("data_received").count || 0), perSecond("bytes", get("data_received").rate)],
+            ["Sent", bytes(get("data_sent").count || 0), perSecond("bytes", get("data_sent").rate)],
+          ]
+        : []),
     ];
   }
 

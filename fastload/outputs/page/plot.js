@@ -7,7 +7,8 @@
 //   unit                 how y is written: a function of a number
 //   series(data)         [{name, x, y, color, ...}]: `color` is a CSS variable's name, `width`, `dash`, `area`
 //                        (filled to 0), `stack`, `to` (the name of the series that a band reaches down to, its `tint`),
-//                        `hidden` at first, `quiet` (not in the legend). Series may have different x.
+//                        `hidden` at first, `quiet` (not in the legend), `from` and `until` (how far the line reaches
+//                        beyond its first and last point). Series may have different x.
 //   heat(data)           instead of lines: {x: edges, y: edges, z: rows of counts}
 //   rest(series)         what the legend says while nothing is pointed at: a text; `restName` says what that is
 //   caption(data)        one or two sentences with the numbers: the text alternative
@@ -252,7 +253,7 @@ fastload.plot = (() => {
     return value === null || value === undefined ? "-" : one.spec.unit(value);
   }
 
-  const where = (one) => (one.group ? `at ${units.clock(one.cursor)}` : `p${percentOf(one.cursor)}`);
+  const where = (one) => (one.group ? `at ${units.moment(one.cursor)}` : `p${percentOf(one.cursor)}`);
 
   function percentOf(level) {
     const percent = 100 * (1 - 1 / level);

@@ -77,7 +77,7 @@ def render_page(
         policy=_policy(texts, plotly_url, connect),
         style="\n".join([*map(asset, STYLES), *styles]),
         bar=bar,
-        data=_json_in_html(data),
+        data=json_in_html(data),
         scripts="\n".join(tags),
     ).encode("utf-8", "replace")
 
@@ -118,7 +118,7 @@ def _policy(texts: Iterable[str], plotly_url: str, connect: str) -> str:
     )
 
 
-def _json_in_html(data: Mapping[str, Any]) -> str:
+def json_in_html(data: Mapping[str, Any]) -> str:
     """JSON for an element of data: no text of a script or a server can end it."""
     text = dump_json(data).decode("utf-8")
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -7,7 +7,7 @@ fastload.sections = (() => {
   "use strict";
   const { el, fill, section } = fastload.dom;
   const { units } = fastload;
-  const { listed } = fastload.tables;
+  const { listed, more } = fastload.tables;
   const { ms, count, percent } = units;
 
   const number = (name, of, show, more) => ({ name, of, show: (row) => show(of(row)), numeric: true, ...more });
@@ -35,7 +35,7 @@ fastload.sections = (() => {
     id: "endpoints",
     title: "Endpoints",
     note: "latency from sent to done",
-    empty: ({ summary }) => ((summary.calls || []).length ? "" : "No request ended."),
+    empty: ({ timeline }) => (timeline.of === "http_req" ? "No request ended." : ""),
     rows: ({ summary }) => summary.endpoints || [],
     columns: (data) => [
       text("name", (row) => row.name, { wide: true }),
@@ -199,7 +199,8 @@ fastload.sections = (() => {
       id: "exceptions",
       title: "Exceptions",
       element,
-      update: ({ summary }) => {
+      update: (data) => {
+        const { summary } = data;
         const found = [
           ...(summary.hook_errors || []).map((one) => ({ kind: one.hook, first: one.message })),
           ...(summary.exceptions || []),
@@ -222,6 +223,7 @@ fastload.sections = (() => {
               el("pre", { tabindex: "0" }, one.first),
             ),
           ),
+          el("p.none", null, more(data, "exceptions")),
         );
       },
     };

@@ -92,12 +92,19 @@ fastload.tables = (() => {
     );
   }
 
+  // What the page left out of a table of the summary, in words.
+  function more(data, name) {
+    const count = (data.left_out || {})[name];
+    return count ? `… and ${fastload.units.count(count)} more: the summary has them all.` : "";
+  }
+
   // A section with one table: {id, title, note, rows(data), columns(data), empty(data)}. `empty` says why there are no
   // rows; without that it is hidden then. Gives {id, title, element, update(data)}.
   function listed(spec) {
     const element = section(spec.id, spec.title, spec.note);
     let made = null;
     const none = el("p.none");
+    const rest = el("p.none");
     return {
       ...spec,
       element,
@@ -113,9 +120,11 @@ fastload.tables = (() => {
         }
         if (made) made.update(rows);
         else if (!none.isConnected) element.append(none);
+        rest.textContent = more(data, spec.id);
+        if (rest.textContent && !rest.isConnected) element.append(rest);
       },
     };
   }
 
-  return { table, facts, listed };
+  return { table, facts, listed, more };
 })();

@@ -2,7 +2,8 @@
 // stand above them.
 //
 // fastload.time.group() makes one; `group.element` is the strip with phases and buttons, `group.update({start, end, phases,
-// events, wall})` says what there is: times in s, and the wall clock at 0 s in ms, if it is known.
+// events, step, wall})` says what there is: times in s, how long a point stands for (1 s), and the wall clock at 0 s in
+// ms, if it is known.
 window.fastload = window.fastload || {};
 fastload.time = (() => {
   "use strict";
@@ -10,7 +11,7 @@ fastload.time = (() => {
   const { units } = fastload;
 
   function group() {
-    const one = { members: [], all: [0, 1], zoomed: null, phases: [], events: [], cursor: null, wall: null };
+    const one = { members: [], all: [0, 1], zoomed: null, phases: [], events: [], step: 1, cursor: null, wall: null };
     build(one);
     return Object.assign(one, {
       join: (member) => one.members.push(member),
@@ -48,10 +49,11 @@ fastload.time = (() => {
     );
   }
 
-  function update(one, { start, end, phases, events, wall }) {
+  function update(one, { start, end, phases, events, step, wall }) {
     one.all = [start, end > start ? end : start + 1];
     one.phases = phases;
     one.events = events;
+    one.step = step || 1;
     one.wall = wall;
     drawStrip(one);
   }
@@ -99,8 +101,8 @@ fastload.time = (() => {
       .filter((each) => each.from <= one.cursor && one.cursor <= each.to)
       .map((each) => each.name);
     const clock = one.wall === null ? "" : ` · ${new Date(one.wall + one.cursor * 1000).toLocaleTimeString("en-GB")}`;
-    const events = one.events.filter((each) => Math.abs(each.t - one.cursor) <= 0.5).map((each) => each.text);
-    return [`${units.clock(one.cursor)}${clock}`, phase.join(", "), ...events].filter(Boolean).join(" · ");
+    const events = one.events.filter((each) => Math.abs(each.t - one.cursor) <= one.step / 2).map((each) => each.text);
+    return [`${units.moment(one.cursor)}${clock}`, phase.join(", "), ...events].filter(Boolean).join(" · ");
   }
 
   // One row of blocks for each lane; events are marks on the last.

@@ -7,8 +7,19 @@ fastload.traces = (() => {
   // What plotly takes for markup in texts stays text.
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
+  // A series as far as it reaches: level to the bounds `from` and `until` of what its first and last point stand for.
+  function whole(each) {
+    if (each.from === undefined || !each.x.length) return each;
+    return {
+      ...each,
+      x: [each.from, ...each.x, each.until],
+      y: [each.y[0], ...each.y, each.y.at(-1)],
+    };
+  }
+
   function lineTraces(one) {
-    return one.series.flatMap((each) => {
+    const all = one.series.map(whole);
+    return all.flatMap((each) => {
       const ink = color(each.color);
       const isShown = !one.hidden.has(each.name);
       const y = one.isLog ? each.y.map((value) => (value > 0 ? value : null)) : each.y;
@@ -30,7 +41,7 @@ fastload.traces = (() => {
       if (each.stack)
         Object.assign(trace, { stackgroup: "one", fillcolor: alpha(ink, 0.8), line: { width: 0.5, color: ink } });
       if (each.area) Object.assign(trace, { fill: "tozeroy", fillcolor: alpha(ink, 0.09) });
-      const below = each.to && one.series.find((other) => other.name === each.to);
+      const below = each.to && all.find((other) => other.name === each.to);
       return below && isShown && !one.hidden.has(below.name) ? [band(each, below, ink), trace] : [trace];
     });
   }

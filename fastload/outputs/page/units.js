@@ -102,5 +102,8 @@ fastload.units = (() => {
     return `${hours ? `${hours}:${twoDigits(minutes)}` : minutes}:${twoDigits(all % 60)}`;
   }
 
-  return { ms, duration, count, numberOf, bytes, percent, cpu, of, perSecond, label, clock, isNumber, fixed };
+  // The second that a moment is in, as a clock.
+  const moment = (seconds) => clock(Math.floor(seconds + 1e-6));
+
+  return { ms, duration, count, numberOf, bytes, percent, cpu, of, perSecond, label, clock, moment, isNumber, fixed };
 })();

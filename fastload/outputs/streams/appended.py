@@ -7,16 +7,18 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from fastload.outputs.files import is_stdout, write_stdout
+
 
 class AppendedFile:
-    """Makes *path* anew, and appends to it without a buffer, so that readers see every piece at once.
+    """Makes *path* anew, and appends to it without a buffer, so that readers see every piece at once; ``-`` is stdout.
 
     Raises:
         OSError: it cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb", buffering=0)
+        self._file = None if is_stdout(path) else path.open("wb", buffering=0)
         self._size = 0
 
     def append(self, piece: bytes) -> None:
@@ -25,6 +27,9 @@ class AppendedFile:
         Raises:
             OSError: it cannot be written.
         """
+        if self._file is None:
+            write_stdout(piece)
+            return
         try:
             written = self._file.write(piece)
             if written != len(piece):
@@ -38,4 +43,5 @@ class AppendedFile:
         self._size += len(piece)
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()

@@ -9,15 +9,15 @@ from typing import Any
 from fastload.model.errors import PlanError
 from fastload.model.header import Header
 from fastload.model.records import Snapshot
-from fastload.model.replay import Replay
 from fastload.model.timeline import Timeline
+from fastload.model.totals import Totals
 from fastload.outputs.files import check_file, replace_file
-from fastload.outputs.page.data import page_data
+from fastload.outputs.page.data import report_data
 from fastload.outputs.page.render import render_page
 
 
 class HtmlReport:
-    """Keeps what charts need of each second, which is bounded, and writes the file at the end, whole or not at all.
+    """Keeps what charts need, at most 900 rows, and totals; writes the file at the end, whole or not at all.
 
     A run that ended without a summary has one made of its seconds.
 
@@ -34,24 +34,24 @@ class HtmlReport:
         self._path = Path(argument)
         self._header: Header | None = None
         self._timeline: Timeline | None = None
-        self._replay: Replay | None = None
+        self._totals: Totals | None = None
 
     def check(self) -> None:
         check_file(self._path, "--html", example="report.html")
 
     def open(self, header: Header) -> None:
-        self._header, self._timeline, self._replay = header, Timeline(header), Replay(header)
+        self._header, self._timeline, self._totals = header, Timeline(header), Totals(header)
 
     def write(self, snapshot: Snapshot) -> None:
         assert self._timeline is not None
-        assert self._replay is not None
+        assert self._totals is not None
         self._timeline.add(snapshot)
-        self._replay.add(snapshot)
+        self._totals.add(snapshot)
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         assert self._header is not None
         assert self._timeline is not None
-        assert self._replay is not None
-        shown = self._replay.summary() if summary is None else summary
-        data = page_data(self._header, self._timeline, shown)
+        assert self._totals is not None
+        shown = self._totals.summary(running=False) if summary is None else summary
+        data = report_data(self._header, self._timeline, shown)
         replace_file(self._path, render_page(data, title=f"{self._header.title} - fastload report"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from io import StringIO
 
-from fastload.outputs.streams.k6_samples import REQUEST_METRICS, Requests, SampleFile, Texts
+from fastload.outputs.streams.k6_samples import REQUEST_METRICS, Requests, RequestText, SampleFile, Texts, request_lines
 
 _NS_PER_S = 1_000_000_000
 _TAGS = (
@@ -14,7 +14,6 @@ _TAGS = (
 )
 COLUMNS = ("metric_name", "timestamp", "metric_value", *_TAGS, "extra_tags", "metadata")
 _BEFORE = [f"{metric}," for metric in REQUEST_METRICS]
-_AFTER_FAILED = REQUEST_METRICS.index("http_req_failed")
 DEFAULT_FILE = "file.csv"
 
 
@@ -31,20 +30,8 @@ class K6Csv(SampleFile):
         return ",".join(COLUMNS) + "\n"
 
     def requests(self, requests: Requests, tag_sets: list[dict[str, str]]) -> str:
-        lines: list[str] = []
-        tails = [_tail(tags) for tags in tag_sets]
-        one, failed = "1.000000", ["1.000000" if failed else "0.000000" for failed in requests.failed]
-        ms = self._ms
-        for time_ns, tag_set, due_us, *times_us in zip(
-            requests.time_ns, requests.sets, requests.response_us, *requests.times_us, strict=True
-        ):
-            time, tail = f"{time_ns // _NS_PER_S},", tails[tag_set]
-            values = [one, *[ms[us] for us in times_us]]
-            values.insert(_AFTER_FAILED, failed[tag_set])
-            if due_us >= 0:
-                values.append(ms[due_us])
-            lines += [f"{head}{time}{value}{tail}" for head, value in zip(_BEFORE, values, strict=False)]
-        return "".join(lines)
+        text = RequestText(_BEFORE, _time, "1.000000", "0.000000", self._ms, [_tail(tags) for tags in tag_sets])
+        return "".join(request_lines(requests, text))
 
     def values(
         self, metric: str, times_ns: list[int], values: list[float], sets: list[int], tag_sets: list[dict[str, str]]
@@ -54,6 +41,10 @@ class K6Csv(SampleFile):
             f"{metric},{time_ns // _NS_PER_S},{value:f}{tails[tag_set]}"
             for time_ns, value, tag_set in zip(times_ns, values, sets, strict=True)
         )
+
+
+def _time(time_ns: int) -> str:
+    return f"{time_ns // _NS_PER_S},"
 
 
 def _ms_text(value_us: int) -> str:

@@ -15,16 +15,17 @@ from fastload.outputs.streams.k6_samples import (
     REQUEST_METRICS,
     STDOUT,
     Requests,
+    RequestText,
     SampleFile,
     Texts,
     k6_filter,
+    request_lines,
 )
 from fastload.outputs.summary_json import dump_json
 
 _NS_PER_S = 1_000_000_000
 _CONTAINS = {"ms": "time", "bytes": "data"}
 _EXPECTED = {"expected_response": "true"}
-_AFTER_FAILED = REQUEST_METRICS.index("http_req_failed")
 
 
 def _before_time(metric: str) -> str:
@@ -68,20 +69,11 @@ class K6Json(SampleFile):
         if any(value >= 0 for value in requests.response_us):
             named.append("http_req_response_time")
         lines = [self._declaration(metric) for metric in named]
-        tails = [_tail(tags) for tags in tag_sets]
-        one, failed = "1", ["1" if failed else "0" for failed in requests.failed]
-        ms, before = self._ms, [_BEFORE[metric] for metric in REQUEST_METRICS]
-        clock = _Clock()
-        for time_ns, tag_set, due_us, *times_us in zip(
-            requests.time_ns, requests.sets, requests.response_us, *requests.times_us, strict=True
-        ):
-            time, tail = f"{clock.text(time_ns)}{_VALUE}", tails[tag_set]
-            values = [one, *[ms[us] for us in times_us]]
-            values.insert(_AFTER_FAILED, failed[tag_set])
-            if due_us >= 0:
-                values.append(ms[due_us])
-            lines += [f"{head}{time}{value}{tail}" for head, value in zip(before, values, strict=False)]
-        return "".join(lines)
+        clock, before = _Clock(), [_BEFORE[metric] for metric in REQUEST_METRICS]
+        text = RequestText(
+            before, lambda ns: clock.text(ns) + _VALUE, "1", "0", self._ms, [_tail(tags) for tags in tag_sets]
+        )
+        return "".join([*lines, *request_lines(requests, text)])
 
     def values(
         self, metric: str, times_ns: list[int], values: list[float], sets: list[int], tag_sets: list[dict[str, str]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,11 +13,10 @@ from fastload.model.http import error_code
 from fastload.model.metrics import HTTP_TRENDS
 from fastload.model.points import PointBlock
 from fastload.model.records import Snapshot
-from fastload.outputs.base import mute
+from fastload.outputs.files import STDOUT as STDOUT
 from fastload.outputs.files import check_file
 from fastload.outputs.streams.appended import AppendedFile
 
-STDOUT = "-"
 GZIP_LEVEL = 3
 """Makes a fiftieth of the lines of `bench` at 870 MB/s; level 9 makes a hundredth at 310 MB/s."""
 REQUESTS_A_PIECE = 5_000
@@ -36,6 +34,7 @@ _K6_TRENDS = (
 TRENDS = (*_K6_TRENDS, *(metric for metric in HTTP_TRENDS if metric not in _K6_TRENDS))
 """The times of a request in the order of k6, and then those that only fastload has."""
 REQUEST_METRICS = ("http_reqs", *_K6_TRENDS, "http_req_failed", *TRENDS[len(_K6_TRENDS) :], "http_req_response_time")
+_AFTER_FAILED = REQUEST_METRICS.index("http_req_failed")
 _GAUGES = ("vus", "vus_max")
 _PROTOCOLS = {"1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2.0", "3": "HTTP/3.0"}
 _ERRORS = {
@@ -70,27 +69,57 @@ class Texts(dict[int, str]):
         return text
 
 
+class RequestText(NamedTuple):
+    """How a format writes a request: what stands *before* each of `REQUEST_METRICS`, the *time* from nanoseconds since
+    the epoch, the values *one* and *zero*, times in *ms*; and by tag set what stands after a value."""
+
+    before: list[str]
+    time: Callable[[int], str]
+    one: str
+    zero: str
+    ms: Texts
+    tails: list[str]
+
+
+def request_lines(requests: Requests, text: RequestText) -> list[str]:
+    """The lines of *requests*, each with all of its metrics."""
+    lines: list[str] = []
+    before, time_text, one, zero, ms, tails = text
+    failed = [one if failed else zero for failed in requests.failed]
+    for time_ns, tag_set, due_us, *times_us in zip(
+        requests.time_ns, requests.sets, requests.response_us, *requests.times_us, strict=True
+    ):
+        time, tail = time_text(time_ns), tails[tag_set]
+        values = [one, *[ms[us] for us in times_us]]
+        values.insert(_AFTER_FAILED, failed[tag_set])
+        if due_us >= 0:
+            values.append(ms[due_us])
+        lines += [f"{head}{time}{value}{tail}" for head, value in zip(before, values, strict=False)]
+    return lines
+
+
 class SampleFile(ABC):
-    """A sink for single samples: *argument* is a file, which is compressed if it ends in ``.gz``, or ``-``."""
+    """A sink for single samples: *argument* is a file, which is compressed if it ends in ``.gz``, or ``-``.
+
+    ``paths``: that file (see `fastload.outputs.streams.registry.make_named`).
+    """
 
     required = True
     wants_points = True
 
     def __init__(self, name: str, argument: str) -> None:
         self._option = f"--out {name}"
-        self._path = None if argument == STDOUT else Path(argument)
+        self.paths = (argument,)
         self._packed = argument.endswith(".gz")
         self._file: AppendedFile | None = None
 
     def check(self) -> None:
         """See `Sink.check`."""
-        if self._path is not None:
-            check_file(self._path, self._option, example=self.example)
+        check_file(Path(self.paths[0]), self._option, example=self.example)
 
     def open(self, header: Header) -> None:
         """See `Sink.open`."""
-        if self._path is not None:
-            self._file = AppendedFile(self._path)
+        self._file = AppendedFile(Path(self.paths[0]))
         self.begin(header)
         self._append(self.head())
 
@@ -116,19 +145,10 @@ class SampleFile(ABC):
             self._file = None
 
     def _append(self, text: str) -> None:
-        if not text:
-            return
-        data = text.encode("utf-8", "backslashreplace")
-        if self._file is not None:
+        if text and self._file is not None:
+            data = text.encode("utf-8", "backslashreplace")
             # Each piece is a whole member of the archive, so that what was written can always be read.
             self._file.append(gzip.compress(data, GZIP_LEVEL, mtime=0) if self._packed else data)
-            return
-        try:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            # The reader has seen enough.
-            mute(sys.stdout)
 
     example = ""
     """A name that such a file may have."""

@@ -10,9 +10,10 @@ from fastload.model.errors import PlanError
 from fastload.model.header import Header
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, SCENARIO_METRICS, Kind, Series
 from fastload.model.records import Snapshot
-from fastload.model.replay import UNKNOWN, Replay
+from fastload.model.replay import UNKNOWN
 from fastload.model.saved_summary import summary_from_plain
 from fastload.model.summary import Summary
+from fastload.model.totals import Totals
 from fastload.model.units import (
     format_bytes,
     format_count,
@@ -25,11 +26,13 @@ from fastload.model.views import MetricView
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.report_metrics import headline_of
+from fastload.outputs.streams.told import outcome_of
 from fastload.outputs.style import MARK, format_cpu, format_observed, format_rate, format_value, unit_label
 
 _ROWS_AT_MOST = 100
 _EXCEPTIONS_AT_MOST = 5
 _NEGLIGIBLE_MS = 0.001
+_OUTCOME_MARK = {"Passed": "✅ ", "Failed": "❌ ", "Incomplete": "⚠️ "}
 _STATE = {"VALID": "the numbers can be trusted", "SUSPECT": "read the reasons before you use the numbers"}
 _GENERATOR = "the generator was the limit: the latencies say more about it than about the target"
 
@@ -48,22 +51,25 @@ class MarkdownReport:
         if not file:
             raise PlanError("--out md has no file", hint="write it like md=report.md")
         self._path = Path(file)
-        self._replay: Replay | None = None
+        self._header: Header | None = None
+        self._totals: Totals | None = None
 
     def check(self) -> None:
         """See `Sink.check`."""
         check_file(self._path, "--out md", example="report.md")
 
     def open(self, header: Header) -> None:
-        self._replay = Replay(header)
+        self._header, self._totals = header, Totals(header)
 
     def write(self, snapshot: Snapshot) -> None:
-        assert self._replay is not None
-        self._replay.add(snapshot)
+        assert self._totals is not None
+        self._totals.add(snapshot)
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
-        assert self._replay is not None
-        text = render_markdown(self._replay.header, self._replay.summary() if summary is None else summary)
+        assert self._header is not None
+        assert self._totals is not None
+        shown = self._totals.summary(running=False) if summary is None else summary
+        text = render_markdown(self._header, shown)
         replace_file(self._path, text.encode())
 
 
@@ -71,7 +77,7 @@ def render_markdown(header: Header, summary: Mapping[str, Any]) -> str:
     """The report; *summary* is `Summary.to_dict`. Sections without content are left out."""
     result = summary_from_plain(summary, header)
     sections = (
-        _verdict(result, passed=summary["passed"]),
+        _verdict(result, outcome_of(summary)),
         _headline(result),
         _hook_errors(result),
         _thresholds(result),
@@ -84,18 +90,18 @@ def render_markdown(header: Header, summary: Mapping[str, Any]) -> str:
         _others(result),
         _errors(result),
         _exceptions(result),
-        _resources(result),
+        _resources(summary),
         _notes(result),
         _environment(header, result),
     )
     return "\n\n".join([f"# {prose(header.title)}", *(part for section in sections for part in section)]) + "\n"
 
 
-def _verdict(result: Summary, *, passed: bool) -> Iterator[str]:
+def _verdict(result: Summary, outcome: str) -> Iterator[str]:
     state = result.verdict.state
     why = prose("; ".join(_why(result)))
-    outcome = "✅ **Passed**" if passed else "❌ **Failed**"
-    yield f"{outcome}{f': {why}' if why else ''}\n\n**{state}**: {_STATE.get(state, _GENERATOR)}"
+    meaning = _STATE.get(state, _GENERATOR)
+    yield f"{_OUTCOME_MARK.get(outcome, '')}**{outcome}**{f': {why}' if why else ''}\n\n**{state}**: {meaning}"
     remedy = [f"→ {prose(result.verdict.remedy)}"] if result.verdict.remedy else []
     yield "\n".join(f"- {text}" for text in [*map(prose, result.verdict.reasons), *remedy, prose(result.verdict.limit)])
 
@@ -104,7 +110,7 @@ def _why(result: Summary) -> Iterator[str]:
     """What made it fail, or end early."""
     if result.thresholds_failed:
         failed = sum(not one.ok for one in result.thresholds)
-        yield f"{failed} of {format_number_of(len(result.thresholds), 'threshold')}"
+        yield f"{failed} of {format_number_of(len(result.thresholds), 'threshold')} failed"
     if result.workers_lost:
         yield f"{format_number_of(result.workers_lost, 'worker')} lost"
     if result.all_raised:
@@ -120,24 +126,48 @@ def _why(result: Summary) -> Iterator[str]:
 
 
 def _headline(result: Summary) -> Iterator[str]:
-    metrics, name = result.metrics, headline_of(result)
-    of_calls = name.startswith("call")
-    counter, failed = metrics["calls" if of_calls else "http_reqs"], metrics["call_failed" if of_calls else _FAILED]
-    view = metrics[name]
+    metrics, (noun, ended, failures, service) = result.metrics, _subject(result)
+    name = headline_of(result) if service in _WITH_RESPONSE else service
+    counter, failed, view = metrics[ended], metrics[failures], metrics[name]
+    quantiles = {f"p{percent:g}": format_ms(view.p(percent)) for percent in (50, 95, 99, 99.9)} if view.count else {}
+    messages = metrics["ws_msgs_sent"].count + metrics["ws_msgs_received"].count
     figures = {
-        "Calls" if of_calls else "Requests": format_count(counter.count),
+        noun: format_count(counter.count),
         "per second": format_rate(counter.spec, counter.rate),
         "failed": "-" if failed.rate is None else format_percent(failed.rate),
-        **{f"p{percent:g}": format_ms(view.p(percent)) for percent in (50, 95, 99, 99.9)},
+        **quantiles,
+        **({"messages": format_count(messages)} if messages else {}),
         "VUs": format_count(metrics["vus"].max or 0),
         "iterations": format_count(metrics["iterations"].count),
         "measured": format_duration_s(result.duration_s),
     }
     yield table(list(figures), [list(figures.values())], left=0)
-    yield f"Percentiles are those of `{name}`."
+    if view.count:
+        yield f"Percentiles are those of `{name}`{_share(view.count, metrics[service].count)}."
+
+
+def _subject(result: Summary) -> tuple[str, str, str, str]:
+    """What the run is about: a noun, and the metrics with the count, the failures and the times of that."""
+    metrics = result.metrics
+    if metrics["http_reqs"].count:
+        return _REQUESTS
+    if result.calls:
+        return "Calls", "calls", "call_failed", "call_duration"
+    if metrics["ws_sessions"].count or metrics["ws_failed"].count:
+        return "WebSockets", "ws_sessions", "ws_failed", "ws_connecting"
+    if metrics["stream_events"].count:
+        return "Stream events", "stream_events", _FAILED, "stream_first_event"
+    return _REQUESTS
+
+
+def _share(timed: float, ended: float) -> str:
+    """Of how many there is a due time, where that are not all: only the first request of an iteration has one."""
+    return f", due to done, {format_count(timed)} of {format_count(ended)}" if timed < ended else ""
 
 
 _FAILED = "http_req_failed"
+_REQUESTS = ("Requests", "http_reqs", _FAILED, "http_req_duration")
+_WITH_RESPONSE = ("http_req_duration", "call_duration")
 
 
 def _hook_errors(result: Summary) -> Iterator[str]:
@@ -294,30 +324,35 @@ def _exceptions(result: Summary) -> Iterator[str]:
         yield f"… and {format_count(len(found) - _EXCEPTIONS_AT_MOST)} more kinds"
 
 
-def _resources(result: Summary) -> Iterator[str]:
-    rows = [
-        [
-            f"worker {one.index}{' (lost)' if one.lost else ''}",
-            *(map(format_cpu, (one.mean_cpu_percent, one.max_cpu_percent)) if one.cpu_percent else ("-", "-")),
-            format_bytes(one.rss_bytes),
-            f"run delay {format_percent(one.run_delay_share)}, stall {format_ms(one.lag_max_ms)}",
-        ]
-        for one in result.workers
-    ]
-    host, target = result.host, result.target
-    if host.samples:
-        cpus = f"{len(host.samples[-1].cpus_percent)} CPUs, {format_bytes(host.samples[-1].memory_total_bytes)}"
-        memory = format_bytes(host.max("memory_used_bytes") or 0)
-        means = (host.mean("cpu_percent"), host.max("cpu_percent"))
-        rows.append(["host", *map(format_cpu, means), memory, cpus])
-    if target is not None and target.samples:
-        memory, threads = format_bytes(target.max("rss_bytes") or 0), format_count(target.max("threads") or 0)
-        means = (target.mean("cpu_percent"), target.max("cpu_percent"))
-        gone = "" if target.samples[-1].alive else ", gone at the end"
-        rows.append([f"target {code(target.label)}", *map(format_cpu, means), memory, f"{threads} threads{gone}"])
+def _resources(summary: Mapping[str, Any]) -> Iterator[str]:
+    rows = [_worker(one) for one in summary["workers"]]
+    host, target = summary["host"], summary["target"]
+    if host and host["max"]:
+        most = host["max"]
+        cpus = f"{len(most['cpus_percent'])} CPUs, {format_bytes(most['memory_total_bytes'])}"
+        rows.append(["host", *_cpu(host), format_bytes(most["memory_used_bytes"]), cpus])
+    if target and target["max"]:
+        most = target["max"]
+        gone = "" if target["mean"]["alive"] >= 1 else ", it did not run all the time"
+        remark = f"{format_count(most['threads'])} threads{gone}"
+        rows.append([f"target {code(target['label'])}", *_cpu(target), format_bytes(most["rss_bytes"]), remark])
     if rows:
         yield "## Resources"
         yield from _cut(("", "CPU mean", "CPU max", "memory", ""), rows)
+
+
+def _worker(one: Mapping[str, Any]) -> list[str]:
+    name = f"worker {one['index']}{' (lost)' if one['lost'] else ''}"
+    stall = f"stall {format_ms(one['lag_max_ms'])}"
+    # A process that was sampled has memory.
+    if not one["rss_bytes"]:
+        return [name, "-", "-", "-", f"not sampled, {stall}"]
+    used = [format_cpu(one["cpu_percent"][what]) for what in ("mean", "max")]
+    return [name, *used, format_bytes(one["rss_bytes"]), f"run delay {format_percent(one['run_delay_share'])}, {stall}"]
+
+
+def _cpu(used: Mapping[str, Any]) -> list[str]:
+    return [format_cpu(used[what]["cpu_percent"]) for what in ("mean", "max")]
 
 
 def _notes(result: Summary) -> Iterator[str]:

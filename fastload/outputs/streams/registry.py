@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -10,11 +11,15 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from fastload.model.errors import PlanError, nearest
+from fastload.outputs.apart import Written, check_apart
+from fastload.outputs.files import is_stdout
 from fastload.outputs.streams.base import Sink
 from fastload.outputs.streams.stream import Stream
 
 ENTRY_POINTS = "fastload.outputs"
 _INTERFACE = ("required", "wants_points", "check", "open", "write", "close")
+
+_CREDENTIALS = re.compile(r"^([a-z][a-z0-9+.-]*://)?.*@", re.IGNORECASE | re.DOTALL)
 
 Factory = Callable[[str], Sink]
 
@@ -22,24 +27,30 @@ Factory = Callable[[str], Sink]
 class Shipped(NamedTuple):
     """A sink that ships: its factory as ``module:name`` below this package, what its argument is, and what it does.
 
-    *extra* is what to install fastload with when its module needs packages that fastload does not.
+    *extra* is what to install fastload with when its module needs packages that fastload does not. *endings*: the
+    files that it writes are named as its argument, with these at the end.
     """
 
     factory: str
     argument: str
     help: str
     extra: str = ""
+    endings: tuple[str, ...] = ()
+
+
+_ONE_FILE = ("",)
+_LOCUST = ("_stats.csv", "_stats_history.csv", "_failures.csv", "_exceptions.csv")
 
 
 SHIPPED: dict[str, Shipped] = {
     "run": Shipped("run_file:RunFile", "DIR|FILE", "everything, for fastload report and compare (as --save)"),
-    "html": Shipped("html:HtmlReport", "FILE", "a page with charts, in one file (as --html)"),
-    "md": Shipped("markdown:MarkdownReport", "FILE", "a report in Markdown"),
+    "html": Shipped("html:HtmlReport", "FILE", "a page with charts, in one file (as --html)", endings=_ONE_FILE),
+    "md": Shipped("markdown:MarkdownReport", "FILE", "a report in Markdown", endings=_ONE_FILE),
     "json": Shipped("k6_json:K6Json", "FILE[.gz]", "single samples in k6's JSON lines"),
     "csv": Shipped("k6_csv:K6Csv", "FILE[.gz]", "single samples in k6's CSV columns"),
-    "locust": Shipped("locust_csv:LocustCsv", "PREFIX", "Locust's four CSV files"),
-    "junit": Shipped("junit:JUnit", "FILE", "thresholds and checks as JUnit XML"),
-    "hlog": Shipped("hlog:HistogramLog", "FILE", "a histogram log of HdrHistogram"),
+    "locust": Shipped("locust_csv:LocustCsv", "PREFIX", "Locust's four CSV files", endings=_LOCUST),
+    "junit": Shipped("junit:JUnit", "FILE", "thresholds and checks as JUnit XML", endings=_ONE_FILE),
+    "hlog": Shipped("hlog:HistogramLog", "FILE", "a histogram log of HdrHistogram", endings=_ONE_FILE),
     "github": Shipped("github:GitHub", "", "a job summary and annotations of GitHub Actions"),
     "prometheus": Shipped("prometheus:Scrape", "[HOST:]PORT", "metrics for Prometheus to scrape", "prometheus"),
     "prometheus-rw": Shipped(
@@ -62,29 +73,83 @@ _ELSEWHERE = {
 }
 
 
-def out_texts(options: Mapping[str, Any]) -> list[str]:
-    """What the options ``out``, ``html`` and ``save`` ask for, as texts for `make_streams`."""
-    short = [f"{name}={options[key]}" for key, name in (("html", "html"), ("save", "run")) if options.get(key)]
-    return [*options.get("out", ()), *short]
+class Asked(NamedTuple):
+    """An output that *option* asks for, as ``NAME`` or ``NAME=ARGUMENT``."""
+
+    option: str
+    text: str
+
+
+class Named(NamedTuple):
+    """A sink, the ``NAME`` and ``ARGUMENT`` that it was made of, and the files that it writes."""
+
+    name: str
+    argument: str
+    sink: Sink
+    written: tuple[Written, ...]
+
+
+def out_texts(options: Mapping[str, Any]) -> list[Asked]:
+    """What the options ``out``, ``html`` and ``save`` ask for, for `make_streams`."""
+    short = [
+        Asked(f"--{key}", f"{name}={options[key]}")
+        for key, name in (("html", "html"), ("save", "run"))
+        if options.get(key)
+    ]
+    return [*(Asked("--out", text) for text in options.get("out", ())), *short]
 
 
 def shown_text(text: str) -> str:
     """A text for `make_streams` as it may be shown: a URL in it has no user, password or query."""
     name, found, argument = text.partition("=")
-    if "://" in argument:
-        argument = re.sub(r"(?<=://)[^/]*@", "", argument.partition("?")[0])
+    if "://" in argument or _takes_url(name):
+        # A password may have any character in it: all up to the last @ may be one.
+        argument = _CREDENTIALS.sub(r"\1", argument).partition("?")[0]
     return name + found + argument
 
 
-def make_streams(texts: Iterable[str], *, option: str = "--out") -> list[Stream]:
+def _takes_url(name: str) -> bool:
+    name = name_and_argument(name)[0]
+    return name in SHIPPED and SHIPPED[name].argument == "URL"
+
+
+def make_streams(texts: Iterable[str | Asked], *, option: str = "--out") -> list[Stream]:
     """A stream for each of ``NAME`` or ``NAME=ARGUMENT``; saved runs come last.
 
     Raises:
-        PlanError: there is no such output, its argument is wrong, or its package is not installed.
+        PlanError: there is no such output, its argument is wrong, or its package is not installed; or two of them
+            write one file.
     """
-    named = [name_and_argument(text) for text in texts]
-    streams = [Stream(name, make_sink(name, argument, option=option)) for name, argument in named]
+    named = [make_named(Asked(option, text) if isinstance(text, str) else text) for text in texts]
+    check_apart((file for one in named for file in one.written), {})
+    return streams_of(named)
+
+
+def streams_of(named: Iterable[Named]) -> list[Stream]:
+    """A stream for each of *named*; saved runs come last."""
+    streams = [Stream(one.name, one.sink) for one in named]
     return sorted(streams, key=lambda stream: stream.name == "run")
+
+
+def make_named(asked: Asked) -> Named:
+    """The sink that is asked for. One of another package may tell the files that it writes, as its ``paths``.
+
+    Raises:
+        PlanError: there is no such output, its argument is wrong, or its package is not installed; or it shall write to
+            stdout, and cannot.
+    """
+    name, argument = name_and_argument(asked.text)
+    said = f"--out {name}" if asked.option == "--out" else asked.option
+    shipped = SHIPPED.get(name)
+    if shipped and argument and is_stdout(argument) and shipped.argument in ("PREFIX", "DIR|FILE"):
+        one_file = [other for other, one in SHIPPED.items() if one.argument in ("FILE", "FILE[.gz]")]
+        raise PlanError(f"{said} cannot go to stdout", hint=f"of one file are {', '.join(one_file)}")
+    sink = make_sink(name, argument)
+    paths = getattr(sink, "paths", None)
+    if paths is None:
+        paths = [argument + ending for ending in shipped.endings] if shipped else ()
+    may_be_folder = shipped is None or shipped.argument == "DIR|FILE"
+    return Named(name, argument, sink, tuple(Written(said, os.fspath(path), may_be_folder) for path in paths))
 
 
 def name_and_argument(text: str) -> tuple[str, str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import cramjam
 
@@ -22,7 +22,7 @@ from fastload.outputs.streams.remote_write_messages import (
     TimeSeries,
     WriteRequest,
 )
-from fastload.outputs.streams.sender import Sender, parse_address
+from fastload.outputs.streams.sender import NotSentError, Sender, parse_address
 
 OPTION = "--out prometheus-rw"
 EXAMPLE = "http://localhost:9090/api/v1/write"
@@ -39,6 +39,7 @@ _ZERO_THRESHOLD = 2.0**-128
 _MOST_SERIES = 5_000
 
 _Labels = tuple[tuple[str, str], ...]
+_T = TypeVar("_T")
 
 
 class RemoteWrite:
@@ -51,9 +52,10 @@ class RemoteWrite:
         self._address = parse_address(argument, OPTION, EXAMPLE)
         self._url = self._address.at(self._address.path or "/api/v1/write")
         self._sender = Sender(self._address)
-        self._sent: dict[_Labels, bool] = {}
-        self._unsent: list[tuple[_Labels, Any]] = []
-        self._last_ms = 0
+        # Whether they are trends, of the series whose beginning the server may have.
+        self._begun: dict[_Labels, bool] = {}
+        self._has_unsent = False
+        self._begin_ms = self._last_ms = 0
 
     def check(self) -> None:
         """Nothing: who listens there may come later."""
@@ -66,50 +68,67 @@ class RemoteWrite:
         self._totals.add(snapshot)
         # Prometheus takes no second sample of the same millisecond.
         self._last_ms = max(snapshot.time_ns // 1_000_000, self._last_ms + 1)
-        begin_ms = self._last_ms - max(1, round(snapshot.span_s * 1000))
-        self._unsent = [one for reading in self._totals.readings() for one in self._series(reading, begin_ms)]
+        self._begin_ms = self._last_ms - max(1, round(snapshot.span_s * 1000))
+        self._has_unsent = True
         self._flush()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:  # noqa: ARG002 - the interface of every sink
         try:
             self._flush()
-            self._send(_stale(named, self._last_ms + 1, is_trend) for named, is_trend in self._sent.items())
+            stale = [_stale(named, self._last_ms + 1, is_trend) for named, is_trend in self._begun.items()]
+            for some in _pieces(stale):
+                self._send(some)
         finally:
             self._sender.close()
 
     def _flush(self) -> None:
-        unsent = self._unsent
-        self._send(series for _, series in unsent)
-        self._unsent = []
-        self._sent |= {named: bool(series.histograms) for named, series in unsent}
+        if self._has_unsent:
+            for some in _pieces([one for reading in self._totals.readings() for one in self._series(reading)]):
+                self._send_first(some)
+            self._has_unsent = False
 
-    def _series(self, reading: Reading, begin_ms: int) -> Iterable[tuple[_Labels, Any]]:
+    def _send_first(self, some: Sequence[tuple[_Labels, Any]]) -> None:
+        """Send the last second of some series. What may have arrived begins no second time, even if no answer came: to
+        Prometheus that would be a counter that was set back, and it would count what came before it twice."""
+        new = {named: bool(series.histograms) for named, series in some if named not in self._begun}
+        self._begun |= new
+        try:
+            self._send([series for _, series in some])
+        except NotSentError:
+            for named in new:
+                del self._begun[named]
+            raise
+
+    def _series(self, reading: Reading) -> Iterable[tuple[_Labels, Any]]:
         if isinstance(reading.sink, TrendSink):
             named = self._labels(base_name(reading.spec), reading)
             per_unit = reading.spec.scale * per_base_unit(reading.spec)
             histograms = [_histogram(reading.sink, per_unit, self._last_ms)]
-            if named not in self._sent:
-                histograms.insert(0, _histogram(TrendSink(reading.sink.highest), per_unit, begin_ms))
+            if named not in self._begun:
+                histograms.insert(0, _histogram(TrendSink(reading.sink.highest), per_unit, self._begin_ms))
             yield named, TimeSeries(labels=_messages(named), histograms=histograms)
             return
         for name, kind, value in values_of(reading):
             named = self._labels(name, reading)
             samples = [Sample(value=value, timestamp=self._last_ms)]
-            if kind == "counter" and named not in self._sent:
+            if kind == "counter" and named not in self._begun:
                 # Where it started from: otherwise no rate has what came in its first second.
-                samples.insert(0, Sample(value=0.0, timestamp=begin_ms))
+                samples.insert(0, Sample(value=0.0, timestamp=self._begin_ms))
             yield named, TimeSeries(labels=_messages(named), samples=samples)
 
     def _labels(self, name: str, reading: Reading) -> _Labels:
         named = {"job": "fastload", **labels(reading.tags, self._common), "__name__": name}
         return tuple(sorted(named.items()))
 
-    def _send(self, series: Iterable[Any]) -> None:
-        wanted = list(series)
-        for first in range(0, len(wanted), _MOST_SERIES):
-            request = WriteRequest(timeseries=wanted[first : first + _MOST_SERIES])
-            body = bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
-            self._sender.post(self._url, body, _HEADERS)
+    def _send(self, series: Sequence[Any]) -> None:
+        body = bytes(cramjam.snappy.compress_raw(WriteRequest(timeseries=series).SerializeToString()))
+        self._sender.post(self._url, body, _HEADERS)
+
+
+def _pieces(series: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """What goes into one request each."""
+    for first in range(0, len(series), _MOST_SERIES):
+        yield series[first : first + _MOST_SERIES]
 
 
 def _messages(named: _Labels) -> list[Any]:

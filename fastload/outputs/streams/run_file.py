@@ -27,8 +27,9 @@ class RunFile:
     """Writes each second as it comes, whole or not at all: whatever ends the process, what was written stays readable.
 
     *where* is a file, or a directory (that is there, or ends with a slash) for a file named after the run's start and
-    title. A file that is there is replaced when it is a run file, or empty, and refused otherwise. ``path``: the file,
-    known once it is open.
+    title. A file that is there is replaced when it is a run file, or empty, and refused otherwise; a new one has a
+    suffix, since what has none may be meant as a directory. ``path``: the file, known once it is open; ``paths``:
+    *where*, see `fastload.outputs.streams.registry.make_named`.
     """
 
     required = True
@@ -39,6 +40,7 @@ class RunFile:
             hint = f"write it like {_OPTION} runs/ or {_OPTION} today{SUFFIX}"
             raise PlanError(f"{_OPTION} (--out run=) names no file and no directory", hint=hint)
         self.path: Path | None = None
+        self.paths = (where,)
         self._where = where
         self._fd = -1
         self._written = 0
@@ -47,11 +49,15 @@ class RunFile:
         """See `Sink.check`; makes the directory when it ends with a slash and is not there.
 
         Raises:
-            PlanError: nothing can be written there, or the file is there and is no run file.
+            PlanError: nothing can be written there, the file is there and is no run file, or it is new and has no
+                suffix.
         """
         given = Path(self._where)
         if self._where.endswith("/"):
             _make_directory(given)
+        elif not (given.exists() or given.suffix):
+            hint = f"write {self._where}/ for a directory of runs, or {self._where}{SUFFIX} for a file"
+            raise PlanError(f"{_OPTION} {self._where!r} is no directory, and has no suffix of a file", hint=hint)
         target = given / f"run{SUFFIX}" if given.is_dir() else given
         check_file(target, _OPTION, example=f"run{SUFFIX}")
         if not given.is_dir() and given.exists() and not _is_replaceable(given):

@@ -64,6 +64,10 @@ def parse_address(text: str, option: str, example: str) -> Address:
     return Address(origin, parts.path.rstrip("/"), dict(parse_qsl(parts.query)), headers)
 
 
+class NotSentError(OutputError):
+    """Nothing was sent, so that nothing can have arrived."""
+
+
 class Sender:
     """Posts to one host. What it raises says where to and why, and nothing more.
 
@@ -81,33 +85,38 @@ class Sender:
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Raises:
-        OutputError: it did not arrive, or was refused.
+        NotSentError: it did not get there.
+        OutputError: it was refused, or no answer came: then it may have arrived.
         """
         if self._rest:
             self._rest -= 1
-            raise self._error(f"did not answer within {self._timeout_s:g} s")
+            raise NotSentError(self._told(f"did not answer within {self._timeout_s:g} s"))
         try:
             reply = self._pool.request(
                 "POST", url, body=body, headers={**self._address.headers, **headers}, preload_content=False
             )
             said = reply.read(_MOST_REPLY_BYTES)
+            if not reply.closed:
+                # What is left of it would be taken for the next reply.
+                reply.close()
             reply.release_conn()
         except urllib3.exceptions.NewConnectionError as error:
-            raise self._error(f"could not be reached: {_reason(error)}") from error
+            raise NotSentError(self._told(f"could not be reached: {_reason(error)}")) from error
         except urllib3.exceptions.TimeoutError as error:
             self._rest = REST_SECONDS
-            raise self._error(f"did not answer within {self._timeout_s:g} s") from error
+            kind = NotSentError if isinstance(error, urllib3.exceptions.ConnectTimeoutError) else OutputError
+            raise kind(self._told(f"did not answer within {self._timeout_s:g} s")) from error
         except urllib3.exceptions.HTTPError as error:
-            raise self._error(f"could not be reached: {_reason(error)}") from error
+            raise OutputError(self._told(f"could not be reached: {_reason(error)}")) from error
         if not 200 <= reply.status < 300:
             text = " ".join(said.decode("utf-8", "replace").split())[:_SHOWN_REPLY]
-            raise self._error(f"answered {reply.status}{': ' + text if text else ''}")
+            raise OutputError(self._told(f"answered {reply.status}{': ' + text if text else ''}"))
 
     def close(self) -> None:
         self._pool.clear()
 
-    def _error(self, what: str) -> OutputError:
-        return OutputError(f"{self._address.shown} {what}")
+    def _told(self, what: str) -> str:
+        return f"{self._address.shown} {what}"
 
 
 def _reason(error: BaseException) -> str:

@@ -17,31 +17,37 @@ from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_number_of
 from fastload.outputs.streams.base import Sink
 
-# Each second in the queue is a few megabytes when there are many series.
 CAPACITY_SECONDS = 10
-# How long a sink may take at the end for what is still in its queue.
+# A series of one second takes 1 to 2 kB: this is some 60 MB at most, and enough for 10 s of a run with a thousand
+# request names.
+CAPACITY_SERIES = 40_000
+# How long a sink may take at the end for what is still in its queue: a system, and what somebody asked for as a file,
+# which may be the only thing that is left of the run.
 PATIENCE_S = 5.0
+FILES_PATIENCE_S = 60.0
 _SHOWN_ERROR = 300
 
 
 class Stream:
     """An output that gives *sink* what comes, as long as it keeps up. *name* is what it is called when it does not.
 
-    What a full queue has no room for is dropped and counted; so is what the sink raises for. After `end`, the first
-    failure is the last: what still waits would only keep the program from ending. ``header`` is set by whoever made
-    this, before `start`.
+    What a full queue has no room for is dropped and counted; so is what the sink raises for. A queue is full with
+    *capacity* seconds, and with `CAPACITY_SERIES` of them all. After `end`, the first failure is the last: what still
+    waits would only keep the program from ending. ``header`` is set by whoever made this, before `start`.
+    ``patience_s``: how long the sink may take at the end; by default less if it is not required.
     """
 
     def __init__(
-        self, name: str, sink: Sink, *, capacity: int = CAPACITY_SECONDS, patience_s: float = PATIENCE_S
+        self, name: str, sink: Sink, *, capacity: int = CAPACITY_SECONDS, patience_s: float | None = None
     ) -> None:
         self.name = name
+        self.patience_s = patience_s or (FILES_PATIENCE_S if sink.required else PATIENCE_S)
         self.header: Header | None = None
         self._sink = sink
         self._capacity = capacity
-        self._patience_s = patience_s
         self._changed = threading.Condition()
         self._waiting: deque[Snapshot] = deque()
+        self._waiting_series = 0
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._ending = self._opened = self._unfinished = self._interrupted = False
@@ -58,6 +64,11 @@ class Stream:
         return self._sink.wants_points
 
     @property
+    def interrupted(self) -> bool:
+        """Whether somebody pressed Ctrl-C while it was waited for."""
+        return self._interrupted
+
+    @property
     def trouble(self) -> str:
         """What was lost so far and why, in words; empty while nothing was."""
         lost = self._dropped + self._refused
@@ -68,7 +79,7 @@ class Stream:
             reasons.append("it is too slow")
         if self._unfinished:
             reasons.append(
-                "nobody waited for it" if self._interrupted else f"it did not end within {self._patience_s:g} s"
+                "nobody waited for it" if self._interrupted else f"it did not end within {self.patience_s:g} s"
             )
         seconds = format_number_of(self._offered, "second")
         what = f"lost {format_count(lost)} of {seconds}" if lost else "is not complete"
@@ -97,12 +108,16 @@ class Stream:
         self._thread = thread
 
     def snapshot(self, snapshot: Snapshot) -> None:
+        series = len(snapshot.table.sinks)
         with self._changed:
             self._offered += 1
-            if len(self._waiting) >= self._capacity:
+            # One second fits in whatever its size.
+            is_full = self._waiting and self._waiting_series + series > CAPACITY_SERIES
+            if is_full or len(self._waiting) >= self._capacity:
                 self._dropped += 1
                 return
             self._waiting.append(snapshot)
+            self._waiting_series += series
             self._changed.notify()
 
     def end(self, summary: Mapping[str, Any] | None) -> None:
@@ -111,18 +126,20 @@ class Stream:
             self._summary, self._ending = summary, True
             self._changed.notify()
 
-    def join(self, deadline_s: float | None = None) -> None:
-        """After `end`: wait until the sink has everything, but not past *deadline_s* on the monotonic clock.
+    def join(self, deadline_s: float | None = None, *, waits: bool = True) -> None:
+        """After `end`: wait until the sink has everything, but not past *deadline_s* on the monotonic clock. Without
+        *waits*, somebody has pressed Ctrl-C already.
 
         A sink that hangs is left behind in its thread, which does not keep the program from ending.
         """
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        end_s = time.monotonic() + self._patience_s if deadline_s is None else deadline_s
+        end_s = time.monotonic() + self.patience_s if deadline_s is None else deadline_s
         try:
             # Not thread.join(): a thread counts as ended for it when Ctrl-C comes meanwhile (Python 3.11).
-            self._ended.wait(max(0.0, end_s - time.monotonic()))
+            self._ended.wait(max(0.0, end_s - time.monotonic()) if waits else 0.0)
+            self._interrupted = not waits
         except KeyboardInterrupt:
             # Somebody who does not want to wait still wants the summary.
             self._interrupted = True
@@ -170,7 +187,11 @@ class Stream:
         with self._changed:
             while not self._waiting and not self._ending:
                 self._changed.wait()
-            return self._waiting.popleft() if self._waiting else None
+            if not self._waiting:
+                return None
+            snapshot = self._waiting.popleft()
+            self._waiting_series -= len(snapshot.table.sinks)
+            return snapshot
 
     def _refuse(self) -> None:
         """One second was lost, and at the end all others with it."""

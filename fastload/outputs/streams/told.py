@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from fastload.model.replay import UNKNOWN
 from fastload.model.thresholds import ThresholdResult
 from fastload.outputs.style import format_observed
 
@@ -18,6 +19,21 @@ def thresholds_of(summary: Mapping[str, Any]) -> list[ThresholdResult]:
         ThresholdResult(**{name: value for name, value in one.items() if name in _FIELDS})
         for one in summary["thresholds"]
     ]
+
+
+def outcome_of(summary: Mapping[str, Any]) -> str:
+    """What became of the run, in the one word that all reports have for it.
+
+    "Passed" only where thresholds hold; without any, "Finished", or "Stopped" when it was told to stop before its end.
+    "Failed" whatever the reason, and "Incomplete" of a saved run that has no end.
+    """
+    if summary["stopped_by"] == UNKNOWN:
+        return "Incomplete"
+    if not summary["passed"]:
+        return "Failed"
+    if summary["thresholds"]:
+        return "Passed"
+    return "Stopped" if summary["stopped_by"] else "Finished"
 
 
 def name_of(result: ThresholdResult) -> str:

@@ -83,8 +83,9 @@ def test_the_charts_have_a_line_for_each_run(page: Page, made: Made) -> None:
         wanted = [line.columns() for side in timelines for line in side]
         assert [name for name, _, _ in drawn] == ["A", "A", "A", "B", "B", "B"]
         for (_, x, y), columns in zip(drawn, wanted, strict=True):
-            assert y == columns[column]
-            assert x == columns["t"]
+            assert y[1:-1] == columns[column]
+            middles = [end - span / 2 for end, span in zip(columns["t"], columns["span"], strict=True)]
+            assert x == [columns["t"][0] - columns["span"][0], *middles, columns["t"][-1]]
     curve = page.evaluate("document.getElementById('chart-curve').data.map((one) => one.x.length)")
     assert len(curve) == 6
     assert min(curve) > 20

@@ -11,9 +11,16 @@ from fastload.model.compare.comparison import Change, Comparison, Side, compare_
 from fastload.model.compare.figures import Figure
 from fastload.model.metrics import BUILTIN, Series
 from fastload.outputs.compare.markdown import comparison_markdown
-from fastload.outputs.compare.text import comparison_text
-from fastload.outputs.compare.words import format_change, format_difference, format_interval
+from fastload.outputs.compare.text import print_comparison
+from fastload.outputs.compare.words import format_change, format_difference, format_interval, format_verdict
 from tests.model.runs import lognormal, side, with_endpoint
+from tests.outputs.consoles import memory_console
+
+
+def comparison_text(comparison: Comparison, *, width: int, everything: bool = False) -> str:
+    console, stream = memory_console(width)
+    print_comparison(console, comparison, everything=everything)
+    return stream.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +35,7 @@ def comparison() -> Comparison:
     )
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 160])
 @pytest.mark.parametrize("everything", [False, True])
 def test_no_line_is_wider_than_the_terminal(comparison: Comparison, width: int, everything: bool) -> None:
     lines = comparison_text(comparison, width=width, everything=everything).splitlines()
@@ -52,6 +59,26 @@ def test_a_narrow_terminal_has_less_but_the_verdict(comparison: Comparison) -> N
     text = comparison_text(comparison, width=60)
     assert "difference" not in text.partition("B AGAINST A")[2].splitlines()[0]
     assert re.search(r"p50 .* \+\d.*✗ worse", text)
+
+
+@pytest.mark.parametrize("width", [40, 50])
+def test_at_every_width_change_and_verdict_are_whole(comparison: Comparison, width: int) -> None:
+    _, _, table = comparison_text(comparison, width=width).partition("C AGAINST A")
+    head, *lines = table.partition("\n\n")[0].splitlines()
+    assert head.split() == ["change", "verdict"]
+    shown = [row for row in comparison.rows if row.is_headline]
+    for row, line in zip(shown, lines, strict=False):
+        change = row.changes[1]
+        assert f" {format_change(row.figure, change)} " in line
+        assert line.endswith(f" {format_verdict(change)}")
+    assert not re.search(r"\d…", table)
+
+
+def test_what_is_left_out_is_indented_where_it_wraps(comparison: Comparison) -> None:
+    lines = comparison_text(comparison, width=40).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("  … and "))
+    assert "--all lists them)" in lines[first + 1]
+    assert lines[first + 1].startswith("    ")
 
 
 DURATION = Figure(

@@ -12,7 +12,7 @@
     form = run.form;
     const isOver = run.exit_code !== null;
     byId("ui-state").textContent = isOver ? run.meaning : run.state;
-    byId("ui-state").className = isOver ? (run.exit_code === 0 ? "good" : "bad") : "";
+    byId("ui-state").className = { passed: "good", failed: "bad" }[run.outcome] || "";
     byId("ui-again").hidden = !isOver || data.current !== null;
     const newer = byId("ui-newer");
     newer.hidden = data.current === null || data.current === number;

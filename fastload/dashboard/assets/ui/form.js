@@ -13,6 +13,9 @@ fastload.form = (() => {
   const AS_SAID = { users: "as the script says", duration: "as the script says", rate: "as the script says" };
   const byId = (id) => document.getElementById(id);
   let form = null;
+  // The number of the run whose values of the environment stay with the server, and their names.
+  let envOf = 0;
+  let kept = [];
 
   function field(name, title, unit, hint, mode) {
     const input = el("input", {
@@ -36,11 +39,11 @@ fastload.form = (() => {
       el("span.load", null, scenario.description, tasks ? ` (${tasks})` : "")));
   }
 
-  function envRow(name, value, isKnown) {
+  function envRow(name, value, hint = "value") {
     const row = el("div.env", null,
       el("input", { "aria-label": "Name", placeholder: "NAME", autocomplete: "off", spellcheck: "false" }),
       el("input", { "aria-label": "Value", autocomplete: "off", spellcheck: "false",
-        placeholder: isKnown ? "as given" : "value" }),
+        placeholder: hint }),
       el("button.quiet", { type: "button", "aria-label": "Remove", onclick: () => { row.remove(); changed(); } }, "×"));
     [row.children[0].value, row.children[1].value] = [name, value];
     return row;
@@ -63,7 +66,11 @@ fastload.form = (() => {
     byId("needs-no-host").checked = !data.target && !now.needs_host;
     for (const name of ["base_url", ...LOAD.map((one) => one[0])]) byId(`field-${name}`).value = now[name] || "";
     const known = data.env_names.filter((name) => !now.env.some((pair) => pair[0] === name));
-    const rows = [...known.map((name) => envRow(name, "", true)), ...now.env.map((pair) => envRow(...pair, false))];
+    envOf = now.env_of || 0;
+    kept = envOf ? now.env.filter(([, value]) => !value).map(([name]) => name) : [];
+    const hintOf = (name) => (kept.includes(name) ? `as in run ${envOf}` : "value");
+    const rows = [...known.map((name) => envRow(name, "", "as given")),
+      ...now.env.map(([name, value]) => envRow(name, value, hintOf(name)))];
     fill(byId("env"), rows);
     byId("environment").open = rows.length > 0;
     showHost();
@@ -86,7 +93,9 @@ fastload.form = (() => {
     const found = { scenarios: boxes.map((box) => box.value), needs_host: !form.target && !byId("needs-no-host").checked };
     for (const name of ["base_url", ...LOAD.map((one) => one[0])]) found[name] = byId(`field-${name}`).value.trim();
     const pairs = [...byId("env").children].map((row) => [row.children[0].value, row.children[1].value]);
-    found.env = pairs.filter(([name, value]) => value || (name && !form.env_names.includes(name)));
+    const isAsGiven = (name) => form.env_names.includes(name) && !kept.includes(name);
+    found.env = pairs.filter(([name, value]) => value || (name && !isAsGiven(name)));
+    found.env_of = envOf;
     return found;
   }
 
@@ -122,7 +131,7 @@ fastload.form = (() => {
   const isFilled = (name) => Boolean((byId(`field-${name}`) || {}).value);
 
   function addEnv() {
-    const row = envRow("", "", false);
+    const row = envRow("", "");
     byId("env").append(row);
     row.children[0].focus();
   }

@@ -13,8 +13,8 @@ fastload.runs = (() => {
   const isGood = (run) => run.exit_code === 0;
 
   function badge(run) {
-    const kind = run.exit_code === null ? "running" : isGood(run) ? "good" : "bad";
-    return el(`span.badge.${kind}`, null, run.exit_code === null ? stateOf(run) : isGood(run) ? "passed" : "failed");
+    const kind = { "": "running", passed: "good", failed: "bad", finished: "plain" }[run.outcome];
+    return el(`span.badge.${kind}`, null, run.outcome || stateOf(run));
   }
 
   function showNow(data, stop) {

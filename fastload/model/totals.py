@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 from fastload.model.header import Header
 from fastload.model.records import Snapshot
-from fastload.model.replay import Replay
+from fastload.model.replay import Replay, worker_index
 from fastload.model.resources import HostSample, ProcessSample
 
-_WORKER = re.compile(r"worker (\d+)")
 _NOT_SUMMARISED = ("t_s", "label", "cpus_percent")
 
 
@@ -35,8 +33,8 @@ class Totals:
                 self._target = Means(snapshot.target.label)
             self._target.add(snapshot.target)
         for sample in snapshot.workers:
-            if (found := _WORKER.match(sample.label)) and sample.alive:
-                self._workers.setdefault(int(found[1]), Means(sample.label)).add(sample)
+            if sample.alive and (index := worker_index(sample.label)) is not None:
+                self._workers.setdefault(index, Means(sample.label)).add(sample)
 
     def summary(self, *, running: bool) -> dict[str, Any]:
         """In the form of `Summary.to_dict`, with no series of samples; *running*: as of a run that goes on."""

@@ -1,0 +1,66 @@
+"""Where outputs go: two of them in one place, or one over what is read, is refused before anything is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from fastload.model.errors import PlanError
+from fastload.outputs.files import is_stdout
+
+_Key = str | tuple[int, int]
+
+
+class Written(NamedTuple):
+    """*option* writes *path*, or to stdout where that is ``-``; *may_be_folder*: or new files in it."""
+
+    option: str
+    path: str
+    may_be_folder: bool = False
+
+
+def check_apart(written: Iterable[Written], read: Mapping[str, str]) -> None:
+    """That all of *written* are different files, and none is one of *read*: ``{path: what it is}``.
+
+    Links are followed. Devices and pipes, like /dev/null, take what several write.
+
+    Raises:
+        PlanError: they are not; or one is a directory by its name, and a file is wanted.
+    """
+    inputs = {key: what for path, what in read.items() for key in _keys(path)}
+    seen: dict[_Key, Written] = {}
+    for one in written:
+        if not one.may_be_folder and one.path.endswith(("/", "/.")):
+            raise PlanError(f"{one.option} {one.path!r} is a directory, and a file is wanted", hint="add a file name")
+        keys = _keys(one.path)
+        for key in keys:
+            if key in inputs:
+                hint = "choose another name for what is written"
+                raise PlanError(f"{one.option} {one.path!r} would overwrite {inputs[key]}", hint=hint)
+            if key in seen:
+                raise _collision(seen[key], one)
+        seen.update(dict.fromkeys(keys, one))
+
+
+def _collision(one: Written, other: Written) -> PlanError:
+    if is_stdout(other.path):
+        both = f"{one.option} and {other.option} would both go to stdout"
+        return PlanError(both, hint="write one of them to a file")
+    return PlanError(f"{one.option} and {other.option} would both write {other.path!r}", hint="give each its own file")
+
+
+def _keys(path: str) -> list[_Key]:
+    """What two paths of one file have in common: where links lead, and what is there under several names."""
+    if is_stdout(path):
+        return ["-"]
+    target = os.path.realpath(path)
+    try:
+        found = Path(target).stat()
+    except OSError:
+        return [target]
+    if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):
+        return [target, (found.st_dev, found.st_ino)]
+    return []
