@@ -23,6 +23,7 @@ from fastload.version import __version__
 if TYPE_CHECKING:
     from fastload.handle import Run, start
     from fastload.load.data import DataExhausted, DataSet, data
+    from fastload.model.run_file import load_summary
     from fastload.model.summary import Summary
     from fastload.model.views import MetricView
     from fastload.outputs.report import summary_text
@@ -65,6 +66,7 @@ __all__ = [
     "env",
     "fail",
     "handle_summary",
+    "load_summary",
     "measure",
     "run",
     "scenario",
@@ -86,6 +88,7 @@ _LATER = {
     "Run": ("fastload.handle", "Run"),
     "Summary": ("fastload.model.summary", "Summary"),
     "data": ("fastload.load.data", "data"),
+    "load_summary": ("fastload.model.run_file", "load_summary"),
     "run": ("fastload.runner", "run"),
     "start": ("fastload.handle", "start"),
     "summary_text": ("fastload.outputs.report", "summary_text"),

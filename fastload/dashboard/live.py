@@ -99,7 +99,8 @@ class LiveRun:
     def report(self) -> bytes:
         """The report so far, as a page in one file."""
         with self._lock:
-            data = page_data(self.header, self._timeline, self._summary_so_far())
+            state = {"complete": self._over, **self.state()}
+            data = page_data(self.header, self._timeline, self._summary_so_far(), state=state)
         return render_page(data, title=self.header.title)
 
     def listen(self, listener: Callable[[], None]) -> None:

@@ -219,6 +219,15 @@ def run_summary(run: SavedRun) -> dict[str, Any]:
     return run_result(run).to_dict()
 
 
+def load_summary(path: str | Path) -> Summary:
+    """The summary of the run that ``--save`` wrote to *path*; of one that broke off, what its seconds say.
+
+    Raises:
+        RunFileError: it cannot be read, or it is no run file.
+    """
+    return run_result(load_run(path))
+
+
 def run_result(run: SavedRun) -> Summary:
     """As `run_summary`, as a `Summary`; of a complete run, its trends answer what the summary has and no more."""
     if run.summary is not None:

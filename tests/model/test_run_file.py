@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fastload as fl
 from fastload.model import run_codec
 from fastload.model.errors import OutputError
 from fastload.model.frames import pack, unpack
@@ -52,6 +54,7 @@ from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable,
 from fastload.model.thresholds import ThresholdResult
 from fastload.model.verdict import Verdict
 from fastload.outputs.report import summary_text
+from fastload.outputs.summary_json import dump_summary
 from tests.data.renew import RUN as GOLDEN
 from tests.outputs.samples import SUMMARIES, USER_SPECS, add_requests, durations, full_run, make_plan, make_snapshot
 
@@ -230,6 +233,15 @@ def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert [comparable(one) for one in run.seconds] == [comparable(second(t_s)) for t_s in (1.0, 2.0, 3.0)]
     assert (len(run.seconds), run.seconds[-1].t_s, [one.t_s for one in run.seconds[:2]]) == (3, 3.0, [1.0, 2.0])
     assert run_summary(run) == unpack(pack(summary))
+
+
+def test_the_summary_of_a_saved_run_is_what_the_run_returned() -> None:
+    found = fl.load_summary(GOLDEN)
+    assert json.loads(dump_summary(found))["metrics"] == json.loads(GOLDEN.with_suffix(".json").read_text())["metrics"]
+    assert (
+        found.metrics["http_req_duration"].p(95)
+        == run_summary(load_run(GOLDEN))["metrics"]["http_req_duration"]["p(95)"]
+    )
 
 
 def test_what_a_later_version_adds_is_left_out(tmp_path: Path) -> None:

@@ -117,27 +117,43 @@ window.fastload = window.fastload || {};
   }
 
   // One line for each run; those of a side are one colour, and one entry of the legend.
-  function linesOf(data, pick, format, summed) {
+  function linesOf(data, pick, format, how) {
     return data.sides.flatMap((side, index) => side.lines.map((line, number) => ({
       name: side.label, ...fastload.columns.points(line, pick(line)), color: inkOf(index), width: side.lines.length > 1 ? 1.1 : 1.75, quiet: number > 0,
-      dash: index === 0 ? "dot" : undefined, rest: restOf(side, pick, format, summed),
+      dash: index === 0 ? "dot" : undefined, rest: restOf(side, pick, format, how),
     })));
   }
 
-  function restOf(side, pick, format, summed) {
+  function restOf(side, pick, format, { summed, isPercentile }) {
     const all = side.lines.map((line) => summed(line, pick(line))).filter((value) => value !== null);
-    return all.length ? format(all.reduce((sum, value) => sum + value, 0) / all.length) : "-";
+    if (!all.length) return "-";
+    return format(isPercentile ? middle(all) : all.reduce((sum, value) => sum + value, 0) / all.length);
+  }
+
+  // A percentile of the whole run: no mean of those of its seconds.
+  function percentileOf(name) {
+    const level = { p50: 2, p95: 20, p99: 100 }[name];
+    return (line) => {
+      const index = line.curve.x.indexOf(level);
+      return index < 0 ? (line.curve.y.at(-1) ?? null) : line.curve.y[index];
+    };
+  }
+
+  function middle(values) {
+    const sorted = [...values].sort((a, b) => a - b);
+    return sorted[Math.floor((sorted.length - 1) / 2)];
   }
 
   const mean = (line, column) => fastload.charts.mean(line, column);
   const most = (line, column) => (has(column) ? Math.max(...column.filter((value) => value !== null)) : null);
 
   function chart(id, title, hint, pick, format, more = {}) {
-    const summed = more.summed || mean;
+    const how = { summed: more.summed || mean, isPercentile: Boolean(more.isPercentile) };
+    const name = how.isPercentile ? more.restName : how.summed === most ? "peak" : "mean";
     return {
-      id, title, hint, axis: "time", height: 150, unit: format, restName: more.summed === most ? "peak" : "mean",
-      series: (data) => linesOf(data, pick, format, summed).filter((one) => has(one.y)),
-      caption: (data) => `${more.summed === most ? "Peak" : "Mean"}: ${data.sides.map((side) => `${side.label} ${restOf(side, pick, format, summed)}`).join(", ")}.`,
+      id, title, hint, axis: "time", height: 150, unit: format, restName: name,
+      series: (data) => linesOf(data, pick, format, how).filter((one) => has(one.y)),
+      caption: (data) => `${name[0].toUpperCase()}${name.slice(1)}: ${data.sides.map((side) => `${side.label} ${restOf(side, pick, format, how)}`).join(", ")}.`,
       empty: (data) => (data.sides.some((side) => side.lines.some((line) => has(pick(line)))) ? null : more.none || "Not measured."),
       ...more,
     };
@@ -148,10 +164,11 @@ window.fastload = window.fastload || {};
     const what = line.of === "call" ? "calls" : "requests";
     const rate = (each) => (each.of === "call" ? each.calls_rate : each.rate);
     const clock = `from ${line.latency === "response" ? "due to done" : fastload.columns.subjects[line.of].clock}`;
+    const runs = data.sides.some((side) => side.lines.length > 1) ? "median run" : "whole run";
     const any = (pick) => data.sides.some((side) => side.lines.some((each) => pick(each).some((value) => value > 0)));
     return [
       chart("chart-rate", "Throughput", `${what[0].toUpperCase()}${what.slice(1)} that ended each second`, rate, perSecond, { height: 170 }),
-      ...["p50", "p95", "p99"].map((name) => chart(`chart-${name}`, `Latency ${name}`, `Of each second, ${clock}`, (each) => each[name], units.ms, { logarithmic: () => false, none: "No response came." })),
+      ...["p50", "p95", "p99"].map((name) => chart(`chart-${name}`, `Latency ${name}`, `Of each second, ${clock}`, (each) => each[name], units.ms, { logarithmic: () => false, none: "No response came.", summed: percentileOf(name), isPercentile: true, restName: runs })),
       ...(any((each) => each.failed_rate) ? [chart("chart-failed", "Failures", "Requests that failed each second", (each) => each.failed_rate, perSecond, { height: 110 })] : []),
       chart("chart-vus", "Virtual users", "", (each) => each.vus, units.count, { height: 96, summed: most }),
       chart("chart-busiest", "Generator CPU", "The busiest worker; 100% is one core", (each) => each.busiest, cpu, { height: 110, most: (value) => Math.max(value, 100) }),

@@ -56,7 +56,7 @@ fastload.outcome = (() => {
     return { word: summary.stopped_by ? "Stopped" : "Finished", tone: "plain", sentence };
   }
 
-  const isRunning = ({ state, kind }) => kind === "live" && !state.complete;
+  const isRunning = ({ state }) => !state.complete;
 
   function reasonsOf(summary) {
     const lost = (summary.workers || []).filter((one) => one.lost).length;

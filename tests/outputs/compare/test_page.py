@@ -91,6 +91,17 @@ def test_the_charts_have_a_line_for_each_run(page: Page, made: Made) -> None:
     assert min(curve) > 20
 
 
+def test_a_percentile_in_a_legend_is_that_of_a_run_and_no_mean_of_seconds(page: Page, made: Made) -> None:
+    for side, label in zip(made[1], "AB", strict=True):
+        runs = []
+        for timeline in side:
+            curve = timeline.columns()["curves"]["service"]
+            runs.append(curve["y"][curve["x"].index(20.0)])
+        median = f"{sorted(runs)[1]:.3g}"
+        assert f"{label} {median}ms" in page.locator("[data-chart=chart-p95]").inner_text()
+    assert "Median run: A" in page.locator("[data-chart=chart-p95]").inner_text()
+
+
 def test_details_are_filtered_and_sorted(page: Page, made: Made) -> None:
     details = [row for row in made[0].rows if not row.is_headline]
     different = [row for row in details if row.changes[0].verdict in ("worse", "better", "changed")]
