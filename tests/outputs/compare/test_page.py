@@ -14,6 +14,7 @@ from fastload.model.compare.batches import BatchedRun
 from fastload.model.compare.comparison import Comparison, Side, compare_sides
 from fastload.model.histogram import Int64Array
 from fastload.model.timeline import Timeline
+from fastload.model.units import format_ms
 from fastload.outputs.compare.page import comparison_data, comparison_page
 from fastload.outputs.compare.words import format_change, format_figure, format_interval
 from fastload.outputs.page.render import plotly_js
@@ -97,8 +98,7 @@ def test_a_percentile_in_a_legend_is_that_of_a_run_and_no_mean_of_seconds(page: 
         for timeline in side:
             curve = timeline.columns()["curves"]["service"]
             runs.append(curve["y"][curve["x"].index(20.0)])
-        median = f"{sorted(runs)[1]:.3g}"
-        assert f"{label} {median}ms" in page.locator("[data-chart=chart-p95]").inner_text()
+        assert f"{label} {format_ms(sorted(runs)[1])}" in page.locator("[data-chart=chart-p95]").inner_text()
     assert "Median run: A" in page.locator("[data-chart=chart-p95]").inner_text()
 
 
