@@ -209,25 +209,51 @@ def test_a_sink_that_hangs_is_left_behind(method: str) -> None:
     going_on.set()
 
 
-def test_ctrl_c_while_a_sink_is_waited_for_ends_the_waiting() -> None:
-    going_on = threading.Event()
-    main = threading.main_thread().ident
-    assert main is not None
+class WaitedFor(threading.Event):
+    """Says whether somebody waits for it."""
+
+    waiting = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waiting = True
+        try:
+            return super().wait(timeout)
+        finally:
+            self.waiting = False
+
+
+@contextlib.contextmanager
+def pressing_ctrl_c(stream: Stream) -> Iterator[None]:
+    """Ctrl-C while *stream* is waited for, and at no other moment: it would end the tests."""
+    ended = stream._ended = WaitedFor()
+    main, over = threading.get_ident(), threading.Event()
+
+    def interrupt(*_: object) -> None:
+        if ended.waiting:
+            raise KeyboardInterrupt
 
     def press() -> None:
         # Again and again: a thread that is just about to wait does not hear it.
-        while not stream._interrupted:
+        while not over.wait(0.2):
             signal.pthread_kill(main, signal.SIGINT)
-            going_on.wait(0.2)
-        going_on.wait(20)
 
-    stream = started(Stream("stuck", Keeper(close=press), patience_s=20))
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, interrupt)
+    thread = threading.Thread(target=press)
+    thread.start()
     try:
-        stream.stop(SUMMARY)
+        yield
     finally:
+        over.set()
+        thread.join()
         signal.signal(signal.SIGINT, before)
-        going_on.set()
+
+
+def test_ctrl_c_while_a_sink_is_waited_for_ends_the_waiting() -> None:
+    going_on = threading.Event()
+    stream = Stream("stuck", Keeper(close=waiter(going_on)), patience_s=20)
+    with pressing_ctrl_c(stream):
+        started(stream).stop(SUMMARY)
+    going_on.set()
     assert stream.trouble == "output stuck is not complete: nobody waited for it"
 
 
@@ -247,25 +273,12 @@ def test_each_stream_has_its_own_patience() -> None:
 
 def test_ctrl_c_ends_the_waiting_for_all_that_end_together() -> None:
     going_on = threading.Event()
-    main = threading.main_thread().ident
-    assert main is not None
-
-    def press() -> None:
-        while not first._interrupted:
-            signal.pthread_kill(main, signal.SIGINT)
-            going_on.wait(0.2)
-        going_on.wait(20)
-
-    first = Stream("first", Keeper(close=press), patience_s=20)
-    second = Stream("second", Keeper(close=waiter(going_on)), patience_s=20)
+    first, second = (Stream(name, Keeper(close=waiter(going_on)), patience_s=20) for name in ("first", "second"))
     feed = Feed([first, second])
-    feed.start(SUMMARY.plan, make_header())
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with pressing_ctrl_c(first):
+        feed.start(SUMMARY.plan, make_header())
         summary = feed.finish(SUMMARY.plan, SUMMARY)
-    finally:
-        signal.signal(signal.SIGINT, before)
-        going_on.set()
+    going_on.set()
     assert summary.notes == tuple(
         f"output {name} is not complete: nobody waited for it" for name in ("first", "second")
     )
