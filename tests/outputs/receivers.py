@@ -134,11 +134,11 @@ class PrometheusServer(NamedTuple):
 
 @contextlib.contextmanager
 def prometheus_server(folder: Path, scrape_port: int) -> Iterator[PrometheusServer]:
-    """Debian's Prometheus, which takes remote writes and scrapes *scrape_port* four times a second."""
+    """Debian's Prometheus, which takes remote writes and scrapes *scrape_port* twice a second."""
     port = free_port()
     config = folder / "prometheus.yml"
     config.write_text(
-        "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\n"
+        "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n"
         f"scrape_configs: [{{job_name: scraped, static_configs: [{{targets: ['127.0.0.1:{scrape_port}']}}]}}]\n"
     )
     command = [

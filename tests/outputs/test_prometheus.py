@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import fastload as fl
 from fastload.model.errors import OutputError, PlanError
-from fastload.model.metrics import BUILTIN, Kind, MetricSpec
+from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
 from fastload.model.records import Snapshot
 from fastload.outputs.streams.buckets import CLASSIC_BOUNDS_S
 from fastload.outputs.streams.prometheus import Scrape
@@ -151,6 +151,27 @@ def test_the_end_waits_for_a_scrape_that_is_about_to_come(scrape: tuple[Scrape, 
     assert sum(samples_of(families_at(port), "fastload_http_reqs").values()) == 400
     closing.join(5)
     assert not closing.is_alive()
+
+
+def test_the_end_waits_until_an_answer_is_written_whole(scrape: tuple[Scrape, int]) -> None:
+    sink, port = scrape
+    # More than lies in the buffers of two sockets.
+    big = make_second(1)
+    for number in range(6000):
+        big.table.counter(Series.of("orders", region=f"{number} {'x' * 1000}")).value += 1
+    sink.write(big)
+    with socket.socket() as slow:
+        slow.connect(("127.0.0.1", port))
+        slow.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert slow.recv(16).startswith(b"HTTP/1")
+        closing = threading.Thread(target=sink.close, args=(None,))
+        closing.start()
+        closing.join(0.2)
+        assert closing.is_alive()
+        answer = b"".join(iter(lambda: slow.recv(65_536), b""))
+    closing.join(5)
+    assert not closing.is_alive()
+    assert answer.count(b"x" * 1000) == 6000
 
 
 @pytest.mark.parametrize(
@@ -314,9 +335,13 @@ def test_a_real_prometheus_has_our_numbers_both_ways(nginx: Nginx, tmp_path: Pat
         out = (f"prometheus={port}", f"prometheus-rw={server.url}/api/v1/write")
         summary = fl.run(visit, vus=2, duration="2s", workers=2, base_url=nginx.url, out=out, outputs=[last])
         assert summary.notes == ()
-        at_s = last.time_s
+        at_s, iterations = last.time_s, summary.metrics["iterations"].count
+        # What was answered whole is stored a moment later.
         wait_until(
-            lambda: server.value('sum(last_over_time(fastload_iterations_total{job="scraped"}[1m]))', at_s + 4) > 0
+            lambda: (
+                server.value('sum(last_over_time(fastload_iterations_total{job="scraped"}[1m]))', at_s + 4)
+                == iterations
+            )
         )
         for job in ("scraped", "fastload"):
             # What is scraped has the last second a moment later.

@@ -35,7 +35,7 @@ from fastload.outputs.streams.readings import Reader, Reading, Totals, common_ta
 OPTION = "--out prometheus"
 _bound_text: Any = floatToGoString
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
-# At the end, a scrape is waited for that is due within so long: else the last second would be in none.
+# At the end, who scrapes at least so often is waited for as long: else the last second would be in no scrape.
 LINGER_S = 3.0
 # A client that connects and asks nothing is hung up on.
 _CLIENT_TIMEOUT_S = 5.0
@@ -68,6 +68,7 @@ class Scrape:
         self._state.begin(header)
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self._state)
+        server.state = self._state
         server.set_app(make_wsgi_app(registry))
         self._server = server
         self._thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="fastload-scrape", daemon=True)
@@ -91,14 +92,18 @@ class Scrape:
 
 
 class _State(Collector):
-    """The run so far, and who asked for it."""
+    """The run so far, and who has been told of it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._totals: Totals | None = None
         self._common: dict[str, str] = {}
         self._info: dict[str, str] = {}
-        self._scraped_s: list[float] = []
+        self._seconds = 0
+        # By thread: of how many seconds the answer is that it has not written whole.
+        self._answering: dict[int, int] = {}
+        self._answered_seconds = 0
+        self._answered_s: list[float] = []
 
     def begin(self, header: Header) -> None:
         self._totals, self._common = Totals(Reader(header)), common_tags(header)
@@ -109,22 +114,30 @@ class _State(Collector):
         with self._changed:
             if self._totals is not None:
                 self._totals.add(snapshot)
+                self._seconds += 1
 
     def collect(self) -> Iterable[Metric]:
         """Everything, as Prometheus' own client wants it."""
         with self._changed:
-            families = self._families()
-            # Kept short: it is the last interval that matters.
-            self._scraped_s = [*self._scraped_s[-1:], time.monotonic()]
-            self._changed.notify_all()
-        return families
+            self._answering[threading.get_ident()] = self._seconds
+            return self._families()
+
+    def answered(self) -> None:
+        """The calling thread has done with its client."""
+        with self._changed:
+            seconds = self._answering.pop(threading.get_ident(), None)
+            if seconds is not None:
+                self._answered_seconds = max(self._answered_seconds, seconds)
+                # Kept short: it is the last interval that matters.
+                self._answered_s = [*self._answered_s[-1:], time.monotonic()]
+                self._changed.notify_all()
 
     def await_scrape(self) -> None:
-        """Wait for the next scrape if those so far came in short intervals."""
+        """Wait for a scrape with the last second, written whole, if those so far came in short intervals."""
         with self._changed:
-            seen = self._scraped_s
-            if len(seen) == 2 and seen[1] - seen[0] <= LINGER_S:
-                self._changed.wait_for(lambda: self._scraped_s is not seen, seen[1] - seen[0] + 0.5)
+            seen = self._answered_s
+            if self._answering or (len(seen) == 2 and seen[1] - seen[0] <= LINGER_S):
+                self._changed.wait_for(lambda: self._answered_seconds == self._seconds, LINGER_S)
 
     def _families(self) -> list[Metric]:
         families: dict[str, Metric] = {}
@@ -143,6 +156,13 @@ class _State(Collector):
 
 class _Handler(WSGIRequestHandler):
     timeout = _CLIENT_TIMEOUT_S
+    server: _Server
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        finally:
+            self.server.state.answered()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it has there
         """Nothing: the terminal belongs to the run."""
@@ -150,6 +170,7 @@ class _Handler(WSGIRequestHandler):
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    state: _State
 
     def __init__(self, address: tuple[str, int], handler: type[_Handler]) -> None:
         super().__init__(address, handler)
