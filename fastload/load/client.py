@@ -21,6 +21,7 @@ from fastload.load.place import HERE, Place
 from fastload.load.reply import Facts, Reply
 from fastload.load.requester import Requester
 from fastload.load.retry import Retry, persist
+from fastload.load.spares import LONG_PAUSE_S, may_be_lent
 from fastload.model.errors import PlanError
 
 FIRST_BACK_OFF_S = 0.01
@@ -53,6 +54,7 @@ class VU(Requester, Channels):
         self._free: list[Transfer] = []
         self._tuned: list[Transfer] = []
         self._transfers: list[Transfer] = []
+        self._spares = scenario.spares if may_be_lent(context.http) else None
         self._due_ns = 0
         self.requests = 0
         self.in_flight = 0
@@ -123,7 +125,7 @@ class VU(Requester, Channels):
                 full_url = context.absolute(url, params)
                 endpoint = context.endpoint(place, method, url, name, tags)
                 body, lines = context.body_and_headers(json, data, headers)
-            transfer = free.pop() if free else self._new_transfer()
+            transfer = free.pop() if free else self._spare_transfer()
         transfer.prepare(method, full_url, lines, body)
         due_ns, self._due_ns = self._due_ns, 0
         stats = context.recorder.stats
@@ -166,7 +168,7 @@ class VU(Requester, Channels):
 
     def _tune(self, asked: Asked, *, keep_body: bool) -> Transfer:
         """A handle with the settings of the request *asked*. Those of plain requests never have any."""
-        transfer = self._tuned.pop() if self._tuned else self._new_transfer()
+        transfer = self._tuned.pop() if self._tuned else self._spare_transfer(tuned=True)
         transfer.keep_body(keep_body)
         transfer.apply(asked.settings)
         transfer.send_cookies(asked.cookie)
@@ -195,7 +197,10 @@ class VU(Requester, Channels):
         """Think: pause for *least_s* seconds, or for a random time between the two."""
         if self._context.stopping and not self.leaving:
             raise asyncio.CancelledError
-        await asyncio.sleep(least_s if most_s is None else self.random.uniform(least_s, most_s))
+        pause_s = least_s if most_s is None else self.random.uniform(least_s, most_s)
+        if pause_s >= LONG_PAUSE_S:
+            self.lend()
+        await asyncio.sleep(pause_s)
 
     def _place(self) -> Place:
         """Where the code that calls runs: in this VU's scenario, and in which group."""
@@ -265,6 +270,16 @@ class VU(Requester, Channels):
         self._transfers.append(transfer)
         return transfer
 
+    def _spare_transfer(self, *, tuned: bool = False) -> Transfer:
+        """A handle: one that a VU lent which pauses, or a new one."""
+        spares = self._spares and (self._spares.tuned if tuned else self._spares.plain)
+        if not spares:
+            return self._new_transfer()
+        transfer = spares.pop()
+        transfer.join(self._cache, self.id)
+        self._transfers.append(transfer)
+        return transfer
+
     @property
     def place(self) -> Place:
         """For the engine: where the code that asks runs."""
@@ -296,6 +311,16 @@ class VU(Requester, Channels):
     def back_off(self) -> None:
         """For the engine: pause before the next iteration, for twice as long as the last time, up to a second."""
         self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s))
+
+    def lend(self) -> None:
+        """For the engine, too: a long pause begins, and others may have the handles that are idle."""
+        if self._spares is not None:
+            for own, spares in ((self._free, self._spares.plain), (self._tuned, self._spares.tuned)):
+                for transfer in [one for one in own if not one.knows_its_vu]:
+                    own.remove(transfer)
+                    self._transfers.remove(transfer)
+                    transfer.leave()
+                    spares.append(transfer)
 
     def close(self) -> None:
         """For the engine: the user leaves, and closes its connections."""

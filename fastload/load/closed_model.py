@@ -11,10 +11,13 @@ from time import monotonic_ns
 from typing import Any
 
 from fastload.load.executor import STARTS_A_TURN, LoadExecutor, Part
+from fastload.load.spares import LONG_PAUSE_S
 from fastload.load.timer import PreciseTimer
 from fastload.load.work import Work
 from fastload.model import load_models
 from fastload.model.schedule import NS_PER_S, vu_changes
+
+_LONG_PAUSE_NS = round(LONG_PAUSE_S * NS_PER_S)
 
 Specs = (
     load_models.ConstantVUs
@@ -146,6 +149,8 @@ class ClosedExecutor(LoadExecutor):
     def _wait(self, slot: Any, due_ns: int) -> None:
         self._waiting[slot] = due_ns
         self._work.hold(slot)
+        if self._pacing_ns >= _LONG_PAUSE_NS:
+            self._work.rest(slot)
         heapq.heappush(self._queue, (due_ns, next(self._order), slot))
         if self._timer is not None and self._queue[0][2] is slot:
             self._timer.arm(due_ns)

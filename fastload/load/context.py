@@ -17,6 +17,7 @@ from fastload.load.curl import ConnectionCache, CurlEngine
 from fastload.load.expected import expecting
 from fastload.load.header_lines import Headers, request_lines
 from fastload.load.place import Place
+from fastload.load.spares import Spares
 from fastload.load.usage import ReplyUsage
 from fastload.model.errors import PlanError
 from fastload.model.http import Body, HttpSettings
@@ -35,7 +36,8 @@ _BUILT_IN_TAGS = frozenset(("scenario", "group", "name", "method", "status", "er
 @dataclass(frozen=True, slots=True)
 class ScenarioContext:
     """What all VUs of one scenario share: its name, what its code reads of replies, its tags, the names of its
-    environment, those of the run included, the seed of the run's chance, and what all its requests have."""
+    environment, those of the run included, the seed of the run's chance, what all its requests have, and the handles
+    of those that pause."""
 
     name: str
     usage: ReplyUsage
@@ -43,6 +45,7 @@ class ScenarioContext:
     env: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     requests: RequestDefaults = field(default_factory=RequestDefaults)
+    spares: Spares = field(default_factory=Spares)
 
 
 class Context:

@@ -24,12 +24,17 @@ from fastload.load.curl_options import (
 )
 from fastload.load.http_debug import DebugPrinter
 from fastload.load.upload import BodyReader
-from fastload.model.http import HttpSettings, Multipart, RequestSettings, StreamedBody
+from fastload.model.http import Auth, HttpSettings, Multipart, RequestSettings, StreamedBody
 
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 _TLS_LINE = b"SSL connection using TLSv"
 # libcurl before 8.13 takes it for 1: a redirect then keeps the method that was asked for.
 _FOLLOW_WITH_THE_METHOD_OF_THE_STATUS = 2
+
+
+def keeps_state(auth: Auth | None) -> bool:
+    """Whether a handle remembers from one request to the next what a server said of *auth*."""
+    return auth is not None and auth.scheme not in ("basic", "bearer")
 
 
 class ConnectionCache:
@@ -53,6 +58,11 @@ class ConnectionCache:
 
     def attach(self, handle: Handle) -> None:
         handle.setopt(pycurl.SHARE, self._share)
+
+    @staticmethod
+    def detach(handle: Handle) -> None:
+        """*handle* no longer uses the cache that it is attached to."""
+        handle.unsetopt(pycurl.SHARE)
 
     def limit(self, handle: Handle, settings: HttpSettings) -> None:
         """Count what *handle* and the others do on each connection, where *settings* want some closed early."""
@@ -93,6 +103,7 @@ class Handle(pycurl.Curl):
         "_hears_tls",
         "_http",
         "_is_roomy",
+        "_listens",
         "_method",
         "_number",
         "_printer",
@@ -126,7 +137,7 @@ class Handle(pycurl.Curl):
         self._source = self._cookie = ""
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
-        self.in_flight = self._is_roomy = self._hears_tls = False
+        self.in_flight = self._is_roomy = self._hears_tls = self._listens = False
         cache.attach(self)
         cache.limit(self, settings)
         set_all(self.setopt, settings, pinned=resolve)
@@ -135,6 +146,21 @@ class Handle(pycurl.Curl):
             self._printer = DebugPrinter(full=settings.debug == "full")
             self._listen()
         self._set_headers(())
+
+    @property
+    def knows_its_vu(self) -> bool:
+        """Whether the settings of its last request leave something of the VU in it."""
+        request = self._request
+        return request is not None and (keeps_state(request.auth) or request.source_address is not None)
+
+    def leave(self) -> None:
+        """Let go of the VU that this handle worked for; it may `join` another one that has the same settings."""
+        self._cache.detach(self)
+
+    def join(self, cache: ConnectionCache, number: int) -> None:
+        """Work for the VU *number*, whose connections are in *cache*."""
+        self._cache, self._number = cache, number
+        cache.attach(self)
 
     def apply(self, request: RequestSettings | None) -> None:
         """Make the next requests as *request* says, where it says something, and else as the run does."""
@@ -170,7 +196,10 @@ class Handle(pycurl.Curl):
 
     def put_cookie(self, line: str) -> None:
         """Add a cookie in Netscape's format to those that the VU has, or forget all of them with "ALL"."""
+        # libcurl would tell of it, and pycurl cannot be called back within a setopt.
+        self.setopt(pycurl.VERBOSE, 0)
         self.setopt(pycurl.COOKIELIST, line)
+        self.setopt(pycurl.VERBOSE, int(self._listens))
 
     def retry_after_s(self) -> int | None:
         """How long the last response asks to wait in its header Retry-After; None without one."""
@@ -247,6 +276,7 @@ class Handle(pycurl.Curl):
             if unknown:
                 self._listen()
             elif self._printer is None:
+                self._listens = False
                 self.setopt(pycurl.VERBOSE, 0)
 
     def tls_version(self) -> str:
@@ -285,6 +315,7 @@ class Handle(pycurl.Curl):
         self._engine = engine
 
     def _listen(self) -> None:
+        self._listens = True
         self.setopt(pycurl.VERBOSE, 1)
         self.setopt(pycurl.DEBUGFUNCTION, self._on_debug)
 

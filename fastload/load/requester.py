@@ -162,14 +162,14 @@ class Requester(ABC):
     @contextmanager
     def _idle(self) -> Iterator[Transfer]:
         """A handle of this VU that makes no request."""
-        transfer = self._free.pop() if self._free else self._new_transfer()
+        transfer = self._free.pop() if self._free else self._spare_transfer()
         try:
             yield transfer
         finally:
             self._free.append(transfer)
 
     @abstractmethod
-    def _new_transfer(self) -> Transfer: ...
+    def _spare_transfer(self) -> Transfer: ...
 
     @abstractmethod
     async def _request(self, method: str, url: str, **options: Any) -> Reply: ...

@@ -61,6 +61,9 @@ class VUWork(Work):
         if slot not in self._tasks:
             self._send_off(slot)
 
+    def rest(self, slot: VU) -> None:
+        slot.lend()
+
     def interrupt_idle(self) -> None:
         for vu in list(self._tasks):
             if not vu.in_flight and vu not in self._leaving:

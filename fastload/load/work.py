@@ -74,6 +74,9 @@ class Work(ABC):
         """*slot* waits for its next iteration, and is a VU of the run meanwhile."""
         self._held.add(slot)
 
+    def rest(self, slot: Any) -> None:  # noqa: B027 - a bare request has nothing to spare
+        """*slot*, which is held, waits for long."""
+
     def start(self, slot: Any, due_ns: int, feed: Feed) -> None:
         """Begin an iteration on a free slot; it goes on as long as *feed* says."""
         self._held.discard(slot)

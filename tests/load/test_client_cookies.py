@@ -50,10 +50,11 @@ class TestCookies:
 
         run(main())
 
-    def test_written(self, run: Run) -> None:
+    @pytest.mark.parametrize("heard", [False, True], ids=["", "TLS version wanted"])
+    def test_written(self, run: Run, heard: bool) -> None:
         async def main() -> None:
             async with Peer(answer) as peer, harness(peer.url) as made:
-                vu = made.vu()
+                vu = made.vu(headers=heard)
                 vu.cookies["a"] = "1"
                 vu.cookies.set("b", "2 x", path="/deep")
                 vu.cookies.set("c", "3", domain="example.com")
