@@ -45,6 +45,11 @@ class WebSocketTransfer(Transfer):
         """What the server answered to the handshake; 0 without an answer."""
         return self.getinfo(pycurl.RESPONSE_CODE)  # type: ignore[no-any-return]
 
+    def handshake_bytes(self) -> tuple[int, int]:
+        """What the handshake sent and received, with the body of a refusal."""
+        info = self.getinfo
+        return info(pycurl.REQUEST_SIZE), info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)
+
     def send_frame(self, data: bytes | memoryview, flags: int) -> int:
         """Send a frame; how many bytes of *data* were taken. Those that were not come next, with the same *flags*.
 

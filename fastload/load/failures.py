@@ -49,11 +49,6 @@ _KIND_OF_ERRNO = {
     errno.ETIMEDOUT: "connect_timeout",
 }
 ERROR_KINDS = frozenset(
-    ("other", "connect_timeout", "connect_failed", *_KIND_OF_CODE.values(), *_KIND_OF_ERRNO.values())
-) - {"connect"}
-"""Everything that `error_kind` may say."""
-
-ERROR_KINDS = frozenset(
     (*_KIND_OF_CODE.values(), *_KIND_OF_ERRNO.values(), "connect_timeout", "connect_failed", "other")
 ) - {"connect"}
 """All that `error_kind` can return."""

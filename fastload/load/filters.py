@@ -10,6 +10,7 @@ import numpy as np
 from fastload.load.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, NO_DUE, UNEXPECTED
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import HTTP_TRENDS, Series
+from fastload.model.points import LOST_TRENDS
 from fastload.model.series import SeriesTable
 
 # A row is [endpoint, response time or NO_DUE, *Measurement]; its status may have a judgement added to it.
@@ -20,15 +21,15 @@ _ENDPOINT, _RESPONSE, _STATUS, _LOOKUP, _CONNECT, _TLS, _READY, _POST, _START, _
 _JUDGEMENT = JUDGED_FAILED
 _BY_HAND, _BY_EXPECTATION = JUDGED_FAILED // _JUDGEMENT, UNEXPECTED // _JUDGEMENT
 
-REQUEST_METRICS = frozenset(
-    (*HTTP_TRENDS, "http_req_response_time", "http_reqs", "http_req_failed", "data_sent", "data_received")
-)
+VOLUMES = ("data_sent", "data_received")
+REQUEST_METRICS = frozenset((*HTTP_TRENDS, "http_req_response_time", "http_reqs", "http_req_failed", *VOLUMES))
 
 
 class Batch:
-    """Finished requests that got a response, as one array for each thing that was measured."""
+    """Finished requests, as one array for each thing that was measured; of those that got no response, `lost_times`."""
 
     def __init__(self, rows: Int64Array) -> None:
+        self._rows = rows
         (lookup, connect, tls, ready, post, start, total) = rows[:, _LOOKUP : _TOTAL + 1].T
         duration = np.maximum(total - ready, 0)
         self.times: dict[str, Int64Array] = {
@@ -43,7 +44,7 @@ class Batch:
             "http_req_receiving": np.maximum(total - np.maximum(start, ready), 0),
             "http_req_total": total,
         }
-        self.volumes = {"data_sent": rows[:, _SENT], "data_received": rows[:, _RECEIVED]}
+        self.volumes = dict(zip(VOLUMES, (rows[:, _SENT], rows[:, _RECEIVED]), strict=True))
         self.response = rows[:, _RESPONSE]
         self.endpoints = rows[:, _ENDPOINT]
         codes = rows[:, _STATUS]
@@ -51,6 +52,20 @@ class Batch:
         self.statuses = codes % _JUDGEMENT
         by_status = (self.judgements == 0) & (self.statuses >= FAILED_FROM_STATUS)
         self.failed = by_status | (self.judgements == _BY_HAND) | (self.judgements == _BY_EXPECTATION)
+
+    def lost_times(self) -> dict[str, Int64Array]:
+        """The times of rows that are of requests without a response, as `LOST_TRENDS` says."""
+        # libcurl gives phases a time, too, when it gives up before them. What went over the wire tells what happened.
+        is_sent = (self._rows[:, _SENT] > 0) & (self._rows[:, _POST] > 0)
+        is_answered = self._rows[:, _RECEIVED] > 0
+        times = {metric: np.where(is_sent, self.times[metric], 0) for metric in LOST_TRENDS}
+        times["http_req_receiving"][~is_answered] = 0
+        waited = times["http_req_duration"] - times["http_req_sending"]
+        times["http_req_waiting"] = np.where(is_answered, times["http_req_waiting"], waited)
+        # These are known before anything is sent.
+        for metric in ("http_req_connecting", "http_req_tls_handshaking"):
+            times[metric] = self.times[metric]
+        return times
 
     def times_of(self, metric: str, chosen: Any) -> Int64Array:
         """The values of a trend, of the rows *chosen* by a mask; without those that had no due time."""
@@ -131,7 +146,7 @@ class Filters:
         self.of_requests = [RequestFilter(series) for series in wanted if series.metric in REQUEST_METRICS]
         self._of_places: dict[str, list[Series]] = {}
         for series in wanted:
-            if series.metric not in REQUEST_METRICS:
+            if series.metric not in REQUEST_METRICS or series.metric in VOLUMES:
                 self._of_places.setdefault(series.metric, []).append(series)
         self._tags = frozenset(pair for series in every for pair in series.tags)
 
@@ -144,5 +159,5 @@ class Filters:
         return tuple(sorted(pair for pair in tags.items() if pair in self._tags))
 
     def series_of(self, metric: str, tags: Mapping[str, str]) -> list[Series]:
-        """The total of *metric*, which is none of requests, and the series that a value with *tags* belongs to."""
+        """The total of *metric* and the series that a value with *tags* belongs to, which is no request's."""
         return [Series(metric), *(series for series in self._of_places.get(metric, ()) if series.matches(tags))]

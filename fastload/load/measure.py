@@ -67,7 +67,7 @@ class Measured:
                 us = max(0, done_ns - self._due_ns) // 1000
                 record(self._place, "call_response_time", self._name, us, self._tags, kind)
         if error is not None:
-            record_error(kind, f"{self._name}: {error}" if str(error) else self._name)
+            record_error(kind, f"{self._name}: {error}" if str(error) else self._name, self._name)
         elif self._failure is not None:
             vu.recorder.record_judgement(self._name, self._failure)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastload.load.filters import ROW_WIDTH, Batch
-from fastload.load.outcome import JUDGED, JUDGED_FAILED
+from fastload.load.outcome import JUDGED, JUDGED_FAILED, NO_DUE
 from fastload.load.place import Place
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import HTTP_TRENDS
@@ -57,6 +57,7 @@ class BlockMaker:
         self._single: dict[str, tuple[list[int], list[float], list[int]]] = {}
         self._bulk: dict[str, list[tuple[Int64Array, FloatArray, Int64Array]]] = {}
         self._requests: RequestColumns | None = None
+        self._lost: list[int] = []
 
     def set_of(self, key: Hashable, make: Callable[[], dict[str, str]]) -> int:
         """The number of the tag set of *key*."""
@@ -82,6 +83,10 @@ class BlockMaker:
         array = np.array(values, dtype=np.float64)
         sets = np.full(len(array), tag_set, dtype=np.int64)
         self._bulk.setdefault(metric, []).append((np.array(times_ns, dtype=np.int64), array, sets))
+
+    def add_lost(self, tag_set: int, measurement: Sequence[int]) -> None:
+        """A request without a response; *measurement* is that of a `PointTransfer`."""
+        self._lost += (tag_set, NO_DUE, *measurement)
 
     def add_requests(self, all_rows: Sequence[Rows], tags_of: Callable[[int, int], dict[str, str]]) -> None:
         """Requests with a response, once; *tags_of* an endpoint and the number of facts."""
@@ -117,7 +122,14 @@ class BlockMaker:
                 parts.append((np.array(times_ns, np.int64), np.array(single, np.float64), np.array(sets, np.int64)))
             joined = [np.concatenate(part) for part in zip(*parts, strict=True)]
             values[metric] = ValueColumns(joined[0] + self._to_wall_ns, joined[1], joined[2])
-        return PointBlock(self._tag_sets, self._requests, values)
+        return PointBlock(self._tag_sets, self._requests, values, self._lost_requests())
+
+    def _lost_requests(self) -> RequestColumns | None:
+        if not self._lost:
+            return None
+        rows = np.array(self._lost, dtype=np.int64).reshape(-1, ROW_WIDTH + POINT_COLUMNS)
+        batch = Batch(rows)
+        return RequestColumns(rows[:, _DONE] + self._to_wall_ns, batch.endpoints, batch.lost_times())
 
 
 def outcome_tags(status: int, *, failed: bool) -> dict[str, str]:

@@ -29,6 +29,7 @@ from fastload.model.records import Delta
 MAX_TAG_SETS = 10_000
 """Of requests, in one worker: the tags of their own of what comes past them are `OTHER_TAGS`."""
 _NO_TAGS: Mapping[str, str] = {}
+_NEVER_SENT = (0,) * (ROW_WIDTH - 2)
 _NOTHING_MOVED = np.zeros((0, 5), dtype=np.int64)
 
 Own = tuple[tuple[str, str | None], ...]
@@ -127,7 +128,7 @@ class PointRecorder(Recorder):
     def name_of(self, endpoint: int) -> str:
         return super().name_of(self._base_of[endpoint])
 
-    def _what(self, endpoint: int) -> str:
+    def _what(self, endpoint: int) -> tuple[str, str]:
         return super()._what(self._base_of[endpoint])
 
     def _count_no_response(self, endpoint: int, error: str) -> None:
@@ -217,7 +218,9 @@ class PointRecorder(Recorder):
 
     def _lose(self, endpoint: int, error: str, measurement: Measurement | None, *, failed: bool) -> None:
         """A request without a response."""
-        done_ns, facts, _ = cast(tuple[int, ...], measurement)[-POINT_COLUMNS:] if measurement else (0, -1, 0)
+        # Without a measurement libcurl never had it.
+        every = cast(tuple[int, ...], measurement) if measurement else (*_NEVER_SENT, monotonic_ns(), -1, 0)
+        facts = every[-POINT_COLUMNS + 1]
         key = (endpoint, facts, error, failed)
 
         def tags() -> dict[str, str]:
@@ -225,8 +228,7 @@ class PointRecorder(Recorder):
             return found | ({"error": error} if error else {})
 
         tag_set = self._maker.set_of(key, tags)
-        for metric, value in (("http_reqs", 1), ("http_req_failed", int(failed))):
-            self._maker.add(metric, done_ns or monotonic_ns(), value, tag_set)
+        self._maker.add_lost(tag_set, every)
 
     def _tell(self, metric: str, value: Any, tags: Mapping[str, str]) -> None:
         """A value of a metric of the script: it may come from any thread."""

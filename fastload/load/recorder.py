@@ -149,7 +149,7 @@ class Recorder:
         *measurement* is what there is of it: for single samples, which say when it ended.
         """
         self._count_no_response(endpoint, kind_tag(kind))
-        self._errors.count(kind, message)
+        self._errors.count(kind, message, self._what(endpoint))
 
     def record_judged(
         self,
@@ -164,7 +164,8 @@ class Recorder:
         *measurement* is None when there was no response; *lost* is what there is of it then.
         """
         if failure:
-            self._errors.count(self._kind_of(failure), f"{self._what(endpoint)}: {failure}")
+            what = self._what(endpoint)
+            self._errors.count(self._kind_of(failure), f"{' '.join(what)}: {failure}", what)
         if measurement is None:
             self._count_no_response(endpoint, JUDGED if failure else "")
             return
@@ -182,13 +183,13 @@ class Recorder:
         """One *value* of a metric that is no request's, under *name*; *error* is why it failed."""
         self._sampler.add(place, self._table, metric, name, value, tags, error)
 
-    def record_error(self, kind: str, message: str) -> None:
-        """Something that is no request failed."""
-        self._errors.count(kind, message)
+    def record_error(self, kind: str, message: str, call: str = "") -> None:
+        """Something that is no request failed: *call* is its name if it is a measured call."""
+        self._errors.count(kind, message, self._what_call(call) if call else None)
 
-    def record_judgement(self, name: str, reason: str) -> None:
-        """The script called something failed that is no request."""
-        self._errors.count(self._kind_of(reason), f"{name}: {reason}")
+    def record_judgement(self, call: str, reason: str) -> None:
+        """The script called a measured call failed."""
+        self._errors.count(self._kind_of(reason), f"{call}: {reason}", self._what_call(call))
 
     def record_exception(self, kind: str, traceback: str, place: Place | None = None) -> None:
         """An iteration that raised."""
@@ -241,12 +242,17 @@ class Recorder:
         if len(self._rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
             self._fold_requests()
 
-    def _what(self, endpoint: int) -> str:
+    def _what(self, endpoint: int) -> tuple[str, str]:
+        """Its method and name."""
         (_, method), (_, name) = self._tags[endpoint]
-        return f"{method} {name}"
+        return method, name
+
+    def _what_call(self, name: str) -> tuple[str, str]:
+        return "", self._names.admit(name)
 
     def _record_bad_status(self, endpoint: int, status: int) -> None:
-        self._errors.count(f"http_{status}", f"{self._what(endpoint)} answered {status}")
+        what = self._what(endpoint)
+        self._errors.count(f"http_{status}", f"{' '.join(what)} answered {status}", what)
 
     def _count_no_response(self, endpoint: int, error: str) -> None:
         key = (endpoint, error)

@@ -7,16 +7,13 @@ those of rates 0 or 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastload.load.filters import VOLUMES, Filters
 from fastload.load.place import Names, Place
 from fastload.model.metrics import BUILTIN, Kind, Series
 from fastload.model.series import SeriesTable
-
-if TYPE_CHECKING:
-    from fastload.load.filters import Filters
 
 # A stream may have far more events between two deltas than a worker has requests.
 FOLD_AT_VALUES = 16_384
@@ -57,8 +54,10 @@ class Sampler:
         """Move what *place* has to *table*."""
         for (metric, name, *flat), values in place.samples.items():
             tags = {"error": "", **place.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "name": name}
-            for series in (*self._filters.series_of(metric, tags), Series.of(metric, name_=name)):
+            for series in self._filters.series_of(metric, tags):
                 _fold_into(table, series, values)
+            if metric not in VOLUMES:
+                _fold_into(table, Series.of(metric, name_=name), values)
         place.samples.clear()
 
     def _key(self, metric: str, name: str, tags: Mapping[str, str], error: str) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ _SWITCHING = 101
 _TIMED_OUT, _GOT_NOTHING = 28, 52
 _READ_BYTES = 65_536
 _READS_A_WAKE_UP = 64
+# Every frame of a client is masked.
+_MASK_BYTES = 4
 NORMAL, GOING_AWAY, NO_CODE, LOST = 1000, 1001, 1005, 1006
 _GOOD_CODES = (NORMAL, GOING_AWAY, NO_CODE)
 
@@ -93,6 +95,7 @@ class WebSocket:
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._control: list[bytes] = []
+        self._frame_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -227,6 +230,7 @@ class WebSocket:
                 try:
                     left = left[self._transfer.send_frame(left, flags) :]
                     if not left:
+                        self._sample("data_sent", _framed_bytes(len(data)) + _MASK_BYTES)
                         return
                 except BlockingIOError:
                     pass
@@ -269,6 +273,10 @@ class WebSocket:
 
     def _take(self, data: bytes, flags: int, left: int) -> None:
         """A part of a frame came."""
+        self._frame_bytes += len(data)
+        if not left:
+            self._sample("data_received", _framed_bytes(self._frame_bytes))
+            self._frame_bytes = 0
         if flags & (WS_CLOSE | WS_PING | WS_PONG):
             self._control.append(data)
             if not left:
@@ -318,6 +326,7 @@ class WebSocket:
                 # The answer to a close is a close with the same code; that it comes through is of no interest.
                 with suppress(BlockingIOError, TransferError):
                     self._transfer.send_frame(payload[:2], WS_CLOSE)
+                    self._sample("data_sent", _framed_bytes(len(payload[:2])) + _MASK_BYTES)
             self._end(code, payload[2:].decode("utf-8", "replace"), None)
 
     async def _answer(self, ping: bytes) -> None:
@@ -399,6 +408,8 @@ class Session:
             transfer.owner.close_socket(transfer)
             transfer.close()
             raise
+        for metric, count in zip(("data_sent", "data_received"), transfer.handshake_bytes(), strict=True):
+            self._recorder.sample(opening.place, metric, opening.name, count, opening.tags)
         if error is not None or transfer.status() != _SWITCHING:
             raise self._refused(opening, transfer, error)
         opening = opening._replace(tags=self._recorder.socket_tags(opening))
@@ -435,6 +446,11 @@ class Session:
         self._recorder.sample(opening.place, "ws_failed", opening.name, 1, opening.tags, kind)
         self._recorder.record_error(kind, f"WS {opening.name}: {why}")
         return WebSocketError(f"the WebSocket {opening.name} could not be opened: {why}", kind)
+
+
+def _framed_bytes(payload_bytes: int) -> int:
+    """How long a frame is that has so much payload, without a mask: RFC 6455, section 5.2."""
+    return payload_bytes + 2 + (0 if payload_bytes < 126 else 2 if payload_bytes < 65_536 else 8)
 
 
 async def _connected(transfer: WebSocketTransfer, timeout_s: float) -> tuple[int, str] | None:

@@ -38,8 +38,9 @@ class TestGroups:
                 table = made.take().table
                 assert groups_of(table) == {"login::form": 1, "login": 1}
                 outer, inner = (table.sinks[Series.of("group_duration", group=g)] for g in ("login", "login::form"))
-                assert outer.min >= 30_000 > 0
-                assert 10_000 <= inner.min <= outer.min - 20_000
+                # A timer of uvloop may be early by less than a millisecond.
+                assert outer.min >= 28_000
+                assert 9_000 <= inner.min <= outer.min - 19_000
                 assert (table.get("group_duration").count, table.get("group_duration").sum) == (
                     2,
                     outer.sum + inner.sum,
@@ -228,7 +229,7 @@ class TestExpect:
                     await judge(vu, KeyError(), "said before")
                 assert self.outcome(made)[3] == {"judged: said before": 1}
                 with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.05), vu.expect("GET", "/"):
+                    async with asyncio.timeout(0.5), vu.expect("GET", "/"):
                         await asyncio.sleep(10)
                 assert self.outcome(made) == ({"200": 1}, 1, 0, {}), "given up from outside is no judgement"
 

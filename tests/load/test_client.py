@@ -521,7 +521,7 @@ class TestFailures:
 
     def test_back_off_grows_and_ends(self, run: Run) -> None:
         async def main() -> None:
-            async with Peer(slow_on_request) as peer, harness(http=HttpSettings(timeout_s=0.1)) as made:
+            async with Peer(slow_on_request) as peer, harness(http=HttpSettings(timeout_s=0.5)) as made:
                 vu = made.vu()
                 refused = f"http://127.0.0.1:{free_port()}/"
                 seen = []

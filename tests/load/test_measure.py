@@ -195,7 +195,8 @@ class TestOpenModel:
                 table = made.take().table
                 assert table.get("call_response_time").count == table.get("iterations").value == 10
                 assert table.get("call_duration").count == 30
-                assert table.get("call_response_time").min >= 30_000
+                # A timer of uvloop may be early by less than a millisecond.
+                assert table.get("call_response_time").min >= 29_000
 
         run(main())
 

@@ -80,13 +80,14 @@ def block_of(delta: Delta) -> PointBlock:
 def samples(block: PointBlock, metric: str) -> Found:
     """``(value, tags)`` of what is no time of a request; those of requests with a response come first."""
     found: Found = []
-    if block.requests is not None and metric in ("http_reqs", "http_req_failed"):
-        for tag_set in block.requests.sets.tolist():
+    columns = [columns for columns in (block.requests, block.lost) if columns is not None]
+    if columns and metric in ("http_reqs", "http_req_failed"):
+        for tag_set in np.concatenate([one.sets for one in columns]).tolist():
             tags = block.tag_sets[tag_set]
             found.append((1.0 if metric == "http_reqs" else float(tags["expected_response"] == "false"), tags))
-    columns = block.values.get(metric)
-    if columns is not None:
-        pairs = zip(columns.values.tolist(), columns.sets.tolist(), strict=True)
+    own = block.values.get(metric)
+    if own is not None:
+        pairs = zip(own.values.tolist(), own.sets.tolist(), strict=True)
         found += [(value, block.tag_sets[tag_set]) for value, tag_set in pairs]
     return found
 

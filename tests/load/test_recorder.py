@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastload.load.curl import Measurement
-from fastload.load.outcome import NO_DUE, response_us
+from fastload.load.outcome import JUDGED_GOOD, NO_DUE, UNEXPECTED, response_us
 from fastload.load.recorder import FOLD_AT_REQUESTS, Recorder
 from fastload.model import metrics
 from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Counter
@@ -171,6 +171,36 @@ class TestCounts:
         assert delta.errors.entries == {"connect_refused": (3, "nobody listens")}
         assert (delta.stats.finished, delta.stats.failed) == (0, 3)
 
+    def test_every_failure_is_in_the_errors_of_its_name(self) -> None:
+        recorder = Recorder(0)
+        a, b, other = recorder.endpoint("/a", "GET"), recorder.endpoint("/b", "GET"), recorder.endpoint("/b", "POST")
+        recorder.record(a, NO_DUE, measurement(500))
+        recorder.record(b, NO_DUE, measurement(500))
+        recorder.record_expected(b, NO_DUE, measurement(404), JUDGED_GOOD)
+        recorder.record_expected(b, NO_DUE, measurement(200), UNEXPECTED)
+        recorder.record_no_response(a, "timeout", "slow")
+        recorder.record_no_response(other, "timeout", "slow")
+        recorder.record_judged(a, NO_DUE, measurement(500), "too dear")
+        recorder.record_judged(other, NO_DUE, None, "too late")
+        recorder.record_judged(other, NO_DUE, None, "")
+        recorder.record_error("KeyError", "no key", "/a")
+        recorder.record_judgement("/a", "too dear")
+        recorder.record_error("ws", "a session")
+        delta = take(recorder)
+        assert delta.errors.by_name == {
+            "http_500": {("GET", "/a"): 1, ("GET", "/b"): 1},
+            "http_200": {("GET", "/b"): 1},
+            "timeout": {("GET", "/a"): 1, ("POST", "/b"): 1},
+            "judged: too dear": {("GET", "/a"): 1, ("", "/a"): 1},
+            "judged: too late": {("POST", "/b"): 1},
+            "KeyError": {("", "/a"): 1},
+        }
+        of_requests = sum(
+            count for names in delta.errors.by_name.values() for (method, _), count in names.items() if method
+        )
+        assert of_requests == only(delta.table, "http_req_failed").trues == delta.stats.failed
+        assert take(recorder).errors == ErrorTable()
+
     def test_response_time_only_where_there_was_a_due_time(self) -> None:
         recorder = Recorder(0)
         endpoint = recorder.endpoint("/", "GET")
@@ -204,6 +234,9 @@ class TestCounts:
         assert counts[OTHER_NAME, "POST"] == 1
         assert counts["/7", "GET"] == 2
         assert sum(counts.values()) == only(table, "http_reqs").value == 3 * MAX_NAMES + 2
+        recorder.record_no_response(recorder.endpoint("/late", "POST"), "reset", "")
+        recorder.record_error("KeyError", "", "late")
+        assert take(recorder).errors.by_name == {"reset": {("POST", OTHER_NAME): 1}, "KeyError": {("", OTHER_NAME): 1}}
 
     def test_checks_exceptions_and_iterations(self) -> None:
         recorder = Recorder(0)

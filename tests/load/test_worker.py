@@ -172,7 +172,7 @@ class TestFrames:
                 (worker, seq) for seq in range(count)
             ]
             ended_ns = workers.frames[worker][-1].body["ended_ns"]
-            assert at_ns + 1_300_000_000 <= ended_ns < at_ns + 3_000_000_000
+            assert at_ns + 1_300_000_000 <= ended_ns < at_ns + 15_000_000_000
             vus = {f"vu {number}" for number in (worker + 1, worker + 3)}
             names = {tags["name"] for delta in workers.deltas(worker) for tags, _ in delta.table.of_metric("http_reqs")}
             assert names == vus
@@ -200,7 +200,8 @@ class TestFrames:
 
     def test_an_open_model_offers_all_of_its_starts(self, nginx: Nginx) -> None:
         with talk(
-            plan_of(ask, load_models.ConstantArrivalRate(400.0, 0.5, 40), workers=2, base_url=nginx.url)
+            # As many VUs as starts: whatever is held up, none is left in line at the end.
+            plan_of(ask, load_models.ConstantArrivalRate(400.0, 0.5, 200), workers=2, base_url=nginx.url)
         ) as workers:
             workers.start()
             workers.until_ended()
@@ -289,7 +290,7 @@ class TestSteering:
         return workers.deltas(worker)[-1].stats.vus
 
     def test_the_rate(self, nginx: Nginx) -> None:
-        spec = load_models.ConstantArrivalRate(1.0, 1.0, 20)
+        spec = load_models.ConstantArrivalRate(1.0, 1.0, 60)
         with talk(plan_of(ask, spec, workers=2, base_url=nginx.url)) as workers:
             at_ns = workers.start()
             workers.send("scale", scenario="test", vus=None, rate_per_s=100.0, at_ns=at_ns + 500_000_000)
@@ -310,7 +311,7 @@ class TestSteering:
         workers.assert_reconciled()
 
     def test_pause_and_resume(self) -> None:
-        spec = load_models.PerVUIterations(2, 100)
+        spec = load_models.PerVUIterations(2, 250)
         with talk(plan_of(pause, spec, workers=2)) as workers:
             at_ns = workers.start()
             paused_ns = at_ns + 100_000_000
@@ -318,13 +319,13 @@ class TestSteering:
             workers.send("pause", at_ns=paused_ns)
             workers.until(lambda: len(workers.deltas(0)) > 1 < len(workers.deltas(1)))
             made = workers.table().get("iterations").value
-            assert made < 200
+            assert made < 500
             seen = {worker: len(workers.deltas(worker)) for worker in (0, 1)}
             workers.until(lambda: all(len(workers.deltas(worker)) > seen[worker] for worker in (0, 1)))
             assert workers.table().get("iterations").value == made
             workers.send("resume", at_ns=time.monotonic_ns())
             workers.until_ended()
-        assert workers.table().get("iterations").value == 200
+        assert workers.table().get("iterations").value == 500
 
     def test_abort(self) -> None:
         left, gone = os.pipe()
@@ -356,7 +357,7 @@ class TestSteering:
 class TestWarmUp:
     def test_a_scenario_that_begins_later_has_none(self, nginx: Nginx) -> None:
         later = ScenarioPlan("later", load_models.ConstantArrivalRate(40.0, 0.5, 20), ask, start_s=0.2)
-        spec = load_models.ConstantArrivalRate(100.0, 0.5, 20)
+        spec = load_models.ConstantArrivalRate(100.0, 0.5, 50)
         with talk(plan_of(ask, spec, base_url=nginx.url, warmup_s=0.5, then=later)) as workers:
             workers.start()
             workers.until_ended()
@@ -365,7 +366,7 @@ class TestWarmUp:
 
     def test_it_is_not_measured_but_accounted_for(self, nginx: Nginx) -> None:
         # Longer than a second: a delta is due while it goes on.
-        the_plan = plan_of(ask, load_models.ConstantArrivalRate(100.0, 0.5, 20), base_url=nginx.url, warmup_s=1.3)
+        the_plan = plan_of(ask, load_models.ConstantArrivalRate(100.0, 0.5, 130), base_url=nginx.url, warmup_s=1.3)
         with talk(the_plan) as workers:
             workers.start()
             workers.until_ended()
@@ -412,7 +413,7 @@ class TestStopping:
             stopped = time.monotonic()
             workers.stop(now=False)
             workers.until_ended()
-            assert 0.29 < time.monotonic() - stopped < 5
+            assert 0.29 < time.monotonic() - stopped < 20
         assert workers.total("started") == workers.total("interrupted") == 3
         workers.assert_reconciled()
 
@@ -495,7 +496,7 @@ class TestAlone:
             while b"ready" not in received:
                 received += channel.recv(65536, 0 if read_first else socket.MSG_PEEK)
             channel.close()
-            wait_until(lambda: has_ended(pid), deadline_s=1.0)
+            wait_until(lambda: has_ended(pid))
 
     def test_the_parents_death_ends_even_a_busy_one(self) -> None:
         reading, writing = os.pipe()
@@ -527,7 +528,7 @@ class TestAlone:
             os.waitpid(parent, 0)
             os.close(reading)
         try:
-            wait_until(lambda: has_ended(worker), deadline_s=1.0)
+            wait_until(lambda: has_ended(worker))
         finally:
             # It would spin for ever.
             with contextlib.suppress(ProcessLookupError):
@@ -578,7 +579,8 @@ class TestTrouble:
             await vu.sleep(0.05)
             time.sleep(0.25)
 
-        with talk(plan_of(block, load_models.SharedIterations(1, 1))) as workers:
+        # Several times: while the process itself is held up, nothing is held against the script.
+        with talk(plan_of(block, load_models.SharedIterations(1, 3))) as workers:
             workers.start()
             workers.until_ended()
         assert max(delta.stats.lag_max_us for delta in workers.deltas()) > 100_000
