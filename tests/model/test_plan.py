@@ -72,6 +72,7 @@ def test_base_urls(url: str, clean: str) -> None:
     [
         ("localhost:8080", "has no http:// or https:// scheme", "write http://localhost:8080"),
         ("example.com/x", "has no http:// or https:// scheme", "write http://example.com/x"),
+        ("/health", "has no host", "write it like http://127.0.0.1:8080/health"),
         ("ftp://example.com", "has no http:// or https:// scheme", "write http://example.com"),
         ("http://", "has no host", "write it like http://127.0.0.1:8080"),
         ("http:///path", "has no host", "write it like http://127.0.0.1:8080"),
