@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from types import TracebackType
 from typing import Any
@@ -138,7 +139,13 @@ class Run:
 
         self._thread = threading.Thread(target=conduct, name="fastload-run")
         self._thread.start()
-        forked.event.wait()
+        try:
+            forked.event.wait()
+        except BaseException:
+            # Ctrl-C: the run would go on, and nobody would have a handle to it.
+            with contextlib.suppress(ControlError):
+                self.stop(now=True)
+            raise
         if self._error is not None:
             self._thread.join()
             raise self._error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import resource
 import secrets
@@ -21,6 +22,7 @@ from fastload.control.commands import Commands
 from fastload.control.conductor import Conductor
 from fastload.control.host import describe_host
 from fastload.control.server import ControlServer
+from fastload.control.signals import StopRequests, stop_requests
 from fastload.load import curl_options
 from fastload.load.client import VU
 from fastload.load.hook_process import run_hook_process
@@ -159,49 +161,73 @@ def execute(
         PlanError: the base URL's host cannot be resolved, something to watch is not there, the control API's port is
             taken, or the plan is paused and nobody could resume it.
     """
-    feed = Feed(outputs)
-    plan = replace(plan, points=feed.wants_points)
-    _check_descriptors(plan)
-    _check_paused(plan, commands, keyboard=keyboard)
-    feed.check()
-    resolve = resolve_host(plan.base_url) if looks_up(plan) else ()
-    around = AroundTest(plan)
+    with stop_requests() as requests:
+        feed = Feed(outputs, requests.raising)
+        plan = replace(plan, points=feed.wants_points)
+        # Nothing was begun: here Ctrl-C may come at any moment.
+        with requests.raising():
+            _check_descriptors(plan)
+            _check_paused(plan, commands, keyboard=keyboard)
+            feed.check()
+            resolve = resolve_host(plan.base_url) if looks_up(plan) else ()
+        around = AroundTest(plan)
 
-    def on_start() -> HookError | None:
-        if server is not None:
-            server.start()
-        error = around.start()
-        feed.start(plan, make_header(plan))
-        return error
+        def on_start() -> HookError | None:
+            if server is not None:
+                server.start()
+            # The first Ctrl-C ends the run when it is over.
+            with requests.raising(after=2):
+                error = around.start()
+            feed.start(plan, make_header(plan))
+            return error
 
-    conductor = Conductor(
-        plan,
-        partial(_work, plan, resolve),
-        hook_work=partial(_work_on_hooks, plan, resolve),
-        specs=specs(),
-        on_start=on_start,
-        on_snapshot=feed.snapshot,
-        target_pids=target_pids,
-        target_name=target_name,
-        versions=versions(),
-        commands=commands,
-        keyboard=keyboard,
-    )
-    for metric in declared().values():
-        metric.discard()
-    try:
-        summary = conductor.run()
-    except BaseException:
-        feed.abandon()
-        raise
-    finally:
-        if commands is not None:
-            commands.close()
-        if server is not None:
-            server.close()
+        conductor = Conductor(
+            plan,
+            partial(_work, plan, resolve),
+            hook_work=partial(_work_on_hooks, plan, resolve),
+            specs=specs(),
+            on_start=on_start,
+            on_snapshot=feed.snapshot,
+            target_pids=target_pids,
+            target_name=target_name,
+            versions=versions(),
+            commands=commands,
+            keyboard=keyboard,
+        )
+        for metric in declared().values():
+            metric.discard()
+        try:
+            try:
+                summary = conductor.run(requests)
+            finally:
+                if commands is not None:
+                    commands.close()
+                if server is not None:
+                    server.close()
+            return _finish(plan, summary, feed, around, requests)
+        except BaseException:
+            feed.abandon()
+            raise
+
+
+def _finish(plan: Plan, summary: Summary, feed: Feed, around: AroundTest, requests: StopRequests) -> Summary:
+    """What comes after the load: the script's functions and the outputs, in this order and each to its end.
+
+    Ctrl-C ends only what it finds running, of what may take for ever; everything behind it still gets its turn.
+    """
     summary = replace(summary, notes=(*summary.notes, *feed.notes), outputs_failed=feed.failed)
-    summary = feed.finish(plan, around.stop(summary))
-    return around.close(feed.stop(summary))
+    has_own = plan.hooks is not None and plan.hooks.handle_summary is not None
+    try:
+        with requests.raising() if has_own else contextlib.nullcontext():
+            summary = around.stop(summary)
+    except KeyboardInterrupt:
+        # Not in the function itself, but while its files were written.
+        note = "output handle_summary was given up: it was interrupted"
+        summary = replace(summary, notes=(*summary.notes, note), outputs_failed=True)
+    summary = feed.stop(feed.finish(plan, summary))
+    with contextlib.suppress(KeyboardInterrupt), requests.raising():
+        summary = around.close(summary)
+    return summary
 
 
 def make_header(plan: Plan) -> Header:

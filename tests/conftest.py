@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,13 +16,18 @@ from pathlib import Path
 
 import pytest
 import trustme
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from fastload.targets import RunningTarget, running
+from tests.preloaded import run_preloaded
 
 # A busy machine may take long for an example; how long is no property of the code.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# Below nohup it is ignored, and would be so in all that tests start. What has a handler is not handed on.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 REPO = Path(__file__).parents[1]
 DEADLINE_S = 20.0
@@ -86,12 +92,26 @@ def wait_until(condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S,
     return True
 
 
+def _own_ports() -> Iterator[int]:
+    """Ports of this process of the tests, each once, below those that Linux hands out by itself."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    # Two runs on one machine begin apart.
+    begin = os.getpid() % 1000
+    for number in range(1000):
+        yield 10_000 + worker % 20 * 1000 + (begin + number) % 1000
+
+
+_PORTS = _own_ports()
+
+
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that nobody takes by chance: neither a server on port 0, nor another test,
+    nor a connection for its near end."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no port is left")
 
 
 def answers(port: int) -> bool:
@@ -182,11 +202,10 @@ def cli_env(**extra: str) -> dict[str, str]:
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """Run ``fastload ARGS`` in a directory of the test's own and return its exit code, stdout and stderr."""
+    """Run ``fastload ARGS`` in a directory of the test's own and return its exit code, stdout and stderr. The process
+    is forked from one that has fastload in it already (`tests.preloaded`)."""
 
     def run(*args: str, timeout_s: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            cli_command(*args), cwd=tmp_path, env=cli_env(**env), capture_output=True, text=True, timeout=timeout_s
-        )
+        return run_preloaded(cli_command(*args), cwd=tmp_path, env=cli_env(**env), timeout_s=timeout_s)
 
     return run

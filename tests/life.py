@@ -105,6 +105,13 @@ class Life:
         wait_until(lambda: self.paths().count(path) >= times or process.poll() is not None)
         assert self.paths().count(path) >= times, process.communicate()
 
+    def wait_for_file(self, name: str) -> None:
+        """Until the script has made that file in the folder."""
+        process = self._process
+        assert process is not None
+        wait_until(lambda: (self.folder / name).exists() or process.poll() is not None)
+        assert (self.folder / name).exists(), process.communicate()
+
     def left(self) -> list[str]:
         """What is there that the runs made: processes, temporary files."""
         return [

@@ -46,7 +46,7 @@ RATE = f"""
 import fastload as fl
 
 
-@fl.scenario(executor="externally-controlled", rate=40, max_vus=20, duration="60s", graceful_stop="5s")
+@fl.scenario(executor="externally-controlled", rate=40, max_vus=400, duration="60s", graceful_stop="5s")
 async def visit(vu: fl.VU) -> None:
     await vu.get("{PATH}")
 """
@@ -213,19 +213,19 @@ def test_a_rate_goes_up_and_down(steer: Steer, counter: Counter) -> None:
     run = steer(RATE)
     counter.wait_for(10)
     assert run.scenario()["rate_per_s"] == 40
-    assert 20 < starts_per_s() < 80
+    # A busy machine may hold up the starts of one second, and make up for them in the next.
+    wait_until(lambda: 20 < starts_per_s() < 80)
     run.ask("scale", {"rate": "400/s"})
     assert run.scenario()["rate_per_s"] == 400
-    counter.wait_for(100)
-    assert 200 < starts_per_s() < 800
+    wait_until(lambda: 200 < starts_per_s() < 800)
     run.ask("scale", {"by": -360})
     assert run.scenario()["rate_per_s"] == 40
-    wait_until(lambda: starts_per_s() < 80)
+    wait_until(lambda: 20 < starts_per_s() < 80)
     run.ask("stop", {})
     metrics = run.end()["metrics"]
     # A change of the rate makes nothing late and skips nothing.
     assert metrics["dropped_iterations"]["count"] == 0
-    assert metrics["iteration_lateness"]["med"] < 100
+    assert metrics["iteration_lateness"]["med"] < 500
 
 
 @pytest.mark.parametrize("script", [VUS, RATE], ids=["vus", "rate"])
@@ -235,17 +235,18 @@ def test_pause_and_resume(steer: Steer, counter: Counter, script: str) -> None:
     run.ask("pause", {})
     assert run.ask("status")["phase"] == "paused"
     wait_until(counter.is_still)
-    held = time.monotonic()
-    wait_until(lambda: time.monotonic() > held + 1)
+    held, before = time.monotonic(), counter.read()
+    wait_until(lambda: time.monotonic() > held + 2)
+    resumed = time.monotonic()
     run.ask("resume", {})
     assert run.ask("status")["phase"] == "running"
     counter.wait_for(20)
     run.ask("stop", {})
-    summary = run.end()
-    assert summary["passed"]
+    going_s = time.monotonic() - resumed
+    assert run.end()["passed"]
     if script == RATE:
-        # What would have been due in the pause is not made up for.
-        assert summary["metrics"]["iteration_lateness"]["max"] < 1000
+        # What would have been due in the pause is not made up for: that were 40 a second.
+        assert counter.read() - before < 40 * (going_s + 1)
 
 
 def test_a_paused_start_sends_nothing_before_resume(steer: Steer, counter: Counter) -> None:
@@ -256,13 +257,16 @@ def test_a_paused_start_sends_nothing_before_resume(steer: Steer, counter: Count
     assert counter.read() == before
     run.ask("scale", {"rate": 80})
     assert counter.is_still()
+    resumed = time.monotonic()
     run.ask("resume", {})
     counter.wait_for(20)
     assert run.ask("status")["phase"] == "running"
     run.ask("stop", {})
+    going_s = time.monotonic() - resumed
     summary = run.end()
     assert summary["metrics"]["http_reqs"]["count"] == counter.read() - before
-    assert summary["metrics"]["iteration_lateness"]["max"] < 1000 * QUIET_S
+    # What would have been due before is not made up for.
+    assert counter.read() - before < 80 * (going_s + QUIET_S / 2)
 
 
 def test_a_run_that_was_never_resumed_can_be_stopped(steer: Steer, counter: Counter) -> None:
@@ -433,9 +437,10 @@ def clean() -> Iterator[None]:
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     children = {child.pid for child in psutil.Process().children()}
     yield
-    assert threading.active_count() == threads
-    assert {child.pid for child in psutil.Process().children()} == children
-    assert len(os.listdir("/proc/self/fd")) == files  # noqa: PTH208
+    # What an earlier test left may end in this one.
+    wait_until(lambda: threading.active_count() <= threads)
+    assert {child.pid for child in psutil.Process().children()} <= children
+    assert len(os.listdir("/proc/self/fd")) <= files  # noqa: PTH208
 
 
 @pytest.mark.usefixtures("clean")

@@ -37,6 +37,7 @@ from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.units import parse_duration_s
 from fastload.targets import RunningTarget, SequencerOptions, find_target, target_names
 from tests.conftest import REPO, Cli, cli_command, cli_env
+from tests.preloaded import run_preloaded
 
 DOCS = REPO / "docs"
 PAGES = [REPO / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -207,8 +208,7 @@ class Page:
         return subprocess.CompletedProcess(command, process.returncode, "", said + err)
 
     def _start(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        env = cli_env(**self._env)
-        return subprocess.run(command, cwd=self._folder, env=env, capture_output=True, text=True, timeout=60)
+        return run_preloaded(command, cwd=self._folder, env=cli_env(**self._env))
 
 
 @pytest.mark.timeout(300)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import threading
 import webbrowser
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from fastload.cli.standard_streams import tell
 from fastload.control.checks import parse_address
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
-from fastload.outputs.base import mute
 
 if TYPE_CHECKING:
     from fastload.dashboard.output import DashboardOutput
@@ -82,17 +81,6 @@ class DashboardAddress:
 
     def stop(self, summary: Summary) -> None:
         """Nothing to show."""
-
-
-def tell(text: str) -> None:
-    """Say *text* on stderr, if somebody still reads it: a run does not end, or fail, because nobody does."""
-    if sys.stderr is None:  # as when the shell closed it
-        return
-    try:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
-    except BrokenPipeError:
-        mute(sys.stderr)
 
 
 def open_page(url: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from enum import IntEnum
 
+from fastload.cli.standard_streams import tell
 from fastload.model.errors import FastloadError
+from fastload.model.hooks import INTERRUPTED, HookError
 from fastload.model.summary import Summary
 
 
@@ -24,7 +25,7 @@ class ExitCode(IntEnum):
 
 def exit_code(summary: Summary) -> ExitCode:
     """Of a finished run: the first that applies, the gravest first."""
-    if summary.stopped_by == "interrupt":
+    if summary.stopped_by == "interrupt" or _only_teardown_interrupted(summary):
         return ExitCode.INTERRUPTED
     if summary.stopped_by == "abort":
         return ExitCode.ABORTED
@@ -41,9 +42,12 @@ def exit_code(summary: Summary) -> ExitCode:
     return ExitCode.OK
 
 
+def _only_teardown_interrupted(summary: Summary) -> bool:
+    """Whether Ctrl-C came after a load that had its planned end: no code of the script raised then."""
+    return not summary.stopped_by and HookError("teardown", INTERRUPTED) in summary.hook_errors
+
+
 def report_error(error: FastloadError) -> ExitCode:
     """Say on stderr what is wrong and what to do."""
-    sys.stderr.write(f"Error: {error.message}\n")
-    if error.hint:
-        sys.stderr.write(f"Hint:  {error.hint}\n")
+    tell(f"Error: {error.message}" + (f"\nHint:  {error.hint}" if error.hint else ""))
     return ExitCode.INVALID

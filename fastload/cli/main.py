@@ -10,6 +10,8 @@ import click
 
 from fastload.cli.exits import ExitCode, report_error
 from fastload.cli.shipped import PREFIX
+from fastload.cli.standard_streams import fill_standard_streams
+from fastload.control.signals import ignore_stop_signals
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.version import __version__
 
@@ -54,7 +56,14 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """The console script: run the command and leave with its exit code."""
-    sys.exit(run_cli(args))
+    fill_standard_streams()
+    code = run_cli(args)
+    # Everything is done but the interpreter's own end, in which Ctrl-C would be a traceback.
+    ignore_stop_signals()
+    # `python -m` ends as if killed by a Ctrl-C that came within an exec, as dataclasses use it, and was caught since:
+    # CPython remembers it until the next one (unhandled_keyboard_interrupt).
+    exec("")
+    sys.exit(code)
 
 
 def run_cli(args: list[str] | None = None) -> int:

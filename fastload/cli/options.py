@@ -12,19 +12,21 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from fastload.cli.dashboard import DashboardAddress, dashboard_address, fill_address, make_dashboard, tell
+from fastload.cli.dashboard import DashboardAddress, dashboard_address, fill_address, make_dashboard
 from fastload.cli.exits import ExitCode, exit_code
+from fastload.cli.standard_streams import claim_stdout, tell
 from fastload.control.commands import Commands
 from fastload.control.host import usable_cpus
 from fastload.control.server import ControlServer
+from fastload.control.signals import ignore_stop_signals
 from fastload.model.errors import PlanError
 from fastload.model.http import HttpSettings
 from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
-from fastload.outputs.apart import Written, check_apart
+from fastload.outputs.apart import Listener, Written, check_apart, check_ports
 from fastload.outputs.base import Output
-from fastload.outputs.files import STDOUT, is_stdout
+from fastload.outputs.files import STDOUT, data_stdout, is_stdout
 from fastload.outputs.report import SummaryReport
 from fastload.outputs.streams.registry import make_named, out_texts, streams_of
 from fastload.outputs.streams.stream import Stream
@@ -208,19 +210,25 @@ class Shared:
             "strict_outputs": self.strict_outputs,
         }
 
-    def outputs(self) -> Outputs:
-        """The outputs that these options ask for. One of them may be on stdout; all others are on stderr then.
+    def outputs(self, control: tuple[str, int] | None = None) -> Outputs:
+        """The outputs that these options ask for. One of them may be on stdout; from then on, all that anybody prints
+        in this process goes to stderr. *control* is where the control API listens.
 
         Raises:
-            PlanError: the summary file cannot be written, there is no such output, or one would write over another or
-                over what the command reads.
+            PlanError: the summary file cannot be written, there is no such output, one would write over another or
+                over what the command reads, or to a stdout that is closed, or listen where another one does.
         """
         named = [make_named(one) for one in out_texts({"out": self.out, "html": self.html, "save": self.save})]
         given = (("--json", STDOUT if self.as_json else None), ("--summary", self.summary_file))
         written = [Written(option, path) for option, path in given if path]
         written += [file for one in named for file in one.written]
         check_apart(written, _files_read())
-        stdout_is_data = any(is_stdout(one.path) for one in written)
+        dashboard = dashboard_address(self.dashboard, opens=self.open)
+        ports = [Listener(f"--{option}", *at) for option, at in (("control", control), ("dashboard", dashboard)) if at]
+        check_ports([*ports, *(listener for one in named for listener in one.listeners)])
+        on_stdout = [one.option for one in written if is_stdout(one.path)]
+        if stdout_is_data := bool(on_stdout):
+            claim_stdout(on_stdout[0])
         console = open_console(sys.stderr if stdout_is_data else sys.stdout)
         outputs: list[Output] = [] if self.quiet else [progress_output(console)]
         if not (stdout_is_data and self.quiet):
@@ -230,7 +238,7 @@ class Shared:
             summary_file.check()
             outputs.append(summary_file)
         if self.as_json:
-            outputs.append(SummaryStream(sys.stdout.buffer))
+            outputs.append(SummaryStream(data_stdout()))
         return Outputs([*outputs, *streams_of(named)], stdout_is_data)
 
     def make_dashboard(self) -> DashboardAddress | None:
@@ -321,12 +329,14 @@ def run_plan(
     summary = execute(
         plan, outputs, target_pids=pids, target_name=name, commands=commands, server=server, keyboard=keyboard
     )
+    # The results are there: what is left takes a moment, and Ctrl-C must not change the exit code.
+    ignore_stop_signals()
     for note in (note for note in summary.notes if note.startswith("output ")):
-        sys.stderr.write(f"{'Error' if summary.outputs_failed else 'Warning'}: {note}\n")
+        tell(f"{'Error' if summary.outputs_failed else 'Warning'}: {note}")
     for late in summary.hook_errors:
         if late.hook == "test_stop":
             # It is called when the report has been made.
-            sys.stderr.write(f"Error: {late.hook}: {late.message}\n")
+            tell(f"Error: {late.hook}: {late.message}")
     return exit_code(summary)
 
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import click
 
-from fastload.cli.run import prepare
+from fastload.cli.run import settle
 from fastload.cli.run_options import RunCommand, run_options
+from fastload.cli.standard_streams import claim_stdout
+from fastload.outputs.base import writing
+from fastload.outputs.files import write_stdout
 from fastload.outputs.plan import print_plan
 from fastload.outputs.terminal import open_console
 from fastload.planning import describe_draft
@@ -29,11 +32,15 @@ def plan(script: str, **_: Any) -> int:
       fastload plan script.py --opts options.json -u 50
       fastload plan script.py --json
     """
-    prepared = prepare(script)
-    options = prepared.options
-    described = describe_draft(prepared.draft, target=options.get("target", ""))
+    settings = settle()
+    options = settings.options
     if options.get("json"):
-        sys.stdout.write(json.dumps(described, indent=2) + "\n")
+        # Before the script is read, which may print.
+        claim_stdout("--json")
+    described = describe_draft(settings.read(script), target=options.get("target", ""))
+    if options.get("json"):
+        with writing("the plan"):
+            write_stdout(json.dumps(described, indent=2).encode() + b"\n")
     else:
         print_plan(open_console(sys.stdout), described)
     return 0

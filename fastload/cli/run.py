@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import click
 
-from fastload.cli.dashboard import dashboard_address, tell
+from fastload.cli.dashboard import dashboard_address
 from fastload.cli.options import Shared, run_plan, shipped_target
 from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
+from fastload.cli.standard_streams import tell
 from fastload.control.server import parse_control
-from fastload.planning import Around, Draft, draft_plan, on_target, settle_run
+from fastload.planning import Around, Draft, Tiers, draft_plan, on_target, settle_run
 from fastload.targets import find_target
 
 
@@ -34,10 +35,12 @@ def run(script: str, **_: Any) -> int:
       fastload run scenario:ingest --target sequencer
       fastload run script.py --stages 30s:10,1m:10,10s:0 -e API_KEY=secret
     """
-    prepared = prepare(script)
-    options, draft = prepared.options, prepared.draft
+    settings = settle()
+    options = settings.options
     shared = _shared(options)
-    outputs, dashboard = shared.outputs(), shared.make_dashboard()
+    # Before the script is read, which may print.
+    outputs, dashboard = shared.outputs(settings.control), shared.make_dashboard()
+    draft = settings.read(script)
     for note in draft.notes:
         tell(f"Note: {note}")
     name = options.get("target", "")
@@ -47,26 +50,35 @@ def run(script: str, **_: Any) -> int:
             plan,
             outputs,
             target=target,
-            control=prepared.control,
+            control=settings.control,
             keyboard=not shared.quiet,
             dashboard=dashboard,
         )
 
 
-class Prepared(NamedTuple):
-    """Everything that is known before a run: the options of the whole run, where its control API shall be, and the
-    plan."""
+class Settings(NamedTuple):
+    """What is known before the script is: who set what, the options of the whole run, and where its control API shall
+    be."""
 
+    tiers: Tiers
     options: Mapping[str, Any]
     control: tuple[str, int] | None
-    draft: Draft
+
+    def read(self, script: str) -> Draft:
+        """Read *script*, and make the plan.
+
+        Raises:
+            PlanError: anything that can be known to be wrong before the first request.
+        """
+        declared = load_script(script)
+        return draft_plan(declared.scenarios, self.tiers, Around(title=script, hooks=declared.hooks))
 
 
-def prepare(script: str) -> Prepared:
-    """Read files, environment and command line of the current command, and then *script*, and make the plan.
+def settle() -> Settings:
+    """Read files, environment and command line of the current command.
 
     Raises:
-        PlanError: anything that can be known to be wrong before the first request.
+        PlanError: an option is wrong.
         TargetError: there is no such target.
     """
     tiers = tiers_of(click.get_current_context())
@@ -77,10 +89,7 @@ def prepare(script: str) -> Prepared:
     os.environ.update({name: text for tier in tiers.all for name, text in tier.options.get("env", {}).items()})
     if "target" in options:
         find_target(options["target"])
-    declared = load_script(script)
-    around = Around(title=script, hooks=declared.hooks, stdout_is_data=options.get("json", False))
-    draft = draft_plan(declared.scenarios, tiers, around)
-    return Prepared(options, control, draft)
+    return Settings(tiers, options, control)
 
 
 def _shared(options: Mapping[str, Any]) -> Shared:

@@ -16,7 +16,7 @@ from fastload.control.host import describe_host
 from fastload.control.judge import ThresholdJudge
 from fastload.control.keyboard import Keyboard
 from fastload.control.samplers import Samplers, find_target
-from fastload.control.signals import StopRequests, stop_requests
+from fastload.control.signals import StopRequests
 from fastload.control.snapshots import Moment, Snapshots
 from fastload.control.steering import Steering
 from fastload.control.supervisor import Event, Supervisor, Target
@@ -106,26 +106,25 @@ class Conductor:
         self._notes: list[str] = []
         self._errors: list[HookError] = []
 
-    def run(self) -> Summary:
-        """The whole run.
+    def run(self, requests: StopRequests) -> Summary:
+        """The whole run, which *requests* may end early.
 
         Raises:
             PlanError: something to watch is not there.
         """
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with stop_requests() as requests:
-            try:
-                watched = find_target(self._plan, self._target_pids)
-                self._supervisor.start()
-                self._hooks.fork()
-                self._samplers = Samplers(self._supervisor.pids, watched, self._target_name)
-                self._account = Account(self._plan, self._specs, self._aggregator, self._samplers)
-                self._snapshots = Snapshots(self._plan, self._aggregator, self._samplers, self._judge, self._account)
-                self._answers = Answers(self._steering, self._status, self._metrics)
-                self._perform(requests)
-            finally:
-                self._supervisor.close()
-                self._hooks.close()
+        try:
+            watched = find_target(self._plan, self._target_pids)
+            self._supervisor.start()
+            self._hooks.fork()
+            self._samplers = Samplers(self._supervisor.pids, watched, self._target_name)
+            self._account = Account(self._plan, self._specs, self._aggregator, self._samplers)
+            self._snapshots = Snapshots(self._plan, self._aggregator, self._samplers, self._judge, self._account)
+            self._answers = Answers(self._steering, self._status, self._metrics)
+            self._perform(requests)
+        finally:
+            self._supervisor.close()
+            self._hooks.close()
         return self._summarize(started_at)
 
     # The order of things.

@@ -10,7 +10,7 @@ from typing import Any
 from fastload.control.signals import StopRequests
 from fastload.control.supervisor import Event, Supervisor, Target
 from fastload.model.frames import Frame
-from fastload.model.hooks import Hook, HookError, Hooks
+from fastload.model.hooks import INTERRUPTED, Hook, HookError, Hooks
 
 # How much longer than its own time-out a hook may take: it may block the loop that would have stopped it.
 _HANG_S = 2.0
@@ -124,7 +124,7 @@ class HookRunner:
             if not cancelled and (unwanted or interrupted):
                 cancelled = True
                 supervisor.send(Frame("cancel", {}))
-                deadline_s, why = time.monotonic() + _CANCEL_S, "it was interrupted"
+                deadline_s, why = time.monotonic() + _CANCEL_S, INTERRUPTED
         supervisor.kill(0)
         # Reaps it.
         list(supervisor.wait(_CANCEL_S))

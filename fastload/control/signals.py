@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 # A closed terminal is no reason to lose what was measured.
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequests:
@@ -19,6 +19,26 @@ class StopRequests:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self._before_raising = 0
+
+    @contextlib.contextmanager
+    def raising(self, after: int = 1) -> Iterator[None]:
+        """For a block that may take for ever: signal number *after* in it raises `KeyboardInterrupt` there.
+
+        Outside of such blocks no signal raises, so that none can come between two steps that belong together.
+        """
+        self._before_raising = after
+        try:
+            yield
+        finally:
+            self._before_raising = 0
+
+    def hear(self) -> None:
+        """A signal came; for its handler."""
+        if self._before_raising:
+            self._before_raising -= 1
+            if not self._before_raising:
+                raise KeyboardInterrupt
 
     def take(self) -> int:
         """How many came."""
@@ -30,21 +50,51 @@ class StopRequests:
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequests]:
-    """Catch the stop signals while the run lasts; outside the main thread, which alone can, they stay as they are."""
+    """Catch the stop signals while the run lasts; outside the main thread, which alone can, they stay as they are.
+
+    So does a SIGHUP that is ignored: under ``nohup`` the run is meant to outlive its terminal.
+    """
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
+    requests = StopRequests(ours.fileno())
 
     def note(_number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(BlockingIOError):
             theirs.send(b"s")
+        requests.hear()
 
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, note) for number in _STOP_SIGNALS} if in_main_thread else {}
+    before = {number: signal.signal(number, note) for number in _to_catch()}
     try:
-        yield StopRequests(ours.fileno())
+        yield requests
     finally:
-        for number, handler in before.items():
+        # SIGINT at last: from then on it raises again.
+        for number, handler in reversed(before.items()):
             signal.signal(number, handler)
         ours.close()
         theirs.close()
+
+
+@contextlib.contextmanager
+def stop_signals_held() -> Iterator[None]:
+    """None of them is delivered within the block; what came is delivered behind it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_stop_signals() -> None:
+    """From now on they mean nothing to this process. Outside the main thread it changes nothing."""
+    if threading.current_thread() is threading.main_thread():
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _to_catch() -> list[signal.Signals]:
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    return [
+        number for number in STOP_SIGNALS if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+    ]

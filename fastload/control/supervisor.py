@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from fastload.control.signals import ignore_stop_signals, stop_signals_held
 from fastload.model.errors import FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 
@@ -123,10 +124,13 @@ class Supervisor:
 
     def _fork(self, index: int) -> None:
         ours, theirs = socket.socketpair()
-        with warnings.catch_warnings():
+        # Until the child ignores it, a Ctrl-C, which every process of the terminal gets, would count there once more.
+        with warnings.catch_warnings(), stop_signals_held():
             # Python 3.12 warns of threads: those of a notebook, or of the handle. The child uses none of their locks.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
+            if pid == 0:
+                ignore_stop_signals()
         if pid == 0:
             ours.close()
             self._run_child(theirs, index)

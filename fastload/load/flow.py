@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from fastload.load.place import WHO
 from fastload.model.errors import FastloadError
+
+if TYPE_CHECKING:
+    from fastload.load.context import Context
 
 
 class IterationFailed(FastloadError):
@@ -31,4 +37,22 @@ def fail(reason: str) -> NoReturn:
 
 def abort(reason: str) -> NoReturn:
     """End the whole test now: iterations are interrupted, teardown runs, and the exit code is 108."""
+    vu = WHO.get()
+    task = _current_task()
+    if vu is not None and task is not None:
+        # In a task that nobody awaits, what is raised would be lost; who awaits it is told first, and ends as ever.
+        task.add_done_callback(partial(_tell, vu._context))
     raise TestAborted(reason)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        # In a thread, whose caller gets what is raised.
+        return None
+
+
+def _tell(context: Context, task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and isinstance(error := task.exception(), TestAborted):
+        context.abort(str(error))

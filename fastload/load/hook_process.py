@@ -25,7 +25,7 @@ from fastload.load.usage import ReplyUsage
 from fastload.load.vu_work import innermost
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.hooks import Hook
+from fastload.model.hooks import INTERRUPTED, Hook
 from fastload.model.plan import Plan
 
 _READ_BYTES = 65536
@@ -94,7 +94,7 @@ class _HookProcess:
         if isinstance(error, TestAborted):
             return str(error) or "no reason given", True
         if isinstance(error, asyncio.CancelledError) and self._cancelled:
-            return "it was interrupted", False
+            return INTERRUPTED, False
         if isinstance(error, TimeoutError) and expired:
             # What it was waiting for is in the cancellation that the time-out made.
             lines = user_traceback(error.__cause__ or error).splitlines()[:-1]

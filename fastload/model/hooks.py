@@ -40,6 +40,10 @@ class Hooks:
         return tuple(one.name for one in fields(cls))
 
 
+INTERRUPTED = "it was interrupted"
+"""The message of the error of a hook that a stop signal ended, or somebody who stopped the run."""
+
+
 class HookError(NamedTuple):
     """A hook that raised, or took too long: its name, and the user's own lines of the traceback."""
 

@@ -206,7 +206,9 @@ def check_base_url(url: str, *, what: str = "URL") -> str:
     if parts.scheme not in ("http", "https"):
         bare = url.split("://", 1)[-1]
         if bare.startswith("/"):
-            raise PlanError(f"{what} {url!r} has no host", hint=f"write it like http://127.0.0.1:8080{bare.rstrip('/')}")
+            raise PlanError(
+                f"{what} {url!r} has no host", hint=f"write it like http://127.0.0.1:8080{bare.rstrip('/')}"
+            )
         raise PlanError(f"{what} {url!r} has no http:// or https:// scheme", hint=f"write http://{bare}")
     try:
         _ = parts.port

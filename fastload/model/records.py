@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.series import SeriesTable
@@ -14,20 +14,49 @@ from fastload.model.verdict import Verdict
 
 @dataclass(slots=True)
 class ErrorTable:
-    """Failures by kind: how many, and the first message of each. ``http_500`` and the like are kinds too."""
+    """Failures by kind: how many, and the first message of each. ``http_500`` and the like are kinds too.
+
+    ``by_name`` says of which requests and calls they are: by kind, how many of each (method, name). Calls have no
+    method; what else fails, as sessions do, is in no name.
+    """
 
     entries: dict[str, tuple[int, str]] = field(default_factory=dict)
+    by_name: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
 
-    def count(self, kind: str, message: str = "") -> None:
-        """One more of *kind*; *message* is kept when it is the first."""
+    def count(self, kind: str, message: str = "", what: tuple[str, str] | None = None) -> None:
+        """One more of *kind*; *message* is kept when it is the first. *what* is the method and name that failed."""
         known = self.entries.get(kind)
         self.entries[kind] = (1, message) if known is None else (known[0] + 1, known[1])
+        if what is not None:
+            names = self.by_name.setdefault(kind, {})
+            names[what] = names.get(what, 0) + 1
 
     def merge(self, other: ErrorTable) -> None:
         """Add *other*, whose messages count as the later ones."""
         for kind, (count, message) in other.entries.items():
             known = self.entries.get(kind)
             self.entries[kind] = (count, message) if known is None else (known[0] + count, known[1])
+        for kind, names in other.by_name.items():
+            mine = self.by_name.setdefault(kind, {})
+            for what, count in names.items():
+                mine[what] = mine.get(what, 0) + count
+
+    def to_plain(self) -> dict[str, list[Any]]:
+        """Plain data for a frame or a file: ``{kind: [count, first message, [[method, name, count], ...]]}``."""
+        return {
+            kind: [*entry, [[*what, count] for what, count in self.by_name.get(kind, {}).items()]]
+            for kind, entry in self.entries.items()
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Sequence[Any]]) -> Self:
+        """The table whose `to_plain` is *plain*; names may be missing."""
+        entries = {kind: (entry[0], entry[1]) for kind, entry in plain.items()}
+        named = {kind: entry[2] for kind, entry in plain.items() if len(entry) > 2 and entry[2]}
+        return cls(
+            entries,
+            {kind: {(method, name): count for method, name, count, *_ in rows} for kind, rows in named.items()},
+        )
 
     @property
     def total(self) -> int:
@@ -85,8 +114,8 @@ class Delta:
             "worker": self.worker,
             "seq": self.seq,
             "table": self.table.to_plain(),
-            "errors": self.errors.entries,
-            "exceptions": self.exceptions.entries,
+            "errors": self.errors.to_plain(),
+            "exceptions": self.exceptions.to_plain(),
             "stats": asdict(self.stats),
             "late": self.late,
             "points": self.points,
@@ -99,8 +128,8 @@ class Delta:
             worker=body["worker"],
             seq=body["seq"],
             table=SeriesTable.from_plain(body["table"]),
-            errors=ErrorTable({kind: (count, message) for kind, (count, message) in body["errors"].items()}),
-            exceptions=ErrorTable({kind: (count, message) for kind, (count, message) in body["exceptions"].items()}),
+            errors=ErrorTable.from_plain(body["errors"]),
+            exceptions=ErrorTable.from_plain(body["exceptions"]),
             stats=WorkerStats(**body["stats"]),
             late=body["late"],
             points=body["points"],

@@ -26,7 +26,7 @@ from fastload.model.units import format_count
 from fastload.model.verdict import Verdict
 
 MAGIC = b"\x8bfastload"
-VERSION = (1, 0)
+VERSION = (1, 1)
 """Major and minor. A reader knows all files of its own major version: what it does not know there it leaves out."""
 PREAMBLE = MAGIC + bytes(VERSION) + b"\n"
 HEADER, SECOND, SUMMARY = 1, 2, 3
@@ -124,7 +124,7 @@ def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
     plain["thresholds"] = [asdict(result) for result in snapshot.thresholds]
     plain["verdict"] = snapshot.verdict.to_dict() if snapshot.verdict else None
     plain["events"] = [list(event) for event in snapshot.events]
-    plain["errors"], plain["exceptions"] = snapshot.errors.entries, snapshot.exceptions.entries
+    plain["errors"], plain["exceptions"] = snapshot.errors.to_plain(), snapshot.exceptions.to_plain()
     plain["series"] = [_series_to_plain(series, sink) for series, sink in snapshot.table.sinks.items()]
     return plain
 
@@ -147,8 +147,8 @@ def snapshot_from_plain(plain: Mapping[str, Any]) -> Snapshot:
             thresholds=tuple(_known(ThresholdResult, result) for result in plain["thresholds"]),
             verdict=_verdict(plain["verdict"]) if plain["verdict"] else None,
             events=tuple(Event(*event[:3]) for event in plain["events"]),
-            errors=_errors(plain["errors"]),
-            exceptions=_errors(plain["exceptions"]),
+            errors=ErrorTable.from_plain(plain["errors"]),
+            exceptions=ErrorTable.from_plain(plain["exceptions"]),
             table=_table(plain["series"]),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -230,10 +230,6 @@ def _table(rows: Sequence[Sequence[Any]]) -> SeriesTable:
             case "rate":
                 sinks[series] = RateSink(*plain[:2])
     return SeriesTable(sinks)
-
-
-def _errors(entries: Mapping[str, Sequence[Any]]) -> ErrorTable:
-    return ErrorTable({kind: (entry[0], entry[1]) for kind, entry in entries.items()})
 
 
 def _known(kind: type[T], plain: Mapping[str, Any]) -> T:

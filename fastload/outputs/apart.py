@@ -1,4 +1,4 @@
-"""Where outputs go: two of them in one place, or one over what is read, is refused before anything is written."""
+"""Where outputs go: two of them in one place or at one port, or one over what is read, are refused before the run."""
 
 from __future__ import annotations
 
@@ -20,6 +20,34 @@ class Written(NamedTuple):
     option: str
     path: str
     may_be_folder: bool = False
+
+
+class Listener(NamedTuple):
+    """*option* listens on *port* of *host*; 0 is any that is free."""
+
+    option: str
+    host: str
+    port: int
+
+
+def check_ports(listeners: Iterable[Listener]) -> None:
+    """That no two of *listeners* would have one port. Whether others have it is known when it is opened.
+
+    Raises:
+        PlanError: they would.
+    """
+    seen: list[Listener] = []
+    for one in listeners:
+        for other in seen:
+            if one.port and one.port == other.port and _overlap(one.host, other.host):
+                both = f"{other.option} and {one.option} would both listen on port {one.port}"
+                raise PlanError(both, hint="give each its own port")
+        seen.append(one)
+
+
+def _overlap(host: str, other: str) -> bool:
+    hosts = {"127.0.0.1" if one == "localhost" else one for one in (host, other)}
+    return len(hosts) == 1 or not hosts.isdisjoint(("0.0.0.0", "::"))
 
 
 def check_apart(written: Iterable[Written], read: Mapping[str, str]) -> None:

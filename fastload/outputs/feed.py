@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -20,16 +22,29 @@ from fastload.outputs.streams.stream import Stream
 SAVED_RUN = "run"
 """The name of the stream that gets everything last."""
 
+Interruptible = Callable[[int], AbstractContextManager[None]]
+"""Makes a block in which the Ctrl-C of this number, from 1, raises `KeyboardInterrupt`."""
+# The first may well have been meant for the load, which is just over.
+_PRESSED_TWICE = 2
+
+
+def _as_ever(_number: int) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
 
 class Feed:
     """Calls every output. One that fails is left out from then on; what streams lose is told in the summary.
 
     ``notes`` is what went wrong, ``failed`` whether that makes the run fail: as of streams, it does when the output is
     ``required`` because it keeps the run. One that only shows it, as a live block does, need not say so.
+
+    *interruptible* is where Ctrl-C may come at the end of the run: it ends the wait for streams, and, pressed twice, an
+    output that blocks. Without it, Ctrl-C does what it does for the caller.
     """
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
+    def __init__(self, outputs: Sequence[Output], interruptible: Interruptible = _as_ever) -> None:
         self._outputs = list(outputs)
+        self._interruptible = interruptible
         self._streams = [output for output in outputs if isinstance(output, Stream)]
         self.notes: list[str] = []
         self.failed = False
@@ -76,7 +91,7 @@ class Feed:
         """Give *summary* to every output that is no stream: the summary as it is then."""
         before = len(self.notes)
         self._outputs = [output for output in self._outputs if not isinstance(output, Stream)]
-        self._call(lambda output: output.stop(summary))
+        self._call(lambda output: self._stop(output, summary))
         failed = summary.outputs_failed or self.failed
         return replace(summary, notes=(*summary.notes, *self.notes[before:]), outputs_failed=failed)
 
@@ -93,8 +108,15 @@ class Feed:
         ended_s, waits = time.monotonic(), True
         for stream in streams:
             # Who pressed Ctrl-C waits for none of the others either.
-            stream.join(ended_s + stream.patience_s, waits=waits)
+            stream.join(ended_s + stream.patience_s, waits=waits, interruptible=partial(self._interruptible, 1))
             waits = waits and not stream.interrupted
+
+    def _stop(self, output: Output, summary: Summary) -> None:
+        try:
+            with self._interruptible(_PRESSED_TWICE):
+                output.stop(summary)
+        except KeyboardInterrupt as error:
+            raise OutputError("it was interrupted") from error
 
     def _call(self, action: Callable[[Output], None]) -> None:
         for output in list(self._outputs):

@@ -9,6 +9,7 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from fastload.model.errors import PlanError
 from fastload.outputs.base import mute
@@ -23,19 +24,48 @@ def is_stdout(path: str | Path) -> bool:
     return os.path.normpath(path) in _STDOUTS
 
 
-def write_stdout(data: bytes) -> None:
-    """*data* on stdout, at once; a reader that went away is no error.
+_kept: BinaryIO | None = None
 
-    It is the stdout that the process began with: while functions of a script run, `sys.stdout` may be stderr.
+
+def keep_stdout() -> None:
+    """From now on, `data_stdout` is alone on stdout: what anybody else prints goes to stderr, for the rest of this
+    process, and of those that it starts.
+
+    It is done to the descriptor, because libraries and programs that a script calls do not ask `sys.stdout`.
+    """
+    global _kept
+    if _kept is None and sys.__stdout__ is not None:
+        sys.__stdout__.flush()
+        # As the standard streams, it is there until the process ends.
+        _kept = os.fdopen(os.dup(1), "wb", closefd=False)
+        os.dup2(2, 1)
+        # It was made for another descriptor, and a pipe's would keep what is printed until the end.
+        sys.__stdout__.reconfigure(line_buffering=True)
+
+
+def data_stdout() -> BinaryIO:
+    """The stdout that this process began with, whatever `sys.stdout` is meanwhile.
+
+    Raises:
+        OSError: it was closed.
+    """
+    if _kept is not None:
+        return _kept
+    stdout: TextIO | None = sys.__stdout__
+    if stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return stdout.buffer
+
+
+def write_stdout(data: bytes) -> None:
+    """*data* on `data_stdout`, at once; a reader that went away is no error.
 
     Raises:
         OSError: it cannot be written; what comes after is lost without a word.
     """
-    stream = sys.__stdout__
-    if stream is None:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    stream = data_stdout()
     try:
-        stream.buffer.write(data)
+        stream.write(data)
         stream.flush()
     except BrokenPipeError:
         mute(stream)

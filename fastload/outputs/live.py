@@ -22,7 +22,7 @@ from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
 from fastload.outputs.layout import Cell, Column, Columns, Legible, one_line
-from fastload.outputs.recent import MINUTE_S, Place, Recent
+from fastload.outputs.recent import MESSAGES, MINUTE_S, SESSIONS, Kinds, Place, Recent, Side
 from fastload.outputs.sparkline import ASCII_BARS, BARS, Join, Value, condense, mean, sparkline
 from fastload.outputs.style import (
     BAD,
@@ -96,7 +96,10 @@ class LiveBlock:
 
 def render_snapshot(plan: Plan, now: Snapshot, recent: Recent | None = None) -> RenderableType:
     """The whole block for one snapshot; *recent* has it too, and what came before."""
-    return _Block(plan, now, recent or Recent())
+    if recent is None:
+        recent = Recent()
+        recent.kinds.add(now)
+    return _Block(plan, now, recent)
 
 
 class _Block:
@@ -109,7 +112,8 @@ class _Block:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         plan, now, recent = self._plan, self._now, self._recent
-        above = [*_head(plan), _Progress(plan, now), Text(), _figures(plan, now, recent), _Latency(now)]
+        kinds = recent.kinds
+        above = [*_head(plan), _Progress(plan, now), Text(), _figures(plan, now, kinds), _Latency(kinds.lead())]
         below = [*_generator(now), *_failing(now), *_troubles(now), *_message(now)]
         room = options.size.height - sum(len(console.render_lines(one, options)) for one in (*above, *below))
         bars = _bars(recent, options.max_width, BARS if console.encoding.startswith("utf") else ASCII_BARS)
@@ -125,28 +129,34 @@ class _Block:
             yield _table(recent.places(places))
 
 
-def _figures(plan: Plan, now: Snapshot, recent: Recent) -> RenderableType:
+def _figures(plan: Plan, now: Snapshot, kinds: Kinds) -> RenderableType:
+    lead = kinds.lead()
+    failed, style = format_count(lead.failed), BAD if lead.failed else ""
     rows = [
         _row("load", f"{format_count(now.vus)} VUs", "", _offered(plan)),
-        _row("requests", _per_s(now.requests_per_s), format_count(now.requests), "in all"),
-        _row(
-            "failed",
-            _per_s(now.failed_per_s),
-            format_count(now.failed),
-            "in all",
-            style=BAD if now.failed else "",
-        ),
-        *(_row(what, _per_s(per_s), format_count(total), "in all") for what, per_s, total in recent.sides()),
+        _row(lead.what, _per_s(lead.now.per_s), format_count(lead.total), "in all"),
+        _row("failed", _per_s(lead.now.failed_per_s), failed, "in all", style=style),
+        *map(_side_row, kinds.sides()),
     ]
     columns = [Column(right=False), Column(), Column(), Column(right=False, shrink_to=1)]
     return Columns(columns, rows, first_width=_LABEL_WIDTH)
 
 
+def _side_row(side: Side) -> list[Cell]:
+    note = f"in all, {format_count(side.failed)} failed" if side.failed else "in all"
+    return _row(
+        side.what, _per_s(side.now.per_s), format_count(side.total), note, note_style=BAD if side.failed else DIM
+    )
+
+
 def _bars(recent: Recent, width: int, bars: str) -> list[RenderableType]:
     """Three lines, or none when there is nothing to draw or no room to draw it."""
-    seconds = recent.seconds
+    first = recent.kinds.first
+    seconds = [one[first] for one in recent.seconds]
+    # Sessions may last as long as the run: what happens each second is their messages.
+    drawn = MESSAGES if first == SESSIONS else first
     rows: tuple[tuple[str, list[Value], Join, Callable[[float], str], str], ...] = (
-        ("requests/s", [one.requests_per_s for one in seconds], mean, _rounded, GOOD),
+        (f"{drawn}/s", [one[drawn].per_s for one in recent.seconds], mean, _rounded, GOOD),
         ("p95", [one.p95_ms for one in seconds], max, format_ms, ""),
         ("failed/s", [one.failed_per_s for one in seconds], max, _rounded, BAD),
     )
@@ -224,8 +234,8 @@ class _Progress:
         yield line.append(percent, DIM)
 
 
-def _row(label: str, value: str, total: str, note: str, *, style: str = "") -> list[Cell]:
-    return [Cell(label, DIM), Cell(value, style or STRONG), Cell(total, style), Cell(note, DIM)]
+def _row(label: str, value: str, total: str, note: str, *, style: str = "", note_style: str = DIM) -> list[Cell]:
+    return [Cell(label, DIM), Cell(value, style or STRONG), Cell(total, style), Cell(note, note_style)]
 
 
 def _offered(plan: Plan) -> str:
@@ -244,11 +254,12 @@ def _offered(plan: Plan) -> str:
 class _Latency:
     """The percentiles on one line, said the shorter way where there is little room."""
 
-    def __init__(self, now: Snapshot) -> None:
-        self._figures = (("p50", now.p50_ms), ("p95", now.p95_ms), ("p99", now.p99_ms))
+    def __init__(self, lead: Side) -> None:
+        self._label = "connecting" if lead.what == SESSIONS else "latency"
+        self._figures = (("p50", lead.now.p50_ms), ("p95", lead.now.p95_ms), ("p99", lead.now.p99_ms))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        line = _labelled("latency")
+        line = _labelled(self._label)
         for name, value in self._figures:
             line.append(f"{name} ", DIM).append(f"{format_ms(value):<8}")
         if line.cell_len <= options.max_width:

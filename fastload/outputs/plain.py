@@ -10,7 +10,7 @@ from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
 from fastload.outputs.layout import legible, one_line
-from fastload.outputs.recent import count_sides
+from fastload.outputs.recent import REQUESTS, SESSIONS, Kinds, Side
 from fastload.outputs.style import cpu_line, failing_now, format_clock, format_cpu
 
 _FIRST_S = 1.0
@@ -29,13 +29,14 @@ class PlainLines:
         self._every_s = every_s
         self._due_s = _FIRST_S
         self._total = ""
-        self._sides_seen: set[str] = set()
+        self._kinds = Kinds()
 
     def start(self, plan: Plan) -> None:
         self._due_s = _FIRST_S
         self._total = format_duration_s(plan.duration_s)
 
     def snapshot(self, snapshot: Snapshot) -> None:
+        self._kinds.add(snapshot)
         reached_s = snapshot.elapsed_s + _SLACK_S
         if reached_s >= self._due_s:
             self._due_s = (reached_s // self._every_s + 1) * self._every_s
@@ -48,16 +49,17 @@ class PlainLines:
     def _line(self, now: Snapshot) -> str:
         clock = f"{format_clock(now.elapsed_s)}/{self._total}"
         phase = [] if now.phase == "running" else [now.phase]
-        figures = (("p50", now.p50_ms), ("p95", now.p95_ms), ("p99", now.p99_ms))
-        latency = " ".join(f"{name} {format_ms(value)}" for name, value in figures)
+        lead = self._kinds.lead()
+        took = (("p50", lead.now.p50_ms), ("p95", lead.now.p95_ms), ("p99", lead.now.p99_ms))
+        latency = " ".join(f"{name} {format_ms(value)}" for name, value in took)
         parts = [
             f"{clock:>{2 * len(self._total) + 1}}",
             *phase,
             f"{format_count(now.vus)} VUs",
-            f"{format_count(round(now.requests_per_s))} req/s",
-            f"{format_count(round(now.failed_per_s))} failed/s",
-            latency,
-            *self._sides(now),
+            f"{format_count(round(lead.now.per_s))} {'req' if lead.what == REQUESTS else lead.what}/s",
+            f"{format_count(round(lead.now.failed_per_s))} failed/s",
+            f"connecting {latency}" if lead.what == SESSIONS else latency,
+            *map(_side, self._kinds.sides()),
         ]
         if now.worker_cpu_percent:
             parts.append(f"workers {cpu_line(now.worker_cpu_percent)}")
@@ -73,12 +75,7 @@ class PlainLines:
             parts.append(one_line(now.message))
         return "  ".join(parts)
 
-    def _sides(self, now: Snapshot) -> list[str]:
-        """What comes beside requests, from when it came first."""
-        counts = count_sides(now.table)
-        self._sides_seen |= {what for what, count in counts.items() if count}
-        return [
-            f"{format_count(round(counts[what] / (now.span_s or 1.0)))} {what}/s"
-            for what in counts
-            if what in self._sides_seen
-        ]
+
+def _side(side: Side) -> str:
+    failed = f" ({format_count(round(side.now.failed_per_s))} failed/s)" if side.failed else ""
+    return f"{format_count(round(side.now.per_s))} {side.what}/s{failed}"

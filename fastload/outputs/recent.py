@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fastload.model.records import Snapshot
 from fastload.model.results import collect_calls, collect_endpoints
-from fastload.model.series import CounterSink, SeriesTable
+from fastload.model.series import CounterSink, RateSink, SeriesTable, TrendSink
 from fastload.model.views import MetricView
 
 MINUTE_S = 60
-SIDES = {
+REQUESTS, SESSIONS, MESSAGES = "requests", "sessions", "messages"
+_SIDES = {
     "calls": ("calls",),
-    "messages": ("ws_msgs_sent", "ws_msgs_received"),
+    SESSIONS: ("ws_sessions",),
+    MESSAGES: ("ws_msgs_sent", "ws_msgs_received"),
     "events": ("stream_events",),
 }
 """What a run counts beside requests, and the metrics that are it."""
+_TIMED = {"calls": ("call_failed", "call_duration"), SESSIONS: ("ws_failed", "ws_connecting")}
+"""Those of them that fail and take time: a run without requests is about the first of these that it has."""
 
 
-class Second(NamedTuple):
-    """The figures of one second that are drawn."""
+class Figures(NamedTuple):
+    """What came of one kind in a second, and how long it took."""
 
-    requests_per_s: float
-    failed_per_s: float
-    p95_ms: float | None
+    per_s: float = 0.0
+    failed_per_s: float = 0.0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+
+
+class Side(NamedTuple):
+    """What came of one kind beside what stands first: in the last second, and *total* and *failed* so far."""
+
+    what: str
+    now: Figures
+    total: int
+    failed: int
 
 
 class Place(NamedTuple):
@@ -37,40 +53,84 @@ class Place(NamedTuple):
     duration: MetricView | None
 
 
-class Recent:
-    """Takes every snapshot of a run. ``seconds`` are the last ones, ``first`` the number of the first of them."""
+class Kinds:
+    """Of what kinds a run is, so far: takes every snapshot, and has its `figures` by kind.
+
+    ``first`` is what stands first: requests, and in a run that has had none yet calls, or else the sessions of
+    WebSockets.
+    """
 
     def __init__(self) -> None:
-        self.seconds: deque[Second] = deque(maxlen=MINUTE_S)
+        self.first = REQUESTS
+        self.figures: Mapping[str, Figures] = {}
+        self._total: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+
+    def add(self, now: Snapshot) -> None:
+        """One second more."""
+        span_s = now.span_s or 1.0
+        requests = Figures(now.requests_per_s, now.failed_per_s, now.p50_ms, now.p95_ms, now.p99_ms)
+        figures = self.figures = {REQUESTS: requests}
+        for what, metrics in _SIDES.items():
+            count, failed, took_ms = _side_of(now.table, what, metrics)
+            figures[what] = Figures(count / span_s, failed / span_s, *took_ms)
+            self._total[what] += count
+            self._failed[what] += failed
+        self._total[REQUESTS], self._failed[REQUESTS] = now.requests, now.failed
+        self.first = next((what for what in (REQUESTS, *_TIMED) if self._has(what)), REQUESTS)
+
+    def lead(self) -> Side:
+        """What stands first."""
+        return self._side(self.first)
+
+    def sides(self) -> list[Side]:
+        """What else the run counts; only what there is."""
+        return [self._side(what) for what in _SIDES if what != self.first and self._has(what)]
+
+    def _has(self, what: str) -> bool:
+        return bool(self._total[what] or self._failed[what])
+
+    def _side(self, what: str) -> Side:
+        return Side(what, self.figures.get(what, Figures()), self._total[what], self._failed[what])
+
+
+def _side_of(table: SeriesTable, what: str, metrics: Sequence[str]) -> tuple[int, int, Sequence[float | None]]:
+    """How often *what* came in the second of *table*, how often it failed, and its percentiles."""
+    count = sum(sink.value for sink in map(table.get, metrics) if isinstance(sink, CounterSink))
+    failed = 0
+    took_ms: tuple[float | None, ...] = ()
+    if what in _TIMED:
+        rate, trend = map(table.get, _TIMED[what])
+        failed = rate.trues if isinstance(rate, RateSink) else 0
+        if isinstance(trend, TrendSink):
+            took_ms = tuple(None if value is None else value / 1000 for value in map(trend.quantile, (0.5, 0.95, 0.99)))
+    return round(count), failed, took_ms
+
+
+class Recent:
+    """Takes every snapshot of a run. ``seconds`` are the last ones by kind, ``first`` the number of the first of
+    them; ``kinds`` is what the run is about."""
+
+    def __init__(self) -> None:
+        self.seconds: deque[Mapping[str, Figures]] = deque(maxlen=MINUTE_S)
         self.first = 0
-        self._sides: Counter[str] = Counter()
+        self.kinds = Kinds()
         self._requests: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._now: dict[str, tuple[int, MetricView]] = {}
         self._span_s = 1.0
-        self._sides_now: dict[str, float] = {}
 
     def add(self, now: Snapshot) -> None:
         """One second more."""
         self.first += len(self.seconds) == MINUTE_S
-        self.seconds.append(Second(now.requests_per_s, now.failed_per_s, now.p95_ms))
+        self.kinds.add(now)
+        self.seconds.append(self.kinds.figures)
         self._span_s = now.span_s or 1.0
-        self._sides_now = count_sides(now.table)
-        for what, count in self._sides_now.items():
-            self._sides[what] += round(count)
         self._now = {}
         for one in collect_endpoints(now.table, self._span_s):
             self._add(f"{one.method} {one.name}", one.requests, one.failed, one.duration)
         for call in collect_calls(now.table, self._span_s):
             self._add(f"call {call.name}", call.calls, call.failed, call.duration)
-
-    def sides(self) -> list[tuple[str, float, int]]:
-        """What else the run counts, per second and in all; only what there is."""
-        return [
-            (what, self._sides_now.get(what, 0.0) / self._span_s, total)
-            for what in SIDES
-            if (total := self._sides[what])
-        ]
 
     def places(self, most: int) -> list[Place]:
         """The names that came most often so far, and calls likewise."""
@@ -89,12 +149,3 @@ class Recent:
         self._requests[label] += ended
         self._failed[label] += failed
         self._now[label] = (ended, duration)
-
-
-def count_sides(table: SeriesTable) -> dict[str, float]:
-    """How often each of `SIDES` came in the second of *table*."""
-    counts = {}
-    for what, metrics in SIDES.items():
-        sinks = [table.get(metric) for metric in metrics]
-        counts[what] = sum(sink.value for sink in sinks if isinstance(sink, CounterSink))
-    return counts

@@ -35,14 +35,18 @@ _CONNECTION_PHASES = ("http_req_blocked", "http_req_lookup", "http_req_connectin
 _EXCHANGE_PHASES = ("http_req_sending", "http_req_waiting", "http_req_receiving")
 _ITERATION_TRENDS = ("iteration_duration", "iteration_lateness")
 _BESIDE_REQUESTS = (*CALL_METRICS, *STREAM_METRICS, *WEBSOCKET_METRICS)
+_CONNECTING = "ws_connecting"
 _NEGLIGIBLE_MS = 0.001
 _FIRST_WIDTH = 22
 
 
 def headline_of(summary: Summary) -> str:
     """The trend that a reader should look at first: the response time where starts come by the clock. It is of calls
-    when there were no requests."""
-    kind = "call" if summary.calls and not summary.metrics["http_reqs"].count else "http_req"
+    when there were no requests, and without those the time in which WebSockets were opened."""
+    metrics = summary.metrics
+    if not metrics["http_reqs"].count and not summary.calls and metrics[_CONNECTING].count:
+        return _CONNECTING
+    kind = "call" if summary.calls and not metrics["http_reqs"].count else "http_req"
     return f"{kind}_response_time" if summary.plan.has_open_model else f"{kind}_duration"
 
 
@@ -52,12 +56,15 @@ def render_latencies(summary: Summary) -> list[RenderableType]:
         return []
     headline = headline_of(summary)
     sent = headline.replace("response_time", "duration")
+    meanings = {
+        headline: "due to done: the headline",
+        sent: "sent to done" if sent.startswith("http") else "begun to done",
+        "iteration_lateness": "due to started",
+    }
+    if headline == _CONNECTING:
+        meanings[headline] = "begun to opened"
     rows = []
-    for name, meaning in (
-        (headline, "due to done: the headline"),
-        (sent, "sent to done" if sent.startswith("http") else "begun to done"),
-        ("iteration_lateness", "due to started"),
-    ):
+    for name, meaning in meanings.items():
         view = summary.metrics[name]
         values = [Cell(format_ms(view.p(percent)), STRONG if name == headline else "") for percent in (50, 99, 99.9)]
         rows.append([_name(name, headline, view), *values, Cell(meaning, DIM)])
@@ -118,7 +125,7 @@ def _shown_trends(summary: Summary) -> list[str]:
     headline = headline_of(summary)
     connection = [name for name in _CONNECTION_PHASES if (metrics[name].p(99) or 0.0) >= _NEGLIGIBLE_MS]
     exchange = [name for name in _EXCHANGE_PHASES if (metrics[name].max or 0.0) >= _NEGLIGIBLE_MS]
-    shown = [headline] if metrics["http_reqs"].count or summary.calls else []
+    shown = [headline] if metrics["http_reqs"].count or summary.calls or headline == _CONNECTING else []
     shown += [name for name in ("http_req_duration",) if name != headline and metrics[name].count]
     shown += [*exchange, *connection, *(["http_req_total"] if connection else [])]
     beside = [name for name in _BESIDE_REQUESTS if metrics[name].spec.kind is Kind.TREND and metrics[name].count]

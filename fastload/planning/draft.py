@@ -71,7 +71,6 @@ class Around:
     title: str = ""
     http: HttpSettings | None = None
     hooks: Hooks | None = None
-    stdout_is_data: bool = False
 
 
 def settle_run(tiers: Tiers, script: Layer | None = None) -> Settled:
@@ -162,7 +161,6 @@ def _plan(
         strict=values.get("strict", False),
         strict_outputs=values.get("strict_outputs", False),
         env=_common_env(run, scenarios),
-        stdout_is_data=around.stdout_is_data,
         seed=values.get("seed", random.SystemRandom().getrandbits(32)),
         paused=values.get("paused", False),
         hooks=_hooks(around.hooks, values),

@@ -40,6 +40,7 @@ class RunningTarget:
         self._host = host
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stop_lock = threading.Lock()
+        self._made: Path | None = None
         self._owner_pid = os.getpid()
         # What the server processes use: given back only when they are gone.
         self._resources = contextlib.ExitStack()
@@ -77,14 +78,26 @@ class RunningTarget:
     def stop(self) -> None:
         """End the processes, gracefully if they do so in time, and delete the temporary files.
 
-        May be repeated. In a process forked from the one that started the target, it does nothing.
+        May be repeated. In a process forked from the one that started the target, it does nothing. Who is in a hurry
+        and presses Ctrl-C has the processes killed, and the `KeyboardInterrupt` when nothing is left.
         """
         if os.getpid() != self._owner_pid:
             return
+        interrupt: KeyboardInterrupt | None = None
+        while True:
+            try:
+                self._stop(_STOP_S if interrupt is None else 0.0)
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+    def _stop(self, grace_s: float) -> None:
         with self._stop_lock:
             for process in self._processes:
                 process.terminate()
-            deadline = time.monotonic() + _STOP_S
+            deadline = time.monotonic() + grace_s
             for process in self._processes:
                 try:
                     process.wait(max(0.0, deadline - time.monotonic()))
@@ -93,6 +106,9 @@ class RunningTarget:
                     process.wait()
                 if process.stdin:
                     process.stdin.close()
+            # No part of the resources, which try it once: an interrupt may come meanwhile.
+            if self._made is not None:
+                shutil.rmtree(self._made, ignore_errors=True)
             self._resources.close()
 
     def _start(self, options: TargetOptions, port: int, workers: int) -> None:
@@ -108,8 +124,7 @@ class RunningTarget:
                 listening.enter_context(listener)
             self.port: int = listeners[0].getsockname()[1]
             self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-            self._run_dir = Path(tempfile.mkdtemp(prefix="fastload-target-"))
-            self._resources.callback(shutil.rmtree, self._run_dir, ignore_errors=True)
+            self._run_dir = self._made = Path(tempfile.mkdtemp(prefix="fastload-target-"))
             self._shared = SharedMemory.create(self._spec, workers)
             self._resources.callback(self._shared.close)
             for worker, listener in enumerate(listeners):

@@ -115,13 +115,19 @@ def _follow_parent(server: uvicorn.Server, config: WorkerConfig, directory: int)
 
 @contextlib.contextmanager
 def _run_dir_user(config: WorkerConfig) -> Iterator[int]:
-    """Hold the run directory, whose descriptor it gives; without a parent, the last to leave deletes it."""
+    """Hold the run directory, whose descriptor it gives; the last to leave deletes it.
+
+    After an error the parent does, which tells what it finds there; unless it is gone.
+    """
     directory = os.open(config.run_dir, os.O_RDONLY)
     fcntl.flock(directory, fcntl.LOCK_SH)
+    is_graceful = False
     try:
         yield directory
+        is_graceful = True
     finally:
-        if os.getppid() != config.parent_pid:
+        # Also while there is a parent: it may be killed before it comes to do so.
+        if is_graceful or os.getppid() != config.parent_pid:
             _delete_if_last(config.run_dir, directory)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -73,7 +74,9 @@ class Run:
     def _conduct(self) -> None:
         descriptor = self.commands.fd
         while not self._ending.is_set():
-            select.select([descriptor], [], [], 0.02)
+            # A test may close them meanwhile.
+            with contextlib.suppress(OSError):
+                select.select([descriptor], [], [], 0.02)
             for command in self.commands.take():
                 self._obey(command)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fastload.cli.exits import ExitCode, exit_code
-from fastload.model.hooks import HookError
+from fastload.model.hooks import INTERRUPTED, HookError
 from fastload.model.load_models import ConstantVUs
 from fastload.model.metrics import MetricSpec, specs
 from fastload.model.plan import Plan, ScenarioPlan
@@ -39,6 +39,7 @@ SUMMARY = Summary(
     duration_s=1.0,
 )
 HOOK_ERRORS = (HookError("teardown", "ValueError"),)
+CUT = (HookError("teardown", INTERRUPTED),)
 FAILED = (ThresholdResult("m", "p(95)<1", False, 2.0),)
 LOST = (WorkerEvidence(0, lost=True),)
 RAISED = ErrorTable({"ValueError": (5, "traceback")})
@@ -57,6 +58,9 @@ NO_ITERATIONS = {"iterations": MetricView(MetricSpec("iterations", specs()["iter
         (replace(SUMMARY, stopped_by="abort"), ExitCode.ABORTED),
         (replace(SUMMARY, stopped_by="error", hook_errors=HOOK_ERRORS), ExitCode.USER_CODE_RAISED),
         (replace(SUMMARY, hook_errors=HOOK_ERRORS), ExitCode.USER_CODE_RAISED),
+        (replace(SUMMARY, hook_errors=CUT), ExitCode.INTERRUPTED),
+        (replace(SUMMARY, hook_errors=CUT, stopped_by="control"), ExitCode.USER_CODE_RAISED),
+        (replace(SUMMARY, hook_errors=CUT, stopped_by="abort"), ExitCode.ABORTED),
         (replace(SUMMARY, stopped_by="threshold", thresholds=FAILED), ExitCode.THRESHOLDS_FAILED),
         (replace(SUMMARY, stopped_by="worker-loss", workers=LOST), ExitCode.WORKERS_LOST),
         (replace(SUMMARY, exceptions=RAISED), ExitCode.OK),

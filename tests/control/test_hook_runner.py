@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 import fastload as fl
+from fastload.control import hook_runner
 from fastload.control.hook_runner import HookRunner
 from fastload.control.signals import StopRequests
 from fastload.load.hook_process import run_hook_process
@@ -197,7 +198,9 @@ async def block(_: fl.VU) -> None:
 
 
 @pytest.mark.parametrize("function", [wait, wait_well, block])
-def test_a_stop_signal_ends_a_hook(signals: Signals, function: Function) -> None:
+def test_a_stop_signal_ends_a_hook(signals: Signals, function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    if function is not block:
+        monkeypatch.setattr(hook_runner, "_CANCEL_S", 20.0)
     for runner in running(function, function):
         before = psutil.Process().children()
         signals.press()

@@ -148,12 +148,18 @@ def cpu_s(sample: ProcessSample, previous: ProcessSample | None = None) -> float
     return sample.cpu_percent / 100 * (sample.t_s - (previous.t_s if previous else 0))
 
 
+def is_about(found_s: float, burnt_s: float) -> bool:
+    """Whether that was found which was burnt: no less than the clock can tell, and a little more for all the rest that
+    a process does, which takes longer on a busy machine."""
+    return burnt_s - 0.02 <= found_s <= burnt_s + 0.08
+
+
 class TestSampling:
     def test_cpu_time_is_exact_in_the_first_sample(self, puppet: Puppet) -> None:
         sampler = watch(puppet.pid)
         puppet.do("burn(0.3)")
         sample = sampler.sample()
-        assert cpu_s(sample) == pytest.approx(0.3, abs=0.03)
+        assert is_about(cpu_s(sample), 0.3)
         assert sample.cpu_percent <= 101
         assert sample.label == "target"
 
@@ -161,12 +167,13 @@ class TestSampling:
         puppet.do("burn(0.3)")
         sampler = watch(puppet.pid)
         puppet.do("time.sleep(0.05)")
-        assert cpu_s(sampler.sample()) < 0.02
+        assert is_about(cpu_s(sampler.sample()), 0)
 
     def test_a_burning_process_keeps_one_core_busy_less_what_it_waited(self, puppet: Puppet) -> None:
+        puppet.do("threading.Thread(target=spin, daemon=True).start()")
         sampler = watch(puppet.pid)
         first = sampler.sample()
-        puppet.do("burn(0.4)")
+        time.sleep(0.3)
         sample = sampler.sample()
         assert sample.t_s > first.t_s
         assert sample.cpu_percent / 100 + sample.run_delay_ratio == pytest.approx(1, abs=0.2)
@@ -199,9 +206,9 @@ class TestSampling:
         cpu = min(os.sched_getaffinity(0))
         for puppet in (one, two):
             os.sched_setaffinity(puppet.pid, {cpu})
-        two.do("threading.Thread(target=spin, daemon=True).start()")
+            puppet.do("threading.Thread(target=spin, daemon=True).start()")
         sampler = watch(one.pid)
-        one.do("burn(0.3)")
+        time.sleep(0.4)
         sample = sampler.sample()
         assert sample.run_delay_ratio > 0.25
         assert sample.cpu_percent < 75
@@ -212,7 +219,7 @@ class TestSampling:
         one.do("burn(0.2)")
         two.do("burn(0.1)")
         sample = sampler.sample()
-        assert cpu_s(sample) == pytest.approx(0.3, abs=0.04)
+        assert is_about(cpu_s(sample), 0.3)
         assert sample.processes == 2
 
     def test_a_process_named_twice_counts_once(self, puppet: Puppet) -> None:
@@ -234,9 +241,9 @@ class TestChildren:
         sampler = watch(puppet.pid)
         puppet.do("fork_ready(0.2)")
         first = sampler.sample()
-        assert cpu_s(first) == pytest.approx(0.2, abs=0.04)
+        assert is_about(cpu_s(first), 0.2)
         assert first.processes == 2
-        assert cpu_s(sampler.sample(), first) < 0.02
+        assert is_about(cpu_s(sampler.sample(), first), 0)
 
     def test_context_switches_of_a_new_child_count_from_its_birth(self, puppet: Puppet) -> None:
         sampler = watch(puppet.pid)
@@ -250,7 +257,7 @@ class TestChildren:
     def test_children_that_were_there_before_do_not_spike(self, puppet: Puppet) -> None:
         puppet.do("fork_ready(0.3)")
         sample = watch(puppet.pid).sample()
-        assert cpu_s(sample) < 0.02
+        assert is_about(cpu_s(sample), 0)
         assert sample.processes == 2
 
     def test_grandchildren_count(self, puppet: Puppet) -> None:
@@ -262,14 +269,14 @@ class TestChildren:
         sampler = watch(puppet.pid, children=False)
         puppet.do("end(fork_ready(0.2))")
         sample = sampler.sample()
-        assert cpu_s(sample) < 0.03
+        assert is_about(cpu_s(sample), 0)
         assert sample.processes == 1
 
     def test_a_child_that_was_born_and_ended_in_the_interval_counts(self, puppet: Puppet) -> None:
         sampler = watch(puppet.pid)
         puppet.do("end(fork_ready(0.2))")
         sample = sampler.sample()
-        assert cpu_s(sample) == pytest.approx(0.2, abs=0.05)
+        assert is_about(cpu_s(sample), 0.2)
         assert sample.processes == 1
 
     def test_the_last_cpu_time_of_a_child_that_ended_is_not_lost(self, puppet: Puppet) -> None:
@@ -280,7 +287,7 @@ class TestChildren:
         sampler = watch(puppet.pid)
         puppet.do("os.write(writer, b'.'); os.waitpid(child, 0)")
         sample = sampler.sample()
-        assert cpu_s(sample) == pytest.approx(0.2, abs=0.05)
+        assert is_about(cpu_s(sample), 0.2)
         assert sample.processes == 1
 
     def test_a_long_lived_child_that_ends_does_not_spike(self, puppet: Puppet) -> None:
@@ -288,8 +295,8 @@ class TestChildren:
         sampler = watch(puppet.pid)
         puppet.do(f"end({child})")
         first = sampler.sample()
-        assert cpu_s(first) < 0.05
-        assert cpu_s(sampler.sample(), first) < 0.02
+        assert is_about(cpu_s(first), 0)
+        assert is_about(cpu_s(sampler.sample(), first), 0)
 
     def test_children_that_nobody_waits_for_do_not_turn_it_negative(self, puppet: Puppet) -> None:
         puppet.do("signal.signal(signal.SIGCHLD, signal.SIG_IGN)")
@@ -300,8 +307,8 @@ class TestChildren:
         first = sampler.sample()
         puppet.do("burn(0.1)")
         second = sampler.sample()
-        assert cpu_s(first) < 0.02
-        assert cpu_s(second, first) == pytest.approx(0.1, abs=0.03)
+        assert is_about(cpu_s(first), 0)
+        assert is_about(cpu_s(second, first), 0.1)
 
     def test_a_child_stays_watched_when_its_parent_ends(self, puppet: Puppet) -> None:
         puppet.do("reader, writer = os.pipe()")
@@ -321,7 +328,7 @@ class TestDeath:
         puppet.do("os.write(writer, b'.')")
         wait_until(lambda: (stat := procfs.read_process(child)) is not None and not stat.running)
         sample = sampler.sample()
-        assert cpu_s(sample) == pytest.approx(0.1, abs=0.04)
+        assert is_about(cpu_s(sample), 0.1)
         assert (sample.alive, sample.processes, sample.threads, sample.rss_bytes, sample.fds) == (False, 0, 0, 0, 0)
 
     def test_a_process_that_is_gone_reads_zero(self, puppet: Puppet) -> None:
@@ -342,7 +349,7 @@ class TestDeath:
         two.do("burn(0.1)")
         sample = sampler.sample()
         assert (sample.alive, sample.processes) == (True, 1)
-        assert cpu_s(sample) == pytest.approx(0.1, abs=0.03)
+        assert is_about(cpu_s(sample), 0.1)
 
     def test_a_name_with_parentheses_and_spaces_is_read(self, puppet: Puppet) -> None:
         puppet.do("open('/proc/self/comm', 'w').write('a) S 1 (b')")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -53,7 +54,9 @@ class Conductor:
     def _run(self) -> None:
         descriptor = self.commands.fd
         while not self._ending.is_set():
-            select.select([descriptor], [], [], 0.02)
+            # A test may close them meanwhile.
+            with contextlib.suppress(OSError):
+                select.select([descriptor], [], [], 0.02)
             for command in self.commands.take():
                 self.asked.append((command.name, dict(command.arguments)))
                 self.special.get(command.name, echo)(command)
@@ -337,7 +340,8 @@ def test_rubbish_gets_json_too(conductor: Conductor, port: int) -> None:
     assert conductor.asked == []
 
 
-def test_closing_leaves_no_thread_and_no_socket(conductor: Conductor) -> None:
+def test_closing_leaves_no_thread_and_no_socket(conductor: Conductor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "READ_S", 30.0)
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     server = ControlServer(conductor.commands, "127.0.0.1", 0)
     server.close()
@@ -356,8 +360,8 @@ def test_closing_leaves_no_thread_and_no_socket(conductor: Conductor) -> None:
         server.close()
         server.close()
         # It waited for neither: the idle one was cut, and the other one got its answer.
-        assert time.monotonic() - started < api.READ_S
-        assert threading.active_count() == threads
+        assert time.monotonic() - started < 20
+        assert threading.active_count() <= threads
         assert not answers(port)
         assert b"the run is over" in b"".join(iter(lambda: waiting.recv(65536), b""))
         assert idle.recv(1) == b""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from fastload.control.signals import STOP_SIGNALS, stop_requests
 from fastload.control.supervisor import Event, Supervisor, Target
 from fastload.model.frames import Frame, encode
 from tests.conftest import DEADLINE_S
@@ -47,6 +48,22 @@ def supervising(target: Target, count: int = 2, *, stdout_to_stderr: bool = Fals
 @pytest.fixture
 def waiting() -> Iterator[Supervisor]:
     yield from supervising(greet_and_wait)
+
+
+def tell_signals(channel: socket.socket, index: int) -> None:
+    ignored = [signal.getsignal(number) == signal.SIG_IGN for number in STOP_SIGNALS]
+    blocked = len(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    channel.sendall(encode(Frame("hello", {"worker": index, "ignored": ignored, "blocked": blocked})))
+
+
+def test_ctrl_c_is_the_parents_from_the_first_moment_of_a_child() -> None:
+    with stop_requests() as requests:
+        for supervisor in supervising(tell_signals, 2):
+            for index in supervisor.pids.values():
+                os.kill(index, signal.SIGINT)
+            hellos = [event.frame.body for event in collect(supervisor, 4) if event.frame]
+            assert [(one["ignored"], one["blocked"]) for one in hellos] == [([True] * 3, 0)] * 2
+        assert requests.take() == 0
 
 
 def test_children_send_frames_and_end() -> None:

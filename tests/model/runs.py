@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,19 @@ def seconds_of(
         if more is not None:
             more(table, second)
         yield make_snapshot(float(second + 1), t_s=float(second + 1), table=table)
+
+
+def sockets_of(draw: Draw, chance: np.random.Generator, *, seconds: int = 30) -> Iterator[Snapshot]:
+    """The seconds of a run of nothing but WebSockets, of which each has one message out and two in."""
+    for number, second in enumerate(seconds_of(draw, chance, seconds=seconds)):
+        opening = second.table.get("http_req_duration")
+        table = SeriesTable()
+        for name, each in (("ws_sessions", 1), ("ws_msgs_sent", 1), ("ws_msgs_received", 2)):
+            table.counter(Series(name)).value = each * opening.count
+        table.rate(Series("ws_failed")).total = opening.count
+        for name in ("ws_connecting", "ws_session_duration"):
+            table.trend(Series(name)).merge(opening)
+        yield replace(second, table=table, t_s=float(number + 1), requests_per_s=0.0, failed_per_s=0.0)
 
 
 def batched(

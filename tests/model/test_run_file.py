@@ -82,7 +82,8 @@ sinks = st.one_of(
 )
 tags = st.dictionaries(texts, texts, max_size=3).map(lambda own: tuple(sorted(own.items())))
 tables = st.dictionaries(st.builds(Series, texts, tags), sinks, max_size=5).map(SeriesTable)
-errors = st.dictionaries(texts, st.tuples(small, texts), max_size=3).map(ErrorTable)
+names = st.lists(st.tuples(texts, texts, small), max_size=2)
+errors = st.dictionaries(texts, st.tuples(small, texts, names), max_size=3).map(ErrorTable.from_plain)
 some_numbers = st.lists(numbers, max_size=3).map(tuple)
 some_texts = st.lists(texts, max_size=2).map(tuple)
 flags = st.booleans()
@@ -255,7 +256,7 @@ def test_what_a_later_version_adds_is_left_out(tmp_path: Path) -> None:
         "target": {**plain["target"], "gpu": 3},
         "workers": [{**plain["target"], "gpu": 3}],
         "events": [[1.0, "phase", "running", "more"]],
-        "errors": {"x": [1, "first", "more"]},
+        "errors": {"x": [1, "first", [["GET", "/", 1, "more"]], "more"]},
         "thresholds": [{**asdict(ThresholdResult("m", "e", True, 1.0)), "why": "so"}],
         "verdict": {**Verdict("VALID", (), "", "").to_dict(), "score": 9},
     }
@@ -268,12 +269,20 @@ def test_what_a_later_version_adds_is_left_out(tmp_path: Path) -> None:
     (one,) = run.seconds
     assert run.header.to_plain() == unpack(pack(header().to_plain()))
     assert one.events == (Event(1.0, "phase", "running"),)
-    assert one.errors.entries == {"x": (1, "first")}
+    assert one.errors == ErrorTable({"x": (1, "first")}, {"x": {("GET", "/"): 1}})
     assert one.table.get("t").quantile(0.5) == 7
     assert one.table.get("m") is None
     assert comparable(one)["host"] == second(1.0).host
     with RunReader(path) as reader:
         assert [record.kind for record in reader.poll()] == ["header", "second"]
+
+
+def test_the_first_version_did_not_say_which_names_failed(tmp_path: Path) -> None:
+    plain = snapshot_to_plain(second(1.0)) | {"errors": {"reset": [2, "first"]}, "exceptions": {"KeyError": [1, ""]}}
+    path = file_of(tmp_path / "a.fastload", begin(), pack_record(SECOND, plain))
+    path.write_bytes(path.read_bytes().replace(b"\x01\x01\n", b"\x01\x00\n", 1))
+    (one,) = load_run(path).seconds
+    assert (one.errors, one.exceptions) == (ErrorTable({"reset": (2, "first")}), ErrorTable({"KeyError": (1, "")}))
 
 
 def test_what_a_summary_of_a_later_version_adds_is_left_out() -> None:
@@ -428,7 +437,7 @@ def test_what_is_no_run_is_refused_with_a_hint(tmp_path: Path) -> None:
         "empty": ("it ends before the first record", "--save"),
         "folder": ("is a directory", "--save"),
         ".": ("is a directory", "today.fastload"),
-        "later": ("has version 9.0 of the format, and this fastload reads 1", "a later one"),
+        "later": ("has version 9.1 of the format, and this fastload reads 1", "a later one"),
     }
     for name, (message, hint) in expected.items():
         with pytest.raises(RunFileError) as caught:

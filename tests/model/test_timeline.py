@@ -169,6 +169,18 @@ def test_merged_rows_lose_nothing() -> None:
     assert merged["errors"]["http_500"] == [2.0] * 10
 
 
+def test_a_copy_can_be_made_coarser_while_the_run_goes_on() -> None:
+    made = made_run(seconds=21)
+    timeline = timeline_of(made._replace(seconds=made.seconds[:20]))
+    before = timeline.columns()
+    coarser = timeline.copy()
+    coarser.halve()
+    assert len(coarser) == 10
+    assert timeline.columns() == before
+    timeline.add(made.seconds[20])
+    assert timeline.columns() == timeline_of(made).columns()
+
+
 def test_rows_stay_bounded() -> None:
     timeline = Timeline(make_header(make_plan(ConstantVUs(1, 5000.0))), most_rows=16)
     for number in range(1, 1001):

@@ -10,6 +10,7 @@ import pytest
 import fastload as fl
 from fastload.cli.main import run_cli
 from fastload.model.errors import PlanError
+from fastload.outputs.apart import Listener, check_ports
 from fastload.outputs.replayed import named_sink
 from fastload.outputs.streams.registry import SHIPPED, Asked, make_named, make_streams
 from tests.conftest import Cli, Nginx
@@ -103,6 +104,37 @@ def test_it_is_refused_before_anything_is_written(
     assert error.startswith(f"Error: {message}")
     assert hint.startswith("Hint:  ")
     assert {name: data for name, data in contents(folder).items() if name != "__pycache__"} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--out prometheus=7001 --out prometheus=7001", "--out prometheus and --out prometheus would both listen on"),
+        ("--out prometheus=[::]:7001 --out prometheus=7001", "--out prometheus and --out prometheus would both listen"),
+        ("--dashboard 7001 --out prometheus=localhost:7001", "--dashboard and --out prometheus would both listen on"),
+        (
+            "--dashboard --out prometheus=0.0.0.0:5665",
+            "--dashboard and --out prometheus would both listen on",
+        ),
+        ("--control 7001 --dashboard 7001", "--control and --dashboard would both listen on port 7001"),
+        ("--out statsd=h:1 --out json=a --out statsd=h:1", "--out statsd=h:1 is given twice"),
+        ("--out otlp=http://me:pw@h --out opentelemetry=http://me:pw@h", "--out otlp=http://h is given twice"),
+    ],
+)
+def test_two_at_one_port_and_two_that_are_the_same_are_refused(
+    options: str, message: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(["run", "shop.py", *options.split()]) == 104
+    assert capfd.readouterr().err.startswith(f"Error: {message}")
+    assert not (folder / "a").exists()
+
+
+def test_ports_of_other_hosts_and_free_ones_are_not_refused() -> None:
+    addresses = [("--control", "127.0.0.1", 7), ("--dashboard", "127.0.0.2", 7), ("a", "h", 0), ("b", "h", 0)]
+    check_ports(Listener(*address) for address in addresses)
+    assert len(make_streams(["prometheus=127.0.0.1:7", "prometheus=127.0.0.1:8", "prometheus=127.0.0.2:7"])) == 3
+    with pytest.raises(PlanError, match="would both listen on port 7"):
+        make_streams(["prometheus=7", "prometheus=localhost:7"])
 
 
 @pytest.mark.usefixtures("folder")

@@ -7,6 +7,7 @@ import io
 import resource
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,7 +211,27 @@ def test_replies_have_the_mean_size_of_their_name(tmp_path: Path) -> None:
     assert [row["Average Content Size"] for row in rows] == [180, 580, 280]
 
 
-def test_failures_are_told_apart_where_a_second_tells_them_apart(tmp_path: Path) -> None:
+def test_failures_have_the_kinds_of_their_names(tmp_path: Path) -> None:
+    a, b, call = ("GET", "/a"), ("POST", "/b"), ("", "/a")
+    errors = ErrorTable()
+    for kind, what in (("timeout", a), ("timeout", a), ("reset", b), ("timeout", b), ("http_500", b), ("boom", call)):
+        errors.count(kind, "", what)
+    later = ErrorTable()
+    later.count("reset", "", a)
+    later.count("ws_reset")
+    files = write(tmp_path, [replace(second(1), errors=errors), second(2), replace(second(3), errors=later)])
+    rows = read_as_locusts(files["failures"])
+    assert [(row["Method"], row["Name"], row["Error"], row["Occurrences"], row["Last Seen"]) for row in rows] == [
+        ("CALL", "/a", "boom", 1, "2026-11-21T19:38:28Z"),
+        ("GET", "/a", "reset", 1, "2026-11-21T19:38:30Z"),
+        ("GET", "/a", "timeout", 2, "2026-11-21T19:38:28Z"),
+        ("POST", "/b", "http_500", 1, "2026-11-21T19:38:28Z"),
+        ("POST", "/b", "reset", 1, "2026-11-21T19:38:28Z"),
+        ("POST", "/b", "timeout", 1, "2026-11-21T19:38:28Z"),
+    ]
+
+
+def test_failures_of_the_first_version_are_told_apart_where_a_second_tells_them_apart(tmp_path: Path) -> None:
     def failing(name: str, **statuses: int) -> SeriesTable:
         return requests([], name=name, statuses={key[1:]: count for key, count in statuses.items()})
 
@@ -323,21 +344,28 @@ def test_a_real_run_counts_what_the_summary_counts(cli: Cli, nginx: Nginx, tmp_p
     (tmp_path / "shop.py").write_text(
         "import fastload as fl\n\n\n@fl.scenario\nasync def main(vu):\n"
         "    await vu.get('/', name='/a,\"q\"')\n    await vu.get('/status/500', name='/bad')\n"
+        "    await vu.get('http://127.0.0.1:1/', name='/bad')\n    await vu.get('http://127.0.0.1:1/', name='/gone')\n"
+        "    async with vu.expect('GET', '/', name='/gone') as reply:\n        reply.failure('odd')\n"
         "    raise ValueError('x,\\ny')\n"
     )
-    args = ("shop.py", "--base-url", nginx.url, "-u", "2", "-i", "300", "-w", "1", "-q", "--json")
+    args = ("shop.py", "--base-url", nginx.url, "-u", "2", "-i", "60", "-w", "1", "-q", "--json")
     done = cli("run", *args, "--out", "locust=run", "--save", "run.fastload")
     assert done.returncode == 107, done.stderr
     files = read_files(tmp_path)
     stats = {str(row["Name"]): row for row in read_as_locusts(files["stats"])}
-    assert [stats[name]["Request Count"] for name in ('/a,"q"', "/bad", "Aggregated")] == [300, 300, 600]
-    assert stats["Aggregated"]["Failure Count"] == 300
-    (failure,) = read_as_locusts(files["failures"])
-    assert (failure["Error"], failure["Occurrences"]) == ("http_500", 300)
+    assert [stats[name]["Request Count"] for name in ('/a,"q"', "/bad", "/gone", "Aggregated")] == [60, 120, 120, 300]
+    assert stats["Aggregated"]["Failure Count"] == 240
+    failures = read_as_locusts(files["failures"])
+    assert [(row["Name"], row["Error"], row["Occurrences"]) for row in failures] == [
+        ("/bad", "connect_refused", 60),
+        ("/bad", "http_500", 60),
+        ("/gone", "connect_refused", 60),
+        ("/gone", "judged: odd", 60),
+    ]
     (raised,) = read_as_locusts(files["exceptions"])
-    assert (raised["Count"], raised["Message"]) == (300, "ValueError: x,\ny")
+    assert (raised["Count"], raised["Message"]) == (60, "ValueError: x,\ny")
     last = read_as_locusts(files["stats_history"])[-1]
-    assert (last["Name"], last["Total Request Count"]) == ("Aggregated", 600)
+    assert (last["Name"], last["Total Request Count"]) == ("Aggregated", 300)
     # A saved run has them to the byte.
     assert cli("report", "run.fastload", "--csv", "again").returncode == 0
     assert {name: (tmp_path / f"again_{name}.csv").read_bytes().decode() for name in LOCUST} == files

@@ -243,11 +243,66 @@ def test_a_wide_terminal_has_a_table_of_the_names_that_came_most() -> None:
 def test_calls_messages_and_events_show_where_there_are_any() -> None:
     lines = block_after(3, 80)
     assert lines[6:9] == [
-        "calls          6/s      18  in all",
+        "calls          6/s      18  in all, 3 failed",
         "messages      50/s     150  in all",
         "events         4/s      12  in all",
     ]
     assert not any("calls" in line for line in block())
+
+
+def sessions_snapshot(second: int, opened: int = 10, refused: int = 0, **changes: Any) -> Snapshot:
+    """A second of a run that has sent no request so far, but *opened* WebSockets, or was *refused*."""
+    table = SeriesTable()
+    for metric, count in (("ws_sessions", opened), ("ws_msgs_sent", 20), ("ws_msgs_received", 30)):
+        table.counter(Series(metric)).value += count if opened else 0
+    failed = table.rate(Series("ws_failed"))
+    failed.trues, failed.total = refused, opened + refused
+    for took_us in range(1000, 1000 + opened):
+        table.trend(Series("ws_connecting")).record(took_us)
+    nothing = {"requests": 0, "requests_per_s": 0.0, "p50_ms": None, "p95_ms": None, "p99_ms": None}
+    return make_snapshot(float(second), table=table, span_s=1.0, **nothing | changes)
+
+
+def test_a_run_with_websockets_alone_is_about_them() -> None:
+    recent = Recent()
+    for second in (1, 2, 3):
+        recent.add(now := sessions_snapshot(second, refused=second - 1))
+    lines = drawn_block(recent, now, 80)
+    assert lines[3:11] == [
+        "load        64 VUs",
+        "sessions      10/s   30  in all",
+        "failed         2/s    3  in all",
+        "messages      50/s  150  in all",
+        "connecting  p50 1.00ms  p95 1.01ms  p99 1.01ms  of the last second",
+        "messages/s  ███  max 50",
+        "p95         ███  max 1.01ms",
+        "failed/s    ▁▅█  max 2",
+    ]
+    recent.add(now := make_snapshot(4.0))
+    lines = drawn_block(recent, now, 80)
+    assert [line.split()[0] for line in lines[4:9]] == ["requests", "failed", "sessions", "messages", "latency"]
+    assert lines[6] == "sessions         0/s      30  in all, 3 failed"
+
+
+def test_plain_lines_of_a_run_with_websockets_alone() -> None:
+    console, stream = memory_console(60)
+    output = PlainLines(console, every_s=1.0)
+    output.start(CLOSED)
+    for snapshot in (sessions_snapshot(1), sessions_snapshot(2, opened=0, refused=4), make_snapshot(3.0)):
+        output.snapshot(snapshot)
+    opened, refused, requests = stream.getvalue().splitlines()
+    assert "64 VUs  10 sessions/s  0 failed/s  connecting p50 1.00ms p95 1.01ms p99 1.01ms  50 messages/s" in opened
+    assert "64 VUs  0 sessions/s  4 failed/s  connecting p50 - p95 - p99 -  0 messages/s" in refused
+    assert "12,345 req/s  0 failed/s  p50 1.20ms p95 3.40ms p99 5.60ms  0 sessions/s (0 failed/s)" in requests
+
+
+def test_a_run_of_which_all_websockets_are_refused_is_about_them() -> None:
+    recent = Recent()
+    recent.add(now := sessions_snapshot(1, opened=0, refused=4))
+    assert drawn_block(recent, now, 80)[4:6] == [
+        "sessions       0/s  0  in all",
+        "failed         4/s  4  in all",
+    ]
 
 
 def test_what_outputs_lose_is_told() -> None:
@@ -342,8 +397,8 @@ def test_plain_lines_tell_what_comes_beside_requests_once_it_came() -> None:
         output.snapshot(snapshot)
     before, now, after = stream.getvalue().splitlines()
     assert "calls" not in before
-    assert "6 calls/s  50 messages/s  4 events/s  workers" in now
-    assert "0 calls/s  0 messages/s  0 events/s  workers" in after
+    assert "6 calls/s (1 failed/s)  50 messages/s  4 events/s  workers" in now
+    assert "0 calls/s (0 failed/s)  0 messages/s  0 events/s  workers" in after
 
 
 def test_plain_lines_come_after_one_second_and_then_every_five() -> None:

@@ -501,3 +501,17 @@ def test_calls_have_a_table_and_come_first_when_there_are_no_requests() -> None:
     assert re.search(r"^▸ http_req_duration", render(summarise(table, make_plan(ConstantVUs(1, 10.0)))), re.M)
     open_text = render(summarise(table, make_plan(ConstantArrivalRate(10.0, 10.0, 10))))
     assert "http_req_response_time" in open_text
+
+
+def test_of_websockets_alone_the_time_to_open_one_comes_first() -> None:
+    table = SeriesTable()
+    for took_us in (1_000, 2_000, 3_000):
+        table.trend(Series("ws_connecting")).record(took_us)
+        table.trend(Series("iteration_lateness")).record(100)
+    text = render(summarise(table, make_plan(ConstantArrivalRate(10.0, 10.0, 10))))
+    assert section(text, "LATENCY")[1:] == [
+        "▸ ws_connecting         2.00ms  3.00ms  3.00ms  begun to opened",
+        "  iteration_lateness     100µs   100µs   100µs  due to started",
+    ]
+    assert section(text, "METRICS")[1].startswith("▸ ws_connecting")
+    assert "http_req" not in text

@@ -240,7 +240,10 @@ def test_a_run_that_is_killed_leaves_all_but_its_last_second(tmp_path: Path, ngi
         process.wait(10)
     run = load_run(path)
     assert not run.complete
-    assert [round(one.t_s) for one in run.seconds] == list(range(1, len(run.seconds) + 1))
+    # Each comes after its second; how long after is the machine's.
+    times = [one.t_s for one in run.seconds]
+    assert times == sorted(set(times))
+    assert all(t_s >= number for number, t_s in enumerate(times, 1))
     done = cli("report", str(path), "--md", "-", "--junit", "junit.xml", "--html", "page.html")
     assert done.returncode == 0
     assert "it broke off after" in done.stdout

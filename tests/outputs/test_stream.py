@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from fastload.control.signals import stop_requests
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
@@ -200,10 +201,10 @@ def test_what_close_raises_is_told_though_no_second_was_lost() -> None:
 def test_a_sink_that_hangs_is_left_behind(method: str) -> None:
     going_on = threading.Event()
     hang: dict[str, Any] = {method: waiter(going_on)}
-    stream = started(Stream("stuck", Keeper(**hang), patience_s=0.1))
+    stream = started(Stream("stuck", Keeper(**hang), patience_s=0.5))
     stream.snapshot(make_snapshot())
     stream.stop(SUMMARY)
-    assert stream.trouble.endswith("it did not end within 0.1 s")
+    assert stream.trouble.endswith("it did not end within 0.5 s")
     assert ("not complete" in stream.trouble) == (method != "open")
     assert [one.daemon for one in threading.enumerate() if one.name == "fastload-stuck"] == [True]
     going_on.set()
@@ -223,13 +224,17 @@ class WaitedFor(threading.Event):
 
 
 @contextlib.contextmanager
-def pressing_ctrl_c(stream: Stream) -> Iterator[None]:
-    """Ctrl-C while *stream* is waited for, and at no other moment: it would end the tests."""
+def pressing_ctrl_c(stream: Stream, heard: Callable[[], None] | None = None) -> Iterator[None]:
+    """Ctrl-C while *stream* is waited for, and at no other moment: it would end the tests. With *heard*, which is
+    called then, only once."""
     ended = stream._ended = WaitedFor()
     main, over = threading.get_ident(), threading.Event()
 
     def interrupt(*_: object) -> None:
-        if ended.waiting:
+        if ended.waiting and not over.is_set():
+            if heard is not None:
+                over.set()
+                heard()
             raise KeyboardInterrupt
 
     def press() -> None:
@@ -257,6 +262,53 @@ def test_ctrl_c_while_a_sink_is_waited_for_ends_the_waiting() -> None:
     assert stream.trouble == "output stuck is not complete: nobody waited for it"
 
 
+def test_after_one_ctrl_c_a_file_that_gets_on_is_still_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastload.outputs.streams.stream.HURRY_S", 20.0)
+    going_on = threading.Event()
+    file = Keeper(required=True, close=waiter(going_on))
+    stream = Stream("file", file, patience_s=20)
+    with pressing_ctrl_c(stream, heard=going_on.set):
+        started(stream).stop(SUMMARY)
+    assert (stream.trouble, len(file.closed)) == ("", 1)
+
+
+def test_the_second_ctrl_c_leaves_a_file_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastload.outputs.streams.stream.HURRY_S", 20.0)
+    going_on = threading.Event()
+    stream = Stream("file", Keeper(required=True, close=waiter(going_on)), patience_s=20)
+    with pressing_ctrl_c(stream):
+        started(stream).stop(SUMMARY)
+    going_on.set()
+    assert stream.trouble == "output file is not complete: nobody waited for it"
+
+
+def test_an_output_that_blocks_is_left_by_the_second_ctrl_c() -> None:
+    class Told:
+        required = True
+        presses = 0
+
+        def start(self, plan: Any) -> None: ...
+        def snapshot(self, snapshot: Snapshot) -> None: ...
+        def stop(self, summary: Any) -> None:  # noqa: ARG002 - the interface
+            told.append(self.presses)
+            for _ in range(self.presses):
+                signal.raise_signal(signal.SIGINT)
+            told.append(self.presses)
+
+    class Blocks(Told):
+        presses = 2
+
+    class Pressed(Told):
+        presses = 1
+
+    told: list[int] = []
+    with stop_requests() as requests:
+        summary = Feed([Blocks(), Pressed()], requests.raising).stop(SUMMARY)
+    assert told == [2, 1, 1]
+    assert summary.notes == (*SUMMARY.notes, "output Blocks was given up: it was interrupted")
+    assert summary.outputs_failed
+
+
 def test_files_are_waited_for_longer_than_systems() -> None:
     assert Stream("system", Keeper()).patience_s == PATIENCE_S == 5
     assert Stream("file", Keeper(required=True)).patience_s == FILES_PATIENCE_S == 60
@@ -266,8 +318,15 @@ def test_each_stream_has_its_own_patience() -> None:
     going_on = threading.Event()
     slow = Stream("slow", Keeper(required=True, close=waiter(going_on)), patience_s=20)
     stuck = Stream("stuck", Keeper(required=True, close=waiter(going_on)), patience_s=0.1)
-    threading.Timer(0.5, going_on.set).start()
+
+    def go_on() -> None:
+        wait_until(lambda: bool(stuck.trouble))
+        going_on.set()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
     summary, _ = run_through(stuck, slow, snapshots=1)
+    thread.join()
     assert summary.notes == ("output stuck is not complete: it did not end within 0.1 s",)
 
 

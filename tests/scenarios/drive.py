@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import urllib.request
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from fastload.targets import RunningTarget
 from tests.conftest import REPO, cli_command, cli_env
+from tests.preloaded import run_preloaded
 
 FOLDER = REPO / "scenarios"
 MOST_PAUSE_S = 0.01
@@ -63,13 +63,10 @@ class Drive:
         script.write_text(shortened(name, wrong or {}))
         summary = self.folder / "summary.json"
         summary.unlink(missing_ok=True)
-        done = subprocess.run(
+        done = run_preloaded(
             cli_command("run", script.name, "-w", "1", "-q", "--summary", summary.name, *args),
             cwd=self.folder,
             env=cli_env(**(env or {})),
-            capture_output=True,
-            text=True,
-            timeout=60,
         )
         found = json.loads(summary.read_text()) if summary.exists() else {}
         return Driven(self.folder, done.returncode, done.stdout, done.stderr, found)

@@ -32,7 +32,7 @@ QUICK_GENERATIONS = GenerationOptions(
 LOGIN = {"TEST_EMAIL": "ann@shop.example", "TEST_PASSWORD": "secret", "POLL_S": "0.02"}
 FEW = ("-u", "4", "-i", "20")
 MANY = ("-u", "4", "-i", "120", "--seed", "7")
-RAMP = ("--stages", "200ms:4,200ms:4,100ms:0")
+RAMP = ("--stages", "300ms:4,400ms:4,100ms:0")
 LOGGED_IN = {("POST /api/auth/login", "2xx"): 1}
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -26,6 +27,16 @@ from fastload.targets import running
 with running("sequencer", workers=2) as target:
     print(target.port, *target.pids, flush=True)
     time.sleep(60)
+"""
+HOLDER_KILLED_AT_THE_END = """
+import os, signal, sys
+from fastload.targets import running
+def press(frame, event, _):
+    if event == "call" and frame.f_code.co_name == "rmtree":
+        os.kill(os.getpid(), signal.SIGKILL)
+with running("sequencer", workers=2) as target:
+    print(target.port, *target.pids, flush=True)
+    sys.setprofile(press)
 """
 FORKING_HOLDER = """
 import os, time
@@ -99,6 +110,23 @@ def test_an_exception_stops_it(temporary: Path, error: type[BaseException]) -> N
     assert_nothing_left(target.port, target.pids, temporary)
 
 
+@pytest.mark.parametrize("function", ["terminate", "wait", "rmtree"])
+def test_ctrl_c_while_it_stops_leaves_nothing(temporary: Path, function: str) -> None:
+    def press(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == function:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    target = None
+    try:
+        with pytest.raises(KeyboardInterrupt), running("sequencer", workers=2) as target:
+            sys.setprofile(press)
+    finally:
+        sys.setprofile(None)
+    assert target is not None
+    assert_nothing_left(target.port, target.pids, temporary)
+
+
 def test_a_forked_child_that_leaves_the_block_does_not_stop_it() -> None:
     with running("sequencer") as target:
         child = os.fork()
@@ -123,6 +151,14 @@ def test_a_killed_parent_takes_it_along(temporary: Path, number: signal.Signals)
         assert accepts(port)
         parent.send_signal(number)
         parent.wait(10)
+    assert_nothing_left(port, tuple(pids), temporary)
+
+
+def test_a_parent_that_is_killed_before_it_deletes_leaves_nothing(temporary: Path) -> None:
+    with script_process(HOLDER_KILLED_AT_THE_END) as parent:
+        assert parent.stdout is not None
+        port, *pids = map(int, parent.stdout.readline().split())
+        assert parent.wait(20) == -signal.SIGKILL
     assert_nothing_left(port, tuple(pids), temporary)
 
 

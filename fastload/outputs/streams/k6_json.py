@@ -65,7 +65,8 @@ class K6Json(SampleFile):
             raise
 
     def requests(self, requests: Requests, tag_sets: list[dict[str, str]]) -> str:
-        named = [metric for metric in REQUEST_METRICS if metric != "http_req_response_time"]
+        # Those of the requests, and http_reqs and http_req_failed.
+        named = [*REQUEST_METRICS[: len(requests.times_us) + 2]]
         if any(value >= 0 for value in requests.response_us):
             named.append("http_req_response_time")
         lines = [self._declaration(metric) for metric in named]

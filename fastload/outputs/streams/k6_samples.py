@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fastload.model.header import Header
 from fastload.model.http import error_code
 from fastload.model.metrics import HTTP_TRENDS
-from fastload.model.points import PointBlock
+from fastload.model.points import LOST_TRENDS, PointBlock, RequestColumns
 from fastload.model.records import Snapshot
 from fastload.outputs.files import STDOUT as STDOUT
 from fastload.outputs.files import check_file
@@ -22,18 +24,9 @@ GZIP_LEVEL = 3
 REQUESTS_A_PIECE = 5_000
 """So many requests are some 20 MB of text."""
 _MOST_TEXTS = 200_000
-_K6_TRENDS = (
-    "http_req_duration",
-    "http_req_blocked",
-    "http_req_connecting",
-    "http_req_tls_handshaking",
-    "http_req_sending",
-    "http_req_waiting",
-    "http_req_receiving",
-)
-TRENDS = (*_K6_TRENDS, *(metric for metric in HTTP_TRENDS if metric not in _K6_TRENDS))
+TRENDS = (*LOST_TRENDS, *(metric for metric in HTTP_TRENDS if metric not in LOST_TRENDS))
 """The times of a request in the order of k6, and then those that only fastload has."""
-REQUEST_METRICS = ("http_reqs", *_K6_TRENDS, "http_req_failed", *TRENDS[len(_K6_TRENDS) :], "http_req_response_time")
+REQUEST_METRICS = ("http_reqs", *LOST_TRENDS, "http_req_failed", *TRENDS[len(LOST_TRENDS) :], "http_req_response_time")
 _AFTER_FAILED = REQUEST_METRICS.index("http_req_failed")
 _GAUGES = ("vus", "vus_max")
 _PROTOCOLS = {"1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2.0", "3": "HTTP/3.0"}
@@ -46,7 +39,7 @@ _ERRORS = {
 
 class Requests(NamedTuple):
     """Some requests of a block, column by column. *failed* is by tag set; *response_us* is negative without a due
-    time; *times_us* are in the order of `TRENDS`."""
+    time; *times_us* are in the order of `TRENDS`: all of them, or k6's of requests without a response."""
 
     time_ns: list[int]
     sets: list[int]
@@ -198,16 +191,21 @@ def k6_filter(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _pieces(block: PointBlock) -> Iterator[Requests]:
-    if block.requests is None:
-        return
-    columns = block.requests
     failed = [tags.get("expected_response") == "false" for tags in block.tag_sets]
-    for first in range(0, len(columns.time_ns), REQUESTS_A_PIECE):
+    for columns, trends in ((block.requests, TRENDS), (block.lost, LOST_TRENDS)):
+        if columns is not None:
+            yield from _pieces_of(columns, trends, failed)
+
+
+def _pieces_of(columns: RequestColumns, trends: Sequence[str], failed: list[bool]) -> Iterator[Requests]:
+    count = len(columns.time_ns)
+    response_us = columns.times_us.get("http_req_response_time", np.full(count, -1))
+    for first in range(0, count, REQUESTS_A_PIECE):
         some = slice(first, first + REQUESTS_A_PIECE)
         yield Requests(
             columns.time_ns[some].tolist(),
             columns.sets[some].tolist(),
             failed,
-            columns.times_us["http_req_response_time"][some].tolist(),
-            [columns.times_us[metric][some].tolist() for metric in TRENDS],
+            response_us[some].tolist(),
+            [columns.times_us[metric][some].tolist() for metric in trends],
         )

@@ -116,8 +116,8 @@ class _Seen:
 class Failures:
     """What failed, by method, name and kind of error.
 
-    A second says how many requests of each name failed, and how many failures there were of each kind. Where both do
-    not tell which was which, because several names failed in several ways at once, the kinds are named together.
+    Runs that were saved in version 1.0 of the format do not say which name failed how. Where the counts of names and
+    kinds do not tell either, because several names failed in several ways at once, the kinds are named together.
     """
 
     def __init__(self) -> None:
@@ -125,7 +125,14 @@ class Failures:
 
     def add(self, table: SeriesTable, errors: ErrorTable, time_s: int) -> bool:
         """Count the failures of a second that ended at *time_s* since the epoch; whether there were any."""
-        kinds = {kind: count for kind, (count, _) in errors.entries.items()}
+        if errors.by_name:
+            for kind, names in errors.by_name.items():
+                for (method, name), count in names.items():
+                    self._count(method or CALL, name, kind, count, time_s)
+            return True
+        return self._conclude(table, {kind: count for kind, (count, _) in errors.entries.items()}, time_s)
+
+    def _conclude(self, table: SeriesTable, kinds: dict[str, int], time_s: int) -> bool:
         left: dict[tuple[str, str], int] = {}
         any_failed = False
         for method, name, failed, statuses in _outcomes(table):

@@ -42,13 +42,16 @@ _CLIENT_TIMEOUT_S = 5.0
 
 
 class Scrape:
-    """Serves all metrics at an address of the argument, ``[HOST:]PORT``, on the loopback interface by default."""
+    """Serves all metrics at an address of the argument, ``[HOST:]PORT``, on the loopback interface by default.
+
+    ``listens``: that address (see `fastload.outputs.streams.registry.Named`).
+    """
 
     required = False
     wants_points = False
 
     def __init__(self, argument: str) -> None:
-        self._host, self._port = _parse(argument)
+        self.listens = self._host, self._port = _parse(argument)
         self._state = _State()
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None

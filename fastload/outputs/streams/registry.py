@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from fastload.model.errors import PlanError, nearest
-from fastload.outputs.apart import Written, check_apart
+from fastload.outputs.apart import Listener, Written, check_apart, check_ports
 from fastload.outputs.files import is_stdout
 from fastload.outputs.streams.base import Sink
 from fastload.outputs.streams.stream import Stream
@@ -81,12 +81,14 @@ class Asked(NamedTuple):
 
 
 class Named(NamedTuple):
-    """A sink, the ``NAME`` and ``ARGUMENT`` that it was made of, and the files that it writes."""
+    """A sink, the ``NAME`` and ``ARGUMENT`` that it was made of, the files that it writes, and where it listens: one
+    address, or none."""
 
     name: str
     argument: str
     sink: Sink
     written: tuple[Written, ...]
+    listeners: tuple[Listener, ...] = ()
 
 
 def out_texts(options: Mapping[str, Any]) -> list[Asked]:
@@ -118,15 +120,25 @@ def make_streams(texts: Iterable[str | Asked], *, option: str = "--out") -> list
 
     Raises:
         PlanError: there is no such output, its argument is wrong, or its package is not installed; or two of them
-            write one file.
+            write one file, listen on one port, or are the same.
     """
     named = [make_named(Asked(option, text) if isinstance(text, str) else text) for text in texts]
     check_apart((file for one in named for file in one.written), {})
+    check_ports(listener for one in named for listener in one.listeners)
     return streams_of(named)
 
 
 def streams_of(named: Iterable[Named]) -> list[Stream]:
-    """A stream for each of *named*; saved runs come last."""
+    """A stream for each of *named*; saved runs come last.
+
+    Raises:
+        PlanError: two of them are the same, so that a system would be told everything twice.
+    """
+    named = list(named)
+    for index, one in enumerate(named):
+        if not one.written and any((one.name, one.argument) == (other.name, other.argument) for other in named[:index]):
+            text = shown_text(f"{one.name}={one.argument}" if one.argument else one.name)
+            raise PlanError(f"--out {text} is given twice", hint="leave one of them out")
     streams = [Stream(one.name, one.sink) for one in named]
     return sorted(streams, key=lambda stream: stream.name == "run")
 
@@ -149,7 +161,9 @@ def make_named(asked: Asked) -> Named:
     if paths is None:
         paths = [argument + ending for ending in shipped.endings] if shipped else ()
     may_be_folder = shipped is None or shipped.argument == "DIR|FILE"
-    return Named(name, argument, sink, tuple(Written(said, os.fspath(path), may_be_folder) for path in paths))
+    written = tuple(Written(said, os.fspath(path), may_be_folder) for path in paths)
+    listens = getattr(sink, "listens", None)
+    return Named(name, argument, sink, written, (Listener(said, *listens),) if listens else ())
 
 
 def name_and_argument(text: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from fastload.outputs.streams.remote_write_messages import (
     TimeSeries,
     WriteRequest,
 )
-from fastload.outputs.streams.sender import NotSentError, Sender, parse_address
+from fastload.outputs.streams.sender import NotSentError, RefusedError, Sender, parse_address
 
 OPTION = "--out prometheus-rw"
 EXAMPLE = "http://localhost:9090/api/v1/write"
@@ -37,6 +37,7 @@ STALE: float = struct.unpack("<d", (0x7FF0000000000002).to_bytes(8, "little"))[0
 # The width of the zero bucket that Prometheus' own clients have.
 _ZERO_THRESHOLD = 2.0**-128
 _MOST_SERIES = 5_000
+_BAD_REQUEST = 400
 
 _Labels = tuple[tuple[str, str], ...]
 _T = TypeVar("_T")
@@ -54,6 +55,8 @@ class RemoteWrite:
         self._sender = Sender(self._address)
         # Whether they are trends, of the series whose beginning the server may have.
         self._begun: dict[_Labels, bool] = {}
+        # Where the others began that the server was told of and refused, in ms since the epoch.
+        self._refused_ms: dict[_Labels, int] = {}
         self._has_unsent = False
         self._begin_ms = self._last_ms = 0
 
@@ -98,6 +101,20 @@ class RemoteWrite:
             for named in new:
                 del self._begun[named]
             raise
+        except RefusedError as error:
+            self._begin_again(new, error.status)
+            raise
+
+    def _begin_again(self, new: Iterable[_Labels], status: int) -> None:
+        """The server refused the beginning of some series with *status*, and may have kept a part all the same.
+
+        So they begin once more at the same moment, which is new to the server or what it knows. If it has later samples
+        already, that is a bad request, and they go on from there.
+        """
+        for named in new:
+            if status != _BAD_REQUEST or named not in self._refused_ms:
+                del self._begun[named]
+                self._refused_ms.setdefault(named, self._begin_ms)
 
     def _series(self, reading: Reading) -> Iterable[tuple[_Labels, Any]]:
         if isinstance(reading.sink, TrendSink):
@@ -105,7 +122,7 @@ class RemoteWrite:
             per_unit = reading.spec.scale * per_base_unit(reading.spec)
             histograms = [_histogram(reading.sink, per_unit, self._last_ms)]
             if named not in self._begun:
-                histograms.insert(0, _histogram(TrendSink(reading.sink.highest), per_unit, self._begin_ms))
+                histograms.insert(0, _histogram(TrendSink(reading.sink.highest), per_unit, self._begin_of(named)))
             yield named, TimeSeries(labels=_messages(named), histograms=histograms)
             return
         for name, kind, value in values_of(reading):
@@ -113,8 +130,11 @@ class RemoteWrite:
             samples = [Sample(value=value, timestamp=self._last_ms)]
             if kind == "counter" and named not in self._begun:
                 # Where it started from: otherwise no rate has what came in its first second.
-                samples.insert(0, Sample(value=0.0, timestamp=self._begin_ms))
+                samples.insert(0, Sample(value=0.0, timestamp=self._begin_of(named)))
             yield named, TimeSeries(labels=_messages(named), samples=samples)
+
+    def _begin_of(self, named: _Labels) -> int:
+        return self._refused_ms.get(named, self._begin_ms)
 
     def _labels(self, name: str, reading: Reading) -> _Labels:
         named = {"job": "fastload", **labels(reading.tags, self._common), "__name__": name}

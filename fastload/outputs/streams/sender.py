@@ -68,6 +68,14 @@ class NotSentError(OutputError):
     """Nothing was sent, so that nothing can have arrived."""
 
 
+class RefusedError(OutputError):
+    """It was answered with *status*, which is no success."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class Sender:
     """Posts to one host. What it raises says where to and why, and nothing more.
 
@@ -86,7 +94,8 @@ class Sender:
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Raises:
         NotSentError: it did not get there.
-        OutputError: it was refused, or no answer came: then it may have arrived.
+        RefusedError: the answer was no success.
+        OutputError: no answer came: then it may have arrived.
         """
         if self._rest:
             self._rest -= 1
@@ -110,7 +119,7 @@ class Sender:
             raise OutputError(self._told(f"could not be reached: {_reason(error)}")) from error
         if not 200 <= reply.status < 300:
             text = " ".join(said.decode("utf-8", "replace").split())[:_SHOWN_REPLY]
-            raise OutputError(self._told(f"answered {reply.status}{': ' + text if text else ''}"))
+            raise RefusedError(self._told(f"answered {reply.status}{': ' + text if text else ''}"), reply.status)
 
     def close(self) -> None:
         self._pool.clear()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,8 @@ CAPACITY_SERIES = 40_000
 # which may be the only thing that is left of the run.
 PATIENCE_S = 5.0
 FILES_PATIENCE_S = 60.0
+# And a file after the first Ctrl-C, which costs it only if it does not get on. The second one is obeyed at once.
+HURRY_S = 3.0
 _SHOWN_ERROR = 300
 
 
@@ -123,26 +126,30 @@ class Stream:
     def end(self, summary: Mapping[str, Any] | None) -> None:
         """Nothing more comes. It does not wait: see `join`."""
         with self._changed:
-            self._summary, self._ending = summary, True
-            self._changed.notify()
+            if not self._ending:
+                self._summary, self._ending = summary, True
+                self._changed.notify()
 
-    def join(self, deadline_s: float | None = None, *, waits: bool = True) -> None:
+    def join(
+        self,
+        deadline_s: float | None = None,
+        *,
+        waits: bool = True,
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """After `end`: wait until the sink has everything, but not past *deadline_s* on the monotonic clock. Without
-        *waits*, somebody has pressed Ctrl-C already.
+        *waits*, somebody has pressed Ctrl-C already: then it waits a little, and only for what is required.
 
-        A sink that hangs is left behind in its thread, which does not keep the program from ending.
+        It waits in blocks of *interruptible*, where Ctrl-C raises. A sink that hangs is left behind in its thread,
+        which does not keep the program from ending.
         """
         thread, self._thread = self._thread, None
         if thread is None:
             return
         end_s = time.monotonic() + self.patience_s if deadline_s is None else deadline_s
-        try:
-            # Not thread.join(): a thread counts as ended for it when Ctrl-C comes meanwhile (Python 3.11).
-            self._ended.wait(max(0.0, end_s - time.monotonic()) if waits else 0.0)
-            self._interrupted = not waits
-        except KeyboardInterrupt:
-            # Somebody who does not want to wait still wants the summary.
-            self._interrupted = True
+        self._interrupted = not waits or not self._await(end_s, interruptible)
+        if self._interrupted and self.required:
+            self._await(min(end_s, time.monotonic() + HURRY_S), interruptible)
         if self._ended.is_set():
             thread.join()
         else:
@@ -159,6 +166,17 @@ class Stream:
         """The run failed without a summary."""
         self.end(None)
         self.join()
+
+    def _await(self, end_s: float, interruptible: Callable[[], AbstractContextManager[None]]) -> bool:
+        """Until the sink has everything or *end_s* has come; False when Ctrl-C did."""
+        try:
+            with interruptible():
+                # Not thread.join(): a thread counts as ended for it when Ctrl-C comes meanwhile (Python 3.11).
+                self._ended.wait(max(0.0, end_s - time.monotonic()))
+        except KeyboardInterrupt:
+            # Somebody who does not want to wait still wants the summary.
+            return False
+        return True
 
     def _carry(self) -> None:
         self._try_to_open()
