@@ -204,6 +204,15 @@ def scale(page: Page, other: Page) -> None:
     field.fill("21")
     field.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("over the max_vus of browse, 20 (ask for fewer")
+    # What is no number is told here: the run's own words are for programs.
+    for text in ("", "2.5"):
+        field.fill(text)
+        field.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("browse: give a whole number of VUs, like 50")
+        expect(field).to_be_focused()
+        field.fill("8")
+        field.press("Enter")
+        expect(page.locator("#live-said")).to_be_empty()
     rate = page.get_by_label("search: starts per second")
     rate.fill("fast")
     page.locator('[data-scenario="search"]').get_by_role("button", name="Set").click()
@@ -361,5 +370,7 @@ def test_no_thread_is_left_in_a_program(sequencer: RunningTarget, capsys: pytest
     )
     assert summary.passed
     assert summary.notes == ()
-    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == before  # noqa: PTH208
+    # What an earlier test left may end in this one.
+    assert threading.active_count() <= before[0]
+    assert len(os.listdir("/proc/self/fd")) <= before[1]  # noqa: PTH208
     assert not answers(int(capsys.readouterr().err.rpartition(":")[2]))

@@ -267,13 +267,16 @@ def test_start_watch_change_stop_and_start_again(ui: Ui, page: Page, phone: Page
     page.fill(".env:last-child input >> nth=1", "t0psecret")
     page.click("#start")
     page.wait_for_url("**/runs/1/")
-    words = [one.cmdline() for one in psutil.Process(ui.process.pid).children(recursive=True)]
+    family = psutil.Process(ui.process.pid)
+    wait_until(lambda: len(family.children(recursive=True)) >= 2)
+    words = [one.cmdline() for one in family.children(recursive=True)]
     assert (len(words) >= 2, "t0psecret" in str(words)) == (True, False)
     expect(page.locator("#live-clock")).not_to_have_text(re.compile("^(0:00)?$"))
     ui.wait_requests(1, 50)
     # Somebody else sees it, and cannot start another one.
     phone.wait_for_selector("#now .figures:not(:empty)")
     assert phone.is_disabled("#start")
+    check_list_keeps_the_focus(phone)
     assert overflow_px(phone) == 0
     refused = ui.ask("/api/start", ui.form())
     assert (refused.status, refused.data["error"]) == (409, "run 1 is under way")
@@ -309,6 +312,18 @@ def test_start_watch_change_stop_and_start_again(ui: Ui, page: Page, phone: Page
     assert [run["run"] for run in ui.ask("/api/runs").data["runs"]] == [2, 1]
 
 
+def check_list_keeps_the_focus(page: Page) -> None:
+    """The list is made anew each second; who goes through it by keyboard stays where they are. Only how the run stands
+    is said aloud, and not its figures of each second."""
+    assert page.locator("#list caption").count() == 1
+    page.focus("#list .menu summary")
+    requests = page.locator("#list td[data-title=Requests]")
+    expect(requests).not_to_have_text(requests.inner_text())
+    expect(page.locator("#list .menu summary")).to_be_focused()
+    aloud = page.locator("#now [role=status], #now[role=status]")
+    assert aloud.all_inner_texts() == ["running"]
+
+
 def check_last_form(ui: Ui, phone: Page) -> None:
     """The list has run 1, and the form begins with what it had, but for the value in its environment."""
     phone.goto(f"{ui.url}/")
@@ -316,7 +331,13 @@ def check_last_form(ui: Ui, phone: Page) -> None:
     assert phone.inner_text("#list .badge") == "finished"
     expect(phone.locator("#field-users")).to_have_value("3")
     assert phone.get_attribute(".env:last-child input >> nth=1", "placeholder") == "as in run 1"
+    # A choice of scenarios of which one is gone: the script was changed, and all that it has are chosen.
+    shown = "async values => fastload.form.show(await fastload.ask('api/form'), values)"
+    phone.evaluate(shown, {"scenarios": ["gone", "buy"], "env": []})
+    assert phone.evaluate("fastload.form.values().scenarios") == ["browse", "buy"]
+    phone.evaluate(shown, ui.ask("/api/form").data["last"])
     sent = phone.evaluate("fastload.form.values()")
+    assert sent["scenarios"] == ["browse"]
     assert (sent["env"], sent["env_of"]) == ([["SECRET", ""]], 1)
     assert overflow_px(phone) == 0
     shoot(phone, "ui-phone")

@@ -8,7 +8,6 @@ import http.server
 import json
 import os
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from typing import Any
 import psutil
 import pytest
 
-from fastload.cli.dashboard import tell
 from fastload.control.checks import Refusal
 from fastload.dashboard import server as server_module
 from fastload.dashboard import ui_command, ui_session
@@ -146,35 +144,42 @@ class Planning:
             self._commands.plan(self._arguments)
 
 
-def sleeping_child(folder: Path) -> psutil.Process:
-    """What the script of `SLEEPER` started, as soon as it is there."""
+def has_begun(folder: Path) -> bool:
+    """Whether the script of `SLEEPER` has started its child."""
     file = folder / "child"
-    wait_until(lambda: file.exists() and bool(file.read_text()))
-    return psutil.Process(int(file.read_text()))
+    return file.exists() and bool(file.read_text())
 
 
-def wait_gone(process: psutil.Process) -> None:
-    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+def is_child_gone(folder: Path) -> bool:
+    try:
+        return psutil.Process(int((folder / "child").read_text())).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_no_argument_can_be_read_by_others_and_nothing_is_left_at_the_end(folder: Path) -> None:
     (folder / "visit.py").write_text(SLEEPER)
     planning = Planning(Commands("visit.py"), "--env=SECRET=t0psecret")
-    child = sleeping_child(folder)
+    wait_until(lambda: has_begun(folder))
+    assert not is_child_gone(folder)
     words = [one.cmdline() for one in psutil.Process().children(recursive=True)]
     planning.close()
     assert ("t0psecret" in str(words), ui_command._CHILD in str(words)) == (False, True)
-    wait_gone(child)
+    wait_until(lambda: is_child_gone(folder))
 
 
 def test_what_a_script_started_ends_with_a_plan_that_takes_too_long(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "visit.py").write_text(SLEEPER)
-    monkeypatch.setattr(ui_command, "_PLAN_S", 2.0)
-    with pytest.raises(FormError, match="did not end within 2 s"):
-        Commands("visit.py").plan()
-    wait_gone(sleeping_child(folder))
+    # A busy machine may need more for the script to begin.
+    for patience_s in (1.5, 6.0, 24.0):
+        monkeypatch.setattr(ui_command, "_PLAN_S", patience_s)
+        with pytest.raises(FormError, match=rf"did not end within {patience_s:g} s"):
+            Commands("visit.py").plan()
+        if has_begun(folder):
+            break
+    wait_until(lambda: is_child_gone(folder))
 
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "refused"), (409, "over"), (503, "timeout")])
@@ -225,8 +230,3 @@ def test_nobody_has_to_read_stderr(tmp_path: Path) -> None:
     finally:
         os.close(writes)
     assert done.returncode == 0
-
-
-def test_a_stderr_that_was_closed_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", None)
-    tell("nobody hears it")

@@ -29,6 +29,7 @@ from fastload.outputs.files import check_file, is_stdout, replace_file
 from fastload.outputs.terminal import open_console
 
 FAIL_ON = ("worse", "any", "never")
+_NAMED_DIFFERENCES = 3
 
 
 @click.command(short_help="Compare saved runs with a baseline.")
@@ -138,7 +139,8 @@ def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[Side, list[T
                 file, side_name if file == path else f"{side_name}{file.name.removesuffix(SUFFIX)}", with_charts
             )
             if before := seen.get(run.header.run_id):
-                raise PlanError(f"{str(file)!r} is the same run as {before!r}", hint="give each run once")
+                same = "given twice" if str(file) == before else f"the same run as {before!r}"
+                raise PlanError(f"{str(file)!r} is {same}", hint="give each run once")
             seen[run.header.run_id] = str(file)
             runs.append(run)
             timelines.append(timeline)
@@ -177,9 +179,10 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _refused(comparison: Comparison) -> PlanError:
     found = comparison.concerns.refusals
-    more = f" (and {len(found) - 1} more difference{'s' * (len(found) > 2)})" if len(found) > 1 else ""
+    left = len(found) - _NAMED_DIFFERENCES
+    more = f" (and {left} more difference{'s' * (left > 1)})" if left > 0 else ""
     return PlanError(
-        f"these are runs of different plans: {found[0]}{more}",
+        f"these are runs of different plans: {'; '.join(found[:_NAMED_DIFFERENCES])}{more}",
         hint="compare runs of one plan, or give --force to compare them all the same",
     )
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from fastload.cli.dashboard import open_page, tell
+from fastload.cli.dashboard import open_page
 from fastload.cli.run_options import RunCommand, run_options
+from fastload.cli.standard_streams import tell
 from fastload.control.checks import parse_address
 from fastload.control.signals import StopRequests, stop_requests
 from fastload.model.errors import PlanError

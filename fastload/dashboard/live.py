@@ -3,8 +3,8 @@
 `LiveRun` is fed by one thread (of the stream of a run, or of what reads a growing run file) and asked by another, the
 server's. It makes the data of a second once, whoever watches.
 
-Messages are `page_data` as JSON. The first that one gets has all rows; the others have those that are new since the
-message before, as ``fastload.update`` of the page takes them.
+Messages are `live_data` as JSON. The first that one gets has everything; the others have what is new since the message
+before, as ``fastload.update`` of the page takes it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fastload.model.header import Header
 from fastload.model.records import Snapshot
 from fastload.model.timeline import Timeline
 from fastload.model.totals import Totals
-from fastload.outputs.page.data import page_data
+from fastload.outputs.page.data import live_data, report_data
 from fastload.outputs.page.render import render_page
 from fastload.outputs.summary_json import dump_json
 
@@ -100,7 +100,7 @@ class LiveRun:
         """The report so far, as a page in one file."""
         with self._lock:
             state = {"complete": self._over, **self.state()}
-            data = page_data(self.header, self._timeline, self._summary_so_far(), state=state)
+            data = report_data(self.header, self._timeline.copy(), self._summary_so_far(), state=state)
         return render_page(data, title=self.header.title)
 
     def listen(self, listener: Callable[[], None]) -> None:
@@ -115,7 +115,7 @@ class LiveRun:
     def _data(self, *, changes: bool = False) -> dict[str, Any]:
         state = {"complete": self._over, **self.state()}
         summary = self._summary_so_far()
-        return page_data(self.header, self._timeline, summary, kind="live", state=state, changes=changes)
+        return live_data(self.header, self._timeline, summary, state=state, changes=changes)
 
     def _summary_so_far(self) -> Mapping[str, Any]:
         if self._totals is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fastload.dashboard.steer import MOST_VUS
 from fastload.model.errors import FastloadError, PlanError
 from fastload.model.http import check_base_url
 from fastload.model.units import parse_duration_s, parse_rate_per_s
@@ -22,6 +23,7 @@ TEXTS = {
 """The fields of one line of text, each with the option of a run that it stands for."""
 _LONGEST_TEXT = 10_000
 _MOST_ENTRIES = 200
+_MOST_DIGITS = 18
 _SEE_FIELDS = "see the fields"
 
 
@@ -197,6 +199,8 @@ def _faults_of_spawning(form: Form, first: Form) -> dict[str, Fault]:
 
 def _check_users(text: str) -> None:
     _check_whole(text, "users")
+    if int(text) > MOST_VUS:
+        raise PlanError(f"users {text!r} are too many for one machine", hint=f"give {MOST_VUS} at most")
 
 
 def _check_iterations(text: str) -> None:
@@ -204,7 +208,7 @@ def _check_iterations(text: str) -> None:
 
 
 def _check_whole(text: str, what: str) -> None:
-    if not (text.isascii() and text.isdecimal() and int(text)):
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS and int(text)):
         raise PlanError(f"{what} {text!r} is not a whole number of 1 or more", hint="write it like 100")
 
 

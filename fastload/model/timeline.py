@@ -41,6 +41,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Any
 
 from fastload.model.curves import band_bounds_ms, percentile_curve
@@ -161,6 +162,12 @@ class Timeline:
         """
         first, self._taken = self._taken, len(self._rows)
         return self.columns(first)
+
+    def copy(self) -> Timeline:
+        """One that can be made coarser while this one stays as it is."""
+        other = copy(self)
+        other._rows = [row.copy() for row in self._rows]
+        return other
 
     def halve(self) -> None:
         """Merge neighbours two by two: half as many rows, each twice as long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ _COUNTERS = {
     "events_rate": ("stream_events",),
 }
 _QUANTILES = (0.5, 0.95, 0.99)
+_MERGED = ("rates", "phases_us", "trends", "errors", "workers")
+"""The fields of a row that are added up by name."""
 
 
 class Share(NamedTuple):
@@ -114,15 +117,19 @@ class Row:
             workers={one.label.rpartition(" ")[2]: Share(one.cpu_percent * span_s, span_s) for one in snapshot.workers},
         )
 
+    def copy(self) -> Row:
+        """One that can be merged while this one stays as it is."""
+        other = copy(self)
+        for name in (*_MERGED, "most"):
+            setattr(other, name, dict(getattr(self, name)))
+        return other
+
     def merge(self, later: Row) -> None:
         """Add *later*, the next row, to this one."""
         self.end_s, self.span_s = later.end_s, self.span_s + later.span_s
         self.seconds += later.seconds
-        _add_up(self.rates, later.rates)
-        _add_up(self.phases_us, later.phases_us)
-        _add_up(self.trends, later.trends)
-        _add_up(self.errors, later.errors)
-        _add_up(self.workers, later.workers)
+        for name in _MERGED:
+            _add_up(getattr(self, name), getattr(later, name))
         for name, value in later.most.items():
             self.most[name] = max(self.most.get(name, value), value)
 

@@ -46,6 +46,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of the same, one that is slower, and a directory each of the quick and of the slow ones."""
     folder = tmp_path_factory.mktemp("saved")
     save(folder / "a.fastload", lognormal(), 1, seconds=20)
+    shutil.copy(folder / "a.fastload", folder / "copy.fastload")
     save(folder / "again.fastload", lognormal(), 2, seconds=20)
     save(folder / "slow.fastload", lognormal(factor=1.3), 3, seconds=20)
     for name, factor in (("base", 1.0), ("new", 1.3)):
@@ -150,6 +151,15 @@ def test_different_plans_are_refused_but_for_force(compare: Compare, runs: Path)
     assert json.loads((runs / "c.json").read_text())["refusals"] == ["vus: 10 in a, 50 in other"]
 
 
+def test_several_differences_of_plans_are_named(compare: Compare, runs: Path) -> None:
+    scenario = PLAN["scenarios"][0] | {"vus": 50, "pacing_s": 1.0, "duration_s": 20.0}
+    save(runs / "other.fastload", lognormal(), 5, plan={"title": "other.py", "scenarios": [scenario]}, seconds=6)
+    done = compare("a.fastload", "other.fastload")
+    assert done.code == 104
+    said = "test: shop.py in a, other.py in other; vus: 10 in a, 50 in other; pacing_s: 0 in a, 1 in other"
+    assert f"different plans: {said}\n" in done.stderr
+
+
 def test_what_makes_a_run_doubtful_is_said_in_every_output(compare: Compare, runs: Path) -> None:
     save(runs / "cut.fastload", lognormal(), 6, complete=False, seconds=20)
     save(runs / "bad.fastload", lognormal(), 7, state="INVALID", versions={"libcurl": "9.9"}, seconds=20)
@@ -171,7 +181,8 @@ def test_what_makes_a_run_doubtful_is_said_in_every_output(compare: Compare, run
     [
         (("a.fastload",), "only one run", "compare A B"),
         (("a.fastload", "agan.fastload"), "no file 'agan.fastload'", "again.fastload"),
-        (("a.fastload", "./a.fastload"), "is the same run as", "once"),
+        (("a.fastload", "./a.fastload"), "'a.fastload' is given twice", "once"),
+        (("a.fastload", "copy.fastload"), "'copy.fastload' is the same run as 'a.fastload'", "once"),
         (("a.fastload", "empty"), "no run in the directory 'empty'", "--save empty/"),
         (("a.fastload", "again.fastload", "--margin", "much"), "--margin 'much'", "2%"),
         (("a.fastload", "again.fastload", "--margin", "nan"), "--margin 'nan'", "2%"),

@@ -24,7 +24,7 @@ from fastload.model.series import SeriesTable
 from fastload.model.timeline import PHASES, Timeline
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms, format_percent
 from fastload.outputs.page.cut import MOST_NAME
-from fastload.outputs.page.data import page_data
+from fastload.outputs.page.data import live_data, page_data
 from fastload.outputs.page.render import asset, plotly_js, render_page
 from fastload.outputs.streams.html import HtmlReport
 from fastload.outputs.streams.registry import make_streams
@@ -510,6 +510,7 @@ def sockets(*, opened: bool = True) -> Made:
     table = SeriesTable()
     if opened:
         fill(table, "ws_connecting", [900, 1000, 4000])
+        fill(table, "ws_ping", [2000])
         table.counter(Series("ws_sessions")).value = 3
         table.counter(Series("ws_msgs_sent")).value = 40
     failed = table.rate(Series("ws_failed"))
@@ -534,14 +535,74 @@ def test_websockets_lead_where_there_is_nothing_else(shown: Page) -> None:
     tiles = tiles_of(shown)
     assert list(tiles)[:3] == ["WebSockets", "Failed", "p50"]
     assert tiles["WebSockets"] == "9\n3/s"
-    assert tiles["Messages"].startswith("120\n")
+    assert tiles["Messages"] == "120\n40/s, both ways"
+    assert tiles["Ping p95"] == "2.00ms\nping to pong"
     assert tiles["p50"] == "1.00ms\nasked to open"
     assert "Received" not in tiles
     assert within(traces(shown, "latency")["opening p99"]["y"]) == [pytest.approx(4, rel=0.01)] * 3
     assert within(traces(shown, "rate")["messages"]["y"]) == [40] * 3
+    # The legend has what the summary says, and no mean of what is drawn.
+    assert "messages40/s" in shown.inner_text("[data-chart=chart-rate] .legend").replace("\n", "")
     assert "WebSockets have no phases." in shown.inner_text("[data-chart=chart-phases]")
     assert not shown.locator("#endpoints").is_visible()
     shoot(shown, "report-sockets")
+
+
+def test_what_does_not_lead_has_its_figures_too(shown: Page) -> None:
+    data = data_of(closed_run(seconds=3))
+    data["summary"]["metrics"] |= {
+        "calls": {"count": 30, "rate": 10.0},
+        "call_failed": {"rate": 0.1, "passes": 27, "fails": 3},
+        "ws_sessions": {"count": 0, "rate": 0.0},
+        "ws_failed": {"rate": 1.0, "passes": 0, "fails": 8},
+        "stream_events": {"count": 75, "rate": 25.0},
+    }
+    shown.evaluate("data => fastload.render(data)", data)
+    tiles = tiles_of(shown)
+    assert next(iter(tiles)) == "Requests"
+    assert (tiles["Calls"], tiles["Calls failed"]) == ("30\n10/s", "10.00%\n3 of 30")
+    assert (tiles["WebSockets"], tiles["WebSockets failed"]) == ("0\n0/s", "100.00%\n8 of 8")
+    assert tiles["Stream events"] == "75\n25/s"
+    assert "Stream events failed" not in tiles
+
+
+def test_a_setup_that_failed_is_told_at_the_top(shown: Page) -> None:
+    data = data_of(closed_run(seconds=1))
+    traceback = "Traceback (most recent call last):\n  File x\nValueError: no <b>database</b>.\n"
+    failed = {"passed": False, "stopped_by": "error", "hook_errors": [{"hook": "setup", "message": traceback}]}
+    data["summary"] |= failed | {"thresholds": []}
+    shown.evaluate("data => fastload.render(data)", data)
+    assert shown.inner_text(".result .card:first-child") == "Failed\n\nSetup failed: ValueError: no <b>database</b>."
+
+
+def test_a_long_table_scrolls_within_the_page_but_not_on_paper(shown: Page) -> None:
+    data = data_of(closed_run(seconds=1))
+    one = data["summary"]["endpoints"][0]
+    data["summary"]["endpoints"] = [one | {"name": f"/{number}"} for number in range(300)]
+    shown.evaluate("data => fastload.render(data)", data)
+    region = "document.querySelector('#endpoints .scroll')"
+    assert shown.evaluate(f"{region}.clientHeight") < 800
+    shown.evaluate(f"{region}.scrollTop = 3000")
+    top = f"{region}.querySelector('thead th').getBoundingClientRect().top - {region}.getBoundingClientRect().top"
+    assert abs(shown.evaluate(top)) < 3
+    shown.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert shown.evaluate(f"{region}.clientHeight") > 5000
+    shown.evaluate("dispatchEvent(new Event('afterprint'))")
+
+
+def test_arrow_keys_say_what_they_point_at_and_nothing_else_is_said(shown: Page) -> None:
+    data = data_of(closed_run(seconds=4))
+    shown.evaluate("data => fastload.render(data)", data)
+    loud = "[aria-live]:not([aria-live=off]), [role=status], [role=alert]"
+    before = shown.eval_on_selector_all(loud, "all => all.map(one => one.textContent)")
+    shown.evaluate("data => fastload.update(data)", data_of(closed_run(seconds=9)))
+    assert shown.eval_on_selector_all(loud, "all => all.map(one => one.textContent)") == before
+    shown.focus("#chart-rate")
+    shown.keyboard.press("ArrowRight")
+    said = shown.inner_text("[data-chart=chart-rate] [aria-live]")
+    assert said.startswith("at 0:00, requests 200/s")
+    assert "".join(shown.locator(loud).all_inner_texts()) == said
+    shown.keyboard.press("Escape")
 
 
 def test_without_a_latency_there_are_no_dashes(shown: Page) -> None:
@@ -664,10 +725,14 @@ def test_a_live_page_is_brought_up_to_date(shown: Page) -> None:
         timeline.add(snapshot)
         if number % 5 == 0 or number == 22:
             state = {"phase": "running", "progress": number / 23, "elapsed_s": number, "complete": number == 22}
-            data = page_data(made.header, timeline, made.summary, kind="live", state=state, changes=True)
+            data = live_data(made.header, timeline, made.summary, state=state, changes=number > 0)
             shown.evaluate(f"data => fastload.{'update' if number else 'render'}(data)", json.loads(json.dumps(data)))
             assert shown.inner_text("#result") == ("Failed" if number == 22 else "Running")
     assert data["timeline"]["first"] > 0
+    # What is the same in each second came once.
+    assert "plan" not in data["summary"]
+    assert shown.inner_text("#plan h3") == made.summary["plan"]["scenarios"][0]["name"]
+    assert shown.inner_text("h1") == made.header.title
     shown.evaluate("fastload.plot.figures.forEach(one => one.draw(fastload.data))")
     columns = timeline.columns()
     assert within(traces(shown, "rate")["requests"]["y"]) == columns["rate"]
@@ -760,8 +825,8 @@ def test_texts_can_be_read_on_their_backgrounds() -> None:
         for ink in ("ink", "soft", "link", "good", "warn", "bad"):
             for background in ("bg", "panel", "good-bg", "warn-bg", "bad-bg"):
                 assert contrast(colours[ink], colours[background]) >= 4.5, (ink, background)
-        for number in range(1, 9):
-            assert contrast(colours[f"c{number}"], colours["bg"]) >= 3, number
+        for line in (*(f"c{number}" for number in range(1, 9)), "blue-1", "blue-2", "blue-3", "over", "event"):
+            assert contrast(colours[line], colours["bg"]) >= 3, line
 
 
 def test_both_dark_themes_are_one() -> None:

@@ -179,6 +179,12 @@
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const value = what === "vus" ? Number(input.value || NaN) : input.value.trim();
+      if (what === "vus" ? !(Number.isInteger(value) && value >= 0) : !value) {
+        const example = what === "vus" ? "a whole number of VUs, like 50" : "starts per second, like 50 or 1k/s";
+        fill($("live-said"), `${one.name}: give ${example}`);
+        input.focus();
+        return;
+      }
       if (await ask("scale", { scenario: one.name, [what]: value })) delete form.dataset.changed;
     });
     return form;

@@ -30,10 +30,11 @@ SECTIONS: dict[Section, str] = {
 _LIKE_REQUESTS = (
     ("http_reqs", "http_req_failed", "http_req_duration", "http_req_response_time"),
     ("calls", "call_failed", "call_duration", "call_response_time"),
-    ("ws_sessions", "ws_failed", "ws_session_duration", ""),
+    ("ws_sessions", "ws_failed", "ws_connecting", ""),
     ("iterations", "", "iteration_duration", ""),
 )
 """What a run may do most of all: its counter, the share that failed, the time from sent on and that from due on."""
+_MESSAGES = ("ws_msgs_sent", "ws_msgs_received")
 _OWN_TRENDS = (
     "http_req_response_time",
     "http_req_duration",
@@ -58,10 +59,11 @@ _COUNTERS = (
     "queued_iterations",
     "stream_events",
     "ws_sessions",
-    "ws_msgs_sent",
-    "ws_msgs_received",
+    *_MESSAGES,
 )
 _LOWER = ("iterations_failed", "dropped_iterations", "queued_iterations")
+_NEITHER = ("ws_session_duration",)
+"""How long a session lasts is up to the script, or to a server that ends it early."""
 _TIMES = ("us", "ms", "s")
 _HEADLINE_Q, _ALL_Q, _FEW_Q = (0.5, 0.95, 0.99), (0.5, 0.95, 0.99, 0.999), (0.5, 0.99)
 
@@ -127,12 +129,15 @@ class _Figures:
     def headline(self) -> Iterator[Figure]:
         """What decides: the rate, the share that failed, the latency from the due time on if there is one, checks."""
         for counter, failed, sent, due in _LIKE_REQUESTS:
-            if self._has(Series(counter)):
+            if self._has(Series(counter)) or self._has(Series(failed)):
                 yield from self._rate("headline", counter, Series(counter))
                 if failed:
                     yield from self._share("headline", failed, Series(failed))
                 latency = due if due and self._has(Series(due)) else sent
                 yield from self._trend("headline", latency, Series(latency), _HEADLINE_Q)
+                if counter == "ws_sessions":
+                    for name in _MESSAGES:
+                        yield from self._rate("headline", name, Series(name))
                 break
         yield from self._share("headline", "checks", Series("checks"))
 
@@ -216,6 +221,8 @@ class _Figures:
             yield Figure(section, label, spec, parts, self._better(spec), q)
 
     def _better(self, spec: MetricSpec) -> Better:
+        if spec.name in _NEITHER:
+            return ""
         if spec.name in BUILTIN:
             bad = spec.kind is Kind.TREND or spec.name in FAILURE_RATES or spec.name in _LOWER
             return "lower" if bad else "higher"

@@ -11,8 +11,9 @@ The page is the report's, with other contents: template, styles, charts and tabl
       "sections": [{"label", "rows": [row]}]                    one for each candidate
     }
 
-A *line* has the columns of `Timeline.columns` that are drawn, ``busiest`` (the CPU of the busiest worker) and
-``curves``. A *row* has texts as in every other output, and numbers to sort and to draw by.
+A *line* has the columns of `Timeline.columns` that are drawn, ``errors_rate`` (of all kinds, per s), ``busiest`` (the
+CPU of the busiest worker) and ``curve``. A *row* has texts as in every other output, and numbers to sort and to draw
+by.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ from fastload.outputs.page.render import asset, render_page
 
 MOST_ROWS = 300
 """What a chart has of one run: several are in one page."""
-_COLUMNS = ("t", "span", "vus", "rate", "failed_rate", "iterations_rate", "calls_rate", "host_cpu", "target_cpu")
+_RATES = ("rate", "iterations_rate", "calls_rate", "sessions_rate", "messages_rate", "events_rate")
+_COLUMNS = ("t", "span", "vus", *_RATES, "host_cpu", "target_cpu")
 _LATENCIES = ("p50", "p95", "p99")
 
 
@@ -92,9 +94,11 @@ def _line(columns: Mapping[str, Any]) -> dict[str, Any]:
     """What is drawn of a run; its latency is the headline's: from the due time on in an open model."""
     latency = "response" if columns["open"] else "service"
     workers = list(columns["workers"].values())
+    errors = [columns["errors_other"], *columns["errors"].values()]
     return {
         **{name: columns[name] for name in _COLUMNS},
         **{name: columns[f"{latency}_{name}"] for name in _LATENCIES},
+        "errors_rate": [round(sum(row), 3) for row in zip(*errors, strict=True)],
         "busiest": [_most(row) for row in zip(*workers, strict=True)],
         "latency": latency,
         "of": columns["of"],

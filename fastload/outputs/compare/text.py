@@ -104,8 +104,8 @@ def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> lis
     lines: list[RenderableType] = [Columns(columns, rows)]
     if left_out:
         unjudged = sum(not row.changes[candidate].verdict for row in left_out)
-        parts = [f"{format_count(len(left_out) - unjudged)} with no difference shown"]
-        parts += [f"{format_count(unjudged)} not judged"] if unjudged else []
+        counts = {"with no difference shown": len(left_out) - unjudged, "not judged": unjudged}
+        parts = [f"{format_count(count)} {what}" for what, count in counts.items() if count]
         lines.append(Paragraph("  … ", f"and {', '.join(parts)} (--all lists them)", lead_style=DIM, style=DIM))
     return lines
 

@@ -4,7 +4,8 @@ fastload.loadCharts = (() => {
   "use strict";
   const { units } = fastload;
   const { ms, count } = units;
-  const { has, some, peak, points, series, subjects, metricOf, perSecond } = fastload.columns;
+  const { has, some, peak, points, series, subjects, metricOf, messageRate, perSecond } =
+    fastload.columns;
   const mostKinds = 7;
 
   const throughput = {
@@ -17,7 +18,8 @@ fastload.loadCharts = (() => {
     restName: "mean",
     series: ({ timeline: line, summary }) => {
       const found = [];
-      const rate = (name) => metricOf(summary, name).rate;
+      const metric = (name) => metricOf(summary, name);
+      const rate = (name) => metric(name).rate;
       const warmup = (summary.plan || {}).warmup_s || 0;
       const add = (name, column, known, colour, more) =>
         found.push(series(line, name, column, colour, perSecond, "mean", known, more));
@@ -27,7 +29,7 @@ fastload.loadCharts = (() => {
         add("calls", line.calls_rate, rate("calls"), "c3", { width: 2, area: !some(line.rate) });
       if (has(line.sessions_rate))
         add("WebSockets opened", line.sessions_rate, rate("ws_sessions"), "c3", { width: line.of === "ws" ? 2 : 1.5 });
-      if (has(line.messages_rate)) add("messages", line.messages_rate, null, "c5", { width: 2 });
+      if (has(line.messages_rate)) add("messages", line.messages_rate, messageRate(metric), "c5", { width: 2 });
       if (has(line.events_rate)) add("stream events", line.events_rate, rate("stream_events"), "c8", { width: 2 });
       if (!found.some((one) => one.name !== "offered starts" && same(line, one.y, line.iterations_rate, warmup)))
         add("iterations", line.iterations_rate, rate("iterations"), "c4", {});

@@ -90,8 +90,11 @@ fastload.columns = (() => {
 
   const metricOf = (summary, name) => (summary.metrics || {})[name] || {};
 
+  // WebSocket messages per second, both ways, as the summary has them: `get` gives a metric of it.
+  const messageRate = (get) => (get("ws_msgs_sent").rate || 0) + (get("ws_msgs_received").rate || 0);
+
   // A mean or greatest value of the host or the target in the summary.
   const used = (summary, who, what, name) => ((summary[who] || {})[what] || {})[name];
 
-  return { bytesPerSecond, perSecond, cpu, has, some, mean, peak, points, series, subjects, metricOf, used };
+  return { bytesPerSecond, perSecond, cpu, has, some, mean, peak, points, series, subjects, metricOf, messageRate, used };
 })();

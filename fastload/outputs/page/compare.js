@@ -11,6 +11,9 @@ window.fastload = window.fastload || {};
   const cpu = (value) => `${units.count(value)}%`;
   const inkOf = (index) => inks[index % inks.length];
   const differs = (row) => row.verdict in tones;
+  // What ends in a run, and by what a run of a kind is measured first.
+  const rates = { rate: "Requests", calls_rate: "Calls", sessions_rate: "WebSockets opened", messages_rate: "Messages", events_rate: "Stream events", iterations_rate: "Iterations" };
+  const leads = { http_req: "rate", call: "calls_rate", ws: "sessions_rate", stream: "events_rate" };
   const has = (column) => column.some((value) => value !== null);
 
   function render(data) {
@@ -131,9 +134,10 @@ window.fastload = window.fastload || {};
   }
 
   // A percentile of the whole run: no mean of those of its seconds.
-  function percentileOf(name) {
+  function percentileOf(name, of) {
     const level = { p50: 2, p95: 20, p99: 100 }[name];
     return (line) => {
+      if (line.of !== of) return null;
       const index = line.curve.x.indexOf(level);
       return index < 0 ? (line.curve.y.at(-1) ?? null) : line.curve.y[index];
     };
@@ -159,17 +163,28 @@ window.fastload = window.fastload || {};
     };
   }
 
+  // The line that says what the latencies are of.
+  function first(data) {
+    const lines = data.sides.flatMap((side) => side.lines);
+    return lines.find((line) => line.curve.x.length) || lines[0];
+  }
+
+  const curvesOf = (data, side) => side.lines.filter((line) => line.curve.x.length && line.of === first(data).of);
+
   function specs(data) {
-    const line = data.sides[0].lines[0];
-    const what = line.of === "call" ? "calls" : "requests";
-    const rate = (each) => (each.of === "call" ? each.calls_rate : each.rate);
+    const lines = data.sides.flatMap((side) => side.lines);
+    const line = first(data);
+    const some = (name) => lines.some((each) => each[name].some((value) => value > 0));
+    const lead = some(leads[line.of]) ? leads[line.of] : Object.values(leads).find(some) || "iterations_rate";
     const clock = `from ${line.latency === "response" ? "due to done" : fastload.columns.subjects[line.of].clock}`;
     const runs = data.sides.some((side) => side.lines.length > 1) ? "median run" : "whole run";
-    const any = (pick) => data.sides.some((side) => side.lines.some((each) => pick(each).some((value) => value > 0)));
+    // Of runs of different plans one may have latencies of something else.
+    const latency = (name) => (each) => (each.of === line.of ? each[name] : each.t.map(() => null));
     return [
-      chart("chart-rate", "Throughput", `${what[0].toUpperCase()}${what.slice(1)} that ended each second`, rate, perSecond, { height: 170 }),
-      ...["p50", "p95", "p99"].map((name) => chart(`chart-${name}`, `Latency ${name}`, `Of each second, ${clock}`, (each) => each[name], units.ms, { logarithmic: () => false, none: "No response came.", summed: percentileOf(name), isPercentile: true, restName: runs })),
-      ...(any((each) => each.failed_rate) ? [chart("chart-failed", "Failures", "Requests that failed each second", (each) => each.failed_rate, perSecond, { height: 110 })] : []),
+      chart("chart-rate", "Throughput", `${rates[lead]} each second`, (each) => each[lead], perSecond, { height: 170 }),
+      ...Object.keys(rates).filter((name) => name !== lead && name !== "iterations_rate" && some(name)).map((name) => chart(`chart-more-${name}`, rates[name], "Each second", (each) => each[name], perSecond, { height: 110 })),
+      ...["p50", "p95", "p99"].map((name) => chart(`chart-${name}`, `Latency ${name}`, `Of each second, ${clock}`, latency(name), units.ms, { logarithmic: () => false, none: "No response came.", summed: percentileOf(name, line.of), isPercentile: true, restName: runs })),
+      ...(some("errors_rate") ? [chart("chart-failed", "Failures", "What failed each second", (each) => each.errors_rate, perSecond, { height: 110 })] : []),
       chart("chart-vus", "Virtual users", "", (each) => each.vus, units.count, { height: 96, summed: most }),
       chart("chart-busiest", "Generator CPU", "The busiest worker; 100% is one core", (each) => each.busiest, cpu, { height: 110, most: (value) => Math.max(value, 100) }),
       chart("chart-target", "Target CPU", "100% is one core", (each) => each.target_cpu, cpu, { height: 110, none: "The target was not sampled." }),
@@ -196,11 +211,11 @@ window.fastload = window.fastload || {};
     const spec = {
       id: "chart-curve", title: "Latency by percentile", hint: "The further right, the rarer", axis: "percentile", height: 300, unit: units.ms,
       restName: "greatest", logarithmic: () => false,
-      series: () => data.sides.flatMap((side, index) => side.lines.filter((line) => line.curve.x.length).map((line, number) => ({
+      series: () => data.sides.flatMap((side, index) => curvesOf(data, side).map((line, number) => ({
         name: side.label, x: line.curve.x, y: line.curve.y, color: inkOf(index), width: side.lines.length > 1 ? 1.1 : 2, quiet: number > 0,
-        dash: index === 0 ? "dot" : undefined, rest: units.ms(Math.max(...side.lines.flatMap((each) => each.curve.y.slice(-1)))),
+        dash: index === 0 ? "dot" : undefined, rest: units.ms(Math.max(...curvesOf(data, side).flatMap((each) => each.curve.y.slice(-1)))),
       }))),
-      caption: () => "Where two curves part, only the slower requests differ.",
+      caption: () => "Where two curves part, only the slower ones differ.",
       empty: () => (data.sides.some((side) => side.lines.some((line) => line.curve.x.length)) ? null : "No response came."),
     };
     const element = section("percentiles", "Percentiles");

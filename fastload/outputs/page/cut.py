@@ -51,11 +51,11 @@ def cut_summary(summary: Mapping[str, Any], most_rows: int = MOST_ROWS) -> tuple
     """*summary* with texts cut and at most *most_rows* rows in each table, and how many each table has more, if any.
 
     Rows that stay are those with failures, and then those that count most; they keep their order. Of tracebacks the
-    first ones stay.
+    first ones stay, at most *most_rows* too.
     """
     tables: dict[str, Any] = {name: _most(summary.get(name, ()), most_rows) for name in _TABLES}
     tables["metrics"] = dict(list(summary.get("metrics", {}).items())[:most_rows])
-    tables |= {name: list(summary.get(name, ()))[:_MOST_TRACEBACKS] for name in _TRACEBACKS}
+    tables |= {name: list(summary.get(name, ()))[: min(most_rows, _MOST_TRACEBACKS)] for name in _TRACEBACKS}
     shown = {key: cut_texts(tables.get(key, value), _longest(key)) for key, value in summary.items()}
     left_out = {name: len(summary.get(name, ())) - len(rows) for name, rows in tables.items()}
     return shown, {name: count for name, count in left_out.items() if count > 0}

@@ -5,6 +5,7 @@ fastload.outcome = (() => {
   const { el, fill, section } = fastload.dom;
   const { units } = fastload;
   const { ms, count, percent, bytes, perSecond, duration, numberOf } = units;
+  const { messageRate } = fastload.columns;
 
   const meaning = {
     VALID: "the numbers can be trusted",
@@ -27,7 +28,9 @@ fastload.outcome = (() => {
   function resultOf({ summary, state, kind }) {
     const found = summary.thresholds || [];
     const failed = found.filter((one) => !one.ok).length;
-    const after = summary.stopped_by
+    // That a function raised is told below, with what it raised.
+    const isTold = summary.stopped_by === "error" && (summary.hook_errors || []).length;
+    const after = summary.stopped_by && !isTold
       ? `${stopped[summary.stopped_by] || summary.stopped_by}${summary.stop_reason ? ` (${summary.stop_reason})` : ""} after ${duration(summary.duration_s)}`
       : "";
     const held = found.length
@@ -65,11 +68,12 @@ fastload.outcome = (() => {
     return [
       lost ? `${numberOf(lost, "worker")} ${lost === 1 ? "was" : "were"} lost` : "",
       raised ? "every iteration raised" : "",
-      (summary.hook_errors || []).length
-        ? `${numberOf(summary.hook_errors.length, "function")} around the test failed`
-        : "",
+      ...(summary.hook_errors || []).map((one) => `${one.hook} failed: ${lastLine(one.message)}`),
     ].filter(Boolean);
   }
+
+  // Of a traceback that is the error itself.
+  const lastLine = (text) => text.trim().split("\n").at(-1).trim().replace(/\.$/, "");
 
   function sentenceOf(parts) {
     const joined = parts.filter(Boolean).join("; ");
@@ -252,7 +256,9 @@ fastload.outcome = (() => {
         ? [latency("p50", "med"), latency("p95", "p(95)"), latency("p99", "p(99)"), latency("Longest", "max")]
         : []),
       ["Iterations", count(get("iterations").count || 0), perSecond("", get("iterations").rate)],
-      ...(messages ? [["Messages", count(messages), "WebSocket, both ways"]] : []),
+      ...othersOf(get, line.of),
+      ...(messages ? [["Messages", count(messages), `${perSecond("", messageRate(get))}, both ways`]] : []),
+      ...(get("ws_ping").count ? [["Ping p95", ms(get("ws_ping")["p(95)"]), "ping to pong"]] : []),
       ...(get("dropped_iterations").count
         ? [["Dropped", count(get("dropped_iterations").count), "starts without a free VU", "bad"]]
         : []),
@@ -264,6 +270,22 @@ fastload.outcome = (() => {
           ]
         : []),
     ];
+  }
+
+  // What else ended than that which leads, and how much of it failed.
+  function othersOf(get, lead) {
+    return ["call", "ws", "stream"]
+      .filter((name) => name !== lead)
+      .flatMap((name) => {
+        const { noun, count: counter, failed } = fastload.columns.subjects[name];
+        // The request that brings a stream is in the share of requests that failed.
+        const { fails = 0, passes = 0 } = name === "stream" ? {} : get(failed);
+        const ended = get(counter);
+        return [
+          ...(ended.count || fails ? [[noun, count(ended.count || 0), perSecond("", ended.rate)]] : []),
+          ...(fails ? [[`${noun} failed`, percent(get(failed).rate), `${count(fails)} of ${count(fails + passes)}`, "bad"]] : []),
+        ];
+      });
   }
 
   return { make, resultOf };

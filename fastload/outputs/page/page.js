@@ -1,7 +1,8 @@
 // The page of one run. `fastload.render(data)` draws it, `fastload.update(data)` brings a live one up to date.
 //
 // `data` is what fastload/outputs/page/data.py says. In an update, `timeline` may have only the rows from number
-// `first` on: they replace those that there were from there on, and all else of `data` replaces what there was.
+// `first` on: they replace those that there were from there on. What else there is in `data`, in its `run` and in its
+// `summary` replaces what there was, and what is missing stays.
 // `fastload.data` is what is shown. `fastload.hooks.rendered` and `.updated` are functions that are called with it
 // afterwards: what a live page adds (live.js) goes there, and its buttons into the element #bar.
 window.fastload = window.fastload || {};
@@ -37,7 +38,16 @@ window.fastload = window.fastload || {};
 
   function update(data) {
     const before = fastload.data;
-    fastload.data = before ? { ...data, timeline: joined(before.timeline, data.timeline) } : data;
+    const merged = (name) => ({ ...before[name], ...data[name] });
+    fastload.data = before
+      ? {
+          ...before,
+          ...data,
+          run: merged("run"),
+          summary: merged("summary"),
+          timeline: joined(before.timeline, data.timeline),
+        }
+      : data;
     if (!before) return render(fastload.data);
     show(fastload.data);
     parts.charts.update(fastload.data);

@@ -77,6 +77,8 @@ fastload.plot = (() => {
       onkeydown: (event) => pressed(one, event),
       onblur: () => point(one, null),
     });
+    // What arrow keys point at, said aloud; what comes with each second of a live page is not.
+    one.said = el("p.unseen", { "aria-live": "polite" });
     one.line = el("div.cursor", { hidden: true });
     one.reason = el("p.reason", { hidden: true });
     one.element = el(
@@ -90,7 +92,7 @@ fastload.plot = (() => {
         one.legend,
         one.caption,
       ),
-      el("div.area", null, one.plot, one.line, one.reason),
+      el("div.area", null, one.plot, one.line, one.reason, one.said),
     );
     one.plot.style.height = `${spec.height || 150}px`;
   }
@@ -330,6 +332,8 @@ fastload.plot = (() => {
     const start = step > 0 ? axes.nearest(first.x, from) - 1 : axes.nearest(first.x, to) + 1;
     const index = (one.cursor === null ? Math.max(-1, start) : axes.nearest(first.x, one.cursor)) + step;
     point(one, first.x[Math.max(0, Math.min(first.x.length - 1, index))]);
+    const values = one.series.filter((each) => !each.quiet && !one.hidden.has(each.name));
+    one.said.textContent = [where(one), ...values.map((each) => `${each.name} ${valueAt(one, each)}`)].join(", ");
   }
 
   // Draw again what is seen, and the rest when it is: a live page has no time to waste.

@@ -7,6 +7,7 @@ window.fastload = window.fastload || {};
 fastload.tables = (() => {
   "use strict";
   const { el, fill, section } = fastload.dom;
+  const manyRows = 60;
 
   function table(spec) {
     const one = { spec, rows: [], sort: spec.sort || [null, false], text: "" };
@@ -18,8 +19,8 @@ fastload.tables = (() => {
     );
     one.body = el("tbody");
     one.table = el("table", { id: spec.id }, el("caption.unseen", null, spec.title), el("thead", null, row), one.body);
-    const element = el("div.scroll", { tabindex: "0", role: "region", "aria-label": spec.title }, one.table);
-    return { element, update: (rows) => update(one, rows) };
+    one.element = el("div.scroll", { tabindex: "0", role: "region", "aria-label": spec.title }, one.table);
+    return { element: one.element, update: (rows) => update(one, rows) };
   }
 
   function head(one, column) {
@@ -45,6 +46,7 @@ fastload.tables = (() => {
     if (text === one.text) return;
     one.text = text;
     one.rows = rows;
+    one.element.classList.toggle("long", rows.length > manyRows);
     show(one);
   }
 
@@ -95,7 +97,8 @@ fastload.tables = (() => {
   // What the page left out of a table of the summary, in words.
   function more(data, name) {
     const count = (data.left_out || {})[name];
-    return count ? `… and ${fastload.units.count(count)} more: the summary has them all.` : "";
+    const which = data.state.complete ? "the summary has" : "the summary in the end has";
+    return count ? `… and ${fastload.units.count(count)} more: ${which} them all.` : "";
   }
 
   // A section with one table: {id, title, note, rows(data), columns(data), empty(data)}. `empty` says why there are no

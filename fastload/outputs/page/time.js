@@ -29,7 +29,7 @@ fastload.time = (() => {
     const button = (name, label, action) =>
       el("button", { type: "button", "aria-label": label, onclick: action }, name);
     one.strip = el("div.phases", { "aria-hidden": "true" });
-    one.now = el("span.now", { "aria-live": "polite" });
+    one.now = el("span.now");
     one.out = button("−", "Zoom out", () => scale(one, 2));
     one.full = button("Whole run", "Show the whole run", () => show(one, null));
     one.element = el(

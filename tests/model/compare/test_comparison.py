@@ -39,6 +39,7 @@ from tests.model.runs import (
     ramp,
     seconds_of,
     side,
+    sockets_of,
     with_endpoint,
 )
 
@@ -316,6 +317,34 @@ def test_runs_without_requests_are_compared_by_what_they_do() -> None:
         "call_failed",
         "call_duration",
     ]
+
+
+def test_websockets_are_judged_by_how_long_they_took_to_open_and_by_their_messages() -> None:
+    def sockets(name: str, factor: float) -> Side:
+        return Side(name, [batched(name, sockets_of(lognormal(factor=factor), np.random.default_rng(int(factor * 9))))])
+
+    found = compare_sides([sockets("a", 1.0), sockets("b", 1.3)])
+    assert [(row.figure.subject, row.figure.name) for row in found.rows if row.is_headline] == [
+        ("ws_sessions", "rate"),
+        ("ws_failed", "failed"),
+        *(("ws_connecting", name) for name in ("p50", "p95", "p99")),
+        ("ws_msgs_sent", "rate"),
+        ("ws_msgs_received", "rate"),
+    ]
+    assert found.verdict == "worse"
+    # How long a session lasts is as the script wants it.
+    assert row_of(found, "ws_session_duration", "p50").changes[0].verdict == "changed"
+
+
+def test_websockets_of_which_none_opened_are_compared_all_the_same() -> None:
+    seconds = [
+        replace(second, table=SeriesTable()) for second in seconds_of(lognormal(), np.random.default_rng(1), seconds=6)
+    ]
+    for second in seconds:
+        failed = second.table.rate(Series("ws_failed"))
+        failed.trues = failed.total = 20
+    found = compare_sides([Side("a", [batched("a", seconds)]), Side("b", [batched("b", seconds)])])
+    assert [row.figure.subject for row in found.rows if row.is_headline] == ["ws_failed"]
 
 
 def test_nothing_measured_is_not_judged() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from playwright.sync_api import Browser, Page
 from fastload.model.compare.batches import BatchedRun
 from fastload.model.compare.comparison import Comparison, Side, compare_sides
 from fastload.model.histogram import Int64Array
+from fastload.model.records import ErrorTable
 from fastload.model.timeline import Timeline
 from fastload.model.units import format_ms
 from fastload.outputs.compare.page import comparison_data, comparison_page
 from fastload.outputs.compare.words import format_change, format_figure, format_interval
 from fastload.outputs.page.render import plotly_js
 from tests.browser import chromium, open_page, overflow_px, shoot
-from tests.model.runs import Draw, batched, lognormal, seconds_of, with_endpoint
+from tests.model.runs import Draw, batched, lognormal, seconds_of, sockets_of, with_endpoint
 
 __all__ = ["chromium"]
 
@@ -135,6 +137,42 @@ def test_the_page_is_one_file_and_not_large(made: Made) -> None:
     assert len(text) - len(plotly_js()) < 1_000_000
     assert EVIL not in text
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](?!data:)", text)
+
+
+def test_websockets_have_charts_of_their_own(chromium: Browser, tmp_path: Path) -> None:
+    requests = run_of("web", lognormal(), 3, 1.0)
+    runs = [requests]
+    for name in "ab":
+        seconds = list(sockets_of(lognormal(), np.random.default_rng(1), seconds=8))
+        seconds[-1] = replace(seconds[-1], errors=ErrorTable({"reset": (30, "WS /: reset"), "timeout": (12, "late")}))
+        run = batched(name, seconds)
+        timeline = Timeline(run.header)
+        for one in seconds:
+            timeline.add(one)
+        runs.append((run, timeline))
+    web, first, second = [(Side(run.name, [run]), [line]) for run, line in runs]
+    for name, sides in (("alike", (first, second)), ("forced", (first, web))):
+        made = comparison_page(compare_sides([side for side, _ in sides]), [lines for _, lines in sides])
+        (tmp_path / f"{name}.html").write_bytes(made)
+
+    def drawn(page: Page, chart: str) -> list[list[float]]:
+        ys = "id => document.getElementById(id).data.map(({y}) => y.slice(1, -1))"
+        found: list[list[float]] = page.evaluate(ys, chart)
+        return found
+
+    with open_page(chromium, (tmp_path / "alike.html").as_uri()) as page:
+        page.wait_for_selector("#chart-curve .scatterlayer path", state="attached")
+        assert "WebSockets opened each second" in page.locator("[data-chart=chart-rate]").inner_text()
+        assert drawn(page, "chart-rate") == [first[1][0].columns()["sessions_rate"]] * 2
+        assert drawn(page, "chart-more-messages_rate") == [first[1][0].columns()["messages_rate"]] * 2
+        assert drawn(page, "chart-failed") == [[0.0] * 7 + [42.0]] * 2
+        assert "asked to open" in page.locator("[data-chart=chart-p95]").inner_text()
+        page.goto((tmp_path / "forced.html").as_uri())
+        page.wait_for_selector("#chart-curve .scatterlayer path", state="attached")
+        # What a request took says nothing about what it took to open a WebSocket.
+        charts = ("chart-rate", "chart-more-rate", "chart-p95", "chart-curve")
+        assert [len(drawn(page, chart)) for chart in charts] == [1, 2, 1, 1]
+        assert "Requests" in page.locator("[data-chart=chart-more-rate]").inner_text()
 
 
 def test_runs_without_anything_are_a_page_too(chromium: Browser, tmp_path: Path) -> None:

@@ -81,6 +81,12 @@ def test_what_is_left_out_is_indented_where_it_wraps(comparison: Comparison) -> 
     assert lines[first + 1].startswith("    ")
 
 
+def test_what_is_left_out_is_counted_without_zeros() -> None:
+    short = [side(name, lognormal(), number, seconds=3) for number, name in enumerate("ab")]
+    (line,) = re.findall(r"… and (.*) \(--all", comparison_text(compare_sides(short), width=120))
+    assert re.fullmatch(r"[1-9]\d* not judged", line)
+
+
 DURATION = Figure(
     "headline", "http_req_duration", BUILTIN["http_req_duration"], (Series("http_req_duration"),), "lower", 0.5
 )

@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const byId = (id) => document.getElementById(id);
+  const { setText } = fastload;
   const POLL_MS = 1000;
   const number = Number(byId("ui-bar").dataset.run);
   let form = null;
@@ -11,7 +12,7 @@
     if (!run) return;
     form = run.form;
     const isOver = run.exit_code !== null;
-    byId("ui-state").textContent = isOver ? run.meaning : run.state;
+    setText(byId("ui-state"), isOver ? run.meaning : run.state);
     byId("ui-state").className = { passed: "good", failed: "bad" }[run.outcome] || "";
     byId("ui-again").hidden = !isOver || data.current !== null;
     const newer = byId("ui-newer");
@@ -38,7 +39,7 @@
       try {
         show(await fastload.ask("../../api/runs"));
       } catch {
-        byId("ui-state").textContent = "fastload ui does not answer";
+        setText(byId("ui-state"), "fastload ui does not answer");
         byId("ui-again").hidden = true;
       }
       await new Promise((wake) => setTimeout(wake, POLL_MS));

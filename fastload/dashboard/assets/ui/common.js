@@ -21,6 +21,12 @@ fastload.ask = async (path, body) => {
   return answer;
 };
 
+// Only what changes: readers of a screen hear it.
+fastload.setText = (element, text) => {
+  "use strict";
+  if (element.textContent !== text) element.textContent = text;
+};
+
 // A message of the command line as a sentence.
 fastload.sentence = (text) => {
   "use strict";

@@ -57,7 +57,9 @@ fastload.form = (() => {
     const now = { ...data.first, ...(values || {}) };
     const names = data.scenarios.map((one) => one.name);
     const chosen = now.scenarios.filter((name) => names.includes(name));
-    fill(byId("scenarios"), data.scenarios.map((one) => scenarioRow(one, chosen.includes(one.name) || !chosen.length)));
+    // A choice from another script than it is now says nothing: all of them, as at first.
+    const isStale = chosen.length < now.scenarios.length || !chosen.length;
+    fill(byId("scenarios"), data.scenarios.map((one) => scenarioRow(one, isStale || chosen.includes(one.name))));
     fill(byId("load"), LOAD.map((one) => field(...one)));
     fill(byId("against"), field("base_url", "Host", "", hostHint(data), "url"),
       el("label.check", { id: "without-host" }, el("input", { type: "checkbox", id: "needs-no-host" }),

@@ -24,13 +24,13 @@ fastload.runs = (() => {
     if (!run) return fill(place);
     if (place.dataset.run !== String(run.run) || !place.children.length) {
       place.dataset.run = run.run;
-      fill(place, el("div", null, el("b", null, `Run ${run.run}`), " ", el("span.state"), el("span.figures")),
+      fill(place, el("div", null, el("b", null, `Run ${run.run}`), " ", el("span.state", { role: "status" }), el("span.figures")),
         el("progress", { max: 1, "aria-label": "Progress" }),
         el("div.actions", null,
           el("a.button.primary", { href: `runs/${run.run}/` }, "Watch and change it"),
           el("button", { type: "button", onclick: () => stop(run.run) }, "Stop")));
     }
-    place.querySelector(".state").textContent = stateOf(run);
+    fastload.setText(place.querySelector(".state"), stateOf(run));
     place.querySelector("progress").value = run.progress;
     place.querySelector(".figures").textContent = run.state === "starting" ? "" :
       `${duration(Math.round(run.elapsed_s))}, ${count(run.vus)} VUs, ${count(Math.round(run.requests_per_s))} requests/s, ` +
@@ -52,7 +52,7 @@ fastload.runs = (() => {
   function row(run, titles, reuse) {
     const started = new Date(run.started_at).toLocaleTimeString([], { hour12: false });
     const share = run.requests ? run.failed / run.requests : 0;
-    return el("tr", null,
+    return el("tr", { "data-run": run.run },
       el("th", { scope: "row" }, el("a", { href: `runs/${run.run}/` }, `Run ${run.run}`), el("small", null, started)),
       cell("Load", el("span.load", null, run.load.map((text) => el("span", null, text)))),
       cell("Requests", count(run.requests)),
@@ -74,10 +74,27 @@ fastload.runs = (() => {
     if (now === shown || document.querySelector("#list details[open]")) return;
     shown = now;
     const heads = ["Run", "Load", "Requests", "Requests/s", "p95", "Failed", "Result"];
+    const held = focused();
     fill(byId("list"), el("table.runs", null,
+      el("caption.unseen", null, "Runs of this session, the newest first"),
       el("thead", null, el("tr", null, heads.map((head) => el("th", { scope: "col" }, head)),
         el("th", { scope: "col" }, el("span.unseen", null, "Downloads")))),
       el("tbody", null, data.runs.map((run) => row(run, titles, reuse)))));
+    if (held) focusAgain(held);
+  }
+
+  const TAKES_FOCUS = "a, button, summary";
+
+  // What of the list has the focus: each second of a run makes the list anew.
+  function focused() {
+    const row = document.activeElement.closest("#list tbody tr");
+    return row && { run: row.dataset.run, index: [...row.querySelectorAll(TAKES_FOCUS)].indexOf(document.activeElement) };
+  }
+
+  function focusAgain({ run, index }) {
+    const row = byId("list").querySelector(`tr[data-run="${run}"]`);
+    const element = row && row.querySelectorAll(TAKES_FOCUS)[index];
+    if (element) element.focus({ preventScroll: true });
   }
 
   return { showNow, showList };

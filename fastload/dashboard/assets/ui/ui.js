@@ -103,8 +103,12 @@
   }
 
   async function reuse(run) {
-    const data = await fastload.ask("api/form");
-    fastload.form.show(data, run.form);
+    try {
+      fastload.form.show(await fastload.ask("api/form"), run.form);
+    } catch (fault) {
+      fastload.showFault(byId("fault"), fault);
+      return;
+    }
     preview();
     byId("form-title").scrollIntoView({ block: "start" });
   }
