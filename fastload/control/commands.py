@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastload.model.errors import ControlError, nearest
+from fastload.model.load_models import MOST_VUS
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "status": (),
@@ -166,6 +167,8 @@ def check_command(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         wanted, is_right = _TYPES[argument]
         if not is_right(value):
             raise ControlError(f"{name}: {argument} {value!r} is not {wanted}")
+        if argument in ("vus", "by") and value > MOST_VUS:
+            raise ControlError(f"{name}: {argument} {value:,} is more than {MOST_VUS:,}", hint="check its digits")
     if name == "stop":
         given.setdefault("now", False)
     amounts = [argument for argument in AMOUNTS if argument in given]

@@ -14,6 +14,8 @@ WhenBusy = Literal["queue", "drop"]
 ShapeFunction = Callable[[float], "int | tuple[int, float] | None"]
 """Seconds since the scenario's start -> VUs, or (VUs, VUs to add or take away a second), or None for the end."""
 
+MOST_VUS = 1_000_000
+"""Of a scenario. More are a slip of the finger: they would take all the memory of the machine."""
 DEFAULT_MAX_VUS = 100
 DEFAULT_RATE_DURATION_S = 10.0
 LONGEST_ITERATIONS_S = 600.0

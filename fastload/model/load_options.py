@@ -13,6 +13,7 @@ from fastload.model.load_models import (
     EXECUTORS,
     LONGEST_ITERATIONS_S,
     LONGEST_SHAPE_S,
+    MOST_VUS,
     SHAPE_MAX_VUS,
     Arrivals,
     ConstantArrivalRate,
@@ -105,7 +106,10 @@ def build_executor(options: LoadOptions) -> Executor:
         hint = nearest(name, EXECUTORS) or f"there are {', '.join(EXECUTORS)}"
         raise PlanError(f"there is no executor {name!r}", hint=hint)
     _check_taken(name, options)
-    return _BUILD[name](options)
+    executor = _BUILD[name](options)
+    if executor.max_vus > MOST_VUS:
+        raise PlanError(f"{executor.max_vus:,} VUs are too many for one machine", hint=f"give {MOST_VUS:,} at most")
+    return executor
 
 
 def meant_executor(given: Collection[str]) -> str:

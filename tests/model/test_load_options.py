@@ -58,6 +58,8 @@ def test_options_make_an_executor(options: dict[str, Any], executor: Any) -> Non
     ("options", "message"),
     [
         ({"vus": 0}, "vus 0 is below 1"),
+        ({"vus": 10**9}, "1,000,000,000 VUs are too many for one machine"),
+        ({"stages": ((1.0, 10**7), (1.0, 0))}, "10,000,000 VUs are too many for one machine"),
         ({"iterations": -1}, "iterations -1 is below 1"),
         ({"rate_per_s": 1.0, "max_vus": 0}, "max-vus 0 is below 1"),
         ({"duration_s": 0.0}, "duration is 0"),
