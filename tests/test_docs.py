@@ -455,7 +455,7 @@ def test_the_commands_of_the_readme_are_those_of_ci() -> None:
     assert f"apt-get install {' '.join(programs)}" in readme
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     assert "test" in project["optional-dependencies"]
-    assert project["scripts"] == {"fastload": "fastload.cli.main:main"}
+    assert project["scripts"] == {"fastload": "fastload.__main__:main"}
     assert project["license"] == "Apache-2.0"
     assert "Apache License" in (REPO / "LICENSE").read_text()
 
