@@ -138,7 +138,8 @@ def run(
     tiers = Tiers(below, [Tier("fl.run", {name: value for name, value in options.items() if name != "http"})])
     draft = draft_plan([as_scenario(item) for item in scenarios], tiers, Around(http=http, hooks=hooks))
     streams = make_streams(out_texts(settle_run(tiers).values))
-    return execute(draft.plan, (*outputs, *streams), commands=control)
+    plan = replace(draft.plan, stdout_is_data=any(stream.on_stdout for stream in streams))
+    return execute(plan, (*outputs, *streams), commands=control)
 
 
 def execute(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from fastload.model.errors import PlanError
 from fastload.outputs.apart import Listener, check_ports
 from fastload.outputs.replayed import named_sink
 from fastload.outputs.streams.registry import SHIPPED, Asked, make_named, make_streams
-from tests.conftest import Cli, Nginx
+from tests.conftest import Cli, Nginx, cli_env
 from tests.data.renew import RUN
 
 SCRIPT = """
@@ -185,6 +187,23 @@ def test_all_of_stdout_is_one_output(out: str, cli: Cli, nginx: Nginx, tmp_path:
     for said in ("set up", "read", "ended"):
         assert said in done.stderr, said
     assert not (tmp_path / "-").exists()
+
+
+def test_a_program_with_an_output_on_stdout_keeps_what_users_print_apart(nginx: Nginx, tmp_path: Path) -> None:
+    program = f"""
+import fastload as fl
+
+async def visit(vu):
+    print("printed in a worker")
+    await vu.get("/")
+
+fl.run(visit, iterations=3, workers=1, base_url={nginx.url!r}, out=["json=-"])
+"""
+    env = cli_env()
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["type"] for line in done.stdout.splitlines()].count("Metric") > 5
+    assert done.stderr.count(b"printed in a worker") == 3
 
 
 def test_a_quiet_run_with_an_output_on_stdout_says_nothing_else(cli: Cli, nginx: Nginx, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def streams_of(named: Iterable[Named]) -> list[Stream]:
         if not one.written and any((one.name, one.argument) == (other.name, other.argument) for other in named[:index]):
             text = shown_text(f"{one.name}={one.argument}" if one.argument else one.name)
             raise PlanError(f"--out {text} is given twice", hint="leave one of them out")
-    streams = [Stream(one.name, one.sink) for one in named]
+    streams = [Stream(one.name, one.sink, on_stdout=any(is_stdout(file.path) for file in one.written)) for one in named]
     return sorted(streams, key=lambda stream: stream.name == "run")
 
 

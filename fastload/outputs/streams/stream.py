@@ -37,13 +37,21 @@ class Stream:
     What a full queue has no room for is dropped and counted; so is what the sink raises for. A queue is full with
     *capacity* seconds, and with `CAPACITY_SERIES` of them all. After `end`, the first failure is the last: what still
     waits would only keep the program from ending. ``header`` is set by whoever made this, before `start`.
-    ``patience_s``: how long the sink may take at the end; by default less if it is not required.
+    ``patience_s``: how long the sink may take at the end; by default less if it is not required. ``on_stdout``: what
+    it writes is this process' stdout, where nothing else may be.
     """
 
     def __init__(
-        self, name: str, sink: Sink, *, capacity: int = CAPACITY_SECONDS, patience_s: float | None = None
+        self,
+        name: str,
+        sink: Sink,
+        *,
+        capacity: int = CAPACITY_SECONDS,
+        patience_s: float | None = None,
+        on_stdout: bool = False,
     ) -> None:
         self.name = name
+        self.on_stdout = on_stdout
         self.patience_s = patience_s or (FILES_PATIENCE_S if sink.required else PATIENCE_S)
         self.header: Header | None = None
         self._sink = sink
