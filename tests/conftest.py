@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
@@ -20,6 +21,9 @@ from hypothesis import HealthCheck, settings
 
 from fastload.targets import RunningTarget, running
 from tests.preloaded import run_preloaded
+
+if TYPE_CHECKING:
+    from tests.life import Life
 
 # A busy machine may take long for an example; how long is no property of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -198,6 +202,20 @@ def cli_env(**extra: str) -> dict[str, str]:
     }
     env = {name: value for name, value in os.environ.items() if name not in names and not name.startswith("FASTLOAD_")}
     return env | {"PYTHONPATH": str(REPO), "COLUMNS": "100", "PYTHONWARNINGS": "default"} | extra
+
+
+@pytest.fixture
+def life(nginx: Nginx, tmp_path: Path) -> Iterator[Life]:
+    """Runs of scripts that may be interrupted; nothing may be left of them."""
+    # It needs this module.
+    from tests.life import Life
+
+    found = Life(nginx, tmp_path)
+    try:
+        yield found
+        assert found.left() == []
+    finally:
+        found.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,16 +36,6 @@ def press(frame, event, _):
 sys.setprofile(press)
 """
 KEPT = ("--save", "run.fastload", "--html", "page.html", "--out", "junit=junit.xml")
-
-
-@pytest.fixture
-def life(nginx: Nginx, tmp_path: Path) -> Iterator[Life]:
-    found = Life(nginx, tmp_path)
-    try:
-        yield found
-        assert found.left() == []
-    finally:
-        found.close()
 
 
 @pytest.mark.parametrize(

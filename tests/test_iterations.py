@@ -4,24 +4,10 @@ warm-up and shapes."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import Nginx
 from tests.life import Life
-
-
-@pytest.fixture
-def life(nginx: Nginx, tmp_path: Path) -> Iterator[Life]:
-    found = Life(nginx, tmp_path)
-    try:
-        yield found
-        assert found.left() == []
-    finally:
-        found.close()
-
 
 # Several scenarios.
 

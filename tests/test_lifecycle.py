@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,16 +32,6 @@ async def visit(vu):
 """
     + TEARDOWN
 )
-
-
-@pytest.fixture
-def life(nginx: Nginx, tmp_path: Path) -> Iterator[Life]:
-    found = Life(nginx, tmp_path)
-    try:
-        yield found
-        assert found.left() == []
-    finally:
-        found.close()
 
 
 # Setup and teardown.

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.conftest import Nginx
 from tests.life import Life
-
-
-@pytest.fixture
-def life(nginx: Nginx, tmp_path: Path) -> Iterator[Life]:
-    found = Life(nginx, tmp_path)
-    try:
-        yield found
-        assert found.left() == []
-    finally:
-        found.close()
 
 
 @pytest.mark.parametrize(
