@@ -50,7 +50,9 @@ _FILES = ("python", "json", "csv", "toml")
 _IN_A_SCENARIO = "<!-- in a scenario -->"
 _EXIT_CODE = re.compile(r"\s+# exit code ([\d or]+)$")
 _DURATION = re.compile(
-    r"(?<![\w.])(?<!--timeout )(?<!for )(?<!over )(?<!graceful_stop=\")(?:\d+(?:\.\d+)?(?:ms|us|ns|h|m|s))+(?![\w/])"
+    # Time-outs are for what goes wrong: a busy machine must not make it so.
+    r"(?<![\w.])(?<!timeout )(?<!timeout=\")(?<!timeout = \")(?<!for )(?<!over )(?<!graceful_stop=\")"
+    r"(?:\d+(?:\.\d+)?(?:ms|us|ns|h|m|s))+(?![\w/])"
 )
 _PAUSES = re.compile(r"(?<=vu\.sleep\()[\d., ]+(?=\))")
 _USERS = re.compile(
