@@ -45,7 +45,7 @@ from benchmarks.reporting import (
     write_json,
 )
 from benchmarks.servers import nginx, on_cpu, raise_file_limit, shipped
-from fastload.load.sources import SequencerIngest
+from fastload.load.executors.request_sources import SequencerIngest
 from fastload.targets import SequencerOptions
 
 CLIENTS = (INGEST, K6_INGEST, K6_PLAIN)

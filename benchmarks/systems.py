@@ -36,7 +36,7 @@ from benchmarks.reporting import (
     write_json,
 )
 from benchmarks.servers import on_cpu, raise_file_limit
-from fastload.load.sources import SequencerIngest
+from fastload.load.executors.request_sources import SequencerIngest
 from fastload.targets import ScoreOptions, SequencerOptions, WidgetOptions
 from scenarios.ingest import batch
 

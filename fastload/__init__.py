@@ -3,17 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastload.load.client import VU
-from fastload.load.environment import env
-from fastload.load.flow import abort, fail
-from fastload.load.hooks import handle_summary, setup, teardown, test_start, test_stop
-from fastload.load.measure import Measured, measure
-from fastload.load.reply import JudgedReply, Reply, ReplyError
-from fastload.load.retry import Retry
-from fastload.load.scenario import Scenario, scenario
-from fastload.load.sse import ServerEvent
-from fastload.load.stream import StreamedReply
-from fastload.load.websocket import WebSocket, WebSocketClosed, WebSocketError
+from fastload.load.client.measured_calls import Measured, measure
+from fastload.load.client.reply import JudgedReply, Reply, ReplyError
+from fastload.load.client.retry import Retry
+from fastload.load.client.sse import ServerEvent
+from fastload.load.client.streamed_request import StreamedReply
+from fastload.load.client.vu import VU
+from fastload.load.client.websocket import WebSocket, WebSocketClosed, WebSocketError
+from fastload.load.script.environment import env
+from fastload.load.script.flow import abort, fail
+from fastload.load.script.hooks import handle_summary, setup, teardown, test_start, test_stop
+from fastload.load.script.scenarios import Scenario, scenario
 from fastload.model.errors import ControlError, FastloadError, PlanError, TargetError
 from fastload.model.http import Auth, HttpSettings, RequestSettings
 from fastload.model.metrics import Counter, Gauge, Rate, Trend
@@ -22,7 +22,7 @@ from fastload.version import __version__
 
 if TYPE_CHECKING:
     from fastload.handle import Run, start
-    from fastload.load.data import DataExhausted, DataSet, data
+    from fastload.load.script.data_set import DataExhausted, DataSet, data
     from fastload.model.run_file import load_summary
     from fastload.model.summary import Summary
     from fastload.model.views import MetricView
@@ -82,12 +82,12 @@ __all__ = [
 
 # What only a run needs: numpy and the parent's side take more than half of the import time.
 _LATER = {
-    "DataExhausted": ("fastload.load.data", "DataExhausted"),
-    "DataSet": ("fastload.load.data", "DataSet"),
+    "DataExhausted": ("fastload.load.script.data_set", "DataExhausted"),
+    "DataSet": ("fastload.load.script.data_set", "DataSet"),
     "MetricView": ("fastload.model.views", "MetricView"),
     "Run": ("fastload.handle", "Run"),
     "Summary": ("fastload.model.summary", "Summary"),
-    "data": ("fastload.load.data", "data"),
+    "data": ("fastload.load.script.data_set", "data"),
     "load_summary": ("fastload.model.run_file", "load_summary"),
     "run": ("fastload.runner", "run"),
     "start": ("fastload.handle", "start"),

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from fastload.control.commands import Commands
-from fastload.load.scenario import Function, Scenario
+from fastload.load.script.scenarios import Function, Scenario
 from fastload.model.errors import ControlError
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot

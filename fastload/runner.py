@@ -23,11 +23,11 @@ from fastload.control.conductor import Conductor
 from fastload.control.host import describe_host
 from fastload.control.server import ControlServer
 from fastload.control.signals import StopRequests, stop_requests
-from fastload.load import curl_options
-from fastload.load.client import VU
+from fastload.load.client.vu import VU
+from fastload.load.engine import curl_options
 from fastload.load.hook_process import run_hook_process
-from fastload.load.hooks import as_hook, make_hooks
-from fastload.load.scenario import Function, Scenario
+from fastload.load.script.hooks import as_hook, make_hooks
+from fastload.load.script.scenarios import Function, Scenario
 from fastload.load.worker import run_worker
 from fastload.model.errors import PlanError
 from fastload.model.header import Header

@@ -28,8 +28,8 @@ import pytest
 import fastload as fl
 from fastload.cli.exits import ExitCode
 from fastload.cli.main import cli as command_line
-from fastload.load import failures
-from fastload.load.ask import RequestOptions
+from fastload.load.client.prepared_request import RequestOptions
+from fastload.load.engine import error_kinds
 from fastload.model import verdict
 from fastload.model.load_models import EXECUTORS
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
@@ -283,7 +283,7 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
         row[0]: names(row[1])[: len(AGGREGATES[Kind(row[0])])] for row in rows(section("numbers.md", "Thresholds"))
     }
     assert aggregates == {kind.value: list(allowed) for kind, allowed in AGGREGATES.items()}
-    assert set(first_column(section("numbers.md", "Errors"))) - {"http_400"} == failures.ERROR_KINDS
+    assert set(first_column(section("numbers.md", "Errors"))) - {"http_400"} == error_kinds.ERROR_KINDS
     bounds = section("numbers.md", "The verdict")
     for bound in (
         f"over {verdict.SATURATED_CPU_PERCENT:.0f} %",

@@ -12,9 +12,9 @@ import trustme
 
 from fastload.cli.run import run
 from fastload.cli.run_options import tiers_of
-from fastload.load.curl_options import supports
-from fastload.load.failures import ERROR_KINDS
-from fastload.load.scenario import Scenario
+from fastload.load.engine.curl_options import supports
+from fastload.load.engine.error_kinds import ERROR_KINDS
+from fastload.load.script.scenarios import Scenario
 from fastload.model.errors import PlanError
 from fastload.model.http import ERROR_CODES, Auth, HttpSettings, error_code
 from fastload.model.plan import Plan

@@ -21,7 +21,7 @@ from fastload.cli.options import (
     shared_options,
     shipped_target,
 )
-from fastload.load.sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
+from fastload.load.executors.request_sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
 from fastload.model.errors import PlanError
 from fastload.model.http import check_base_url, without_credentials
 from fastload.model.load_options import LoadOptions, build_executor

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import NamedTuple
 
 from fastload.cli.shipped import PREFIX, shipped_script
-from fastload.load.hooks import hook_of, make_hooks
-from fastload.load.scenario import Scenario
+from fastload.load.script.hooks import hook_of, make_hooks
+from fastload.load.script.scenarios import Scenario
 from fastload.model.errors import FastloadError, PlanError, nearest, user_traceback
 from fastload.model.hooks import Hooks
 

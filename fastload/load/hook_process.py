@@ -15,14 +15,14 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from fastload.load.client import VU
-from fastload.load.context import Context, ScenarioContext
-from fastload.load.curl import CurlEngine
-from fastload.load.flow import TestAborted
+from fastload.load.client.context import Context, ScenarioContext
+from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.client.vu import VU
+from fastload.load.engine.curl import CurlEngine
+from fastload.load.executors.vu_pool import innermost
 from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
-from fastload.load.recorder import Recorder
-from fastload.load.usage import ReplyUsage
-from fastload.load.vu_work import innermost
+from fastload.load.recording.recorder import Recorder
+from fastload.load.script.flow import TestAborted
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import INTERRUPTED, Hook

@@ -22,13 +22,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import uvloop
 
-from fastload.load import data
-from fastload.load.context import Context
-from fastload.load.curl import CurlEngine
+from fastload.load.client.context import Context
+from fastload.load.engine.curl import CurlEngine
 from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
-from fastload.load.player import Player, make_players
-from fastload.load.recorder import Recorder
-from fastload.load.stall_watch import StallWatch
+from fastload.load.recording.recorder import Recorder
+from fastload.load.recording.stall_watch import StallWatch
+from fastload.load.scenario_runner import Player, make_players
+from fastload.load.script import data_set
 from fastload.model.errors import FastloadError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.metrics import Series, scenario_series
@@ -52,7 +52,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     # Every VU has its own connection, and the usual soft limit is 1,024.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    data.deal(index, plan.workers)
+    data_set.deal(index, plan.workers)
     # A fork copies the state of all chance: workers would make the same choices, side by side.
     random.seed(f"{plan.seed}:worker {index}")
     np.random.seed((plan.seed + index) % 2**32)
@@ -143,7 +143,7 @@ class Worker:
             self._warming_up = False
             # A slow target may take longer to end the warm-up: its backlog is not the measurement's.
             start_ns = max(start_ns + round(plan.warmup_s * NS_PER_S), monotonic_ns())
-            data.deal(self._index, plan.workers)
+            data_set.deal(self._index, plan.workers)
             for player in warming:
                 player.prepare()
         if not self._stopping:
@@ -267,7 +267,7 @@ def make_recorder(index: int, plan: Plan) -> Recorder:
     """The recorder of worker *index*: one that keeps single samples, if an output wants them."""
     if not plan.points:
         return Recorder(index, filters_of(plan))
-    from fastload.load.points import PointRecorder
+    from fastload.load.recording.points import PointRecorder
 
     return PointRecorder(index, filters_of(plan), iterates=plan.kind != "bench")
 

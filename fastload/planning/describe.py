@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fastload.load.scenario import Scenario, name_of, where
+from fastload.load.script.scenarios import Scenario, name_of, where
 from fastload.model.hooks import Hooks
 from fastload.model.http import without_credentials
 from fastload.model.load_models import (

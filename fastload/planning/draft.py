@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fastload.load.scenario import Scenario
+from fastload.load.script.scenarios import Scenario
 from fastload.model.errors import PlanError, nearest
 from fastload.model.hooks import Hooks
 from fastload.model.http import HttpSettings, check_base_url

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from fastload.load.trace import read_trace
+from fastload.load.script.trace_files import read_trace
 from fastload.model.errors import PlanError, nearest
 from fastload.model.load_options import LoadOptions, meant_executor, taken_by
 from fastload.model.units import (

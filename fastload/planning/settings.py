@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from fastload.control.host import usable_cpus
-from fastload.load.scenario import Function, Scenario, check_function, name_of, where
+from fastload.load.script.scenarios import Function, Scenario, check_function, name_of, where
 from fastload.model.errors import PlanError, nearest
 from fastload.model.metrics import specs
 from fastload.model.thresholds import Threshold, parse_threshold_option, parse_thresholds

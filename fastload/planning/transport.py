@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from fastload.load.curl_options import ENCODINGS, source_address, split_port, supports
+from fastload.load.engine.curl_options import ENCODINGS, source_address, split_port, supports
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http import (
     PEM,

@@ -14,7 +14,7 @@ import fastload as fl
 from fastload.cli.plan import plan as plan_command
 from fastload.cli.run import run
 from fastload.cli.run_options import tiers_of
-from fastload.load.scenario import scenario
+from fastload.load.script.scenarios import scenario
 from fastload.model.errors import PlanError
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, PerVUIterations, RampingArrivalRate, RampingVUs
 from fastload.planning import Draft, draft_plan

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from fastload.load.ask import RequestDefaults
-from fastload.load.client import VU
-from fastload.load.context import Context, ScenarioContext
-from fastload.load.curl import CurlEngine
-from fastload.load.recorder import Recorder
-from fastload.load.usage import ReplyUsage
+from fastload.load.client.context import Context, ScenarioContext
+from fastload.load.client.prepared_request import RequestDefaults
+from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.client.vu import VU
+from fastload.load.engine.curl import CurlEngine
+from fastload.load.recording.recorder import Recorder
 from fastload.model.http import HttpSettings
 from fastload.model.metrics import Series
 from fastload.model.records import Delta

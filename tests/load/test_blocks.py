@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.load.place import HERE, tags_here
+from fastload.load.recording.scope import HERE, tags_here
 from fastload.model.http import HttpSettings
 from fastload.model.metrics import Series
 from fastload.model.series import SeriesTable

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastload as fl
-from fastload.load.client import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
-from fastload.load.context import fold_path
-from fastload.load.curl_options import supports
+from fastload.load.client.context import fold_path
+from fastload.load.client.vu import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
+from fastload.load.engine.curl_options import supports
 from fastload.model.http import HttpSettings
 from tests.conftest import Nginx, free_port
 from tests.load.harness import SETTINGS, Connection, Peer, Run, harness, lines_of, until
@@ -694,7 +694,7 @@ class TestTheUser:
                     pauses.append(delay)
 
                 with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr("fastload.load.client.asyncio.sleep", note)
+                    patch.setattr("fastload.load.client.vu.asyncio.sleep", note)
                     await vu.sleep(0.5)
                     for _ in range(200):
                         await vu.sleep(1.0, 3.0)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.load.curl_options import SMALL_UPLOAD_BYTES
+from fastload.load.engine.curl_options import SMALL_UPLOAD_BYTES
 from tests.load.harness import Connection, Peer, Run, harness, lines_of
 
 MB = 1 << 20

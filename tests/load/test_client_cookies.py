@@ -7,8 +7,8 @@ import time
 import pytest
 
 import fastload as fl
-from fastload.load.ask import RequestDefaults
-from fastload.load.cookies import Cookie
+from fastload.load.client.cookies import Cookie
+from fastload.load.client.prepared_request import RequestDefaults
 from fastload.model.http import HttpSettings
 from tests.load.harness import Connection, Peer, Run, harness, lines_of
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.load.ask import RequestDefaults, defaults_of, filled
-from fastload.load.expected import expecting
+from fastload.load.client.expected_statuses import expecting
+from fastload.load.client.prepared_request import RequestDefaults, defaults_of, filled
 from fastload.model.http import HttpSettings
 from fastload.model.metrics import Series
 from fastload.planning.transport import make_http

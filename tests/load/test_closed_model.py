@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fastload.load.executor import STARTS_A_TURN, LoadExecutor
+from fastload.load.executors.base import STARTS_A_TURN, LoadExecutor
 from fastload.model import load_models
 from fastload.model.schedule import Stage, share, vu_changes, vus_at
 from tests.load.virtual import (

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import uvloop
 
-from fastload.load.curl import ConnectionCache, CurlEngine, Response, Transfer
-from fastload.load.curl_options import supports
-from fastload.load.failures import error_kind
-from fastload.load.poller import EpollPoller
+from fastload.load.engine.curl import ConnectionCache, CurlEngine, Response, Transfer
+from fastload.load.engine.curl_options import supports
+from fastload.load.engine.error_kinds import error_kind
+from fastload.load.engine.poller import EpollPoller
 from fastload.model.http import HttpSettings
 from tests.conftest import Nginx, free_port
 

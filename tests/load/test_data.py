@@ -24,9 +24,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastload as fl
-from fastload.load import data as module
-from fastload.load.data import deal
-from fastload.load.data_files import READERS
+from fastload.load.script import data_set
+from fastload.load.script.data_files import READERS
+from fastload.load.script.data_set import deal
 from fastload.targets import RunningTarget
 from tests.conftest import REPO, Cli, cli_env
 from tests.test_docs import first_column, section
@@ -53,7 +53,7 @@ VALUES = st.recursive(
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """`deal` makes the process a worker's: not this one, for longer than a test."""
-    monkeypatch.setattr(module, "_is_worker", False)
+    monkeypatch.setattr(data_set, "_is_worker", False)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ class TestSequence:
 class TestTaking:
     @given(count=st.integers(1, 12), workers=st.integers(1, 5), takes=st.integers(0, 40))
     def test_next_goes_through_the_file_evenly(self, folder: Path, count: int, workers: int, takes: int) -> None:
-        module._is_worker = False
+        data_set._is_worker = False
         rows = load(folder / "next.json", json.dumps(list(range(count))))
         taken: list[int] = []
         for worker in range(workers):
@@ -248,7 +248,7 @@ class TestTaking:
 
     @given(count=st.integers(1, 12), workers=st.integers(1, 15))
     def test_once_is_once_in_all_workers(self, folder: Path, count: int, workers: int) -> None:
-        module._is_worker = False
+        data_set._is_worker = False
         rows = load(folder / "once.json", json.dumps(list(range(count))))
         taken: list[int] = []
         for worker in range(workers):
@@ -301,10 +301,10 @@ class TestTaking:
 
     def test_a_set_that_is_forgotten_is_freed(self, tmp_path: Path) -> None:
         rows = load(tmp_path / "a.json", "[1]")
-        assert rows in module._loaded
-        before = len(module._loaded)
+        assert rows in data_set._loaded
+        before = len(data_set._loaded)
         del rows
-        assert len(module._loaded) == before - 1
+        assert len(data_set._loaded) == before - 1
 
     def test_a_worker_loads_nothing(self, tmp_path: Path) -> None:
         deal(0, 1)
@@ -515,7 +515,7 @@ class TestRefusedCsv:
 SHARING = """
     import os, random, sys
     import fastload as fl
-    from fastload.load.data import deal
+    from fastload.load.script.data_set import deal
 
     rows = fl.data(sys.argv[1])
     WORKERS, READS = 4, 50_000

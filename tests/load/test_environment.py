@@ -12,7 +12,7 @@ from typing import Any, assert_type
 import pytest
 
 import fastload as fl
-from fastload.load import environment
+from fastload.load.script import environment
 from tests.conftest import Cli
 from tests.test_docs import first_column, section
 

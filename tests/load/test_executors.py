@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from fastload.load.executor import LoadExecutor
-from fastload.load.executors import warm_up_spec
+from fastload.load.executors.base import LoadExecutor
+from fastload.load.executors.registry import warm_up_spec
 from fastload.model import load_models
 from tests.load.virtual import Clock, ScriptedWork, at, in_ns, play, stop_at
 

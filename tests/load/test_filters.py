@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastload as fl
-from fastload.load.curl import Measurement
-from fastload.load.outcome import NO_DUE
-from fastload.load.recorder import FOLD_AT_REQUESTS, MAX_REASONS, Recorder
+from fastload.load.engine.curl import Measurement
+from fastload.load.recording.outcome import NO_DUE
+from fastload.load.recording.recorder import FOLD_AT_REQUESTS, MAX_REASONS, Recorder
 from fastload.model import metrics
 from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Series, scenario_series
 from fastload.model.records import Delta

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import fastload as fl
 from fastload.load.hook_process import check_plain
-from fastload.load.hooks import as_hook, hook_of, make_hooks
+from fastload.load.script.hooks import as_hook, hook_of, make_hooks
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import Hook, Hooks
 

@@ -9,8 +9,8 @@ import time
 import pytest
 
 import fastload as fl
-from fastload.load.place import WHO
-from fastload.load.samples import FOLD_AT_VALUES
+from fastload.load.recording.named_values import FOLD_AT_VALUES
+from fastload.load.recording.scope import WHO
 from fastload.model.load_models import ConstantArrivalRate, SharedIterations
 from fastload.model.metrics import MAX_NAMES, OTHER_NAME, Series
 from fastload.model.series import SeriesTable

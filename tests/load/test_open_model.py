@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fastload.load.executor import LoadExecutor, Part
-from fastload.load.open_model import arrivals_of
+from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.open_model import arrivals_of
 from fastload.model import load_models
 from fastload.model.schedule import share
 from tests.load.virtual import NS_PER_S, NS_PER_US, Clock, Played, ScriptedWork, at, in_ns, play, stall, stop_at

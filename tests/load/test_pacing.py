@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastload.load.executor import LoadExecutor
+from fastload.load.executors.base import LoadExecutor
 from fastload.model import load_models
 from tests.load.virtual import (
     NS_PER_US,

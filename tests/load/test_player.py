@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.load.executor import Part
-from fastload.load.player import Player, make_players
-from fastload.load.request_work import RequestWork
-from fastload.load.sources import FixedRequest
-from fastload.load.vu_work import VUWork
+from fastload.load.executors.base import Part
+from fastload.load.executors.connection_pool import RequestWork
+from fastload.load.executors.request_sources import FixedRequest
+from fastload.load.executors.vu_pool import VUWork
+from fastload.load.scenario_runner import Player, make_players
 from fastload.model import load_models
 from fastload.model.plan import Plan, ScenarioPlan
 from tests.load.harness import Run, harness

@@ -19,15 +19,16 @@ from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 
 import fastload as fl
-from fastload.load import point_transfer, points
-from fastload.load.context import Context
-from fastload.load.curl import CurlEngine, Measurement, Transfer
-from fastload.load.outcome import JUDGED_GOOD, NO_DUE, UNEXPECTED
-from fastload.load.place import Place
-from fastload.load.point_block import End, share_out
-from fastload.load.point_transfer import Facts, FactTable, PointTransfer
-from fastload.load.points import PointRecorder
-from fastload.load.recorder import Recorder
+from fastload.load.client.context import Context
+from fastload.load.engine import point_transfer
+from fastload.load.engine.curl import CurlEngine, Measurement, Transfer
+from fastload.load.engine.point_transfer import Facts, FactTable, PointTransfer
+from fastload.load.recording import points
+from fastload.load.recording.outcome import JUDGED_GOOD, NO_DUE, UNEXPECTED
+from fastload.load.recording.point_block import End, share_out
+from fastload.load.recording.points import PointRecorder
+from fastload.load.recording.recorder import Recorder
+from fastload.load.recording.scope import Place
 from fastload.load.worker import make_recorder
 from fastload.model import metrics
 from fastload.model.http import HttpSettings

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastload.load.curl import Measurement
-from fastload.load.outcome import JUDGED_GOOD, NO_DUE, UNEXPECTED, response_us
-from fastload.load.recorder import FOLD_AT_REQUESTS, Recorder
+from fastload.load.engine.curl import Measurement
+from fastload.load.recording.outcome import JUDGED_GOOD, NO_DUE, UNEXPECTED, response_us
+from fastload.load.recording.recorder import FOLD_AT_REQUESTS, Recorder
 from fastload.model import metrics
 from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Counter
 from fastload.model.records import Delta, ErrorTable, WorkerStats

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 import fastload as fl
-from fastload.load.scenario import check_function, where
+from fastload.load.script.scenarios import check_function, where
 
 
 def line_of(function: Any) -> int:

@@ -15,7 +15,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.load.sources import INGEST_PATH, NIL_UUID, FixedRequest, SequencerIngest, _payload
+from fastload.load.executors.request_sources import INGEST_PATH, NIL_UUID, FixedRequest, SequencerIngest, _payload
 from fastload.targets import RunningTarget
 
 TENANT, STORE, AGENT = (str(uuid.UUID(int=number, version=4)) for number in (11, 22, 33))

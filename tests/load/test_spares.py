@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.load.context import ScenarioContext
-from fastload.load.points import PointRecorder
-from fastload.load.spares import LONG_PAUSE_S, may_be_lent
-from fastload.load.usage import ReplyUsage
+from fastload.load.client.context import ScenarioContext
+from fastload.load.client.handle_pool import LONG_PAUSE_S, may_be_lent
+from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.recording.points import PointRecorder
 from fastload.model.http import Auth, HttpSettings
 from fastload.model.load_models import PerVUIterations
 from tests.conftest import Nginx

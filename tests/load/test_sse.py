@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastload as fl
-from fastload.load import sse
-from fastload.load.sse import EventParser, LineSplitter, ServerEvent
+from fastload.load.client import sse
+from fastload.load.client.sse import EventParser, LineSplitter, ServerEvent
 
 
 def events(*pieces: bytes) -> list[ServerEvent]:

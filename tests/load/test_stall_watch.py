@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fastload.load.stall_watch import STALL_S, StallWatch
+from fastload.load.recording.stall_watch import STALL_S, StallWatch
 from tests.conftest import wait_until
 
 LONG_S = STALL_S * 2

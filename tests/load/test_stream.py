@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 import fastload as fl
-from fastload.load.stream import BUFFER_BYTES
+from fastload.load.client.streamed_request import BUFFER_BYTES
 from fastload.model.http import HttpSettings
 from fastload.model.load_models import ConstantArrivalRate, SharedIterations
 from fastload.model.metrics import Series

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from fastload.load.timer import PreciseTimer
+from fastload.load.engine.precise_timer import PreciseTimer
 from tests.load.harness import Run, open_fds
 
 MS = 1_000_000

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.load.trace import read_trace
+from fastload.load.script.trace_files import read_trace
 from fastload.model.errors import PlanError
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from fastload.load.curl_options import ENCODINGS, source_address, supports
-from fastload.load.http_debug import DebugPrinter
+from fastload.load.engine.curl_options import ENCODINGS, source_address, supports
+from fastload.load.engine.http_debug import DebugPrinter
 from fastload.model.http import Auth, FileBody, Multipart, Part, RequestSettings
 from tests.load.harness import Run, open_fds
 from tests.load.transport_servers import (

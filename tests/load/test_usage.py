@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fastload.load.client import VU
-from fastload.load.reply import Reply
-from fastload.load.usage import ReplyUsage, usage_of
+from fastload.load.client.reply import Reply
+from fastload.load.client.reply_parts import ReplyUsage, usage_of
+from fastload.load.client.vu import VU
 
 NOTHING, BODY, HEADERS, BOTH = (
     ReplyUsage(body, headers) for body, headers in ((False, False), (True, False), (False, True), (True, True))

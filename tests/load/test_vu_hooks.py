@@ -8,8 +8,8 @@ import time
 import pytest
 
 import fastload as fl
-from fastload.load import vu_work as vu_work_module
-from fastload.load.work import CANCEL_GRACE_S
+from fastload.load.executors import vu_pool
+from fastload.load.executors.slot_pool import CANCEL_GRACE_S
 from fastload.model import load_models
 from tests.load.harness import Connection, Peer, Run, harness, until
 from tests.load.vus import Notes, count, executor_of, failures, ok, play, stop_now, work_of
@@ -154,7 +154,7 @@ class TestHooks:
 
     @pytest.mark.parametrize("leaves", ["itself", "interrupted"])
     def test_one_that_hangs_is_cut(self, run: Run, monkeypatch: pytest.MonkeyPatch, leaves: str) -> None:
-        monkeypatch.setattr(vu_work_module, "GOODBYE_S", 0.1)
+        monkeypatch.setattr(vu_pool, "GOODBYE_S", 0.1)
         cut: list[int] = []
 
         async def visit(vu: fl.VU) -> None:

@@ -9,14 +9,14 @@ import time
 import pytest
 
 import fastload as fl
-from fastload.load.context import ScenarioContext
-from fastload.load.data import DataExhausted
-from fastload.load.executor import LoadExecutor, Part
-from fastload.load.executors import make_executor
-from fastload.load.flow import IterationFailed, TestAborted
-from fastload.load.scenario import Scenario
-from fastload.load.usage import ReplyUsage
-from fastload.load.vu_work import VUWork
+from fastload.load.client.context import ScenarioContext
+from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.registry import make_executor
+from fastload.load.executors.vu_pool import VUWork
+from fastload.load.script.data_set import DataExhausted
+from fastload.load.script.flow import IterationFailed, TestAborted
+from fastload.load.script.scenarios import Scenario
 from fastload.model import load_models
 from tests.load.harness import Connection, Harness, Peer, Run, harness
 from tests.load.vus import Notes, count, executor_of, failures, play, stop_now, work_of

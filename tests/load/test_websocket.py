@@ -18,8 +18,8 @@ import pytest
 import trustme
 
 import fastload as fl
-from fastload.load import websocket
-from fastload.load.websocket import INBOX_BYTES
+from fastload.load.client import websocket
+from fastload.load.client.websocket import INBOX_BYTES
 from fastload.model.http import HttpSettings
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, PerVUIterations, SharedIterations
 from fastload.model.metrics import Series

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.load.context import ScenarioContext
-from fastload.load.executor import Part
-from fastload.load.executors import make_executor
-from fastload.load.request_work import RequestWork
-from fastload.load.scenario import Scenario
-from fastload.load.sources import FixedRequest
-from fastload.load.usage import ReplyUsage
-from fastload.load.vu_work import VUWork
-from fastload.load.work import Feed, Work
+from fastload.load.client.context import ScenarioContext
+from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.executors.base import Part
+from fastload.load.executors.connection_pool import RequestWork
+from fastload.load.executors.registry import make_executor
+from fastload.load.executors.request_sources import FixedRequest
+from fastload.load.executors.slot_pool import Feed, Work
+from fastload.load.executors.vu_pool import VUWork
+from fastload.load.script.scenarios import Scenario
 from fastload.model import load_models
 from tests.conftest import free_port
 from tests.load.harness import Connection, Harness, Peer, Run, harness, until

@@ -19,7 +19,7 @@ import pytest
 
 import fastload as fl
 from fastload.control.supervisor import Supervisor
-from fastload.load.sources import FixedRequest
+from fastload.load.executors.request_sources import FixedRequest
 from fastload.load.worker import run_worker
 from fastload.model import load_models
 from fastload.model.frames import Frame

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from fastload.load.curl import ConnectionCache, CurlEngine, Response, Transfer
-from fastload.load.failures import error_kind
+from fastload.load.engine.curl import ConnectionCache, CurlEngine, Response, Transfer
+from fastload.load.engine.error_kinds import error_kind
 from fastload.model.http import Body, HttpSettings, RequestSettings
 from tests.conftest import answers, free_port, wait_until
 

@@ -14,12 +14,12 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
-from fastload.load import closed_model, executor, open_model
-from fastload.load.context import Context
-from fastload.load.executor import LoadExecutor, Part
-from fastload.load.executors import make_executor
-from fastload.load.recorder import Recorder
-from fastload.load.work import Feed, Work
+from fastload.load.client.context import Context
+from fastload.load.executors import base, closed_model, open_model
+from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.registry import make_executor
+from fastload.load.executors.slot_pool import Feed, Work
+from fastload.load.recording.recorder import Recorder
 from fastload.model import load_models
 
 NS_PER_US = 1_000
@@ -104,7 +104,7 @@ def virtual_time() -> Iterator[Clock]:
     """Executors live by the yielded clock."""
     clock = Clock()
     with contextlib.ExitStack() as patches:
-        for module in (closed_model, executor, open_model):
+        for module in (base, closed_model, open_model):
             patches.enter_context(unittest.mock.patch.object(module, "monotonic_ns", clock.monotonic_ns))
         for module in (closed_model, open_model):
             patches.enter_context(unittest.mock.patch.object(module, "PreciseTimer", VirtualTimer))

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import fastload as fl
-from fastload.load.context import ScenarioContext
-from fastload.load.executor import LoadExecutor, Part
-from fastload.load.executors import make_executor
-from fastload.load.scenario import Scenario
-from fastload.load.usage import ReplyUsage
-from fastload.load.vu_work import VUWork
+from fastload.load.client.context import ScenarioContext
+from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.registry import make_executor
+from fastload.load.executors.vu_pool import VUWork
+from fastload.load.script.scenarios import Scenario
 from fastload.model import load_models
 from fastload.model.records import Delta
 from tests.load.harness import Connection, Harness

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fastload.load.sources import SequencerIngest
+from fastload.load.executors.request_sources import SequencerIngest
 from fastload.targets import SequencerOptions, running
 from tests.targets.events import STORE, STREAM, TENANT, Client, make_batch, make_event, payload_hash
 

@@ -1,0 +1,83 @@
+"""Requests of one VU side by side: ``await vu.batch([...])``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import nullcontext
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastload.load.client.reply import Reply
+from fastload.model.errors import PlanError
+
+BatchItem = str | tuple[Any, ...] | Mapping[str, Any] | Awaitable[Reply]
+"""A URL to GET; ``(method, url)`` or ``(method, url, options)``; a mapping of ``method``, ``url`` and options; or a
+request that was made and not awaited, like ``vu.get("/")``."""
+MOST_AT_ONCE, MOST_PER_HOST = 20, 6
+Send = Callable[..., Awaitable[Reply]]
+
+
+async def send_all(
+    items: Iterable[BatchItem], send: Send, absolute: Callable[[str], str], *, limit: int, per_host: int
+) -> list[Reply]:
+    """The replies of *items*, in their order; *limit* requests at most at the same time, *per_host* to one host.
+
+    The host of a request that was already made is not known: it counts in *limit* only.
+
+    Raises:
+        PlanError: an item that is no request, or a limit below 1; and whatever a request raises.
+    """
+    items = list(items)
+    try:
+        if limit < 1 or per_host < 1:
+            raise PlanError(f"batch: a limit of {min(limit, per_host)} is below 1", hint="give at least 1")
+        slots = asyncio.Semaphore(limit)
+        of_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_host))
+        made = [_made(item, send, absolute) for item in items]
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_within(request, slots, of_host[host] if host else None)) for request, host in made
+            ]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        for item in items:
+            if inspect.iscoroutine(item):
+                # One that is never awaited is warned of.
+                item.close()
+    return [task.result() for task in tasks]
+
+
+async def _within(
+    request: Callable[[], Awaitable[Reply]], slots: asyncio.Semaphore, of_host: asyncio.Semaphore | None
+) -> Reply:
+    async with of_host or nullcontext(), slots:
+        return await request()
+
+
+def _made(item: BatchItem, send: Send, absolute: Callable[[str], str]) -> tuple[Callable[[], Awaitable[Reply]], str]:
+    """How to send *item*, and the host that it goes to."""
+    if inspect.isawaitable(item):
+        return lambda: item, ""
+    method, url, options = _parts(item)
+    return lambda: send(method, url, **options), urlsplit(absolute(url)).netloc
+
+
+def _parts(item: Any) -> tuple[str, str, Mapping[str, Any]]:
+    match item:
+        case str():
+            return "GET", item, {}
+        case (str(method), str(url)):
+            return method, url, {}
+        case (str(method), str(url), Mapping() as own):
+            return method, url, own
+        case {"url": str(url)}:
+            own = {name: value for name, value in item.items() if name not in ("method", "url")}
+            return item.get("method", "GET"), url, own
+    raise PlanError(
+        f"batch: {item!r:.80} is no request",
+        hint='write a URL, ("POST", "/items", {"json": item}), or {"method": "POST", "url": "/items", "json": item}',
+    )

@@ -1,0 +1,131 @@
+"""The cookies of a VU, as the script reads and sets them: ``vu.cookies``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from fastload.load.engine.curl import Transfer
+from fastload.model.errors import PlanError
+
+_HTTP_ONLY = "#HttpOnly_"
+_FOREVER = 0
+_PAST = 1
+
+
+class Cookie(NamedTuple):
+    """One cookie. A *domain* with a dot before it stands for all hosts below it too. *expires* is seconds since 1970,
+    0 for one that lasts as long as the VU."""
+
+    name: str
+    value: str
+    domain: str
+    path: str = "/"
+    expires: int = 0
+    secure: bool = False
+    http_only: bool = False
+
+
+class Cookies(MutableMapping[str, str]):
+    """The cookies that a VU has, by name. They are in libcurl's hands: reading takes some microseconds.
+
+    Where several hosts or paths have one of the same name, ``[name]`` is the one that came last, and `all` has them
+    all.
+    """
+
+    def __init__(self, idle: Callable[[], AbstractContextManager[Transfer]], host: Callable[[], str]) -> None:
+        self._idle = idle
+        self._host = host
+
+    def __getitem__(self, name: str) -> str:
+        return {cookie.name: cookie.value for cookie in self.all()}[name]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self.set(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        doomed = [cookie for cookie in self.all() if cookie.name == name]
+        if not doomed:
+            raise KeyError(name)
+        for cookie in doomed:
+            self._put(cookie._replace(expires=_PAST))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({cookie.name: None for cookie in self.all()})
+
+    def __len__(self) -> int:
+        return len({cookie.name for cookie in self.all()})
+
+    def __repr__(self) -> str:
+        return f"<Cookies {', '.join(self) or 'none'}>"
+
+    def all(self) -> list[Cookie]:
+        """Every cookie with all that is known of it."""
+        with self._idle() as transfer:
+            return [_parsed(line) for line in transfer.cookie_lines()]
+
+    def set(
+        self,
+        name: str,
+        value: str,
+        *,
+        domain: str = "",
+        path: str = "/",
+        expires: int = _FOREVER,
+        secure: bool = False,
+        http_only: bool = False,
+    ) -> None:
+        """Set one; *domain* is the base URL's host by default.
+
+        Raises:
+            PlanError: there is no base URL and no *domain*; or a part has a character that no cookie can have.
+        """
+        host = domain or self._host()
+        if not host:
+            raise PlanError(
+                f"the cookie {name!r} has no domain, and there is no base URL", hint="give it domain=, or --base-url"
+            )
+        self._put(Cookie(name, value, host, path, expires, secure, http_only))
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._idle() as transfer:
+            transfer.put_cookie("ALL")
+
+    def _put(self, cookie: Cookie) -> None:
+        for part in (cookie.name, cookie.value, cookie.domain, cookie.path):
+            if any(character in part for character in "\t\r\n;") or not (part or part is cookie.value):
+                raise PlanError(
+                    f"{part!r} cannot be a part of the cookie {cookie.name!r}",
+                    hint="encode the value, as by urllib.parse.quote",
+                )
+        below = cookie.domain.startswith(".")
+        fields = (
+            (_HTTP_ONLY if cookie.http_only else "") + cookie.domain,
+            _flag(below),
+            cookie.path,
+            _flag(cookie.secure),
+            str(cookie.expires),
+            cookie.name,
+            cookie.value,
+        )
+        with self._idle() as transfer:
+            transfer.put_cookie("\t".join(fields))
+
+
+def host_of(url: str) -> str:
+    """The host of *url* as cookies know it; "" without one."""
+    return urlsplit(url).hostname or ""
+
+
+def _flag(value: bool) -> str:
+    return "TRUE" if value else "FALSE"
+
+
+def _parsed(line: str) -> Cookie:
+    """One line of Netscape's format for cookies, which is libcurl's."""
+    domain, _, path, secure, expires, name, value = line.split("\t")
+    http_only = domain.startswith(_HTTP_ONLY)
+    return Cookie(name, value, domain.removeprefix(_HTTP_ONLY), path, int(expires), secure == "TRUE", http_only)

@@ -1,0 +1,175 @@
+"""What a VU sends, as the script writes it: the methods of HTTP, batches, and what all of its requests have."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+from fastload.load.client.batch import MOST_AT_ONCE, MOST_PER_HOST, BatchItem, send_all
+from fastload.load.client.cookies import Cookies, host_of
+from fastload.load.client.judged_request import Expectation
+from fastload.load.client.prepared_request import Own, RequestDefaults, RequestOptions, as_auth, as_base_url
+from fastload.load.client.reply import Reply
+from fastload.model.errors import PlanError
+from fastload.model.http import Auth, RequestSettings
+
+if TYPE_CHECKING:
+    from fastload.load.client.context import Context
+    from fastload.load.engine.curl import Transfer
+
+
+class Requester(ABC):
+    """The part of a `VU` that sends requests."""
+
+    _context: Context
+    _defaults: RequestDefaults
+    _own: Own | None
+    """None as long as a plain request needs nothing that is the VU's or the scenario's own."""
+    _cookies: Cookies | None
+    _free: list[Transfer]
+
+    def get(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
+        """GET *url*, relative to the base URL or absolute; the options are those of `request`."""
+        return self._request("GET", url, **options)
+
+    def post(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
+        """POST; as `get`."""
+        return self._request("POST", url, **options)
+
+    def put(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
+        """PUT; as `get`."""
+        return self._request("PUT", url, **options)
+
+    def patch(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
+        """PATCH; as `get`."""
+        return self._request("PATCH", url, **options)
+
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
+        """DELETE; as `get`."""
+        return self._request("DELETE", url, **options)
+
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
+        """HEAD; as `get`."""
+        return self._request("HEAD", url, **options)
+
+    def options(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
+        """OPTIONS; as `get`."""
+        return self._request("OPTIONS", url, **options)
+
+    def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
+        """Send one request and return its reply, also when it failed. The options are those of `RequestOptions`.
+
+        Raises:
+            PlanError: a relative *url* without a base URL, a file that is not there, a tag with the name of a built-in
+                one, or another option that makes no sense; when it is awaited.
+        """
+        return self._request(method, url, **options)
+
+    def expect(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Expectation:
+        """Send one request and judge it by hand: ``async with vu.expect("GET", "/") as reply:``.
+
+        The request is recorded when the block ends. By default it counts as any other; after `JudgedReply.success` it
+        did not fail, and after `JudgedReply.failure`, or an exception in the block, it did. The options are those of
+        `request`.
+        """
+        return Expectation(lambda judged: self._request(method, url, judged=judged, **options))
+
+    @overload
+    async def batch(
+        self, requests: Mapping[str, BatchItem], *, limit: int = ..., per_host: int = ...
+    ) -> dict[str, Reply]: ...
+    @overload
+    async def batch(self, requests: Sequence[BatchItem], *, limit: int = ..., per_host: int = ...) -> list[Reply]: ...
+    async def batch(
+        self,
+        requests: Sequence[BatchItem] | Mapping[str, BatchItem],
+        *,
+        limit: int = MOST_AT_ONCE,
+        per_host: int = MOST_PER_HOST,
+    ) -> list[Reply] | dict[str, Reply]:
+        """Send *requests* side by side, and return their replies in the same order, or under the same keys.
+
+        Each is a URL to GET, ``(method, url)``, ``(method, url, {option: value})``, a mapping with ``url``, ``method``
+        and options, or a request that was not awaited, like ``vu.get("/")``. *limit* are under way at the same time at
+        most, and *per_host* to one host.
+
+        Raises:
+            PlanError: one is no request, or as `request`; the others are given up then.
+        """
+        absolute = partial(self._context.absolute, params=None, base_url=self.base_url)
+        items = list(requests.values() if isinstance(requests, Mapping) else requests)
+        replies = await send_all(items, self._request, absolute, limit=limit, per_host=per_host)
+        return dict(zip(requests, replies, strict=True)) if isinstance(requests, Mapping) else replies
+
+    @property
+    def headers(self) -> dict[str, str | None]:
+        """Headers of all requests of this VU, over those of the scenario and the run; None takes one away."""
+        return self._owned().headers
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, str | None]) -> None:
+        self._owned().headers = dict(headers)
+
+    @property
+    def http(self) -> RequestSettings | None:
+        """Settings of all requests of this VU, over those of the scenario; None for none."""
+        return self._own.http if self._own else None
+
+    @http.setter
+    def http(self, settings: RequestSettings | None) -> None:
+        self._owned().http = settings
+
+    @property
+    def auth(self) -> Auth | None:
+        """Who this VU's requests say that they are from: an `Auth`, or ``("user", "password")`` for basic."""
+        return self.http.auth if self.http else None
+
+    @auth.setter
+    def auth(self, auth: Auth | tuple[str, str] | None) -> None:
+        self.http = replace(self.http or RequestSettings(), auth=as_auth(auth))
+
+    @property
+    def base_url(self) -> str:
+        """What relative URLs are relative to; that of the run, until the script sets another for this VU."""
+        return (self._own.base_url if self._own else "") or self._context.base_url
+
+    @base_url.setter
+    def base_url(self, url: str) -> None:
+        self._owned().base_url = as_base_url(url)
+
+    @property
+    def cookies(self) -> Cookies:
+        """The cookies that this VU has, by name: read, set and deleted as in a dict.
+
+        Raises:
+            PlanError: the run keeps no cookies.
+        """
+        if self._cookies is None:
+            if not self._context.http.cookies:
+                raise PlanError("this run keeps no cookies", hint="leave cookies=False out of the settings")
+            self._cookies = Cookies(self._idle, lambda: host_of(self.base_url))
+        return self._cookies
+
+    def _owned(self) -> Own:
+        if self._own is None:
+            self._own = Own(self._defaults)
+        return self._own
+
+    @contextmanager
+    def _idle(self) -> Iterator[Transfer]:
+        """A handle of this VU that makes no request."""
+        transfer = self._free.pop() if self._free else self._spare_transfer()
+        try:
+            yield transfer
+        finally:
+            self._free.append(transfer)
+
+    @abstractmethod
+    def _spare_transfer(self) -> Transfer: ...
+
+    @abstractmethod
+    async def _request(self, method: str, url: str, **options: Any) -> Reply: ...

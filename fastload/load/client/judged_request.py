@@ -1,0 +1,91 @@
+"""What a scenario writes as ``async with``: groups, and requests that it judges by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic_ns
+from types import TracebackType
+from typing import TYPE_CHECKING, cast
+
+from fastload.load.client.reply import JudgedReply, Reply
+from fastload.load.recording.scope import HERE, Place
+
+if TYPE_CHECKING:
+    from fastload.load.client.expected_statuses import Expected
+    from fastload.load.engine.curl import Measurement
+    from fastload.load.recording.recorder import Recorder
+
+
+class Group:
+    """A timed part of an iteration. Its time counts however it ends, but not when the iteration is interrupted."""
+
+    __slots__ = ("_enter", "_outer", "_place", "_start_ns", "_was_interrupted")
+
+    def __init__(self, enter: Callable[[], Place], was_interrupted: Callable[[], bool]) -> None:
+        self._enter = enter
+        self._was_interrupted = was_interrupted
+
+    async def __aenter__(self) -> None:
+        self._outer = HERE.get()
+        self._place = self._enter()
+        HERE.set(self._place)
+        self._start_ns = monotonic_ns()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        HERE.set(self._outer)
+        gave_up = kind is not None and issubclass(kind, asyncio.CancelledError | GeneratorExit)
+        if not (gave_up and self._was_interrupted()):
+            self._place.group_us.append((monotonic_ns() - self._start_ns) // 1000)
+
+
+class Expectation:
+    """A request that is recorded, once, when the block ends: as the block judged it."""
+
+    __slots__ = ("_reply", "_request", "_what", "expected")
+
+    reply_class = JudgedReply
+
+    def __init__(self, request: Callable[[Expectation], Awaitable[Reply]]) -> None:
+        self._request = request
+        self.expected: Expected | None = None
+        """What its status says, where the block says nothing."""
+
+    def keep(self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply) -> None:
+        """For the VU: what there is to record."""
+        self._what = recorder, endpoint, response_us, measurement
+        self._reply = cast(JudgedReply, reply)
+        if self.expected is not None:
+            self.expected.mark(reply)
+
+    def give_up(self) -> None:
+        """For the VU: the request is sent again, and nobody will judge this try."""
+        self._record(None)
+
+    async def __aenter__(self) -> JudgedReply:
+        return cast(JudgedReply, await self._request(self))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        judgement = self._reply.judgement
+        if isinstance(error, Exception | SystemExit) and not judgement:
+            judgement = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        self._record(judgement)
+
+    def _record(self, judgement: str | None) -> None:
+        recorder, endpoint, response_us, measurement = self._what
+        reply = self._reply
+        if judgement is not None:
+            if reply.error:
+                recorder.record_judged(endpoint, response_us, None, judgement, measurement)
+            else:
+                recorder.record_judged(endpoint, response_us, measurement, judgement)
+        elif reply.error:
+            recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
+        elif self.expected is not None:
+            self.expected.keep(recorder, endpoint, response_us, measurement, reply)
+        else:
+            recorder.record(endpoint, response_us, measurement)

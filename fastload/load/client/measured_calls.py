@@ -1,0 +1,129 @@
+"""``fl.measure``: times any code of a scenario, and counts its failures, in metrics of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic_ns
+from types import TracebackType
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from fastload.load.client.context import check_tags
+from fastload.load.recording.outcome import JUDGED
+from fastload.load.recording.scope import WHO
+from fastload.model.errors import PlanError
+
+if TYPE_CHECKING:
+    from fastload.load.client.vu import VU
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Measured:
+    """One call that is being timed: what ``async with fl.measure(...)`` gives."""
+
+    __slots__ = ("_due_ns", "_failure", "_name", "_place", "_start_ns", "_tags", "_vu", "duration_ms")
+
+    def __init__(self, name: str, tags: Mapping[str, str] | None) -> None:
+        self._name = name
+        self._tags = tags
+        self._failure: str | None = None
+        self._vu: VU | None = None
+        self.duration_ms: float | None = None
+        """How long it took; None before the end of the block."""
+
+    def fail(self, reason: str) -> None:
+        """It failed, although nothing was raised. *reason* is counted as a kind of error of its own: leave figures and
+        ids out of it."""
+        self._failure = str(reason) or "no reason given"
+
+    def begin(self) -> None:
+        """For `Measure`: the block begins."""
+        self._vu = vu = WHO.get()
+        self._due_ns = 0
+        if vu is not None:
+            self._place = vu.place
+            self._due_ns = vu.due_of_call()
+        self._start_ns = monotonic_ns()
+
+    def end(self, error: BaseException | None) -> None:
+        """For `Measure`: the block ended, perhaps by *error*."""
+        done_ns = monotonic_ns()
+        self.duration_ms = (done_ns - self._start_ns) / 1e6
+        vu = self._vu
+        if vu is None or _is_no_outcome(error, vu):
+            return
+        if error is None:
+            vu.call_ended(self._due_ns)
+        record, record_error = vu.recorder.sample, vu.recorder.record_error
+        kind = type(error).__name__ if error is not None else JUDGED if self._failure is not None else ""
+        for metric, value in (("calls", 1), ("call_failed", int(bool(kind)))):
+            record(self._place, metric, self._name, value, self._tags, kind)
+        if error is None:
+            record(self._place, "call_duration", self._name, (done_ns - self._start_ns) // 1000, self._tags, kind)
+            if self._due_ns:
+                us = max(0, done_ns - self._due_ns) // 1000
+                record(self._place, "call_response_time", self._name, us, self._tags, kind)
+        if error is not None:
+            record_error(kind, f"{self._name}: {error}" if str(error) else self._name, self._name)
+        elif self._failure is not None:
+            vu.recorder.record_judgement(self._name, self._failure)
+
+
+class Measure:
+    """What `measure` makes: a block, or a decorator."""
+
+    __slots__ = ("_measured", "_name", "_tags")
+
+    def __init__(self, name: str, tags: Mapping[str, str] | None) -> None:
+        self._name = name
+        self._tags = tags
+
+    def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        """Measure every call of the ``async def`` *function*."""
+
+        @functools.wraps(function)
+        async def measured(*args: P.args, **kwargs: P.kwargs) -> R:
+            async with Measure(self._name, self._tags):
+                return await function(*args, **kwargs)
+
+        return measured
+
+    async def __aenter__(self) -> Measured:
+        self._measured = Measured(self._name, self._tags)
+        self._measured.begin()
+        return self._measured
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._measured.end(error)
+
+
+def measure(name: str, *, tags: Mapping[str, str] | None = None) -> Measure:
+    """Time any code, like a call of gRPC, SQL or a queue by its own client: ``async with fl.measure("grpc.Hello"):``.
+
+    It counts as a call named *name* in ``calls``, ``call_failed`` and ``call_duration``. An exception in the block
+    counts it as failed, and goes on. As a decorator of an ``async def`` it measures every call. Outside of an
+    iteration, as in setup, nothing is recorded.
+
+    Raises:
+        PlanError: *name* is empty, or one of *tags* has the name of a built-in one.
+    """
+    if not name or not isinstance(name, str):
+        raise PlanError(
+            f"the name {name!r} of a measured call is not valid", hint='write: async with fl.measure("redis.get"):'
+        )
+    if tags:
+        tags = {str(key): str(value) for key, value in tags.items()}
+        check_tags(tags)
+    return Measure(name, tags)
+
+
+def _is_no_outcome(error: BaseException | None, vu: VU) -> bool:
+    """Whether *error* tells of the end of the run, and nothing of the call."""
+    if isinstance(error, asyncio.CancelledError):
+        return vu.was_interrupted()
+    return error is not None and not isinstance(error, Exception | SystemExit)

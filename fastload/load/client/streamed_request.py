@@ -1,0 +1,268 @@
+"""Bodies that are read while they come: ``async with vu.stream("GET", url) as reply:``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from time import monotonic_ns
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastload.load.client.judged_request import Expectation
+from fastload.load.client.reply import JudgedReply, Reply
+from fastload.load.client.sse import EventParser, LineSplitter, ServerEvent
+from fastload.model.errors import FastloadError
+
+if TYPE_CHECKING:
+    from fastload.load.client.expected_statuses import Expected
+    from fastload.load.client.streaming_client import Channels
+    from fastload.load.engine.curl import Measurement, Transfer
+    from fastload.load.recording.recorder import Recorder
+    from fastload.load.recording.scope import Place
+
+BUFFER_BYTES = 256 * 2**10
+"""When so many bytes wait to be read, the transfer pauses; it goes on at half of that."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+_ASKS_FOR_AUTH = (401, 407)
+_NOTHING = (0,) * 11
+
+
+class Flow:
+    """What of a body has come and was not read yet. Fed by libcurl, read by one coroutine."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        self._transfer = transfer
+        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._bytes = 0
+        self._held = False
+        self._waiter: asyncio.Future[None] | None = None
+        self.status = 0
+        self._leads_on = False
+        self.header_lines: list[bytes] = []
+        self.answered = False
+        self.ended = False
+
+    def on_header(self, line: bytes) -> None:
+        """For libcurl: a header line, of the response or of one before it."""
+        self.header_lines.append(line)
+        if line.startswith(b"HTTP/"):
+            words = line.split(maxsplit=2)
+            self.status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+            # libcurl may ask again, with another URL or with credentials: then a body, or the end, tells.
+            self._leads_on = self.status < 200 or self.status in _ASKS_FOR_AUTH
+        elif line[:9].lower() == b"location:":
+            self._leads_on = self._leads_on or self.status in _REDIRECTS
+        elif not line.strip() and not self._leads_on:
+            self._answer()
+
+    def on_chunk(self, data: bytes) -> None:
+        """For libcurl: a piece of the body."""
+        self._answer()
+        self._chunks.append((monotonic_ns(), data))
+        self._bytes += len(data)
+        if self._bytes > BUFFER_BYTES and not self._held:
+            self._held = True
+            self._transfer.hold()
+        self._wake()
+
+    def on_done(self) -> None:
+        """Nothing more comes."""
+        self.ended = True
+        self._answer()
+
+    async def answer(self) -> None:
+        """Wait for the headers, or for the end."""
+        while not self.answered:
+            await self._wait()
+
+    async def next(self) -> tuple[int, bytes] | None:
+        """The next piece and when it came (monotonic, ns); None at the end."""
+        while not self._chunks:
+            if self.ended:
+                return None
+            await self._wait()
+        piece = self._chunks.popleft()
+        self._bytes -= len(piece[1])
+        if self._held and self._bytes <= BUFFER_BYTES // 2:
+            self._held = False
+            if not self.ended:
+                self._transfer.go_on()
+        return piece
+
+    def drop(self) -> None:
+        """The block is over: nobody reads any more."""
+        self._chunks.clear()
+        self._bytes = 0
+
+    async def _wait(self) -> None:
+        if self._waiter is not None:
+            raise FastloadError("two coroutines read one stream", hint="let one read for both")
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _answer(self) -> None:
+        self.answered = True
+        self._wake()
+
+    def _wake(self) -> None:
+        # The task goes on in the next turn of the loop, and never within a call of libcurl's.
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Pace:
+    """Times the events of one stream."""
+
+    def __init__(
+        self, recorder: Recorder, place: Place, name: str, tags: Mapping[str, str] | None, transfer: Transfer
+    ) -> None:
+        self._recorder = recorder
+        self._place = place
+        self._name = name
+        self._tags = tags
+        self._transfer = transfer
+        self._submitted_ns = monotonic_ns()
+        self._last_ns = 0
+
+    def event(self, at_ns: int) -> None:
+        """An event came."""
+        if self._last_ns:
+            self._sample("stream_event_gap", (at_ns - self._last_ns) // 1000)
+        else:
+            sent_ns = self._submitted_ns + self._transfer.measure()[4] * 1000
+            self._sample("stream_first_event", max(0, at_ns - sent_ns) // 1000)
+        self._sample("stream_events", 1)
+        self._last_ns = at_ns
+
+    def _sample(self, metric: str, value: int) -> None:
+        self._recorder.sample(self._place, metric, self._name, value, self._tags)
+
+
+class StreamedReply(JudgedReply):
+    """A reply whose body is read while it comes, once: by `lines`, `events`, `chunks` or `read`.
+
+    Status and headers are there from the beginning of the block, times and ``error`` once the body has ended. A body
+    that breaks off ends what reads it: ``ok`` is False then.
+    """
+
+    __slots__ = ("_flow", "_pace")
+
+    def __init__(self, method: str, url: str, flow: Flow, pace: Pace) -> None:
+        super().__init__(method, url, _NOTHING)
+        self._flow = flow
+        self._pace = pace
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body in the pieces in which it comes; their size means nothing."""
+        while (piece := await self._flow.next()) is not None:
+            yield piece[1]
+
+    async def lines(self) -> AsyncIterator[str]:
+        """The body line by line, without line ends, as UTF-8. Each that is not empty counts as an event.
+
+        Raises:
+            FastloadError: a line is too long to be one.
+        """
+        splitter = LineSplitter()
+        while (piece := await self._flow.next()) is not None:
+            at_ns, data = piece
+            for line in splitter.feed(data):
+                if line:
+                    self._pace.event(at_ns)
+                yield line.decode("utf-8", "replace")
+        if (last := splitter.end()) and not self.error:
+            self._pace.event(monotonic_ns())
+            yield last.decode("utf-8", "replace")
+
+    async def events(self) -> AsyncIterator[ServerEvent]:
+        """The server-sent events of the body.
+
+        Raises:
+            FastloadError: a line is too long to be one.
+        """
+        parser = EventParser()
+        while (piece := await self._flow.next()) is not None:
+            at_ns, data = piece
+            for event in parser.feed(data):
+                self._pace.event(at_ns)
+                yield event
+
+    async def read(self) -> bytes:
+        """All that is still to come, whole; ``body``, ``text`` and ``json()`` have it afterwards."""
+        self._body = b"".join([chunk async for chunk in self.chunks()])
+        return self._body
+
+
+class Outgoing(NamedTuple):
+    """A streamed request, ready to be sent."""
+
+    transfer: Transfer
+    url: str
+    endpoint: int
+    expected: Expected | None
+    place: Place
+    tags: Mapping[str, str] | None
+    due_ns: int
+
+
+class Stream(Expectation):
+    """A request whose body is read in the block. It is recorded, once, when the block ends.
+
+    Leaving the block before the body has ended also ends the transfer, which is no failure.
+    """
+
+    __slots__ = ("_flow", "_method", "_options", "_outgoing", "_streamed", "_url", "_vu")
+
+    def __init__(self, vu: Channels, method: str, url: str, options: Mapping[str, Any]) -> None:
+        self._vu = vu
+        self._method = method
+        self._url = url
+        self._options = options
+
+    def reply_class(self, _method: str, _url: str, measurement: Measurement) -> Reply:  # type: ignore[override]
+        """For the VU, when the transfer has ended: the reply that the block has already."""
+        self._streamed._measurement, self._streamed.status = measurement, measurement[0]
+        return self._streamed
+
+    async def __aenter__(self) -> StreamedReply:
+        vu = self._vu
+        self._outgoing = out = vu.begin_stream(self._method, self._url, self._options)
+        self.expected = out.expected
+        self._flow = flow = Flow(out.transfer)
+        out.transfer.stream_to(flow.on_chunk, flow.on_header)
+        out.transfer.on_done = self._on_done
+        pace = Pace(vu.recorder, out.place, vu.recorder.name_of(out.endpoint), out.tags, out.transfer)
+        self._streamed = reply = StreamedReply(self._method, out.url, flow, pace)
+        reply._header_lines = flow.header_lines
+        vu.submit_stream(out)
+        try:
+            await flow.answer()
+        except BaseException:
+            vu.give_up_stream(out)
+            raise
+        if not flow.ended:
+            reply.status = flow.status
+        return reply
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        vu, out = self._vu, self._outgoing
+        self._flow.drop()
+        gave_up = isinstance(error, asyncio.CancelledError | GeneratorExit) and vu.was_interrupted()
+        if not self._flow.ended:
+            if gave_up:
+                vu.give_up_stream(out)
+                return
+            vu.end_stream(out)
+        vu.release_stream(out)
+        await super().__aexit__(kind, error, traceback)
+
+    def _on_done(self, _transfer: Transfer, error: tuple[int, str] | None) -> None:
+        self._vu.finish_stream(self._outgoing, error, self._method, self)
+        self._streamed._header_lines = self._flow.header_lines
+        self._flow.on_done()

@@ -1,0 +1,198 @@
+"""What a VU can do beside plain requests: streamed bodies, WebSockets, and the calls of any code that ``fl.measure``
+times."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+from fastload.load.client.context import Context
+from fastload.load.client.judged_request import Expectation
+from fastload.load.client.prepared_request import NOTHING, Own, RequestOptions, ask
+from fastload.load.client.streamed_request import Outgoing, Stream
+from fastload.load.client.websocket import Opening, Session, WebSocket
+from fastload.load.engine.curl import ConnectionCache, Transfer
+from fastload.load.engine.curl_websocket import WebSocketTransfer
+from fastload.load.recording.scope import Place
+from fastload.model.errors import PlanError
+
+if TYPE_CHECKING:
+    from fastload.load.client.reply import Reply
+    from fastload.load.recording.recorder import Recorder
+
+_HTTP = re.compile(r"http(?=s?://)", re.IGNORECASE)
+_NOT_OF_WEBSOCKETS = ("json", "data", "files", "expected", "retry", "keep_body")
+_NOT_OF_STREAMS = ("retry", "keep_body")
+
+
+class Channels(ABC):
+    """The part of a `VU` that is no plain request."""
+
+    _context: Context
+    _cache: ConnectionCache
+    _own: Own | None
+    _due_ns: int
+    id: int
+    requests: int
+    in_flight: int
+    leaving: bool
+
+    def __init__(self) -> None:
+        self._call_due_ns = 0
+        self._sockets: set[WebSocket] = set()
+        self._streaming: list[Transfer] = []
+
+    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Stream:
+        """A request whose body is read while it comes: ``async with vu.stream("GET", "/events") as reply:``.
+
+        The block begins when the headers are there. The request is recorded when it ends, as any other; leaving
+        earlier than the body ends the transfer, and is no failure. The options are those of `request`, without
+        ``retry`` and ``keep_body``. The time-out is for the whole body.
+        """
+        _refuse(options, _NOT_OF_STREAMS, "a stream")
+        return Stream(self, method, url, options)
+
+    def websocket(self, url: str, *, subprotocols: tuple[str, ...] = (), **options: Unpack[RequestOptions]) -> Session:
+        """A WebSocket for the length of a block: ``async with vu.websocket("/ws") as ws:``.
+
+        *url* is relative to the base URL, or absolute: ws and wss, or http and https, which mean the same here. At the
+        end of the block it is closed with 1000, or with 1001 when the iteration is interrupted. *subprotocols* are
+        offered; `WebSocket.subprotocol` is what the server chose. The *options* are those of a request without a body;
+        ``timeout`` is for the opening.
+
+        Raises:
+            PlanError: an option that makes no sense here.
+            WebSocketError: when the block begins, and it cannot be opened.
+        """
+        _refuse(options, _NOT_OF_WEBSOCKETS, "a WebSocket")
+        given: dict[str, Any] = dict(options)
+        if subprotocols:
+            given["headers"] = {**(given.get("headers") or {}), "Sec-WebSocket-Protocol": ", ".join(subprotocols)}
+        return Session(lambda: self._opening(url, given), self._connected, self._sockets, self.recorder)
+
+    @property
+    @abstractmethod
+    def place(self) -> Place:
+        """For the engine: where the code that asks runs."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """For the engine."""
+        return self._context.recorder
+
+    @abstractmethod
+    def was_interrupted(self) -> bool:
+        """For the engine: whether the iteration has to end, or the run."""
+
+    @abstractmethod
+    def _new_transfer(self) -> Transfer: ...
+
+    @abstractmethod
+    def _finish(
+        self,
+        transfer: Transfer,
+        error: tuple[int, str] | None,
+        endpoint: int,
+        due_ns: int,
+        method: str,
+        url: str,
+        judged: Any,
+    ) -> Reply: ...
+
+    def due_of_call(self) -> int:
+        """For `fl.measure`: when the call that begins was due; 0 for all but the first of an iteration.
+
+        A request before it has used the due time up; one within it may still use it, too.
+        """
+        due_ns = self._due_ns
+        if due_ns == self._call_due_ns:
+            return 0
+        self._call_due_ns = due_ns
+        return due_ns
+
+    def call_ended(self, due_ns: int) -> None:
+        """For `fl.measure`: a call did not raise; no request after it counts from *due_ns*."""
+        self.requests += 1
+        if due_ns and self._due_ns == due_ns:
+            self._due_ns = 0
+
+    def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> Outgoing:
+        """For `Stream`: the request, on a handle of its own."""
+        self._end_if_stopping()
+        place = self.place
+        asked = ask(self._context, self._own or NOTHING, place, method, url, dict(options))
+        transfer = self._streaming.pop() if self._streaming else self._new_transfer()
+        transfer.apply(asked.settings)
+        transfer.send_cookies(asked.cookie)
+        transfer.prepare(method, asked.url, asked.lines, asked.body)
+        due_ns, self._due_ns = self._due_ns, 0
+        return Outgoing(transfer, asked.url, asked.endpoint, asked.expected, place, options.get("tags"), due_ns)
+
+    def submit_stream(self, out: Outgoing) -> None:
+        """For `Stream`: send it."""
+        self.recorder.stats.started += 1
+        self.requests += 1
+        self.in_flight += 1
+        self._context.engine.submit(out.transfer)
+
+    def end_stream(self, out: Outgoing) -> None:
+        """For `Stream`: end the transfer as it stands."""
+        self._context.engine.finish(out.transfer)
+
+    def finish_stream(self, out: Outgoing, error: tuple[int, str] | None, method: str, judged: Expectation) -> None:
+        """For `Stream`: the transfer has ended."""
+        self.in_flight -= 1
+        self._finish(out.transfer, error, out.endpoint, out.due_ns, method, out.url, judged)
+
+    def give_up_stream(self, out: Outgoing) -> None:
+        """For `Stream`: the iteration is interrupted, and nobody waits for the rest."""
+        if self._context.engine.cancel(out.transfer):
+            self.in_flight -= 1
+            self.recorder.stats.interrupted += 1
+        self.release_stream(out)
+
+    def release_stream(self, out: Outgoing) -> None:
+        """For `Stream`: the handle is free for the next one."""
+        out.transfer.stream_to(len, len)
+        self._streaming.append(out.transfer)
+
+    def close_sockets(self) -> None:
+        """For the engine: the user leaves."""
+        for socket in list(self._sockets):
+            socket.abandon()
+        self._sockets.clear()
+        self._streaming.clear()
+
+    def _end_if_stopping(self) -> None:
+        if self._context.stopping and not self.leaving:
+            raise asyncio.CancelledError
+
+    def _opening(self, url: str, options: dict[str, Any]) -> Opening:
+        self._end_if_stopping()
+        context, place = self._context, self.place
+        asked = ask(context, self._own or NOTHING, place, "GET", url, options)
+        full_url = _HTTP.sub("ws", asked.url, count=1)
+        transfer = WebSocketTransfer()
+        transfer.configure(context.http, cache=self._cache, resolve=context.resolve, keep_body=False, number=self.id)
+        context.engine.adopt(transfer)
+        transfer.owner = context.engine
+        transfer.apply(asked.settings)
+        transfer.send_cookies(asked.cookie)
+        transfer.aim(full_url, asked.lines)
+        # What is due is the opening: nothing after it counts from then.
+        self._due_ns = 0
+        own_s = asked.settings.timeout_s if asked.settings is not None else None
+        limit_s = context.http.timeout_s if own_s is None else own_s
+        return Opening(transfer, full_url, self.recorder.name_of(asked.endpoint), limit_s, options.get("tags"), place)
+
+    def _connected(self) -> None:
+        self.requests += 1
+
+
+def _refuse(options: Mapping[str, Any], unwanted: tuple[str, ...], what: str) -> None:
+    for option in unwanted:
+        if option in options:
+            raise PlanError(f"{what} has no option {option!r}", hint="leave it out")

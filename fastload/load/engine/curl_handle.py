@@ -1,0 +1,377 @@
+"""The handle under `curl.Transfer`: what a request may say of its own, bodies that are streamed, and what is asked
+about a request that ended. Nothing of it runs for a plain request.
+
+With `curl.py` and `curl_options.py` the only module that imports pycurl.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import pycurl
+
+from fastload.load.engine.curl_options import (
+    LARGE_UPLOAD_BYTES,
+    changes,
+    connect_to,
+    connect_to_wildcard,
+    set_all,
+    source_address,
+)
+from fastload.load.engine.http_debug import DebugPrinter
+from fastload.load.engine.upload import BodyReader
+from fastload.load.engine.used_connections import Address, UsedConnections
+from fastload.model.http import Auth, HttpSettings, Multipart, RequestSettings, StreamedBody
+
+_PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
+_TLS_LINE = b"SSL connection using TLSv"
+# libcurl before 8.13 takes it for 1: a redirect then keeps the method that was asked for.
+_FOLLOW_WITH_THE_METHOD_OF_THE_STATUS = 2
+
+
+def keeps_state(auth: Auth | None) -> bool:
+    """Whether a handle remembers from one request to the next what a server said of *auth*."""
+    return auth is not None and auth.scheme not in ("basic", "bearer")
+
+
+class ConnectionCache:
+    """Connections, cookies and TLS sessions that some transfers share: those of one VU, as a user has them.
+
+    Its own cache for every VU also makes finding a connection O(1): 10,000 handles in one pool do not scale. Room for
+    TLS sessions costs 4 KB and for cookies 2 KB: a run that has none of either can leave them out.
+    """
+
+    def __init__(self, *, tls: bool = True, cookies: bool = True) -> None:
+        self._share = pycurl.CurlShare()
+        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_CONNECT)
+        if tls:
+            self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
+        if cookies:
+            self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_COOKIE)
+        self.used: UsedConnections | None = None
+        self._per_iteration = False
+        self.tls_versions: dict[str, str] = {}
+        self._handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+
+    def attach(self, handle: Handle) -> None:
+        handle.setopt(pycurl.SHARE, self._share)
+
+    @staticmethod
+    def detach(handle: Handle) -> None:
+        """*handle* no longer uses the cache that it is attached to."""
+        handle.unsetopt(pycurl.SHARE)
+
+    def limit(self, handle: Handle, settings: HttpSettings) -> None:
+        """Count what *handle* and the others do on each connection, where *settings* want some closed early."""
+        if settings.max_connection_requests or settings.connection_reuse == "iteration":
+            self.used = self.used or UsedConnections(settings.max_connection_requests)
+            self._per_iteration = settings.connection_reuse == "iteration"
+            self._handles.add(handle)
+
+    def close_worn(self, *, multiplexed: bool) -> None:
+        """Close connections that carried as many requests as they may; a *multiplexed* one not while others use it."""
+        if self.used is not None and not (multiplexed and any(one.in_flight for one in self._handles)):
+            self.used.close_worn()
+
+    def begin_iteration(self) -> None:
+        """Where connections last for one iteration: close those of the last one."""
+        if self.used is not None and self._per_iteration and not any(one.in_flight for one in self._handles):
+            self.used.close_all()
+
+    def close(self) -> None:
+        """Close every idle connection; the transfers that used it must be closed before."""
+        self._share.close()
+
+
+class WatchesIdle(Protocol):
+    """The engine, as far as a handle knows it."""
+
+    def watch_idle(self) -> None: ...
+
+
+class Handle(pycurl.Curl):
+    """A reusable easy handle with its settings; see `curl.Transfer`."""
+
+    __slots__ = (
+        "_cache",
+        "_cookie",
+        "_engine",
+        "_headers",
+        "_hears_tls",
+        "_http",
+        "_is_roomy",
+        "_listens",
+        "_method",
+        "_number",
+        "_printer",
+        "_reader",
+        "_redirects",
+        "_request",
+        "_source",
+        "_url",
+        "chunks",
+        "header_lines",
+        "idle_timeout_s",
+        "in_flight",
+    )
+
+    # pycurl's own attribute access keeps a dict and looks there, and among libcurl's constants, before the slots:
+    # 500 ns for the six attributes of a request instead of 50, a tenth of all that a request costs.
+    __getattribute__ = object.__getattribute__
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
+
+    def settle(self, settings: HttpSettings, cache: ConnectionCache, resolve: Iterable[str], number: int) -> None:
+        """Set what stays the same over all requests of this handle; see `curl.Transfer.configure`."""
+        self._url = ""
+        self._method = "GET"
+        self._headers: tuple[str, ...] = ()
+        self._http, self._number, self._cache = settings, number, cache
+        self._request: RequestSettings | None = None
+        self._engine: WatchesIdle | None = None
+        self._reader: BodyReader | None = None
+        self._printer: DebugPrinter | None = None
+        self._source = self._cookie = ""
+        self.chunks: list[bytes] = []
+        self.header_lines: list[bytes] = []
+        self.in_flight = self._is_roomy = self._hears_tls = self._listens = False
+        cache.attach(self)
+        cache.limit(self, settings)
+        set_all(self.setopt, settings, pinned=resolve)
+        self._set_own(settings)
+        if settings.debug and number == 1:
+            self._printer = DebugPrinter(full=settings.debug == "full")
+            self._listen()
+        self._set_headers(())
+
+    @property
+    def knows_its_vu(self) -> bool:
+        """Whether the settings of its last request leave something of the VU in it."""
+        request = self._request
+        return request is not None and (keeps_state(request.auth) or request.source_address is not None)
+
+    def leave(self) -> None:
+        """Let go of the VU that this handle worked for; it may `join` another one that has the same settings."""
+        self._cache.detach(self)
+
+    def join(self, cache: ConnectionCache, number: int) -> None:
+        """Work for the VU *number*, whose connections are in *cache*."""
+        self._cache, self._number = cache, number
+        cache.attach(self)
+
+    def apply(self, request: RequestSettings | None) -> None:
+        """Make the next requests as *request* says, where it says something, and else as the run does."""
+        if request is self._request:
+            return
+        changed = changes(self._http, self._request, request)
+        for setter in changed.setters:
+            setter(self.setopt, changed.settings)
+        self._set_own(changed.settings)
+        self._request = request
+
+    def _set_own(self, settings: HttpSettings) -> None:
+        """What is not libcurl's alone."""
+        sources = settings.source_addresses
+        source = f"host!{source_address(sources, self._number)}" if sources else ""
+        if source != self._source:
+            self.setopt(pycurl.INTERFACE, source)
+            self._source = source
+        self._redirects = settings.max_redirects
+        self.idle_timeout_s = settings.idle_timeout_s
+        if self.idle_timeout_s and self._engine is not None:
+            self._engine.watch_idle()
+
+    def send_cookies(self, cookie: str) -> None:
+        """Send *cookie*, like ``a=1; b=2``, with the next requests, beside those that the VU has; "" for none."""
+        if cookie != self._cookie:
+            self.setopt(pycurl.COOKIE, cookie or None)
+            self._cookie = cookie
+
+    def cookie_lines(self) -> list[str]:
+        """The cookies that the VU has, in Netscape's format."""
+        return self.getinfo(pycurl.INFO_COOKIELIST)  # type: ignore[no-any-return]
+
+    def put_cookie(self, line: str) -> None:
+        """Add a cookie in Netscape's format to those that the VU has, or forget all of them with "ALL"."""
+        # libcurl would tell of it, and pycurl cannot be called back within a setopt.
+        self.setopt(pycurl.VERBOSE, 0)
+        self.setopt(pycurl.COOKIELIST, line)
+        self.setopt(pycurl.VERBOSE, int(self._listens))
+
+    def retry_after_s(self) -> int | None:
+        """How long the last response asks to wait in its header Retry-After; None without one."""
+        return self.getinfo(pycurl.RETRY_AFTER) or None
+
+    def keep_body(self, keep: bool) -> None:
+        """Collect the bytes of each response in ``chunks``, or drop them. Both cost one C call a chunk."""
+        self.setopt(pycurl.WRITEFUNCTION, self.chunks.append if keep else len)
+
+    def keep_headers(self) -> None:
+        """Collect the raw header lines of each response in ``header_lines``."""
+        self.setopt(pycurl.HEADERFUNCTION, self.header_lines.append)
+
+    def _override_host(self, url: str) -> None:
+        """Connect to where the run says that the host of *url* is, by names with wildcards too."""
+        parts, hosts = urlsplit(url), self._http.hosts
+        port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+        entries = connect_to_wildcard(parts.hostname or "", port, hosts) or connect_to(hosts)
+        if entries:
+            self.setopt(pycurl.CONNECT_TO, entries)
+        else:
+            self.unsetopt(pycurl.CONNECT_TO)
+
+    def take_headers(self) -> list[bytes]:
+        """The raw header lines of the last response (and of redirects before it), status lines included."""
+        lines = self.header_lines.copy()
+        self.header_lines.clear()
+        return lines
+
+    def take_body(self) -> bytes:
+        """The collected body of the last response, whole; empty when bodies are dropped."""
+        chunks = self.chunks
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        return body
+
+    def os_errno(self) -> int:
+        """The operating system's error number of a failed connect, 0 without one."""
+        return self.getinfo(pycurl.OS_ERRNO)  # type: ignore[no-any-return]
+
+    def redirect_count(self) -> int:
+        """How many redirects the last request followed."""
+        return self.getinfo(pycurl.REDIRECT_COUNT)  # type: ignore[no-any-return]
+
+    def effective_url(self) -> str:
+        """The URL that answered, after redirects; what was asked for, if it is no URL at all."""
+        try:
+            return self.getinfo(pycurl.EFFECTIVE_URL)  # type: ignore[no-any-return]
+        except pycurl.error:
+            return self._url
+
+    def protocol(self) -> str:
+        """The version of HTTP that was spoken: "1.0", "1.1", "2" or "3"; "" without a response."""
+        return _PROTOCOL.get(self.getinfo(pycurl.INFO_HTTP_VERSION), "")
+
+    def remote_address(self) -> Address:
+        """The other end's ``(ip, port)``; ``("", 0)`` if there was none."""
+        return self.getinfo(pycurl.PRIMARY_IP), max(0, self.getinfo(pycurl.PRIMARY_PORT))
+
+    def local_address(self) -> Address:
+        """This end's ``(ip, port)``."""
+        return self.getinfo(pycurl.LOCAL_IP), max(0, self.getinfo(pycurl.LOCAL_PORT))
+
+    def keep_tls_version(self) -> None:
+        """Have `tls_version` known: libcurl only tells it among much else, which costs some 10 us a request."""
+        self._listen()
+
+    def hear_tls_version(self, url: str) -> None:
+        """Have `tls_version` known after the next request, of *url*: heard at the first handshake with the host, so
+        that it costs later requests nothing."""
+        unknown = urlsplit(url).netloc not in self._cache.tls_versions
+        if unknown != self._hears_tls:
+            self._hears_tls = unknown
+            if unknown:
+                self._listen()
+            elif self._printer is None:
+                self._listens = False
+                self.setopt(pycurl.VERBOSE, 0)
+
+    def tls_version(self) -> str:
+        """The version of TLS, like "1.3", of the last handshake with the host that was asked; "" without TLS, and
+        unless `keep_tls_version` was called before that."""
+        return self._cache.tls_versions.get(urlsplit(self._url).netloc, "")
+
+    def proxy_status(self) -> int:
+        """What a proxy answered to the last CONNECT; 0 without one."""
+        return self.getinfo(pycurl.HTTP_CONNECTCODE)  # type: ignore[no-any-return]
+
+    def moved_bytes(self) -> int:
+        """How much the request under way has sent and received so far; -1 before it has a connection."""
+        info = self.getinfo
+        if not self.connected():
+            return -1
+        sent = info(pycurl.REQUEST_SIZE) + info(pycurl.SIZE_UPLOAD_T)
+        return sent + info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)  # type: ignore[no-any-return]
+
+    def count_connection(self) -> None:
+        """The request that just ended was one more on its connection."""
+        used, fd, connection = self._cache.used, self.getinfo(pycurl.ACTIVESOCKET), self.getinfo(pycurl.CONN_ID)
+        if used is not None and fd >= 0 and connection >= 0:
+            used.carried(connection, fd, self.local_address())
+
+    def close_worn_connections(self) -> None:
+        """Close the VU's connections that carried as many requests as they may."""
+        self._cache.close_worn(multiplexed=self.protocol() in ("2", "3"))
+
+    @property
+    def counts_connections(self) -> bool:
+        return self._cache.used is not None
+
+    def bind(self, engine: WatchesIdle) -> None:
+        """For the engine that adopts it."""
+        self._engine = engine
+
+    def _listen(self) -> None:
+        self._listens = True
+        self.setopt(pycurl.VERBOSE, 1)
+        self.setopt(pycurl.DEBUGFUNCTION, self._on_debug)
+
+    def _on_debug(self, kind: int, data: bytes) -> None:
+        if kind == pycurl.INFOTYPE_TEXT and data.startswith(_TLS_LINE):
+            version = data.removeprefix(_TLS_LINE).split(maxsplit=1)[0].decode()
+            self._cache.tls_versions[urlsplit(self._url).netloc] = version
+        if self._printer is not None:
+            self._printer(kind, data)
+
+    def _make_room(self) -> None:
+        """From now on this handle sends large bodies."""
+        if not self._is_roomy:
+            self.setopt(pycurl.UPLOAD_BUFFERSIZE, LARGE_UPLOAD_BYTES)
+            self._is_roomy = True
+
+    def _stream(self, method: str, headers: tuple[str, ...], body: StreamedBody) -> None:
+        reader = self._reader = BodyReader(body)
+        self.setopt(pycurl.UPLOAD, 1)
+        self.setopt(pycurl.INFILESIZE_LARGE, reader.size_bytes)
+        self.setopt(pycurl.READFUNCTION, reader.read)
+        self.setopt(pycurl.SEEKFUNCTION, reader.seek)
+        self.setopt(pycurl.CUSTOMREQUEST, method)
+        if self._redirects:
+            self.setopt(pycurl.FOLLOWLOCATION, _FOLLOW_WITH_THE_METHOD_OF_THE_STATUS)
+        if isinstance(body, Multipart) and not any(line.lower().startswith("content-type:") for line in headers):
+            self._set_headers((*headers, f"Content-Type: {body.content_type}"))
+        # No method that there is: the next request sets its own, whatever it is.
+        self._method = ""
+
+    def _end_stream(self) -> None:
+        self._reader = None
+        self.unsetopt(pycurl.READFUNCTION)
+        self.unsetopt(pycurl.SEEKFUNCTION)
+        self.setopt(pycurl.FOLLOWLOCATION, int(self._redirects > 0))
+
+    def connected(self) -> bool:
+        """Whether the last request ever got a connection."""
+        # The connect time of a reused connection is 0, but a request is sent on it. (PRETRANSFER says nothing:
+        # libcurl also sets it when it gives up.)
+        return bool(self.getinfo(pycurl.CONNECT_TIME_T) or self.getinfo(pycurl.REQUEST_SIZE))
+
+    def _set_method(self, method: str, has_body: bool) -> None:
+        if self._reader is not None:
+            self._end_stream()
+        self.setopt(pycurl.NOBODY, 0)
+        self.setopt(pycurl.HTTPGET, 1)
+        self.unsetopt(pycurl.CUSTOMREQUEST)
+        if has_body:
+            self.setopt(pycurl.POST, 1)
+        if method == "HEAD":
+            self.setopt(pycurl.NOBODY, 1)
+        elif method != ("POST" if has_body else "GET"):
+            self.setopt(pycurl.CUSTOMREQUEST, method)
+
+    def _set_headers(self, headers: tuple[str, ...]) -> None:
+        # libcurl would ask "Expect: 100-continue" before a body over 1 MB and wait up to a second for it.
+        self.setopt(pycurl.HTTPHEADER, ["Expect:", *headers])
+        self._headers = headers

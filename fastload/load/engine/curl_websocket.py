@@ -1,0 +1,76 @@
+"""The handle of a WebSocket. With `curl.py`, `curl_handle.py` and `curl_options.py` the only module that imports
+pycurl."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pycurl
+
+from fastload.load.engine.curl import Transfer
+
+WS_TEXT, WS_BINARY, WS_CONT = pycurl.WS_TEXT, pycurl.WS_BINARY, pycurl.WS_CONT
+WS_CLOSE, WS_PING, WS_PONG = pycurl.WS_CLOSE, pycurl.WS_PING, pycurl.WS_PONG
+
+
+class TransferError(Exception):
+    """What libcurl says when a connection that is used directly breaks: its error number and text."""
+
+
+class WebSocketTransfer(Transfer):
+    """A handle whose connection becomes a WebSocket: libcurl makes the handshake and the frames, and this side decides
+    when to send and to receive. One is good for one session.
+
+    ``on_ready(events)`` is called when the socket is ready for what `CurlEngine.watch` asked for.
+    """
+
+    __slots__ = ("connecting", "fd", "on_ready")
+
+    on_ready: Callable[[int], None]
+
+    def aim(self, url: str, headers: tuple[str, ...]) -> None:
+        """Make the handshake with *url* (ws or wss) what is submitted next."""
+        self.fd = -1
+        self.connecting = False
+        self.keep_headers()
+        self.prepare("GET", url, headers, None)
+        self.setopt(pycurl.CONNECT_ONLY, 2)
+        # libcurl keeps its own answers to pings back until the next message is sent.
+        self.setopt(pycurl.WS_OPTIONS, pycurl.WS_NOAUTOPONG)
+        self.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        if self._http.hosts:
+            self._override_host(url)
+
+    def status(self) -> int:
+        """What the server answered to the handshake; 0 without an answer."""
+        return self.getinfo(pycurl.RESPONSE_CODE)  # type: ignore[no-any-return]
+
+    def handshake_bytes(self) -> tuple[int, int]:
+        """What the handshake sent and received, with the body of a refusal."""
+        info = self.getinfo
+        return info(pycurl.REQUEST_SIZE), info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)
+
+    def send_frame(self, data: bytes | memoryview, flags: int) -> int:
+        """Send a frame; how many bytes of *data* were taken. Those that were not come next, with the same *flags*.
+
+        Raises:
+            BlockingIOError: the socket is full.
+            TransferError: the connection is broken.
+        """
+        try:
+            return self.ws_send(data, flags)
+        except pycurl.error as error:
+            raise TransferError(*error.args) from None
+
+    def receive_frame(self, most_bytes: int) -> tuple[bytes, int, int]:
+        """A part of a frame: bytes, flags, and how many bytes of the frame are still to come.
+
+        Raises:
+            BlockingIOError: nothing is there.
+            TransferError: the connection is broken.
+        """
+        try:
+            data, meta = self.ws_recv(most_bytes)
+        except pycurl.error as error:
+            raise TransferError(*error.args) from None
+        return data, meta.flags, meta.bytesleft

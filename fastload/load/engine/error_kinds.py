@@ -1,0 +1,74 @@
+"""Names for what can go wrong with a request: the kinds under which the summary counts it."""
+
+from __future__ import annotations
+
+import errno
+
+from fastload.load.engine.curl import IDLE_TIMEOUT, Transfer
+
+# By number, as in libcurl's include/curl/curl.h: pycurl does not name all of them.
+_KIND_OF_CODE = {
+    IDLE_TIMEOUT: "idle_timeout",
+    1: "url",  # unsupported protocol
+    3: "url",  # malformed
+    5: "dns",  # proxy not resolved
+    6: "dns",
+    7: "connect",
+    8: "protocol",  # weird server reply
+    16: "protocol",  # HTTP/2 framing
+    18: "partial",
+    28: "timeout",
+    26: "body",  # a file became shorter
+    35: "tls",
+    43: "tls",  # a private key that is not there, or another password
+    47: "redirects",
+    52: "reset",  # closed without a response
+    55: "reset",  # send failed
+    56: "reset",  # receive failed
+    58: "tls",  # local certificate
+    59: "tls",  # cipher
+    60: "tls_verify",
+    61: "decompress",
+    63: "too_large",
+    77: "tls_verify",  # CA file
+    92: "protocol",  # HTTP/2 stream
+    95: "protocol",  # HTTP/3
+    96: "connect",  # QUIC
+    97: "proxy",
+    100: "too_large",
+}
+_KIND_OF_ERRNO = {
+    errno.ECONNREFUSED: "connect_refused",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+    errno.EMFILE: "generator_fd",
+    errno.ENFILE: "generator_fd",
+    errno.EADDRNOTAVAIL: "generator_port",
+    errno.EHOSTUNREACH: "connect_unreachable",
+    errno.ENETUNREACH: "connect_unreachable",
+    errno.ETIMEDOUT: "connect_timeout",
+}
+ERROR_KINDS = frozenset(
+    (*_KIND_OF_CODE.values(), *_KIND_OF_ERRNO.values(), "connect_timeout", "connect_failed", "other")
+) - {"connect"}
+"""All that `error_kind` can return."""
+
+
+def error_kind(transfer: Transfer, code: int) -> str:
+    """The name of a failure, as the summary counts it: libcurl's error number *code*, made precise by what the
+    operating system said and by how far the request came."""
+    kind = _KIND_OF_CODE.get(code, "other")
+    if kind in ("connect", "reset") and transfer.proxy_status() >= 400:
+        # The proxy is there, and does not let this request through.
+        return "proxy"
+    if kind == "timeout" and not transfer.connected():
+        return "connect_timeout"
+    if kind == "url" and transfer.connected():
+        # "Unsupported protocol" is also what libcurl says of an answer that is no HTTP.
+        return "protocol"
+    if kind == "reset" and not transfer.connected():
+        # Of QUIC: the socket that is refused has sent something.
+        kind = "connect"
+    if kind in ("connect", "reset", "other"):
+        return _KIND_OF_ERRNO.get(transfer.os_errno(), "connect_failed" if kind == "connect" else kind)
+    return kind

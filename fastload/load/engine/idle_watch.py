@@ -1,0 +1,62 @@
+"""Timeouts between bytes: libcurl's own are of whole seconds, and by a mean speed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fastload.load.engine.curl_handle import Handle
+
+_LOOKS_A_TIMEOUT = 8
+
+
+class _Seen(NamedTuple):
+    """How much a transfer had moved when it was looked at, since when it is that much, and when it is looked at
+    again."""
+
+    timer: asyncio.TimerHandle
+    moved_bytes: int
+    since_s: float
+
+
+class IdleWatch:
+    """Looks at transfers eight times within their idle timeout, and gives up on those for which nothing was sent or
+    received for all of it. The time before there is a connection does not count: the connect timeout does.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, give_up: Callable[[Handle, str], None]) -> None:
+        self._loop = loop
+        self._give_up = give_up
+        self._seen: dict[Handle, _Seen] = {}
+
+    def begin(self, handle: Handle) -> None:
+        """*handle* was submitted, with its idle timeout or without one (0)."""
+        before = self._seen.pop(handle, None)
+        if before is not None:
+            before.timer.cancel()
+        if handle.idle_timeout_s:
+            self._wait(handle, -1, self._loop.time())
+
+    def close(self) -> None:
+        for seen in self._seen.values():
+            seen.timer.cancel()
+        self._seen.clear()
+
+    def _wait(self, handle: Handle, moved_bytes: int, since_s: float) -> None:
+        timer = self._loop.call_later(handle.idle_timeout_s / _LOOKS_A_TIMEOUT, self._look, handle)
+        self._seen[handle] = _Seen(timer, moved_bytes, since_s)
+
+    def _look(self, handle: Handle) -> None:
+        seen = self._seen.pop(handle)
+        if not handle.in_flight:
+            return
+        now_s, moved_bytes = self._loop.time(), handle.moved_bytes()
+        if moved_bytes != seen.moved_bytes or moved_bytes < 0:
+            self._wait(handle, moved_bytes, now_s)
+        elif now_s - seen.since_s >= handle.idle_timeout_s:
+            self._give_up(
+                handle, f"nothing was sent or received for {handle.idle_timeout_s:g} s, after {moved_bytes} bytes"
+            )
+        else:
+            self._wait(handle, moved_bytes, seen.since_s)

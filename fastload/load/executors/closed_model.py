@@ -1,0 +1,407 @@
+"""Executors of the closed model: a VU starts its next iteration when the last one has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+from abc import abstractmethod
+from time import monotonic_ns
+from typing import Any
+
+from fastload.load.client.handle_pool import LONG_PAUSE_S
+from fastload.load.engine.precise_timer import PreciseTimer
+from fastload.load.executors.base import STARTS_A_TURN, LoadExecutor, Part
+from fastload.load.executors.slot_pool import Work
+from fastload.model import load_models
+from fastload.model.schedule import NS_PER_S, vu_changes
+
+_LONG_PAUSE_NS = round(LONG_PAUSE_S * NS_PER_S)
+
+Specs = (
+    load_models.ConstantVUs
+    | load_models.RampingVUs
+    | load_models.SharedIterations
+    | load_models.PerVUIterations
+    | load_models.Shape
+    | load_models.ExternallyControlled
+)
+
+
+class ClosedExecutor(LoadExecutor):
+    """Slots that go on and on. With a pacing, a slot that ends early waits until its next start is due; the first
+    starts of those that come together are spread over one pacing, because a load that comes in waves tests something
+    else.
+
+    A slot that is not in an iteration is in one of three places: it waits for its next start, it is held by a pause,
+    or it is one of many that begin together and is pending.
+    """
+
+    def __init__(self, spec: Specs, work: Work, part: Part, graceful_stop_s: float) -> None:
+        super().__init__(work, part, graceful_stop_s)
+        self._pacing_ns = round(spec.pacing_s * NS_PER_S)
+        self._duration_ns = round(spec.duration_s * NS_PER_S)
+        self._started_ns: dict[Any, int] = {}
+        self._waiting: dict[Any, int] = {}
+        self._held: dict[Any, None] = {}
+        self._pending: dict[Any, None] = {}
+        self._queue: list[tuple[int, int, Any]] = []
+        self._order = itertools.count()
+        self._timer: PreciseTimer | None = None
+        self._starting: set[asyncio.Future[None]] = set()
+
+    async def run(self, from_ns: int, delay_ns: int = 0) -> None:
+        if self._pacing_ns:
+            self._timer = PreciseTimer(self._work.context.loop, self._on_time)
+        try:
+            await super().run(from_ns, delay_ns)
+        finally:
+            if self._timer is not None:
+                self._timer.close()
+
+    def next(self, slot: Any) -> int | None:
+        return self._go(slot)
+
+    def _set_going(self, going: bool) -> None:
+        super()._set_going(going)
+        self._straight = self._straight and not self._pacing_ns
+
+    def _go(self, slot: Any) -> int | None:
+        """What `next` says to *slot*, which is in no iteration."""
+        if not self._going or self._is_done(slot):
+            self._leave(slot)
+            return None
+        if self._paused_at_ns:
+            self._held[slot] = None
+            self._work.hold(slot)
+            return None
+        if self._pacing_ns and self._waits(slot):
+            return None
+        self._take(slot)
+        return 0
+
+    def _is_done(self, slot: Any) -> bool:  # noqa: ARG002 - most keep their slots
+        """Whether *slot* is to leave: it was told to, or there is no iteration left for it."""
+        return False
+
+    def _take(self, slot: Any) -> None:
+        """*slot* starts an iteration."""
+
+    def _leave(self, slot: Any) -> None:
+        self._started_ns.pop(slot, None)
+        self._work.release(slot)
+
+    def _make_ready(self, count: int) -> None:
+        """Make slots that `acquire` will find."""
+        for slot in [self._work.acquire() for _ in range(count)]:
+            self._work.release(slot)
+
+    def _begin(self, slots: list[Any], at_ns: int, first: int, count: int) -> None:
+        """Start *slots*, which are of *count* that begin at *at_ns* over all workers; *first* is the place of the first
+        slot among them."""
+        if not self._pacing_ns:
+            self._start(slots)
+            return
+        for number, slot in enumerate(slots):
+            place = first + number * self._part.workers
+            self._wait(slot, at_ns + place * self._pacing_ns // count)
+        self._on_time()
+
+    def _start(self, slots: list[Any]) -> None:
+        """Start *slots* a few at a time: thousands of connects in one go would stop the loop for their length."""
+        if len(slots) <= STARTS_A_TURN:
+            for slot in slots:
+                self._start_one(slot)
+            return
+        self._pending.update(dict.fromkeys(slots))
+        starting = asyncio.ensure_future(self._start_pending(slots))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+
+    async def _start_pending(self, slots: list[Any]) -> None:
+        for number, slot in enumerate(slots, 1):
+            if slot in self._pending:
+                del self._pending[slot]
+                self._start_one(slot)
+            if number % STARTS_A_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _end_starts(self) -> None:
+        while self._starting:
+            await asyncio.gather(*self._starting)
+
+    def _start_one(self, slot: Any) -> None:
+        due_ns = self._go(slot)
+        if due_ns is not None:
+            self._work.start(slot, due_ns, self)
+
+    def _waits(self, slot: Any) -> bool:
+        """Whether *slot* has to wait for its next start; if not, that start is now."""
+        now_ns = monotonic_ns()
+        due_ns = self._started_ns[slot] + self._pacing_ns
+        if due_ns > now_ns:
+            self._wait(slot, due_ns)
+            return True
+        self._started_ns[slot] = now_ns
+        return False
+
+    def _wait(self, slot: Any, due_ns: int) -> None:
+        self._waiting[slot] = due_ns
+        self._work.hold(slot)
+        if self._pacing_ns >= _LONG_PAUSE_NS:
+            self._work.rest(slot)
+        heapq.heappush(self._queue, (due_ns, next(self._order), slot))
+        if self._timer is not None and self._queue[0][2] is slot:
+            self._timer.arm(due_ns)
+
+    def _on_time(self) -> None:
+        """Start the slots whose time has come."""
+        while self._queue and self._going and not self._paused_at_ns:
+            due_ns, _, slot = self._queue[0]
+            if self._waiting.get(slot) != due_ns:
+                heapq.heappop(self._queue)
+                continue
+            if due_ns >= self._start_ns + self._duration_ns:
+                return
+            if due_ns > monotonic_ns():
+                if self._timer is not None:
+                    self._timer.arm(due_ns)
+                return
+            heapq.heappop(self._queue)
+            del self._waiting[slot]
+            if self._is_done(slot):
+                self._leave(slot)
+            else:
+                self._started_ns[slot] = due_ns
+                self._take(slot)
+                self._work.start(slot, 0, self)
+
+    def _resumed(self, paused_ns: int) -> None:
+        for moments in (self._waiting, self._started_ns):
+            for slot in moments:
+                moments[slot] += paused_ns
+        self._queue = [(due_ns, next(self._order), slot) for slot, due_ns in self._waiting.items()]
+        heapq.heapify(self._queue)
+        held, self._held = list(self._held), {}
+        self._start(held)
+        self._on_time()
+
+    def _let_go(self) -> None:
+        idle = [*self._waiting, *self._held]
+        self._waiting.clear()
+        self._held.clear()
+        self._queue.clear()
+        for slot in idle:
+            self._leave(slot)
+
+
+class VUsExecutor(ClosedExecutor):
+    """A number of slots that can change. Who leaves may finish its iteration for the graceful time; a slot that is
+    wanted again in that time stays."""
+
+    def __init__(self, spec: Specs, work: Work, part: Part, graceful_stop_s: float) -> None:
+        super().__init__(spec, work, part, graceful_stop_s)
+        self._graceful_leave_s = graceful_stop_s
+        self._slots: list[Any] = []
+        self._total = 0
+        self._leaving: dict[Any, asyncio.TimerHandle] = {}
+
+    async def run(self, from_ns: int, delay_ns: int = 0) -> None:
+        try:
+            await super().run(from_ns, delay_ns)
+        finally:
+            for timer in self._leaving.values():
+                timer.cancel()
+
+    def next(self, slot: Any) -> int | None:
+        # The hot path of a full-speed run.
+        return 0 if self._straight else self._go(slot)
+
+    def _set_going(self, going: bool) -> None:
+        super()._set_going(going)
+        self._straight = self._straight and not self._leaving
+
+    def _is_done(self, slot: Any) -> bool:
+        return slot in self._leaving
+
+    def _leave(self, slot: Any) -> None:
+        if slot in self._leaving:
+            self._leaving.pop(slot).cancel()
+            self._set_going(self._going)
+        super()._leave(slot)
+
+    def _set_vus(self, total: int, at_ns: int) -> None:
+        """Go on with this worker's share of *total* slots, of which there were fewer or more until *at_ns*."""
+        before, self._total = self._total, total
+        count = self._part.of(total)
+        while len(self._slots) < count and self._leaving:
+            slot, timer = self._leaving.popitem()
+            timer.cancel()
+            self._slots.append(slot)
+        if len(self._slots) < count:
+            first = self._part.worker + len(self._slots) * self._part.workers - before
+            new = [self._work.acquire() for _ in range(count - len(self._slots))]
+            self._slots += new
+            self._begin(new, at_ns, first, total - before)
+        while len(self._slots) > count:
+            self._send_away(self._slots.pop())
+        self._set_going(self._going)
+
+    def _send_away(self, slot: Any) -> None:
+        for idle in (self._waiting, self._held, self._pending):
+            if slot in idle:
+                del idle[slot]
+                self._leave(slot)
+                return
+        self._leaving[slot] = self._work.context.loop.call_later(self._graceful_leave_s, self._give_up, slot)
+
+    def _give_up(self, slot: Any) -> None:
+        del self._leaving[slot]
+        self._set_going(self._going)
+        self._started_ns.pop(slot, None)
+        self._work.retire(slot)
+
+
+class SteeredVUsExecutor(VUsExecutor):
+    """As many slots as the plan says, or as somebody asks for: until the time is over, or until they say so."""
+
+    def __init__(
+        self,
+        spec: load_models.ConstantVUs | load_models.ExternallyControlled | load_models.Shape,
+        work: Work,
+        part: Part,
+        graceful_stop_s: float,
+    ) -> None:
+        super().__init__(spec, work, part, graceful_stop_s)
+        # A shape is asked when the run has begun.
+        self._wanted = 0 if isinstance(spec, load_models.Shape) else spec.vus
+
+    def prepare(self) -> None:
+        self._make_ready(self._part.of(self._wanted))
+
+    def set_vus(self, total: int) -> None:
+        self._wanted = total
+        if self._going:
+            self._set_vus(total, self._now_ns())
+
+    async def _drive(self) -> None:
+        self._set_vus(self._wanted, self._start_ns)
+        await self._sleep_until(self._duration_ns)
+
+
+class RampingVUsExecutor(VUsExecutor):
+    """A number of slots that follows the stages, until somebody asks for another one."""
+
+    def __init__(self, spec: load_models.RampingVUs, work: Work, part: Part, graceful_stop_s: float) -> None:
+        super().__init__(spec, work, part, graceful_stop_s)
+        self._spec = spec
+        self._asked: int | None = None
+        self._graceful_leave_s = spec.graceful_ramp_down_s
+
+    def prepare(self) -> None:
+        self._make_ready(self._part.of(self._spec.start_vus))
+
+    def set_vus(self, total: int) -> None:
+        self._asked = total
+        if self._going:
+            self._set_vus(total, self._now_ns())
+
+    async def _drive(self) -> None:
+        if self._asked is not None:
+            self._set_vus(self._asked, self._start_ns)
+        changes = [(round(at_s * NS_PER_S), vus) for at_s, vus in vu_changes(self._spec.start_vus, self._spec.stages)]
+        for (at_ns, vus), (next_ns, _) in itertools.pairwise([*changes, (math.inf, 0)]):
+            await self._sleep_until(int(at_ns))
+            if self._over or self._asked is not None:
+                break
+            # Of changes that are due together, after a jump or a stall, only the last one counts.
+            if self._start_ns + next_ns > monotonic_ns():
+                self._set_vus(vus, self._start_ns + int(at_ns))
+        await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
+
+
+class IterationsExecutor(ClosedExecutor):
+    """So many iterations; what is left when the time is over was never made and counts as dropped."""
+
+    def __init__(
+        self,
+        spec: load_models.SharedIterations | load_models.PerVUIterations,
+        work: Work,
+        part: Part,
+        graceful_stop_s: float,
+    ) -> None:
+        super().__init__(spec, work, part, graceful_stop_s)
+        self._spec = spec
+        self._vus = 0
+        self._left = 0
+        self._busy = 0
+
+    def prepare(self) -> None:
+        self._make_ready(self._vus)
+
+    def next(self, slot: Any) -> int | None:
+        self._busy -= 1
+        due_ns = self._go(slot)
+        if not self._left and not self._busy:
+            self.finish()
+        return due_ns
+
+    def _take(self, slot: Any) -> None:  # noqa: ARG002 - some count by slot
+        self._left -= 1
+        self._busy += 1
+
+    async def _drive(self) -> None:
+        if self._vus:
+            slots = [self._work.acquire() for _ in range(self._vus)]
+            self._deal(slots)
+            self._begin(slots, self._start_ns, self._part.worker, self._spec.vus)
+            await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
+        if not self._over:
+            self._work.context.recorder.record_dropped(self._left, self._work.place)
+
+    @abstractmethod
+    def _deal(self, slots: list[Any]) -> None:
+        """*slots* are those that share the iterations."""
+
+
+class SharedIterationsExecutor(IterationsExecutor):
+    """A number of iterations, taken by whichever slot is free."""
+
+    def __init__(self, spec: load_models.SharedIterations, work: Work, part: Part, graceful_stop_s: float) -> None:
+        super().__init__(spec, work, part, graceful_stop_s)
+        self._left = part.of_iterations(spec.iterations, spec.vus)
+        self._vus = min(self._left, part.of(spec.vus))
+
+    def next(self, slot: Any) -> int | None:
+        # As above, for one that goes straight on.
+        if self._left and self._straight:
+            self._left -= 1
+            return 0
+        return super().next(slot)
+
+    def _is_done(self, slot: Any) -> bool:  # noqa: ARG002 - all slots take from one pot
+        return self._left == 0
+
+    def _deal(self, slots: list[Any]) -> None:
+        """There is one pot."""
+
+
+class PerVUIterationsExecutor(IterationsExecutor):
+    """A number of iterations for each slot."""
+
+    def __init__(self, spec: load_models.PerVUIterations, work: Work, part: Part, graceful_stop_s: float) -> None:
+        super().__init__(spec, work, part, graceful_stop_s)
+        self._each = spec.iterations
+        self._vus = part.of(spec.vus)
+        self._left = spec.iterations * self._vus
+
+    def _is_done(self, slot: Any) -> bool:
+        return self._left_of[slot] == 0
+
+    def _take(self, slot: Any) -> None:
+        self._left_of[slot] -= 1
+        super()._take(slot)
+
+    def _deal(self, slots: list[Any]) -> None:
+        self._left_of = dict.fromkeys(slots, self._each)

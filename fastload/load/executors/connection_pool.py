@@ -1,0 +1,90 @@
+"""Iterations of `bench`: one request each, without a coroutine around it."""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+
+from fastload.load.client.context import Context
+from fastload.load.client.vu import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
+from fastload.load.engine.curl import ConnectionCache, Transfer
+from fastload.load.engine.error_kinds import error_kind
+from fastload.load.executors.request_sources import RequestSource
+from fastload.load.executors.slot_pool import Feed, Work
+from fastload.load.recording.outcome import response_us
+from fastload.model.http import without_credentials
+
+
+class RequestWork(Work):
+    """Iterations that are one request each, of a source; a slot is a connection. No coroutine in the way."""
+
+    def __init__(self, context: Context, source: RequestSource, scenario: str = "bench") -> None:
+        super().__init__(context)
+        self.place = context.recorder.place(scenario)
+        self._source = source
+        self._endpoint = context.recorder.endpoint(source.name, source.method, self.place.tags)
+        self._caches: dict[Transfer, ConnectionCache] = {}
+        self._back_off_s: dict[Transfer, float] = {}
+
+    def _new(self) -> Transfer:
+        context = self.context
+        transfer = Transfer()
+        cache = self._caches[transfer] = context.connection_cache()
+        transfer.configure(
+            context.http, cache=cache, resolve=context.resolve, keep_body=False, number=len(self._caches)
+        )
+        context.engine.adopt(transfer)
+        transfer.on_done = self._on_done
+        return transfer
+
+    def _begin(self, slot: Transfer, due_ns: int, feed: Feed) -> None:
+        slot.owner = feed
+        self._send(slot, due_ns)
+
+    def _interrupt(self, slot: Transfer) -> None:
+        if self.context.engine.cancel(slot):
+            self.context.recorder.stats.interrupted += 1
+        self._ended(slot)
+
+    def _close(self, slot: Transfer) -> None:
+        slot.close()
+        self._caches.pop(slot).close()
+
+    def _send(self, transfer: Transfer, due_ns: int) -> None:
+        if transfer not in self._running:
+            return
+        source, recorder = self._source, self.context.recorder
+        transfer.prepare(source.method, source.url, source.headers, source.body())
+        if due_ns:
+            self.place.lateness_us.append((monotonic_ns() - due_ns) // 1000)
+        transfer.due_ns = due_ns
+        recorder.stats.started += 1
+        self.context.engine.submit(transfer)
+
+    def _on_done(self, transfer: Transfer, error: tuple[int, str] | None) -> None:
+        recorder = self.context.recorder
+        if error is None:
+            recorder.record(self._endpoint, response_us(transfer.due_ns, transfer.done_ns), transfer.measure())
+            pause_s = 0.0
+        else:
+            pause_s = self._record_failure(transfer, error)
+        feed: Feed = transfer.owner
+        due_ns = feed.next(transfer)
+        if due_ns is None:
+            self._ended(transfer)
+        elif pause_s and not feed.is_open_model:
+            self.context.loop.call_later(pause_s, self._send, transfer, due_ns)
+        else:
+            self._send(transfer, due_ns)
+
+    def _record_failure(self, transfer: Transfer, error: tuple[int, str]) -> float:
+        """Count it, and say how long to pause: refused connections end so fast that they would fill a CPU."""
+        source = self._source
+        message = f"{source.method} {without_credentials(source.url)}: {error[1]}"
+        kind = error_kind(transfer, error[0])
+        self.context.recorder.record_no_response(self._endpoint, kind, message, transfer.measure())
+        if transfer.connected():
+            self._back_off_s.pop(transfer, None)
+            return 0.0
+        pause_s = min(LONGEST_BACK_OFF_S, 2 * self._back_off_s.get(transfer, FIRST_BACK_OFF_S / 2))
+        self._back_off_s[transfer] = pause_s
+        return pause_s

@@ -1,0 +1,145 @@
+"""Executors of the open model: starts come by the clock, whatever the target does."""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic_ns
+from typing import Any
+
+from fastload.load.engine.precise_timer import PreciseTimer
+from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.slot_pool import Work
+from fastload.model import load_models
+from fastload.model.schedule import NS_PER_S, Arrivals, RateCurve, TraceArrivals
+
+# Slots that are made ready before the start: enough for a tenth of a second of starts.
+_READY_S = 0.1
+
+Specs = load_models.ConstantArrivalRate | load_models.RampingArrivalRate | load_models.Trace
+
+
+class ArrivalExecutor(LoadExecutor):
+    """Starts by the clock. A start that finds no free slot waits in line, and its response time counts from when
+    it was due; after a stall the line is worked off as fast as slots come free. What is left in line at the end was
+    offered and never made: it counts as dropped. With "drop" there is no line."""
+
+    is_open_model = True
+
+    def __init__(self, spec: Specs, work: Work, part: Part, graceful_stop_s: float) -> None:
+        super().__init__(work, part, graceful_stop_s)
+        self._spec = spec
+        # Where there are fewer VUs than workers, some workers have neither VUs nor starts.
+        mine = part.among(spec.max_vus)
+        self._arrivals = arrivals_of(spec, mine) if mine else None
+        self._max_slots = mine.of(spec.max_vus) if mine else 0
+        self._drops = spec.when_busy == "drop"
+        self._due_ns = self._arrivals.next_due_ns() if self._arrivals else None
+        self._idle: list[Any] = []
+        self._slots = 0
+        self._line: deque[int] = deque()
+        # Rates asked for before it began.
+        self._asked: list[tuple[float, int]] = []
+        self._timer: PreciseTimer | None = None
+
+    def prepare(self) -> None:
+        first_tenth = round(self._spec.begin_rate_per_s * _READY_S / self._part.workers)
+        ready = min(self._max_slots, max(10, first_tenth))
+        while self._slots < ready:
+            self._idle.append(self._add_slot())
+
+    def set_rate(self, rate_per_s: float, at_ns: int) -> None:
+        if isinstance(self._spec, load_models.Trace):
+            super().set_rate(rate_per_s, at_ns)
+        if self._going:
+            # During a pause the time of the schedule stands still.
+            self._change_rate(rate_per_s, min(at_ns, self._paused_at_ns or at_ns))
+            self._on_time()
+        else:
+            self._asked.append((rate_per_s, at_ns))
+
+    def _change_rate(self, rate_per_s: float, at_ns: int) -> None:
+        if isinstance(self._arrivals, Arrivals):
+            self._arrivals.change_rate(max(0, at_ns - self._start_ns) / NS_PER_S, rate_per_s)
+            self._due_ns = self._arrivals.next_due_ns()
+
+    async def _drive(self) -> None:
+        for asked in self._asked:
+            self._change_rate(*asked)
+        self._timer = PreciseTimer(self._work.context.loop, self._on_time)
+        try:
+            self._on_time()
+            await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
+            # What was due since the timer's last call, if the loop stood still over the end.
+            self._on_time()
+        finally:
+            self._timer.close()
+            self._timer = None
+        self._work.context.recorder.record_dropped(len(self._line), self._work.place)
+
+    def next(self, slot: Any) -> int | None:
+        if not self._going:
+            self._work.release(slot)
+            return None
+        if self._line and not self._paused_at_ns:
+            return self._line.popleft()
+        self._idle.append(slot)
+        return None
+
+    def _let_go(self) -> None:
+        for slot in self._idle:
+            self._work.release(slot)
+        self._idle.clear()
+
+    def _resumed(self, paused_ns: int) -> None:
+        self._line = deque(due_ns + paused_ns for due_ns in self._line)
+        while self._line and self._idle:
+            self._work.start(self._idle.pop(), self._line.popleft(), self)
+        self._on_time()
+
+    def _add_slot(self) -> Any:
+        self._slots += 1
+        return self._work.acquire()
+
+    def _on_time(self) -> None:
+        while self._arrivals and self._due_ns is not None and self._going and not self._paused_at_ns:
+            at_ns = self._start_ns + self._due_ns
+            if at_ns > monotonic_ns():
+                if self._timer is not None:
+                    self._timer.arm(at_ns)
+                return
+            self._arrivals.advance()
+            self._due_ns = self._arrivals.next_due_ns()
+            self._offered += 1
+            self._start(at_ns)
+
+    def _start(self, at_ns: int) -> None:
+        if self._idle:
+            self._work.start(self._idle.pop(), at_ns, self)
+        elif self._slots < self._max_slots:
+            self._work.start(self._add_slot(), at_ns, self)
+        elif self._drops:
+            self._work.context.recorder.record_dropped(1, self._work.place)
+        else:
+            self._line.append(at_ns)
+            self._work.context.recorder.record_queued(1, self._work.place)
+
+
+def arrivals_of(spec: Specs, part: Part) -> Arrivals | TraceArrivals:
+    """The starts of *spec* that are this worker's."""
+    if isinstance(spec, load_models.Trace):
+        return TraceArrivals(spec.due_ns, worker=part.worker, workers=part.workers)
+    if isinstance(spec, load_models.RampingArrivalRate):
+        curve = RateCurve(spec.start_rate_per_s, spec.stages)
+    else:
+        curve = RateCurve(spec.rate_per_s, ((spec.duration_s, spec.rate_per_s),))
+    # A constant rate begins with a start; a ramp begins with its first whole one, and the last may be due at its end.
+    ramps = isinstance(spec, load_models.RampingArrivalRate)
+    return Arrivals(
+        curve,
+        kind=spec.arrivals,
+        first=int(ramps),
+        worker=part.worker,
+        workers=part.workers,
+        seed=part.seed,
+        end_counts=ramps,
+    )

@@ -1,0 +1,51 @@
+"""Which executor a plan's load model has, and what it does in the warm-up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.closed_model import (
+    PerVUIterationsExecutor,
+    RampingVUsExecutor,
+    SharedIterationsExecutor,
+    SteeredVUsExecutor,
+)
+from fastload.load.executors.open_model import ArrivalExecutor
+from fastload.load.executors.slot_pool import Work
+from fastload.model import load_models
+
+_EXECUTORS: dict[type[Any], Any] = {
+    load_models.ConstantVUs: SteeredVUsExecutor,
+    load_models.RampingVUs: RampingVUsExecutor,
+    load_models.SharedIterations: SharedIterationsExecutor,
+    load_models.PerVUIterations: PerVUIterationsExecutor,
+    load_models.Shape: SteeredVUsExecutor,
+    load_models.ExternallyControlled: SteeredVUsExecutor,
+    load_models.ConstantArrivalRate: ArrivalExecutor,
+    load_models.RampingArrivalRate: ArrivalExecutor,
+    load_models.Trace: ArrivalExecutor,
+}
+
+
+def make_executor(spec: load_models.Executor, work: Work, part: Part, *, graceful_stop_s: float) -> LoadExecutor:
+    """The executor of a plan's *spec* for one worker."""
+    return _EXECUTORS[type(spec)](spec, work, part, graceful_stop_s)  # type: ignore[no-any-return]
+
+
+def warm_up_spec(spec: load_models.Executor, warmup_s: float) -> load_models.Executor:
+    """The load of a warm-up of *warmup_s* before *spec*: the rate, or the VUs, that it begins with, but at least one.
+
+    A trace is warmed up with its mean rate, a shape with one VU.
+    """
+    match spec:
+        case load_models.ConstantArrivalRate() | load_models.RampingArrivalRate() | load_models.Trace():
+            rate_per_s = spec.begin_rate_per_s or 1.0
+            return load_models.ConstantArrivalRate(rate_per_s, warmup_s, spec.max_vus, when_busy=spec.when_busy)
+        case load_models.RampingVUs():
+            vus = spec.start_vus
+        case load_models.Shape():
+            vus = 1
+        case _:
+            vus = spec.vus
+    return load_models.ConstantVUs(max(1, vus), warmup_s, pacing_s=spec.pacing_s)

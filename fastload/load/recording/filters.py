@@ -1,0 +1,163 @@
+"""Requests as columns, and the series that thresholds ask for among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, NO_DUE, UNEXPECTED
+from fastload.model.histogram import Int64Array
+from fastload.model.metrics import HTTP_TRENDS, Series
+from fastload.model.points import LOST_TRENDS
+from fastload.model.series import SeriesTable
+
+# A row is [endpoint, response time or NO_DUE, *Measurement]; its status may have a judgement added to it.
+ROW_WIDTH = 13
+_ENDPOINT, _RESPONSE, _STATUS, _LOOKUP, _CONNECT, _TLS, _READY, _POST, _START, _TOTAL, _QUEUE, _SENT, _RECEIVED = range(
+    ROW_WIDTH
+)
+_JUDGEMENT = JUDGED_FAILED
+_BY_HAND, _BY_EXPECTATION = JUDGED_FAILED // _JUDGEMENT, UNEXPECTED // _JUDGEMENT
+
+VOLUMES = ("data_sent", "data_received")
+REQUEST_METRICS = frozenset((*HTTP_TRENDS, "http_req_response_time", "http_reqs", "http_req_failed", *VOLUMES))
+
+
+class Batch:
+    """Finished requests, as one array for each thing that was measured; of those that got no response, `lost_times`."""
+
+    def __init__(self, rows: Int64Array) -> None:
+        self._rows = rows
+        (lookup, connect, tls, ready, post, start, total) = rows[:, _LOOKUP : _TOTAL + 1].T
+        duration = np.maximum(total - ready, 0)
+        self.times: dict[str, Int64Array] = {
+            "http_req_duration": duration,
+            "http_req_blocked": rows[:, _QUEUE],
+            "http_req_lookup": lookup,
+            "http_req_connecting": np.maximum(connect - lookup, 0),
+            "http_req_tls_handshaking": np.where(tls > 0, np.maximum(tls - connect, 0), 0),
+            # A server may answer before it has read everything: no phase is negative then.
+            "http_req_sending": np.clip(post - ready, 0, duration),
+            "http_req_waiting": np.maximum(start - np.maximum(post, ready), 0),
+            "http_req_receiving": np.maximum(total - np.maximum(start, ready), 0),
+            "http_req_total": total,
+        }
+        self.volumes = dict(zip(VOLUMES, (rows[:, _SENT], rows[:, _RECEIVED]), strict=True))
+        self.response = rows[:, _RESPONSE]
+        self.endpoints = rows[:, _ENDPOINT]
+        codes = rows[:, _STATUS]
+        self.judgements = codes // _JUDGEMENT
+        self.statuses = codes % _JUDGEMENT
+        by_status = (self.judgements == 0) & (self.statuses >= FAILED_FROM_STATUS)
+        self.failed = by_status | (self.judgements == _BY_HAND) | (self.judgements == _BY_EXPECTATION)
+
+    def lost_times(self) -> dict[str, Int64Array]:
+        """The times of rows that are of requests without a response, as `LOST_TRENDS` says."""
+        # libcurl gives phases a time, too, when it gives up before them. What went over the wire tells what happened.
+        is_sent = (self._rows[:, _SENT] > 0) & (self._rows[:, _POST] > 0)
+        is_answered = self._rows[:, _RECEIVED] > 0
+        times = {metric: np.where(is_sent, self.times[metric], 0) for metric in LOST_TRENDS}
+        times["http_req_receiving"][~is_answered] = 0
+        waited = times["http_req_duration"] - times["http_req_sending"]
+        times["http_req_waiting"] = np.where(is_answered, times["http_req_waiting"], waited)
+        # These are known before anything is sent.
+        for metric in ("http_req_connecting", "http_req_tls_handshaking"):
+            times[metric] = self.times[metric]
+        return times
+
+    def times_of(self, metric: str, chosen: Any) -> Int64Array:
+        """The values of a trend, of the rows *chosen* by a mask; without those that had no due time."""
+        values: Int64Array = (self.response if metric == "http_req_response_time" else self.times[metric])[chosen]
+        return values[values != NO_DUE] if metric == "http_req_response_time" else values
+
+
+class RequestFilter:
+    """One series of a metric of requests: which of them belong to it.
+
+    What is known when a request is sent (its endpoint) is decided once for each endpoint; status and error by request.
+    """
+
+    def __init__(self, series: Series) -> None:
+        self.series = series
+        wanted = dict(series.tags)
+        self._status, self._error = wanted.pop("status", None), wanted.pop("error", None)
+        self._fixed = Series(series.metric, tuple(sorted(wanted.items())))
+        self._of_endpoint: list[bool] = []
+
+    def matches(self, tags: Mapping[str, str]) -> bool:
+        """Whether requests with *tags* can belong to it, by all that is known when they are sent."""
+        return self._fixed.matches(tags)
+
+    def add_endpoint(self, *, matches: bool) -> None:
+        """The next endpoint; they are numbered from 0."""
+        self._of_endpoint.append(matches)
+
+    def fold(self, batch: Batch, table: SeriesTable) -> None:
+        """Add the requests of *batch* that belong to the series."""
+        chosen = np.array(self._of_endpoint, dtype=bool)[batch.endpoints]
+        if self._status is not None:
+            chosen &= batch.statuses == (int(self._status) if self._status.isdecimal() else -1)
+        if self._error is not None:
+            chosen &= self._has_error(batch, self._error)
+        count = int(chosen.sum())
+        if not count:
+            return
+        metric = self.series.metric
+        if metric in batch.volumes:
+            table.counter(self.series).value += int(batch.volumes[metric][chosen].sum())
+        elif metric in ("http_reqs", "http_req_failed"):
+            self._count(table, count, int(batch.failed[chosen].sum()))
+        elif len(values := batch.times_of(metric, chosen)):
+            table.trend(self.series).fold(values)
+
+    def count_no_response(self, table: SeriesTable, endpoint: int, error: str, count: int) -> None:
+        """Add *count* requests without a response; *error* is their tag, empty when they were judged good."""
+        fits = self._status in (None, "0") and self._error in (None, error)
+        if fits and self._of_endpoint[endpoint]:
+            self._count(table, count, count if error else 0)
+
+    def _count(self, table: SeriesTable, count: int, failed: int) -> None:
+        if self.series.metric == "http_reqs":
+            table.counter(self.series).value += count
+        elif self.series.metric == "http_req_failed":
+            rate = table.rate(self.series)
+            rate.trues += failed
+            rate.total += count
+
+    @staticmethod
+    def _has_error(batch: Batch, error: str) -> Any:
+        if not error:
+            return ~batch.failed
+        if error == JUDGED:
+            return batch.judgements == _BY_HAND
+        status = error.removeprefix("http_")
+        wanted = int(status) if error != status and status.isdecimal() else -1
+        return batch.failed & (batch.judgements != _BY_HAND) & (batch.statuses == wanted)
+
+
+class Filters:
+    """All series that thresholds ask for beside those that every run keeps."""
+
+    def __init__(self, asked: Iterable[Series]) -> None:
+        every = tuple(dict.fromkeys(series for series in asked if series.tags))
+        wanted = [series for series in every if not series.is_kept]
+        self.of_requests = [RequestFilter(series) for series in wanted if series.metric in REQUEST_METRICS]
+        self._of_places: dict[str, list[Series]] = {}
+        for series in wanted:
+            if series.metric not in REQUEST_METRICS or series.metric in VOLUMES:
+                self._of_places.setdefault(series.metric, []).append(series)
+        self._tags = frozenset(pair for series in every for pair in series.tags)
+
+    def values_of(self, key: str) -> frozenset[str]:
+        """The values of the tag *key* that any of them names."""
+        return frozenset(value for name, value in self._tags if name == key)
+
+    def relevant(self, tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """Those of *tags* that a series names: others make no difference, and need not be kept."""
+        return tuple(sorted(pair for pair in tags.items() if pair in self._tags))
+
+    def series_of(self, metric: str, tags: Mapping[str, str]) -> list[Series]:
+        """The total of *metric* and the series that a value with *tags* belongs to, which is no request's."""
+        return [Series(metric), *(series for series in self._of_places.get(metric, ()) if series.matches(tags))]

@@ -1,0 +1,77 @@
+"""What is measured beside requests, by name: calls of any code, events of streams, sessions and messages of WebSockets.
+
+A place keeps the values until the recorder folds them. Values of trends are microseconds, those of counters amounts,
+those of rates 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fastload.load.recording.filters import VOLUMES, Filters
+from fastload.load.recording.scope import Names, Place
+from fastload.model.metrics import BUILTIN, Kind, Series
+from fastload.model.series import SeriesTable
+
+# A stream may have far more events between two deltas than a worker has requests.
+FOLD_AT_VALUES = 16_384
+
+
+class Sampler:
+    """Takes values by metric and name, and folds those of a place into a table: the total, the series of the name,
+    and those that thresholds ask for."""
+
+    def __init__(self, filters: Filters, names: Names) -> None:
+        self._filters = filters
+        self._names = names
+
+    def add(
+        self,
+        place: Place,
+        table: SeriesTable,
+        metric: str,
+        name: str,
+        value: int,
+        tags: Mapping[str, str] | None = None,
+        error: str = "",
+    ) -> None:
+        """One *value* of *metric*, measured in *place* under *name*; *error* is why it failed.
+
+        Past `FOLD_AT_VALUES` they go into *table* at once, so that memory is bounded.
+        """
+        key = (metric, name) if tags is None and not error else self._key(metric, name, tags or {}, error)
+        values = place.samples.get(key)
+        if values is None:
+            key = (metric, self._names.admit(name), *key[2:])
+            values = place.samples.setdefault(key, [])
+        values.append(value)
+        if len(values) >= FOLD_AT_VALUES:
+            self.fold(place, table)
+
+    def fold(self, place: Place, table: SeriesTable) -> None:
+        """Move what *place* has to *table*."""
+        for (metric, name, *flat), values in place.samples.items():
+            tags = {"error": "", **place.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "name": name}
+            for series in self._filters.series_of(metric, tags):
+                _fold_into(table, series, values)
+            if metric not in VOLUMES:
+                _fold_into(table, Series.of(metric, name_=name), values)
+        place.samples.clear()
+
+    def _key(self, metric: str, name: str, tags: Mapping[str, str], error: str) -> tuple[str, ...]:
+        own = {**tags, "error": error} if error else tags
+        return (metric, name, *(text for pair in self._filters.relevant(own) for text in pair))
+
+
+def _fold_into(table: SeriesTable, series: Series, values: list[int]) -> None:
+    match BUILTIN[series.metric].kind:
+        case Kind.TREND:
+            table.trend(series).fold(np.array(values, dtype=np.int64))
+        case Kind.COUNTER:
+            table.counter(series).value += sum(values)
+        case _:
+            rate = table.rate(series)
+            rate.trues += sum(values)
+            rate.total += len(values)

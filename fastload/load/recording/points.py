@@ -1,0 +1,325 @@
+"""Single samples: a recorder that keeps each request and each value, for outputs that want them.
+
+Nothing of this runs otherwise. A request's row has three columns more here, which come from its handle
+(`PointTransfer`) with the measurement: so they stay with it however late it is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from time import monotonic_ns, time_ns
+from typing import Any, cast
+
+import numpy as np
+
+from fastload.load.client.websocket import Opening
+from fastload.load.engine.curl import CurlEngine, Measurement, Transfer
+from fastload.load.engine.header_lines import last_headers
+from fastload.load.engine.point_transfer import FactTable, let_tell
+from fastload.load.recording.filters import ROW_WIDTH, Batch
+from fastload.load.recording.outcome import JUDGED, kind_tag
+from fastload.load.recording.point_block import POINT_COLUMNS, BlockMaker, End, Rows, outcome_tags, share_out
+from fastload.load.recording.recorder import Recorder
+from fastload.load.recording.scope import HERE, WHO, Place, tags_here
+from fastload.model.histogram import Int64Array
+from fastload.model.http import without_credentials
+from fastload.model.metrics import BUILTIN, OTHER_TAGS, Kind, Series, watch_metrics
+from fastload.model.records import Delta
+
+MAX_TAG_SETS = 10_000
+"""Of requests, in one worker: the tags of their own of what comes past them are `OTHER_TAGS`."""
+_NO_TAGS: Mapping[str, str] = {}
+_NEVER_SENT = (0,) * (ROW_WIDTH - 2)
+_NOTHING_MOVED = np.zeros((0, 5), dtype=np.int64)
+
+Own = tuple[tuple[str, str | None], ...]
+"""Tags of one sample, over those of its place; None takes one away."""
+
+
+class _Stamped(list[int]):
+    """Knows when each item was appended (monotonic)."""
+
+    __slots__ = ("times_ns",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times_ns: list[int] = []
+
+    def append(self, value: int) -> None:
+        super().append(value)
+        self.times_ns.append(monotonic_ns())
+
+
+class _Ended(_Stamped):
+    """The durations of iterations; *ends* is told whose they were."""
+
+    __slots__ = ("_ends", "_place")
+
+    def __init__(self, place: Place, ends: list[End]) -> None:
+        super().__init__()
+        self._place, self._ends = place, ends
+
+    def append(self, value: int) -> None:
+        super().append(value)
+        self._ends.append(End(_vu_here(), self.times_ns[-1], self._place))
+
+
+class _PointPlace(Place):
+    __slots__ = ("_ends",)
+
+    def __init__(self, tags: Mapping[str, str], home: Place | None, ends: list[End]) -> None:
+        self._ends = ends
+        super().__init__(tags, home)
+
+    def forget(self) -> None:
+        super().forget()
+        self.iteration_us = _Ended(self, self._ends)
+        self.lateness_us, self.group_us = _Stamped(), _Stamped()
+
+
+class PointRecorder(Recorder):
+    """A `Recorder` whose deltas have all single samples, too.
+
+    *iterates*: bytes are counted by the iteration, as k6 does; else, as in `bench`, by the request.
+    """
+
+    _row_width = ROW_WIDTH + POINT_COLUMNS
+
+    def __init__(self, worker: int, filters: Iterable[Series] = (), *, iterates: bool = True) -> None:
+        self._iterates = iterates
+        # The wall clock is read once: it may be set meanwhile.
+        self._to_wall_ns = time_ns() - monotonic_ns()
+        self._facts = FactTable()
+        self._ends: list[End] = []
+        self._told: list[tuple[str, int, float, Place | None, Own]] = []
+        self._moved = _NOTHING_MOVED
+        self._homes: dict[str, Place] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._base_of: list[int] = []
+        self._endpoint_tags: list[dict[str, str]] = []
+        filters = tuple(filters)
+        super().__init__(worker, filters)
+        watch_metrics(filters, tags_here, self._tell)
+
+    def attach(self, engine: CurlEngine) -> None:
+        """Have the handles of *engine* tell what single samples need."""
+        engine.on_adopt = self._adopt
+
+    def _adopt(self, transfer: Transfer) -> None:
+        let_tell(transfer, self._facts)
+
+    # Endpoints have numbers of their own here: requests with different tags are not alike.
+
+    def endpoint(self, name: str, method: str, tags: Mapping[str, str] = _NO_TAGS) -> int:
+        base = super().endpoint(name, method, tags)
+        key = (base, *sorted(tags.items()))
+        number = self._numbers.get(key)
+        if number is None and len(self._base_of) >= MAX_TAG_SETS:
+            home = self._homes.get(tags.get("scenario", ""), self.nowhere)
+            tags = {**home.tags, "group": tags.get("group", ""), **dict(OTHER_TAGS)}
+            key = (base, *sorted(tags.items()))
+            number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self._base_of)
+            self._base_of.append(base)
+            self._endpoint_tags.append({**tags, **dict(self._tags[base])})
+        return number
+
+    def name_of(self, endpoint: int) -> str:
+        return super().name_of(self._base_of[endpoint])
+
+    def _what(self, endpoint: int) -> tuple[str, str]:
+        return super()._what(self._base_of[endpoint])
+
+    def _count_no_response(self, endpoint: int, error: str) -> None:
+        super()._count_no_response(self._base_of[endpoint], error)
+
+    def _fold_rows(self, rows: Int64Array) -> Batch:
+        counted = rows[:, :ROW_WIDTH].copy()
+        counted[:, 0] = np.array(self._base_of, dtype=np.int64)[rows[:, 0]]
+        batch = super()._fold_rows(counted)
+        self._all_rows.append(Rows(batch, rows[:, 0], rows))
+        return batch
+
+    # Samples, where they come up.
+
+    def place(self, scenario: str, tags: Mapping[str, str] = _NO_TAGS) -> Place:
+        home = self._homes[scenario] = super().place(scenario, tags)
+        return home
+
+    def _new_place(self, tags: dict[str, str], home: Place | None) -> Place:
+        return _PointPlace(tags, home, self._ends)
+
+    def record_no_response(
+        self, endpoint: int, kind: str, message: str, measurement: Measurement | None = None
+    ) -> None:
+        super().record_no_response(endpoint, kind, message)
+        self._lose(endpoint, kind_tag(kind), measurement, failed=True)
+
+    def record_judged(
+        self,
+        endpoint: int,
+        response_us: int,
+        measurement: Measurement | None,
+        failure: str,
+        lost: Measurement | None = None,
+    ) -> None:
+        super().record_judged(endpoint, response_us, measurement, failure)
+        if measurement is None:
+            self._lose(endpoint, JUDGED if failure else "", lost, failed=bool(failure))
+
+    def sample(
+        self,
+        place: Place,
+        metric: str,
+        name: str,
+        value: int,
+        tags: Mapping[str, str] | None = None,
+        error: str = "",
+    ) -> None:
+        super().sample(place, metric, name, value, tags, error)
+        own: Own = (*(tags.items() if tags else ()), ("name", name), *((("error", error),) if error else ()))
+        self._add(metric, value / 1000 if BUILTIN[metric].kind is Kind.TREND else value, place, own)
+
+    def record_check(self, name: str, passed: bool, place: Place, tags: Mapping[str, str] | None = None) -> None:
+        super().record_check(name, passed, place, tags)
+        own = tuple((str(key), str(text)) for key, text in tags.items()) if tags else ()
+        self._add("checks", passed, place, (*own, ("check", name)))
+
+    def record_exception(self, kind: str, traceback: str, place: Place | None = None) -> None:
+        super().record_exception(kind, traceback, place)
+        where = place or self.nowhere
+        self._add("iterations_failed", 1, where)
+        self._ends.append(End(_vu_here(), monotonic_ns(), where))
+
+    def record_dropped(self, count: int, place: Place | None = None) -> None:
+        super().record_dropped(count, place)
+        self._add_starts("dropped_iterations", count, place)
+
+    def record_queued(self, count: int, place: Place | None = None) -> None:
+        super().record_queued(count, place)
+        self._add_starts("queued_iterations", count, place)
+
+    def socket_tags(self, opening: Opening) -> Mapping[str, str] | None:
+        protocol = last_headers(opening.transfer.header_lines).get("sec-websocket-protocol")
+        more = {"url": without_credentials(opening.url), "status": str(opening.transfer.status())}
+        return {**(opening.tags or {}), **more, **({"subproto": protocol} if protocol else {})}
+
+    def _add_starts(self, metric: str, count: int, place: Place | None) -> None:
+        if count:
+            # What never began was in no group.
+            self._add(metric, count, place or self.nowhere, (("group", None),))
+
+    def _add(self, metric: str, value: float, place: Place | None, own: Own = (), at_ns: int = 0) -> None:
+        self._maker.add(metric, at_ns or monotonic_ns(), value, self._set_of(place, own))
+
+    def _set_of(self, place: Place | None, own: Own = ()) -> int:
+        return self._maker.set_of((place, own), lambda: _joined({} if place is None else place.tags, own))
+
+    def _lose(self, endpoint: int, error: str, measurement: Measurement | None, *, failed: bool) -> None:
+        """A request without a response."""
+        # Without a measurement libcurl never had it.
+        every = cast(tuple[int, ...], measurement) if measurement else (*_NEVER_SENT, monotonic_ns(), -1, 0)
+        facts = every[-POINT_COLUMNS + 1]
+        key = (endpoint, facts, error, failed)
+
+        def tags() -> dict[str, str]:
+            found = self._tags_of(endpoint, facts) | outcome_tags(0, failed=failed)
+            return found | ({"error": error} if error else {})
+
+        tag_set = self._maker.set_of(key, tags)
+        self._maker.add_lost(tag_set, every)
+
+    def _tell(self, metric: str, value: Any, tags: Mapping[str, str]) -> None:
+        """A value of a metric of the script: it may come from any thread."""
+        try:
+            number = float(value)
+        except OverflowError:
+            number = float("inf") if value > 0 else float("-inf")
+        self._told.append((metric, monotonic_ns(), number, HERE.get(), tuple(tags.items())))
+
+    def _tags_of(self, endpoint: int, facts: int) -> dict[str, str]:
+        return self._endpoint_tags[endpoint] | self._facts.tags(facts)
+
+    # Once a second.
+
+    def _reset(self) -> None:
+        super()._reset()
+        self.lag_us = _Stamped()
+        self._maker = BlockMaker(self._to_wall_ns)
+        self._all_rows: list[Rows] = []
+
+    def discard(self) -> None:
+        super().discard()
+        self._told.clear()
+        self._ends.clear()
+        self._moved = _NOTHING_MOVED
+
+    def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
+        self._fold()
+        self._add_told()
+        self._add_moved(late=late)
+        self._maker.add_requests(self._all_rows, self._tags_of)
+        block = self._maker.block()
+        delta = super().take(vus=vus, in_flight=in_flight, offered=offered, late=late)
+        if block.tag_sets:
+            delta.points.append(block.to_plain())
+        return delta
+
+    def _fold(self) -> None:
+        if isinstance(self.lag_us, _Stamped):
+            self._add_times("loop_lag", self.lag_us, None)
+        super()._fold()
+
+    def _fold_place(self, place: Place) -> None:
+        self._add_times("iteration_lateness", place.lateness_us, place)
+        self._add_times("group_duration", place.group_us, place)
+        if place.iteration_us:
+            self._add_times("iteration_duration", place.iteration_us, place)
+            times_ns = cast(_Stamped, place.iteration_us).times_ns
+            self._maker.add_many("iterations", times_ns, [1.0] * len(times_ns), self._set_of(place))
+        super()._fold_place(place)
+
+    def _add_times(self, metric: str, values_us: list[int], place: Place | None) -> None:
+        if values_us:
+            times_ns = cast(_Stamped, values_us).times_ns
+            self._maker.add_many(metric, times_ns, np.array(values_us) / 1000, self._set_of(place))
+
+    def _add_told(self) -> None:
+        told = self._told.copy()
+        # Not clear(): another thread may have added one since the copy.
+        del self._told[: len(told)]
+        for metric, at_ns, value, place, own in told:
+            self._add(metric, value, place, own, at_ns)
+
+    def _add_moved(self, *, late: bool) -> None:
+        moved = np.concatenate([self._moved, *(rows.moved() for rows in self._all_rows)])
+        if self._iterates:
+            sums, self._moved = share_out(moved, self._ends)
+            for end, (sent, received) in zip(self._ends, sums.tolist(), strict=True):
+                self._add_bytes(end.at_ns, end.place, sent, received)
+            moved = _NOTHING_MOVED
+            if late:
+                # Some of these iterations will never end.
+                moved, self._moved = self._moved, moved
+        self._ends.clear()
+        for _, at_ns, sent, received, endpoint in moved.tolist():
+            self._add_bytes(at_ns, self._home_of(endpoint), sent, received)
+
+    def _add_bytes(self, at_ns: int, place: Place, sent: int, received: int) -> None:
+        tag_set = self._set_of(place)
+        self._maker.add("data_sent", at_ns, sent, tag_set)
+        self._maker.add("data_received", at_ns, received, tag_set)
+
+    def _home_of(self, endpoint: int) -> Place:
+        return self._homes.get(self._endpoint_tags[endpoint].get("scenario", ""), self.nowhere)
+
+
+def _joined(tags: Mapping[str, str], own: Own) -> dict[str, str]:
+    found = {**tags, **dict(own)}
+    return {key: text for key, text in found.items() if text is not None}
+
+
+def _vu_here() -> int:
+    vu = WHO.get()
+    return 0 if vu is None else vu.id

@@ -1,0 +1,365 @@
+"""What a worker measured since its last delta. Raw integers are appended; numpy folds them by the thousand."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastload.load.engine.curl import CurlEngine, Measurement
+from fastload.load.recording.filters import ROW_WIDTH, Batch, Filters
+from fastload.load.recording.named_values import Sampler
+from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED, kind_tag
+from fastload.load.recording.scope import Names, Place, tags_here
+from fastload.model.histogram import Int64Array
+from fastload.model.metrics import Series, declared, watch_metrics
+from fastload.model.records import Delta, ErrorTable, WorkerStats
+from fastload.model.series import SeriesTable
+
+if TYPE_CHECKING:
+    from fastload.load.client.websocket import Opening
+
+FOLD_AT_REQUESTS = 2048
+MAX_REASONS = 20
+_LONGEST_REASON = 80
+# More than any status with its judgement.
+_CODES = 4096
+_NO_TAGS: Mapping[str, str] = {}
+
+
+class Recorder:
+    """Counts and times of one worker; `take` hands them over and starts anew.
+
+    The hot path is `record`: one `list.extend`. A value costs about 0.1 us to append and to fold. *filters* are
+    series that thresholds ask for, such as ``http_req_waiting{group:login,status:200}``: they are counted beside what
+    every run keeps, and what nobody asks for costs nothing.
+    """
+
+    _row_width = ROW_WIDTH
+
+    def __init__(self, worker: int, filters: Iterable[Series] = ()) -> None:
+        filters = tuple(filters)
+        self._worker = worker
+        self._seq = 0
+        self._filters = Filters(filters)
+        watch_metrics(filters, tags_here)
+        self._names = Names(self._filters.values_of("name"))
+        self._sampler = Sampler(self._filters, self._names)
+        self._check_names = Names(self._filters.values_of("check"))
+        self._group_names = Names(self._filters.values_of("group"))
+        self._reasons: set[str] = set()
+        self._endpoints: dict[tuple[str, str, tuple[bool, ...]], int] = {}
+        self._tags: list[tuple[tuple[str, str], ...]] = []
+        self._places: dict[tuple[tuple[str, str], ...], Place] = {}
+        self._rows: list[int] = []
+        self._no_response: dict[tuple[int, str], int] = {}
+        self.nowhere = self.place("")
+        self._reset()
+
+    def attach(self, engine: CurlEngine) -> None:
+        """*engine* makes the requests: nothing that is counted of them needs more of it than its measurements."""
+
+    def _reset(self) -> None:
+        self._rows.clear()
+        self._no_response.clear()
+        self.lag_us: list[int] = []
+        self._table = SeriesTable()
+        self._errors = ErrorTable()
+        self._exceptions = ErrorTable()
+        self.stats = WorkerStats()
+
+    def place(self, scenario: str, tags: Mapping[str, str] = _NO_TAGS) -> Place:
+        """Where the VUs of *scenario* run, outside of groups; *tags* are the scenario's own."""
+        return self._place({**tags, "scenario": scenario, "group": ""}, None)
+
+    def group(self, outer: Place, name: str) -> Place:
+        """The group *name* within *outer*. Past `MAX_NAMES` groups all share one, so that memory is bounded."""
+        place = outer.inner.get(name)
+        if place is None:
+            path = self._group_names.admit(f"{outer.group}::{name}" if outer.group else name)
+            place = self._place({**outer.tags, "group": path}, outer.home)
+            if path == name or path.endswith(f"::{name}"):
+                outer.inner[name] = place
+        return place
+
+    def _place(self, tags: dict[str, str], home: Place | None) -> Place:
+        key = tuple(sorted(tags.items()))
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = self._new_place(tags, home)
+        return place
+
+    def _new_place(self, tags: dict[str, str], home: Place | None) -> Place:
+        return Place(tags, home)
+
+    def endpoint(self, name: str, method: str, tags: Mapping[str, str] = _NO_TAGS) -> int:
+        """The number of requests that count alike: the same name, method and filters, which see all *tags*.
+
+        Past `MAX_NAMES` request names all share one, so that memory is bounded.
+        """
+        every = {**tags, "name": name, "method": method}
+        matches = tuple(one.matches(every) for one in self._filters.of_requests)
+        key = (self._names.admit(name), method, matches)
+        number = self._endpoints.get(key)
+        if number is None:
+            number = self._endpoints[key] = len(self._tags)
+            self._tags.append((("method", method), ("name", key[0])))
+            for one, belongs in zip(self._filters.of_requests, matches, strict=True):
+                one.add_endpoint(matches=belongs)
+        return number
+
+    def name_of(self, endpoint: int) -> str:
+        """The name under which its requests are counted."""
+        return dict(self._tags[endpoint])["name"]
+
+    def socket_tags(self, opening: Opening) -> Mapping[str, str] | None:
+        """The tags of what an open WebSocket counts: more than the script's own are for single samples only."""
+        return opening.tags
+
+    def record(self, endpoint: int, response_us: int, measurement: Measurement) -> None:
+        """A request that got a response. *response_us* counts from when it was due, `NO_DUE` without a schedule."""
+        rows = self._rows
+        rows.extend((endpoint, response_us, *measurement))
+        if measurement[0] >= FAILED_FROM_STATUS:
+            self._record_bad_status(endpoint, measurement[0])
+        if len(rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
+            self._fold_requests()
+
+    def record_expected(self, endpoint: int, response_us: int, measurement: Measurement, judgement: int) -> None:
+        """As `record`, with what the expectation says of the status: `JUDGED_GOOD`, `UNEXPECTED`, or 0 for nothing."""
+        if not judgement:
+            self.record(endpoint, response_us, measurement)
+            return
+        if judgement == UNEXPECTED:
+            self._record_bad_status(endpoint, measurement[0])
+        self._append(endpoint, response_us, measurement[0] + judgement, measurement)
+
+    def record_no_response(
+        self,
+        endpoint: int,
+        kind: str,
+        message: str,
+        measurement: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
+    ) -> None:
+        """A request that failed without a response: counted, but no latency is made up for it.
+
+        *measurement* is what there is of it: for single samples, which say when it ended.
+        """
+        self._count_no_response(endpoint, kind_tag(kind))
+        self._errors.count(kind, message, self._what(endpoint))
+
+    def record_judged(
+        self,
+        endpoint: int,
+        response_us: int,
+        measurement: Measurement | None,
+        failure: str,
+        lost: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
+    ) -> None:
+        """A request that the script judged: *failure* is why it failed, empty for a success.
+
+        *measurement* is None when there was no response; *lost* is what there is of it then.
+        """
+        if failure:
+            what = self._what(endpoint)
+            self._errors.count(self._kind_of(failure), f"{' '.join(what)}: {failure}", what)
+        if measurement is None:
+            self._count_no_response(endpoint, JUDGED if failure else "")
+            return
+        self._append(endpoint, response_us, measurement[0] + (JUDGED_FAILED if failure else JUDGED_GOOD), measurement)
+
+    def sample(
+        self,
+        place: Place,
+        metric: str,
+        name: str,
+        value: int,
+        tags: Mapping[str, str] | None = None,
+        error: str = "",
+    ) -> None:
+        """One *value* of a metric that is no request's, under *name*; *error* is why it failed."""
+        self._sampler.add(place, self._table, metric, name, value, tags, error)
+
+    def record_error(self, kind: str, message: str, call: str = "") -> None:
+        """Something that is no request failed: *call* is its name if it is a measured call."""
+        self._errors.count(kind, message, self._what_call(call) if call else None)
+
+    def record_judgement(self, call: str, reason: str) -> None:
+        """The script called a measured call failed."""
+        self._errors.count(self._kind_of(reason), f"{call}: {reason}", self._what_call(call))
+
+    def record_exception(self, kind: str, traceback: str, place: Place | None = None) -> None:
+        """An iteration that raised."""
+        (place or self.nowhere).raised += 1
+        self._exceptions.count(kind, traceback)
+
+    def record_dropped(self, count: int, place: Place | None = None) -> None:
+        """Starts that were due and will never be made."""
+        (place or self.nowhere).dropped += count
+
+    def record_queued(self, count: int, place: Place | None = None) -> None:
+        """Starts that were due and found no VU free: they wait."""
+        (place or self.nowhere).queued += count
+
+    def record_check(self, name: str, passed: bool, place: Place, tags: Mapping[str, str] | None = None) -> None:
+        """One outcome of a check."""
+        key = (name,) if tags is None else (name, *(text for pair in self._filters.relevant(tags) for text in pair))
+        counts = place.checks.get(key)
+        if counts is None:
+            key = (self._check_names.admit(name), *key[1:])
+            counts = place.checks.setdefault(key, [0, 0])
+        counts[0] += passed
+        counts[1] += 1
+
+    def discard(self) -> None:
+        """Forget what was measured, all but how many requests there were: the warm-up is over."""
+        self._fold()
+        kept = self.stats
+        for metric in declared().values():
+            metric.discard()
+        self._reset()
+        self.stats.started, self.stats.interrupted = kept.started, kept.interrupted
+        self.stats.warmup = kept.warmup + kept.finished + kept.failed
+        self.stats.lag_max_us = kept.lag_max_us
+
+    def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
+        """Everything since the last `take`, folded; the recorder is empty afterwards."""
+        self._fold()
+        for metric in declared().values():
+            metric.drain(self._table)
+        stats = replace(self.stats, vus=vus, in_flight=in_flight, offered=offered)
+        delta = Delta(self._worker, self._seq, self._table, self._errors, self._exceptions, stats, late)
+        self._seq += 1
+        self._reset()
+        return delta
+
+    def _append(self, endpoint: int, response_us: int, code: int, measurement: Measurement) -> None:
+        """A request with *code*, its status and what was judged of it."""
+        self._rows.extend((endpoint, response_us, code, *measurement[1:]))
+        if len(self._rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
+            self._fold_requests()
+
+    def _what(self, endpoint: int) -> tuple[str, str]:
+        """Its method and name."""
+        (_, method), (_, name) = self._tags[endpoint]
+        return method, name
+
+    def _what_call(self, name: str) -> tuple[str, str]:
+        return "", self._names.admit(name)
+
+    def _record_bad_status(self, endpoint: int, status: int) -> None:
+        what = self._what(endpoint)
+        self._errors.count(f"http_{status}", f"{' '.join(what)} answered {status}", what)
+
+    def _count_no_response(self, endpoint: int, error: str) -> None:
+        key = (endpoint, error)
+        self._no_response[key] = self._no_response.get(key, 0) + 1
+
+    def _kind_of(self, failure: str) -> str:
+        """``judged: REASON``, of the first `MAX_REASONS` reasons; the rest is just ``judged``."""
+        reason = failure.partition("\n")[0][:_LONGEST_REASON]
+        if reason not in self._reasons:
+            if len(self._reasons) >= MAX_REASONS:
+                return JUDGED
+            self._reasons.add(reason)
+        return f"{JUDGED}: {reason}"
+
+    def _fold(self) -> None:
+        self._fold_requests()
+        if self.lag_us:
+            self._table.trend(Series("loop_lag")).fold(np.array(self.lag_us, dtype=np.int64))
+            self.stats.lag_max_us = max(self.stats.lag_max_us, *self.lag_us)
+            self.lag_us = []
+        for place in self._places.values():
+            self._fold_place(place)
+            place.forget()
+
+    def _fold_place(self, place: Place) -> None:
+        table, series_of = self._table, self._filters.series_of
+        self._sampler.fold(place, table)
+        for metric, values in (
+            ("iteration_duration", place.iteration_us),
+            ("iteration_lateness", place.lateness_us),
+            ("group_duration", place.group_us),
+        ):
+            if values:
+                array = np.array(values, dtype=np.int64)
+                for series in series_of(metric, place.tags):
+                    table.trend(series).fold(array)
+        if place.group_us:
+            by_group = table.trend(Series.of("group_duration", group=place.group))
+            by_group.fold(np.array(place.group_us, dtype=np.int64))
+        for metric, count in (
+            ("iterations", len(place.iteration_us)),
+            ("dropped_iterations", place.dropped),
+            ("queued_iterations", place.queued),
+            ("iterations_failed", place.raised),
+        ):
+            if count:
+                for series in series_of(metric, place.tags):
+                    table.counter(series).value += count
+        for (name, *flat), (trues, total) in place.checks.items():
+            by_check = Series.of("checks", check=name, scenario=place.tags["scenario"])
+            tags = {**place.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "check": name}
+            for series in (*series_of("checks", tags), by_check):
+                sink = table.rate(series)
+                sink.trues += trues
+                sink.total += total
+
+    def _fold_requests(self) -> None:
+        if self._rows:
+            # A third of the time that numpy takes for a list.
+            packed = struct.pack(f"={len(self._rows)}q", *self._rows)
+            rows = np.frombuffer(packed, dtype=np.int64).reshape(-1, self._row_width)
+            self._rows.clear()
+            self._fold_rows(rows)
+        for (endpoint, error), count in self._no_response.items():
+            self._count_endpoint(endpoint, "0", count, failed=count if error else 0)
+            for one in self._filters.of_requests:
+                one.count_no_response(self._table, endpoint, error, count)
+        self._no_response.clear()
+
+    def _fold_rows(self, rows: Int64Array) -> Batch:
+        batch = Batch(rows)
+        self._fold_times(batch)
+        self._fold_counts(batch)
+        for one in self._filters.of_requests:
+            one.fold(batch, self._table)
+        return batch
+
+    def _fold_times(self, batch: Batch) -> None:
+        for metric, values in batch.times.items():
+            self._table.trend(Series(metric)).fold(values)
+        scheduled = batch.times_of("http_req_response_time", slice(None))
+        if len(scheduled):
+            self._table.trend(Series("http_req_response_time")).fold(scheduled)
+        duration, received = batch.times["http_req_duration"], batch.volumes["data_received"]
+        endpoints = batch.endpoints
+        for endpoint in np.unique(endpoints).tolist():
+            chosen, tags = endpoints == endpoint, self._tags[endpoint]
+            self._table.trend(Series("http_req_duration", tags)).fold(duration[chosen])
+            self._table.counter(Series("data_received", tags)).value += int(received[chosen].sum())
+
+    def _fold_counts(self, batch: Batch) -> None:
+        for metric, values in batch.volumes.items():
+            self._table.counter(Series(metric)).value += int(values.sum())
+        codes = batch.endpoints * _CODES + batch.statuses * 2 + batch.failed
+        keys, counts = np.unique(codes, return_counts=True)
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+            endpoint, code = divmod(key, _CODES)
+            self._count_endpoint(endpoint, str(code // 2), count, failed=count * (code % 2))
+
+    def _count_endpoint(self, endpoint: int, status: str, count: int, *, failed: int) -> None:
+        tags = self._tags[endpoint]
+        table = self._table
+        table.counter(Series("http_reqs")).value += count
+        table.counter(Series("http_reqs", (*tags, ("status", status)))).value += count
+        for series in (Series("http_req_failed"), Series("http_req_failed", tags)):
+            rate = table.rate(series)
+            rate.trues += failed
+            rate.total += count
+        self.stats.failed += failed
+        self.stats.finished += count - failed

@@ -1,0 +1,128 @@
+"""One scenario in one worker: its slots, its executor, and when it begins."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from fastload.load.client.context import Context, ScenarioContext
+from fastload.load.client.reply_parts import ReplyUsage, usage_of
+from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.connection_pool import RequestWork
+from fastload.load.executors.registry import make_executor, warm_up_spec
+from fastload.load.executors.slot_pool import Work
+from fastload.load.executors.vu_pool import VUWork
+from fastload.load.script.scenarios import Scenario
+from fastload.model.load_models import Executor
+from fastload.model.plan import Plan, ScenarioPlan
+from fastload.model.schedule import NS_PER_S
+
+
+class Player:
+    """Plays *scenario* on the slots of *work*; ``executor`` is that of the present phase."""
+
+    def __init__(self, scenario: ScenarioPlan, work: Work, part: Part) -> None:
+        self.scenario = scenario
+        self.work = work
+        self._part = part
+        self._gate = asyncio.Event()
+        self._gate_ns = 0
+        self._paused_at_ns = 0
+        self._vus: int | None = None
+        self._rate_per_s: float | None = None
+        self.executor: LoadExecutor
+
+    @property
+    def warms_up(self) -> bool:
+        """Whether it has a part in the warm-up: not when it begins later than the others."""
+        return not self.scenario.after and not self.scenario.start_s
+
+    def prepare(self) -> None:
+        """Make the executor ready, so that what it needs costs nothing after the common start."""
+        self._prepare(self.scenario.executor)
+
+    def prepare_warm_up(self, warmup_s: float) -> None:
+        """The same for the warm-up."""
+        self._prepare(warm_up_spec(self.scenario.executor, warmup_s))
+
+    async def play(self, start_ns: int) -> None:
+        """The whole scenario, of a test that begins at *start_ns*."""
+        if self.scenario.after:
+            await self._gate.wait()
+            start_ns = self._gate_ns
+        await self.executor.run(start_ns, round(self.scenario.start_s * NS_PER_S))
+
+    def begin(self, at_ns: int) -> None:
+        """The scenario that this one comes after has ended everywhere: its time counts from *at_ns*."""
+        self._gate_ns = at_ns
+        self._gate.set()
+
+    def stop(self, grace_s: float) -> None:
+        """Start nothing more; what runs may go on for *grace_s* at most."""
+        self.executor.stop(grace_s)
+        self._gate.set()
+
+    def pause(self, at_ns: int) -> None:
+        """See `LoadExecutor.pause`."""
+        self._paused_at_ns = self._paused_at_ns or at_ns
+        self.executor.pause(at_ns)
+
+    def resume(self, at_ns: int) -> None:
+        """See `LoadExecutor.resume`."""
+        self._paused_at_ns = 0
+        self.executor.resume(at_ns)
+
+    def set_vus(self, total: int) -> None:
+        """See `LoadExecutor.set_vus`; asked for in the warm-up, it counts after it too."""
+        self._vus = total
+        self.executor.set_vus(total)
+
+    def set_rate(self, rate_per_s: float, at_ns: int) -> None:
+        """See `LoadExecutor.set_rate`; asked for in the warm-up, it counts after it too."""
+        self._rate_per_s = rate_per_s
+        self.executor.set_rate(rate_per_s, at_ns)
+
+    def _prepare(self, spec: Executor) -> None:
+        self.executor = make_executor(spec, self.work, self._part, graceful_stop_s=self.scenario.graceful_stop_s)
+        if self._vus is not None:
+            self.executor.set_vus(self._vus)
+        if self._rate_per_s is not None:
+            self.executor.set_rate(self._rate_per_s, 0)
+        if self._paused_at_ns:
+            self.executor.pause(self._paused_at_ns)
+        self.executor.prepare()
+
+
+def make_players(plan: Plan, context: Context, index: int) -> list[Player]:
+    """The scenarios of *plan* in worker *index*. Ids of VUs are unique over all workers and scenarios."""
+    numbers = itertools.count(index + 1, plan.workers)
+    return [
+        Player(
+            scenario,
+            _make_work(scenario, plan, context, numbers, index),
+            Part(index, plan.workers, f"{plan.seed}:{scenario.name}"),
+        )
+        for scenario in plan.scenarios
+    ]
+
+
+def _make_work(scenario: ScenarioPlan, plan: Plan, context: Context, numbers: itertools.count[int], index: int) -> Work:
+    if not isinstance(scenario.work, Scenario):
+        return RequestWork(context, scenario.work, scenario.name)
+    declared = scenario.work
+    used = usage_of(*declared.functions)
+    usage = ReplyUsage(
+        body=used.body if declared.keep_body is None else declared.keep_body,
+        headers=used.headers if declared.keep_headers is None else declared.keep_headers,
+        facts=used.facts or bool(declared.keep_headers),
+        tls=used.tls or bool(declared.keep_headers),
+    )
+    shared = ScenarioContext(scenario.name, usage, scenario.tags, scenario.env | plan.env, plan.seed, declared.requests)
+    return VUWork(
+        context,
+        declared,
+        shared,
+        numbers,
+        itertools.count(index, plan.workers),
+        timeout_s=scenario.iteration_timeout_s,
+    )

@@ -1,0 +1,216 @@
+"""``fl.data``: rows from a file, loaded once before the fork and shared by all VUs of all workers."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from weakref import WeakSet
+
+import orjson
+
+from fastload.load.script.data_files import READERS, Rows, Source
+from fastload.model.errors import FastloadError, PlanError, nearest
+
+if TYPE_CHECKING:
+    from fastload.load.client.vu import VU
+
+_FORMATS = ", ".join(READERS)
+
+
+class DataExhausted(FastloadError):
+    """No row is left for whoever asked.
+
+    ``planned`` is True when `DataSet.once` has dealt every row, which is how a scenario that uses up a file ends. It is
+    False when a VU has no row of its own: then the file is too short.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", planned: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.planned = planned
+
+
+class DataSet(Sequence[Any]):
+    """The rows of a file: a sequence that decodes a row anew each time it is read, so every reader has a copy.
+
+    ``name`` is the path as the script wrote it, ``format`` how it was read.
+    """
+
+    __slots__ = ("__weakref__", "_blob", "_bounds", "_next", "_once", "_rows", "_worker", "_workers", "format", "name")
+
+    def __init__(self, name: str, format: str, rows: Rows) -> None:  # noqa: A002 - as `data` calls it
+        self.name = name
+        self.format = format
+        self._blob, self._bounds = rows
+        self._rows = len(rows.bounds) // 2
+        self._worker = self._next = self._once = 0
+        self._workers = 1
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Any:
+        if isinstance(index, slice):
+            return [self._row(at) for at in range(*index.indices(self._rows))]
+        wanted = operator.index(index)
+        at = wanted + self._rows if wanted < 0 else wanted
+        if not 0 <= at < self._rows:
+            raise IndexError(f"{self.name} has no row {wanted}: it has {self._rows:,} rows")
+        return self._row(at)
+
+    def __repr__(self) -> str:
+        return f"<DataSet {self.name}: {self._rows:,} rows of {self.format}, {len(self._blob):,} bytes>"
+
+    def next(self) -> Any:
+        """The next row of the file; after the last comes the first. All workers together go through it evenly."""
+        at = self._next
+        self._next = at + self._workers
+        return self._row(at % self._rows)
+
+    def random(self, vu: VU) -> Any:
+        """Any row, by the VU's own source of chance: ``--seed`` repeats it."""
+        return self._row(int(vu.random.random() * self._rows))
+
+    def of(self, vu: VU) -> Any:
+        """The row of this VU alone, the same each time: the first row is VU 1's.
+
+        Raises:
+            DataExhausted: there are fewer rows than `vu.id`.
+        """
+        if vu.id > self._rows:
+            raise DataExhausted(
+                f"{self.name} has {self._rows:,} rows, and VU {vu.id} asks for its own",
+                hint="give the file a row for every VU, or share rows with next() or random(vu)",
+                planned=False,
+            )
+        return self._row(vu.id - 1)
+
+    def once(self) -> Any:
+        """A row that nobody has had from `once` in this run, in any worker. It counts apart from `next`.
+
+        Raises:
+            DataExhausted: this worker's share of the rows is used up.
+        """
+        at = self._once
+        if at >= self._rows:
+            share = len(range(self._worker, self._rows, self._workers))
+            raise DataExhausted(
+                f"each of the {self._rows:,} rows of {self.name} was used once: worker {self._worker} had {share:,}",
+                hint="give the file more rows, or use next(), which begins again",
+            )
+        self._once = at + self._workers
+        return self._row(at)
+
+    def _row(self, at: int) -> Any:
+        return orjson.loads(self._blob[self._bounds[2 * at] : self._bounds[2 * at + 1]])
+
+    def _deal(self, worker: int, workers: int) -> None:
+        self._worker = self._next = self._once = worker
+        self._workers = workers
+
+
+# Weak: a notebook that loads a file again and again keeps only the last.
+_loaded: WeakSet[DataSet] = WeakSet()
+_is_worker = False
+
+
+def data(
+    path: str | Path,
+    *,
+    format: str | None = None,  # noqa: A002 - there is no better word
+    types: Mapping[str, Callable[[str], Any]] | None = None,
+    delimiter: str = ",",
+    key: str | None = None,
+) -> DataSet:
+    """Load the rows of *path*, relative to the folder of the file that calls this (in a notebook: the current one).
+
+    Call it at the top of the script: what is loaded there is loaded once and shared by all workers.
+
+    Args:
+        format: csv, json, jsonl, ndjson or parquet; by default the suffix.
+        types: for CSV, by column: ``int``, ``float``, ``bool``, or a function of the text. Others stay texts.
+        delimiter: for CSV, what stands between the fields: one character.
+        key: for JSON, the key of the top level that holds the rows.
+
+    Raises:
+        PlanError: no such file, it has no rows, it is malformed, or an option does not go with its format.
+    """
+    name = str(path)
+    if _is_worker:
+        raise PlanError(
+            f"{name} is loaded during the run, by each worker again", hint="call fl.data at the top of the script"
+        )
+    chosen = _format_of(name, format)
+    _check_options(name, chosen, types=types, delimiter=delimiter, key=key)
+    folder = _folder_of(sys._getframe(1).f_code.co_filename)
+    try:
+        rows = READERS[chosen](Source(_find(name, folder), name, types or {}, delimiter, key))
+    except OSError as error:
+        raise PlanError(f"{name} cannot be read: {error.strerror or error}", hint=f"it is {folder / name}") from error
+    if not rows.bounds:
+        raise PlanError(f"{name} has no rows", hint=f"it is {folder / name}")
+    loaded = DataSet(name, chosen, rows)
+    _loaded.add(loaded)
+    return loaded
+
+
+def deal(worker: int, workers: int) -> None:
+    """Begin a phase of the run in *worker* (from 0) of *workers*: every data set starts anew, with this worker's rows.
+
+    The process is a worker's from then on: it loads no more data.
+    """
+    global _is_worker
+    _is_worker = True
+    for rows in _loaded:
+        rows._deal(worker, workers)
+
+
+def _folder_of(caller: str) -> Path:
+    """The folder of the file *caller*; of code that is in no file (a notebook, ``python -c``) the current one."""
+    file = Path(caller)
+    return file.resolve().parent if file.is_file() else Path.cwd()
+
+
+def _format_of(name: str, given: str | None) -> str:
+    if given is not None:
+        chosen, what = given.lower(), f"format {given!r}"
+    else:
+        suffix = Path(name).suffix
+        chosen, what = suffix[1:].lower(), f"suffix {suffix!r}" if suffix else "name without a suffix"
+    if chosen not in READERS:
+        guess = nearest(chosen, READERS)
+        hint = f"{guess} " * bool(guess) + f"pass format= with one of: {_FORMATS}"
+        raise PlanError(f"{name}: the {what} is of no known format", hint=hint)
+    return chosen
+
+
+def _check_options(name: str, chosen: str, *, types: object, delimiter: str, key: object) -> None:
+    for option, given, goes_with in (
+        ("types", types is not None, "csv"),
+        ("delimiter", delimiter != ",", "csv"),
+        ("key", key is not None, "json"),
+    ):
+        if given and chosen != goes_with:
+            raise PlanError(f"{name}: {option}= goes with {goes_with}, not with {chosen}", hint=f"leave {option}= out")
+    if len(delimiter) != 1 or delimiter in '\r\n"':
+        raise PlanError(f"{name}: the delimiter {delimiter!r} is not one character", hint="like delimiter=';'")
+
+
+def _find(name: str, folder: Path) -> Path:
+    path = folder / name
+    if path.is_dir():
+        raise PlanError(f"{name} is a folder, not a file", hint=f"give a file of {path}")
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise PlanError(f"there is no data file {name}: no folder {path.parent}", hint="paths begin at the script")
+        guess = nearest(path.name, [other.name for other in path.parent.iterdir() if other.is_file()])
+        raise PlanError(
+            f"there is no data file {name} in {path.parent}", hint=guess or "paths begin at the folder of the script"
+        )
+    return path
