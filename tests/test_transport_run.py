@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
-from tests.load.transport_servers import Web, web
+from tests.load.client.transport_servers import Web, web
 
 SCRIPT = """
 import os

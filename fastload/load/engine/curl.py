@@ -276,7 +276,7 @@ class CurlEngine:
     what only some runs want of all of them.
 
     Hazards it answers: a descriptor number that is reused, a server that closes an idle connection, timers of
-    -1, resolver sockets; each has a test in ``tests/load/test_curl.py``.
+    -1, resolver sockets; each has a test in ``tests/load/engine/test_curl.py``.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -24,8 +24,8 @@ from fastload.model.http import HttpSettings
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, PerVUIterations, SharedIterations
 from fastload.model.metrics import Series
 from tests.conftest import REPO, wait_until
+from tests.load.executors.vus import count, executor_of, ok, play, stop_now, work_of
 from tests.load.harness import Harness, Peer, Run, harness, until
-from tests.load.vus import count, executor_of, ok, play, stop_now, work_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Server:
 
 
 def serving(*files: str) -> Iterator[Server]:
-    command = [sys.executable, "-m", "tests.load.websocket_server", *files]
+    command = [sys.executable, "-m", "tests.load.client.websocket_server", *files]
     process = subprocess.Popen(command, cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     assert process.stdout

@@ -15,8 +15,8 @@ from fastload.model.http import HttpSettings
 from fastload.model.load_models import ConstantArrivalRate, SharedIterations
 from fastload.model.metrics import Series
 from tests.conftest import Nginx
+from tests.load.executors.vus import count, executor_of, ok, play, stop_now, work_of
 from tests.load.harness import Connection, Peer, Run, harness, until
-from tests.load.vus import count, executor_of, ok, play, stop_now, work_of
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -10,7 +10,7 @@ import pytest
 from fastload.load.executors.base import LoadExecutor
 from fastload.load.executors.registry import warm_up_spec
 from fastload.model import load_models
-from tests.load.virtual import Clock, ScriptedWork, at, in_ns, play, stop_at
+from tests.load.executors.virtual import Clock, ScriptedWork, at, in_ns, play, stop_at
 
 MS = 1_000_000
 TRACE = load_models.Trace("test", np.arange(0, 10_000 * MS, 150 * MS), 10.0, 3)

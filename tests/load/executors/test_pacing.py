@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fastload.load.executors.base import LoadExecutor
 from fastload.model import load_models
-from tests.load.virtual import (
+from tests.load.executors.virtual import (
     NS_PER_US,
     Clock,
     ScriptedWork,

@@ -17,7 +17,18 @@ from fastload.load.executors.base import LoadExecutor, Part
 from fastload.load.executors.open_model import arrivals_of
 from fastload.model import load_models
 from fastload.model.schedule import share
-from tests.load.virtual import NS_PER_S, NS_PER_US, Clock, Played, ScriptedWork, at, in_ns, play, stall, stop_at
+from tests.load.executors.virtual import (
+    NS_PER_S,
+    NS_PER_US,
+    Clock,
+    Played,
+    ScriptedWork,
+    at,
+    in_ns,
+    play,
+    stall,
+    stop_at,
+)
 
 MS = 1_000_000
 Specs = load_models.ConstantArrivalRate | load_models.RampingArrivalRate | load_models.Trace

@@ -14,8 +14,8 @@ from fastload.load.recording.scope import WHO
 from fastload.model.load_models import ConstantArrivalRate, SharedIterations
 from fastload.model.metrics import MAX_NAMES, OTHER_NAME, Series
 from fastload.model.series import SeriesTable
+from tests.load.executors.vus import count, executor_of, ok, play, stop_now, work_of
 from tests.load.harness import Harness, Peer, Run, harness
-from tests.load.vus import count, executor_of, ok, play, stop_now, work_of
 
 PLAN = SharedIterations(vus=1, iterations=1, duration_s=20)
 

@@ -1,4 +1,4 @@
-"""A WebSocket server for the tests, in a process of its own: ``python -m tests.load.websocket_server [CERT KEY]``.
+"""A WebSocket server for tests, in a process of its own: ``python -m tests.load.client.websocket_server [CERT KEY]``.
 
 It says its port on stdout and ends when its stdin does. What it does depends on the path; ``/closes`` tells by HTTP
 with which codes sessions were closed so far.

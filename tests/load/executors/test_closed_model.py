@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fastload.load.executors.base import STARTS_A_TURN, LoadExecutor
 from fastload.model import load_models
 from fastload.model.schedule import Stage, share, vu_changes, vus_at
-from tests.load.virtual import (
+from tests.load.executors.virtual import (
     NS_PER_US,
     Clock,
     ScriptedWork,

@@ -18,8 +18,7 @@ import uvloop
 from fastload.load.engine.curl_options import ENCODINGS, source_address, supports
 from fastload.load.engine.http_debug import DebugPrinter
 from fastload.model.http import Auth, FileBody, Multipart, Part, RequestSettings
-from tests.load.harness import Run, open_fds
-from tests.load.transport_servers import (
+from tests.load.client.transport_servers import (
     KEY_PASSWORD,
     LARGE,
     DigestServer,
@@ -33,6 +32,7 @@ from tests.load.transport_servers import (
     serving,
     web,
 )
+from tests.load.harness import Run, open_fds
 
 
 @pytest.fixture(scope="module")

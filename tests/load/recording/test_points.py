@@ -37,8 +37,8 @@ from fastload.model.metrics import OTHER_NAME, Series
 from fastload.model.points import PointBlock, RequestColumns, ValueColumns
 from fastload.model.records import Delta
 from tests.conftest import Nginx, free_port
+from tests.load.executors.vus import ok, play, work_of
 from tests.load.harness import SETTINGS, Harness, Peer
-from tests.load.vus import ok, play, work_of
 from tests.outputs.samples import make_plan
 
 Found = list[tuple[float, dict[str, str]]]

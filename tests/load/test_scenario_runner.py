@@ -16,8 +16,8 @@ from fastload.load.executors.vu_pool import VUWork
 from fastload.load.scenario_runner import Player, make_players
 from fastload.model import load_models
 from fastload.model.plan import Plan, ScenarioPlan
+from tests.load.executors.virtual import START_NS, Clock, ScriptedWork, at, in_ns, run_virtual
 from tests.load.harness import Run, harness
-from tests.load.virtual import START_NS, Clock, ScriptedWork, at, in_ns, run_virtual
 
 MS = 1_000_000
 SPEC = load_models.ConstantVUs(1, 1.0)

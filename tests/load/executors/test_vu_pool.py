@@ -18,8 +18,8 @@ from fastload.load.script.data_set import DataExhausted
 from fastload.load.script.flow import IterationFailed, TestAborted
 from fastload.load.script.scenarios import Scenario
 from fastload.model import load_models
+from tests.load.executors.vus import Notes, count, executor_of, failures, play, stop_now, work_of
 from tests.load.harness import Connection, Harness, Peer, Run, harness
-from tests.load.vus import Notes, count, executor_of, failures, play, stop_now, work_of
 
 
 class TestAbort:

@@ -11,8 +11,8 @@ import fastload as fl
 from fastload.load.executors import vu_pool
 from fastload.load.executors.slot_pool import CANCEL_GRACE_S
 from fastload.model import load_models
+from tests.load.executors.vus import Notes, count, executor_of, failures, ok, play, stop_now, work_of
 from tests.load.harness import Connection, Peer, Run, harness, until
-from tests.load.vus import Notes, count, executor_of, failures, ok, play, stop_now, work_of
 
 
 class TestHooks:

@@ -18,8 +18,8 @@ from fastload.load.recording.points import PointRecorder
 from fastload.model.http import Auth, HttpSettings
 from fastload.model.load_models import PerVUIterations
 from tests.conftest import Nginx
+from tests.load.executors.vus import play, work_of
 from tests.load.harness import SETTINGS, Connection, Harness, Peer, Run, harness, lines_of, until
-from tests.load.vus import play, work_of
 
 LONG_S = 3600.0
 
