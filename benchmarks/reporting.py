@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.clients import find
-from fastload.control.host import describe_host
+from fastload.control.sampling.host import describe_host
 from fastload.runner import versions
 
 _VERSION_ARGUMENTS = {"wrk": "-v", "k6": "version", "nginx": "-v"}

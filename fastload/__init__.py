@@ -15,18 +15,18 @@ from fastload.load.script.flow import abort, fail
 from fastload.load.script.hooks import handle_summary, setup, teardown, test_start, test_stop
 from fastload.load.script.scenarios import Scenario, scenario
 from fastload.model.errors import ControlError, FastloadError, PlanError, TargetError
-from fastload.model.http import Auth, HttpSettings, RequestSettings
+from fastload.model.http_settings import Auth, HttpSettings, RequestSettings
+from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import Counter, Gauge, Rate, Trend
-from fastload.model.verdict import Verdict
 from fastload.version import __version__
 
 if TYPE_CHECKING:
     from fastload.handle import Run, start
     from fastload.load.script.data_set import DataExhausted, DataSet, data
-    from fastload.model.run_file import load_summary
+    from fastload.model.saved.run_file import load_summary
     from fastload.model.summary import Summary
     from fastload.model.views import MetricView
-    from fastload.outputs.report import summary_text
+    from fastload.outputs.terminal.report import summary_text
     from fastload.runner import run
     from fastload.targets import running as target
 
@@ -88,10 +88,10 @@ _LATER = {
     "Run": ("fastload.handle", "Run"),
     "Summary": ("fastload.model.summary", "Summary"),
     "data": ("fastload.load.script.data_set", "data"),
-    "load_summary": ("fastload.model.run_file", "load_summary"),
+    "load_summary": ("fastload.model.saved.run_file", "load_summary"),
     "run": ("fastload.runner", "run"),
     "start": ("fastload.handle", "start"),
-    "summary_text": ("fastload.outputs.report", "summary_text"),
+    "summary_text": ("fastload.outputs.terminal.report", "summary_text"),
     "target": ("fastload.targets", "running"),
 }
 

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Any
 
-from fastload.control.commands import Commands
+from fastload.control.commands.command_queue import Commands
 from fastload.load.script.scenarios import Function, Scenario
 from fastload.model.errors import ControlError
 from fastload.model.plan import Plan

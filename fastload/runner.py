@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastload.around_test import AroundTest
-from fastload.control.commands import Commands
-from fastload.control.conductor import Conductor
-from fastload.control.host import describe_host
-from fastload.control.server import ControlServer
+from fastload.control.commands.command_queue import Commands
+from fastload.control.commands.control_server import ControlServer
+from fastload.control.coordinator import Conductor
+from fastload.control.sampling.host import describe_host
 from fastload.control.signals import StopRequests, stop_requests
 from fastload.load.client.vu import VU
 from fastload.load.engine import curl_options
@@ -30,9 +30,9 @@ from fastload.load.script.hooks import as_hook, make_hooks
 from fastload.load.script.scenarios import Function, Scenario
 from fastload.load.worker import run_worker
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.hooks import HookError, Hooks
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
+from fastload.model.judging.thresholds import ThresholdSpec
 from fastload.model.load_models import (
     ConstantVUs,
     PerVUIterations,
@@ -42,10 +42,10 @@ from fastload.model.load_models import (
 )
 from fastload.model.metrics import declared, specs
 from fastload.model.plan import OnWorkerLoss, Plan
+from fastload.model.run_header import Header
 from fastload.model.summary import Summary
-from fastload.model.thresholds import ThresholdSpec
 from fastload.outputs.base import Output
-from fastload.outputs.feed import Feed
+from fastload.outputs.output_manager import Feed
 from fastload.outputs.streams.registry import make_streams, out_texts
 from fastload.planning import Around, Tier, Tiers, as_scenario, draft_plan, file_tier, settle_run
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS

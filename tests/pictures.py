@@ -24,8 +24,8 @@ from rich.console import Console
 import fastload as fl
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
-from fastload.outputs.live import render_snapshot
-from fastload.outputs.recent import Recent
+from fastload.outputs.terminal.live import render_snapshot
+from fastload.outputs.terminal.recent import Recent
 from fastload.targets import RunningTarget, ScoreOptions, running
 from tests.browser import BINARY, FLAGS, open_page
 from tests.conftest import REPO, cli_command, cli_env

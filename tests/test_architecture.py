@@ -45,7 +45,7 @@ def test_layers_and_doors_hold() -> None:
         ("fastload/load/recording/recorder.py", "import fastload.control.supervisor", "Which process runs this"),
         ("fastload/load/client/vu.py", "import pycurl", "pycurl enters"),
         ("fastload/control/supervisor.py", "import msgpack", "msgpack enters"),
-        ("fastload/outputs/report.py", "import click", "click enters"),
+        ("fastload/outputs/terminal/report.py", "import click", "click enters"),
         ("fastload/model/plan.py", "import socket", "model/ is pure"),
     ],
 )

@@ -26,11 +26,11 @@ import click
 import pytest
 
 import fastload as fl
-from fastload.cli.exits import ExitCode
+from fastload.cli.exit_codes import ExitCode
 from fastload.cli.main import cli as command_line
 from fastload.load.client.prepared_request import RequestOptions
 from fastload.load.engine import error_kinds
-from fastload.model import verdict
+from fastload.model.judging import verdict
 from fastload.model.load_models import EXECUTORS
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
 from fastload.model.resources import HostSample, ProcessSample

@@ -11,7 +11,7 @@ import pytest
 
 import fastload as fl
 from fastload.model.plan import Plan
-from fastload.model.run_file import load_run
+from fastload.model.saved.run_file import load_run
 from tests.conftest import REPO, Nginx, cli_command, cli_env, wait_until
 from tests.life import Life
 

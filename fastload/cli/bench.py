@@ -23,7 +23,7 @@ from fastload.cli.options import (
 )
 from fastload.load.executors.request_sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
 from fastload.model.errors import PlanError
-from fastload.model.http import check_base_url, without_credentials
+from fastload.model.http_settings import check_base_url, without_credentials
 from fastload.model.load_options import LoadOptions, build_executor
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.units import parse_duration_s, parse_rate_per_s

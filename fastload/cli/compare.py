@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fastload.cli.exits import ExitCode
+from fastload.cli.exit_codes import ExitCode
 from fastload.model.compare.batches import BatchedRun
 from fastload.model.compare.comparison import (
     MOST_SIDES,
@@ -17,16 +17,16 @@ from fastload.model.compare.comparison import (
     compare_sides,
 )
 from fastload.model.errors import PlanError
-from fastload.model.run_file import SUFFIX, load_run, run_summary
-from fastload.model.timeline import Timeline
-from fastload.outputs.apart import Written, check_apart
+from fastload.model.saved.run_file import SUFFIX, load_run, run_summary
+from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.base import writing
+from fastload.outputs.compare.json_output import comparison_json
 from fastload.outputs.compare.markdown import comparison_markdown
 from fastload.outputs.compare.page import MOST_ROWS, comparison_page
-from fastload.outputs.compare.plain import comparison_json
 from fastload.outputs.compare.text import print_comparison
+from fastload.outputs.destinations import Written, check_apart
 from fastload.outputs.files import check_file, is_stdout, replace_file
-from fastload.outputs.terminal import open_console
+from fastload.outputs.terminal.console import open_console
 
 FAIL_ON = ("worse", "any", "never")
 _NAMED_DIFFERENCES = 3

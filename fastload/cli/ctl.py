@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from fastload.control.commands import AMOUNTS
-from fastload.control.server import DEFAULT_PORT, parse_control
+from fastload.control.commands.command_queue import AMOUNTS
+from fastload.control.commands.control_server import DEFAULT_PORT, parse_control
 from fastload.model.errors import ControlError, PlanError
 from fastload.model.units import format_count, format_duration_s, format_number_of
 

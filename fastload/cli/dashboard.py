@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from fastload.cli.standard_streams import tell
-from fastload.control.checks import parse_address
+from fastload.control.commands.http_checks import parse_address
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 
 if TYPE_CHECKING:
-    from fastload.dashboard.output import DashboardOutput
+    from fastload.dashboard.dashboard_output import DashboardOutput
 
 DEFAULT_PORT = 5665
 _OPTION = "--dashboard"
@@ -56,7 +56,7 @@ def make_dashboard(address: tuple[str, int]) -> DashboardOutput:
         PlanError: other machines can reach it, and there is no token.
     """
     # It brings a web server, which a run without a dashboard need not wait for.
-    from fastload.dashboard.output import DashboardOutput
+    from fastload.dashboard.dashboard_output import DashboardOutput
 
     token = os.environ.get("FASTLOAD_DASHBOARD_TOKEN") or os.environ.get("FASTLOAD_CONTROL_TOKEN", "")
     return DashboardOutput(*address, token=token)

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 import click
 
-from fastload.cli.exits import ExitCode, report_error
-from fastload.cli.shipped import PREFIX
+from fastload.cli.exit_codes import ExitCode, report_error
+from fastload.cli.shipped_scripts import PREFIX
 from fastload.cli.standard_streams import fill_standard_streams
 from fastload.control.signals import ignore_stop_signals
 from fastload.model.errors import FastloadError, PlanError, nearest

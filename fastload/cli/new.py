@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from fastload.cli.shipped import PREFIX, shipped_script
+from fastload.cli.shipped_scripts import PREFIX, shipped_script
 from fastload.convert import DATA_TEMPLATE, TEMPLATES, Conversion, Wanted, convert, data_rows, from_template
 from fastload.model.errors import PlanError
 from fastload.model.units import parse_duration_s

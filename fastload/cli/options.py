@@ -13,25 +13,25 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from fastload.cli.dashboard import DashboardAddress, dashboard_address, fill_address, make_dashboard
-from fastload.cli.exits import ExitCode, exit_code
+from fastload.cli.exit_codes import ExitCode, exit_code
 from fastload.cli.standard_streams import claim_stdout, tell
-from fastload.control.commands import Commands
-from fastload.control.host import usable_cpus
-from fastload.control.server import ControlServer
+from fastload.control.commands.command_queue import Commands
+from fastload.control.commands.control_server import ControlServer
+from fastload.control.sampling.host import usable_cpus
 from fastload.control.signals import ignore_stop_signals
 from fastload.model.errors import PlanError
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
-from fastload.outputs.apart import Listener, Written, check_apart, check_ports
 from fastload.outputs.base import Output
+from fastload.outputs.destinations import Listener, Written, check_apart, check_ports
 from fastload.outputs.files import STDOUT, data_stdout, is_stdout
-from fastload.outputs.report import SummaryReport
 from fastload.outputs.streams.registry import make_named, out_texts, streams_of
-from fastload.outputs.streams.stream import Stream
+from fastload.outputs.streams.sink_output import Stream
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
-from fastload.outputs.terminal import open_console, progress_output
+from fastload.outputs.terminal.console import open_console, progress_output
+from fastload.outputs.terminal.report import SummaryReport
 from fastload.planning import make_http
 from fastload.runner import execute
 from fastload.targets import find_target, running

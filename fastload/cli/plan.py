@@ -13,8 +13,8 @@ from fastload.cli.run_options import RunCommand, run_options
 from fastload.cli.standard_streams import claim_stdout
 from fastload.outputs.base import writing
 from fastload.outputs.files import write_stdout
-from fastload.outputs.plan import print_plan
-from fastload.outputs.terminal import open_console
+from fastload.outputs.terminal.console import open_console
+from fastload.outputs.terminal.plan import print_plan
 from fastload.planning import describe_draft
 
 

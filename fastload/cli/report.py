@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from fastload.cli.exits import ExitCode
-from fastload.model.run_file import SavedRun, load_run, run_result
-from fastload.outputs.apart import Written, check_apart
+from fastload.cli.exit_codes import ExitCode
+from fastload.model.saved.run_file import SavedRun, load_run, run_result
 from fastload.outputs.base import writing
+from fastload.outputs.destinations import Written, check_apart
 from fastload.outputs.files import check_file, replace_file
-from fastload.outputs.replayed import named_sink, replay, summary_json
-from fastload.outputs.report import SummaryReport
+from fastload.outputs.saved_run import named_sink, replay, summary_json
 from fastload.outputs.streams.registry import Asked, Named
-from fastload.outputs.terminal import open_console
+from fastload.outputs.terminal.console import open_console
+from fastload.outputs.terminal.report import SummaryReport
 
 
 @click.command(short_help="Make reports of a saved run.")

@@ -14,7 +14,7 @@ from fastload.cli.options import Shared, run_plan, shipped_target
 from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
 from fastload.cli.standard_streams import tell
-from fastload.control.server import parse_control
+from fastload.control.commands.control_server import parse_control
 from fastload.planning import Around, Draft, Tiers, draft_plan, on_target, settle_run
 from fastload.targets import find_target
 

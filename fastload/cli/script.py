@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from fastload.cli.shipped import PREFIX, shipped_script
+from fastload.cli.shipped_scripts import PREFIX, shipped_script
 from fastload.load.script.hooks import hook_of, make_hooks
 from fastload.load.script.scenarios import Scenario
 from fastload.model.errors import FastloadError, PlanError, nearest, user_traceback

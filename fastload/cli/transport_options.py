@@ -10,7 +10,7 @@ import click
 
 from fastload.cli.options import AnyFunction, ListText, parse_pairs
 from fastload.model.errors import PlanError
-from fastload.model.http import PEM
+from fastload.model.http_settings import PEM
 from fastload.planning.options import OPTIONS
 
 _HOST_EXAMPLE = "shop.example.com=127.0.0.1:8080"

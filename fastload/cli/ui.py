@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from fastload.cli.dashboard import open_page
 from fastload.cli.run_options import RunCommand, run_options
 from fastload.cli.standard_streams import tell
-from fastload.control.checks import parse_address
+from fastload.control.commands.http_checks import parse_address
 from fastload.control.signals import StopRequests, stop_requests
 from fastload.model.errors import PlanError
 from fastload.planning.options import OPTIONS
@@ -70,8 +70,8 @@ def ui(ctx: click.Context, /, script: str, port: str, opens: bool, save_folder: 
       fastload ui script.py --target sequencer --port 0 --save runs
     """
     # A server is a lot to import, for every other command that never serves.
-    from fastload.dashboard.access import Guard
-    from fastload.dashboard.output import TOKEN_VARIABLE
+    from fastload.dashboard.access_guard import Guard
+    from fastload.dashboard.dashboard_output import TOKEN_VARIABLE
     from fastload.dashboard.server import Server
     from fastload.dashboard.ui_app import UiApp
     from fastload.dashboard.ui_command import Commands

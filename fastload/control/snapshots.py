@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from fastload.control.account import Account
 from fastload.control.aggregator import Aggregator, Window
-from fastload.control.judge import ThresholdJudge
-from fastload.control.samplers import Samplers
+from fastload.control.sampling.samplers import Samplers
+from fastload.control.summary_builder import Account
+from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.judging.verdict import Verdict
 from fastload.model.plan import Plan
 from fastload.model.records import Event, Snapshot
-from fastload.model.verdict import Verdict
 from fastload.model.views import MetricView
 
 # Evidence is read from the first second on each time: after so many seconds it is done every other time, and so on.

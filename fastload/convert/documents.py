@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from fastload.convert.har import read_har
+from fastload.convert.locations import malformed_json
 from fastload.convert.openapi import read_openapi
 from fastload.convert.operations import script_of_api
-from fastload.convert.places import malformed_json
 from fastload.convert.recording import Wanted, script_of_recording
 from fastload.convert.writer import Conversion
 from fastload.model.errors import PlanError

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from fastload.convert.places import json_path, refuse
+from fastload.convert.locations import json_path, refuse
 from fastload.model.errors import PlanError
 
 _Decoded = TypeVar("_Decoded")

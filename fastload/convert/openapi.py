@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from fastload.convert.places import json_path, malformed_json, refuse
+from fastload.convert.locations import json_path, malformed_json, refuse
 from fastload.model.errors import PlanError, nearest
 
 Steps = tuple[str | int, ...]

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from fastload.convert.examples import Examples
 from fastload.convert.names import counted, identifier, one_line, unique
 from fastload.convert.openapi import Api, Steps
-from fastload.convert.requests import FORM, JSON, METHODS
+from fastload.convert.request_writer import FORM, JSON, METHODS
 from fastload.convert.security import Credentials
 from fastload.convert.writer import Call, Code, Conversion, Module, docstring, statement
 from fastload.model.errors import PlanError

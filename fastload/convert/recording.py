@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from fastload.convert.har import Entry, Recording
 from fastload.convert.names import counted, identifier, one_line, request_name, unique
-from fastload.convert.requests import RequestWriter
+from fastload.convert.request_writer import RequestWriter
 from fastload.convert.writer import Call, Conversion, Module, docstring, statement
 from fastload.model.errors import PlanError
 

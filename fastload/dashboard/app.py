@@ -18,10 +18,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Send
 
-from fastload.control.checks import Refusal
-from fastload.dashboard.access import error_handlers
-from fastload.dashboard.live import OVER, LiveRun
-from fastload.dashboard.steer import Ask, Steering, command_routes
+from fastload.control.commands.http_checks import Refusal
+from fastload.dashboard.access_guard import error_handlers
+from fastload.dashboard.command_routes import Ask, Steering, command_routes
+from fastload.dashboard.live_run import OVER, LiveRun
 from fastload.dashboard.viewers import MOST_VIEWERS, Viewers
 from fastload.model.errors import ControlError
 from fastload.outputs.page.render import plotly_js, render_page

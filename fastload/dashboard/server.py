@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fastload.control.checks import bind_error, check_exposed, find_address, url_of
+from fastload.control.commands.http_checks import bind_error, check_exposed, find_address, url_of
 
 MOST_CONNECTIONS = 128
 """More at the same time are closed unheard."""

@@ -14,11 +14,11 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from fastload.control.checks import Refusal, arguments_of, check_json, plain
-from fastload.dashboard.access import error_handlers, refuse
+from fastload.control.commands.http_checks import Refusal, arguments_of, check_json, plain
+from fastload.dashboard.access_guard import error_handlers, refuse
 from fastload.dashboard.app import Dashboard, asset, plotly_path, send_plotly
-from fastload.dashboard.live import LiveRun
-from fastload.dashboard.steer import body_of
+from fastload.dashboard.command_routes import body_of
+from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.ui_form import FormError
 from fastload.dashboard.ui_run import UiRun
 from fastload.dashboard.ui_session import REPORTS, Session

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastload.model.errors import FastloadError, PlanError
-from fastload.model.http import check_base_url
+from fastload.model.http_settings import check_base_url
 from fastload.model.load_models import MOST_VUS
 from fastload.model.units import parse_duration_s, parse_rate_per_s
 

@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from fastload.control.commands import check_command
-from fastload.dashboard.live import LiveRun
+from fastload.control.commands.command_queue import check_command
+from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.ui_command import error_of
 from fastload.dashboard.ui_form import Form
 from fastload.model.errors import ControlError, FastloadError
 from fastload.model.records import Snapshot
-from fastload.model.run_file import RunReader
-from fastload.model.saved_plan import saved_plan
+from fastload.model.saved.run_file import RunReader
+from fastload.model.saved.saved_plan import saved_plan
 
 EXIT_CODES: Mapping[int, str] = {
     0: "finished",

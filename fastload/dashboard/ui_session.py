@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastload.control.checks import Refusal
+from fastload.control.commands.http_checks import Refusal
 from fastload.dashboard.ui_command import Commands
 from fastload.dashboard.ui_form import Form, FormError, arguments_of, env_names, first_form
 from fastload.dashboard.ui_run import UiRun

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from fastload.dashboard.live import LiveRun
+from fastload.dashboard.live_run import LiveRun
 
 MOST_VIEWERS = 64
 _RETRY_MS = 1000

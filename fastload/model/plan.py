@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fastload.model.hooks import Hooks
-from fastload.model.http import HttpSettings, without_credentials
+from fastload.model.http_settings import HttpSettings, without_credentials
+from fastload.model.judging.thresholds import Threshold
 from fastload.model.load_models import Executor, describe_executor
-from fastload.model.thresholds import Threshold
 
 OnWorkerLoss = Literal["continue", "stop"]
 

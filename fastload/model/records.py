@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.judging.verdict import Verdict
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.series import SeriesTable
-from fastload.model.thresholds import ThresholdResult
-from fastload.model.verdict import Verdict
 
 
 @dataclass(slots=True)

@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fastload.model.hooks import HookError
-from fastload.model.http import error_code
+from fastload.model.http_settings import error_code
+from fastload.model.judging.thresholds import Threshold, ThresholdResult
+from fastload.model.judging.verdict import Verdict, WorkerEvidence
 from fastload.model.metrics import Kind
 from fastload.model.plan import Plan
 from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.series import SeriesTable, TrendSink
-from fastload.model.thresholds import Threshold, ThresholdResult
 from fastload.model.units import format_ms
-from fastload.model.verdict import Verdict, WorkerEvidence
 from fastload.model.views import MetricView
 
 SUMMARY_VERSION = 1

@@ -10,7 +10,7 @@ from fastload.model.metrics import FAILURE_RATES, Kind, MetricSpec, Series
 from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, Sink, TrendSink
 
 if TYPE_CHECKING:
-    from fastload.model.thresholds import Threshold
+    from fastload.model.judging.thresholds import Threshold
 
 _PERCENTILES = {"p(90)": 0.9, "p(95)": 0.95, "p(99)": 0.99, "p(99.9)": 0.999}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastload.load.script.scenarios import Scenario, name_of, where
 from fastload.model.hooks import Hooks
-from fastload.model.http import without_credentials
+from fastload.model.http_settings import without_credentials
 from fastload.model.load_models import (
     ConstantArrivalRate,
     Executor,

@@ -11,7 +11,7 @@ from typing import Any
 from fastload.load.script.scenarios import Scenario
 from fastload.model.errors import PlanError, nearest
 from fastload.model.hooks import Hooks
-from fastload.model.http import HttpSettings, check_base_url
+from fastload.model.http_settings import HttpSettings, check_base_url
 from fastload.model.load_options import build_executor
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.units import parse_duration_s

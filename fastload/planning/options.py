@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastload.model.errors import PlanError, nearest
-from fastload.model.http import PEM
+from fastload.model.http_settings import PEM
 from fastload.model.load_models import EXECUTORS
 from fastload.model.units import parse_bytes, parse_duration_s, parse_rate_per_s
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from fastload.load.engine.curl_options import ENCODINGS, source_address, split_port, supports
 from fastload.model.errors import PlanError, nearest
-from fastload.model.http import (
+from fastload.model.http_settings import (
     PEM,
     Auth,
     AuthScheme,

@@ -14,8 +14,8 @@ import pytest
 
 from fastload.cli.ctl import address_of, status_lines
 from fastload.cli.main import run_cli
-from fastload.control.commands import Command, Commands
-from fastload.control.server import ControlServer
+from fastload.control.commands.command_queue import Command, Commands
+from fastload.control.commands.control_server import ControlServer
 from fastload.model.errors import PlanError
 from tests.conftest import Nginx, free_port
 

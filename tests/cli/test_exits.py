@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from fastload.cli.exits import ExitCode, exit_code
+from fastload.cli.exit_codes import ExitCode, exit_code
 from fastload.model.hooks import INTERRUPTED, HookError
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.judging.verdict import Verdict, WorkerEvidence
 from fastload.model.load_models import ConstantVUs
 from fastload.model.metrics import MetricSpec, specs
 from fastload.model.plan import Plan, ScenarioPlan
@@ -15,8 +17,6 @@ from fastload.model.records import ErrorTable
 from fastload.model.resources import ResourceSeries
 from fastload.model.series import CounterSink
 from fastload.model.summary import RequestCounts, Summary
-from fastload.model.thresholds import ThresholdResult
-from fastload.model.verdict import Verdict, WorkerEvidence
 from fastload.model.views import MetricView
 
 PLAN = Plan("run", "test", (ScenarioPlan("test", ConstantVUs(1, 1.0), None),), workers=1)

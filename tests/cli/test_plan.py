@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fastload.outputs.plan import plan_text, print_plan
+from fastload.outputs.terminal.plan import plan_text, print_plan
 from tests.conftest import Cli
 from tests.outputs.consoles import memory_console
 

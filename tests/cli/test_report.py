@@ -11,9 +11,9 @@ from typing import NamedTuple
 import pytest
 
 from fastload.cli.main import run_cli
-from fastload.model.run_codec import PREAMBLE
-from fastload.model.run_file import load_run, run_result
-from fastload.outputs.report import summary_text
+from fastload.model.saved.codec import PREAMBLE
+from fastload.model.saved.run_file import load_run, run_result
+from fastload.outputs.terminal.report import summary_text
 from tests.conftest import Cli, Nginx, cli_command, cli_env
 from tests.data.renew import FILES, FOLDER, RUN, make_reports
 

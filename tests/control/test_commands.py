@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fastload.control.commands import COMMANDS, Command, Commands
+from fastload.control.commands.command_queue import COMMANDS, Command, Commands
 from fastload.model.errors import ControlError
 from tests.conftest import DEADLINE_S, wait_until
 

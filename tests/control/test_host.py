@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fastload.control.host import HostSampler, describe_host, usable_cpus
-from fastload.control.procfs import cgroup_quota_cpus, tcp_counters
+from fastload.control.sampling.host import HostSampler, describe_host, usable_cpus
+from fastload.control.sampling.procfs import cgroup_quota_cpus, tcp_counters
 
 DEADLINE_S = 30.0
 

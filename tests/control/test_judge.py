@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.control.judge import ThresholdJudge
+from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.judging.thresholds import ThresholdResult, ThresholdSpec, parse_thresholds
 from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
 from fastload.model.resources import RESOURCE_METRICS, HostSample, ProcessSample, resource_values
 from fastload.model.series import SeriesTable
-from fastload.model.thresholds import ThresholdResult, ThresholdSpec, parse_thresholds
 from fastload.model.views import MetricView, view_metrics
 
 KNOWN = BUILTIN | {

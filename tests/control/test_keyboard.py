@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from fastload.control.keyboard import KEYS_HELP, Action, Keyboard
+from fastload.control.commands.keyboard import KEYS_HELP, Action, Keyboard
 from tests.conftest import DEADLINE_S, REPO, wait_until
 
 # Runs the subject as a shell runs a command: in a process group of its own, which gets the terminal.
@@ -49,7 +49,7 @@ for order in orders:
 # Says what it takes, and obeys orders of one letter.
 SUBJECT = """
 import os, select, signal, sys, threading
-from fastload.control.keyboard import Keyboard
+from fastload.control.commands.keyboard import Keyboard
 orders = int(sys.argv[1])
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 # Who starts the tests in the background has them ignore Ctrl-C.

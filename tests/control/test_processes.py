@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.control import procfs
-from fastload.control.processes import (
+from fastload.control.sampling import procfs
+from fastload.control.sampling.processes import (
     CpuLedger,
     CpuReading,
     ProcessKey,
@@ -498,7 +498,7 @@ class TestFindListener:
 
 RESOLVE = """
 import sys
-from fastload.control.processes import resolve_watch
+from fastload.control.sampling.processes import resolve_watch
 from fastload.model.errors import PlanError
 try:
     print(*resolve_watch(sys.argv[1]))

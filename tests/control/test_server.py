@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from fastload.control import api
-from fastload.control.commands import Command, Commands
-from fastload.control.server import MOST_CONNECTIONS, ControlServer, parse_control
+from fastload.control.commands import control_api
+from fastload.control.commands.command_queue import Command, Commands
+from fastload.control.commands.control_server import MOST_CONNECTIONS, ControlServer, parse_control
 from fastload.model.errors import ControlError, PlanError
 from tests.conftest import DEADLINE_S, answers, wait_until
 
@@ -138,7 +138,7 @@ def test_questions_and_commands_reach_the_run(conductor: Conductor, port: int) -
 def test_the_routes_are_listed(port: int) -> None:
     status, answer, _ = ask(port, "GET", "/")
     assert status == 200
-    assert set(answer["routes"]) == set(api.ROUTES)
+    assert set(answer["routes"]) == set(control_api.ROUTES)
     assert answer["routes"]["/v1/pause"] == "POST: start nothing until resume"
 
 
@@ -173,7 +173,7 @@ def test_mistakes_are_named(
     assert answer["error"].startswith(error)
     assert answer["hint"].startswith(hint)
     if status == 405 and method != "BREW":
-        assert headers["Allow"] == api.ROUTES[path][0]
+        assert headers["Allow"] == control_api.ROUTES[path][0]
     assert conductor.asked == []
 
 
@@ -184,7 +184,7 @@ def test_what_the_run_refuses_is_handed_on(conductor: Conductor, port: int) -> N
 
 
 def test_a_run_that_is_over_or_silent(conductor: Conductor, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "ANSWER_S", 0.05)
+    monkeypatch.setattr(control_api, "ANSWER_S", 0.05)
     conductor.special["pause"] = ignore
     status, answer, _ = ask(port, "POST", "/v1/pause")
     assert (status, answer["error"]) == (503, "the run did not answer within 0.05 s")
@@ -297,7 +297,7 @@ def test_a_slow_client_is_given_up(
     conductor: Conductor, port: int, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
     """However little it sends at a time: what counts is when the request is whole."""
-    monkeypatch.setattr(api, "READ_S", 0.3)
+    monkeypatch.setattr(control_api, "READ_S", 0.3)
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as client:
         client.sendall(data)
 
@@ -341,7 +341,7 @@ def test_rubbish_gets_json_too(conductor: Conductor, port: int) -> None:
 
 
 def test_closing_leaves_no_thread_and_no_socket(conductor: Conductor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "READ_S", 30.0)
+    monkeypatch.setattr(control_api, "READ_S", 30.0)
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     server = ControlServer(conductor.commands, "127.0.0.1", 0)
     server.close()

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from fastload.dashboard.output import DashboardOutput
-from fastload.dashboard.steer import Ask
-from fastload.model.header import Header
+from fastload.dashboard.command_routes import Ask
+from fastload.dashboard.dashboard_output import DashboardOutput
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.runner import make_header
 from tests.conftest import DEADLINE_S
 from tests.outputs import samples

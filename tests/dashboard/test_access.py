@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from fastload.control.commands import Commands
+from fastload.control.commands.command_queue import Commands
+from fastload.dashboard import command_routes, viewers
 from fastload.dashboard import server as dashboard_server
-from fastload.dashboard import steer, viewers
 from fastload.dashboard.app import plotly_path
-from fastload.dashboard.output import DashboardOutput
-from fastload.dashboard.steer import COMMANDS
+from fastload.dashboard.command_routes import COMMANDS
+from fastload.dashboard.dashboard_output import DashboardOutput
 from fastload.model.errors import ControlError, PlanError
 from tests.conftest import wait_until
 from tests.dashboard.serving import Served, connect, serving
@@ -148,7 +148,7 @@ def test_after_the_end_of_the_run_there_is_nothing_to_steer() -> None:
 
 
 def test_a_slow_body_is_given_up(served: Served, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steer, "READ_S", 0.2)
+    monkeypatch.setattr(command_routes, "READ_S", 0.2)
     head = b"POST /control/stop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9"
     with connect(served.port) as client:
         client.sendall(head + b"\r\n\r\n{")

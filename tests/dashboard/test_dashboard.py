@@ -354,8 +354,8 @@ def test_bench_has_one_and_open_opens_it(cli: Cli, sequencer: RunningTarget, tmp
 
 def test_no_thread_is_left_in_a_program(sequencer: RunningTarget, capsys: pytest.CaptureFixture[str]) -> None:
     import fastload as fl
-    from fastload.dashboard.output import DashboardOutput
-    from fastload.outputs.streams.stream import Stream
+    from fastload.dashboard.dashboard_output import DashboardOutput
+    from fastload.outputs.streams.sink_output import Stream
 
     output = DashboardOutput("127.0.0.1", 0)
     before = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208

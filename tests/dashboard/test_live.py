@@ -14,13 +14,13 @@ import pytest
 
 from fastload.dashboard import viewers
 from fastload.dashboard.app import live_page, plotly_path
-from fastload.dashboard.live import LiveRun
+from fastload.dashboard.live_run import LiveRun
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import ErrorTable, Event
-from fastload.model.replay import Replay
 from fastload.model.resources import ResourceSeries
+from fastload.model.saved.bounded_replay import Means, Totals
+from fastload.model.saved.replay import Replay
 from fastload.model.series import SeriesTable
-from fastload.model.totals import Means, Totals
 from fastload.outputs.page.render import plotly_js
 from fastload.runner import make_header
 from tests.conftest import answers, wait_until
@@ -140,7 +140,7 @@ def test_one_who_comes_again_gets_everything_again() -> None:
 
 
 def test_rows_that_were_merged_come_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastload.model.timeline.MOST_ROWS", 8)
+    monkeypatch.setattr("fastload.model.timeline.timeline.MOST_ROWS", 8)
     with serving() as served, served.following() as follower:
         rows: list[float] = []
         for _ in range(40):

@@ -21,11 +21,11 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from fastload.cli.exits import ExitCode
+from fastload.cli.exit_codes import ExitCode
 from fastload.cli.main import run_cli
 from fastload.dashboard.ui_run import EXIT_CODES
 from fastload.dashboard.ui_session import REPORTS
-from fastload.model.run_file import load_run
+from fastload.model.saved.run_file import load_run
 from tests import browser
 from tests.browser import open_page, overflow_px, shoot
 from tests.conftest import Nginx, cli_command, cli_env, wait_until

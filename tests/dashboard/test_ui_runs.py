@@ -18,10 +18,10 @@ from typing import Any
 import psutil
 import pytest
 
-from fastload.control.checks import Refusal
+from fastload.control.commands.http_checks import Refusal
 from fastload.dashboard import server as server_module
 from fastload.dashboard import ui_command, ui_session
-from fastload.dashboard.live import LiveRun
+from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.server import Server
 from fastload.dashboard.ui_app import UiApp
 from fastload.dashboard.ui_command import Commands

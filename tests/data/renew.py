@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from fastload.model.run_codec import PREAMBLE, pack_record, unpack_payload
-from fastload.model.run_file import RunReader
+from fastload.model.saved.codec import PREAMBLE, pack_record, unpack_payload
+from fastload.model.saved.run_file import RunReader
 from tests.conftest import cli_command, cli_env
 
 FOLDER = Path(__file__).parent

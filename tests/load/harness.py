@@ -18,7 +18,7 @@ from fastload.load.client.reply_parts import ReplyUsage
 from fastload.load.client.vu import VU
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.recording.recorder import Recorder
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from fastload.model.metrics import Series
 from fastload.model.records import Delta
 

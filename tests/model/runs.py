@@ -12,11 +12,11 @@ import numpy as np
 
 from fastload.model.compare.batches import BatchedRun
 from fastload.model.compare.comparison import Side
-from fastload.model.header import Header
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import Snapshot
-from fastload.model.replay import Replay
+from fastload.model.run_header import Header
+from fastload.model.saved.replay import Replay
 from fastload.model.series import SeriesTable
 from fastload.outputs.streams.run_file import RunFile
 from tests.outputs.samples import make_snapshot

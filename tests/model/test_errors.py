@@ -16,7 +16,7 @@ from fastload.model.errors import (
     nearest,
     user_traceback,
 )
-from fastload.model.http import check_base_url
+from fastload.model.http_settings import check_base_url
 
 
 @pytest.mark.parametrize("error", [PlanError, TargetError, FrameError, OutputError])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fastload.model.errors import PlanError
-from fastload.model.http import HttpSettings, check_base_url, without_credentials
+from fastload.model.http_settings import HttpSettings, check_base_url, without_credentials
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, RampingVUs, SharedIterations
 from fastload.model.plan import Plan, ScenarioPlan
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.model.header import Header
+from fastload.model.judging.verdict import Verdict
 from fastload.model.load_models import ConstantVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import Event, Snapshot
-from fastload.model.replay import NO_END, UNKNOWN, Replay
 from fastload.model.resources import ProcessSample
+from fastload.model.run_header import Header
+from fastload.model.saved.replay import NO_END, UNKNOWN, Replay
 from fastload.model.series import SeriesTable
-from fastload.model.verdict import Verdict
-from fastload.outputs.streams.stream import Stream
+from fastload.outputs.streams.sink_output import Stream
 from tests.conftest import Nginx
 from tests.outputs.samples import add_requests, durations, failing_threshold, make_plan, make_snapshot
 

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastload as fl
-from fastload.model import run_codec
 from fastload.model.errors import OutputError
 from fastload.model.frames import pack, unpack
-from fastload.model.header import Header
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.judging.verdict import Verdict
 from fastload.model.load_models import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -34,7 +34,9 @@ from fastload.model.load_models import (
 from fastload.model.metrics import BUILTIN, HIGHEST_US, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
-from fastload.model.run_codec import (
+from fastload.model.run_header import Header
+from fastload.model.saved import codec
+from fastload.model.saved.codec import (
     HEADER,
     PREAMBLE,
     PREFIX_BYTES,
@@ -47,14 +49,12 @@ from fastload.model.run_codec import (
     snapshot_to_plain,
     unpack_payload,
 )
-from fastload.model.run_file import RunReader, load_run, run_result, run_summary
-from fastload.model.saved_plan import saved_plan
-from fastload.model.saved_summary import summary_from_plain
+from fastload.model.saved.run_file import RunReader, load_run, run_result, run_summary
+from fastload.model.saved.saved_plan import saved_plan
+from fastload.model.saved.saved_summary import summary_from_plain
 from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, TrendSink
-from fastload.model.thresholds import ThresholdResult
-from fastload.model.verdict import Verdict
-from fastload.outputs.report import summary_text
 from fastload.outputs.summary_json import dump_summary
+from fastload.outputs.terminal.report import summary_text
 from tests.data.renew import RUN as GOLDEN
 from tests.outputs.samples import SUMMARIES, USER_SPECS, add_requests, durations, full_run, make_plan, make_snapshot
 
@@ -502,7 +502,7 @@ def test_a_summary_that_cannot_be_read_costs_no_second(tmp_path: Path, monkeypat
         records = begin(), *seconds_of(3), pack_record(SUMMARY, body)  # type: ignore[arg-type]
         path = file_of(tmp_path / name, *records)
         with monkeypatch.context() as patch:
-            patch.setattr(run_codec, "MAX_RECORD_BYTES", 50_000)
+            patch.setattr(codec, "MAX_RECORD_BYTES", 50_000)
             run = load_run(path)
             with RunReader(path) as reader:
                 assert [record.kind for record in reader.poll()] == ["header", "second", "second", "second"]
@@ -516,10 +516,10 @@ def test_a_summary_that_cannot_be_read_costs_no_second(tmp_path: Path, monkeypat
 
 def test_a_record_that_nobody_would_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"text": "x" * 100_000}
-    monkeypatch.setattr(run_codec, "MAX_RECORD_BYTES", len(pack(body)))
+    monkeypatch.setattr(codec, "MAX_RECORD_BYTES", len(pack(body)))
     record = pack_record(SUMMARY, body)
     assert unpack_payload(record[PREFIX_BYTES:]) == body
-    monkeypatch.setattr(run_codec, "MAX_RECORD_BYTES", len(pack(body)) - 1)
+    monkeypatch.setattr(codec, "MAX_RECORD_BYTES", len(pack(body)) - 1)
     with pytest.raises(OutputError, match=r"100,\d+ bytes is over the limit of a run file"):
         pack_record(SUMMARY, body)
 

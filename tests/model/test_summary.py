@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from fastload.control.judge import ThresholdJudge
+from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.judging.thresholds import ThresholdResult, parse_thresholds
+from fastload.model.judging.verdict import WorkerEvidence
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, OTHER_TAGS, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable
 from fastload.model.results import (
@@ -19,8 +21,6 @@ from fastload.model.results import (
     names_note,
 )
 from fastload.model.series import RateSink, SeriesTable
-from fastload.model.thresholds import ThresholdResult, parse_thresholds
-from fastload.model.verdict import WorkerEvidence
 from fastload.model.views import view_metrics
 from tests.outputs.samples import add_requests, closed_bench, fill, full_run
 

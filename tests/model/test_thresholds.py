@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.model.errors import PlanError
+from fastload.model.judging.threshold_grammar import RESOURCE, STATES, VERDICT, Condition
+from fastload.model.judging.thresholds import judge, parse_threshold, parse_threshold_option, parse_thresholds
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind, MetricSpec, Series
 from fastload.model.resources import RESOURCE_METRICS
-from fastload.model.threshold_grammar import RESOURCE, STATES, VERDICT, Condition
-from fastload.model.thresholds import judge, parse_threshold, parse_threshold_option, parse_thresholds
 from tests.conftest import REPO
 
 KNOWN = BUILTIN | {

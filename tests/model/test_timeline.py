@@ -9,14 +9,14 @@ import numpy as np
 import orjson
 import pytest
 
-from fastload.model.curves import BANDS, band_bounds_ms, band_counts, percentile_curve
-from fastload.model.header import Header
 from fastload.model.load_models import ConstantVUs, RampingArrivalRate, RampingVUs
 from fastload.model.metrics import Series
 from fastload.model.plan import ScenarioPlan
 from fastload.model.records import ErrorTable, Event
+from fastload.model.run_header import Header
 from fastload.model.series import SeriesTable, TrendSink
-from fastload.model.timeline import MOST_EVENTS, MOST_KINDS, PHASES, Timeline
+from fastload.model.timeline.curves import BANDS, band_bounds_ms, band_counts, percentile_curve
+from fastload.model.timeline.timeline import MOST_EVENTS, MOST_KINDS, PHASES, Timeline
 from tests.outputs.samples import add_calls, add_requests, fill, make_plan
 from tests.outputs.seconds import START_NS, Made, closed_run, made_run, make_header, ramp, second
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fastload.model.verdict import Evidence, WorkerEvidence, judge_run
+from fastload.model.judging.verdict import Evidence, WorkerEvidence, judge_run
 
 
 def evidence(*, open_model: bool = False, **changes: Any) -> Evidence:

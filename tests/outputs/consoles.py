@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from fastload.outputs.terminal import open_console
+from fastload.outputs.terminal.console import open_console
 
 
 class FakeTerminal(io.StringIO):

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fastload.control.judge import ThresholdJudge
+from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.judging.thresholds import ThresholdResult, ThresholdSpec, parse_thresholds
+from fastload.model.judging.verdict import Evidence, WorkerEvidence, judge_run
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, Executor
 from fastload.model.metrics import BUILTIN, HTTP_TRENDS, Kind, MetricSpec, Series
 from fastload.model.plan import Plan, ScenarioPlan
@@ -17,8 +19,6 @@ from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import collect_calls, collect_checks, collect_endpoints, collect_groups, collect_scenarios
 from fastload.model.series import SeriesTable
 from fastload.model.summary import RequestCounts, Summary
-from fastload.model.thresholds import ThresholdResult, ThresholdSpec, parse_thresholds
-from fastload.model.verdict import Evidence, WorkerEvidence, judge_run
 from fastload.model.views import view_metrics
 
 SECONDS = 10.0

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastload.model.header import Header
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, Executor, RampingVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.plan import Plan
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
+from fastload.model.run_header import Header
 from fastload.model.series import SeriesTable
 from tests.outputs.samples import USER_SPECS, add_calls, add_requests, fill, make_plan, make_snapshot, summarise
 

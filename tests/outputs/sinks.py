@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fastload.model.header import Header
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import ErrorTable, Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import SeriesTable
 from fastload.outputs.streams.base import Sink
 from tests.outputs.samples import USER_SPECS, add_requests, fill, make_snapshot

@@ -12,8 +12,8 @@ import pytest
 import fastload as fl
 from fastload.cli.main import run_cli
 from fastload.model.errors import PlanError
-from fastload.outputs.apart import Listener, check_ports
-from fastload.outputs.replayed import named_sink
+from fastload.outputs.destinations import Listener, check_ports
+from fastload.outputs.saved_run import named_sink
 from fastload.outputs.streams.registry import SHIPPED, Asked, make_named, make_streams
 from tests.conftest import Cli, Nginx, cli_env
 from tests.data.renew import RUN

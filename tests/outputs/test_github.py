@@ -10,13 +10,13 @@ import orjson
 import pytest
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import BUILTIN
+from fastload.model.run_header import Header
 from fastload.model.summary import Summary
-from fastload.model.thresholds import ThresholdResult
-from fastload.model.verdict import Verdict
 from fastload.outputs.streams.github import MOST_SUMMARY_BYTES, VARIABLE, GitHub, workflow_commands
-from fastload.outputs.streams.markdown import render_markdown
+from fastload.outputs.streams.markdown_report import render_markdown
 from tests.conftest import Cli, Nginx
 from tests.outputs.samples import USER_SPECS, full_run, open_bench
 

@@ -13,9 +13,9 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.metrics import BUILTIN, HIGHEST_US, Kind, MetricSpec, Series
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import SeriesTable, TrendSink
 from fastload.outputs.streams.hlog import HistogramLog
 from tests.conftest import Cli, Nginx

@@ -19,16 +19,16 @@ import fastload as fl
 from fastload.model.errors import PlanError
 from fastload.model.metrics import Series
 from fastload.model.records import ErrorTable
-from fastload.model.replay import Replay
+from fastload.model.saved.replay import Replay
 from fastload.model.series import SeriesTable
-from fastload.model.timeline import PHASES, Timeline
+from fastload.model.timeline.timeline import PHASES, Timeline
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms, format_percent
-from fastload.outputs.page.cut import MOST_NAME
-from fastload.outputs.page.data import live_data, page_data
+from fastload.outputs.page.page_data import live_data, page_data
 from fastload.outputs.page.render import asset, plotly_js, render_page
-from fastload.outputs.streams.html import HtmlReport
+from fastload.outputs.page.truncation import MOST_NAME
+from fastload.outputs.streams.html_report import HtmlReport
+from fastload.outputs.streams.plain_summary import outcome_of
 from fastload.outputs.streams.registry import make_streams
-from fastload.outputs.streams.told import outcome_of
 from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.conftest import Nginx, wait_until
 from tests.outputs.samples import fill

@@ -9,7 +9,7 @@ import pytest
 import fastload as fl
 from fastload.model.errors import OutputError, PlanError
 from fastload.outputs.streams.influxdb import InfluxDB
-from fastload.outputs.streams.stream import Stream
+from fastload.outputs.streams.sink_output import Stream
 from tests.conftest import Nginx, free_port, wait_until
 from tests.outputs.receivers import Receiver, influx_server, receiver
 from tests.outputs.samples import closed_bench

@@ -12,13 +12,13 @@ import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.hooks import HookError
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import BUILTIN
 from fastload.model.records import ErrorTable
+from fastload.model.run_header import Header
 from fastload.model.summary import Summary
-from fastload.model.thresholds import ThresholdResult
-from fastload.model.verdict import Verdict
 from fastload.outputs.streams.junit import JUnit, render_junit
 from fastload.outputs.summary_json import dump_json
 from tests.conftest import Cli, Nginx

@@ -22,14 +22,14 @@ import numpy as np
 import pytest
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.points import PointBlock, ValueColumns
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.outputs.streams.k6_csv import K6Csv
 from fastload.outputs.streams.k6_json import K6Json, ms_text, number_text
 from fastload.outputs.streams.k6_samples import SampleFile, k6_tags
-from fastload.outputs.streams.stream import Stream
+from fastload.outputs.streams.sink_output import Stream
 from tests.conftest import Cli, Nginx, cli_command, cli_env, wait_until
 from tests.outputs.k6_reader import Sample, by_tag, percentile, percentile_of, read_csv, read_json, text_of, values
 from tests.outputs.samples import make_snapshot

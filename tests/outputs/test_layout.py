@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import RenderableType
 
-from fastload.outputs.layout import Cell, Column, Columns, Paragraph, legible, one_line, shorten
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph, legible, one_line, shorten
 from tests.outputs.consoles import memory_console
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.metrics import Series
 from fastload.model.records import ErrorTable, Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import SeriesTable
-from fastload.outputs.streams.appended import AppendedFile
+from fastload.outputs.streams.appended_file import AppendedFile
 from fastload.outputs.streams.locust_csv import LocustCsv
 from tests.conftest import Cli, Nginx
 from tests.outputs.samples import add_calls, add_requests, make_snapshot

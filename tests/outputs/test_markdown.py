@@ -15,18 +15,18 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.hooks import HookError
+from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import ErrorTable
 from fastload.model.resources import ProcessSample
+from fastload.model.run_header import Header
 from fastload.model.series import SeriesTable
 from fastload.model.summary import Summary
-from fastload.model.thresholds import ThresholdResult
-from fastload.outputs.layout import one_line
 from fastload.outputs.markdown_text import code, code_block, prose, table
-from fastload.outputs.streams.markdown import MarkdownReport, render_markdown
+from fastload.outputs.streams.markdown_report import MarkdownReport, render_markdown
+from fastload.outputs.terminal.layout import one_line
 from tests.outputs.samples import (
     SUMMARIES,
     USER_SPECS,

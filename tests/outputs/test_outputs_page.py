@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from fastload.model.metrics import BUILTIN
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
 from fastload.model.views import empty_sink
+from fastload.outputs.streams.data_points import RUN_SPECS, Reading
 from fastload.outputs.streams.otlp import _AGGREGATION, _ENDPOINT, _METRICS_ENDPOINT, _TEMPORALITY
 from fastload.outputs.streams.prometheus_names import base_name, values_of
-from fastload.outputs.streams.readings import RUN_SPECS, Reading
 from fastload.outputs.streams.registry import ALIASES, SHIPPED
-from fastload.outputs.streams.stream import CAPACITY_SECONDS, PATIENCE_S
+from fastload.outputs.streams.sink_output import CAPACITY_SECONDS, PATIENCE_S
 from tests.conftest import REPO
 from tests.test_docs import names, rows, section
 

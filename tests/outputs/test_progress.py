@@ -16,18 +16,18 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from fastload.model.errors import OutputError
+from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, SharedIterations
 from fastload.model.metrics import Series
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.series import SeriesTable
-from fastload.model.thresholds import ThresholdResult
-from fastload.outputs.layout import Legible
-from fastload.outputs.live import LiveBlock, render_snapshot
-from fastload.outputs.plain import PlainLines
-from fastload.outputs.recent import Recent
-from fastload.outputs.sparkline import condense, sparkline
-from fastload.outputs.terminal import open_console, progress_output
+from fastload.outputs.terminal.console import open_console, progress_output
+from fastload.outputs.terminal.layout import Legible
+from fastload.outputs.terminal.live import LiveBlock, render_snapshot
+from fastload.outputs.terminal.plain_lines import PlainLines
+from fastload.outputs.terminal.recent import Recent
+from fastload.outputs.terminal.sparkline import condense, sparkline
 from tests.outputs.consoles import FakeTerminal, memory_console
 from tests.outputs.samples import (
     add_calls,

@@ -19,7 +19,7 @@ from fastload.outputs.streams.buckets import (
     counts_up_to,
     to_exponential,
 )
-from fastload.outputs.streams.readings import RUN_SPECS, Reader, Totals, common_tags
+from fastload.outputs.streams.data_points import RUN_SPECS, Reader, Totals, common_tags
 from tests.outputs.sinks import TAGS, make_header, make_second, total_of
 
 stored = st.lists(st.integers(0, 3_600_000_000) | st.integers(0, 3_000), min_size=1, max_size=200)

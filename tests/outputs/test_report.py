@@ -12,16 +12,16 @@ import pytest
 from rich.cells import cell_len
 
 from fastload.model.errors import OutputError
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.judging.verdict import WorkerEvidence
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.plan import ScenarioPlan
 from fastload.model.records import ErrorTable
 from fastload.model.series import SeriesTable
 from fastload.model.summary import Summary
-from fastload.model.thresholds import ThresholdResult
-from fastload.model.verdict import WorkerEvidence
-from fastload.outputs.report import SummaryReport
-from fastload.outputs.terminal import open_console
+from fastload.outputs.terminal.console import open_console
+from fastload.outputs.terminal.report import SummaryReport
 from tests.outputs.consoles import memory_console
 from tests.outputs.samples import (
     SUMMARIES,

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.load_models import ConstantVUs
 from fastload.model.metrics import BUILTIN
 from fastload.model.records import Snapshot
-from fastload.model.run_codec import PREAMBLE
-from fastload.model.run_file import RunReader, load_run
+from fastload.model.run_header import Header
+from fastload.model.saved.codec import PREAMBLE
+from fastload.model.saved.run_file import RunReader, load_run
 from fastload.model.series import SeriesTable
 from fastload.outputs.streams.run_file import RunFile, run_name
 from tests.conftest import Cli, Nginx, cli_command, cli_env, wait_until

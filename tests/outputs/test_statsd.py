@@ -10,7 +10,7 @@ import pytest
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.series import CounterSink
-from fastload.outputs.streams.readings import Reading
+from fastload.outputs.streams.data_points import Reading
 from fastload.outputs.streams.statsd import MOST_TIMINGS, PACKET_BYTES, StatsD, stat_name
 from tests.conftest import free_port
 from tests.outputs.receivers import drain, packets

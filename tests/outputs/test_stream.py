@@ -18,8 +18,8 @@ from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.series import CounterSink, SeriesTable
-from fastload.outputs.feed import Feed
-from fastload.outputs.streams.stream import CAPACITY_SECONDS, CAPACITY_SERIES, FILES_PATIENCE_S, PATIENCE_S, Stream
+from fastload.outputs.output_manager import Feed
+from fastload.outputs.streams.sink_output import CAPACITY_SECONDS, CAPACITY_SERIES, FILES_PATIENCE_S, PATIENCE_S, Stream
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from tests.conftest import wait_until
 from tests.outputs.samples import closed_bench, make_snapshot
@@ -263,7 +263,7 @@ def test_ctrl_c_while_a_sink_is_waited_for_ends_the_waiting() -> None:
 
 
 def test_after_one_ctrl_c_a_file_that_gets_on_is_still_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastload.outputs.streams.stream.HURRY_S", 20.0)
+    monkeypatch.setattr("fastload.outputs.streams.sink_output.HURRY_S", 20.0)
     going_on = threading.Event()
     file = Keeper(required=True, close=waiter(going_on))
     stream = Stream("file", file, patience_s=20)
@@ -273,7 +273,7 @@ def test_after_one_ctrl_c_a_file_that_gets_on_is_still_waited_for(monkeypatch: p
 
 
 def test_the_second_ctrl_c_leaves_a_file_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastload.outputs.streams.stream.HURRY_S", 20.0)
+    monkeypatch.setattr("fastload.outputs.streams.sink_output.HURRY_S", 20.0)
     going_on = threading.Event()
     stream = Stream("file", Keeper(required=True, close=waiter(going_on)), patience_s=20)
     with pressing_ctrl_c(stream):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import fastload as fl
 from fastload.model.errors import PlanError
 from fastload.model.hooks import Hook, Hooks
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from fastload.model.load_models import (
     ConstantArrivalRate,
     ConstantVUs,

@@ -16,7 +16,7 @@ from fastload.load.engine.curl_options import supports
 from fastload.load.engine.error_kinds import ERROR_KINDS
 from fastload.load.script.scenarios import Scenario
 from fastload.model.errors import PlanError
-from fastload.model.http import ERROR_CODES, Auth, HttpSettings, error_code
+from fastload.model.http_settings import ERROR_CODES, Auth, HttpSettings, error_code
 from fastload.model.plan import Plan
 from fastload.planning import Around, describe_draft, draft_plan, make_http
 

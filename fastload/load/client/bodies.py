@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import orjson
 
 from fastload.model.errors import PlanError
-from fastload.model.http import Body, FileBody, Multipart, Part
+from fastload.model.http_settings import Body, FileBody, Multipart, Part
 
 Data = bytes | str | Path | Mapping[str, Any]
 """A raw body, a file to stream, or the fields of a form."""

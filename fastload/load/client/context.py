@@ -20,7 +20,7 @@ from fastload.load.engine.curl import ConnectionCache, CurlEngine
 from fastload.load.engine.header_lines import Headers, request_lines
 from fastload.load.recording.scope import Place
 from fastload.model.errors import PlanError
-from fastload.model.http import Body, HttpSettings
+from fastload.model.http_settings import Body, HttpSettings
 
 if TYPE_CHECKING:
     from fastload.load.recording.recorder import Recorder

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from fastload.load.engine.curl import Transfer
 from fastload.load.engine.curl_handle import keeps_state
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 
 LONG_PAUSE_S = 0.5
 """Before a pause from this length on, a VU lends its handles. It costs a few microseconds of CPU, which is much for a

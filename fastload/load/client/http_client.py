@@ -15,7 +15,7 @@ from fastload.load.client.judged_request import Expectation
 from fastload.load.client.prepared_request import Own, RequestDefaults, RequestOptions, as_auth, as_base_url
 from fastload.load.client.reply import Reply
 from fastload.model.errors import PlanError
-from fastload.model.http import Auth, RequestSettings
+from fastload.model.http_settings import Auth, RequestSettings
 
 if TYPE_CHECKING:
     from fastload.load.client.context import Context

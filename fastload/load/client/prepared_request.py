@@ -15,7 +15,7 @@ from fastload.load.client.retry import Retry
 from fastload.load.engine.header_lines import Headers, merged
 from fastload.load.recording.scope import Place
 from fastload.model.errors import PlanError, nearest
-from fastload.model.http import Auth, Body, Multipart, RequestSettings, check_base_url
+from fastload.model.http_settings import Auth, Body, Multipart, RequestSettings, check_base_url
 from fastload.model.statuses import StatusSpec
 from fastload.model.units import parse_duration_s
 

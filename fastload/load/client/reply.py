@@ -11,7 +11,7 @@ from fastload.load.client.json_path import NoSuchPathError, at_path
 from fastload.load.engine.header_lines import Redirect, cookies_set, last_headers, redirects
 from fastload.load.recording.outcome import FAILED_FROM_STATUS
 from fastload.model.errors import FastloadError
-from fastload.model.http import error_code, without_credentials
+from fastload.model.http_settings import error_code, without_credentials
 
 if TYPE_CHECKING:
     from fastload.load.engine.curl import Measurement

@@ -30,7 +30,7 @@ from fastload.load.engine.curl_handle import Handle
 from fastload.load.engine.curl_options import SMALL_UPLOAD_BYTES
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
-from fastload.model.http import Body, HttpSettings
+from fastload.model.http_settings import Body, HttpSettings
 
 if TYPE_CHECKING:
     from fastload.load.engine.curl_websocket import WebSocketTransfer

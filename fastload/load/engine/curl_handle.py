@@ -24,7 +24,7 @@ from fastload.load.engine.curl_options import (
 from fastload.load.engine.http_debug import DebugPrinter
 from fastload.load.engine.upload import BodyReader
 from fastload.load.engine.used_connections import Address, UsedConnections
-from fastload.model.http import Auth, HttpSettings, Multipart, RequestSettings, StreamedBody
+from fastload.model.http_settings import Auth, HttpSettings, Multipart, RequestSettings, StreamedBody
 
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 _TLS_LINE = b"SSL connection using TLSv"

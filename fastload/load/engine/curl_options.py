@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pycurl
 
-from fastload.model.http import PEM, HttpSettings, RequestSettings
+from fastload.model.http_settings import PEM, HttpSettings, RequestSettings
 from fastload.model.units import parse_duration_s
 
 SetOption = Callable[[int, Any], None]

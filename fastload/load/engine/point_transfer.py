@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from fastload.load.engine.curl import Measurement, Transfer, WildcardTransfer
-from fastload.model.http import Body, without_credentials
+from fastload.model.http_settings import Body, without_credentials
 
 MAX_FACTS = 10_000
 """Of so many URLs it is remembered what they were; then again of so many."""

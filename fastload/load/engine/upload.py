@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Sequence
 
-from fastload.model.http import FileBody, Multipart, StreamedBody
+from fastload.model.http_settings import FileBody, Multipart, StreamedBody
 
 
 class _OpenFile:

@@ -11,7 +11,7 @@ from fastload.load.engine.error_kinds import error_kind
 from fastload.load.executors.request_sources import RequestSource
 from fastload.load.executors.slot_pool import Feed, Work
 from fastload.load.recording.outcome import response_us
-from fastload.model.http import without_credentials
+from fastload.model.http_settings import without_credentials
 
 
 class RequestWork(Work):

@@ -22,7 +22,7 @@ from fastload.load.recording.point_block import POINT_COLUMNS, BlockMaker, End, 
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.scope import HERE, WHO, Place, tags_here
 from fastload.model.histogram import Int64Array
-from fastload.model.http import without_credentials
+from fastload.model.http_settings import without_credentials
 from fastload.model.metrics import BUILTIN, OTHER_TAGS, Kind, Series, watch_metrics
 from fastload.model.records import Delta
 

@@ -14,10 +14,10 @@ from fastload.load.client.prepared_request import RequestDefaults, defaults_of
 from fastload.load.client.vu import VU
 from fastload.load.engine.header_lines import Headers
 from fastload.model.errors import PlanError, nearest
-from fastload.model.http import RequestSettings
+from fastload.model.http_settings import RequestSettings
+from fastload.model.judging.thresholds import ThresholdSpec
 from fastload.model.load_models import ShapeFunction
 from fastload.model.statuses import StatusSpec
-from fastload.model.thresholds import ThresholdSpec
 
 Function = Callable[[VU], Awaitable[Any]]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastload.model.compare.intervals import FloatArray
-from fastload.model.header import Header
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import CounterSink, SeriesTable
 
 MOST_BATCHES = 10

@@ -9,10 +9,10 @@ from typing import Literal
 
 from fastload.model.compare.batches import BatchedRun
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
+from fastload.model.judging.thresholds import parse_threshold_option
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, HTTP_TRENDS, Kind, MetricSpec, Series
+from fastload.model.run_header import Header
 from fastload.model.series import CounterSink, GaugeSink, RateSink, Sink
-from fastload.model.thresholds import parse_threshold_option
 
 Better = Literal["higher", "lower", ""]
 Section = Literal["headline", "metrics", "script", "scenarios", "endpoints", "calls", "groups", "checks"]

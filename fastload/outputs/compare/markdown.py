@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, Row, Verdict
 from fastload.model.compare.figures import SECTIONS
-from fastload.outputs.compare.words import (
+from fastload.outputs.compare.wording import (
     TOLD,
     details_note,
     format_change,

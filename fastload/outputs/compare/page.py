@@ -23,8 +23,8 @@ from typing import Any
 
 from fastload.model.compare.comparison import LABELS, Comparison, Row, Side, run_to_dict
 from fastload.model.compare.figures import SECTIONS
-from fastload.model.timeline import Timeline
-from fastload.outputs.compare.words import (
+from fastload.model.timeline.timeline import Timeline
+from fastload.outputs.compare.wording import (
     called,
     details_note,
     format_change,

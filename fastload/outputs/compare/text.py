@@ -11,7 +11,7 @@ from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison,
 from fastload.model.compare.figures import SECTIONS
 from fastload.model.units import format_count
 from fastload.outputs.base import writing
-from fastload.outputs.compare.words import (
+from fastload.outputs.compare.wording import (
     MARKS,
     TOLD,
     details_note,
@@ -25,8 +25,8 @@ from fastload.outputs.compare.words import (
     side_words,
     verdict_text,
 )
-from fastload.outputs.layout import Cell, Column, Columns, Legible, Paragraph, one_line
-from fastload.outputs.style import BAD, DIM, GOOD, STRONG, WARN
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph, one_line
+from fastload.outputs.terminal.style import BAD, DIM, GOOD, STRONG, WARN
 
 _STYLE: dict[Verdict, str] = {"worse": BAD, "better": GOOD, "changed": WARN, NO_DIFFERENCE: DIM, "": DIM}
 _SUBJECT_AT_LEAST = 20

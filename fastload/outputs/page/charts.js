@@ -1,4 +1,4 @@
-// The charts of one run, from the columns of `timeline` (fastload/model/timeline.py says what each is).
+// The charts of one run, from the columns of `timeline` (fastload/model/timeline/timeline.py says what each is).
 //
 // fastload.charts.make() gives {element, group, figures, draw(data), update(data)}: the time bar and all charts below it,
 // and the percentile curve, which has an axis of its own, in `curve`. `draw` draws everything, `update` what is seen.

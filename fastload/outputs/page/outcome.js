@@ -24,7 +24,7 @@ fastload.outcome = (() => {
 
   const phases = { starting: "Starting", "warm-up": "Warming up", paused: "Paused", stopping: "Stopping" };
 
-  // What became of the run, in a word and a sentence; the word is that of outcome_of in fastload/outputs/streams/told.py.
+  // What became of the run, in a word and a sentence; the word is that of outcome_of in fastload/outputs/streams/plain_summary.py.
   function resultOf({ summary, state, kind }) {
     const found = summary.thresholds || [];
     const failed = found.filter((one) => !one.ok).length;

@@ -1,6 +1,6 @@
 // The page of one run. `fastload.render(data)` draws it, `fastload.update(data)` brings a live one up to date.
 //
-// `data` is what fastload/outputs/page/data.py says. In an update, `timeline` may have only the rows from number
+// `data` is what fastload/outputs/page/page_data.py says. In an update, `timeline` may have only the rows from number
 // `first` on: they replace those that there were from there on. What else there is in `data`, in its `run` and in its
 // `summary` replaces what there was, and what is missing stays.
 // `fastload.data` is what is shown. `fastload.hooks.rendered` and `.updated` are functions that are called with it

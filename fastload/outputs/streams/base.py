@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from fastload.model.header import Header
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 
 
 class Sink(Protocol):

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.outputs.base import mute
 from fastload.outputs.files import check_file
-from fastload.outputs.streams.markdown import render_markdown
-from fastload.outputs.streams.told import name_of, thresholds_of, verdict_text, why_failed
+from fastload.outputs.streams.markdown_report import render_markdown
+from fastload.outputs.streams.plain_summary import name_of, thresholds_of, verdict_text, why_failed
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 MOST_SUMMARY_BYTES = 1_000_000

@@ -11,10 +11,10 @@ from urllib.parse import unquote
 from influxdb_client.client.write.point import Point
 
 from fastload.model.errors import OutputError, PlanError
-from fastload.model.header import Header
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
-from fastload.outputs.streams.readings import Reader, Reading, common_tags
+from fastload.outputs.streams.data_points import Reader, Reading, common_tags
 from fastload.outputs.streams.sender import Address, Sender, parse_address
 
 OPTION = "--out influxdb"

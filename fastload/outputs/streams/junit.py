@@ -11,14 +11,14 @@ from typing import Any
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
+from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.metrics import FAILURE_RATES
 from fastload.model.records import Snapshot
-from fastload.model.replay import UNKNOWN
-from fastload.model.thresholds import ThresholdResult
+from fastload.model.run_header import Header
+from fastload.model.saved.replay import UNKNOWN
 from fastload.model.units import format_count, format_number_of, format_percent
 from fastload.outputs.files import check_file, replace_file
-from fastload.outputs.streams.told import name_of, thresholds_of, verdict_text, why_failed
+from fastload.outputs.streams.plain_summary import name_of, thresholds_of, verdict_text, why_failed
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Result = Error | Failure | Skipped

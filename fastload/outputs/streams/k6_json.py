@@ -7,10 +7,10 @@ from math import isfinite
 from typing import Any
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
+from fastload.model.judging.threshold_grammar import parse_series
 from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
-from fastload.model.threshold_grammar import parse_series
+from fastload.model.run_header import Header
 from fastload.outputs.streams.k6_samples import (
     REQUEST_METRICS,
     STDOUT,

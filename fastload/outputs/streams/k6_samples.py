@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastload.model.header import Header
-from fastload.model.http import error_code
+from fastload.model.http_settings import error_code
 from fastload.model.metrics import HTTP_TRENDS
 from fastload.model.points import LOST_TRENDS, PointBlock, RequestColumns
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.outputs.files import STDOUT as STDOUT
 from fastload.outputs.files import check_file
-from fastload.outputs.streams.appended import AppendedFile
+from fastload.outputs.streams.appended_file import AppendedFile
 
 GZIP_LEVEL = 3
 """Makes a fiftieth of the lines of `bench` at 870 MB/s; level 9 makes a hundredth at 310 MB/s."""

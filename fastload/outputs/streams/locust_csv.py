@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.records import ErrorTable, Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import SeriesTable
 from fastload.outputs.files import check_file, replace_file
-from fastload.outputs.streams.appended import AppendedFile
+from fastload.outputs.streams.appended_file import AppendedFile
 from fastload.outputs.streams.locust_rows import (
     EXCEPTIONS,
     FAILURES,

@@ -29,12 +29,12 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util.re import parse_env_headers
 
 from fastload.model.errors import PlanError, nearest
-from fastload.model.header import Header
 from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
 from fastload.outputs.streams.buckets import SCHEMA, counts_up_to, to_exponential
-from fastload.outputs.streams.readings import Reader, Reading, Totals, common_tags
+from fastload.outputs.streams.data_points import Reader, Reading, Totals, common_tags
 from fastload.outputs.streams.sender import Address, Sender, parse_address
 
 OPTION = "--out otlp"

@@ -16,10 +16,11 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import TrendSink
 from fastload.outputs.streams.buckets import CLASSIC_BOUNDS, CLASSIC_BOUNDS_S, counts_up_to
+from fastload.outputs.streams.data_points import Reader, Reading, Totals, common_tags
 from fastload.outputs.streams.prometheus_names import (
     PREFIX,
     base_name,
@@ -30,7 +31,6 @@ from fastload.outputs.streams.prometheus_names import (
     per_base_unit,
     values_of,
 )
-from fastload.outputs.streams.readings import Reader, Reading, Totals, common_tags
 
 OPTION = "--out prometheus"
 _bound_text: Any = floatToGoString

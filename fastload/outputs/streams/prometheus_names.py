@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fastload.model.metrics import MetricSpec
 from fastload.model.series import CounterSink, GaugeSink, RateSink
-from fastload.outputs.streams.readings import Reading
+from fastload.outputs.streams.data_points import Reading
 
 PREFIX = "fastload_"
 

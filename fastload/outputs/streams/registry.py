@@ -11,10 +11,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from fastload.model.errors import PlanError, nearest
-from fastload.outputs.apart import Listener, Written, check_apart, check_ports
+from fastload.outputs.destinations import Listener, Written, check_apart, check_ports
 from fastload.outputs.files import is_stdout
 from fastload.outputs.streams.base import Sink
-from fastload.outputs.streams.stream import Stream
+from fastload.outputs.streams.sink_output import Stream
 
 ENTRY_POINTS = "fastload.outputs"
 _INTERFACE = ("required", "wants_points", "check", "open", "write", "close")
@@ -44,8 +44,8 @@ _LOCUST = ("_stats.csv", "_stats_history.csv", "_failures.csv", "_exceptions.csv
 
 SHIPPED: dict[str, Shipped] = {
     "run": Shipped("run_file:RunFile", "DIR|FILE", "everything, for fastload report and compare (as --save)"),
-    "html": Shipped("html:HtmlReport", "FILE", "a page with charts, in one file (as --html)", endings=_ONE_FILE),
-    "md": Shipped("markdown:MarkdownReport", "FILE", "a report in Markdown", endings=_ONE_FILE),
+    "html": Shipped("html_report:HtmlReport", "FILE", "a page with charts, in one file (as --html)", endings=_ONE_FILE),
+    "md": Shipped("markdown_report:MarkdownReport", "FILE", "a report in Markdown", endings=_ONE_FILE),
     "json": Shipped("k6_json:K6Json", "FILE[.gz]", "single samples in k6's JSON lines"),
     "csv": Shipped("k6_csv:K6Csv", "FILE[.gz]", "single samples in k6's CSV columns"),
     "locust": Shipped("locust_csv:LocustCsv", "PREFIX", "Locust's four CSV files", endings=_LOCUST),

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import cramjam
 
-from fastload.model.header import Header
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import TrendSink
 from fastload.outputs.streams.buckets import SCHEMA, to_exponential
+from fastload.outputs.streams.data_points import Reader, Reading, Totals, common_tags
 from fastload.outputs.streams.prometheus_names import base_name, clean, labels, per_base_unit, values_of
-from fastload.outputs.streams.readings import Reader, Reading, Totals, common_tags
 from fastload.outputs.streams.remote_write_messages import (
     BucketSpan,
     Histogram,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fastload.model.errors import PlanError
-from fastload.model.header import Header
 from fastload.model.records import Snapshot
-from fastload.model.run_codec import HEADER, MAGIC, PREAMBLE, SECOND, SUMMARY, pack_record, snapshot_to_plain
-from fastload.model.run_file import SUFFIX
+from fastload.model.run_header import Header
+from fastload.model.saved.codec import HEADER, MAGIC, PREAMBLE, SECOND, SUMMARY, pack_record, snapshot_to_plain
+from fastload.model.saved.run_file import SUFFIX
 from fastload.outputs.files import check_file
 
 _OPTION = "--save"

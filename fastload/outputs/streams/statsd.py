@@ -11,11 +11,11 @@ from typing import Any
 from statsd import StatsClient
 
 from fastload.model.errors import OutputError, PlanError
-from fastload.model.header import Header
 from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
-from fastload.outputs.streams.readings import Reader, Reading
+from fastload.outputs.streams.data_points import Reader, Reading
 
 OPTION = "--out statsd"
 PREFIX = "fastload"

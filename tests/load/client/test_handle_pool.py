@@ -15,7 +15,7 @@ from fastload.load.client.context import ScenarioContext
 from fastload.load.client.handle_pool import LONG_PAUSE_S, may_be_lent
 from fastload.load.client.reply_parts import ReplyUsage
 from fastload.load.recording.points import PointRecorder
-from fastload.model.http import Auth, HttpSettings
+from fastload.model.http_settings import Auth, HttpSettings
 from fastload.model.load_models import PerVUIterations
 from tests.conftest import Nginx
 from tests.load.executors.vus import play, work_of

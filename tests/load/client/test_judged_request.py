@@ -9,7 +9,7 @@ import pytest
 
 import fastload as fl
 from fastload.load.recording.scope import HERE, tags_here
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from fastload.model.metrics import Series
 from fastload.model.series import SeriesTable
 from tests.conftest import Nginx, free_port

@@ -12,7 +12,7 @@ import fastload as fl
 from fastload.load.client.json_path import NoSuchPathError, at_path
 from fastload.load.client.reply_parts import usage_of
 from fastload.load.engine.header_lines import Redirect, last_headers, redirects
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from tests.conftest import Nginx
 from tests.load.harness import Connection, Peer, Run, harness
 

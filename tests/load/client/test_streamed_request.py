@@ -11,7 +11,7 @@ import pytest
 
 import fastload as fl
 from fastload.load.client.streamed_request import BUFFER_BYTES
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from fastload.model.load_models import ConstantArrivalRate, SharedIterations
 from fastload.model.metrics import Series
 from tests.conftest import Nginx

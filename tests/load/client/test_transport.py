@@ -17,7 +17,7 @@ import uvloop
 
 from fastload.load.engine.curl_options import ENCODINGS, source_address, supports
 from fastload.load.engine.http_debug import DebugPrinter
-from fastload.model.http import Auth, FileBody, Multipart, Part, RequestSettings
+from fastload.model.http_settings import Auth, FileBody, Multipart, Part, RequestSettings
 from tests.load.client.transport_servers import (
     KEY_PASSWORD,
     LARGE,

@@ -17,7 +17,7 @@ import fastload as fl
 from fastload.load.client.context import fold_path
 from fastload.load.client.vu import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 from fastload.load.engine.curl_options import supports
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from tests.conftest import Nginx, free_port
 from tests.load.harness import SETTINGS, Connection, Peer, Run, harness, lines_of, until
 

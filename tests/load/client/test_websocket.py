@@ -20,7 +20,7 @@ import trustme
 import fastload as fl
 from fastload.load.client import websocket
 from fastload.load.client.websocket import INBOX_BYTES
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, PerVUIterations, SharedIterations
 from fastload.model.metrics import Series
 from tests.conftest import REPO, wait_until

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 
 from fastload.load.engine.curl import ConnectionCache, CurlEngine, Response, Transfer
 from fastload.load.engine.error_kinds import error_kind
-from fastload.model.http import Body, HttpSettings, RequestSettings
+from fastload.model.http_settings import Body, HttpSettings, RequestSettings
 from tests.conftest import answers, free_port, wait_until
 
 KEY_PASSWORD = "open sesame"

@@ -18,7 +18,7 @@ from fastload.load.engine.curl import ConnectionCache, CurlEngine, Response, Tra
 from fastload.load.engine.curl_options import supports
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.poller import EpollPoller
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from tests.conftest import Nginx, free_port
 
 SETTINGS = HttpSettings(timeout_s=10.0)

@@ -31,7 +31,7 @@ from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.scope import Place
 from fastload.load.worker import make_recorder
 from fastload.model import metrics
-from fastload.model.http import HttpSettings
+from fastload.model.http_settings import HttpSettings
 from fastload.model.load_models import ConstantVUs, PerVUIterations
 from fastload.model.metrics import OTHER_NAME, Series
 from fastload.model.points import PointBlock, RequestColumns, ValueColumns

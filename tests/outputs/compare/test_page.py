@@ -15,10 +15,10 @@ from fastload.model.compare.batches import BatchedRun
 from fastload.model.compare.comparison import Comparison, Side, compare_sides
 from fastload.model.histogram import Int64Array
 from fastload.model.records import ErrorTable
-from fastload.model.timeline import Timeline
+from fastload.model.timeline.timeline import Timeline
 from fastload.model.units import format_ms
 from fastload.outputs.compare.page import comparison_data, comparison_page
-from fastload.outputs.compare.words import format_change, format_figure, format_interval
+from fastload.outputs.compare.wording import format_change, format_figure, format_interval
 from fastload.outputs.page.render import plotly_js
 from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.model.runs import Draw, batched, lognormal, seconds_of, sockets_of, with_endpoint

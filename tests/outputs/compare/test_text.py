@@ -12,7 +12,7 @@ from fastload.model.compare.figures import Figure
 from fastload.model.metrics import BUILTIN, Series
 from fastload.outputs.compare.markdown import comparison_markdown
 from fastload.outputs.compare.text import print_comparison
-from fastload.outputs.compare.words import format_change, format_difference, format_interval, format_verdict
+from fastload.outputs.compare.wording import format_change, format_difference, format_interval, format_verdict
 from tests.model.runs import lognormal, side, with_endpoint
 from tests.outputs.consoles import memory_console
 

@@ -1,0 +1,183 @@
+"""What the control API answers: one request of HTTP, checked, and put to the run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import socket
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from fastload.control.commands.command_queue import Commands, check_command
+from fastload.control.commands.http_checks import (
+    MOST_BODY_BYTES,
+    Refusal,
+    arguments_of,
+    check_bearer,
+    check_host,
+    check_json,
+    check_length,
+    check_origin,
+    plain,
+)
+from fastload.model.errors import ControlError, nearest
+
+# A request has to be here, whole, within this time; then the run has this long to answer it, and the client to read.
+READ_S, ANSWER_S, WRITE_S = 5.0, 10.0, 2.0
+_LINGER_S = 1.0
+
+ROUTES: Mapping[str, tuple[str, str]] = {
+    "/": ("GET", "this list"),
+    "/v1/status": ("GET", "phase, progress, VUs, requests, scenarios and their targets"),
+    "/v1/metrics": ("GET", "the metrics of the run so far, as in the summary"),
+    "/v1/pause": ("POST", "start nothing until resume"),
+    "/v1/resume": ("POST", "go on after pause, or begin a run that waits"),
+    "/v1/scale": ("POST", "set vus or rate of a scenario, or change it by so many"),
+    "/v1/stop": ("POST", "end the run, gracefully unless now is true"),
+}
+"""Method and meaning by path."""
+
+
+class Api:
+    """What the requests of one server have in common. *host* is where it listens; *token* ``""`` is none."""
+
+    def __init__(self, commands: Commands, host: str, token: str) -> None:
+        self.commands = commands
+        self.host = host.lower()
+        self.token = token
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection with one request (HTTP/1.0: the answer ends it)."""
+
+    server_version = "fastload"
+    sys_version = ""
+
+    def __init__(self, api: Api, *args: Any) -> None:
+        self._api = api
+        super().__init__(*args)
+
+    def setup(self) -> None:
+        super().setup()
+        self._deadline = time.monotonic() + READ_S
+        self._left_bytes = 0
+        self.rfile = io.BufferedReader(_DeadlineReader(self.connection, self._deadline))
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):
+            super().finish()
+            self._drain()
+
+    def _serve(self) -> None:
+        try:
+            self._left_bytes = self._body_length()
+            check_host(self.headers.get("Host", ""), self._api.host)
+            check_bearer(self._api.token, self.headers.get("Authorization", ""))
+            name = self._route()
+            arguments = self._arguments() if self.command == "POST" else {}
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return
+        except TimeoutError:
+            self._reply(HTTPStatus.REQUEST_TIMEOUT, {"error": f"the request was not here within {READ_S:g} s"})
+            return
+        if not name:
+            self._reply(HTTPStatus.OK, {"routes": {path: f"{how}: {what}" for path, (how, what) in ROUTES.items()}})
+            return
+        try:
+            arguments = check_command(name, arguments)
+            self._reply(HTTPStatus.OK, self._api.commands.ask(name, timeout_s=ANSWER_S, **arguments))
+        except ControlError as error:
+            self._refuse(Refusal.of(error))
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _serve  # noqa: N815 - names of the base class
+
+    def _route(self) -> str:
+        """The command's name; empty for the list of routes."""
+        path = self.path.partition("?")[0]
+        if path not in ROUTES:
+            hint = nearest(path, ROUTES) or "GET / lists the routes"
+            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no route {path}", hint)
+        method = ROUTES[path][0]
+        if self.command != method:
+            raise Refusal(
+                HTTPStatus.METHOD_NOT_ALLOWED, f"{path} does not take {self.command}", f"use {method}", Allow=method
+            )
+        return path.rpartition("/")[2]
+
+    def _body_length(self) -> int:
+        text = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not (text.isascii() and text.isdecimal()):
+            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "the body has no length", "send Content-Length")
+        return int(text)
+
+    def _arguments(self) -> dict[str, Any]:
+        # What asks before it sends, as a page of another site has to, is answered with 405.
+        check_json(self.headers.get("Content-Type", ""))
+        check_origin(self.headers.get("Origin"), self.headers.get("Host", ""))
+        check_length(self._left_bytes)
+        body = self.rfile.read(self._left_bytes)
+        self._left_bytes = 0
+        return arguments_of(body)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._reply(refusal.status, refusal.to_dict(), refusal.headers)
+
+    def _reply(self, status: HTTPStatus, answer: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        body = json.dumps(plain(answer), indent=2).encode() + b"\n"
+        self.connection.settimeout(WRITE_S)
+        # Nonsense is taken for HTTP/0.9, which has neither status nor headers.
+        self.request_version = self.protocol_version
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What is no HTTP at all, in the same form as every other error."""
+        status = HTTPStatus(code)
+        if status is HTTPStatus.NOT_IMPLEMENTED:
+            status = HTTPStatus.METHOD_NOT_ALLOWED
+        self._reply(status, {"error": message or status.phrase, "hint": explain or ""})
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
+        """Nothing: the run's own output is on the terminal."""
+
+    def _drain(self) -> None:
+        """Read what was refused unread: closing on top of it would take the answer back from the client."""
+        if not self._left_bytes:
+            return
+        self.connection.shutdown(socket.SHUT_WR)
+        end = time.monotonic() + _LINGER_S
+        while (left_s := end - time.monotonic()) > 0:
+            self.connection.settimeout(left_s)
+            if not self.connection.recv(MOST_BODY_BYTES):
+                return
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a connection until a moment, however little comes at a time."""
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left_s)
+        return self._connection.recv_into(buffer)

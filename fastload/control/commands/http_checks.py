@@ -1,0 +1,228 @@
+"""What is checked of every HTTP request before a run hears of it: for the control API and for the dashboard."""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import ipaddress
+import json
+import math
+import socket
+from collections.abc import Mapping
+from email.message import Message
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastload.control.sampling.processes import find_listener, process_name
+from fastload.model.errors import ControlError, PlanError
+
+MOST_BODY_BYTES = 64 * 1024
+DEFAULT_HOST = "127.0.0.1"
+_MOST_PORT = 65535
+_STATUS_OF = {
+    "refused": HTTPStatus.BAD_REQUEST,
+    "over": HTTPStatus.CONFLICT,
+    "timeout": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class Refusal(Exception):
+    """A request that is answered with *status* and never gets to the run."""
+
+    def __init__(self, status: HTTPStatus, message: str, hint: str = "", **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.hint = hint
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    @classmethod
+    def of(cls, error: ControlError) -> Refusal:
+        """What the run itself refused, or did not answer."""
+        return cls(_STATUS_OF[error.reason], error.message, error.hint)
+
+    def to_dict(self) -> dict[str, str]:
+        return {"error": self.message, "hint": self.hint}
+
+
+def check_host(header: str, served: str) -> None:
+    """That the ``Host`` *header* is the place that is *served*.
+
+    A page of a web site whose name was pointed at this machine sends that name, and is refused.
+
+    Raises:
+        Refusal: 403.
+    """
+    host = _host_of(header)
+    if host in ("localhost", "127.0.0.1", "::1", served):
+        return
+    # On a wildcard address it is reached by whichever address of the machine; a rebound name is no address.
+    if _is_wildcard(served) and (is_address(host) or host == socket.gethostname().lower()):
+        return
+    raise Refusal(HTTPStatus.FORBIDDEN, f"host {host!r} is not served here", f"ask {served} by its address")
+
+
+def check_bearer(token: str, header: str) -> None:
+    """That the ``Authorization`` *header* has *token*, if there is one.
+
+    Raises:
+        Refusal: 401.
+    """
+    given = header.encode("latin-1")
+    if token and not hmac.compare_digest(given, b"Bearer " + token.encode()):
+        raise Refusal(
+            HTTPStatus.UNAUTHORIZED,
+            "the token is wrong" if given else "a token is needed",
+            "send it as Authorization: Bearer TOKEN",
+            WWW_Authenticate="Bearer",
+        )
+
+
+def check_origin(origin: str | None, host: str) -> None:
+    """That a command does not come from a page of somebody else: *origin* is the header, if there is one, and *host*
+    the ``Host`` header of the same request.
+
+    Raises:
+        Refusal: 403.
+    """
+    try:
+        sender = urlsplit(origin or "").netloc.lower()
+    except ValueError:
+        sender = ""
+    if origin is not None and sender != host.strip().lower():
+        raise Refusal(
+            HTTPStatus.FORBIDDEN, f"origin {origin!r} is not served here", "commands come from this page, or from none"
+        )
+
+
+def check_json(content_type: str) -> None:
+    """That a body is said to be JSON: forms and pages of other sites cannot send this type without asking first.
+
+    Raises:
+        Refusal: 415.
+    """
+    header = Message()
+    header["Content-Type"] = content_type or "text/plain"
+    if header.get_content_type() != "application/json":
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body is not JSON", "send Content-Type: application/json")
+
+
+def check_length(length_bytes: int) -> None:
+    """That a body is not longer than any command.
+
+    Raises:
+        Refusal: 413.
+    """
+    if length_bytes > MOST_BODY_BYTES:
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {MOST_BODY_BYTES} bytes")
+
+
+def arguments_of(body: bytes) -> dict[str, Any]:
+    """The object of JSON in *body*; none is an empty one.
+
+    Raises:
+        Refusal: 400.
+    """
+    try:
+        found = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the body is not a JSON object", 'write it like {"vus": 50}')
+    return found
+
+
+def plain(value: Any) -> Any:
+    """*value* with null for what JSON has no number for, so that every client can read it."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+# Where to listen.
+
+
+def parse_address(text: str, *, what: str, port: int) -> tuple[str, int]:
+    """Host and port of ``PORT`` or ``HOST:PORT``; without a host the loopback address.
+
+    Raises:
+        PlanError: no port from 0 to 65535; *what* names the option, and *port* is one to write instead.
+    """
+    host, _, digits = text.strip().rpartition(":")
+    if not (digits.isascii() and digits.isdecimal() and int(digits) <= _MOST_PORT) or (":" in host and host[0] != "["):
+        raise PlanError(
+            f"{what} {text!r} is not PORT or HOST:PORT",
+            hint=f"write it like {port}, 0 (a free port) or 0.0.0.0:{port}",
+        )
+    return host.strip("[]") or DEFAULT_HOST, int(digits)
+
+
+def check_exposed(what: str, host: str, token: str, *, variable: str) -> None:
+    """That *what*, on *host*, has a *token* if other machines can reach it.
+
+    Raises:
+        PlanError: it has none; *variable* is where one could be set.
+    """
+    if not token and not is_loopback(host):
+        raise PlanError(
+            f"{what} on {host} can be reached from other machines and has no token",
+            hint=f"set a token ({variable}), or serve on {DEFAULT_HOST}",
+        )
+
+
+def find_address(host: str, port: int) -> tuple[int, Any]:
+    """The family of *host* and what to bind a socket of it to.
+
+    Raises:
+        OSError: there is no such host.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return found[0][0], found[0][4]
+
+
+def url_of(host: str, port: int) -> str:
+    """``http://127.0.0.1:6565``."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def bind_error(what: str, host: str, port: int, error: OSError) -> PlanError:
+    """Why *what* cannot listen there."""
+    if error.errno == errno.EADDRINUSE:
+        holders = [f"{process_name(pid) or 'a process'} (pid {pid})" for pid in find_listener(port, host)[:1]]
+        return PlanError(
+            f"{what} port {port} is in use" + (f" by {holders[0]}" if holders else ""),
+            hint="choose another port; 0 takes a free one",
+        )
+    hint = "choose a port from 1024 up" if error.errno == errno.EACCES else "choose an address of this machine"
+    return PlanError(f"{what} cannot listen on {host} port {port}: {error.strerror or error}", hint=hint)
+
+
+def is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    return is_address(host) and ipaddress.ip_address(host.strip("[]")).is_loopback
+
+
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_wildcard(host: str) -> bool:
+    return is_address(host) and ipaddress.ip_address(host).is_unspecified
+
+
+def _host_of(header: str) -> str:
+    """The host of a ``Host`` header, without port and brackets, in lower case."""
+    host = header.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]

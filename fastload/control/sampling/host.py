@@ -1,0 +1,138 @@
+"""The machine that generates the load: what it has, and what it used in each interval."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from fastload.control.sampling import procfs
+from fastload.model.resources import HostSample
+
+_PROC = Path("/proc")
+_CGROUP = Path("/sys/fs/cgroup")
+_LOOPBACK = "lo"
+
+
+def usable_cpus(proc_root: Path = _PROC, cgroup_root: Path = _CGROUP) -> int:
+    """CPUs that this process may keep busy: its affinity, or the cgroup quota rounded down if that is less.
+
+    At least 1. A quota of 1.5 counts as 1: two busy workers would be throttled in turns.
+    """
+    allowed = len(os.sched_getaffinity(0))
+    quota = procfs.cgroup_quota_cpus(proc_root, cgroup_root)
+    return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def describe_host() -> dict[str, str | int]:
+    """What a report needs to be compared with another; nothing that identifies the machine."""
+    return {
+        "cpus": psutil.cpu_count() or 1,
+        "usable_cpus": usable_cpus(),
+        "cpu_model": _cpu_model(),
+        "memory_total_bytes": psutil.virtual_memory().total,
+        "kernel_release": platform.release(),
+        "python_version": platform.python_version(),
+    }
+
+
+def _cpu_model() -> str:
+    for line in procfs.read_file("/proc/cpuinfo").decode(errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Totals since boot; CPU times are ``(busy, all)`` seconds, ``nics`` is ``{name: (sent, received)}``."""
+
+    at_ns: int
+    cpus_s: list[tuple[float, float]]
+    nics_bytes: dict[str, tuple[int, int]]
+    context_switches: int
+    tcp: tuple[int, int, int]
+
+
+class HostSampler:
+    """Samples the machine: ``prime()`` once, then ``sample()`` at the end of every interval."""
+
+    def __init__(self) -> None:
+        self._started_ns = 0
+        self._last: _Reading | None = None
+
+    def prime(self) -> None:
+        """Takes the reading that the first sample is measured against."""
+        self._last = _read()
+        self._started_ns = self._last.at_ns
+
+    def sample(self) -> HostSample:
+        """What was used since the last call.
+
+        Raises:
+            RuntimeError: ``prime()`` was not called.
+        """
+        if self._last is None:
+            raise RuntimeError("HostSampler.sample() before prime()")
+        before, after = self._last, _read()
+        self._last = after
+        elapsed_s = max(after.at_ns - before.at_ns, 1) / 1e9
+        cpu_deltas = [
+            (max(0.0, busy - busy_before), max(0.0, total - total_before))
+            for (busy_before, total_before), (busy, total) in zip(before.cpus_s, after.cpus_s, strict=False)
+        ]
+        sent, received, loopback = _network_deltas(before.nics_bytes, after.nics_bytes)
+        retransmits, overflows, drops = (max(0, now - then) for then, now in zip(before.tcp, after.tcp, strict=True))
+        memory = psutil.virtual_memory()
+        return HostSample(
+            t_s=(after.at_ns - self._started_ns) / 1e9,
+            cpu_percent=_percent(sum(busy for busy, _ in cpu_deltas), sum(total for _, total in cpu_deltas)),
+            cpus_percent=tuple(_percent(busy, total) for busy, total in cpu_deltas),
+            memory_used_bytes=memory.total - memory.available,
+            memory_total_bytes=memory.total,
+            load_1m=os.getloadavg()[0],
+            net_sent_bytes_per_s=sent / elapsed_s,
+            net_received_bytes_per_s=received / elapsed_s,
+            loopback_bytes_per_s=loopback / elapsed_s,
+            tcp_retransmits=retransmits,
+            listen_overflows=overflows,
+            listen_drops=drops,
+            context_switches_per_s=(after.context_switches - before.context_switches) / elapsed_s,
+        )
+
+
+def _read() -> _Reading:
+    # Not psutil.cpu_percent(): it keeps its last reading in the module, where two samplers would share it.
+    cpus_s = []
+    for times in psutil.cpu_times(percpu=True):
+        # Guests are counted in user and nice already.
+        total = sum(times) - times.guest - times.guest_nice
+        cpus_s.append((total - times.idle - times.iowait, total))
+    nics = psutil.net_io_counters(pernic=True, nowrap=False)
+    return _Reading(
+        at_ns=time.monotonic_ns(),
+        cpus_s=cpus_s,
+        nics_bytes={name: (counters.bytes_sent, counters.bytes_recv) for name, counters in nics.items()},
+        context_switches=psutil.cpu_stats().ctx_switches,
+        tcp=procfs.tcp_counters(),
+    )
+
+
+def _network_deltas(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> tuple[int, int, int]:
+    """``(sent, received, of each by loopback)``; an interface that came within the interval counts from the next."""
+    sent = received = loopback = 0
+    for name in before.keys() & after.keys():
+        sent_here = max(0, after[name][0] - before[name][0])
+        sent += sent_here
+        received += max(0, after[name][1] - before[name][1])
+        loopback += sent_here if name == _LOOPBACK else 0
+    return sent, received, loopback
+
+
+def _percent(busy_s: float, total_s: float) -> float:
+    return min(100.0, 100.0 * busy_s / total_s) if total_s > 0 else 0.0

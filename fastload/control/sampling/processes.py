@@ -1,0 +1,395 @@
+"""Processes on this machine: finding the ones to watch, and what they used in each interval."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fastload.control.sampling import procfs
+from fastload.model.errors import PlanError, nearest
+from fastload.model.resources import ProcessSample
+
+ProcessKey = tuple[int, int]
+"""``(start_ticks, pid)``: unique while the machine is up, and parents sort before their children."""
+
+_INTERPRETER = re.compile(r"(python|pypy|node|bun|ruby|perl|php|java|bash|dash|zsh|sh)[\d.]*")
+_OPTIONS_WITH_VALUE = frozenset({"-W", "-X", "-r", "--require", "-cp", "-classpath", "--class-path"})
+_INLINE_CODE = frozenset({"-c", "-e", "--eval", "-lc", "-ec", "-xc"})
+# They listen on behalf of services that are not running yet; their other children are not the target's.
+_SOCKET_ACTIVATORS = frozenset({"systemd", "init", "launchd"})
+_MAX_PORT = 65_535
+# The clock of a process's start has steps of 10 ms.
+_START_SLACK_TICKS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CpuReading:
+    """CPU totals of one process since its start; ``reaped_ns`` is that of the descendants it waited for."""
+
+    parent_pid: int
+    own_ns: int
+    reaped_ns: int
+
+
+class CpuLedger:
+    """CPU time of a changing tree of processes, without losing that of the ones that ended in between.
+
+    A child's total moves into its parent's ``reaped_ns`` when the parent waits for it. What was already
+    counted while the child lived is owed by that parent and taken off when it arrives. It may arrive one
+    interval late, because a tree cannot be read at one instant; after that the parent never waited
+    (SIGCHLD ignored), and the debt is dropped. The readings of a parent must not be newer than its children's.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[ProcessKey, CpuReading] = {}
+        self._owed_ns: dict[ProcessKey, int] = {}
+
+    def advance(self, now: dict[ProcessKey, CpuReading], *, born_since_ticks: int) -> int:
+        """ns used by all processes since the last call.
+
+        A process not seen before counts from its birth when it started at *born_since_ticks* or later, and
+        otherwise (an old process that joins) from now.
+        """
+        vanished_ns = self._vanished_ns(now)
+        owed_ns: dict[ProcessKey, int] = {}
+        used_ns = 0
+        for key, reading in now.items():
+            before = self._last.get(key)
+            if before is None:
+                used_ns += reading.own_ns + reading.reaped_ns if key[0] >= born_since_ticks else 0
+                continue
+            used_ns += max(0, reading.own_ns - before.own_ns)
+            arrived = max(0, reading.reaped_ns - before.reaped_ns)
+            owed_late, owed_new = self._owed_ns.get(key, 0), vanished_ns.get(key, 0)
+            used_ns += max(0, arrived - owed_late - owed_new)
+            still_owed = min(owed_new, max(0, owed_late + owed_new - arrived))
+            if still_owed:
+                owed_ns[key] = still_owed
+        self._last, self._owed_ns = now, owed_ns
+        return used_ns
+
+    def _vanished_ns(self, now: dict[ProcessKey, CpuReading]) -> dict[ProcessKey, int]:
+        """CPU time already counted for processes that are gone, by the nearest ancestor that is left."""
+        keys = {key[1]: key for key in self._last}
+        vanished_ns: dict[ProcessKey, int] = {}
+        for key, reading in self._last.items():
+            heir: ProcessKey | None = key
+            while heir is not None and heir not in now:
+                heir = keys.get(self._last[heir].parent_pid)
+            if key not in now and heir is not None:
+                vanished_ns[heir] = vanished_ns.get(heir, 0) + reading.own_ns + reading.reaped_ns
+        return vanished_ns
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One process; ``schedule`` is ``{thread: (ns waited for a CPU, times put on one)}``."""
+
+    stat: procfs.ProcessStat
+    fds: int
+    schedule: dict[str, tuple[int, int]]
+    children: list[int]
+
+
+class ProcessSampler:
+    """Samples some processes as one: ``prime()`` once, then ``sample()`` at the end of every interval.
+
+    With *children*, all descendants count from their birth on, and stay watched when their parent ends.
+    A PID means the process that had it when ``prime()`` was called, never a later one.
+    """
+
+    def __init__(self, pids: Iterable[int], *, children: bool, label: str) -> None:
+        self.label = label
+        self._pids = tuple(pids)
+        self._with_children = children
+        self._ledger = CpuLedger()
+        self._last: dict[ProcessKey, _Reading] = {}
+        self._started_ns: int | None = None
+        self._last_ns = 0
+        self._last_ticks = 0
+
+    def prime(self) -> None:
+        """Takes the reading that the first sample is measured against."""
+        self._started_ns = self._last_ns = time.monotonic_ns()
+        self._last_ticks = procfs.boot_ticks_now()
+        stats = {pid: procfs.read_process(pid) for pid in self._pids}
+        self._last = self._read_tree({(stat.start_ticks, pid) for pid, stat in stats.items() if stat})
+        self._count_cpu_ns(self._last, born_since_ticks=self._last_ticks)
+
+    def sample(self) -> ProcessSample:
+        """What was used since the last call.
+
+        Raises:
+            RuntimeError: ``prime()`` was not called.
+        """
+        if self._started_ns is None:
+            raise RuntimeError("ProcessSampler.sample() before prime()")
+        now_ns, now_ticks = time.monotonic_ns(), procfs.boot_ticks_now()
+        elapsed_ns = max(now_ns - self._last_ns, 1)
+        born_since_ticks = self._last_ticks - _START_SLACK_TICKS
+        readings = self._read_tree(set(self._last))
+        cpu_ns = self._count_cpu_ns(readings, born_since_ticks=born_since_ticks)
+        waited_ns = switches = 0
+        for key, reading in readings.items():
+            before = self._last.get(key)
+            if before is not None or key[0] >= born_since_ticks:
+                waited_here, switches_here = _schedule_delta(before.schedule if before else {}, reading.schedule)
+                waited_ns += waited_here
+                switches += switches_here
+        self._last, self._last_ns, self._last_ticks = readings, now_ns, now_ticks
+        running = [reading for reading in readings.values() if reading.stat.running]
+        return ProcessSample(
+            t_s=(now_ns - self._started_ns) / 1e9,
+            label=self.label,
+            cpu_percent=100.0 * cpu_ns / elapsed_ns,
+            rss_bytes=sum(reading.stat.rss_bytes for reading in running),
+            threads=sum(reading.stat.threads for reading in running),
+            fds=sum(reading.fds for reading in running),
+            processes=len(running),
+            context_switches_per_s=switches * 1e9 / elapsed_ns,
+            run_delay_ratio=waited_ns / elapsed_ns,
+            alive=bool(running),
+        )
+
+    def _read_tree(self, known: set[ProcessKey]) -> dict[ProcessKey, _Reading]:
+        """Readings of the *known* processes that still exist and, if asked for, of their new descendants."""
+        readings: dict[ProcessKey, _Reading] = {}
+        # Oldest first, so that the ledger sees every parent before its children; new ones are younger.
+        waiting: list[tuple[int, int | None]] = [(pid, start_ticks) for start_ticks, pid in sorted(known)]
+        seen = {pid for pid, _ in waiting}
+        for pid, start_ticks in waiting:
+            reading = self._read(pid)
+            if reading is None or start_ticks not in (None, reading.stat.start_ticks):
+                continue
+            readings[reading.stat.start_ticks, pid] = reading
+            new = [child for child in reading.children if child not in seen]
+            seen.update(new)
+            waiting += [(child, None) for child in new]
+        return readings
+
+    def _read(self, pid: int) -> _Reading | None:
+        stat = procfs.read_process(pid)
+        if stat is None:
+            return None
+        if not stat.running:
+            return _Reading(stat, fds=0, schedule={}, children=[])
+        threads = procfs.thread_ids(pid)
+        return _Reading(
+            stat,
+            fds=procfs.count_fds(pid),
+            schedule={thread: procfs.thread_schedule(pid, thread) for thread in threads},
+            children=[child for thread in threads for child in procfs.thread_children(pid, thread)]
+            if self._with_children
+            else [],
+        )
+
+    def _count_cpu_ns(self, readings: dict[ProcessKey, _Reading], *, born_since_ticks: int) -> int:
+        return self._ledger.advance(
+            {
+                key: CpuReading(
+                    reading.stat.parent_pid,
+                    reading.stat.cpu_ns,
+                    reading.stat.reaped_cpu_ns if self._with_children else 0,
+                )
+                for key, reading in readings.items()
+            },
+            born_since_ticks=born_since_ticks,
+        )
+
+
+def _schedule_delta(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    """``(ns waited, times put on a CPU)``; a new thread counts from its birth, one that ended is lost."""
+    waited_ns = switches = 0
+    for thread, (waited_now, switches_now) in after.items():
+        waited_before, switches_before = before.get(thread, (0, 0))
+        waited_ns += max(0, waited_now - waited_before)
+        switches += max(0, switches_now - switches_before)
+    return waited_ns, switches
+
+
+def process_name(pid: int) -> str:
+    """What the process is called: for an interpreter, the module or script that it runs; empty when it is gone."""
+    arguments = procfs.command_line(pid)
+    if not arguments:
+        return ""
+    executable = _executable_name(arguments)
+    program = _interpreted_program(arguments[1:]) if _INTERPRETER.fullmatch(executable) else ""
+    # One of the shipped targets is called by its own name, which comes next.
+    return arguments[-1] if program == "fastload.targets" else program or executable
+
+
+def find_listener(port: int, host: str = "") -> tuple[int, ...]:
+    """PIDs of all processes that hold a socket listening on the TCP port: master and workers alike.
+
+    *host* limits it to sockets that accept connections to that address or name, which is looked up; empty is
+    any. Empty result: nothing listens here, *host* is another machine, the holders belong to another user, or
+    they listen in another network namespace (a container's port is held by its proxy, if by anything). A
+    service manager that holds the socket for a service is left out.
+    """
+    inodes = _listening_inodes(port, host)
+    return tuple(pid for pid in procfs.socket_holders(inodes) if not _is_socket_activator(pid))
+
+
+def _listening_inodes(port: int, host: str) -> set[str]:
+    listening = procfs.listening_sockets(port)
+    if not host:
+        return {inode for _, inode in listening}
+    wanted = {address for address in _resolve(host) if _is_local(address)}
+    return {inode for bound, inode in listening if any(_accepts(bound, address) for address in wanted)}
+
+
+def _resolve(host: str) -> set[procfs.IpAddress]:
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return set()
+    return {_plain_address(ipaddress.ip_address(str(entry[4][0]).partition("%")[0])) for entry in found}
+
+
+def _plain_address(address: procfs.IpAddress) -> procfs.IpAddress:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _is_local(address: procfs.IpAddress) -> bool:
+    if address.is_loopback or address.is_unspecified:
+        return True
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        # Only an address of this machine can be bound to; nothing is sent.
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
+
+
+def _accepts(bound: procfs.IpAddress, address: procfs.IpAddress) -> bool:
+    bound = _plain_address(bound)
+    if bound.is_unspecified:
+        # A socket on :: takes IPv4 too, unless it was told not to, which /proc does not show.
+        return bound.version == 6 or address.version == 4
+    return bound == address or address.is_unspecified
+
+
+def _is_socket_activator(pid: int) -> bool:
+    stat = procfs.read_process(pid)
+    return stat is not None and stat.name in _SOCKET_ACTIVATORS
+
+
+def resolve_watch(text: str) -> tuple[int, ...]:
+    """PIDs that ``--watch PID|NAME|PORT`` means, at least one, in ascending order.
+
+    ``:8080`` is always a port. A bare number is a PID if a process has it, and otherwise a port. Anything
+    else is the name of a program: the process's own, or that of its executable, or of the script or module
+    that an interpreter runs (``nginx``, ``uvicorn``, ``server.py``); this process, its ancestors and its
+    descendants never match by name.
+
+    Raises:
+        PlanError: nothing like that runs here.
+    """
+    text = text.strip()
+    if text.startswith(":"):
+        return _watch_port(text, text[1:])
+    if text.isdecimal():
+        pid = int(text)
+        stat = procfs.read_process(pid)
+        if stat and stat.running and procfs.is_thread_group(pid):
+            return (pid,)
+        return _watch_port(text, text)
+    return _watch_name(text)
+
+
+def _watch_port(text: str, digits: str) -> tuple[int, ...]:
+    port = int(digits) if digits.isdecimal() else 0
+    bare = text == digits
+    if not 0 < port <= _MAX_PORT:
+        message = f"no process has the PID {text}" if bare else f"watch {text!r}: not a port from 1 to {_MAX_PORT}"
+        raise PlanError(message, hint="give the PID, the program's name, or the port it listens on as :8080")
+    found = find_listener(port)
+    if found:
+        return found
+    if next(procfs.listening_sockets(port), None):
+        raise PlanError(
+            f"watch {text!r}: a process that this user may not inspect listens on port {port}",
+            hint="give its PID or name, or run as its user or as root",
+        )
+    nothing = f"no process has the PID {port}, and nothing" if bare else "nothing"
+    raise PlanError(
+        f"watch {text!r}: {nothing} on this machine listens on port {port}",
+        hint="start the target first, or leave the option out when it runs on another machine or in a container",
+    )
+
+
+def _watch_name(text: str) -> tuple[int, ...]:
+    relatives = _own_family()
+    found: list[int] = []
+    all_names: set[str] = set()
+    for pid in procfs.list_pids():
+        names = _program_names(pid) if pid not in relatives else set()
+        all_names |= names
+        if text in names:
+            found.append(pid)
+    if not found:
+        start = "start it first, or give its PID or its port as :8080"
+        guess = nearest(text, sorted(all_names))
+        raise PlanError(
+            f"watch {text!r}: no process of that name runs here", hint=f"{guess} Or {start}" if guess else start
+        )
+    return tuple(sorted(found))
+
+
+def _own_family() -> set[int]:
+    """This process, its ancestors and its descendants."""
+    stats = {pid: stat for pid in procfs.list_pids() if (stat := procfs.read_process(pid))}
+    family: set[int] = set()
+    pid = os.getpid()
+    while pid in stats and pid not in family:
+        family.add(pid)
+        pid = stats[pid].parent_pid
+    descendants = [os.getpid()]
+    for parent in descendants:
+        descendants += [child for child, stat in stats.items() if stat.parent_pid == parent]
+    return family | set(descendants)
+
+
+def _program_names(pid: int) -> set[str]:
+    """Names a person may know the process by; empty for kernel threads, zombies, and processes that are gone."""
+    arguments = procfs.command_line(pid)
+    stat = procfs.read_process(pid)
+    if not arguments or stat is None:
+        return set()
+    executable = _executable_name(arguments)
+    names = {stat.name, executable}
+    if _INTERPRETER.fullmatch(executable):
+        names.add(_interpreted_program(arguments[1:]))
+    return names - {""}
+
+
+def _executable_name(arguments: list[str]) -> str:
+    # Servers retitle themselves: "nginx: worker process".
+    return _basename(arguments[0].partition(": ")[0])
+
+
+def _interpreted_program(arguments: list[str]) -> str:
+    """The basename of the script, or the module after ``-m``; empty for code given on the command line."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _INLINE_CODE:
+            return ""
+        if argument == "-m":
+            return next(rest, "")
+        if argument in _OPTIONS_WITH_VALUE:
+            next(rest, None)
+        elif not argument.startswith("-"):
+            return _basename(argument)
+    return ""
+
+
+def _basename(path: str) -> str:
+    return path.rpartition("/")[2]

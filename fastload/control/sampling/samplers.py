@@ -1,0 +1,88 @@
+"""Who is sampled each second, and what was found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from fastload.control.sampling.host import HostSampler
+from fastload.control.sampling.processes import ProcessSampler, find_listener, process_name, resolve_watch
+from fastload.model.plan import Plan
+from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
+
+
+class Samplers:
+    """The host, each worker, and the *watched* processes of the target, which are called *label*.
+
+    ``last_workers``: the last sample of each worker that still lives.
+    """
+
+    def __init__(self, worker_pids: Mapping[int, int], watched: tuple[int, ...], label: str) -> None:
+        self.watched = watched
+        self._host = HostSampler()
+        self._workers = {
+            index: ProcessSampler([pid], children=False, label=f"worker {index}") for index, pid in worker_pids.items()
+        }
+        self._target = ProcessSampler(watched, children=True, label=label or names_of(watched)) if watched else None
+        self.host_samples: list[HostSample] = []
+        self.worker_samples: dict[int, list[ProcessSample]] = {index: [] for index in worker_pids}
+        self.target_samples: list[ProcessSample] = []
+        self.last_workers: tuple[ProcessSample, ...] = ()
+
+    def prime(self) -> None:
+        """Take the first readings, which the next ones are measured against."""
+        self._host.prime()
+        for sampler in (*self._workers.values(), *([self._target] if self._target else [])):
+            sampler.prime()
+
+    def sample(self, live_workers: Mapping[int, int]) -> None:
+        """One more of each."""
+        self.host_samples.append(self._host.sample())
+        taken = {index: self._workers[index].sample() for index in live_workers}
+        for index, sample in taken.items():
+            self.worker_samples[index].append(sample)
+        self.last_workers = tuple(taken.values())
+        if self._target:
+            self.target_samples.append(self._target.sample())
+
+    @property
+    def last_target(self) -> ProcessSample | None:
+        return self.target_samples[-1] if self.target_samples else None
+
+    def host_series(self) -> ResourceSeries[HostSample]:
+        return ResourceSeries("host", tuple(self.host_samples))
+
+    def target_series(self) -> ResourceSeries[ProcessSample] | None:
+        return ResourceSeries(self._target.label, tuple(self.target_samples)) if self._target else None
+
+
+def find_target(plan: Plan, known_pids: tuple[int, ...]) -> tuple[int, ...]:
+    """The processes of the target: those that are known or named, or else who listens on the base URL's port.
+
+    Raises:
+        PlanError: something to watch is not there.
+    """
+    found = set(known_pids)
+    for text in plan.watch:
+        found.update(resolve_watch(text))
+    if not found and plan.base_url:
+        parts = urlsplit(plan.base_url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        found.update(find_listener(port, parts.hostname or ""))
+    return tuple(sorted(found - {os.getpid()}))
+
+
+def allowed_cpus(pids: tuple[int, ...]) -> int:
+    """How many CPUs these processes may use together, 0 without any."""
+    allowed: set[int] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            allowed |= os.sched_getaffinity(pid)
+    return len(allowed)
+
+
+def names_of(pids: tuple[int, ...]) -> str:
+    """The program names of these processes, like ``"nginx"`` or ``"gunicorn, postgres"``."""
+    return ", ".join(dict.fromkeys(name for name in map(process_name, pids) if name))

@@ -1,0 +1,178 @@
+"""What thresholds look at that is not the whole run: one second, or the last so many of them."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastload.model.judging.threshold_grammar import RESOURCE
+from fastload.model.judging.thresholds import Threshold
+from fastload.model.metrics import Kind
+from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, Sink, TrendSink
+from fastload.model.views import MetricView
+
+SLACK_S = 0.1
+"""Seconds are as long as the parent is punctual: this much less than a window still fills it."""
+
+_EMPTY: dict[str, type[CounterSink] | type[GaugeSink] | type[RateSink]] = {
+    Kind.COUNTER: CounterSink,
+    Kind.GAUGE: GaugeSink,
+    Kind.RATE: RateSink,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What came between two looks, usually a second: *length_s* long, ending *t_s* after the measurement began.
+
+    *table* has the series that are watched, *resources* what was sampled of `resources.RESOURCE_METRICS`.
+    """
+
+    t_s: float
+    length_s: float
+    table: SeriesTable
+    resources: Mapping[str, float]
+
+
+class SlidingWindow(ABC):
+    """The last seconds that together last *keep_s*: 0 is the last one alone, infinity all there were."""
+
+    def __init__(self, threshold: Threshold, keep_s: float) -> None:
+        self.threshold = threshold
+        self.length_s = 0.0
+        self._keep_s = keep_s
+        self._lengths_s: deque[float] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        return self.length_s >= self._keep_s - SLACK_S
+
+    def add(self, second: Second) -> None:
+        """*second* comes in, and what is too old now goes out."""
+        self._push(second)
+        self._lengths_s.append(second.length_s)
+        self.length_s += second.length_s
+        while len(self._lengths_s) > 1 and self.length_s - self._lengths_s[0] >= self._keep_s - SLACK_S:
+            self._drop()
+            self.length_s -= self._lengths_s.popleft()
+
+    @abstractmethod
+    def observe(self) -> float | None:
+        """The value that the threshold is about, over the window; None without data."""
+
+    @abstractmethod
+    def _push(self, second: Second) -> None:
+        """Take what the threshold is about from *second*."""
+
+    @abstractmethod
+    def _drop(self) -> None:
+        """Forget the oldest second."""
+
+
+class _Values(SlidingWindow):
+    """Of a resource: one value a second, or none."""
+
+    def __init__(self, threshold: Threshold, keep_s: float) -> None:
+        super().__init__(threshold, keep_s)
+        self._values: deque[float | None] = deque()
+        self._sorted: list[float] = []
+        self._last: float | None = None
+
+    def observe(self) -> float | None:
+        values, condition = self._sorted, self.threshold.condition
+        if not values:
+            return None
+        match condition.aggregate:
+            case "avg":
+                return math.fsum(values) / len(values)
+            case "value":
+                return self._last
+            case "min":
+                return values[0]
+            case "max":
+                return values[-1]
+        percent = 50.0 if condition.aggregate == "med" else condition.percent
+        # The rank is rounded up, as in `Histogram.quantile`.
+        return values[max(1, math.ceil(percent / 100 * len(values) - 1e-9)) - 1]
+
+    def _push(self, second: Second) -> None:
+        value = second.resources.get(self.threshold.series.metric)
+        self._values.append(value)
+        if value is not None:
+            insort(self._sorted, value)
+            self._last = value
+
+    def _drop(self) -> None:
+        value = self._values.popleft()
+        if value is not None:
+            del self._sorted[bisect_left(self._sorted, value)]
+
+
+class _Sums(SlidingWindow):
+    """Of counters, gauges and rates: a small sink a second, or none."""
+
+    def __init__(self, threshold: Threshold, keep_s: float) -> None:
+        super().__init__(threshold, keep_s)
+        self._sinks: deque[Any] = deque()
+
+    def observe(self) -> float | None:
+        merged: Any = _EMPTY[self.threshold.kind]()
+        for sink in self._sinks:
+            if sink is not None:
+                merged.merge(sink)
+        return _observe(self, merged)
+
+    def _push(self, second: Second) -> None:
+        self._sinks.append(second.table.sinks.get(self.threshold.series))
+
+    def _drop(self) -> None:
+        self._sinks.popleft()
+
+
+class _Times(SlidingWindow):
+    """Of a trend: the histograms of the seconds, packed, and their sum, which is kept up to date."""
+
+    def __init__(self, threshold: Threshold, keep_s: float) -> None:
+        super().__init__(threshold, keep_s)
+        self._packed: deque[dict[str, Any] | None] = deque()
+        self._sum = TrendSink(threshold.spec.highest)
+
+    def observe(self) -> float | None:
+        return _observe(self, self._sum)
+
+    def _push(self, second: Second) -> None:
+        sink: TrendSink | None = second.table.sinks.get(self.threshold.series)
+        has_data = sink is not None and sink.count
+        self._packed.append(sink.to_sparse() if sink is not None and has_data else None)
+        if sink is not None:
+            self._sum.merge(sink)
+
+    def _drop(self) -> None:
+        packed = self._packed.popleft()
+        if packed is None:
+            return
+        old, total = TrendSink.from_sparse(packed), self._sum
+        size = min(len(old.counts), len(total.counts))
+        total.counts[:size] -= old.counts[:size]
+        total.count -= old.count
+        total.sum -= old.sum
+        rest = [entry for entry in self._packed if entry is not None]
+        total.sum_squares = math.fsum(entry["q"] for entry in rest)
+        total.min = min((entry["lo"] for entry in rest), default=total.highest)
+        total.max = max((entry["hi"] for entry in rest), default=0)
+
+
+def sliding_window(threshold: Threshold, keep_s: float) -> SlidingWindow:
+    """The window of *keep_s* seconds of what *threshold* is about, which is not the verdict."""
+    if threshold.kind == RESOURCE:
+        return _Values(threshold, keep_s)
+    return _Times(threshold, keep_s) if threshold.kind == Kind.TREND else _Sums(threshold, keep_s)
+
+
+def _observe(window: SlidingWindow, sink: Sink) -> float | None:
+    return MetricView(window.threshold.spec, sink, window.length_s).observe(window.threshold)

@@ -1,0 +1,119 @@
+"""The summary of a run: what the aggregator merged and the samplers saw, put together and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastload.control.aggregator import Aggregator
+from fastload.control.sampling.samplers import Samplers, allowed_cpus
+from fastload.model.judging.verdict import Evidence, Verdict, WorkerEvidence, judge_run
+from fastload.model.metrics import MetricSpec
+from fastload.model.plan import Plan
+from fastload.model.summary import RequestCounts
+from fastload.model.views import MetricView, view_metrics
+
+
+class Account:
+    """Reads *aggregator* and *samplers*, whenever it is asked, and changes neither."""
+
+    def __init__(self, plan: Plan, specs: Mapping[str, MetricSpec], aggregator: Aggregator, samplers: Samplers) -> None:
+        self._plan = plan
+        self._specs = specs
+        self._aggregator = aggregator
+        self._samplers = samplers
+
+    def views(self, duration_s: float) -> dict[str, MetricView]:
+        """The metrics as they stand after *duration_s* of measurement."""
+        aggregator = self._aggregator
+        asked = [threshold.series for threshold in self._plan.thresholds]
+        return view_metrics(aggregator.table, self._specs, max(duration_s, 1e-9), aggregator.late, asked)
+
+    def iterations(self) -> int:
+        """How many iterations have ended well."""
+        counted = self._aggregator.table.get("iterations")
+        return int(counted.value) if counted else 0
+
+    def requests(self, in_setup: int) -> RequestCounts:
+        """Where every request went; *in_setup* were made by setup and teardown."""
+        total = self._aggregator.total
+        return RequestCounts(
+            started=total("started") + in_setup,
+            finished=total("finished"),
+            failed=total("failed"),
+            interrupted=total("interrupted"),
+            warmup=total("warmup"),
+            setup=in_setup,
+            iterations_interrupted=total("iterations_interrupted"),
+            lost=sum(worker.stats.in_flight for worker in self._aggregator.workers.values() if worker.lost),
+        )
+
+    def workers(self) -> tuple[WorkerEvidence, ...]:
+        """How hard each worker worked."""
+        return tuple(self._worker(index) for index in self._aggregator.workers)
+
+    def verdict(self, views: Mapping[str, MetricView], workers: tuple[WorkerEvidence, ...]) -> Verdict:
+        """Whether the numbers can be trusted, and what the limit was."""
+        return judge_run(self._evidence(views, workers))
+
+    def _made_load(self) -> bool:
+        """Whether anything was begun: without that, workers have used their CPU to end and for nothing else."""
+        aggregator = self._aggregator
+        begun = aggregator.total("started") + aggregator.total("iterations_interrupted")
+        return bool(begun or self.iterations() or aggregator.exceptions.total)
+
+    def _worker(self, index: int) -> WorkerEvidence:
+        totals = self._aggregator.workers[index]
+        samples = [sample for sample in self._samplers.worker_samples.get(index, []) if sample.alive]
+        usage: dict[str, Any] = totals.usage
+        if not self._made_load():
+            samples, usage = [], {}
+        cpu_percent = tuple(sample.cpu_percent for sample in samples)
+        run_delay_share = sum(sample.run_delay_ratio for sample in samples) / len(samples) if samples else 0.0
+        if not samples and usage:
+            # The run ended before the first whole second: the worker's own account of itself.
+            cpu_percent = (usage["cpu_percent"],)
+            run_delay_share = usage["run_delay_share"]
+        return WorkerEvidence(
+            index=index,
+            cpu_percent=cpu_percent,
+            lag_max_ms=totals.stats.lag_max_us / 1000,
+            run_delay_share=run_delay_share,
+            rss_bytes=int(max([sample.rss_bytes for sample in samples] + [usage.get("rss_bytes", 0)])),
+            lost=totals.lost,
+            stalls=usage.get("stalls", {}),
+        )
+
+    def _evidence(self, views: Mapping[str, MetricView], workers: tuple[WorkerEvidence, ...]) -> Evidence:
+        target = self._samplers.target_series()
+        host = self._samplers.host_series()
+        return Evidence(
+            open_model=self._plan.has_open_model,
+            requests=int(views["http_reqs"].count),
+            failed=views["http_req_failed"].fails,
+            requests_per_s=views["http_reqs"].rate or 0.0,
+            vus=int(views["vus"].max or self._plan.max_vus),
+            iterations=int(views["iterations"].count),
+            calls=int(views["calls"].count),
+            calls_failed=views["call_failed"].fails,
+            calls_per_s=views["calls"].rate or 0.0,
+            sessions=int(views["ws_failed"].count),
+            sessions_failed=views["ws_failed"].fails,
+            messages_per_s=(views["ws_msgs_sent"].rate or 0.0) + (views["ws_msgs_received"].rate or 0.0),
+            workers=workers,
+            offered=self._aggregator.total("offered"),
+            started=int(views["iteration_lateness"].count),
+            dropped=int(views["dropped_iterations"].count) if self._plan.has_open_model else 0,
+            lateness_p99_ms=views["iteration_lateness"].p(99),
+            response_p50_ms=_first_p50(views, "http_req_response_time", "call_response_time"),
+            errors={kind: count for kind, (count, _) in self._aggregator.errors.entries.items()},
+            target_cpu_percent=target.mean("cpu_percent") if target and target.samples else None,
+            target_cpus=allowed_cpus(self._samplers.watched),
+            target_run_delay=target.mean("run_delay_ratio") if target else None,
+            host_cpu_percent=host.mean("cpu_percent"),
+        )
+
+
+def _first_p50(views: Mapping[str, MetricView], *names: str) -> float | None:
+    """The median of the first of these trends that has data, in ms."""
+    return next((median for name in names if (median := views[name].p(50)) is not None), None)

@@ -1,0 +1,149 @@
+"""Who may look: host, token and origin of every request, in front of a whole application."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from html import escape
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fastload.control.commands.http_checks import Refusal, check_bearer, check_host, check_origin
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # What scripts may do is said by each page itself; this cannot be said there.
+    "Content-Security-Policy": "frame-ancestors 'none'; base-uri 'none'; object-src 'none'; form-action 'self'",
+    "Cache-Control": "no-store",
+}
+"""What every response says, unless it says it by itself."""
+_LOGIN = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>fastload: token</title>
+<style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:28rem;margin:15vh auto;
+padding:0 1rem}}input,button{{font:inherit;padding:.4rem .6rem}}</style></head>
+<body><h1>fastload</h1><p role="alert">{message}.</p>
+<form action="{path}"><label>Token <input name="token" type="password" autocomplete="off" required autofocus></label>
+<button>Open</button></form></body></html>
+"""
+
+
+class Guard:
+    """Lets requests through to *app* that are for *host*, have the *token* if there is one, and are not sent by a page
+    of another site.
+
+    Programs send the token as ``Authorization: Bearer TOKEN``. A browser opens the page once with ``?token=TOKEN``:
+    that sets a cookie which means only this server, until it ends, and goes on to the page without the token.
+    `login_url` has another token, which opens it once.
+    """
+
+    def __init__(self, app: ASGIApp, *, host: str, token: str = "") -> None:
+        self._app = app
+        self._host = host.lower()
+        self._token = token
+        self._session = secrets.token_urlsafe(32)
+        self._tickets: set[str] = set()
+
+    def login_url(self, address: str) -> str:
+        """*address* with what lets a browser in once: other users of the machine may see what it is opened with."""
+        if not self._token:
+            return f"{address}/"
+        ticket = secrets.token_urlsafe(32)
+        self._tickets.add(ticket)
+        return f"{address}/?token={ticket}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        request = Request(scope, receive)
+        try:
+            app = self._admit(request) or self._app
+        except Refusal as refusal:
+            app = refuse(refusal)
+            if refusal.status is HTTPStatus.UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
+                app = _login(request, refusal)
+        await app(scope, receive, send_with_headers)
+
+    def _admit(self, request: Request) -> Response | None:
+        """What to answer instead of the application, if anything.
+
+        Raises:
+            Refusal: it is not let through.
+        """
+        host = request.headers.get("host", "")
+        check_host(host, self._host)
+        if request.method not in ("GET", "HEAD"):
+            check_origin(request.headers.get("origin"), host)
+        if not self._token:
+            return None
+        cookie = _cookie_of(host)
+        if hmac.compare_digest(request.cookies.get(cookie, "").encode(), self._session.encode()):
+            return self._without_token(request) if "token" in request.query_params else None
+        given = request.query_params.get("token")
+        if given is None or request.method not in ("GET", "HEAD"):
+            check_bearer(self._token, request.headers.get("authorization", ""))
+            return None
+        if given in self._tickets:
+            self._tickets.remove(given)
+        elif not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._token.encode()):
+            raise Refusal(HTTPStatus.UNAUTHORIZED, "the token is wrong", "open it with ?token=TOKEN")
+        response = self._without_token(request)
+        response.set_cookie(cookie, self._session, httponly=True, samesite="strict")
+        return response
+
+    def _without_token(self, request: Request) -> Response:
+        rest = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
+        # One slash: two would be another host.
+        path = "/" + request.url.path.lstrip("/")
+        return RedirectResponse(f"{path}?{urlencode(rest)}" if rest else path, HTTPStatus.SEE_OTHER)
+
+
+def _cookie_of(host: str) -> str:
+    """Cookies do not know of ports: each server of one host needs a name of its own."""
+    port = host.rpartition(":")[2]
+    return f"fastload-{port}" if port.isascii() and port.isdecimal() else "fastload"
+
+
+def refuse(refusal: Refusal) -> Response:
+    """The answer of a refusal, in the form of the control API."""
+    return JSONResponse(refusal.to_dict(), refusal.status, refusal.headers)
+
+
+def error_handlers() -> Mapping[Any, Any]:
+    """For an application: what it does not have, in that form too."""
+
+    async def refused(_request: Request, error: Any) -> Response:
+        return refuse(error)
+
+    async def failed(request: Request, error: Any) -> Response:
+        allow = (error.headers or {}).get("Allow", "")
+        hint = f"use {allow}" if allow else "GET / is the page"
+        said = f"{request.url.path} does not take {request.method}" if allow else f"there is no {request.url.path}"
+        return JSONResponse({"error": said, "hint": hint}, error.status_code, error.headers)
+
+    return {Refusal: refused, HTTPStatus.NOT_FOUND: failed, HTTPStatus.METHOD_NOT_ALLOWED: failed}
+
+
+def _login(request: Request, refusal: Refusal) -> Response:
+    page = _LOGIN.format(message=escape(refusal.message.capitalize()), path=escape(request.url.path))
+    return HTMLResponse(page, refusal.status, refusal.headers)

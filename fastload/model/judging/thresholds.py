@@ -1,0 +1,213 @@
+"""Pass or fail: conditions on the metrics of a run, on what its processes used, and on its verdict.
+
+`threshold_grammar` says how they are written, `control.threshold_judge` judges those with windows second by second.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastload.model.errors import PlanError, nearest
+from fastload.model.judging.threshold_grammar import (
+    STATES,
+    Condition,
+    no_metric,
+    parse_condition,
+    parse_series,
+    subject_of,
+)
+from fastload.model.metrics import AGGREGATES, MetricSpec, Series
+from fastload.model.units import parse_duration_s
+
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "===": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+_K6_KEYS = {"abortOnFail": "abort_on_fail", "delayAbortEval": "delay_abort"}
+_KEYS = ("threshold", "abort_on_fail", "delay_abort", "optional")
+_AGGREGATE_NAMES = {name.partition("(")[0] for names in AGGREGATES.values() for name in names}
+_EXAMPLE = '{"http_req_duration": "p(95)<500"}'
+
+Observed = float | str
+"""What a threshold found: a value in the metric's unit, or the state of the verdict."""
+ThresholdText = str | Mapping[str, Any]
+"""An expression, alone or with settings: ``{"threshold": "p(95)<500", "abort_on_fail": True}``."""
+ThresholdSpec = Mapping[str, ThresholdText | Sequence[ThresholdText]]
+"""Expressions by metric name, as a script writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One condition on one series. *expression* is as it was written; *kind* is that of the metric, ``resource`` or
+    ``verdict``."""
+
+    series: Series
+    expression: str
+    spec: MetricSpec
+    kind: str
+    condition: Condition
+
+    @property
+    def label(self) -> str:
+        """The metric with its tags."""
+        return self.series.label
+
+    @property
+    def aggregate(self) -> str:
+        """As it is written: ``p(95)``, ``rate``; empty for the verdict."""
+        percent = f"({self.condition.percent:.10g})" if self.condition.aggregate == "p" else ""
+        return self.condition.aggregate + percent
+
+    @property
+    def has_window(self) -> bool:
+        return bool(self.condition.for_s or self.condition.over_s)
+
+    def holds(self, observed: Observed) -> bool:
+        """Whether *observed* satisfies the condition."""
+        value = STATES.index(observed) if isinstance(observed, str) else observed
+        return _OPERATORS[self.condition.comparison](value, self.condition.limit)
+
+    def result(self, observed: Observed | None, *, ok: bool, at_s: float | None = None) -> ThresholdResult:
+        """What comes of it."""
+        return ThresholdResult(
+            self.label,
+            self.expression,
+            ok,
+            observed,
+            aggregate=self.aggregate,
+            kind=self.kind,
+            unit="" if self.aggregate == "count" and self.kind == "trend" else self.spec.unit,
+            optional=self.condition.optional,
+            aborts=self.condition.aborts,
+            at_s=at_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdResult:
+    """How a threshold ended. *observed* is None without data, and *ok* is false then unless it is *optional*.
+
+    *metric* has its tags, like ``http_reqs{name:/}``. *unit* is that of *observed*, a counter's ``rate`` being per
+    second. *at_s*: when a threshold with a window first failed, in seconds of the measurement.
+    """
+
+    metric: str
+    expression: str
+    ok: bool
+    observed: Observed | None
+    aggregate: str = ""
+    kind: str = ""
+    unit: str = ""
+    optional: bool = False
+    aborts: bool = False
+    at_s: float | None = None
+
+
+def parse_threshold(
+    metric: str,
+    expression: ThresholdText,
+    known: Mapping[str, MetricSpec],
+    *,
+    tags: Collection[str] | None = None,
+) -> Threshold:
+    """The threshold that *expression* states about *metric*: one of *known*, with or without tags, a resource, or
+    the verdict. *tags* are the only tag names that there can be, when they are known.
+
+    Raises:
+        PlanError: no such metric or tag, an expression that is none or asks what the metric does not have, or a
+            setting that does not exist.
+    """
+    series, rest = parse_series(metric, tags)
+    if rest.strip():
+        raise PlanError(
+            f"threshold on {metric!r}: {rest.strip()!r} is not part of a metric", hint=f"write {series[0]!r}"
+        )
+    text, settings = _settings(series.label, expression)
+    subject = subject_of(series, known)
+    condition = parse_condition(subject, text)
+    return Threshold(series, text.strip(), subject.spec, subject.kind, _with_settings(condition, text, settings))
+
+
+def parse_threshold_option(
+    text: str, known: Mapping[str, MetricSpec], *, tags: Collection[str] | None = None
+) -> Threshold:
+    """The threshold of a command-line option like ``"http_req_duration: p(95)<50"`` or ``"target_cpu<90"``.
+
+    Raises:
+        PlanError: no metric, or as `parse_threshold`.
+    """
+    series, rest = parse_series(text, tags)
+    if series.metric in _AGGREGATE_NAMES and series.metric not in known:
+        raise no_metric(text)
+    return parse_threshold(text[: len(text) - len(rest)], rest.lstrip().removeprefix(":"), known, tags=tags)
+
+
+def parse_thresholds(
+    spec: ThresholdSpec, known: Mapping[str, MetricSpec], *, tags: Collection[str] | None = None
+) -> tuple[Threshold, ...]:
+    """Every threshold of a script's mapping, whose values are one expression or several.
+
+    Raises:
+        PlanError: not such a mapping, or as `parse_threshold`.
+    """
+    if not isinstance(spec, Mapping):
+        raise PlanError(f"thresholds are {spec!r}, and no mapping", hint=f"write them like {_EXAMPLE}")
+    pairs: list[tuple[str, ThresholdText]] = []
+    for metric, given in spec.items():
+        several: Sequence[ThresholdText] = [given] if isinstance(given, str | Mapping) else given
+        if not isinstance(several, Sequence):
+            raise _no_text(metric, given)
+        pairs += ((metric, expression) for expression in several)
+    return tuple(parse_threshold(metric, expression, known, tags=tags) for metric, expression in pairs)
+
+
+def judge(threshold: Threshold, observed: Observed | None) -> ThresholdResult:
+    """The result for an *observed* value. None, no data, fails unless it is optional: it never passes silently."""
+    ok = threshold.condition.optional if observed is None else threshold.holds(observed)
+    return threshold.result(observed, ok=ok)
+
+
+def _settings(metric: str, given: ThresholdText) -> tuple[str, dict[str, Any]]:
+    """The expression, and the settings that are written beside it, under fastload's names."""
+    if isinstance(given, str):
+        return given, {}
+    if not isinstance(given, Mapping):
+        raise _no_text(metric, given)
+    settings = {_K6_KEYS.get(key, key): value for key, value in given.items()}
+    if unknown := next((key for key in settings if key not in _KEYS), None):
+        hint = nearest(unknown, (*_KEYS, *_K6_KEYS)) or f"there are {', '.join(_KEYS)}"
+        raise PlanError(f"threshold on {metric}: there is no setting {unknown!r}", hint=hint)
+    text = settings.pop("threshold", None)
+    if not isinstance(text, str):
+        raise PlanError(
+            f"threshold on {metric}: {dict(given)!r} has no expression", hint='add "threshold": "p(95)<500"'
+        )
+    for key in ("abort_on_fail", "optional"):
+        if not isinstance(settings.get(key, False), bool):
+            raise PlanError(f"threshold {text!r} on {metric}: {key} is {settings[key]!r}", hint="it is true or false")
+    return text, settings
+
+
+def _no_text(metric: str, given: object) -> PlanError:
+    return PlanError(f"threshold {given!r} on {metric} is no text", hint=f"write it like {_EXAMPLE}")
+
+
+def _with_settings(condition: Condition, text: str, settings: Mapping[str, Any]) -> Condition:
+    if settings.get("optional"):
+        condition = condition._replace(optional=True)
+    if settings.get("abort_on_fail"):
+        condition = condition._replace(aborts=True)
+    delay = settings.get("delay_abort")
+    if delay is None:
+        return condition
+    if not condition.aborts and "abort_on_fail" not in settings:
+        raise PlanError(f"threshold {text!r}: delay_abort without abort_on_fail", hint='add "abort_on_fail": True')
+    return condition._replace(abort_after_s=parse_duration_s(delay, what=f"threshold {text!r}: delay_abort"))

@@ -1,0 +1,98 @@
+"""Totals of a run that may go on for days: as `Replay`, but each second costs the same, however many there were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from fastload.model.records import Snapshot
+from fastload.model.resources import HostSample, ProcessSample
+from fastload.model.run_header import Header
+from fastload.model.saved.replay import Replay, worker_index
+
+_NOT_SUMMARISED = ("t_s", "label", "cpus_percent")
+
+
+class Totals:
+    """Adds up the seconds of the run of *header*. Samples of the machine are kept as their mean and maximum only."""
+
+    def __init__(self, header: Header) -> None:
+        self._replay = Replay(header)
+        self._host = Means("host")
+        self._target: Means | None = None
+        self._workers: dict[int, Means] = {}
+
+    def add(self, snapshot: Snapshot) -> None:
+        """The next second."""
+        self._replay.add(replace(snapshot, host=None, target=None, workers=()))
+        if snapshot.host is not None:
+            self._host.add(snapshot.host)
+        if snapshot.target is not None:
+            if self._target is None:
+                self._target = Means(snapshot.target.label)
+            self._target.add(snapshot.target)
+        for sample in snapshot.workers:
+            if sample.alive and (index := worker_index(sample.label)) is not None:
+                self._workers.setdefault(index, Means(sample.label)).add(sample)
+
+    def summary(self, *, running: bool) -> dict[str, Any]:
+        """In the form of `Summary.to_dict`, with no series of samples; *running*: as of a run that goes on."""
+        found = self._replay.summary(running=running)
+        found["host"] = self._host.to_dict()
+        found["target"] = self._target.to_dict() if self._target is not None else None
+        found["workers"] = [self._worker(worker) for worker in found["workers"]]
+        return found
+
+    def _worker(self, worker: Mapping[str, Any]) -> dict[str, Any]:
+        means = self._workers.get(worker["index"])
+        if means is None:
+            return dict(worker)
+        told = means.to_dict()
+        mean, largest = told["mean"], told["max"]
+        return {
+            **worker,
+            "cpu_percent": {"mean": mean["cpu_percent"], "max": largest["cpu_percent"], "series": []},
+            "run_delay_share": mean["run_delay_ratio"],
+            "rss_bytes": largest["rss_bytes"],
+        }
+
+
+class Means:
+    """The mean and the maximum so far of each number in samples of one kind, in the form of `ResourceSeries`."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._count = 0
+        self._sum: dict[str, float] = {}
+        self._max: dict[str, float] = {}
+        self._cpus_sum: list[float] = []
+        self._cpus_max: list[float] = []
+
+    def add(self, sample: HostSample | ProcessSample) -> None:
+        """One more sample."""
+        for field in fields(sample):
+            if field.name not in _NOT_SUMMARISED:
+                value = getattr(sample, field.name)
+                self._sum[field.name] = self._sum.get(field.name, 0) + value
+                self._max[field.name] = max(self._max.get(field.name, value), value)
+        if isinstance(sample, HostSample):
+            self._add_cpus(sample.cpus_percent)
+        self._count += 1
+
+    def _add_cpus(self, percents: tuple[float, ...]) -> None:
+        if not self._count:
+            self._cpus_sum, self._cpus_max = list(percents), list(percents)
+            return
+        # A CPU that went offline shortens what comes: those present throughout are summarised.
+        self._cpus_sum = [before + value for before, value in zip(self._cpus_sum, percents, strict=False)]
+        self._cpus_max = [max(before, value) for before, value in zip(self._cpus_max, percents, strict=False)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """``{"label", "series": {}, "mean": {...}, "max": {...}}``."""
+        mean: dict[str, Any] = {name: total / self._count for name, total in self._sum.items()}
+        largest: dict[str, Any] = dict(self._max)
+        if self._cpus_sum:
+            mean["cpus_percent"] = [total / self._count for total in self._cpus_sum]
+            largest["cpus_percent"] = list(self._cpus_max)
+        return {"label": self._label, "series": {}, "mean": mean, "max": largest}

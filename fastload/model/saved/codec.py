@@ -1,0 +1,245 @@
+"""The records of a run file: Header, Snapshot and summary as bytes and back. ``docs/run-file.md`` describes them.
+
+A record is its length (of the payload), a checksum (of kind and payload), its kind, and the payload: zlib of msgpack.
+Each stands for itself, so that a file may end after any of them.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from fastload.model.errors import FastloadError, OutputError
+from fastload.model.frames import pack, unpack
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.judging.verdict import Verdict
+from fastload.model.metrics import Kind, Series
+from fastload.model.records import ErrorTable, Event, Snapshot
+from fastload.model.resources import HostSample, ProcessSample
+from fastload.model.run_header import Header
+from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, TrendSink
+from fastload.model.units import format_count
+
+MAGIC = b"\x8bfastload"
+VERSION = (1, 1)
+"""Major and minor. A reader knows all files of its own major version: what it does not know there it leaves out."""
+PREAMBLE = MAGIC + bytes(VERSION) + b"\n"
+HEADER, SECOND, SUMMARY = 1, 2, 3
+"""The kinds of records."""
+MAX_RECORD_BYTES = 256 * 1024 * 1024
+"""Of a payload, packed or not: what claims to be longer is damaged."""
+
+_PREFIX = struct.Struct(">IIB")
+PREFIX_BYTES = _PREFIX.size
+# A summary with the samples of a day takes 4 s with the one and 1 s with the other, and a quarter more room.
+_LEVEL, _LEVEL_OF_LARGE = 6, 1
+_LARGE_BYTES = 4 * 1024 * 1024
+# The highest bucket of the widest trend there can be is far below.
+_BUCKETS_AT_MOST = 1 << 16
+# Of the moment, or too much: nobody asks for them when the run is over.
+_NOT_SAVED = frozenset(("points", "progress", "message"))
+_PLAIN = frozenset(one.name for one in fields(Snapshot)) - _NOT_SAVED - {
+    *("host", "target", "workers", "thresholds", "verdict", "table", "errors", "exceptions", "events"),
+}  # fmt: skip
+_TUPLES = frozenset(("worker_cpu_percent", "lag_max_ms", "troubles"))
+
+T = TypeVar("T")
+
+
+class RunFileError(FastloadError):
+    """A file is no run file, one of a later version, or damaged where it must not be."""
+
+
+class Prefix(NamedTuple):
+    """What stands before a payload: its length, its checksum, and the kind of the record."""
+
+    length: int
+    checksum: int
+    kind: int
+
+
+def pack_record(kind: int, body: Mapping[str, Any]) -> bytes:
+    """The bytes of one record.
+
+    Raises:
+        OutputError: it is longer than `MAX_RECORD_BYTES`, and nobody would read it.
+    """
+    plain = pack(body)
+    if len(plain) > MAX_RECORD_BYTES:
+        size, limit = format_count(len(plain)), format_count(MAX_RECORD_BYTES)
+        raise OutputError(f"a record of {size} bytes is over the limit of a run file, which is {limit} bytes")
+    payload = zlib.compress(plain, _LEVEL_OF_LARGE if len(plain) > _LARGE_BYTES else _LEVEL)
+    return _PREFIX.pack(len(payload), _checksum(kind, payload), kind) + payload
+
+
+def unpack_prefix(data: bytes) -> Prefix:
+    """The first `PREFIX_BYTES` of a record.
+
+    Raises:
+        RunFileError: no record can be as long.
+    """
+    prefix = Prefix(*_PREFIX.unpack(data))
+    if prefix.length > MAX_RECORD_BYTES:
+        raise RunFileError(f"a record says that it has {prefix.length} bytes")
+    return prefix
+
+
+def check_payload(prefix: Prefix, payload: bytes) -> None:
+    """That *payload* is what was written.
+
+    Raises:
+        RunFileError: its bytes are others.
+    """
+    if _checksum(prefix.kind, payload) != prefix.checksum:
+        raise RunFileError("the checksum of a record is wrong")
+
+
+def unpack_payload(payload: bytes) -> dict[str, Any]:
+    """The plain data of a record.
+
+    Raises:
+        RunFileError: it is none.
+    """
+    try:
+        inflate = zlib.decompressobj()
+        body = unpack(inflate.decompress(payload, MAX_RECORD_BYTES))
+    except (zlib.error, ValueError) as error:
+        raise RunFileError(f"a record cannot be read: {error}") from error
+    if not isinstance(body, dict):
+        raise RunFileError("a record is no map")
+    return body
+
+
+def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
+    """*snapshot* as plain data, without what is not saved: `points`, `progress` and `message`."""
+    plain: dict[str, Any] = {name: getattr(snapshot, name) for name in sorted(_PLAIN)}
+    plain["host"] = asdict(snapshot.host) if snapshot.host else None
+    plain["target"] = asdict(snapshot.target) if snapshot.target else None
+    plain["workers"] = [asdict(sample) for sample in snapshot.workers]
+    plain["thresholds"] = [asdict(result) for result in snapshot.thresholds]
+    plain["verdict"] = snapshot.verdict.to_dict() if snapshot.verdict else None
+    plain["events"] = [list(event) for event in snapshot.events]
+    plain["errors"], plain["exceptions"] = snapshot.errors.to_plain(), snapshot.exceptions.to_plain()
+    plain["series"] = [_series_to_plain(series, sink) for series, sink in snapshot.table.sinks.items()]
+    return plain
+
+
+def snapshot_from_plain(plain: Mapping[str, Any]) -> Snapshot:
+    """The snapshot whose `snapshot_to_plain` is *plain*; what this version does not know is left out.
+
+    Raises:
+        RunFileError: something is missing or of another type.
+    """
+    try:
+        values = {name: plain[name] for name in _PLAIN if name in plain}
+        values |= {name: tuple(values[name]) for name in _TUPLES if name in values}
+        return Snapshot(
+            **values,
+            progress=0.0,
+            host=_host(plain["host"]) if plain["host"] else None,
+            target=_known(ProcessSample, plain["target"]) if plain["target"] else None,
+            workers=tuple(_known(ProcessSample, sample) for sample in plain["workers"]),
+            thresholds=tuple(_known(ThresholdResult, result) for result in plain["thresholds"]),
+            verdict=_verdict(plain["verdict"]) if plain["verdict"] else None,
+            events=tuple(Event(*event[:3]) for event in plain["events"]),
+            errors=ErrorTable.from_plain(plain["errors"]),
+            exceptions=ErrorTable.from_plain(plain["exceptions"]),
+            table=_table(plain["series"]),
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise RunFileError(f"a second cannot be read: {type(error).__name__}: {error}") from error
+
+
+def header_from_plain(plain: Mapping[str, Any]) -> Header:
+    """The header whose `Header.to_plain` is *plain*; kinds of metrics that this version does not know are left out.
+
+    Raises:
+        RunFileError: something is missing or of another type.
+    """
+    try:
+        known = [spec for spec in plain["specs"] if spec[1] in set(Kind)]
+        return Header.from_plain({**plain, "specs": [spec[:3] for spec in known]})
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise RunFileError(f"its first record cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _checksum(kind: int, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(bytes([kind])))
+
+
+def _series_to_plain(series: Series, sink: Any) -> list[Any]:
+    tags = [text for pair in series.tags for text in pair]
+    match sink:
+        case TrendSink():
+            return [series.metric, tags, "trend", _trend_to_plain(sink)]
+        case GaugeSink():
+            return [series.metric, tags, "gauge", sink.to_plain()]
+        case RateSink():
+            return [series.metric, tags, "rate", sink.to_plain()]
+        case _:
+            return [series.metric, tags, "counter", sink.to_plain()]
+
+
+def _trend_to_plain(trend: TrendSink) -> list[Any]:
+    """Plain lists: msgpack needs one byte for most gaps and counts, and so less than any array or HdrHistogram's V2."""
+    sparse = trend.to_sparse()
+    index = np.frombuffer(sparse["i"], dtype="<u4").astype(np.int64)
+    gaps = np.diff(index, prepend=0).tolist()
+    counts = np.frombuffer(sparse["c"], dtype="<u8").tolist()
+    moments = [sparse[key] for key in ("top", "x", "s", "q", "lo", "hi")]
+    return [*moments, gaps, counts]
+
+
+def _trend_from_plain(plain: Sequence[Any]) -> TrendSink:
+    top, clamped, total, squares, low, high, gaps, counts = plain[:8]
+    index = np.cumsum(np.array(gaps, dtype=np.int64))
+    is_ascending = not gaps or (gaps[0] >= 0 and min(gaps[1:], default=1) > 0)
+    if len(gaps) != len(counts) or not is_ascending or (gaps and index[-1] >= _BUCKETS_AT_MOST):
+        raise ValueError("a histogram has no such buckets")
+    return TrendSink.from_sparse(
+        {
+            "i": index.astype("<u4").tobytes(),
+            "c": np.array(counts, dtype="<u8").tobytes(),
+            "n": sum(counts),
+            "s": total,
+            "q": squares,
+            "lo": low,
+            "hi": high,
+            "x": clamped,
+            "top": top,
+        }
+    )
+
+
+def _table(rows: Sequence[Sequence[Any]]) -> SeriesTable:
+    sinks: dict[Series, Any] = {}
+    for metric, flat, kind, plain, *_ in rows:
+        series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
+        match kind:
+            case "trend":
+                sinks[series] = _trend_from_plain(plain)
+            case "counter":
+                sinks[series] = CounterSink(plain[0])
+            case "gauge":
+                sinks[series] = GaugeSink(*plain[:3])
+            case "rate":
+                sinks[series] = RateSink(*plain[:2])
+    return SeriesTable(sinks)
+
+
+def _known(kind: type[T], plain: Mapping[str, Any]) -> T:
+    """The record *kind* of those entries of *plain* that it has."""
+    return kind(**{one.name: plain[one.name] for one in fields(kind) if one.name in plain})  # type: ignore[arg-type]
+
+
+def _host(plain: Mapping[str, Any]) -> HostSample:
+    return _known(HostSample, {**plain, "cpus_percent": tuple(plain["cpus_percent"])})
+
+
+def _verdict(plain: Mapping[str, Any]) -> Verdict:
+    return _known(Verdict, {**plain, "reasons": tuple(plain["reasons"])})

@@ -1,0 +1,197 @@
+"""A run told again from its seconds: totals and a summary of a run whose own summary is not there, or not yet."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.judging.verdict import Evidence, Verdict, WorkerEvidence, limit_of
+from fastload.model.records import ErrorTable, Snapshot
+from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
+from fastload.model.results import (
+    collect_calls,
+    collect_checks,
+    collect_endpoints,
+    collect_groups,
+    collect_scenarios,
+    names_note,
+)
+from fastload.model.run_header import Header
+from fastload.model.saved.saved_plan import SavedPlan, saved_plan
+from fastload.model.series import SeriesTable
+from fastload.model.summary import RequestCounts, Summary
+from fastload.model.units import format_duration_s
+from fastload.model.views import MetricView, view_metrics
+
+UNKNOWN = "unknown"
+"""What `Summary.stopped_by` is when nothing says how the run ended."""
+NO_END = "the end of the run is not there: all figures are of the seconds that are, and the verdict is the last of them"
+# A second that ends so much later than the load was still the load's: snapshots are made when the deltas have come.
+_SLACK_S = 0.2
+_WORKER = re.compile(r"worker (\d+)")
+
+
+def worker_index(text: str) -> int | None:
+    """Which worker the label of a sample, or the text of an event, is about."""
+    found = _WORKER.match(text)
+    return int(found[1]) if found else None
+
+
+class _Last(NamedTuple):
+    """What is asked of the last second, which has thousands of series beside."""
+
+    requests: int
+    failed: int
+    in_flight: int
+    thresholds: tuple[ThresholdResult, ...]
+
+
+class Replay:
+    """Adds up the seconds of the run of *header*, in their order.
+
+    ``table``, ``errors`` and ``exceptions`` are exact: they are what the seconds had, merged. What no second says is
+    left out of the summary: requests of setup and teardown, errors of hooks, and notes other than about lost workers
+    and too many names.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        self.plan: SavedPlan = saved_plan(header.plan)
+        self.table = SeriesTable()
+        self.errors = ErrorTable()
+        self.exceptions = ErrorTable()
+        self._late: dict[str, float] = {}
+        self._end_s = self.plan.duration_s or math.inf
+        self._covered_s = self._in_time_s = self._missing_s = 0.0
+        self._ended = 0.0
+        self._last: _Last | None = None
+        self._verdict: Verdict | None = None
+        self._host: list[HostSample] = []
+        self._target: list[ProcessSample] = []
+        self._workers: dict[int, list[ProcessSample]] = {}
+        self._lag_max_ms: list[float] = []
+        self._lost: dict[int, str] = {}
+
+    def add(self, snapshot: Snapshot) -> None:
+        """The next second. It is not changed, and neither its table nor its points are kept."""
+        self.table.merge(snapshot.table)
+        self.errors.merge(snapshot.errors)
+        self.exceptions.merge(snapshot.exceptions)
+        self._add_time(snapshot)
+        self._add_samples(snapshot)
+        for event in snapshot.events:
+            if event.kind == "worker" and (index := worker_index(event.text)) is not None:
+                self._lost[index] = event.text
+        self._ended += snapshot.requests_per_s * snapshot.span_s
+        self._verdict = snapshot.verdict or self._verdict
+        self._last = _Last(snapshot.requests, snapshot.failed, snapshot.in_flight, snapshot.thresholds)
+
+    @property
+    def duration_s(self) -> float:
+        """What was measured so far: without warm-up, pauses, and the time in which the last iterations ended."""
+        return max(1e-3, self._in_time_s - self.plan.warmup_s)
+
+    def views(self) -> dict[str, MetricView]:
+        """The metrics so far, by `Series.label`."""
+        asked = {result.metric for result in self._last.thresholds} if self._last else set()
+        series = [one for one in self.table.sinks if one.is_kept and one.label in asked] if asked else []
+        return view_metrics(self.table, self.header.specs, self.duration_s, self._late, series)
+
+    def result(self, *, running: bool = False) -> Summary:
+        """The run so far as a `Summary`; *running*: it goes on, and so there is nothing to say of its end."""
+        views, duration_s = self.views(), self.duration_s
+        last = self._last
+        return Summary(
+            plan=self.plan,
+            metrics=views,
+            thresholds=last.thresholds if last else (),
+            checks=collect_checks(self.table),
+            endpoints=collect_endpoints(self.table, duration_s),
+            errors=self.errors,
+            exceptions=self.exceptions,
+            verdict=self._verdict or _no_verdict(self.plan),
+            requests=self._requests(),
+            workers=tuple(self._worker(index) for index in self._worker_indexes()),
+            host=ResourceSeries("host", tuple(self._host)),
+            target=ResourceSeries(self._target[-1].label, tuple(self._target)) if self._target else None,
+            versions=dict(self.header.versions),
+            machine=dict(self.header.machine),
+            started_at=self.header.started_at,
+            duration_s=duration_s,
+            stopped_by="" if running else UNKNOWN,
+            notes=tuple(self._notes(running=running)),
+            groups=collect_groups(self.table, duration_s),
+            calls=collect_calls(self.table, duration_s),
+            scenarios=collect_scenarios(views, [scenario.name for scenario in self.plan.scenarios]),
+            table=self.table,
+        )
+
+    def summary(self, *, running: bool = False) -> dict[str, Any]:
+        """`result` as plain data, in the form of `Summary.to_dict`."""
+        return self.result(running=running).to_dict()
+
+    def _add_time(self, snapshot: Snapshot) -> None:
+        stops = [event.t_s for event in snapshot.events if event.kind == "stop"]
+        self._end_s = min([self._end_s, *stops])
+        since_s, self._covered_s = self._covered_s, snapshot.t_s
+        self._missing_s += max(0.0, snapshot.t_s - snapshot.span_s - since_s)
+        for label, value in snapshot.late.items():
+            self._late[label] = self._late.get(label, 0) + value
+        if since_s < self._end_s:
+            self._in_time_s = self._end_s if snapshot.t_s - self._end_s > _SLACK_S else snapshot.t_s
+
+    def _add_samples(self, snapshot: Snapshot) -> None:
+        if snapshot.host is not None:
+            self._host.append(snapshot.host)
+        if snapshot.target is not None:
+            self._target.append(snapshot.target)
+        for sample in snapshot.workers:
+            if (index := worker_index(sample.label)) is not None:
+                self._workers.setdefault(index, []).append(sample)
+        known = len(self._lag_max_ms)
+        self._lag_max_ms += [0.0] * (len(snapshot.lag_max_ms) - known)
+        for index, lag_ms in enumerate(snapshot.lag_max_ms):
+            self._lag_max_ms[index] = max(self._lag_max_ms[index], lag_ms)
+
+    def _worker_indexes(self) -> Iterable[int]:
+        return range(max([len(self._lag_max_ms), *(index + 1 for index in self._workers)]))
+
+    def _worker(self, index: int) -> WorkerEvidence:
+        samples = [sample for sample in self._workers.get(index, []) if sample.alive]
+        return WorkerEvidence(
+            index=index,
+            cpu_percent=tuple(sample.cpu_percent for sample in samples),
+            lag_max_ms=self._lag_max_ms[index] if index < len(self._lag_max_ms) else 0.0,
+            run_delay_share=sum(sample.run_delay_ratio for sample in samples) / len(samples) if samples else 0.0,
+            rss_bytes=max((sample.rss_bytes for sample in samples), default=0),
+            lost=index in self._lost,
+        )
+
+    def _requests(self) -> RequestCounts:
+        """Of the requests of the warm-up only the rate is told, of those in flight how many there were at the end."""
+        if self._last is None:
+            return RequestCounts()
+        ended, failed, in_flight, _ = self._last
+        counts = RequestCounts(
+            finished=ended - failed, failed=failed, interrupted=in_flight, warmup=max(0, round(self._ended) - ended)
+        )
+        return replace(counts, started=counts.finished + failed + in_flight + counts.warmup)
+
+    def _notes(self, *, running: bool) -> Iterable[str]:
+        if not running:
+            yield NO_END
+        yield from self._lost.values()
+        if self._missing_s > _SLACK_S:
+            yield f"{format_duration_s(self._missing_s)} of the run are missing: an output that was too slow lost them"
+        if note := names_note(self.table):
+            yield note
+
+
+def _no_verdict(plan: SavedPlan) -> Verdict:
+    """Before the first second."""
+    evidence = Evidence(plan.has_open_model, 0, 0, 0.0, 0)
+    return Verdict("SUSPECT", ("nothing was measured: there is no second of the run",), "", limit_of(evidence))

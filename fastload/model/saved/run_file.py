@@ -1,0 +1,295 @@
+"""A saved run: one file with everything, written by ``--save``, from which every report can be made later.
+
+``docs/run-file.md`` describes the format, `run_codec` has its records. What is written here is reading: whole runs
+(`load_run`), and files that are still being written (`RunReader`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self, overload
+
+from fastload.model.errors import nearest
+from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
+from fastload.model.saved.codec import (
+    HEADER,
+    MAGIC,
+    PREAMBLE,
+    PREFIX_BYTES,
+    SECOND,
+    SUMMARY,
+    VERSION,
+    RunFileError,
+    check_payload,
+    header_from_plain,
+    snapshot_from_plain,
+    unpack_payload,
+    unpack_prefix,
+)
+from fastload.model.saved.replay import NO_END, Replay
+from fastload.model.saved.saved_summary import summary_from_plain
+from fastload.model.summary import Summary
+from fastload.model.units import format_count, format_number_of
+
+SUFFIX = ".fastload"
+_HINT = f"give a file that --save wrote, like NAME{SUFFIX}"
+_NAMES: dict[int, Literal["header", "second", "summary"]] = {HEADER: "header", SECOND: "second", SUMMARY: "summary"}
+
+
+class Record(NamedTuple):
+    """One record of a run file: a `Header`, a `Snapshot`, or a summary as `Summary.to_dict` has it."""
+
+    kind: Literal["header", "second", "summary"]
+    body: Any
+
+
+class Seconds(Sequence[Snapshot]):
+    """The seconds of a saved run. Each is decoded when it is asked for: thousands of them fit into memory packed."""
+
+    def __init__(self, payloads: Sequence[bytes]) -> None:
+        self._payloads = payloads
+
+    def __len__(self) -> int:
+        return len(self._payloads)
+
+    @overload
+    def __getitem__(self, index: int) -> Snapshot: ...
+    @overload
+    def __getitem__(self, index: slice) -> Seconds: ...
+    def __getitem__(self, index: int | slice) -> Snapshot | Seconds:
+        if isinstance(index, slice):
+            return Seconds(self._payloads[index])
+        return snapshot_from_plain(unpack_payload(self._payloads[index]))
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        return (snapshot_from_plain(unpack_payload(payload)) for payload in self._payloads)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRun:
+    """A run as its file has it. *summary* is `Summary.to_dict`, None when the file ends before it: then the run is not
+    *complete*, and *notes* say in words what is missing."""
+
+    path: Path
+    header: Header
+    seconds: Sequence[Snapshot]
+    summary: dict[str, Any] | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return self.summary is not None
+
+
+class RunReader:
+    """Reads a run file record by record, also while it is being written. Close it, or use it as a context.
+
+    ``damage``: why nothing more can be read, "" as long as it can. ``unread_bytes``: how much of the file the last
+    call left: part of a record, or all that comes after a damaged one.
+
+    Raises:
+        RunFileError: the file cannot be opened, it is none of fastload's, or one of a later version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.damage = ""
+        self.unread_bytes = 0
+        self._offset = 0
+        self._fd = _open(self.path)
+        try:
+            self._begin()
+        except RunFileError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; more than once does no harm."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def poll(self) -> list[Record]:
+        """The records that have come since the last call, in their order; none when there are no new ones.
+
+        Raises:
+            RunFileError: the file has begun since, and is none of fastload's.
+        """
+        records = []
+        for kind, payload in self.payloads():
+            if kind in _NAMES:
+                try:
+                    records.append(Record(_NAMES[kind], _decode(kind, payload)))
+                except RunFileError as error:
+                    if kind != SUMMARY:
+                        raise
+                    # What came before it is all that there is to know of the run.
+                    self.damage = error.message
+        return records
+
+    def payloads(self) -> Iterator[tuple[int, bytes]]:
+        """As `poll`, one after the other, not yet decoded: kinds of `run_codec`, and also those it does not know."""
+        if self._offset or self._begin():
+            while not self.damage and (found := self._next()) is not None:
+                yield found
+        self.unread_bytes = os.fstat(self._fd).st_size - self._offset
+
+    def _begin(self) -> bool:
+        """Whether the file begins as it should; not yet when there is too little of it."""
+        begin = os.pread(self._fd, len(PREAMBLE), 0)
+        if not MAGIC.startswith(begin[: len(MAGIC)]):
+            raise RunFileError(f"{str(self.path)!r} is no run file of fastload", hint=_HINT)
+        if len(begin) < len(PREAMBLE):
+            return False
+        major, minor = begin[len(MAGIC)], begin[len(MAGIC) + 1]
+        if major != VERSION[0]:
+            hint = "read it with the fastload that wrote it, or a later one"
+            raise RunFileError(
+                f"{str(self.path)!r} has version {major}.{minor} of the format, and this fastload reads {VERSION[0]}",
+                hint=hint,
+            )
+        self._offset = len(PREAMBLE)
+        return True
+
+    def _next(self) -> tuple[int, bytes] | None:
+        """The next record that is whole."""
+        start = os.pread(self._fd, PREFIX_BYTES, self._offset)
+        if len(start) < PREFIX_BYTES:
+            return None
+        try:
+            prefix = unpack_prefix(start)
+            payload = os.pread(self._fd, prefix.length, self._offset + PREFIX_BYTES)
+            if len(payload) < prefix.length:
+                return None
+            check_payload(prefix, payload)
+        except RunFileError as error:
+            self.damage = error.message
+            return None
+        self._offset += PREFIX_BYTES + prefix.length
+        return prefix.kind, payload
+
+
+def load_run(path: str | Path) -> SavedRun:
+    """The run that is saved at *path*, or as much of it as is there.
+
+    A summary that cannot be read counts as one that is not there.
+
+    Raises:
+        RunFileError: it cannot be opened, it is no run file, one of a later version, or there is nothing in it.
+    """
+    header, summary, seconds, damage = None, None, [], ""
+    with RunReader(path) as reader:
+        for kind, payload in reader.payloads():
+            if kind == HEADER and header is None:
+                header = header_from_plain(unpack_payload(payload))
+            elif kind == SECOND:
+                seconds.append(payload)
+            elif kind == SUMMARY:
+                # The seconds are there, whatever became of it.
+                try:
+                    summary, damage = unpack_payload(payload), ""
+                except RunFileError as error:
+                    damage = error.message
+    if header is None:
+        why = f" ({reader.damage})" if reader.damage else ""
+        raise RunFileError(f"there is no run in {str(path)!r}: it ends before the first record{why}", hint=_HINT)
+    notes = _notes(reader, len(seconds), complete=summary is not None, end_damage=damage)
+    return SavedRun(Path(path), header, Seconds(seconds), summary, notes)
+
+
+def run_summary(run: SavedRun) -> dict[str, Any]:
+    """The summary of *run* as `Summary.to_dict` has it; of a run that is not complete, made of its seconds."""
+    if run.summary is not None:
+        return {**run.summary, "notes": [*run.notes, *run.summary["notes"]]}
+    return run_result(run).to_dict()
+
+
+def load_summary(path: str | Path) -> Summary:
+    """The summary of the run that ``--save`` wrote to *path*; of one that broke off, what its seconds say.
+
+    Raises:
+        RunFileError: it cannot be read, or it is no run file.
+    """
+    return run_result(load_run(path))
+
+
+def run_result(run: SavedRun) -> Summary:
+    """As `run_summary`, as a `Summary`; of a complete run, its trends answer what the summary has and no more."""
+    if run.summary is not None:
+        return summary_from_plain(run_summary(run), run.header)
+    replay = Replay(run.header)
+    for second in run.seconds:
+        replay.add(second)
+    result = replay.result()
+    return replace(result, notes=(*run.notes, *(note for note in result.notes if note != NO_END)))
+
+
+def _open(path: Path) -> int:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise RunFileError(f"there is no file {str(path)!r}", hint=_similar(path) or _HINT) from error
+    except OSError as error:
+        raise RunFileError(f"{str(path)!r} cannot be read: {error.strerror}", hint=_HINT) from error
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    if stat.S_ISDIR(mode):
+        newest = max(path.glob(f"*{SUFFIX}"), key=os.path.getmtime, default=None)
+        raise RunFileError(f"{str(path)!r} is a directory", hint=f"give {newest}" if newest else _HINT)
+    raise RunFileError(f"{str(path)!r} is no file that can be read twice", hint="write it to a file first")
+
+
+def _similar(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        names = [one.name for one in path.parent.iterdir() if one.suffix == SUFFIX]
+        return nearest(path.name, names)
+    return ""
+
+
+def _decode(kind: int, payload: bytes) -> Any:
+    plain = unpack_payload(payload)
+    if kind == HEADER:
+        return header_from_plain(plain)
+    return snapshot_from_plain(plain) if kind == SECOND else plain
+
+
+def _notes(reader: RunReader, seconds: int, *, complete: bool, end_damage: str) -> tuple[str, ...]:
+    """What is missing, in words; *end_damage*: why the summary could not be read, if so."""
+    notes = []
+    if not complete:
+        count = format_number_of(seconds, "second")
+        there = (
+            f"all figures are of the {count} in it, and the verdict is the last" if seconds else "no second is in it"
+        )
+        why = (
+            f"the end of the run is damaged ({end_damage})"
+            if end_damage
+            else "the file has no end of the run, which was killed or still goes on"
+        )
+        notes.append(f"{why}: {there}")
+    if reader.damage:
+        notes.append(f"the file is damaged: {reader.damage}; {_rest(reader)} from there on were not read")
+    elif reader.unread_bytes:
+        notes.append(f"the file breaks off within a record: its last {_rest(reader)} were not read")
+    return tuple(notes)
+
+
+def _rest(reader: RunReader) -> str:
+    return f"{format_count(reader.unread_bytes)} byte{'s' * (reader.unread_bytes != 1)}"

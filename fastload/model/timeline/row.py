@@ -1,0 +1,166 @@
+"""One row of a timeline: a second of a run, or several neighbouring ones merged without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from fastload.model.metrics import Series
+from fastload.model.records import Snapshot
+from fastload.model.series import TrendSink
+from fastload.model.timeline.curves import band_counts
+
+SUBJECTS = {
+    "http_req": ("http_req_duration", "http_req_response_time"),
+    "call": ("call_duration", "call_response_time"),
+    "ws": ("ws_connecting", ""),
+    "stream": ("stream_first_event", ""),
+}
+"""What the latencies of a run may be of, and their metrics: service, and response where there are due times."""
+_TIMES = tuple(metric for metrics in SUBJECTS.values() for metric in metrics if metric)
+PHASES = {
+    "blocked": "http_req_blocked",
+    "lookup": "http_req_lookup",
+    "connecting": "http_req_connecting",
+    "tls": "http_req_tls_handshaking",
+    "sending": "http_req_sending",
+    "waiting": "http_req_waiting",
+    "receiving": "http_req_receiving",
+}
+"""The phases of a request, in their order, and their metrics."""
+_US_PER_MS = 1000
+_COUNTERS = {
+    "iterations_rate": ("iterations",),
+    "dropped_rate": ("dropped_iterations",),
+    "calls_rate": ("calls",),
+    "sessions_rate": ("ws_sessions",),
+    "messages_rate": ("ws_msgs_sent", "ws_msgs_received"),
+    "events_rate": ("stream_events",),
+}
+_QUANTILES = (0.5, 0.95, 0.99)
+_MERGED = ("rates", "phases_us", "trends", "errors", "workers")
+"""The fields of a row that are added up by name."""
+
+
+class Share(NamedTuple):
+    """An amount over a time: their quotient is a rate, or a mean weighted by time. Two of them add up."""
+
+    amount: float
+    seconds: float
+
+    def __add__(self, other: tuple[float, ...]) -> Share:  # type: ignore[override]
+        return Share(self.amount + other[0], self.seconds + other[1])
+
+    @property
+    def quotient(self) -> float:
+        return self.amount / self.seconds if self.seconds else 0.0
+
+
+class RowTrend:
+    """The times of one row: what is drawn of them, and their counts, for merging."""
+
+    __slots__ = ("bands", "quantiles_ms", "sparse")
+
+    def __init__(self, sink: TrendSink) -> None:
+        self.sparse = sink.to_sparse()
+        self.quantiles_ms = tuple((sink.quantile(q) or 0) / _US_PER_MS for q in _QUANTILES)
+        self.bands = band_counts(sink)
+
+    def __add__(self, other: RowTrend) -> RowTrend:
+        sink = TrendSink.from_sparse(self.sparse)
+        sink.merge(TrendSink.from_sparse(other.sparse))
+        return RowTrend(sink)
+
+
+@dataclass(slots=True)
+class Row:
+    """What came until *end_s*, within *span_s*; *seconds* is how many snapshots are in it.
+
+    *rates* are per second, or means over the time; *most* are the greatest values there were; *phases_us* sums and
+    counts; *trends* by metric; *errors* how many failures by kind; *workers* the CPU by index.
+    """
+
+    end_s: float
+    span_s: float
+    rates: dict[str, Share]
+    most: dict[str, float]
+    phases_us: dict[str, Share]
+    trends: dict[str, RowTrend]
+    errors: dict[str, int]
+    workers: dict[str, Share]
+    seconds: int = field(default=1)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, end_s: float, *, has_offered: bool) -> Row:
+        """The row of one *snapshot*; *has_offered*: whether starts were due by the clock in it."""
+        table, span_s = snapshot.table, snapshot.span_s
+        amounts = {
+            name: sum(_count(snapshot, metric) for metric in metrics) / span_s for name, metrics in _COUNTERS.items()
+        }
+        amounts |= {"rate": snapshot.requests_per_s, "failed_rate": snapshot.failed_per_s}
+        amounts["raised_rate"] = snapshot.exceptions.total / span_s
+        if has_offered:
+            amounts["offered"] = snapshot.offered / span_s
+        amounts |= _usage(snapshot)
+        phases = {name: sink for name, metric in PHASES.items() if (sink := table.get(metric)) and sink.count}
+        trends = {metric: sink for metric in _TIMES if (sink := table.get(metric)) and sink.count}
+        return cls(
+            end_s=end_s,
+            span_s=span_s,
+            rates={name: Share(per_s * span_s, span_s) for name, per_s in amounts.items()},
+            most=_most(snapshot),
+            phases_us={name: Share(sink.sum, sink.count) for name, sink in phases.items()},
+            trends={metric: RowTrend(sink) for metric, sink in trends.items()},
+            errors={kind: count for kind, (count, _) in snapshot.errors.entries.items()},
+            workers={one.label.rpartition(" ")[2]: Share(one.cpu_percent * span_s, span_s) for one in snapshot.workers},
+        )
+
+    def copy(self) -> Row:
+        """One that can be merged while this one stays as it is."""
+        other = copy(self)
+        for name in (*_MERGED, "most"):
+            setattr(other, name, dict(getattr(self, name)))
+        return other
+
+    def merge(self, later: Row) -> None:
+        """Add *later*, the next row, to this one."""
+        self.end_s, self.span_s = later.end_s, self.span_s + later.span_s
+        self.seconds += later.seconds
+        for name in _MERGED:
+            _add_up(getattr(self, name), getattr(later, name))
+        for name, value in later.most.items():
+            self.most[name] = max(self.most.get(name, value), value)
+
+
+def _add_up(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for name, value in other.items():
+        into[name] = into[name] + value if name in into else value
+
+
+def _count(snapshot: Snapshot, metric: str) -> float:
+    sink = snapshot.table.sinks.get(Series(metric))
+    return float(sink.value) if sink is not None else 0.0
+
+
+def _usage(snapshot: Snapshot) -> dict[str, float]:
+    """What is a mean over the second."""
+    used: dict[str, float] = {}
+    if (host := snapshot.host) is not None:
+        used |= {"host_cpu": host.cpu_percent}
+        used |= {"net_sent": host.net_sent_bytes_per_s, "net_received": host.net_received_bytes_per_s}
+    if (target := snapshot.target) is not None:
+        used["target_cpu"] = target.cpu_percent
+    return used
+
+
+def _most(snapshot: Snapshot) -> dict[str, float]:
+    most: dict[str, float] = {"vus": snapshot.vus}
+    if snapshot.lag_max_ms:
+        most["lag"] = max(snapshot.lag_max_ms)
+    if snapshot.host is not None:
+        most["host_memory"] = snapshot.host.memory_used_bytes
+    if snapshot.target is not None:
+        most["target_memory"] = snapshot.target.rss_bytes
+    return most

@@ -1,0 +1,243 @@
+"""A run over time, ready to be drawn: what the report, the dashboard and the comparison have in common.
+
+`Timeline` takes the snapshots of a run one by one, live or from a saved run, and keeps at most `MOST_ROWS` rows. When
+there would be more, neighbours are merged two by two, exactly (histograms and sums are added), and from then on a row
+is twice as long. `Timeline.columns` is plain data: one list for each column, all of the same length.
+
+The columns, with one value for each row, None where nothing was measured:
+
+==================== ====================================================================================
+``t``, ``span``      the row's end, in s since the common start on the wall clock (pauses included), and its length;
+                     charts have the point of a row in the middle between its beginning and its end
+``vus``              the most virtual users
+``offered``          starts that were due per s; None in a closed model and in the warm-up
+``rate``             requests that ended per s, those of the warm-up included; ``failed_rate`` those that failed
+``iterations_rate``  iterations that ended per s; ``raised_rate`` those that raised
+``dropped_rate``     starts that found no free VU and were dropped, per s
+``calls_rate``       measured calls per s; None where the whole run has none
+``sessions_rate``    WebSockets that were opened per s; None where the whole run has none
+``messages_rate``    WebSocket messages per s, both ways; None where the whole run has none
+``events_rate``      events of streams per s; None where the whole run has none
+``response_p50``     and ``_p95``, ``_p99``: from due to done, in ms; None where there are no due times
+``service_p50``      and ``_p95``, ``_p99``: from sent to done, in ms
+``blocked`` ...      the mean of each of `PHASES`, in ms
+``lag``              the longest stall of any worker's loop, in ms
+``host_cpu``         per cent of the whole machine; ``host_memory`` the most bytes in use
+``net_sent``         bytes per s of the whole machine, likewise ``net_received``
+``target_cpu``       per cent, 100 is one core; ``target_memory`` the most bytes; None where it was not sampled
+``workers``          ``{index: [cpu]}``, per cent, 100 is one core
+``errors``           ``{kind: [failures per s]}``, the most frequent kind first, at most `MOST_KINDS`;
+                     ``errors_other`` those of all other kinds together
+``heat``             how many took how long, of the headline latency: each as `curves.band_counts` has it
+==================== ====================================================================================
+
+``of`` says what response and service are of: "http_req"; in a run without a response "call", which are its measured
+calls; without these "ws", where service is how long WebSockets took to open, or "stream", where it is the time to the
+first event. The headline latency is the response where there are due times, and else the service.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import Any
+
+from fastload.model.metrics import Series
+from fastload.model.records import Snapshot
+from fastload.model.run_header import Header
+from fastload.model.series import TrendSink
+from fastload.model.timeline.curves import band_bounds_ms, percentile_curve
+from fastload.model.timeline.phases import Clock, phases_of
+from fastload.model.timeline.row import PHASES, SUBJECTS, Row, Share
+
+__all__ = ["MOST_ROWS", "PHASES", "Timeline"]
+
+MOST_ROWS = 900
+MOST_EVENTS = 200
+MOST_KINDS = 20
+_RATES = ("rate", "failed_rate", "iterations_rate", "raised_rate", "dropped_rate", "offered")
+_WHERE_THERE_ARE = ("calls_rate", "sessions_rate", "messages_rate", "events_rate")
+_SIGNS = {"call": ("calls",), "ws": ("ws_sessions", "ws_failed"), "stream": ("stream_events",)}
+"""The metrics by which one sees that a run has such things, even if none has a latency."""
+_MEANS = ("host_cpu", "net_sent", "net_received", "target_cpu")
+_QUANTILES = ("p50", "p95", "p99")
+_US_PER_MS = 1000
+_MOST = ("vus", "lag", "host_memory", "target_memory")
+
+
+class Timeline:
+    """The rows of the run of *header*, and the distribution of its latencies as a whole."""
+
+    def __init__(self, header: Header, *, most_rows: int = MOST_ROWS) -> None:
+        self._plan = header.plan
+        self._is_open = any(scenario.get("model") == "open" for scenario in header.plan.get("scenarios", ()))
+        self._most_rows = most_rows
+        self._clock = Clock()
+        self._rows: list[Row] = []
+        self._per_row = 1
+        self._taken = 0
+        self._totals: dict[str, TrendSink] = {}
+        self._errors: Counter[str] = Counter()
+        self._workers: set[str] = set()
+        self._optional: set[str] = set()
+        self._seen: set[str] = set()
+        self._events: list[dict[str, Any]] = []
+        self._events_left_out = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, snapshot: Snapshot) -> None:
+        """One more second. *snapshot* is neither kept nor changed."""
+        known = self._known()
+        end_s = self._clock.add(snapshot)
+        has_offered = self._is_open and (snapshot.t_s or snapshot.elapsed_s) > self._plan.get("warmup_s", 0.0)
+        row = Row.of(snapshot, end_s, has_offered=has_offered)
+        self._add_totals(snapshot, row)
+        self._add_events(snapshot)
+        if self._rows and self._rows[-1].seconds < self._per_row:
+            self._rows[-1].merge(row)
+            self._taken = min(self._taken, len(self._rows) - 1)
+        else:
+            self._rows.append(row)
+        if len(self._rows) > self._most_rows:
+            self.halve()
+        if self._known() != known:
+            # Columns that were not there, or were of something else, in the rows before.
+            self._taken = 0
+
+    def columns(self, first: int = 0) -> dict[str, Any]:
+        """The rows from number *first* on as plain data for JSON, and what holds for the run as a whole.
+
+        Beside the columns: ``first``; ``step_s``, how many seconds a row has; ``wall_ms``, the wall clock at 0 s in ms
+        since the epoch, or None; ``of``, as above; ``open``, whether its latencies are from a due time on, because
+        starts come by the clock; ``errors_left_out``, how many kinds ``errors_other`` has; ``bounds`` of the bands of
+        ``heat``, in ms; ``phases`` (`phases_of`); ``events``, each ``{"t", "kind", "text"}``, and ``events_left_out``,
+        how many more there were; ``curves``, with ``response`` and ``service`` as `percentile_curve` has them.
+        """
+        rows, of = self._rows[first:], self._subject
+        service, response = SUBJECTS[of]
+        is_open = self._is_open and bool(response)
+        kinds = [kind for kind, _ in self._errors.most_common(MOST_KINDS)]
+        return {
+            "first": first,
+            "step_s": self._per_row,
+            "wall_ms": self._clock.start_ms,
+            "of": of,
+            "open": is_open,
+            "t": [round(row.end_s, 3) for row in rows],
+            "span": [round(row.span_s, 6) for row in rows],
+            **{name: [_quotient(row.rates, name) for row in rows] for name in (*_RATES, *_MEANS)},
+            **{
+                name: [_quotient(row.rates, name) if name in self._optional else None for row in rows]
+                for name in _WHERE_THERE_ARE
+            },
+            **{name: [_rounded(row.most.get(name)) for row in rows] for name in _MOST},
+            **{name: [_quotient(row.phases_us, name, _US_PER_MS) for row in rows] for name in PHASES},
+            **_quantiles(rows, "response", response if is_open else ""),
+            **_quantiles(rows, "service", service),
+            "workers": {
+                index: [_quotient(row.workers, index) for row in rows] for index in sorted(self._workers, key=_number)
+            },
+            "errors": {kind: [round(row.errors.get(kind, 0) / row.span_s, 3) for row in rows] for kind in kinds},
+            "errors_other": [round(_others(row, kinds) / row.span_s, 3) for row in rows],
+            "errors_left_out": len(self._errors) - len(kinds),
+            "heat": _bands(rows, response if is_open else service),
+            "bounds": band_bounds_ms(),
+            "phases": phases_of(self._plan, self._clock),
+            "events": list(self._events),
+            "events_left_out": self._events_left_out,
+            "curves": {
+                "response": self._curve(response if is_open else ""),
+                "service": self._curve(service),
+            },
+        }
+
+    def take_changes(self) -> dict[str, Any]:
+        """As `columns`, from the first row on that is new, or was changed since the last call: for one who follows.
+
+        Who has the rows before ``first`` replaces all from there on by these.
+        """
+        first, self._taken = self._taken, len(self._rows)
+        return self.columns(first)
+
+    def copy(self) -> Timeline:
+        """One that can be made coarser while this one stays as it is."""
+        other = copy(self)
+        other._rows = [row.copy() for row in self._rows]
+        return other
+
+    def halve(self) -> None:
+        """Merge neighbours two by two: half as many rows, each twice as long."""
+        self._per_row *= 2
+        for row, later in zip(self._rows[::2], self._rows[1::2], strict=False):
+            row.merge(later)
+        self._rows = self._rows[::2]
+        self._taken = 0
+
+    @property
+    def _subject(self) -> str:
+        if SUBJECTS["http_req"][0] in self._totals:
+            return "http_req"
+        return next((name for name in _SIGNS if name in self._seen), "http_req")
+
+    def _known(self) -> tuple[Any, ...]:
+        kinds = frozenset(kind for kind, _ in self._errors.most_common(MOST_KINDS))
+        return self._subject, len(self._optional), len(self._workers), kinds
+
+    def _add_totals(self, snapshot: Snapshot, row: Row) -> None:
+        for metric in row.trends:
+            sink = snapshot.table.get(metric)
+            self._totals.setdefault(metric, TrendSink(sink.highest)).merge(sink)
+        self._errors.update(row.errors)
+        self._workers.update(row.workers)
+        self._optional.update(name for name in _WHERE_THERE_ARE if row.rates[name].amount)
+        sinks = snapshot.table.sinks
+        self._seen.update(name for name, signs in _SIGNS.items() if any(Series(metric) in sinks for metric in signs))
+
+    def _add_events(self, snapshot: Snapshot) -> None:
+        for event in snapshot.events:
+            if len(self._events) < MOST_EVENTS:
+                t_s = self._clock.within(snapshot, event.t_s)
+                self._events.append({"t": t_s, "kind": event.kind, "text": event.text})
+            else:
+                self._events_left_out += 1
+
+    def _curve(self, metric: str) -> dict[str, list[float]]:
+        return percentile_curve(self._totals.get(metric) or TrendSink())
+
+
+def _quotient(shares: Mapping[str, Share], name: str, scale: float = 1.0) -> float | None:
+    share = shares.get(name)
+    return None if share is None else round(share.quotient / scale, 4)
+
+
+def _others(row: Row, kinds: Iterable[str]) -> int:
+    """The failures of all other kinds than *kinds*."""
+    return sum(row.errors.values()) - sum(row.errors.get(kind, 0) for kind in kinds)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _quantiles(rows: Iterable[Row], prefix: str, metric: str) -> dict[str, list[float | None]]:
+    """p50, p95 and p99 of each row."""
+    columns: dict[str, list[float | None]] = {f"{prefix}_{name}": [] for name in _QUANTILES}
+    for row in rows:
+        trend = row.trends.get(metric)
+        values = [None] * len(_QUANTILES) if trend is None else trend.quantiles_ms
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(value)
+    return columns
+
+
+def _bands(rows: Iterable[Row], metric: str) -> list[list[int]]:
+    trends = (row.trends.get(metric) for row in rows)
+    return [trend.bands if trend is not None else [] for trend in trends]
+
+
+def _number(index: str) -> tuple[int, str]:
+    return (int(index), "") if index.isdecimal() else (sys.maxsize, index)

@@ -1,0 +1,179 @@
+"""What monitoring is told: every value in one series of its metric, and beside the metrics how the run is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastload.model.metrics import BUILTIN, SCENARIO_METRICS, Kind, MetricSpec, Series
+from fastload.model.records import Snapshot
+from fastload.model.resources import resource_values
+from fastload.model.run_header import Header
+from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, Sink, TrendSink
+
+_PLACE_TAGS = frozenset(("scenario", "group"))
+_VERDICTS = {"VALID": 0, "SUSPECT": 1, "INVALID": 2}
+
+
+def _specs(kind: Kind, unit: str, *names: str) -> dict[str, MetricSpec]:
+    return {name: MetricSpec(name, kind, unit) for name in names}
+
+
+RUN_SPECS: dict[str, MetricSpec] = {
+    **_specs(Kind.COUNTER, "", "errors", "exceptions", "offered_iterations"),
+    **_specs(Kind.GAUGE, "", "in_flight", "workers_alive", "workers_lost", "verdict", "threshold_ok", "target_fds"),
+    **_specs(Kind.GAUGE, "%", "host_cpu", "worker_cpu", "target_cpu"),
+    **_specs(Kind.GAUGE, "bytes", "host_memory", "worker_memory", "target_memory"),
+    **_specs(Kind.GAUGE, "bytes/s", "host_net_sent", "host_net_received"),
+    **_specs(Kind.GAUGE, "ms", "worker_lag_max"),
+}
+"""What is told of the run beside its metrics. A metric of the script with such a name goes first."""
+
+
+class Reading(NamedTuple):
+    """One series to send: *spec* has the metric's name, kind and unit, *tags* are sorted (name, value) pairs."""
+
+    spec: MetricSpec
+    tags: tuple[tuple[str, str], ...]
+    sink: Sink
+
+
+class Reader:
+    """Picks what is sent of a table, for the run of *header*.
+
+    Values that a metric keeps under several sets of tags are sent under one of them, so that sums over all series of
+    a metric count nothing twice: the total is not sent when its parts are, but for what is in no part, and filters of
+    thresholds that are about the place, or about several tag sets, are left out. What a run of several scenarios keeps
+    for each of them has metrics of its own, ``scenario_http_reqs`` and the like.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._specs = {**RUN_SPECS, **BUILTIN, **header.specs}
+        self._hidden = frozenset(name for name in RUN_SPECS if name in header.specs)
+        self._asked = frozenset(text.rpartition(": ")[0] for text in header.thresholds)
+        self._place = _PLACE_TAGS.union(*_tags_of_scenarios(header))
+
+    def window(self, snapshot: Snapshot) -> SeriesTable:
+        """Everything of one second as a table. It shares sinks with *snapshot*: merge it, or read it only."""
+        told = {series: sink for series, sink in _run_sinks(snapshot) if series.metric not in self._hidden}
+        return SeriesTable({**snapshot.table.sinks, **told})
+
+    def readings(self, table: SeriesTable) -> Iterator[Reading]:
+        """What to send of *table*, metric by metric."""
+        ordered = sorted(table.sinks.items(), key=lambda item: item[0])
+        for metric, group in groupby(ordered, key=lambda item: item[0].metric):
+            spec = self._specs.get(metric)
+            if spec is not None:
+                yield from self._of_metric(spec, dict(group))
+
+    def _of_metric(self, spec: MetricSpec, sinks: dict[Series, Any]) -> Iterator[Reading]:
+        parts = {series: sink for series, sink in sinks.items() if self._is_part(series, sinks)}
+        for series, sink in parts.items():
+            yield Reading(spec, series.tags, sink)
+        total = sinks.get(Series(spec.name))
+        if total is not None and (not parts or spec.kind is Kind.GAUGE):
+            yield Reading(spec, (), total)
+        elif total is not None and (rest := _without(total, parts.values())) is not None:
+            yield Reading(spec, (), rest)
+        if spec.name in SCENARIO_METRICS and spec.name in BUILTIN:
+            own = MetricSpec(f"scenario_{spec.name}", spec.kind, spec.unit)
+            for series, sink in sinks.items():
+                if [key for key, _ in series.tags] == ["scenario"]:
+                    yield Reading(own, series.tags, sink)
+
+    def _is_part(self, series: Series, sinks: Iterable[Series]) -> bool:
+        if not series.tags:
+            return False
+        if series.metric in BUILTIN:
+            return series.is_kept
+        if series.label not in self._asked:
+            return True
+        # A filter: its values are also in series with more tags, or in those of other tags at the same place.
+        tags = set(series.tags)
+        wider = any(tags < set(other.tags) for other in sinks)
+        return not wider and not self._place & {key for key, _ in series.tags}
+
+
+class Totals:
+    """The run so far: the sum of all seconds that were added. Gauges have their last value."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._table = SeriesTable()
+
+    def add(self, snapshot: Snapshot) -> None:
+        self._table.merge(self._reader.window(snapshot))
+
+    def readings(self) -> Iterator[Reading]:
+        return self._reader.readings(self._table)
+
+
+def common_tags(header: Header) -> dict[str, str]:
+    """The tags that all scenarios have, as those of ``--tag``: they belong to everything of the run."""
+    first, *others = [*_tags_of_scenarios(header)] or [{}]
+    return {key: value for key, value in first.items() if all(tags.get(key) == value for tags in others)}
+
+
+def _tags_of_scenarios(header: Header) -> Iterator[dict[str, str]]:
+    for scenario in header.plan.get("scenarios", ()):
+        yield {str(key): str(value) for key, value in scenario.get("tags", {}).items()}
+
+
+def _run_sinks(snapshot: Snapshot) -> Iterator[tuple[Series, CounterSink | GaugeSink]]:
+    for name, table in (("errors", snapshot.errors), ("exceptions", snapshot.exceptions)):
+        for kind, (count, _) in table.entries.items():
+            yield Series.of(name, kind=kind), CounterSink(count)
+    if snapshot.offered:
+        yield Series("offered_iterations"), CounterSink(snapshot.offered)
+    for series, value in _run_gauges(snapshot):
+        yield series, GaugeSink(value, value, value)
+
+
+def _run_gauges(snapshot: Snapshot) -> Iterator[tuple[Series, float]]:
+    for name in ("in_flight", "workers_alive", "workers_lost"):
+        yield Series(name), getattr(snapshot, name)
+    values = resource_values(snapshot.host, (), snapshot.target)
+    yield from ((Series(name), value) for name, value in values.items())
+    if snapshot.host is not None:
+        yield Series("host_net_sent"), snapshot.host.net_sent_bytes_per_s
+        yield Series("host_net_received"), snapshot.host.net_received_bytes_per_s
+    for sample in snapshot.workers:
+        worker = sample.label.removeprefix("worker ")
+        yield Series.of("worker_cpu", worker=worker), sample.cpu_percent
+        yield Series.of("worker_memory", worker=worker), sample.rss_bytes
+    for index, lag_ms in enumerate(snapshot.lag_max_ms):
+        yield Series.of("worker_lag_max", worker=str(index)), lag_ms
+    for result in snapshot.thresholds:
+        yield Series.of("threshold_ok", threshold=f"{result.metric}: {result.expression}"), float(result.ok)
+    if snapshot.verdict is not None:
+        yield Series("verdict"), _VERDICTS[snapshot.verdict.state]
+
+
+def _without(total: Any, parts: Iterable[Any]) -> Sink | None:
+    """What of *total* is in none of *parts*, which do not overlap; None when that is nothing."""
+    parts = list(parts)
+    if isinstance(total, CounterSink):
+        value = total.value - sum(part.value for part in parts)
+        # Parts of what is no whole number add up to the total but for the last bits.
+        return CounterSink(value) if abs(value) > 1e-9 * abs(total.value) else None
+    if isinstance(total, RateSink):
+        trues, of = (getattr(total, name) - sum(getattr(part, name) for part in parts) for name in ("trues", "total"))
+        return RateSink(trues, of) if of > 0 else None
+    return _trend_without(total, parts)
+
+
+def _trend_without(total: TrendSink, parts: Iterable[TrendSink]) -> TrendSink | None:
+    if total.count <= sum(part.count for part in parts):
+        return None
+    rest = TrendSink(total.highest)
+    rest.merge(total)
+    for part in parts:
+        size = min(len(part.counts), len(rest.counts))
+        rest.counts[:size] -= part.counts[:size]
+        rest.count -= part.count
+        rest.sum -= part.sum
+    np.maximum(rest.counts, 0, out=rest.counts)
+    return rest

@@ -1,0 +1,317 @@
+"""The live block: one screenful that is redrawn each second while a run lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from fastload.model.http_settings import without_credentials
+from fastload.model.load_models import (
+    ConstantArrivalRate,
+    PerVUIterations,
+    RampingArrivalRate,
+    Shape,
+    SharedIterations,
+)
+from fastload.model.plan import Plan
+from fastload.model.records import Snapshot
+from fastload.model.summary import Summary
+from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms
+from fastload.outputs.base import writing
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, one_line
+from fastload.outputs.terminal.recent import MESSAGES, MINUTE_S, SESSIONS, Kinds, Place, Recent, Side
+from fastload.outputs.terminal.sparkline import ASCII_BARS, BARS, Join, Value, condense, mean, sparkline
+from fastload.outputs.terminal.style import (
+    BAD,
+    DIM,
+    GOOD,
+    MARK,
+    STRONG,
+    WARN,
+    cpu_line,
+    cpu_style,
+    failing_now,
+    format_clock,
+    format_cpu,
+    format_observed,
+)
+
+_PHASE_STYLE = {"running": GOOD, "warm-up": WARN, "paused": WARN, "stopping": WARN}
+# What may be over long before its duration.
+_OPEN_END = SharedIterations | PerVUIterations | Shape
+_LABEL_WIDTH = 10
+_BAR_AT_LEAST, _BAR_AT_MOST = 5, 60
+_FAILING_AT_MOST = 5
+_TROUBLES_AT_MOST = 3
+_SPARK_AT_LEAST = 10
+_TABLE_FROM_WIDTH = 120
+_PLACES_AT_LEAST, _PLACES_AT_MOST = 1, 12
+
+
+class LiveBlock:
+    """Shows a run on a terminal, redrawn with every snapshot, gone when the run is over.
+
+    It starts no thread and does not touch ``sys.stdout``; cost and time are those of one drawing a second.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._plan: Plan | None = None
+        self._recent = Recent()
+
+    def start(self, plan: Plan) -> None:
+        self._plan = plan
+        with writing("the live block"):
+            self._live = Live(
+                Legible(Group(*_head(plan))),
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+                vertical_overflow="crop",
+            )
+            self._live.start(refresh=True)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        if self._live is not None and self._plan is not None:
+            self._recent.add(snapshot)
+            with writing("the live block"):
+                self._live.update(Legible(render_snapshot(self._plan, snapshot, self._recent)), refresh=True)
+
+    def stop(self, summary: Summary) -> None:  # noqa: ARG002 - the interface of every output
+        self.close()
+
+    def close(self) -> None:
+        """Remove the block and show the cursor again; for a run that ends without a summary. May be repeated."""
+        live, self._live = self._live, None
+        if live is not None:
+            with writing("the live block"):
+                live.stop()
+
+
+def render_snapshot(plan: Plan, now: Snapshot, recent: Recent | None = None) -> RenderableType:
+    """The whole block for one snapshot; *recent* has it too, and what came before."""
+    if recent is None:
+        recent = Recent()
+        recent.kinds.add(now)
+    return _Block(plan, now, recent)
+
+
+class _Block:
+    """What always shows, and what shows where there is room: bars of the last minute, and a table of names."""
+
+    def __init__(self, plan: Plan, now: Snapshot, recent: Recent) -> None:
+        self._plan = plan
+        self._now = now
+        self._recent = recent
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        plan, now, recent = self._plan, self._now, self._recent
+        kinds = recent.kinds
+        above = [*_head(plan), _Progress(plan, now), Text(), _figures(plan, now, kinds), _Latency(kinds.lead())]
+        below = [*_generator(now), *_failing(now), *_troubles(now), *_message(now)]
+        room = options.size.height - sum(len(console.render_lines(one, options)) for one in (*above, *below))
+        bars = _bars(recent, options.max_width, BARS if console.encoding.startswith("utf") else ASCII_BARS)
+        if len(bars) > room:
+            bars = []
+        yield from above
+        yield from bars
+        yield from below
+        # A blank and the titles.
+        places = min(_PLACES_AT_MOST, recent.names, room - len(bars) - 2)
+        if options.max_width >= _TABLE_FROM_WIDTH and places >= _PLACES_AT_LEAST:
+            yield Text()
+            yield _table(recent.places(places))
+
+
+def _figures(plan: Plan, now: Snapshot, kinds: Kinds) -> RenderableType:
+    lead = kinds.lead()
+    failed, style = format_count(lead.failed), BAD if lead.failed else ""
+    rows = [
+        _row("load", f"{format_count(now.vus)} VUs", "", _offered(plan)),
+        _row(lead.what, _per_s(lead.now.per_s), format_count(lead.total), "in all"),
+        _row("failed", _per_s(lead.now.failed_per_s), failed, "in all", style=style),
+        *map(_side_row, kinds.sides()),
+    ]
+    columns = [Column(right=False), Column(), Column(), Column(right=False, shrink_to=1)]
+    return Columns(columns, rows, first_width=_LABEL_WIDTH)
+
+
+def _side_row(side: Side) -> list[Cell]:
+    note = f"in all, {format_count(side.failed)} failed" if side.failed else "in all"
+    return _row(
+        side.what, _per_s(side.now.per_s), format_count(side.total), note, note_style=BAD if side.failed else DIM
+    )
+
+
+def _bars(recent: Recent, width: int, bars: str) -> list[RenderableType]:
+    """Three lines, or none when there is nothing to draw or no room to draw it."""
+    first = recent.kinds.first
+    seconds = [one[first] for one in recent.seconds]
+    # Sessions may last as long as the run: what happens each second is their messages.
+    drawn = MESSAGES if first == SESSIONS else first
+    rows: tuple[tuple[str, list[Value], Join, Callable[[float], str], str], ...] = (
+        (f"{drawn}/s", [one[drawn].per_s for one in recent.seconds], mean, _rounded, GOOD),
+        ("p95", [one.p95_ms for one in seconds], max, format_ms, ""),
+        ("failed/s", [one.failed_per_s for one in seconds], max, _rounded, BAD),
+    )
+    tops = [f"  max {_top(values, shown)}" for _, values, _, shown, _ in rows]
+    room = min(MINUTE_S, width - _LABEL_WIDTH - 2 - max(map(len, tops)))
+    if not seconds or room < _SPARK_AT_LEAST:
+        return []
+    lines: list[RenderableType] = []
+    for (label, values, join, _, style), top in zip(rows, tops, strict=True):
+        drawn = sparkline(condense(values, recent.first, MINUTE_S, room, join), bars=bars)
+        lines.append(_labelled(label).append(drawn, style or None).append(top, DIM))
+    return lines
+
+
+def _top(values: list[Value], shown: Callable[[float], str]) -> str:
+    known = [value for value in values if value is not None]
+    return shown(max(known)) if known else "-"
+
+
+def _table(places: list[Place]) -> RenderableType:
+    """The names that came most often, with the times of the last second."""
+    titles = ["requests", "per s", "p50", "p95", "p99", "failed"]
+    return Columns(
+        [Column("endpoints", right=False, shrink_to=20, cut="middle"), *(Column(title) for title in titles)],
+        [_place_row(place) for place in places],
+        first_width=_LABEL_WIDTH,
+    )
+
+
+def _place_row(place: Place) -> list[Cell]:
+    times = [place.duration.p(percent) if place.duration else None for percent in (50, 95, 99)]
+    return [
+        Cell(one_line(place.label)),
+        Cell(format_count(place.requests)),
+        Cell(_rounded(place.per_s), STRONG),
+        *(Cell(format_ms(value)) for value in times),
+        Cell(format_count(place.failed), BAD if place.failed else ""),
+    ]
+
+
+def _rounded(value: float) -> str:
+    return format_count(round(value))
+
+
+def _per_s(value: float) -> str:
+    return f"{_rounded(value)}/s"
+
+
+def _head(plan: Plan) -> list[RenderableType]:
+    title = Text(no_wrap=True, overflow="ellipsis").append(one_line(plan.title), STRONG)
+    shown = without_credentials(plan.base_url)
+    if shown and shown not in plan.title:
+        title.append(f"  {one_line(shown)}", DIM)
+    return [title]
+
+
+class _Progress:
+    """Phase, clock, a bar as wide as there is room, and per cents, on one line."""
+
+    def __init__(self, plan: Plan, now: Snapshot) -> None:
+        counted = any(isinstance(scenario.executor, _OPEN_END) for scenario in plan.scenarios)
+        self._clock = format_clock(now.elapsed_s) + (" of at most " if counted else "/")
+        self._clock += format_duration_s(plan.duration_s)
+        self._phase = now.phase
+        self._share = min(1.0, max(0.0, now.progress))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = _labelled(self._phase, _PHASE_STYLE.get(self._phase, ""))
+        line.append(f"{self._clock}  ")
+        percent = f" {self._share * 100:3.0f}%"
+        room = min(_BAR_AT_MOST, options.max_width - line.cell_len - len(percent))
+        if room >= _BAR_AT_LEAST:
+            done = round(room * self._share)
+            line.append("━" * done, GOOD).append("─" * (room - done), DIM)
+        yield line.append(percent, DIM)
+
+
+def _row(label: str, value: str, total: str, note: str, *, style: str = "", note_style: str = DIM) -> list[Cell]:
+    return [Cell(label, DIM), Cell(value, style or STRONG), Cell(total, style), Cell(note, note_style)]
+
+
+def _offered(plan: Plan) -> str:
+    executors = [scenario.executor for scenario in plan.scenarios]
+    constant = [executor.rate_per_s for executor in executors if isinstance(executor, ConstantArrivalRate)]
+    ramps = [
+        max(executor.start_rate_per_s, *(rate for _, rate in executor.stages))
+        for executor in executors
+        if isinstance(executor, RampingArrivalRate)
+    ]
+    if not constant and not ramps:
+        return ""
+    return f"{'up to ' if ramps else ''}{format_count(sum(constant) + sum(ramps))} starts/s offered"
+
+
+class _Latency:
+    """The percentiles on one line, said the shorter way where there is little room."""
+
+    def __init__(self, lead: Side) -> None:
+        self._label = "connecting" if lead.what == SESSIONS else "latency"
+        self._figures = (("p50", lead.now.p50_ms), ("p95", lead.now.p95_ms), ("p99", lead.now.p99_ms))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = _labelled(self._label)
+        for name, value in self._figures:
+            line.append(f"{name} ", DIM).append(f"{format_ms(value):<8}")
+        if line.cell_len <= options.max_width:
+            yield line.append("of the last second", DIM)
+            return
+        yield _labelled("p50 95 99").append("  ".join(format_ms(value) for _, value in self._figures))
+
+
+def _generator(now: Snapshot) -> list[RenderableType]:
+    lines = []
+    workers = _labelled("workers").append(cpu_line(now.worker_cpu_percent) or "-")
+    workers.append(" CPU", DIM)
+    if now.workers_lost:
+        workers.append(f"  {now.workers_lost} lost", f"bold {BAD}")
+    lines.append(workers)
+    if now.target is not None:
+        target = _labelled("target")
+        if now.target.alive:
+            target.append(format_cpu(now.target.cpu_percent), cpu_style(now.target.cpu_percent)).append(" CPU", DIM)
+            target.append(f"  {format_bytes(now.target.rss_bytes)}").append(" RSS", DIM)
+        else:
+            target.append("is not running", BAD)
+        lines.append(target)
+    return list(lines)
+
+
+def _failing(now: Snapshot) -> list[RenderableType]:
+    failing = failing_now(now)
+    lines = []
+    for number, result in enumerate(failing[:_FAILING_AT_MOST]):
+        line = _labelled("" if number else "failing").append(f"{MARK[False]} ", BAD)
+        line.append(f"{one_line(result.metric)} {one_line(result.expression)}  ")
+        lines.append(line.append(format_observed(result), BAD))
+    if len(failing) > _FAILING_AT_MOST:
+        lines.append(_labelled("").append(f"and {len(failing) - _FAILING_AT_MOST} more", DIM))
+    return list(lines)
+
+
+def _troubles(now: Snapshot) -> list[RenderableType]:
+    """What outputs lost so far."""
+    lines = []
+    for number, trouble in enumerate(now.troubles[:_TROUBLES_AT_MOST]):
+        lines.append(_labelled("" if number else "outputs").append(one_line(trouble), WARN))
+    if len(now.troubles) > _TROUBLES_AT_MOST:
+        lines.append(_labelled("").append(f"and {len(now.troubles) - _TROUBLES_AT_MOST} more", DIM))
+    return list(lines)
+
+
+def _message(now: Snapshot) -> list[RenderableType]:
+    """What the last key did."""
+    return [_labelled("keys").append(one_line(now.message))] if now.message else []
+
+
+def _labelled(label: str, style: str = DIM) -> Text:
+    return Text(no_wrap=True, overflow="ellipsis").append(f"{label:<{_LABEL_WIDTH}}  ", style)

@@ -1,0 +1,81 @@
+"""One plain line every few seconds, for pipes and CI logs."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from fastload.model.plan import Plan
+from fastload.model.records import Snapshot
+from fastload.model.summary import Summary
+from fastload.model.units import format_count, format_duration_s, format_ms
+from fastload.outputs.base import writing
+from fastload.outputs.terminal.layout import legible, one_line
+from fastload.outputs.terminal.recent import REQUESTS, SESSIONS, Kinds, Side
+from fastload.outputs.terminal.style import cpu_line, failing_now, format_clock, format_cpu
+
+_FIRST_S = 1.0
+_SLACK_S = 0.25
+"""A snapshot that comes this much early still counts as the one of its second."""
+
+
+class PlainLines:
+    """Shows a run as lines without colours: the first after one second, then one every *every_s*.
+
+    Which snapshots are shown depends on their ``elapsed_s`` only.
+    """
+
+    def __init__(self, console: Console, every_s: float = 5.0) -> None:
+        self._console = console
+        self._every_s = every_s
+        self._due_s = _FIRST_S
+        self._total = ""
+        self._kinds = Kinds()
+
+    def start(self, plan: Plan) -> None:
+        self._due_s = _FIRST_S
+        self._total = format_duration_s(plan.duration_s)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._kinds.add(snapshot)
+        reached_s = snapshot.elapsed_s + _SLACK_S
+        if reached_s >= self._due_s:
+            self._due_s = (reached_s // self._every_s + 1) * self._every_s
+            with writing("the progress"):
+                self._console.out(legible(self._line(snapshot), self._console.encoding), highlight=False)
+
+    def stop(self, summary: Summary) -> None:
+        """Nothing: the report tells the end."""
+
+    def _line(self, now: Snapshot) -> str:
+        clock = f"{format_clock(now.elapsed_s)}/{self._total}"
+        phase = [] if now.phase == "running" else [now.phase]
+        lead = self._kinds.lead()
+        took = (("p50", lead.now.p50_ms), ("p95", lead.now.p95_ms), ("p99", lead.now.p99_ms))
+        latency = " ".join(f"{name} {format_ms(value)}" for name, value in took)
+        parts = [
+            f"{clock:>{2 * len(self._total) + 1}}",
+            *phase,
+            f"{format_count(now.vus)} VUs",
+            f"{format_count(round(lead.now.per_s))} {'req' if lead.what == REQUESTS else lead.what}/s",
+            f"{format_count(round(lead.now.failed_per_s))} failed/s",
+            f"connecting {latency}" if lead.what == SESSIONS else latency,
+            *map(_side, self._kinds.sides()),
+        ]
+        if now.worker_cpu_percent:
+            parts.append(f"workers {cpu_line(now.worker_cpu_percent)}")
+        if now.target is not None:
+            parts.append(f"target {format_cpu(now.target.cpu_percent)}")
+        if now.workers_lost:
+            parts.append(f"{now.workers_lost} worker{'s' * (now.workers_lost > 1)} lost")
+        if failing := len(failing_now(now)):
+            parts.append(f"{failing} threshold{'s' * (failing > 1)} failing")
+        if lossy := len(now.troubles):
+            parts.append(f"{lossy} output{'s' * (lossy > 1)} lost data")
+        if now.message:
+            parts.append(one_line(now.message))
+        return "  ".join(parts)
+
+
+def _side(side: Side) -> str:
+    failed = f" ({format_count(round(side.now.failed_per_s))} failed/s)" if side.failed else ""
+    return f"{format_count(round(side.now.per_s))} {side.what}/s{failed}"

@@ -1,0 +1,275 @@
+"""The end of a run in text: first whether to trust it, then what was asked, what was measured, and what limited it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.plan import Plan, ScenarioPlan
+from fastload.model.records import Snapshot
+from fastload.model.summary import Summary
+from fastload.model.units import format_count, format_duration_s, format_percent
+from fastload.outputs.base import writing
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph, legible, one_line
+from fastload.outputs.terminal.report_breakdown import render_calls, render_endpoints, render_groups, render_scenarios
+from fastload.outputs.terminal.report_metrics import render_latencies, render_metrics
+from fastload.outputs.terminal.report_resources import render_resources
+from fastload.outputs.terminal.style import (
+    BAD,
+    DIM,
+    MARK,
+    STATE_STYLE,
+    STRONG,
+    WARN,
+    format_observed,
+    heading,
+    mark_style,
+)
+
+_MEANING = {
+    "VALID": "the numbers below can be trusted",
+    "SUSPECT": "read the reasons before you use the numbers",
+    "INVALID": "the generator was the limit: the latencies say more about this machine than about the target",
+}
+_STOPPED = {
+    "interrupt": "interrupted after {after}: everything below is of the time until then",
+    "worker-loss": "stopped after {after}, when a worker was lost",
+    "threshold": "stopped after {after} by a threshold: {reason}",
+    "abort": "stopped after {after} by the script: {reason}",
+    "control": "stopped after {after}, as it was told to",
+    "error": "stopped after {after}, because a function of the script raised",
+    "unknown": "known until {after}: the end of the run is not in its file",
+}
+_ERRORS_AT_MOST = 20
+_EXCEPTIONS_AT_MOST = 5
+_TRACEBACK_LINES = 20
+
+
+class SummaryReport:
+    """Prints the summary when the run is over. Goes after the outputs that occupy the same terminal meanwhile."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def start(self, plan: Plan) -> None:
+        """Nothing yet."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Nothing yet."""
+
+    def stop(self, summary: Summary) -> None:
+        with writing("the summary", last_to=self._console.file):
+            if summary.report:
+                self._console.out(legible(summary.report.rstrip("\n"), self._console.encoding), highlight=False)
+            else:
+                self._console.print(Legible(render_summary(summary)), highlight=False)
+
+
+def summary_text(summary: Summary, *, width: int = 100) -> str:
+    """The report of a run as plain text, at most *width* columns wide: ``print(fl.summary_text(summary))``."""
+    text = StringIO()
+    console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
+    console.print(Legible(render_summary(summary)))
+    return text.getvalue()
+
+
+def render_summary(summary: Summary) -> RenderableType:
+    """The whole report, section by section with an empty line between; sections without content are left out."""
+    sections = (
+        _verdict(summary),
+        _run(summary),
+        _hook_errors(summary),
+        _thresholds(summary),
+        _checks(summary),
+        render_latencies(summary),
+        render_metrics(summary),
+        render_scenarios(summary),
+        render_groups(summary),
+        render_endpoints(summary),
+        render_calls(summary),
+        _errors(summary),
+        _exceptions(summary),
+        render_resources(summary),
+        _remarks(summary),
+        _limit(summary),
+    )
+    lines: list[RenderableType] = []
+    for section in sections:
+        if section:
+            lines += [Text(), *section]
+    return Group(*lines)
+
+
+def _verdict(summary: Summary) -> list[RenderableType]:
+    verdict = summary.verdict
+    lines: list[RenderableType] = [
+        Paragraph(f"{verdict.state}  ", _MEANING[verdict.state], lead_style=STATE_STYLE[verdict.state]),
+    ]
+    lines += [Paragraph("  • ", one_line(reason)) for reason in verdict.reasons]
+    if verdict.remedy:
+        lines.append(Paragraph("  → ", one_line(verdict.remedy), lead_style=STRONG))
+    return lines
+
+
+def _run(summary: Summary) -> list[RenderableType]:
+    plan = summary.plan
+    workers = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
+    parts = [one_line(plan.title), plan.scenarios[0].executor.describe(), workers]
+    if len(plan.scenarios) > 1:
+        parts[1:2] = [f"{len(plan.scenarios)} scenarios"]
+    lines: list[RenderableType] = [Paragraph("RUN  ", ", ".join(parts), lead_style=STRONG)]
+    if len(plan.scenarios) > 1:
+        lines += [Paragraph("  • ", f"{one_line(one.name)}: {_course(one)}") for one in plan.scenarios]
+    if summary.stopped_by:
+        text = _STOPPED.get(summary.stopped_by, "stopped after {after}: " + one_line(summary.stopped_by))
+        after, reason = format_duration_s(summary.duration_s), one_line(summary.stop_reason)
+        mark = "■" if summary.stopped_by == "control" else "✗"
+        lines.append(Paragraph(f"  {mark} ", text.format(after=after, reason=reason), lead_style=BAD))
+    return lines
+
+
+def _course(scenario: ScenarioPlan) -> str:
+    """What a scenario does, and when it begins if that is not the start of the test."""
+    begin = [f"after {scenario.after}"] if scenario.after else []
+    begin += [f"from {format_duration_s(scenario.start_s)} on"] if scenario.start_s else []
+    return ", ".join([scenario.executor.describe(), *map(one_line, begin)])
+
+
+def _hook_errors(summary: Summary) -> list[RenderableType]:
+    """What went wrong around the load, in the user's own lines."""
+    lines: list[RenderableType] = []
+    for error in summary.hook_errors:
+        *before, last = error.message.splitlines() or [""]
+        lines.append(Paragraph(f"FAILED  {error.hook}: ", one_line(last), lead_style=f"bold {BAD}"))
+        lines += [Paragraph("    ", line, style=DIM, fold=True) for line in _shortened(before)]
+    return lines
+
+
+def _thresholds(summary: Summary) -> list[RenderableType]:
+    if not summary.thresholds:
+        return []
+    by_metric: dict[str, list[ThresholdResult]] = defaultdict(list)
+    for result in summary.thresholds:
+        by_metric[result.metric].append(result)
+    width = max(len(one_line(result.expression)) for result in summary.thresholds) + 6
+    failed = sum(not result.ok for result in summary.thresholds)
+    note = f"{failed} of {len(summary.thresholds)} failed" if failed else ""
+    lines: list[RenderableType] = [heading("THRESHOLDS", note, BAD)]
+    for metric, results in by_metric.items():
+        lines.append(Text(f"  {one_line(metric)}", no_wrap=True, overflow="ellipsis"))
+        rows = [
+            [
+                Cell(f"  {MARK[result.ok]} '{one_line(result.expression)}'", mark_style(result.ok)),
+                Cell(format_observed(result), "" if result.ok else BAD),
+            ]
+            for result in results
+        ]
+        columns = [Column(right=False, shrink_to=12), Column(right=False)]
+        lines.append(Columns(columns, rows, first_width=width))
+    return lines
+
+
+def _checks(summary: Summary) -> list[RenderableType]:
+    if not summary.checks:
+        return []
+    several = len({check.scenario for check in summary.checks}) > 1
+    rows = []
+    for check in summary.checks:
+        ok, total = not check.fails, check.passes + check.fails
+        rows.append(
+            [
+                Cell(f"  {MARK[ok]} {one_line(check.name)}", mark_style(ok)),
+                *([Cell(one_line(check.scenario), DIM)] if several else []),
+                Cell(format_count(check.passes)),
+                Cell(format_count(check.fails), "" if ok else BAD),
+                Cell(format_percent(check.passes / total) if total else "-"),
+            ]
+        )
+    columns = [
+        Column("CHECKS", right=False, shrink_to=20, title_style=STRONG),
+        *([Column("scenario", right=False, shrink_to=8, drop=1)] if several else []),
+        Column("passed"),
+        Column("failed"),
+        Column("rate"),
+    ]
+    return [Columns(columns, rows, first_width=26)]
+
+
+def _errors(summary: Summary) -> list[RenderableType]:
+    found = summary.errors.to_list()
+    if not found:
+        return []
+    rows = [
+        [
+            Cell(f"  {one_line(error['kind'])}", BAD),
+            Cell(format_count(error["count"])),
+            Cell(one_line(error["first"])),
+        ]
+        for error in found[:_ERRORS_AT_MOST]
+    ]
+    columns = [
+        Column("ERRORS", right=False, shrink_to=20, title_style=STRONG),
+        Column("count"),
+        Column("first message", right=False, shrink_to=10),
+    ]
+    return [Columns(columns, rows), *_more(len(found) - _ERRORS_AT_MOST)]
+
+
+def _exceptions(summary: Summary) -> list[RenderableType]:
+    found = summary.exceptions.to_list()
+    if not found:
+        return []
+    every = " (every iteration raised)" if summary.all_raised else ""
+    lines: list[RenderableType] = [heading("EXCEPTIONS", f"iterations that raised{every}")]
+    for entry in found[:_EXCEPTIONS_AT_MOST]:
+        times = f"{format_count(entry['count'])} time{'s' * (entry['count'] != 1)}"
+        lines.append(Paragraph("  ", f"{one_line(entry['kind'])}  {times}", style=BAD))
+        lines += [Paragraph("    ", line, style=DIM, fold=True) for line in _shortened(entry["first"].splitlines())]
+    return [*lines, *_more(len(found) - _EXCEPTIONS_AT_MOST)]
+
+
+def _shortened(lines: list[str]) -> Iterable[str]:
+    """A traceback's lines, of a long one the first and the last, which name the scenario and the error."""
+    left_out = len(lines) - _TRACEBACK_LINES
+    for number, line in enumerate(lines):
+        if left_out <= 0 or number < _TRACEBACK_LINES // 2 or number >= _TRACEBACK_LINES // 2 + left_out:
+            indent = len(line) - len(line.lstrip())
+            yield " " * indent + one_line(line)
+        elif number == _TRACEBACK_LINES // 2:
+            yield f"… {left_out} lines left out"
+
+
+def _remarks(summary: Summary) -> list[RenderableType]:
+    """Where requests went that no metric counts, and notes."""
+    counts = summary.requests
+    lines: list[RenderableType] = []
+    if counts.interrupted or counts.lost or counts.warmup or counts.setup:
+        parts = [f"{format_count(counts.finished)} finished", f"{format_count(counts.failed)} failed"]
+        if counts.interrupted:
+            parts.append(f"{format_count(counts.interrupted)} interrupted at the end")
+        if counts.setup:
+            parts.append(f"{format_count(counts.setup)} by setup and teardown, in no metric")
+        if counts.warmup:
+            parts.append(f"{format_count(counts.warmup)} during warm-up, in no metric")
+        if counts.lost:
+            parts.append(f"{format_count(counts.lost)} in flight in a lost worker")
+        text = f"{format_count(counts.started)} started = {' + '.join(parts)}"
+        lines.append(Paragraph("REQUESTS  ", text, lead_style=STRONG))
+    if counts.iterations_interrupted:
+        text = f"{format_count(counts.iterations_interrupted)} were interrupted before their end"
+        lines.append(Paragraph("ITERATIONS  ", text, lead_style=STRONG))
+    lines += [Paragraph("NOTE  ", one_line(note), lead_style=f"bold {WARN}") for note in summary.notes]
+    return lines
+
+
+def _limit(summary: Summary) -> list[RenderableType]:
+    return [Paragraph("LIMIT  ", one_line(summary.verdict.limit), lead_style=STRONG)]
+
+
+def _more(count: int) -> list[RenderableType]:
+    return [Text(f"  … and {format_count(count)} more", DIM)] if count > 0 else []

@@ -1,0 +1,204 @@
+"""The report's metrics.
+
+What is shown of the built-in metrics: a trend with data, and of the phases of a request only those that tell
+something. A phase of getting a connection (blocked, lookup, connecting, TLS) that fewer than one request in a
+hundred had is left out, which is all of them when connections are kept; with the last of them goes
+``http_req_total``, because it is then ``http_req_duration`` again. ``loop_lag`` is the generator's and is shown
+with the workers. The JSON summary has everything. A metric of the script is always shown. Series with tags stand under
+their metric, but for those that have a table of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from fastload.model.metrics import (
+    BUILTIN,
+    CALL_METRICS,
+    FAILURE_RATES,
+    SCENARIO_METRICS,
+    STREAM_METRICS,
+    WEBSOCKET_METRICS,
+    Kind,
+)
+from fastload.model.summary import Summary
+from fastload.model.units import format_count, format_ms, format_percent
+from fastload.model.views import MetricView
+from fastload.outputs.terminal.layout import Cell, Column, Columns, one_line
+from fastload.outputs.terminal.style import BAD, DIM, STRONG, format_rate, format_value, unit_label
+
+TAGGED_AT_MOST = 20
+_CONNECTION_PHASES = ("http_req_blocked", "http_req_lookup", "http_req_connecting", "http_req_tls_handshaking")
+_EXCHANGE_PHASES = ("http_req_sending", "http_req_waiting", "http_req_receiving")
+_ITERATION_TRENDS = ("iteration_duration", "iteration_lateness")
+_BESIDE_REQUESTS = (*CALL_METRICS, *STREAM_METRICS, *WEBSOCKET_METRICS)
+_CONNECTING = "ws_connecting"
+_NEGLIGIBLE_MS = 0.001
+_FIRST_WIDTH = 22
+
+
+def headline_of(summary: Summary) -> str:
+    """The trend that a reader should look at first: the response time where starts come by the clock. It is of calls
+    when there were no requests, and without those the time in which WebSockets were opened."""
+    metrics = summary.metrics
+    if not metrics["http_reqs"].count and not summary.calls and metrics[_CONNECTING].count:
+        return _CONNECTING
+    kind = "call" if summary.calls and not metrics["http_reqs"].count else "http_req"
+    return f"{kind}_response_time" if summary.plan.has_open_model else f"{kind}_duration"
+
+
+def render_latencies(summary: Summary) -> list[RenderableType]:
+    """Open model only: the three clocks side by side, so that waiting in the generator cannot hide."""
+    if not summary.plan.has_open_model:
+        return []
+    headline = headline_of(summary)
+    sent = headline.replace("response_time", "duration")
+    meanings = {
+        headline: "due to done: the headline",
+        sent: "sent to done" if sent.startswith("http") else "begun to done",
+        "iteration_lateness": "due to started",
+    }
+    if headline == _CONNECTING:
+        meanings[headline] = "begun to opened"
+    rows = []
+    for name, meaning in meanings.items():
+        view = summary.metrics[name]
+        values = [Cell(format_ms(view.p(percent)), STRONG if name == headline else "") for percent in (50, 99, 99.9)]
+        rows.append([_name(name, headline, view), *values, Cell(meaning, DIM)])
+    columns = [
+        Column("LATENCY", right=False, title_style=STRONG),
+        Column("p50"),
+        Column("p99"),
+        Column("p99.9"),
+        Column(right=False, drop=1),
+    ]
+    return [Columns(columns, rows, first_width=_FIRST_WIDTH)]
+
+
+def render_metrics(summary: Summary) -> list[RenderableType]:
+    """Trends, then counters, rates and gauges, their names in one column."""
+    trends = _shown_trends(summary)
+    others = _shown_others(summary)
+    cells = [_name(name, "", summary.metrics[name]) for name in (*trends, *others)]
+    first_width = min(30, max([_FIRST_WIDTH, *(len(cell.text) for cell in cells)]))
+    lines: list[RenderableType] = []
+    if trends:
+        lines += [_trend_table(summary, trends, first_width)]
+    if trends and others:
+        lines.append(Text())
+    if others:
+        columns = [
+            Column("" if trends else "METRICS", right=False, shrink_to=20, title_style=STRONG),
+            Column(),
+            Column(),
+            Column(right=False, shrink_to=10, cut="parts", drop=1),
+        ]
+        rows = [row for name in others for row in _with_tagged(summary, name, _other_row)]
+        lines.append(Columns(columns, rows, first_width=first_width))
+    return lines
+
+
+def _with_tagged(summary: Summary, name: str, row_of: Callable[[Summary, str], list[Cell]]) -> list[list[Cell]]:
+    """The row of a metric, and under it those of its series with tags."""
+    tagged = _tagged(summary, name)
+    rows = [row_of(summary, label) for label in (name, *tagged[:TAGGED_AT_MOST])]
+    if len(tagged) > TAGGED_AT_MOST:
+        rows.append([Cell(f"    … and {format_count(len(tagged) - TAGGED_AT_MOST)} more", DIM), Cell("")])
+    return rows
+
+
+def _tagged(summary: Summary, name: str) -> list[str]:
+    """The labels of the series of a metric with tags; statistics by scenario are in a table of their own."""
+    begin = f"{name}{{"
+    labels = [label for label in summary.metrics if label.startswith(begin)]
+    if name not in SCENARIO_METRICS:
+        return labels
+    elsewhere = {f"{begin}scenario:{scenario.name}}}" for scenario in summary.scenarios}
+    return [label for label in labels if label not in elsewhere]
+
+
+def _shown_trends(summary: Summary) -> list[str]:
+    metrics = summary.metrics
+    headline = headline_of(summary)
+    connection = [name for name in _CONNECTION_PHASES if (metrics[name].p(99) or 0.0) >= _NEGLIGIBLE_MS]
+    exchange = [name for name in _EXCHANGE_PHASES if (metrics[name].max or 0.0) >= _NEGLIGIBLE_MS]
+    shown = [headline] if metrics["http_reqs"].count or summary.calls or headline == _CONNECTING else []
+    shown += [name for name in ("http_req_duration",) if name != headline and metrics[name].count]
+    shown += [*exchange, *connection, *(["http_req_total"] if connection else [])]
+    beside = [name for name in _BESIDE_REQUESTS if metrics[name].spec.kind is Kind.TREND and metrics[name].count]
+    shown += [name for name in (*beside, *_ITERATION_TRENDS) if name != headline and metrics[name].count]
+    return shown + [name for name in _own(summary) if metrics[name].spec.kind is Kind.TREND]
+
+
+def _own(summary: Summary) -> list[str]:
+    """The metrics of the script."""
+    return [name for name, view in summary.metrics.items() if name == view.spec.name and name not in BUILTIN]
+
+
+def _shown_others(summary: Summary) -> list[str]:
+    """Failures first, then what the script counts, then the volumes."""
+    metrics = summary.metrics
+    shown = ["http_req_failed", "http_reqs"] if metrics["http_reqs"].count else []
+    shown += [name for name in _BESIDE_REQUESTS if metrics[name].spec.kind is not Kind.TREND and metrics[name].count]
+    if summary.plan.kind == "run" or metrics["iterations"].count:
+        shown += ["iterations"]
+    shown += [name for name in ("iterations_failed", "queued_iterations", "dropped_iterations") if metrics[name].count]
+    shown += [name for name in _own(summary) if metrics[name].spec.kind is not Kind.TREND]
+    shown += [name for name in ("data_sent", "data_received") if metrics[name].count]
+    return shown + [name for name in ("vus",) if metrics[name].value is not None]
+
+
+def _trend_table(summary: Summary, names: list[str], first_width: int) -> Columns:
+    columns = [
+        Column("METRICS", right=False, shrink_to=26, title_style=STRONG),
+        Column("avg", drop=3),
+        Column("min", drop=4),
+        Column("med"),
+        Column("p90", drop=5),
+        Column("p95"),
+        Column("p99", drop=1),
+        Column("max", drop=2),
+    ]
+    rows = [row for name in names for row in _with_tagged(summary, name, _trend_row)]
+    return Columns(columns, rows, first_width=first_width)
+
+
+def _trend_row(summary: Summary, name: str) -> list[Cell]:
+    view, headline = summary.metrics[name], headline_of(summary)
+    style = STRONG if name == headline else ""
+    label = _name(name, headline, view)
+    if not view.count:
+        missing = "no response" if name in BUILTIN else "no data"
+        return [label, Cell(missing, BAD if name in BUILTIN else DIM)]
+    values = (view.avg, view.min, view.med, view.p(90), view.p(95), view.p(99), view.max)
+    return [label, *(Cell(format_value(view.spec, value), style) for value in values)]
+
+
+def _other_row(summary: Summary, label: str) -> list[Cell]:
+    view = summary.metrics[label]
+    name = _name(label, "", view)
+    if view.spec.kind is Kind.COUNTER:
+        return [name, Cell(format_value(view.spec, view.count)), Cell(format_rate(view.spec, view.rate)), Cell("")]
+    if view.spec.kind is Kind.GAUGE:
+        if view.value is None:
+            return [name, Cell("no data", DIM)]
+        least, most = format_value(view.spec, view.min), format_value(view.spec, view.max)
+        return [name, Cell(format_value(view.spec, view.value)), Cell(""), Cell(f"min {least}, max {most}", DIM)]
+    if view.rate is None:
+        return [name, Cell("no data", DIM)]
+    trues = view.fails if view.spec.name in FAILURE_RATES else view.passes
+    style = BAD if view.spec.name in FAILURE_RATES and trues else ""
+    counts = f"{format_count(trues)} out of {format_count(view.count)}"
+    return [name, Cell(format_percent(view.rate), style), Cell(""), Cell(counts)]
+
+
+def _name(label: str, headline: str, view: MetricView) -> Cell:
+    """``metric (unit)``, or of a series with tags ``{ key:value }``, indented."""
+    name = view.spec.name
+    if label != name:
+        return Cell(f"    {{ {one_line(label[len(name) + 1 : -1])} }}")
+    unit = unit_label(view.spec)
+    return Cell(f"▸ {name}{unit}", STRONG) if name == headline else Cell(f"  {name}{unit}")
