@@ -18,8 +18,8 @@ import pytest
 
 import fastload as fl
 from tests.conftest import REPO, Cli, Nginx, cli_command, cli_env, free_port, wait_until
-from tests.outputs.receivers import Receiver, black_hole, packets, receiver
 from tests.outputs.sinks import fastload_threads
+from tests.outputs.streams.receivers import Receiver, black_hole, packets, receiver
 
 RATE, SECONDS = 100, 2
 # How long waiting for sinks may make a run, with what a busy machine adds to everything; some would take a minute.

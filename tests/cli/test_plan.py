@@ -10,7 +10,7 @@ import pytest
 
 from fastload.outputs.terminal.plan import plan_text, print_plan
 from tests.conftest import Cli
-from tests.outputs.consoles import memory_console
+from tests.outputs.terminal.consoles import memory_console
 
 SCRIPT = """
 import fastload as fl

@@ -14,7 +14,7 @@ from fastload.outputs.compare.markdown import comparison_markdown
 from fastload.outputs.compare.text import print_comparison
 from fastload.outputs.compare.wording import format_change, format_difference, format_interval, format_verdict
 from tests.model.runs import lognormal, side, with_endpoint
-from tests.outputs.consoles import memory_console
+from tests.outputs.terminal.consoles import memory_console
 
 
 def comparison_text(comparison: Comparison, *, width: int, everything: bool = False) -> str:

@@ -8,9 +8,9 @@ import pytest
 
 from fastload.model.errors import OutputError
 from fastload.outputs.streams.remote_write import RemoteWrite
-from tests.outputs.receivers import Receiver, receiver
 from tests.outputs.sinks import make_header, make_second
-from tests.outputs.test_prometheus import series_of
+from tests.outputs.streams.receivers import Receiver, receiver
+from tests.outputs.streams.test_prometheus import series_of
 
 COUNTER, TREND = "__name__=fastload_http_req_failed_samples_total", "__name__=fastload_http_req_waiting_seconds"
 Samples = list[tuple[int, float]]

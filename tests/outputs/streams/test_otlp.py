@@ -19,8 +19,8 @@ from fastload.model.series import TrendSink
 from fastload.outputs.streams.buckets import SCHEMA
 from fastload.outputs.streams.otlp import Otlp
 from tests.conftest import free_port
-from tests.outputs.receivers import Receiver, receiver
 from tests.outputs.sinks import BEGIN_NS, carry, make_header, make_second, total_of
+from tests.outputs.streams.receivers import Receiver, receiver
 
 SECONDS = [make_second(number) for number in (1, 2, 3)]
 

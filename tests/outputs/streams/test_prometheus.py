@@ -28,8 +28,8 @@ from fastload.outputs.streams.remote_write import RemoteWrite
 from fastload.outputs.streams.remote_write_messages import WriteRequest
 from fastload.outputs.streams.sender import REST_SECONDS
 from tests.conftest import Nginx, answers, free_port, wait_until
-from tests.outputs.receivers import PrometheusServer, Receiver, prometheus_server, receiver
 from tests.outputs.sinks import carry, fastload_threads, make_header, make_second, total_of
+from tests.outputs.streams.receivers import PrometheusServer, Receiver, prometheus_server, receiver
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -26,6 +26,7 @@ from fastload.control.sampling.processes import (
 )
 from fastload.model.errors import PlanError
 from fastload.model.resources import ProcessSample
+from tests.conftest import REPO
 
 DEADLINE_S = 30.0
 
@@ -511,7 +512,7 @@ def resolve_elsewhere(text: str) -> str:
     """What a sibling of the test's other processes finds, for whom they are not family."""
     done = subprocess.run(
         [sys.executable, "-c", RESOLVE, text],
-        cwd=Path(__file__).parents[2],
+        cwd=REPO,
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph, legible, one_line, shorten
-from tests.outputs.consoles import memory_console
+from tests.outputs.terminal.consoles import memory_console
 
 
 def lines(renderable: RenderableType, width: int) -> list[str]:

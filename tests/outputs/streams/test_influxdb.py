@@ -11,9 +11,9 @@ from fastload.model.errors import OutputError, PlanError
 from fastload.outputs.streams.influxdb import InfluxDB
 from fastload.outputs.streams.sink_output import Stream
 from tests.conftest import Nginx, free_port, wait_until
-from tests.outputs.receivers import Receiver, influx_server, receiver
 from tests.outputs.samples import closed_bench
 from tests.outputs.sinks import BEGIN_NS, carry, make_header, make_second, total_of
+from tests.outputs.streams.receivers import Receiver, influx_server, receiver
 
 
 async def visit(vu: fl.VU) -> None:

@@ -28,7 +28,6 @@ from fastload.outputs.terminal.live import LiveBlock, render_snapshot
 from fastload.outputs.terminal.plain_lines import PlainLines
 from fastload.outputs.terminal.recent import Recent
 from fastload.outputs.terminal.sparkline import condense, sparkline
-from tests.outputs.consoles import FakeTerminal, memory_console
 from tests.outputs.samples import (
     add_calls,
     add_requests,
@@ -39,6 +38,7 @@ from tests.outputs.samples import (
     make_snapshot,
     target_series,
 )
+from tests.outputs.terminal.consoles import FakeTerminal, memory_console
 
 CLOSED = make_plan(ConstantVUs(64, 10.0))
 

@@ -31,8 +31,17 @@ from fastload.outputs.streams.k6_json import K6Json, ms_text, number_text
 from fastload.outputs.streams.k6_samples import SampleFile, k6_tags
 from fastload.outputs.streams.sink_output import Stream
 from tests.conftest import Cli, Nginx, cli_command, cli_env, wait_until
-from tests.outputs.k6_reader import Sample, by_tag, percentile, percentile_of, read_csv, read_json, text_of, values
 from tests.outputs.samples import make_snapshot
+from tests.outputs.streams.k6_reader import (
+    Sample,
+    by_tag,
+    percentile,
+    percentile_of,
+    read_csv,
+    read_json,
+    text_of,
+    values,
+)
 
 K6 = Path(__file__).parent / "k6_files"
 SHOP = """

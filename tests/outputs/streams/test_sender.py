@@ -11,7 +11,7 @@ import pytest
 
 from fastload.model.errors import OutputError
 from fastload.outputs.streams.sender import REST_SECONDS, Sender, parse_address
-from tests.outputs.receivers import receiver
+from tests.outputs.streams.receivers import receiver
 
 
 def tried(server: socket.socket) -> int:

@@ -22,7 +22,6 @@ from fastload.model.series import SeriesTable
 from fastload.model.summary import Summary
 from fastload.outputs.terminal.console import open_console
 from fastload.outputs.terminal.report import SummaryReport
-from tests.outputs.consoles import memory_console
 from tests.outputs.samples import (
     SUMMARIES,
     USER_SPECS,
@@ -40,6 +39,7 @@ from tests.outputs.samples import (
     summarise,
     target_series,
 )
+from tests.outputs.terminal.consoles import memory_console
 
 
 def render(summary: Summary, width: int = 80) -> str:

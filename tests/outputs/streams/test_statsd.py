@@ -13,9 +13,9 @@ from fastload.model.series import CounterSink
 from fastload.outputs.streams.data_points import Reading
 from fastload.outputs.streams.statsd import MOST_TIMINGS, PACKET_BYTES, StatsD, stat_name
 from tests.conftest import free_port
-from tests.outputs.receivers import drain, packets
 from tests.outputs.samples import make_snapshot
 from tests.outputs.sinks import carry, fastload_threads, make_header, make_second, total_of
+from tests.outputs.streams.receivers import drain, packets
 
 Lines = dict[tuple[str, str], list[tuple[float, float]]]
 LINE = re.compile(r"([\w.-]+):(-?[\d.e+-]+)\|(c|g|ms)(?:\|@([\d.e-]+))?")
