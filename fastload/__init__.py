@@ -17,7 +17,7 @@ from fastload.load.script.scenarios import Scenario, scenario
 from fastload.model.errors import ControlError, FastloadError, PlanError, TargetError
 from fastload.model.http_settings import Auth, HttpSettings, RequestSettings
 from fastload.model.judging.verdict import Verdict
-from fastload.model.metrics import Counter, Gauge, Rate, Trend
+from fastload.model.user_metrics import Counter, Gauge, Rate, Trend
 from fastload.version import __version__
 
 if TYPE_CHECKING:

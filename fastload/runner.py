@@ -40,10 +40,10 @@ from fastload.model.load_models import (
     ShapeFunction,
     SharedIterations,
 )
-from fastload.model.metrics import declared, specs
 from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.run_header import Header
 from fastload.model.summary import Summary
+from fastload.model.user_metrics import declared, specs
 from fastload.outputs.base import Output
 from fastload.outputs.output_manager import Feed
 from fastload.outputs.streams.registry import make_streams, out_texts

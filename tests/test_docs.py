@@ -28,7 +28,7 @@ import pytest
 import fastload as fl
 from fastload.cli.exit_codes import ExitCode
 from fastload.cli.main import cli as command_line
-from fastload.load.client.prepared_request import RequestOptions
+from fastload.load.client.request_options import RequestOptions
 from fastload.load.engine import error_kinds
 from fastload.model.judging import verdict
 from fastload.model.load_models import EXECUTORS

@@ -19,8 +19,8 @@ from fastload.model.load_models import (
     Trace,
     describe_executor,
 )
-from fastload.model.metrics import declared
 from fastload.model.plan import Plan, ScenarioPlan
+from fastload.model.user_metrics import declared
 from fastload.outputs.streams.registry import shown_text
 from fastload.planning.draft import DEFAULT_GRACEFUL_STOP, Draft
 from fastload.planning.options import OPTIONS

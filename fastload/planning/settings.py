@@ -11,8 +11,8 @@ from fastload.control.sampling.host import usable_cpus
 from fastload.load.script.scenarios import Function, Scenario, check_function, name_of, where
 from fastload.model.errors import PlanError, nearest
 from fastload.model.judging.thresholds import Threshold, parse_threshold_option, parse_thresholds
-from fastload.model.metrics import specs
 from fastload.model.units import format_number_of
+from fastload.model.user_metrics import specs
 from fastload.planning.options import is_given
 from fastload.planning.tiers import Given, Tier
 

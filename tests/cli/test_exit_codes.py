@@ -11,12 +11,13 @@ from fastload.model.hooks import INTERRUPTED, HookError
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict, WorkerEvidence
 from fastload.model.load_models import ConstantVUs
-from fastload.model.metrics import MetricSpec, specs
+from fastload.model.metrics import MetricSpec
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import ErrorTable
 from fastload.model.resources import ResourceSeries
 from fastload.model.series import CounterSink
 from fastload.model.summary import RequestCounts, Summary
+from fastload.model.user_metrics import specs
 from fastload.model.views import MetricView
 
 PLAN = Plan("run", "test", (ScenarioPlan("test", ConstantVUs(1, 1.0), None),), workers=1)

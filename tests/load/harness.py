@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from fastload.load.client.context import Context, ScenarioContext
-from fastload.load.client.prepared_request import RequestDefaults
 from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.client.request_options import RequestDefaults
 from fastload.load.client.vu import VU
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.recording.recorder import Recorder

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.model import metrics
+from fastload.model import user_metrics
 from fastload.model.errors import PlanError
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.metrics import (
@@ -21,25 +21,19 @@ from fastload.model.metrics import (
     KEPT_TAGS,
     MAX_NAMES,
     OTHER_TAGS,
-    Counter,
-    Gauge,
     Kind,
     MetricSpec,
-    Rate,
     Series,
-    Trend,
-    UserMetric,
-    specs,
-    watch_metrics,
 )
 from fastload.model.series import GaugeSink, SeriesTable
+from fastload.model.user_metrics import Counter, Gauge, Rate, Trend, UserMetric, specs, watch_metrics
 
 
 @pytest.fixture(autouse=True)
 def _undeclared(monkeypatch: pytest.MonkeyPatch) -> None:
     """No metric of another test, and nothing that it asked for."""
-    monkeypatch.setattr(metrics, "_declared", {})
-    monkeypatch.setattr(metrics, "_watched", metrics._Watched())
+    monkeypatch.setattr(user_metrics, "_declared", {})
+    monkeypatch.setattr(user_metrics, "_watched", user_metrics._Watched())
 
 
 tags = st.dictionaries(st.sampled_from(["method", "name", "status"]), st.text(max_size=5), max_size=3)
@@ -332,7 +326,7 @@ class TestTags:
 
     @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["eu", "us", "de"])), max_size=30))
     def test_the_series_of_one_tag_add_up_to_the_total(self, added: list[tuple[int, str]]) -> None:
-        metrics._declared.clear()
+        user_metrics._declared.clear()
         counter, trend = Counter("c"), Trend("t")
         for value, region in added:
             counter.add(value, {"region": region})

@@ -14,9 +14,10 @@ import orjson
 from fastload.load.client.bodies import JSON_LINE, Data, body_of
 from fastload.load.client.expected_statuses import expecting
 from fastload.load.client.handle_pool import Spares
-from fastload.load.client.prepared_request import RequestDefaults
 from fastload.load.client.reply_parts import ReplyUsage
-from fastload.load.engine.curl import ConnectionCache, CurlEngine
+from fastload.load.client.request_options import RequestDefaults
+from fastload.load.engine.curl import CurlEngine
+from fastload.load.engine.curl_handle import ConnectionCache
 from fastload.load.engine.header_lines import Headers, request_lines
 from fastload.load.recording.scope import Place
 from fastload.model.errors import PlanError

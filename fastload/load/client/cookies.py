@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from fastload.load.engine.curl import Transfer
+from fastload.load.engine.curl_transfer import Transfer
 from fastload.model.errors import PlanError
 
 _HTTP_ONLY = "#HttpOnly_"

@@ -10,7 +10,7 @@ from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED_GOOD, UNE
 from fastload.model.statuses import StatusSpec, parse_statuses
 
 if TYPE_CHECKING:
-    from fastload.load.engine.curl import Measurement
+    from fastload.load.engine.curl_transfer import Measurement
     from fastload.load.recording.recorder import Recorder
 
 _MAX_KNOWN = 1000

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fastload.load.engine.curl import Transfer
 from fastload.load.engine.curl_handle import keeps_state
+from fastload.load.engine.curl_transfer import Transfer
 from fastload.model.http_settings import HttpSettings
 
 LONG_PAUSE_S = 0.5

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 from fastload.load.client.batch import MOST_AT_ONCE, MOST_PER_HOST, BatchItem, send_all
 from fastload.load.client.cookies import Cookies, host_of
 from fastload.load.client.judged_request import Expectation
-from fastload.load.client.prepared_request import Own, RequestDefaults, RequestOptions, as_auth, as_base_url
 from fastload.load.client.reply import Reply
+from fastload.load.client.request_options import Own, RequestDefaults, RequestOptions, as_auth, as_base_url
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Auth, RequestSettings
 
 if TYPE_CHECKING:
     from fastload.load.client.context import Context
-    from fastload.load.engine.curl import Transfer
+    from fastload.load.engine.curl_transfer import Transfer
 
 
 class Requester(ABC):

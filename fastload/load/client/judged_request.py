@@ -1,44 +1,17 @@
-"""What a scenario writes as ``async with``: groups, and requests that it judges by hand."""
+"""``async with vu.expect(...)``: a request that the scenario judges by hand."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from time import monotonic_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from fastload.load.client.reply import JudgedReply, Reply
-from fastload.load.recording.scope import HERE, Place
 
 if TYPE_CHECKING:
     from fastload.load.client.expected_statuses import Expected
-    from fastload.load.engine.curl import Measurement
+    from fastload.load.engine.curl_transfer import Measurement
     from fastload.load.recording.recorder import Recorder
-
-
-class Group:
-    """A timed part of an iteration. Its time counts however it ends, but not when the iteration is interrupted."""
-
-    __slots__ = ("_enter", "_outer", "_place", "_start_ns", "_was_interrupted")
-
-    def __init__(self, enter: Callable[[], Place], was_interrupted: Callable[[], bool]) -> None:
-        self._enter = enter
-        self._was_interrupted = was_interrupted
-
-    async def __aenter__(self) -> None:
-        self._outer = HERE.get()
-        self._place = self._enter()
-        HERE.set(self._place)
-        self._start_ns = monotonic_ns()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        HERE.set(self._outer)
-        gave_up = kind is not None and issubclass(kind, asyncio.CancelledError | GeneratorExit)
-        if not (gave_up and self._was_interrupted()):
-            self._place.group_us.append((monotonic_ns() - self._start_ns) // 1000)
 
 
 class Expectation:

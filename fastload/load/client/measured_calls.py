@@ -7,15 +7,12 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from fastload.load.client.context import check_tags
+from fastload.load.client.vu import VU, current_vu
 from fastload.load.recording.outcome import JUDGED
-from fastload.load.recording.scope import WHO
 from fastload.model.errors import PlanError
-
-if TYPE_CHECKING:
-    from fastload.load.client.vu import VU
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,7 +38,7 @@ class Measured:
 
     def begin(self) -> None:
         """For `Measure`: the block begins."""
-        self._vu = vu = WHO.get()
+        self._vu = vu = current_vu()
         self._due_ns = 0
         if vu is not None:
             self._place = vu.place

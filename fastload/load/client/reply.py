@@ -14,7 +14,7 @@ from fastload.model.errors import FastloadError
 from fastload.model.http_settings import error_code, without_credentials
 
 if TYPE_CHECKING:
-    from fastload.load.engine.curl import Measurement
+    from fastload.load.engine.curl_transfer import Measurement
 
 
 class ReplyError(FastloadError):

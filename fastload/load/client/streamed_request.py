@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from time import monotonic_ns
@@ -16,8 +17,7 @@ from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
     from fastload.load.client.expected_statuses import Expected
-    from fastload.load.client.streaming_client import Channels
-    from fastload.load.engine.curl import Measurement, Transfer
+    from fastload.load.engine.curl_transfer import Measurement, Transfer
     from fastload.load.recording.recorder import Recorder
     from fastload.load.recording.scope import Place
 
@@ -209,6 +209,43 @@ class Outgoing(NamedTuple):
     due_ns: int
 
 
+class StreamSender(ABC):
+    """Who sends streamed requests: a VU."""
+
+    @property
+    @abstractmethod
+    def recorder(self) -> Recorder:
+        """Where what the stream has is recorded."""
+
+    @abstractmethod
+    def was_interrupted(self) -> bool:
+        """Whether the iteration has to end, or the run."""
+
+    @abstractmethod
+    def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> Outgoing:
+        """The request, on a handle of its own."""
+
+    @abstractmethod
+    def submit_stream(self, out: Outgoing) -> None:
+        """Send it."""
+
+    @abstractmethod
+    def end_stream(self, out: Outgoing) -> None:
+        """End the transfer as it stands."""
+
+    @abstractmethod
+    def finish_stream(self, out: Outgoing, error: tuple[int, str] | None, method: str, judged: Expectation) -> None:
+        """The transfer has ended."""
+
+    @abstractmethod
+    def give_up_stream(self, out: Outgoing) -> None:
+        """The iteration is interrupted, and nobody waits for the rest."""
+
+    @abstractmethod
+    def release_stream(self, out: Outgoing) -> None:
+        """The handle is free for the next one."""
+
+
 class Stream(Expectation):
     """A request whose body is read in the block. It is recorded, once, when the block ends.
 
@@ -217,7 +254,7 @@ class Stream(Expectation):
 
     __slots__ = ("_flow", "_method", "_options", "_outgoing", "_streamed", "_url", "_vu")
 
-    def __init__(self, vu: Channels, method: str, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, vu: StreamSender, method: str, url: str, options: Mapping[str, Any]) -> None:
         self._vu = vu
         self._method = method
         self._url = url

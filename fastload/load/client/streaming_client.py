@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from fastload.load.client.context import Context
 from fastload.load.client.judged_request import Expectation
-from fastload.load.client.prepared_request import NOTHING, Own, RequestOptions, ask
-from fastload.load.client.streamed_request import Outgoing, Stream
+from fastload.load.client.prepared_request import ask
+from fastload.load.client.request_options import NOTHING, Own, RequestOptions
+from fastload.load.client.streamed_request import Outgoing, Stream, StreamSender
 from fastload.load.client.websocket import Opening, Session, WebSocket
-from fastload.load.engine.curl import ConnectionCache, Transfer
+from fastload.load.engine.curl_handle import ConnectionCache
+from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.recording.scope import Place
 from fastload.model.errors import PlanError
@@ -28,7 +30,7 @@ _NOT_OF_WEBSOCKETS = ("json", "data", "files", "expected", "retry", "keep_body")
 _NOT_OF_STREAMS = ("retry", "keep_body")
 
 
-class Channels(ABC):
+class Channels(StreamSender):
     """The part of a `VU` that is no plain request."""
 
     _context: Context
@@ -84,10 +86,6 @@ class Channels(ABC):
         return self._context.recorder
 
     @abstractmethod
-    def was_interrupted(self) -> bool:
-        """For the engine: whether the iteration has to end, or the run."""
-
-    @abstractmethod
     def _new_transfer(self) -> Transfer: ...
 
     @abstractmethod
@@ -120,7 +118,6 @@ class Channels(ABC):
             self._due_ns = 0
 
     def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> Outgoing:
-        """For `Stream`: the request, on a handle of its own."""
         self._end_if_stopping()
         place = self.place
         asked = ask(self._context, self._own or NOTHING, place, method, url, dict(options))
@@ -132,30 +129,25 @@ class Channels(ABC):
         return Outgoing(transfer, asked.url, asked.endpoint, asked.expected, place, options.get("tags"), due_ns)
 
     def submit_stream(self, out: Outgoing) -> None:
-        """For `Stream`: send it."""
         self.recorder.stats.started += 1
         self.requests += 1
         self.in_flight += 1
         self._context.engine.submit(out.transfer)
 
     def end_stream(self, out: Outgoing) -> None:
-        """For `Stream`: end the transfer as it stands."""
         self._context.engine.finish(out.transfer)
 
     def finish_stream(self, out: Outgoing, error: tuple[int, str] | None, method: str, judged: Expectation) -> None:
-        """For `Stream`: the transfer has ended."""
         self.in_flight -= 1
         self._finish(out.transfer, error, out.endpoint, out.due_ns, method, out.url, judged)
 
     def give_up_stream(self, out: Outgoing) -> None:
-        """For `Stream`: the iteration is interrupted, and nobody waits for the rest."""
         if self._context.engine.cancel(out.transfer):
             self.in_flight -= 1
             self.recorder.stats.interrupted += 1
         self.release_stream(out)
 
     def release_stream(self, out: Outgoing) -> None:
-        """For `Stream`: the handle is free for the next one."""
         out.transfer.stream_to(len, len)
         self._streaming.append(out.transfer)
 

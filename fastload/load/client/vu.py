@@ -6,22 +6,25 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from fastload.load.client.bodies import Data
 from fastload.load.client.context import Context, ScenarioContext
 from fastload.load.client.expected_statuses import Expected
+from fastload.load.client.groups import Group
 from fastload.load.client.handle_pool import LONG_PAUSE_S, may_be_lent
 from fastload.load.client.http_client import Requester
-from fastload.load.client.judged_request import Expectation, Group
-from fastload.load.client.prepared_request import NOTHING, Asked, Own, ask
+from fastload.load.client.judged_request import Expectation
+from fastload.load.client.prepared_request import Asked, ask
 from fastload.load.client.reply import Facts, Reply
+from fastload.load.client.request_options import NOTHING, Own
 from fastload.load.client.retry import Retry, persist
 from fastload.load.client.streaming_client import Channels
-from fastload.load.engine.curl import Response, Transfer
+from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
+from fastload.load.engine.transfer_future import Response
 from fastload.load.recording.outcome import NO_DUE, response_us
-from fastload.load.recording.scope import HERE, Place
+from fastload.load.recording.scope import HERE, WHO, Place
 from fastload.model.errors import PlanError
 
 FIRST_BACK_OFF_S = 0.01
@@ -332,6 +335,11 @@ class VU(Requester, Channels):
         self._free.clear()
         self._tuned.clear()
         self._cache.close()
+
+
+def current_vu() -> VU | None:
+    """The VU whose code runs; None outside of iterations."""
+    return cast(VU | None, WHO.get())
 
 
 def _judging(judged: Expectation | Expected | None, expected: Expected | None) -> Expectation | Expected | None:

@@ -412,7 +412,7 @@ class Session:
             self._recorder.sample(opening.place, metric, opening.name, count, opening.tags)
         if error is not None or transfer.status() != _SWITCHING:
             raise self._refused(opening, transfer, error)
-        opening = opening._replace(tags=self._recorder.socket_tags(opening))
+        opening = opening._replace(tags=self._recorder.socket_tags(opening.tags, opening.transfer, opening.url))
         record, (place, name, tags) = self._recorder.sample, (opening.place, opening.name, opening.tags)
         record(place, "ws_connecting", name, (transfer.done_ns - begin_ns) // 1000, tags)
         record(place, "ws_sessions", name, 1, tags)

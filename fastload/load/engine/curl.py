@@ -1,4 +1,4 @@
-"""libcurl on an event loop: with `curl_handle.py` and `curl_options.py` the only module that imports pycurl.
+"""libcurl on an event loop: the engine. With the other `curl_*.py` the only module that imports pycurl.
 
 `CurlEngine` drives any number of `Transfer`s (reusable easy handles) through one CurlMulti. It keeps to
 five rules, each measured (`docs/architecture.md` has the figures):
@@ -16,25 +16,19 @@ five rules, each measured (`docs/architecture.md` has the figures):
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import select
 import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pycurl
 
-from fastload.load.engine.curl_handle import ConnectionCache as ConnectionCache
 from fastload.load.engine.curl_handle import Handle
-from fastload.load.engine.curl_options import SMALL_UPLOAD_BYTES
+from fastload.load.engine.curl_transfer import IDLE_TIMEOUT, Transfer
+from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
-from fastload.model.http_settings import Body, HttpSettings
-
-if TYPE_CHECKING:
-    from fastload.load.engine.curl_websocket import WebSocketTransfer
-    from fastload.load.engine.point_transfer import FactTable
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _MASK_OF_POLL = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
@@ -52,221 +46,6 @@ _FINISHED_A_READ = 100_000
 _EARLY_S = 0.0005
 # How often one wake-up may start and finish work again before other callbacks of the loop get their turn.
 _ROUNDS_A_WAKE_UP = 3
-
-_RESPONSE_CODE, _NUM_CONNECTS = pycurl.RESPONSE_CODE, pycurl.NUM_CONNECTS
-_LOOKUP, _CONNECT, _TLS = pycurl.NAMELOOKUP_TIME_T, pycurl.CONNECT_TIME_T, pycurl.APPCONNECT_TIME_T
-_POSTTRANSFER, _STARTTRANSFER = pycurl.POSTTRANSFER_TIME_T, pycurl.STARTTRANSFER_TIME_T
-_TOTAL, _QUEUE = pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
-# libcurl counts a request's body in its size, but a response's body not in its header size.
-_REQUEST_SIZE, _HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.REQUEST_SIZE, pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
-
-IDLE_TIMEOUT = -1
-"""The number of an error that libcurl has none for: nothing was sent or received for the idle timeout."""
-
-Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
-"""Of one finished request: status; then microseconds since libcurl took it up: lookup, connect and TLS done (all
-three 0 on a reused connection), connection ready for the request, request sent, first byte received, all received;
-microseconds it waited for a free connection; bytes sent and received, headers included.
-
-"Ready" is k6's GotConn. It is not libcurl's PRETRANSFER, which is taken after the request's first write: a process
-that loses its CPU between the two would report a time near zero for a request that took milliseconds."""
-
-
-class Transfer(Handle):
-    """One reusable easy handle. Settings are made once; a request sets only what changed since the last.
-
-    ``on_done(transfer, error)`` is called when a submitted request ends: *error* is None, or libcurl's error
-    number and text.
-    """
-
-    __slots__ = (
-        "done_ns",
-        "due_ns",
-        "facts",
-        "held",
-        "on_done",
-        "owner",
-    )
-
-    on_done: Callable[[Transfer, tuple[int, str] | None], None]
-    # Only `PointTransfer` has them.
-    facts: FactTable
-
-    def configure(
-        self,
-        settings: HttpSettings,
-        *,
-        cache: ConnectionCache,
-        resolve: Iterable[str] = (),
-        keep_body: bool,
-        number: int = 0,
-    ) -> None:
-        """Set what stays the same over all requests of this handle.
-
-        *resolve*: pinned addresses as ``host:port:address[,address]``, so that no lookup happens during the run.
-        *number* is the VU's: source addresses are dealt by it, and the first one shows what it sends, where *settings*
-        want that.
-        """
-        self.owner: Any = None
-        self.due_ns = self.done_ns = 0
-        self.held = False
-        self.settle(settings, cache, resolve, number)
-        self.keep_body(keep_body)
-        if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
-            self.__class__ = WildcardTransfer
-
-    # For bodies that are read while they come (`stream.py`).
-
-    def stream_to(self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any]) -> None:
-        """Hand over each piece of the body, and each header line, as it comes. Neither may raise, nor start anything
-        with libcurl but `hold`."""
-        self.held = False
-        self.setopt(pycurl.WRITEFUNCTION, on_chunk)
-        self.setopt(pycurl.HEADERFUNCTION, on_header)
-
-    def hold(self) -> None:
-        """Receive nothing more for now: the server has to wait."""
-        self.held = True
-        self.pause(pycurl.PAUSE_RECV)
-
-    def go_on(self) -> None:
-        """Receive again. What libcurl has in hand is handed over within the call."""
-        self.held = False
-        self.pause(pycurl.PAUSE_CONT)
-
-    def moved_bytes(self) -> int:
-        """As of every handle; -1 also while it is held: that nothing comes is this side's doing."""
-        return -1 if self.held else super().moved_bytes()
-
-    def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
-        """Make this the next request. *headers* are ``"Name: value"`` lines, without those of libcurl's own.
-
-        Raises:
-            OSError: a file of *body* cannot be opened.
-        """
-        if url is not self._url and url != self._url:
-            self.setopt(pycurl.URL, url)
-            self._url = url
-        verb = method if body is None else method + "+"
-        if verb != self._method:
-            self._set_method(method, body is not None)
-            self._method = verb
-        if headers is not self._headers and headers != self._headers:
-            self._set_headers(headers)
-        if body is not None:
-            try:
-                self.setopt(pycurl.POSTFIELDS, body)
-            except TypeError:
-                # Not asked before, because bytes are what nearly all requests send.
-                assert not isinstance(body, bytes)
-                self._make_room()
-                self._stream(method, headers, body)
-            else:
-                if not self._is_roomy and len(body) > SMALL_UPLOAD_BYTES:  # type: ignore[arg-type]
-                    self._make_room()
-
-    def measure(self) -> Measurement:
-        """What libcurl measured of the request that just ended."""
-        info = self.getinfo
-        queue_us = info(_QUEUE)
-        if info(_NUM_CONNECTS):
-            lookup_us, connect_us, tls_us = info(_LOOKUP), info(_CONNECT), info(_TLS)
-            ready_us = tls_us or connect_us
-        else:
-            lookup_us = connect_us = tls_us = 0
-            ready_us = queue_us
-        return (
-            info(_RESPONSE_CODE),
-            lookup_us,
-            connect_us,
-            tls_us,
-            ready_us,
-            info(_POSTTRANSFER),
-            info(_STARTTRANSFER),
-            info(_TOTAL),
-            queue_us,
-            info(_REQUEST_SIZE),
-            info(_HEADER_SIZE) + info(_SIZE_DOWNLOAD),
-        )
-
-
-class WildcardTransfer(Transfer):
-    """One whose run overrides hosts by wildcards, which libcurl does not know: each new URL is looked at."""
-
-    __slots__ = ()
-
-    def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
-        if url != self._url:
-            self._override_host(url)
-        super().prepare(method, url, headers, body)
-
-
-class Response:
-    """Awaits the end of one submitted transfer, and wakes its task at once.
-
-    It follows asyncio's protocol for foreign futures, so that the task goes on within the engine's own wake-up
-    and not one turn of the loop later: that saves about 1 us a request over an `asyncio.Future`. ``error`` is
-    set, as in ``on_done``, when the await returns.
-    """
-
-    __slots__ = (
-        "_asyncio_future_blocking",
-        "_cancelled",
-        "_context",
-        "_engine",
-        "_loop",
-        "_transfer",
-        "_wake_up",
-        "error",
-    )
-
-    def __init__(self, engine: CurlEngine, transfer: Transfer, loop: asyncio.AbstractEventLoop) -> None:
-        self._asyncio_future_blocking = False
-        self._engine = engine
-        self._transfer = transfer
-        self._loop = loop
-        self._wake_up: Callable[[Response], None] | None = None
-        self._context: contextvars.Context
-        self._cancelled = False
-        self.error: tuple[int, str] | None = None
-        transfer.on_done = self._on_done
-
-    def __await__(self) -> Generator[Response, None, None]:
-        self._cancelled = False
-        self._asyncio_future_blocking = True
-        yield self
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
-
-    def add_done_callback(self, wake_up: Callable[[Response], None], *, context: contextvars.Context) -> None:
-        """The task's way to hear of the end; *context* is the task's, in which it must go on."""
-        self._wake_up = wake_up
-        self._context = context
-
-    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - asyncio passes it by place or by name
-        """The task is cancelled: give the transfer up and let the task know in the next turn of the loop."""
-        self._engine.cancel(self._transfer)
-        self._cancelled = True
-        if self._wake_up is not None:
-            self._loop.call_soon(self._wake_up, self, context=self._context)
-            self._wake_up = None
-        return True
-
-    def result(self) -> None:
-        """For the task.
-
-        Raises:
-            CancelledError: it was cancelled while waiting.
-        """
-        if self._cancelled:
-            raise asyncio.CancelledError
-
-    def _on_done(self, _transfer: Transfer, error: tuple[int, str] | None) -> None:
-        self.error = error
-        wake_up, self._wake_up = self._wake_up, None
-        if wake_up is not None:
-            self._context.run(wake_up, self)
 
 
 class CurlEngine:

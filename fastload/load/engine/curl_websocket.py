@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pycurl
 
-from fastload.load.engine.curl import Transfer
+from fastload.load.engine.curl_transfer import Transfer
 
 WS_TEXT, WS_BINARY, WS_CONT = pycurl.WS_TEXT, pycurl.WS_BINARY, pycurl.WS_CONT
 WS_CLOSE, WS_PING, WS_PONG = pycurl.WS_CLOSE, pycurl.WS_PING, pycurl.WS_PONG

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from fastload.load.engine.curl import IDLE_TIMEOUT, Transfer
+from fastload.load.engine.curl_transfer import IDLE_TIMEOUT, Transfer
 
 # By number, as in libcurl's include/curl/curl.h: pycurl does not name all of them.
 _KIND_OF_CODE = {

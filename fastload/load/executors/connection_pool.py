@@ -6,7 +6,8 @@ from time import monotonic_ns
 
 from fastload.load.client.context import Context
 from fastload.load.client.vu import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
-from fastload.load.engine.curl import ConnectionCache, Transfer
+from fastload.load.engine.curl_handle import ConnectionCache
+from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.executors.request_sources import RequestSource
 from fastload.load.executors.slot_pool import Feed, Work

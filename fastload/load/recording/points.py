@@ -12,10 +12,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from fastload.load.client.websocket import Opening
-from fastload.load.engine.curl import CurlEngine, Measurement, Transfer
+from fastload.load.engine.curl import CurlEngine
+from fastload.load.engine.curl_transfer import Measurement, Transfer
+from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.engine.header_lines import last_headers
-from fastload.load.engine.point_transfer import FactTable, let_tell
+from fastload.load.engine.point_transfer import let_tell
+from fastload.load.engine.request_info import FactTable
 from fastload.load.recording.filters import ROW_WIDTH, Batch
 from fastload.load.recording.outcome import JUDGED, kind_tag
 from fastload.load.recording.point_block import POINT_COLUMNS, BlockMaker, End, Rows, outcome_tags, share_out
@@ -23,8 +25,9 @@ from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.scope import HERE, WHO, Place, tags_here
 from fastload.model.histogram import Int64Array
 from fastload.model.http_settings import without_credentials
-from fastload.model.metrics import BUILTIN, OTHER_TAGS, Kind, Series, watch_metrics
+from fastload.model.metrics import BUILTIN, OTHER_TAGS, Kind, Series
 from fastload.model.records import Delta
+from fastload.model.user_metrics import watch_metrics
 
 MAX_TAG_SETS = 10_000
 """Of requests, in one worker: the tags of their own of what comes past them are `OTHER_TAGS`."""
@@ -200,10 +203,12 @@ class PointRecorder(Recorder):
         super().record_queued(count, place)
         self._add_starts("queued_iterations", count, place)
 
-    def socket_tags(self, opening: Opening) -> Mapping[str, str] | None:
-        protocol = last_headers(opening.transfer.header_lines).get("sec-websocket-protocol")
-        more = {"url": without_credentials(opening.url), "status": str(opening.transfer.status())}
-        return {**(opening.tags or {}), **more, **({"subproto": protocol} if protocol else {})}
+    def socket_tags(
+        self, tags: Mapping[str, str] | None, transfer: WebSocketTransfer, url: str
+    ) -> Mapping[str, str] | None:
+        protocol = last_headers(transfer.header_lines).get("sec-websocket-protocol")
+        more = {"url": without_credentials(url), "status": str(transfer.status())}
+        return {**(tags or {}), **more, **({"subproto": protocol} if protocol else {})}
 
     def _add_starts(self, metric: str, count: int, place: Place | None) -> None:
         if count:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastload.load.engine.curl import CurlEngine, Measurement
+from fastload.load.engine.curl import CurlEngine
+from fastload.load.engine.curl_transfer import Measurement
+from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.recording.filters import ROW_WIDTH, Batch, Filters
 from fastload.load.recording.named_values import Sampler
 from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED, kind_tag
 from fastload.load.recording.scope import Names, Place, tags_here
 from fastload.model.histogram import Int64Array
-from fastload.model.metrics import Series, declared, watch_metrics
+from fastload.model.metrics import Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.series import SeriesTable
-
-if TYPE_CHECKING:
-    from fastload.load.client.websocket import Opening
+from fastload.model.user_metrics import declared, watch_metrics
 
 FOLD_AT_REQUESTS = 2048
 MAX_REASONS = 20
@@ -115,9 +114,15 @@ class Recorder:
         """The name under which its requests are counted."""
         return dict(self._tags[endpoint])["name"]
 
-    def socket_tags(self, opening: Opening) -> Mapping[str, str] | None:
-        """The tags of what an open WebSocket counts: more than the script's own are for single samples only."""
-        return opening.tags
+    def socket_tags(
+        self,
+        tags: Mapping[str, str] | None,
+        transfer: WebSocketTransfer,  # noqa: ARG002 - for `PointRecorder`
+        url: str,  # noqa: ARG002
+    ) -> Mapping[str, str] | None:
+        """The tags of what the WebSocket *transfer* to *url* counts: more than the script's own *tags* are for single
+        samples only."""
+        return tags
 
     def record(self, endpoint: int, response_us: int, measurement: Measurement) -> None:
         """A request that got a response. *response_us* counts from when it was due, `NO_DUE` without a schedule."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from fastload.model.metrics import MAX_NAMES, OTHER_NAME
 
-if TYPE_CHECKING:
-    from fastload.load.client.vu import VU
-
 HERE: ContextVar[Place | None] = ContextVar("fastload_place", default=None)
 """The place whose code runs. Tasks that are made inside a group, as by `asyncio.gather`, are in that group too."""
-WHO: ContextVar[VU | None] = ContextVar("fastload_vu", default=None)
+
+
+class RunningVU(Protocol):
+    """A VU, as far as what is recorded depends on it. ``id`` is unique in the run."""
+
+    id: int
+
+
+WHO: ContextVar[RunningVU | None] = ContextVar("fastload_vu", default=None)
 """The VU whose code runs; None outside of iterations."""
 
 

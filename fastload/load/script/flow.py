@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from fastload.load.recording.scope import WHO
+from fastload.load.client.vu import current_vu
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fail(reason: str) -> NoReturn:
 
 def abort(reason: str) -> NoReturn:
     """End the whole test now: iterations are interrupted, teardown runs, and the exit code is 108."""
-    vu = WHO.get()
+    vu = current_vu()
     task = _current_task()
     if vu is not None and task is not None:
         # In a task that nobody awaits, what is raised would be lost; who awaits it is told first, and ends as ever.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, overload
 
-from fastload.load.client.prepared_request import RequestDefaults, defaults_of
+from fastload.load.client.request_options import RequestDefaults, defaults_of
 from fastload.load.client.vu import VU
 from fastload.load.engine.header_lines import Headers
 from fastload.model.errors import PlanError, nearest

@@ -8,7 +8,7 @@ import pytest
 
 import fastload as fl
 from fastload.load.client.cookies import Cookie
-from fastload.load.client.prepared_request import RequestDefaults
+from fastload.load.client.request_options import RequestDefaults
 from fastload.model.http_settings import HttpSettings
 from tests.load.harness import Connection, Peer, Run, harness, lines_of
 

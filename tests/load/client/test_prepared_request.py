@@ -9,7 +9,8 @@ import pytest
 
 import fastload as fl
 from fastload.load.client.expected_statuses import expecting
-from fastload.load.client.prepared_request import RequestDefaults, defaults_of, filled
+from fastload.load.client.prepared_request import filled
+from fastload.load.client.request_options import RequestDefaults, defaults_of
 from fastload.model.http_settings import HttpSettings
 from fastload.model.metrics import Series
 from fastload.planning.transport import make_http

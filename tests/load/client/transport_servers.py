@@ -21,8 +21,11 @@ from typing import Any, NamedTuple
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from fastload.load.engine.curl import ConnectionCache, CurlEngine, Response, Transfer
+from fastload.load.engine.curl import CurlEngine
+from fastload.load.engine.curl_handle import ConnectionCache
+from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
+from fastload.load.engine.transfer_future import Response
 from fastload.model.http_settings import Body, HttpSettings, RequestSettings
 from tests.conftest import answers, free_port, wait_until
 

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 import uvloop
 
-from fastload.load.engine.curl import ConnectionCache, CurlEngine, Response, Transfer
+from fastload.load.engine.curl import CurlEngine
+from fastload.load.engine.curl_handle import ConnectionCache
 from fastload.load.engine.curl_options import supports
+from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.poller import EpollPoller
+from fastload.load.engine.transfer_future import Response
 from fastload.model.http_settings import HttpSettings
 from tests.conftest import Nginx, free_port
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastload as fl
-from fastload.load.engine.curl import Measurement
+from fastload.load.engine.curl_transfer import Measurement
 from fastload.load.recording.outcome import NO_DUE
 from fastload.load.recording.recorder import FOLD_AT_REQUESTS, MAX_REASONS, Recorder
-from fastload.model import metrics
+from fastload.model import metrics, user_metrics
 from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Series, scenario_series
 from fastload.model.records import Delta
 from fastload.model.series import SeriesTable
@@ -357,8 +357,8 @@ class TestJudged:
 @pytest.fixture
 def own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """No metric of another test, and what is asked for is forgotten afterwards."""
-    monkeypatch.setattr(metrics, "_declared", {})
-    monkeypatch.setattr(metrics, "_watched", metrics._Watched())
+    monkeypatch.setattr(user_metrics, "_declared", {})
+    monkeypatch.setattr(user_metrics, "_watched", user_metrics._Watched())
 
 
 @pytest.mark.usefixtures("own_metrics")

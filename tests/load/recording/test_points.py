@@ -20,9 +20,11 @@ from websockets.asyncio.server import ServerConnection, serve
 
 import fastload as fl
 from fastload.load.client.context import Context
-from fastload.load.engine import point_transfer
-from fastload.load.engine.curl import CurlEngine, Measurement, Transfer
-from fastload.load.engine.point_transfer import Facts, FactTable, PointTransfer
+from fastload.load.engine import request_info
+from fastload.load.engine.curl import CurlEngine
+from fastload.load.engine.curl_transfer import Measurement, Transfer
+from fastload.load.engine.point_transfer import PointTransfer
+from fastload.load.engine.request_info import Facts, FactTable
 from fastload.load.recording import points
 from fastload.load.recording.outcome import JUDGED_GOOD, NO_DUE, UNEXPECTED
 from fastload.load.recording.point_block import End, share_out
@@ -30,7 +32,7 @@ from fastload.load.recording.points import PointRecorder
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.scope import Place
 from fastload.load.worker import make_recorder
-from fastload.model import metrics
+from fastload.model import metrics, user_metrics
 from fastload.model.http_settings import HttpSettings
 from fastload.model.load_models import ConstantVUs, PerVUIterations
 from fastload.model.metrics import OTHER_NAME, Series
@@ -47,8 +49,8 @@ Found = list[tuple[float, dict[str, str]]]
 @pytest.fixture(autouse=True)
 def _own_metrics(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Metrics that a test declares are gone after it, and so is who listens to them."""
-    monkeypatch.setattr(metrics, "_declared", {})
-    monkeypatch.setattr(metrics, "_watched", metrics._Watched())
+    monkeypatch.setattr(user_metrics, "_declared", {})
+    monkeypatch.setattr(user_metrics, "_watched", user_metrics._Watched())
 
 
 @asynccontextmanager
@@ -342,7 +344,7 @@ class TestValues:
         PointRecorder(0)
         recorder = Recorder(0)
         counter.add(1)
-        assert metrics._watched.tell is None
+        assert user_metrics._watched.tell is None
         assert counter._filters == []
         assert take(recorder).table.get("counter").value == 1
 
@@ -455,7 +457,7 @@ class TestBounds:
         assert delta.table.get("http_reqs").value == 50
 
     def test_urls_are_forgotten_in_time_and_numbers_never_mean_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(point_transfer, "MAX_FACTS", 10)
+        monkeypatch.setattr(request_info, "MAX_FACTS", 10)
         table = FactTable()
         numbers = [table.number(Facts(f"http://h/{index}", "1.1", "")) for index in range(35)]
         assert numbers == list(range(35))

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastload.load.engine.curl import Measurement
+from fastload.load.engine.curl_transfer import Measurement
 from fastload.load.recording.outcome import JUDGED_GOOD, NO_DUE, UNEXPECTED, response_us
 from fastload.load.recording.recorder import FOLD_AT_REQUESTS, Recorder
-from fastload.model import metrics
-from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Counter
+from fastload.model import user_metrics
+from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.series import SeriesTable, TrendSink
+from fastload.model.user_metrics import Counter
 
 
 def measurement(
@@ -51,7 +52,7 @@ def only(table: SeriesTable, metric: str, **tags: str) -> Any:
 @pytest.fixture
 def user_counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
     """A metric that a script declared."""
-    monkeypatch.setattr(metrics, "_declared", {})
+    monkeypatch.setattr(user_metrics, "_declared", {})
     return Counter("orders")
 
 

@@ -1,0 +1,160 @@
+"""A transfer: the reusable handle of requests, and what it measures of each. A door of pycurl, as every `curl*.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pycurl
+
+from fastload.load.engine.curl_handle import ConnectionCache, Handle
+from fastload.load.engine.curl_options import SMALL_UPLOAD_BYTES
+from fastload.load.engine.request_info import FactTable
+from fastload.model.http_settings import Body, HttpSettings
+
+_RESPONSE_CODE, _NUM_CONNECTS = pycurl.RESPONSE_CODE, pycurl.NUM_CONNECTS
+_LOOKUP, _CONNECT, _TLS = pycurl.NAMELOOKUP_TIME_T, pycurl.CONNECT_TIME_T, pycurl.APPCONNECT_TIME_T
+_POSTTRANSFER, _STARTTRANSFER = pycurl.POSTTRANSFER_TIME_T, pycurl.STARTTRANSFER_TIME_T
+_TOTAL, _QUEUE = pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
+# libcurl counts a request's body in its size, but a response's body not in its header size.
+_REQUEST_SIZE, _HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.REQUEST_SIZE, pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
+
+IDLE_TIMEOUT = -1
+"""The number of an error that libcurl has none for: nothing was sent or received for the idle timeout."""
+
+Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
+"""Of one finished request: status; then microseconds since libcurl took it up: lookup, connect and TLS done (all
+three 0 on a reused connection), connection ready for the request, request sent, first byte received, all received;
+microseconds it waited for a free connection; bytes sent and received, headers included.
+
+"Ready" is k6's GotConn. It is not libcurl's PRETRANSFER, which is taken after the request's first write: a process
+that loses its CPU between the two would report a time near zero for a request that took milliseconds."""
+
+
+class Transfer(Handle):
+    """One reusable easy handle. Settings are made once; a request sets only what changed since the last.
+
+    ``on_done(transfer, error)`` is called when a submitted request ends: *error* is None, or libcurl's error
+    number and text.
+    """
+
+    __slots__ = (
+        "done_ns",
+        "due_ns",
+        "facts",
+        "held",
+        "on_done",
+        "owner",
+    )
+
+    on_done: Callable[[Transfer, tuple[int, str] | None], None]
+    # Only `PointTransfer` has them.
+    facts: FactTable
+
+    def configure(
+        self,
+        settings: HttpSettings,
+        *,
+        cache: ConnectionCache,
+        resolve: Iterable[str] = (),
+        keep_body: bool,
+        number: int = 0,
+    ) -> None:
+        """Set what stays the same over all requests of this handle.
+
+        *resolve*: pinned addresses as ``host:port:address[,address]``, so that no lookup happens during the run.
+        *number* is the VU's: source addresses are dealt by it, and the first one shows what it sends, where *settings*
+        want that.
+        """
+        self.owner: Any = None
+        self.due_ns = self.done_ns = 0
+        self.held = False
+        self.settle(settings, cache, resolve, number)
+        self.keep_body(keep_body)
+        if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
+            self.__class__ = WildcardTransfer
+
+    # For bodies that are read while they come (`client/streamed_request.py`).
+
+    def stream_to(self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any]) -> None:
+        """Hand over each piece of the body, and each header line, as it comes. Neither may raise, nor start anything
+        with libcurl but `hold`."""
+        self.held = False
+        self.setopt(pycurl.WRITEFUNCTION, on_chunk)
+        self.setopt(pycurl.HEADERFUNCTION, on_header)
+
+    def hold(self) -> None:
+        """Receive nothing more for now: the server has to wait."""
+        self.held = True
+        self.pause(pycurl.PAUSE_RECV)
+
+    def go_on(self) -> None:
+        """Receive again. What libcurl has in hand is handed over within the call."""
+        self.held = False
+        self.pause(pycurl.PAUSE_CONT)
+
+    def moved_bytes(self) -> int:
+        """As of every handle; -1 also while it is held: that nothing comes is this side's doing."""
+        return -1 if self.held else super().moved_bytes()
+
+    def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
+        """Make this the next request. *headers* are ``"Name: value"`` lines, without those of libcurl's own.
+
+        Raises:
+            OSError: a file of *body* cannot be opened.
+        """
+        if url is not self._url and url != self._url:
+            self.setopt(pycurl.URL, url)
+            self._url = url
+        verb = method if body is None else method + "+"
+        if verb != self._method:
+            self._set_method(method, body is not None)
+            self._method = verb
+        if headers is not self._headers and headers != self._headers:
+            self._set_headers(headers)
+        if body is not None:
+            try:
+                self.setopt(pycurl.POSTFIELDS, body)
+            except TypeError:
+                # Not asked before, because bytes are what nearly all requests send.
+                assert not isinstance(body, bytes)
+                self._make_room()
+                self._stream(method, headers, body)
+            else:
+                if not self._is_roomy and len(body) > SMALL_UPLOAD_BYTES:  # type: ignore[arg-type]
+                    self._make_room()
+
+    def measure(self) -> Measurement:
+        """What libcurl measured of the request that just ended."""
+        info = self.getinfo
+        queue_us = info(_QUEUE)
+        if info(_NUM_CONNECTS):
+            lookup_us, connect_us, tls_us = info(_LOOKUP), info(_CONNECT), info(_TLS)
+            ready_us = tls_us or connect_us
+        else:
+            lookup_us = connect_us = tls_us = 0
+            ready_us = queue_us
+        return (
+            info(_RESPONSE_CODE),
+            lookup_us,
+            connect_us,
+            tls_us,
+            ready_us,
+            info(_POSTTRANSFER),
+            info(_STARTTRANSFER),
+            info(_TOTAL),
+            queue_us,
+            info(_REQUEST_SIZE),
+            info(_HEADER_SIZE) + info(_SIZE_DOWNLOAD),
+        )
+
+
+class WildcardTransfer(Transfer):
+    """One whose run overrides hosts by wildcards, which libcurl does not know: each new URL is looked at."""
+
+    __slots__ = ()
+
+    def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
+        if url != self._url:
+            self._override_host(url)
+        super().prepare(method, url, headers, body)

@@ -1,0 +1,79 @@
+"""The end of a transfer as something to await, without the turn of the loop that an `asyncio.Future` takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Generator
+from typing import Any
+
+from fastload.load.engine.curl import CurlEngine
+from fastload.load.engine.curl_transfer import Transfer
+
+
+class Response:
+    """Awaits the end of one submitted transfer, and wakes its task at once.
+
+    It follows asyncio's protocol for foreign futures, so that the task goes on within the engine's own wake-up
+    and not one turn of the loop later: that saves about 1 us a request over an `asyncio.Future`. ``error`` is
+    set, as in ``on_done``, when the await returns.
+    """
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_cancelled",
+        "_context",
+        "_engine",
+        "_loop",
+        "_transfer",
+        "_wake_up",
+        "error",
+    )
+
+    def __init__(self, engine: CurlEngine, transfer: Transfer, loop: asyncio.AbstractEventLoop) -> None:
+        self._asyncio_future_blocking = False
+        self._engine = engine
+        self._transfer = transfer
+        self._loop = loop
+        self._wake_up: Callable[[Response], None] | None = None
+        self._context: contextvars.Context
+        self._cancelled = False
+        self.error: tuple[int, str] | None = None
+        transfer.on_done = self._on_done
+
+    def __await__(self) -> Generator[Response, None, None]:
+        self._cancelled = False
+        self._asyncio_future_blocking = True
+        yield self
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(self, wake_up: Callable[[Response], None], *, context: contextvars.Context) -> None:
+        """The task's way to hear of the end; *context* is the task's, in which it must go on."""
+        self._wake_up = wake_up
+        self._context = context
+
+    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - asyncio passes it by place or by name
+        """The task is cancelled: give the transfer up and let the task know in the next turn of the loop."""
+        self._engine.cancel(self._transfer)
+        self._cancelled = True
+        if self._wake_up is not None:
+            self._loop.call_soon(self._wake_up, self, context=self._context)
+            self._wake_up = None
+        return True
+
+    def result(self) -> None:
+        """For the task.
+
+        Raises:
+            CancelledError: it was cancelled while waiting.
+        """
+        if self._cancelled:
+            raise asyncio.CancelledError
+
+    def _on_done(self, _transfer: Transfer, error: tuple[int, str] | None) -> None:
+        self.error = error
+        wake_up, self._wake_up = self._wake_up, None
+        if wake_up is not None:
+            self._context.run(wake_up, self)
