@@ -12,6 +12,13 @@ import pytest
 
 import fastload
 from tests.conftest import REPO
+from tests.import_graph import find_circle, imports_of
+
+
+def annotation(module: str, name: str) -> str:
+    """An import that only annotations need."""
+    return f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from {module} import {name}"
+
 
 LINTERS = {
     "ruff": ["ruff", "check", "--no-cache", "."],
@@ -43,6 +50,17 @@ def test_layers_and_doors_hold() -> None:
     ("file", "line", "contract"),
     [
         ("fastload/load/recording/recorder.py", "import fastload.control.supervisor", "Which process runs this"),
+        ("fastload/load/executors/base.py", "import fastload.load.worker", "Floors of load/"),
+        ("fastload/load/script/hooks.py", "import fastload.load.executors.base", "Floors of load/"),
+        ("fastload/load/client/reply.py", "import fastload.load.script.flow", "Floors of load/"),
+        ("fastload/load/recording/scope.py", annotation("fastload.load.client.vu", "VU"), "Floors of load/"),
+        ("fastload/load/engine/curl.py", annotation("fastload.load.recording.recorder", "Recorder"), "Floors of load/"),
+        ("fastload/control/aggregator.py", "import fastload.control.coordinator", "Floors of control/"),
+        ("fastload/control/sampling/host.py", "import fastload.control.commands.keyboard", "Floors of control/"),
+        ("fastload/outputs/terminal/live.py", "import fastload.outputs.streams.junit", "Floors of outputs/"),
+        ("fastload/outputs/figures.py", annotation("fastload.outputs.terminal.layout", "Cell"), "Floors of outputs/"),
+        ("fastload/model/metrics.py", annotation("fastload.model.series", "SeriesTable"), "Floors of model/"),
+        ("fastload/model/judging/verdict.py", "import fastload.model.summary", "Floors of model/"),
         ("fastload/load/client/vu.py", "import pycurl", "pycurl enters"),
         ("fastload/control/supervisor.py", "import msgpack", "msgpack enters"),
         ("fastload/outputs/terminal/report.py", "import click", "click enters"),
@@ -58,6 +76,36 @@ def test_a_planted_breach_is_found(tmp_path: Path, file: str, line: str, contrac
     assert done.returncode != 0
     assert "1 broken" in done.stdout
     assert contract in done.stdout
+
+
+def test_a_module_without_a_floor_is_found(tmp_path: Path) -> None:
+    shutil.copytree(REPO / "fastload", tmp_path / "fastload", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPO / "setup.cfg", tmp_path)
+    (tmp_path / "fastload" / "load" / "helpers.py").write_text("")
+    done = run_tool("lint-imports", "--no-cache", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "fastload.load.helpers" in done.stdout
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    assert find_circle(imports_of(REPO / "fastload")) == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "import fastload.load.client.vu",
+        annotation("fastload.load.client.vu", "VU"),
+        "def late() -> None:\n    from fastload.load.client import vu",
+    ],
+    ids=["top", "annotation", "function"],
+)
+def test_a_planted_circle_is_found(tmp_path: Path, planted: str) -> None:
+    shutil.copytree(REPO / "fastload", tmp_path / "fastload", ignore=shutil.ignore_patterns("__pycache__"))
+    context = tmp_path / "fastload" / "load" / "client" / "context.py"
+    context.write_text(f"{context.read_text()}\n{planted}\n")
+    circle = find_circle(imports_of(tmp_path / "fastload"))
+    assert {"fastload.load.client.context", "fastload.load.client.vu"} <= {*circle}
 
 
 def test_public_names_are_exactly_all() -> None:

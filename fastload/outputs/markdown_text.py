@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from fastload.outputs.terminal.layout import one_line
+from fastload.outputs.figures import one_line
 
 # What means something anywhere: the underscore not within a word, the colon around the name of an emoji.
 _ANYWHERE = re.compile(r"[\\`*\[\]<|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w+;)|:(?=[a-z+-][\w+-]*:)")

@@ -215,7 +215,7 @@ def test_thresholds_add_up_and_replace_those_of_the_same_metric() -> None:
     ]
     checks = next(one for one in draft.thresholds if one.threshold.label == "checks")
     assert checks.by == "command line"
-    assert [(lost.value, lost.by.split(":")[0]) for lost in checks.lost] == [("rate>0.9", "script test_planning.py")]
+    assert [(lost.value, lost.by.split(":")[0]) for lost in checks.lost] == [("rate>0.9", "script test_draft.py")]
 
 
 def test_options_of_the_run_become_the_plan() -> None:
@@ -357,7 +357,7 @@ def test_what_was_overridden_is_told_in_order() -> None:
     assert [(lost.value, lost.by.split(":")[0]) for lost in rows["duration"].lost] == [
         ("1s", "pyproject.toml"),
         ("2s", "fastload.toml [scenarios.visit]"),
-        ("30s", "script test_planning.py"),
+        ("30s", "script test_draft.py"),
         ("4s", "o.toml"),
     ]
 

@@ -25,7 +25,8 @@ from fastload.outputs.compare.wording import (
     side_words,
     verdict_text,
 )
-from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph, one_line
+from fastload.outputs.figures import one_line
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph
 from fastload.outputs.terminal.style import BAD, DIM, GOOD, STRONG, WARN
 
 _STYLE: dict[Verdict, str] = {"worse": BAD, "better": GOOD, "changed": WARN, NO_DIFFERENCE: DIM, "": DIM}

@@ -9,7 +9,7 @@ from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, UNSTEADY, C
 from fastload.model.compare.figures import Figure
 from fastload.model.metrics import Kind
 from fastload.model.units import format_duration_s, format_percent
-from fastload.outputs.terminal.style import format_rate, format_value
+from fastload.outputs.figures import format_rate, format_value
 
 MARKS: dict[Verdict, str] = {"worse": "✗", "better": "✓", "changed": "•", NO_DIFFERENCE: "", "": ""}
 TOLD: tuple[Verdict, ...] = ("worse", "better", "changed")

@@ -12,9 +12,9 @@ from fastload.model.metrics import HIGHEST_US
 from fastload.model.records import Snapshot
 from fastload.model.run_header import Header
 from fastload.model.series import TrendSink
+from fastload.outputs.figures import one_line
 from fastload.outputs.files import check_file
 from fastload.outputs.streams.appended_file import AppendedFile
-from fastload.outputs.terminal.layout import one_line
 
 MAX_UNIT_RATIO = 1000
 """The column Interval_Max is a histogram's value divided by this: milliseconds, where values are microseconds."""

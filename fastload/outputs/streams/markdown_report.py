@@ -23,11 +23,11 @@ from fastload.model.units import (
     format_percent,
 )
 from fastload.model.views import MetricView
+from fastload.outputs.figures import MARK, format_cpu, format_observed, format_rate, format_value, unit_label
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.streams.plain_summary import outcome_of
 from fastload.outputs.terminal.report_metrics import headline_of
-from fastload.outputs.terminal.style import MARK, format_cpu, format_observed, format_rate, format_value, unit_label
 
 _ROWS_AT_MOST = 100
 _EXCEPTIONS_AT_MOST = 5

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.saved.replay import UNKNOWN
-from fastload.outputs.terminal.style import format_observed
+from fastload.outputs.figures import format_observed
 
 _FIELDS = frozenset(field.name for field in fields(ThresholdResult))
 

@@ -18,11 +18,6 @@ Cut: TypeAlias = Literal["end", "middle", "parts"]
 _NAME_AT_LEAST = 8
 
 
-def one_line(text: str) -> str:
-    """*text* on one line, with what does not print (escape codes, lone surrogates) as ``?``."""
-    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
-
-
 def legible(text: str, encoding: str) -> str:
     """*text* in characters that *encoding* has, one for one, so that columns stay aligned."""
     if not encoding.startswith("utf"):

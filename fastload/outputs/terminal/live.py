@@ -21,23 +21,11 @@ from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
-from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, one_line
+from fastload.outputs.figures import MARK, cpu_line, failing_now, format_clock, format_cpu, format_observed, one_line
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible
 from fastload.outputs.terminal.recent import MESSAGES, MINUTE_S, SESSIONS, Kinds, Place, Recent, Side
 from fastload.outputs.terminal.sparkline import ASCII_BARS, BARS, Join, Value, condense, mean, sparkline
-from fastload.outputs.terminal.style import (
-    BAD,
-    DIM,
-    GOOD,
-    MARK,
-    STRONG,
-    WARN,
-    cpu_line,
-    cpu_style,
-    failing_now,
-    format_clock,
-    format_cpu,
-    format_observed,
-)
+from fastload.outputs.terminal.style import BAD, DIM, GOOD, STRONG, WARN, cpu_style
 
 _PHASE_STYLE = {"running": GOOD, "warm-up": WARN, "paused": WARN, "stopping": WARN}
 # What may be over long before its duration.

@@ -9,9 +9,9 @@ from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
-from fastload.outputs.terminal.layout import legible, one_line
+from fastload.outputs.figures import cpu_line, failing_now, format_clock, format_cpu, one_line
+from fastload.outputs.terminal.layout import legible
 from fastload.outputs.terminal.recent import REQUESTS, SESSIONS, Kinds, Side
-from fastload.outputs.terminal.style import cpu_line, failing_now, format_clock, format_cpu
 
 _FIRST_S = 1.0
 _SLACK_S = 0.25

@@ -15,21 +15,12 @@ from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_duration_s, format_percent
 from fastload.outputs.base import writing
-from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph, legible, one_line
+from fastload.outputs.figures import MARK, format_observed, one_line
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph, legible
 from fastload.outputs.terminal.report_breakdown import render_calls, render_endpoints, render_groups, render_scenarios
 from fastload.outputs.terminal.report_metrics import render_latencies, render_metrics
 from fastload.outputs.terminal.report_resources import render_resources
-from fastload.outputs.terminal.style import (
-    BAD,
-    DIM,
-    MARK,
-    STATE_STYLE,
-    STRONG,
-    WARN,
-    format_observed,
-    heading,
-    mark_style,
-)
+from fastload.outputs.terminal.style import BAD, DIM, STATE_STYLE, STRONG, WARN, heading, mark_style
 
 _MEANING = {
     "VALID": "the numbers below can be trusted",

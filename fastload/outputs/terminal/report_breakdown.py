@@ -8,7 +8,8 @@ from rich.text import Text
 from fastload.model.results import CallResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms
-from fastload.outputs.terminal.layout import Cell, Column, Columns, one_line
+from fastload.outputs.figures import one_line
+from fastload.outputs.terminal.layout import Cell, Column, Columns
 from fastload.outputs.terminal.style import BAD, DIM, STRONG
 
 ENDPOINTS_AT_MOST = 20

@@ -27,8 +27,9 @@ from fastload.model.metrics import (
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
 from fastload.model.views import MetricView
-from fastload.outputs.terminal.layout import Cell, Column, Columns, one_line
-from fastload.outputs.terminal.style import BAD, DIM, STRONG, format_rate, format_value, unit_label
+from fastload.outputs.figures import format_rate, format_value, one_line, unit_label
+from fastload.outputs.terminal.layout import Cell, Column, Columns
+from fastload.outputs.terminal.style import BAD, DIM, STRONG
 
 TAGGED_AT_MOST = 20
 _CONNECTION_PHASES = ("http_req_blocked", "http_req_lookup", "http_req_connecting", "http_req_tls_handshaking")

@@ -9,8 +9,9 @@ from fastload.model.judging.verdict import RUN_DELAY_SHARE, STALL_MS, WorkerEvid
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_ms, format_percent
-from fastload.outputs.terminal.layout import Cell, Column, Columns, one_line
-from fastload.outputs.terminal.style import BAD, DIM, STRONG, WARN, cpu_style, format_cpu
+from fastload.outputs.figures import format_cpu, one_line
+from fastload.outputs.terminal.layout import Cell, Column, Columns
+from fastload.outputs.terminal.style import BAD, DIM, STRONG, WARN, cpu_style
 
 _WORKERS_AT_MOST = 8
 

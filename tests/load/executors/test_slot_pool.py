@@ -105,7 +105,7 @@ class TestUserCode:
                 assert traceback.splitlines()[0] == "Traceback (most recent call last):"
                 assert traceback.splitlines()[-1] == "KeyError: 'token'"
                 assert traceback.count("  File ") == 1
-                assert "test_work.py" in traceback
+                assert "test_slot_pool.py" in traceback
                 assert "fastload/load" not in traceback
 
         run(main())

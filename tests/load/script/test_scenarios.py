@@ -58,7 +58,7 @@ class TestForms:
         @fl.scenario
         async def browse(vu: fl.VU) -> None: ...
 
-        assert browse.where == f"test_scenario.py:{line_of(browse.function)}"
+        assert browse.where == f"test_scenarios.py:{line_of(browse.function)}"
         assert where(len) == ""
 
 
@@ -68,11 +68,11 @@ class TestErrors:
 
         with pytest.raises(fl.PlanError) as caught:
             fl.scenario(browse)  # type: ignore[arg-type]
-        assert caught.value.message == f"scenario browse (test_scenario.py:{line_of(browse)}) is not async"
+        assert caught.value.message == f"scenario browse (test_scenarios.py:{line_of(browse)}) is not async"
         assert caught.value.hint == "write: async def browse(vu: fl.VU) -> None"
 
     def test_not_async_with_options(self) -> None:
-        with pytest.raises(fl.PlanError, match=r"scenario <lambda> \(test_scenario.py:\d+\) is not async"):
+        with pytest.raises(fl.PlanError, match=r"scenario <lambda> \(test_scenarios.py:\d+\) is not async"):
             fl.scenario(vus=3)(lambda _vu: None)  # type: ignore[arg-type, return-value]
 
     def test_an_async_generator_is_not_async_def(self) -> None:
@@ -87,7 +87,7 @@ class TestErrors:
 
         with pytest.raises(fl.PlanError) as caught:
             fl.scenario(browse)  # type: ignore[arg-type]
-        assert f"scenario browse (test_scenario.py:{line_of(browse)}) cannot be called with the VU alone" in str(
+        assert f"scenario browse (test_scenarios.py:{line_of(browse)}) cannot be called with the VU alone" in str(
             caught.value
         )
         assert "too many positional arguments" in caught.value.message

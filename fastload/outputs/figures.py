@@ -1,0 +1,84 @@
+"""Figures as text, the same in every output."""
+
+from __future__ import annotations
+
+import math
+
+from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.metrics import Kind, MetricSpec
+from fastload.model.records import Snapshot
+from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms, format_percent
+
+MARK = {True: "✓", False: "✗"}
+_MS_OF_UNIT = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+def format_value(spec: MetricSpec, value: float | None) -> str:
+    """A value of the metric in its unit, times in the unit that suits them; ``"-"`` for None and for no number."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if spec.unit in _MS_OF_UNIT:
+        return format_ms(value * _MS_OF_UNIT[spec.unit])
+    return format_bytes(value) if spec.unit == "bytes" else format_count(value)
+
+
+def format_rate(spec: MetricSpec, per_s: float | None) -> str:
+    """A counter's sum per second."""
+    return "-" if per_s is None else f"{format_bytes(per_s) if spec.unit == 'bytes' else format_count(per_s)}/s"
+
+
+def unit_label(spec: MetricSpec) -> str:
+    """`` (unit)`` where the values do not show their unit themselves."""
+    return "" if not spec.unit or spec.unit in _MS_OF_UNIT or spec.unit == "bytes" else f" ({spec.unit})"
+
+
+def format_observed(result: ThresholdResult) -> str:
+    """What a threshold found, as ``p(95)=1.23ms``; ``no data`` when there was none."""
+    observed = result.observed
+    if observed is None:
+        return "no data"
+    shown = observed if isinstance(observed, str) else _format_number(result, observed)
+    when = "" if result.at_s is None else f" after {format_duration_s(round(result.at_s, 1))}"
+    return f"{result.aggregate}={shown}{when}" if result.aggregate else f"{shown}{when}"
+
+
+def _format_number(result: ThresholdResult, observed: float) -> str:
+    if result.kind == Kind.RATE:
+        return format_percent(observed)
+    if result.unit == "%":
+        return f"{observed:.3g}%" if observed < 100 else f"{observed:.0f}%"
+    spec = MetricSpec(result.metric, Kind.GAUGE, result.unit)
+    is_per_s = result.kind == Kind.COUNTER and result.aggregate == "rate"
+    return format_rate(spec, observed) if is_per_s else format_value(spec, observed)
+
+
+def format_cpu(percent: float | None) -> str:
+    """CPU per cents, 100 being one core; ``"-"`` for None."""
+    return "-" if percent is None else f"{percent:.0f}%"
+
+
+def format_clock(seconds: float) -> str:
+    """Whole seconds gone by, as ``5s`` or ``1m05s``, without jumping units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m{rest:02d}s"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def cpu_line(workers: tuple[float, ...], *, most: int = 8) -> str:
+    """The CPU of each worker, ``45% 47%``; of more than *most* the mean and the range."""
+    if len(workers) <= most:
+        return " ".join(format_cpu(percent) for percent in workers)
+    mean = sum(workers) / len(workers)
+    return f"{format_cpu(mean)} mean of {len(workers)}, {format_cpu(min(workers))} to {format_cpu(max(workers))}"
+
+
+def failing_now(snapshot: Snapshot) -> list[ThresholdResult]:
+    """The thresholds that fail so far; one whose metric has no data yet only fails at the end."""
+    return [result for result in snapshot.thresholds if not result.ok and result.observed is not None]
+
+
+def one_line(text: str) -> str:
+    """*text* on one line, with what does not print (escape codes, lone surrogates) as ``?``."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
