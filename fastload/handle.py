@@ -7,8 +7,8 @@ import threading
 from types import TracebackType
 from typing import Any
 
-from fastload.control.commands.command_queue import Commands
-from fastload.load.script.scenarios import Function, Scenario
+from fastload.control.commands.command_queue import CommandQueue
+from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.model.errors import ControlError
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
@@ -16,7 +16,7 @@ from fastload.model.summary import Summary
 from fastload.runner import run
 
 
-def start(*scenarios: Scenario | Function, **options: Any) -> Run:
+def start(*scenarios: Scenario | ScenarioFunction, **options: Any) -> Run:
     """Begin a run and return at once, when its workers run; it takes what `fastload.run` takes, and means the same.
 
     Use it in a ``with`` block, which stops the run and waits for it at its end, or call `Run.wait`. A program that
@@ -34,7 +34,7 @@ class Run:
     """A run that is under way, as `start` gives it. Any thread may use it."""
 
     def __init__(self) -> None:
-        self._commands = Commands()
+        self._commands = CommandQueue()
         self._summary: Summary | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread()
@@ -123,7 +123,7 @@ class Run:
         if error is None and self._error is not None:
             raise self._error
 
-    def _begin(self, scenarios: tuple[Scenario | Function, ...], options: dict[str, Any]) -> None:
+    def _begin(self, scenarios: tuple[Scenario | ScenarioFunction, ...], options: dict[str, Any]) -> None:
         """Return when the workers were forked, or raise why they were not."""
         forked = _Forked()
         arguments = {**options, "outputs": (*options.get("outputs", ()), forked), "control": self._commands}

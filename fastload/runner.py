@@ -18,16 +18,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastload.around_test import AroundTest
-from fastload.control.commands.command_queue import Commands
+from fastload.control.commands.command_queue import CommandQueue
 from fastload.control.commands.control_server import ControlServer
-from fastload.control.coordinator import Conductor
+from fastload.control.coordinator import Coordinator
 from fastload.control.sampling.host import describe_host
 from fastload.control.signals import StopRequests, stop_requests
 from fastload.load.client.vu import VU
 from fastload.load.engine import curl_options
 from fastload.load.hook_process import run_hook_process
 from fastload.load.script.hooks import as_hook, make_hooks
-from fastload.load.script.scenarios import Function, Scenario
+from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.load.worker import run_worker
 from fastload.model.errors import PlanError
 from fastload.model.hooks import HookError, Hooks
@@ -41,13 +41,13 @@ from fastload.model.load_models import (
     SharedIterations,
 )
 from fastload.model.plan import OnWorkerLoss, Plan
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.model.user_metrics import declared, specs
 from fastload.outputs.base import Output
-from fastload.outputs.output_manager import Feed
+from fastload.outputs.output_manager import OutputManager
 from fastload.outputs.streams.registry import make_streams, out_texts
-from fastload.planning import Around, Tier, Tiers, as_scenario, draft_plan, file_tier, settle_run
+from fastload.planning import PlanContext, Tier, Tiers, as_scenario, draft_plan, file_tier, merge_run_options
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
 from fastload.version import __version__
 
@@ -56,7 +56,7 @@ _OWN_DESCRIPTORS = 64
 
 
 def run(
-    *scenarios: Scenario | Function,
+    *scenarios: Scenario | ScenarioFunction,
     executor: str | None = None,
     vus: int | None = None,
     duration: str | None = None,
@@ -90,7 +90,7 @@ def run(
     test_start: Callable[[Plan], Any] | None = None,
     test_stop: Callable[[Summary], Any] | None = None,
     handle_summary: Callable[[Summary], Any] | None = None,
-    control: Commands | None = None,
+    control: CommandQueue | None = None,
     config: str | Path | None = None,
     outputs: Sequence[Output] = (),
     out: Iterable[str] = (),
@@ -136,8 +136,8 @@ def run(
     hooks = make_hooks(as_hook(kind, given[kind]) for kind in Hooks.names() if given[kind] is not None)
     below = [] if config is None else [file_tier(str(config), option="config")]
     tiers = Tiers(below, [Tier("fl.run", {name: value for name, value in options.items() if name != "http"})])
-    draft = draft_plan([as_scenario(item) for item in scenarios], tiers, Around(http=http, hooks=hooks))
-    streams = make_streams(out_texts(settle_run(tiers).values))
+    draft = draft_plan([as_scenario(item) for item in scenarios], tiers, PlanContext(http=http, hooks=hooks))
+    streams = make_streams(out_texts(merge_run_options(tiers).values))
     plan = replace(draft.plan, stdout_is_data=any(stream.on_stdout for stream in streams))
     return execute(plan, (*outputs, *streams), commands=control)
 
@@ -148,7 +148,7 @@ def execute(
     *,
     target_pids: tuple[int, ...] = (),
     target_name: str = "",
-    commands: Commands | None = None,
+    commands: CommandQueue | None = None,
     server: ControlServer | None = None,
     keyboard: bool = False,
 ) -> Summary:
@@ -163,13 +163,13 @@ def execute(
             taken, or the plan is paused and nobody could resume it.
     """
     with stop_requests() as requests:
-        feed = Feed(outputs, requests.raising)
-        plan = replace(plan, points=feed.wants_points)
+        manager = OutputManager(outputs, requests.raising)
+        plan = replace(plan, points=manager.wants_points)
         # Nothing was begun: here Ctrl-C may come at any moment.
         with requests.raising():
             _check_descriptors(plan)
             _check_paused(plan, commands, keyboard=keyboard)
-            feed.check()
+            manager.check()
             resolve = resolve_host(plan.base_url) if looks_up(plan) else ()
         around = AroundTest(plan)
 
@@ -179,16 +179,16 @@ def execute(
             # The first Ctrl-C ends the run when it is over.
             with requests.raising(after=2):
                 error = around.start()
-            feed.start(plan, make_header(plan))
+            manager.start(plan, make_header(plan))
             return error
 
-        conductor = Conductor(
+        coordinator = Coordinator(
             plan,
             partial(_work, plan, resolve),
             hook_work=partial(_work_on_hooks, plan, resolve),
             specs=specs(),
             on_start=on_start,
-            on_snapshot=feed.snapshot,
+            on_snapshot=manager.snapshot,
             target_pids=target_pids,
             target_name=target_name,
             versions=versions(),
@@ -199,24 +199,26 @@ def execute(
             metric.discard()
         try:
             try:
-                summary = conductor.run(requests)
+                summary = coordinator.run(requests)
             finally:
                 if commands is not None:
                     commands.close()
                 if server is not None:
                     server.close()
-            return _finish(plan, summary, feed, around, requests)
+            return _finish(plan, summary, manager, around, requests)
         except BaseException:
-            feed.abandon()
+            manager.abandon()
             raise
 
 
-def _finish(plan: Plan, summary: Summary, feed: Feed, around: AroundTest, requests: StopRequests) -> Summary:
+def _finish(
+    plan: Plan, summary: Summary, manager: OutputManager, around: AroundTest, requests: StopRequests
+) -> Summary:
     """What comes after the load: the script's functions and the outputs, in this order and each to its end.
 
     Ctrl-C ends only what it finds running, of what may take for ever; everything behind it still gets its turn.
     """
-    summary = replace(summary, notes=(*summary.notes, *feed.notes), outputs_failed=feed.failed)
+    summary = replace(summary, notes=(*summary.notes, *manager.notes), outputs_failed=manager.failed)
     has_own = plan.hooks is not None and plan.hooks.handle_summary is not None
     try:
         with requests.raising() if has_own else contextlib.nullcontext():
@@ -225,15 +227,15 @@ def _finish(plan: Plan, summary: Summary, feed: Feed, around: AroundTest, reques
         # Not in the function itself, but while its files were written.
         note = "output handle_summary was given up: it was interrupted"
         summary = replace(summary, notes=(*summary.notes, note), outputs_failed=True)
-    summary = feed.stop(feed.finish(plan, summary))
+    summary = manager.stop(manager.finish(plan, summary))
     with contextlib.suppress(KeyboardInterrupt), requests.raising():
         summary = around.close(summary)
     return summary
 
 
-def make_header(plan: Plan) -> Header:
+def make_header(plan: Plan) -> RunHeader:
     """What outputs and saved runs know of a run before its first second."""
-    return Header(
+    return RunHeader(
         plan=plan.to_dict(),
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         run_id=secrets.token_hex(8),
@@ -285,7 +287,7 @@ def versions() -> dict[str, str]:
     return {
         "fastload": __version__,
         "python": python_version(),
-        **curl_options.versions(),
+        **curl_options.curl_versions(),
         **{name: version(name) for name in names},
     }
 
@@ -306,7 +308,7 @@ def _check_descriptors(plan: Plan) -> None:
         )
 
 
-def _check_paused(plan: Plan, commands: Commands | None, *, keyboard: bool) -> None:
+def _check_paused(plan: Plan, commands: CommandQueue | None, *, keyboard: bool) -> None:
     if plan.paused and commands is None and not (keyboard and sys.stdin.isatty()):
         raise PlanError(
             "the run would wait for ever: it is paused, and nobody could resume it",

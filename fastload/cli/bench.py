@@ -12,8 +12,8 @@ from uuid import UUID
 import click
 
 from fastload.cli.options import (
-    Shared,
     SharedCommand,
+    SharedOptions,
     header_lines,
     http_options,
     http_settings,
@@ -75,7 +75,7 @@ def bench(url: str | None, **options: Any) -> int:
       fastload bench http://localhost:8080/ --rate 5k/s --threshold 'http_req_response_time: p(99)<20'
       fastload bench http://localhost:8080 --ingest --batch-size 500
     """
-    shared = Shared.take(options)
+    shared = SharedOptions.take(options)
     ingest = bool(url is None or options["ingest"])
     options["payload"] = None if ingest else read_body(options["body"])
     base_url = url or (os.environ.get("SEQUENCER_BASE_URL", "") if options["ingest"] else "")
@@ -90,7 +90,9 @@ def bench(url: str | None, **options: Any) -> int:
         return run_plan(plan, outputs, target=target, dashboard=dashboard)
 
 
-def build_plan(url: str, options: dict[str, Any], shared: Shared, *, ingest: bool, cpus: tuple[int, ...] = ()) -> Plan:
+def build_plan(
+    url: str, options: dict[str, Any], shared: SharedOptions, *, ingest: bool, cpus: tuple[int, ...] = ()
+) -> Plan:
     """The plan of these options against *url*; *cpus* are those that the workers may use, if restricted.
 
     Raises:

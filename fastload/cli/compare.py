@@ -13,7 +13,7 @@ from fastload.model.compare.batches import BatchedRun
 from fastload.model.compare.comparison import (
     MOST_SIDES,
     Comparison,
-    Side,
+    ComparisonSide,
     compare_sides,
 )
 from fastload.model.errors import PlanError
@@ -24,7 +24,7 @@ from fastload.outputs.compare.json_output import comparison_json
 from fastload.outputs.compare.markdown import comparison_markdown
 from fastload.outputs.compare.page import MOST_ROWS, comparison_page
 from fastload.outputs.compare.text import print_comparison
-from fastload.outputs.destinations import Written, check_apart
+from fastload.outputs.destinations import WrittenFile, check_apart
 from fastload.outputs.files import check_file, is_stdout, replace_file
 from fastload.outputs.terminal.console import open_console
 
@@ -83,7 +83,7 @@ def compare(
     _check_files(files, (baseline, *candidates))
     loaded = _load((baseline, *candidates), with_charts=html is not None)
     comparison = compare_sides([side for side, _ in loaded], margin=least)
-    if comparison.concerns.refusals and not force:
+    if comparison.issues.refusals and not force:
         raise _refused(comparison)
     _write(files, comparison, [timelines for _, timelines in loaded])
     if not any(file and is_stdout(file) for file in files.values()):
@@ -112,13 +112,13 @@ def _margin(text: str) -> float:
 def _check_files(files: Mapping[str, str | None], runs: Sequence[str]) -> None:
     """Before anything is read, that the files can be written, and are none of *runs*."""
     read = {str(file): "a run that is compared" for run in runs for file in _files(Path(run))}
-    written = [Written(option, file) for option, file in files.items() if file]
+    written = [WrittenFile(option, file) for option, file in files.items() if file]
     check_apart(written, read)
     for option, file, _ in written:
         check_file(Path(file), option, example=f"compare.{option.removeprefix('--')}")
 
 
-def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[Side, list[Timeline]]]:
+def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[ComparisonSide, list[Timeline]]]:
     """The sides, and the timelines of their runs if *with_charts*.
 
     Raises:
@@ -144,7 +144,7 @@ def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[Side, list[T
             seen[run.header.run_id] = str(file)
             runs.append(run)
             timelines.append(timeline)
-        loaded.append((Side(side_name, runs), timelines))
+        loaded.append((ComparisonSide(side_name, runs), timelines))
     return loaded
 
 
@@ -178,7 +178,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _refused(comparison: Comparison) -> PlanError:
-    found = comparison.concerns.refusals
+    found = comparison.issues.refusals
     left = len(found) - _NAMED_DIFFERENCES
     more = f" (and {left} more difference{'s' * (left > 1)})" if left > 0 else ""
     return PlanError(

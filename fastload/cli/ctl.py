@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from fastload.control.commands.command_queue import AMOUNTS
-from fastload.control.commands.control_server import DEFAULT_PORT, parse_control
+from fastload.control.commands.control_server import DEFAULT_CONTROL_PORT, parse_control
 from fastload.model.errors import ControlError, PlanError
 from fastload.model.units import format_count, format_duration_s, format_number_of
 
@@ -50,7 +50,7 @@ class Client:
                 answer = self._object_of(error.read())
             raise ControlError(str(answer.get("error")), hint=str(answer.get("hint") or "")) from error
         except urllib.error.URLError as error:
-            port = urlsplit(self._url).port or DEFAULT_PORT
+            port = urlsplit(self._url).port or DEFAULT_CONTROL_PORT
             reason = getattr(error.reason, "strerror", None) or error.reason
             raise ControlError(
                 f"no run answers at {self._url}: {reason}",
@@ -84,7 +84,11 @@ def _opener() -> urllib.request.OpenerDirector:
 
 @click.group(short_help="Steer a run that was started with --control.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Its port, on this machine."
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=DEFAULT_CONTROL_PORT,
+    show_default=True,
+    help="Its port, on this machine.",
 )
 @click.option(
     "--url",
@@ -134,7 +138,9 @@ def address_of(text: str) -> str:
     except ValueError:
         is_right = False
     if not is_right:
-        raise PlanError(f"--url {text!r} is not a URL of HTTP", hint=f"write it like http://127.0.0.1:{DEFAULT_PORT}")
+        raise PlanError(
+            f"--url {text!r} is not a URL of HTTP", hint=f"write it like http://127.0.0.1:{DEFAULT_CONTROL_PORT}"
+        )
     return text.rstrip("/")
 
 

@@ -18,7 +18,7 @@ from fastload.model.summary import Summary
 if TYPE_CHECKING:
     from fastload.dashboard.dashboard_output import DashboardOutput
 
-DEFAULT_PORT = 5665
+DEFAULT_DASHBOARD_PORT = 5665
 _OPTION = "--dashboard"
 # To bind a port takes milliseconds, and no load is made before.
 _READY_S = 2.0
@@ -30,12 +30,12 @@ def fill_address(args: Iterable[str]) -> Iterator[str]:
     waiting = False
     for arg in args:
         if waiting:
-            yield _OPTION if _ADDRESS.fullmatch(arg) else f"{_OPTION}={DEFAULT_PORT}"
+            yield _OPTION if _ADDRESS.fullmatch(arg) else f"{_OPTION}={DEFAULT_DASHBOARD_PORT}"
         waiting = arg == _OPTION
         if not waiting:
             yield arg
     if waiting:
-        yield f"{_OPTION}={DEFAULT_PORT}"
+        yield f"{_OPTION}={DEFAULT_DASHBOARD_PORT}"
 
 
 def dashboard_address(text: str | None, *, opens: bool) -> tuple[str, int] | None:
@@ -46,7 +46,7 @@ def dashboard_address(text: str | None, *, opens: bool) -> tuple[str, int] | Non
     """
     if not text and not opens:
         return None
-    return parse_address(text or str(DEFAULT_PORT), what=_OPTION, port=DEFAULT_PORT)
+    return parse_address(text or str(DEFAULT_DASHBOARD_PORT), what=_OPTION, port=DEFAULT_DASHBOARD_PORT)
 
 
 def make_dashboard(address: tuple[str, int]) -> DashboardOutput:

@@ -15,18 +15,18 @@ from fastload.control.signals import ignore_stop_signals
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.version import __version__
 
-COMMANDS = ("bench", "run", "plan", "report", "compare", "ctl", "new", "target", "ui")
+COMMAND_NAMES = ("bench", "run", "plan", "report", "compare", "ctl", "new", "target", "ui")
 """The subcommands: each is the function of its name in the module of its name."""
 
 
-class Commands(click.Group):
+class CommandGroup(click.Group):
     """A group that imports a command when it is used, and suggests the nearest one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the interface of click
-        return sorted(COMMANDS)
+        return sorted(COMMAND_NAMES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMAND_NAMES:
             return None
         command: click.Command = getattr(import_module(f"{__package__}.{cmd_name}"), cmd_name)
         return command
@@ -39,12 +39,12 @@ class Commands(click.Group):
             elif name.endswith(".py") or name.startswith(PREFIX):
                 hint = f"did you mean 'fastload run {name}'?"
             else:
-                hint = nearest(name, COMMANDS) or f"one of: {', '.join(COMMANDS)}"
+                hint = nearest(name, COMMAND_NAMES) or f"one of: {', '.join(COMMAND_NAMES)}"
             raise PlanError(f"there is no command {name!r}", hint=hint)
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", message="fastload %(version)s")
 def cli() -> None:
     """Load testing with latencies you can trust, and a verdict on who was the bottleneck.

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fastload.cli.shipped_scripts import PREFIX, shipped_script
-from fastload.convert import DATA_TEMPLATE, TEMPLATES, Conversion, Wanted, convert, data_rows, from_template
+from fastload.convert import DATA_TEMPLATE, TEMPLATES, Conversion, RecordingFilter, convert, data_rows, from_template
 from fastload.model.errors import PlanError
 from fastload.model.units import parse_duration_s
 
@@ -56,7 +56,7 @@ def new(name: str, source: str | None, template: str | None, force: bool, **opti
       fastload new shop --from scenario:ingest
     """
     path = _script_path(name)
-    wanted = Wanted(options["all_hosts"], options["static"], options["max_pause"])
+    wanted = RecordingFilter(options["all_hosts"], options["static"], options["max_pause"])
     if source and template:
         raise PlanError("--from and --template exclude each other", hint="leave one of them out")
     if source is None or source.startswith(PREFIX):

@@ -15,7 +15,7 @@ import click
 from fastload.cli.dashboard import DashboardAddress, dashboard_address, fill_address, make_dashboard
 from fastload.cli.exit_codes import ExitCode, exit_code
 from fastload.cli.standard_streams import claim_stdout, tell
-from fastload.control.commands.command_queue import Commands
+from fastload.control.commands.command_queue import CommandQueue
 from fastload.control.commands.control_server import ControlServer
 from fastload.control.sampling.host import usable_cpus
 from fastload.control.signals import ignore_stop_signals
@@ -25,10 +25,10 @@ from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.outputs.base import Output
-from fastload.outputs.destinations import Listener, Written, check_apart, check_ports
+from fastload.outputs.destinations import ListeningPort, WrittenFile, check_apart, check_ports
 from fastload.outputs.files import STDOUT, data_stdout, is_stdout
 from fastload.outputs.streams.registry import make_named, out_texts, streams_of
-from fastload.outputs.streams.sink_output import Stream
+from fastload.outputs.streams.sink_output import SinkOutput
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from fastload.outputs.terminal.console import open_console, progress_output
 from fastload.outputs.terminal.report import SummaryReport
@@ -170,7 +170,7 @@ _HTTP = (
 )
 
 
-class Outputs(NamedTuple):
+class RunOutputs(NamedTuple):
     """The outputs of a run. *stdout_is_data*: one of them is on stdout, and nothing else may be."""
 
     all: list[Output]
@@ -178,7 +178,7 @@ class Outputs(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedOptions:
     """The values of the shared options."""
 
     workers: int | None
@@ -197,7 +197,7 @@ class Shared:
     quiet: bool
 
     @classmethod
-    def take(cls, options: dict[str, Any]) -> Shared:
+    def take(cls, options: dict[str, Any]) -> SharedOptions:
         """Take them out of a command's keyword arguments."""
         return cls(**{name: options.pop(name) for name in cls.__slots__})
 
@@ -210,7 +210,7 @@ class Shared:
             "strict_outputs": self.strict_outputs,
         }
 
-    def outputs(self, control: tuple[str, int] | None = None) -> Outputs:
+    def outputs(self, control: tuple[str, int] | None = None) -> RunOutputs:
         """The outputs that these options ask for. One of them may be on stdout; from then on, all that anybody prints
         in this process goes to stderr. *control* is where the control API listens.
 
@@ -220,11 +220,13 @@ class Shared:
         """
         named = [make_named(one) for one in out_texts({"out": self.out, "html": self.html, "save": self.save})]
         given = (("--json", STDOUT if self.as_json else None), ("--summary", self.summary_file))
-        written = [Written(option, path) for option, path in given if path]
+        written = [WrittenFile(option, path) for option, path in given if path]
         written += [file for one in named for file in one.written]
         check_apart(written, _files_read())
         dashboard = dashboard_address(self.dashboard, opens=self.open)
-        ports = [Listener(f"--{option}", *at) for option, at in (("control", control), ("dashboard", dashboard)) if at]
+        ports = [
+            ListeningPort(f"--{option}", *at) for option, at in (("control", control), ("dashboard", dashboard)) if at
+        ]
         check_ports([*ports, *(listener for one in named for listener in one.listeners)])
         on_stdout = [one.option for one in written if is_stdout(one.path)]
         if stdout_is_data := bool(on_stdout):
@@ -239,7 +241,7 @@ class Shared:
             outputs.append(summary_file)
         if self.as_json:
             outputs.append(SummaryStream(data_stdout()))
-        return Outputs([*outputs, *streams_of(named)], stdout_is_data)
+        return RunOutputs([*outputs, *streams_of(named)], stdout_is_data)
 
     def make_dashboard(self) -> DashboardAddress | None:
         """The dashboard that these options ask for.
@@ -268,7 +270,7 @@ class SharedCommand(click.Command):
 
 
 def shared_options(command: AnyFunction) -> AnyFunction:
-    """Add the shared options to a command, which gets them as keyword arguments (see `Shared.take`)."""
+    """Add the shared options to a command, which gets them as keyword arguments (see `SharedOptions.take`)."""
     for option in reversed(_SHARED):
         command = option(command)
     return command
@@ -304,7 +306,7 @@ def header_lines(options: dict[str, Any]) -> tuple[str, ...]:
 
 def run_plan(
     plan: Plan,
-    given: Outputs,
+    given: RunOutputs,
     *,
     target: ShippedTarget | None = None,
     control: tuple[str, int] | None = None,
@@ -318,14 +320,14 @@ def run_plan(
     """
     plan, outputs = replace(plan, stdout_is_data=given.stdout_is_data), given.all
     pids, name = (target.pids, target.name) if target else ((), "")
-    commands = Commands() if control else None
+    commands = CommandQueue() if control else None
     server = None
     if control and commands:
         server = ControlServer(commands, *control, token=os.environ.get("FASTLOAD_CONTROL_TOKEN", ""))
         outputs = [_ControlAddress(server), *outputs]
     if dashboard is not None:
         dashboard.output.ask = commands.ask if commands else None
-        outputs = [Stream("dashboard", dashboard.output), dashboard, *outputs]
+        outputs = [SinkOutput("dashboard", dashboard.output), dashboard, *outputs]
     summary = execute(
         plan, outputs, target_pids=pids, target_name=name, commands=commands, server=server, keyboard=keyboard
     )

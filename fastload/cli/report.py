@@ -10,10 +10,10 @@ import click
 from fastload.cli.exit_codes import ExitCode
 from fastload.model.saved.run_file import SavedRun, load_run, run_result
 from fastload.outputs.base import writing
-from fastload.outputs.destinations import Written, check_apart
+from fastload.outputs.destinations import WrittenFile, check_apart
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.saved_run import named_sink, replay, summary_json
-from fastload.outputs.streams.registry import Asked, Named
+from fastload.outputs.streams.registry import NamedSink, RequestedOutput
 from fastload.outputs.terminal.console import open_console
 from fastload.outputs.terminal.report import SummaryReport
 
@@ -53,13 +53,13 @@ def report(
     saved = load_run(run)
     given = {"html": html, "md": md, "junit": junit, "csv": csv, "hlog": hlog}
     asked = [
-        Asked(f"--{option}", f"{'locust' if option == 'csv' else option}={where}")
+        RequestedOutput(f"--{option}", f"{'locust' if option == 'csv' else option}={where}")
         for option, where in given.items()
         if where is not None
     ]
-    asked += [Asked("--out", text) for text in out]
+    asked += [RequestedOutput("--out", text) for text in out]
     files = (("--json", as_json), ("--summary", summary))
-    summaries = [Written(option, where) for option, where in files if where is not None]
+    summaries = [WrittenFile(option, where) for option, where in files if where is not None]
     if not asked and not summaries:
         SummaryReport(open_console(sys.stdout)).stop(run_result(saved))
         return ExitCode.OK
@@ -68,7 +68,7 @@ def report(
     return _write(saved, sinks, summaries)
 
 
-def _write(run: SavedRun, sinks: list[Named], summaries: list[Written]) -> ExitCode:
+def _write(run: SavedRun, sinks: list[NamedSink], summaries: list[WrittenFile]) -> ExitCode:
     """All reports, or none when one of them cannot be."""
     for option, where, _ in summaries:
         check_file(Path(where), option, example="summary.json")

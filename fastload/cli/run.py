@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import click
 
 from fastload.cli.dashboard import dashboard_address
-from fastload.cli.options import Shared, run_plan, shipped_target
+from fastload.cli.options import SharedOptions, run_plan, shipped_target
 from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
 from fastload.cli.standard_streams import tell
 from fastload.control.commands.control_server import parse_control
-from fastload.planning import Around, Draft, Tiers, draft_plan, on_target, settle_run
+from fastload.planning import Draft, PlanContext, Tiers, draft_plan, merge_run_options, on_target
 from fastload.targets import find_target
 
 
@@ -71,7 +71,7 @@ class Settings(NamedTuple):
             PlanError: anything that can be known to be wrong before the first request.
         """
         declared = load_script(script)
-        return draft_plan(declared.scenarios, self.tiers, Around(title=script, hooks=declared.hooks))
+        return draft_plan(declared.scenarios, self.tiers, PlanContext(title=script, hooks=declared.hooks))
 
 
 def settle() -> Settings:
@@ -82,7 +82,7 @@ def settle() -> Settings:
         TargetError: there is no such target.
     """
     tiers = tiers_of(click.get_current_context())
-    options = settle_run(tiers).values
+    options = merge_run_options(tiers).values
     control = parse_control(options["control"]) if "control" in options else None
     dashboard_address(options.get("dashboard"), opens=False)
     # Names that the tiers set are there while the script is read.
@@ -92,8 +92,8 @@ def settle() -> Settings:
     return Settings(tiers, options, control)
 
 
-def _shared(options: Mapping[str, Any]) -> Shared:
-    return Shared(
+def _shared(options: Mapping[str, Any]) -> SharedOptions:
+    return SharedOptions(
         workers=options.get("workers"),
         thresholds=(),
         watch=options.get("watch", ()),

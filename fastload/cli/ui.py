@@ -20,9 +20,9 @@ from fastload.model.errors import PlanError
 from fastload.planning.options import OPTIONS
 
 if TYPE_CHECKING:
-    from fastload.dashboard.ui_session import Session
+    from fastload.dashboard.ui_session import UiSession
 
-DEFAULT_PORT = 8089
+DEFAULT_UI_PORT = 8089
 _OWN = ("port", "opens", "save_folder")
 # What the ui decides itself for each run, or what its page gives in another way.
 _NOT_TAKEN = {
@@ -49,7 +49,7 @@ class _UiCommand(RunCommand):
     "--web-port",
     "port",
     metavar="PORT|HOST:PORT",
-    default=str(DEFAULT_PORT),
+    default=str(DEFAULT_UI_PORT),
     show_default=True,
     help="Where to serve; port 0 takes a free one. Other machines need a token.",
 )
@@ -74,13 +74,13 @@ def ui(ctx: click.Context, /, script: str, port: str, opens: bool, save_folder: 
     from fastload.dashboard.dashboard_output import TOKEN_VARIABLE
     from fastload.dashboard.server import Server
     from fastload.dashboard.ui_app import UiApp
-    from fastload.dashboard.ui_command import Commands
-    from fastload.dashboard.ui_session import Session
+    from fastload.dashboard.ui_command import UiCommands
+    from fastload.dashboard.ui_session import UiSession
 
-    host, number = parse_address(port, what="--port", port=DEFAULT_PORT)
+    host, number = parse_address(port, what="--port", port=DEFAULT_UI_PORT)
     token = os.environ.get(TOKEN_VARIABLE) or os.environ.get("FASTLOAD_CONTROL_TOKEN", "")
     folder = _folder_of(save_folder)
-    session = Session(Commands(script, *_given(ctx)), folder)
+    session = UiSession(UiCommands(script, *_given(ctx)), folder)
     guard = Guard(UiApp(session).app, host=host, token=token)
     server = Server(guard, host, number, token=token, what="ui", variable=TOKEN_VARIABLE)
     server.check()
@@ -122,7 +122,7 @@ def _wait(requests: StopRequests) -> None:
         select.select([requests.fd], [], [])
 
 
-def _end(session: Session, requests: StopRequests) -> None:
+def _end(session: UiSession, requests: StopRequests) -> None:
     """Stop the run that is under way and remove what is not saved. One more Ctrl-C is for those in a hurry."""
     is_told = False
     while not session.close(timeout_s=_PATIENCE_S):

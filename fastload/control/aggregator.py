@@ -87,7 +87,7 @@ class Aggregator:
         self.late: dict[str, float] = {}
         self._window = Window()
         self._watched = watched
-        self._names = _Names(asked)
+        self._names = _NameLimit(asked)
 
     @property
     def crowded(self) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ class Aggregator:
         return "http_req_response_time" if table.get("http_req_response_time") else "http_req_duration"
 
 
-class _Names:
+class _NameLimit:
     """Bounds the names of all workers together, as each worker bounds its own; what is *asked* for is left alone."""
 
     def __init__(self, asked: frozenset[Series]) -> None:

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from fastload.control.aggregator import Aggregator
-from fastload.control.commands.command_handler import Answers
-from fastload.control.commands.command_queue import Command, Commands
+from fastload.control.commands.command_handler import CommandHandler
+from fastload.control.commands.command_queue import Command, CommandQueue
 from fastload.control.commands.keyboard import Keyboard
 from fastload.control.hook_runner import HookRunner
 from fastload.control.sampling.host import describe_host
-from fastload.control.sampling.samplers import Samplers, find_target
+from fastload.control.sampling.samplers import Samplers, find_target_processes
 from fastload.control.signals import StopRequests
-from fastload.control.snapshots import Moment, Snapshots
+from fastload.control.snapshots import SnapshotMaker, SnapshotTime
 from fastload.control.steering import Steering
-from fastload.control.summary_builder import Account
-from fastload.control.supervisor import Event, Supervisor, Target
+from fastload.control.summary_builder import SummaryBuilder
+from fastload.control.supervisor import ChildEvent, ChildFunction, Supervisor
 from fastload.control.threshold_judge import ThresholdJudge
 from fastload.model.frames import Frame
 from fastload.model.hooks import HookError, Hooks
@@ -48,7 +48,7 @@ HANG_S = 5.0
 LEAVE_S = 6.0
 
 
-class Conductor:
+class Coordinator:
     """One run. *work* is what each forked worker does, *hook_work* the process of setup and teardown; *specs* are the
     metrics that can exist.
 
@@ -61,16 +61,16 @@ class Conductor:
     def __init__(
         self,
         plan: Plan,
-        work: Target,
+        work: ChildFunction,
         *,
-        hook_work: Target,
+        hook_work: ChildFunction,
         specs: Mapping[str, MetricSpec],
         on_snapshot: Callable[[Snapshot], None],
         on_start: Callable[[], HookError | None],
         target_pids: tuple[int, ...] = (),
         target_name: str = "",
         versions: Mapping[str, str],
-        commands: Commands | None = None,
+        commands: CommandQueue | None = None,
         keyboard: bool = False,
     ) -> None:
         self._plan = plan
@@ -114,14 +114,14 @@ class Conductor:
         """
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
-            watched = find_target(self._plan, self._target_pids)
+            watched = find_target_processes(self._plan, self._target_pids)
             self._supervisor.start()
             self._hooks.fork()
             self._samplers = Samplers(self._supervisor.pids, watched, self._target_name)
-            self._account = Account(self._plan, self._specs, self._aggregator, self._samplers)
-            self._snapshots = Snapshots(self._plan, self._aggregator, self._samplers, self._judge, self._account)
-            self._answers = Answers(self._steering, self._status, self._metrics)
-            self._perform(requests)
+            self._account = SummaryBuilder(self._plan, self._specs, self._aggregator, self._samplers)
+            self._snapshots = SnapshotMaker(self._plan, self._aggregator, self._samplers, self._judge, self._account)
+            self._answers = CommandHandler(self._steering, self._status, self._metrics)
+            self._run_phases(requests)
         finally:
             self._supervisor.close()
             self._hooks.close()
@@ -129,7 +129,7 @@ class Conductor:
 
     # The order of things.
 
-    def _perform(self, requests: StopRequests) -> None:
+    def _run_phases(self, requests: StopRequests) -> None:
         self._give_up_on(self._on_start())
         self._supervisor.watch(requests.fd)
         if self._commands is not None:
@@ -141,7 +141,7 @@ class Conductor:
             if self._plan.paused and not self._stopped_by:
                 self._await_resume(requests)
             self._start()
-            self._conduct(requests)
+            self._watch_load(requests)
         self._hooks.teardown(requests)
 
     @contextlib.contextmanager
@@ -203,7 +203,7 @@ class Conductor:
             self._steering.start(self._start_ns)
         self._supervisor.send(Frame("start", {"at_ns": self._start_ns, "setup_data": self._hooks.data}))
 
-    def _conduct(self, requests: StopRequests) -> None:
+    def _watch_load(self, requests: StopRequests) -> None:
         next_ns = self._start_ns + round((1 + SNAPSHOT_LAG_S) * NS_PER_S)
         while not self._all_over():
             wake_ns = min(next_ns, self._steering.next_ns() or next_ns)
@@ -240,7 +240,7 @@ class Conductor:
 
     # What workers say.
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: ChildEvent) -> None:
         if event.frame is None:
             self._worker_ended(event.worker, event.reason)
             return
@@ -357,7 +357,7 @@ class Conductor:
         span_s = max(window_s, 1e-3)
         self._covered_ns, self._last_snapshot_ns = covered_ns, now_ns
         elapsed_s, t_s = self._elapsed_s(now_ns), self._elapsed_s(covered_ns)
-        moment = Moment(
+        moment = SnapshotTime(
             t_s=t_s,
             elapsed_s=elapsed_s,
             span_s=span_s,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from fastload.control.signals import StopRequests
-from fastload.control.supervisor import Event, Supervisor, Target
+from fastload.control.supervisor import ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame
 from fastload.model.hooks import INTERRUPTED, Hook, HookError, Hooks
 
@@ -16,7 +16,7 @@ from fastload.model.hooks import INTERRUPTED, Hook, HookError, Hooks
 _HANG_S = 2.0
 _CANCEL_S = 1.0
 
-Attend = Callable[[], bool]
+KeepsWaiting = Callable[[], bool]
 """Answers others meanwhile; whether they want the hook to end."""
 
 
@@ -32,11 +32,11 @@ class HookRunner:
     def __init__(
         self,
         hooks: Hooks,
-        work: Target,
+        work: ChildFunction,
         *,
         stdout_to_stderr: bool,
         attend_fd: int | None = None,
-        attend: Attend = lambda: False,
+        attend: KeepsWaiting = lambda: False,
     ) -> None:
         self._hooks = hooks
         self._attend_fd = attend_fd
@@ -131,7 +131,7 @@ class HookRunner:
         return {"message": why, "interrupted": interrupted}
 
 
-def _reply(event: Event) -> dict[str, Any]:
+def _reply(event: ChildEvent) -> dict[str, Any]:
     """The report in *event*, or that the process is gone; empty for anything else."""
     if event.frame is None:
         return {"message": f"its process was lost: {event.reason or 'it ended'}"}

@@ -13,7 +13,7 @@ from typing import Any
 from fastload.model.judging.threshold_grammar import RESOURCE
 from fastload.model.judging.thresholds import Threshold
 from fastload.model.metrics import Kind
-from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, Sink, TrendSink
+from fastload.model.series import CounterSink, GaugeSink, MetricSink, RateSink, SeriesTable, TrendSink
 from fastload.model.views import MetricView
 
 SLACK_S = 0.1
@@ -174,5 +174,5 @@ def sliding_window(threshold: Threshold, keep_s: float) -> SlidingWindow:
     return _Times(threshold, keep_s) if threshold.kind == Kind.TREND else _Sums(threshold, keep_s)
 
 
-def _observe(window: SlidingWindow, sink: Sink) -> float | None:
+def _observe(window: SlidingWindow, sink: MetricSink) -> float | None:
     return MetricView(window.threshold.spec, sink, window.length_s).observe(window.threshold)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fastload.control.aggregator import Aggregator, Window
 from fastload.control.sampling.samplers import Samplers
-from fastload.control.summary_builder import Account
+from fastload.control.summary_builder import SummaryBuilder
 from fastload.control.threshold_judge import ThresholdJudge
 from fastload.model.judging.verdict import Verdict
 from fastload.model.plan import Plan
@@ -18,7 +18,7 @@ from fastload.model.views import MetricView
 VERDICT_EACH_SNAPSHOT = 1000
 
 
-class Moment(NamedTuple):
+class SnapshotTime(NamedTuple):
     """When a snapshot is made. *t_s*: until when the deltas reach that are here, and *time_ns* the same on the wall
     clock; *elapsed_s* is now. Both count from the common start, without pauses; *span_s* is the window's length."""
 
@@ -32,11 +32,11 @@ class Moment(NamedTuple):
     workers_alive: int
 
 
-class Snapshots:
+class SnapshotMaker:
     """Samples, judges and takes the window, once a second. ``last_rate``: requests per second in the last one."""
 
     def __init__(
-        self, plan: Plan, aggregator: Aggregator, samplers: Samplers, judge: ThresholdJudge, account: Account
+        self, plan: Plan, aggregator: Aggregator, samplers: Samplers, judge: ThresholdJudge, account: SummaryBuilder
     ) -> None:
         self._plan = plan
         self._aggregator = aggregator
@@ -53,7 +53,7 @@ class Snapshots:
         """Something happened that the next snapshot is to tell of."""
         self._events.append(Event(round(max(t_s, 0.0), 3), kind, text))
 
-    def make(self, moment: Moment, live_workers: Mapping[int, int], max_vus: int) -> Snapshot:
+    def make(self, moment: SnapshotTime, live_workers: Mapping[int, int], max_vus: int) -> Snapshot:
         """Take the window that ends at *moment*. *live_workers*: their PIDs, to be sampled."""
         aggregator, samplers = self._aggregator, self._samplers
         samplers.sample(live_workers)
@@ -74,7 +74,7 @@ class Snapshots:
         return self._snapshot(moment, window, views, events)
 
     def _snapshot(
-        self, moment: Moment, window: Window, views: Mapping[str, MetricView], events: tuple[Event, ...]
+        self, moment: SnapshotTime, window: Window, views: Mapping[str, MetricView], events: tuple[Event, ...]
     ) -> Snapshot:
         aggregator, samplers = self._aggregator, self._samplers
         p50_ms, p95_ms, p99_ms = (_ms(window.duration.quantile(q)) for q in (0.5, 0.95, 0.99))

@@ -18,11 +18,11 @@ from fastload.model.units import format_count, parse_rate_per_s
 # Time for a frame to reach every worker before what it says is to happen in all of them at once.
 FRAME_DELAY_S = 0.05
 
-Send = Callable[[Frame], None]
+SendFrame = Callable[[Frame], None]
 
 
 @dataclass(slots=True)
-class _Course:
+class _SteeredScenario:
     """One scenario as it is steered. *target*: VUs, or starts per second, over all workers; None where its own
     schedule decides. *changed*: it was asked for, and no stages decide any more."""
 
@@ -42,10 +42,12 @@ class Steering:
     summary should know.
     """
 
-    def __init__(self, plan: Plan, send: Send) -> None:
+    def __init__(self, plan: Plan, send: SendFrame) -> None:
         self._plan = plan
         self._send = send
-        self._courses = {scenario.name: _Course(scenario, _first_target(scenario)) for scenario in plan.scenarios}
+        self._steered = {
+            scenario.name: _SteeredScenario(scenario, _first_target(scenario)) for scenario in plan.scenarios
+        }
         self._paused_at_ns = 0
         self._paused_ns = 0
         self._start_ns = 0
@@ -57,10 +59,10 @@ class Steering:
     def start(self, start_ns: int) -> None:
         """The load begins at *start_ns*, the warm-up included."""
         self._start_ns = start_ns
-        for course in self._courses.values():
-            if not course.plan.after:
-                begin_s = self._plan.warmup_s + course.plan.start_s
-                course.begun_ns = start_ns + round(begin_s * NS_PER_S)
+        for steered in self._steered.values():
+            if not steered.plan.after:
+                begin_s = self._plan.warmup_s + steered.plan.start_s
+                steered.begun_ns = start_ns + round(begin_s * NS_PER_S)
         self.tick(start_ns)
 
     def paused_ns(self, now_ns: int) -> int:
@@ -74,9 +76,9 @@ class Steering:
     def next_ns(self) -> int | None:
         """When a shape is to be asked again, for the first time a little before it begins."""
         moments = [
-            course.begun_ns + self._paused_ns + (course.asked_s + 1) * NS_PER_S - _lead_ns(course)
-            for course in self._courses.values()
-            if isinstance(course.plan.executor, Shape) and not course.over and course.begun_ns is not None
+            steered.begun_ns + self._paused_ns + (steered.asked_s + 1) * NS_PER_S - _lead_ns(steered)
+            for steered in self._steered.values()
+            if isinstance(steered.plan.executor, Shape) and not steered.over and steered.begun_ns is not None
         ]
         return min(moments, default=None) if not self._paused_at_ns else None
 
@@ -84,58 +86,58 @@ class Steering:
         """Ask the shapes whose second has come, and follow the stages of VUs."""
         if self._paused_at_ns:
             return
-        for course in self._courses.values():
-            self._follow(course, now_ns)
-            if isinstance(course.plan.executor, Shape) and not course.over and course.begun_ns is not None:
-                second = (now_ns + _lead_ns(course) - course.begun_ns - self._paused_ns) // NS_PER_S
-                if second > course.asked_s:
-                    course.asked_s = second
-                    self._ask_shape(course, course.plan.executor, second)
+        for steered in self._steered.values():
+            self._follow(steered, now_ns)
+            if isinstance(steered.plan.executor, Shape) and not steered.over and steered.begun_ns is not None:
+                second = (now_ns + _lead_ns(steered) - steered.begun_ns - self._paused_ns) // NS_PER_S
+                if second > steered.asked_s:
+                    steered.asked_s = second
+                    self._ask_shape(steered, steered.plan.executor, second)
 
-    def _follow(self, course: _Course, now_ns: int) -> None:
+    def _follow(self, steered: _SteeredScenario, now_ns: int) -> None:
         """Know how many VUs the stages have come to."""
-        spec = course.plan.executor
-        if isinstance(spec, RampingVUs) and not course.changed and course.begun_ns is not None:
-            elapsed_s = (now_ns - course.begun_ns - self.paused_ns(now_ns)) / NS_PER_S
-            course.target = vus_at(spec.start_vus, spec.stages, elapsed_s)
+        spec = steered.plan.executor
+        if isinstance(spec, RampingVUs) and not steered.changed and steered.begun_ns is not None:
+            elapsed_s = (now_ns - steered.begun_ns - self.paused_ns(now_ns)) / NS_PER_S
+            steered.target = vus_at(spec.start_vus, spec.stages, elapsed_s)
 
-    def _ask_shape(self, course: _Course, shape: Shape, second: int) -> None:
+    def _ask_shape(self, steered: _SteeredScenario, shape: Shape, second: int) -> None:
         try:
             wanted = shape.function(float(second))
-            vus = None if wanted is None else _vus_of(wanted, course.target or 0)
+            vus = None if wanted is None else _vus_of(wanted, steered.target or 0)
         except Exception as error:
-            course.over = True
-            self.error = HookError(f"shape of {course.plan.name}", user_traceback(error))
-            self._send(Frame("finish", {"scenario": course.plan.name}))
+            steered.over = True
+            self.error = HookError(f"shape of {steered.plan.name}", user_traceback(error))
+            self._send(Frame("finish", {"scenario": steered.plan.name}))
             return
         if vus is None:
-            course.over = True
-            self._send(Frame("finish", {"scenario": course.plan.name}))
+            steered.over = True
+            self._send(Frame("finish", {"scenario": steered.plan.name}))
             return
         if vus > shape.max_vus:
             self._note(
-                f"the shape of {course.plan.name} asked for more than its max_vus, {format_count(shape.max_vus)}: "
+                f"the shape of {steered.plan.name} asked for more than its max_vus, {format_count(shape.max_vus)}: "
                 "it got these"
             )
-        self._set_vus(course, min(vus, shape.max_vus))
+        self._set_vus(steered, min(vus, shape.max_vus))
 
     # Order.
 
     def ended(self, name: str, worker: int, live: set[int], now_ns: int) -> None:
         """Scenario *name* has ended in *worker*."""
-        course = self._courses[name]
-        course.ended_in |= {worker}
+        steered = self._steered[name]
+        steered.ended_in |= {worker}
         self.check_order(live, now_ns)
 
     def check_order(self, live: set[int], now_ns: int) -> None:
         """Begin the scenarios whose predecessor has ended in all workers that live."""
-        for course in self._courses.values():
-            if course.plan.after and course.begun_ns is None:
-                before = self._courses[course.plan.after]
+        for steered in self._steered.values():
+            if steered.plan.after and steered.begun_ns is None:
+                before = self._steered[steered.plan.after]
                 if live <= before.ended_in:
                     at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
-                    course.begun_ns = at_ns + round(course.plan.start_s * NS_PER_S) - self.paused_ns(at_ns)
-                    self._send(Frame("begin", {"scenario": course.plan.name, "at_ns": at_ns}))
+                    steered.begun_ns = at_ns + round(steered.plan.start_s * NS_PER_S) - self.paused_ns(at_ns)
+                    self._send(Frame("begin", {"scenario": steered.plan.name, "at_ns": at_ns}))
                     self.tick(now_ns)
 
     # Commands.
@@ -162,60 +164,60 @@ class Steering:
         Raises:
             ControlError: there is no such scenario, its load cannot be changed so, or not so far.
         """
-        course = self._pick(asked.get("scenario"))
-        self._follow(course, now_ns)
-        is_open = course.plan.is_open
+        steered = self._pick(asked.get("scenario"))
+        self._follow(steered, now_ns)
+        is_open = steered.plan.is_open
         for wrong, right in (("vus", "rate"), ("rate", "vus")):
             if wrong in asked and is_open == (wrong == "vus"):
-                model = course.plan.executor.name
-                raise ControlError(f"{course.plan.name} is {model}: it has no {wrong} to change", hint=f"give {right}")
+                model = steered.plan.executor.name
+                raise ControlError(f"{steered.plan.name} is {model}: it has no {wrong} to change", hint=f"give {right}")
         if "by" in asked:
-            wanted = max(0.0, (course.target or 0) + asked["by"])
+            wanted = max(0.0, (steered.target or 0) + asked["by"])
         else:
             wanted = parse_rate_per_s(str(asked["rate"]), zero=True) if is_open else asked["vus"]
         if is_open:
-            course.target = wanted
+            steered.target = wanted
             at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
-            body = {"scenario": course.plan.name, "vus": None, "rate_per_s": wanted, "at_ns": at_ns}
+            body = {"scenario": steered.plan.name, "vus": None, "rate_per_s": wanted, "at_ns": at_ns}
             self._send(Frame("scale", body))
         else:
-            self._scale_vus(course, int(wanted), relative="by" in asked)
-        return self._describe(course)
+            self._scale_vus(steered, int(wanted), relative="by" in asked)
+        return self._describe(steered)
 
-    def _scale_vus(self, course: _Course, vus: int, *, relative: bool) -> None:
-        most = course.plan.executor.max_vus if isinstance(course.plan.executor, ExternallyControlled) else None
+    def _scale_vus(self, steered: _SteeredScenario, vus: int, *, relative: bool) -> None:
+        most = steered.plan.executor.max_vus if isinstance(steered.plan.executor, ExternallyControlled) else None
         if most is not None and vus > most:
             if not relative:
                 raise ControlError(
-                    f"{format_count(vus)} VUs are over the max_vus of {course.plan.name}, {format_count(most)}",
+                    f"{format_count(vus)} VUs are over the max_vus of {steered.plan.name}, {format_count(most)}",
                     hint="ask for fewer, or start it with a higher max_vus",
                 )
             vus = most
-        self._set_vus(course, vus)
+        self._set_vus(steered, vus)
 
-    def _pick(self, name: str | None) -> _Course:
-        can = [course for course in self._courses.values() if course.target is not None and _can_scale(course.plan)]
-        if name is not None and name not in self._courses:
+    def _pick(self, name: str | None) -> _SteeredScenario:
+        can = [steered for steered in self._steered.values() if steered.target is not None and _can_scale(steered.plan)]
+        if name is not None and name not in self._steered:
             raise ControlError(
                 f"there is no scenario {name!r}",
-                hint=nearest(name, self._courses) or f"there are {', '.join(self._courses)}",
+                hint=nearest(name, self._steered) or f"there are {', '.join(self._steered)}",
             )
         if name is None and len(can) == 1:
             return can[0]
         if name is None and can:
-            names = ", ".join(course.plan.name for course in can)
+            names = ", ".join(steered.plan.name for steered in can)
             raise ControlError("the test has several scenarios", hint=f"say which: {names}")
-        course = self._courses[name] if name is not None else next(iter(self._courses.values()))
-        if not _can_scale(course.plan):
+        steered = self._steered[name] if name is not None else next(iter(self._steered.values()))
+        if not _can_scale(steered.plan):
             raise ControlError(
-                f"{course.plan.name} is {course.plan.executor.name}, which follows its own schedule",
+                f"{steered.plan.name} is {steered.plan.executor.name}, which follows its own schedule",
                 hint="constant-vus, ramping-vus, externally-controlled and constant-arrival-rate can be changed",
             )
-        return course
+        return steered
 
-    def _set_vus(self, course: _Course, vus: int) -> None:
-        course.target, course.changed = vus, True
-        self._send(Frame("scale", {"scenario": course.plan.name, "vus": vus}))
+    def _set_vus(self, steered: _SteeredScenario, vus: int) -> None:
+        steered.target, steered.changed = vus, True
+        self._send(Frame("scale", {"scenario": steered.plan.name, "vus": vus}))
 
     # What it is like now.
 
@@ -223,24 +225,24 @@ class Steering:
     def max_vus(self) -> int:
         """The most VUs that there can be, with what was asked for since."""
         return sum(
-            max(course.plan.executor.max_vus, 0 if course.plan.is_open else int(course.target or 0))
-            for course in self._courses.values()
+            max(steered.plan.executor.max_vus, 0 if steered.plan.is_open else int(steered.target or 0))
+            for steered in self._steered.values()
         )
 
     @property
     def scalable(self) -> list[str]:
         """The scenarios whose load can be changed."""
-        return [name for name, course in self._courses.items() if _can_scale(course.plan)]
+        return [name for name, steered in self._steered.items() if _can_scale(steered.plan)]
 
     def describe(self) -> list[dict[str, Any]]:
         """Each scenario, for `status`."""
-        return [self._describe(course) for course in self._courses.values()]
+        return [self._describe(steered) for steered in self._steered.values()]
 
-    def _describe(self, course: _Course) -> dict[str, Any]:
-        plan = course.plan
+    def _describe(self, steered: _SteeredScenario) -> dict[str, Any]:
+        plan = steered.plan
         found: dict[str, Any] = {"name": plan.name, "executor": plan.executor.name}
-        if course.target is not None:
-            found["rate_per_s" if plan.is_open else "vus"] = course.target if plan.is_open else int(course.target)
+        if steered.target is not None:
+            found["rate_per_s" if plan.is_open else "vus"] = steered.target if plan.is_open else int(steered.target)
         return found | {"max_vus": plan.executor.max_vus, "can_scale": _can_scale(plan)}
 
     def _note(self, text: str) -> None:
@@ -248,9 +250,9 @@ class Steering:
             self.notes.append(text)
 
 
-def _lead_ns(course: _Course) -> int:
+def _lead_ns(steered: _SteeredScenario) -> int:
     """How early a shape is asked: its first answer has to be there when the scenario begins."""
-    return round(FRAME_DELAY_S * NS_PER_S) if course.asked_s < 0 else 0
+    return round(FRAME_DELAY_S * NS_PER_S) if steered.asked_s < 0 else 0
 
 
 def _first_target(scenario: ScenarioPlan) -> float | None:

@@ -14,7 +14,7 @@ from fastload.model.summary import RequestCounts
 from fastload.model.views import MetricView, view_metrics
 
 
-class Account:
+class SummaryBuilder:
     """Reads *aggregator* and *samplers*, whenever it is asked, and changes neither."""
 
     def __init__(self, plan: Plan, specs: Mapping[str, MetricSpec], aggregator: Aggregator, samplers: Samplers) -> None:

@@ -17,14 +17,14 @@ from fastload.control.signals import ignore_stop_signals, stop_signals_held
 from fastload.model.errors import FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 
-Target = Callable[[socket.socket, int], None]
+ChildFunction = Callable[[socket.socket, int], None]
 """What a child runs: it gets its end of the channel and its index."""
 
 _READ_BYTES = 1 << 20
 _SEND_BUFFER_BYTES = 1 << 20
 
 
-class Event(NamedTuple):
+class ChildEvent(NamedTuple):
     """Something a child did: it sent *frame*, or with None it ended. *reason* says how, ``""`` if all was well."""
 
     worker: int
@@ -53,7 +53,7 @@ class Supervisor:
 
     def __init__(
         self,
-        target: Target,
+        target: ChildFunction,
         count: int,
         *,
         cpus: tuple[int, ...] = (),
@@ -86,7 +86,7 @@ class Supervisor:
         """Watch *fd* no longer."""
         self._selector.unregister(fd)
 
-    def wait(self, timeout_s: float) -> Iterator[Event]:
+    def wait(self, timeout_s: float) -> Iterator[ChildEvent]:
         """What happened within *timeout_s*: ends early when something did."""
         for key, _ in self._selector.select(max(0.0, timeout_s)):
             if isinstance(key.data, _Child):
@@ -162,7 +162,7 @@ class Supervisor:
                 sys.stderr.flush()
             os._exit(code)
 
-    def _receive(self, child: _Child, *, is_pidfd: bool) -> Iterator[Event]:
+    def _receive(self, child: _Child, *, is_pidfd: bool) -> Iterator[ChildEvent]:
         if child.reaped:
             return
         ended = is_pidfd
@@ -178,7 +178,7 @@ class Supervisor:
                 break
             try:
                 for frame in child.decoder.feed(data):
-                    yield Event(child.index, frame)
+                    yield ChildEvent(child.index, frame)
             except FrameError as error:
                 self.kill(child.index)
                 yield self._reap(child, f"sent garbage: {error.message}")
@@ -188,7 +188,7 @@ class Supervisor:
         if ended:
             yield self._reap(child, "")
 
-    def _reap(self, child: _Child, reason: str) -> Event:
+    def _reap(self, child: _Child, reason: str) -> ChildEvent:
         _, status = os.waitpid(child.pid, 0)
         self._forget(child)
         code = os.waitstatus_to_exitcode(status)
@@ -196,7 +196,7 @@ class Supervisor:
             reason = f"killed by {signal.Signals(-code).name}"
         elif not reason and code > 0:
             reason = f"exited with code {code}"
-        return Event(child.index, None, reason)
+        return ChildEvent(child.index, None, reason)
 
     def _forget(self, child: _Child) -> None:
         child.reaped = True

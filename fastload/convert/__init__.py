@@ -1,8 +1,8 @@
 """Scripts from what is there already: a recording of a browser, a description of an API, a template."""
 
 from fastload.convert.documents import convert
-from fastload.convert.recording import Wanted
+from fastload.convert.recording import RecordingFilter
 from fastload.convert.templates import DATA_TEMPLATE, TEMPLATES, data_rows, from_template
 from fastload.convert.writer import Conversion
 
-__all__ = ["DATA_TEMPLATE", "TEMPLATES", "Conversion", "Wanted", "convert", "data_rows", "from_template"]
+__all__ = ["DATA_TEMPLATE", "TEMPLATES", "Conversion", "RecordingFilter", "convert", "data_rows", "from_template"]

@@ -10,14 +10,14 @@ from fastload.convert.har import read_har
 from fastload.convert.locations import malformed_json
 from fastload.convert.openapi import read_openapi
 from fastload.convert.operations import script_of_api
-from fastload.convert.recording import Wanted, script_of_recording
+from fastload.convert.recording import RecordingFilter, script_of_recording
 from fastload.convert.writer import Conversion
 from fastload.model.errors import PlanError
 
 _KINDS = "give a recording (HAR), or a description of an API (OpenAPI 3, as JSON or YAML)"
 
 
-def convert(path: Path, title: str, wanted: Wanted) -> Conversion:
+def convert(path: Path, title: str, wanted: RecordingFilter) -> Conversion:
     """A script from the recording, or the description of an API, at *path*.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fastload.convert.openapi import Api, Steps
+from fastload.convert.openapi import ApiDescription, Steps
 
 _TEXTS = {
     "date": "2026-01-31",
@@ -32,7 +32,7 @@ _NOTHING = object()
 class Examples:
     """Makes example values. ``doubtful`` has the paths of texts with a pattern, which are made up without it."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: ApiDescription) -> None:
         self._api = api
         self.doubtful: list[str] = []
 

@@ -45,7 +45,7 @@ class PostData(msgspec.Struct, rename="camel"):
     params: list[Field] = []
 
 
-class Request(msgspec.Struct, rename="camel"):
+class HarRequest(msgspec.Struct, rename="camel"):
     """What was sent."""
 
     method: str
@@ -60,7 +60,7 @@ class Content(msgspec.Struct, rename="camel"):
     mime_type: str | None = None
 
 
-class Response(msgspec.Struct, rename={"redirect_url": "redirectURL"}):
+class HarResponse(msgspec.Struct, rename={"redirect_url": "redirectURL"}):
     """What came back; status 0 if nothing did."""
 
     status: int = 0
@@ -68,13 +68,15 @@ class Response(msgspec.Struct, rename={"redirect_url": "redirectURL"}):
     content: Content = msgspec.field(default_factory=Content)
 
 
-class Entry(msgspec.Struct, rename={"started": "startedDateTime", "time_ms": "time", "resource_type": "_resourceType"}):
+class HarEntry(
+    msgspec.Struct, rename={"started": "startedDateTime", "time_ms": "time", "resource_type": "_resourceType"}
+):
     """One request, when it was sent, and how long it took."""
 
     started: datetime
-    request: Request
+    request: HarRequest
     time_ms: float = 0.0
-    response: Response = msgspec.field(default_factory=Response)
+    response: HarResponse = msgspec.field(default_factory=HarResponse)
     pageref: str | None = None
     resource_type: str | None = None
 
@@ -100,7 +102,7 @@ class Recording(msgspec.Struct):
     """Pages, and requests in the order in which they were sent."""
 
     pages: list[Page]
-    entries: list[Entry]
+    entries: list[HarEntry]
 
 
 class _Log(msgspec.Struct):
@@ -120,7 +122,7 @@ def read_har(name: str, data: bytes) -> Recording:
     """
     log = _decode(name, data, _File, []).log
     pages = [_decode(name, raw, Page, ["log", "pages", number]) for number, raw in enumerate(log.pages or [])]
-    entries = [_decode(name, raw, Entry, ["log", "entries", number]) for number, raw in enumerate(log.entries)]
+    entries = [_decode(name, raw, HarEntry, ["log", "entries", number]) for number, raw in enumerate(log.entries)]
     if not entries:
         raise PlanError(f"{name}: log.entries is empty: nothing was recorded", hint=_HINT)
     return Recording(pages, sorted(entries, key=lambda entry: entry.start_s))

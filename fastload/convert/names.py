@@ -59,10 +59,10 @@ def is_secret(name: str) -> bool:
 def request_name(path: str) -> str:
     """*path* for statistics: segments that are numbers, UUIDs or long hex become ``{id}``."""
     name = "/".join("{id}" if _ID.fullmatch(part) else part for part in unquote(path).split("/"))
-    return one_line(name) or "/"
+    return single_line(name) or "/"
 
 
-def one_line(text: str, longest: int = LONGEST_NAME) -> str:
+def single_line(text: str, longest: int = LONGEST_NAME) -> str:
     """*text* without breaks and control characters, cut to *longest* characters."""
     plain = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return plain if len(plain) <= longest else f"{plain[: longest - 3].rstrip()}..."

@@ -17,7 +17,7 @@ _VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0"}
 _TIMESTAMP, _BOOL = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool"
 
 
-class Api:
+class ApiDescription:
     """A description that is valid: ``document`` is what the file holds."""
 
     def __init__(self, name: str, data: bytes, document: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ class Api:
         return node
 
 
-def read_openapi(name: str, data: bytes, *, is_json: bool) -> Api:
+def read_openapi(name: str, data: bytes, *, is_json: bool) -> ApiDescription:
     """The description in *data*, the content of the file *name*.
 
     Raises:
@@ -78,7 +78,7 @@ def read_openapi(name: str, data: bytes, *, is_json: bool) -> Api:
     document = _json(name, data) if is_json else _yaml(name, data)
     if not isinstance(document, dict):
         raise PlanError(f"{name} holds no object", hint="a description of an API begins with 'openapi: 3.1.0'")
-    api = Api(name, data, document)
+    api = ApiDescription(name, data, document)
     version = str(document.get("openapi", ""))
     if "openapi" not in document:
         known = "it is Swagger 2: convert it first, as 'swagger2openapi' does" if "swagger" in document else ""
@@ -91,7 +91,7 @@ def read_openapi(name: str, data: bytes, *, is_json: bool) -> Api:
     return api
 
 
-def _validate(api: Api, version: str) -> None:
+def _validate(api: ApiDescription, version: str) -> None:
     try:
         from openapi_pydantic import parse_obj
         from pydantic import ValidationError

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fastload.convert.examples import Examples
-from fastload.convert.names import counted, identifier, one_line, unique
-from fastload.convert.openapi import Api, Steps
+from fastload.convert.names import counted, identifier, single_line, unique
+from fastload.convert.openapi import ApiDescription, Steps
 from fastload.convert.request_writer import FORM, JSON, METHODS
 from fastload.convert.security import Credentials
 from fastload.convert.writer import Call, Code, Conversion, Module, docstring, statement
@@ -44,7 +44,7 @@ class _Operation:
     statuses: list[int] = field(default_factory=list)
 
 
-def script_of_api(api: Api, source: str, title: str) -> Conversion:
+def script_of_api(api: ApiDescription, source: str, title: str) -> Conversion:
     """The script of *api*, which was read from the file *source*.
 
     Raises:
@@ -56,7 +56,7 @@ def script_of_api(api: Api, source: str, title: str) -> Conversion:
 class _ApiScript:
     """The script in the making."""
 
-    def __init__(self, api: Api, source: str, title: str) -> None:
+    def __init__(self, api: ApiDescription, source: str, title: str) -> None:
         self._api, self._source, self._title = api, source, title
         self._scenario = identifier(Path(title).stem, "api")
         self._module = Module("", taken={self._scenario})
@@ -88,7 +88,8 @@ class _ApiScript:
     def _about(self, count: int) -> str:
         info = self._api.document["info"]
         return (
-            f"{one_line(info['title'])} {one_line(str(info['version']))}, as {one_line(self._source)} describes it: "
+            f"{single_line(info['title'])} {single_line(str(info['version']))}, "
+            f"as {single_line(self._source)} describes it: "
             f"{count} operation{'s' if count > 1 else ''}."
         )
 
@@ -142,8 +143,8 @@ class _ApiScript:
         name = unique(identifier(node.get("operationId") or f"{method} {by_path}", method), self._module.names)
         self._module.names.add(name)
         tags = node.get("tags") or [""]
-        about = one_line(node.get("summary") or f"{method.upper()} {path}", 100)
-        operation = _Operation(name, method, path, one_line(tags[0]).replace("::", ":"), about)
+        about = single_line(node.get("summary") or f"{method.upper()} {path}", 100)
+        operation = _Operation(name, method, path, single_line(tags[0]).replace("::", ":"), about)
         operation.statuses = [int(status) for status in node.get("responses", {}) if re.fullmatch(r"2\d\d", status)]
         self._add_parameters(operation, item, node, steps)
         if "requestBody" in node:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from fastload.convert.har import Entry, Recording
-from fastload.convert.names import counted, identifier, one_line, request_name, unique
+from fastload.convert.har import HarEntry, Recording
+from fastload.convert.names import counted, identifier, request_name, single_line, unique
 from fastload.convert.request_writer import RequestWriter
 from fastload.convert.writer import Call, Conversion, Module, docstring, statement
 from fastload.model.errors import PlanError
@@ -29,7 +29,7 @@ _MOST_STATEMENTS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RecordingFilter:
     """What of a recording to keep.
 
     Args:
@@ -48,7 +48,7 @@ class Wanted:
         Raises:
             PlanError: something is.
         """
-        if self != Wanted():
+        if self != RecordingFilter():
             raise PlanError(
                 f"--all-hosts, --static and --max-pause go with a recording, not with {what}",
                 hint="leave them out, or give a HAR file with --from",
@@ -60,10 +60,10 @@ class _Visit:
     """A page and what was sent for it; without a title if the recording has no pages."""
 
     title: str
-    entries: list[Entry]
+    entries: list[HarEntry]
 
 
-def script_of_recording(recording: Recording, source: str, title: str, wanted: Wanted) -> Conversion:
+def script_of_recording(recording: Recording, source: str, title: str, wanted: RecordingFilter) -> Conversion:
     """The script of *recording*, which was read from the file *source*.
 
     Raises:
@@ -75,7 +75,7 @@ def script_of_recording(recording: Recording, source: str, title: str, wanted: W
 class _RecordingScript:
     """The script in the making."""
 
-    def __init__(self, recording: Recording, source: str, title: str, wanted: Wanted) -> None:
+    def __init__(self, recording: Recording, source: str, title: str, wanted: RecordingFilter) -> None:
         self._source, self._title, self._wanted = source, title, wanted
         self._scenario = identifier(Path(title).stem, "visit")
         self._notes: list[str] = []
@@ -107,14 +107,14 @@ class _RecordingScript:
     def _about(self) -> str:
         pages = f" on {len(self._visits)} pages" if len(self._visits) > 1 else ""
         many = "s" if self._count > 1 else ""
-        return f"A visit as it was recorded in {one_line(self._source)}: {self._count} request{many}{pages}."
+        return f"A visit as it was recorded in {single_line(self._source)}: {self._count} request{many}{pages}."
 
-    def _kept(self, entries: list[Entry]) -> list[Entry]:
+    def _kept(self, entries: list[HarEntry]) -> list[HarEntry]:
         """What the script sends; the rest is left out, with a note."""
         left: dict[str, list[str]] = {}
-        kept: list[Entry] = []
+        kept: list[HarEntry] = []
         # Where the client goes by itself, as the browser went: those requests are not written again.
-        followed: dict[tuple[str, str], list[Entry]] = {}
+        followed: dict[tuple[str, str], list[HarEntry]] = {}
         for entry in entries:
             url = _url(entry)
             reason = self._reason_against(entry, url)
@@ -138,7 +138,7 @@ class _RecordingScript:
             self._notes.append(f"these failed in the recording, and are kept: {counted(failed)}")
         return kept
 
-    def _reason_against(self, entry: Entry, url: SplitResult) -> str:
+    def _reason_against(self, entry: HarEntry, url: SplitResult) -> str:
         if url.scheme in ("ws", "wss"):
             return "WebSocket connections"
         if url.scheme not in ("http", "https"):
@@ -167,7 +167,9 @@ class _RecordingScript:
             body += statement(Call("async with vu.group", [title], tail=":"), 4) + inside
         return body
 
-    def _functions(self, module: Module, name: str, title: str, entries: list[Entry], *, inline: bool = False) -> str:
+    def _functions(
+        self, module: Module, name: str, title: str, entries: list[HarEntry], *, inline: bool = False
+    ) -> str:
         """Write *entries* as functions, and return the calls of them; *inline*: or as they are, if they are few."""
         statements = list(self._statements(module, entries))
         if inline and len(statements) <= _MOST_STATEMENTS:
@@ -182,9 +184,9 @@ class _RecordingScript:
             calls += f"{' ' * (4 if inline else 8)}await {function}(vu)\n"
         return calls
 
-    def _statements(self, module: Module, entries: list[Entry]) -> Iterator[str]:
+    def _statements(self, module: Module, entries: list[HarEntry]) -> Iterator[str]:
         """Requests and pauses; what was sent before any of the others had ended is sent together."""
-        batches: list[list[Entry]] = []
+        batches: list[list[HarEntry]] = []
         for entry in entries:
             if batches and entry.start_s < min(other.end_s for other in batches[-1]):
                 batches[-1].append(entry)
@@ -224,11 +226,11 @@ _OTHER_HOSTS = "requests to other hosts (--all-hosts keeps them)"
 _STATIC = "images, styles, scripts and fonts (--static keeps them)"
 
 
-def _url(entry: Entry) -> SplitResult:
+def _url(entry: HarEntry) -> SplitResult:
     return urlsplit(entry.request.url)
 
 
-def _main_origin(entries: list[Entry], host: str) -> str:
+def _main_origin(entries: list[HarEntry], host: str) -> str:
     """The scheme and address that most requests to *host* went to."""
     origins = Counter(
         f"{url.scheme}://{url.netloc.rpartition('@')[2]}" for url in map(_url, entries) if url.hostname == host
@@ -236,7 +238,7 @@ def _main_origin(entries: list[Entry], host: str) -> str:
     return origins.most_common(1)[0][0] if origins else ""
 
 
-def _is_static(entry: Entry, url: SplitResult) -> bool:
+def _is_static(entry: HarEntry, url: SplitResult) -> bool:
     kind = (entry.response.content.mime_type or "").lower()
     return (
         entry.resource_type in _STATIC_KINDS
@@ -245,7 +247,7 @@ def _is_static(entry: Entry, url: SplitResult) -> bool:
     )
 
 
-def _redirect(entry: Entry) -> tuple[str, str] | None:
+def _redirect(entry: HarEntry) -> tuple[str, str] | None:
     """Method and URL of the request that follows by itself."""
     if not 300 <= entry.response.status < 400 or not entry.response.redirect_url:
         return None
@@ -255,10 +257,10 @@ def _redirect(entry: Entry) -> tuple[str, str] | None:
     return method, urljoin(entry.request.url, entry.response.redirect_url)
 
 
-def _visits(recording: Recording, entries: list[Entry]) -> list[_Visit]:
+def _visits(recording: Recording, entries: list[HarEntry]) -> list[_Visit]:
     """*entries* by page, in the order of their first requests. One that has none belongs to the page before it."""
     titles = {page.id: _page_title(page.title) for page in recording.pages}
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[HarEntry]] = {}
     current = next((entry.pageref for entry in entries if entry.pageref in titles), None) or ""
     for entry in entries:
         current = entry.pageref if entry.pageref in titles else current
@@ -270,4 +272,4 @@ def _page_title(title: str) -> str:
     """What a group can be called: of a URL the path."""
     if "://" in title:
         title = request_name(urlsplit(title).path)
-    return one_line(title).replace("::", ":")
+    return single_line(title).replace("::", ":")

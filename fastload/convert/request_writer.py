@@ -8,9 +8,9 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
 
-from fastload.convert.har import Entry, PostData
-from fastload.convert.names import constant, is_secret, one_line, request_name
-from fastload.convert.writer import Call, Module, flat
+from fastload.convert.har import HarEntry, PostData
+from fastload.convert.names import constant, is_secret, request_name, single_line
+from fastload.convert.writer import Call, Module, flatten
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 FORM = "application/x-www-form-urlencoded"
@@ -48,22 +48,22 @@ class RequestWriter:
     ``notes`` says what could not be written as it was sent.
     """
 
-    def __init__(self, module: Module, host: str, entries: list[Entry]) -> None:
+    def __init__(self, module: Module, host: str, entries: list[HarEntry]) -> None:
         self._module = module
         self._host = host
         self.notes: list[str] = []
-        self._uses = Counter(flat(self._headers(entry)) for entry in entries)
+        self._uses = Counter(flatten(self._headers(entry)) for entry in entries)
 
-    def call(self, entry: Entry, before: str = "") -> Call:
+    def call(self, entry: HarEntry, before: str = "") -> Call:
         """The call that sends what *entry* did; *before* stands in front of it."""
         request, url = entry.request, urlsplit(entry.request.url)
         address, params = self._address(url)
         keywords: dict[str, Any] = {"params": params} if params else {}
-        body = self._body(request.post_data, one_line(url.path))
+        body = self._body(request.post_data, single_line(url.path))
         keywords |= self._module.short(body, "BODY")
         headers = self._headers(entry)
         if headers:
-            shared = self._uses[flat(headers)] > 1
+            shared = self._uses[flatten(headers)] > 1
             keywords["headers"] = self._module.constant("HEADERS", headers) if shared else headers
         keywords["name"] = self._name(url, body)
         method = request.method.lower()
@@ -85,11 +85,11 @@ class RequestWriter:
     def _name(self, url: SplitResult, body: dict[str, Any]) -> str:
         fields = body.get("json")
         if isinstance(fields, dict) and isinstance(fields.get("operationName"), str) and "query" in fields:
-            return one_line(fields["operationName"]) or "query"
+            return single_line(fields["operationName"]) or "query"
         host = "" if url.hostname == self._host else url.hostname or ""
-        return one_line(host + request_name(url.path))
+        return single_line(host + request_name(url.path))
 
-    def _headers(self, entry: Entry) -> dict[str, Any]:
+    def _headers(self, entry: HarEntry) -> dict[str, Any]:
         headers: dict[str, Any] = {}
         post = entry.request.post_data
         if post and post.mime_type and not self._says_type_itself(post):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastload.convert.names import constant
-from fastload.convert.openapi import Api
+from fastload.convert.openapi import ApiDescription
 from fastload.convert.writer import Code, Module
 
 _KEYWORDS = {"query": "params", "header": "headers", "cookie": "cookies"}
@@ -15,7 +15,7 @@ _TELLING = ("TOKEN", "KEY", "SECRET", "AUTH", "PASSWORD")
 class Credentials:
     """Adds to a request what its security asks for. ``notes`` has the kinds that no script can do alone."""
 
-    def __init__(self, api: Api, module: Module) -> None:
+    def __init__(self, api: ApiDescription, module: Module) -> None:
         self._api = api
         self._module = module
         self.notes: list[str] = []

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastload.convert.names import one_line, unique
+from fastload.convert.names import single_line, unique
 
 WIDTH = 88
 # No line is longer, in linters' eyes. A formatter cannot break texts: those between the two widths stay as they are.
@@ -60,7 +60,7 @@ def render(value: Any, indent: int = 0, before: int = 0, after: int = 0) -> str:
         indent: of the line that it begins in, in characters.
         before, after: what else stands in its first and its last line, in characters.
     """
-    line = flat(value)
+    line = flatten(value)
     if indent + before + len(line) + after <= WIDTH or not isinstance(value, Call | Mapping | list | tuple):
         return line
     items = _items(value, indent + 4)
@@ -106,7 +106,7 @@ class Module:
 
     def constant(self, name: str, value: Any) -> Code:
         """The name of a constant with *value*; the same one for the same value."""
-        key = flat(value)
+        key = flatten(value)
         if key not in self._by_value:
             name = unique(name, self.names)
             self.names.add(name)
@@ -122,7 +122,7 @@ class Module:
 
     def how_to_run(self, path: str, base_url: str) -> str:
         """The same for the docstring, as paragraphs."""
-        text = f"\n\nRun it with:\n\n    fastload run {one_line(path)} --base-url {base_url}"
+        text = f"\n\nRun it with:\n\n    fastload run {single_line(path)} --base-url {base_url}"
         if self.environment:
             text += f"\n\nIt takes from -e, or from the environment: {', '.join(self.environment)}."
         return text
@@ -138,7 +138,7 @@ class Module:
         if isinstance(value, str) and len(text_literal(value)) > min(_LONGEST_TEXT, _LONGEST_LINE - margin):
             return self.constant(name, value)
         if isinstance(value, Mapping):
-            return {key: self.short(item, name, margin + 8 + len(flat(key))) for key, item in value.items()}
+            return {key: self.short(item, name, margin + 8 + len(flatten(key))) for key, item in value.items()}
         if isinstance(value, list):
             return [self.short(item, name, margin + 4) for item in value]
         return value
@@ -177,7 +177,7 @@ def _pieces(name: str, text: str) -> str:
     return f"{name} = (\n" + "".join(f"    {text_literal(piece)}\n" for piece in pieces) + ")\n"
 
 
-def flat(value: Any) -> str:
+def flatten(value: Any) -> str:
     """*value* on one line."""
     match value:
         case Code():
@@ -207,10 +207,10 @@ def _items(value: Call | Mapping[Any, Any] | list[Any] | tuple[Any, ...], indent
     """What stands between the brackets, without commas; each on lines of its own at *indent*, or each on one line."""
 
     def item(content: Any, prefix: str = "") -> str:
-        return prefix + (flat(content) if indent is None else render(content, indent, len(prefix), 1))
+        return prefix + (flatten(content) if indent is None else render(content, indent, len(prefix), 1))
 
     if isinstance(value, Call):
         return [*map(item, value.arguments), *(item(content, f"{name}=") for name, content in value.keywords.items())]
     if isinstance(value, list | tuple):
         return [item(content) for content in value]
-    return [item(content, f"{flat(key)}: ") for key, content in value.items()]
+    return [item(content, f"{flatten(key)}: ") for key, content in value.items()]

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fastload.control.commands.http_checks import Refusal, check_bearer, check_host, check_origin
+from fastload.control.commands.http_checks import RequestRefused, check_bearer, check_host, check_origin
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -78,7 +78,7 @@ class Guard:
         request = Request(scope, receive)
         try:
             app = self._admit(request) or self._app
-        except Refusal as refusal:
+        except RequestRefused as refusal:
             app = refuse(refusal)
             if refusal.status is HTTPStatus.UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
                 app = _login(request, refusal)
@@ -106,7 +106,7 @@ class Guard:
         if given in self._tickets:
             self._tickets.remove(given)
         elif not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._token.encode()):
-            raise Refusal(HTTPStatus.UNAUTHORIZED, "the token is wrong", "open it with ?token=TOKEN")
+            raise RequestRefused(HTTPStatus.UNAUTHORIZED, "the token is wrong", "open it with ?token=TOKEN")
         response = self._without_token(request)
         response.set_cookie(cookie, self._session, httponly=True, samesite="strict")
         return response
@@ -124,7 +124,7 @@ def _cookie_of(host: str) -> str:
     return f"fastload-{port}" if port.isascii() and port.isdecimal() else "fastload"
 
 
-def refuse(refusal: Refusal) -> Response:
+def refuse(refusal: RequestRefused) -> Response:
     """The answer of a refusal, in the form of the control API."""
     return JSONResponse(refusal.to_dict(), refusal.status, refusal.headers)
 
@@ -141,9 +141,9 @@ def error_handlers() -> Mapping[Any, Any]:
         said = f"{request.url.path} does not take {request.method}" if allow else f"there is no {request.url.path}"
         return JSONResponse({"error": said, "hint": hint}, error.status_code, error.headers)
 
-    return {Refusal: refused, HTTPStatus.NOT_FOUND: failed, HTTPStatus.METHOD_NOT_ALLOWED: failed}
+    return {RequestRefused: refused, HTTPStatus.NOT_FOUND: failed, HTTPStatus.METHOD_NOT_ALLOWED: failed}
 
 
-def _login(request: Request, refusal: Refusal) -> Response:
+def _login(request: Request, refusal: RequestRefused) -> Response:
     page = _LOGIN.format(message=escape(refusal.message.capitalize()), path=escape(request.url.path))
     return HTMLResponse(page, refusal.status, refusal.headers)

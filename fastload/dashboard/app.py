@@ -18,9 +18,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Send
 
-from fastload.control.commands.http_checks import Refusal
+from fastload.control.commands.http_checks import RequestRefused
 from fastload.dashboard.access_guard import error_handlers
-from fastload.dashboard.command_routes import Ask, Steering, command_routes
+from fastload.dashboard.command_routes import CommandRoutes, SendCommand, command_routes
 from fastload.dashboard.live_run import OVER, LiveRun
 from fastload.dashboard.viewers import MOST_VIEWERS, Viewers
 from fastload.model.errors import ControlError
@@ -35,9 +35,9 @@ _A_YEAR_S = 31_536_000
 class Dashboard:
     """``app`` shows *live*, and steers it by *ask* if that is there."""
 
-    def __init__(self, live: LiveRun, ask: Ask | None = None) -> None:
+    def __init__(self, live: LiveRun, ask: SendCommand | None = None) -> None:
         self._live = live
-        self._steering = Steering(ask) if ask is not None else None
+        self._steering = CommandRoutes(ask) if ask is not None else None
         self._viewers = Viewers(live, self._status)
         self.app = Starlette(routes=self._routes(), exception_handlers=error_handlers())
 
@@ -89,9 +89,9 @@ def live_page(live: LiveRun, *, steered: bool) -> bytes:
         live.data(),
         title=live.header.title,
         plotly_url=plotly_path().lstrip("/"),
-        scripts=[asset("live.js")],
-        styles=[asset("live.css")],
-        bar=asset("bar.html").replace("{steered}", "true" if steered else "false"),
+        scripts=[dashboard_asset("live.js")],
+        styles=[dashboard_asset("live.css")],
+        bar=dashboard_asset("bar.html").replace("{steered}", "true" if steered else "false"),
         connect="'self'",
     )
 
@@ -112,12 +112,12 @@ def watch(viewers: Viewers) -> Response:
         Refusal: 503, there are too many.
     """
     if viewers.is_full:
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_VIEWERS} watch already", "close another page")
+        raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_VIEWERS} watch already", "close another page")
     return _Events(viewers.watch(), media_type="text/event-stream")
 
 
 @cache
-def asset(name: str) -> str:
+def dashboard_asset(name: str) -> str:
     """The text of a file of the dashboard."""
     return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 

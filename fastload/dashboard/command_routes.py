@@ -12,20 +12,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fastload.control.commands.command_queue import check_command
-from fastload.control.commands.http_checks import Refusal, arguments_of, check_json, check_length, plain
+from fastload.control.commands.http_checks import RequestRefused, arguments_of, check_json, check_length, plain
 from fastload.model.errors import ControlError
 
-Ask = Callable[..., dict[str, Any]]
+SendCommand = Callable[..., dict[str, Any]]
 """As `Commands.ask`: a command's name and arguments; its answer, or a `ControlError`. It waits, for *timeout_s*."""
 
-COMMANDS = ("pause", "resume", "scale", "stop")
+ROUTED_COMMANDS = ("pause", "resume", "scale", "stop")
 READ_S, ANSWER_S = 5.0, 10.0
 
 
-class Steering:
+class CommandRoutes:
     """Asks the run by *ask*, in threads of the event loop's, so that nothing else waits meanwhile."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: SendCommand) -> None:
         self._ask = ask
 
     async def ask(self, name: str, *, timeout_s: float = ANSWER_S, **arguments: Any) -> dict[str, Any]:
@@ -44,21 +44,21 @@ class Steering:
             Refusal: 400 to 503, as the control API has them.
         """
         check_json(request.headers.get("content-type", ""))
-        given = arguments_of(await body_of(request))
+        given = arguments_of(await read_body(request))
         name = request.url.path.rpartition("/")[2]
         try:
             arguments = check_command(name, given)
             return JSONResponse(await self.ask(name, **arguments))
         except ControlError as error:
-            raise Refusal.of(error) from error
+            raise RequestRefused.of(error) from error
 
 
 def command_routes(serve: Callable[[Request], Any], prefix: str = "/control") -> list[Route]:
     """A route for each command that a page may give."""
-    return [Route(f"{prefix}/{name}", serve, methods=["POST"]) for name in COMMANDS]
+    return [Route(f"{prefix}/{name}", serve, methods=["POST"]) for name in ROUTED_COMMANDS]
 
 
-async def body_of(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """The body, whole.
 
     Raises:
@@ -71,7 +71,7 @@ async def body_of(request: Request) -> bytes:
                 body += piece
                 check_length(len(body))
     except TimeoutError as error:
-        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, f"the request was not here within {READ_S:g} s") from error
+        raise RequestRefused(HTTPStatus.REQUEST_TIMEOUT, f"the request was not here within {READ_S:g} s") from error
     except ClientDisconnect as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the request is not whole") from error
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "the request is not whole") from error
     return body

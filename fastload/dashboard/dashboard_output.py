@@ -10,11 +10,11 @@ from starlette.types import Receive, Scope, Send
 
 from fastload.dashboard.access_guard import Guard
 from fastload.dashboard.app import Dashboard
-from fastload.dashboard.command_routes import Ask
+from fastload.dashboard.command_routes import SendCommand
 from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.server import Server
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 
 TOKEN_VARIABLE = "FASTLOAD_DASHBOARD_TOKEN"
 
@@ -33,7 +33,7 @@ class DashboardOutput:
     wants_points = False
 
     def __init__(self, host: str, port: int, *, token: str = "") -> None:
-        self.ask: Ask | None = None
+        self.ask: SendCommand | None = None
         self._guard = Guard(self._serve, host=host, token=token)
         self._server = Server(self._guard, host, port, token=token, what="dashboard", variable=TOKEN_VARIABLE)
         self._live: LiveRun | None = None
@@ -58,7 +58,7 @@ class DashboardOutput:
         """See `Server.check`."""
         self._server.check()
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         self._live = LiveRun(header)
         self._dashboard = Dashboard(self._live, self.ask)
         try:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
-from fastload.model.saved.bounded_replay import Totals
+from fastload.model.run_header import RunHeader
+from fastload.model.saved.bounded_replay import BoundedReplay
 from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.page.page_data import live_data, report_data
 from fastload.outputs.page.render import render_page
@@ -33,12 +33,12 @@ class LiveRun:
     *number* counts what came: it changes with each second and at the end.
     """
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: RunHeader) -> None:
         self.header = header
         self.number = 0
         self._lock = threading.Lock()
         self._timeline = Timeline(header)
-        self._totals: Totals | None = Totals(header)
+        self._totals: BoundedReplay | None = BoundedReplay(header)
         self._state: dict[str, Any] = {"phase": STARTING}
         self._summary: Mapping[str, Any] | None = None
         self._over = False

@@ -14,14 +14,14 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from fastload.control.commands.http_checks import Refusal, arguments_of, check_json, plain
+from fastload.control.commands.http_checks import RequestRefused, arguments_of, check_json, plain
 from fastload.dashboard.access_guard import error_handlers, refuse
-from fastload.dashboard.app import Dashboard, asset, plotly_path, send_plotly
-from fastload.dashboard.command_routes import body_of
+from fastload.dashboard.app import Dashboard, dashboard_asset, plotly_path, send_plotly
+from fastload.dashboard.command_routes import read_body
 from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.ui_form import FormError
 from fastload.dashboard.ui_run import UiRun
-from fastload.dashboard.ui_session import REPORTS, Session
+from fastload.dashboard.ui_session import REPORTS, UiSession
 from fastload.model.errors import FastloadError
 from fastload.outputs.page.render import asset as page_asset
 from fastload.outputs.page.render import render_page
@@ -34,7 +34,7 @@ _TYPES = {".js": "text/javascript", ".css": "text/css"}
 class UiApp:
     """``app`` is the front of *session*."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: UiSession) -> None:
         self._session = session
         self._dashboards: dict[int, Dashboard] = {}
         handlers = {**error_handlers(), FormError: _form_error, FastloadError: _error}
@@ -58,7 +58,7 @@ class UiApp:
         ]
 
     async def _page(self, _request: Request) -> Response:
-        page = asset("ui/page.html").replace("{script}", escape(self._session.script))
+        page = dashboard_asset("ui/page.html").replace("{script}", escape(self._session.script))
         return Response(page, media_type="text/html")
 
     async def _form(self, request: Request) -> Response:
@@ -80,10 +80,10 @@ class UiApp:
     async def _stop(self, request: Request) -> Response:
         now = (await _object_in(request)).get("now", False)
         if not isinstance(now, bool):
-            raise Refusal(HTTPStatus.BAD_REQUEST, f"stop: now {now!r} is not true or false")
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, f"stop: now {now!r} is not true or false")
         run = self._run_of(request)
         if run.is_over:
-            raise Refusal(HTTPStatus.CONFLICT, f"run {run.number} is over")
+            raise RequestRefused(HTTPStatus.CONFLICT, f"run {run.number} is over")
         await asyncio.to_thread(run.stop, now=now)
         return JSONResponse(plain(run.describe()))
 
@@ -110,7 +110,7 @@ class UiApp:
         run = self._run_of(Request(scope, receive))
         try:
             live = _live_of(run)
-        except Refusal as refusal:
+        except RequestRefused as refusal:
             await refuse(refusal)(scope, receive, send)
             return
         if run.number not in self._dashboards:
@@ -134,8 +134,8 @@ def _live_of(run: UiRun) -> LiveRun:
     if live is not None:
         return live
     if run.is_forgotten:
-        raise Refusal(HTTPStatus.GONE, f"run {run.number} is too old for a live page", "see its reports")
-    raise Refusal(HTTPStatus.CONFLICT, f"run {run.number} is starting", "load the page again in a second")
+        raise RequestRefused(HTTPStatus.GONE, f"run {run.number} is too old for a live page", "see its reports")
+    raise RequestRefused(HTTPStatus.CONFLICT, f"run {run.number} is starting", "load the page again in a second")
 
 
 def _page_of(run: UiRun, live: LiveRun, script: str) -> bytes:
@@ -143,21 +143,21 @@ def _page_of(run: UiRun, live: LiveRun, script: str) -> bytes:
     reports = "".join(
         f'<li><a href="reports/{name}" download>{escape(report.title)}</a></li>' for name, report in REPORTS.items()
     )
-    bar = asset("ui/bar.html").replace("{number}", str(run.number)).replace("{script}", escape(script))
+    bar = dashboard_asset("ui/bar.html").replace("{number}", str(run.number)).replace("{script}", escape(script))
     return render_page(
         live.data(),
         title=f"run {run.number} of {live.header.title}",
         plotly_url=plotly_path(),
-        scripts=[asset("live.js"), asset("ui/common.js"), asset("ui/bar.js")],
-        styles=[asset("live.css"), asset("ui/common.css"), asset("ui/bar.css")],
-        bar=bar.replace("{reports}", reports) + asset("bar.html").replace("{steered}", "true"),
+        scripts=[dashboard_asset("live.js"), dashboard_asset("ui/common.js"), dashboard_asset("ui/bar.js")],
+        styles=[dashboard_asset("live.css"), dashboard_asset("ui/common.css"), dashboard_asset("ui/bar.css")],
+        bar=bar.replace("{reports}", reports) + dashboard_asset("bar.html").replace("{steered}", "true"),
         connect="'self'",
     )
 
 
 async def _object_in(request: Request) -> dict[str, Any]:
     check_json(request.headers.get("content-type", ""))
-    return arguments_of(await body_of(request))
+    return arguments_of(await read_body(request))
 
 
 async def _send_asset(request: Request) -> Response:
@@ -167,9 +167,9 @@ async def _send_asset(request: Request) -> Response:
     if name in _PAGE_ASSETS:
         text = page_asset(name)
     elif name in _OWN_ASSETS:
-        text = asset(f"ui/{name}")
+        text = dashboard_asset(f"ui/{name}")
     else:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no {request.url.path}", "GET / is the page")
+        raise RequestRefused(HTTPStatus.NOT_FOUND, f"there is no {request.url.path}", "GET / is the page")
     return Response(text, media_type=_TYPES[PurePath(name).suffix])
 
 

@@ -34,7 +34,7 @@ _OURS = {
 
 
 @dataclass(frozen=True)
-class Commands:
+class UiCommands:
     """Starts ``fastload`` for *script*. *arguments* and *environment* (variables over this process's own) are what was
     said to the ui of all runs."""
 

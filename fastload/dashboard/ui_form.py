@@ -28,7 +28,7 @@ _SEE_FIELDS = "see the fields"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FieldError:
     """What is wrong with a field, and what to do about it."""
 
     message: str
@@ -38,7 +38,7 @@ class Fault:
 class FormError(FastloadError):
     """A form that no run can be started with. *fields* has what is wrong with each; other faults are the message."""
 
-    def __init__(self, message: str, *, hint: str = "", fields: Mapping[str, Fault] | None = None) -> None:
+    def __init__(self, message: str, *, hint: str = "", fields: Mapping[str, FieldError] | None = None) -> None:
         super().__init__(message, hint=hint)
         self.fields = dict(fields or {})
 
@@ -149,51 +149,53 @@ def _stages(form: Form, first: Form) -> str:
     return f"{ramp_s}s:{users},{duration}:{users}"
 
 
-def _faults(form: Form, first: Form) -> dict[str, Fault]:
-    faults: dict[str, Fault] = {}
+def _faults(form: Form, first: Form) -> dict[str, FieldError]:
+    faults: dict[str, FieldError] = {}
     for name, check in _CHECKS.items():
         text = getattr(form, name)
         try:
             if text and text != getattr(first, name):
                 check(text)
         except PlanError as error:
-            faults[name] = Fault(error.message, error.hint)
+            faults[name] = FieldError(error.message, error.hint)
     faults |= _faults_of_scenarios(form, first) | _faults_of_env(form)
     if form.spawn_rate:
         faults = _faults_of_spawning(form, first) | faults
     if form.needs_host and not (form.base_url or first.base_url):
-        faults["base_url"] = Fault(
+        faults["base_url"] = FieldError(
             "no host: relative URLs of the script need one", "give it, or say that the script needs none"
         )
     return faults
 
 
-def _faults_of_scenarios(form: Form, first: Form) -> dict[str, Fault]:
+def _faults_of_scenarios(form: Form, first: Form) -> dict[str, FieldError]:
     gone = [name for name in form.scenarios if name not in first.scenarios]
     if gone:
-        return {"scenarios": Fault(f"the script has no scenario {gone[0]!r} any more", "read the script again")}
-    return {} if form.scenarios else {"scenarios": Fault("no scenario is chosen", "choose at least one")}
+        return {"scenarios": FieldError(f"the script has no scenario {gone[0]!r} any more", "read the script again")}
+    return {} if form.scenarios else {"scenarios": FieldError("no scenario is chosen", "choose at least one")}
 
 
-def _faults_of_env(form: Form) -> dict[str, Fault]:
+def _faults_of_env(form: Form) -> dict[str, FieldError]:
     for name, value in form.env:
         if not name or "=" in name or not (name + value).isprintable():
             return {
-                "env": Fault(f"{name!r} is no name and value of the environment", "write it like API_KEY and secret")
+                "env": FieldError(
+                    f"{name!r} is no name and value of the environment", "write it like API_KEY and secret"
+                )
             }
     return {}
 
 
-def _faults_of_spawning(form: Form, first: Form) -> dict[str, Fault]:
+def _faults_of_spawning(form: Form, first: Form) -> dict[str, FieldError]:
     """What a spawn rate needs beside it, and what makes no sense with it."""
     faults = {}
     if not (form.users or first.users):
-        faults["users"] = Fault("with a spawn rate, say how many users", "give a number, like 100")
+        faults["users"] = FieldError("with a spawn rate, say how many users", "give a number, like 100")
     if not (form.duration or first.duration):
-        faults["duration"] = Fault("with a spawn rate, say how long", 'write it like "30s" or "5m"')
+        faults["duration"] = FieldError("with a spawn rate, say how long", 'write it like "30s" or "5m"')
     for name in ("rate", "iterations"):
         if getattr(form, name) and getattr(form, name) != getattr(first, name):
-            faults[name] = Fault(f"spawn rate and {name} exclude each other", "give one of them")
+            faults[name] = FieldError(f"spawn rate and {name} exclude each other", "give one of them")
     return faults
 
 

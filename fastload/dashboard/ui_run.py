@@ -46,7 +46,7 @@ _POLL_S = 0.1
 # How long the parent of a run may take to fork, and to start a target.
 _UP_S = 60.0
 
-Launch = Callable[..., subprocess.Popen[bytes]]
+StartProcess = Callable[..., subprocess.Popen[bytes]]
 """`Commands.run` with the arguments of the form."""
 
 
@@ -56,7 +56,7 @@ class UiRun:
     A thread starts the process, follows the file and waits for the end; everything else may be called from any thread.
     """
 
-    def __init__(self, number: int, form: Form, launch: Launch, folder: Path, file: Path) -> None:
+    def __init__(self, number: int, form: Form, launch: StartProcess, folder: Path, file: Path) -> None:
         self.number = number
         self.form = form
         self.file = file

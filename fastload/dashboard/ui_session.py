@@ -14,8 +14,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastload.control.commands.http_checks import Refusal
-from fastload.dashboard.ui_command import Commands
+from fastload.control.commands.http_checks import RequestRefused
+from fastload.dashboard.ui_command import UiCommands
 from fastload.dashboard.ui_form import Form, FormError, arguments_of, env_names, first_form
 from fastload.dashboard.ui_run import UiRun
 
@@ -44,13 +44,13 @@ REPORTS: Mapping[str, Report] = {
 """By the name that they have in a URL."""
 
 
-class Session:
+class UiSession:
     """The runs of one ui, of which one at a time is under way. Saved runs go into *save*, or are gone at the end.
 
     Everything may be called from any thread; most of it blocks.
     """
 
-    def __init__(self, commands: Commands, save: Path | None) -> None:
+    def __init__(self, commands: UiCommands, save: Path | None) -> None:
         self._commands = commands
         self._save = save
         self._lock = threading.Lock()
@@ -164,7 +164,7 @@ class Session:
         for run in self._runs:
             if run.number == number:
                 return run
-        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no run {number}", "GET /api/runs lists them")
+        raise RequestRefused(HTTPStatus.NOT_FOUND, f"there is no run {number}", "GET /api/runs lists them")
 
     def describe(self) -> dict[str, Any]:
         """All runs, the newest first, and which of them is under way."""
@@ -181,9 +181,11 @@ class Session:
         """
         run = self.run(number)
         if name not in REPORTS:
-            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no report {name!r}", f"there are {', '.join(REPORTS)}")
+            raise RequestRefused(
+                HTTPStatus.NOT_FOUND, f"there is no report {name!r}", f"there are {', '.join(REPORTS)}"
+            )
         if not run.has_begun:
-            raise Refusal(HTTPStatus.CONFLICT, f"run {number} has measured nothing yet", "wait a second")
+            raise RequestRefused(HTTPStatus.CONFLICT, f"run {number} has measured nothing yet", "wait a second")
         report = REPORTS[name]
         title = f"{run.file.stem}{report.suffix}"
         if not report.option:
@@ -192,7 +194,7 @@ class Session:
         path = run.folder / (title if is_final else f"so-far-{title}")
         with self._reporting:
             if self._is_closed:
-                raise Refusal(HTTPStatus.CONFLICT, "the ui ends", "look at the saved run")
+                raise RequestRefused(HTTPStatus.CONFLICT, "the ui ends", "look at the saved run")
             if not (is_final and path.exists()):
                 self._make_report(run, report, path)
         return path, title
@@ -241,12 +243,14 @@ class Session:
         current = self._current()
         return current is not None and not current.is_over
 
-    def _busy(self) -> Refusal:
+    def _busy(self) -> RequestRefused:
         if self._is_closed:
-            return Refusal(HTTPStatus.CONFLICT, "the ui ends", "start it again")
+            return RequestRefused(HTTPStatus.CONFLICT, "the ui ends", "start it again")
         current = self._current()
         number = current.number if current else 0
-        return Refusal(HTTPStatus.CONFLICT, f"run {number} is under way", "one at a time: stop it, or wait for its end")
+        return RequestRefused(
+            HTTPStatus.CONFLICT, f"run {number} is under way", "one at a time: stop it, or wait for its end"
+        )
 
 
 # How long a run that is to end now may take to say goodbye.

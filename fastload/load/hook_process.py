@@ -15,8 +15,8 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from fastload.load.client.context import Context, ScenarioContext
-from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.client.context import ScenarioContext, WorkerContext
+from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.client.vu import VU
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.executors.vu_pool import innermost
@@ -103,7 +103,7 @@ class _HookProcess:
 
     def _make_vu(self, engine: CurlEngine, recorder: Recorder, setup_data: Any) -> VU:
         plan = self._plan
-        context = Context(
+        context = WorkerContext(
             engine=engine,
             recorder=recorder,
             loop=asyncio.get_running_loop(),
@@ -113,8 +113,8 @@ class _HookProcess:
         )
         context.setup_data = setup_data
         # What a setup reads of its few replies is not worth a look at its code.
-        usage = ReplyUsage(body=True, headers=True, facts=True, tls=True)
-        return VU(0, context, ScenarioContext("", usage, {}, plan.env, plan.seed))
+        reply_parts = ReplyParts(body=True, headers=True, facts=True, tls=True)
+        return VU(0, context, ScenarioContext("", reply_parts, {}, plan.env, plan.seed))
 
 
 def check_plain(value: Any, hook: str) -> Any:
@@ -130,8 +130,8 @@ def check_plain(value: Any, hook: str) -> Any:
     except RecursionError:
         where, problem = "", "data that is nested too deeply, or contains itself"
     if problem:
-        place = f" at {where}" if where else ""
-        raise FastloadError(f"{hook} returned {problem}{place}: return plain data (numbers, text, lists, dicts)")
+        scope = f" at {where}" if where else ""
+        raise FastloadError(f"{hook} returned {problem}{scope}: return plain data (numbers, text, lists, dicts)")
     try:
         encode(Frame("hook_done", {"data": value}))
     except FrameError as error:

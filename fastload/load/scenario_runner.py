@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from fastload.load.client.context import Context, ScenarioContext
-from fastload.load.client.reply_parts import ReplyUsage, usage_of
-from fastload.load.executors.base import LoadExecutor, Part
-from fastload.load.executors.connection_pool import RequestWork
+from fastload.load.client.context import ScenarioContext, WorkerContext
+from fastload.load.client.reply_parts import ReplyParts, parts_read_by
+from fastload.load.executors.base import ExecutionSegment, LoadExecutor
+from fastload.load.executors.connection_pool import ConnectionPool
 from fastload.load.executors.registry import make_executor, warm_up_spec
-from fastload.load.executors.slot_pool import Work
-from fastload.load.executors.vu_pool import VUWork
+from fastload.load.executors.slot_pool import SlotPool
+from fastload.load.executors.vu_pool import VUPool
 from fastload.load.script.scenarios import Scenario
 from fastload.model.load_models import Executor
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.schedule import NS_PER_S
 
 
-class Player:
+class ScenarioRunner:
     """Plays *scenario* on the slots of *work*; ``executor`` is that of the present phase."""
 
-    def __init__(self, scenario: ScenarioPlan, work: Work, part: Part) -> None:
+    def __init__(self, scenario: ScenarioPlan, work: SlotPool, segment: ExecutionSegment) -> None:
         self.scenario = scenario
         self.work = work
-        self._part = part
+        self._segment = segment
         self._gate = asyncio.Event()
         self._gate_ns = 0
         self._paused_at_ns = 0
@@ -45,7 +45,7 @@ class Player:
         """The same for the warm-up."""
         self._prepare(warm_up_spec(self.scenario.executor, warmup_s))
 
-    async def play(self, start_ns: int) -> None:
+    async def run(self, start_ns: int) -> None:
         """The whole scenario, of a test that begins at *start_ns*."""
         if self.scenario.after:
             await self._gate.wait()
@@ -83,7 +83,7 @@ class Player:
         self.executor.set_rate(rate_per_s, at_ns)
 
     def _prepare(self, spec: Executor) -> None:
-        self.executor = make_executor(spec, self.work, self._part, graceful_stop_s=self.scenario.graceful_stop_s)
+        self.executor = make_executor(spec, self.work, self._segment, graceful_stop_s=self.scenario.graceful_stop_s)
         if self._vus is not None:
             self.executor.set_vus(self._vus)
         if self._rate_per_s is not None:
@@ -93,32 +93,36 @@ class Player:
         self.executor.prepare()
 
 
-def make_players(plan: Plan, context: Context, index: int) -> list[Player]:
+def make_scenario_runners(plan: Plan, context: WorkerContext, index: int) -> list[ScenarioRunner]:
     """The scenarios of *plan* in worker *index*. Ids of VUs are unique over all workers and scenarios."""
     numbers = itertools.count(index + 1, plan.workers)
     return [
-        Player(
+        ScenarioRunner(
             scenario,
             _make_work(scenario, plan, context, numbers, index),
-            Part(index, plan.workers, f"{plan.seed}:{scenario.name}"),
+            ExecutionSegment(index, plan.workers, f"{plan.seed}:{scenario.name}"),
         )
         for scenario in plan.scenarios
     ]
 
 
-def _make_work(scenario: ScenarioPlan, plan: Plan, context: Context, numbers: itertools.count[int], index: int) -> Work:
+def _make_work(
+    scenario: ScenarioPlan, plan: Plan, context: WorkerContext, numbers: itertools.count[int], index: int
+) -> SlotPool:
     if not isinstance(scenario.work, Scenario):
-        return RequestWork(context, scenario.work, scenario.name)
+        return ConnectionPool(context, scenario.work, scenario.name)
     declared = scenario.work
-    used = usage_of(*declared.functions)
-    usage = ReplyUsage(
+    used = parts_read_by(*declared.functions)
+    reply_parts = ReplyParts(
         body=used.body if declared.keep_body is None else declared.keep_body,
         headers=used.headers if declared.keep_headers is None else declared.keep_headers,
         facts=used.facts or bool(declared.keep_headers),
         tls=used.tls or bool(declared.keep_headers),
     )
-    shared = ScenarioContext(scenario.name, usage, scenario.tags, scenario.env | plan.env, plan.seed, declared.requests)
-    return VUWork(
+    shared = ScenarioContext(
+        scenario.name, reply_parts, scenario.tags, scenario.env | plan.env, plan.seed, declared.requests
+    )
+    return VUPool(
         context,
         declared,
         shared,

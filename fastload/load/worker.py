@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import uvloop
 
-from fastload.load.client.context import Context
+from fastload.load.client.context import WorkerContext
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.stall_watch import StallWatch
-from fastload.load.scenario_runner import Player, make_players
+from fastload.load.scenario_runner import ScenarioRunner, make_scenario_runners
 from fastload.load.script import data_set
 from fastload.model.errors import FastloadError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
@@ -52,7 +52,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     # Every VU has its own connection, and the usual soft limit is 1,024.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    data_set.deal(index, plan.workers)
+    data_set.assign_rows(index, plan.workers)
     # A fork copies the state of all chance: workers would make the same choices, side by side.
     random.seed(f"{plan.seed}:worker {index}")
     np.random.seed((plan.seed + index) % 2**32)
@@ -60,7 +60,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
 
 
 class Worker:
-    """One worker's engine, recorder and players, and its talk with the parent."""
+    """One worker's engine, recorder and scenario runners, and its talk with the parent."""
 
     def __init__(self, channel: socket.socket, index: int, plan: Plan, resolve: tuple[str, ...]) -> None:
         self._channel = channel
@@ -74,7 +74,7 @@ class Worker:
         self._stopping = False
         self._warming_up = False
         self._late = False
-        self._players: list[Player] = []
+        self._runners: list[ScenarioRunner] = []
 
     async def run(self) -> None:
         """Serve the parent until the run is over."""
@@ -96,7 +96,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         engine = CurlEngine(loop)
         self._recorder.attach(engine)
-        self._context = context = Context(
+        self._context = context = WorkerContext(
             engine=engine,
             recorder=self._recorder,
             loop=loop,
@@ -105,12 +105,12 @@ class Worker:
             resolve=self._resolve,
         )
         context.on_abort = self._abort
-        self._players = make_players(self._plan, context, self._index)
-        for player in self._players:
-            if self._plan.warmup_s > 0 and player.warms_up:
-                player.prepare_warm_up(self._plan.warmup_s)
+        self._runners = make_scenario_runners(self._plan, context, self._index)
+        for runner in self._runners:
+            if self._plan.warmup_s > 0 and runner.warms_up:
+                runner.prepare_warm_up(self._plan.warmup_s)
             else:
-                player.prepare()
+                runner.prepare()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
@@ -125,41 +125,44 @@ class Worker:
             probe.cancel()
             reports.cancel()
         used = _Usage.now().since(before)
-        for player in self._players:
-            player.work.close()
+        for runner in self._runners:
+            runner.work.close()
         engine.close()
-        ended_ns = max((player.executor.ended_ns for player in self._players), default=0) or monotonic_ns()
+        ended_ns = max((runner.executor.ended_ns for runner in self._runners), default=0) or monotonic_ns()
         self._send_delta()
-        self._send("done", {"worker": self._index, "ended_ns": ended_ns, "stalls": self._stall_watch.places, **used})
+        self._send(
+            "done",
+            {"worker": self._index, "ended_ns": ended_ns, "stalls": self._stall_watch.lines_that_blocked, **used},
+        )
 
     async def _run_phases(self) -> None:
         plan = self._plan
         start_ns = self._start_ns
         if plan.warmup_s > 0:
             self._warming_up = True
-            warming = [player for player in self._players if player.warms_up]
-            await asyncio.gather(*(player.executor.run(start_ns) for player in warming))
+            warming = [runner for runner in self._runners if runner.warms_up]
+            await asyncio.gather(*(runner.executor.run(start_ns) for runner in warming))
             self._discard()
             self._warming_up = False
             # A slow target may take longer to end the warm-up: its backlog is not the measurement's.
             start_ns = max(start_ns + round(plan.warmup_s * NS_PER_S), monotonic_ns())
-            data_set.deal(self._index, plan.workers)
-            for player in warming:
-                player.prepare()
+            data_set.assign_rows(self._index, plan.workers)
+            for runner in warming:
+                runner.prepare()
         if not self._stopping:
             await self._play(start_ns)
 
     async def _play(self, start_ns: int) -> None:
-        playing = asyncio.gather(*(self._play_one(player, start_ns) for player in self._players))
-        for player in self._players:
-            await player.executor.closed.wait()
+        playing = asyncio.gather(*(self._play_one(runner, start_ns) for runner in self._runners))
+        for runner in self._runners:
+            await runner.executor.closed.wait()
         self._send_delta()
         self._late = True
         await playing
 
-    async def _play_one(self, player: Player, start_ns: int) -> None:
-        await player.play(start_ns)
-        self._send("ended", {"scenario": player.scenario.name})
+    async def _play_one(self, runner: ScenarioRunner, start_ns: int) -> None:
+        await runner.run(start_ns)
+        self._send("ended", {"scenario": runner.scenario.name})
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         decoder = FrameDecoder()
@@ -184,24 +187,24 @@ class Worker:
             case "stop":
                 self._stop(now=body["now"], hurry=body["hurry"])
             case "pause":
-                for player in self._players:
-                    player.pause(body["at_ns"])
+                for runner in self._runners:
+                    runner.pause(body["at_ns"])
             case "resume":
-                for player in self._players:
-                    player.resume(body["at_ns"])
+                for runner in self._runners:
+                    runner.resume(body["at_ns"])
             case "begin" | "finish" | "scale":
-                player = next(one for one in self._players if one.scenario.name == body["scenario"])
-                self._direct(player, kind, body)
+                runner = next(one for one in self._runners if one.scenario.name == body["scenario"])
+                self._direct(runner, kind, body)
 
-    def _direct(self, player: Player, kind: str, body: dict[str, Any]) -> None:
+    def _direct(self, runner: ScenarioRunner, kind: str, body: dict[str, Any]) -> None:
         if kind == "begin":
-            player.begin(body["at_ns"])
+            runner.begin(body["at_ns"])
         elif kind == "finish":
-            player.executor.finish()
+            runner.executor.finish()
         elif body.get("vus") is not None:
-            player.set_vus(body["vus"])
+            runner.set_vus(body["vus"])
         else:
-            player.set_rate(body["rate_per_s"], body["at_ns"])
+            runner.set_rate(body["rate_per_s"], body["at_ns"])
 
     def _abort(self, reason: str) -> None:
         self._send("abort", {"reason": reason})
@@ -212,13 +215,13 @@ class Worker:
         self._stopping = self._context.stopping = True
         self._context.hurry = self._context.hurry or hurry
         grace_s = 0.0 if now else self._plan.grace_s
-        for player in self._players:
-            player.stop(grace_s)
-            player.work.interrupt_idle()
+        for runner in self._runners:
+            runner.stop(grace_s)
+            runner.work.interrupt_idle()
             if now:
-                player.work.interrupt_all()
+                runner.work.interrupt_all()
             else:
-                self._context.loop.call_later(grace_s, player.work.interrupt_all)
+                self._context.loop.call_later(grace_s, runner.work.interrupt_all)
 
     async def _report(self) -> None:
         for second in itertools.count(1):
@@ -241,16 +244,16 @@ class Worker:
     def _discard(self) -> None:
         """Forget what the warm-up measured."""
         self._recorder.discard()
-        for player in self._players:
-            player.executor.take_offered()
+        for runner in self._runners:
+            runner.executor.take_offered()
 
     def _send_delta(self) -> None:
         if self._warming_up:
             self._discard()
         delta = self._recorder.take(
-            vus=sum(player.work.take_peak() for player in self._players),
+            vus=sum(runner.work.take_peak() for runner in self._runners),
             in_flight=self._context.engine.in_flight,
-            offered=sum(player.executor.take_offered() for player in self._players),
+            offered=sum(runner.executor.take_offered() for runner in self._runners),
             late=self._late,
         )
         self._send("delta", delta.to_body())

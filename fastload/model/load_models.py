@@ -9,7 +9,7 @@ from typing import Any, Literal
 from fastload.model.schedule import RateStage, Stage
 from fastload.model.units import format_count, format_duration_s, format_number_of
 
-Arrivals = Literal["constant", "uniform", "poisson"]
+ArrivalDistribution = Literal["constant", "uniform", "poisson"]
 WhenBusy = Literal["queue", "drop"]
 ShapeFunction = Callable[[float], "int | tuple[int, float] | None"]
 """Seconds since the scenario's start -> VUs, or (VUs, VUs to add or take away a second), or None for the end."""
@@ -163,7 +163,7 @@ class ConstantArrivalRate(_Open):
     rate_per_s: float
     duration_s: float
     max_vus: int
-    arrivals: Arrivals = "constant"
+    arrivals: ArrivalDistribution = "constant"
     name: str = field(default="constant-arrival-rate", init=False)
 
     @property
@@ -186,7 +186,7 @@ class RampingArrivalRate(_Open):
     stages: tuple[RateStage, ...]
     start_rate_per_s: float
     max_vus: int
-    arrivals: Arrivals = "constant"
+    arrivals: ArrivalDistribution = "constant"
     name: str = field(default="ramping-arrival-rate", init=False)
 
     @property
@@ -243,7 +243,7 @@ Executor = (
     | RampingArrivalRate
     | Trace
 )
-ClosedExecutor = ConstantVUs | RampingVUs | SharedIterations | PerVUIterations | Shape | ExternallyControlled
+ClosedModelSpec = ConstantVUs | RampingVUs | SharedIterations | PerVUIterations | Shape | ExternallyControlled
 EXECUTORS: dict[str, type[Any]] = {
     "shared-iterations": SharedIterations,
     "per-vu-iterations": PerVUIterations,
@@ -272,7 +272,7 @@ def _paced(spec: _Closed) -> str:
     return f", an iteration every {format_duration_s(spec.pacing_s)}" if spec.pacing_s else ""
 
 
-def _arriving(arrivals: Arrivals) -> str:
+def _arriving(arrivals: ArrivalDistribution) -> str:
     return "" if arrivals == "constant" else f" ({arrivals})"
 
 

@@ -15,7 +15,7 @@ from fastload.model.load_models import (
     LONGEST_SHAPE_S,
     MOST_VUS,
     SHAPE_MAX_VUS,
-    Arrivals,
+    ArrivalDistribution,
     ConstantArrivalRate,
     ConstantVUs,
     Executor,
@@ -56,7 +56,7 @@ class LoadOptions:
     rate_stages: tuple[RateStage, ...] = ()
     start_rate_per_s: float | None = None
     max_vus: int | None = None
-    arrivals: Arrivals | None = None
+    arrivals: ArrivalDistribution | None = None
     when_busy: WhenBusy | None = None
     pacing_s: float | None = None
     trace: TraceSource | None = None

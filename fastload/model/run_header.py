@@ -10,7 +10,7 @@ from fastload.model.metrics import Kind, MetricSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class RunHeader:
     """*plan* is `Plan.to_dict`, *thresholds* are ``"metric: expression"``, *started_at* is ISO 8601 in UTC, *run_id* is
     hexadecimal and another one for each run. *versions* and *machine* are as in the summary; *specs* has every metric
     that can exist, by name."""
@@ -44,7 +44,7 @@ class Header:
         }
 
     @classmethod
-    def from_plain(cls, data: Mapping[str, Any]) -> Header:
+    def from_plain(cls, data: Mapping[str, Any]) -> RunHeader:
         """The header whose `to_plain` is *data*."""
         specs = {name: MetricSpec(name, Kind(kind), unit) for name, kind, unit in data["specs"]}
         return cls(

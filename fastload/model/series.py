@@ -75,7 +75,7 @@ class TrendSink(Histogram):
         return self.to_sparse()
 
 
-Sink = CounterSink | GaugeSink | RateSink | TrendSink
+MetricSink = CounterSink | GaugeSink | RateSink | TrendSink
 _SINK_OF_KIND: dict[str, type[CounterSink] | type[GaugeSink] | type[RateSink]] = {
     "counter": CounterSink,
     "gauge": GaugeSink,

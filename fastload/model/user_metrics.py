@@ -75,10 +75,10 @@ class UserMetric(ABC):
         own = {str(key): str(text) for key, text in tags.items()} if tags else {}
         into = {tuple(sorted(own.items()))} if own else set()
         if self._filters:
-            place = {**_watched.here(), **own}
+            place = {**_watched.current_tags(), **own}
             into.update(series.tags for series in self._filters if series.tags and series.matches(place))
-        if _watched.tell is not None:
-            _watched.tell(self.spec.name, value, own)
+        if _watched.listener is not None:
+            _watched.listener(self.spec.name, value, own)
         self._values.append(value)
         for one in into:
             self._list_of(one).append(value)
@@ -176,7 +176,7 @@ class Trend(UserMetric):
 
 
 _Tags = tuple[tuple[str, str], ...]
-Tell = Callable[[str, Any, Mapping[str, str]], None]
+ValueListener = Callable[[str, Any, Mapping[str, str]], None]
 """Gets the name of a metric of the script, a value that was added to it, and the tags that it was added with."""
 _declared: dict[str, UserMetric] = {}
 
@@ -190,13 +190,13 @@ class _Watched:
 
     def __init__(self) -> None:
         self.filters: dict[str, list[Series]] = {}
-        self.here: Callable[[], Mapping[str, str]] = dict
-        self.tell: Tell | None = None
+        self.current_tags: Callable[[], Mapping[str, str]] = dict
+        self.listener: ValueListener | None = None
 
     def filters_of(self, name: str) -> list[Series]:
         """The filters of the metric *name*, which may change."""
         found = self.filters.setdefault(name, [])
-        if self.tell is not None and Series(name) not in found:
+        if self.listener is not None and Series(name) not in found:
             found.append(Series(name))
         return found
 
@@ -204,13 +204,15 @@ class _Watched:
 _watched = _Watched()
 
 
-def watch_metrics(filters: Iterable[Series], here: Callable[[], Mapping[str, str]], tell: Tell | None = None) -> None:
+def watch_metrics(
+    filters: Iterable[Series], current_tags: Callable[[], Mapping[str, str]], listener: ValueListener | None = None
+) -> None:
     """Have metrics of the script count into the series of *filters*, and into no others that were asked for before.
 
     *here* says the tags of the place (scenario, group) whose code runs; it is asked for metrics with a filter only.
     *tell* is called with every single value, from the thread that adds it.
     """
-    _watched.here, _watched.tell = here, tell
+    _watched.current_tags, _watched.listener = current_tags, listener
     for asked in _watched.filters.values():
         asked.clear()
     for series in filters:

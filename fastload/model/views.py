@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastload.model.metrics import FAILURE_RATES, Kind, MetricSpec, Series
-from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, Sink, TrendSink
+from fastload.model.series import CounterSink, GaugeSink, MetricSink, RateSink, SeriesTable, TrendSink
 
 if TYPE_CHECKING:
     from fastload.model.judging.thresholds import Threshold
@@ -25,7 +25,7 @@ class MetricView:
     """
 
     spec: MetricSpec
-    sink: Sink
+    sink: MetricSink
     duration_s: float
     late: float = 0.0
 
@@ -147,7 +147,7 @@ def view_metrics(
     return views
 
 
-def empty_sink(spec: MetricSpec) -> Sink:
+def empty_sink(spec: MetricSpec) -> MetricSink:
     """What a metric without any value has."""
     match spec.kind:
         case Kind.TREND:

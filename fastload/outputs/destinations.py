@@ -14,7 +14,7 @@ from fastload.outputs.files import is_stdout
 _Key = str | tuple[int, int]
 
 
-class Written(NamedTuple):
+class WrittenFile(NamedTuple):
     """*option* writes *path*, or to stdout where that is ``-``; *may_be_folder*: or new files in it."""
 
     option: str
@@ -22,7 +22,7 @@ class Written(NamedTuple):
     may_be_folder: bool = False
 
 
-class Listener(NamedTuple):
+class ListeningPort(NamedTuple):
     """*option* listens on *port* of *host*; 0 is any that is free."""
 
     option: str
@@ -30,13 +30,13 @@ class Listener(NamedTuple):
     port: int
 
 
-def check_ports(listeners: Iterable[Listener]) -> None:
+def check_ports(listeners: Iterable[ListeningPort]) -> None:
     """That no two of *listeners* would have one port. Whether others have it is known when it is opened.
 
     Raises:
         PlanError: they would.
     """
-    seen: list[Listener] = []
+    seen: list[ListeningPort] = []
     for one in listeners:
         for other in seen:
             if one.port and one.port == other.port and _overlap(one.host, other.host):
@@ -50,7 +50,7 @@ def _overlap(host: str, other: str) -> bool:
     return len(hosts) == 1 or not hosts.isdisjoint(("0.0.0.0", "::"))
 
 
-def check_apart(written: Iterable[Written], read: Mapping[str, str]) -> None:
+def check_apart(written: Iterable[WrittenFile], read: Mapping[str, str]) -> None:
     """That all of *written* are different files, and none is one of *read*: ``{path: what it is}``.
 
     Links are followed. Devices and pipes, like /dev/null, take what several write.
@@ -59,7 +59,7 @@ def check_apart(written: Iterable[Written], read: Mapping[str, str]) -> None:
         PlanError: they are not; or one is a directory by its name, and a file is wanted.
     """
     inputs = {key: what for path, what in read.items() for key in _keys(path)}
-    seen: dict[_Key, Written] = {}
+    seen: dict[_Key, WrittenFile] = {}
     for one in written:
         if not one.may_be_folder and one.path.endswith(("/", "/.")):
             raise PlanError(f"{one.option} {one.path!r} is a directory, and a file is wanted", hint="add a file name")
@@ -73,7 +73,7 @@ def check_apart(written: Iterable[Written], read: Mapping[str, str]) -> None:
         seen.update(dict.fromkeys(keys, one))
 
 
-def _collision(one: Written, other: Written) -> PlanError:
+def _collision(one: WrittenFile, other: WrittenFile) -> PlanError:
     if is_stdout(other.path):
         both = f"{one.option} and {other.option} would both go to stdout"
         return PlanError(both, hint="write one of them to a file")

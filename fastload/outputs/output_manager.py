@@ -14,10 +14,10 @@ from typing import Any
 from fastload.model.errors import OutputError
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.outputs.base import Output
-from fastload.outputs.streams.sink_output import Stream
+from fastload.outputs.streams.sink_output import SinkOutput
 
 SAVED_RUN = "run"
 """The name of the stream that gets everything last."""
@@ -32,7 +32,7 @@ def _as_ever(_number: int) -> AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
-class Feed:
+class OutputManager:
     """Calls every output. One that fails is left out from then on; what streams lose is told in the summary.
 
     ``notes`` is what went wrong, ``failed`` whether that makes the run fail: as of streams, it does when the output is
@@ -45,7 +45,7 @@ class Feed:
     def __init__(self, outputs: Sequence[Output], interruptible: Interruptible = _as_ever) -> None:
         self._outputs = list(outputs)
         self._interruptible = interruptible
-        self._streams = [output for output in outputs if isinstance(output, Stream)]
+        self._streams = [output for output in outputs if isinstance(output, SinkOutput)]
         self.notes: list[str] = []
         self.failed = False
 
@@ -63,7 +63,7 @@ class Feed:
         for stream in self._streams:
             stream.check()
 
-    def start(self, plan: Plan, header: Header) -> None:
+    def start(self, plan: Plan, header: RunHeader) -> None:
         for stream in self._streams:
             stream.header = header
         self._call(lambda output: output.start(plan))
@@ -90,7 +90,7 @@ class Feed:
     def stop(self, summary: Summary) -> Summary:
         """Give *summary* to every output that is no stream: the summary as it is then."""
         before = len(self.notes)
-        self._outputs = [output for output in self._outputs if not isinstance(output, Stream)]
+        self._outputs = [output for output in self._outputs if not isinstance(output, SinkOutput)]
         self._call(lambda output: self._stop(output, summary))
         failed = summary.outputs_failed or self.failed
         return replace(summary, notes=(*summary.notes, *self.notes[before:]), outputs_failed=failed)
@@ -98,11 +98,11 @@ class Feed:
     def abandon(self) -> None:
         """The run failed: let outputs that hold something give it back."""
         for output in self._outputs:
-            if not isinstance(output, Stream):
+            if not isinstance(output, SinkOutput):
                 _close(output)
         self._end(self._streams, None)
 
-    def _end(self, streams: Sequence[Stream], summary: Mapping[str, Any] | None) -> None:
+    def _end(self, streams: Sequence[SinkOutput], summary: Mapping[str, Any] | None) -> None:
         for stream in streams:
             stream.end(summary)
         ended_s, waits = time.monotonic(), True
@@ -129,8 +129,8 @@ class Feed:
                 self.failed = self.failed or getattr(output, "required", False)
 
 
-def _in_order(streams: Sequence[Stream]) -> list[list[Stream]]:
-    def rank(stream: Stream) -> int:
+def _in_order(streams: Sequence[SinkOutput]) -> list[list[SinkOutput]]:
+    def rank(stream: SinkOutput) -> int:
         return 2 if stream.name == SAVED_RUN else int(stream.required)
 
     return [list(group) for _, group in groupby(sorted(streams, key=rank), key=rank)]

@@ -14,14 +14,14 @@ from fastload.model.errors import FastloadError, PlanError
 from fastload.model.records import Snapshot
 from fastload.model.saved.run_file import SavedRun, run_summary
 from fastload.outputs.streams.base import Sink
-from fastload.outputs.streams.registry import Asked, Named, make_named, name_and_argument, shown_text
+from fastload.outputs.streams.registry import NamedSink, RequestedOutput, make_named, name_and_argument, shown_text
 from fastload.outputs.summary_json import dump_json
 
 _LIVE = ("prometheus",)
 """Outputs that are asked while a run lasts."""
 
 
-def named_sink(asked: Asked) -> Named:
+def named_sink(asked: RequestedOutput) -> NamedSink:
     """The sink that is asked for, which takes a saved run.
 
     Raises:
@@ -43,7 +43,7 @@ def named_sink(asked: Asked) -> Named:
     return one
 
 
-def replay(run: SavedRun, sinks: Iterable[Named]) -> list[str]:
+def replay(run: SavedRun, sinks: Iterable[NamedSink]) -> list[str]:
     """Check all of *sinks*, then give them the run; what went wrong with which of them, in words.
 
     One that fails is left out from then on.
@@ -75,7 +75,7 @@ def _write(second: Snapshot, sink: Sink) -> None:
     sink.write(second)
 
 
-def _tell(one: Named, troubles: list[str], action: Callable[[Sink], None]) -> bool:
+def _tell(one: NamedSink, troubles: list[str], action: Callable[[Sink], None]) -> bool:
     """Whether *one* could do *action*."""
     try:
         action(one.sink)

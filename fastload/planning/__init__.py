@@ -2,14 +2,14 @@
 
 from fastload.planning.config_files import file_tier, standing_tiers
 from fastload.planning.describe import describe_draft
-from fastload.planning.draft import Around, Draft, Tiers, draft_plan, on_target, settle_run
+from fastload.planning.draft import Draft, PlanContext, Tiers, draft_plan, merge_run_options, on_target
 from fastload.planning.settings import as_scenario, choose_workers, thresholds_of
 from fastload.planning.tiers import Tier
 from fastload.planning.transport import make_http
 
 __all__ = [
-    "Around",
     "Draft",
+    "PlanContext",
     "Tier",
     "Tiers",
     "as_scenario",
@@ -18,8 +18,8 @@ __all__ = [
     "draft_plan",
     "file_tier",
     "make_http",
+    "merge_run_options",
     "on_target",
-    "settle_run",
     "standing_tiers",
     "thresholds_of",
 ]

@@ -24,7 +24,7 @@ from fastload.model.user_metrics import declared
 from fastload.outputs.streams.registry import shown_text
 from fastload.planning.draft import DEFAULT_GRACEFUL_STOP, Draft
 from fastload.planning.options import OPTIONS
-from fastload.planning.tiers import Given, Settled
+from fastload.planning.tiers import GivenValue, MergedOptions
 
 DEFAULT, BY_CHANCE = "default", "by chance"
 _ORDER = {name: number for number, name in enumerate(("executor", "shape", *OPTIONS))}
@@ -40,7 +40,7 @@ class Origin:
     option: str
     value: str | None
     by: str
-    lost: tuple[Given, ...] = ()
+    lost: tuple[GivenValue, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         lost = [{"value": given.value, "set_by": given.by} for given in self.lost]
@@ -163,7 +163,7 @@ def _hooks(hooks: Hooks | None) -> dict[str, str]:
     return {name: name_of(hook.function) for name, hook in found.items() if hook is not None}
 
 
-def _of_scenario(plan: ScenarioPlan, settled: Settled) -> list[Origin]:
+def _of_scenario(plan: ScenarioPlan, settled: MergedOptions) -> list[Origin]:
     rows = {
         "executor": Origin("", "executor", plan.executor.name, _meant_by(settled)),
         "graceful_stop": Origin("", "graceful_stop", DEFAULT_GRACEFUL_STOP, DEFAULT),
@@ -176,7 +176,7 @@ def _of_scenario(plan: ScenarioPlan, settled: Settled) -> list[Origin]:
     return sorted(rows.values(), key=lambda row: _ORDER.get(row.option.partition(".")[0], len(_ORDER)))
 
 
-def _meant_by(settled: Settled) -> str:
+def _meant_by(settled: MergedOptions) -> str:
     """Which options the executor follows from, where none names it."""
     deciding = [
         name for name in ("trace", "shape", "stages", "rate", "iterations", "duration") if name in settled.values
@@ -184,7 +184,7 @@ def _meant_by(settled: Settled) -> str:
     return f"from {deciding[0]}" if deciding else DEFAULT
 
 
-def _of_run(plan: Plan, settled: Settled) -> list[Origin]:
+def _of_run(plan: Plan, settled: MergedOptions) -> list[Origin]:
     timeout = f"{plan.http.timeout_s:g}s"
     rows = {
         "workers": Origin("", "workers", str(plan.workers), DEFAULT),
@@ -196,9 +196,9 @@ def _of_run(plan: Plan, settled: Settled) -> list[Origin]:
     return sorted(rows.values(), key=lambda row: _ORDER.get(row.option.partition(".")[0], len(_ORDER)))
 
 
-def _rows(settled: Settled) -> Iterable[Origin]:
+def _rows(settled: MergedOptions) -> Iterable[Origin]:
     for option in (*settled.values, *settled.ended_by):
-        lost = tuple(Given(_shown(option, given.value), given.by) for given in settled.lost.get(option, ()))
+        lost = tuple(GivenValue(_shown(option, given.value), given.by) for given in settled.lost.get(option, ()))
         if option in settled.values:
             yield Origin("", option, _shown(option, settled.values[option]), settled.by(option), lost)
         else:

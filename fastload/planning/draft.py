@@ -23,10 +23,10 @@ from fastload.planning.settings import (
     choose_scenarios,
     choose_workers,
     pick_scenarios,
-    said_in,
+    script_origin,
     settle_thresholds,
 )
-from fastload.planning.tiers import Layer, Settled, Tier, flat, settle, table_of
+from fastload.planning.tiers import Layer, MergedOptions, Tier, flat, merge_layers, table_of
 from fastload.planning.transport import make_http
 
 DEFAULT_GRACEFUL_STOP = "30s"
@@ -57,14 +57,14 @@ class Draft:
     them."""
 
     plan: Plan
-    run: Settled
-    scenarios: Mapping[str, Settled] = field(repr=False)
+    run: MergedOptions
+    scenarios: Mapping[str, MergedOptions] = field(repr=False)
     thresholds: Sequence[SetThreshold]
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class PlanContext:
     """What a plan has beside options. *http* is what the options of requests go over, *hooks* are those of the
     script."""
 
@@ -73,7 +73,7 @@ class Around:
     hooks: Hooks | None = None
 
 
-def settle_run(tiers: Tiers, script: Layer | None = None) -> Settled:
+def merge_run_options(tiers: Tiers, script: Layer | None = None) -> MergedOptions:
     """The options of the whole run; *script* is what the scenarios say of it, once they are known.
 
     Raises:
@@ -82,7 +82,7 @@ def settle_run(tiers: Tiers, script: Layer | None = None) -> Settled:
     below, above = (
         [Layer(tier.name, _run_options(tier.options), tier.who) for tier in part] for part in (tiers.below, tiers.above)
     )
-    run = settle([*below, script or Layer("script", {}), *above])
+    run = merge_layers([*below, script or Layer("script", {}), *above])
     if {"target", "base_url"} <= run.values.keys():
         if run.level["target"] == run.level["base_url"]:
             raise PlanError("--target and --base-url exclude each other", hint="the target's address is used")
@@ -91,21 +91,21 @@ def settle_run(tiers: Tiers, script: Layer | None = None) -> Settled:
     return run
 
 
-def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: Around | None = None) -> Draft:
+def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext | None = None) -> Draft:
     """The plan of the scenarios *found* in a script, with the options of *tiers*.
 
     Raises:
         PlanError: anything that can be known to be wrong before the first request.
     """
-    around = around or Around()
-    run = settle_run(tiers)
+    around = around or PlanContext()
+    run = merge_run_options(tiers)
     if not found:
         raise PlanError("there is no scenario to run", hint="write an async function under @fl.scenario")
     chosen = choose_scenarios(found, tiers.all)
     _check_unique([scenario.name for scenario in chosen])
     notes = check_tables([scenario.name for scenario in chosen], found, tiers.all)
     scenarios = pick_scenarios(chosen, run.values.get("scenario", ()))
-    run = settle_run(tiers, _own_address(scenarios))
+    run = merge_run_options(tiers, _own_address(scenarios))
     settled = settle_loads({scenario.name: _layers(scenario, tiers) for scenario in scenarios})
     plans = tuple(_scenario_plan(scenario, settled[scenario.name]) for scenario in scenarios)
     _check_order(plans)
@@ -131,7 +131,7 @@ def _own_address(scenarios: Sequence[Scenario]) -> Layer | None:
                 f"{first.base_url}, {other.base_url}",
                 hint="run them apart with --scenario, or use absolute URLs in one of them",
             )
-    return Layer(said_in(first), {"base_url": first.base_url})
+    return Layer(script_origin(first), {"base_url": first.base_url})
 
 
 def on_target(draft: Draft, base_url: str, cpus: tuple[int, ...]) -> Plan:
@@ -143,7 +143,7 @@ def on_target(draft: Draft, base_url: str, cpus: tuple[int, ...]) -> Plan:
 
 
 def _plan(
-    run: Settled, scenarios: tuple[ScenarioPlan, ...], thresholds: Sequence[SetThreshold], around: Around
+    run: MergedOptions, scenarios: tuple[ScenarioPlan, ...], thresholds: Sequence[SetThreshold], around: PlanContext
 ) -> Plan:
     values = run.values
     url = values.get("base_url", "")
@@ -168,7 +168,7 @@ def _plan(
     return replace(plan, workers=choose_workers(values.get("workers"), plan.max_vus, what="VU"))
 
 
-def _of_requests(run: Settled) -> dict[str, Any]:
+def _of_requests(run: MergedOptions) -> dict[str, Any]:
     """The options of the run, with the tables of which there are entries."""
     headers, hosts = table_of(run, "headers"), table_of(run, "hosts")
     given = {"headers": tuple(headers.values())} if headers else {}
@@ -185,7 +185,7 @@ def _run_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _layers(scenario: Scenario, tiers: Tiers) -> list[Layer]:
     """Everything that is said of *scenario*, from the lowest to the highest."""
-    script = Layer(said_in(scenario), {name: getattr(scenario, name) for name in _OF_SCENARIO})
+    script = Layer(script_origin(scenario), {name: getattr(scenario, name) for name in _OF_SCENARIO})
     return [
         *(_of_scenario(layer) for tier in tiers.below for layer in tier.layers(scenario.name)),
         _of_scenario(script),
@@ -198,7 +198,7 @@ def _of_scenario(layer: Layer) -> Layer:
     return replace(layer, options=flat(own, ("tags", "env")))
 
 
-def _scenario_plan(scenario: Scenario, settled: Settled) -> ScenarioPlan:
+def _scenario_plan(scenario: Scenario, settled: MergedOptions) -> ScenarioPlan:
     values = settled.values
     with of_scenario(scenario.name):
         return ScenarioPlan(
@@ -225,7 +225,7 @@ def _tags(tags: Mapping[str, Any]) -> dict[str, str]:
     return {str(name): str(value) for name, value in tags.items()}
 
 
-def _common_env(run: Settled, scenarios: Sequence[ScenarioPlan]) -> dict[str, str]:
+def _common_env(run: MergedOptions, scenarios: Sequence[ScenarioPlan]) -> dict[str, str]:
     """The environment of the whole run: names to which some scenario gives a value of its own are left to it."""
     given = {name: str(value) for name, value in table_of(run, "env").items()}
     return {

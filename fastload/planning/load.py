@@ -17,7 +17,7 @@ from fastload.model.units import (
     parse_stage,
 )
 from fastload.planning.options import LOAD_OPTIONS, OPTIONS, is_given
-from fastload.planning.tiers import Layer, Settled, settle
+from fastload.planning.tiers import Layer, MergedOptions, merge_layers
 
 # What each option takes away from what lower tiers say.
 _REPLACES = {
@@ -57,7 +57,7 @@ def merge_load(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     return settle_loads({"": [Layer("own", own), Layer("given", given)]})[""].values
 
 
-def settle_loads(scenarios: Mapping[str, Sequence[Layer]]) -> dict[str, Settled]:
+def settle_loads(scenarios: Mapping[str, Sequence[Layer]]) -> dict[str, MergedOptions]:
     """What comes of the layers of each scenario, by name.
 
     An option that says how, and not when, such as ``arrivals``, is dropped where the executor does not take it: if
@@ -67,7 +67,7 @@ def settle_loads(scenarios: Mapping[str, Sequence[Layer]]) -> dict[str, Settled]
     Raises:
         PlanError: what is left of a scenario's options contradicts itself.
     """
-    settled = {name: settle(layers, replaced_by) for name, layers in scenarios.items()}
+    settled = {name: merge_layers(layers, replaced_by) for name, layers in scenarios.items()}
     takes = {}
     for name, one in settled.items():
         with of_scenario(name):
@@ -174,7 +174,7 @@ def _has_rates(texts: Mapping[str, Any]) -> bool:
     return any(map(is_rate_stage, texts.get("stages", ())))
 
 
-def _share(one: Settled) -> None:
+def _share(one: MergedOptions) -> None:
     """Iterations given over a number of VUs: no more VUs than iterations."""
     values, level = one.values, one.level
     if executor_of(values) != "shared-iterations" or not {"vus", "iterations"} <= values.keys():

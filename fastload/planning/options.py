@@ -12,7 +12,7 @@ from fastload.model.http_settings import PEM
 from fastload.model.load_models import EXECUTORS
 from fastload.model.units import parse_bytes, parse_duration_s, parse_rate_per_s
 
-Scope = Literal["load", "scenario", "run", "table"]
+OptionScope = Literal["load", "scenario", "run", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Option:
 
     name: str
     kind: str
-    scope: Scope
+    scope: OptionScope
     choices: tuple[str, ...] = ()
 
 

@@ -8,13 +8,13 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from fastload.control.sampling.host import usable_cpus
-from fastload.load.script.scenarios import Function, Scenario, check_function, name_of, where
+from fastload.load.script.scenarios import Scenario, ScenarioFunction, check_function, name_of, where
 from fastload.model.errors import PlanError, nearest
 from fastload.model.judging.thresholds import Threshold, parse_threshold_option, parse_thresholds
 from fastload.model.units import format_number_of
 from fastload.model.user_metrics import specs
 from fastload.planning.options import is_given
-from fastload.planning.tiers import Given, Tier
+from fastload.planning.tiers import GivenValue, Tier
 
 
 class SetThreshold(NamedTuple):
@@ -22,7 +22,7 @@ class SetThreshold(NamedTuple):
 
     threshold: Threshold
     by: str
-    lost: tuple[Given, ...]
+    lost: tuple[GivenValue, ...]
 
 
 def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int | None = None) -> int:
@@ -45,7 +45,7 @@ def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int
     return asked
 
 
-def as_scenario(item: Scenario | Function) -> Scenario:
+def as_scenario(item: Scenario | ScenarioFunction) -> Scenario:
     """*item* itself, or a scenario of a bare function.
 
     Raises:
@@ -71,7 +71,7 @@ def pick_scenarios(found: Sequence[Scenario], patterns: Sequence[str]) -> list[S
     return [one for one in found if not patterns or any(fnmatchcase(one.name, pattern) for pattern in patterns)]
 
 
-def said_in(scenario: Scenario) -> str:
+def script_origin(scenario: Scenario) -> str:
     """Where the script says what the scenario's options are: its function, or the first of its tasks."""
     return f"script {where(scenario.functions[0])}".rstrip()
 
@@ -125,7 +125,7 @@ def settle_thresholds(
         PlanError: one is malformed, or there is no such metric.
     """
     by_metric: dict[str, list[SetThreshold]] = {}
-    script = [(one, said_in(scenario)) for scenario in scenarios for one in _parsed(scenario.thresholds)]
+    script = [(one, script_origin(scenario)) for scenario in scenarios for one in _parsed(scenario.thresholds)]
     tiers = [
         *(_thresholds_in(tier, scenarios) for tier in below),
         script,
@@ -140,8 +140,11 @@ def settle_thresholds(
     return [one for several in by_metric.values() for one in several]
 
 
-def _lost(replaced: Sequence[SetThreshold]) -> tuple[Given, ...]:
-    return (*(replaced[0].lost if replaced else ()), *(Given(one.threshold.expression, one.by) for one in replaced))
+def _lost(replaced: Sequence[SetThreshold]) -> tuple[GivenValue, ...]:
+    return (
+        *(replaced[0].lost if replaced else ()),
+        *(GivenValue(one.threshold.expression, one.by) for one in replaced),
+    )
 
 
 def _thresholds_in(tier: Tier, scenarios: Sequence[Scenario]) -> list[tuple[Threshold, str]]:

@@ -52,7 +52,7 @@ class Layer:
         return self.who.get(option.partition(".")[0], self.name)
 
 
-class Given(NamedTuple):
+class GivenValue(NamedTuple):
     """A value, and who gave it."""
 
     value: Any
@@ -60,14 +60,14 @@ class Given(NamedTuple):
 
 
 @dataclass(slots=True)
-class Settled:
+class MergedOptions:
     """What came of layers. *values* has the options that are left, *level* the layer that each is of, *lost* what was
     given and has no effect, and *ended_by* who took away an option of which nothing is left."""
 
     layers: Sequence[Layer]
     values: dict[str, Any] = field(default_factory=dict)
     level: dict[str, int] = field(default_factory=dict)
-    lost: dict[str, list[Given]] = field(default_factory=dict)
+    lost: dict[str, list[GivenValue]] = field(default_factory=dict)
     ended_by: dict[str, str] = field(default_factory=dict)
 
     def by(self, option: str) -> str:
@@ -76,14 +76,14 @@ class Settled:
     def set(self, option: str, value: Any, level: int) -> None:
         """Put *value* over what is there."""
         if option in self.values and self.values[option] != value:
-            self.lost.setdefault(option, []).append(Given(self.values[option], self.by(option)))
+            self.lost.setdefault(option, []).append(GivenValue(self.values[option], self.by(option)))
         self.values[option] = value
         self.level[option] = level
         self.ended_by.pop(option, None)
 
     def drop(self, option: str, by: str) -> None:
         """Take *option* away, because of *by*."""
-        self.lost.setdefault(option, []).append(Given(self.values.pop(option), self.by(option)))
+        self.lost.setdefault(option, []).append(GivenValue(self.values.pop(option), self.by(option)))
         self.ended_by[option] = by
         del self.level[option]
 
@@ -97,9 +97,9 @@ def nothing_replaced(_layer: Layer, _below: Mapping[str, Any]) -> Mapping[str, s
     return {}
 
 
-def settle(layers: Sequence[Layer], replaced: Replaced = nothing_replaced) -> Settled:
+def merge_layers(layers: Sequence[Layer], replaced: Replaced = nothing_replaced) -> MergedOptions:
     """Layers from the lowest to the highest, each over those below it; empty values are none."""
-    settled = Settled(layers)
+    settled = MergedOptions(layers)
     for level, layer in enumerate(layers):
         given = {name: value for name, value in layer.options.items() if is_given(value)}
         for name, because in replaced(layer, settled.values).items():
@@ -119,7 +119,7 @@ def flat(options: Mapping[str, Any], tables: Sequence[str]) -> dict[str, Any]:
     return entries
 
 
-def table_of(settled: Settled, table: str) -> dict[str, Any]:
+def table_of(settled: MergedOptions, table: str) -> dict[str, Any]:
     """What is left of *table* in flat layers."""
     start = f"{table}."
     return {name.removeprefix(start): value for name, value in settled.values.items() if name.startswith(start)}

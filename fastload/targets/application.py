@@ -18,13 +18,13 @@ from urllib.parse import unquote
 from fastload.targets.distributions import parse_distribution
 from fastload.targets.messages import (
     ApiError,
+    AsgiScope,
+    AsgiSend,
     ClientGoneError,
-    Handler,
     Receive,
     Request,
     Response,
-    Scope,
-    Send,
+    RouteHandler,
     answer,
     error_answer,
     limit_error,
@@ -66,7 +66,7 @@ class ServiceContext:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Route:
-    handler: Handler
+    handler: RouteHandler
     guarded: bool
     keyed: bool
     counter: int
@@ -95,7 +95,7 @@ class Application:
         for index, route in enumerate(spec.routes):
             self._add_route(index, route)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: AsgiSend) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
@@ -140,7 +140,7 @@ class Application:
 
     def _add_route(self, index: int, route: RouteSpec) -> None:
         owner = self if route.handler in ("health", "stats") else self._service
-        handler = cast(Handler, getattr(owner, route.handler))
+        handler = cast(RouteHandler, getattr(owner, route.handler))
         entry = _Route(handler, route.guarded, route.keyed, self._shared.counter_base(self._worker, index))
         if "{" not in route.path:
             self._static.setdefault(route.path, {})[route.method] = entry
@@ -152,7 +152,7 @@ class Application:
                 return
         self._templates.append((pattern, {route.method: entry}))
 
-    def _find(self, scope: Scope) -> tuple[_Route, Mapping[str, str]]:
+    def _find(self, scope: AsgiScope) -> tuple[_Route, Mapping[str, str]]:
         methods = self._static.get(scope["path"])
         parameters: Mapping[str, str] = {}
         if methods is None:
@@ -190,7 +190,7 @@ class Application:
             hmac.compare_digest(request.header(name).encode("latin-1"), expected) for name, expected in self._keys
         )
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, receive: Receive, send: AsgiSend) -> None:
         await receive()
         try:
             await self._service.start()
@@ -204,13 +204,13 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _send(response: Response, send: Send) -> None:
+async def _send(response: Response, send: AsgiSend) -> None:
     headers = [*_headers(response), (b"content-length", str(len(response.body)).encode())]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
 
 
-async def _send_stream(response: Response, receive: Receive, send: Send) -> None:
+async def _send_stream(response: Response, receive: Receive, send: AsgiSend) -> None:
     """Send each piece as it comes, until the stream ends or the client has gone."""
     sender = asyncio.ensure_future(_send_pieces(response, send))
     watcher = asyncio.ensure_future(_wait_gone(receive))
@@ -224,7 +224,7 @@ async def _send_stream(response: Response, receive: Receive, send: Send) -> None
         raise results[0]
 
 
-async def _send_pieces(response: Response, send: Send) -> None:
+async def _send_pieces(response: Response, send: AsgiSend) -> None:
     assert response.stream is not None
     async with contextlib.aclosing(response.stream) as stream:
         await send({"type": "http.response.start", "status": response.status, "headers": _headers(response)})

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-Scope = MutableMapping[str, Any]
+AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiSend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 64 << 20
 
@@ -66,7 +66,7 @@ class Request:
 
     __slots__ = ("_receive", "parameters", "scope")
 
-    def __init__(self, scope: Scope, receive: Receive, parameters: Mapping[str, str]) -> None:
+    def __init__(self, scope: AsgiScope, receive: Receive, parameters: Mapping[str, str]) -> None:
         self.scope = scope
         self._receive = receive
         self.parameters = parameters
@@ -109,7 +109,7 @@ class Request:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-Handler = Callable[[Request], Awaitable[Response]]
+RouteHandler = Callable[[Request], Awaitable[Response]]
 
 
 def answer(value: object, status: int = 200, *, outcome: str = "") -> Response:

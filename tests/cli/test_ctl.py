@@ -14,7 +14,7 @@ import pytest
 
 from fastload.cli.ctl import address_of, status_lines
 from fastload.cli.main import run_cli
-from fastload.control.commands.command_queue import Command, Commands
+from fastload.control.commands.command_queue import Command, CommandQueue
 from fastload.control.commands.control_server import ControlServer
 from fastload.model.errors import PlanError
 from tests.conftest import Nginx, free_port
@@ -55,7 +55,7 @@ class Run:
     """A run with the control API. Answers with *answers*, and refuses what is not in them."""
 
     def __init__(self, token: str = "") -> None:
-        self.commands = Commands()
+        self.commands = CommandQueue()
         self.answers: dict[str, Any] = {
             "status": STATUS,
             "metrics": METRICS,

@@ -12,14 +12,14 @@ import psutil
 import pytest
 
 from fastload.control.signals import STOP_SIGNALS, stop_requests
-from fastload.control.supervisor import Event, Supervisor, Target
+from fastload.control.supervisor import ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame, encode
 from tests.conftest import DEADLINE_S
 
 
-def collect(supervisor: Supervisor, wanted: int) -> list[Event]:
+def collect(supervisor: Supervisor, wanted: int) -> list[ChildEvent]:
     """The next *wanted* events."""
-    events: list[Event] = []
+    events: list[ChildEvent] = []
     end = time.monotonic() + DEADLINE_S
     while len(events) < wanted and time.monotonic() < end:
         events.extend(supervisor.wait(0.1))
@@ -35,7 +35,7 @@ def greet_and_wait(channel: socket.socket, index: int) -> None:
     channel.recv(1)
 
 
-def supervising(target: Target, count: int = 2, *, stdout_to_stderr: bool = False) -> Iterator[Supervisor]:
+def supervising(target: ChildFunction, count: int = 2, *, stdout_to_stderr: bool = False) -> Iterator[Supervisor]:
     """A started supervisor, closed afterwards."""
     supervisor = Supervisor(target, count, stdout_to_stderr=stdout_to_stderr)
     supervisor.start()
@@ -79,7 +79,7 @@ def test_children_send_frames_and_end() -> None:
 def test_a_killed_child_is_reported_with_the_signal(waiting: Supervisor) -> None:
     collect(waiting, 2)
     os.kill(waiting.pids[1], signal.SIGKILL)
-    assert collect(waiting, 1) == [Event(1, None, "killed by SIGKILL")]
+    assert collect(waiting, 1) == [ChildEvent(1, None, "killed by SIGKILL")]
     assert list(waiting.pids) == [0]
 
 
@@ -92,7 +92,7 @@ def test_what_a_child_sent_before_it_died_still_arrives() -> None:
     for supervisor in supervising(send_much_and_die, 1):
         events = collect(supervisor, 21)
         assert [event.frame.body["seq"] for event in events if event.frame] == list(range(20))
-        assert events[-1] == Event(0, None, "killed by SIGKILL")
+        assert events[-1] == ChildEvent(0, None, "killed by SIGKILL")
 
 
 def test_an_exception_in_a_child_is_its_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +100,7 @@ def test_an_exception_in_a_child_is_its_exit_code(capfd: pytest.CaptureFixture[s
         raise RuntimeError("no good")
 
     for supervisor in supervising(fail, 1):
-        assert collect(supervisor, 1) == [Event(0, None, "exited with code 1")]
+        assert collect(supervisor, 1) == [ChildEvent(0, None, "exited with code 1")]
     assert "no good" in capfd.readouterr().err
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fastload.convert import Conversion, Wanted, convert
+from fastload.convert import Conversion, RecordingFilter, convert
 from fastload.convert.examples import Examples
-from fastload.convert.openapi import Api
+from fastload.convert.openapi import ApiDescription
 from fastload.model.errors import PlanError
 from fastload.targets import RunningTarget
 from tests.conftest import Cli, cli_env
@@ -33,7 +33,7 @@ def described(tmp_path: Path, paths: dict[str, Any], **top: Any) -> Path:
 
 def made_of(tmp_path: Path, operation: dict[str, Any], **top: Any) -> Conversion:
     path = described(tmp_path, {"/a": {"post": {**FINE, "operationId": "send", **operation}}}, **top)
-    made = convert(path, "api.py", Wanted())
+    made = convert(path, "api.py", RecordingFilter())
     compile(made.text, "api.py", "exec")
     script = tmp_path / "api.py"
     script.write_text(made.text)
@@ -132,7 +132,7 @@ def test_a_real_server_takes_what_is_made_of_its_description(
 
 
 def test_notes() -> None:
-    assert convert(PETS, "pets.py", Wanted()).notes == (
+    assert convert(PETS, "pets.py", RecordingFilter()).notes == (
         "left out as deprecated: PUT /pets/{petId}",
         "made up without regard to their patterns, see to them: code",
         "give BEARER_AUTH, BASIC_USER, BASIC_PASSWORD, KEY, SESSION_KEY with -e, or in the environment",
@@ -181,7 +181,7 @@ def test_values_fit_their_schema(schema: Any, value: Any) -> None:
             "below": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}},
         },
     }
-    api = Api("api.json", b"", {**HEAD, "components": {"schemas": {"Node": node}}})
+    api = ApiDescription("api.json", b"", {**HEAD, "components": {"schemas": {"Node": node}}})
     found = Examples(api).of_schema(schema, ("x",))
     assert found == value
     assert type(found) is type(value)
@@ -244,7 +244,7 @@ def test_security(tmp_path: Path) -> None:
 def test_other_methods_and_names_that_clash(tmp_path: Path) -> None:
     item = {"trace": FINE, "get": {**FINE, "operationId": "api"}, "put": {**FINE, "operationId": "API"}}
     path = described(tmp_path, {"/{a-b}/{c}": item})
-    text = convert(path, "api.py", Wanted()).text
+    text = convert(path, "api.py", RecordingFilter()).text
     compile(text, "api.py", "exec")
     assert 'vu.request(\n        "TRACE",\n        "/1/{c}",\n        path={"c": "1"},' in text
     assert [f"async def {name}(" in text for name in ("api_2", "api_3", "trace_by_a_b_by_c")] == [True] * 3
@@ -322,7 +322,7 @@ def test_what_does_not_parse_is_told_with_its_place(
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(PlanError) as raised:
-        convert(path, "a.py", Wanted())
+        convert(path, "a.py", RecordingFilter())
     assert message in raised.value.message
     assert hint in raised.value.hint
 
@@ -334,7 +334,7 @@ def test_yaml_is_read_as_json_would_be(tmp_path: Path) -> None:
         "      responses: {200: {description: yes}}\n"
         "      requestBody: {content: {application/json: {example: {on: yes, at: 2026-01-31, flag: true, n: 010}}}}\n"
     )
-    text = convert(path, "api.py", Wanted()).text
+    text = convert(path, "api.py", RecordingFilter()).text
     assert 'json={"on": "yes", "at": "2026-01-31", "flag": True, "n": 8}' in text
     assert "status is 200" in text
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fastload.convert import Conversion, Wanted, convert
+from fastload.convert import Conversion, RecordingFilter, convert
 from fastload.model.errors import PlanError
 from tests.conftest import REPO, Cli
 from tests.convert.conftest import DATA, Memory, check_style
@@ -42,7 +42,7 @@ def recorded(tmp_path: Path, *entries: dict[str, Any], **log: Any) -> Path:
 
 
 def made_of(tmp_path: Path, *entries: dict[str, Any], **wanted: Any) -> Conversion:
-    made = convert(recorded(tmp_path, *entries), "visit.py", Wanted(**wanted))
+    made = convert(recorded(tmp_path, *entries), "visit.py", RecordingFilter(**wanted))
     compile(made.text, "visit.py", "exec")
     script = tmp_path / "visit.py"
     script.write_text(made.text)
@@ -100,7 +100,7 @@ def test_the_script_sends_what_was_recorded(cli: Cli, tmp_path: Path, memory: Me
 
 
 def test_pages_are_groups_and_pauses_are_kept() -> None:
-    text = convert(HAR, "shop.py", Wanted()).text
+    text = convert(HAR, "shop.py", RecordingFilter()).text
     scenario = text[text.index("@fl.scenario") :]
     assert scenario == (
         '@fl.scenario(vus=1, iterations=1, thresholds={"http_req_failed": "rate<0.01"})\n'
@@ -116,12 +116,12 @@ def test_pages_are_groups_and_pauses_are_kept() -> None:
     )
     # The time that the redirect took is no pause.
     assert '    await vu.get("/old", name="/old")\n    await vu.sleep(0.2)\n    await asyncio.gather(\n' in text
-    assert "await vu.sleep(35.7)" in convert(HAR, "shop.py", Wanted(longest_pause_s=60)).text
-    assert "vu.sleep" not in convert(HAR, "shop.py", Wanted(longest_pause_s=0)).text
+    assert "await vu.sleep(35.7)" in convert(HAR, "shop.py", RecordingFilter(longest_pause_s=60)).text
+    assert "vu.sleep" not in convert(HAR, "shop.py", RecordingFilter(longest_pause_s=0)).text
 
 
 def test_what_is_left_out_is_noted_and_can_be_kept() -> None:
-    made = convert(HAR, "shop.py", Wanted())
+    made = convert(HAR, "shop.py", RecordingFilter())
     assert made.notes == (
         "left out, 2 in all: images, styles, scripts and fonts (--static keeps them)",
         "left out, 1 in all: requests to other hosts (--all-hosts keeps them): metrics.example.net",
@@ -135,7 +135,7 @@ def test_what_is_left_out_is_noted_and_can_be_kept() -> None:
     )
     for word in ("s3cr3t", "eyJ", "3f9a", "metrics.example.net", "logo.png"):
         assert word not in made.text
-    every = convert(HAR, "shop.py", Wanted(all_hosts=True, static=True, longest_pause_s=60))
+    every = convert(HAR, "shop.py", RecordingFilter(all_hosts=True, static=True, longest_pause_s=60))
     assert '"https://metrics.example.net/collect"' in every.text
     assert 'name="metrics.example.net/collect"' in every.text
     assert '"/logo.png"' in every.text
@@ -163,7 +163,7 @@ def test_long_pages_become_several_functions(tmp_path: Path) -> None:
 def test_pages_with_the_same_title_are_told_apart(tmp_path: Path) -> None:
     entries = [{"pageref": "a"}, {"pageref": "b"}, {"pageref": "gone"}, {"pageref": "a"}]
     path = recorded(tmp_path, *entries, pages=[{"id": "a", "title": "Shop"}, {"id": "b", "title": "Shop"}])
-    text = convert(path, "shop.py", Wanted()).text
+    text = convert(path, "shop.py", RecordingFilter()).text
     assert text.index('vu.group("Shop")') < text.index('vu.group("Shop 2")')
     assert text.count('vu.get("/", name="/")') == 4
     compile(text, "shop.py", "exec")
@@ -256,7 +256,7 @@ def test_what_does_not_parse_is_told_with_its_place(tmp_path: Path, content: str
     path = tmp_path / "bad.har"
     path.write_text(content)
     with pytest.raises(PlanError) as raised:
-        convert(path, "bad.py", Wanted())
+        convert(path, "bad.py", RecordingFilter())
     assert message in raised.value.message
     assert raised.value.hint
 
@@ -264,14 +264,14 @@ def test_what_does_not_parse_is_told_with_its_place(tmp_path: Path, content: str
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     path = recorded(tmp_path, {"url": "https://a.test/a.css"})
     with pytest.raises(PlanError, match="none of its 1 requests is left") as raised:
-        convert(path, "a.py", Wanted())
+        convert(path, "a.py", RecordingFilter())
     assert "--static" in raised.value.hint
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
     path = recorded(tmp_path, {})
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert 'vu.get("/"' in convert(path, "a.py", Wanted()).text
+    assert 'vu.get("/"' in convert(path, "a.py", RecordingFilter()).text
 
 
 def test_the_page_shows_the_scripts_that_are_made(tmp_path: Path) -> None:
@@ -281,11 +281,11 @@ def test_the_page_shows_the_scripts_that_are_made(tmp_path: Path) -> None:
         if block.language == "json":
             (tmp_path / block.title).write_text(block.text)
     made = [
-        convert(tmp_path / source, script, Wanted()).text
+        convert(tmp_path / source, script, RecordingFilter()).text
         for source, script in (("recording.har", "visit.py"), ("api.json", "events.py"))
     ]
     assert shown == made
     with pytest.raises(PlanError) as raised:
-        convert(tmp_path / "broken.json", "broken.py", Wanted())
+        convert(tmp_path / "broken.json", "broken.py", RecordingFilter())
     error = f"Error: {raised.value.message}\nHint:  {raised.value.hint}\n"
     assert error in [block.text for block in blocks if block.language == "text"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.convert.names import constant, counted, identifier, is_secret, one_line, request_name, unique
+from fastload.convert.names import constant, counted, identifier, is_secret, request_name, single_line, unique
 from fastload.convert.writer import Call, Code, Module, docstring, render, statement, text_literal
 from tests.convert.conftest import check_style
 
@@ -50,7 +50,7 @@ def test_a_statement_is_one_statement(arguments: list[Any], keywords: dict[str, 
 
 @given(st.text(max_size=300))
 def test_any_text_can_be_a_docstring(text: str) -> None:
-    about = one_line(text, 200)
+    about = single_line(text, 200)
     tree = ast.parse(f"def f():\n{docstring(about or 'x', 4)}")
     assert ast.get_docstring(tree.body[0])  # type: ignore[arg-type]
 
@@ -133,7 +133,7 @@ def test_other_names() -> None:
     assert unique("a", {"a", "a_2"}) == "a_3"
     assert request_name("/users/17/0b7f1c9e-7f4a-4a57-9a3e-5f2f5a0f2b11/v2") == "/users/{id}/{id}/v2"
     assert request_name("") == "/"
-    assert one_line("a\n b\t" + "c" * 80) == "a b " + "c" * 53 + "..."
+    assert single_line("a\n b\t" + "c" * 80) == "a b " + "c" * 53 + "..."
     assert counted(["a", "b", "b", *"cdef"]) == "b (2), a, c, d, e and 1 more"
     secrets = ["password", "X-Api-Key", "access_token", "PHPSESSIONID", "Authorization", "client-secret"]
     assert all(map(is_secret, secrets))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from fastload.dashboard.command_routes import Ask
+from fastload.dashboard.command_routes import SendCommand
 from fastload.dashboard.dashboard_output import DashboardOutput
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.runner import make_header
 from tests.conftest import DEADLINE_S
 from tests.outputs import samples
@@ -34,7 +34,7 @@ class Reply(NamedTuple):
 class Served:
     """A dashboard that serves. ``asked`` is what came to the run by `answer`."""
 
-    def __init__(self, output: DashboardOutput, header: Header) -> None:
+    def __init__(self, output: DashboardOutput, header: RunHeader) -> None:
         self.output = output
         self.header = header
         self.seconds = 0
@@ -111,7 +111,7 @@ def second(number: int, **changes: Any) -> Snapshot:
 
 
 @contextmanager
-def serving(*, host: str = "127.0.0.1", token: str = "", ask: Ask | None = None) -> Iterator[Served]:
+def serving(*, host: str = "127.0.0.1", token: str = "", ask: SendCommand | None = None) -> Iterator[Served]:
     """A dashboard of a run that has begun, until the end of the block."""
     output = DashboardOutput(host, 0, token=token)
     output.ask = ask

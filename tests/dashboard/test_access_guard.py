@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from fastload.control.commands.command_queue import Commands
+from fastload.control.commands.command_queue import CommandQueue
 from fastload.dashboard import command_routes, viewers
 from fastload.dashboard import server as dashboard_server
 from fastload.dashboard.app import plotly_path
-from fastload.dashboard.command_routes import COMMANDS
+from fastload.dashboard.command_routes import ROUTED_COMMANDS
 from fastload.dashboard.dashboard_output import DashboardOutput
 from fastload.model.errors import ControlError, PlanError
 from tests.conftest import wait_until
@@ -140,7 +140,7 @@ def test_what_the_run_refuses_is_handed_on(served: Served, run: Run, error: Cont
 
 
 def test_after_the_end_of_the_run_there_is_nothing_to_steer() -> None:
-    commands = Commands()
+    commands = CommandQueue()
     with serving(ask=commands.ask) as served:
         commands.close()
         reply = served.ask("/control/pause", "POST", {})
@@ -192,7 +192,7 @@ def _is_unheard(served: Served) -> bool:
 
 def test_without_control_there_is_no_route_to_steer() -> None:
     with serving() as served:
-        for command in COMMANDS:
+        for command in ROUTED_COMMANDS:
             reply = served.ask(f"/control/{command}", "POST", {})
             assert (reply.status, reply.json["error"]) == (404, f"there is no /control/{command}")
 

@@ -355,7 +355,7 @@ def test_bench_has_one_and_open_opens_it(cli: Cli, sequencer: RunningTarget, tmp
 def test_no_thread_is_left_in_a_program(sequencer: RunningTarget, capsys: pytest.CaptureFixture[str]) -> None:
     import fastload as fl
     from fastload.dashboard.dashboard_output import DashboardOutput
-    from fastload.outputs.streams.sink_output import Stream
+    from fastload.outputs.streams.sink_output import SinkOutput
 
     output = DashboardOutput("127.0.0.1", 0)
     before = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
@@ -366,7 +366,7 @@ def test_no_thread_is_left_in_a_program(sequencer: RunningTarget, capsys: pytest
         await vu.get("/health")
 
     summary = fl.run(
-        visit, iterations=5, workers=1, base_url=sequencer.base_url, outputs=[Stream("dashboard", output), shown]
+        visit, iterations=5, workers=1, base_url=sequencer.base_url, outputs=[SinkOutput("dashboard", output), shown]
     )
     assert summary.passed
     assert summary.notes == ()

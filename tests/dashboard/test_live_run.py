@@ -18,7 +18,7 @@ from fastload.dashboard.live_run import LiveRun
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import ErrorTable, Event
 from fastload.model.resources import ResourceSeries
-from fastload.model.saved.bounded_replay import Means, Totals
+from fastload.model.saved.bounded_replay import BoundedReplay, MeanAndMax
 from fastload.model.saved.replay import Replay
 from fastload.model.series import SeriesTable
 from fastload.outputs.page.render import plotly_js
@@ -93,13 +93,13 @@ def test_the_status_of_a_run_that_may_not_be_asked(monkeypatch: pytest.MonkeyPat
 
 def test_a_second_is_made_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    summary = Totals.summary
+    summary = BoundedReplay.summary
 
-    def count(self: Totals, *, running: bool) -> dict[str, Any]:
+    def count(self: BoundedReplay, *, running: bool) -> dict[str, Any]:
         made.append(1)
         return summary(self, running=running)
 
-    monkeypatch.setattr(Totals, "summary", count)
+    monkeypatch.setattr(BoundedReplay, "summary", count)
     with serving() as served, ExitStack() as stack:
         served.feed(5)
         assert made == [], "nobody watches"
@@ -279,7 +279,7 @@ def test_names_from_a_script_stay_text() -> None:
 
 def test_totals_cost_the_same_and_say_the_same() -> None:
     header = make_header(RUN.plan)
-    totals, replay = Totals(header), Replay(header)
+    totals, replay = BoundedReplay(header), Replay(header)
     process = replace(samples.target_series(50.0).samples[0], label="worker 0")
     hosts = samples.host_series().samples
     for number in range(1, 4):
@@ -298,4 +298,4 @@ def test_totals_cost_the_same_and_say_the_same() -> None:
 
 
 def test_means_of_nothing() -> None:
-    assert Means("host").to_dict() == ResourceSeries("host", ()).to_dict()
+    assert MeanAndMax("host").to_dict() == ResourceSeries("host", ()).to_dict()

@@ -18,16 +18,16 @@ from typing import Any
 import psutil
 import pytest
 
-from fastload.control.commands.http_checks import Refusal
+from fastload.control.commands.http_checks import RequestRefused
 from fastload.dashboard import server as server_module
 from fastload.dashboard import ui_command, ui_session
 from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.server import Server
 from fastload.dashboard.ui_app import UiApp
-from fastload.dashboard.ui_command import Commands
+from fastload.dashboard.ui_command import UiCommands
 from fastload.dashboard.ui_form import Form, FormError
 from fastload.dashboard.ui_run import UiRun
-from fastload.dashboard.ui_session import Session
+from fastload.dashboard.ui_session import UiSession
 from fastload.model.errors import ControlError
 from fastload.runner import make_header
 from tests.conftest import cli_command, cli_env, wait_until
@@ -66,7 +66,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_session_that_never_opened_removes_nothing(folder: Path) -> None:
-    assert Session(Commands("visit.py"), None).close()
+    assert UiSession(UiCommands("visit.py"), None).close()
     assert (folder / "visit.py").exists()
 
 
@@ -80,7 +80,7 @@ def test_values_of_the_environment_stay_here_and_old_runs_leave_reports_only(
     for name in ("SUMMARY", "HTML", "JSON"):
         monkeypatch.setenv(f"FASTLOAD_{name}", "1" if name == "JSON" else f"elsewhere.{name.lower()}")
     monkeypatch.setenv("FASTLOAD_OUT", "junit=elsewhere.xml")
-    session = Session(Commands("visit.py", ["-w", "1"]), None)
+    session = UiSession(UiCommands("visit.py", ["-w", "1"]), None)
     session.open()
     server = Server(UiApp(session).app, "127.0.0.1", 0, token="", what="ui", variable="")
     server.start()
@@ -128,7 +128,7 @@ def get(server: Server, path: str) -> http.client.HTTPResponse:
 class Planning:
     """A plan of *commands* that does not end by itself, in a thread."""
 
-    def __init__(self, commands: Commands, *arguments: str) -> None:
+    def __init__(self, commands: UiCommands, *arguments: str) -> None:
         self._commands = commands
         self._arguments = arguments
         self._thread = threading.Thread(target=self._plan)
@@ -159,7 +159,7 @@ def is_child_gone(folder: Path) -> bool:
 
 def test_no_argument_can_be_read_by_others_and_nothing_is_left_at_the_end(folder: Path) -> None:
     (folder / "visit.py").write_text(SLEEPER)
-    planning = Planning(Commands("visit.py"), "--env=SECRET=t0psecret")
+    planning = Planning(UiCommands("visit.py"), "--env=SECRET=t0psecret")
     wait_until(lambda: has_begun(folder))
     assert not is_child_gone(folder)
     words = [one.cmdline() for one in psutil.Process().children(recursive=True)]
@@ -176,7 +176,7 @@ def test_what_a_script_started_ends_with_a_plan_that_takes_too_long(
     for patience_s in (1.5, 6.0, 24.0):
         monkeypatch.setattr(ui_command, "_PLAN_S", patience_s)
         with pytest.raises(FormError, match=rf"did not end within {patience_s:g} s"):
-            Commands("visit.py").plan()
+            UiCommands("visit.py").plan()
         if has_begun(folder):
             break
     wait_until(lambda: is_child_gone(folder))
@@ -203,7 +203,7 @@ def test_what_a_run_refuses_is_handed_on(status: int, reason: str, tmp_path: Pat
             run.ask("stop")
         thread.join()
     assert (raised.value.reason, raised.value.hint) == (reason, "later")
-    assert Refusal.of(raised.value).status == status
+    assert RequestRefused.of(raised.value).status == status
 
 
 def test_a_run_that_is_over_keeps_its_clock_and_not_its_totals() -> None:

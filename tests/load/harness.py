@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from fastload.load.client.context import Context, ScenarioContext
-from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.client.context import ScenarioContext, WorkerContext
+from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.client.request_options import RequestDefaults
 from fastload.load.client.vu import VU
 from fastload.load.engine.curl import CurlEngine
@@ -38,7 +38,7 @@ def open_fds() -> set[str]:
 class Harness:
     """An engine with its context. VUs made by `vu` are closed with it."""
 
-    context: Context
+    context: WorkerContext
     env: Mapping[str, str] = field(default_factory=dict)
     vus: list[VU] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -62,8 +62,8 @@ class Harness:
         requests: RequestDefaults | None = None,
     ) -> VU:
         """A new VU of *scenario*, which has *tags* and says this of all *requests*; its replies keep these."""
-        usage = ReplyUsage(body, headers, facts=headers, tls=headers)
-        shared = ScenarioContext(scenario, usage, tags or {}, self.env, seed, requests or RequestDefaults())
+        reply_parts = ReplyParts(body, headers, facts=headers, tls=headers)
+        shared = ScenarioContext(scenario, reply_parts, tags or {}, self.env, seed, requests or RequestDefaults())
         self.vus.append(VU(next(self._numbers), self.context, shared))
         return self.vus[-1]
 
@@ -87,7 +87,7 @@ async def harness(
     """A harness on the running loop; nothing may be in flight at its end. *filters* as a recorder takes them."""
     loop = asyncio.get_running_loop()
     engine = CurlEngine(loop)
-    context = Context(engine=engine, recorder=Recorder(0, filters), loop=loop, http=http, base_url=base_url)
+    context = WorkerContext(engine=engine, recorder=Recorder(0, filters), loop=loop, http=http, base_url=base_url)
     made = Harness(context, env or {})
     try:
         yield made

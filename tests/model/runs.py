@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from fastload.model.compare.batches import BatchedRun
-from fastload.model.compare.comparison import Side
+from fastload.model.compare.comparison import ComparisonSide
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved.replay import Replay
 from fastload.model.series import SeriesTable
 from fastload.outputs.streams.run_file import RunFile
@@ -107,7 +107,7 @@ def with_endpoint(factor: float, share: float = 0.03) -> Callable[[SeriesTable, 
     return more
 
 
-def make_header(plan: Mapping[str, Any] | None = None, **changes: Any) -> Header:
+def make_header(plan: Mapping[str, Any] | None = None, **changes: Any) -> RunHeader:
     header: dict[str, Any] = {
         "plan": PLAN | dict(plan or {}),
         "started_at": "2026-11-21T13:00:00.000+00:00",
@@ -116,7 +116,7 @@ def make_header(plan: Mapping[str, Any] | None = None, **changes: Any) -> Header
         "machine": MACHINE,
         "specs": BUILTIN,
     }
-    return Header(**(header | changes))
+    return RunHeader(**(header | changes))
 
 
 def seconds_of(
@@ -159,7 +159,7 @@ def sockets_of(draw: Draw, chance: np.random.Generator, *, seconds: int = 30) ->
 
 
 def batched(
-    name: str, snapshots: Iterator[Snapshot] | list[Snapshot], header: Header | None = None, **summary: Any
+    name: str, snapshots: Iterator[Snapshot] | list[Snapshot], header: RunHeader | None = None, **summary: Any
 ) -> BatchedRun:
     """The run that has these seconds; *summary* replaces what it says at its end."""
     seconds = list(snapshots)
@@ -202,9 +202,9 @@ def save(
     return path
 
 
-def side(name: str, draw: Draw, seed: int, *, runs: int = 1, **options: Any) -> Side:
+def side(name: str, draw: Draw, seed: int, *, runs: int = 1, **options: Any) -> ComparisonSide:
     """One run, or several, whose chance comes from *seed*."""
-    return Side(
+    return ComparisonSide(
         name,
         [
             batched(f"{name}{index}", seconds_of(draw, np.random.default_rng((seed, index)), **options))

@@ -13,7 +13,7 @@ from fastload.model.metrics import BUILTIN, Series
 from fastload.model.plan import Plan
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable
 from tests.outputs.samples import USER_SPECS, add_calls, add_requests, fill, make_plan, make_snapshot, summarise
 
@@ -24,13 +24,13 @@ NASTY = '</script><script>alert(1)</script><img src=x onerror=alert(2)> "it\'s" 
 class Made(NamedTuple):
     """A run as a sink gets it."""
 
-    header: Header
+    header: RunHeader
     seconds: list[Snapshot]
     summary: dict[str, Any]
 
 
-def make_header(plan: Plan) -> Header:
-    return Header(
+def make_header(plan: Plan) -> RunHeader:
+    return RunHeader(
         plan=plan.to_dict(),
         started_at="2026-09-21T14:13:20.000+00:00",
         run_id="0123456789abcdef",

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import ErrorTable, Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable
 from fastload.outputs.streams.base import Sink
 from tests.outputs.samples import USER_SPECS, add_requests, fill, make_snapshot
@@ -19,12 +19,12 @@ BEGIN_NS = 1_700_000_000_000_000_000
 TAGS = {"team": "check out"}
 
 
-def make_header(**changes: Any) -> Header:
+def make_header(**changes: Any) -> RunHeader:
     """Of a run of one scenario whose scenarios are tagged with `TAGS`."""
     plan = {"title": "shop.py", "base_url": "http://127.0.0.1:8080", "scenarios": [{"name": "default", "tags": TAGS}]}
     specs = BUILTIN | USER_SPECS
     given: dict[str, Any] = {"plan": plan, "started_at": "2026-11-21T13:00:00.000Z", "run_id": "c0ffee", "specs": specs}
-    return Header(**{**given, "versions": {"fastload": "1.2.3"}, **changes})
+    return RunHeader(**{**given, "versions": {"fastload": "1.2.3"}, **changes})
 
 
 def make_second(number: int, *, begin_ns: int = BEGIN_NS, requests: int = 200) -> Snapshot:
@@ -63,7 +63,7 @@ class Keeper:
 
     def __init__(self, *, required: bool = False, **on: Callable[[], None]) -> None:
         self.required = required
-        self.header: Header | None = None
+        self.header: RunHeader | None = None
         self.snapshots: list[Snapshot] = []
         self.closed: list[Mapping[str, Any] | None] = []
         self._on = on
@@ -71,7 +71,7 @@ class Keeper:
     def check(self) -> None:
         self._do("check")
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         self._do("open")
         self.header = header
 
@@ -88,7 +88,7 @@ class Keeper:
             action()
 
 
-def carry(sink: Sink, snapshots: Iterable[Snapshot], header: Header | None = None) -> None:
+def carry(sink: Sink, snapshots: Iterable[Snapshot], header: RunHeader | None = None) -> None:
     """The life of a sink."""
     sink.check()
     sink.open(header or make_header())

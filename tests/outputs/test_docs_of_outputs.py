@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fastload.model.metrics import BUILTIN
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
 from fastload.model.views import empty_sink
-from fastload.outputs.streams.data_points import RUN_SPECS, Reading
+from fastload.outputs.streams.data_points import RUN_SPECS, DataPoint
 from fastload.outputs.streams.otlp import _AGGREGATION, _ENDPOINT, _METRICS_ENDPOINT, _TEMPORALITY
 from fastload.outputs.streams.prometheus_names import base_name, values_of
 from fastload.outputs.streams.registry import ALIASES, SHIPPED
@@ -30,7 +30,7 @@ def prometheus_names(of: str) -> Iterator[str]:
             sink.total = 1
         case CounterSink():
             pass
-    yield from (value.name for value in values_of(Reading(spec, (), sink)))
+    yield from (value.name for value in values_of(DataPoint(spec, (), sink)))
 
 
 def test_every_output_is_there() -> None:

@@ -22,11 +22,11 @@ from fastload.model.load_models import (
     SharedIterations,
     Trace,
 )
-from fastload.planning import Around, Draft, Tier, Tiers, as_scenario, draft_plan, on_target
+from fastload.planning import Draft, PlanContext, Tier, Tiers, as_scenario, draft_plan, on_target
 from fastload.planning.describe import describe_draft, expected_starts, origins
 from fastload.planning.load import merge_load, replaced_by
 from fastload.planning.options import LOAD_OPTIONS
-from fastload.planning.tiers import Layer, settle
+from fastload.planning.tiers import Layer, merge_layers
 
 
 async def visit(vu: fl.VU) -> None:
@@ -145,7 +145,7 @@ LAYERS = st.fixed_dictionaries({}, optional=VALUES).map(lambda options: Layer("l
 
 @given(LAYERS, LAYERS)
 def test_the_highest_layer_always_has_its_way(low: Layer, high: Layer) -> None:
-    settled = settle([low, high], replaced_by)
+    settled = merge_layers([low, high], replaced_by)
     assert high.options.items() <= settled.values.items()
     # Nothing comes from nowhere, and nothing is lost without a trace.
     assert settled.values.items() <= {**low.options, **high.options}.items()
@@ -156,18 +156,18 @@ def test_the_highest_layer_always_has_its_way(low: Layer, high: Layer) -> None:
 @given(LAYERS)
 def test_empty_layers_change_nothing(layer: Layer) -> None:
     empty = Layer("empty", {"vus": None, "stages": (), "executor": ""})
-    assert settle([empty, layer, empty], replaced_by).values == layer.options
+    assert merge_layers([empty, layer, empty], replaced_by).values == layer.options
 
 
 @given(LAYERS, LAYERS, LAYERS)
 def test_merging_is_associative_where_the_middle_stays_whole(low: Layer, middle: Layer, high: Layer) -> None:
     """A layer that is itself replaced has still had its effect on those below: k6 does the same."""
-    upper = settle([middle, high], replaced_by).values
+    upper = merge_layers([middle, high], replaced_by).values
     if middle.options.keys() <= upper.keys():
-        lower = settle([low, middle], replaced_by).values
-        one = settle([Layer("", lower), high], replaced_by).values
-        assert one == settle([low, Layer("", upper)], replaced_by).values
-        assert one == settle([low, middle, high], replaced_by).values
+        lower = merge_layers([low, middle], replaced_by).values
+        one = merge_layers([Layer("", lower), high], replaced_by).values
+        assert one == merge_layers([low, Layer("", upper)], replaced_by).values
+        assert one == merge_layers([low, middle, high], replaced_by).values
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers()), max_size=4))
@@ -175,7 +175,7 @@ def test_options_that_do_not_contradict_each_other_are_a_plain_union(layers: lis
     union: dict[str, int] = {}
     for layer in layers:
         union |= layer
-    assert settle([Layer("layer", layer) for layer in layers]).values == union
+    assert merge_layers([Layer("layer", layer) for layer in layers]).values == union
 
 
 def test_merging_two_sets_of_options() -> None:
@@ -405,7 +405,7 @@ def test_expected_starts(executor: Any, starts: float | None) -> None:
 
 def test_hooks_that_the_run_does_without() -> None:
     hooks = Hooks(setup=Hook("setup", visit), teardown=Hook("teardown", visit))
-    draft = draft_plan([declare()], Tiers(above=[Tier("", {"no_setup": True})]), Around(hooks=hooks))
+    draft = draft_plan([declare()], Tiers(above=[Tier("", {"no_setup": True})]), PlanContext(hooks=hooks))
     assert draft.plan.hooks == Hooks(teardown=hooks.teardown)
 
 

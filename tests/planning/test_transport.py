@@ -18,7 +18,7 @@ from fastload.load.script.scenarios import Scenario
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import ERROR_CODES, Auth, HttpSettings, error_code
 from fastload.model.plan import Plan
-from fastload.planning import Around, describe_draft, draft_plan, make_http
+from fastload.planning import PlanContext, describe_draft, draft_plan, make_http
 
 
 async def visit(vu: Any) -> None:
@@ -29,7 +29,7 @@ def draft_of(*args: str) -> Any:
     """The draft of ``fastload run s.py ARGS`` in the working directory."""
     with click.Context(run) as context:
         run.parse_args(context, ["s.py", *args])
-        return draft_plan([Scenario(visit, "visit")], tiers_of(context), Around())
+        return draft_plan([Scenario(visit, "visit")], tiers_of(context), PlanContext())
 
 
 def plan_of(*args: str) -> Plan:

@@ -11,13 +11,13 @@ from fastload.control.steering import Steering
 from fastload.model.errors import FastloadError
 from fastload.model.units import format_number_of
 
-Tell = Callable[[], dict[str, Any]]
+Describe = Callable[[], dict[str, Any]]
 
 
-class Answers:
+class CommandHandler:
     """Steers the run as commands and keys want it. *status* and *metrics* tell how it stands."""
 
-    def __init__(self, steering: Steering, status: Tell, metrics: Tell) -> None:
+    def __init__(self, steering: Steering, status: Describe, metrics: Describe) -> None:
         self._steering = steering
         self._status = status
         self._metrics = metrics

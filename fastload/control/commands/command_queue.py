@@ -1,4 +1,4 @@
-"""What others ask of a run that is under way: a mailbox between their threads and the conductor's."""
+"""What others ask of a run that is under way: a mailbox between their threads and the coordinator's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OVER = "the run is over"
 
 
 class Command:
-    """One question to the run. The conductor answers or refuses it, once; anything after that counts for nothing."""
+    """One question to the run. The coordinator answers or refuses it, once; anything after that counts for nothing."""
 
     def __init__(self, name: str, arguments: Mapping[str, Any]) -> None:
         self.name = name
@@ -63,8 +63,8 @@ class Command:
         return self._answer
 
 
-class Commands:
-    """The mailbox: any thread asks, the conductor's takes.
+class CommandQueue:
+    """The mailbox: any thread asks, the coordinator's takes.
 
     Nothing is opened before `fd` is asked for. `close` belongs to whoever made it.
     """
@@ -78,7 +78,7 @@ class Commands:
 
     @property
     def fd(self) -> int:
-        """Readable while something waits to be taken; for the conductor.
+        """Readable while something waits to be taken; for the coordinator.
 
         Raises:
             ControlError: the mailbox is closed.
@@ -91,9 +91,9 @@ class Commands:
             return self._fd
 
     def ask(self, name: str, /, *, timeout_s: float = 10.0, **arguments: Any) -> dict[str, Any]:
-        """The run's answer to command *name*; waits for it, so never from the conductor's own thread.
+        """The run's answer to command *name*; waits for it, so never from the coordinator's own thread.
 
-        What is not answered in time is not done later, unless the conductor had begun with it.
+        What is not answered in time is not done later, unless the coordinator had begun with it.
 
         Raises:
             ControlError: no such command or argument, or it was refused; the run is over; *timeout_s* passed.

@@ -12,10 +12,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from fastload.control.commands.command_queue import Commands, check_command
+from fastload.control.commands.command_queue import CommandQueue, check_command
 from fastload.control.commands.http_checks import (
     MOST_BODY_BYTES,
-    Refusal,
+    RequestRefused,
     arguments_of,
     check_bearer,
     check_host,
@@ -42,22 +42,22 @@ ROUTES: Mapping[str, tuple[str, str]] = {
 """Method and meaning by path."""
 
 
-class Api:
+class ControlApi:
     """What the requests of one server have in common. *host* is where it listens; *token* ``""`` is none."""
 
-    def __init__(self, commands: Commands, host: str, token: str) -> None:
+    def __init__(self, commands: CommandQueue, host: str, token: str) -> None:
         self.commands = commands
         self.host = host.lower()
         self.token = token
 
 
-class Handler(BaseHTTPRequestHandler):
+class ControlRequestHandler(BaseHTTPRequestHandler):
     """One connection with one request (HTTP/1.0: the answer ends it)."""
 
     server_version = "fastload"
     sys_version = ""
 
-    def __init__(self, api: Api, *args: Any) -> None:
+    def __init__(self, api: ControlApi, *args: Any) -> None:
         self._api = api
         super().__init__(*args)
 
@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
             check_bearer(self._api.token, self.headers.get("Authorization", ""))
             name = self._route()
             arguments = self._arguments() if self.command == "POST" else {}
-        except Refusal as refusal:
+        except RequestRefused as refusal:
             self._refuse(refusal)
             return
         except TimeoutError:
@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
             arguments = check_command(name, arguments)
             self._reply(HTTPStatus.OK, self._api.commands.ask(name, timeout_s=ANSWER_S, **arguments))
         except ControlError as error:
-            self._refuse(Refusal.of(error))
+            self._refuse(RequestRefused.of(error))
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _serve  # noqa: N815 - names of the base class
 
@@ -101,10 +101,10 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path not in ROUTES:
             hint = nearest(path, ROUTES) or "GET / lists the routes"
-            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no route {path}", hint)
+            raise RequestRefused(HTTPStatus.NOT_FOUND, f"there is no route {path}", hint)
         method = ROUTES[path][0]
         if self.command != method:
-            raise Refusal(
+            raise RequestRefused(
                 HTTPStatus.METHOD_NOT_ALLOWED, f"{path} does not take {self.command}", f"use {method}", Allow=method
             )
         return path.rpartition("/")[2]
@@ -112,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
     def _body_length(self) -> int:
         text = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not (text.isascii() and text.isdecimal()):
-            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "the body has no length", "send Content-Length")
+            raise RequestRefused(HTTPStatus.LENGTH_REQUIRED, "the body has no length", "send Content-Length")
         return int(text)
 
     def _arguments(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         self._left_bytes = 0
         return arguments_of(body)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: RequestRefused) -> None:
         self._reply(refusal.status, refusal.to_dict(), refusal.headers)
 
     def _reply(self, status: HTTPStatus, answer: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:

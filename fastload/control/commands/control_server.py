@@ -10,8 +10,8 @@ import time
 from functools import partial
 from typing import Any
 
-from fastload.control.commands.command_queue import Commands
-from fastload.control.commands.control_api import Api, Handler
+from fastload.control.commands.command_queue import CommandQueue
+from fastload.control.commands.control_api import ControlApi, ControlRequestHandler
 from fastload.control.commands.http_checks import (
     DEFAULT_HOST,
     bind_error,
@@ -21,7 +21,7 @@ from fastload.control.commands.http_checks import (
     url_of,
 )
 
-DEFAULT_PORT = 6565
+DEFAULT_CONTROL_PORT = 6565
 # More connections than this at the same time are closed unheard: each costs a thread beside the run.
 MOST_CONNECTIONS = 16
 # How long to leave a listener alone that cannot accept, for want of descriptors.
@@ -37,7 +37,9 @@ class ControlServer:
         PlanError: *host* can be reached from other machines and there is no *token*.
     """
 
-    def __init__(self, commands: Commands, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, token: str = "") -> None:
+    def __init__(
+        self, commands: CommandQueue, host: str = DEFAULT_HOST, port: int = DEFAULT_CONTROL_PORT, token: str = ""
+    ) -> None:
         check_exposed("control", host, token, variable="FASTLOAD_CONTROL_TOKEN")
         self._commands = commands
         self._host = host.strip("[]")
@@ -60,7 +62,7 @@ class ControlServer:
         """
         try:
             family, address = find_address(self._host, self._port)
-            self._server = _Server(family, address, Api(self._commands, self._host, self._token))
+            self._server = _Server(family, address, ControlApi(self._commands, self._host, self._token))
         except OSError as error:
             raise bind_error("control", self._host, self._port, error) from error
         self._thread = threading.Thread(target=self._server.serve, name="fastload-control", daemon=True)
@@ -85,7 +87,7 @@ def parse_control(text: str, *, what: str = "--control") -> tuple[str, int]:
     Raises:
         PlanError: no port from 0 to 65535; *what* names the option.
     """
-    return parse_address(text, what=what, port=DEFAULT_PORT)
+    return parse_address(text, what=what, port=DEFAULT_CONTROL_PORT)
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -97,12 +99,12 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = MOST_CONNECTIONS
 
-    def __init__(self, family: int, address: Any, api: Api) -> None:
+    def __init__(self, family: int, address: Any, api: ControlApi) -> None:
         self.address_family = family
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
         self._ending = False
-        super().__init__(address, partial(Handler, api))
+        super().__init__(address, partial(ControlRequestHandler, api))
 
     def serve(self) -> None:
         """Accept connections until `end`."""

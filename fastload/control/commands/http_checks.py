@@ -27,7 +27,7 @@ _STATUS_OF = {
 }
 
 
-class Refusal(Exception):
+class RequestRefused(Exception):
     """A request that is answered with *status* and never gets to the run."""
 
     def __init__(self, status: HTTPStatus, message: str, hint: str = "", **headers: str) -> None:
@@ -38,7 +38,7 @@ class Refusal(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     @classmethod
-    def of(cls, error: ControlError) -> Refusal:
+    def of(cls, error: ControlError) -> RequestRefused:
         """What the run itself refused, or did not answer."""
         return cls(_STATUS_OF[error.reason], error.message, error.hint)
 
@@ -60,7 +60,7 @@ def check_host(header: str, served: str) -> None:
     # On a wildcard address it is reached by whichever address of the machine; a rebound name is no address.
     if _is_wildcard(served) and (is_address(host) or host == socket.gethostname().lower()):
         return
-    raise Refusal(HTTPStatus.FORBIDDEN, f"host {host!r} is not served here", f"ask {served} by its address")
+    raise RequestRefused(HTTPStatus.FORBIDDEN, f"host {host!r} is not served here", f"ask {served} by its address")
 
 
 def check_bearer(token: str, header: str) -> None:
@@ -71,7 +71,7 @@ def check_bearer(token: str, header: str) -> None:
     """
     given = header.encode("latin-1")
     if token and not hmac.compare_digest(given, b"Bearer " + token.encode()):
-        raise Refusal(
+        raise RequestRefused(
             HTTPStatus.UNAUTHORIZED,
             "the token is wrong" if given else "a token is needed",
             "send it as Authorization: Bearer TOKEN",
@@ -91,7 +91,7 @@ def check_origin(origin: str | None, host: str) -> None:
     except ValueError:
         sender = ""
     if origin is not None and sender != host.strip().lower():
-        raise Refusal(
+        raise RequestRefused(
             HTTPStatus.FORBIDDEN, f"origin {origin!r} is not served here", "commands come from this page, or from none"
         )
 
@@ -105,7 +105,9 @@ def check_json(content_type: str) -> None:
     header = Message()
     header["Content-Type"] = content_type or "text/plain"
     if header.get_content_type() != "application/json":
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body is not JSON", "send Content-Type: application/json")
+        raise RequestRefused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body is not JSON", "send Content-Type: application/json"
+        )
 
 
 def check_length(length_bytes: int) -> None:
@@ -115,7 +117,7 @@ def check_length(length_bytes: int) -> None:
         Refusal: 413.
     """
     if length_bytes > MOST_BODY_BYTES:
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {MOST_BODY_BYTES} bytes")
+        raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {MOST_BODY_BYTES} bytes")
 
 
 def arguments_of(body: bytes) -> dict[str, Any]:
@@ -127,9 +129,9 @@ def arguments_of(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the body is not a JSON object", 'write it like {"vus": 50}')
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body is not a JSON object", 'write it like {"vus": 50}')
     return found
 
 

@@ -25,7 +25,9 @@ class Samplers:
         self._workers = {
             index: ProcessSampler([pid], children=False, label=f"worker {index}") for index, pid in worker_pids.items()
         }
-        self._target = ProcessSampler(watched, children=True, label=label or names_of(watched)) if watched else None
+        self._target = (
+            ProcessSampler(watched, children=True, label=label or process_names(watched)) if watched else None
+        )
         self.host_samples: list[HostSample] = []
         self.worker_samples: dict[int, list[ProcessSample]] = {index: [] for index in worker_pids}
         self.target_samples: list[ProcessSample] = []
@@ -58,7 +60,7 @@ class Samplers:
         return ResourceSeries(self._target.label, tuple(self.target_samples)) if self._target else None
 
 
-def find_target(plan: Plan, known_pids: tuple[int, ...]) -> tuple[int, ...]:
+def find_target_processes(plan: Plan, known_pids: tuple[int, ...]) -> tuple[int, ...]:
     """The processes of the target: those that are known or named, or else who listens on the base URL's port.
 
     Raises:
@@ -83,6 +85,6 @@ def allowed_cpus(pids: tuple[int, ...]) -> int:
     return len(allowed)
 
 
-def names_of(pids: tuple[int, ...]) -> str:
+def process_names(pids: tuple[int, ...]) -> str:
     """The program names of these processes, like ``"nginx"`` or ``"gunicorn, postgres"``."""
     return ", ".join(dict.fromkeys(name for name in map(process_name, pids) if name))

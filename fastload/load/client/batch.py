@@ -17,11 +17,11 @@ BatchItem = str | tuple[Any, ...] | Mapping[str, Any] | Awaitable[Reply]
 """A URL to GET; ``(method, url)`` or ``(method, url, options)``; a mapping of ``method``, ``url`` and options; or a
 request that was made and not awaited, like ``vu.get("/")``."""
 MOST_AT_ONCE, MOST_PER_HOST = 20, 6
-Send = Callable[..., Awaitable[Reply]]
+SendRequest = Callable[..., Awaitable[Reply]]
 
 
 async def send_all(
-    items: Iterable[BatchItem], send: Send, absolute: Callable[[str], str], *, limit: int, per_host: int
+    items: Iterable[BatchItem], send: SendRequest, absolute: Callable[[str], str], *, limit: int, per_host: int
 ) -> list[Reply]:
     """The replies of *items*, in their order; *limit* requests at most at the same time, *per_host* to one host.
 
@@ -58,7 +58,9 @@ async def _within(
         return await request()
 
 
-def _made(item: BatchItem, send: Send, absolute: Callable[[str], str]) -> tuple[Callable[[], Awaitable[Reply]], str]:
+def _made(
+    item: BatchItem, send: SendRequest, absolute: Callable[[str], str]
+) -> tuple[Callable[[], Awaitable[Reply]], str]:
     """How to send *item*, and the host that it goes to."""
     if inspect.isawaitable(item):
         return lambda: item, ""

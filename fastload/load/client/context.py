@@ -12,14 +12,14 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from fastload.load.client.bodies import JSON_LINE, Data, body_of
-from fastload.load.client.expected_statuses import expecting
-from fastload.load.client.handle_pool import Spares
-from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.client.expected_statuses import expected_statuses
+from fastload.load.client.handle_pool import HandlePool
+from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.client.request_options import RequestDefaults
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.engine.curl_handle import ConnectionCache
 from fastload.load.engine.header_lines import Headers, request_lines
-from fastload.load.recording.scope import Place
+from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Body, HttpSettings
 
@@ -41,15 +41,15 @@ class ScenarioContext:
     of those that pause."""
 
     name: str
-    usage: ReplyUsage
+    reply_parts: ReplyParts
     tags: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     requests: RequestDefaults = field(default_factory=RequestDefaults)
-    spares: Spares = field(default_factory=Spares)
+    handle_pool: HandlePool = field(default_factory=HandlePool)
 
 
-class Context:
+class WorkerContext:
     """What all VUs of a worker share: the engine, the recorder, the run's settings, and caches of both."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Context:
         self.recorder = recorder
         self.loop = loop
         self.http = http
-        self.expected = expecting(http.expected) if http.expected else None
+        self.expected = expected_statuses(http.expected) if http.expected else None
         self.base_url = base_url
         self.resolve = resolve
         self.stopping = self.aborting = self.hurry = False
@@ -86,23 +86,23 @@ class Context:
             self.aborting = True
             self.on_abort(reason)
 
-    def home(self, scenario: ScenarioContext) -> Place:
+    def scenario_scope(self, scenario: ScenarioContext) -> Scope:
         """Where the VUs of *scenario* run, outside of groups."""
-        return self.recorder.place(scenario.name, scenario.tags)
+        return self.recorder.scope(scenario.name, scenario.tags)
 
-    def plain_request(self, place: Place, method: str, url: str, name: str) -> tuple[str, int, tuple[str, ...]]:
+    def plain_request(self, scope: Scope, method: str, url: str, name: str) -> tuple[str, int, tuple[str, ...]]:
         """The URL, endpoint and header lines of a request that has nothing else: one look-up when it was seen."""
         key = (method, url, name)
-        known = place.plain.get(key)
+        known = scope.plain.get(key)
         if known is None:
             _, lines = self.body_and_headers(None, None, None)
-            known = self.absolute(url, None), self.endpoint(place, method, url, name), lines
+            known = self.absolute(url, None), self.endpoint(scope, method, url, name), lines
             if self._has_room():
-                place.plain[key] = known
+                scope.plain[key] = known
         return known
 
     def _has_room(self) -> bool:
-        """Whether one more look-up of a place may be kept; it is then."""
+        """Whether one more look-up of a scope may be kept; it is then."""
         self._cached += 1
         return self._cached <= _MAX_CACHED_URLS
 
@@ -125,20 +125,20 @@ class Context:
         """*url* with *params* in its query."""
         return url + ("&" if "?" in url else "?") + urlencode(params, doseq=True) if params else url
 
-    def endpoint(self, place: Place, method: str, url: str, name: str, tags: Mapping[str, str] | None = None) -> int:
+    def endpoint(self, scope: Scope, method: str, url: str, name: str, tags: Mapping[str, str] | None = None) -> int:
         """The number under which a request is recorded: by its name, or by the URL's folded path, and its tags.
 
         Raises:
             PlanError: one of *tags* has the name of a built-in one.
         """
         key = (method, url, name, *tags.items()) if tags else (method, url, name)
-        number = place.endpoints.get(key)
+        number = scope.endpoints.get(key)
         if number is None:
             own = {str(tag): str(value) for tag, value in (tags or {}).items()}
             check_tags(own)
-            number = self.recorder.endpoint(name or self._name_of(url), method, {**place.tags, **own})
+            number = self.recorder.endpoint(name or self._name_of(url), method, {**scope.tags, **own})
             if self._has_room():
-                place.endpoints[key] = number
+                scope.endpoints[key] = number
         return number
 
     def body_and_headers(

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from fastload.load.recording.recorder import Recorder
 
 _MAX_KNOWN = 1000
-_known: dict[Hashable, Expected] = {}
+_known: dict[Hashable, ExpectedStatuses] = {}
 
 
-class Expected:
+class ExpectedStatuses:
     """Judges requests by their status. It keeps nothing of them: one serves all."""
 
     __slots__ = ("_statuses",)
@@ -33,20 +33,22 @@ class Expected:
             return JUDGED_GOOD if status >= FAILED_FROM_STATUS else 0
         return 0 if status >= FAILED_FROM_STATUS else UNEXPECTED
 
-    def mark(self, reply: Reply) -> None:
+    def set_ok(self, reply: Reply) -> None:
         """Let *reply* know whether it is a success."""
         reply._as_expected = not reply.error and reply.status in self._statuses
 
-    def keep(self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply) -> None:
+    def record(
+        self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply
+    ) -> None:
         """Record a request that ended."""
-        self.mark(reply)
+        self.set_ok(reply)
         if reply.error:
             recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
         else:
             recorder.record_expected(endpoint, response_us, measurement, self.judge(measurement[0]))
 
 
-def expecting(spec: StatusSpec, *, what: str = "expected") -> Expected:
+def expected_statuses(spec: StatusSpec, *, what: str = "expected") -> ExpectedStatuses:
     """The judge of the statuses that *spec* names.
 
     Raises:
@@ -55,7 +57,7 @@ def expecting(spec: StatusSpec, *, what: str = "expected") -> Expected:
     key: Hashable = spec if isinstance(spec, int | str | range | frozenset) else repr(spec)
     found = _known.get(key)
     if found is None:
-        found = Expected(parse_statuses(spec, what=what))
+        found = ExpectedStatuses(parse_statuses(spec, what=what))
         if len(_known) < _MAX_KNOWN:
             _known[key] = found
     return found

@@ -7,28 +7,28 @@ from collections.abc import Callable
 from time import monotonic_ns
 from types import TracebackType
 
-from fastload.load.recording.scope import HERE, Place
+from fastload.load.recording.scope import CURRENT_SCOPE, Scope
 
 
 class Group:
     """A timed part of an iteration. Its time counts however it ends, but not when the iteration is interrupted."""
 
-    __slots__ = ("_enter", "_outer", "_place", "_start_ns", "_was_interrupted")
+    __slots__ = ("_enter", "_outer", "_scope", "_start_ns", "_was_interrupted")
 
-    def __init__(self, enter: Callable[[], Place], was_interrupted: Callable[[], bool]) -> None:
+    def __init__(self, enter: Callable[[], Scope], was_interrupted: Callable[[], bool]) -> None:
         self._enter = enter
         self._was_interrupted = was_interrupted
 
     async def __aenter__(self) -> None:
-        self._outer = HERE.get()
-        self._place = self._enter()
-        HERE.set(self._place)
+        self._outer = CURRENT_SCOPE.get()
+        self._scope = self._enter()
+        CURRENT_SCOPE.set(self._scope)
         self._start_ns = monotonic_ns()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        HERE.set(self._outer)
+        CURRENT_SCOPE.set(self._outer)
         gave_up = kind is not None and issubclass(kind, asyncio.CancelledError | GeneratorExit)
         if not (gave_up and self._was_interrupted()):
-            self._place.group_us.append((monotonic_ns() - self._start_ns) // 1000)
+            self._scope.group_us.append((monotonic_ns() - self._start_ns) // 1000)

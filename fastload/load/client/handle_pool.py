@@ -14,19 +14,19 @@ from fastload.load.engine.curl_transfer import Transfer
 from fastload.model.http_settings import HttpSettings
 
 LONG_PAUSE_S = 0.5
-"""Before a pause from this length on, a VU lends its handles. It costs a few microseconds of CPU, which is much for a
-VU that sends a hundred requests a second, and nothing for one that sends one."""
+"""Before a pause from this length on, a VU leaves its idle handles to the pool. It costs a few microseconds of CPU,
+which is much for a VU that sends a hundred requests a second, and nothing for one that sends one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spares:
+class HandlePool:
     """The handles that no VU of a scenario holds now: those of plain requests, and those with settings of requests."""
 
     plain: list[Transfer] = field(default_factory=list)
-    tuned: list[Transfer] = field(default_factory=list)
+    configured: list[Transfer] = field(default_factory=list)
 
 
-def may_be_lent(settings: HttpSettings) -> bool:
+def is_poolable(settings: HttpSettings) -> bool:
     """Whether a handle with *settings* has nothing of the VU that uses it."""
     return (
         not keeps_state(settings.auth)

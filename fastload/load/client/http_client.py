@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from fastload.load.client.batch import MOST_AT_ONCE, MOST_PER_HOST, BatchItem, send_all
 from fastload.load.client.cookies import Cookies, host_of
-from fastload.load.client.judged_request import Expectation
+from fastload.load.client.judged_request import JudgedRequest
 from fastload.load.client.reply import Reply
-from fastload.load.client.request_options import Own, RequestDefaults, RequestOptions, as_auth, as_base_url
+from fastload.load.client.request_options import RequestDefaults, RequestOptions, VUDefaults, as_auth, as_base_url
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Auth, RequestSettings
 
 if TYPE_CHECKING:
-    from fastload.load.client.context import Context
+    from fastload.load.client.context import WorkerContext
     from fastload.load.engine.curl_transfer import Transfer
 
 
-class Requester(ABC):
+class HttpClient(ABC):
     """The part of a `VU` that sends requests."""
 
-    _context: Context
+    _context: WorkerContext
     _defaults: RequestDefaults
-    _own: Own | None
+    _vu_defaults: VUDefaults | None
     """None as long as a plain request needs nothing that is the VU's or the scenario's own."""
     _cookies: Cookies | None
-    _free: list[Transfer]
+    _plain: list[Transfer]
 
     def get(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """GET *url*, relative to the base URL or absolute; the options are those of `request`."""
@@ -69,14 +69,14 @@ class Requester(ABC):
         """
         return self._request(method, url, **options)
 
-    def expect(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Expectation:
+    def expect(self, method: str, url: str, **options: Unpack[RequestOptions]) -> JudgedRequest:
         """Send one request and judge it by hand: ``async with vu.expect("GET", "/") as reply:``.
 
         The request is recorded when the block ends. By default it counts as any other; after `JudgedReply.success` it
         did not fail, and after `JudgedReply.failure`, or an exception in the block, it did. The options are those of
         `request`.
         """
-        return Expectation(lambda judged: self._request(method, url, judged=judged, **options))
+        return JudgedRequest(lambda judged: self._request(method, url, judged=judged, **options))
 
     @overload
     async def batch(
@@ -108,20 +108,20 @@ class Requester(ABC):
     @property
     def headers(self) -> dict[str, str | None]:
         """Headers of all requests of this VU, over those of the scenario and the run; None takes one away."""
-        return self._owned().headers
+        return self._changeable_defaults().headers
 
     @headers.setter
     def headers(self, headers: Mapping[str, str | None]) -> None:
-        self._owned().headers = dict(headers)
+        self._changeable_defaults().headers = dict(headers)
 
     @property
     def http(self) -> RequestSettings | None:
         """Settings of all requests of this VU, over those of the scenario; None for none."""
-        return self._own.http if self._own else None
+        return self._vu_defaults.http if self._vu_defaults else None
 
     @http.setter
     def http(self, settings: RequestSettings | None) -> None:
-        self._owned().http = settings
+        self._changeable_defaults().http = settings
 
     @property
     def auth(self) -> Auth | None:
@@ -135,11 +135,11 @@ class Requester(ABC):
     @property
     def base_url(self) -> str:
         """What relative URLs are relative to; that of the run, until the script sets another for this VU."""
-        return (self._own.base_url if self._own else "") or self._context.base_url
+        return (self._vu_defaults.base_url if self._vu_defaults else "") or self._context.base_url
 
     @base_url.setter
     def base_url(self, url: str) -> None:
-        self._owned().base_url = as_base_url(url)
+        self._changeable_defaults().base_url = as_base_url(url)
 
     @property
     def cookies(self) -> Cookies:
@@ -154,22 +154,22 @@ class Requester(ABC):
             self._cookies = Cookies(self._idle, lambda: host_of(self.base_url))
         return self._cookies
 
-    def _owned(self) -> Own:
-        if self._own is None:
-            self._own = Own(self._defaults)
-        return self._own
+    def _changeable_defaults(self) -> VUDefaults:
+        if self._vu_defaults is None:
+            self._vu_defaults = VUDefaults(self._defaults)
+        return self._vu_defaults
 
     @contextmanager
     def _idle(self) -> Iterator[Transfer]:
         """A handle of this VU that makes no request."""
-        transfer = self._free.pop() if self._free else self._spare_transfer()
+        transfer = self._plain.pop() if self._plain else self._take_transfer()
         try:
             yield transfer
         finally:
-            self._free.append(transfer)
+            self._plain.append(transfer)
 
     @abstractmethod
-    def _spare_transfer(self) -> Transfer: ...
+    def _take_transfer(self) -> Transfer: ...
 
     @abstractmethod
     async def _request(self, method: str, url: str, **options: Any) -> Reply: ...

@@ -9,31 +9,33 @@ from typing import TYPE_CHECKING, cast
 from fastload.load.client.reply import JudgedReply, Reply
 
 if TYPE_CHECKING:
-    from fastload.load.client.expected_statuses import Expected
+    from fastload.load.client.expected_statuses import ExpectedStatuses
     from fastload.load.engine.curl_transfer import Measurement
     from fastload.load.recording.recorder import Recorder
 
 
-class Expectation:
+class JudgedRequest:
     """A request that is recorded, once, when the block ends: as the block judged it."""
 
     __slots__ = ("_reply", "_request", "_what", "expected")
 
     reply_class = JudgedReply
 
-    def __init__(self, request: Callable[[Expectation], Awaitable[Reply]]) -> None:
+    def __init__(self, request: Callable[[JudgedRequest], Awaitable[Reply]]) -> None:
         self._request = request
-        self.expected: Expected | None = None
+        self.expected: ExpectedStatuses | None = None
         """What its status says, where the block says nothing."""
 
-    def keep(self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply) -> None:
+    def record(
+        self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply
+    ) -> None:
         """For the VU: what there is to record."""
         self._what = recorder, endpoint, response_us, measurement
         self._reply = cast(JudgedReply, reply)
         if self.expected is not None:
-            self.expected.mark(reply)
+            self.expected.set_ok(reply)
 
-    def give_up(self) -> None:
+    def record_unjudged(self) -> None:
         """For the VU: the request is sent again, and nobody will judge this try."""
         self._record(None)
 
@@ -59,6 +61,6 @@ class Expectation:
         elif reply.error:
             recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
         elif self.expected is not None:
-            self.expected.keep(recorder, endpoint, response_us, measurement, reply)
+            self.expected.record(recorder, endpoint, response_us, measurement, reply)
         else:
             recorder.record(endpoint, response_us, measurement)

@@ -21,7 +21,7 @@ R = TypeVar("R")
 class Measured:
     """One call that is being timed: what ``async with fl.measure(...)`` gives."""
 
-    __slots__ = ("_due_ns", "_failure", "_name", "_place", "_start_ns", "_tags", "_vu", "duration_ms")
+    __slots__ = ("_due_ns", "_failure", "_name", "_scope", "_start_ns", "_tags", "_vu", "duration_ms")
 
     def __init__(self, name: str, tags: Mapping[str, str] | None) -> None:
         self._name = name
@@ -41,7 +41,7 @@ class Measured:
         self._vu = vu = current_vu()
         self._due_ns = 0
         if vu is not None:
-            self._place = vu.place
+            self._scope = vu.scope
             self._due_ns = vu.due_of_call()
         self._start_ns = monotonic_ns()
 
@@ -57,12 +57,12 @@ class Measured:
         record, record_error = vu.recorder.sample, vu.recorder.record_error
         kind = type(error).__name__ if error is not None else JUDGED if self._failure is not None else ""
         for metric, value in (("calls", 1), ("call_failed", int(bool(kind)))):
-            record(self._place, metric, self._name, value, self._tags, kind)
+            record(self._scope, metric, self._name, value, self._tags, kind)
         if error is None:
-            record(self._place, "call_duration", self._name, (done_ns - self._start_ns) // 1000, self._tags, kind)
+            record(self._scope, "call_duration", self._name, (done_ns - self._start_ns) // 1000, self._tags, kind)
             if self._due_ns:
                 us = max(0, done_ns - self._due_ns) // 1000
-                record(self._place, "call_response_time", self._name, us, self._tags, kind)
+                record(self._scope, "call_response_time", self._name, us, self._tags, kind)
         if error is not None:
             record_error(kind, f"{self._name}: {error}" if str(error) else self._name, self._name)
         elif self._failure is not None:

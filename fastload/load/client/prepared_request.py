@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from fastload.load.client.bodies import body_of
-from fastload.load.client.context import Context
-from fastload.load.client.expected_statuses import Expected, expecting
-from fastload.load.client.request_options import Own, RequestOptions, as_auth
+from fastload.load.client.context import WorkerContext
+from fastload.load.client.expected_statuses import ExpectedStatuses, expected_statuses
+from fastload.load.client.request_options import RequestOptions, VUDefaults, as_auth
 from fastload.load.engine.header_lines import Headers, merged
-from fastload.load.recording.scope import Place
+from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Auth, Body, Multipart, RequestSettings
 from fastload.model.units import parse_duration_s
@@ -24,7 +24,7 @@ _SETTINGS = tuple(field.name for field in fields(RequestSettings))
 _KNOWN = frozenset(RequestOptions.__annotations__)
 
 
-class Asked(NamedTuple):
+class PreparedRequest(NamedTuple):
     """A request, ready to be sent."""
 
     url: str
@@ -33,10 +33,12 @@ class Asked(NamedTuple):
     body: Body | None
     settings: RequestSettings | None
     cookie: str
-    expected: Expected | None
+    expected: ExpectedStatuses | None
 
 
-def ask(context: Context, own: Own, place: Place, method: str, url: str, options: dict[str, Any]) -> Asked:
+def prepare_request(
+    context: WorkerContext, vu_defaults: VUDefaults, scope: Scope, method: str, url: str, options: dict[str, Any]
+) -> PreparedRequest:
     """Put together what the run, the scenario, the VU and the *options* say of a request.
 
     Raises:
@@ -46,47 +48,47 @@ def ask(context: Context, own: Own, place: Place, method: str, url: str, options
     for option in options:
         if option not in _KNOWN:
             raise PlanError(f"a request has no option {option!r}", hint=nearest(option, _KNOWN))
-    full_url = context.absolute(url, None, own.base_url)
+    full_url = context.absolute(url, None, vu_defaults.base_url)
     if (path := given("path")) is not None:
-        full_url = filled(full_url, path)
+        full_url = filled_url(full_url, path)
     full_url = context.with_params(full_url, given("params"))
     body, content_type = body_of(given("json"), given("data"), given("files"))
-    headers = _headers(own, given("headers"))
+    headers = _headers(vu_defaults, given("headers"))
     lines = context.header_lines(content_type, headers, keep=not isinstance(body, Multipart))
     expected = given("expected")
-    return Asked(
+    return PreparedRequest(
         full_url,
-        context.endpoint(place, method, url, given("name") or "", given("tags")),
+        context.endpoint(scope, method, url, given("name") or "", given("tags")),
         lines,
         body,
-        _settings(own, given("http"), given("auth"), given("timeout"), given("max_redirects")),
+        _settings(vu_defaults, given("http"), given("auth"), given("timeout"), given("max_redirects")),
         "; ".join(f"{name}={value}" for name, value in (given("cookies") or {}).items()),
-        (own.defaults.expected or context.expected) if expected is None else expecting(expected),
+        (vu_defaults.defaults.expected or context.expected) if expected is None else expected_statuses(expected),
     )
 
 
-def _headers(own: Own, given: Headers | None) -> Headers:
-    layers = [layer for layer in (own.defaults.headers, own.headers, given) if layer]
+def _headers(vu_defaults: VUDefaults, given: Headers | None) -> Headers:
+    layers = [layer for layer in (vu_defaults.defaults.headers, vu_defaults.headers, given) if layer]
     return layers[0] if len(layers) == 1 else merged(*layers)
 
 
 def _settings(
-    own: Own,
+    vu_defaults: VUDefaults,
     http: RequestSettings | None,
     auth: Auth | tuple[str, str] | None,
     timeout: str | float | None,
     max_redirects: int | None,
 ) -> RequestSettings | None:
     if auth is None and timeout is None and max_redirects is None:
-        if http is None and own.http is None:
-            return own.defaults.http
-        return joined((own.defaults.http, own.http, http))
-    short = _short(as_auth(auth), timeout, max_redirects)
-    return joined((own.defaults.http, own.http, http, short))
+        if http is None and vu_defaults.http is None:
+            return vu_defaults.defaults.http
+        return merged_settings((vu_defaults.defaults.http, vu_defaults.http, http))
+    short = _settings_of_options(as_auth(auth), timeout, max_redirects)
+    return merged_settings((vu_defaults.defaults.http, vu_defaults.http, http, short))
 
 
 @lru_cache(maxsize=1000)
-def _short(auth: Auth | None, timeout: str | float | None, max_redirects: int | None) -> RequestSettings:
+def _settings_of_options(auth: Auth | None, timeout: str | float | None, max_redirects: int | None) -> RequestSettings:
     timeout_s = None if timeout is None else _seconds(timeout)
     if max_redirects is not None and max_redirects < 0:
         raise PlanError(f"max_redirects {max_redirects} is below 0", hint="0 follows none")
@@ -94,7 +96,7 @@ def _short(auth: Auth | None, timeout: str | float | None, max_redirects: int | 
 
 
 @lru_cache(maxsize=1000)
-def joined(layers: tuple[RequestSettings | None, ...]) -> RequestSettings | None:
+def merged_settings(layers: tuple[RequestSettings | None, ...]) -> RequestSettings | None:
     """One of all *layers*, from the lowest to the highest. The same layers give the same object."""
     given = [layer for layer in layers if layer is not None]
     if len(given) <= 1:
@@ -103,7 +105,7 @@ def joined(layers: tuple[RequestSettings | None, ...]) -> RequestSettings | None
     return RequestSettings(**values)
 
 
-def filled(url: str, values: Mapping[str, Any]) -> str:
+def filled_url(url: str, values: Mapping[str, Any]) -> str:
     """*url* with *values* for its ``{names}``, encoded so that each stays one segment of the path.
 
     Raises:

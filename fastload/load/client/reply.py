@@ -34,7 +34,7 @@ class Timings(NamedTuple):
     receiving_ms: float
 
 
-class Facts(NamedTuple):
+class ConnectionInfo(NamedTuple):
     """What libcurl knows of a finished request beside its times."""
 
     protocol: str
@@ -53,7 +53,7 @@ class Reply:
     __slots__ = (
         "_as_expected",
         "_body",
-        "_facts",
+        "_connection_info",
         "_header_lines",
         "_measurement",
         "_retry_after_s",
@@ -66,7 +66,7 @@ class Reply:
     )
     # Set only where they differ from what every reply has: it costs time to set what nobody reads.
     _as_expected: bool
-    _facts: Facts
+    _connection_info: ConnectionInfo
     _retry_after_s: float | None
     _tries: int
 
@@ -238,8 +238,8 @@ class Reply:
             raise ReplyError("the headers of this reply were not kept", hint="pass keep_headers=True to the scenario")
         return self._header_lines
 
-    def _known(self) -> Facts:
-        facts: Facts | None = getattr(self, "_facts", None)
+    def _known(self) -> ConnectionInfo:
+        facts: ConnectionInfo | None = getattr(self, "_connection_info", None)
         if facts is None:
             raise ReplyError(
                 "protocol, addresses and final URL of this reply were not kept",

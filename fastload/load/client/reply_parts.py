@@ -12,7 +12,7 @@ _TLS_NAMES = {"tls_version"}
 _FACT_NAMES = {"protocol", "remote_address", "local_address", "final_url"} | _TLS_NAMES
 
 
-class ReplyUsage(NamedTuple):
+class ReplyParts(NamedTuple):
     """Whether replies must keep their body, their headers, what else libcurl knows of them (`Reply.protocol`), and with
     that the version of TLS, which libcurl only tells at a price."""
 
@@ -22,7 +22,7 @@ class ReplyUsage(NamedTuple):
     tls: bool = False
 
 
-def usage_of(*functions: Callable[..., Any]) -> ReplyUsage:
+def parts_read_by(*functions: Callable[..., Any]) -> ReplyParts:
     """Which attributes of a reply *functions* and the functions they name may read.
 
     It looks for attribute names such as ``.json`` in the code itself, in nested functions, and in every function
@@ -32,7 +32,7 @@ def usage_of(*functions: Callable[..., Any]) -> ReplyUsage:
     names: set[str] = set()
     for code in _reachable_code(functions):
         names.update(code.co_names)
-    return ReplyUsage(
+    return ReplyParts(
         body=bool(names & _BODY_NAMES),
         headers=bool(names & _HEADER_NAMES),
         facts=bool(names & _FACT_NAMES),

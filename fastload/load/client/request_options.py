@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from fastload.load.client.bodies import Data, Files
-from fastload.load.client.expected_statuses import Expected, expecting
+from fastload.load.client.expected_statuses import ExpectedStatuses, expected_statuses
 from fastload.load.client.retry import Retry
 from fastload.load.engine.header_lines import Headers
 from fastload.model.errors import PlanError, nearest
@@ -63,11 +63,11 @@ class RequestDefaults:
 
     headers: Headers | None = None
     http: RequestSettings | None = None
-    expected: Expected | None = None
+    expected: ExpectedStatuses | None = None
     clear_cookies: bool = False
 
     @property
-    def touch_requests(self) -> bool:
+    def apply_to_requests(self) -> bool:
         """Whether a plain request is not like that of any other scenario."""
         return self.headers is not None or self.http is not None or self.expected is not None
 
@@ -94,11 +94,11 @@ def defaults_of(
             f"{whose}cookies {cookies!r} is unknown",
             hint=nearest(str(cookies), ("keep", "clear")) or 'write "keep" or "clear"',
         )
-    judge = None if expected is None else expecting(expected, what=f"{whose}expected")
+    judge = None if expected is None else expected_statuses(expected, what=f"{whose}expected")
     return RequestDefaults(headers or None, http, judge, clear_cookies=cookies == "clear")
 
 
-class Own:
+class VUDefaults:
     """What the requests of one VU have: what its scenario says, and over it what the script sets for the VU."""
 
     __slots__ = ("base_url", "defaults", "headers", "http")
@@ -110,7 +110,7 @@ class Own:
         self.base_url = ""
 
 
-NOTHING = Own(RequestDefaults())
+NO_DEFAULTS = VUDefaults(RequestDefaults())
 """Of a VU of which nothing is said."""
 
 

@@ -10,16 +10,16 @@ from time import monotonic_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastload.load.client.judged_request import Expectation
+from fastload.load.client.judged_request import JudgedRequest
 from fastload.load.client.reply import JudgedReply, Reply
 from fastload.load.client.sse import EventParser, LineSplitter, ServerEvent
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
-    from fastload.load.client.expected_statuses import Expected
+    from fastload.load.client.expected_statuses import ExpectedStatuses
     from fastload.load.engine.curl_transfer import Measurement, Transfer
     from fastload.load.recording.recorder import Recorder
-    from fastload.load.recording.scope import Place
+    from fastload.load.recording.scope import Scope
 
 BUFFER_BYTES = 256 * 2**10
 """When so many bytes wait to be read, the transfer pauses; it goes on at half of that."""
@@ -28,14 +28,14 @@ _ASKS_FOR_AUTH = (401, 407)
 _NOTHING = (0,) * 11
 
 
-class Flow:
+class BodyBuffer:
     """What of a body has come and was not read yet. Fed by libcurl, read by one coroutine."""
 
     def __init__(self, transfer: Transfer) -> None:
         self._transfer = transfer
         self._chunks: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
-        self._held = False
+        self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
         self._leads_on = False
@@ -61,9 +61,9 @@ class Flow:
         self._answer()
         self._chunks.append((monotonic_ns(), data))
         self._bytes += len(data)
-        if self._bytes > BUFFER_BYTES and not self._held:
-            self._held = True
-            self._transfer.hold()
+        if self._bytes > BUFFER_BYTES and not self._is_paused:
+            self._is_paused = True
+            self._transfer.pause_receiving()
         self._wake()
 
     def on_done(self) -> None:
@@ -84,10 +84,10 @@ class Flow:
             await self._wait()
         piece = self._chunks.popleft()
         self._bytes -= len(piece[1])
-        if self._held and self._bytes <= BUFFER_BYTES // 2:
-            self._held = False
+        if self._is_paused and self._bytes <= BUFFER_BYTES // 2:
+            self._is_paused = False
             if not self.ended:
-                self._transfer.go_on()
+                self._transfer.resume_receiving()
         return piece
 
     def drop(self) -> None:
@@ -114,14 +114,14 @@ class Flow:
             self._waiter.set_result(None)
 
 
-class Pace:
+class EventTimer:
     """Times the events of one stream."""
 
     def __init__(
-        self, recorder: Recorder, place: Place, name: str, tags: Mapping[str, str] | None, transfer: Transfer
+        self, recorder: Recorder, scope: Scope, name: str, tags: Mapping[str, str] | None, transfer: Transfer
     ) -> None:
         self._recorder = recorder
-        self._place = place
+        self._scope = scope
         self._name = name
         self._tags = tags
         self._transfer = transfer
@@ -139,7 +139,7 @@ class Pace:
         self._last_ns = at_ns
 
     def _sample(self, metric: str, value: int) -> None:
-        self._recorder.sample(self._place, metric, self._name, value, self._tags)
+        self._recorder.sample(self._scope, metric, self._name, value, self._tags)
 
 
 class StreamedReply(JudgedReply):
@@ -149,16 +149,16 @@ class StreamedReply(JudgedReply):
     that breaks off ends what reads it: ``ok`` is False then.
     """
 
-    __slots__ = ("_flow", "_pace")
+    __slots__ = ("_buffer", "_event_timer")
 
-    def __init__(self, method: str, url: str, flow: Flow, pace: Pace) -> None:
+    def __init__(self, method: str, url: str, buffer: BodyBuffer, event_timer: EventTimer) -> None:
         super().__init__(method, url, _NOTHING)
-        self._flow = flow
-        self._pace = pace
+        self._buffer = buffer
+        self._event_timer = event_timer
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body in the pieces in which it comes; their size means nothing."""
-        while (piece := await self._flow.next()) is not None:
+        while (piece := await self._buffer.next()) is not None:
             yield piece[1]
 
     async def lines(self) -> AsyncIterator[str]:
@@ -168,14 +168,14 @@ class StreamedReply(JudgedReply):
             FastloadError: a line is too long to be one.
         """
         splitter = LineSplitter()
-        while (piece := await self._flow.next()) is not None:
+        while (piece := await self._buffer.next()) is not None:
             at_ns, data = piece
             for line in splitter.feed(data):
                 if line:
-                    self._pace.event(at_ns)
+                    self._event_timer.event(at_ns)
                 yield line.decode("utf-8", "replace")
         if (last := splitter.end()) and not self.error:
-            self._pace.event(monotonic_ns())
+            self._event_timer.event(monotonic_ns())
             yield last.decode("utf-8", "replace")
 
     async def events(self) -> AsyncIterator[ServerEvent]:
@@ -185,10 +185,10 @@ class StreamedReply(JudgedReply):
             FastloadError: a line is too long to be one.
         """
         parser = EventParser()
-        while (piece := await self._flow.next()) is not None:
+        while (piece := await self._buffer.next()) is not None:
             at_ns, data = piece
             for event in parser.feed(data):
-                self._pace.event(at_ns)
+                self._event_timer.event(at_ns)
                 yield event
 
     async def read(self) -> bytes:
@@ -197,14 +197,14 @@ class StreamedReply(JudgedReply):
         return self._body
 
 
-class Outgoing(NamedTuple):
+class PreparedStream(NamedTuple):
     """A streamed request, ready to be sent."""
 
     transfer: Transfer
     url: str
     endpoint: int
-    expected: Expected | None
-    place: Place
+    expected: ExpectedStatuses | None
+    scope: Scope
     tags: Mapping[str, str] | None
     due_ns: int
 
@@ -222,37 +222,39 @@ class StreamSender(ABC):
         """Whether the iteration has to end, or the run."""
 
     @abstractmethod
-    def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> Outgoing:
+    def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> PreparedStream:
         """The request, on a handle of its own."""
 
     @abstractmethod
-    def submit_stream(self, out: Outgoing) -> None:
+    def submit_stream(self, out: PreparedStream) -> None:
         """Send it."""
 
     @abstractmethod
-    def end_stream(self, out: Outgoing) -> None:
+    def end_stream(self, out: PreparedStream) -> None:
         """End the transfer as it stands."""
 
     @abstractmethod
-    def finish_stream(self, out: Outgoing, error: tuple[int, str] | None, method: str, judged: Expectation) -> None:
+    def finish_stream(
+        self, out: PreparedStream, error: tuple[int, str] | None, method: str, judged: JudgedRequest
+    ) -> None:
         """The transfer has ended."""
 
     @abstractmethod
-    def give_up_stream(self, out: Outgoing) -> None:
+    def give_up_stream(self, out: PreparedStream) -> None:
         """The iteration is interrupted, and nobody waits for the rest."""
 
     @abstractmethod
-    def release_stream(self, out: Outgoing) -> None:
+    def release_stream(self, out: PreparedStream) -> None:
         """The handle is free for the next one."""
 
 
-class Stream(Expectation):
+class StreamedRequest(JudgedRequest):
     """A request whose body is read in the block. It is recorded, once, when the block ends.
 
     Leaving the block before the body has ended also ends the transfer, which is no failure.
     """
 
-    __slots__ = ("_flow", "_method", "_options", "_outgoing", "_streamed", "_url", "_vu")
+    __slots__ = ("_buffer", "_method", "_options", "_outgoing", "_streamed", "_url", "_vu")
 
     def __init__(self, vu: StreamSender, method: str, url: str, options: Mapping[str, Any]) -> None:
         self._vu = vu
@@ -269,29 +271,29 @@ class Stream(Expectation):
         vu = self._vu
         self._outgoing = out = vu.begin_stream(self._method, self._url, self._options)
         self.expected = out.expected
-        self._flow = flow = Flow(out.transfer)
-        out.transfer.stream_to(flow.on_chunk, flow.on_header)
+        self._buffer = buffer = BodyBuffer(out.transfer)
+        out.transfer.stream_to(buffer.on_chunk, buffer.on_header)
         out.transfer.on_done = self._on_done
-        pace = Pace(vu.recorder, out.place, vu.recorder.name_of(out.endpoint), out.tags, out.transfer)
-        self._streamed = reply = StreamedReply(self._method, out.url, flow, pace)
-        reply._header_lines = flow.header_lines
+        event_timer = EventTimer(vu.recorder, out.scope, vu.recorder.name_of(out.endpoint), out.tags, out.transfer)
+        self._streamed = reply = StreamedReply(self._method, out.url, buffer, event_timer)
+        reply._header_lines = buffer.header_lines
         vu.submit_stream(out)
         try:
-            await flow.answer()
+            await buffer.answer()
         except BaseException:
             vu.give_up_stream(out)
             raise
-        if not flow.ended:
-            reply.status = flow.status
+        if not buffer.ended:
+            reply.status = buffer.status
         return reply
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         vu, out = self._vu, self._outgoing
-        self._flow.drop()
+        self._buffer.drop()
         gave_up = isinstance(error, asyncio.CancelledError | GeneratorExit) and vu.was_interrupted()
-        if not self._flow.ended:
+        if not self._buffer.ended:
             if gave_up:
                 vu.give_up_stream(out)
                 return
@@ -301,5 +303,5 @@ class Stream(Expectation):
 
     def _on_done(self, _transfer: Transfer, error: tuple[int, str] | None) -> None:
         self._vu.finish_stream(self._outgoing, error, self._method, self)
-        self._streamed._header_lines = self._flow.header_lines
-        self._flow.on_done()
+        self._streamed._header_lines = self._buffer.header_lines
+        self._buffer.on_done()

@@ -9,16 +9,16 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
-from fastload.load.client.context import Context
-from fastload.load.client.judged_request import Expectation
-from fastload.load.client.prepared_request import ask
-from fastload.load.client.request_options import NOTHING, Own, RequestOptions
-from fastload.load.client.streamed_request import Outgoing, Stream, StreamSender
-from fastload.load.client.websocket import Opening, Session, WebSocket
+from fastload.load.client.context import WorkerContext
+from fastload.load.client.judged_request import JudgedRequest
+from fastload.load.client.prepared_request import prepare_request
+from fastload.load.client.request_options import NO_DEFAULTS, RequestOptions, VUDefaults
+from fastload.load.client.streamed_request import PreparedStream, StreamedRequest, StreamSender
+from fastload.load.client.websocket import WebSocket, WebSocketOpening, WebSocketSession
 from fastload.load.engine.curl_handle import ConnectionCache
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
-from fastload.load.recording.scope import Place
+from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ _NOT_OF_WEBSOCKETS = ("json", "data", "files", "expected", "retry", "keep_body")
 _NOT_OF_STREAMS = ("retry", "keep_body")
 
 
-class Channels(StreamSender):
+class StreamingClient(StreamSender):
     """The part of a `VU` that is no plain request."""
 
-    _context: Context
+    _context: WorkerContext
     _cache: ConnectionCache
-    _own: Own | None
+    _vu_defaults: VUDefaults | None
     _due_ns: int
     id: int
     requests: int
@@ -47,7 +47,7 @@ class Channels(StreamSender):
         self._sockets: set[WebSocket] = set()
         self._streaming: list[Transfer] = []
 
-    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Stream:
+    def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> StreamedRequest:
         """A request whose body is read while it comes: ``async with vu.stream("GET", "/events") as reply:``.
 
         The block begins when the headers are there. The request is recorded when it ends, as any other; leaving
@@ -55,9 +55,11 @@ class Channels(StreamSender):
         ``retry`` and ``keep_body``. The time-out is for the whole body.
         """
         _refuse(options, _NOT_OF_STREAMS, "a stream")
-        return Stream(self, method, url, options)
+        return StreamedRequest(self, method, url, options)
 
-    def websocket(self, url: str, *, subprotocols: tuple[str, ...] = (), **options: Unpack[RequestOptions]) -> Session:
+    def websocket(
+        self, url: str, *, subprotocols: tuple[str, ...] = (), **options: Unpack[RequestOptions]
+    ) -> WebSocketSession:
         """A WebSocket for the length of a block: ``async with vu.websocket("/ws") as ws:``.
 
         *url* is relative to the base URL, or absolute: ws and wss, or http and https, which mean the same here. At the
@@ -73,11 +75,11 @@ class Channels(StreamSender):
         given: dict[str, Any] = dict(options)
         if subprotocols:
             given["headers"] = {**(given.get("headers") or {}), "Sec-WebSocket-Protocol": ", ".join(subprotocols)}
-        return Session(lambda: self._opening(url, given), self._connected, self._sockets, self.recorder)
+        return WebSocketSession(lambda: self._opening(url, given), self._connected, self._sockets, self.recorder)
 
     @property
     @abstractmethod
-    def place(self) -> Place:
+    def scope(self) -> Scope:
         """For the engine: where the code that asks runs."""
 
     @property
@@ -117,37 +119,41 @@ class Channels(StreamSender):
         if due_ns and self._due_ns == due_ns:
             self._due_ns = 0
 
-    def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> Outgoing:
+    def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> PreparedStream:
         self._end_if_stopping()
-        place = self.place
-        asked = ask(self._context, self._own or NOTHING, place, method, url, dict(options))
+        scope = self.scope
+        prepared = prepare_request(self._context, self._vu_defaults or NO_DEFAULTS, scope, method, url, dict(options))
         transfer = self._streaming.pop() if self._streaming else self._new_transfer()
-        transfer.apply(asked.settings)
-        transfer.send_cookies(asked.cookie)
-        transfer.prepare(method, asked.url, asked.lines, asked.body)
+        transfer.apply(prepared.settings)
+        transfer.send_cookies(prepared.cookie)
+        transfer.prepare(method, prepared.url, prepared.lines, prepared.body)
         due_ns, self._due_ns = self._due_ns, 0
-        return Outgoing(transfer, asked.url, asked.endpoint, asked.expected, place, options.get("tags"), due_ns)
+        return PreparedStream(
+            transfer, prepared.url, prepared.endpoint, prepared.expected, scope, options.get("tags"), due_ns
+        )
 
-    def submit_stream(self, out: Outgoing) -> None:
+    def submit_stream(self, out: PreparedStream) -> None:
         self.recorder.stats.started += 1
         self.requests += 1
         self.in_flight += 1
         self._context.engine.submit(out.transfer)
 
-    def end_stream(self, out: Outgoing) -> None:
+    def end_stream(self, out: PreparedStream) -> None:
         self._context.engine.finish(out.transfer)
 
-    def finish_stream(self, out: Outgoing, error: tuple[int, str] | None, method: str, judged: Expectation) -> None:
+    def finish_stream(
+        self, out: PreparedStream, error: tuple[int, str] | None, method: str, judged: JudgedRequest
+    ) -> None:
         self.in_flight -= 1
         self._finish(out.transfer, error, out.endpoint, out.due_ns, method, out.url, judged)
 
-    def give_up_stream(self, out: Outgoing) -> None:
+    def give_up_stream(self, out: PreparedStream) -> None:
         if self._context.engine.cancel(out.transfer):
             self.in_flight -= 1
             self.recorder.stats.interrupted += 1
         self.release_stream(out)
 
-    def release_stream(self, out: Outgoing) -> None:
+    def release_stream(self, out: PreparedStream) -> None:
         out.transfer.stream_to(len, len)
         self._streaming.append(out.transfer)
 
@@ -162,23 +168,25 @@ class Channels(StreamSender):
         if self._context.stopping and not self.leaving:
             raise asyncio.CancelledError
 
-    def _opening(self, url: str, options: dict[str, Any]) -> Opening:
+    def _opening(self, url: str, options: dict[str, Any]) -> WebSocketOpening:
         self._end_if_stopping()
-        context, place = self._context, self.place
-        asked = ask(context, self._own or NOTHING, place, "GET", url, options)
-        full_url = _HTTP.sub("ws", asked.url, count=1)
+        context, scope = self._context, self.scope
+        prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, "GET", url, options)
+        full_url = _HTTP.sub("ws", prepared.url, count=1)
         transfer = WebSocketTransfer()
         transfer.configure(context.http, cache=self._cache, resolve=context.resolve, keep_body=False, number=self.id)
         context.engine.adopt(transfer)
         transfer.owner = context.engine
-        transfer.apply(asked.settings)
-        transfer.send_cookies(asked.cookie)
-        transfer.aim(full_url, asked.lines)
+        transfer.apply(prepared.settings)
+        transfer.send_cookies(prepared.cookie)
+        transfer.prepare_handshake(full_url, prepared.lines)
         # What is due is the opening: nothing after it counts from then.
         self._due_ns = 0
-        own_s = asked.settings.timeout_s if asked.settings is not None else None
+        own_s = prepared.settings.timeout_s if prepared.settings is not None else None
         limit_s = context.http.timeout_s if own_s is None else own_s
-        return Opening(transfer, full_url, self.recorder.name_of(asked.endpoint), limit_s, options.get("tags"), place)
+        return WebSocketOpening(
+            transfer, full_url, self.recorder.name_of(prepared.endpoint), limit_s, options.get("tags"), scope
+        )
 
     def _connected(self) -> None:
         self.requests += 1

@@ -9,29 +9,29 @@ from random import Random
 from typing import Any, cast
 
 from fastload.load.client.bodies import Data
-from fastload.load.client.context import Context, ScenarioContext
-from fastload.load.client.expected_statuses import Expected
+from fastload.load.client.context import ScenarioContext, WorkerContext
+from fastload.load.client.expected_statuses import ExpectedStatuses
 from fastload.load.client.groups import Group
-from fastload.load.client.handle_pool import LONG_PAUSE_S, may_be_lent
-from fastload.load.client.http_client import Requester
-from fastload.load.client.judged_request import Expectation
-from fastload.load.client.prepared_request import Asked, ask
-from fastload.load.client.reply import Facts, Reply
-from fastload.load.client.request_options import NOTHING, Own
+from fastload.load.client.handle_pool import LONG_PAUSE_S, is_poolable
+from fastload.load.client.http_client import HttpClient
+from fastload.load.client.judged_request import JudgedRequest
+from fastload.load.client.prepared_request import PreparedRequest, prepare_request
+from fastload.load.client.reply import ConnectionInfo, Reply
+from fastload.load.client.request_options import NO_DEFAULTS, VUDefaults
 from fastload.load.client.retry import Retry, persist
-from fastload.load.client.streaming_client import Channels
+from fastload.load.client.streaming_client import StreamingClient
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
-from fastload.load.engine.transfer_future import Response
+from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import NO_DUE, response_us
-from fastload.load.recording.scope import HERE, WHO, Place
+from fastload.load.recording.scope import CURRENT_SCOPE, CURRENT_VU, Scope
 from fastload.model.errors import PlanError
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0
 
 
-class VU(Requester, Channels):
+class VU(HttpClient, StreamingClient):
     """A virtual user, handed to the scenario: ``await vu.get("/")``.
 
     ``id`` is unique in the whole run, from 1; ``iteration`` counts this VU's own, from 0; ``iteration_in_test`` is
@@ -39,7 +39,7 @@ class VU(Requester, Channels):
     iterations; ``env`` holds what was given by -e/--env; ``random`` is the VU's own source of chance.
     """
 
-    def __init__(self, number: int, context: Context, scenario: ScenarioContext) -> None:
+    def __init__(self, number: int, context: WorkerContext, scenario: ScenarioContext) -> None:
         super().__init__()
         self.id = number
         self.iteration = self.iteration_in_test = 0
@@ -47,17 +47,17 @@ class VU(Requester, Channels):
         self.state: dict[str, Any] = {}
         self._seed = scenario.seed
         self._context = context
-        self._home = context.home(scenario)
-        self._usage = scenario.usage
-        self._keeps_head = scenario.usage.headers or scenario.usage.facts
+        self._scenario_scope = context.scenario_scope(scenario)
+        self._reply_parts = scenario.reply_parts
+        self._keeps_head = scenario.reply_parts.headers or scenario.reply_parts.facts
         self._defaults = scenario.requests
-        self._own = Own(self._defaults) if self._defaults.touch_requests or context.expected else None
+        self._vu_defaults = VUDefaults(self._defaults) if self._defaults.apply_to_requests or context.expected else None
         self._cookies = None
         self._cache = context.connection_cache()
-        self._free: list[Transfer] = []
-        self._tuned: list[Transfer] = []
+        self._plain: list[Transfer] = []
+        self._configured: list[Transfer] = []
         self._transfers: list[Transfer] = []
-        self._spares = scenario.spares if may_be_lent(context.http) else None
+        self._handle_pool = scenario.handle_pool if is_poolable(context.http) else None
         self._due_ns = 0
         self.requests = 0
         self.in_flight = 0
@@ -87,7 +87,7 @@ class VU(Requester, Channels):
                 f"group name {name!r} is {'empty' if not name else 'not valid'}",
                 hint="give it a name without ::, which joins the names of groups within groups",
             )
-        return Group(lambda: self._context.recorder.group(self._place(), name), self._was_interrupted)
+        return Group(lambda: self._context.recorder.group(self._scope(), name), self._was_interrupted)
 
     async def _request(
         self,
@@ -101,40 +101,40 @@ class VU(Requester, Channels):
         data: Data | None = None,
         keep_body: bool | None = None,
         tags: Mapping[str, str] | None = None,
-        judged: Expectation | Expected | None = None,
+        judged: JudgedRequest | ExpectedStatuses | None = None,
         **more: Any,
     ) -> Reply:
         context = self._context
         if context.stopping and not self.leaving:
             raise asyncio.CancelledError
-        place = HERE.get()
-        if place is None or place.home is not self._home:
-            place = self._home
-        free, keep = self._free, self._usage.body
-        if more or self._own is not None or keep_body is not None:
+        scope = CURRENT_SCOPE.get()
+        if scope is None or scope.scenario_scope is not self._scenario_scope:
+            scope = self._scenario_scope
+        free, keep = self._plain, self._reply_parts.body
+        if more or self._vu_defaults is not None or keep_body is not None:
             more |= {"name": name, "params": params, "headers": headers, "json": json, "data": data, "tags": tags}
             if more.get("retry") is not None:
                 return await self._persist(method, url, judged, more | {"keep_body": keep_body})
-            asked = ask(context, self._own or NOTHING, place, method, url, more)
-            full_url, endpoint, lines, body = asked[:4]
-            judged = _judging(judged, asked.expected)
-            free, keep = self._tuned, keep if keep_body is None else keep_body
-            transfer = self._tune(asked, keep_body=keep)
+            prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, method, url, more)
+            full_url, endpoint, lines, body = prepared[:4]
+            judged = _judging(judged, prepared.expected)
+            free, keep = self._configured, keep if keep_body is None else keep_body
+            transfer = self._configured_transfer(prepared, keep_body=keep)
         else:
             if params is None and headers is None and json is None and data is None and tags is None:
-                full_url, endpoint, lines = context.plain_request(place, method, url, name)
+                full_url, endpoint, lines = context.plain_request(scope, method, url, name)
                 body = None
             else:
                 full_url = context.absolute(url, params)
-                endpoint = context.endpoint(place, method, url, name, tags)
+                endpoint = context.endpoint(scope, method, url, name, tags)
                 body, lines = context.body_and_headers(json, data, headers)
-            transfer = free.pop() if free else self._spare_transfer()
+            transfer = free.pop() if free else self._take_transfer()
         transfer.prepare(method, full_url, lines, body)
         due_ns, self._due_ns = self._due_ns, 0
         stats = context.recorder.stats
         stats.started += 1
         self.requests += 1
-        response: Response = transfer.owner
+        response: TransferFuture = transfer.owner
         self.in_flight += 1
         try:
             context.engine.submit(transfer)
@@ -155,26 +155,26 @@ class VU(Requester, Channels):
         return reply
 
     async def _persist(
-        self, method: str, url: str, judged: Expectation | Expected | None, options: dict[str, Any]
+        self, method: str, url: str, judged: JudgedRequest | ExpectedStatuses | None, options: dict[str, Any]
     ) -> Reply:
         """Send it as often as its option ``retry`` wants. Each try is a request of its own."""
         retry: Retry = options["retry"]
         options["retry"] = None
 
         def give_up() -> None:
-            if isinstance(judged, Expectation):
-                judged.give_up()
+            if isinstance(judged, JudgedRequest):
+                judged.record_unjudged()
 
         return await persist(
             retry, lambda: self._request(method, url, judged=judged, **options), self.sleep, self.random.random, give_up
         )
 
-    def _tune(self, asked: Asked, *, keep_body: bool) -> Transfer:
-        """A handle with the settings of the request *asked*. Those of plain requests never have any."""
-        transfer = self._tuned.pop() if self._tuned else self._spare_transfer(tuned=True)
+    def _configured_transfer(self, prepared: PreparedRequest, *, keep_body: bool) -> Transfer:
+        """A handle with the settings of the request *prepared*. Those of plain requests never have any."""
+        transfer = self._configured.pop() if self._configured else self._take_transfer(configured=True)
         transfer.keep_body(keep_body)
-        transfer.apply(asked.settings)
-        transfer.send_cookies(asked.cookie)
+        transfer.apply(prepared.settings)
+        transfer.send_cookies(prepared.cookie)
         return transfer
 
     def check(
@@ -188,11 +188,11 @@ class VU(Requester, Channels):
         A failed check never fails the run by itself: put a threshold on ``checks`` for that, with *tags* on some of
         them: ``checks{kind:read}``.
         """
-        place, record_check = self._place(), self._context.recorder.record_check
+        scope, record_check = self._scope(), self._context.recorder.record_check
         all_hold = True
         for name, condition in checks.items():
             holds = bool(condition(_subject)) if callable(condition) else bool(condition)
-            record_check(name, holds, place, tags)
+            record_check(name, holds, scope, tags)
             all_hold = all_hold and holds
         return all_hold
 
@@ -202,13 +202,13 @@ class VU(Requester, Channels):
             raise asyncio.CancelledError
         pause_s = least_s if most_s is None else self.random.uniform(least_s, most_s)
         if pause_s >= LONG_PAUSE_S:
-            self.lend()
+            self.release_handles()
         await asyncio.sleep(pause_s)
 
-    def _place(self) -> Place:
+    def _scope(self) -> Scope:
         """Where the code that calls runs: in this VU's scenario, and in which group."""
-        place = HERE.get()
-        return self._home if place is None or place.home is not self._home else place
+        scope = CURRENT_SCOPE.get()
+        return self._scenario_scope if scope is None or scope.scenario_scope is not self._scenario_scope else scope
 
     def _was_interrupted(self) -> bool:
         return self.interrupted or self._context.stopping
@@ -221,7 +221,7 @@ class VU(Requester, Channels):
         due_ns: int,
         method: str,
         url: str,
-        judged: Expectation | Expected | None,
+        judged: JudgedRequest | ExpectedStatuses | None,
     ) -> Reply:
         recorder = self._context.recorder
         measurement = transfer.measure()
@@ -243,14 +243,14 @@ class VU(Requester, Channels):
             refused = not transfer.connected()
             self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s)) if refused else 0.0
         if judged is not None:
-            judged.keep(recorder, endpoint, response, measurement, reply)
+            judged.record(recorder, endpoint, response, measurement, reply)
         return reply
 
     def _keep_head(self, transfer: Transfer, reply: Reply) -> None:
-        if self._usage.headers:
+        if self._reply_parts.headers:
             reply._header_lines = transfer.take_headers()
-        if self._usage.facts:
-            reply._facts = Facts(
+        if self._reply_parts.facts:
+            reply._connection_info = ConnectionInfo(
                 transfer.protocol(),
                 transfer.remote_address(),
                 transfer.local_address(),
@@ -262,31 +262,32 @@ class VU(Requester, Channels):
         context = self._context
         transfer = Transfer()
         transfer.configure(
-            context.http, cache=self._cache, resolve=context.resolve, keep_body=self._usage.body, number=self.id
+            context.http, cache=self._cache, resolve=context.resolve, keep_body=self._reply_parts.body, number=self.id
         )
-        if self._usage.headers:
+        if self._reply_parts.headers:
             transfer.keep_headers()
-        if self._usage.tls:
+        if self._reply_parts.tls:
             transfer.keep_tls_version()
         context.engine.adopt(transfer)
-        transfer.owner = Response(context.engine, transfer, context.loop)
+        transfer.owner = TransferFuture(context.engine, transfer, context.loop)
         self._transfers.append(transfer)
         return transfer
 
-    def _spare_transfer(self, *, tuned: bool = False) -> Transfer:
-        """A handle: one that a VU lent which pauses, or a new one."""
-        spares = self._spares and (self._spares.tuned if tuned else self._spares.plain)
-        if not spares:
+    def _take_transfer(self, *, configured: bool = False) -> Transfer:
+        """A handle: one from the pool, where VUs that pause leave theirs, or a new one."""
+        pool = self._handle_pool
+        idle = pool and (pool.configured if configured else pool.plain)
+        if not idle:
             return self._new_transfer()
-        transfer = spares.pop()
-        transfer.join(self._cache, self.id)
+        transfer = idle.pop()
+        transfer.attach_cache(self._cache, self.id)
         self._transfers.append(transfer)
         return transfer
 
     @property
-    def place(self) -> Place:
+    def scope(self) -> Scope:
         """For the engine: where the code that asks runs."""
-        return self._place()
+        return self._scope()
 
     def was_interrupted(self) -> bool:
         """For the engine: whether the iteration has to end, or the run."""
@@ -301,7 +302,7 @@ class VU(Requester, Channels):
         self.iteration_in_test = number
         if self._cache.used is not None:
             self._cache.begin_iteration()
-        HERE.set(self._home)
+        CURRENT_SCOPE.set(self._scenario_scope)
         return self.requests
 
     def end_iteration(self) -> int:
@@ -315,15 +316,16 @@ class VU(Requester, Channels):
         """For the engine: pause before the next iteration, for twice as long as the last time, up to a second."""
         self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s))
 
-    def lend(self) -> None:
-        """For the engine, too: a long pause begins, and others may have the handles that are idle."""
-        if self._spares is not None:
-            for own, spares in ((self._free, self._spares.plain), (self._tuned, self._spares.tuned)):
-                for transfer in [one for one in own if not one.knows_its_vu]:
-                    own.remove(transfer)
+    def release_handles(self) -> None:
+        """For the engine, too: a long pause begins, and the handles that are idle go to the pool."""
+        pool = self._handle_pool
+        if pool is not None:
+            for idle, pooled in ((self._plain, pool.plain), (self._configured, pool.configured)):
+                for transfer in [one for one in idle if not one.is_bound_to_vu]:
+                    idle.remove(transfer)
                     self._transfers.remove(transfer)
-                    transfer.leave()
-                    spares.append(transfer)
+                    transfer.detach_cache()
+                    pooled.append(transfer)
 
     def close(self) -> None:
         """For the engine: the user leaves, and closes its connections."""
@@ -332,19 +334,21 @@ class VU(Requester, Channels):
             self._context.engine.cancel(transfer)
             transfer.close()
         self._transfers.clear()
-        self._free.clear()
-        self._tuned.clear()
+        self._plain.clear()
+        self._configured.clear()
         self._cache.close()
 
 
 def current_vu() -> VU | None:
     """The VU whose code runs; None outside of iterations."""
-    return cast(VU | None, WHO.get())
+    return cast(VU | None, CURRENT_VU.get())
 
 
-def _judging(judged: Expectation | Expected | None, expected: Expected | None) -> Expectation | Expected | None:
+def _judging(
+    judged: JudgedRequest | ExpectedStatuses | None, expected: ExpectedStatuses | None
+) -> JudgedRequest | ExpectedStatuses | None:
     """Who says what a request was: the block that it is in, which may leave it to *expected*, or just that."""
-    if not isinstance(judged, Expectation):
+    if not isinstance(judged, JudgedRequest):
         return expected
     judged.expected = expected
     return judged

@@ -28,14 +28,14 @@ from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
     from fastload.load.recording.recorder import Recorder
-    from fastload.load.recording.scope import Place
+    from fastload.load.recording.scope import Scope
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 """A longer message breaks the connection."""
 INBOX_BYTES = 2**20
 """When messages of so many bytes wait to be received, nothing more is read from the socket."""
 CLOSE_TIMEOUT_S = 5.0
-GOODBYE_S = 0.5
+INTERRUPTED_CLOSE_S = 0.5
 """How long the server may take to answer a close when the iteration is interrupted."""
 _SWITCHING = 101
 _TIMED_OUT, _GOT_NOTHING = 28, 52
@@ -64,7 +64,7 @@ class WebSocketClosed(WebSocketError):
         self.reason = reason
 
 
-class Opening(NamedTuple):
+class WebSocketOpening(NamedTuple):
     """What a session begins with: a handle that is aimed at *url*; *name* is what the statistics call it."""
 
     transfer: WebSocketTransfer
@@ -72,7 +72,7 @@ class Opening(NamedTuple):
     name: str
     timeout_s: float
     tags: Mapping[str, str] | None
-    place: Place
+    scope: Scope
 
 
 class WebSocket:
@@ -81,7 +81,7 @@ class WebSocket:
     ``code`` and ``reason`` tell of the close once there was one; ``headers`` are those of the server's answer.
     """
 
-    def __init__(self, transfer: WebSocketTransfer, opening: Opening, recorder: Recorder) -> None:
+    def __init__(self, transfer: WebSocketTransfer, opening: WebSocketOpening, recorder: Recorder) -> None:
         self.code = 0
         self.reason = ""
         self.headers: Mapping[str, str] = last_headers(transfer.take_headers())
@@ -380,15 +380,15 @@ class WebSocket:
 
     def _sample(self, metric: str, value: int, error: str = "") -> None:
         opening = self._opening
-        self._recorder.sample(opening.place, metric, opening.name, value, opening.tags, error)
+        self._recorder.sample(opening.scope, metric, opening.name, value, opening.tags, error)
 
 
-class Session:
+class WebSocketSession:
     """What `VU.websocket` gives: it connects when the block begins, and closes at its end."""
 
     def __init__(
         self,
-        opening: Callable[[], Opening],
+        opening: Callable[[], WebSocketOpening],
         connected: Callable[[], None],
         sockets: set[WebSocket],
         recorder: Recorder,
@@ -409,13 +409,13 @@ class Session:
             transfer.close()
             raise
         for metric, count in zip(("data_sent", "data_received"), transfer.handshake_bytes(), strict=True):
-            self._recorder.sample(opening.place, metric, opening.name, count, opening.tags)
+            self._recorder.sample(opening.scope, metric, opening.name, count, opening.tags)
         if error is not None or transfer.status() != _SWITCHING:
             raise self._refused(opening, transfer, error)
         opening = opening._replace(tags=self._recorder.socket_tags(opening.tags, opening.transfer, opening.url))
-        record, (place, name, tags) = self._recorder.sample, (opening.place, opening.name, opening.tags)
-        record(place, "ws_connecting", name, (transfer.done_ns - begin_ns) // 1000, tags)
-        record(place, "ws_sessions", name, 1, tags)
+        record, (scope, name, tags) = self._recorder.sample, (opening.scope, opening.name, opening.tags)
+        record(scope, "ws_connecting", name, (transfer.done_ns - begin_ns) // 1000, tags)
+        record(scope, "ws_sessions", name, 1, tags)
         self._on_connected()
         self._socket = WebSocket(transfer, opening, self._recorder)
         self._sockets.add(self._socket)
@@ -427,14 +427,16 @@ class Session:
         cut = error is not None and not isinstance(error, Exception)
         try:
             if cut:
-                await self._socket.close(GOING_AWAY, timeout_s=GOODBYE_S)
+                await self._socket.close(GOING_AWAY, timeout_s=INTERRUPTED_CLOSE_S)
             else:
                 await self._socket.close()
         finally:
             self._socket.abandon()
             self._sockets.discard(self._socket)
 
-    def _refused(self, opening: Opening, transfer: WebSocketTransfer, error: tuple[int, str] | None) -> WebSocketError:
+    def _refused(
+        self, opening: WebSocketOpening, transfer: WebSocketTransfer, error: tuple[int, str] | None
+    ) -> WebSocketError:
         """It did not connect: count that, and say why."""
         status = transfer.status()
         if status and status != _SWITCHING:
@@ -443,7 +445,7 @@ class Session:
             kind, why = error_kind(transfer, error[0] if error else 0), error[1] if error else "no answer"
         transfer.owner.close_socket(transfer)
         transfer.close()
-        self._recorder.sample(opening.place, "ws_failed", opening.name, 1, opening.tags, kind)
+        self._recorder.sample(opening.scope, "ws_failed", opening.name, 1, opening.tags, kind)
         self._recorder.record_error(kind, f"WS {opening.name}: {why}")
         return WebSocketError(f"the WebSocket {opening.name} could not be opened: {why}", kind)
 

@@ -283,7 +283,7 @@ class CurlEngine:
             transfer.count_connection()
             self._detach(transfer)
             # Before the next request begins.
-            transfer.close_worn_connections()
+            transfer.close_used_up_connections()
             transfer.done_ns = now_ns
             transfer.on_done(transfer, error)
         else:

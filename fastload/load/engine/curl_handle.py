@@ -23,7 +23,7 @@ from fastload.load.engine.curl_options import (
 )
 from fastload.load.engine.http_debug import DebugPrinter
 from fastload.load.engine.upload import BodyReader
-from fastload.load.engine.used_connections import Address, UsedConnections
+from fastload.load.engine.used_connections import SocketAddress, UsedConnections
 from fastload.model.http_settings import Auth, HttpSettings, Multipart, RequestSettings, StreamedBody
 
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
@@ -71,10 +71,10 @@ class ConnectionCache:
             self._per_iteration = settings.connection_reuse == "iteration"
             self._handles.add(handle)
 
-    def close_worn(self, *, multiplexed: bool) -> None:
+    def close_used_up(self, *, multiplexed: bool) -> None:
         """Close connections that carried as many requests as they may; a *multiplexed* one not while others use it."""
         if self.used is not None and not (multiplexed and any(one.in_flight for one in self._handles)):
-            self.used.close_worn()
+            self.used.close_used_up()
 
     def begin_iteration(self) -> None:
         """Where connections last for one iteration: close those of the last one."""
@@ -86,7 +86,7 @@ class ConnectionCache:
         self._share.close()
 
 
-class WatchesIdle(Protocol):
+class IdleWatcher(Protocol):
     """The engine, as far as a handle knows it."""
 
     def watch_idle(self) -> None: ...
@@ -99,11 +99,10 @@ class Handle(pycurl.Curl):
         "_cache",
         "_cookie",
         "_engine",
+        "_has_large_buffer",
         "_headers",
-        "_hears_tls",
         "_http",
-        "_is_roomy",
-        "_listens",
+        "_is_verbose",
         "_method",
         "_number",
         "_printer",
@@ -112,6 +111,7 @@ class Handle(pycurl.Curl):
         "_request",
         "_source",
         "_url",
+        "_watches_tls",
         "chunks",
         "header_lines",
         "idle_timeout_s",
@@ -124,40 +124,42 @@ class Handle(pycurl.Curl):
     __setattr__ = object.__setattr__
     __delattr__ = object.__delattr__
 
-    def settle(self, settings: HttpSettings, cache: ConnectionCache, resolve: Iterable[str], number: int) -> None:
+    def configure_handle(
+        self, settings: HttpSettings, cache: ConnectionCache, resolve: Iterable[str], number: int
+    ) -> None:
         """Set what stays the same over all requests of this handle; see `curl.Transfer.configure`."""
         self._url = ""
         self._method = "GET"
         self._headers: tuple[str, ...] = ()
         self._http, self._number, self._cache = settings, number, cache
         self._request: RequestSettings | None = None
-        self._engine: WatchesIdle | None = None
+        self._engine: IdleWatcher | None = None
         self._reader: BodyReader | None = None
         self._printer: DebugPrinter | None = None
         self._source = self._cookie = ""
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
-        self.in_flight = self._is_roomy = self._hears_tls = self._listens = False
+        self.in_flight = self._has_large_buffer = self._watches_tls = self._is_verbose = False
         cache.attach(self)
         cache.limit(self, settings)
         set_all(self.setopt, settings, pinned=resolve)
         self._set_own(settings)
         if settings.debug and number == 1:
             self._printer = DebugPrinter(full=settings.debug == "full")
-            self._listen()
+            self._be_verbose()
         self._set_headers(())
 
     @property
-    def knows_its_vu(self) -> bool:
+    def is_bound_to_vu(self) -> bool:
         """Whether the settings of its last request leave something of the VU in it."""
         request = self._request
         return request is not None and (keeps_state(request.auth) or request.source_address is not None)
 
-    def leave(self) -> None:
+    def detach_cache(self) -> None:
         """Let go of the VU that this handle worked for; it may `join` another one that has the same settings."""
         self._cache.detach(self)
 
-    def join(self, cache: ConnectionCache, number: int) -> None:
+    def attach_cache(self, cache: ConnectionCache, number: int) -> None:
         """Work for the VU *number*, whose connections are in *cache*."""
         self._cache, self._number = cache, number
         cache.attach(self)
@@ -199,7 +201,7 @@ class Handle(pycurl.Curl):
         # libcurl would tell of it, and pycurl cannot be called back within a setopt.
         self.setopt(pycurl.VERBOSE, 0)
         self.setopt(pycurl.COOKIELIST, line)
-        self.setopt(pycurl.VERBOSE, int(self._listens))
+        self.setopt(pycurl.VERBOSE, int(self._is_verbose))
 
     def retry_after_s(self) -> int | None:
         """How long the last response asks to wait in its header Retry-After; None without one."""
@@ -255,28 +257,28 @@ class Handle(pycurl.Curl):
         """The version of HTTP that was spoken: "1.0", "1.1", "2" or "3"; "" without a response."""
         return _PROTOCOL.get(self.getinfo(pycurl.INFO_HTTP_VERSION), "")
 
-    def remote_address(self) -> Address:
+    def remote_address(self) -> SocketAddress:
         """The other end's ``(ip, port)``; ``("", 0)`` if there was none."""
         return self.getinfo(pycurl.PRIMARY_IP), max(0, self.getinfo(pycurl.PRIMARY_PORT))
 
-    def local_address(self) -> Address:
+    def local_address(self) -> SocketAddress:
         """This end's ``(ip, port)``."""
         return self.getinfo(pycurl.LOCAL_IP), max(0, self.getinfo(pycurl.LOCAL_PORT))
 
     def keep_tls_version(self) -> None:
         """Have `tls_version` known: libcurl only tells it among much else, which costs some 10 us a request."""
-        self._listen()
+        self._be_verbose()
 
-    def hear_tls_version(self, url: str) -> None:
+    def watch_tls_version(self, url: str) -> None:
         """Have `tls_version` known after the next request, of *url*: heard at the first handshake with the host, so
         that it costs later requests nothing."""
         unknown = urlsplit(url).netloc not in self._cache.tls_versions
-        if unknown != self._hears_tls:
-            self._hears_tls = unknown
+        if unknown != self._watches_tls:
+            self._watches_tls = unknown
             if unknown:
-                self._listen()
+                self._be_verbose()
             elif self._printer is None:
-                self._listens = False
+                self._is_verbose = False
                 self.setopt(pycurl.VERBOSE, 0)
 
     def tls_version(self) -> str:
@@ -300,22 +302,22 @@ class Handle(pycurl.Curl):
         """The request that just ended was one more on its connection."""
         used, fd, connection = self._cache.used, self.getinfo(pycurl.ACTIVESOCKET), self.getinfo(pycurl.CONN_ID)
         if used is not None and fd >= 0 and connection >= 0:
-            used.carried(connection, fd, self.local_address())
+            used.count_request(connection, fd, self.local_address())
 
-    def close_worn_connections(self) -> None:
+    def close_used_up_connections(self) -> None:
         """Close the VU's connections that carried as many requests as they may."""
-        self._cache.close_worn(multiplexed=self.protocol() in ("2", "3"))
+        self._cache.close_used_up(multiplexed=self.protocol() in ("2", "3"))
 
     @property
     def counts_connections(self) -> bool:
         return self._cache.used is not None
 
-    def bind(self, engine: WatchesIdle) -> None:
+    def bind(self, engine: IdleWatcher) -> None:
         """For the engine that adopts it."""
         self._engine = engine
 
-    def _listen(self) -> None:
-        self._listens = True
+    def _be_verbose(self) -> None:
+        self._is_verbose = True
         self.setopt(pycurl.VERBOSE, 1)
         self.setopt(pycurl.DEBUGFUNCTION, self._on_debug)
 
@@ -326,11 +328,11 @@ class Handle(pycurl.Curl):
         if self._printer is not None:
             self._printer(kind, data)
 
-    def _make_room(self) -> None:
+    def _enlarge_buffer(self) -> None:
         """From now on this handle sends large bodies."""
-        if not self._is_roomy:
+        if not self._has_large_buffer:
             self.setopt(pycurl.UPLOAD_BUFFERSIZE, LARGE_UPLOAD_BYTES)
-            self._is_roomy = True
+            self._has_large_buffer = True
 
     def _stream(self, method: str, headers: tuple[str, ...], body: StreamedBody) -> None:
         reader = self._reader = BodyReader(body)

@@ -66,7 +66,7 @@ def supports(feature: str) -> bool:
     return needed is None or bool(pycurl.version_info()[4] & getattr(pycurl, needed, 0))
 
 
-def versions() -> dict[str, str]:
+def curl_versions() -> dict[str, str]:
     """Of libcurl and of pycurl."""
     return {"pycurl": pycurl.version.split()[0].partition("/")[2], "libcurl": pycurl.version_info()[1]}
 

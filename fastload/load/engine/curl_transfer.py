@@ -9,7 +9,7 @@ import pycurl
 
 from fastload.load.engine.curl_handle import ConnectionCache, Handle
 from fastload.load.engine.curl_options import SMALL_UPLOAD_BYTES
-from fastload.load.engine.request_info import FactTable
+from fastload.load.engine.request_info import RequestInfoTable
 from fastload.model.http_settings import Body, HttpSettings
 
 _RESPONSE_CODE, _NUM_CONNECTS = pycurl.RESPONSE_CODE, pycurl.NUM_CONNECTS
@@ -41,15 +41,15 @@ class Transfer(Handle):
     __slots__ = (
         "done_ns",
         "due_ns",
-        "facts",
-        "held",
+        "is_paused",
         "on_done",
         "owner",
+        "request_infos",
     )
 
     on_done: Callable[[Transfer, tuple[int, str] | None], None]
     # Only `PointTransfer` has them.
-    facts: FactTable
+    request_infos: RequestInfoTable
 
     def configure(
         self,
@@ -68,8 +68,8 @@ class Transfer(Handle):
         """
         self.owner: Any = None
         self.due_ns = self.done_ns = 0
-        self.held = False
-        self.settle(settings, cache, resolve, number)
+        self.is_paused = False
+        self.configure_handle(settings, cache, resolve, number)
         self.keep_body(keep_body)
         if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
             self.__class__ = WildcardTransfer
@@ -78,24 +78,24 @@ class Transfer(Handle):
 
     def stream_to(self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any]) -> None:
         """Hand over each piece of the body, and each header line, as it comes. Neither may raise, nor start anything
-        with libcurl but `hold`."""
-        self.held = False
+        with libcurl but `pause_receiving`."""
+        self.is_paused = False
         self.setopt(pycurl.WRITEFUNCTION, on_chunk)
         self.setopt(pycurl.HEADERFUNCTION, on_header)
 
-    def hold(self) -> None:
+    def pause_receiving(self) -> None:
         """Receive nothing more for now: the server has to wait."""
-        self.held = True
+        self.is_paused = True
         self.pause(pycurl.PAUSE_RECV)
 
-    def go_on(self) -> None:
+    def resume_receiving(self) -> None:
         """Receive again. What libcurl has in hand is handed over within the call."""
-        self.held = False
+        self.is_paused = False
         self.pause(pycurl.PAUSE_CONT)
 
     def moved_bytes(self) -> int:
         """As of every handle; -1 also while it is held: that nothing comes is this side's doing."""
-        return -1 if self.held else super().moved_bytes()
+        return -1 if self.is_paused else super().moved_bytes()
 
     def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
         """Make this the next request. *headers* are ``"Name: value"`` lines, without those of libcurl's own.
@@ -118,11 +118,11 @@ class Transfer(Handle):
             except TypeError:
                 # Not asked before, because bytes are what nearly all requests send.
                 assert not isinstance(body, bytes)
-                self._make_room()
+                self._enlarge_buffer()
                 self._stream(method, headers, body)
             else:
-                if not self._is_roomy and len(body) > SMALL_UPLOAD_BYTES:  # type: ignore[arg-type]
-                    self._make_room()
+                if not self._has_large_buffer and len(body) > SMALL_UPLOAD_BYTES:  # type: ignore[arg-type]
+                    self._enlarge_buffer()
 
     def measure(self) -> Measurement:
         """What libcurl measured of the request that just ended."""

@@ -28,7 +28,7 @@ class WebSocketTransfer(Transfer):
 
     on_ready: Callable[[int], None]
 
-    def aim(self, url: str, headers: tuple[str, ...]) -> None:
+    def prepare_handshake(self, url: str, headers: tuple[str, ...]) -> None:
         """Make the handshake with *url* (ws or wss) what is submitted next."""
         self.fd = -1
         self.connecting = False

@@ -11,7 +11,7 @@ from fastload.load.engine.curl import CurlEngine
 from fastload.load.engine.curl_transfer import Transfer
 
 
-class Response:
+class TransferFuture:
     """Awaits the end of one submitted transfer, and wakes its task at once.
 
     It follows asyncio's protocol for foreign futures, so that the task goes on within the engine's own wake-up
@@ -35,13 +35,13 @@ class Response:
         self._engine = engine
         self._transfer = transfer
         self._loop = loop
-        self._wake_up: Callable[[Response], None] | None = None
+        self._wake_up: Callable[[TransferFuture], None] | None = None
         self._context: contextvars.Context
         self._cancelled = False
         self.error: tuple[int, str] | None = None
         transfer.on_done = self._on_done
 
-    def __await__(self) -> Generator[Response, None, None]:
+    def __await__(self) -> Generator[TransferFuture, None, None]:
         self._cancelled = False
         self._asyncio_future_blocking = True
         yield self
@@ -49,7 +49,7 @@ class Response:
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 
-    def add_done_callback(self, wake_up: Callable[[Response], None], *, context: contextvars.Context) -> None:
+    def add_done_callback(self, wake_up: Callable[[TransferFuture], None], *, context: contextvars.Context) -> None:
         """The task's way to hear of the end; *context* is the task's, in which it must go on."""
         self._wake_up = wake_up
         self._context = context

@@ -8,13 +8,13 @@ import os
 import socket
 from dataclasses import dataclass
 
-Address = tuple[str, int]
+SocketAddress = tuple[str, int]
 
 
 @dataclass(slots=True)
 class _Used:
     fd: int
-    local: Address
+    local: SocketAddress
     requests: int = 0
 
 
@@ -28,14 +28,14 @@ class UsedConnections:
         self.most_requests = most_requests
         self._used: dict[int, _Used] = {}
 
-    def carried(self, connection: int, fd: int, local: Address) -> None:
+    def count_request(self, connection: int, fd: int, local: SocketAddress) -> None:
         """One more request ended on *connection*, which has the descriptor *fd* and the address *local*."""
         used = self._used.get(connection)
         if used is None:
             used = self._used[connection] = _Used(fd, local)
         used.requests += 1
 
-    def close_worn(self) -> None:
+    def close_used_up(self) -> None:
         """Close those that carried as many requests as they may."""
         if self.most_requests:
             for connection, used in list(self._used.items()):

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from time import monotonic_ns
 from typing import Any, NamedTuple
 
-from fastload.load.executors.slot_pool import Work
+from fastload.load.executors.slot_pool import SlotPool
 from fastload.model.schedule import NS_PER_S, share
 
 # Slots that start before the loop gets another turn: about 3 ms of connects. With fewer, thousands of slots would
@@ -20,7 +20,7 @@ from fastload.model.schedule import NS_PER_S, share
 STARTS_A_TURN = 64
 
 
-class Part(NamedTuple):
+class ExecutionSegment(NamedTuple):
     """Which part of the whole load is this worker's: *worker* of *workers*. *seed* is that of the scenario's chance."""
 
     worker: int = 0
@@ -31,7 +31,7 @@ class Part(NamedTuple):
         """This worker's share of *total* things."""
         return share(total, self.worker, self.workers)
 
-    def among(self, most: int) -> Part | None:
+    def among(self, most: int) -> ExecutionSegment | None:
         """The same part of what only the first *most* workers share; None for the others."""
         return self._replace(workers=min(self.workers, most)) if self.worker < most else None
 
@@ -52,11 +52,11 @@ class LoadExecutor(ABC):
 
     is_open_model = False
 
-    def __init__(self, work: Work, part: Part, graceful_stop_s: float) -> None:
+    def __init__(self, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
         self._work = work
-        self._part = part
+        self._segment = segment
         self._graceful_stop_s = graceful_stop_s
-        self._going = self._straight = False
+        self._is_starting = self._may_start = False
         self._over = False
         self._paused_at_ns = 0
         self._wake = asyncio.Event()
@@ -79,15 +79,15 @@ class LoadExecutor(ABC):
         try:
             await self._sleep_until(0)
             if not self._over:
-                self._set_going(True)
+                self._set_starting(True)
                 await self._drive()
-                self._set_going(False)
+                self._set_starting(False)
                 await self._end_starts()
         finally:
-            self._set_going(False)
+            self._set_starting(False)
             self.ended_ns = monotonic_ns()
             self.closed.set()
-            self._let_go()
+            self._release_waiting()
         await self._work.drain(self._graceful_stop_s)
 
     def stop(self, grace_s: float) -> None:
@@ -97,7 +97,7 @@ class LoadExecutor(ABC):
 
     def finish(self) -> None:
         """Start nothing more; what runs may go on for the graceful time."""
-        self._set_going(False)
+        self._set_starting(False)
         self._over = True
         self._wake.set()
 
@@ -105,7 +105,7 @@ class LoadExecutor(ABC):
         """Start nothing from *at_ns* on; what runs goes on. A second pause changes nothing."""
         if not self._paused_at_ns:
             self._paused_at_ns = max(at_ns, self._from_ns)
-            self._straight = False
+            self._may_start = False
             self._wake.set()
 
     def resume(self, at_ns: int) -> None:
@@ -113,7 +113,7 @@ class LoadExecutor(ABC):
         if self._paused_at_ns:
             paused_ns = max(0, at_ns - self._paused_at_ns)
             self._paused_at_ns = 0
-            self._set_going(self._going)
+            self._set_starting(self._is_starting)
             self._start_ns += paused_ns
             self._wake.set()
             self._resumed(paused_ns)
@@ -144,13 +144,13 @@ class LoadExecutor(ABC):
     def _resumed(self, paused_ns: int) -> None:  # noqa: B027 - most need nothing
         """It goes on after a pause of *paused_ns*."""
 
-    def _let_go(self) -> None:  # noqa: B027 - most hold nothing
+    def _release_waiting(self) -> None:  # noqa: B027 - most hold nothing
         """Release the slots that wait for their next iteration: there will be none."""
 
-    def _set_going(self, going: bool) -> None:
+    def _set_starting(self, starting: bool) -> None:
         """Whether iterations start; ``_straight``, which says whether nothing stands in their way, is read for each."""
-        self._going = going
-        self._straight = going and not self._paused_at_ns
+        self._is_starting = starting
+        self._may_start = starting and not self._paused_at_ns
 
     def _now_ns(self) -> int:
         """The present moment, which stands still during a pause."""

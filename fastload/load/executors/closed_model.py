@@ -12,14 +12,14 @@ from typing import Any
 
 from fastload.load.client.handle_pool import LONG_PAUSE_S
 from fastload.load.engine.precise_timer import PreciseTimer
-from fastload.load.executors.base import STARTS_A_TURN, LoadExecutor, Part
-from fastload.load.executors.slot_pool import Work
+from fastload.load.executors.base import STARTS_A_TURN, ExecutionSegment, LoadExecutor
+from fastload.load.executors.slot_pool import SlotPool
 from fastload.model import load_models
 from fastload.model.schedule import NS_PER_S, vu_changes
 
 _LONG_PAUSE_NS = round(LONG_PAUSE_S * NS_PER_S)
 
-Specs = (
+ClosedSpec = (
     load_models.ConstantVUs
     | load_models.RampingVUs
     | load_models.SharedIterations
@@ -29,7 +29,7 @@ Specs = (
 )
 
 
-class ClosedExecutor(LoadExecutor):
+class ClosedModelSpec(LoadExecutor):
     """Slots that go on and on. With a pacing, a slot that ends early waits until its next start is due; the first
     starts of those that come together are spread over one pacing, because a load that comes in waves tests something
     else.
@@ -38,8 +38,8 @@ class ClosedExecutor(LoadExecutor):
     or it is one of many that begin together and is pending.
     """
 
-    def __init__(self, spec: Specs, work: Work, part: Part, graceful_stop_s: float) -> None:
-        super().__init__(work, part, graceful_stop_s)
+    def __init__(self, spec: ClosedSpec, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
+        super().__init__(work, segment, graceful_stop_s)
         self._pacing_ns = round(spec.pacing_s * NS_PER_S)
         self._duration_ns = round(spec.duration_s * NS_PER_S)
         self._started_ns: dict[Any, int] = {}
@@ -63,13 +63,13 @@ class ClosedExecutor(LoadExecutor):
     def next(self, slot: Any) -> int | None:
         return self._go(slot)
 
-    def _set_going(self, going: bool) -> None:
-        super()._set_going(going)
-        self._straight = self._straight and not self._pacing_ns
+    def _set_starting(self, going: bool) -> None:
+        super()._set_starting(going)
+        self._may_start = self._may_start and not self._pacing_ns
 
     def _go(self, slot: Any) -> int | None:
         """What `next` says to *slot*, which is in no iteration."""
-        if not self._going or self._is_done(slot):
+        if not self._is_starting or self._is_done(slot):
             self._leave(slot)
             return None
         if self._paused_at_ns:
@@ -104,8 +104,8 @@ class ClosedExecutor(LoadExecutor):
             self._start(slots)
             return
         for number, slot in enumerate(slots):
-            place = first + number * self._part.workers
-            self._wait(slot, at_ns + place * self._pacing_ns // count)
+            scope = first + number * self._segment.workers
+            self._wait(slot, at_ns + scope * self._pacing_ns // count)
         self._on_time()
 
     def _start(self, slots: list[Any]) -> None:
@@ -150,14 +150,14 @@ class ClosedExecutor(LoadExecutor):
         self._waiting[slot] = due_ns
         self._work.hold(slot)
         if self._pacing_ns >= _LONG_PAUSE_NS:
-            self._work.rest(slot)
+            self._work.pause_slot(slot)
         heapq.heappush(self._queue, (due_ns, next(self._order), slot))
         if self._timer is not None and self._queue[0][2] is slot:
             self._timer.arm(due_ns)
 
     def _on_time(self) -> None:
         """Start the slots whose time has come."""
-        while self._queue and self._going and not self._paused_at_ns:
+        while self._queue and self._is_starting and not self._paused_at_ns:
             due_ns, _, slot = self._queue[0]
             if self._waiting.get(slot) != due_ns:
                 heapq.heappop(self._queue)
@@ -187,7 +187,7 @@ class ClosedExecutor(LoadExecutor):
         self._start(held)
         self._on_time()
 
-    def _let_go(self) -> None:
+    def _release_waiting(self) -> None:
         idle = [*self._waiting, *self._held]
         self._waiting.clear()
         self._held.clear()
@@ -196,12 +196,12 @@ class ClosedExecutor(LoadExecutor):
             self._leave(slot)
 
 
-class VUsExecutor(ClosedExecutor):
+class VUsExecutor(ClosedModelSpec):
     """A number of slots that can change. Who leaves may finish its iteration for the graceful time; a slot that is
     wanted again in that time stays."""
 
-    def __init__(self, spec: Specs, work: Work, part: Part, graceful_stop_s: float) -> None:
-        super().__init__(spec, work, part, graceful_stop_s)
+    def __init__(self, spec: ClosedSpec, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
+        super().__init__(spec, work, segment, graceful_stop_s)
         self._graceful_leave_s = graceful_stop_s
         self._slots: list[Any] = []
         self._total = 0
@@ -216,11 +216,11 @@ class VUsExecutor(ClosedExecutor):
 
     def next(self, slot: Any) -> int | None:
         # The hot path of a full-speed run.
-        return 0 if self._straight else self._go(slot)
+        return 0 if self._may_start else self._go(slot)
 
-    def _set_going(self, going: bool) -> None:
-        super()._set_going(going)
-        self._straight = self._straight and not self._leaving
+    def _set_starting(self, going: bool) -> None:
+        super()._set_starting(going)
+        self._may_start = self._may_start and not self._leaving
 
     def _is_done(self, slot: Any) -> bool:
         return slot in self._leaving
@@ -228,25 +228,25 @@ class VUsExecutor(ClosedExecutor):
     def _leave(self, slot: Any) -> None:
         if slot in self._leaving:
             self._leaving.pop(slot).cancel()
-            self._set_going(self._going)
+            self._set_starting(self._is_starting)
         super()._leave(slot)
 
     def _set_vus(self, total: int, at_ns: int) -> None:
         """Go on with this worker's share of *total* slots, of which there were fewer or more until *at_ns*."""
         before, self._total = self._total, total
-        count = self._part.of(total)
+        count = self._segment.of(total)
         while len(self._slots) < count and self._leaving:
             slot, timer = self._leaving.popitem()
             timer.cancel()
             self._slots.append(slot)
         if len(self._slots) < count:
-            first = self._part.worker + len(self._slots) * self._part.workers - before
+            first = self._segment.worker + len(self._slots) * self._segment.workers - before
             new = [self._work.acquire() for _ in range(count - len(self._slots))]
             self._slots += new
             self._begin(new, at_ns, first, total - before)
         while len(self._slots) > count:
             self._send_away(self._slots.pop())
-        self._set_going(self._going)
+        self._set_starting(self._is_starting)
 
     def _send_away(self, slot: Any) -> None:
         for idle in (self._waiting, self._held, self._pending):
@@ -258,7 +258,7 @@ class VUsExecutor(ClosedExecutor):
 
     def _give_up(self, slot: Any) -> None:
         del self._leaving[slot]
-        self._set_going(self._going)
+        self._set_starting(self._is_starting)
         self._started_ns.pop(slot, None)
         self._work.retire(slot)
 
@@ -269,20 +269,20 @@ class SteeredVUsExecutor(VUsExecutor):
     def __init__(
         self,
         spec: load_models.ConstantVUs | load_models.ExternallyControlled | load_models.Shape,
-        work: Work,
-        part: Part,
+        work: SlotPool,
+        segment: ExecutionSegment,
         graceful_stop_s: float,
     ) -> None:
-        super().__init__(spec, work, part, graceful_stop_s)
+        super().__init__(spec, work, segment, graceful_stop_s)
         # A shape is asked when the run has begun.
         self._wanted = 0 if isinstance(spec, load_models.Shape) else spec.vus
 
     def prepare(self) -> None:
-        self._make_ready(self._part.of(self._wanted))
+        self._make_ready(self._segment.of(self._wanted))
 
     def set_vus(self, total: int) -> None:
         self._wanted = total
-        if self._going:
+        if self._is_starting:
             self._set_vus(total, self._now_ns())
 
     async def _drive(self) -> None:
@@ -293,18 +293,20 @@ class SteeredVUsExecutor(VUsExecutor):
 class RampingVUsExecutor(VUsExecutor):
     """A number of slots that follows the stages, until somebody asks for another one."""
 
-    def __init__(self, spec: load_models.RampingVUs, work: Work, part: Part, graceful_stop_s: float) -> None:
-        super().__init__(spec, work, part, graceful_stop_s)
+    def __init__(
+        self, spec: load_models.RampingVUs, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
+    ) -> None:
+        super().__init__(spec, work, segment, graceful_stop_s)
         self._spec = spec
         self._asked: int | None = None
         self._graceful_leave_s = spec.graceful_ramp_down_s
 
     def prepare(self) -> None:
-        self._make_ready(self._part.of(self._spec.start_vus))
+        self._make_ready(self._segment.of(self._spec.start_vus))
 
     def set_vus(self, total: int) -> None:
         self._asked = total
-        if self._going:
+        if self._is_starting:
             self._set_vus(total, self._now_ns())
 
     async def _drive(self) -> None:
@@ -321,17 +323,17 @@ class RampingVUsExecutor(VUsExecutor):
         await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
 
 
-class IterationsExecutor(ClosedExecutor):
+class IterationsExecutor(ClosedModelSpec):
     """So many iterations; what is left when the time is over was never made and counts as dropped."""
 
     def __init__(
         self,
         spec: load_models.SharedIterations | load_models.PerVUIterations,
-        work: Work,
-        part: Part,
+        work: SlotPool,
+        segment: ExecutionSegment,
         graceful_stop_s: float,
     ) -> None:
-        super().__init__(spec, work, part, graceful_stop_s)
+        super().__init__(spec, work, segment, graceful_stop_s)
         self._spec = spec
         self._vus = 0
         self._left = 0
@@ -355,10 +357,10 @@ class IterationsExecutor(ClosedExecutor):
         if self._vus:
             slots = [self._work.acquire() for _ in range(self._vus)]
             self._deal(slots)
-            self._begin(slots, self._start_ns, self._part.worker, self._spec.vus)
+            self._begin(slots, self._start_ns, self._segment.worker, self._spec.vus)
             await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
         if not self._over:
-            self._work.context.recorder.record_dropped(self._left, self._work.place)
+            self._work.context.recorder.record_dropped(self._left, self._work.scope)
 
     @abstractmethod
     def _deal(self, slots: list[Any]) -> None:
@@ -368,14 +370,16 @@ class IterationsExecutor(ClosedExecutor):
 class SharedIterationsExecutor(IterationsExecutor):
     """A number of iterations, taken by whichever slot is free."""
 
-    def __init__(self, spec: load_models.SharedIterations, work: Work, part: Part, graceful_stop_s: float) -> None:
-        super().__init__(spec, work, part, graceful_stop_s)
-        self._left = part.of_iterations(spec.iterations, spec.vus)
-        self._vus = min(self._left, part.of(spec.vus))
+    def __init__(
+        self, spec: load_models.SharedIterations, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
+    ) -> None:
+        super().__init__(spec, work, segment, graceful_stop_s)
+        self._left = segment.of_iterations(spec.iterations, spec.vus)
+        self._vus = min(self._left, segment.of(spec.vus))
 
     def next(self, slot: Any) -> int | None:
         # As above, for one that goes straight on.
-        if self._left and self._straight:
+        if self._left and self._may_start:
             self._left -= 1
             return 0
         return super().next(slot)
@@ -390,10 +394,12 @@ class SharedIterationsExecutor(IterationsExecutor):
 class PerVUIterationsExecutor(IterationsExecutor):
     """A number of iterations for each slot."""
 
-    def __init__(self, spec: load_models.PerVUIterations, work: Work, part: Part, graceful_stop_s: float) -> None:
-        super().__init__(spec, work, part, graceful_stop_s)
+    def __init__(
+        self, spec: load_models.PerVUIterations, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
+    ) -> None:
+        super().__init__(spec, work, segment, graceful_stop_s)
         self._each = spec.iterations
-        self._vus = part.of(spec.vus)
+        self._vus = segment.of(spec.vus)
         self._left = spec.iterations * self._vus
 
     def _is_done(self, slot: Any) -> bool:

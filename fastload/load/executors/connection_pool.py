@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from time import monotonic_ns
 
-from fastload.load.client.context import Context
+from fastload.load.client.context import WorkerContext
 from fastload.load.client.vu import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 from fastload.load.engine.curl_handle import ConnectionCache
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.executors.request_sources import RequestSource
-from fastload.load.executors.slot_pool import Feed, Work
+from fastload.load.executors.slot_pool import IterationScheduler, SlotPool
 from fastload.load.recording.outcome import response_us
 from fastload.model.http_settings import without_credentials
 
 
-class RequestWork(Work):
+class ConnectionPool(SlotPool):
     """Iterations that are one request each, of a source; a slot is a connection. No coroutine in the way."""
 
-    def __init__(self, context: Context, source: RequestSource, scenario: str = "bench") -> None:
+    def __init__(self, context: WorkerContext, source: RequestSource, scenario: str = "bench") -> None:
         super().__init__(context)
-        self.place = context.recorder.place(scenario)
+        self.scope = context.recorder.scope(scenario)
         self._source = source
-        self._endpoint = context.recorder.endpoint(source.name, source.method, self.place.tags)
+        self._endpoint = context.recorder.endpoint(source.name, source.method, self.scope.tags)
         self._caches: dict[Transfer, ConnectionCache] = {}
         self._back_off_s: dict[Transfer, float] = {}
 
@@ -37,8 +37,8 @@ class RequestWork(Work):
         transfer.on_done = self._on_done
         return transfer
 
-    def _begin(self, slot: Transfer, due_ns: int, feed: Feed) -> None:
-        slot.owner = feed
+    def _begin(self, slot: Transfer, due_ns: int, scheduler: IterationScheduler) -> None:
+        slot.owner = scheduler
         self._send(slot, due_ns)
 
     def _interrupt(self, slot: Transfer) -> None:
@@ -56,7 +56,7 @@ class RequestWork(Work):
         source, recorder = self._source, self.context.recorder
         transfer.prepare(source.method, source.url, source.headers, source.body())
         if due_ns:
-            self.place.lateness_us.append((monotonic_ns() - due_ns) // 1000)
+            self.scope.lateness_us.append((monotonic_ns() - due_ns) // 1000)
         transfer.due_ns = due_ns
         recorder.stats.started += 1
         self.context.engine.submit(transfer)
@@ -68,11 +68,11 @@ class RequestWork(Work):
             pause_s = 0.0
         else:
             pause_s = self._record_failure(transfer, error)
-        feed: Feed = transfer.owner
-        due_ns = feed.next(transfer)
+        scheduler: IterationScheduler = transfer.owner
+        due_ns = scheduler.next(transfer)
         if due_ns is None:
             self._ended(transfer)
-        elif pause_s and not feed.is_open_model:
+        elif pause_s and not scheduler.is_open_model:
             self.context.loop.call_later(pause_s, self._send, transfer, due_ns)
         else:
             self._send(transfer, due_ns)

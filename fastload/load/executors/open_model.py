@@ -7,15 +7,15 @@ from time import monotonic_ns
 from typing import Any
 
 from fastload.load.engine.precise_timer import PreciseTimer
-from fastload.load.executors.base import LoadExecutor, Part
-from fastload.load.executors.slot_pool import Work
+from fastload.load.executors.base import ExecutionSegment, LoadExecutor
+from fastload.load.executors.slot_pool import SlotPool
 from fastload.model import load_models
 from fastload.model.schedule import NS_PER_S, Arrivals, RateCurve, TraceArrivals
 
 # Slots that are made ready before the start: enough for a tenth of a second of starts.
 _READY_S = 0.1
 
-Specs = load_models.ConstantArrivalRate | load_models.RampingArrivalRate | load_models.Trace
+OpenSpec = load_models.ConstantArrivalRate | load_models.RampingArrivalRate | load_models.Trace
 
 
 class ArrivalExecutor(LoadExecutor):
@@ -25,11 +25,11 @@ class ArrivalExecutor(LoadExecutor):
 
     is_open_model = True
 
-    def __init__(self, spec: Specs, work: Work, part: Part, graceful_stop_s: float) -> None:
-        super().__init__(work, part, graceful_stop_s)
+    def __init__(self, spec: OpenSpec, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
+        super().__init__(work, segment, graceful_stop_s)
         self._spec = spec
         # Where there are fewer VUs than workers, some workers have neither VUs nor starts.
-        mine = part.among(spec.max_vus)
+        mine = segment.among(spec.max_vus)
         self._arrivals = arrivals_of(spec, mine) if mine else None
         self._max_slots = mine.of(spec.max_vus) if mine else 0
         self._drops = spec.when_busy == "drop"
@@ -42,7 +42,7 @@ class ArrivalExecutor(LoadExecutor):
         self._timer: PreciseTimer | None = None
 
     def prepare(self) -> None:
-        first_tenth = round(self._spec.begin_rate_per_s * _READY_S / self._part.workers)
+        first_tenth = round(self._spec.begin_rate_per_s * _READY_S / self._segment.workers)
         ready = min(self._max_slots, max(10, first_tenth))
         while self._slots < ready:
             self._idle.append(self._add_slot())
@@ -50,7 +50,7 @@ class ArrivalExecutor(LoadExecutor):
     def set_rate(self, rate_per_s: float, at_ns: int) -> None:
         if isinstance(self._spec, load_models.Trace):
             super().set_rate(rate_per_s, at_ns)
-        if self._going:
+        if self._is_starting:
             # During a pause the time of the schedule stands still.
             self._change_rate(rate_per_s, min(at_ns, self._paused_at_ns or at_ns))
             self._on_time()
@@ -74,10 +74,10 @@ class ArrivalExecutor(LoadExecutor):
         finally:
             self._timer.close()
             self._timer = None
-        self._work.context.recorder.record_dropped(len(self._line), self._work.place)
+        self._work.context.recorder.record_dropped(len(self._line), self._work.scope)
 
     def next(self, slot: Any) -> int | None:
-        if not self._going:
+        if not self._is_starting:
             self._work.release(slot)
             return None
         if self._line and not self._paused_at_ns:
@@ -85,7 +85,7 @@ class ArrivalExecutor(LoadExecutor):
         self._idle.append(slot)
         return None
 
-    def _let_go(self) -> None:
+    def _release_waiting(self) -> None:
         for slot in self._idle:
             self._work.release(slot)
         self._idle.clear()
@@ -101,7 +101,7 @@ class ArrivalExecutor(LoadExecutor):
         return self._work.acquire()
 
     def _on_time(self) -> None:
-        while self._arrivals and self._due_ns is not None and self._going and not self._paused_at_ns:
+        while self._arrivals and self._due_ns is not None and self._is_starting and not self._paused_at_ns:
             at_ns = self._start_ns + self._due_ns
             if at_ns > monotonic_ns():
                 if self._timer is not None:
@@ -118,16 +118,16 @@ class ArrivalExecutor(LoadExecutor):
         elif self._slots < self._max_slots:
             self._work.start(self._add_slot(), at_ns, self)
         elif self._drops:
-            self._work.context.recorder.record_dropped(1, self._work.place)
+            self._work.context.recorder.record_dropped(1, self._work.scope)
         else:
             self._line.append(at_ns)
-            self._work.context.recorder.record_queued(1, self._work.place)
+            self._work.context.recorder.record_queued(1, self._work.scope)
 
 
-def arrivals_of(spec: Specs, part: Part) -> Arrivals | TraceArrivals:
+def arrivals_of(spec: OpenSpec, segment: ExecutionSegment) -> Arrivals | TraceArrivals:
     """The starts of *spec* that are this worker's."""
     if isinstance(spec, load_models.Trace):
-        return TraceArrivals(spec.due_ns, worker=part.worker, workers=part.workers)
+        return TraceArrivals(spec.due_ns, worker=segment.worker, workers=segment.workers)
     if isinstance(spec, load_models.RampingArrivalRate):
         curve = RateCurve(spec.start_rate_per_s, spec.stages)
     else:
@@ -138,8 +138,8 @@ def arrivals_of(spec: Specs, part: Part) -> Arrivals | TraceArrivals:
         curve,
         kind=spec.arrivals,
         first=int(ramps),
-        worker=part.worker,
-        workers=part.workers,
-        seed=part.seed,
+        worker=segment.worker,
+        workers=segment.workers,
+        seed=segment.seed,
         end_counts=ramps,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.base import ExecutionSegment, LoadExecutor
 from fastload.load.executors.closed_model import (
     PerVUIterationsExecutor,
     RampingVUsExecutor,
@@ -12,7 +12,7 @@ from fastload.load.executors.closed_model import (
     SteeredVUsExecutor,
 )
 from fastload.load.executors.open_model import ArrivalExecutor
-from fastload.load.executors.slot_pool import Work
+from fastload.load.executors.slot_pool import SlotPool
 from fastload.model import load_models
 
 _EXECUTORS: dict[type[Any], Any] = {
@@ -28,9 +28,11 @@ _EXECUTORS: dict[type[Any], Any] = {
 }
 
 
-def make_executor(spec: load_models.Executor, work: Work, part: Part, *, graceful_stop_s: float) -> LoadExecutor:
+def make_executor(
+    spec: load_models.Executor, work: SlotPool, segment: ExecutionSegment, *, graceful_stop_s: float
+) -> LoadExecutor:
     """The executor of a plan's *spec* for one worker."""
-    return _EXECUTORS[type(spec)](spec, work, part, graceful_stop_s)  # type: ignore[no-any-return]
+    return _EXECUTORS[type(spec)](spec, work, segment, graceful_stop_s)  # type: ignore[no-any-return]
 
 
 def warm_up_spec(spec: load_models.Executor, warmup_s: float) -> load_models.Executor:

@@ -11,12 +11,12 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any, Protocol
 
-from fastload.load.client.context import Context
+from fastload.load.client.context import WorkerContext
 
 CANCEL_GRACE_S = 1.0
 
 
-class Feed(Protocol):
+class IterationScheduler(Protocol):
     """Where a free slot learns whether to go on: an executor."""
 
     is_open_model: bool
@@ -30,14 +30,14 @@ class Feed(Protocol):
         ...
 
 
-class Work(ABC):
+class SlotPool(ABC):
     """The slots of one scenario in one worker. ``cancel_grace_s`` is how long an interrupted slot may take to end."""
 
     cancel_grace_s = CANCEL_GRACE_S
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: WorkerContext) -> None:
         self.context = context
-        self.place = context.recorder.nowhere
+        self.scope = context.recorder.unscoped
         self._slots: set[Any] = set()
         self._parked: deque[Any] = deque()
         self._running: set[Any] = set()
@@ -74,16 +74,16 @@ class Work(ABC):
         """*slot* waits for its next iteration, and is a VU of the run meanwhile."""
         self._held.add(slot)
 
-    def rest(self, slot: Any) -> None:  # noqa: B027 - a bare request has nothing to spare
+    def pause_slot(self, slot: Any) -> None:  # noqa: B027 - a bare request has nothing to release
         """*slot*, which is held, waits for long."""
 
-    def start(self, slot: Any, due_ns: int, feed: Feed) -> None:
-        """Begin an iteration on a free slot; it goes on as long as *feed* says."""
+    def start(self, slot: Any, due_ns: int, scheduler: IterationScheduler) -> None:
+        """Begin an iteration on a free slot; it goes on as long as *scheduler* says."""
         self._held.discard(slot)
         self._running.add(slot)
         self._peak = max(self._peak, len(self._running) + len(self._held))
         self._drained.clear()
-        self._begin(slot, due_ns, feed)
+        self._begin(slot, due_ns, scheduler)
 
     def retire(self, slot: Any) -> None:
         """Close a slot whose user leaves; its iteration, if any, is interrupted."""
@@ -142,7 +142,7 @@ class Work(ABC):
         """A new slot."""
 
     @abstractmethod
-    def _begin(self, slot: Any, due_ns: int, feed: Feed) -> None:
+    def _begin(self, slot: Any, due_ns: int, scheduler: IterationScheduler) -> None:
         """Start to iterate."""
 
     @abstractmethod

@@ -9,20 +9,20 @@ from collections.abc import Coroutine, Iterator
 from time import monotonic_ns
 from typing import Any, cast
 
-from fastload.load.client.context import Context, ScenarioContext
+from fastload.load.client.context import ScenarioContext, WorkerContext
 from fastload.load.client.vu import VU
-from fastload.load.executors.slot_pool import CANCEL_GRACE_S, Feed, Work
-from fastload.load.recording.scope import WHO
+from fastload.load.executors.slot_pool import CANCEL_GRACE_S, IterationScheduler, SlotPool
+from fastload.load.recording.scope import CURRENT_VU
 from fastload.load.script.data_set import DataExhausted
 from fastload.load.script.flow import IterationTimeout, TestAborted
-from fastload.load.script.scenarios import Function, Scenario
+from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.model.errors import user_traceback
 
 # How long a VU's ``on_stop`` may take once the graceful time is over.
-GOODBYE_S = 4.0
+ON_STOP_TIMEOUT_S = 4.0
 
 
-class VUWork(Work):
+class VUPool(SlotPool):
     """The VUs of one scenario. *numbers* are the ids of VUs that are made, *iterations* those of iterations.
 
     A VU's first iteration begins with the scenario's ``on_start``, and when the VU leaves there is ``on_stop``, also
@@ -31,7 +31,7 @@ class VUWork(Work):
 
     def __init__(
         self,
-        context: Context,
+        context: WorkerContext,
         scenario: Scenario,
         shared: ScenarioContext,
         numbers: Iterator[int],
@@ -40,7 +40,7 @@ class VUWork(Work):
         timeout_s: float = 0.0,
     ) -> None:
         super().__init__(context)
-        self.place = context.home(shared)
+        self.scope = context.scenario_scope(shared)
         self._function = _limited(scenario.function, timeout_s) if timeout_s else scenario.function
         self._on_start, self._on_stop = scenario.on_start, scenario.on_stop
         self._shared = shared
@@ -48,21 +48,21 @@ class VUWork(Work):
         self._iterations = iterations
         self._tasks: dict[VU, asyncio.Task[None]] = {}
         self._leaving: set[VU] = set()
-        self._cuts: dict[VU, asyncio.TimerHandle] = {}
+        self._on_stop_limits: dict[VU, asyncio.TimerHandle] = {}
         if self._on_stop is not None:
-            self.cancel_grace_s = GOODBYE_S + CANCEL_GRACE_S
+            self.cancel_grace_s = ON_STOP_TIMEOUT_S + CANCEL_GRACE_S
 
     def release(self, slot: VU) -> None:
-        if not self._says_goodbye(slot):
+        if not self._owes_on_stop(slot):
             super().release(slot)
             return
         self._held.discard(slot)
         self._leaving.add(slot)
         if slot not in self._tasks:
-            self._send_off(slot)
+            self._start_on_stop(slot)
 
-    def rest(self, slot: VU) -> None:
-        slot.lend()
+    def pause_slot(self, slot: VU) -> None:
+        slot.release_handles()
 
     def interrupt_idle(self) -> None:
         for vu in list(self._tasks):
@@ -72,14 +72,14 @@ class VUWork(Work):
     def _new(self) -> VU:
         return VU(next(self._numbers), self.context, self._shared)
 
-    def _begin(self, slot: VU, due_ns: int, feed: Feed) -> None:
-        self._tasks[slot] = self.context.loop.create_task(self._iterate(slot, due_ns, feed))
+    def _begin(self, slot: VU, due_ns: int, scheduler: IterationScheduler) -> None:
+        self._tasks[slot] = self.context.loop.create_task(self._iterate(slot, due_ns, scheduler))
 
     def _interrupt(self, slot: VU) -> None:
         task = self._tasks[slot]
         if slot in self._leaving and not self._hurries:
             # It is saying goodbye already.
-            self._cut_later(slot)
+            self._limit_on_stop(slot)
             return
         slot.interrupted = True
         task.cancel()
@@ -90,10 +90,10 @@ class VUWork(Work):
     def _never_began(self, vu: VU) -> None:
         if vu not in self._leaving:
             self.context.recorder.stats.iterations_interrupted += 1
-            if self._says_goodbye(vu):
+            if self._owes_on_stop(vu):
                 self._leaving.add(vu)
-                self._send_off(vu)
-                self._cut_later(vu)
+                self._start_on_stop(vu)
+                self._limit_on_stop(vu)
                 return
         self._end(vu)
 
@@ -105,48 +105,48 @@ class VUWork(Work):
         """Whether there is no time left for any ``on_stop``."""
         return self._closing or self.context.hurry
 
-    def _says_goodbye(self, vu: VU) -> bool:
+    def _owes_on_stop(self, vu: VU) -> bool:
         return self._on_stop is not None and vu.began and not self._hurries
 
-    def _send_off(self, vu: VU) -> None:
+    def _start_on_stop(self, vu: VU) -> None:
         """Call the ``on_stop`` of a VU that is in no iteration."""
         self._running.add(vu)
         self._drained.clear()
-        self._tasks[vu] = self.context.loop.create_task(self._leave(vu))
+        self._tasks[vu] = self.context.loop.create_task(self._run_on_stop_task(vu))
 
-    def _cut_later(self, vu: VU) -> None:
+    def _limit_on_stop(self, vu: VU) -> None:
         """End an ``on_stop`` that takes too long."""
-        if vu not in self._cuts:
-            self._cuts[vu] = self.context.loop.call_later(GOODBYE_S, self._tasks[vu].cancel)
+        if vu not in self._on_stop_limits:
+            self._on_stop_limits[vu] = self.context.loop.call_later(ON_STOP_TIMEOUT_S, self._tasks[vu].cancel)
 
-    async def _iterate(self, vu: VU, due_ns: int | None, feed: Feed) -> None:
+    async def _iterate(self, vu: VU, due_ns: int | None, scheduler: IterationScheduler) -> None:
         # One coroutine and not two: a tenth of a microsecond for each iteration.
-        function, place = self._function, self.place
-        WHO.set(vu)
+        function, scope = self._function, self.scope
+        CURRENT_VU.set(vu)
         try:
             while due_ns is not None:
                 requests = vu.begin_iteration(due_ns, next(self._iterations))
-                if vu.began or await self._enter(vu, due_ns, feed):
+                if vu.began or await self._run_on_start(vu, due_ns, scheduler):
                     start_ns = monotonic_ns()
                     if due_ns:
-                        place.lateness_us.append((start_ns - due_ns) // 1000)
+                        scope.lateness_us.append((start_ns - due_ns) // 1000)
                     try:
                         await function(vu)
                     except BaseException as error:
-                        self._judge(vu, error, requests, feed)
+                        self._record_exception(vu, error, requests, scheduler)
                     else:
-                        place.iteration_us.append((monotonic_ns() - start_ns) // 1000)
+                        scope.iteration_us.append((monotonic_ns() - start_ns) // 1000)
                         if vu.requests == requests:
                             # There was no request whose success would end the pauses.
                             vu.back_off_s = 0.0
                 if vu.end_iteration() == requests:
                     # Nothing was awaited that the engine knows: without this an empty iteration starves the loop.
                     await asyncio.sleep(0)
-                if vu.back_off_s and not feed.is_open_model:
+                if vu.back_off_s and not scheduler.is_open_model:
                     await asyncio.sleep(vu.back_off_s)
-                due_ns = feed.next(vu)
+                due_ns = scheduler.next(vu)
             if vu in self._leaving:
-                await self._exit(vu)
+                await self._run_on_stop(vu)
         except asyncio.CancelledError:
             await self._interrupted(vu)
         except TestAborted as abort:
@@ -154,11 +154,11 @@ class VUWork(Work):
         finally:
             self._end(vu)
 
-    async def _leave(self, vu: VU) -> None:
+    async def _run_on_stop_task(self, vu: VU) -> None:
         """The end of a VU that is in no iteration."""
-        WHO.set(vu)
+        CURRENT_VU.set(vu)
         try:
-            await self._exit(vu)
+            await self._run_on_stop(vu)
         except asyncio.CancelledError:
             pass
         finally:
@@ -168,8 +168,8 @@ class VUWork(Work):
         del self._tasks[vu]
         if vu in self._leaving:
             self._leaving.discard(vu)
-            if vu in self._cuts:
-                self._cuts.pop(vu).cancel()
+            if vu in self._on_stop_limits:
+                self._on_stop_limits.pop(vu).cancel()
             if vu not in self._retired:
                 super().release(vu)
         self._ended(vu)
@@ -179,7 +179,7 @@ class VUWork(Work):
         if vu in self._leaving:
             return
         self.context.recorder.stats.iterations_interrupted += 1
-        if self._says_goodbye(vu):
+        if self._owes_on_stop(vu):
             # Before the abort, which interrupts every VU.
             self._leaving.add(vu)
         if abort is not None:
@@ -187,58 +187,63 @@ class VUWork(Work):
         if vu in self._leaving:
             while self._tasks[vu].uncancel():
                 pass
-            self._cut_later(vu)
+            self._limit_on_stop(vu)
             with contextlib.suppress(asyncio.CancelledError):
-                await self._exit(vu)
+                await self._run_on_stop(vu)
 
-    async def _enter(self, vu: VU, due_ns: int, feed: Feed) -> bool:
+    async def _run_on_start(self, vu: VU, due_ns: int, scheduler: IterationScheduler) -> bool:
         """The VU's ``on_start``; False when it raised, and then it is called again for the next iteration.
 
         What is due is the iteration's own first request, and none of this.
         """
         if self._on_start is not None:
             vu.begin_iteration(0, vu.iteration_in_test)
-            if not await self._guard(self._on_start, vu, feed):
+            if not await self._run_hook(self._on_start, vu, scheduler):
                 return False
             vu.begin_iteration(due_ns, vu.iteration_in_test)
         vu.began = True
         return True
 
-    async def _exit(self, vu: VU) -> None:
+    async def _run_on_stop(self, vu: VU) -> None:
         """The VU's ``on_stop``. It may still send, although everything stops; a new user may come after it."""
         vu.leaving = True
         vu.begin_iteration(0, vu.iteration_in_test)
         try:
             if self._on_stop is not None:
-                await self._guard(self._on_stop, vu, None)
+                await self._run_hook(self._on_stop, vu, None)
         except TestAborted as abort:
             self.context.abort(str(abort))
         finally:
             vu.leaving = vu.began = False
 
-    async def _guard(self, hook: Function, vu: VU, feed: Feed | None) -> bool:
+    async def _run_hook(self, hook: ScenarioFunction, vu: VU, scheduler: IterationScheduler | None) -> bool:
         """Call *hook*; False when it raised, which is recorded as of an iteration."""
         requests = vu.requests
         try:
             await hook(vu)
         except BaseException as error:
-            self._judge(vu, error, requests, feed)
+            self._record_exception(vu, error, requests, scheduler)
             return False
         return True
 
-    def _judge(self, vu: VU, error: BaseException, requests_before: int, feed: Feed | None) -> None:
-        """Record what the script raised, or raise what ends more than this iteration. *feed* ends with the data."""
+    def _record_exception(
+        self, vu: VU, error: BaseException, requests_before: int, scheduler: IterationScheduler | None
+    ) -> None:
+        """Record what the script raised, or raise what ends more than this iteration.
+
+        *scheduler* is told when the data is used up.
+        """
         error = innermost(error)
         if isinstance(error, asyncio.CancelledError):
             # It may be of the script's own.
             if self.context.stopping or self._tasks[vu].cancelling():
                 raise error
-        elif isinstance(error, DataExhausted) and error.planned and feed is not None:
-            feed.finish()
+        elif isinstance(error, DataExhausted) and error.planned and scheduler is not None:
+            scheduler.finish()
             return
         elif not isinstance(error, Exception | SystemExit):
             raise error
-        self.context.recorder.record_exception(type(error).__name__, user_traceback(error), self.place)
+        self.context.recorder.record_exception(type(error).__name__, user_traceback(error), self.scope)
         if vu.requests == requests_before:
             # It failed before it sent anything: over and over, that would only heat a CPU.
             vu.back_off()
@@ -255,7 +260,7 @@ def innermost(error: BaseException) -> BaseException:
     return error
 
 
-def _limited(function: Function, timeout_s: float) -> Function:
+def _limited(function: ScenarioFunction, timeout_s: float) -> ScenarioFunction:
     """*function*, which raises `IterationTimeout` when it takes longer than *timeout_s*."""
 
     async def limited(vu: VU) -> None:

@@ -25,7 +25,7 @@ VOLUMES = ("data_sent", "data_received")
 REQUEST_METRICS = frozenset((*HTTP_TRENDS, "http_req_response_time", "http_reqs", "http_req_failed", *VOLUMES))
 
 
-class Batch:
+class RequestBatch:
     """Finished requests, as one array for each thing that was measured; of those that got no response, `lost_times`."""
 
     def __init__(self, rows: Int64Array) -> None:
@@ -94,7 +94,7 @@ class RequestFilter:
         """The next endpoint; they are numbered from 0."""
         self._of_endpoint.append(matches)
 
-    def fold(self, batch: Batch, table: SeriesTable) -> None:
+    def fold(self, batch: RequestBatch, table: SeriesTable) -> None:
         """Add the requests of *batch* that belong to the series."""
         chosen = np.array(self._of_endpoint, dtype=bool)[batch.endpoints]
         if self._status is not None:
@@ -127,7 +127,7 @@ class RequestFilter:
             rate.total += count
 
     @staticmethod
-    def _has_error(batch: Batch, error: str) -> Any:
+    def _has_error(batch: RequestBatch, error: str) -> Any:
         if not error:
             return ~batch.failed
         if error == JUDGED:
@@ -144,10 +144,10 @@ class Filters:
         every = tuple(dict.fromkeys(series for series in asked if series.tags))
         wanted = [series for series in every if not series.is_kept]
         self.of_requests = [RequestFilter(series) for series in wanted if series.metric in REQUEST_METRICS]
-        self._of_places: dict[str, list[Series]] = {}
+        self._of_scopes: dict[str, list[Series]] = {}
         for series in wanted:
             if series.metric not in REQUEST_METRICS or series.metric in VOLUMES:
-                self._of_places.setdefault(series.metric, []).append(series)
+                self._of_scopes.setdefault(series.metric, []).append(series)
         self._tags = frozenset(pair for series in every for pair in series.tags)
 
     def values_of(self, key: str) -> frozenset[str]:
@@ -160,4 +160,4 @@ class Filters:
 
     def series_of(self, metric: str, tags: Mapping[str, str]) -> list[Series]:
         """The total of *metric* and the series that a value with *tags* belongs to, which is no request's."""
-        return [Series(metric), *(series for series in self._of_places.get(metric, ()) if series.matches(tags))]
+        return [Series(metric), *(series for series in self._of_scopes.get(metric, ()) if series.matches(tags))]

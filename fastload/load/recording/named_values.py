@@ -1,6 +1,6 @@
 """What is measured beside requests, by name: calls of any code, events of streams, sessions and messages of WebSockets.
 
-A place keeps the values until the recorder folds them. Values of trends are microseconds, those of counters amounts,
+A scope keeps the values until the recorder folds them. Values of trends are microseconds, those of counters amounts,
 those of rates 0 or 1.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fastload.load.recording.filters import VOLUMES, Filters
-from fastload.load.recording.scope import Names, Place
+from fastload.load.recording.scope import NameLimit, Scope
 from fastload.model.metrics import BUILTIN, Kind, Series
 from fastload.model.series import SeriesTable
 
@@ -19,17 +19,17 @@ from fastload.model.series import SeriesTable
 FOLD_AT_VALUES = 16_384
 
 
-class Sampler:
-    """Takes values by metric and name, and folds those of a place into a table: the total, the series of the name,
+class NamedValues:
+    """Takes values by metric and name, and folds those of a scope into a table: the total, the series of the name,
     and those that thresholds ask for."""
 
-    def __init__(self, filters: Filters, names: Names) -> None:
+    def __init__(self, filters: Filters, names: NameLimit) -> None:
         self._filters = filters
         self._names = names
 
     def add(
         self,
-        place: Place,
+        scope: Scope,
         table: SeriesTable,
         metric: str,
         name: str,
@@ -37,28 +37,28 @@ class Sampler:
         tags: Mapping[str, str] | None = None,
         error: str = "",
     ) -> None:
-        """One *value* of *metric*, measured in *place* under *name*; *error* is why it failed.
+        """One *value* of *metric*, measured in *scope* under *name*; *error* is why it failed.
 
         Past `FOLD_AT_VALUES` they go into *table* at once, so that memory is bounded.
         """
         key = (metric, name) if tags is None and not error else self._key(metric, name, tags or {}, error)
-        values = place.samples.get(key)
+        values = scope.samples.get(key)
         if values is None:
             key = (metric, self._names.admit(name), *key[2:])
-            values = place.samples.setdefault(key, [])
+            values = scope.samples.setdefault(key, [])
         values.append(value)
         if len(values) >= FOLD_AT_VALUES:
-            self.fold(place, table)
+            self.fold(scope, table)
 
-    def fold(self, place: Place, table: SeriesTable) -> None:
-        """Move what *place* has to *table*."""
-        for (metric, name, *flat), values in place.samples.items():
-            tags = {"error": "", **place.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "name": name}
+    def fold(self, scope: Scope, table: SeriesTable) -> None:
+        """Move what *scope* has to *table*."""
+        for (metric, name, *flat), values in scope.samples.items():
+            tags = {"error": "", **scope.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "name": name}
             for series in self._filters.series_of(metric, tags):
                 _fold_into(table, series, values)
             if metric not in VOLUMES:
                 _fold_into(table, Series.of(metric, name_=name), values)
-        place.samples.clear()
+        scope.samples.clear()
 
     def _key(self, metric: str, name: str, tags: Mapping[str, str], error: str) -> tuple[str, ...]:
         own = {**tags, "error": error} if error else tags

@@ -7,44 +7,44 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastload.load.recording.filters import ROW_WIDTH, Batch
+from fastload.load.recording.filters import ROW_WIDTH, RequestBatch
 from fastload.load.recording.outcome import JUDGED, JUDGED_FAILED, NO_DUE
-from fastload.load.recording.scope import Place
+from fastload.load.recording.scope import Scope
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import HTTP_TRENDS
 from fastload.model.points import FloatArray, PointBlock, RequestColumns, ValueColumns
 
 POINT_COLUMNS = 3
-"""How many items a row has beside those of `filters.Batch`: see `PointTransfer`."""
+"""How many items a row has beside those of `filters.RequestBatch`: see `PointTransfer`."""
 _DONE, _FACTS, _VU = range(ROW_WIDTH, ROW_WIDTH + POINT_COLUMNS)
 _FACTS_BITS, _CODE_BITS = 31, 12
 _JUDGEMENT = JUDGED_FAILED
 _BY_HAND = 1
 
 
-class End(NamedTuple):
-    """An iteration of a VU ended in *place* (monotonic)."""
+class IterationEnd(NamedTuple):
+    """An iteration of a VU ended in *scope* (monotonic)."""
 
     vu: int
     at_ns: int
-    place: Place
+    scope: Scope
 
 
-class Rows(NamedTuple):
+class RequestRows(NamedTuple):
     """Requests that got a response. *endpoints* are the recorder's numbers, *rows* have the `POINT_COLUMNS` too."""
 
-    batch: Batch
+    batch: RequestBatch
     endpoints: Int64Array
     rows: Int64Array
 
     def moved(self) -> Int64Array:
-        """What they moved, as `share_out` takes it."""
+        """What they moved, as `bytes_by_iteration` takes it."""
         volumes = self.batch.volumes
         columns = (self.rows[:, _VU], self.rows[:, _DONE], volumes["data_sent"], volumes["data_received"])
         return np.column_stack((*columns, self.endpoints))
 
 
-class BlockMaker:
+class PointBlockBuilder:
     """Takes samples, whose times are monotonic, and makes a block of them; *to_wall_ns* makes times the wall clock's.
 
     A tag set is given as a key and a function that makes the tags: it is called once for each key.
@@ -88,7 +88,7 @@ class BlockMaker:
         """A request without a response; *measurement* is that of a `PointTransfer`."""
         self._lost += (tag_set, NO_DUE, *measurement)
 
-    def add_requests(self, all_rows: Sequence[Rows], tags_of: Callable[[int, int], dict[str, str]]) -> None:
+    def add_requests(self, all_rows: Sequence[RequestRows], tags_of: Callable[[int, int], dict[str, str]]) -> None:
         """Requests with a response, once; *tags_of* an endpoint and the number of facts."""
         if not all_rows:
             return
@@ -128,7 +128,7 @@ class BlockMaker:
         if not self._lost:
             return None
         rows = np.array(self._lost, dtype=np.int64).reshape(-1, ROW_WIDTH + POINT_COLUMNS)
-        batch = Batch(rows)
+        batch = RequestBatch(rows)
         return RequestColumns(rows[:, _DONE] + self._to_wall_ns, batch.endpoints, batch.lost_times())
 
 
@@ -137,7 +137,7 @@ def outcome_tags(status: int, *, failed: bool) -> dict[str, str]:
     return {"status": str(status), "expected_response": "false" if failed else "true"}
 
 
-def share_out(moved: Int64Array, ends: Sequence[End]) -> tuple[Int64Array, Int64Array]:
+def bytes_by_iteration(moved: Int64Array, ends: Sequence[IterationEnd]) -> tuple[Int64Array, Int64Array]:
     """Which iteration moved which bytes: those of a request go to the first end of its VU that is not before its own.
 
     *moved* has the shape (n, 5): VU, end (monotonic, ns), bytes sent, bytes received, and something that comes back.

@@ -16,13 +16,20 @@ from fastload.load.engine.curl import CurlEngine
 from fastload.load.engine.curl_transfer import Measurement, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.engine.header_lines import last_headers
-from fastload.load.engine.point_transfer import let_tell
-from fastload.load.engine.request_info import FactTable
-from fastload.load.recording.filters import ROW_WIDTH, Batch
+from fastload.load.engine.point_transfer import make_point_transfer
+from fastload.load.engine.request_info import RequestInfoTable
+from fastload.load.recording.filters import ROW_WIDTH, RequestBatch
 from fastload.load.recording.outcome import JUDGED, kind_tag
-from fastload.load.recording.point_block import POINT_COLUMNS, BlockMaker, End, Rows, outcome_tags, share_out
+from fastload.load.recording.point_block import (
+    POINT_COLUMNS,
+    IterationEnd,
+    PointBlockBuilder,
+    RequestRows,
+    bytes_by_iteration,
+    outcome_tags,
+)
 from fastload.load.recording.recorder import Recorder
-from fastload.load.recording.scope import HERE, WHO, Place, tags_here
+from fastload.load.recording.scope import CURRENT_SCOPE, CURRENT_VU, Scope, current_tags
 from fastload.model.histogram import Int64Array
 from fastload.model.http_settings import without_credentials
 from fastload.model.metrics import BUILTIN, OTHER_TAGS, Kind, Series
@@ -33,13 +40,13 @@ MAX_TAG_SETS = 10_000
 """Of requests, in one worker: the tags of their own of what comes past them are `OTHER_TAGS`."""
 _NO_TAGS: Mapping[str, str] = {}
 _NEVER_SENT = (0,) * (ROW_WIDTH - 2)
-_NOTHING_MOVED = np.zeros((0, 5), dtype=np.int64)
+_NO_BYTES = np.zeros((0, 5), dtype=np.int64)
 
-Own = tuple[tuple[str, str | None], ...]
-"""Tags of one sample, over those of its place; None takes one away."""
+SampleTags = tuple[tuple[str, str | None], ...]
+"""Tags of one sample, over those of its scope; None takes one away."""
 
 
-class _Stamped(list[int]):
+class _TimedList(list[int]):
     """Knows when each item was appended (monotonic)."""
 
     __slots__ = ("times_ns",)
@@ -53,31 +60,31 @@ class _Stamped(list[int]):
         self.times_ns.append(monotonic_ns())
 
 
-class _Ended(_Stamped):
+class _IterationTimes(_TimedList):
     """The durations of iterations; *ends* is told whose they were."""
 
-    __slots__ = ("_ends", "_place")
+    __slots__ = ("_ends", "_scope")
 
-    def __init__(self, place: Place, ends: list[End]) -> None:
+    def __init__(self, scope: Scope, ends: list[IterationEnd]) -> None:
         super().__init__()
-        self._place, self._ends = place, ends
+        self._scope, self._ends = scope, ends
 
     def append(self, value: int) -> None:
         super().append(value)
-        self._ends.append(End(_vu_here(), self.times_ns[-1], self._place))
+        self._ends.append(IterationEnd(_current_vu_id(), self.times_ns[-1], self._scope))
 
 
-class _PointPlace(Place):
+class _PointScope(Scope):
     __slots__ = ("_ends",)
 
-    def __init__(self, tags: Mapping[str, str], home: Place | None, ends: list[End]) -> None:
+    def __init__(self, tags: Mapping[str, str], scenario_scope: Scope | None, ends: list[IterationEnd]) -> None:
         self._ends = ends
-        super().__init__(tags, home)
+        super().__init__(tags, scenario_scope)
 
-    def forget(self) -> None:
-        super().forget()
-        self.iteration_us = _Ended(self, self._ends)
-        self.lateness_us, self.group_us = _Stamped(), _Stamped()
+    def reset(self) -> None:
+        super().reset()
+        self.iteration_us = _IterationTimes(self, self._ends)
+        self.lateness_us, self.group_us = _TimedList(), _TimedList()
 
 
 class PointRecorder(Recorder):
@@ -92,24 +99,24 @@ class PointRecorder(Recorder):
         self._iterates = iterates
         # The wall clock is read once: it may be set meanwhile.
         self._to_wall_ns = time_ns() - monotonic_ns()
-        self._facts = FactTable()
-        self._ends: list[End] = []
-        self._told: list[tuple[str, int, float, Place | None, Own]] = []
-        self._moved = _NOTHING_MOVED
-        self._homes: dict[str, Place] = {}
+        self._request_infos = RequestInfoTable()
+        self._ends: list[IterationEnd] = []
+        self._pending_values: list[tuple[str, int, float, Scope | None, SampleTags]] = []
+        self._unassigned_bytes = _NO_BYTES
+        self._scenario_scopes: dict[str, Scope] = {}
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._base_of: list[int] = []
         self._endpoint_tags: list[dict[str, str]] = []
         filters = tuple(filters)
         super().__init__(worker, filters)
-        watch_metrics(filters, tags_here, self._tell)
+        watch_metrics(filters, current_tags, self._record_value)
 
     def attach(self, engine: CurlEngine) -> None:
         """Have the handles of *engine* tell what single samples need."""
         engine.on_adopt = self._adopt
 
     def _adopt(self, transfer: Transfer) -> None:
-        let_tell(transfer, self._facts)
+        make_point_transfer(transfer, self._request_infos)
 
     # Endpoints have numbers of their own here: requests with different tags are not alike.
 
@@ -118,8 +125,8 @@ class PointRecorder(Recorder):
         key = (base, *sorted(tags.items()))
         number = self._numbers.get(key)
         if number is None and len(self._base_of) >= MAX_TAG_SETS:
-            home = self._homes.get(tags.get("scenario", ""), self.nowhere)
-            tags = {**home.tags, "group": tags.get("group", ""), **dict(OTHER_TAGS)}
+            scenario_scope = self._scenario_scopes.get(tags.get("scenario", ""), self.unscoped)
+            tags = {**scenario_scope.tags, "group": tags.get("group", ""), **dict(OTHER_TAGS)}
             key = (base, *sorted(tags.items()))
             number = self._numbers.get(key)
         if number is None:
@@ -137,27 +144,27 @@ class PointRecorder(Recorder):
     def _count_no_response(self, endpoint: int, error: str) -> None:
         super()._count_no_response(self._base_of[endpoint], error)
 
-    def _fold_rows(self, rows: Int64Array) -> Batch:
+    def _fold_rows(self, rows: Int64Array) -> RequestBatch:
         counted = rows[:, :ROW_WIDTH].copy()
         counted[:, 0] = np.array(self._base_of, dtype=np.int64)[rows[:, 0]]
         batch = super()._fold_rows(counted)
-        self._all_rows.append(Rows(batch, rows[:, 0], rows))
+        self._all_rows.append(RequestRows(batch, rows[:, 0], rows))
         return batch
 
     # Samples, where they come up.
 
-    def place(self, scenario: str, tags: Mapping[str, str] = _NO_TAGS) -> Place:
-        home = self._homes[scenario] = super().place(scenario, tags)
-        return home
+    def scope(self, scenario: str, tags: Mapping[str, str] = _NO_TAGS) -> Scope:
+        scenario_scope = self._scenario_scopes[scenario] = super().scope(scenario, tags)
+        return scenario_scope
 
-    def _new_place(self, tags: dict[str, str], home: Place | None) -> Place:
-        return _PointPlace(tags, home, self._ends)
+    def _new_scope(self, tags: dict[str, str], scenario_scope: Scope | None) -> Scope:
+        return _PointScope(tags, scenario_scope, self._ends)
 
     def record_no_response(
         self, endpoint: int, kind: str, message: str, measurement: Measurement | None = None
     ) -> None:
         super().record_no_response(endpoint, kind, message)
-        self._lose(endpoint, kind_tag(kind), measurement, failed=True)
+        self._record_lost(endpoint, kind_tag(kind), measurement, failed=True)
 
     def record_judged(
         self,
@@ -169,39 +176,39 @@ class PointRecorder(Recorder):
     ) -> None:
         super().record_judged(endpoint, response_us, measurement, failure)
         if measurement is None:
-            self._lose(endpoint, JUDGED if failure else "", lost, failed=bool(failure))
+            self._record_lost(endpoint, JUDGED if failure else "", lost, failed=bool(failure))
 
     def sample(
         self,
-        place: Place,
+        scope: Scope,
         metric: str,
         name: str,
         value: int,
         tags: Mapping[str, str] | None = None,
         error: str = "",
     ) -> None:
-        super().sample(place, metric, name, value, tags, error)
-        own: Own = (*(tags.items() if tags else ()), ("name", name), *((("error", error),) if error else ()))
-        self._add(metric, value / 1000 if BUILTIN[metric].kind is Kind.TREND else value, place, own)
+        super().sample(scope, metric, name, value, tags, error)
+        own: SampleTags = (*(tags.items() if tags else ()), ("name", name), *((("error", error),) if error else ()))
+        self._add(metric, value / 1000 if BUILTIN[metric].kind is Kind.TREND else value, scope, own)
 
-    def record_check(self, name: str, passed: bool, place: Place, tags: Mapping[str, str] | None = None) -> None:
-        super().record_check(name, passed, place, tags)
+    def record_check(self, name: str, passed: bool, scope: Scope, tags: Mapping[str, str] | None = None) -> None:
+        super().record_check(name, passed, scope, tags)
         own = tuple((str(key), str(text)) for key, text in tags.items()) if tags else ()
-        self._add("checks", passed, place, (*own, ("check", name)))
+        self._add("checks", passed, scope, (*own, ("check", name)))
 
-    def record_exception(self, kind: str, traceback: str, place: Place | None = None) -> None:
-        super().record_exception(kind, traceback, place)
-        where = place or self.nowhere
+    def record_exception(self, kind: str, traceback: str, scope: Scope | None = None) -> None:
+        super().record_exception(kind, traceback, scope)
+        where = scope or self.unscoped
         self._add("iterations_failed", 1, where)
-        self._ends.append(End(_vu_here(), monotonic_ns(), where))
+        self._ends.append(IterationEnd(_current_vu_id(), monotonic_ns(), where))
 
-    def record_dropped(self, count: int, place: Place | None = None) -> None:
-        super().record_dropped(count, place)
-        self._add_starts("dropped_iterations", count, place)
+    def record_dropped(self, count: int, scope: Scope | None = None) -> None:
+        super().record_dropped(count, scope)
+        self._add_starts("dropped_iterations", count, scope)
 
-    def record_queued(self, count: int, place: Place | None = None) -> None:
-        super().record_queued(count, place)
-        self._add_starts("queued_iterations", count, place)
+    def record_queued(self, count: int, scope: Scope | None = None) -> None:
+        super().record_queued(count, scope)
+        self._add_starts("queued_iterations", count, scope)
 
     def socket_tags(
         self, tags: Mapping[str, str] | None, transfer: WebSocketTransfer, url: str
@@ -210,18 +217,18 @@ class PointRecorder(Recorder):
         more = {"url": without_credentials(url), "status": str(transfer.status())}
         return {**(tags or {}), **more, **({"subproto": protocol} if protocol else {})}
 
-    def _add_starts(self, metric: str, count: int, place: Place | None) -> None:
+    def _add_starts(self, metric: str, count: int, scope: Scope | None) -> None:
         if count:
             # What never began was in no group.
-            self._add(metric, count, place or self.nowhere, (("group", None),))
+            self._add(metric, count, scope or self.unscoped, (("group", None),))
 
-    def _add(self, metric: str, value: float, place: Place | None, own: Own = (), at_ns: int = 0) -> None:
-        self._maker.add(metric, at_ns or monotonic_ns(), value, self._set_of(place, own))
+    def _add(self, metric: str, value: float, scope: Scope | None, own: SampleTags = (), at_ns: int = 0) -> None:
+        self._maker.add(metric, at_ns or monotonic_ns(), value, self._set_of(scope, own))
 
-    def _set_of(self, place: Place | None, own: Own = ()) -> int:
-        return self._maker.set_of((place, own), lambda: _joined({} if place is None else place.tags, own))
+    def _set_of(self, scope: Scope | None, own: SampleTags = ()) -> int:
+        return self._maker.set_of((scope, own), lambda: _joined({} if scope is None else scope.tags, own))
 
-    def _lose(self, endpoint: int, error: str, measurement: Measurement | None, *, failed: bool) -> None:
+    def _record_lost(self, endpoint: int, error: str, measurement: Measurement | None, *, failed: bool) -> None:
         """A request without a response."""
         # Without a measurement libcurl never had it.
         every = cast(tuple[int, ...], measurement) if measurement else (*_NEVER_SENT, monotonic_ns(), -1, 0)
@@ -235,35 +242,35 @@ class PointRecorder(Recorder):
         tag_set = self._maker.set_of(key, tags)
         self._maker.add_lost(tag_set, every)
 
-    def _tell(self, metric: str, value: Any, tags: Mapping[str, str]) -> None:
+    def _record_value(self, metric: str, value: Any, tags: Mapping[str, str]) -> None:
         """A value of a metric of the script: it may come from any thread."""
         try:
             number = float(value)
         except OverflowError:
             number = float("inf") if value > 0 else float("-inf")
-        self._told.append((metric, monotonic_ns(), number, HERE.get(), tuple(tags.items())))
+        self._pending_values.append((metric, monotonic_ns(), number, CURRENT_SCOPE.get(), tuple(tags.items())))
 
     def _tags_of(self, endpoint: int, facts: int) -> dict[str, str]:
-        return self._endpoint_tags[endpoint] | self._facts.tags(facts)
+        return self._endpoint_tags[endpoint] | self._request_infos.tags(facts)
 
     # Once a second.
 
     def _reset(self) -> None:
         super()._reset()
-        self.lag_us = _Stamped()
-        self._maker = BlockMaker(self._to_wall_ns)
-        self._all_rows: list[Rows] = []
+        self.lag_us = _TimedList()
+        self._maker = PointBlockBuilder(self._to_wall_ns)
+        self._all_rows: list[RequestRows] = []
 
     def discard(self) -> None:
         super().discard()
-        self._told.clear()
+        self._pending_values.clear()
         self._ends.clear()
-        self._moved = _NOTHING_MOVED
+        self._unassigned_bytes = _NO_BYTES
 
     def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
         self._fold()
-        self._add_told()
-        self._add_moved(late=late)
+        self._add_pending_values()
+        self._add_iteration_bytes(late=late)
         self._maker.add_requests(self._all_rows, self._tags_of)
         block = self._maker.block()
         delta = super().take(vus=vus, in_flight=in_flight, offered=offered, late=late)
@@ -272,59 +279,59 @@ class PointRecorder(Recorder):
         return delta
 
     def _fold(self) -> None:
-        if isinstance(self.lag_us, _Stamped):
+        if isinstance(self.lag_us, _TimedList):
             self._add_times("loop_lag", self.lag_us, None)
         super()._fold()
 
-    def _fold_place(self, place: Place) -> None:
-        self._add_times("iteration_lateness", place.lateness_us, place)
-        self._add_times("group_duration", place.group_us, place)
-        if place.iteration_us:
-            self._add_times("iteration_duration", place.iteration_us, place)
-            times_ns = cast(_Stamped, place.iteration_us).times_ns
-            self._maker.add_many("iterations", times_ns, [1.0] * len(times_ns), self._set_of(place))
-        super()._fold_place(place)
+    def _fold_scope(self, scope: Scope) -> None:
+        self._add_times("iteration_lateness", scope.lateness_us, scope)
+        self._add_times("group_duration", scope.group_us, scope)
+        if scope.iteration_us:
+            self._add_times("iteration_duration", scope.iteration_us, scope)
+            times_ns = cast(_TimedList, scope.iteration_us).times_ns
+            self._maker.add_many("iterations", times_ns, [1.0] * len(times_ns), self._set_of(scope))
+        super()._fold_scope(scope)
 
-    def _add_times(self, metric: str, values_us: list[int], place: Place | None) -> None:
+    def _add_times(self, metric: str, values_us: list[int], scope: Scope | None) -> None:
         if values_us:
-            times_ns = cast(_Stamped, values_us).times_ns
-            self._maker.add_many(metric, times_ns, np.array(values_us) / 1000, self._set_of(place))
+            times_ns = cast(_TimedList, values_us).times_ns
+            self._maker.add_many(metric, times_ns, np.array(values_us) / 1000, self._set_of(scope))
 
-    def _add_told(self) -> None:
-        told = self._told.copy()
+    def _add_pending_values(self) -> None:
+        told = self._pending_values.copy()
         # Not clear(): another thread may have added one since the copy.
-        del self._told[: len(told)]
-        for metric, at_ns, value, place, own in told:
-            self._add(metric, value, place, own, at_ns)
+        del self._pending_values[: len(told)]
+        for metric, at_ns, value, scope, own in told:
+            self._add(metric, value, scope, own, at_ns)
 
-    def _add_moved(self, *, late: bool) -> None:
-        moved = np.concatenate([self._moved, *(rows.moved() for rows in self._all_rows)])
+    def _add_iteration_bytes(self, *, late: bool) -> None:
+        moved = np.concatenate([self._unassigned_bytes, *(rows.moved() for rows in self._all_rows)])
         if self._iterates:
-            sums, self._moved = share_out(moved, self._ends)
+            sums, self._unassigned_bytes = bytes_by_iteration(moved, self._ends)
             for end, (sent, received) in zip(self._ends, sums.tolist(), strict=True):
-                self._add_bytes(end.at_ns, end.place, sent, received)
-            moved = _NOTHING_MOVED
+                self._add_bytes(end.at_ns, end.scope, sent, received)
+            moved = _NO_BYTES
             if late:
                 # Some of these iterations will never end.
-                moved, self._moved = self._moved, moved
+                moved, self._unassigned_bytes = self._unassigned_bytes, moved
         self._ends.clear()
         for _, at_ns, sent, received, endpoint in moved.tolist():
-            self._add_bytes(at_ns, self._home_of(endpoint), sent, received)
+            self._add_bytes(at_ns, self._scenario_scope_of(endpoint), sent, received)
 
-    def _add_bytes(self, at_ns: int, place: Place, sent: int, received: int) -> None:
-        tag_set = self._set_of(place)
+    def _add_bytes(self, at_ns: int, scope: Scope, sent: int, received: int) -> None:
+        tag_set = self._set_of(scope)
         self._maker.add("data_sent", at_ns, sent, tag_set)
         self._maker.add("data_received", at_ns, received, tag_set)
 
-    def _home_of(self, endpoint: int) -> Place:
-        return self._homes.get(self._endpoint_tags[endpoint].get("scenario", ""), self.nowhere)
+    def _scenario_scope_of(self, endpoint: int) -> Scope:
+        return self._scenario_scopes.get(self._endpoint_tags[endpoint].get("scenario", ""), self.unscoped)
 
 
-def _joined(tags: Mapping[str, str], own: Own) -> dict[str, str]:
+def _joined(tags: Mapping[str, str], own: SampleTags) -> dict[str, str]:
     found = {**tags, **dict(own)}
     return {key: text for key, text in found.items() if text is not None}
 
 
-def _vu_here() -> int:
-    vu = WHO.get()
+def _current_vu_id() -> int:
+    vu = CURRENT_VU.get()
     return 0 if vu is None else vu.id

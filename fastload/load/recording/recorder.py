@@ -11,10 +11,10 @@ import numpy as np
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.engine.curl_transfer import Measurement
 from fastload.load.engine.curl_websocket import WebSocketTransfer
-from fastload.load.recording.filters import ROW_WIDTH, Batch, Filters
-from fastload.load.recording.named_values import Sampler
+from fastload.load.recording.filters import ROW_WIDTH, Filters, RequestBatch
+from fastload.load.recording.named_values import NamedValues
 from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED, kind_tag
-from fastload.load.recording.scope import Names, Place, tags_here
+from fastload.load.recording.scope import NameLimit, Scope, current_tags
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
@@ -44,18 +44,18 @@ class Recorder:
         self._worker = worker
         self._seq = 0
         self._filters = Filters(filters)
-        watch_metrics(filters, tags_here)
-        self._names = Names(self._filters.values_of("name"))
-        self._sampler = Sampler(self._filters, self._names)
-        self._check_names = Names(self._filters.values_of("check"))
-        self._group_names = Names(self._filters.values_of("group"))
+        watch_metrics(filters, current_tags)
+        self._names = NameLimit(self._filters.values_of("name"))
+        self._sampler = NamedValues(self._filters, self._names)
+        self._check_names = NameLimit(self._filters.values_of("check"))
+        self._group_names = NameLimit(self._filters.values_of("group"))
         self._reasons: set[str] = set()
         self._endpoints: dict[tuple[str, str, tuple[bool, ...]], int] = {}
         self._tags: list[tuple[tuple[str, str], ...]] = []
-        self._places: dict[tuple[tuple[str, str], ...], Place] = {}
+        self._scopes: dict[tuple[tuple[str, str], ...], Scope] = {}
         self._rows: list[int] = []
         self._no_response: dict[tuple[int, str], int] = {}
-        self.nowhere = self.place("")
+        self.unscoped = self.scope("")
         self._reset()
 
     def attach(self, engine: CurlEngine) -> None:
@@ -70,29 +70,29 @@ class Recorder:
         self._exceptions = ErrorTable()
         self.stats = WorkerStats()
 
-    def place(self, scenario: str, tags: Mapping[str, str] = _NO_TAGS) -> Place:
+    def scope(self, scenario: str, tags: Mapping[str, str] = _NO_TAGS) -> Scope:
         """Where the VUs of *scenario* run, outside of groups; *tags* are the scenario's own."""
-        return self._place({**tags, "scenario": scenario, "group": ""}, None)
+        return self._scope({**tags, "scenario": scenario, "group": ""}, None)
 
-    def group(self, outer: Place, name: str) -> Place:
+    def group(self, outer: Scope, name: str) -> Scope:
         """The group *name* within *outer*. Past `MAX_NAMES` groups all share one, so that memory is bounded."""
-        place = outer.inner.get(name)
-        if place is None:
+        scope = outer.nested.get(name)
+        if scope is None:
             path = self._group_names.admit(f"{outer.group}::{name}" if outer.group else name)
-            place = self._place({**outer.tags, "group": path}, outer.home)
+            scope = self._scope({**outer.tags, "group": path}, outer.scenario_scope)
             if path == name or path.endswith(f"::{name}"):
-                outer.inner[name] = place
-        return place
+                outer.nested[name] = scope
+        return scope
 
-    def _place(self, tags: dict[str, str], home: Place | None) -> Place:
+    def _scope(self, tags: dict[str, str], scenario_scope: Scope | None) -> Scope:
         key = tuple(sorted(tags.items()))
-        place = self._places.get(key)
-        if place is None:
-            place = self._places[key] = self._new_place(tags, home)
-        return place
+        scope = self._scopes.get(key)
+        if scope is None:
+            scope = self._scopes[key] = self._new_scope(tags, scenario_scope)
+        return scope
 
-    def _new_place(self, tags: dict[str, str], home: Place | None) -> Place:
-        return Place(tags, home)
+    def _new_scope(self, tags: dict[str, str], scenario_scope: Scope | None) -> Scope:
+        return Scope(tags, scenario_scope)
 
     def endpoint(self, name: str, method: str, tags: Mapping[str, str] = _NO_TAGS) -> int:
         """The number of requests that count alike: the same name, method and filters, which see all *tags*.
@@ -178,7 +178,7 @@ class Recorder:
 
     def sample(
         self,
-        place: Place,
+        scope: Scope,
         metric: str,
         name: str,
         value: int,
@@ -186,7 +186,7 @@ class Recorder:
         error: str = "",
     ) -> None:
         """One *value* of a metric that is no request's, under *name*; *error* is why it failed."""
-        self._sampler.add(place, self._table, metric, name, value, tags, error)
+        self._sampler.add(scope, self._table, metric, name, value, tags, error)
 
     def record_error(self, kind: str, message: str, call: str = "") -> None:
         """Something that is no request failed: *call* is its name if it is a measured call."""
@@ -196,26 +196,26 @@ class Recorder:
         """The script called a measured call failed."""
         self._errors.count(self._kind_of(reason), f"{call}: {reason}", self._what_call(call))
 
-    def record_exception(self, kind: str, traceback: str, place: Place | None = None) -> None:
+    def record_exception(self, kind: str, traceback: str, scope: Scope | None = None) -> None:
         """An iteration that raised."""
-        (place or self.nowhere).raised += 1
+        (scope or self.unscoped).raised += 1
         self._exceptions.count(kind, traceback)
 
-    def record_dropped(self, count: int, place: Place | None = None) -> None:
+    def record_dropped(self, count: int, scope: Scope | None = None) -> None:
         """Starts that were due and will never be made."""
-        (place or self.nowhere).dropped += count
+        (scope or self.unscoped).dropped += count
 
-    def record_queued(self, count: int, place: Place | None = None) -> None:
+    def record_queued(self, count: int, scope: Scope | None = None) -> None:
         """Starts that were due and found no VU free: they wait."""
-        (place or self.nowhere).queued += count
+        (scope or self.unscoped).queued += count
 
-    def record_check(self, name: str, passed: bool, place: Place, tags: Mapping[str, str] | None = None) -> None:
+    def record_check(self, name: str, passed: bool, scope: Scope, tags: Mapping[str, str] | None = None) -> None:
         """One outcome of a check."""
         key = (name,) if tags is None else (name, *(text for pair in self._filters.relevant(tags) for text in pair))
-        counts = place.checks.get(key)
+        counts = scope.checks.get(key)
         if counts is None:
             key = (self._check_names.admit(name), *key[1:])
-            counts = place.checks.setdefault(key, [0, 0])
+            counts = scope.checks.setdefault(key, [0, 0])
         counts[0] += passed
         counts[1] += 1
 
@@ -278,37 +278,37 @@ class Recorder:
             self._table.trend(Series("loop_lag")).fold(np.array(self.lag_us, dtype=np.int64))
             self.stats.lag_max_us = max(self.stats.lag_max_us, *self.lag_us)
             self.lag_us = []
-        for place in self._places.values():
-            self._fold_place(place)
-            place.forget()
+        for scope in self._scopes.values():
+            self._fold_scope(scope)
+            scope.reset()
 
-    def _fold_place(self, place: Place) -> None:
+    def _fold_scope(self, scope: Scope) -> None:
         table, series_of = self._table, self._filters.series_of
-        self._sampler.fold(place, table)
+        self._sampler.fold(scope, table)
         for metric, values in (
-            ("iteration_duration", place.iteration_us),
-            ("iteration_lateness", place.lateness_us),
-            ("group_duration", place.group_us),
+            ("iteration_duration", scope.iteration_us),
+            ("iteration_lateness", scope.lateness_us),
+            ("group_duration", scope.group_us),
         ):
             if values:
                 array = np.array(values, dtype=np.int64)
-                for series in series_of(metric, place.tags):
+                for series in series_of(metric, scope.tags):
                     table.trend(series).fold(array)
-        if place.group_us:
-            by_group = table.trend(Series.of("group_duration", group=place.group))
-            by_group.fold(np.array(place.group_us, dtype=np.int64))
+        if scope.group_us:
+            by_group = table.trend(Series.of("group_duration", group=scope.group))
+            by_group.fold(np.array(scope.group_us, dtype=np.int64))
         for metric, count in (
-            ("iterations", len(place.iteration_us)),
-            ("dropped_iterations", place.dropped),
-            ("queued_iterations", place.queued),
-            ("iterations_failed", place.raised),
+            ("iterations", len(scope.iteration_us)),
+            ("dropped_iterations", scope.dropped),
+            ("queued_iterations", scope.queued),
+            ("iterations_failed", scope.raised),
         ):
             if count:
-                for series in series_of(metric, place.tags):
+                for series in series_of(metric, scope.tags):
                     table.counter(series).value += count
-        for (name, *flat), (trues, total) in place.checks.items():
-            by_check = Series.of("checks", check=name, scenario=place.tags["scenario"])
-            tags = {**place.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "check": name}
+        for (name, *flat), (trues, total) in scope.checks.items():
+            by_check = Series.of("checks", check=name, scenario=scope.tags["scenario"])
+            tags = {**scope.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "check": name}
             for series in (*series_of("checks", tags), by_check):
                 sink = table.rate(series)
                 sink.trues += trues
@@ -327,15 +327,15 @@ class Recorder:
                 one.count_no_response(self._table, endpoint, error, count)
         self._no_response.clear()
 
-    def _fold_rows(self, rows: Int64Array) -> Batch:
-        batch = Batch(rows)
+    def _fold_rows(self, rows: Int64Array) -> RequestBatch:
+        batch = RequestBatch(rows)
         self._fold_times(batch)
         self._fold_counts(batch)
         for one in self._filters.of_requests:
             one.fold(batch, self._table)
         return batch
 
-    def _fold_times(self, batch: Batch) -> None:
+    def _fold_times(self, batch: RequestBatch) -> None:
         for metric, values in batch.times.items():
             self._table.trend(Series(metric)).fold(values)
         scheduled = batch.times_of("http_req_response_time", slice(None))
@@ -348,7 +348,7 @@ class Recorder:
             self._table.trend(Series("http_req_duration", tags)).fold(duration[chosen])
             self._table.counter(Series("data_received", tags)).value += int(received[chosen].sum())
 
-    def _fold_counts(self, batch: Batch) -> None:
+    def _fold_counts(self, batch: RequestBatch) -> None:
         for metric, values in batch.volumes.items():
             self._table.counter(Series(metric)).value += int(values.sum())
         codes = batch.endpoints * _CODES + batch.statuses * 2 + batch.failed

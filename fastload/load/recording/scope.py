@@ -1,4 +1,4 @@
-"""Where the code of a VU runs: in a scenario, and there in a group or in none."""
+"""Scopes: what is measured counts in one, which is a scenario, or a group within a scenario."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from fastload.model.metrics import MAX_NAMES, OTHER_NAME
 
-HERE: ContextVar[Place | None] = ContextVar("fastload_place", default=None)
-"""The place whose code runs. Tasks that are made inside a group, as by `asyncio.gather`, are in that group too."""
+CURRENT_SCOPE: ContextVar[Scope | None] = ContextVar("fastload_scope", default=None)
+"""The scope whose code runs. Tasks that are made inside a group, as by `asyncio.gather`, are in that group too."""
 
 
 class RunningVU(Protocol):
@@ -18,15 +18,16 @@ class RunningVU(Protocol):
     id: int
 
 
-WHO: ContextVar[RunningVU | None] = ContextVar("fastload_vu", default=None)
+CURRENT_VU: ContextVar[RunningVU | None] = ContextVar("fastload_vu", default=None)
 """The VU whose code runs; None outside of iterations."""
 
 
-class Place:
-    """What was counted in one place since the last fold, and what requests from there were resolved to.
+class Scope:
+    """What was counted in one scenario or group since the last fold, and what its requests were resolved to.
 
-    ``tags`` are those of all that happens there: the scenario's own, ``scenario``, and ``group``, which is empty
-    outside of groups. ``home`` is the place of the scenario itself.
+    ``tags`` are those of all that happens in it: the scenario's own, ``scenario``, and ``group``, which is empty
+    outside of groups. ``scenario_scope`` is the scope of the scenario itself, ``nested`` has the groups within this
+    one by name.
     """
 
     __slots__ = (
@@ -34,26 +35,26 @@ class Place:
         "dropped",
         "endpoints",
         "group_us",
-        "home",
-        "inner",
         "iteration_us",
         "lateness_us",
+        "nested",
         "plain",
         "queued",
         "raised",
         "samples",
+        "scenario_scope",
         "tags",
     )
 
-    def __init__(self, tags: Mapping[str, str], home: Place | None = None) -> None:
+    def __init__(self, tags: Mapping[str, str], scenario_scope: Scope | None = None) -> None:
         self.tags = tags
-        self.home = home or self
-        self.inner: dict[str, Place] = {}
+        self.scenario_scope = scenario_scope or self
+        self.nested: dict[str, Scope] = {}
         self.plain: dict[tuple[str, str, str], tuple[str, int, tuple[str, ...]]] = {}
         self.endpoints: dict[tuple[Any, ...], int] = {}
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin to count anew."""
         self.iteration_us: list[int] = []
         self.lateness_us: list[int] = []
@@ -67,7 +68,7 @@ class Place:
         return self.tags["group"]
 
 
-class Names:
+class NameLimit:
     """The names of one kind that have statistics of their own: the first `MAX_NAMES`, and those that are *wanted*."""
 
     def __init__(self, wanted: frozenset[str] = frozenset()) -> None:
@@ -84,7 +85,7 @@ class Names:
         return name
 
 
-def tags_here() -> Mapping[str, str]:
-    """The tags of the place whose code runs; none outside of scenarios."""
-    place = HERE.get()
-    return {} if place is None else place.tags
+def current_tags() -> Mapping[str, str]:
+    """The tags of the scope whose code runs; none outside of scenarios."""
+    scope = CURRENT_SCOPE.get()
+    return {} if scope is None else scope.tags

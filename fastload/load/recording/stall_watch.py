@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 STALL_S = 0.1
-_MOST_PLACES = 20
+_MOST_LINES = 20
 # Where code is not the script's own: here, in the standard library, in installed packages.
 _OTHERS = tuple(
     {
@@ -30,15 +30,15 @@ class StallWatch:
     """Armed again and again by the loop; when that fails to happen for `STALL_S`, a signal looks at what runs.
 
     The signal comes in the main thread between two instructions, and also within ``time.sleep``, so its frame is
-    that of the code that blocks. A process that had no CPU in that time is not held against the script. ``places``
-    has the longest stall of each place, in ms.
+    that of the code that blocks. A process that had no CPU in that time is not held against the script.
+    ``lines_that_blocked`` has the longest stall of each line of code, in ms.
     """
 
     def __init__(self) -> None:
-        self.places: dict[str, float] = {}
+        self.lines_that_blocked: dict[str, float] = {}
         self._armed_ns = 0
         self._waited_ns = 0
-        self._place = ""
+        self._line = ""
         self._schedstat = -1
         self._handler_before: Any = signal.SIG_DFL
 
@@ -66,10 +66,10 @@ class StallWatch:
 
     def _note(self) -> None:
         """The loop runs again: if it stood still, for how long."""
-        if self._place:
+        if self._line:
             stalled_ms = (monotonic_ns() - self._armed_ns) / 1e6
-            self.places[self._place] = max(stalled_ms, self.places.get(self._place, 0.0))
-            self._place = ""
+            self.lines_that_blocked[self._line] = max(stalled_ms, self.lines_that_blocked.get(self._line, 0.0))
+            self._line = ""
 
     def _run_delay_ns(self) -> int:
         """How long this process was ready to run and had no CPU so far; 0 where the kernel does not say."""
@@ -78,12 +78,12 @@ class StallWatch:
     def _on_alarm(self, _number: int, frame: FrameType | None) -> None:
         starved_ns = self._run_delay_ns() - self._waited_ns
         if starved_ns < (monotonic_ns() - self._armed_ns) / 2:
-            place = _place_of(frame)
-            if place in self.places or len(self.places) < _MOST_PLACES:
-                self._place = place
+            line = _line_of(frame)
+            if line in self.lines_that_blocked or len(self.lines_that_blocked) < _MOST_LINES:
+                self._line = line
 
 
-def _place_of(frame: FrameType | None) -> str:
+def _line_of(frame: FrameType | None) -> str:
     """``visit (shop.py:12): time.sleep(0.2)`` of the innermost frame that is the script's own; "" without one."""
     while frame is not None:
         code = frame.f_code

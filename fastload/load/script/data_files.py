@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 import msgspec
 import orjson
 
-from fastload.load.script.environment import convert, described
+from fastload.load.script.environment import convert_text, described
 from fastload.model.errors import PlanError, nearest
 
 _BOM = b"\xef\xbb\xbf"
@@ -29,14 +29,14 @@ _NOT_SPACE = re.compile(rb"\S")
 _NOT_SLICED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class Rows(NamedTuple):
+class PackedRows(NamedTuple):
     """Row *i* is the JSON text ``blob[bounds[2 * i] : bounds[2 * i + 1]]``."""
 
     blob: bytes
     bounds: array[int]
 
 
-class Source(NamedTuple):
+class DataSource(NamedTuple):
     """A data file and how to read it. *name* is the path as the script wrote it, for errors."""
 
     path: Path
@@ -50,7 +50,7 @@ class Source(NamedTuple):
         return self.path.read_bytes().removeprefix(_BOM)
 
 
-def read_json(source: Source) -> Rows:
+def read_json(source: DataSource) -> PackedRows:
     """A JSON array, or the array that an object holds under ``source.key``. Its rows are sliced, not copied.
 
     Raises:
@@ -60,7 +60,7 @@ def read_json(source: Source) -> Rows:
     bounds = array("q")
     found = _NOT_SPACE.search(whole)
     if found is None:
-        return Rows(b"", bounds)
+        return PackedRows(b"", bounds)
     if source.key is not None:
         text = _value_of_key(source, whole, source.key)
     elif found[0] == b"[":
@@ -79,10 +79,10 @@ def read_json(source: Source) -> Rows:
             bounds.append(end)
     except (*_NOT_SLICED, orjson.JSONDecodeError) as error:
         raise _malformed(source, whole, error) from error
-    return Rows(text, bounds)
+    return PackedRows(text, bounds)
 
 
-def read_lines(source: Source) -> Rows:
+def read_lines(source: DataSource) -> PackedRows:
     """JSON Lines: a value on each line; blank lines are left out.
 
     Raises:
@@ -107,10 +107,10 @@ def read_lines(source: Source) -> Rows:
             bounds.append(start)
             bounds.append(end)
         start = end + 1
-    return Rows(text, bounds)
+    return PackedRows(text, bounds)
 
 
-def read_csv(source: Source) -> Rows:
+def read_csv(source: DataSource) -> PackedRows:
     """CSV with a header: each row an object of texts, or of what ``source.types`` makes of them.
 
     Raises:
@@ -123,7 +123,7 @@ def read_csv(source: Source) -> Rows:
         raise _malformed(source, source.read(), error) from error
 
 
-def read_parquet(source: Source) -> Rows:
+def read_parquet(source: DataSource) -> PackedRows:
     """Parquet: each row an object of its columns. Dates, times and decimals become texts.
 
     Raises:
@@ -148,7 +148,7 @@ def read_parquet(source: Source) -> Rows:
         pyarrow.default_memory_pool().release_unused()
 
 
-READERS: dict[str, Callable[[Source], Rows]] = {
+READERS: dict[str, Callable[[DataSource], PackedRows]] = {
     "csv": read_csv,
     "json": read_json,
     "jsonl": read_lines,
@@ -158,7 +158,7 @@ READERS: dict[str, Callable[[Source], Rows]] = {
 """By format, which is also the suffix of the file."""
 
 
-def _packed(source: Source, rows: Iterable[dict[str, Any]]) -> Rows:
+def _packed(source: DataSource, rows: Iterable[dict[str, Any]]) -> PackedRows:
     blob = io.BytesIO()
     bounds = array("q")
     for row in rows:
@@ -172,7 +172,7 @@ def _packed(source: Source, rows: Iterable[dict[str, Any]]) -> Rows:
             ) from error
         bounds.append(blob.tell())
     # The buffer itself, and no copy of it.
-    return Rows(blob.getvalue(), bounds)
+    return PackedRows(blob.getvalue(), bounds)
 
 
 def _unfit(row: dict[str, Any]) -> str:
@@ -193,7 +193,7 @@ def _as_text(value: Any) -> str:
     raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
 
 
-def _csv_rows(source: Source, file: IO[str]) -> Iterator[dict[str, Any]]:
+def _csv_rows(source: DataSource, file: IO[str]) -> Iterator[dict[str, Any]]:
     reader = csv.reader(file, delimiter=source.delimiter, strict=True)
     try:
         header = next((fields for fields in reader if fields), [])
@@ -216,7 +216,7 @@ def _csv_rows(source: Source, file: IO[str]) -> Iterator[dict[str, Any]]:
         raise PlanError(f"{source.name}, line {reader.line_num}: {error}", hint="is a double quote open?") from error
 
 
-def _check_header(source: Source, header: list[str], line: int) -> None:
+def _check_header(source: DataSource, header: list[str], line: int) -> None:
     where = f"{source.name}, line {line}: "
     for at, name in enumerate(header):
         if not name.strip():
@@ -233,9 +233,9 @@ def _check_header(source: Source, header: list[str], line: int) -> None:
             )
 
 
-def _typed(source: Source, line: int, column: str, text: str, wanted: Callable[[str], Any]) -> Any:
+def _typed(source: DataSource, line: int, column: str, text: str, wanted: Callable[[str], Any]) -> Any:
     try:
-        return convert(text, wanted)
+        return convert_text(text, wanted)
     except Exception as error:
         raise PlanError(
             f"{source.name}, line {line}: {column} {text!r} is not {described(wanted)}",
@@ -243,7 +243,7 @@ def _typed(source: Source, line: int, column: str, text: str, wanted: Callable[[
         ) from error
 
 
-def _value_of_key(source: Source, whole: bytes, key: str) -> bytes:
+def _value_of_key(source: DataSource, whole: bytes, key: str) -> bytes:
     try:
         fields = msgspec.json.decode(whole, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as error:
@@ -259,7 +259,7 @@ def _value_of_key(source: Source, whole: bytes, key: str) -> bytes:
     return text
 
 
-def _no_array(source: Source, whole: bytes) -> PlanError:
+def _no_array(source: DataSource, whole: bytes) -> PlanError:
     try:
         value = orjson.loads(whole)
     except orjson.JSONDecodeError as error:
@@ -287,7 +287,7 @@ def _is_json(text: bytes) -> bool:
 
 
 def _malformed(
-    source: Source, text: bytes, error: Exception, *, first_line: int = 1, hint: str = "mend that line of the file"
+    source: DataSource, text: bytes, error: Exception, *, first_line: int = 1, hint: str = "mend that line of the file"
 ) -> PlanError:
     """Where *text*, which begins on line *first_line* of the file, stops being what it should be."""
     try:

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 import orjson
 
-from fastload.load.script.data_files import READERS, Rows, Source
+from fastload.load.script.data_files import READERS, DataSource, PackedRows
 from fastload.model.errors import FastloadError, PlanError, nearest
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class DataSet(Sequence[Any]):
 
     __slots__ = ("__weakref__", "_blob", "_bounds", "_next", "_once", "_rows", "_worker", "_workers", "format", "name")
 
-    def __init__(self, name: str, format: str, rows: Rows) -> None:  # noqa: A002 - as `data` calls it
+    def __init__(self, name: str, format: str, rows: PackedRows) -> None:  # noqa: A002 - as `data` calls it
         self.name = name
         self.format = format
         self._blob, self._bounds = rows
@@ -150,7 +150,7 @@ def data(
     _check_options(name, chosen, types=types, delimiter=delimiter, key=key)
     folder = _folder_of(sys._getframe(1).f_code.co_filename)
     try:
-        rows = READERS[chosen](Source(_find(name, folder), name, types or {}, delimiter, key))
+        rows = READERS[chosen](DataSource(_find(name, folder), name, types or {}, delimiter, key))
     except OSError as error:
         raise PlanError(f"{name} cannot be read: {error.strerror or error}", hint=f"it is {folder / name}") from error
     if not rows.bounds:
@@ -160,7 +160,7 @@ def data(
     return loaded
 
 
-def deal(worker: int, workers: int) -> None:
+def assign_rows(worker: int, workers: int) -> None:
     """Begin a phase of the run in *worker* (from 0) of *workers*: every data set starts anew, with this worker's rows.
 
     The process is a worker's from then on: it loads no more data.

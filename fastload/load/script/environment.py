@@ -84,7 +84,7 @@ def env(
     return value
 
 
-def convert(text: str, wanted: Callable[[str], Any]) -> Any:
+def convert_text(text: str, wanted: Callable[[str], Any]) -> Any:
     """*text* as *wanted*: a bool by its usual words, a float that is finite, else whatever ``wanted(text)`` is.
 
     Raises:
@@ -105,7 +105,7 @@ def described(wanted: Callable[[str], Any]) -> str:
 
 def _converted(name: str, shown: str, text: str, wanted: Callable[[str], Any]) -> Any:
     try:
-        return convert(text, wanted)
+        return convert_text(text, wanted)
     except Exception:
         # The error of a conversion quotes the value: it must not hang on this one as its cause or context.
         pass

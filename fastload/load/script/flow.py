@@ -10,7 +10,7 @@ from fastload.load.client.vu import current_vu
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
-    from fastload.load.client.context import Context
+    from fastload.load.client.context import WorkerContext
 
 
 class IterationFailed(FastloadError):
@@ -41,7 +41,7 @@ def abort(reason: str) -> NoReturn:
     task = _current_task()
     if vu is not None and task is not None:
         # In a task that nobody awaits, what is raised would be lost; who awaits it is told first, and ends as ever.
-        task.add_done_callback(partial(_tell, vu._context))
+        task.add_done_callback(partial(_report_abort, vu._context))
     raise TestAborted(reason)
 
 
@@ -53,6 +53,6 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-def _tell(context: Context, task: asyncio.Task[Any]) -> None:
+def _report_abort(context: WorkerContext, task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and isinstance(error := task.exception(), TestAborted):
         context.abort(str(error))

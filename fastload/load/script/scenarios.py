@@ -19,7 +19,7 @@ from fastload.model.judging.thresholds import ThresholdSpec
 from fastload.model.load_models import ShapeFunction
 from fastload.model.statuses import StatusSpec
 
-Function = Callable[[VU], Awaitable[Any]]
+ScenarioFunction = Callable[[VU], Awaitable[Any]]
 
 
 class ScenarioOptions(TypedDict, total=False):
@@ -82,8 +82,8 @@ class ScenarioOptions(TypedDict, total=False):
     tags: Mapping[str, str]
     env: Mapping[str, str]
     thresholds: ThresholdSpec
-    on_start: Function
-    on_stop: Function
+    on_start: ScenarioFunction
+    on_stop: ScenarioFunction
     keep_body: bool | None
     keep_headers: bool | None
     headers: Headers
@@ -99,7 +99,7 @@ class Scenario:
     Call it like the function it wraps.
     """
 
-    function: Function
+    function: ScenarioFunction
     name: str
     executor: str | None = None
     vus: int | None = None
@@ -124,21 +124,21 @@ class Scenario:
     tags: Mapping[str, str] | None = None
     env: Mapping[str, str] | None = None
     thresholds: ThresholdSpec | None = None
-    on_start: Function | None = None
-    on_stop: Function | None = None
+    on_start: ScenarioFunction | None = None
+    on_stop: ScenarioFunction | None = None
     keep_body: bool | None = None
     keep_headers: bool | None = None
     headers: Headers | None = None
     http: RequestSettings | None = None
     expected: StatusSpec | None = None
     cookies: Literal["keep", "clear"] | None = None
-    tasks: Mapping[Function, float] | None = None
+    tasks: Mapping[ScenarioFunction, float] | None = None
 
     def __call__(self, vu: VU) -> Awaitable[Any]:
         return self.function(vu)
 
     @property
-    def functions(self) -> list[Function]:
+    def functions(self) -> list[ScenarioFunction]:
         """Everything of the script that a VU calls."""
         called = [*(self.tasks or [self.function]), self.on_start, self.on_stop]
         return [one.function if isinstance(one, Scenario) else one for one in called if one is not None]
@@ -166,12 +166,12 @@ class Scenario:
 
 
 @overload
-def scenario(function: Function, /) -> Scenario: ...
+def scenario(function: ScenarioFunction, /) -> Scenario: ...
 @overload
-def scenario(*, tasks: Mapping[Function, float], name: str, **options: Unpack[ScenarioOptions]) -> Scenario: ...
+def scenario(*, tasks: Mapping[ScenarioFunction, float], name: str, **options: Unpack[ScenarioOptions]) -> Scenario: ...
 @overload
-def scenario(*, name: str = "", **options: Unpack[ScenarioOptions]) -> Callable[[Function], Scenario]: ...
-def scenario(function: Function | None = None, /, *, name: str = "", **options: Any) -> Any:
+def scenario(*, name: str = "", **options: Unpack[ScenarioOptions]) -> Callable[[ScenarioFunction], Scenario]: ...
+def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **options: Any) -> Any:
     """Declare an ``async def`` that takes a `VU` as a scenario; one call of it is one iteration.
 
     Args:
@@ -196,14 +196,14 @@ def scenario(function: Function | None = None, /, *, name: str = "", **options: 
             )
         return Scenario(choose_task(options["tasks"], name), name, **options)
 
-    def declare(function: Function) -> Scenario:
+    def declare(function: ScenarioFunction) -> Scenario:
         check_function(function)
         return Scenario(function, name or name_of(function), **options)
 
     return declare if function is None else declare(function)
 
 
-def choose_task(tasks: Mapping[Function, float], name: str) -> Function:
+def choose_task(tasks: Mapping[ScenarioFunction, float], name: str) -> ScenarioFunction:
     """One function that calls one of *tasks*, each with a chance in proportion to its weight, by `VU.random`.
 
     Raises:

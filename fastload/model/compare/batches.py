@@ -10,7 +10,7 @@ import numpy as np
 from fastload.model.compare.intervals import FloatArray
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterSink, SeriesTable
 
 MOST_BATCHES = 10
@@ -28,7 +28,7 @@ class BatchedRun:
     the price is an interval a tenth longer than it had to be if nothing varied slowly.
     """
 
-    def __init__(self, name: str, header: Header, summary: Mapping[str, Any], *, complete: bool = True) -> None:
+    def __init__(self, name: str, header: RunHeader, summary: Mapping[str, Any], *, complete: bool = True) -> None:
         self.name = name
         self.header = header
         self.summary = summary

@@ -39,7 +39,7 @@ class _Contrast(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Concerns:
+class ComparabilityIssues:
     """*refusals*: differences between the plans, that make a comparison say nothing about the target. *warnings*:
     what else may be behind a difference. All in words, each once."""
 
@@ -47,19 +47,19 @@ class Concerns:
     warnings: tuple[str, ...]
 
 
-def find_concerns(runs: Sequence[BatchedRun]) -> Concerns:
+def find_issues(runs: Sequence[BatchedRun]) -> ComparabilityIssues:
     """What stands between *runs*, each held against the first of them."""
     first, *others = runs
     alone = [*_untrusted(runs), *(text for run in runs for text in _unfinished(run))]
-    refusals = _told(first, {run.name: [*_plans(first, run)] for run in others})
+    refusals = listed(first, {run.name: [*_plans(first, run)] for run in others})
     found = {
         run.name: [*_settings(first, run), *_machines(first, run), *_versions(first, run), *_durations(first, run)]
         for run in others
     }
-    return Concerns(tuple(refusals), (*alone, *_told(first, found)))
+    return ComparabilityIssues(tuple(refusals), (*alone, *listed(first, found)))
 
 
-def _told(first: BatchedRun, contrasts: Mapping[str, Iterable[_Contrast]]) -> list[str]:
+def listed(first: BatchedRun, contrasts: Mapping[str, Iterable[_Contrast]]) -> list[str]:
     """The contrasts by name of the later run in words: what several have in common is said once."""
     names: dict[_Contrast, list[str]] = {}
     for name, found in contrasts.items():

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fastload.model.compare.batches import FEWEST_BATCHES, BatchedRun
-from fastload.model.compare.comparability import Concerns, find_concerns
+from fastload.model.compare.comparability import ComparabilityIssues, find_issues
 from fastload.model.compare.figures import Figure, figures_of
 from fastload.model.compare.intervals import (
     CONFIDENCE,
@@ -36,11 +36,11 @@ from fastload.model.compare.intervals import (
 from fastload.model.metrics import Kind
 from fastload.model.series import GaugeSink, RateSink, TrendSink
 
-Verdict = Literal["better", "worse", "changed", "no difference shown", ""]
+ComparisonVerdict = Literal["better", "worse", "changed", "no difference shown", ""]
 COMPARISON_VERSION = 1
 MARGIN_OF_REPEATED, MARGIN_OF_SINGLE = 0.01, 0.05
 """What difference matters if nobody says so: where runs are not repeated, how much they vary is in no interval."""
-NO_DIFFERENCE: Verdict = "no difference shown"
+NO_DIFFERENCE: ComparisonVerdict = "no difference shown"
 UNSTEADY = "too unsteady"
 """Why there is no verdict where the values of a run are worth fewer than `FEWEST_VALUES` independent ones."""
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -49,7 +49,7 @@ MOST_SIDES = len(LABELS)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparisonSide:
     """One run, or repeated runs of one thing; *name* is that of the file or directory."""
 
     name: str
@@ -71,12 +71,12 @@ class Change:
     low: float | None = None
     high: float | None = None
     p: float | None = None
-    verdict: Verdict = ""
+    verdict: ComparisonVerdict = ""
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     """One figure: its *values* by side, in the metric's unit, and the *changes* of the candidates, one fewer."""
 
     figure: Figure
@@ -93,52 +93,52 @@ class Comparison:
     """*sides*, the baseline first, by *rows*. *margin* is the least relative difference that matters, of a
     share that is better when higher relative to what it lacks of all."""
 
-    sides: tuple[Side, ...]
-    rows: tuple[Row, ...]
-    concerns: Concerns
+    sides: tuple[ComparisonSide, ...]
+    rows: tuple[ComparisonRow, ...]
+    issues: ComparabilityIssues
     margin: float
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ComparisonVerdict:
         """Of the headline of all candidates: "" when none of it could be judged."""
         return self._overall(headline=True)
 
     @property
-    def detail_verdict(self) -> Verdict:
+    def detail_verdict(self) -> ComparisonVerdict:
         """Of everything else."""
         return self._overall(headline=False)
 
-    def verdict_of(self, candidate: int) -> Verdict:
+    def verdict_of(self, candidate: int) -> ComparisonVerdict:
         """Of the headline of one candidate, from 0."""
         return _worst([row.changes[candidate].verdict for row in self.rows if row.is_headline])
 
-    def having(self, verdict: Verdict, *, headline: bool) -> list[tuple[Row, int]]:
+    def having(self, verdict: ComparisonVerdict, *, headline: bool) -> list[tuple[ComparisonRow, int]]:
         """The rows, and the candidates in them, with this verdict."""
         rows = [row for row in self.rows if row.is_headline is headline]
         return [(row, index) for row in rows for index, one in enumerate(row.changes) if one.verdict == verdict]
 
-    def _overall(self, *, headline: bool) -> Verdict:
+    def _overall(self, *, headline: bool) -> ComparisonVerdict:
         rows = [row for row in self.rows if row.is_headline is headline]
         return _worst([change.verdict for row in rows for change in row.changes])
 
 
-def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+def _worst(verdicts: Iterable[ComparisonVerdict]) -> ComparisonVerdict:
     found = set(verdicts)
-    order: tuple[Verdict, ...] = ("worse", "better", "changed", NO_DIFFERENCE)
+    order: tuple[ComparisonVerdict, ...] = ("worse", "better", "changed", NO_DIFFERENCE)
     return next((verdict for verdict in order if verdict in found), "")
 
 
-def compare_sides(sides: Sequence[Side], *, margin: float | None = None) -> Comparison:
+def compare_sides(sides: Sequence[ComparisonSide], *, margin: float | None = None) -> Comparison:
     """Compare the other *sides* with the first. Differences of less than *margin* (0.01 is 1 %) are none."""
     if margin is None:
         margin = MARGIN_OF_SINGLE if any(len(side.runs) == 1 for side in sides) else MARGIN_OF_REPEATED
     runs = [run for side in sides for run in side.runs]
-    concerns = find_concerns(runs)
-    rows = [_row(figure, sides, same_plan=not concerns.refusals) for figure in figures_of(runs)]
+    issues = find_issues(runs)
+    rows = [_row(figure, sides, same_plan=not issues.refusals) for figure in figures_of(runs)]
     for candidate in range(len(sides) - 1):
         for headline in (True, False):
             rows = _judged(rows, candidate, headline=headline, margin=margin)
-    return Comparison(tuple(sides), tuple(rows), concerns, margin)
+    return Comparison(tuple(sides), tuple(rows), issues, margin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +150,13 @@ class _Read:
     why: str = ""
 
 
-def _row(figure: Figure, sides: Sequence[Side], *, same_plan: bool) -> Row:
+def _row(figure: Figure, sides: Sequence[ComparisonSide], *, same_plan: bool) -> ComparisonRow:
     read = [[_read(figure, run) for run in side.runs] for side in sides]
     values = tuple(_value_of(figure, one) for one in read)
     changes = tuple(
         _change(figure, sides, read, values, number, same_plan=same_plan) for number in range(1, len(sides))
     )
-    return Row(figure, values, changes)
+    return ComparisonRow(figure, values, changes)
 
 
 def _read(figure: Figure, run: BatchedRun) -> _Read:
@@ -197,7 +197,7 @@ def _value_of(figure: Figure, runs: Sequence[_Read]) -> float | None:
 
 def _change(
     figure: Figure,
-    sides: Sequence[Side],
+    sides: Sequence[ComparisonSide],
     read: Sequence[Sequence[_Read]],
     values: Sequence[float | None],
     number: int,
@@ -248,7 +248,7 @@ def _same_time(a: BatchedRun, b: BatchedRun) -> bool:
     return len(a.batches) == len(b.batches) and math.isclose(a.duration_s, b.duration_s, rel_tol=0.02, abs_tol=0.5)
 
 
-def _judged(rows: Sequence[Row], candidate: int, *, headline: bool, margin: float) -> list[Row]:
+def _judged(rows: Sequence[ComparisonRow], candidate: int, *, headline: bool, margin: float) -> list[ComparisonRow]:
     """*rows*, those of one family with their verdicts."""
     tested = {
         index: p
@@ -265,7 +265,7 @@ def _judged(rows: Sequence[Row], candidate: int, *, headline: bool, margin: floa
     return judged
 
 
-def _verdict(row: Row, change: Change, is_shown: bool, margin: float) -> Verdict:
+def _verdict(row: ComparisonRow, change: Change, is_shown: bool, margin: float) -> ComparisonVerdict:
     if not is_shown or not change.difference or not _matters(row, change, margin):
         return NO_DIFFERENCE
     if not row.figure.better:
@@ -273,7 +273,7 @@ def _verdict(row: Row, change: Change, is_shown: bool, margin: float) -> Verdict
     return "better" if (change.difference > 0) == (row.figure.better == "higher") else "worse"
 
 
-def _matters(row: Row, change: Change, margin: float) -> bool:
+def _matters(row: ComparisonRow, change: Change, margin: float) -> bool:
     """Whether a difference is of *margin* at least. From nothing on, every one is."""
     ratio, base = change.ratio, row.values[0]
     if row.figure.spec.kind is Kind.RATE and row.figure.better == "higher":
@@ -291,8 +291,8 @@ def comparison_to_dict(comparison: Comparison) -> Mapping[str, Any]:
         "detail_verdict": comparison.detail_verdict or None,
         "margin": comparison.margin,
         "confidence": CONFIDENCE,
-        "refusals": list(comparison.concerns.refusals),
-        "warnings": list(comparison.concerns.warnings),
+        "refusals": list(comparison.issues.refusals),
+        "warnings": list(comparison.issues.warnings),
         "sides": [
             {"label": label, "name": side.name, "runs": [run_to_dict(run) for run in side.runs]}
             for label, side in zip(LABELS, comparison.sides, strict=False)
@@ -315,7 +315,7 @@ def run_to_dict(run: BatchedRun) -> dict[str, Any]:
     }
 
 
-def _row_dict(row: Row) -> dict[str, Any]:
+def _row_dict(row: ComparisonRow) -> dict[str, Any]:
     figure = row.figure
     is_share = figure.spec.kind is Kind.RATE
     return {

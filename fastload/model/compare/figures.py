@@ -11,8 +11,8 @@ from fastload.model.compare.batches import BatchedRun
 from fastload.model.errors import PlanError
 from fastload.model.judging.thresholds import parse_threshold_option
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, HTTP_TRENDS, Kind, MetricSpec, Series
-from fastload.model.run_header import Header
-from fastload.model.series import CounterSink, GaugeSink, RateSink, Sink
+from fastload.model.run_header import RunHeader
+from fastload.model.series import CounterSink, GaugeSink, MetricSink, RateSink
 
 Better = Literal["higher", "lower", ""]
 Section = Literal["headline", "metrics", "script", "scenarios", "endpoints", "calls", "groups", "checks"]
@@ -237,7 +237,7 @@ class _Figures:
         return sorted(found, key=lambda series: -self._sizes[series])
 
 
-def _size(sink: Sink) -> float:
+def _size(sink: MetricSink) -> float:
     """How much there is of a series."""
     match sink:
         case CounterSink():
@@ -250,7 +250,7 @@ def _size(sink: Sink) -> float:
             return sink.count
 
 
-def _wanted(header: Header) -> Mapping[str, Better]:
+def _wanted(header: RunHeader) -> Mapping[str, Better]:
     """Which way the metrics of a script are better, as far as thresholds tell: ``orders: count>100`` wants many."""
     found: dict[str, Better] = {}
     for text in header.thresholds:

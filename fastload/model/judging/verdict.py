@@ -64,7 +64,7 @@ class WorkerEvidence:
         return longest
 
 
-class Deeds(NamedTuple):
+class MainCounts(NamedTuple):
     """What a run did most of all, in numbers: how many of *noun* ended, how many *failed*, and the *pace*, like
     ``1,000 requests/s``."""
 
@@ -111,14 +111,14 @@ class Evidence:
     host_cpu_percent: float | None = None
 
     @property
-    def deeds(self) -> Deeds:
+    def counts(self) -> MainCounts:
         """The requests; or if there were none, the calls; or else the WebSocket sessions."""
         if self.calls and not self.requests:
-            return Deeds("calls", self.calls, self.calls_failed, f"{format_count(self.calls_per_s)} calls/s")
+            return MainCounts("calls", self.calls, self.calls_failed, f"{format_count(self.calls_per_s)} calls/s")
         if self.sessions and not self.requests:
             pace = f"{format_count(self.messages_per_s)} messages/s"
-            return Deeds("WebSocket sessions", self.sessions, self.sessions_failed, pace)
-        return Deeds("requests", self.requests, self.failed, f"{format_count(self.requests_per_s)} requests/s")
+            return MainCounts("WebSocket sessions", self.sessions, self.sessions_failed, pace)
+        return MainCounts("requests", self.requests, self.failed, f"{format_count(self.requests_per_s)} requests/s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +192,12 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
         for worker in evidence.workers
         if worker.lost
     ]
-    deeds = evidence.deeds
-    if not deeds.ended and not evidence.iterations:
+    counts = evidence.counts
+    if not counts.ended and not evidence.iterations:
         nothing = "nothing was measured: no request and no iteration ended"
         found.append((nothing, "see what kept the load from starting"))
-    if deeds.ended and deeds.failed == deeds.ended:
-        every = f"every {deeds.noun.removesuffix('s')} failed"
+    if counts.ended and counts.failed == counts.ended:
+        every = f"every {counts.noun.removesuffix('s')} failed"
         found.append((f"{every}: nothing below says how fast a working target is", "see the errors"))
     if evidence.open_model:
         found += _suspect_open(evidence)
@@ -208,7 +208,7 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
             mean = sum(worker.mean_cpu_percent for worker in busy) / len(busy)
             found.append(
                 (
-                    f"{names} at {mean:.0f}% CPU: the rate of {deeds.pace} is "
+                    f"{names} at {mean:.0f}% CPU: the rate of {counts.pace} is "
                     "the result, the latencies include the generator's own queue",
                     "for latencies, run at a fixed rate below this one: -r/--rate",
                 )
@@ -257,16 +257,18 @@ def limit_of(evidence: Evidence) -> str:
     generator = max((worker.mean_cpu_percent for worker in evidence.workers), default=0.0)
     target = evidence.target_cpu_percent
     numbers = f"busiest worker {generator:.0f}% CPU, target " + ("not sampled" if target is None else f"{target:.0f}%")
-    deeds = evidence.deeds
-    if not deeds.ended:
+    counts = evidence.counts
+    if not counts.ended:
         return f"Nothing was measured: no request ended ({numbers})."
     for kind, (reason, _) in GENERATOR_ERRORS.items():
         if evidence.errors.get(kind):
             return f"The generator was the limit: {reason.removeprefix('the generator ')} ({numbers})."
-    if deeds.failed == deeds.ended:
+    if counts.failed == counts.ended:
         kind = max(evidence.errors, key=lambda name: evidence.errors[name], default="")
         why = f", most with {kind}" if kind else ""
-        return f"The target gave no good answer: all {format_count(deeds.ended)} {deeds.noun} failed{why} ({numbers})."
+        return (
+            f"The target gave no good answer: all {format_count(counts.ended)} {counts.noun} failed{why} ({numbers})."
+        )
     if generator >= SATURATED_CPU_PERCENT:
         also = target is not None and target >= SATURATED_CPU_PERCENT * max(1, evidence.target_cpus)
         return (
@@ -294,8 +296,8 @@ def limit_of(evidence: Evidence) -> str:
             f"({numbers}); the target is slow to answer, or there are too few VUs."
         )
     if evidence.open_model:
-        return f"Nothing was at its limit: the offered rate was served at {deeds.pace} ({numbers})."
+        return f"Nothing was at its limit: the offered rate was served at {counts.pace} ({numbers})."
     return (
         f"The concurrency was the limit: {format_number_of(evidence.vus, 'VU')} waiting for responses or pausing make "
-        f"{deeds.pace} ({numbers}); add VUs for more."
+        f"{counts.pace} ({numbers}); add VUs for more."
     )

@@ -8,20 +8,20 @@ from typing import Any
 
 from fastload.model.records import Snapshot
 from fastload.model.resources import HostSample, ProcessSample
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved.replay import Replay, worker_index
 
 _NOT_SUMMARISED = ("t_s", "label", "cpus_percent")
 
 
-class Totals:
+class BoundedReplay:
     """Adds up the seconds of the run of *header*. Samples of the machine are kept as their mean and maximum only."""
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: RunHeader) -> None:
         self._replay = Replay(header)
-        self._host = Means("host")
-        self._target: Means | None = None
-        self._workers: dict[int, Means] = {}
+        self._host = MeanAndMax("host")
+        self._target: MeanAndMax | None = None
+        self._workers: dict[int, MeanAndMax] = {}
 
     def add(self, snapshot: Snapshot) -> None:
         """The next second."""
@@ -30,11 +30,11 @@ class Totals:
             self._host.add(snapshot.host)
         if snapshot.target is not None:
             if self._target is None:
-                self._target = Means(snapshot.target.label)
+                self._target = MeanAndMax(snapshot.target.label)
             self._target.add(snapshot.target)
         for sample in snapshot.workers:
             if sample.alive and (index := worker_index(sample.label)) is not None:
-                self._workers.setdefault(index, Means(sample.label)).add(sample)
+                self._workers.setdefault(index, MeanAndMax(sample.label)).add(sample)
 
     def summary(self, *, running: bool) -> dict[str, Any]:
         """In the form of `Summary.to_dict`, with no series of samples; *running*: as of a run that goes on."""
@@ -58,7 +58,7 @@ class Totals:
         }
 
 
-class Means:
+class MeanAndMax:
     """The mean and the maximum so far of each number in samples of one kind, in the form of `ResourceSeries`."""
 
     def __init__(self, label: str) -> None:

@@ -21,7 +21,7 @@ from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import Kind, Series
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, TrendSink
 from fastload.model.units import format_count
 
@@ -155,15 +155,15 @@ def snapshot_from_plain(plain: Mapping[str, Any]) -> Snapshot:
         raise RunFileError(f"a second cannot be read: {type(error).__name__}: {error}") from error
 
 
-def header_from_plain(plain: Mapping[str, Any]) -> Header:
-    """The header whose `Header.to_plain` is *plain*; kinds of metrics that this version does not know are left out.
+def header_from_plain(plain: Mapping[str, Any]) -> RunHeader:
+    """The header whose `RunHeader.to_plain` is *plain*; kinds of metrics that this version does not know are left out.
 
     Raises:
         RunFileError: something is missing or of another type.
     """
     try:
         known = [spec for spec in plain["specs"] if spec[1] in set(Kind)]
-        return Header.from_plain({**plain, "specs": [spec[:3] for spec in known]})
+        return RunHeader.from_plain({**plain, "specs": [spec[:3] for spec in known]})
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise RunFileError(f"its first record cannot be read: {type(error).__name__}: {error}") from error
 

@@ -20,7 +20,7 @@ from fastload.model.results import (
     collect_scenarios,
     names_note,
 )
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved.saved_plan import SavedPlan, saved_plan
 from fastload.model.series import SeriesTable
 from fastload.model.summary import RequestCounts, Summary
@@ -58,7 +58,7 @@ class Replay:
     and too many names.
     """
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: RunHeader) -> None:
         self.header = header
         self.plan: SavedPlan = saved_plan(header.plan)
         self.table = SeriesTable()

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, Self, overload
 
 from fastload.model.errors import nearest
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved.codec import (
     HEADER,
     MAGIC,
@@ -44,13 +44,13 @@ _NAMES: dict[int, Literal["header", "second", "summary"]] = {HEADER: "header", S
 
 
 class Record(NamedTuple):
-    """One record of a run file: a `Header`, a `Snapshot`, or a summary as `Summary.to_dict` has it."""
+    """One record of a run file: a `RunHeader`, a `Snapshot`, or a summary as `Summary.to_dict` has it."""
 
     kind: Literal["header", "second", "summary"]
     body: Any
 
 
-class Seconds(Sequence[Snapshot]):
+class SavedSeconds(Sequence[Snapshot]):
     """The seconds of a saved run. Each is decoded when it is asked for: thousands of them fit into memory packed."""
 
     def __init__(self, payloads: Sequence[bytes]) -> None:
@@ -62,10 +62,10 @@ class Seconds(Sequence[Snapshot]):
     @overload
     def __getitem__(self, index: int) -> Snapshot: ...
     @overload
-    def __getitem__(self, index: slice) -> Seconds: ...
-    def __getitem__(self, index: int | slice) -> Snapshot | Seconds:
+    def __getitem__(self, index: slice) -> SavedSeconds: ...
+    def __getitem__(self, index: int | slice) -> Snapshot | SavedSeconds:
         if isinstance(index, slice):
-            return Seconds(self._payloads[index])
+            return SavedSeconds(self._payloads[index])
         return snapshot_from_plain(unpack_payload(self._payloads[index]))
 
     def __iter__(self) -> Iterator[Snapshot]:
@@ -78,7 +78,7 @@ class SavedRun:
     *complete*, and *notes* say in words what is missing."""
 
     path: Path
-    header: Header
+    header: RunHeader
     seconds: Sequence[Snapshot]
     summary: dict[str, Any] | None
     notes: tuple[str, ...] = ()
@@ -209,7 +209,7 @@ def load_run(path: str | Path) -> SavedRun:
         why = f" ({reader.damage})" if reader.damage else ""
         raise RunFileError(f"there is no run in {str(path)!r}: it ends before the first record{why}", hint=_HINT)
     notes = _notes(reader, len(seconds), complete=summary is not None, end_damage=damage)
-    return SavedRun(Path(path), header, Seconds(seconds), summary, notes)
+    return SavedRun(Path(path), header, SavedSeconds(seconds), summary, notes)
 
 
 def run_summary(run: SavedRun) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fastload.model.metrics import BUILTIN, Kind, MetricSpec
 from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.summary import RequestCounts, Summary
 from fastload.model.views import MetricView, empty_sink
@@ -67,7 +67,7 @@ class SavedView(MetricView):
         return dict(self.plain)
 
 
-def summary_from_plain(plain: Mapping[str, Any], header: Header) -> Summary:
+def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
     """The summary whose `Summary.to_dict` is *plain*, but for ``histograms``; *header* is that of its run."""
     duration_s: float = plain["duration_s"]
     specs = {**BUILTIN, **header.specs}

@@ -23,7 +23,7 @@ class Pause(NamedTuple):
     end_s: float
 
 
-class Clock:
+class WallClock:
     """Turns the time of a run, which leaves pauses out, into seconds on the wall clock since the common start.
 
     ``end_s`` is how far the run has come on it, ``stop_s`` when it was told to stop, if it was.
@@ -75,7 +75,7 @@ class Clock:
             self.pauses.append(Pause(t_s, round(end_s - paused_s, 3), round(end_s, 3)))
 
 
-def phases_of(plan: Mapping[str, Any], clock: Clock) -> list[Phase]:
+def phases_of(plan: Mapping[str, Any], clock: WallClock) -> list[Phase]:
     """The phases of the load so far: ``{"from", "to", "name", "kind", "lane"}``, in s on the wall clock.
 
     *kind* is "warm-up", "stage" (a ramp or a level of the only scenario), "scenario" (one of several), "paused" or
@@ -108,7 +108,7 @@ def phases_of(plan: Mapping[str, Any], clock: Clock) -> list[Phase]:
     return [one for one in found if one["to"] > one["from"]]
 
 
-def _phase(clock: Clock, begin_s: float, end_s: float, name: str, kind: str, latest_s: float) -> Phase:
+def _phase(clock: WallClock, begin_s: float, end_s: float, name: str, kind: str, latest_s: float) -> Phase:
     begin, end = (round(min(clock.at(moment), latest_s), 3) for moment in (begin_s, end_s))
     return {"from": begin, "to": end, "name": name, "kind": kind, "lane": 0}
 

@@ -44,14 +44,14 @@ _MERGED = ("rates", "phases_us", "trends", "errors", "workers")
 """The fields of a row that are added up by name."""
 
 
-class Share(NamedTuple):
+class WeightedMean(NamedTuple):
     """An amount over a time: their quotient is a rate, or a mean weighted by time. Two of them add up."""
 
     amount: float
     seconds: float
 
-    def __add__(self, other: tuple[float, ...]) -> Share:  # type: ignore[override]
-        return Share(self.amount + other[0], self.seconds + other[1])
+    def __add__(self, other: tuple[float, ...]) -> WeightedMean:  # type: ignore[override]
+        return WeightedMean(self.amount + other[0], self.seconds + other[1])
 
     @property
     def quotient(self) -> float:
@@ -75,7 +75,7 @@ class RowTrend:
 
 
 @dataclass(slots=True)
-class Row:
+class TimelineRow:
     """What came until *end_s*, within *span_s*; *seconds* is how many snapshots are in it.
 
     *rates* are per second, or means over the time; *most* are the greatest values there were; *phases_us* sums and
@@ -84,16 +84,16 @@ class Row:
 
     end_s: float
     span_s: float
-    rates: dict[str, Share]
+    rates: dict[str, WeightedMean]
     most: dict[str, float]
-    phases_us: dict[str, Share]
+    phases_us: dict[str, WeightedMean]
     trends: dict[str, RowTrend]
     errors: dict[str, int]
-    workers: dict[str, Share]
+    workers: dict[str, WeightedMean]
     seconds: int = field(default=1)
 
     @classmethod
-    def of(cls, snapshot: Snapshot, end_s: float, *, has_offered: bool) -> Row:
+    def of(cls, snapshot: Snapshot, end_s: float, *, has_offered: bool) -> TimelineRow:
         """The row of one *snapshot*; *has_offered*: whether starts were due by the clock in it."""
         table, span_s = snapshot.table, snapshot.span_s
         amounts = {
@@ -109,22 +109,24 @@ class Row:
         return cls(
             end_s=end_s,
             span_s=span_s,
-            rates={name: Share(per_s * span_s, span_s) for name, per_s in amounts.items()},
+            rates={name: WeightedMean(per_s * span_s, span_s) for name, per_s in amounts.items()},
             most=_most(snapshot),
-            phases_us={name: Share(sink.sum, sink.count) for name, sink in phases.items()},
+            phases_us={name: WeightedMean(sink.sum, sink.count) for name, sink in phases.items()},
             trends={metric: RowTrend(sink) for metric, sink in trends.items()},
             errors={kind: count for kind, (count, _) in snapshot.errors.entries.items()},
-            workers={one.label.rpartition(" ")[2]: Share(one.cpu_percent * span_s, span_s) for one in snapshot.workers},
+            workers={
+                one.label.rpartition(" ")[2]: WeightedMean(one.cpu_percent * span_s, span_s) for one in snapshot.workers
+            },
         )
 
-    def copy(self) -> Row:
+    def copy(self) -> TimelineRow:
         """One that can be merged while this one stays as it is."""
         other = copy(self)
         for name in (*_MERGED, "most"):
             setattr(other, name, dict(getattr(self, name)))
         return other
 
-    def merge(self, later: Row) -> None:
+    def merge(self, later: TimelineRow) -> None:
         """Add *later*, the next row, to this one."""
         self.end_s, self.span_s = later.end_s, self.span_s + later.span_s
         self.seconds += later.seconds

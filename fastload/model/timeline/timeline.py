@@ -46,11 +46,11 @@ from typing import Any
 
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendSink
 from fastload.model.timeline.curves import band_bounds_ms, percentile_curve
-from fastload.model.timeline.phases import Clock, phases_of
-from fastload.model.timeline.row import PHASES, SUBJECTS, Row, Share
+from fastload.model.timeline.phases import WallClock, phases_of
+from fastload.model.timeline.row import PHASES, SUBJECTS, TimelineRow, WeightedMean
 
 __all__ = ["MOST_ROWS", "PHASES", "Timeline"]
 
@@ -70,12 +70,12 @@ _MOST = ("vus", "lag", "host_memory", "target_memory")
 class Timeline:
     """The rows of the run of *header*, and the distribution of its latencies as a whole."""
 
-    def __init__(self, header: Header, *, most_rows: int = MOST_ROWS) -> None:
+    def __init__(self, header: RunHeader, *, most_rows: int = MOST_ROWS) -> None:
         self._plan = header.plan
         self._is_open = any(scenario.get("model") == "open" for scenario in header.plan.get("scenarios", ()))
         self._most_rows = most_rows
-        self._clock = Clock()
-        self._rows: list[Row] = []
+        self._clock = WallClock()
+        self._rows: list[TimelineRow] = []
         self._per_row = 1
         self._taken = 0
         self._totals: dict[str, TrendSink] = {}
@@ -94,7 +94,7 @@ class Timeline:
         known = self._known()
         end_s = self._clock.add(snapshot)
         has_offered = self._is_open and (snapshot.t_s or snapshot.elapsed_s) > self._plan.get("warmup_s", 0.0)
-        row = Row.of(snapshot, end_s, has_offered=has_offered)
+        row = TimelineRow.of(snapshot, end_s, has_offered=has_offered)
         self._add_totals(snapshot, row)
         self._add_events(snapshot)
         if self._rows and self._rows[-1].seconds < self._per_row:
@@ -187,7 +187,7 @@ class Timeline:
         kinds = frozenset(kind for kind, _ in self._errors.most_common(MOST_KINDS))
         return self._subject, len(self._optional), len(self._workers), kinds
 
-    def _add_totals(self, snapshot: Snapshot, row: Row) -> None:
+    def _add_totals(self, snapshot: Snapshot, row: TimelineRow) -> None:
         for metric in row.trends:
             sink = snapshot.table.get(metric)
             self._totals.setdefault(metric, TrendSink(sink.highest)).merge(sink)
@@ -209,12 +209,12 @@ class Timeline:
         return percentile_curve(self._totals.get(metric) or TrendSink())
 
 
-def _quotient(shares: Mapping[str, Share], name: str, scale: float = 1.0) -> float | None:
+def _quotient(shares: Mapping[str, WeightedMean], name: str, scale: float = 1.0) -> float | None:
     share = shares.get(name)
     return None if share is None else round(share.quotient / scale, 4)
 
 
-def _others(row: Row, kinds: Iterable[str]) -> int:
+def _others(row: TimelineRow, kinds: Iterable[str]) -> int:
     """The failures of all other kinds than *kinds*."""
     return sum(row.errors.values()) - sum(row.errors.get(kind, 0) for kind in kinds)
 
@@ -223,7 +223,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _quantiles(rows: Iterable[Row], prefix: str, metric: str) -> dict[str, list[float | None]]:
+def _quantiles(rows: Iterable[TimelineRow], prefix: str, metric: str) -> dict[str, list[float | None]]:
     """p50, p95 and p99 of each row."""
     columns: dict[str, list[float | None]] = {f"{prefix}_{name}": [] for name in _QUANTILES}
     for row in rows:
@@ -234,7 +234,7 @@ def _quantiles(rows: Iterable[Row], prefix: str, metric: str) -> dict[str, list[
     return columns
 
 
-def _bands(rows: Iterable[Row], metric: str) -> list[list[int]]:
+def _bands(rows: Iterable[TimelineRow], metric: str) -> list[list[int]]:
     trends = (row.trends.get(metric) for row in rows)
     return [trend.bands if trend is not None else [] for trend in trends]
 

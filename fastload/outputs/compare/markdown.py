@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, Row, Verdict
+from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, ComparisonRow, ComparisonVerdict
 from fastload.model.compare.figures import SECTIONS
 from fastload.outputs.compare.wording import (
     TOLD,
@@ -21,7 +21,7 @@ from fastload.outputs.compare.wording import (
 )
 from fastload.outputs.markdown_text import code, prose, table
 
-_SIGN: dict[Verdict, str] = {"worse": "❌ ", "better": "✅ ", "changed": "🔸 ", NO_DIFFERENCE: "", "": ""}
+_SIGN: dict[ComparisonVerdict, str] = {"worse": "❌ ", "better": "✅ ", "changed": "🔸 ", NO_DIFFERENCE: "", "": ""}
 _DETAILS_AT_MOST = 300
 
 
@@ -43,9 +43,9 @@ def _verdicts(comparison: Comparison) -> Iterator[str]:
 
 
 def _warnings(comparison: Comparison) -> Iterator[str]:
-    concerns = comparison.concerns
-    found = [f"- ⛔ **different plans**: {prose(text)}" for text in concerns.refusals]
-    found += [f"- ⚠️ {prose(text)}" for text in concerns.warnings]
+    issues = comparison.issues
+    found = [f"- ⛔ **different plans**: {prose(text)}" for text in issues.refusals]
+    found += [f"- ⚠️ {prose(text)}" for text in issues.warnings]
     if found:
         yield "\n".join(found)
 
@@ -71,16 +71,16 @@ def _figures(comparison: Comparison, candidate: int) -> Iterator[str]:
         yield "</details>"
 
 
-def _differs(row: Row, candidate: int) -> bool:
+def _differs(row: ComparisonRow, candidate: int) -> bool:
     return row.changes[candidate].verdict in TOLD
 
 
-def _table(rows: Sequence[Row], candidate: int) -> str:
+def _table(rows: Sequence[ComparisonRow], candidate: int) -> str:
     titles = ["", "", "A", LABELS[candidate + 1], "Difference", "Change", "95 % interval", "Verdict"]
     return table(titles, _rows(rows, candidate), left=2)
 
 
-def _rows(rows: Iterable[Row], candidate: int) -> Iterator[list[str]]:
+def _rows(rows: Iterable[ComparisonRow], candidate: int) -> Iterator[list[str]]:
     section = "headline"
     for row in rows:
         figure, change = row.figure, row.changes[candidate]

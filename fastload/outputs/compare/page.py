@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fastload.model.compare.comparison import LABELS, Comparison, Row, Side, run_to_dict
+from fastload.model.compare.comparison import LABELS, Comparison, ComparisonRow, ComparisonSide, run_to_dict
 from fastload.model.compare.figures import SECTIONS
 from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.compare.wording import (
@@ -70,8 +70,8 @@ def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timelin
             for index in candidates
         ],
         "details": details_note(comparison),
-        "refusals": list(comparison.concerns.refusals),
-        "warnings": list(comparison.concerns.warnings),
+        "refusals": list(comparison.issues.refusals),
+        "warnings": list(comparison.issues.warnings),
         "notes": list(notes(comparison)),
         "sides": [
             _side(label, side, lines) for label, side, lines in zip(LABELS, comparison.sides, timelines, strict=False)
@@ -80,7 +80,7 @@ def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timelin
     }
 
 
-def _side(label: str, side: Side, timelines: Iterable[Timeline]) -> dict[str, Any]:
+def _side(label: str, side: ComparisonSide, timelines: Iterable[Timeline]) -> dict[str, Any]:
     return {
         "label": label,
         "name": side.name,
@@ -111,7 +111,7 @@ def _most(values: Iterable[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _rows(rows: Iterable[Row], candidate: int) -> Iterator[dict[str, Any]]:
+def _rows(rows: Iterable[ComparisonRow], candidate: int) -> Iterator[dict[str, Any]]:
     for row in rows:
         figure, change = row.figure, row.changes[candidate]
         is_share = figure.spec.kind.value == "rate"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, Row, Verdict
+from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, ComparisonRow, ComparisonVerdict
 from fastload.model.compare.figures import SECTIONS
 from fastload.model.units import format_count
 from fastload.outputs.base import writing
@@ -29,7 +29,7 @@ from fastload.outputs.figures import one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph
 from fastload.outputs.terminal.style import BAD, DIM, GOOD, STRONG, WARN
 
-_STYLE: dict[Verdict, str] = {"worse": BAD, "better": GOOD, "changed": WARN, NO_DIFFERENCE: DIM, "": DIM}
+_STYLE: dict[ComparisonVerdict, str] = {"worse": BAD, "better": GOOD, "changed": WARN, NO_DIFFERENCE: DIM, "": DIM}
 _SUBJECT_AT_LEAST = 20
 
 
@@ -70,11 +70,11 @@ def _verdict(comparison: Comparison) -> list[RenderableType]:
 
 
 def _warnings(comparison: Comparison) -> list[RenderableType]:
-    concerns = comparison.concerns
+    issues = comparison.issues
     lines: list[RenderableType] = [
-        Paragraph("DIFFERENT PLANS  ", one_line(text), lead_style=f"bold {BAD}") for text in concerns.refusals
+        Paragraph("DIFFERENT PLANS  ", one_line(text), lead_style=f"bold {BAD}") for text in issues.refusals
     ]
-    return lines + [Paragraph("WARNING  ", one_line(text), lead_style=f"bold {WARN}") for text in concerns.warnings]
+    return lines + [Paragraph("WARNING  ", one_line(text), lead_style=f"bold {WARN}") for text in issues.warnings]
 
 
 def _sides(comparison: Comparison) -> list[RenderableType]:
@@ -87,7 +87,7 @@ def _sides(comparison: Comparison) -> list[RenderableType]:
 def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> list[RenderableType]:
     """The figures of one candidate beside those of the baseline."""
     label = LABELS[candidate + 1]
-    shown, left_out = list[Row](), list[Row]()
+    shown, left_out = list[ComparisonRow](), list[ComparisonRow]()
     for row in comparison.rows:
         told = everything or row.is_headline or row.changes[candidate].verdict in TOLD
         (shown if told else left_out).append(row)
@@ -111,7 +111,7 @@ def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> lis
     return lines
 
 
-def _grouped(rows: Iterable[Row], candidate: int) -> Iterable[list[Cell]]:
+def _grouped(rows: Iterable[ComparisonRow], candidate: int) -> Iterable[list[Cell]]:
     """The rows, with a heading for each section; a subject is named once."""
     section, subject = "headline", ""
     for row in rows:
@@ -122,7 +122,7 @@ def _grouped(rows: Iterable[Row], candidate: int) -> Iterable[list[Cell]]:
         yield _row(row, name, candidate)
 
 
-def _row(row: Row, name: str, candidate: int) -> list[Cell]:
+def _row(row: ComparisonRow, name: str, candidate: int) -> list[Cell]:
     figure, change = row.figure, row.changes[candidate]
     style, mark = _STYLE[change.verdict], MARKS[change.verdict] or " "
     return [

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, UNSTEADY, Change, Comparison, Row, Side, Verdict
+from fastload.model.compare.comparison import (
+    LABELS,
+    NO_DIFFERENCE,
+    UNSTEADY,
+    Change,
+    Comparison,
+    ComparisonRow,
+    ComparisonSide,
+    ComparisonVerdict,
+)
 from fastload.model.compare.figures import Figure
 from fastload.model.metrics import Kind
 from fastload.model.units import format_duration_s, format_percent
 from fastload.outputs.figures import format_rate, format_value
 
-MARKS: dict[Verdict, str] = {"worse": "✗", "better": "✓", "changed": "•", NO_DIFFERENCE: "", "": ""}
-TOLD: tuple[Verdict, ...] = ("worse", "better", "changed")
+MARKS: dict[ComparisonVerdict, str] = {"worse": "✗", "better": "✓", "changed": "•", NO_DIFFERENCE: "", "": ""}
+TOLD: tuple[ComparisonVerdict, ...] = ("worse", "better", "changed")
 """The verdicts that a reader is shown in any case."""
 _NAMED_AT_MOST = 3
 _SHORT_NAME = 32
@@ -61,12 +70,12 @@ def format_verdict(change: Change) -> str:
     return change.verdict or "not judged"
 
 
-def row_name(row: Row) -> str:
+def row_name(row: ComparisonRow) -> str:
     """``http_req_duration p95``."""
     return f"{row.figure.subject} {row.figure.name}"
 
 
-def format_lead(verdict: Verdict) -> str:
+def format_lead(verdict: ComparisonVerdict) -> str:
     """The verdict of a whole candidate as a heading: ``Worse``, ``No difference shown``, ``Not judged``."""
     return (verdict or "not judged").capitalize()
 
@@ -123,7 +132,7 @@ def notes(comparison: Comparison) -> Iterator[str]:
         )
 
 
-def side_words(side: Side) -> list[str]:
+def side_words(side: ComparisonSide) -> list[str]:
     """What a side is: when, how long, and whether it can be trusted."""
     runs = side.runs
     if len(runs) == 1:
@@ -134,7 +143,7 @@ def side_words(side: Side) -> list[str]:
     return [f"{len(runs)} runs of {seconds}", f"{_minute(first)} to {_minute(last)}", " and ".join(states)]
 
 
-def _run_words(side: Side, index: int) -> str:
+def _run_words(side: ComparisonSide, index: int) -> str:
     run = side.runs[index]
     return f"{_minute(run.header.started_at)}, {format_duration_s(round(run.duration_s, 1))}, {run.state}"
 
@@ -154,7 +163,7 @@ def _minute(started_at: str) -> str:
     return started_at[:16].replace("T", " ")
 
 
-def _named(rows: list[Row], candidate: int) -> str:
+def _named(rows: list[ComparisonRow], candidate: int) -> str:
     named = [
         f"{row_name(row)} ({format_change(row.figure, row.changes[candidate])})" for row in islice(rows, _NAMED_AT_MOST)
     ]

@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from fastload.model.metrics import BUILTIN
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.page.render import json_in_html
 from fastload.outputs.page.truncation import MOST_NAME, MOST_ROWS, MOST_TEXT, cut, cut_keys, cut_summary, cut_texts
@@ -46,7 +46,7 @@ _FIXED = ("plan", "versions", "machine", "started_at")
 
 
 def report_data(
-    header: Header, timeline: Timeline, summary: Mapping[str, Any], *, state: Mapping[str, Any] | None = None
+    header: RunHeader, timeline: Timeline, summary: Mapping[str, Any], *, state: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """As `page_data`, within `MOST_BYTES`: with fewer rows of tables if need be, and then with a coarser *timeline*,
     which is changed."""
@@ -61,7 +61,7 @@ def report_data(
 
 
 def live_data(
-    header: Header,
+    header: RunHeader,
     timeline: Timeline,
     summary: Mapping[str, Any],
     *,
@@ -94,7 +94,7 @@ def _changing(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def page_data(
-    header: Header,
+    header: RunHeader,
     timeline: Timeline | Mapping[str, Any],
     summary: Mapping[str, Any],
     *,

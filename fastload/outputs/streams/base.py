@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 
 
 class Sink(Protocol):
@@ -29,7 +29,7 @@ class Sink(Protocol):
             PlanError: it cannot work: a file that may not be written, a port that is taken.
         """
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         """The run begins."""
 
     def write(self, snapshot: Snapshot) -> None:

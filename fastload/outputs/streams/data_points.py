@@ -11,8 +11,8 @@ import numpy as np
 from fastload.model.metrics import BUILTIN, SCENARIO_METRICS, Kind, MetricSpec, Series
 from fastload.model.records import Snapshot
 from fastload.model.resources import resource_values
-from fastload.model.run_header import Header
-from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, Sink, TrendSink
+from fastload.model.run_header import RunHeader
+from fastload.model.series import CounterSink, GaugeSink, MetricSink, RateSink, SeriesTable, TrendSink
 
 _PLACE_TAGS = frozenset(("scenario", "group"))
 _VERDICTS = {"VALID": 0, "SUSPECT": 1, "INVALID": 2}
@@ -33,15 +33,15 @@ RUN_SPECS: dict[str, MetricSpec] = {
 """What is told of the run beside its metrics. A metric of the script with such a name goes first."""
 
 
-class Reading(NamedTuple):
+class DataPoint(NamedTuple):
     """One series to send: *spec* has the metric's name, kind and unit, *tags* are sorted (name, value) pairs."""
 
     spec: MetricSpec
     tags: tuple[tuple[str, str], ...]
-    sink: Sink
+    sink: MetricSink
 
 
-class Reader:
+class DataPointSelector:
     """Picks what is sent of a table, for the run of *header*.
 
     Values that a metric keeps under several sets of tags are sent under one of them, so that sums over all series of
@@ -50,7 +50,7 @@ class Reader:
     for each of them has metrics of its own, ``scenario_http_reqs`` and the like.
     """
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: RunHeader) -> None:
         self._specs = {**RUN_SPECS, **BUILTIN, **header.specs}
         self._hidden = frozenset(name for name in RUN_SPECS if name in header.specs)
         self._asked = frozenset(text.rpartition(": ")[0] for text in header.thresholds)
@@ -61,7 +61,7 @@ class Reader:
         told = {series: sink for series, sink in _run_sinks(snapshot) if series.metric not in self._hidden}
         return SeriesTable({**snapshot.table.sinks, **told})
 
-    def readings(self, table: SeriesTable) -> Iterator[Reading]:
+    def readings(self, table: SeriesTable) -> Iterator[DataPoint]:
         """What to send of *table*, metric by metric."""
         ordered = sorted(table.sinks.items(), key=lambda item: item[0])
         for metric, group in groupby(ordered, key=lambda item: item[0].metric):
@@ -69,20 +69,20 @@ class Reader:
             if spec is not None:
                 yield from self._of_metric(spec, dict(group))
 
-    def _of_metric(self, spec: MetricSpec, sinks: dict[Series, Any]) -> Iterator[Reading]:
+    def _of_metric(self, spec: MetricSpec, sinks: dict[Series, Any]) -> Iterator[DataPoint]:
         parts = {series: sink for series, sink in sinks.items() if self._is_part(series, sinks)}
         for series, sink in parts.items():
-            yield Reading(spec, series.tags, sink)
+            yield DataPoint(spec, series.tags, sink)
         total = sinks.get(Series(spec.name))
         if total is not None and (not parts or spec.kind is Kind.GAUGE):
-            yield Reading(spec, (), total)
+            yield DataPoint(spec, (), total)
         elif total is not None and (rest := _without(total, parts.values())) is not None:
-            yield Reading(spec, (), rest)
+            yield DataPoint(spec, (), rest)
         if spec.name in SCENARIO_METRICS and spec.name in BUILTIN:
             own = MetricSpec(f"scenario_{spec.name}", spec.kind, spec.unit)
             for series, sink in sinks.items():
                 if [key for key, _ in series.tags] == ["scenario"]:
-                    yield Reading(own, series.tags, sink)
+                    yield DataPoint(own, series.tags, sink)
 
     def _is_part(self, series: Series, sinks: Iterable[Series]) -> bool:
         if not series.tags:
@@ -97,27 +97,27 @@ class Reader:
         return not wider and not self._place & {key for key, _ in series.tags}
 
 
-class Totals:
+class RunTotals:
     """The run so far: the sum of all seconds that were added. Gauges have their last value."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: DataPointSelector) -> None:
         self._reader = reader
         self._table = SeriesTable()
 
     def add(self, snapshot: Snapshot) -> None:
         self._table.merge(self._reader.window(snapshot))
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[DataPoint]:
         return self._reader.readings(self._table)
 
 
-def common_tags(header: Header) -> dict[str, str]:
+def common_tags(header: RunHeader) -> dict[str, str]:
     """The tags that all scenarios have, as those of ``--tag``: they belong to everything of the run."""
     first, *others = [*_tags_of_scenarios(header)] or [{}]
     return {key: value for key, value in first.items() if all(tags.get(key) == value for tags in others)}
 
 
-def _tags_of_scenarios(header: Header) -> Iterator[dict[str, str]]:
+def _tags_of_scenarios(header: RunHeader) -> Iterator[dict[str, str]]:
     for scenario in header.plan.get("scenarios", ()):
         yield {str(key): str(value) for key, value in scenario.get("tags", {}).items()}
 
@@ -152,7 +152,7 @@ def _run_gauges(snapshot: Snapshot) -> Iterator[tuple[Series, float]]:
         yield Series("verdict"), _VERDICTS[snapshot.verdict.state]
 
 
-def _without(total: Any, parts: Iterable[Any]) -> Sink | None:
+def _without(total: Any, parts: Iterable[Any]) -> MetricSink | None:
     """What of *total* is in none of *parts*, which do not overlap; None when that is nothing."""
     parts = list(parts)
     if isinstance(total, CounterSink):

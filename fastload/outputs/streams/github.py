@@ -10,11 +10,11 @@ from typing import Any
 
 from fastload.model.errors import PlanError
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.outputs.base import mute
 from fastload.outputs.files import check_file
 from fastload.outputs.streams.markdown_report import render_markdown
-from fastload.outputs.streams.plain_summary import name_of, thresholds_of, verdict_text, why_failed
+from fastload.outputs.streams.plain_summary import threshold_name, thresholds_in, verdict_line, why_failed
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 MOST_SUMMARY_BYTES = 1_000_000
@@ -39,13 +39,13 @@ class GitHub:
     def __init__(self, argument: str = "") -> None:
         if argument:
             raise PlanError(f"--out github takes no argument, and got {argument!r}", hint="write --out github")
-        self._header: Header | None = None
+        self._header: RunHeader | None = None
 
     def check(self) -> None:
         """See `Sink.check`."""
         check_file(_summary_file(), f"--out github: {VARIABLE}", example="summary.md")
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         self._header = header
 
     def write(self, snapshot: Snapshot) -> None:
@@ -62,12 +62,14 @@ class GitHub:
             _append(_summary_file(), render_markdown(self._header, summary))
 
 
-def workflow_commands(header: Header, summary: Mapping[str, Any] | None) -> Iterator[str]:
+def workflow_commands(header: RunHeader, summary: Mapping[str, Any] | None) -> Iterator[str]:
     """The annotations of a run, a line each. *summary* is `Summary.to_dict`, or None when it broke off without one."""
     if summary is None:
         yield _command("error", "fastload broke off", f"{header.title}: there is no summary")
         return
-    errors = [(f"Threshold failed: {name_of(one)}", why_failed(one)) for one in thresholds_of(summary) if not one.ok]
+    errors = [
+        (f"Threshold failed: {threshold_name(one)}", why_failed(one)) for one in thresholds_in(summary) if not one.ok
+    ]
     if len(errors) > MOST_ANNOTATIONS:
         more = len(errors) - MOST_ANNOTATIONS + 1
         errors = [*errors[:-more], ("More thresholds failed", f"and {more} more")]
@@ -75,7 +77,7 @@ def workflow_commands(header: Header, summary: Mapping[str, Any] | None) -> Iter
         yield _command("error", title, f"{text} ({header.title})")
     state = summary["verdict"]["state"]
     if state != "VALID":
-        yield _command("warning", f"Verdict {state}", f"{verdict_text(summary)}\n({header.title})")
+        yield _command("warning", f"Verdict {state}", f"{verdict_line(summary)}\n({header.title})")
 
 
 def _command(kind: str, title: str, text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from fastload.model.errors import PlanError
 from fastload.model.metrics import HIGHEST_US
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendSink
 from fastload.outputs.figures import one_line
 from fastload.outputs.files import check_file
@@ -45,7 +45,7 @@ class HistogramLog:
         """See `Sink.check`."""
         check_file(self._path, "--out hlog", example="latency.hlog")
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         started = datetime.fromisoformat(header.started_at)
         self._start_s = round(started.timestamp(), 3)
         if self._file is None:
@@ -68,7 +68,7 @@ class HistogramLog:
             self._file.close()
 
 
-def _head(header: Header, started: datetime, start_s: float) -> str:
+def _head(header: RunHeader, started: datetime, start_s: float) -> str:
     shown = started.astimezone(UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
     lines = [
         f"#[fastload {header.versions.get('fastload', '')}, run {header.run_id}: {one_line(header.title)}]",

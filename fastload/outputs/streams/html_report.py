@@ -8,8 +8,8 @@ from typing import Any
 
 from fastload.model.errors import PlanError
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
-from fastload.model.saved.bounded_replay import Totals
+from fastload.model.run_header import RunHeader
+from fastload.model.saved.bounded_replay import BoundedReplay
 from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.page.page_data import report_data
@@ -32,15 +32,15 @@ class HtmlReport:
         if not argument:
             raise PlanError("--out html: no file is named", hint="write --html report.html")
         self._path = Path(argument)
-        self._header: Header | None = None
+        self._header: RunHeader | None = None
         self._timeline: Timeline | None = None
-        self._totals: Totals | None = None
+        self._totals: BoundedReplay | None = None
 
     def check(self) -> None:
         check_file(self._path, "--html", example="report.html")
 
-    def open(self, header: Header) -> None:
-        self._header, self._timeline, self._totals = header, Timeline(header), Totals(header)
+    def open(self, header: RunHeader) -> None:
+        self._header, self._timeline, self._totals = header, Timeline(header), BoundedReplay(header)
 
     def write(self, snapshot: Snapshot) -> None:
         assert self._timeline is not None

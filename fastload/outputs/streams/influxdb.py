@@ -12,10 +12,10 @@ from influxdb_client.client.write.point import Point
 
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
-from fastload.outputs.streams.data_points import Reader, Reading, common_tags
-from fastload.outputs.streams.sender import Address, Sender, parse_address
+from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, common_tags
+from fastload.outputs.streams.sender import SendAddress, Sender, parse_send_address
 
 OPTION = "--out influxdb"
 EXAMPLE = "http://localhost:8086/k6"
@@ -40,7 +40,7 @@ class InfluxDB:
     wants_points = False
 
     def __init__(self, argument: str) -> None:
-        address = parse_address(argument, OPTION, EXAMPLE)
+        address = parse_send_address(argument, OPTION, EXAMPLE)
         bucket = address.query.get("bucket")
         database = unquote(address.path.strip("/"))
         if bool(bucket) == bool(database):
@@ -56,8 +56,8 @@ class InfluxDB:
     def check(self) -> None:
         """Nothing: who listens there may come later."""
 
-    def open(self, header: Header) -> None:
-        self._reader, self._tags = Reader(header), common_tags(header)
+    def open(self, header: RunHeader) -> None:
+        self._reader, self._tags = DataPointSelector(header), common_tags(header)
         if self._database:
             self._create_database()
 
@@ -81,7 +81,7 @@ class InfluxDB:
                 raise
 
 
-def _line(reading: Reading, common: Mapping[str, str], time_ns: int) -> str:
+def _line(reading: DataPoint, common: Mapping[str, str], time_ns: int) -> str:
     """One point, with the tags of its series, over the *common* ones; empty when it has no value."""
     point = _new_point(reading.spec.name)
     for key, value in {**common, **dict(reading.tags)}.items():
@@ -93,7 +93,7 @@ def _line(reading: Reading, common: Mapping[str, str], time_ns: int) -> str:
     return str(point.time(time_ns).to_line_protocol()) if fields else ""
 
 
-def fields_of(reading: Reading) -> Fields:
+def fields_of(reading: DataPoint) -> Fields:
     """What a second comes to, in the metric's unit: ``value`` is a counter's sum, a gauge's last value, a rate's share,
     a trend's mean."""
     sink, scale = reading.sink, reading.spec.scale
@@ -117,13 +117,13 @@ def _text(text: str) -> str:
     return "".join(letter if letter.isprintable() else "_" for letter in text)
 
 
-def _with_token(address: Address) -> Address:
+def _with_token(address: SendAddress) -> SendAddress:
     """*address* with the token as InfluxDB 2 wants it; it may stand in the URL as well, where the password would."""
     token = os.environ.get(TOKEN) or address.query.get("token", "")
     return replace(address, headers={"Authorization": f"Token {token}"}) if token else address
 
 
-def _write_url(address: Address, database: str) -> str:
+def _write_url(address: SendAddress, database: str) -> str:
     if database:
         return address.at("/write", {**address.query, "db": database, "precision": "ns"})
     known = {key: value for key, value in address.query.items() if key != "token"}

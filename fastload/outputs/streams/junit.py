@@ -14,11 +14,11 @@ from fastload.model.errors import PlanError
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.metrics import FAILURE_RATES
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved.replay import UNKNOWN
 from fastload.model.units import format_count, format_number_of, format_percent
 from fastload.outputs.files import check_file, replace_file
-from fastload.outputs.streams.plain_summary import name_of, thresholds_of, verdict_text, why_failed
+from fastload.outputs.streams.plain_summary import threshold_name, thresholds_in, verdict_line, why_failed
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Result = Error | Failure | Skipped
@@ -39,13 +39,13 @@ class JUnit:
         if not file:
             raise PlanError("--out junit has no file", hint="write it like junit=report.xml")
         self._path = Path(file)
-        self._header: Header | None = None
+        self._header: RunHeader | None = None
 
     def check(self) -> None:
         """See `Sink.check`."""
         check_file(self._path, "--out junit", example="report.xml")
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         self._header = header
 
     def write(self, snapshot: Snapshot) -> None:
@@ -56,7 +56,7 @@ class JUnit:
         replace_file(self._path, render_junit(self._header, summary))
 
 
-def render_junit(header: Header, summary: Mapping[str, Any] | None) -> bytes:
+def render_junit(header: RunHeader, summary: Mapping[str, Any] | None) -> bytes:
     """The XML. *summary* is `Summary.to_dict`, or None of a run that broke off without one."""
     suites = [_suite(header, name, cases) for name, cases in _cases(summary).items() if cases]
     run = _suite(header, "run", _run_cases(summary), _properties(header, summary))
@@ -75,7 +75,9 @@ def render_junit(header: Header, summary: Mapping[str, Any] | None) -> bytes:
     return data.getvalue() + b"\n"
 
 
-def _suite(header: Header, name: str, cases: list[TestCase], properties: Iterable[tuple[str, Any]] = ()) -> TestSuite:
+def _suite(
+    header: RunHeader, name: str, cases: list[TestCase], properties: Iterable[tuple[str, Any]] = ()
+) -> TestSuite:
     suite = TestSuite(name)
     suite.timestamp = header.started_at[:_SECONDS_END]
     for key, value in properties:
@@ -88,7 +90,7 @@ def _cases(summary: Mapping[str, Any] | None) -> dict[str, list[TestCase]]:
     if summary is None:
         return {}
     return {
-        "thresholds": [_threshold_case(result) for result in thresholds_of(summary)],
+        "thresholds": [_threshold_case(result) for result in thresholds_in(summary)],
         "checks": [_check_case(check, summary) for check in summary["checks"]],
     }
 
@@ -106,7 +108,7 @@ def _case(group: str, name: str, result: _Result | None = None, *, text: str = "
 
 
 def _threshold_case(result: ThresholdResult) -> TestCase:
-    name = name_of(result)
+    name = threshold_name(result)
     if not result.ok:
         return _case("thresholds", name, Failure(why_failed(result), "threshold"))
     if result.observed is None:
@@ -138,7 +140,7 @@ def _run_cases(summary: Mapping[str, Any] | None) -> list[TestCase]:
 
 
 def _verdict_case(summary: Mapping[str, Any]) -> TestCase:
-    state, text = summary["verdict"]["state"], verdict_text(summary)
+    state, text = summary["verdict"]["state"], verdict_line(summary)
     if state == "INVALID":
         return _case("run", "verdict", Failure(f"{state}: {text.partition(chr(10))[0]}", "verdict"), text=text)
     return _case("run", "verdict", out=f"{state}\n{text}")
@@ -190,7 +192,7 @@ def _errors_case(summary: Mapping[str, Any]) -> TestCase:
     return _case("run", "errors", Failure(what, "error"), text=text)
 
 
-def _properties(header: Header, summary: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+def _properties(header: RunHeader, summary: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = [
         ("title", header.title),
         ("base_url", header.base_url),

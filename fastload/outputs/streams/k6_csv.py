@@ -5,7 +5,14 @@ from __future__ import annotations
 import csv
 from io import StringIO
 
-from fastload.outputs.streams.k6_samples import REQUEST_METRICS, Requests, RequestText, SampleFile, Texts, request_lines
+from fastload.outputs.streams.k6_samples import (
+    REQUEST_METRICS,
+    Requests,
+    RequestText,
+    SampleFile,
+    Texts,
+    k6_request_lines,
+)
 
 _NS_PER_S = 1_000_000_000
 _TAGS = (
@@ -31,7 +38,7 @@ class K6Csv(SampleFile):
 
     def requests(self, requests: Requests, tag_sets: list[dict[str, str]]) -> str:
         text = RequestText(_BEFORE, _time, "1.000000", "0.000000", self._ms, [_tail(tags) for tags in tag_sets])
-        return "".join(request_lines(requests, text))
+        return "".join(k6_request_lines(requests, text))
 
     def values(
         self, metric: str, times_ns: list[int], values: list[float], sets: list[int], tag_sets: list[dict[str, str]]

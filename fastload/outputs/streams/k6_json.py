@@ -10,7 +10,7 @@ from fastload.model.errors import PlanError
 from fastload.model.judging.threshold_grammar import parse_series
 from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.outputs.streams.k6_samples import (
     REQUEST_METRICS,
     STDOUT,
@@ -19,7 +19,7 @@ from fastload.outputs.streams.k6_samples import (
     SampleFile,
     Texts,
     k6_filter,
-    request_lines,
+    k6_request_lines,
 )
 from fastload.outputs.summary_json import dump_json
 
@@ -49,7 +49,7 @@ class K6Json(SampleFile):
         self._declared: set[str] = set()
         self._ms = Texts(ms_text)
 
-    def begin(self, header: Header) -> None:
+    def begin(self, header: RunHeader) -> None:
         self._specs = dict(header.specs)
         for text in header.thresholds:
             self._add_threshold(text)
@@ -74,7 +74,7 @@ class K6Json(SampleFile):
         text = RequestText(
             before, lambda ns: clock.text(ns) + _VALUE, "1", "0", self._ms, [_tail(tags) for tags in tag_sets]
         )
-        return "".join([*lines, *request_lines(requests, text)])
+        return "".join([*lines, *k6_request_lines(requests, text)])
 
     def values(
         self, metric: str, times_ns: list[int], values: list[float], sets: list[int], tag_sets: list[dict[str, str]]

@@ -14,7 +14,7 @@ from fastload.model.http_settings import error_code
 from fastload.model.metrics import HTTP_TRENDS
 from fastload.model.points import LOST_TRENDS, PointBlock, RequestColumns
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.outputs.files import STDOUT as STDOUT
 from fastload.outputs.files import check_file
 from fastload.outputs.streams.appended_file import AppendedFile
@@ -74,7 +74,7 @@ class RequestText(NamedTuple):
     tails: list[str]
 
 
-def request_lines(requests: Requests, text: RequestText) -> list[str]:
+def k6_request_lines(requests: Requests, text: RequestText) -> list[str]:
     """The lines of *requests*, each with all of its metrics."""
     lines: list[str] = []
     before, time_text, one, zero, ms, tails = text
@@ -110,7 +110,7 @@ class SampleFile(ABC):
         """See `Sink.check`."""
         check_file(Path(self.paths[0]), self._option, example=self.example)
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         """See `Sink.open`."""
         self._file = AppendedFile(Path(self.paths[0]))
         self.begin(header)
@@ -146,7 +146,7 @@ class SampleFile(ABC):
     example = ""
     """A name that such a file may have."""
 
-    def begin(self, header: Header) -> None:  # noqa: B027 - not every format says something of the run
+    def begin(self, header: RunHeader) -> None:  # noqa: B027 - not every format says something of the run
         """The run has *header*."""
 
     def head(self) -> str:

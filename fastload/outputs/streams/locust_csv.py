@@ -10,7 +10,7 @@ from typing import Any
 
 from fastload.model.errors import PlanError
 from fastload.model.records import ErrorTable, Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.streams.appended_file import AppendedFile
@@ -19,9 +19,9 @@ from fastload.outputs.streams.locust_rows import (
     FAILURES,
     HISTORY,
     STATS,
-    Entry,
+    CellValue,
     Failures,
-    Value,
+    LocustEntry,
     entries_of,
     exception_rows,
     history_rows,
@@ -62,7 +62,7 @@ class LocustCsv:
         for path in (self._stats, self._history, self._failures, self._exceptions):
             check_file(path, "--out locust", example="results_stats.csv")
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         self._warmup_s = float(header.plan.get("warmup_s", 0.0))
         self._write_stats()
         replace_file(self._failures, _csv(FAILURES))
@@ -99,12 +99,12 @@ class LocustCsv:
             self._measured_s = float(summary["duration_s"])
         self._write_stats()
 
-    def _write_stats(self, entries: Sequence[Entry] | None = None) -> None:
+    def _write_stats(self, entries: Sequence[LocustEntry] | None = None) -> None:
         rows = stats_rows(entries or entries_of(self._table), self._measured_s)
         replace_file(self._stats, _csv(STATS, *rows))
 
 
-def _csv(*rows: Sequence[Value] | Sequence[str]) -> bytes:
+def _csv(*rows: Sequence[CellValue] | Sequence[str]) -> bytes:
     """*rows* as Locust writes them: quotes where they are needed, and line ends of two characters."""
     text = io.StringIO()
     csv.writer(text).writerows(rows)

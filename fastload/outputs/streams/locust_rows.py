@@ -12,7 +12,7 @@ from fastload.model.records import ErrorTable
 from fastload.model.results import collect_calls, collect_endpoints
 from fastload.model.series import SeriesTable, TrendSink
 
-Value = str | int | float
+CellValue = str | int | float
 
 LEVELS = ["50%", "66%", "75%", "80%", "90%", "95%", "98%", "99%", "99.9%", "99.99%", "100%"]
 _TOTALS = ["Request Count", "Failure Count", "Median Response Time", "Average Response Time", "Min Response Time"]
@@ -34,7 +34,7 @@ _SHARES = [float(level.rstrip("%")) / 100 for level in LEVELS]
 _NO_DATA = "N/A"
 
 
-class Entry(NamedTuple):
+class LocustEntry(NamedTuple):
     """What ended under one name: the median, mean, least and greatest time in ms, all *levels* of percentiles, and the
     mean *size_bytes* of a reply."""
 
@@ -42,12 +42,12 @@ class Entry(NamedTuple):
     name: str
     requests: int
     failed: int
-    times: tuple[Value, ...] = (0, 0.0, 0, 0)
-    levels: tuple[Value, ...] = (_NO_DATA,) * len(_SHARES)
+    times: tuple[CellValue, ...] = (0, 0.0, 0, 0)
+    levels: tuple[CellValue, ...] = (_NO_DATA,) * len(_SHARES)
     size_bytes: float = 0.0
 
     @classmethod
-    def of(cls, method: str, name: str, requests: int, failed: int, trend: object) -> Entry:
+    def of(cls, method: str, name: str, requests: int, failed: int, trend: object) -> LocustEntry:
         """With the times of *trend*, if it has any."""
         if not isinstance(trend, TrendSink) or not trend.count:
             return cls(method, name, requests, failed)
@@ -55,7 +55,7 @@ class Entry(NamedTuple):
         times = (levels[0], round((trend.mean or 0.0) / 1000, 3), _ms(trend.min), _ms(trend.max))
         return cls(method, name, requests, failed, times, tuple(levels))
 
-    def totals(self) -> list[Value]:
+    def totals(self) -> list[CellValue]:
         """From the count of requests to the mean size."""
         return [self.requests, self.failed, *self.times, round(self.size_bytes, 3)]
 
@@ -65,11 +65,11 @@ def relevant(table: SeriesTable) -> SeriesTable:
     return SeriesTable({series: sink for series, sink in table.sinks.items() if series.metric in _METRICS})
 
 
-def entries_of(table: SeriesTable) -> list[Entry]:
+def entries_of(table: SeriesTable) -> list[LocustEntry]:
     """Every name by name and method, and all of them together at the end."""
     requests, calls = collect_endpoints(table, 1.0), collect_calls(table, 1.0)
-    found = [Entry.of(one.method, one.name, one.requests, one.failed, one.duration.sink) for one in requests]
-    found += [Entry.of(CALL, one.name, one.calls, one.failed, one.duration.sink) for one in calls]
+    found = [LocustEntry.of(one.method, one.name, one.requests, one.failed, one.duration.sink) for one in requests]
+    found += [LocustEntry.of(CALL, one.name, one.calls, one.failed, one.duration.sink) for one in calls]
     ended = sum(one.requests for one in found)
     received = {(tags["method"], tags["name"]): sink.value for tags, sink in table.of_metric("data_received")}
     found = [one._replace(size_bytes=_each(received.get((one.method, one.name), 0), one.requests)) for one in found]
@@ -77,7 +77,7 @@ def entries_of(table: SeriesTable) -> list[Entry]:
     failed = sum(one.failed for one in found)
     return [
         *sorted(found, key=lambda one: (one.name, one.method)),
-        Entry.of("", AGGREGATED, ended, failed, _all_times(table))._replace(size_bytes=size_bytes),
+        LocustEntry.of("", AGGREGATED, ended, failed, _all_times(table))._replace(size_bytes=size_bytes),
     ]
 
 
@@ -85,7 +85,7 @@ def _each(total: float, count: int) -> float:
     return total / count if count else 0.0
 
 
-def stats_rows(entries: Iterable[Entry], seconds: float) -> list[list[Value]]:
+def stats_rows(entries: Iterable[LocustEntry], seconds: float) -> list[list[CellValue]]:
     """The rows of all that ended in *seconds*."""
     return [
         [one.method, one.name, *one.totals(), _per_s(one.requests, seconds), _per_s(one.failed, seconds), *one.levels]
@@ -94,13 +94,13 @@ def stats_rows(entries: Iterable[Entry], seconds: float) -> list[list[Value]]:
 
 
 def history_rows(
-    time_s: int, vus: int, totals: Iterable[Entry], window: Iterable[Entry], span_s: float
-) -> list[list[Value]]:
+    time_s: int, vus: int, totals: Iterable[LocustEntry], window: Iterable[LocustEntry], span_s: float
+) -> list[list[CellValue]]:
     """The rows of one second: rates and percentiles of *window*, which was *span_s* long, and *totals* until then."""
     now = {(one.method, one.name): one for one in window}
-    rows: list[list[Value]] = []
+    rows: list[list[CellValue]] = []
     for total in totals:
-        one = now.get((total.method, total.name), Entry(total.method, total.name, 0, 0))
+        one = now.get((total.method, total.name), LocustEntry(total.method, total.name, 0, 0))
         rates = [f"{_per_s(count, span_s):.6f}" for count in (one.requests, one.failed)]
         rows.append([time_s, vus, total.method, total.name, *rates, *one.levels, *total.totals()])
     return rows
@@ -142,7 +142,7 @@ class Failures:
         self._by_kind(left, {kind: count for kind, count in kinds.items() if count > 0}, time_s)
         return any_failed
 
-    def rows(self) -> list[list[Value]]:
+    def rows(self) -> list[list[CellValue]]:
         return [
             [*key, seen.count, _moment(seen.first_s), _moment(seen.last_s)] for key, seen in sorted(self._seen.items())
         ]
@@ -176,7 +176,7 @@ class Failures:
         seen.last_s = time_s
 
 
-def exception_rows(exceptions: ErrorTable) -> list[list[Value]]:
+def exception_rows(exceptions: ErrorTable) -> list[list[CellValue]]:
     """The most frequent first."""
     return [[one["count"], _message(one["kind"], one["first"]), one["first"], _NODE] for one in exceptions.to_list()]
 

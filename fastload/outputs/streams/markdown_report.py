@@ -9,8 +9,8 @@ from typing import Any
 from fastload.model.errors import PlanError
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, SCENARIO_METRICS, Kind, Series
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
-from fastload.model.saved.bounded_replay import Totals
+from fastload.model.run_header import RunHeader
+from fastload.model.saved.bounded_replay import BoundedReplay
 from fastload.model.saved.replay import UNKNOWN
 from fastload.model.saved.saved_summary import summary_from_plain
 from fastload.model.summary import Summary
@@ -51,15 +51,15 @@ class MarkdownReport:
         if not file:
             raise PlanError("--out md has no file", hint="write it like md=report.md")
         self._path = Path(file)
-        self._header: Header | None = None
-        self._totals: Totals | None = None
+        self._header: RunHeader | None = None
+        self._totals: BoundedReplay | None = None
 
     def check(self) -> None:
         """See `Sink.check`."""
         check_file(self._path, "--out md", example="report.md")
 
-    def open(self, header: Header) -> None:
-        self._header, self._totals = header, Totals(header)
+    def open(self, header: RunHeader) -> None:
+        self._header, self._totals = header, BoundedReplay(header)
 
     def write(self, snapshot: Snapshot) -> None:
         assert self._totals is not None
@@ -73,7 +73,7 @@ class MarkdownReport:
         replace_file(self._path, text.encode())
 
 
-def render_markdown(header: Header, summary: Mapping[str, Any]) -> str:
+def render_markdown(header: RunHeader, summary: Mapping[str, Any]) -> str:
     """The report; *summary* is `Summary.to_dict`. Sections without content are left out."""
     result = summary_from_plain(summary, header)
     sections = (
@@ -361,7 +361,7 @@ def _notes(result: Summary) -> Iterator[str]:
         yield "\n".join(f"- {prose(note)}" for note in result.notes)
 
 
-def _environment(header: Header, result: Summary) -> Iterator[str]:
+def _environment(header: RunHeader, result: Summary) -> Iterator[str]:
     yield "## Plan and environment"
     rows = [["Started", prose(result.started_at)], ["Run", code(header.run_id)]]
     if header.base_url:

@@ -31,11 +31,11 @@ from opentelemetry.util.re import parse_env_headers
 from fastload.model.errors import PlanError, nearest
 from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
 from fastload.outputs.streams.buckets import SCHEMA, counts_up_to, to_exponential
-from fastload.outputs.streams.data_points import Reader, Reading, Totals, common_tags
-from fastload.outputs.streams.sender import Address, Sender, parse_address
+from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
+from fastload.outputs.streams.sender import SendAddress, Sender, parse_send_address
 
 OPTION = "--out otlp"
 DEFAULT = "http://localhost:4318"
@@ -80,7 +80,7 @@ class Otlp:
     def check(self) -> None:
         """Nothing: who listens there may come later."""
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         version = header.versions.get("fastload", "")
         own = {
             "service.name": os.environ.get("OTEL_SERVICE_NAME", "fastload"),
@@ -90,8 +90,8 @@ class Otlp:
         }
         self._resource = Resource.create({**common_tags(header), **own})
         self._scope = InstrumentationScope("fastload", version)
-        self._reader = Reader(header)
-        self._totals = Totals(self._reader)
+        self._reader = DataPointSelector(header)
+        self._totals = RunTotals(self._reader)
 
     def write(self, snapshot: Snapshot) -> None:
         end_ns = snapshot.time_ns
@@ -116,7 +116,7 @@ class Otlp:
             self._sender.post(self._url, encode_metrics(self._unsent).SerializeToString(), self._headers)
             self._unsent = None
 
-    def _data(self, readings: Iterable[Reading], span: _Span) -> MetricsData:
+    def _data(self, readings: Iterable[DataPoint], span: _Span) -> MetricsData:
         metrics = [
             metric
             for spec, group in groupby(readings, key=lambda reading: reading.spec)
@@ -125,7 +125,7 @@ class Otlp:
         scope = ScopeMetrics(self._scope, metrics, schema_url="")
         return MetricsData([ResourceMetrics(self._resource, [scope], schema_url="")])
 
-    def _metrics(self, spec: MetricSpec, readings: list[Reading], span: _Span) -> Iterator[Metric]:
+    def _metrics(self, spec: MetricSpec, readings: list[DataPoint], span: _Span) -> Iterator[Metric]:
         temporality = AggregationTemporality.DELTA if self._delta else AggregationTemporality.CUMULATIVE
         named = _metric(spec)
         match readings[0].sink:
@@ -152,13 +152,13 @@ def _metric(spec: MetricSpec) -> Metric:
     return Metric(f"fastload.{spec.name}", f"The {spec.kind.value} {spec.name}.", unit, Gauge([]))
 
 
-def _number(reading: Reading, span: _Span, field: str) -> NumberDataPoint:
+def _number(reading: DataPoint, span: _Span, field: str) -> NumberDataPoint:
     # Always a float: some backends refuse a metric that is a whole number at one time and none at another.
     value = float(getattr(reading.sink, field))
     return NumberDataPoint(dict(reading.tags), span.start_ns, span.end_ns, value)
 
 
-def _exponential(reading: Reading, span: _Span) -> ExponentialHistogramDataPoint:
+def _exponential(reading: DataPoint, span: _Span) -> ExponentialHistogramDataPoint:
     trend, scale = reading.sink, reading.spec.scale
     assert isinstance(trend, TrendSink)
     zeros, index, counts = to_exponential(trend, scale)
@@ -182,7 +182,7 @@ def _exponential(reading: Reading, span: _Span) -> ExponentialHistogramDataPoint
     )
 
 
-def _explicit(reading: Reading, span: _Span) -> HistogramDataPoint:
+def _explicit(reading: DataPoint, span: _Span) -> HistogramDataPoint:
     trend, scale = reading.sink, reading.spec.scale
     assert isinstance(trend, TrendSink)
     so_far = [0, *counts_up_to(trend, scale, _BOUNDS), trend.count]
@@ -199,14 +199,14 @@ def _explicit(reading: Reading, span: _Span) -> HistogramDataPoint:
     )
 
 
-def _address(argument: str) -> Address:
+def _address(argument: str) -> SendAddress:
     """Where the metrics go: a URL without a path is that of a collector, which takes them at ``/v1/metrics``."""
     if not argument and (whole := os.environ.get(_METRICS_ENDPOINT)):
-        return parse_address(whole, _METRICS_ENDPOINT, f"{DEFAULT}/v1/metrics")
+        return parse_send_address(whole, _METRICS_ENDPOINT, f"{DEFAULT}/v1/metrics")
     if argument:
-        address = parse_address(argument, OPTION, DEFAULT)
+        address = parse_send_address(argument, OPTION, DEFAULT)
         return address if address.path else replace(address, path="/v1/metrics")
-    address = parse_address(os.environ.get(_ENDPOINT) or DEFAULT, _ENDPOINT, DEFAULT)
+    address = parse_send_address(os.environ.get(_ENDPOINT) or DEFAULT, _ENDPOINT, DEFAULT)
     return replace(address, path=f"{address.path}/v1/metrics")
 
 

@@ -13,7 +13,7 @@ from fastload.outputs.figures import format_observed
 _FIELDS = frozenset(field.name for field in fields(ThresholdResult))
 
 
-def thresholds_of(summary: Mapping[str, Any]) -> list[ThresholdResult]:
+def thresholds_in(summary: Mapping[str, Any]) -> list[ThresholdResult]:
     """The thresholds of `Summary.to_dict`; what a later version of fastload says besides is left out."""
     return [
         ThresholdResult(**{name: value for name, value in one.items() if name in _FIELDS})
@@ -36,7 +36,7 @@ def outcome_of(summary: Mapping[str, Any]) -> str:
     return "Stopped" if summary["stopped_by"] else "Finished"
 
 
-def name_of(result: ThresholdResult) -> str:
+def threshold_name(result: ThresholdResult) -> str:
     """As it is written on the command line."""
     return f"{result.metric}: {result.expression}"
 
@@ -46,7 +46,7 @@ def why_failed(result: ThresholdResult) -> str:
     return f"{format_observed(result)}, expected {result.expression}"
 
 
-def verdict_text(summary: Mapping[str, Any]) -> str:
+def verdict_line(summary: Mapping[str, Any]) -> str:
     """The reasons of the verdict, one a line, with what to do about it."""
     verdict = summary["verdict"]
     return "\n".join(text for text in (*verdict["reasons"], verdict["remedy"], verdict["limit"]) if text)

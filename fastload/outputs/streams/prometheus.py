@@ -17,10 +17,10 @@ from prometheus_client.utils import floatToGoString
 
 from fastload.model.errors import PlanError
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendSink
 from fastload.outputs.streams.buckets import CLASSIC_BOUNDS, CLASSIC_BOUNDS_S, counts_up_to
-from fastload.outputs.streams.data_points import Reader, Reading, Totals, common_tags
+from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
 from fastload.outputs.streams.prometheus_names import (
     PREFIX,
     base_name,
@@ -66,7 +66,7 @@ class Scrape:
                 f"{OPTION}: cannot listen on {where}: {error.strerror or error}", hint="choose another port"
             ) from error
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         server = self._bind()
         self._state.begin(header)
         registry = CollectorRegistry(auto_describe=False)
@@ -99,7 +99,7 @@ class _State(Collector):
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._totals: Totals | None = None
+        self._totals: RunTotals | None = None
         self._common: dict[str, str] = {}
         self._info: dict[str, str] = {}
         self._seconds = 0
@@ -108,8 +108,8 @@ class _State(Collector):
         self._answered_seconds = 0
         self._answered_s: list[float] = []
 
-    def begin(self, header: Header) -> None:
-        self._totals, self._common = Totals(Reader(header)), common_tags(header)
+    def begin(self, header: RunHeader) -> None:
+        self._totals, self._common = RunTotals(DataPointSelector(header)), common_tags(header)
         version = header.versions.get("fastload", "")
         self._info = {"run": header.run_id, "title": clean(header.title), "version": version}
 
@@ -188,11 +188,11 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
         """Nothing: a client that goes away is no error of the run."""
 
 
-def _family(families: dict[str, Metric], name: str, kind: str, reading: Reading) -> Metric:
+def _family(families: dict[str, Metric], name: str, kind: str, reading: DataPoint) -> Metric:
     return families.setdefault(name, Metric(name, help_text(reading.spec), kind))
 
 
-def _add_trend(families: dict[str, Metric], reading: Reading, trend: TrendSink, named: dict[str, str]) -> None:
+def _add_trend(families: dict[str, Metric], reading: DataPoint, trend: TrendSink, named: dict[str, str]) -> None:
     """A classic histogram, and the quantiles of the run so far, which are exact to 0.1 %."""
     spec = reading.spec
     per_unit = spec.scale * per_base_unit(spec)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fastload.model.metrics import MetricSpec
 from fastload.model.series import CounterSink, GaugeSink, RateSink
-from fastload.outputs.streams.data_points import Reading
+from fastload.outputs.streams.data_points import DataPoint
 
 PREFIX = "fastload_"
 
@@ -63,7 +63,7 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-class Value(NamedTuple):
+class PrometheusValue(NamedTuple):
     """One number to tell under *name*: *kind* is "counter" or "gauge"."""
 
     name: str
@@ -71,18 +71,18 @@ class Value(NamedTuple):
     value: float
 
 
-def values_of(reading: Reading) -> list[Value]:
+def values_of(reading: DataPoint) -> list[PrometheusValue]:
     """What is told of a reading that is no trend. Of a rate it is its share so far, and both counts."""
     spec, sink = reading.spec, reading.sink
     name = base_name(spec)
     if isinstance(sink, CounterSink):
-        return [Value(f"{name}_total", "counter", sink.value / per_base_unit(spec))]
+        return [PrometheusValue(f"{name}_total", "counter", sink.value / per_base_unit(spec))]
     if isinstance(sink, RateSink):
         counts = [
-            Value(f"{name}_true_total", "counter", sink.trues),
-            Value(f"{name}_samples_total", "counter", sink.total),
+            PrometheusValue(f"{name}_true_total", "counter", sink.trues),
+            PrometheusValue(f"{name}_samples_total", "counter", sink.total),
         ]
-        return [*counts, Value(f"{name}_rate", "gauge", sink.trues / sink.total)] if sink.total else counts
+        return [*counts, PrometheusValue(f"{name}_rate", "gauge", sink.trues / sink.total)] if sink.total else counts
     if isinstance(sink, GaugeSink) and sink.is_set:
-        return [Value(name, "gauge", sink.value / per_base_unit(spec))]
+        return [PrometheusValue(name, "gauge", sink.value / per_base_unit(spec))]
     return []

@@ -11,10 +11,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from fastload.model.errors import PlanError, nearest
-from fastload.outputs.destinations import Listener, Written, check_apart, check_ports
+from fastload.outputs.destinations import ListeningPort, WrittenFile, check_apart, check_ports
 from fastload.outputs.files import is_stdout
 from fastload.outputs.streams.base import Sink
-from fastload.outputs.streams.sink_output import Stream
+from fastload.outputs.streams.sink_output import SinkOutput
 
 ENTRY_POINTS = "fastload.outputs"
 _INTERFACE = ("required", "wants_points", "check", "open", "write", "close")
@@ -24,7 +24,7 @@ _CREDENTIALS = re.compile(r"^([a-z][a-z0-9+.-]*://)?.*@", re.IGNORECASE | re.DOT
 Factory = Callable[[str], Sink]
 
 
-class Shipped(NamedTuple):
+class ShippedSink(NamedTuple):
     """A sink that ships: its factory as ``module:name`` below this package, what its argument is, and what it does.
 
     *extra* is what to install fastload with when its module needs packages that fastload does not. *endings*: the
@@ -42,23 +42,25 @@ _ONE_FILE = ("",)
 _LOCUST = ("_stats.csv", "_stats_history.csv", "_failures.csv", "_exceptions.csv")
 
 
-SHIPPED: dict[str, Shipped] = {
-    "run": Shipped("run_file:RunFile", "DIR|FILE", "everything, for fastload report and compare (as --save)"),
-    "html": Shipped("html_report:HtmlReport", "FILE", "a page with charts, in one file (as --html)", endings=_ONE_FILE),
-    "md": Shipped("markdown_report:MarkdownReport", "FILE", "a report in Markdown", endings=_ONE_FILE),
-    "json": Shipped("k6_json:K6Json", "FILE[.gz]", "single samples in k6's JSON lines"),
-    "csv": Shipped("k6_csv:K6Csv", "FILE[.gz]", "single samples in k6's CSV columns"),
-    "locust": Shipped("locust_csv:LocustCsv", "PREFIX", "Locust's four CSV files", endings=_LOCUST),
-    "junit": Shipped("junit:JUnit", "FILE", "thresholds and checks as JUnit XML", endings=_ONE_FILE),
-    "hlog": Shipped("hlog:HistogramLog", "FILE", "a histogram log of HdrHistogram", endings=_ONE_FILE),
-    "github": Shipped("github:GitHub", "", "a job summary and annotations of GitHub Actions"),
-    "prometheus": Shipped("prometheus:Scrape", "[HOST:]PORT", "metrics for Prometheus to scrape", "prometheus"),
-    "prometheus-rw": Shipped(
+SHIPPED: dict[str, ShippedSink] = {
+    "run": ShippedSink("run_file:RunFile", "DIR|FILE", "everything, for fastload report and compare (as --save)"),
+    "html": ShippedSink(
+        "html_report:HtmlReport", "FILE", "a page with charts, in one file (as --html)", endings=_ONE_FILE
+    ),
+    "md": ShippedSink("markdown_report:MarkdownReport", "FILE", "a report in Markdown", endings=_ONE_FILE),
+    "json": ShippedSink("k6_json:K6Json", "FILE[.gz]", "single samples in k6's JSON lines"),
+    "csv": ShippedSink("k6_csv:K6Csv", "FILE[.gz]", "single samples in k6's CSV columns"),
+    "locust": ShippedSink("locust_csv:LocustCsv", "PREFIX", "Locust's four CSV files", endings=_LOCUST),
+    "junit": ShippedSink("junit:JUnit", "FILE", "thresholds and checks as JUnit XML", endings=_ONE_FILE),
+    "hlog": ShippedSink("hlog:HistogramLog", "FILE", "a histogram log of HdrHistogram", endings=_ONE_FILE),
+    "github": ShippedSink("github:GitHub", "", "a job summary and annotations of GitHub Actions"),
+    "prometheus": ShippedSink("prometheus:Scrape", "[HOST:]PORT", "metrics for Prometheus to scrape", "prometheus"),
+    "prometheus-rw": ShippedSink(
         "remote_write:RemoteWrite", "URL", "Prometheus remote write, with native histograms", "prometheus"
     ),
-    "otlp": Shipped("otlp:Otlp", "URL", "OpenTelemetry metrics over OTLP and HTTP", "otlp"),
-    "influxdb": Shipped("influxdb:InfluxDB", "URL", "InfluxDB line protocol", "influxdb"),
-    "statsd": Shipped("statsd:StatsD", "HOST:PORT", "StatsD over UDP", "statsd"),
+    "otlp": ShippedSink("otlp:Otlp", "URL", "OpenTelemetry metrics over OTLP and HTTP", "otlp"),
+    "influxdb": ShippedSink("influxdb:InfluxDB", "URL", "InfluxDB line protocol", "influxdb"),
+    "statsd": ShippedSink("statsd:StatsD", "HOST:PORT", "StatsD over UDP", "statsd"),
 }
 ALIASES = {
     "experimental-prometheus-rw": "prometheus-rw",
@@ -73,32 +75,32 @@ _ELSEWHERE = {
 }
 
 
-class Asked(NamedTuple):
+class RequestedOutput(NamedTuple):
     """An output that *option* asks for, as ``NAME`` or ``NAME=ARGUMENT``."""
 
     option: str
     text: str
 
 
-class Named(NamedTuple):
+class NamedSink(NamedTuple):
     """A sink, the ``NAME`` and ``ARGUMENT`` that it was made of, the files that it writes, and where it listens: one
     address, or none."""
 
     name: str
     argument: str
     sink: Sink
-    written: tuple[Written, ...]
-    listeners: tuple[Listener, ...] = ()
+    written: tuple[WrittenFile, ...]
+    listeners: tuple[ListeningPort, ...] = ()
 
 
-def out_texts(options: Mapping[str, Any]) -> list[Asked]:
+def out_texts(options: Mapping[str, Any]) -> list[RequestedOutput]:
     """What the options ``out``, ``html`` and ``save`` ask for, for `make_streams`."""
     short = [
-        Asked(f"--{key}", f"{name}={options[key]}")
+        RequestedOutput(f"--{key}", f"{name}={options[key]}")
         for key, name in (("html", "html"), ("save", "run"))
         if options.get(key)
     ]
-    return [*(Asked("--out", text) for text in options.get("out", ())), *short]
+    return [*(RequestedOutput("--out", text) for text in options.get("out", ())), *short]
 
 
 def shown_text(text: str) -> str:
@@ -115,20 +117,20 @@ def _takes_url(name: str) -> bool:
     return name in SHIPPED and SHIPPED[name].argument == "URL"
 
 
-def make_streams(texts: Iterable[str | Asked], *, option: str = "--out") -> list[Stream]:
+def make_streams(texts: Iterable[str | RequestedOutput], *, option: str = "--out") -> list[SinkOutput]:
     """A stream for each of ``NAME`` or ``NAME=ARGUMENT``; saved runs come last.
 
     Raises:
         PlanError: there is no such output, its argument is wrong, or its package is not installed; or two of them
             write one file, listen on one port, or are the same.
     """
-    named = [make_named(Asked(option, text) if isinstance(text, str) else text) for text in texts]
+    named = [make_named(RequestedOutput(option, text) if isinstance(text, str) else text) for text in texts]
     check_apart((file for one in named for file in one.written), {})
     check_ports(listener for one in named for listener in one.listeners)
     return streams_of(named)
 
 
-def streams_of(named: Iterable[Named]) -> list[Stream]:
+def streams_of(named: Iterable[NamedSink]) -> list[SinkOutput]:
     """A stream for each of *named*; saved runs come last.
 
     Raises:
@@ -139,11 +141,13 @@ def streams_of(named: Iterable[Named]) -> list[Stream]:
         if not one.written and any((one.name, one.argument) == (other.name, other.argument) for other in named[:index]):
             text = shown_text(f"{one.name}={one.argument}" if one.argument else one.name)
             raise PlanError(f"--out {text} is given twice", hint="leave one of them out")
-    streams = [Stream(one.name, one.sink, on_stdout=any(is_stdout(file.path) for file in one.written)) for one in named]
+    streams = [
+        SinkOutput(one.name, one.sink, on_stdout=any(is_stdout(file.path) for file in one.written)) for one in named
+    ]
     return sorted(streams, key=lambda stream: stream.name == "run")
 
 
-def make_named(asked: Asked) -> Named:
+def make_named(asked: RequestedOutput) -> NamedSink:
     """The sink that is asked for. One of another package may tell the files that it writes, as its ``paths``.
 
     Raises:
@@ -161,9 +165,9 @@ def make_named(asked: Asked) -> Named:
     if paths is None:
         paths = [argument + ending for ending in shipped.endings] if shipped else ()
     may_be_folder = shipped is None or shipped.argument == "DIR|FILE"
-    written = tuple(Written(said, os.fspath(path), may_be_folder) for path in paths)
+    written = tuple(WrittenFile(said, os.fspath(path), may_be_folder) for path in paths)
     listens = getattr(sink, "listens", None)
-    return Named(name, argument, sink, written, (Listener(said, *listens),) if listens else ())
+    return NamedSink(name, argument, sink, written, (ListeningPort(said, *listens),) if listens else ())
 
 
 def name_and_argument(text: str) -> tuple[str, str]:

@@ -9,20 +9,20 @@ from typing import Any, TypeVar
 import cramjam
 
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendSink
 from fastload.outputs.streams.buckets import SCHEMA, to_exponential
-from fastload.outputs.streams.data_points import Reader, Reading, Totals, common_tags
+from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
 from fastload.outputs.streams.prometheus_names import base_name, clean, labels, per_base_unit, values_of
 from fastload.outputs.streams.remote_write_messages import (
     BucketSpan,
-    Histogram,
+    HistogramMessage,
     Label,
     Sample,
     TimeSeries,
     WriteRequest,
 )
-from fastload.outputs.streams.sender import NotSentError, RefusedError, Sender, parse_address
+from fastload.outputs.streams.sender import NotSentError, RefusedError, Sender, parse_send_address
 
 OPTION = "--out prometheus-rw"
 EXAMPLE = "http://localhost:9090/api/v1/write"
@@ -50,7 +50,7 @@ class RemoteWrite:
     wants_points = False
 
     def __init__(self, argument: str) -> None:
-        self._address = parse_address(argument, OPTION, EXAMPLE)
+        self._address = parse_send_address(argument, OPTION, EXAMPLE)
         self._url = self._address.at(self._address.path or "/api/v1/write")
         self._sender = Sender(self._address)
         # Whether they are trends, of the series whose beginning the server may have.
@@ -63,8 +63,8 @@ class RemoteWrite:
     def check(self) -> None:
         """Nothing: who listens there may come later."""
 
-    def open(self, header: Header) -> None:
-        self._totals = Totals(Reader(header))
+    def open(self, header: RunHeader) -> None:
+        self._totals = RunTotals(DataPointSelector(header))
         self._common = {"run": header.run_id, **common_tags(header)}
 
     def write(self, snapshot: Snapshot) -> None:
@@ -116,7 +116,7 @@ class RemoteWrite:
                 del self._begun[named]
                 self._refused_ms.setdefault(named, self._begin_ms)
 
-    def _series(self, reading: Reading) -> Iterable[tuple[_Labels, Any]]:
+    def _series(self, reading: DataPoint) -> Iterable[tuple[_Labels, Any]]:
         if isinstance(reading.sink, TrendSink):
             named = self._labels(base_name(reading.spec), reading)
             per_unit = reading.spec.scale * per_base_unit(reading.spec)
@@ -136,7 +136,7 @@ class RemoteWrite:
     def _begin_of(self, named: _Labels) -> int:
         return self._refused_ms.get(named, self._begin_ms)
 
-    def _labels(self, name: str, reading: Reading) -> _Labels:
+    def _labels(self, name: str, reading: DataPoint) -> _Labels:
         named = {"job": "fastload", **labels(reading.tags, self._common), "__name__": name}
         return tuple(sorted(named.items()))
 
@@ -157,13 +157,15 @@ def _messages(named: _Labels) -> list[Any]:
 
 def _stale(named: _Labels, time_ms: int, is_trend: bool) -> Any:
     if is_trend:
-        return TimeSeries(labels=_messages(named), histograms=[Histogram(sum=STALE, schema=SCHEMA, timestamp=time_ms)])
+        return TimeSeries(
+            labels=_messages(named), histograms=[HistogramMessage(sum=STALE, schema=SCHEMA, timestamp=time_ms)]
+        )
     return TimeSeries(labels=_messages(named), samples=[Sample(value=STALE, timestamp=time_ms)])
 
 
 def _histogram(trend: TrendSink, per_unit: float, time_ms: int) -> Any:
     zeros, index, counts = to_exponential(trend, per_unit)
-    histogram = Histogram(
+    histogram = HistogramMessage(
         count_int=trend.count,
         sum=trend.sum / per_unit,
         schema=SCHEMA,

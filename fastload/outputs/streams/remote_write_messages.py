@@ -70,7 +70,7 @@ def _class(name: str) -> Any:
 
 
 BucketSpan = _class("BucketSpan")
-Histogram = _class("Histogram")
+HistogramMessage = _class("Histogram")
 Label = _class("Label")
 Sample = _class("Sample")
 TimeSeries = _class("TimeSeries")

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastload.model.errors import PlanError
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved.codec import HEADER, MAGIC, PREAMBLE, SECOND, SUMMARY, pack_record, snapshot_to_plain
 from fastload.model.saved.run_file import SUFFIX
 from fastload.outputs.files import check_file
@@ -66,7 +66,7 @@ class RunFile:
                 hint=f"choose another name, like {given.with_suffix(SUFFIX)}, or remove it",
             )
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         begin = PREAMBLE + pack_record(HEADER, header.to_plain())
         given = Path(self._where)
         if given.is_dir():
@@ -85,7 +85,7 @@ class RunFile:
             os.close(self._fd)
             self._fd = -1
 
-    def _begin_in(self, folder: Path, header: Header, begin: bytes) -> None:
+    def _begin_in(self, folder: Path, header: RunHeader, begin: bytes) -> None:
         """In *folder*, under the first name that is free."""
         number = 1
         while True:
@@ -130,7 +130,7 @@ class RunFile:
         self._written += len(data)
 
 
-def run_name(header: Header, number: int = 1) -> str:
+def run_name(header: RunHeader, number: int = 1) -> str:
     """``20261121-142131-checkout.fastload``: the start in UTC, and the title as far as it suits a file's name;
     *number* tells those of the same second apart."""
     date, _, clock = header.started_at.partition("T")

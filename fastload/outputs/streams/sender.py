@@ -19,7 +19,7 @@ _MOST_REPLY_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class SendAddress:
     """Where to send: *origin* is ``scheme://host:port``, *headers* have the credentials that stood in the URL."""
 
     origin: str
@@ -38,7 +38,7 @@ class Address:
         return f"{self.origin}{path}{'?' + urlencode(asked) if asked else ''}"
 
 
-def parse_address(text: str, option: str, example: str) -> Address:
+def parse_send_address(text: str, option: str, example: str) -> SendAddress:
     """The address in *text*; *option* is what an error calls it, like ``--out otlp``.
 
     Raises:
@@ -61,7 +61,7 @@ def parse_address(text: str, option: str, example: str) -> Address:
     if parts.username or parts.password:
         pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
         headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-    return Address(origin, parts.path.rstrip("/"), dict(parse_qsl(parts.query)), headers)
+    return SendAddress(origin, parts.path.rstrip("/"), dict(parse_qsl(parts.query)), headers)
 
 
 class NotSentError(OutputError):
@@ -83,7 +83,7 @@ class Sender:
     each of them would fall ever further behind.
     """
 
-    def __init__(self, address: Address, *, ca_file: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, address: SendAddress, *, ca_file: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self._address = address
         self._timeout_s = timeout_s
         self._rest = 0

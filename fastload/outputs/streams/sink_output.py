@@ -13,7 +13,7 @@ from typing import Any
 from fastload.model.errors import FastloadError, OutputError, PlanError
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_number_of
 from fastload.outputs.streams.base import Sink
@@ -31,7 +31,7 @@ HURRY_S = 3.0
 _SHOWN_ERROR = 300
 
 
-class Stream:
+class SinkOutput:
     """An output that gives *sink* what comes, as long as it keeps up. *name* is what it is called when it does not.
 
     What a full queue has no room for is dropped and counted; so is what the sink raises for. A queue is full with
@@ -53,7 +53,7 @@ class Stream:
         self.name = name
         self.on_stdout = on_stdout
         self.patience_s = patience_s or (FILES_PATIENCE_S if sink.required else PATIENCE_S)
-        self.header: Header | None = None
+        self.header: RunHeader | None = None
         self._sink = sink
         self._capacity = capacity
         self._changed = threading.Condition()

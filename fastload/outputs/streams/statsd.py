@@ -13,9 +13,9 @@ from statsd import StatsClient
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
-from fastload.outputs.streams.data_points import Reader, Reading
+from fastload.outputs.streams.data_points import DataPoint, DataPointSelector
 
 OPTION = "--out statsd"
 PREFIX = "fastload"
@@ -39,8 +39,8 @@ class StatsD:
     def check(self) -> None:
         """Nothing: who listens there may come later."""
 
-    def open(self, header: Header) -> None:
-        self._reader = Reader(header)
+    def open(self, header: RunHeader) -> None:
+        self._reader = DataPointSelector(header)
         try:
             self._client = _Client(self._host, self._port)
         except OSError as error:
@@ -84,7 +84,7 @@ class _Client(StatsClient):  # type: ignore[misc]
             raise _unreachable(host, port, error) from error
 
 
-def _tell(pipe: Any, reading: Reading) -> None:
+def _tell(pipe: Any, reading: DataPoint) -> None:
     sink = reading.sink
     name = stat_name(reading)
     match sink:
@@ -113,7 +113,7 @@ def timings(spec: MetricSpec, trend: TrendSink) -> Iterator[tuple[float, float]]
         yield value * factor, trend.count / chosen
 
 
-def stat_name(reading: Reading) -> str:
+def stat_name(reading: DataPoint) -> str:
     """The name with the values of the tags behind it, as far as StatsD takes their letters."""
     return ".".join((reading.spec.name, *(re.sub(r"[^A-Za-z0-9_-]", "_", value) or "_" for _, value in reading.tags)))
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 _ASCII = str.maketrans(dict(zip("✓✗•…→▸µ━─■", "+x*~>>u=-#", strict=True)))
 _ELLIPSIS = "…"
-Cut: TypeAlias = Literal["end", "middle", "parts"]
+Truncation: TypeAlias = Literal["end", "middle", "parts"]
 # What is left of the names in the first column when nothing else makes room.
 _NAME_AT_LEAST = 8
 
@@ -53,7 +53,7 @@ class Column:
     right: bool = True
     drop: int = 0
     shrink_to: int = 0
-    cut: Cut = "end"
+    cut: Truncation = "end"
     title_style: str = "dim"
 
 
@@ -132,7 +132,7 @@ class Columns:
         return line
 
 
-def shorten(text: str, width: int, cut: Cut = "end") -> str:
+def shorten(text: str, width: int, cut: Truncation = "end") -> str:
     """*text* in at most *width* cells, with an ellipsis where something is missing."""
     if cell_len(text) <= width:
         return text

@@ -23,8 +23,8 @@ from fastload.model.units import format_bytes, format_count, format_duration_s, 
 from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, cpu_line, failing_now, format_clock, format_cpu, format_observed, one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible
-from fastload.outputs.terminal.recent import MESSAGES, MINUTE_S, SESSIONS, Kinds, Place, Recent, Side
-from fastload.outputs.terminal.sparkline import ASCII_BARS, BARS, Join, Value, condense, mean, sparkline
+from fastload.outputs.terminal.recent import MESSAGES, MINUTE_S, SESSIONS, Kinds, NameActivity, OtherActivity, Recent
+from fastload.outputs.terminal.sparkline import ASCII_BARS, BARS, BarValue, Join, condense, mean, sparkline
 from fastload.outputs.terminal.style import BAD, DIM, GOOD, STRONG, WARN, cpu_style
 
 _PHASE_STYLE = {"running": GOOD, "warm-up": WARN, "paused": WARN, "stopping": WARN}
@@ -130,7 +130,7 @@ def _figures(plan: Plan, now: Snapshot, kinds: Kinds) -> RenderableType:
     return Columns(columns, rows, first_width=_LABEL_WIDTH)
 
 
-def _side_row(side: Side) -> list[Cell]:
+def _side_row(side: OtherActivity) -> list[Cell]:
     note = f"in all, {format_count(side.failed)} failed" if side.failed else "in all"
     return _row(
         side.what, _per_s(side.now.per_s), format_count(side.total), note, note_style=BAD if side.failed else DIM
@@ -143,7 +143,7 @@ def _bars(recent: Recent, width: int, bars: str) -> list[RenderableType]:
     seconds = [one[first] for one in recent.seconds]
     # Sessions may last as long as the run: what happens each second is their messages.
     drawn = MESSAGES if first == SESSIONS else first
-    rows: tuple[tuple[str, list[Value], Join, Callable[[float], str], str], ...] = (
+    rows: tuple[tuple[str, list[BarValue], Join, Callable[[float], str], str], ...] = (
         (f"{drawn}/s", [one[drawn].per_s for one in recent.seconds], mean, _rounded, GOOD),
         ("p95", [one.p95_ms for one in seconds], max, format_ms, ""),
         ("failed/s", [one.failed_per_s for one in seconds], max, _rounded, BAD),
@@ -159,12 +159,12 @@ def _bars(recent: Recent, width: int, bars: str) -> list[RenderableType]:
     return lines
 
 
-def _top(values: list[Value], shown: Callable[[float], str]) -> str:
+def _top(values: list[BarValue], shown: Callable[[float], str]) -> str:
     known = [value for value in values if value is not None]
     return shown(max(known)) if known else "-"
 
 
-def _table(places: list[Place]) -> RenderableType:
+def _table(places: list[NameActivity]) -> RenderableType:
     """The names that came most often, with the times of the last second."""
     titles = ["requests", "per s", "p50", "p95", "p99", "failed"]
     return Columns(
@@ -174,7 +174,7 @@ def _table(places: list[Place]) -> RenderableType:
     )
 
 
-def _place_row(place: Place) -> list[Cell]:
+def _place_row(place: NameActivity) -> list[Cell]:
     times = [place.duration.p(percent) if place.duration else None for percent in (50, 95, 99)]
     return [
         Cell(one_line(place.label)),
@@ -242,7 +242,7 @@ def _offered(plan: Plan) -> str:
 class _Latency:
     """The percentiles on one line, said the shorter way where there is little room."""
 
-    def __init__(self, lead: Side) -> None:
+    def __init__(self, lead: OtherActivity) -> None:
         self._label = "connecting" if lead.what == SESSIONS else "latency"
         self._figures = (("p50", lead.now.p50_ms), ("p95", lead.now.p95_ms), ("p99", lead.now.p99_ms))
 

@@ -11,7 +11,7 @@ from fastload.model.units import format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
 from fastload.outputs.figures import cpu_line, failing_now, format_clock, format_cpu, one_line
 from fastload.outputs.terminal.layout import legible
-from fastload.outputs.terminal.recent import REQUESTS, SESSIONS, Kinds, Side
+from fastload.outputs.terminal.recent import REQUESTS, SESSIONS, Kinds, OtherActivity
 
 _FIRST_S = 1.0
 _SLACK_S = 0.25
@@ -76,6 +76,6 @@ class PlainLines:
         return "  ".join(parts)
 
 
-def _side(side: Side) -> str:
+def _side(side: OtherActivity) -> str:
     failed = f" ({format_count(round(side.now.failed_per_s))} failed/s)" if side.failed else ""
     return f"{format_count(round(side.now.per_s))} {side.what}/s{failed}"

@@ -24,7 +24,7 @@ _TIMED = {"calls": ("call_failed", "call_duration"), SESSIONS: ("ws_failed", "ws
 """Those of them that fail and take time: a run without requests is about the first of these that it has."""
 
 
-class Figures(NamedTuple):
+class SecondFigures(NamedTuple):
     """What came of one kind in a second, and how long it took."""
 
     per_s: float = 0.0
@@ -34,16 +34,16 @@ class Figures(NamedTuple):
     p99_ms: float | None = None
 
 
-class Side(NamedTuple):
+class OtherActivity(NamedTuple):
     """What came of one kind beside what stands first: in the last second, and *total* and *failed* so far."""
 
     what: str
-    now: Figures
+    now: SecondFigures
     total: int
     failed: int
 
 
-class Place(NamedTuple):
+class NameActivity(NamedTuple):
     """One name: *requests* and *failed* of the run so far, and what came of it in the last second."""
 
     label: str
@@ -62,36 +62,36 @@ class Kinds:
 
     def __init__(self) -> None:
         self.first = REQUESTS
-        self.figures: Mapping[str, Figures] = {}
+        self.figures: Mapping[str, SecondFigures] = {}
         self._total: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
 
     def add(self, now: Snapshot) -> None:
         """One second more."""
         span_s = now.span_s or 1.0
-        requests = Figures(now.requests_per_s, now.failed_per_s, now.p50_ms, now.p95_ms, now.p99_ms)
+        requests = SecondFigures(now.requests_per_s, now.failed_per_s, now.p50_ms, now.p95_ms, now.p99_ms)
         figures = self.figures = {REQUESTS: requests}
         for what, metrics in _SIDES.items():
             count, failed, took_ms = _side_of(now.table, what, metrics)
-            figures[what] = Figures(count / span_s, failed / span_s, *took_ms)
+            figures[what] = SecondFigures(count / span_s, failed / span_s, *took_ms)
             self._total[what] += count
             self._failed[what] += failed
         self._total[REQUESTS], self._failed[REQUESTS] = now.requests, now.failed
         self.first = next((what for what in (REQUESTS, *_TIMED) if self._has(what)), REQUESTS)
 
-    def lead(self) -> Side:
+    def lead(self) -> OtherActivity:
         """What stands first."""
         return self._side(self.first)
 
-    def sides(self) -> list[Side]:
+    def sides(self) -> list[OtherActivity]:
         """What else the run counts; only what there is."""
         return [self._side(what) for what in _SIDES if what != self.first and self._has(what)]
 
     def _has(self, what: str) -> bool:
         return bool(self._total[what] or self._failed[what])
 
-    def _side(self, what: str) -> Side:
-        return Side(what, self.figures.get(what, Figures()), self._total[what], self._failed[what])
+    def _side(self, what: str) -> OtherActivity:
+        return OtherActivity(what, self.figures.get(what, SecondFigures()), self._total[what], self._failed[what])
 
 
 def _side_of(table: SeriesTable, what: str, metrics: Sequence[str]) -> tuple[int, int, Sequence[float | None]]:
@@ -112,7 +112,7 @@ class Recent:
     them; ``kinds`` is what the run is about."""
 
     def __init__(self) -> None:
-        self.seconds: deque[Mapping[str, Figures]] = deque(maxlen=MINUTE_S)
+        self.seconds: deque[Mapping[str, SecondFigures]] = deque(maxlen=MINUTE_S)
         self.first = 0
         self.kinds = Kinds()
         self._requests: Counter[str] = Counter()
@@ -132,12 +132,12 @@ class Recent:
         for call in collect_calls(now.table, self._span_s):
             self._add(f"call {call.name}", call.calls, call.failed, call.duration)
 
-    def places(self, most: int) -> list[Place]:
+    def places(self, most: int) -> list[NameActivity]:
         """The names that came most often so far, and calls likewise."""
         places = []
         for label, requests in self._requests.most_common(most):
             count, duration = self._now.get(label, (0, None))
-            places.append(Place(label, requests, self._failed[label], count / self._span_s, duration))
+            places.append(NameActivity(label, requests, self._failed[label], count / self._span_s, duration))
         return places
 
     @property

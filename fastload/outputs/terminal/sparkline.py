@@ -8,11 +8,11 @@ BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.-:=+*#"
 """For a stream that has no block characters."""
 
-Value = float | None
+BarValue = float | None
 Join = Callable[[Sequence[float]], float]
 
 
-def sparkline(values: Sequence[Value], *, bars: str = BARS) -> str:
+def sparkline(values: Sequence[BarValue], *, bars: str = BARS) -> str:
     """A bar for each of *values*, the highest one being as high as a bar can be; a blank for None.
 
     Only what is not above 0 has the lowest bar, so that a single failure shows beside thousands.
@@ -21,7 +21,7 @@ def sparkline(values: Sequence[Value], *, bars: str = BARS) -> str:
     return "".join(" " if value is None else _bar(value, top, bars) for value in values)
 
 
-def condense(values: Sequence[Value], first: int, seconds: int, width: int, join: Join) -> list[Value]:
+def condense(values: Sequence[BarValue], first: int, seconds: int, width: int, join: Join) -> list[BarValue]:
     """*values*, of which there may be about *seconds*, in at most *width*: neighbours become one by *join*.
 
     *first* is the number of the first value since the beginning. What is joined depends on these numbers, not on what

@@ -24,7 +24,7 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 StreamKey = tuple[str, str]
 
 
-class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class IngestEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """An event as a client sends it; ids are checked apart, all at once."""
 
     event_id: str
@@ -57,7 +57,7 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agent_id: str
-    events: list[Event]
+    events: list[IngestEvent]
 
 
 class StoredBody(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class StoredBody(msgspec.Struct, frozen=True):
 
 
 @dataclasses.dataclass(slots=True)
-class Batch:
+class EventBatch:
     """A valid batch.
 
     ``body`` is the request as received. ``event_ids`` holds 16 bytes an event, ``leaves`` 32, in request order.
@@ -78,7 +78,7 @@ class Batch:
 
     body: bytes
     agent_id: str
-    events: list[Event]
+    events: list[IngestEvent]
     event_ids: bytes
     leaves: bytes
     entity_hashes: list[int]
@@ -104,7 +104,7 @@ class BatchDecoder:
         self._decoder = msgspec.json.Decoder(_Body)
         self._canonicalizer = Canonicalizer()
 
-    def decode(self, body: bytes) -> Batch:
+    def decode(self, body: bytes) -> EventBatch:
         """The batch in *body*.
 
         Raises:
@@ -122,7 +122,7 @@ class BatchDecoder:
         event_ids = _event_ids(events)
         streams, stream_of = _streams(events)
         digests = self._payload_digests(events)
-        return Batch(
+        return EventBatch(
             body=body,
             agent_id=decoded.agent_id,
             events=events,
@@ -139,7 +139,7 @@ class BatchDecoder:
         if count > self._max_batch_events:
             raise ApiError(413, "batch_too_large", f"{count} events; at most {self._max_batch_events}")
 
-    def _payload_digests(self, events: list[Event]) -> list[bytes]:
+    def _payload_digests(self, events: list[IngestEvent]) -> list[bytes]:
         try:
             canonical = self._canonicalizer.canonical([bytes(event.payload) for event in events])
         except NotCanonicalError as error:
@@ -157,14 +157,14 @@ class BatchDecoder:
         return digests
 
 
-def encode_part(batch: Batch, indices: list[int]) -> bytes:
+def encode_part(batch: EventBatch, indices: list[int]) -> bytes:
     """Some events of *batch* as a body of their own."""
     # As sent: the decoded event has lost how created_at was written.
     events = msgspec.json.decode(batch.body, type=StoredBody).events
     return msgspec.json.encode(StoredBody(batch.agent_id, [events[index] for index in indices]))
 
 
-def _event_ids(events: list[Event]) -> bytes:
+def _event_ids(events: list[IngestEvent]) -> bytes:
     lines = "\n".join([event.event_id for event in events])
     if not _UUID_LINES(lines + "\n") or lines.count("\n") != len(events) - 1:
         for index, event in enumerate(events):
@@ -173,7 +173,7 @@ def _event_ids(events: list[Event]) -> bytes:
     return bytes.fromhex(lines.replace("-", ""))
 
 
-def _streams(events: list[Event]) -> tuple[list[StreamKey], list[int] | None]:
+def _streams(events: list[IngestEvent]) -> tuple[list[StreamKey], list[int] | None]:
     keys = dict.fromkeys([(event.tenant_id, event.store_id) for event in events])
     for key in keys:
         for name, text in zip(("tenant_id", "store_id"), key, strict=True):

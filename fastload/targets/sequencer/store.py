@@ -8,7 +8,7 @@ import sqlite3
 import numpy as np
 
 from fastload.targets.sequencer import keys
-from fastload.targets.sequencer.batches import Batch, StreamKey, encode_part
+from fastload.targets.sequencer.batches import EventBatch, StreamKey, encode_part
 from fastload.targets.sequencer.commitments import Committer
 from fastload.targets.sequencer.database import position_head
 from fastload.targets.sequencer.known import ID_BYTES, KnownIds, Words, hash_ids
@@ -85,7 +85,7 @@ class Store:
                 self._known.add(hash_ids(event_ids))
             self._known.mark_loaded()
 
-    def add(self, batches: list[Batch]) -> list[Outcome]:
+    def add(self, batches: list[EventBatch]) -> list[Outcome]:
         """Store *batches* in order, all or none, and say what became of each.
 
         Raises:
@@ -104,7 +104,7 @@ class Store:
                 raise
         return outcomes
 
-    def _add(self, batches: list[Batch]) -> list[Outcome]:
+    def _add(self, batches: list[EventBatch]) -> list[Outcome]:
         group = _Group(position_head(self._connection))
         hashes = hash_ids(b"".join([batch.event_ids for batch in batches]))
         repeated = self._find_duplicates(batches, hashes, group.first_position)
@@ -119,7 +119,7 @@ class Store:
             self._write(group, hashes if not repeated and _in_order(batches) else None)
         return outcomes
 
-    def _find_duplicates(self, batches: list[Batch], hashes: Words, head: int) -> set[int]:
+    def _find_duplicates(self, batches: list[EventBatch], hashes: Words, head: int) -> set[int]:
         """Indices, over the events of all batches, of those whose id is stored or came before."""
         suspects = self._known.perhaps_known(hashes)
         if not suspects.any() and len(np.unique(hashes)) == len(hashes):
@@ -140,7 +140,7 @@ class Store:
         )
         return found.fetchone() is not None
 
-    def _add_batch(self, group: _Group, batch: Batch, duplicate: set[int]) -> Outcome:
+    def _add_batch(self, group: _Group, batch: EventBatch, duplicate: set[int]) -> Outcome:
         if batch.stream_of is None and not duplicate:
             stream = self._stream(group, batch.streams[0])
             first = group.add_segment(stream, batch.body, batch.event_ids, batch.leaves)
@@ -203,7 +203,7 @@ class Store:
         self._known.add(hashes)
 
 
-def _in_order(batches: list[Batch]) -> bool:
+def _in_order(batches: list[EventBatch]) -> bool:
     """Whether events are stored in request order: a batch for several streams is taken apart."""
     return all(batch.stream_of is None for batch in batches)
 

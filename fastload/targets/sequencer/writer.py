@@ -7,13 +7,13 @@ import queue
 import sqlite3
 import threading
 
-from fastload.targets.sequencer.batches import Batch
+from fastload.targets.sequencer.batches import EventBatch
 from fastload.targets.sequencer.store import Outcome, Store
 
 # Enough to spread the cost of a commit; more would only make the first batch wait for the last.
 _MAX_GROUP_EVENTS = 10_000
 
-_Waiting = tuple[Batch, "asyncio.Future[Outcome]"]
+_Waiting = tuple[EventBatch, "asyncio.Future[Outcome]"]
 
 
 class GroupWriter:
@@ -26,7 +26,7 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="sequencer-writer")
         self._thread.start()
 
-    def submit(self, batch: Batch) -> asyncio.Future[Outcome]:
+    def submit(self, batch: EventBatch) -> asyncio.Future[Outcome]:
         """Store *batch*; the future has its outcome once it is committed, or the ``sqlite3.Error``."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
         self._queue.put((batch, future))

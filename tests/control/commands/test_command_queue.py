@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fastload.control.commands.command_queue import COMMANDS, Command, Commands
+from fastload.control.commands.command_queue import COMMANDS, Command, CommandQueue
 from fastload.model.errors import ControlError
 from tests.conftest import DEADLINE_S, wait_until
 
@@ -21,7 +21,7 @@ def is_readable(fd: int, timeout_s: float = 0.0) -> bool:
     return bool(select.select([fd], [], [], timeout_s)[0])
 
 
-def take_one(commands: Commands) -> Command:
+def take_one(commands: CommandQueue) -> Command:
     """The next command, for which the descriptor must become readable."""
     assert is_readable(commands.fd, DEADLINE_S)
     (command,) = commands.take()
@@ -29,8 +29,8 @@ def take_one(commands: Commands) -> Command:
 
 
 @pytest.fixture
-def commands() -> Iterator[Commands]:
-    mailbox = Commands()
+def commands() -> Iterator[CommandQueue]:
+    mailbox = CommandQueue()
     yield mailbox
     mailbox.close()
 
@@ -42,7 +42,7 @@ def others() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def test_an_answer_goes_to_the_one_who_asked(commands: Commands, others: ThreadPoolExecutor) -> None:
+def test_an_answer_goes_to_the_one_who_asked(commands: CommandQueue, others: ThreadPoolExecutor) -> None:
     asked = others.submit(commands.ask, "scale", vus=5, scenario="visit", by=None)
     command = take_one(commands)
     assert (command.name, command.arguments) == ("scale", {"vus": 5, "scenario": "visit"})
@@ -52,7 +52,7 @@ def test_an_answer_goes_to_the_one_who_asked(commands: Commands, others: ThreadP
     assert commands.take() == []
 
 
-def test_every_one_of_many_gets_its_own_answer(commands: Commands, others: ThreadPoolExecutor) -> None:
+def test_every_one_of_many_gets_its_own_answer(commands: CommandQueue, others: ThreadPoolExecutor) -> None:
     asked = {by: others.submit(commands.ask, "scale", by=by) for by in range(1, 200)}
     answered = 0
     while answered < len(asked):
@@ -64,7 +64,9 @@ def test_every_one_of_many_gets_its_own_answer(commands: Commands, others: Threa
     assert not is_readable(commands.fd)
 
 
-def test_the_descriptor_is_readable_only_while_something_waits(commands: Commands, others: ThreadPoolExecutor) -> None:
+def test_the_descriptor_is_readable_only_while_something_waits(
+    commands: CommandQueue, others: ThreadPoolExecutor
+) -> None:
     assert not is_readable(commands.fd)
     others.submit(commands.ask, "pause")
     take_one(commands).answer({})
@@ -74,7 +76,7 @@ def test_the_descriptor_is_readable_only_while_something_waits(commands: Command
 
 
 def test_what_was_asked_before_there_was_a_descriptor_is_not_forgotten(
-    commands: Commands, others: ThreadPoolExecutor
+    commands: CommandQueue, others: ThreadPoolExecutor
 ) -> None:
     asked = others.submit(commands.ask, "status")
     wait_until(lambda: bool(commands._waiting))
@@ -82,7 +84,7 @@ def test_what_was_asked_before_there_was_a_descriptor_is_not_forgotten(
     assert asked.result(DEADLINE_S) == {"phase": "paused"}
 
 
-def test_a_refusal_is_an_error_with_its_hint(commands: Commands, others: ThreadPoolExecutor) -> None:
+def test_a_refusal_is_an_error_with_its_hint(commands: CommandQueue, others: ThreadPoolExecutor) -> None:
     asked = others.submit(commands.ask, "scale", vus=5)
     command = take_one(commands)
     command.refuse("no scenario can be scaled", "write control=True")
@@ -92,7 +94,7 @@ def test_a_refusal_is_an_error_with_its_hint(commands: Commands, others: ThreadP
     assert (refused.value.hint, refused.value.reason) == ("write control=True", "refused")
 
 
-def test_nobody_answers_in_time(commands: Commands) -> None:
+def test_nobody_answers_in_time(commands: CommandQueue) -> None:
     descriptor = commands.fd
     with pytest.raises(ControlError, match=r"did not answer within 0\.01 s") as late:
         commands.ask("stop", timeout_s=0.01)
@@ -103,7 +105,7 @@ def test_nobody_answers_in_time(commands: Commands) -> None:
 
 
 def test_closing_refuses_what_waits_what_was_taken_and_what_comes(
-    commands: Commands, others: ThreadPoolExecutor
+    commands: CommandQueue, others: ThreadPoolExecutor
 ) -> None:
     def over(future: Future[dict[str, Any]]) -> None:
         with pytest.raises(ControlError, match="the run is over") as error:
@@ -128,11 +130,11 @@ def test_closing_refuses_what_waits_what_was_taken_and_what_comes(
 def test_closing_while_others_ask_loses_none_and_touches_no_other_descriptor() -> None:
     """A wake-up written after the close would go to whoever has the descriptor's number by then."""
     for _ in range(30):
-        commands = Commands()
+        commands = CommandQueue()
         number = commands.fd
         begun = threading.Barrier(9)
 
-        def ask(commands: Commands = commands, begun: threading.Barrier = begun) -> str:
+        def ask(commands: CommandQueue = commands, begun: threading.Barrier = begun) -> str:
             begun.wait(DEADLINE_S)
             with pytest.raises(ControlError) as error:
                 commands.ask("status")
@@ -170,7 +172,7 @@ def test_closing_while_others_ask_loses_none_and_touches_no_other_descriptor() -
     ],
 )
 def test_what_no_run_could_do_is_refused_at_once(
-    commands: Commands, name: str, arguments: dict[str, Any], message: str, hint: str
+    commands: CommandQueue, name: str, arguments: dict[str, Any], message: str, hint: str
 ) -> None:
     with pytest.raises(ControlError) as error:
         commands.ask(name, **arguments)
@@ -178,7 +180,7 @@ def test_what_no_run_could_do_is_refused_at_once(
     assert commands.take() == []
 
 
-def test_stop_says_whether_at_once(commands: Commands, others: ThreadPoolExecutor) -> None:
+def test_stop_says_whether_at_once(commands: CommandQueue, others: ThreadPoolExecutor) -> None:
     others.submit(commands.ask, "stop")
     command = take_one(commands)
     assert command.arguments == {"now": False}
@@ -188,9 +190,9 @@ def test_stop_says_whether_at_once(commands: Commands, others: ThreadPoolExecuto
 
 def test_making_and_closing_one_opens_nothing() -> None:
     before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, not paths
-    Commands().close()
+    CommandQueue().close()
     assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
-    commands = Commands()
+    commands = CommandQueue()
     assert Path(f"/proc/self/fd/{commands.fd}").exists()
     commands.close()
     assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

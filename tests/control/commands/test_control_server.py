@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fastload.control.commands import control_api
-from fastload.control.commands.command_queue import Command, Commands
+from fastload.control.commands.command_queue import Command, CommandQueue
 from fastload.control.commands.control_server import MOST_CONNECTIONS, ControlServer, parse_control
 from fastload.model.errors import ControlError, PlanError
 from tests.conftest import DEADLINE_S, answers, wait_until
@@ -44,7 +44,7 @@ class Conductor:
     """Answers every command with its own name and arguments, but ``status`` and what *special* says."""
 
     def __init__(self) -> None:
-        self.commands = Commands()
+        self.commands = CommandQueue()
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.special: dict[str, Answer] = {"status": lambda command: command.answer(STATUS)}
         self._thread = threading.Thread(target=self._run)
@@ -240,9 +240,9 @@ def test_a_token_is_needed_where_there_is_one(conductor: Conductor) -> None:
 def test_other_machines_need_a_token() -> None:
     for host in ("0.0.0.0", "::", "192.0.2.1", "example.org", ""):
         with pytest.raises(PlanError, match="has no token"):
-            ControlServer(Commands(), host, 0)
+            ControlServer(CommandQueue(), host, 0)
     for host in ("localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"):
-        ControlServer(Commands(), host, 0)
+        ControlServer(CommandQueue(), host, 0)
 
 
 def test_a_wildcard_address_is_served_by_any_address_and_no_foreign_name(conductor: Conductor) -> None:
@@ -274,7 +274,7 @@ def test_a_busy_port_and_its_holder() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(PlanError) as error:
-            ControlServer(Commands(), "127.0.0.1", port).start()
+            ControlServer(CommandQueue(), "127.0.0.1", port).start()
     assert error.value.message.startswith(f"control port {port} is in use by ")
     assert error.value.message.endswith(f"(pid {os.getpid()})")
     assert error.value.hint == "choose another port; 0 takes a free one"
@@ -282,7 +282,7 @@ def test_a_busy_port_and_its_holder() -> None:
 
 def test_an_address_of_another_machine() -> None:
     with pytest.raises(PlanError, match=r"control cannot listen on 192.0.2.1 port 0: .*assign") as error:
-        ControlServer(Commands(), "192.0.2.1", 0, "token").start()
+        ControlServer(CommandQueue(), "192.0.2.1", 0, "token").start()
     assert error.value.hint == "choose an address of this machine"
 
 

@@ -219,6 +219,6 @@ def test_only_a_handle_that_sends_large_bodies_makes_room_for_them(run: Run) -> 
                 body = bytes(size)
                 assert (await vu.post("/", data=body)).body == body
                 (transfer,) = vu._transfers
-                assert transfer._is_roomy is roomy
+                assert transfer._has_large_buffer is roomy
 
     run(main())

@@ -12,8 +12,8 @@ import pytest
 
 import fastload as fl
 from fastload.load.client.context import ScenarioContext
-from fastload.load.client.handle_pool import LONG_PAUSE_S, may_be_lent
-from fastload.load.client.reply_parts import ReplyUsage
+from fastload.load.client.handle_pool import LONG_PAUSE_S, is_poolable
+from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.recording.points import PointRecorder
 from fastload.model.http_settings import Auth, HttpSettings
 from fastload.model.load_models import PerVUIterations
@@ -33,7 +33,7 @@ def say_cookie(connection: Connection, head: bytes) -> None:
 
 def users(made: Harness, count: int) -> list[fl.VU]:
     """VUs of one scenario."""
-    shared = ScenarioContext("test", ReplyUsage(True, True, facts=True, tls=True))
+    shared = ScenarioContext("test", ReplyParts(True, True, facts=True, tls=True))
     made.vus += [fl.VU(number + 1, made.context, shared) for number in range(count)]
     return made.vus[-count:]
 
@@ -78,7 +78,7 @@ def test_cookies_stay_with_their_vu(run: Run) -> None:
                 async with pausing(vu):
                     pass
             fresh = users(made, 1)[0]
-            fresh._spares = crowd[0]._spares
+            fresh._handle_pool = crowd[0]._handle_pool
             assert (await fresh.get("/")).text == "none"
             for vu in reversed(crowd):
                 assert (await vu.get("/")).text == f"id={vu.id}"
@@ -275,9 +275,9 @@ def test_who_waits_for_its_pacing_lends(run: Run, nginx: Nginx, pacing_s: float,
 )
 def test_handles_that_know_their_vu_are_not_lent(run: Run, nginx: Nginx, changed: dict[str, Any]) -> None:
     settings = replace(SETTINGS, **changed)
-    assert may_be_lent(SETTINGS)
-    assert may_be_lent(replace(SETTINGS, auth=Auth("basic", "user", "password")))
-    assert not may_be_lent(settings)
+    assert is_poolable(SETTINGS)
+    assert is_poolable(replace(SETTINGS, auth=Auth("basic", "user", "password")))
+    assert not is_poolable(settings)
 
     async def main() -> None:
         async with harness(nginx.url, http=settings) as made:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.load.recording.scope import HERE, tags_here
+from fastload.load.recording.scope import CURRENT_SCOPE, current_tags
 from fastload.model.http_settings import HttpSettings
 from fastload.model.metrics import Series
 from fastload.model.series import SeriesTable
@@ -110,14 +110,14 @@ class TestGroups:
         async def main() -> None:
             async with harness() as made:
                 vu = made.vu()
-                before = HERE.get()
+                before = CURRENT_SCOPE.get()
                 with pytest.raises(KeyError):
                     async with vu.group("a"), vu.group("b"):
                         raise KeyError
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.01), vu.group("slow"):
                         await asyncio.sleep(10)
-                assert HERE.get() is before
+                assert CURRENT_SCOPE.get() is before
                 assert groups_of(made.take().table) == {"a::b": 1, "a": 1, "slow": 1}
 
         run(main())
@@ -160,9 +160,9 @@ class TestGroups:
                 vu = made.vu(tags={"team": "blue"})
                 block = vu.group("left open")
                 await block.__aenter__()
-                assert tags_here()["group"] == "left open"
+                assert current_tags()["group"] == "left open"
                 vu.begin_iteration(0, 0)
-                assert tags_here() == {"team": "blue", "scenario": "test", "group": ""}
+                assert current_tags() == {"team": "blue", "scenario": "test", "group": ""}
 
         run(main())
 

@@ -10,7 +10,7 @@ import pytest
 
 import fastload as fl
 from fastload.load.recording.named_values import FOLD_AT_VALUES
-from fastload.load.recording.scope import WHO
+from fastload.load.recording.scope import CURRENT_VU
 from fastload.model.load_models import ConstantArrivalRate, SharedIterations
 from fastload.model.metrics import MAX_NAMES, OTHER_NAME, Series
 from fastload.model.series import SeriesTable
@@ -33,7 +33,7 @@ def by_name(table: SeriesTable, metric: str) -> dict[str, float]:
 def visitor(made: Harness) -> fl.VU:
     """A VU in an iteration, as if its task were this one."""
     vu = made.vu()
-    WHO.set(vu)
+    CURRENT_VU.set(vu)
     vu.begin_iteration(0, 0)
     return vu
 
@@ -103,7 +103,7 @@ class TestBlock:
                 visitor(made)
                 assert list(await asyncio.gather(hello("a"), hello("b"))) == ["hello a", "hello b"]
                 assert by_name(made.take().table, "call_duration") == {"hello": 2}
-            WHO.set(None)
+            CURRENT_VU.set(None)
             assert await hello("nobody") == "hello nobody"
 
         run(main())
@@ -112,7 +112,7 @@ class TestBlock:
         async def main() -> None:
             async with harness() as made:
                 made.vu()
-                WHO.set(None)
+                CURRENT_VU.set(None)
                 async with fl.measure("a") as call:
                     pass
                 assert call.duration_ms is not None
@@ -174,8 +174,8 @@ class TestSeries:
             async with harness() as made:
                 vu = visitor(made)
                 for number in range(FOLD_AT_VALUES + 5):
-                    made.recorder.sample(vu.place, "call_duration", "a", number)
-                assert sum(map(len, vu.place.samples.values())) == 5
+                    made.recorder.sample(vu.scope, "call_duration", "a", number)
+                assert sum(map(len, vu.scope.samples.values())) == 5
                 assert by_name(made.take().table, "call_duration") == {"a": FOLD_AT_VALUES + 5}
 
         run(main())

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import fastload as fl
-from fastload.load.client.expected_statuses import expecting
-from fastload.load.client.prepared_request import filled
+from fastload.load.client.expected_statuses import expected_statuses
+from fastload.load.client.prepared_request import filled_url
 from fastload.load.client.request_options import RequestDefaults, defaults_of
 from fastload.model.http_settings import HttpSettings
 from fastload.model.metrics import Series
@@ -200,7 +200,7 @@ class TestTemplates:
 
     def test_mistakes(self) -> None:
         with pytest.raises(fl.PlanError, match="path= has no value for it") as caught:
-            filled("/users/{user}", {"usr": 1})
+            filled_url("/users/{user}", {"usr": 1})
         assert caught.value.hint == "did you mean 'usr'?"
 
     def test_names_as_they_stand(self, run: Run, nginx: Nginx) -> None:
@@ -252,7 +252,7 @@ class TestExpectedStatuses:
             async with Peer(by_path) as peer, harness(peer.url, http=http) as made:
                 vu = made.vu()
                 assert ((await vu.get("/404")).ok, (await vu.get("/200")).ok) == (True, False)
-                own = made.vu(requests=RequestDefaults(expected=expecting((200, 500))))
+                own = made.vu(requests=RequestDefaults(expected=expected_statuses((200, 500))))
                 assert ((await own.get("/500")).ok, (await own.get("/404")).ok) == (True, False)
                 assert (await own.get("/404", expected=404)).ok
                 assert failed(made) == (2, 3, {"http_200": 1, "http_404": 1})

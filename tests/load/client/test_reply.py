@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import fastload as fl
 from fastload.load.client.json_path import NoSuchPathError, at_path
-from fastload.load.client.reply_parts import usage_of
+from fastload.load.client.reply_parts import parts_read_by
 from fastload.load.engine.header_lines import Redirect, last_headers, redirects
 from fastload.model.http_settings import HttpSettings
 from tests.conftest import Nginx
@@ -182,5 +182,5 @@ class TestFacts:
 
         summary = fl.run(look, base_url=nginx.url, workers=1)
         assert [(check.passes, check.fails) for check in summary.checks] == [(2, 0)] * 2, summary.exceptions
-        used = usage_of(look.function)
+        used = parts_read_by(look.function)
         assert (used.body, used.headers, used.facts, used.tls) == (False, True, True, False)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from fastload.load.client.reply import Reply
-from fastload.load.client.reply_parts import ReplyUsage, usage_of
+from fastload.load.client.reply_parts import ReplyParts, parts_read_by
 from fastload.load.client.vu import VU
 
 NOTHING, BODY, HEADERS, BOTH = (
-    ReplyUsage(body, headers) for body, headers in ((False, False), (True, False), (False, True), (True, True))
+    ReplyParts(body, headers) for body, headers in ((False, False), (True, False), (False, True), (True, True))
 )
 
 
@@ -132,12 +132,12 @@ class Flow:
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_usage(function: Callable[..., Any], expected: ReplyUsage) -> None:
-    assert usage_of(function) == expected
+def test_usage(function: Callable[..., Any], expected: ReplyParts) -> None:
+    assert parts_read_by(function) == expected
 
 
 def test_what_is_sent_is_not_what_is_read() -> None:
-    assert usage_of(posts_json) == NOTHING
+    assert parts_read_by(posts_json) == NOTHING
 
 
 def test_an_empty_cell_is_passed_over() -> None:
@@ -149,4 +149,4 @@ def test_an_empty_cell_is_passed_over() -> None:
             later = helper
         return scenario
 
-    assert usage_of(outer()) == NOTHING
+    assert parts_read_by(outer()) == NOTHING

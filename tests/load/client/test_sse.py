@@ -22,7 +22,7 @@ def data(*pieces: bytes) -> list[str]:
 
 def cut(whole: bytes, places: list[int]) -> list[bytes]:
     """*whole* in pieces, some of them empty."""
-    bounds = sorted(place % (len(whole) + 1) for place in places)
+    bounds = sorted(scope % (len(whole) + 1) for scope in places)
     return [whole[begin:end] for begin, end in zip([0, *bounds], [*bounds, len(whole)], strict=True)]
 
 

@@ -172,7 +172,7 @@ class TestBodies:
                     while stalled != written or not written:
                         stalled = written
                         await asyncio.sleep(0.2)
-                    assert reply._flow._bytes <= BUFFER_BYTES + 2**20
+                    assert reply._buffer._bytes <= BUFFER_BYTES + 2**20
                     assert stalled < body_bytes, "the peer could not send all of it"
                     total = 0
                     async for piece in reply.chunks():
@@ -191,12 +191,12 @@ class TestBodies:
             async with Peer(lambda connection, _: connection.reply(body)) as peer, harness(peer.url, http=idle) as made:
                 vu = made.vu()
                 async with vu.stream("GET", "/") as reply:
-                    await until(lambda: reply._flow._held)
+                    await until(lambda: reply._buffer._is_paused)
                     await asyncio.sleep(0.7)
                     assert len(await reply.read()) == len(body)
                 # One that leaves while the transfer is held leaves the handle as it should be.
                 async with vu.stream("GET", "/") as reply:
-                    await until(lambda: reply._flow._held)
+                    await until(lambda: reply._buffer._is_paused)
                 async with vu.stream("GET", "/") as reply:
                     assert len(await reply.read()) == len(body)
                 assert len(vu._transfers) == 1

@@ -25,7 +25,7 @@ from fastload.load.engine.curl import CurlEngine
 from fastload.load.engine.curl_handle import ConnectionCache
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
-from fastload.load.engine.transfer_future import Response
+from fastload.load.engine.transfer_future import TransferFuture
 from fastload.model.http_settings import Body, HttpSettings, RequestSettings
 from tests.conftest import answers, free_port, wait_until
 
@@ -149,7 +149,7 @@ class Client:
         transfer = self.free.pop() if self.free else self.new()
         transfer.apply(request)
         transfer.prepare(method, url, headers, body)
-        response: Response = transfer.owner
+        response: TransferFuture = transfer.owner
         self.engine.submit(transfer)
         async with asyncio.timeout(20):
             await response
@@ -165,7 +165,7 @@ class Client:
         transfer.configure(self.settings, cache=self.cache, resolve=self.resolve, keep_body=True, number=self.number)
         transfer.keep_headers()
         self.engine.adopt(transfer)
-        transfer.owner = Response(self.engine, transfer, self.loop)
+        transfer.owner = TransferFuture(self.engine, transfer, self.loop)
         self.all.append(transfer)
         return transfer
 

@@ -20,7 +20,7 @@ from fastload.load.engine.curl_options import supports
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.poller import EpollPoller
-from fastload.load.engine.transfer_future import Response
+from fastload.load.engine.transfer_future import TransferFuture
 from fastload.model.http_settings import HttpSettings
 from tests.conftest import Nginx, free_port
 
@@ -378,7 +378,7 @@ def test_awaiting_a_response_wakes_the_task_and_can_be_cancelled(nginx: Nginx) -
         engine = CurlEngine(loop)
         bench = Bench(engine, nginx.url + "/", 1)
         transfer = bench.transfers[0]
-        response = Response(engine, transfer, loop)
+        response = TransferFuture(engine, transfer, loop)
 
         async def request() -> int:
             engine.submit(transfer)

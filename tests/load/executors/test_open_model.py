@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.base import ExecutionSegment, LoadExecutor
 from fastload.load.executors.open_model import arrivals_of
 from fastload.model import load_models
 from fastload.model.schedule import share
@@ -62,9 +62,9 @@ def specs(draw: st.DrawFn, *, max_vus: st.SearchStrategy[int], when_busy: Any = 
     return trace_of([one * NS_PER_US for one in due_us], 1.0, most, when_busy=when_busy)
 
 
-def due_in(spec: Specs, part: Part, seed: str = "") -> list[int]:
+def due_in(spec: Specs, segment: ExecutionSegment, seed: str = "") -> list[int]:
     """When the starts of one worker are due."""
-    mine = part._replace(workers=min(part.workers, spec.max_vus), seed=seed)
+    mine = segment._replace(workers=min(segment.workers, spec.max_vus), seed=seed)
     if mine.worker >= mine.workers:
         return []
     arrivals = arrivals_of(spec, mine)
@@ -104,7 +104,7 @@ class TestTheSchedule:
     def test_every_start_is_on_time_while_slots_are_free(self, spec: Specs, workers: int) -> None:
         runs = runs_of(spec, workers, 1 * MS, lead_ns=in_ns(0.1), seed="5:visit")
         started = sorted(one.start_ns for run in runs for one in run.iterations)
-        assert started == due_in(spec, Part(), "5:visit"), "the workers together start as one would"
+        assert started == due_in(spec, ExecutionSegment(), "5:visit"), "the workers together start as one would"
         assert all(one.start_ns == one.due_ns for run in runs for one in run.iterations)
         assert sum(run.offered for run in runs) == len(started)
         assert not any(run.dropped or run.queued for run in runs)
@@ -139,7 +139,7 @@ class TestTheSchedule:
         run = play(trace_of(times, 1.0, 10), 1 * MS)
         assert [one.start_ns for one in run.iterations] == times
         parts = runs_of(trace_of(times, 1.0, 10), 2, 1 * MS)
-        assert [[one.start_ns for one in part.iterations] for part in parts] == [times[::2], times[1::2]]
+        assert [[one.start_ns for one in segment.iterations] for segment in parts] == [times[::2], times[1::2]]
 
     @pytest.mark.parametrize("workers", [2, 4])
     def test_fewer_vus_than_workers(self, workers: int) -> None:
@@ -167,8 +167,8 @@ class TestWhenBusy:
         drops = spec.when_busy == "drop"
         runs = runs_of(spec, workers, last, seed="s")
         for worker, run in enumerate(runs):
-            part = Part(worker, workers)
-            due, slots = due_in(spec, part, "s"), max(share(spec.max_vus, worker, workers), 0)
+            segment = ExecutionSegment(worker, workers)
+            due, slots = due_in(spec, segment, "s"), max(share(spec.max_vus, worker, workers), 0)
             begun = served(due, slots, last, in_ns(spec.duration_s), drops=drops) if due else []
             assert [(one.due_ns, one.start_ns) for one in run.iterations] == begun
             # Offered = started + dropped; what is left in line at the end is dropped.
@@ -302,7 +302,7 @@ class TestPause:
                     shifted_ns += resume_ns - pause_ns
             return shifted_ns
 
-        due = due_in(spec, Part(), "p")
+        due = due_in(spec, ExecutionSegment(), "p")
         assume(not any(abs(real(one) - moment) < 10 for one in (*due, in_ns(spec.duration_s)) for moment in times))
         runs = runs_of(spec, workers, 1 * MS, script=script, seed="p")
         started = sorted(one.start_ns for run in runs for one in run.iterations)

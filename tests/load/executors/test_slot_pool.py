@@ -13,13 +13,13 @@ import pytest
 
 import fastload as fl
 from fastload.load.client.context import ScenarioContext
-from fastload.load.client.reply_parts import ReplyUsage
-from fastload.load.executors.base import Part
-from fastload.load.executors.connection_pool import RequestWork
+from fastload.load.client.reply_parts import ReplyParts
+from fastload.load.executors.base import ExecutionSegment
+from fastload.load.executors.connection_pool import ConnectionPool
 from fastload.load.executors.registry import make_executor
 from fastload.load.executors.request_sources import FixedRequest
-from fastload.load.executors.slot_pool import Feed, Work
-from fastload.load.executors.vu_pool import VUWork
+from fastload.load.executors.slot_pool import IterationScheduler, SlotPool
+from fastload.load.executors.vu_pool import VUPool
 from fastload.load.script.scenarios import Scenario
 from fastload.model import load_models
 from tests.conftest import free_port
@@ -45,7 +45,7 @@ def slow_on_request(connection: Connection, head: bytes) -> None:
 class Turns:
     """A feed that gives every slot *left* more iterations in all, and takes it back then."""
 
-    work: Work
+    work: SlotPool
     left: int
     is_open_model: bool = False
     ended: list[Any] = field(default_factory=list)
@@ -62,21 +62,21 @@ class Turns:
         return None
 
 
-def vu_work(made: Harness, function: Function) -> VUWork:
-    shared = ScenarioContext("test", ReplyUsage(body=False, headers=False))
-    return VUWork(made.context, Scenario(function, "test"), shared, itertools.count(1), itertools.count())
+def vu_work(made: Harness, function: Function) -> VUPool:
+    shared = ScenarioContext("test", ReplyParts(body=False, headers=False))
+    return VUPool(made.context, Scenario(function, "test"), shared, itertools.count(1), itertools.count())
 
 
-def request_work(made: Harness, url: str, *, method: str = "GET", payload: bytes | None = None) -> RequestWork:
-    return RequestWork(made.context, FixedRequest(method, url, ("X-Test: 1",), payload, name="fixed"))
+def request_work(made: Harness, url: str, *, method: str = "GET", payload: bytes | None = None) -> ConnectionPool:
+    return ConnectionPool(made.context, FixedRequest(method, url, ("X-Test: 1",), payload, name="fixed"))
 
 
-def begin(work: Work, turns: int, *, due_ns: int = 0) -> tuple[Any, Turns]:
+def begin(work: SlotPool, turns: int, *, due_ns: int = 0) -> tuple[Any, Turns]:
     """Start one slot that iterates *turns* times."""
-    feed = Turns(work, turns - 1)
+    scheduler = Turns(work, turns - 1)
     slot = work.acquire()
-    work.start(slot, due_ns, feed)
-    return slot, feed
+    work.start(slot, due_ns, scheduler)
+    return slot, scheduler
 
 
 async def iterate(made: Harness, function: Function, turns: int) -> Any:
@@ -164,10 +164,10 @@ class TestUserCode:
         async def main() -> None:
             async with harness() as made:
                 work = vu_work(made, empty)
-                _, feed = begin(work, 10**9)
+                _, scheduler = begin(work, 10**9)
                 for _ in range(50):
                     await asyncio.sleep(0)
-                feed.left = 0
+                scheduler.left = 0
                 await work.drain(20)
                 assert 10 < work.acquire().iteration < 200
 
@@ -180,7 +180,7 @@ class TestUserCode:
         async def main() -> None:
             async with harness() as made:
                 work = vu_work(made, broken)
-                executor = make_executor(load_models.ConstantVUs(2, 0.4), work, Part(), graceful_stop_s=0.0)
+                executor = make_executor(load_models.ConstantVUs(2, 0.4), work, ExecutionSegment(), graceful_stop_s=0.0)
                 executor.prepare()
                 await executor.run(time.monotonic_ns())
                 work.close()
@@ -359,14 +359,14 @@ class TestInterrupting:
         async def main() -> None:
             async with Peer(slow_on_request) as peer, harness(peer.url) as made:
                 work = vu_work(made, tidy)
-                vu, feed = begin(work, 5)
+                vu, scheduler = begin(work, 5)
                 await until(lambda: len(peer.requests) == 1)
                 work.retire(vu)
                 assert work.active == 1, "its task has yet to hear of it"
                 await until(lambda: work.active == 0)
                 assert ends == ["1 left"]
                 assert vu._transfers == []
-                assert feed.ended == []
+                assert scheduler.ended == []
                 await until(lambda: not peer.open)
                 assert made.take().stats.iterations_interrupted == 1
 
@@ -389,7 +389,7 @@ class TestInterrupting:
         run(main())
 
 
-class Instant(Work):
+class Instant(SlotPool):
     """Iterations that are over at once."""
 
     started = 0
@@ -397,17 +397,17 @@ class Instant(Work):
     def _new(self) -> object:
         return object()
 
-    def _begin(self, slot: object, due_ns: int, feed: Feed) -> None:
+    def _begin(self, slot: object, due_ns: int, scheduler: IterationScheduler) -> None:
         assert time.monotonic_ns() >= due_ns
         self.started += 1
-        self.context.loop.call_soon(self._finish, slot, feed)
+        self.context.loop.call_soon(self._finish, slot, scheduler)
 
-    def _finish(self, slot: object, feed: Feed) -> None:
-        due_ns = feed.next(slot)
+    def _finish(self, slot: object, scheduler: IterationScheduler) -> None:
+        due_ns = scheduler.next(slot)
         if due_ns is None:
             self._ended(slot)
         else:
-            self._begin(slot, due_ns, feed)
+            self._begin(slot, due_ns, scheduler)
 
     def _interrupt(self, slot: object) -> None:
         self._ended(slot)
@@ -422,7 +422,7 @@ def test_the_last_starts_of_a_high_rate_are_not_lost(run: Run) -> None:
                 work = Instant(made.context)
                 # As many slots as starts: whatever is held up, none is left in line at the end.
                 spec = load_models.ConstantArrivalRate(10_000.0, 0.05, 500)
-                executor = make_executor(spec, work, Part(), graceful_stop_s=5.0)
+                executor = make_executor(spec, work, ExecutionSegment(), graceful_stop_s=5.0)
                 executor.prepare()
                 start_ns = time.monotonic_ns() + 5_000_000
                 await executor.run(start_ns)
@@ -443,7 +443,7 @@ class TestRefused:
         async def main() -> None:
             async with harness() as made:
                 work = vu_work(made, ask) if kind == "scenario" else request_work(made, url)
-                executor = make_executor(load_models.ConstantVUs(2, 0.5), work, Part(), graceful_stop_s=0.0)
+                executor = make_executor(load_models.ConstantVUs(2, 0.5), work, ExecutionSegment(), graceful_stop_s=0.0)
                 executor.prepare()
                 await executor.run(time.monotonic_ns())
                 work.close()
@@ -465,7 +465,7 @@ class TestRefused:
             async with harness() as made:
                 work = vu_work(made, ask) if kind == "scenario" else request_work(made, url)
                 spec = load_models.ConstantArrivalRate(200.0, 1.0, 2)
-                executor = make_executor(spec, work, Part(), graceful_stop_s=5.0)
+                executor = make_executor(spec, work, ExecutionSegment(), graceful_stop_s=5.0)
                 executor.prepare()
                 # 100 starts are due already, and wait in line for two slots.
                 await executor.run(time.monotonic_ns() - 500_000_000)

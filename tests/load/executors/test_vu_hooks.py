@@ -154,7 +154,7 @@ class TestHooks:
 
     @pytest.mark.parametrize("leaves", ["itself", "interrupted"])
     def test_one_that_hangs_is_cut(self, run: Run, monkeypatch: pytest.MonkeyPatch, leaves: str) -> None:
-        monkeypatch.setattr(vu_pool, "GOODBYE_S", 0.1)
+        monkeypatch.setattr(vu_pool, "ON_STOP_TIMEOUT_S", 0.1)
         cut: list[int] = []
 
         async def visit(vu: fl.VU) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 import fastload as fl
 from fastload.load.client.context import ScenarioContext
-from fastload.load.client.reply_parts import ReplyUsage
-from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.client.reply_parts import ReplyParts
+from fastload.load.executors.base import ExecutionSegment, LoadExecutor
 from fastload.load.executors.registry import make_executor
-from fastload.load.executors.vu_pool import VUWork
+from fastload.load.executors.vu_pool import VUPool
 from fastload.load.script.data_set import DataExhausted
 from fastload.load.script.flow import IterationFailed, TestAborted
 from fastload.load.script.scenarios import Scenario
@@ -24,7 +24,7 @@ from tests.load.harness import Connection, Harness, Peer, Run, harness
 
 class TestAbort:
     @staticmethod
-    def told(made: Harness, work: VUWork, executor: LoadExecutor) -> list[str]:
+    def told(made: Harness, work: VUPool, executor: LoadExecutor) -> list[str]:
         """As a worker: an abort stops what there is."""
         reasons: list[str] = []
 
@@ -293,10 +293,12 @@ def test_numbers_of_iterations_over_workers(run: Run) -> None:
     async def main() -> None:
         async with harness() as made:
             for worker in range(3):
-                shared = ScenarioContext("test", ReplyUsage(body=False, headers=False))
+                shared = ScenarioContext("test", ReplyParts(body=False, headers=False))
                 numbers = itertools.count(worker, 3)
-                work = VUWork(made.context, Scenario(visit, "test"), shared, itertools.count(worker + 1, 3), numbers)
-                executor = make_executor(load_models.SharedIterations(6, 30), work, Part(worker, 3), graceful_stop_s=1)
+                work = VUPool(made.context, Scenario(visit, "test"), shared, itertools.count(worker + 1, 3), numbers)
+                executor = make_executor(
+                    load_models.SharedIterations(6, 30), work, ExecutionSegment(worker, 3), graceful_stop_s=1
+                )
                 executor.prepare()
                 await executor.run(time.monotonic_ns())
                 work.close()

@@ -14,11 +14,11 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
-from fastload.load.client.context import Context
+from fastload.load.client.context import WorkerContext
 from fastload.load.executors import base, closed_model, open_model
-from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.executors.base import ExecutionSegment, LoadExecutor
 from fastload.load.executors.registry import make_executor
-from fastload.load.executors.slot_pool import Feed, Work
+from fastload.load.executors.slot_pool import IterationScheduler, SlotPool
 from fastload.load.recording.recorder import Recorder
 from fastload.model import load_models
 
@@ -129,7 +129,7 @@ class Iteration:
 
 
 @dataclass
-class ScriptedWork(Work):
+class ScriptedWork(SlotPool):
     """Iterations that last as long as *lasting_ns* says for each of them, numbered from 0 in order of start."""
 
     clock: Clock
@@ -140,7 +140,7 @@ class ScriptedWork(Work):
     def __post_init__(self) -> None:
         self.recorder = Recorder(0)
         loop = asyncio.get_running_loop()
-        super().__init__(cast(Context, SimpleNamespace(loop=loop, recorder=self.recorder)))
+        super().__init__(cast(WorkerContext, SimpleNamespace(loop=loop, recorder=self.recorder)))
         self._numbers = 0
         self._now: dict[int, tuple[Iteration, asyncio.TimerHandle]] = {}
 
@@ -153,21 +153,21 @@ class ScriptedWork(Work):
         self._numbers += 1
         return self._numbers - 1
 
-    def _begin(self, slot: int, due_ns: int, feed: Feed) -> None:
+    def _begin(self, slot: int, due_ns: int, scheduler: IterationScheduler) -> None:
         now_ns = self.clock.now_ns - START_NS
         iteration = Iteration(slot, due_ns - START_NS if due_ns else 0, now_ns)
         end_ns = self.clock.now_ns + self.lasting_ns(len(self.iterations))
         self.iterations.append(iteration)
-        handle = self.context.loop.call_at(end_ns / NS_PER_S, self._finish, slot, feed)
+        handle = self.context.loop.call_at(end_ns / NS_PER_S, self._finish, slot, scheduler)
         self._now[slot] = iteration, handle
 
-    def _finish(self, slot: int, feed: Feed) -> None:
+    def _finish(self, slot: int, scheduler: IterationScheduler) -> None:
         self._now.pop(slot)[0].end_ns = self.clock.now_ns - START_NS
-        due_ns = feed.next(slot)
+        due_ns = scheduler.next(slot)
         if due_ns is None:
             self._ended(slot)
         else:
-            self._begin(slot, due_ns, feed)
+            self._begin(slot, due_ns, scheduler)
 
     def _interrupt(self, slot: int) -> None:
         iteration, handle = self._now.pop(slot)
@@ -241,7 +241,7 @@ def play(
         clock.now_ns = START_NS - lead_ns
         last = lasting_ns if callable(lasting_ns) else (lambda _: lasting_ns)
         work = ScriptedWork(clock, last)
-        executor = make_executor(spec, work, Part(worker, workers, seed), graceful_stop_s=graceful_stop_s)
+        executor = make_executor(spec, work, ExecutionSegment(worker, workers, seed), graceful_stop_s=graceful_stop_s)
         if script is not None:
             script(clock, executor, work)
         executor.prepare()

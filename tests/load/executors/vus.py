@@ -9,10 +9,10 @@ from typing import Any
 
 import fastload as fl
 from fastload.load.client.context import ScenarioContext
-from fastload.load.client.reply_parts import ReplyUsage
-from fastload.load.executors.base import LoadExecutor, Part
+from fastload.load.client.reply_parts import ReplyParts
+from fastload.load.executors.base import ExecutionSegment, LoadExecutor
 from fastload.load.executors.registry import make_executor
-from fastload.load.executors.vu_pool import VUWork
+from fastload.load.executors.vu_pool import VUPool
 from fastload.load.script.scenarios import Scenario
 from fastload.model import load_models
 from fastload.model.records import Delta
@@ -25,26 +25,26 @@ def ok(connection: Connection, _head: bytes) -> None:
     connection.reply()
 
 
-def work_of(made: Harness, function: Function, *, timeout_s: float = 0.0, **hooks: Function) -> VUWork:
-    shared = ScenarioContext("test", ReplyUsage(body=False, headers=False))
+def work_of(made: Harness, function: Function, *, timeout_s: float = 0.0, **hooks: Function) -> VUPool:
+    shared = ScenarioContext("test", ReplyParts(body=False, headers=False))
     scenario = Scenario(function, "test", **hooks)  # type: ignore[arg-type]
-    return VUWork(made.context, scenario, shared, itertools.count(1), itertools.count(), timeout_s=timeout_s)
+    return VUPool(made.context, scenario, shared, itertools.count(1), itertools.count(), timeout_s=timeout_s)
 
 
-def executor_of(work: VUWork, spec: load_models.Executor, graceful_stop_s: float = 5.0) -> LoadExecutor:
-    executor = make_executor(spec, work, Part(), graceful_stop_s=graceful_stop_s)
+def executor_of(work: VUPool, spec: load_models.Executor, graceful_stop_s: float = 5.0) -> LoadExecutor:
+    executor = make_executor(spec, work, ExecutionSegment(), graceful_stop_s=graceful_stop_s)
     executor.prepare()
     return executor
 
 
-async def play(work: VUWork, spec: load_models.Executor, graceful_stop_s: float = 5.0) -> None:
+async def play(work: VUPool, spec: load_models.Executor, graceful_stop_s: float = 5.0) -> None:
     """The whole life of *work* under *spec*."""
     await executor_of(work, spec, graceful_stop_s).run(time.monotonic_ns())
     assert work.active == 0
     work.close()
 
 
-def stop_now(made: Harness, work: VUWork, executor: LoadExecutor, *, hurry: bool = False) -> None:
+def stop_now(made: Harness, work: VUPool, executor: LoadExecutor, *, hurry: bool = False) -> None:
     """As a worker does when it is told to."""
     made.context.stopping = True
     made.context.hurry = hurry

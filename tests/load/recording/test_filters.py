@@ -221,7 +221,7 @@ class TestPlaces:
 
     def filled(self) -> SeriesTable:
         recorder = Recorder(0, self.ASKED)
-        s, t = recorder.place("s", {"team": "blue"}), recorder.place("t", {"team": "red"})
+        s, t = recorder.scope("s", {"team": "blue"}), recorder.scope("t", {"team": "red"})
         inner = recorder.group(recorder.group(s, "a"), "b")
         s.iteration_us += [10, 20]
         s.lateness_us += [1]
@@ -232,13 +232,13 @@ class TestPlaces:
         inner.group_us += [100]
         recorder.group(s, "a").group_us += [300]
         recorder.group(t, "a").group_us += [7]
-        for place, name, passed, tags in (
+        for scope, name, passed, tags in (
             (s, "ok", True, None),
             (t, "ok", False, {"kind": "read"}),
             (recorder.group(s, "a"), "ok", True, {"kind": "write"}),
             (t, "more", True, {"kind": "read"}),
         ):
-            recorder.record_check(name, passed, place, tags)
+            recorder.record_check(name, passed, scope, tags)
         return take(recorder).table
 
     def test_series_by_their_tags(self) -> None:
@@ -289,15 +289,15 @@ class TestPlaces:
 
     def test_places_are_counted_anew_after_each_take(self) -> None:
         recorder = Recorder(0)
-        recorder.place("s").iteration_us.append(5)
-        recorder.record_check("ok", True, recorder.place("s"))
+        recorder.scope("s").iteration_us.append(5)
+        recorder.record_check("ok", True, recorder.scope("s"))
         take(recorder)
         assert take(recorder).table.sinks == {}
-        assert recorder.place("s") is recorder.place("s")
+        assert recorder.scope("s") is recorder.scope("s")
 
     def test_groups_and_checks_are_bounded(self) -> None:
         recorder = Recorder(0, [Series.of("group_duration", group="wanted"), Series.of("checks", check="wanted")])
-        home = recorder.place("s")
+        home = recorder.scope("s")
         names = [*(f"n{number}" for number in range(MAX_NAMES + 20)), "wanted", "n7"]
         for name in names:
             recorder.group(home, name).group_us.append(1)

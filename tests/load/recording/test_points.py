@@ -19,18 +19,18 @@ from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 
 import fastload as fl
-from fastload.load.client.context import Context
+from fastload.load.client.context import WorkerContext
 from fastload.load.engine import request_info
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.engine.curl_transfer import Measurement, Transfer
 from fastload.load.engine.point_transfer import PointTransfer
-from fastload.load.engine.request_info import Facts, FactTable
+from fastload.load.engine.request_info import RequestInfo, RequestInfoTable
 from fastload.load.recording import points
 from fastload.load.recording.outcome import JUDGED_GOOD, NO_DUE, UNEXPECTED
-from fastload.load.recording.point_block import End, share_out
+from fastload.load.recording.point_block import IterationEnd, bytes_by_iteration
 from fastload.load.recording.points import PointRecorder
 from fastload.load.recording.recorder import Recorder
-from fastload.load.recording.scope import Place
+from fastload.load.recording.scope import Scope
 from fastload.load.worker import make_recorder
 from fastload.model import metrics, user_metrics
 from fastload.model.http_settings import HttpSettings
@@ -61,7 +61,7 @@ async def telling(
     loop = asyncio.get_running_loop()
     engine, recorder = CurlEngine(loop), PointRecorder(0, filters)
     recorder.attach(engine)
-    made = Harness(Context(engine=engine, recorder=recorder, loop=loop, http=http, base_url=base_url), {})
+    made = Harness(WorkerContext(engine=engine, recorder=recorder, loop=loop, http=http, base_url=base_url), {})
     try:
         yield made
     finally:
@@ -157,9 +157,9 @@ class TestRequests:
                 await vu.get("/")
                 block = block_of(made.take())
                 [transfer] = vu._transfers
-                assert transfer._hears_tls is True
+                assert transfer._watches_tls is True
                 await vu.get("/")
-                assert transfer._hears_tls is False
+                assert transfer._watches_tls is False
                 assert [tags["tls_version"] for tags in block_of(made.take()).tag_sets] in (["1.2"], ["1.3"])
             assert {(tags["proto"], tags["tls_version"][:2]) for tags in block.tag_sets} == {("2", "1.")}
 
@@ -278,12 +278,12 @@ class TestValues:
                 vu, recorder = made.vu(tags={"team": "red"}), made.recorder
                 async with vu.group("pay"):
                     vu.check(None, {"ok": True, "not": False}, {"deep": "yes"})
-                place = vu.place
-                recorder.sample(place, "call_duration", "sql", 1_500, {"table": "t"})
-                recorder.sample(place, "call_failed", "sql", 1, None, "KeyError")
-                recorder.record_exception("KeyError", "Traceback ...", place)
-                recorder.record_dropped(3, place)
-                recorder.record_queued(0, place)
+                scope = vu.scope
+                recorder.sample(scope, "call_duration", "sql", 1_500, {"table": "t"})
+                recorder.sample(scope, "call_failed", "sql", 1, None, "KeyError")
+                recorder.record_exception("KeyError", "Traceback ...", scope)
+                recorder.record_dropped(3, scope)
+                recorder.record_queued(0, scope)
                 recorder.lag_us.append(250)
                 delta = made.take()
             block, home = block_of(delta), {"scenario": "test", "group": "", "team": "red"}
@@ -344,7 +344,7 @@ class TestValues:
         PointRecorder(0)
         recorder = Recorder(0)
         counter.add(1)
-        assert user_metrics._watched.tell is None
+        assert user_metrics._watched.listener is None
         assert counter._filters == []
         assert take(recorder).table.get("counter").value == 1
 
@@ -424,7 +424,7 @@ class TestIterations:
     )
     def test_sharing_out(self, moved: list[tuple[int, int, int, int]], ends: list[tuple[int, int]]) -> None:
         rows = np.array([(*row, 7) for row in moved], dtype=np.int64).reshape(-1, 5)
-        sums, left = share_out(rows, [End(vu, at_ns, Place({})) for vu, at_ns in ends])
+        sums, left = bytes_by_iteration(rows, [IterationEnd(vu, at_ns, Scope({})) for vu, at_ns in ends])
         wanted = np.zeros((len(ends), 2), dtype=np.int64)
         rest: dict[int, list[int]] = {}
         for vu, at_ns, sent, received in moved:
@@ -445,8 +445,8 @@ class TestBounds:
     def test_tag_sets(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(points, "MAX_TAG_SETS", 5)
         recorder = PointRecorder(0)
-        place = recorder.place("s", {"team": "red"})
-        numbers = [recorder.endpoint("/", "GET", {**place.tags, "id": str(number)}) for number in range(50)]
+        scope = recorder.scope("s", {"team": "red"})
+        numbers = [recorder.endpoint("/", "GET", {**scope.tags, "id": str(number)}) for number in range(50)]
         assert numbers == [0, 1, 2, 3, 4] + [5] * 45
         for number in numbers:
             recorder.record(number, NO_DUE, measured())
@@ -457,11 +457,11 @@ class TestBounds:
         assert delta.table.get("http_reqs").value == 50
 
     def test_urls_are_forgotten_in_time_and_numbers_never_mean_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(request_info, "MAX_FACTS", 10)
-        table = FactTable()
-        numbers = [table.number(Facts(f"http://h/{index}", "1.1", "")) for index in range(35)]
+        monkeypatch.setattr(request_info, "MAX_REQUEST_INFOS", 10)
+        table = RequestInfoTable()
+        numbers = [table.number(RequestInfo(f"http://h/{index}", "1.1", "")) for index in range(35)]
         assert numbers == list(range(35))
-        assert table.number(Facts("http://h/34", "1.1", "")) == 34
+        assert table.number(RequestInfo("http://h/34", "1.1", "")) == 34
         assert table.tags(34) == {"url": "http://h/34", "proto": "1.1"}
         assert table.tags(20)["url"] == "http://h/20"
         assert table.tags(19) == {}
@@ -470,14 +470,14 @@ class TestBounds:
     def test_the_warm_up_leaves_nothing(self) -> None:
         counter = fl.Counter("counter")
         recorder = PointRecorder(0)
-        endpoint = recorder.endpoint("/", "GET", recorder.place("s").tags)
+        endpoint = recorder.endpoint("/", "GET", recorder.scope("s").tags)
         recorder.record(endpoint, NO_DUE, measured())
         assert "data_sent" not in block_of(take(recorder)).values
         recorder.record(endpoint, NO_DUE, measured())
         recorder.record_no_response(endpoint, "timeout", "slow", measured())
-        recorder.record_check("ok", True, recorder.nowhere)
+        recorder.record_check("ok", True, recorder.unscoped)
         recorder.record_exception("KeyError", "Traceback ...")
-        recorder.nowhere.iteration_us.append(5)
+        recorder.unscoped.iteration_us.append(5)
         recorder.lag_us.append(5)
         counter.add(1)
         recorder.discard()
@@ -508,12 +508,14 @@ def test_nothing_is_kept_unless_it_is_wanted(nginx: Nginx) -> None:
         loop = asyncio.get_running_loop()
         engine, recorder = CurlEngine(loop), make_recorder(0, plan)
         recorder.attach(engine)
-        made = Harness(Context(engine=engine, recorder=recorder, loop=loop, http=SETTINGS, base_url=nginx.url), {})
+        made = Harness(
+            WorkerContext(engine=engine, recorder=recorder, loop=loop, http=SETTINGS, base_url=nginx.url), {}
+        )
         vu = made.vu()
         await vu.get("/")
         assert [type(transfer) for transfer in vu._transfers] == [Transfer]
         assert made.take().points == []
-        assert type(recorder.nowhere) is Place
+        assert type(recorder.unscoped) is Scope
         vu.close()
         engine.close()
 

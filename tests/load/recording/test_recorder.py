@@ -242,11 +242,11 @@ class TestCounts:
     def test_checks_exceptions_and_iterations(self) -> None:
         recorder = Recorder(0)
         for passed in (True, True, False):
-            recorder.record_check("is json", passed, recorder.nowhere)
-        recorder.record_check("is small", True, recorder.nowhere)
+            recorder.record_check("is json", passed, recorder.unscoped)
+        recorder.record_check("is small", True, recorder.unscoped)
         recorder.record_exception("KeyError", "Traceback ...")
-        recorder.nowhere.iteration_us += [1_000, 3_000]
-        recorder.nowhere.lateness_us += [50]
+        recorder.unscoped.iteration_us += [1_000, 3_000]
+        recorder.unscoped.lateness_us += [50]
         recorder.lag_us += [10, 700, 20]
         delta = take(recorder)
         assert only(delta.table, "checks").to_plain() == [3, 4]
@@ -279,7 +279,7 @@ class TestFolding:
         user_counter.add(5)
         recorder.stats.started += 1
         recorder.record(recorder.endpoint("/", "GET"), 10, measurement(500, total=5))
-        recorder.record_check("ok", True, recorder.nowhere)
+        recorder.record_check("ok", True, recorder.unscoped)
         first = recorder.take(vus=4, in_flight=2, offered=9)
         assert (first.worker, first.seq) == (3, 0)
         assert (first.stats.vus, first.stats.in_flight, first.stats.offered) == (4, 2, 9)
@@ -326,11 +326,11 @@ def play(events: list[tuple[str, int, Any, int]], *, with_takes: bool) -> tuple[
             recorder.stats.started += 1
             recorder.record_no_response(recorder.endpoint(name, "GET"), detail, name)
         elif kind == "check":
-            recorder.record_check(name, detail, recorder.nowhere)
+            recorder.record_check(name, detail, recorder.unscoped)
         elif kind == "exception":
             recorder.record_exception(name, "trace")
         else:
-            recorder.nowhere.iteration_us.append(number)
+            recorder.unscoped.iteration_us.append(number)
     deltas.append(take(recorder))
     table, errors, exceptions = SeriesTable(), ErrorTable(), ErrorTable()
     stats = dict.fromkeys(("started", "finished", "failed", "interrupted", "warmup"), 0)
@@ -363,9 +363,9 @@ class TestDiscard:
         for status in (200, 200, 500):
             recorder.record(endpoint, 5, measurement(status, total=9))
         recorder.record_no_response(endpoint, "timeout", "")
-        recorder.record_check("ok", False, recorder.nowhere)
+        recorder.record_check("ok", False, recorder.unscoped)
         recorder.record_exception("KeyError", "")
-        recorder.nowhere.iteration_us.append(4)
+        recorder.unscoped.iteration_us.append(4)
         recorder.lag_us.append(30)
         user_counter.add(1)
         recorder.discard()

@@ -50,7 +50,7 @@ def stalls_of(block: Callable[[], object], kind: type[StallWatch] = Undisturbed)
         watch.arm()
         block()
         watch.arm()
-        return dict(watch.places)
+        return dict(watch.lines_that_blocked)
 
 
 def line_of(function: Callable[[], object], offset: int) -> int:
@@ -108,7 +108,7 @@ def test_the_longest_of_each_place_is_kept() -> None:
             watch.arm()
             time.sleep(lasting_s)
         watch.arm()
-        ((name, stalled_ms),) = watch.places.items()
+        ((name, stalled_ms),) = watch.lines_that_blocked.items()
     assert "time.sleep(lasting_s)" in name
     assert stalled_ms >= 2000 * LONG_S
 
@@ -120,7 +120,7 @@ def test_nothing_is_named_when_nothing_blocks() -> None:
             for _ in range(6):
                 time.sleep(STALL_S / 4)
                 watch.arm()
-        return watch.places
+        return watch.lines_that_blocked
 
     # A machine that stands still makes a step long, but not each time.
     wait_until(lambda: not named())
@@ -134,7 +134,7 @@ def test_a_stall_at_the_very_end_is_kept() -> None:
     with watching() as watch:
         watch.arm()
         time.sleep(LONG_S)
-    assert len(watch.places) == 1
+    assert len(watch.lines_that_blocked) == 1
 
 
 def test_a_script_beside_the_package_is_the_users(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 import fastload as fl
 from fastload.load.script import data_set
 from fastload.load.script.data_files import READERS
-from fastload.load.script.data_set import deal
+from fastload.load.script.data_set import assign_rows
 from fastload.targets import RunningTarget
 from tests.conftest import REPO, Cli, cli_env
 from tests.test_docs import first_column, section
@@ -52,7 +52,7 @@ VALUES = st.recursive(
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`deal` makes the process a worker's: not this one, for longer than a test."""
+    """`assign_rows` makes the process a worker's: not this one, for longer than a test."""
     monkeypatch.setattr(data_set, "_is_worker", False)
 
 
@@ -242,7 +242,7 @@ class TestTaking:
         rows = load(folder / "next.json", json.dumps(list(range(count))))
         taken: list[int] = []
         for worker in range(workers):
-            deal(worker, workers)
+            assign_rows(worker, workers)
             taken += [rows.next() for _ in range(worker, takes, workers)]
         assert sorted(taken) == sorted(at % count for at in range(takes))
 
@@ -252,7 +252,7 @@ class TestTaking:
         rows = load(folder / "once.json", json.dumps(list(range(count))))
         taken: list[int] = []
         for worker in range(workers):
-            deal(worker, workers)
+            assign_rows(worker, workers)
             share = range(worker, count, workers)
             assert [rows.once() for _ in share] == list(share)
             for _ in range(2):
@@ -273,11 +273,11 @@ class TestTaking:
 
     def test_a_deal_begins_anew(self, tmp_path: Path) -> None:
         first, second = load(tmp_path / "a.json", "[1,2,3]"), load(tmp_path / "b.json", '["a","b"]')
-        deal(0, 1)
+        assign_rows(0, 1)
         assert [first.next(), first.next(), first.once(), second.next()] == [1, 2, 1, "a"]
-        deal(1, 2)
+        assign_rows(1, 2)
         assert [first.next(), first.next(), first.once(), second.next(), second.next()] == [2, 1, 2, "b", "b"]
-        deal(0, 1)
+        assign_rows(0, 1)
         assert [first.next(), first.once(), second.next()] == [1, 1, "a"]
 
     def test_random_follows_the_vu(self, tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ class TestTaking:
     def test_each_vu_has_its_own(self, tmp_path: Path) -> None:
         rows = load(tmp_path / "a.json", '["a","b","c"]')
         for worker in range(2):
-            deal(worker, 2)
+            assign_rows(worker, 2)
             assert [rows.of(user(number)) for number in (1, 2, 3, 1)] == ["a", "b", "c", "a"]
         with pytest.raises(fl.DataExhausted) as caught:
             rows.of(user(4))
@@ -307,7 +307,7 @@ class TestTaking:
         assert len(data_set._loaded) == before - 1
 
     def test_a_worker_loads_nothing(self, tmp_path: Path) -> None:
-        deal(0, 1)
+        assign_rows(0, 1)
         error = refusal(tmp_path / "a.json", "[1]")
         assert error.message == "a.json is loaded during the run, by each worker again"
         assert error.hint == "call fl.data at the top of the script"
@@ -515,7 +515,7 @@ class TestRefusedCsv:
 SHARING = """
     import os, random, sys
     import fastload as fl
-    from fastload.load.script.data_set import deal
+    from fastload.load.script.data_set import assign_rows
 
     rows = fl.data(sys.argv[1])
     WORKERS, READS = 4, 50_000
@@ -526,7 +526,7 @@ SHARING = """
 
     def work(worker):
         before = private_bytes()
-        deal(worker, WORKERS)
+        assign_rows(worker, WORKERS)
         own = random.Random(worker)
         for _ in range(READS):
             number = own.randrange(len(rows))

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from fastload.model.compare.batches import BatchedRun
-from fastload.model.compare.comparability import find_concerns
+from fastload.model.compare.comparability import find_issues
 from fastload.model.compare.comparison import (
     NO_DIFFERENCE,
     Change,
     Comparison,
-    Row,
-    Side,
+    ComparisonRow,
+    ComparisonSide,
     compare_sides,
     comparison_to_dict,
 )
@@ -44,7 +44,7 @@ from tests.model.runs import (
 )
 
 
-def row_of(comparison: Comparison, subject: str, figure: str, section: str = "") -> Row:
+def row_of(comparison: Comparison, subject: str, figure: str, section: str = "") -> ComparisonRow:
     found = [
         row
         for row in comparison.rows
@@ -172,12 +172,12 @@ def test_differences_under_the_margin_are_none() -> None:
     assert compare_sides(again).verdict == "worse"
 
 
-def repeated(name: str, seed: int, *, runs: int, factor: float = 1.0) -> Side:
+def repeated(name: str, seed: int, *, runs: int, factor: float = 1.0) -> ComparisonSide:
     """Runs each of which has a level of its own: 5 % up or down."""
     chance = np.random.default_rng((seed, 99))
     levels = np.exp(chance.normal(0, 0.05, runs)) * factor
     draws = [lognormal(factor=float(level)) for level in levels]
-    return Side(
+    return ComparisonSide(
         name, [side(f"{name}{index}", draw, seed + index, seconds=8).runs[0] for index, draw in enumerate(draws)]
     )
 
@@ -259,10 +259,10 @@ def own_metrics(factor: float) -> Callable[[SeriesTable, int], None]:
     return more
 
 
-def own_side(name: str, factor: float, thresholds: tuple[str, ...]) -> Side:
+def own_side(name: str, factor: float, thresholds: tuple[str, ...]) -> ComparisonSide:
     seconds = list(seconds_of(lognormal(), np.random.default_rng(int(factor * 7)), more=own_metrics(factor)))
     header = make_header(specs=BUILTIN | OWN, thresholds=thresholds)
-    return Side(name, [batched(name, seconds, header)])
+    return ComparisonSide(name, [batched(name, seconds, header)])
 
 
 def test_which_way_metrics_of_the_script_are_better_is_said_by_thresholds() -> None:
@@ -299,7 +299,7 @@ def test_the_headline_of_an_open_model_is_the_response_time() -> None:
 
 
 def test_runs_without_requests_are_compared_by_what_they_do() -> None:
-    def calls(name: str, factor: float) -> Side:
+    def calls(name: str, factor: float) -> ComparisonSide:
         seconds = []
         for number, second in enumerate(seconds_of(lognormal(factor=factor), np.random.default_rng(int(factor * 9)))):
             table = SeriesTable()
@@ -308,7 +308,7 @@ def test_runs_without_requests_are_compared_by_what_they_do() -> None:
             table.rate(Series("call_failed")).total = times.count
             table.trend(Series("call_duration")).merge(times)
             seconds.append(replace(second, table=table, t_s=float(number + 1)))
-        return Side(name, [batched(name, seconds)])
+        return ComparisonSide(name, [batched(name, seconds)])
 
     found = compare_sides([calls("a", 1.0), calls("b", 1.2)])
     assert found.verdict == "worse"
@@ -320,8 +320,10 @@ def test_runs_without_requests_are_compared_by_what_they_do() -> None:
 
 
 def test_websockets_are_judged_by_how_long_they_took_to_open_and_by_their_messages() -> None:
-    def sockets(name: str, factor: float) -> Side:
-        return Side(name, [batched(name, sockets_of(lognormal(factor=factor), np.random.default_rng(int(factor * 9))))])
+    def sockets(name: str, factor: float) -> ComparisonSide:
+        return ComparisonSide(
+            name, [batched(name, sockets_of(lognormal(factor=factor), np.random.default_rng(int(factor * 9))))]
+        )
 
     found = compare_sides([sockets("a", 1.0), sockets("b", 1.3)])
     assert [(row.figure.subject, row.figure.name) for row in found.rows if row.is_headline] == [
@@ -343,13 +345,13 @@ def test_websockets_of_which_none_opened_are_compared_all_the_same() -> None:
     for second in seconds:
         failed = second.table.rate(Series("ws_failed"))
         failed.trues = failed.total = 20
-    found = compare_sides([Side("a", [batched("a", seconds)]), Side("b", [batched("b", seconds)])])
+    found = compare_sides([ComparisonSide("a", [batched("a", seconds)]), ComparisonSide("b", [batched("b", seconds)])])
     assert [row.figure.subject for row in found.rows if row.is_headline] == ["ws_failed"]
 
 
 def test_nothing_measured_is_not_judged() -> None:
     empty = [replace(second, table=SeriesTable()) for second in seconds_of(lognormal(), np.random.default_rng(1))]
-    found = compare_sides([Side("a", [batched("a", empty)]), Side("b", [batched("b", empty)])])
+    found = compare_sides([ComparisonSide("a", [batched("a", empty)]), ComparisonSide("b", [batched("b", empty)])])
     assert (found.verdict, found.rows) == ("", ())
 
 
@@ -369,7 +371,7 @@ def test_warm_up_and_what_is_late_are_in_no_rate() -> None:
 def test_seconds_are_not_changed() -> None:
     seconds = list(seconds_of(lognormal(), np.random.default_rng(1), seconds=10))
     before = [second.table.to_plain() for second in seconds]
-    compare_sides([Side("a", [batched("a", seconds)]), Side("b", [batched("b", seconds)])])
+    compare_sides([ComparisonSide("a", [batched("a", seconds)]), ComparisonSide("b", [batched("b", seconds)])])
     assert [second.table.to_plain() for second in seconds] == before
 
 
@@ -394,8 +396,8 @@ def with_load(**changes: Any) -> Any:
     ],
 )
 def test_different_plans_are_refused(header: Any, expected: str) -> None:
-    concerns = find_concerns([as_run("a"), as_run("b", header)])
-    assert expected in concerns.refusals
+    issues = find_issues([as_run("a"), as_run("b", header)])
+    assert expected in issues.refusals
 
 
 @pytest.mark.parametrize(
@@ -408,8 +410,8 @@ def test_different_plans_are_refused(header: Any, expected: str) -> None:
     ],
 )
 def test_where_a_target_or_script_is_makes_no_other_plan(title: str, other: str, same: bool) -> None:
-    concerns = find_concerns([as_run("a", make_header({"title": title})), as_run("b", make_header({"title": other}))])
-    assert (not concerns.refusals) is same
+    issues = find_issues([as_run("a", make_header({"title": title})), as_run("b", make_header({"title": other}))])
+    assert (not issues.refusals) is same
 
 
 def test_what_may_be_behind_a_difference_is_warned_of() -> None:
@@ -418,9 +420,9 @@ def test_what_may_be_behind_a_difference_is_warned_of() -> None:
         machine=MACHINE | {"cpu_model": "Another CPU", "memory_total_bytes": 16 * 10**9},
         versions=VERSIONS | {"libcurl": "8.9"},
     )
-    concerns = find_concerns([as_run("a"), as_run("b", other)])
-    assert concerns.refusals == ()
-    assert concerns.warnings == (
+    issues = find_issues([as_run("a"), as_run("b", other)])
+    assert issues.refusals == ()
+    assert issues.warnings == (
         "workers: 1 in a, 4 in b",
         "host: 127.0.0.1 in a, staging in b",
         "http timeout_s: 60 in a, 5 in b",
@@ -437,7 +439,7 @@ def test_runs_that_cannot_be_trusted_are_warned_of() -> None:
         as_run("c", stopped_by="interrupt", duration_s=4.0),
         as_run("d", verdict={"state": "SUSPECT", "reasons": ["starts were late"]}),
     ]
-    warnings = find_concerns(runs).warnings
+    warnings = find_issues(runs).warnings
     assert [text.partition(":")[0] for text in warnings] == [
         "a is INVALID (its latencies say more about the machine that made the load than about the target)",
         "d is SUSPECT",
@@ -450,7 +452,7 @@ def test_runs_that_cannot_be_trusted_are_warned_of() -> None:
 
 def test_many_runs_that_cannot_be_trusted_are_told_together() -> None:
     invalid = {"state": "INVALID", "reasons": ["worker 0 was over 90% CPU"]}
-    warnings = find_concerns([as_run(name, verdict=invalid) for name in "abc"] + [as_run("d")]).warnings
+    warnings = find_issues([as_run(name, verdict=invalid) for name in "abc"] + [as_run("d")]).warnings
     assert len(warnings) == 1
     assert warnings[0].startswith("3 of 4 runs are INVALID")
 
@@ -458,12 +460,12 @@ def test_many_runs_that_cannot_be_trusted_are_told_together() -> None:
 def test_what_several_runs_have_in_common_is_said_once() -> None:
     newer = make_header(versions=VERSIONS | {"libcurl": "8.9"})
     runs = [as_run("a"), *(as_run(name, newer) for name in "bcd")]
-    assert find_concerns(runs).warnings == ("version of libcurl: 8.0 in a, 8.9 in b and 2 more",)
+    assert find_issues(runs).warnings == ("version of libcurl: 8.0 in a, 8.9 in b and 2 more",)
 
 
 def test_memory_that_differs_by_a_trifle_is_the_same() -> None:
     other = make_header(machine=MACHINE | {"memory_total_bytes": 8 * 10**9 + 4096})
-    assert find_concerns([as_run("a"), as_run("b", other)]).warnings == ()
+    assert find_issues([as_run("a"), as_run("b", other)]).warnings == ()
 
 
 def test_the_comparison_as_data() -> None:

@@ -16,10 +16,10 @@ from fastload.model.load_models import ConstantVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import Event, Snapshot
 from fastload.model.resources import ProcessSample
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved.replay import NO_END, UNKNOWN, Replay
 from fastload.model.series import SeriesTable
-from fastload.outputs.streams.sink_output import Stream
+from fastload.outputs.streams.sink_output import SinkOutput
 from tests.conftest import Nginx
 from tests.outputs.samples import add_requests, durations, failing_threshold, make_plan, make_snapshot
 
@@ -35,14 +35,14 @@ class Collector:
     wants_points = False
 
     def __init__(self) -> None:
-        self.header: Header | None = None
+        self.header: RunHeader | None = None
         self.seconds: list[Snapshot] = []
         self.summary: Mapping[str, Any] | None = None
 
     def check(self) -> None:
         """Always."""
 
-    def open(self, header: Header) -> None:
+    def open(self, header: RunHeader) -> None:
         self.header = header
 
     def write(self, snapshot: Snapshot) -> None:
@@ -52,9 +52,9 @@ class Collector:
         self.summary = summary
 
 
-def header(duration_s: float = 10.0, **changes: Any) -> Header:
+def header(duration_s: float = 10.0, **changes: Any) -> RunHeader:
     plan = make_plan(ConstantVUs(2, duration_s), **changes)
-    return Header(plan.to_dict(), "2026-11-21T13:00:00.000+00:00", "abc", specs=BUILTIN)
+    return RunHeader(plan.to_dict(), "2026-11-21T13:00:00.000+00:00", "abc", specs=BUILTIN)
 
 
 def second(t_s: float, requests: int = 100, **changes: Any) -> Snapshot:
@@ -101,7 +101,7 @@ def run(nginx: Nginx) -> tuple[Collector, dict[str, Any]]:
 
     def once() -> tuple[Collector, fl.Summary]:
         collector, outputs = Collector(), []
-        outputs.append(Stream("collector", collector))
+        outputs.append(SinkOutput("collector", collector))
         return collector, fl.run(
             read, fail, late, vus=2, duration="1500ms", workers=2, base_url=nginx.url, outputs=outputs
         )

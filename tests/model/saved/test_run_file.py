@@ -34,7 +34,7 @@ from fastload.model.load_models import (
 from fastload.model.metrics import BUILTIN, HIGHEST_US, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved import codec
 from fastload.model.saved.codec import (
     HEADER,
@@ -145,9 +145,9 @@ def comparable(snapshot: Snapshot) -> dict[str, Any]:
     return plain | {"table": snapshot.table.to_plain()}
 
 
-def header(**changes: Any) -> Header:
+def header(**changes: Any) -> RunHeader:
     plan = make_plan(ConstantVUs(2, 10.0), **changes)
-    return Header(
+    return RunHeader(
         plan.to_dict(), "2026-11-21T13:00:00.000+00:00", "abc", {"fastload": "1"}, {"cpus": 2}, BUILTIN | USER_SPECS
     )
 
@@ -170,7 +170,7 @@ def begin() -> bytes:
 
 def small_begin() -> bytes:
     """Of a plan that says little, so that a test can be through with every byte soon."""
-    return pack_record(HEADER, Header({"title": "x"}, "2026-11-21T13:00:00.000+00:00", "abc").to_plain())
+    return pack_record(HEADER, RunHeader({"title": "x"}, "2026-11-21T13:00:00.000+00:00", "abc").to_plain())
 
 
 def seconds_of(count: int, requests: int = 5) -> list[bytes]:
@@ -296,7 +296,7 @@ def test_what_a_summary_of_a_later_version_adds_is_left_out() -> None:
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_a_summary_from_a_file_reads_as_the_run_did(name: str) -> None:
     summary = SUMMARIES[name]()
-    own = Header(summary.plan.to_dict(), "", "", specs=BUILTIN | USER_SPECS)
+    own = RunHeader(summary.plan.to_dict(), "", "", specs=BUILTIN | USER_SPECS)
     plain = unpack(pack(summary.to_dict()))
     back = summary_from_plain(plain, own)
     assert summary_text(back) == summary_text(summary)

@@ -13,7 +13,7 @@ from fastload.model.load_models import ConstantVUs, RampingArrivalRate, RampingV
 from fastload.model.metrics import Series
 from fastload.model.plan import ScenarioPlan
 from fastload.model.records import ErrorTable, Event
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable, TrendSink
 from fastload.model.timeline.curves import BANDS, band_bounds_ms, band_counts, percentile_curve
 from fastload.model.timeline.timeline import MOST_EVENTS, MOST_KINDS, PHASES, Timeline
@@ -298,7 +298,7 @@ def test_events_are_bounded_and_the_others_counted() -> None:
 
 
 def test_a_run_of_nothing_has_columns_too() -> None:
-    columns = Timeline(Header(plan={}, started_at="", run_id="")).columns()
+    columns = Timeline(RunHeader(plan={}, started_at="", run_id="")).columns()
     assert {len(column) for column in lists_of(columns)} == {0}
     assert columns["curves"]["service"] == {"x": [], "y": []}
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from fastload.model.compare.batches import BatchedRun
-from fastload.model.compare.comparison import Comparison, Side, compare_sides
+from fastload.model.compare.comparison import Comparison, ComparisonSide, compare_sides
 from fastload.model.histogram import Int64Array
 from fastload.model.records import ErrorTable
 from fastload.model.timeline.timeline import Timeline
@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Three runs of a baseline whose name is HTML, and three that are slower."""
     base = [run_of(f"a{seed}", lognormal(), seed, 1.0) for seed in (1, 2, 3)]
     other = [run_of(f"b{seed}", lognormal(factor=1.5), seed, 1.5) for seed in (4, 5, 6)]
-    sides = [Side(EVIL, [run for run, _ in base]), Side("slow", [run for run, _ in other])]
+    sides = [ComparisonSide(EVIL, [run for run, _ in base]), ComparisonSide("slow", [run for run, _ in other])]
     comparison = compare_sides(sides)
     timelines = [[line for _, line in base], [line for _, line in other]]
     path = tmp_path_factory.mktemp("page") / "compare.html"
@@ -150,7 +150,7 @@ def test_websockets_have_charts_of_their_own(chromium: Browser, tmp_path: Path) 
         for one in seconds:
             timeline.add(one)
         runs.append((run, timeline))
-    web, first, second = [(Side(run.name, [run]), [line]) for run, line in runs]
+    web, first, second = [(ComparisonSide(run.name, [run]), [line]) for run, line in runs]
     for name, sides in (("alike", (first, second)), ("forced", (first, web))):
         made = comparison_page(compare_sides([side for side, _ in sides]), [lines for _, lines in sides])
         (tmp_path / f"{name}.html").write_bytes(made)
@@ -187,7 +187,7 @@ def test_runs_without_anything_are_a_page_too(chromium: Browser, tmp_path: Path)
         for second in seconds:
             timeline.add(second)
         runs.append((run, timeline))
-    sides = [Side(run.name, [run]) for run, _ in runs]
+    sides = [ComparisonSide(run.name, [run]) for run, _ in runs]
     comparison = compare_sides(sides)
     data = comparison_data(comparison, [[line] for _, line in runs])
     assert data["verdicts"][0]["lead"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fastload.model.compare.comparison import Change, Comparison, Side, compare_sides
+from fastload.model.compare.comparison import Change, Comparison, ComparisonSide, compare_sides
 from fastload.model.compare.figures import Figure
 from fastload.model.metrics import BUILTIN, Series
 from fastload.outputs.compare.markdown import comparison_markdown
@@ -125,7 +125,7 @@ def test_markdown_folds_away_what_does_not_differ(comparison: Comparison) -> Non
 def test_names_are_text_and_nothing_else() -> None:
     evil = "</script><b>`|x[bold]\x1b[31m"
     found = compare_sides([side("a", lognormal(), 1), side("b", lognormal(factor=1.2), 2)])
-    sides = tuple(Side(evil, one.runs) for one in found.sides)
+    sides = tuple(ComparisonSide(evil, one.runs) for one in found.sides)
     figure = replace(found.rows[0].figure, subject=evil)
     found = replace(found, sides=sides, rows=(replace(found.rows[0], figure=figure), *found.rows[1:]))
     text = comparison_text(found, width=200, everything=True)

@@ -19,7 +19,7 @@ from fastload.outputs.streams.buckets import (
     counts_up_to,
     to_exponential,
 )
-from fastload.outputs.streams.data_points import RUN_SPECS, Reader, Totals, common_tags
+from fastload.outputs.streams.data_points import RUN_SPECS, DataPointSelector, RunTotals, common_tags
 from tests.outputs.sinks import TAGS, make_header, make_second, total_of
 
 stored = st.lists(st.integers(0, 3_600_000_000) | st.integers(0, 3_000), min_size=1, max_size=200)
@@ -80,7 +80,7 @@ def test_a_trend_without_values_has_no_quantiles() -> None:
 
 def test_all_series_of_a_metric_add_up_to_its_total() -> None:
     seconds = [make_second(number) for number in (1, 2, 3)]
-    totals = Totals(Reader(make_header()))
+    totals = RunTotals(DataPointSelector(make_header()))
     for second in seconds:
         totals.add(second)
     found: dict[str, SeriesTable] = {}
@@ -99,7 +99,7 @@ def test_all_series_of_a_metric_add_up_to_its_total() -> None:
             assert np.array_equal(mine.counts[:size], theirs.counts[:size]), name
 
 
-def names_and_tags(reader: Reader, table: SeriesTable) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
+def names_and_tags(reader: DataPointSelector, table: SeriesTable) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
     return {(reading.spec.name, reading.tags) for reading in reader.readings(table)}
 
 
@@ -111,7 +111,7 @@ def test_a_total_goes_without_its_parts_only_where_it_is_more() -> None:
         (Series.of("orders", region="us"), 6.0),
     ):
         table.counter(series).value = value
-    reader = Reader(make_header())
+    reader = DataPointSelector(make_header())
     assert names_and_tags(reader, table) == {("orders", (("region", "eu"),)), ("orders", (("region", "us"),))}
     table.counter(Series("orders")).value = 10.5
     rest = {reading.tags: reading.sink for reading in reader.readings(table)}[()]
@@ -122,7 +122,7 @@ def test_the_rest_of_a_trend_has_the_values_of_no_part() -> None:
     table = SeriesTable()
     table.trend(Series("ingest_duration")).fold(np.array([5, 7, 7, 900]))
     table.trend(Series.of("ingest_duration", kind="a")).fold(np.array([7, 900]))
-    readings = {reading.tags: reading.sink for reading in Reader(make_header()).readings(table)}
+    readings = {reading.tags: reading.sink for reading in DataPointSelector(make_header()).readings(table)}
     rest = readings[()]
     assert isinstance(rest, TrendSink)
     assert (rest.count, rest.sum, rest.counts[5], rest.counts[7], rest.counts[900]) == (2, 12, 1, 1, 0)
@@ -148,7 +148,7 @@ def test_filters_of_thresholds_count_nothing_twice(
     table = SeriesTable()
     for one in (Series("orders"), series, *(Series.of("orders", **tags) for tags in also)):
         table.counter(one).value = 3
-    reader = Reader(make_header(thresholds=(f"{series.label}: count>1",)))
+    reader = DataPointSelector(make_header(thresholds=(f"{series.label}: count>1",)))
     assert (("orders", series.tags) in names_and_tags(reader, table)) is sent
     assert [one.sink for one in reader.readings(table)] == [CounterSink(3)]
 
@@ -158,7 +158,7 @@ def test_built_in_metrics_have_the_tags_that_every_run_keeps() -> None:
     table.counter(Series.of("http_reqs", status="200")).value = 398
     for scenario in ("read", "write"):
         table.counter(Series.of("http_reqs", scenario=scenario)).value = 200
-    found = names_and_tags(Reader(make_header(thresholds=("http_reqs{status:200}: count>1",))), table)
+    found = names_and_tags(DataPointSelector(make_header(thresholds=("http_reqs{status:200}: count>1",))), table)
     assert {tuple(key for key, _ in tags) for name, tags in found if name == "http_reqs"} == {
         ("method", "name", "status")
     }
@@ -169,7 +169,7 @@ def test_built_in_metrics_have_the_tags_that_every_run_keeps() -> None:
 
 
 def test_the_run_itself_is_told_of() -> None:
-    reader = Reader(make_header())
+    reader = DataPointSelector(make_header())
     window = reader.window(make_second(4))
     assert window.sinks[Series.of("errors", kind="http_500")] == CounterSink(2)
     assert window.sinks[Series("offered_iterations")] == CounterSink(5)
@@ -180,7 +180,7 @@ def test_the_run_itself_is_told_of() -> None:
 
 def test_a_metric_of_the_script_goes_over_what_is_told_of_the_run() -> None:
     own = MetricSpec("errors", Kind.TREND, "ms")
-    reader = Reader(make_header(specs=BUILTIN | {"errors": own}))
+    reader = DataPointSelector(make_header(specs=BUILTIN | {"errors": own}))
     second = make_second(1)
     second.table.trend(Series("errors")).record(5)
     (reading,) = [one for one in reader.readings(reader.window(second)) if one.spec.name == "errors"]
@@ -191,7 +191,7 @@ def test_a_metric_of_the_script_goes_over_what_is_told_of_the_run() -> None:
 def test_a_snapshot_is_not_changed_by_adding_it() -> None:
     second = make_second(1)
     before = second.table.to_plain()
-    totals = Totals(Reader(make_header()))
+    totals = RunTotals(DataPointSelector(make_header()))
     totals.add(second)
     totals.add(make_second(2))
     list(totals.readings())

@@ -13,7 +13,7 @@ from fastload.model.errors import PlanError
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import BUILTIN
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.outputs.streams.github import MOST_SUMMARY_BYTES, VARIABLE, GitHub, workflow_commands
 from fastload.outputs.streams.markdown_report import render_markdown
@@ -37,8 +37,8 @@ def valid() -> Summary:
     return replace(open_bench(), verdict=Verdict("VALID", ("it kept up",), "", ""))
 
 
-def header(summary: Summary) -> Header:
-    return Header(summary.plan.to_dict(), "2026-11-21T13:00:00.250+00:00", "beef", specs=BUILTIN | USER_SPECS)
+def header(summary: Summary) -> RunHeader:
+    return RunHeader(summary.plan.to_dict(), "2026-11-21T13:00:00.250+00:00", "beef", specs=BUILTIN | USER_SPECS)
 
 
 def commands(summary: Summary) -> list[tuple[str, str, str]]:

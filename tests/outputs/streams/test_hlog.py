@@ -15,7 +15,7 @@ from hdrh.log import HistogramLogReader
 from fastload.model.errors import PlanError
 from fastload.model.metrics import BUILTIN, HIGHEST_US, Kind, MetricSpec, Series
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable, TrendSink
 from fastload.outputs.streams.hlog import HistogramLog
 from tests.conftest import Cli, Nginx
@@ -25,8 +25,8 @@ STARTED_AT, STARTED_NS = "2026-11-21T19:38:26.500+00:00", 1_795_289_906_500_000_
 SPECS = BUILTIN | {"batch_size": MetricSpec("batch_size", Kind.TREND, "rows")}
 
 
-def header(**changes: Any) -> Header:
-    return Header(
+def header(**changes: Any) -> RunHeader:
+    return RunHeader(
         **({"plan": {"title": "shop.py"}, "started_at": STARTED_AT, "run_id": "beef", "specs": SPECS} | changes)
     )
 
@@ -36,7 +36,7 @@ def second(end_s: float, table: SeriesTable, span_s: float = 1.0) -> Snapshot:
     return make_snapshot(t_s=end_s, time_ns=STARTED_NS + round(end_s * 1e9), span_s=span_s, table=table)
 
 
-def write(folder: Path, seconds: Iterable[Snapshot], head: Header | None = None) -> Path:
+def write(folder: Path, seconds: Iterable[Snapshot], head: RunHeader | None = None) -> Path:
     path = folder / "run.hlog"
     sink = HistogramLog(str(path))
     sink.check()

@@ -9,7 +9,7 @@ import pytest
 import fastload as fl
 from fastload.model.errors import OutputError, PlanError
 from fastload.outputs.streams.influxdb import InfluxDB
-from fastload.outputs.streams.sink_output import Stream
+from fastload.outputs.streams.sink_output import SinkOutput
 from tests.conftest import Nginx, free_port, wait_until
 from tests.outputs.samples import closed_bench
 from tests.outputs.sinks import BEGIN_NS, carry, make_header, make_second, total_of
@@ -98,7 +98,7 @@ def test_a_url_names_a_database_or_a_bucket(url: str) -> None:
 
 def test_a_server_that_dies_and_comes_back_costs_what_was_in_between() -> None:
     port = free_port()
-    stream = Stream("influxdb", InfluxDB(f"http://127.0.0.1:{port}/k6"))
+    stream = SinkOutput("influxdb", InfluxDB(f"http://127.0.0.1:{port}/k6"))
     stream.header = make_header()
     summary = closed_bench()
     stream.start(summary.plan)
@@ -118,7 +118,7 @@ def test_a_server_that_dies_and_comes_back_costs_what_was_in_between() -> None:
 REFUSED = "http://127.0.0.1:{}/k6 could not be reached: Connection refused"
 
 
-def tell(stream: Stream, number: int, kept: Receiver) -> None:
+def tell(stream: SinkOutput, number: int, kept: Receiver) -> None:
     stream.snapshot(make_second(number))
     wait_until(lambda: BEGIN_NS + number * 10**9 in times(kept))
 

@@ -17,7 +17,7 @@ from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import BUILTIN
 from fastload.model.records import ErrorTable
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.outputs.streams.junit import JUnit, render_junit
 from fastload.outputs.summary_json import dump_json
@@ -41,9 +41,9 @@ SCHEMA = {
 }
 
 
-def header(summary: Summary | None = None) -> Header:
+def header(summary: Summary | None = None) -> RunHeader:
     plan = summary.plan.to_dict() if summary else {"title": "shop.py"}
-    return Header(
+    return RunHeader(
         plan,
         "2026-11-21T13:00:00.250+00:00",
         "beef",

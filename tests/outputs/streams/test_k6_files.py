@@ -25,11 +25,11 @@ from fastload.model.errors import PlanError
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.points import PointBlock, ValueColumns
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.outputs.streams.k6_csv import K6Csv
 from fastload.outputs.streams.k6_json import K6Json, ms_text, number_text
 from fastload.outputs.streams.k6_samples import SampleFile, k6_tags
-from fastload.outputs.streams.sink_output import Stream
+from fastload.outputs.streams.sink_output import SinkOutput
 from tests.conftest import Cli, Nginx, cli_command, cli_env, wait_until
 from tests.outputs.samples import make_snapshot
 from tests.outputs.streams.k6_reader import (
@@ -362,8 +362,8 @@ class TestLikeTheSummary:
         assert "output json lost 1 of 1 second" in done.stderr
 
 
-def header(**changes: Any) -> Header:
-    return replace(Header(plan={}, started_at="", run_id="", specs=BUILTIN), **changes)
+def header(**changes: Any) -> RunHeader:
+    return replace(RunHeader(plan={}, started_at="", run_id="", specs=BUILTIN), **changes)
 
 
 def second(time_ns: int = 1_795_290_930_000_000_000, count: int = 3, **tags: str) -> Snapshot:
@@ -374,7 +374,7 @@ def second(time_ns: int = 1_795_290_930_000_000_000, count: int = 3, **tags: str
     return replace(make_snapshot(), points=(block.to_plain(),), time_ns=time_ns)
 
 
-def written(sink: SampleFile, path: Path, *snapshots: Snapshot, head: Header | None = None) -> str:
+def written(sink: SampleFile, path: Path, *snapshots: Snapshot, head: RunHeader | None = None) -> str:
     """What *sink* makes of *snapshots*."""
     sink.check()
     sink.open(head or header())
@@ -437,7 +437,7 @@ class TestSink:
     def test_a_slow_disk_costs_whole_seconds(self, tmp_path: Path) -> None:
         path = tmp_path / "pipe.csv"
         os.mkfifo(path)
-        stream = Stream("csv", K6Csv(str(path)), capacity=3)
+        stream = SinkOutput("csv", K6Csv(str(path)), capacity=3)
         stream.header = header()
         # Nobody reads yet: the sink hangs where it opens the pipe.
         stream.start(None)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import pytest
 from fastload.model.errors import PlanError
 from fastload.model.metrics import Series
 from fastload.model.records import ErrorTable, Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable
 from fastload.outputs.streams.appended_file import AppendedFile
 from fastload.outputs.streams.locust_csv import LocustCsv
@@ -99,8 +99,8 @@ def calls(values_us: list[int], raised: int = 0) -> SeriesTable:
     return table
 
 
-def header(warmup_s: float = 0.0) -> Header:
-    return Header({"title": "shop.py", "warmup_s": warmup_s}, "2026-11-21T19:38:26.500+00:00", "beef")
+def header(warmup_s: float = 0.0) -> RunHeader:
+    return RunHeader({"title": "shop.py", "warmup_s": warmup_s}, "2026-11-21T19:38:26.500+00:00", "beef")
 
 
 def write(

@@ -21,7 +21,7 @@ from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.records import ErrorTable
 from fastload.model.resources import ProcessSample
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable
 from fastload.model.summary import Summary
 from fastload.outputs.figures import one_line
@@ -88,7 +88,7 @@ def shown(inline: Token) -> str:
 
 
 def report(summary: Summary) -> str:
-    header = Header(summary.plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN | USER_SPECS)
+    header = RunHeader(summary.plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN | USER_SPECS)
     return render_markdown(header, summary.to_dict())
 
 
@@ -265,7 +265,7 @@ def test_what_scripts_and_servers_say_cannot_be_markdown() -> None:
 def test_the_file_is_written_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "report.md"
     summary = full_run()
-    header = Header(summary.plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN | USER_SPECS)
+    header = RunHeader(summary.plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN | USER_SPECS)
     sink = MarkdownReport(str(path))
     sink.check()
     sink.open(header)
@@ -278,7 +278,7 @@ def test_the_file_is_written_at_the_end(tmp_path: Path) -> None:
 def test_a_run_that_broke_off_has_a_report_of_its_seconds(tmp_path: Path) -> None:
     path = tmp_path / "report.md"
     sink = MarkdownReport(str(path))
-    sink.open(Header(full_run().plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN))
+    sink.open(RunHeader(full_run().plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN))
     last = replace(make_snapshot(2.0), t_s=2.0, host=host_series().samples[0], workers=WORKERS, lag_max_ms=(0.1, 0.2))
     sink.write(last)
     sink.close(None)

@@ -15,7 +15,7 @@ from fastload.model.errors import PlanError
 from fastload.model.load_models import ConstantVUs
 from fastload.model.metrics import BUILTIN
 from fastload.model.records import Snapshot
-from fastload.model.run_header import Header
+from fastload.model.run_header import RunHeader
 from fastload.model.saved.codec import PREAMBLE
 from fastload.model.saved.run_file import RunReader, load_run
 from fastload.model.series import SeriesTable
@@ -34,9 +34,9 @@ async def read(vu: fl.VU) -> None:
 """
 
 
-def header(title: str = "shop.py", started_at: str = "2026-11-21T13:04:05.678+00:00") -> Header:
+def header(title: str = "shop.py", started_at: str = "2026-11-21T13:04:05.678+00:00") -> RunHeader:
     plan = make_plan(ConstantVUs(2, 10.0), title=title)
-    return Header(plan.to_dict(), started_at, "abc", specs=BUILTIN)
+    return RunHeader(plan.to_dict(), started_at, "abc", specs=BUILTIN)
 
 
 def second(t_s: float, requests: int = 10, spread_us: int = 600) -> Snapshot:

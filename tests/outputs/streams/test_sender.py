@@ -10,7 +10,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 import pytest
 
 from fastload.model.errors import OutputError
-from fastload.outputs.streams.sender import REST_SECONDS, Sender, parse_address
+from fastload.outputs.streams.sender import REST_SECONDS, Sender, parse_send_address
 from tests.outputs.streams.receivers import receiver
 
 
@@ -28,7 +28,7 @@ def tried(server: socket.socket) -> int:
 
 def test_who_does_not_answer_is_left_alone_for_a_while() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = parse_address(f"http://127.0.0.1:{server.getsockname()[1]}/x", "--out x", "")
+        address = parse_send_address(f"http://127.0.0.1:{server.getsockname()[1]}/x", "--out x", "")
         sender = Sender(address, timeout_s=0.1)
         for seconds, connections in ((1, 1), (REST_SECONDS, 0), (1, 1)):
             for _ in range(seconds):
@@ -40,7 +40,7 @@ def test_who_does_not_answer_is_left_alone_for_a_while() -> None:
 
 def test_an_endless_answer_is_not_read_to_its_end() -> None:
     with receiver(status=500, reply=b"x" * 10_000_000) as kept:
-        address = parse_address(kept.url, "--out x", "")
+        address = parse_send_address(kept.url, "--out x", "")
         sender = Sender(address)
         for _ in range(2):
             with pytest.raises(OutputError) as caught:
@@ -71,7 +71,7 @@ def test_after_a_reply_that_was_not_read_whole_comes_the_next_post() -> None:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        address = parse_address(f"http://127.0.0.1:{server.server_address[1]}", "--out x", "")
+        address = parse_send_address(f"http://127.0.0.1:{server.server_address[1]}", "--out x", "")
         sender = Sender(address)
         try:
             for _ in range(3):
@@ -86,7 +86,7 @@ def test_after_a_reply_that_was_not_read_whole_comes_the_next_post() -> None:
 def test_a_redirect_is_not_followed() -> None:
     with receiver(status=301) as kept:
         kept.headers["Location"] = "/elsewhere"
-        address = parse_address(kept.url, "--out x", "")
+        address = parse_send_address(kept.url, "--out x", "")
         sender = Sender(address)
         with pytest.raises(OutputError, match="answered 301"):
             sender.post(address.at("/"), b"", {})
@@ -103,7 +103,7 @@ def test_a_redirect_is_not_followed() -> None:
     ],
 )
 def test_addresses_are_shown_without_secrets(text: str, shown: str, url: str) -> None:
-    address = parse_address(text, "--out x", "")
+    address = parse_send_address(text, "--out x", "")
     assert address.shown == shown
     assert address.at(address.path) == url.removesuffix("?")
     assert "p" not in repr(address).replace("path", "").replace("http", "")

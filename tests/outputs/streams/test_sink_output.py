@@ -18,8 +18,14 @@ from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.series import CounterSink, SeriesTable
-from fastload.outputs.output_manager import Feed
-from fastload.outputs.streams.sink_output import CAPACITY_SECONDS, CAPACITY_SERIES, FILES_PATIENCE_S, PATIENCE_S, Stream
+from fastload.outputs.output_manager import OutputManager
+from fastload.outputs.streams.sink_output import (
+    CAPACITY_SECONDS,
+    CAPACITY_SERIES,
+    FILES_PATIENCE_S,
+    PATIENCE_S,
+    SinkOutput,
+)
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from tests.conftest import wait_until
 from tests.outputs.samples import closed_bench, make_snapshot
@@ -35,7 +41,7 @@ def _no_thread_is_left() -> Iterator[None]:
     wait_until(lambda: not [one for one in threading.enumerate() if one not in before and "fastload" in one.name])
 
 
-def started(stream: Stream) -> Stream:
+def started(stream: SinkOutput) -> SinkOutput:
     stream.header = make_header()
     stream.start(SUMMARY.plan)
     return stream
@@ -64,7 +70,7 @@ def waiter(event: threading.Event) -> Callable[[], None]:
     return act
 
 
-def tell(stream: Stream, snapshots: list[Snapshot], kept: Keeper) -> None:
+def tell(stream: SinkOutput, snapshots: list[Snapshot], kept: Keeper) -> None:
     """Give it all, one after the other, so that the queue is never full."""
     for number, snapshot in enumerate(snapshots, 1):
         stream.snapshot(snapshot)
@@ -73,7 +79,7 @@ def tell(stream: Stream, snapshots: list[Snapshot], kept: Keeper) -> None:
 
 def test_a_sink_gets_the_header_all_seconds_in_order_and_the_summary() -> None:
     kept = Keeper()
-    stream = started(Stream("kept", kept))
+    stream = started(SinkOutput("kept", kept))
     sent = seconds(8)
     tell(stream, sent, kept)
     stream.stop(SUMMARY)
@@ -86,7 +92,7 @@ def test_a_sink_gets_the_header_all_seconds_in_order_and_the_summary() -> None:
 def test_a_full_queue_drops_and_counts_and_never_waits() -> None:
     going_on = threading.Event()
     kept = Keeper(write=waiter(going_on))
-    stream = started(Stream("slow", kept))
+    stream = started(SinkOutput("slow", kept))
     for snapshot in seconds(CAPACITY_SECONDS + 20):
         stream.snapshot(snapshot)
     lost = stream._dropped
@@ -101,7 +107,7 @@ def test_a_full_queue_drops_and_counts_and_never_waits() -> None:
 def test_a_queue_is_bounded_by_series_too() -> None:
     going_on = threading.Event()
     kept = Keeper(write=waiter(going_on))
-    stream = started(Stream("slow", kept))
+    stream = started(SinkOutput("slow", kept))
 
     def offer(series: int) -> int:
         table = SeriesTable({Series("m", (("n", str(number)),)): CounterSink() for number in range(series)})
@@ -138,7 +144,7 @@ def test_a_queue_is_bounded_by_series_too() -> None:
 )
 def test_what_a_sink_raises_is_counted_and_the_next_second_is_tried_again(error: BaseException, said: str) -> None:
     kept = Keeper(write=raiser(error, times=2))
-    stream = started(Stream("moody", kept))
+    stream = started(SinkOutput("moody", kept))
     tell(stream, seconds(5), kept)
     assert stream.trouble == f"output moody lost 2 of 5 seconds: {said.strip()}"
     stream.stop(SUMMARY)
@@ -148,7 +154,7 @@ def test_what_a_sink_raises_is_counted_and_the_next_second_is_tried_again(error:
 
 def test_a_sink_that_opens_later_has_lost_what_came_before() -> None:
     kept = Keeper(open=raiser(OSError(5, "not yet"), times=3))
-    stream = started(Stream("late", kept))
+    stream = started(SinkOutput("late", kept))
     tell(stream, seconds(4), kept)
     stream.stop(SUMMARY)
     assert stream.trouble == "output late lost 2 of 4 seconds: not yet"
@@ -157,7 +163,7 @@ def test_a_sink_that_opens_later_has_lost_what_came_before() -> None:
 
 def test_a_sink_that_opened_just_in_time_has_lost_nothing() -> None:
     kept = Keeper(open=raiser(OSError(5, "not yet"), times=1))
-    stream = started(Stream("late", kept))
+    stream = started(SinkOutput("late", kept))
     wait_until(lambda: bool(stream.trouble))
     tell(stream, seconds(2), kept)
     assert stream.trouble == ""
@@ -166,7 +172,7 @@ def test_a_sink_that_opened_just_in_time_has_lost_nothing() -> None:
 
 def test_a_sink_that_never_opens_is_not_closed() -> None:
     kept = Keeper(open=raiser(OSError(5, "never")))
-    stream = started(Stream("shut", kept))
+    stream = started(SinkOutput("shut", kept))
     tell(stream, seconds(2), kept)
     stream.stop(SUMMARY)
     assert stream.trouble == "output shut lost 2 of 2 seconds: never"
@@ -181,7 +187,7 @@ def test_after_the_end_the_first_failure_is_the_last() -> None:
         going_on.wait(20)
         raise OutputError("gone")
 
-    stream = started(Stream("gone", Keeper(write=act)))
+    stream = started(SinkOutput("gone", Keeper(write=act)))
     for snapshot in seconds(5):
         stream.snapshot(snapshot)
     stream.end(None)
@@ -192,7 +198,7 @@ def test_after_the_end_the_first_failure_is_the_last() -> None:
 
 
 def test_what_close_raises_is_told_though_no_second_was_lost() -> None:
-    stream = started(Stream("file", Keeper(close=raiser(OSError(28, "No space left on device")))))
+    stream = started(SinkOutput("file", Keeper(close=raiser(OSError(28, "No space left on device")))))
     stream.stop(SUMMARY)
     assert stream.trouble == "output file is not complete: No space left on device"
 
@@ -201,7 +207,7 @@ def test_what_close_raises_is_told_though_no_second_was_lost() -> None:
 def test_a_sink_that_hangs_is_left_behind(method: str) -> None:
     going_on = threading.Event()
     hang: dict[str, Any] = {method: waiter(going_on)}
-    stream = started(Stream("stuck", Keeper(**hang), patience_s=0.5))
+    stream = started(SinkOutput("stuck", Keeper(**hang), patience_s=0.5))
     stream.snapshot(make_snapshot())
     stream.stop(SUMMARY)
     assert stream.trouble.endswith("it did not end within 0.5 s")
@@ -224,7 +230,7 @@ class WaitedFor(threading.Event):
 
 
 @contextlib.contextmanager
-def pressing_ctrl_c(stream: Stream, heard: Callable[[], None] | None = None) -> Iterator[None]:
+def pressing_ctrl_c(stream: SinkOutput, heard: Callable[[], None] | None = None) -> Iterator[None]:
     """Ctrl-C while *stream* is waited for, and at no other moment: it would end the tests. With *heard*, which is
     called then, only once."""
     ended = stream._ended = WaitedFor()
@@ -255,7 +261,7 @@ def pressing_ctrl_c(stream: Stream, heard: Callable[[], None] | None = None) -> 
 
 def test_ctrl_c_while_a_sink_is_waited_for_ends_the_waiting() -> None:
     going_on = threading.Event()
-    stream = Stream("stuck", Keeper(close=waiter(going_on)), patience_s=20)
+    stream = SinkOutput("stuck", Keeper(close=waiter(going_on)), patience_s=20)
     with pressing_ctrl_c(stream):
         started(stream).stop(SUMMARY)
     going_on.set()
@@ -266,7 +272,7 @@ def test_after_one_ctrl_c_a_file_that_gets_on_is_still_waited_for(monkeypatch: p
     monkeypatch.setattr("fastload.outputs.streams.sink_output.HURRY_S", 20.0)
     going_on = threading.Event()
     file = Keeper(required=True, close=waiter(going_on))
-    stream = Stream("file", file, patience_s=20)
+    stream = SinkOutput("file", file, patience_s=20)
     with pressing_ctrl_c(stream, heard=going_on.set):
         started(stream).stop(SUMMARY)
     assert (stream.trouble, len(file.closed)) == ("", 1)
@@ -275,7 +281,7 @@ def test_after_one_ctrl_c_a_file_that_gets_on_is_still_waited_for(monkeypatch: p
 def test_the_second_ctrl_c_leaves_a_file_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastload.outputs.streams.sink_output.HURRY_S", 20.0)
     going_on = threading.Event()
-    stream = Stream("file", Keeper(required=True, close=waiter(going_on)), patience_s=20)
+    stream = SinkOutput("file", Keeper(required=True, close=waiter(going_on)), patience_s=20)
     with pressing_ctrl_c(stream):
         started(stream).stop(SUMMARY)
     going_on.set()
@@ -303,21 +309,21 @@ def test_an_output_that_blocks_is_left_by_the_second_ctrl_c() -> None:
 
     told: list[int] = []
     with stop_requests() as requests:
-        summary = Feed([Blocks(), Pressed()], requests.raising).stop(SUMMARY)
+        summary = OutputManager([Blocks(), Pressed()], requests.raising).stop(SUMMARY)
     assert told == [2, 1, 1]
     assert summary.notes == (*SUMMARY.notes, "output Blocks was given up: it was interrupted")
     assert summary.outputs_failed
 
 
 def test_files_are_waited_for_longer_than_systems() -> None:
-    assert Stream("system", Keeper()).patience_s == PATIENCE_S == 5
-    assert Stream("file", Keeper(required=True)).patience_s == FILES_PATIENCE_S == 60
+    assert SinkOutput("system", Keeper()).patience_s == PATIENCE_S == 5
+    assert SinkOutput("file", Keeper(required=True)).patience_s == FILES_PATIENCE_S == 60
 
 
 def test_each_stream_has_its_own_patience() -> None:
     going_on = threading.Event()
-    slow = Stream("slow", Keeper(required=True, close=waiter(going_on)), patience_s=20)
-    stuck = Stream("stuck", Keeper(required=True, close=waiter(going_on)), patience_s=0.1)
+    slow = SinkOutput("slow", Keeper(required=True, close=waiter(going_on)), patience_s=20)
+    stuck = SinkOutput("stuck", Keeper(required=True, close=waiter(going_on)), patience_s=0.1)
 
     def go_on() -> None:
         wait_until(lambda: bool(stuck.trouble))
@@ -332,8 +338,8 @@ def test_each_stream_has_its_own_patience() -> None:
 
 def test_ctrl_c_ends_the_waiting_for_all_that_end_together() -> None:
     going_on = threading.Event()
-    first, second = (Stream(name, Keeper(close=waiter(going_on)), patience_s=20) for name in ("first", "second"))
-    feed = Feed([first, second])
+    first, second = (SinkOutput(name, Keeper(close=waiter(going_on)), patience_s=20) for name in ("first", "second"))
+    feed = OutputManager([first, second])
     with pressing_ctrl_c(first):
         feed.start(SUMMARY.plan, make_header())
         summary = feed.finish(SUMMARY.plan, SUMMARY)
@@ -345,12 +351,12 @@ def test_ctrl_c_ends_the_waiting_for_all_that_end_together() -> None:
 
 def test_a_check_that_raises_anything_is_an_error_before_the_run() -> None:
     with pytest.raises(PlanError, match="output bad cannot work: ZeroDivisionError: oh"):
-        Stream("bad", Keeper(check=raiser(ZeroDivisionError("oh")))).check()
+        SinkOutput("bad", Keeper(check=raiser(ZeroDivisionError("oh")))).check()
     with pytest.raises(PlanError, match="as it is"):
-        Stream("bad", Keeper(check=raiser(PlanError("as it is")))).check()
+        SinkOutput("bad", Keeper(check=raiser(PlanError("as it is")))).check()
 
 
-def run_through(*streams: Stream, strict: bool = False, snapshots: int = 3) -> tuple[Any, list[Snapshot]]:
+def run_through(*streams: SinkOutput, strict: bool = False, snapshots: int = 3) -> tuple[Any, list[Snapshot]]:
     """A feed's life: the summary that comes out, and what an output beside the streams was shown."""
     shown: list[Snapshot] = []
 
@@ -362,7 +368,7 @@ def run_through(*streams: Stream, strict: bool = False, snapshots: int = 3) -> t
         def stop(self, summary: Any) -> None: ...
 
     plan = replace(SUMMARY.plan, strict_outputs=strict)
-    feed = Feed([*streams, Watcher()])
+    feed = OutputManager([*streams, Watcher()])
     feed.start(plan, make_header())
     for number, snapshot in enumerate(seconds(snapshots), 1):
         feed.snapshot(snapshot)
@@ -374,7 +380,7 @@ def run_through(*streams: Stream, strict: bool = False, snapshots: int = 3) -> t
 
 
 def test_troubles_are_shown_while_the_run_lasts_and_noted_at_its_end() -> None:
-    summary, shown = run_through(Stream("db", Keeper(write=raiser(OutputError("no"), times=2))))
+    summary, shown = run_through(SinkOutput("db", Keeper(write=raiser(OutputError("no"), times=2))))
     assert [one.troubles for one in shown] == [
         (),
         ("output db lost 1 of 1 second: no",),
@@ -388,8 +394,8 @@ def test_troubles_are_shown_while_the_run_lasts_and_noted_at_its_end() -> None:
     ("required", "strict", "fails"), [(False, False, False), (True, False, True), (False, True, True)]
 )
 def test_losses_fail_the_run_when_asked_to(required: bool, strict: bool, fails: bool) -> None:
-    lossy = Stream("lossy", Keeper(required=required, write=raiser(OutputError("no"), times=1)))
-    summary, _ = run_through(lossy, Stream("fine", Keeper()), strict=strict)
+    lossy = SinkOutput("lossy", Keeper(required=required, write=raiser(OutputError("no"), times=1)))
+    summary, _ = run_through(lossy, SinkOutput("fine", Keeper()), strict=strict)
     assert summary.outputs_failed is fails
 
 
@@ -405,7 +411,7 @@ def test_an_output_that_fails_fails_the_run_when_it_keeps_something(required: bo
     class Kept(Shown):
         required = True
 
-    feed = Feed([Kept() if required else Shown()])
+    feed = OutputManager([Kept() if required else Shown()])
     feed.start(SUMMARY.plan, make_header())
     assert len(feed.notes) == 1
     assert feed.failed is required
@@ -418,7 +424,7 @@ def test_what_the_options_ask_to_be_kept_is_required(tmp_path: Path) -> None:
 
 
 def test_nothing_lost_fails_nothing() -> None:
-    summary, shown = run_through(Stream("fine", Keeper(required=True)), strict=True)
+    summary, shown = run_through(SinkOutput("fine", Keeper(required=True)), strict=True)
     assert (summary.notes, summary.outputs_failed) == ((), False)
     assert all(one.troubles == () for one in shown)
 
@@ -427,7 +433,7 @@ def test_files_and_then_the_saved_run_are_told_what_was_lost_before_them() -> No
     saved, page, db = (
         Keeper(required=kind != "db", write=raiser(OutputError(kind), 1)) for kind in ("run", "page", "db")
     )
-    run_through(Stream("run", saved), Stream("page", page), Stream("db", db))
+    run_through(SinkOutput("run", saved), SinkOutput("page", page), SinkOutput("db", db))
     notes = [kept.closed[0]["notes"] for kept in (db, page, saved) if kept.closed[0] is not None]
     lost = [f"output {name} lost 1 of 3 seconds: {name}" for name in ("db", "page")]
     assert notes == [[], lost[:1], lost]
@@ -435,8 +441,8 @@ def test_files_and_then_the_saved_run_are_told_what_was_lost_before_them() -> No
 
 def test_a_run_without_a_summary_still_closes_every_sink() -> None:
     kept = [Keeper(), Keeper()]
-    streams = [Stream(f"kept{number}", one) for number, one in enumerate(kept)]
-    feed = Feed(streams)
+    streams = [SinkOutput(f"kept{number}", one) for number, one in enumerate(kept)]
+    feed = OutputManager(streams)
     feed.start(SUMMARY.plan, make_header())
     feed.snapshot(make_snapshot())
     feed.abandon()
@@ -446,7 +452,7 @@ def test_a_run_without_a_summary_still_closes_every_sink() -> None:
 
 def test_several_that_hang_cost_the_patience_once() -> None:
     going_on = threading.Event()
-    streams = [Stream(f"stuck{n}", Keeper(close=waiter(going_on)), patience_s=0.5) for n in range(20)]
+    streams = [SinkOutput(f"stuck{n}", Keeper(close=waiter(going_on)), patience_s=0.5) for n in range(20)]
     ended = threading.Event()
 
     def end() -> None:
