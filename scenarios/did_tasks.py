@@ -7,7 +7,6 @@ API_URL from the environment.
 import time
 
 import fastload as fl
-from fastload.model.plan import Plan
 
 API_URL = fl.env("API_URL", "http://localhost:8000")
 
@@ -62,7 +61,7 @@ did_tasks = fl.scenario(
 
 
 @fl.test_start
-def announce(plan: Plan) -> None:
+def announce(plan: fl.Plan) -> None:
     print(f"DID load test on {plan.base_url}: {plan.max_vus:,} users")
 
 

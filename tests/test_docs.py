@@ -462,6 +462,16 @@ def test_the_commands_of_the_readme_are_those_of_ci() -> None:
     assert "Apache License" in (REPO / "LICENSE").read_text()
 
 
+def test_scripts_and_examples_import_nothing_below_fastload() -> None:
+    texts = {str(script.relative_to(REPO)): script.read_text() for script in (REPO / "scenarios").glob("*.py")}
+    for page in PAGES:
+        texts |= {f"{page.name}:{block.line}": block.text for block in blocks_of(page) if block.language == "python"}
+    assert sum("import fastload as fl" in text for text in texts.values()) > 50
+    assert [
+        where for where, text in texts.items() if re.search(r"^\s*(from|import) fastload\.", text, re.MULTILINE)
+    ] == []
+
+
 def test_the_changelog_begins_with_this_version() -> None:
     found = re.search(r"^## (\S+)", (DOCS / "changelog.md").read_text(), re.MULTILINE)
     assert found

@@ -17,7 +17,7 @@ from fastload.model.compare.comparison import (
     compare_sides,
 )
 from fastload.model.errors import PlanError
-from fastload.model.saved.run_file import SUFFIX, load_run, run_summary
+from fastload.model.saved.run_file import SUFFIX, load_run
 from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.base import writing
 from fastload.outputs.compare.json_output import comparison_json
@@ -150,7 +150,7 @@ def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[ComparisonSi
 
 def _load_one(file: Path, name: str, with_charts: bool) -> tuple[BatchedRun, Timeline]:
     saved = load_run(file)
-    run = BatchedRun(name, saved.header, run_summary(saved), complete=saved.complete)
+    run = BatchedRun(name, saved.header, saved.summary_dict(), complete=saved.complete)
     timeline = Timeline(saved.header, most_rows=MOST_ROWS)
     for second in saved.seconds:
         run.add(second)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fastload.cli.exit_codes import ExitCode
-from fastload.model.saved.run_file import SavedRun, load_run, run_result
+from fastload.model.saved.run_file import SavedRun, load_run
 from fastload.outputs.base import writing
 from fastload.outputs.destinations import WrittenFile, check_apart
 from fastload.outputs.files import check_file, replace_file
@@ -61,7 +61,7 @@ def report(
     files = (("--json", as_json), ("--summary", summary))
     summaries = [WrittenFile(option, where) for option, where in files if where is not None]
     if not asked and not summaries:
-        SummaryReport(open_console(sys.stdout)).stop(run_result(saved))
+        SummaryReport(open_console(sys.stdout)).stop(saved.to_summary())
         return ExitCode.OK
     sinks = [named_sink(one) for one in asked]
     check_apart([*(file for one in sinks for file in one.written), *summaries], {run: "the run that is read"})

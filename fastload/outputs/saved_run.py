@@ -12,7 +12,7 @@ import orjson
 
 from fastload.model.errors import FastloadError, PlanError
 from fastload.model.records import Snapshot
-from fastload.model.saved.run_file import SavedRun, run_summary
+from fastload.model.saved.run_file import SavedRun
 from fastload.outputs.streams.base import Sink
 from fastload.outputs.streams.registry import NamedSink, RequestedOutput, make_named, name_and_argument, shown_text
 from fastload.outputs.summary_json import dump_json
@@ -60,7 +60,7 @@ def replay(run: SavedRun, sinks: Iterable[NamedSink]) -> list[str]:
     for second in run.seconds:
         write = partial(_write, second)
         left = [one for one in left if _tell(one, troubles, write)]
-    summary = run_summary(run)
+    summary = run.summary_dict()
     for one in left:
         _tell(one, troubles, lambda sink: sink.close(summary))
     return troubles
@@ -68,7 +68,7 @@ def replay(run: SavedRun, sinks: Iterable[NamedSink]) -> list[str]:
 
 def summary_json(run: SavedRun) -> bytes:
     """The summary of *run*, to the byte what ``--summary`` of the run wrote."""
-    return dump_json(run_summary(run), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return dump_json(run.summary_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _write(second: Snapshot, sink: Sink) -> None:

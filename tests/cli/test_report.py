@@ -12,7 +12,7 @@ import pytest
 
 from fastload.cli.main import run_cli
 from fastload.model.saved.codec import PREAMBLE
-from fastload.model.saved.run_file import load_run, run_result
+from fastload.model.saved.run_file import load_run
 from fastload.outputs.terminal.report import summary_text
 from tests.conftest import Cli, Nginx, cli_command, cli_env
 from tests.data.renew import FILES, FOLDER, RUN, make_reports
@@ -96,7 +96,7 @@ def test_without_options_the_report_of_the_end_is_printed(report: Report) -> Non
     done = report(str(RUN))
     assert done.code == 0
     assert [line.rstrip() for line in done.stdout.splitlines()] == [
-        line.rstrip() for line in summary_text(run_result(load_run(RUN))).splitlines()
+        line.rstrip() for line in summary_text(load_run(RUN).to_summary()).splitlines()
     ]
     assert done.stderr == ""
 

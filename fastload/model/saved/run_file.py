@@ -87,6 +87,22 @@ class SavedRun:
     def complete(self) -> bool:
         return self.summary is not None
 
+    def summary_dict(self) -> dict[str, Any]:
+        """The summary as `Summary.to_dict` has it; of a run that is not complete, made of its seconds."""
+        if self.summary is not None:
+            return {**self.summary, "notes": [*self.notes, *self.summary["notes"]]}
+        return self.to_summary().to_dict()
+
+    def to_summary(self) -> Summary:
+        """The same as a `Summary`. Trends of a complete run only answer the percentiles that its summary has."""
+        if self.summary is not None:
+            return summary_from_plain(self.summary_dict(), self.header)
+        replay = Replay(self.header)
+        for second in self.seconds:
+            replay.add(second)
+        summary = replay.result()
+        return replace(summary, notes=(*self.notes, *(note for note in summary.notes if note != NO_END)))
+
 
 class RunReader:
     """Reads a run file record by record, also while it is being written. Close it, or use it as a context.
@@ -212,31 +228,13 @@ def load_run(path: str | Path) -> SavedRun:
     return SavedRun(Path(path), header, SavedSeconds(seconds), summary, notes)
 
 
-def run_summary(run: SavedRun) -> dict[str, Any]:
-    """The summary of *run* as `Summary.to_dict` has it; of a run that is not complete, made of its seconds."""
-    if run.summary is not None:
-        return {**run.summary, "notes": [*run.notes, *run.summary["notes"]]}
-    return run_result(run).to_dict()
-
-
 def load_summary(path: str | Path) -> Summary:
     """The summary of the run that ``--save`` wrote to *path*; of one that broke off, what its seconds say.
 
     Raises:
         RunFileError: it cannot be read, or it is no run file.
     """
-    return run_result(load_run(path))
-
-
-def run_result(run: SavedRun) -> Summary:
-    """As `run_summary`, as a `Summary`; of a complete run, its trends answer what the summary has and no more."""
-    if run.summary is not None:
-        return summary_from_plain(run_summary(run), run.header)
-    replay = Replay(run.header)
-    for second in run.seconds:
-        replay.add(second)
-    result = replay.result()
-    return replace(result, notes=(*run.notes, *(note for note in result.notes if note != NO_END)))
+    return load_run(path).to_summary()
 
 
 def _open(path: Path) -> int:

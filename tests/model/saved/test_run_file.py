@@ -49,7 +49,7 @@ from fastload.model.saved.codec import (
     snapshot_to_plain,
     unpack_payload,
 )
-from fastload.model.saved.run_file import RunReader, load_run, run_result, run_summary
+from fastload.model.saved.run_file import RunReader, load_run
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.saved.saved_summary import summary_from_plain
 from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, TrendSink
@@ -233,7 +233,7 @@ def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert run.header.to_plain() == unpack(pack(header().to_plain()))
     assert [comparable(one) for one in run.seconds] == [comparable(second(t_s)) for t_s in (1.0, 2.0, 3.0)]
     assert (len(run.seconds), run.seconds[-1].t_s, [one.t_s for one in run.seconds[:2]]) == (3, 3.0, [1.0, 2.0])
-    assert run_summary(run) == unpack(pack(summary))
+    assert run.summary_dict() == unpack(pack(summary))
 
 
 def test_the_summary_of_a_saved_run_is_what_the_run_returned() -> None:
@@ -241,7 +241,7 @@ def test_the_summary_of_a_saved_run_is_what_the_run_returned() -> None:
     assert json.loads(dump_summary(found))["metrics"] == json.loads(GOLDEN.with_suffix(".json").read_text())["metrics"]
     assert (
         found.metrics["http_req_duration"].p(95)
-        == run_summary(load_run(GOLDEN))["metrics"]["http_req_duration"]["p(95)"]
+        == load_run(GOLDEN).summary_dict()["metrics"]["http_req_duration"]["p(95)"]
     )
 
 
@@ -358,7 +358,7 @@ def test_what_follows_the_summary_is_told(tmp_path: Path) -> None:
     run = load_run(path)
     assert run.complete
     assert run.notes == ("the file breaks off within a record: its last 4 bytes were not read",)
-    assert run_summary(run)["notes"][0] == run.notes[0]
+    assert run.summary_dict()["notes"][0] == run.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -489,12 +489,12 @@ def test_a_load_model_of_a_later_version_is_called_by_its_name() -> None:
 
 def test_a_run_without_an_end_is_summed_up_from_its_seconds(tmp_path: Path) -> None:
     run = load_run(file_of(tmp_path / "a.fastload", begin(), *seconds_of(3)))
-    summary = run_summary(run)
+    summary = run.summary_dict()
     assert summary["metrics"]["http_reqs"]["count"] == 15
     assert summary["stopped_by"] == "unknown"
     assert summary["notes"] == list(run.notes)
     assert "the 3 seconds in it" in summary["notes"][0]
-    assert "15" in summary_text(run_result(run))
+    assert "15" in summary_text(run.to_summary())
 
 
 def test_a_summary_that_cannot_be_read_costs_no_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -511,7 +511,7 @@ def test_a_summary_that_cannot_be_read_costs_no_second(tmp_path: Path, monkeypat
         assert len(run.notes) == 1
         assert run.notes[0].startswith("the end of the run is damaged (a record ")
         assert "the 3 seconds in it" in run.notes[0]
-        assert run_summary(run)["metrics"]["http_reqs"]["count"] == 15
+        assert run.summary_dict()["metrics"]["http_reqs"]["count"] == 15
 
 
 def test_a_record_that_nobody_would_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
