@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import resource
 import secrets
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from platform import python_version
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastload.around_test import AroundTest
 from fastload.control.commands.command_queue import CommandQueue
 from fastload.control.commands.control_server import ControlServer
-from fastload.control.coordinator import Coordinator
+from fastload.control.coordinator import ChildFunctions, Coordinator, KnownTarget
 from fastload.control.sampling.host import describe_host
 from fastload.control.signals import StopRequests, stop_requests
 from fastload.load.client.vu import VU
@@ -29,16 +26,11 @@ from fastload.load.hook_process import run_hook_process
 from fastload.load.script.hooks import as_hook, make_hooks
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.load.worker import run_worker
-from fastload.model.errors import PlanError
 from fastload.model.hooks import HookError, Hooks
 from fastload.model.http_settings import HttpSettings
 from fastload.model.judging.thresholds import ThresholdSpec
 from fastload.model.load_models import (
-    ConstantVUs,
-    PerVUIterations,
-    RampingVUs,
     ShapeFunction,
-    SharedIterations,
 )
 from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.run_header import RunHeader
@@ -49,10 +41,8 @@ from fastload.outputs.output_manager import OutputManager
 from fastload.outputs.streams.registry import make_streams, out_texts
 from fastload.planning import PlanContext, Tier, Tiers, as_scenario, draft_plan, file_tier, merge_run_options
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
+from fastload.planning.preflight import check_can_resume, check_descriptors, looks_up, resolve_host
 from fastload.version import __version__
-
-# What a worker has open beside its connections: channel, pollers, timers, standard streams, and some slack.
-_OWN_DESCRIPTORS = 64
 
 
 def run(
@@ -167,48 +157,49 @@ def execute(
         plan = replace(plan, points=manager.wants_points)
         # Nothing was begun: here Ctrl-C may come at any moment.
         with requests.raising():
-            _check_descriptors(plan)
-            _check_paused(plan, commands, keyboard=keyboard)
+            check_descriptors(plan)
+            check_can_resume(plan, commands=commands is not None, keyboard=keyboard)
             manager.check()
-            resolve = resolve_host(plan.base_url) if looks_up(plan) else ()
+            addresses = resolve_host(plan.base_url) if looks_up(plan) else ()
         around = AroundTest(plan)
-
-        def on_start() -> HookError | None:
-            if server is not None:
-                server.start()
-            # The first Ctrl-C ends the run when it is over.
-            with requests.raising(after=2):
-                error = around.start()
-            manager.start(plan, make_header(plan))
-            return error
-
         coordinator = Coordinator(
             plan,
-            partial(_work, plan, resolve),
-            hook_work=partial(_work_on_hooks, plan, resolve),
-            specs=specs(),
-            on_start=on_start,
+            ChildFunctions(
+                partial(_run_worker, plan, addresses),
+                partial(_run_hook_process, plan, addresses),
+            ),
+            on_start=partial(_begin, plan, manager, around, server, requests),
             on_snapshot=manager.snapshot,
-            target_pids=target_pids,
-            target_name=target_name,
-            versions=versions(),
+            target=KnownTarget(target_pids, target_name),
             commands=commands,
             keyboard=keyboard,
         )
         for metric in declared().values():
             metric.discard()
         try:
-            try:
+            with _closed_after(commands), _closed_after(server):
                 summary = coordinator.run(requests)
-            finally:
-                if commands is not None:
-                    commands.close()
-                if server is not None:
-                    server.close()
             return _finish(plan, summary, manager, around, requests)
         except BaseException:
             manager.abandon()
             raise
+
+
+def _begin(
+    plan: Plan, manager: OutputManager, around: AroundTest, server: ControlServer | None, requests: StopRequests
+) -> HookError | None:
+    """What comes between the fork and the load: the control API, the script's ``test_start`` and the outputs."""
+    if server is not None:
+        server.start()
+    # The first Ctrl-C ends the run when it is over.
+    with requests.raising(after=2):
+        error = around.start()
+    manager.start(plan, make_header(plan))
+    return error
+
+
+def _closed_after(closable: CommandQueue | ControlServer | None) -> AbstractContextManager[Any]:
+    return contextlib.nullcontext() if closable is None else contextlib.closing(closable)
 
 
 def _finish(
@@ -216,9 +207,11 @@ def _finish(
 ) -> Summary:
     """What comes after the load: the script's functions and the outputs, in this order and each to its end.
 
-    Ctrl-C ends only what it finds running, of what may take for ever; everything behind it still gets its turn.
+    Ctrl-C ends only the function or the output that runs at that moment; what comes after it still gets its turn.
     """
-    summary = replace(summary, notes=(*summary.notes, *manager.notes), outputs_failed=manager.failed)
+    summary = replace(
+        summary, versions=versions(), notes=(*summary.notes, *manager.notes), outputs_failed=manager.failed
+    )
     has_own = plan.hooks is not None and plan.hooks.handle_summary is not None
     try:
         with requests.raising() if has_own else contextlib.nullcontext():
@@ -246,39 +239,6 @@ def make_header(plan: Plan) -> RunHeader:
     )
 
 
-def looks_up(plan: Plan) -> bool:
-    """Whether the base URL's host is looked up before the run: not if the plan says where it is, wants lookups to be a
-    part of the run, or leaves them to a proxy."""
-    parts, http = urlsplit(plan.base_url), plan.http
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    known = curl_options.is_overridden(parts.hostname or "", port, http.hosts)
-    return http.dns == "pinned" and not http.proxy and not known
-
-
-def resolve_host(base_url: str) -> tuple[str, ...]:
-    """The base URL's host looked up once, as ``host:port:address,...``, so that no worker ever waits for DNS.
-
-    Empty for an address, and without a base URL.
-
-    Raises:
-        PlanError: the host has no address.
-    """
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    if not host or _is_address(host):
-        return ()
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise PlanError(
-            f"host {host!r} of {base_url} cannot be resolved: {error}", hint="check its spelling"
-        ) from error
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    shown = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
-    return (f"{host}:{port}:{shown}",)
-
-
 def versions() -> dict[str, str]:
     """Of fastload, Python and what the engine stands on."""
     from importlib.metadata import version
@@ -292,41 +252,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def _check_descriptors(plan: Plan) -> None:
-    """That each worker may open as many files as its VUs need for certain: those that a shape, an open model or
-    somebody outside may come to are not known."""
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    counted = ConstantVUs | RampingVUs | SharedIterations | PerVUIterations
-    executors = [scenario.executor for scenario in plan.scenarios]
-    vus = plan.max_vus if plan.kind == "bench" else sum(one.max_vus for one in executors if isinstance(one, counted))
-    needed = -(-vus // plan.workers) + _OWN_DESCRIPTORS
-    if needed > most_files != resource.RLIM_INFINITY:
-        what = "connections" if plan.kind == "bench" else "VUs"
-        raise PlanError(
-            f"{vus} {what} over {plan.workers} workers need {needed} open files each, and the limit is {most_files}",
-            hint=f"raise the limit (ulimit -Hn {needed}), add workers, or use fewer {what}",
-        )
+def _run_hook_process(plan: Plan, addresses: tuple[str, ...], channel: socket.socket, index: int) -> None:
+    run_hook_process(channel, index, plan, addresses)
 
 
-def _check_paused(plan: Plan, commands: CommandQueue | None, *, keyboard: bool) -> None:
-    if plan.paused and commands is None and not (keyboard and sys.stdin.isatty()):
-        raise PlanError(
-            "the run would wait for ever: it is paused, and nobody could resume it",
-            hint="give --control PORT as well (or fl.start in a program), or run it in a terminal",
-        )
-
-
-def _work_on_hooks(plan: Plan, resolve: tuple[str, ...], channel: socket.socket, index: int) -> None:
-    run_hook_process(channel, index, plan, resolve)
-
-
-def _work(plan: Plan, resolve: tuple[str, ...], channel: socket.socket, index: int) -> None:
-    run_worker(channel, index, plan, resolve)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _run_worker(plan: Plan, addresses: tuple[str, ...], channel: socket.socket, index: int) -> None:
+    run_worker(channel, index, plan, addresses)

@@ -40,7 +40,14 @@ KEPT = ("--save", "run.fastload", "--html", "page.html", "--out", "junit=junit.x
 
 @pytest.mark.parametrize(
     "where",
-    ["Conductor._summarize", "Feed.finish", "Stream._await", "SummaryReport.stop", "AroundTest.close", "exit_code"],
+    [
+        "Coordinator._summarize",
+        "OutputManager.finish",
+        "SinkOutput._await",
+        "SummaryReport.stop",
+        "AroundTest.close",
+        "exit_code",
+    ],
 )
 def test_ctrl_c_after_the_load_loses_nothing(life: Life, where: str) -> None:
     done = life.run(PRESSES.format(where=where) + VISIT, *KEPT)

@@ -12,10 +12,20 @@ from fastload.control.threshold_judge import ThresholdJudge
 from fastload.model.judging.verdict import Verdict
 from fastload.model.plan import Plan
 from fastload.model.records import Event, Snapshot
+from fastload.model.schedule import NS_PER_S
 from fastload.model.views import MetricView
 
 # Evidence is read from the first second on each time: after so many seconds it is done every other time, and so on.
 VERDICT_EACH_SNAPSHOT = 1000
+# Snapshots are made a little after the workers' own seconds, when their deltas have come.
+SNAPSHOT_LAG_S = 0.2
+
+
+class WindowTime(NamedTuple):
+    """The end of a window on the monotonic clock, and its length in seconds."""
+
+    end_ns: int
+    span_s: float
 
 
 class SnapshotTime(NamedTuple):
@@ -33,21 +43,48 @@ class SnapshotTime(NamedTuple):
 
 
 class SnapshotMaker:
-    """Samples, judges and takes the window, once a second. ``last_rate``: requests per second in the last one."""
+    """Samples, judges and takes the window, once a second. ``last_rate``: requests per second in the last one.
+
+    ``last_ns``: when the last one was made (monotonic)."""
 
     def __init__(
-        self, plan: Plan, aggregator: Aggregator, samplers: Samplers, judge: ThresholdJudge, account: SummaryBuilder
+        self, plan: Plan, aggregator: Aggregator, samplers: Samplers, judge: ThresholdJudge, summary: SummaryBuilder
     ) -> None:
         self._plan = plan
         self._aggregator = aggregator
         self._samplers = samplers
         self._judge = judge
-        self._account = account
+        self._summary = summary
         self._events: list[Event] = []
         self._phase = ""
         self._made = 0
         self._verdict: Verdict | None = None
+        self._start_ns = self._covered_ns = 0
+        self.last_ns = 0
         self.last_rate = 0.0
+
+    def start(self, start_ns: int) -> None:
+        """Begin the first window at *start_ns*, the common start (monotonic)."""
+        self._start_ns = self._covered_ns = self.last_ns = start_ns
+
+    def next_window(self, now_ns: int, ended_ns: Mapping[int, int] | None) -> WindowTime | None:
+        """The window from the end of the last one to the last whole second of the workers; None if it is too short.
+
+        *ended_ns* is given when the load is over: when each worker could start nothing more. The window ends with
+        the last of these, or now if something came after that: so that all windows together have everything.
+        """
+        is_last = ended_ns is not None
+        end_ns = now_ns - (now_ns - self._start_ns) % NS_PER_S
+        if ended_ns is not None:
+            end_ns = max(ended_ns.values(), default=now_ns)
+        if end_ns - self._covered_ns < SNAPSHOT_LAG_S * NS_PER_S and self._samplers.host_samples:
+            # Too short for figures per second.
+            if not (is_last and self._aggregator.has_window):
+                return None
+            end_ns = now_ns
+        span_s = max((end_ns - self._covered_ns) / NS_PER_S, 1e-3)
+        self._covered_ns, self.last_ns = end_ns, now_ns
+        return WindowTime(end_ns, span_s)
 
     def note(self, t_s: float, kind: str, text: str) -> None:
         """Something happened that the next snapshot is to tell of."""
@@ -63,7 +100,7 @@ class SnapshotMaker:
         if window.in_time:
             host = samplers.host_samples[-1]
             self._judge.second(window.watched, measured_s, host, samplers.last_workers, samplers.last_target)
-        views = self._account.views(measured_s)
+        views = self._summary.views(measured_s)
         self.last_rate = window.requests / moment.span_s
         if moment.phase != self._phase:
             # A phase begins with what brought it about, or by itself some time in the window.
@@ -88,7 +125,7 @@ class SnapshotMaker:
             failed=aggregator.total("failed"),
             requests_per_s=self.last_rate,
             failed_per_s=window.failed / moment.span_s,
-            iterations=self._account.iterations(),
+            iterations=self._summary.iterations(),
             p50_ms=p50_ms,
             p95_ms=p95_ms,
             p99_ms=p99_ms,
@@ -117,7 +154,7 @@ class SnapshotMaker:
     def _verdict_so_far(self, views: Mapping[str, MetricView]) -> Verdict:
         self._made += 1
         if self._verdict is None or self._made % (1 + self._made // VERDICT_EACH_SNAPSHOT) == 0:
-            self._verdict = self._account.verdict(views, self._account.workers())
+            self._verdict = self._summary.verdict(views, self._summary.workers())
         return self._verdict
 
 

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastload.control.aggregator import Aggregator
+from fastload.control.sampling.host import describe_host
 from fastload.control.sampling.samplers import Samplers, allowed_cpus
+from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.hooks import HookError
 from fastload.model.judging.verdict import Evidence, Verdict, WorkerEvidence, judge_run
-from fastload.model.metrics import MetricSpec
 from fastload.model.plan import Plan
-from fastload.model.summary import RequestCounts
+from fastload.model.results import (
+    collect_calls,
+    collect_checks,
+    collect_endpoints,
+    collect_groups,
+    collect_scenarios,
+    crowd_notes,
+)
+from fastload.model.summary import RequestCounts, Summary
+from fastload.model.user_metrics import specs
 from fastload.model.views import MetricView, view_metrics
+
+
+class RunCounts(NamedTuple):
+    """Figures of the run so far: the VUs of now, and the requests that have ended, of which some *failed*."""
+
+    vus: int
+    requests: int
+    failed: int
 
 
 class SummaryBuilder:
     """Reads *aggregator* and *samplers*, whenever it is asked, and changes neither."""
 
-    def __init__(self, plan: Plan, specs: Mapping[str, MetricSpec], aggregator: Aggregator, samplers: Samplers) -> None:
+    def __init__(self, plan: Plan, aggregator: Aggregator, samplers: Samplers) -> None:
         self._plan = plan
-        self._specs = specs
+        self._specs = specs()
         self._aggregator = aggregator
         self._samplers = samplers
 
@@ -28,6 +47,54 @@ class SummaryBuilder:
         aggregator = self._aggregator
         asked = [threshold.series for threshold in self._plan.thresholds]
         return view_metrics(aggregator.table, self._specs, max(duration_s, 1e-9), aggregator.late, asked)
+
+    def build(
+        self,
+        judge: ThresholdJudge,
+        *,
+        started_at: str,
+        duration_s: float,
+        stopped_by: str,
+        stop_reason: str,
+        hook_requests: int,
+        hook_errors: tuple[HookError, ...],
+        notes: tuple[str, ...],
+    ) -> Summary:
+        """The summary after *duration_s* of measurement, judged by *judge*. Its ``versions`` are the caller's to set."""
+        aggregator, samplers = self._aggregator, self._samplers
+        views, workers = self.views(duration_s), self.workers()
+        verdict = self.verdict(views, workers)
+        return Summary(
+            plan=self._plan,
+            metrics=views,
+            thresholds=judge.results(views, verdict.state),
+            checks=collect_checks(aggregator.table),
+            endpoints=collect_endpoints(aggregator.table, duration_s),
+            errors=aggregator.errors,
+            exceptions=aggregator.exceptions,
+            verdict=verdict,
+            requests=self.requests(hook_requests),
+            workers=workers,
+            host=samplers.host_series(),
+            target=samplers.target_series(),
+            versions={},
+            machine=dict(describe_host()),
+            started_at=started_at,
+            duration_s=duration_s,
+            stopped_by=stopped_by,
+            stop_reason=stop_reason,
+            hook_errors=hook_errors,
+            notes=(*notes, *crowd_notes(aggregator.crowded, aggregator.table)),
+            groups=collect_groups(aggregator.table, duration_s),
+            calls=collect_calls(aggregator.table, duration_s),
+            scenarios=collect_scenarios(views, [scenario.name for scenario in self._plan.scenarios]),
+            table=aggregator.table,
+        )
+
+    def counts(self) -> RunCounts:
+        """The figures that are shown while the run lasts."""
+        total = self._aggregator.total
+        return RunCounts(total("vus"), total("finished") + total("failed"), total("failed"))
 
     def iterations(self) -> int:
         """How many iterations have ended well."""

@@ -1,4 +1,4 @@
-"""The control API over real sockets, in front of a conductor of the test's own that answers from a table."""
+"""The control API over real sockets, in front of a parent of the test's own that answers from a table."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def requests_open() -> int:
     return sum(thread.name == "fastload-control-request" for thread in threading.enumerate())
 
 
-class Conductor:
+class Parent:
     """Answers every command with its own name and arguments, but ``status`` and what *special* says."""
 
     def __init__(self) -> None:
@@ -68,16 +68,16 @@ class Conductor:
 
 
 @pytest.fixture
-def conductor() -> Iterator[Conductor]:
-    found = Conductor()
+def parent() -> Iterator[Parent]:
+    found = Parent()
     yield found
     found.close()
 
 
 @contextmanager
-def serving(conductor: Conductor, host: str = "127.0.0.1", token: str = "") -> Iterator[int]:
+def serving(parent: Parent, host: str = "127.0.0.1", token: str = "") -> Iterator[int]:
     """The port of a server that is up for the block."""
-    server = ControlServer(conductor.commands, host, 0, token)
+    server = ControlServer(parent.commands, host, 0, token)
     server.start()
     try:
         yield int(server.address.rpartition(":")[2])
@@ -86,8 +86,8 @@ def serving(conductor: Conductor, host: str = "127.0.0.1", token: str = "") -> I
 
 
 @pytest.fixture
-def port(conductor: Conductor) -> Iterator[int]:
-    with serving(conductor) as found:
+def port(parent: Parent) -> Iterator[int]:
+    with serving(parent) as found:
         yield found
 
 
@@ -112,7 +112,7 @@ def raw(port: int, data: bytes) -> bytes:
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
-def test_questions_and_commands_reach_the_run(conductor: Conductor, port: int) -> None:
+def test_questions_and_commands_reach_the_run(parent: Parent, port: int) -> None:
     status, answer, headers = ask(port, "GET", "/v1/status?pretty")
     # JSON has no infinity: null, which every client can read.
     assert (status, answer) == (200, {**STATUS, "rate": None})
@@ -124,7 +124,7 @@ def test_questions_and_commands_reach_the_run(conductor: Conductor, port: int) -
     assert ask(port, "POST", "/v1/scale", {"vus": 5, "scenario": None})[:2] == (200, {"did": "scale"})
     assert ask(port, "POST", "/v1/scale", {"rate": "1k/s", "scenario": "visit"})[0] == 200
     assert ask(port, "POST", "/v1/stop", {"now": True})[0] == 200
-    assert conductor.asked == [
+    assert parent.asked == [
         ("status", {}),
         ("metrics", {}),
         ("pause", {}),
@@ -166,7 +166,7 @@ def test_the_routes_are_listed(port: int) -> None:
     ],
 )
 def test_mistakes_are_named(
-    conductor: Conductor, port: int, method: str, path: str, body: Any, status: int, error: str, hint: str
+    parent: Parent, port: int, method: str, path: str, body: Any, status: int, error: str, hint: str
 ) -> None:
     found, answer, headers = ask(port, method, path, body)
     assert (found, set(answer)) == (status, {"error", "hint"})
@@ -174,33 +174,33 @@ def test_mistakes_are_named(
     assert answer["hint"].startswith(hint)
     if status == 405 and method != "BREW":
         assert headers["Allow"] == control_api.ROUTES[path][0]
-    assert conductor.asked == []
+    assert parent.asked == []
 
 
-def test_what_the_run_refuses_is_handed_on(conductor: Conductor, port: int) -> None:
-    conductor.special["scale"] = lambda command: command.refuse("visit has stages", "make it externally controlled")
+def test_what_the_run_refuses_is_handed_on(parent: Parent, port: int) -> None:
+    parent.special["scale"] = lambda command: command.refuse("visit has stages", "make it externally controlled")
     refused = ask(port, "POST", "/v1/scale", {"vus": 1})
     assert refused[:2] == (400, {"error": "visit has stages", "hint": "make it externally controlled"})
 
 
-def test_a_run_that_is_over_or_silent(conductor: Conductor, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_over_or_silent(parent: Parent, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_api, "ANSWER_S", 0.05)
-    conductor.special["pause"] = ignore
+    parent.special["pause"] = ignore
     status, answer, _ = ask(port, "POST", "/v1/pause")
     assert (status, answer["error"]) == (503, "the run did not answer within 0.05 s")
-    conductor.commands.close()
+    parent.commands.close()
     status, answer, _ = ask(port, "GET", "/v1/status")
     assert (status, answer["error"]) == (409, "the run is over")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:6565", "127.0.0.1.evil.example", "10.0.0.1", "", "["])
-def test_another_host_is_refused(conductor: Conductor, port: int, host: str) -> None:
+def test_another_host_is_refused(parent: Parent, port: int, host: str) -> None:
     """DNS rebinding: a web site points its own name at this machine and lets its page ask."""
     status, answer, _ = ask(port, "GET", "/v1/status", headers={"Host": host})
     assert status == 403
     assert "is not served here" in answer["error"]
     assert raw(port, b"POST /v1/stop HTTP/1.0\r\nContent-Type: application/json\r\n\r\n").startswith(b"HTTP/1.0 403 ")
-    assert conductor.asked == []
+    assert parent.asked == []
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:6565", "[::1]:6565", "[::1]"])
@@ -211,17 +211,17 @@ def test_the_machine_s_own_names_are_served(port: int, host: str) -> None:
 @pytest.mark.parametrize(
     "content_type", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp"]
 )
-def test_what_a_page_of_another_site_could_send_is_refused(conductor: Conductor, port: int, content_type: str) -> None:
+def test_what_a_page_of_another_site_could_send_is_refused(parent: Parent, port: int, content_type: str) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     for body in (b'{"now": true}', b""):
         status, answer, _ = ask(port, "POST", "/v1/stop", body, headers)
         assert (status, answer["hint"]) == (415, "send Content-Type: application/json")
-    assert conductor.asked == []
+    assert parent.asked == []
     assert ask(port, "POST", "/v1/stop", {}, {"Content-Type": "Application/JSON; charset=utf-8"})[0] == 200
 
 
-def test_a_token_is_needed_where_there_is_one(conductor: Conductor) -> None:
-    with serving(conductor, token="sécret") as port:
+def test_a_token_is_needed_where_there_is_one(parent: Parent) -> None:
+    with serving(parent, token="sécret") as port:
         for wrong in (
             {},
             {"Authorization": "Bearer secret"},
@@ -232,7 +232,7 @@ def test_a_token_is_needed_where_there_is_one(conductor: Conductor) -> None:
                 status, answer, headers = ask(port, "GET", path, headers=wrong)
                 assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
                 assert answer["hint"] == "send it as Authorization: Bearer TOKEN"
-        assert conductor.asked == []
+        assert parent.asked == []
         right = {"Authorization": "Bearer sécret".encode().decode("latin-1")}
         assert ask(port, "GET", "/v1/status", headers=right)[0] == 200
 
@@ -245,8 +245,8 @@ def test_other_machines_need_a_token() -> None:
         ControlServer(CommandQueue(), host, 0)
 
 
-def test_a_wildcard_address_is_served_by_any_address_and_no_foreign_name(conductor: Conductor) -> None:
-    with serving(conductor, "0.0.0.0", token="t") as port:
+def test_a_wildcard_address_is_served_by_any_address_and_no_foreign_name(parent: Parent) -> None:
+    with serving(parent, "0.0.0.0", token="t") as port:
 
         def status_of(host: str) -> int:
             return ask(port, "GET", "/v1/status", headers={"Host": host, "Authorization": "Bearer t"})[0]
@@ -255,13 +255,13 @@ def test_a_wildcard_address_is_served_by_any_address_and_no_foreign_name(conduct
         assert status_of("evil.example") == 403
 
 
-def test_ipv6(conductor: Conductor) -> None:
+def test_ipv6(parent: Parent) -> None:
     with socket.socket(socket.AF_INET6) as probe:
         try:
             probe.bind(("::1", 0))
         except OSError:
             pytest.skip("this machine has no IPv6")
-    server = ControlServer(conductor.commands, "[::1]", 0)
+    server = ControlServer(parent.commands, "[::1]", 0)
     server.start()
     try:
         assert server.address.startswith("http://[::1]:")
@@ -293,9 +293,7 @@ def test_an_address_of_another_machine() -> None:
         b"POST /v1/stop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 6000\r\n\r\n{",
     ],
 )
-def test_a_slow_client_is_given_up(
-    conductor: Conductor, port: int, monkeypatch: pytest.MonkeyPatch, data: bytes
-) -> None:
+def test_a_slow_client_is_given_up(parent: Parent, port: int, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     """However little it sends at a time: what counts is when the request is whole."""
     monkeypatch.setattr(control_api, "READ_S", 0.3)
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as client:
@@ -310,10 +308,10 @@ def test_a_slow_client_is_given_up(
 
         wait_until(is_given_up)
     wait_until(lambda: requests_open() == 0)
-    assert conductor.asked == []
+    assert parent.asked == []
 
 
-def test_too_many_connections_are_not_heard(conductor: Conductor, port: int) -> None:
+def test_too_many_connections_are_not_heard(parent: Parent, port: int) -> None:
     idle = [socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) for _ in range(MOST_CONNECTIONS)]
     try:
         wait_until(lambda: requests_open() == MOST_CONNECTIONS)
@@ -327,7 +325,7 @@ def test_too_many_connections_are_not_heard(conductor: Conductor, port: int) -> 
     assert ask(port, "GET", "/v1/status")[0] == 200
 
 
-def test_rubbish_gets_json_too(conductor: Conductor, port: int) -> None:
+def test_rubbish_gets_json_too(parent: Parent, port: int) -> None:
     answer = raw(port, b"\x16\x03\x01 nonsense in four words\r\n\r\n")
     assert answer.startswith(b"HTTP/1.0 400 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"].startswith("Bad request")
@@ -337,26 +335,26 @@ def test_rubbish_gets_json_too(conductor: Conductor, port: int) -> None:
     assert raw(port, chunked).startswith(b"HTTP/1.0 411 ")
     negative = b"POST /v1/stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n"
     assert raw(port, negative).startswith(b"HTTP/1.0 411 ")
-    assert conductor.asked == []
+    assert parent.asked == []
 
 
-def test_closing_leaves_no_thread_and_no_socket(conductor: Conductor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_leaves_no_thread_and_no_socket(parent: Parent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_api, "READ_S", 30.0)
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    server = ControlServer(conductor.commands, "127.0.0.1", 0)
+    server = ControlServer(parent.commands, "127.0.0.1", 0)
     server.close()
     server.start()
     port = int(server.address.rpartition(":")[2])
-    conductor.special["pause"] = ignore
+    parent.special["pause"] = ignore
     with (
         socket.create_connection(("127.0.0.1", port)) as idle,
         socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as waiting,
     ):
         waiting.sendall(b"POST /v1/pause HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n")
-        wait_until(lambda: conductor.asked == [("pause", {})])
+        wait_until(lambda: parent.asked == [("pause", {})])
         wait_until(lambda: threading.active_count() == threads + 3)
         started = time.monotonic()
-        conductor.commands.close()
+        parent.commands.close()
         server.close()
         server.close()
         # It waited for neither: the idle one was cut, and the other one got its answer.
@@ -367,7 +365,7 @@ def test_closing_leaves_no_thread_and_no_socket(conductor: Conductor, monkeypatc
         assert idle.recv(1) == b""
     assert len(os.listdir("/proc/self/fd")) <= files  # noqa: PTH208
     with pytest.raises(ControlError, match="the run is over"):
-        conductor.commands.ask("status")
+        parent.commands.ask("status")
 
 
 @pytest.mark.parametrize(

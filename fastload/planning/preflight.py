@@ -1,0 +1,94 @@
+"""What is checked and looked up when a plan is about to run: open files, who could resume it, the target's address."""
+
+from __future__ import annotations
+
+import ipaddress
+import resource
+import socket
+import sys
+from urllib.parse import urlsplit
+
+from fastload.load.engine.curl_options import is_overridden
+from fastload.model.errors import PlanError
+from fastload.model.load_models import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
+from fastload.model.plan import Plan
+
+# What a worker has open beside its connections: channel, pollers, timers, standard streams, and some slack.
+_OWN_DESCRIPTORS = 64
+
+
+def check_descriptors(plan: Plan) -> None:
+    """Check that each worker may open as many files as its VUs need.
+
+    The VUs that a shape, an open model or a command may ask for are not known, and not counted.
+
+    Raises:
+        PlanError: the hard limit of the process is too low.
+    """
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    counted = ConstantVUs | RampingVUs | SharedIterations | PerVUIterations
+    executors = [scenario.executor for scenario in plan.scenarios]
+    vus = plan.max_vus if plan.kind == "bench" else sum(one.max_vus for one in executors if isinstance(one, counted))
+    needed = -(-vus // plan.workers) + _OWN_DESCRIPTORS
+    if needed > most_files != resource.RLIM_INFINITY:
+        what = "connections" if plan.kind == "bench" else "VUs"
+        raise PlanError(
+            f"{vus} {what} over {plan.workers} workers need {needed} open files each, and the limit is {most_files}",
+            hint=f"raise the limit (ulimit -Hn {needed}), add workers, or use fewer {what}",
+        )
+
+
+def check_can_resume(plan: Plan, *, commands: bool, keyboard: bool) -> None:
+    """Check that a plan which starts paused can be resumed: by *commands*, or by the *keyboard* of a terminal.
+
+    Raises:
+        PlanError: it could not.
+    """
+    if plan.paused and not commands and not (keyboard and sys.stdin.isatty()):
+        raise PlanError(
+            "the run would wait for ever: it is paused, and nobody could resume it",
+            hint="give --control PORT as well (or fl.start in a program), or run it in a terminal",
+        )
+
+
+def looks_up(plan: Plan) -> bool:
+    """Whether the host of the base URL is looked up before the run.
+
+    It is not if the plan has its address, if lookups are to be part of the run, or if a proxy makes them.
+    """
+    parts, http = urlsplit(plan.base_url), plan.http
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    known = is_overridden(parts.hostname or "", port, http.hosts)
+    return http.dns == "pinned" and not http.proxy and not known
+
+
+def resolve_host(base_url: str) -> tuple[str, ...]:
+    """Look up the host of *base_url*, once, so that no worker waits for DNS: ``("host:port:address,...",)``.
+
+    Empty if the host is an address, and without a base URL.
+
+    Raises:
+        PlanError: the host has no address.
+    """
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if not host or _is_address(host):
+        return ()
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise PlanError(
+            f"host {host!r} of {base_url} cannot be resolved: {error}", hint="check its spelling"
+        ) from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    shown = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
+    return (f"{host}:{port}:{shown}",)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
