@@ -1,7 +1,7 @@
-"""The process in which setup and teardown run: forked like a worker, it does one of them whenever the parent says so.
+"""Hook process: forked like a worker, it runs setup and teardown at the parent's request.
 
-What setup leaves in the module is there for teardown, and never for the VUs, however many workers there are: they get
-what setup returns.
+Teardown sees the module variables that setup has set. VUs never see them, whatever the number of workers: they get
+the value that setup returns.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST_NESTED = 200
 
 
 def run_hook_process(channel: socket.socket, _index: int, plan: Plan, resolve: tuple[str, ...]) -> None:
-    """Do what the parent says until it says quit, or closes *channel*."""
+    """Run the hooks that the parent requests until it sends ``quit`` or closes *channel*."""
     die_with_parent()
     leave_signals_to_parent()
     os.environ.update(plan.env)
@@ -64,7 +64,7 @@ class _HookProcess:
         if frame.kind == "cancel":
             if self._task is not None:
                 self._cancelled = True
-                # Not before its first step, without which it could not say that it ended.
+                # Cancel it after its first step: a task that is cancelled before that sends no report.
                 asyncio.get_running_loop().call_soon(self._task.cancel)
         else:
             self._cancelled = False
@@ -72,7 +72,7 @@ class _HookProcess:
             self._task = asyncio.ensure_future(self._call(hook, frame.body["setup_data"]))
 
     async def _call(self, hook: Hook, setup_data: Any) -> None:
-        """Run *hook* and report: ``hook_done`` with its data, or ``hook_failed``; and the requests that it made."""
+        """Run *hook* and send ``hook_done`` with its data, or ``hook_failed``; both with the number of its requests."""
         body: dict[str, Any] = {"hook": hook.kind, "data": None, "message": "", "aborted": False}
         limit = asyncio.timeout(hook.timeout_s)
         engine = CurlEngine(asyncio.get_running_loop())
@@ -82,7 +82,7 @@ class _HookProcess:
             async with limit:
                 body["data"] = check_plain(await hook.function(vu), hook.kind)
         except BaseException as raised:
-            # Also what is no Exception: the parent waits for an answer.
+            # BaseException, not only Exception, because the parent waits for a report in every case.
             body["message"], body["aborted"] = self._describe(innermost(raised), hook, expired=limit.expired())
         vu.close()
         engine.close()
@@ -90,13 +90,13 @@ class _HookProcess:
         self._writer.write(encode(Frame("hook_failed" if body["message"] else "hook_done", body)))
 
     def _describe(self, error: BaseException, hook: Hook, *, expired: bool) -> tuple[str, bool]:
-        """What to say of *error*, which *hook* raised, and whether it aborts the test."""
+        """Return the message for *error*, which *hook* raised, and whether it aborts the test."""
         if isinstance(error, TestAborted):
             return str(error) or "no reason given", True
         if isinstance(error, asyncio.CancelledError) and self._cancelled:
             return INTERRUPTED, False
         if isinstance(error, TimeoutError) and expired:
-            # What it was waiting for is in the cancellation that the time-out made.
+            # The traceback of the time-out's cancellation shows where the hook was waiting.
             lines = user_traceback(error.__cause__ or error).splitlines()[:-1]
             return "\n".join([*lines, f"it took longer than {hook.timeout_s:g} s"]), False
         return user_traceback(error), False
@@ -112,16 +112,16 @@ class _HookProcess:
             resolve=self._resolve,
         )
         context.setup_data = setup_data
-        # What a setup reads of its few replies is not worth a look at its code.
+        # A hook has few replies: keep all their parts instead of analysing which ones its code reads.
         reply_parts = ReplyParts(body=True, headers=True, facts=True, tls=True)
         return VU(0, context, ScenarioContext("", reply_parts, {}, plan.env, plan.seed))
 
 
 def check_plain(value: Any, hook: str) -> Any:
-    """*value*, if it is plain data, which can go to other processes.
+    """Return *value* after a check that it is plain data, which can be sent to other processes.
 
     Raises:
-        FastloadError: it is not, and where it is not.
+        FastloadError: it is not plain data; the message says where. Or it is too large.
     """
     if inspect.isawaitable(value):
         raise FastloadError(f"{hook} returned something to await: await it, and return its result")
@@ -140,7 +140,7 @@ def check_plain(value: Any, hook: str) -> Any:
 
 
 def _problems(value: Any, where: str, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """What in *value* would not arrive as it is: where, like ``["users"][3]``, and what it is."""
+    """Yield the parts of *value* that a frame would change or refuse: where, like ``["users"][3]``, and what it is."""
     if depth > _MOST_NESTED:
         raise RecursionError
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""No process of a run outlives the parent."""
+"""Parent death: child processes die with the parent and leave signals to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, however busy it is."""
+    """Let the kernel kill this process when its parent dies, even if its event loop is blocked."""
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -18,6 +18,6 @@ def die_with_parent() -> None:
 
 
 def leave_signals_to_parent() -> None:
-    """Ctrl-C goes to every process of the terminal; the parent decides what it means."""
+    """Ignore SIGINT, SIGTERM and SIGHUP: the terminal sends Ctrl-C to every process, and only the parent handles it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

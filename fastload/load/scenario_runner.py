@@ -1,4 +1,4 @@
-"""One scenario in one worker: its slots, its executor, and when it begins."""
+"""Scenario runner: one scenario in one worker, with its slot pool, its executor, and its beginning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastload.model.schedule import NS_PER_S
 
 
 class ScenarioRunner:
-    """Plays *scenario* on the slots of *work*; ``executor`` is that of the present phase."""
+    """Runner of *scenario* on the slots of *work*. ``executor``: that of the current phase, warm-up or measurement."""
 
     def __init__(self, scenario: ScenarioPlan, work: SlotPool, segment: ExecutionSegment) -> None:
         self.scenario = scenario
@@ -34,31 +34,31 @@ class ScenarioRunner:
 
     @property
     def warms_up(self) -> bool:
-        """Whether it has a part in the warm-up: not when it begins later than the others."""
+        """Whether the scenario takes part in the warm-up: only if it begins with the test."""
         return not self.scenario.after and not self.scenario.start_s
 
     def prepare(self) -> None:
-        """Make the executor ready, so that what it needs costs nothing after the common start."""
+        """Create and prepare the executor before the common start, so that this costs no time after it."""
         self._prepare(self.scenario.executor)
 
     def prepare_warm_up(self, warmup_s: float) -> None:
-        """The same for the warm-up."""
+        """Create and prepare the executor for a warm-up of *warmup_s*."""
         self._prepare(warm_up_spec(self.scenario.executor, warmup_s))
 
     async def run(self, start_ns: int) -> None:
-        """The whole scenario, of a test that begins at *start_ns*."""
+        """Run the whole scenario in a test that begins at *start_ns*."""
         if self.scenario.after:
             await self._gate.wait()
             start_ns = self._gate_ns
         await self.executor.run(start_ns, round(self.scenario.start_s * NS_PER_S))
 
     def begin(self, at_ns: int) -> None:
-        """The scenario that this one comes after has ended everywhere: its time counts from *at_ns*."""
+        """Count the scenario's time from *at_ns*, because the scenario before it has ended in all workers."""
         self._gate_ns = at_ns
         self._gate.set()
 
     def stop(self, grace_s: float) -> None:
-        """Start nothing more; what runs may go on for *grace_s* at most."""
+        """Start no more iterations; running ones may continue for *grace_s* at most."""
         self.executor.stop(grace_s)
         self._gate.set()
 
@@ -73,12 +73,12 @@ class ScenarioRunner:
         self.executor.resume(at_ns)
 
     def set_vus(self, total: int) -> None:
-        """See `LoadExecutor.set_vus`; asked for in the warm-up, it counts after it too."""
+        """See `LoadExecutor.set_vus`; a change during the warm-up also applies after it."""
         self._vus = total
         self.executor.set_vus(total)
 
     def set_rate(self, rate_per_s: float, at_ns: int) -> None:
-        """See `LoadExecutor.set_rate`; asked for in the warm-up, it counts after it too."""
+        """See `LoadExecutor.set_rate`; a change during the warm-up also applies after it."""
         self._rate_per_s = rate_per_s
         self.executor.set_rate(rate_per_s, at_ns)
 
@@ -94,7 +94,7 @@ class ScenarioRunner:
 
 
 def make_scenario_runners(plan: Plan, context: WorkerContext, index: int) -> list[ScenarioRunner]:
-    """The scenarios of *plan* in worker *index*. Ids of VUs are unique over all workers and scenarios."""
+    """Return the runners of *plan*'s scenarios in worker *index*. VU ids are unique over all workers and scenarios."""
     numbers = itertools.count(index + 1, plan.workers)
     return [
         ScenarioRunner(

@@ -1,8 +1,8 @@
-"""A worker process: forked by the supervisor, it makes its share of the load and reports each second.
+"""Worker process: forked by the supervisor, it makes its share of the load and sends a delta each second.
 
-The talk with the parent, in `model.frames`: hello, ready, (start), delta..., done; or error. Frames of the parent
-pause it, change the load, and end it early; the end of the stream means that the parent is gone: then so is the
-worker.
+The protocol with the parent, in frames of `model/frames.py`: the worker sends hello and ready, waits for start, and
+sends delta each second, then done; or it sends error. Frames from the parent pause the worker, change the load, or end
+it early. The end of the stream means that the parent has died; the worker then exits.
 """
 
 from __future__ import annotations
@@ -37,30 +37,30 @@ from fastload.model.schedule import NS_PER_S
 
 PROBE_INTERVAL_S = 0.01
 _READ_BYTES = 65536
-# Young collections are the only ones that a run needs: everything older is frozen before the start.
+# A run needs only collections of young objects: all objects from before the start are frozen.
 _GC_THRESHOLDS = (50_000, 50, 1000)
 
 
 def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[str, ...]) -> None:
-    """The whole life of worker *index*, in the child, until its last frame is delivered.
+    """Run worker *index* in the forked child until its last frame is delivered.
 
-    *resolve*: addresses looked up by the parent, as `Transfer.configure` takes them.
+    *resolve*: addresses looked up by the parent, in the form for `Transfer.configure`.
     """
     die_with_parent()
     leave_signals_to_parent()
     os.environ.update(plan.env)
-    # Every VU has its own connection, and the usual soft limit is 1,024.
+    # Every VU has its own connection, and the usual soft limit of descriptors is 1,024.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     data_set.assign_rows(index, plan.workers)
-    # A fork copies the state of all chance: workers would make the same choices, side by side.
+    # A fork copies the state of the random generators: all workers would draw the same random numbers.
     random.seed(f"{plan.seed}:worker {index}")
     np.random.seed((plan.seed + index) % 2**32)
     uvloop.run(Worker(channel, index, plan, resolve).run())
 
 
 class Worker:
-    """One worker's engine, recorder and scenario runners, and its talk with the parent."""
+    """Engine, recorder and scenario runners of one worker, and its protocol with the parent."""
 
     def __init__(self, channel: socket.socket, index: int, plan: Plan, resolve: tuple[str, ...]) -> None:
         self._channel = channel
@@ -144,7 +144,7 @@ class Worker:
             await asyncio.gather(*(runner.executor.run(start_ns) for runner in warming))
             self._discard()
             self._warming_up = False
-            # A slow target may take longer to end the warm-up: its backlog is not the measurement's.
+            # With a slow target the warm-up may end later. Its backlog must not delay starts of the measurement.
             start_ns = max(start_ns + round(plan.warmup_s * NS_PER_S), monotonic_ns())
             data_set.assign_rows(self._index, plan.workers)
             for runner in warming:
@@ -166,7 +166,7 @@ class Worker:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         decoder = FrameDecoder()
-        # The parent may leave with frames unread: then the stream ends with a reset.
+        # The parent may exit with unread frames: then the stream ends with a reset.
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(_READ_BYTES):
                 try:
@@ -211,7 +211,7 @@ class Worker:
         self._stop(now=True, hurry=False)
 
     def _stop(self, *, now: bool, hurry: bool) -> None:
-        """Start nothing more. *now*: what runs is interrupted at once. *hurry*: without a VU's ``on_stop``."""
+        """Start no more iterations. *now*: interrupt running ones at once. *hurry*: do not run any VU's ``on_stop``."""
         self._stopping = self._context.stopping = True
         self._context.hurry = self._context.hurry or hurry
         grace_s = 0.0 if now else self._plan.grace_s
@@ -229,7 +229,7 @@ class Worker:
             self._send_delta()
 
     async def _probe_loop(self) -> None:
-        """Sleep for 10 ms over and over, and record how much longer it took: what everything else here waits too."""
+        """Sleep for 10 ms repeatedly and record how much longer it took: the loop lag, which delays all tasks here."""
         self._stall_watch.start()
         try:
             while True:
@@ -242,7 +242,7 @@ class Worker:
             self._stall_watch.stop()
 
     def _discard(self) -> None:
-        """Forget what the warm-up measured."""
+        """Delete the measurements of the warm-up."""
         self._recorder.discard()
         for runner in self._runners:
             runner.executor.take_offered()
@@ -267,7 +267,7 @@ class Worker:
 
 
 def make_recorder(index: int, plan: Plan) -> Recorder:
-    """The recorder of worker *index*: one that keeps single samples, if an output wants them."""
+    """Return the recorder of worker *index*: a `PointRecorder` if an output wants points."""
     if not plan.points:
         return Recorder(index, filters_of(plan))
     from fastload.load.recording.points import PointRecorder
@@ -276,14 +276,14 @@ def make_recorder(index: int, plan: Plan) -> Recorder:
 
 
 def filters_of(plan: Plan) -> tuple[Series, ...]:
-    """The series with tags that are counted beside what every run counts: what thresholds ask for, and where there
-    are several scenarios the statistics of each."""
+    """Return the tagged series to keep in addition to those of every run: the series of thresholds and, if the plan has
+    several scenarios, the statistics of each scenario."""
     asked = (threshold.series for threshold in plan.thresholds)
     return (*(series for series in asked if series.tags), *scenario_series(one.name for one in plan.scenarios))
 
 
 class _Usage(NamedTuple):
-    """What this process has used so far: a moment, CPU time, and time ready to run but waiting for a CPU."""
+    """Resource usage of this process up to *at_ns*: CPU time, and the time it was ready to run but had no CPU."""
 
     at_ns: int
     cpu_ns: int
@@ -297,7 +297,10 @@ class _Usage(NamedTuple):
         return cls(monotonic_ns(), process_time_ns(), waited_ns)
 
     def since(self, before: _Usage) -> dict[str, float]:
-        """For runs too short to be sampled: CPU per cent of a core, peak memory, share of the time spent waiting."""
+        """Return CPU in per cent of a core, peak memory, and the share of the time spent waiting for a CPU.
+
+        The parent uses these figures for runs too short to be sampled.
+        """
         elapsed_ns = max(1, self.at_ns - before.at_ns)
         return {
             "cpu_percent": 100 * (self.cpu_ns - before.cpu_ns) / elapsed_ns,

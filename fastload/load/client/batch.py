@@ -1,4 +1,4 @@
-"""Requests of one VU side by side: ``await vu.batch([...])``."""
+"""Parallel requests of one VU: ``await vu.batch([...])``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastload.model.errors import PlanError
 
 BatchItem = str | tuple[Any, ...] | Mapping[str, Any] | Awaitable[Reply]
 """A URL to GET; ``(method, url)`` or ``(method, url, options)``; a mapping of ``method``, ``url`` and options; or a
-request that was made and not awaited, like ``vu.get("/")``."""
+request that is not awaited yet, like ``vu.get("/")``."""
 MOST_AT_ONCE, MOST_PER_HOST = 20, 6
 SendRequest = Callable[..., Awaitable[Reply]]
 
@@ -23,12 +23,14 @@ SendRequest = Callable[..., Awaitable[Reply]]
 async def send_all(
     items: Iterable[BatchItem], send: SendRequest, absolute: Callable[[str], str], *, limit: int, per_host: int
 ) -> list[Reply]:
-    """The replies of *items*, in their order; *limit* requests at most at the same time, *per_host* to one host.
+    """Send *items* and return their replies in the same order.
 
-    The host of a request that was already made is not known: it counts in *limit* only.
+    At most *limit* requests run at the same time, and at most *per_host* to one host. The host of an awaitable item is
+    not known: such an item counts in *limit* only. The first exception of a request cancels the other requests.
 
     Raises:
-        PlanError: an item that is no request, or a limit below 1; and whatever a request raises.
+        PlanError: an item is not a request, or a limit is below 1.
+        Exception: any exception that a request raises.
     """
     items = list(items)
     try:
@@ -46,7 +48,7 @@ async def send_all(
     finally:
         for item in items:
             if inspect.iscoroutine(item):
-                # One that is never awaited is warned of.
+                # Python warns of a coroutine that is neither awaited nor closed.
                 item.close()
     return [task.result() for task in tasks]
 
@@ -61,7 +63,7 @@ async def _within(
 def _made(
     item: BatchItem, send: SendRequest, absolute: Callable[[str], str]
 ) -> tuple[Callable[[], Awaitable[Reply]], str]:
-    """How to send *item*, and the host that it goes to."""
+    """Return the function that sends *item*, and the host of its URL ("" if not known)."""
     if inspect.isawaitable(item):
         return lambda: item, ""
     method, url, options = _parts(item)

@@ -1,4 +1,4 @@
-"""The body of a request, of what the script gives for it."""
+"""Request bodies, encoded from the options ``json``, ``data`` and ``files`` of a request."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 
 def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | None, str]:
-    """The body, and its line for the head: "" where it has no type of its own.
+    """Return the body and its Content-Type header line; the line is "" if the body implies no type.
 
     Raises:
-        PlanError: *json* beside something else, a file that is not there, or something that is no body.
+        PlanError: *json* is given together with another body, a file cannot be read, or a value is not a body.
     """
     if files is not None:
         if json is not None:
@@ -51,10 +51,10 @@ def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | N
 
 
 def file_body(path: Path, *, what: str) -> FileBody:
-    """The whole of the file *path*, to be streamed.
+    """Return a body that streams the whole file *path*. *what* names the option in errors.
 
     Raises:
-        PlanError: it is not there, is no file, or cannot be read.
+        PlanError: the file does not exist, is not a regular file, or is not readable.
     """
     try:
         status = path.stat()

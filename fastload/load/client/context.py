@@ -1,4 +1,4 @@
-"""What VUs share: of a scenario, and of a worker."""
+"""State that VUs share: `ScenarioContext` for the VUs of a scenario, `WorkerContext` for all VUs of a worker."""
 
 from __future__ import annotations
 
@@ -36,9 +36,11 @@ _BUILT_IN_TAGS = frozenset(("scenario", "group", "name", "method", "status", "er
 
 @dataclass(frozen=True, slots=True)
 class ScenarioContext:
-    """What all VUs of one scenario share: its name, what its code reads of replies, its tags, the names of its
-    environment, those of the run included, the seed of the run's chance, what all its requests have, and the handles
-    of those that pause."""
+    """State that all VUs of one scenario share.
+
+    *reply_parts*: the parts of replies that its code reads. *env*: environment values of the scenario and of the run.
+    *seed*: the run's random seed. *requests*: defaults of its requests. *handle_pool*: handles of paused VUs.
+    """
 
     name: str
     reply_parts: ReplyParts
@@ -50,7 +52,7 @@ class ScenarioContext:
 
 
 class WorkerContext:
-    """What all VUs of a worker share: the engine, the recorder, the run's settings, and caches of both."""
+    """State that all VUs of a worker share: engine, recorder, settings of the run, and caches of URLs and headers."""
 
     def __init__(
         self,
@@ -77,21 +79,27 @@ class WorkerContext:
         self._header_lines: dict[tuple[Any, ...], tuple[str, ...]] = {}
 
     def connection_cache(self) -> ConnectionCache:
-        """A cache for one VU, with room for what its requests can have."""
+        """Return a connection cache for one VU.
+
+        It has no TLS sessions if the base URL is ``http://``, and no cookies if the run keeps none.
+        """
         return ConnectionCache(tls=not self.base_url.startswith("http://"), cookies=self.http.cookies)
 
     def abort(self, reason: str) -> None:
-        """The script wants the whole test to end; the first reason counts."""
+        """Abort the whole test, as the script asked for; only the first *reason* counts."""
         if not self.aborting:
             self.aborting = True
             self.on_abort(reason)
 
     def scenario_scope(self, scenario: ScenarioContext) -> Scope:
-        """Where the VUs of *scenario* run, outside of groups."""
+        """Return the scope of *scenario* outside of groups."""
         return self.recorder.scope(scenario.name, scenario.tags)
 
     def plain_request(self, scope: Scope, method: str, url: str, name: str) -> tuple[str, int, tuple[str, ...]]:
-        """The URL, endpoint and header lines of a request that has nothing else: one look-up when it was seen."""
+        """Return URL, endpoint number and header lines of a request without options.
+
+        A repeated request costs one dict look-up.
+        """
         key = (method, url, name)
         known = scope.plain.get(key)
         if known is None:
@@ -102,15 +110,15 @@ class WorkerContext:
         return known
 
     def _has_room(self) -> bool:
-        """Whether one more look-up of a scope may be kept; it is then."""
+        """Count one more cache entry of a scope; return False if the limit is reached and it must not be kept."""
         self._cached += 1
         return self._cached <= _MAX_CACHED_URLS
 
     def absolute(self, url: str, params: Mapping[str, Any] | None, base_url: str = "") -> str:
-        """The URL to ask for; *base_url* goes before that of the run.
+        """Return the absolute URL with *params* in its query; *base_url* takes precedence over that of the run.
 
         Raises:
-            PlanError: it is relative and there is no base URL.
+            PlanError: *url* is relative and there is no base URL.
         """
         if base_url:
             return self.with_params(url if _ABSOLUTE(url) else _join(base_url, url), params)
@@ -122,14 +130,17 @@ class WorkerContext:
         return self.with_params(full, params) if params else full
 
     def with_params(self, url: str, params: Mapping[str, Any] | None) -> str:
-        """*url* with *params* in its query."""
+        """Return *url* with *params* added to its query."""
         return url + ("&" if "?" in url else "?") + urlencode(params, doseq=True) if params else url
 
     def endpoint(self, scope: Scope, method: str, url: str, name: str, tags: Mapping[str, str] | None = None) -> int:
-        """The number under which a request is recorded: by its name, or by the URL's folded path, and its tags.
+        """Return the endpoint number under which the recorder counts a request.
+
+        The endpoint depends on *method*, *tags*, and *name*. Without a *name*, the path of *url* is the name (folded as
+        by `fold_path`, unless the run switches that off).
 
         Raises:
-            PlanError: one of *tags* has the name of a built-in one.
+            PlanError: one of *tags* has the name of a built-in tag.
         """
         key = (method, url, name, *tags.items()) if tags else (method, url, name)
         number = scope.endpoints.get(key)
@@ -144,7 +155,7 @@ class WorkerContext:
     def body_and_headers(
         self, json: Any, data: Data | None, headers: Headers | None
     ) -> tuple[Body | None, tuple[str, ...]]:
-        """The encoded body and the header lines of a request."""
+        """Return the encoded body and the header lines of a request."""
         body: Body | None = None
         content_type = ""
         if data is not None:
@@ -152,12 +163,14 @@ class WorkerContext:
         elif json is not None:
             body = json if isinstance(json, bytes) else orjson.dumps(json)
             content_type = JSON_LINE
-        # Looked up here too: it saves a call for every body that is sent.
+        # The same look-up as in `header_lines`: made here, it saves a call for every body that is sent.
         lines = self._header_lines.get((content_type,) if headers is None else (content_type, *headers.items()))
         return body, self.header_lines(content_type, headers) if lines is None else lines
 
     def header_lines(self, content_type: str, headers: Headers | None, *, keep: bool = True) -> tuple[str, ...]:
-        """The header lines of a request, with those of the run. *keep*: there will be more with the same.
+        """Return the header lines of a request, those of the run included.
+
+        *keep* caches the lines; pass False if no later request has the same headers.
 
         Raises:
             PlanError: a value has a line break.
@@ -175,10 +188,10 @@ class WorkerContext:
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """That none of *tags* is one that fastload sets.
+    """Check that no name in *tags* is a built-in tag.
 
     Raises:
-        PlanError: one is.
+        PlanError: one of them is.
     """
     for tag in tags:
         if tag in _BUILT_IN_TAGS:
@@ -186,7 +199,7 @@ def check_tags(tags: Mapping[str, str]) -> None:
 
 
 def fold_path(url: str) -> str:
-    """The path of *url* for statistics: numbers, UUIDs and hex of 16 digits and more become ``{id}``, no query."""
+    """Return the path of *url* without query; numbers, UUIDs and hex of 16 digits or more become ``{id}``."""
     return _ID_SEGMENT.sub("{id}", urlsplit(url).path or "/")
 
 
@@ -197,4 +210,4 @@ def _join(base_url: str, url: str) -> str:
 
 
 def _nobody_listens(_reason: str) -> None:
-    """Outside of a worker there is no test to end."""
+    """Ignore an abort: outside of a worker there is no test to end."""

@@ -1,4 +1,4 @@
-"""The cookies of a VU, as the script reads and sets them: ``vu.cookies``."""
+"""The cookies of a VU: ``vu.cookies``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ _PAST = 1
 
 
 class Cookie(NamedTuple):
-    """One cookie. A *domain* with a dot before it stands for all hosts below it too. *expires* is seconds since 1970,
-    0 for one that lasts as long as the VU."""
+    """One cookie.
+
+    A *domain* with a leading dot covers all subdomains too. *expires* is in seconds since 1970; 0 means that the cookie
+    lasts as long as the VU.
+    """
 
     name: str
     value: str
@@ -29,10 +32,9 @@ class Cookie(NamedTuple):
 
 
 class Cookies(MutableMapping[str, str]):
-    """The cookies that a VU has, by name. They are in libcurl's hands: reading takes some microseconds.
+    """The cookies of a VU by name. libcurl stores them: a read takes some microseconds.
 
-    Where several hosts or paths have one of the same name, ``[name]`` is the one that came last, and `all` has them
-    all.
+    If several hosts or paths have a cookie of the same name, ``[name]`` returns the last of them in `all`.
     """
 
     def __init__(self, idle: Callable[[], AbstractContextManager[Transfer]], host: Callable[[], str]) -> None:
@@ -62,7 +64,7 @@ class Cookies(MutableMapping[str, str]):
         return f"<Cookies {', '.join(self) or 'none'}>"
 
     def all(self) -> list[Cookie]:
-        """Every cookie with all that is known of it."""
+        """Return every cookie, with its domain, path and flags."""
         with self._idle() as transfer:
             return [_parsed(line) for line in transfer.cookie_lines()]
 
@@ -77,10 +79,11 @@ class Cookies(MutableMapping[str, str]):
         secure: bool = False,
         http_only: bool = False,
     ) -> None:
-        """Set one; *domain* is the base URL's host by default.
+        """Set a cookie; *domain* is the base URL's host by default.
 
         Raises:
-            PlanError: there is no base URL and no *domain*; or a part has a character that no cookie can have.
+            PlanError: there is no base URL and no *domain*; or a part is empty or has a character that cookies cannot
+                have.
         """
         host = domain or self._host()
         if not host:
@@ -90,7 +93,7 @@ class Cookies(MutableMapping[str, str]):
         self._put(Cookie(name, value, host, path, expires, secure, http_only))
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Delete all cookies."""
         with self._idle() as transfer:
             transfer.put_cookie("ALL")
 
@@ -116,7 +119,7 @@ class Cookies(MutableMapping[str, str]):
 
 
 def host_of(url: str) -> str:
-    """The host of *url* as cookies know it; "" without one."""
+    """Return the host of *url* without port, in lower case; "" if there is none."""
     return urlsplit(url).hostname or ""
 
 
@@ -125,7 +128,7 @@ def _flag(value: bool) -> str:
 
 
 def _parsed(line: str) -> Cookie:
-    """One line of Netscape's format for cookies, which is libcurl's."""
+    """Parse one line of Netscape's cookie format, as libcurl returns it."""
     domain, _, path, secure, expires, name, value = line.split("\t")
     http_only = domain.startswith(_HTTP_ONLY)
     return Cookie(name, value, domain.removeprefix(_HTTP_ONLY), path, int(expires), secure == "TRUE", http_only)

@@ -1,4 +1,4 @@
-"""Which statuses count as a success, where a request, a scenario or the run says so."""
+"""Expected statuses: the statuses that count as a success, as set by a request, a scenario or the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _known: dict[Hashable, ExpectedStatuses] = {}
 
 
 class ExpectedStatuses:
-    """Judges requests by their status. It keeps nothing of them: one serves all."""
+    """A set of expected statuses that judges requests. It has no state per request, so requests can share one."""
 
     __slots__ = ("_statuses",)
 
@@ -28,19 +28,23 @@ class ExpectedStatuses:
         self._statuses = statuses
 
     def judge(self, status: int) -> int:
-        """What is added to the status when it is recorded: 0 where the status says by itself what it is."""
+        """Return the number to add to *status* when it is recorded.
+
+        0: the default rule (400 and above has failed) gives the same result. `JUDGED_GOOD`: expected although 400 or
+        above. `UNEXPECTED`: not expected although below 400.
+        """
         if status in self._statuses:
             return JUDGED_GOOD if status >= FAILED_FROM_STATUS else 0
         return 0 if status >= FAILED_FROM_STATUS else UNEXPECTED
 
     def set_ok(self, reply: Reply) -> None:
-        """Let *reply* know whether it is a success."""
+        """Set the result of ``reply.ok``."""
         reply._as_expected = not reply.error and reply.status in self._statuses
 
     def record(
         self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply
     ) -> None:
-        """Record a request that ended."""
+        """Record a finished request, and set ``reply.ok``."""
         self.set_ok(reply)
         if reply.error:
             recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
@@ -49,10 +53,10 @@ class ExpectedStatuses:
 
 
 def expected_statuses(spec: StatusSpec, *, what: str = "expected") -> ExpectedStatuses:
-    """The judge of the statuses that *spec* names.
+    """Return the expected statuses of *spec*, cached. *what* names the option in errors.
 
     Raises:
-        PlanError: it names none, or something that is no status.
+        PlanError: *spec* has no status, or an invalid one.
     """
     key: Hashable = spec if isinstance(spec, int | str | range | frozenset) else repr(spec)
     found = _known.get(key)

@@ -1,4 +1,4 @@
-"""``async with vu.group("login"):``: a part of an iteration that is timed as a whole."""
+"""Groups, timed parts of an iteration: ``async with vu.group("login"):``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastload.load.recording.scope import CURRENT_SCOPE, Scope
 
 
 class Group:
-    """A timed part of an iteration. Its time counts however it ends, but not when the iteration is interrupted."""
+    """A timed part of an iteration. Its duration is recorded also after an exception, but not after an interruption."""
 
     __slots__ = ("_enter", "_outer", "_scope", "_start_ns", "_was_interrupted")
 

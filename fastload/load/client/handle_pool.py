@@ -1,8 +1,8 @@
-"""Handles of VUs that pause, for those that do not.
+"""Handle pool: paused VUs release their idle handles, and other VUs of the scenario use them.
 
-A handle that has sent a body keeps 16 KB of libcurl's for the next one. 10,000 VUs that mostly wait need as many
-handles as there are requests in flight, not 10,000. What makes a user, which is connections, cookies and TLS sessions,
-is no part of a handle, and stays with the VU.
+A handle that has sent a body keeps a buffer of 16 KB for the next one. With the pool, 10,000 VUs that mostly wait need
+as many handles as there are requests in flight, not 10,000. Connections, cookies and TLS sessions are not part of a
+handle: they stay with the VU, in its connection cache.
 """
 
 from __future__ import annotations
@@ -14,20 +14,26 @@ from fastload.load.engine.curl_transfer import Transfer
 from fastload.model.http_settings import HttpSettings
 
 LONG_PAUSE_S = 0.5
-"""Before a pause from this length on, a VU leaves its idle handles to the pool. It costs a few microseconds of CPU,
-which is much for a VU that sends a hundred requests a second, and nothing for one that sends one."""
+"""The shortest pause before which a VU releases its idle handles to the pool.
+
+A release costs a few microseconds of CPU: too much for a VU with a hundred requests a second, negligible for a VU with
+one request a second.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class HandlePool:
-    """The handles that no VU of a scenario holds now: those of plain requests, and those with settings of requests."""
+    """The idle handles of a scenario that no VU holds.
+
+    *plain* has handles of requests without options, *configured* has handles with settings of a request.
+    """
 
     plain: list[Transfer] = field(default_factory=list)
     configured: list[Transfer] = field(default_factory=list)
 
 
 def is_poolable(settings: HttpSettings) -> bool:
-    """Whether a handle with *settings* has nothing of the VU that uses it."""
+    """Return whether handles with *settings* have no state of their VU, so that another VU can use them."""
     return (
         not keeps_state(settings.auth)
         and settings.proxy_auth == "basic"

@@ -1,4 +1,4 @@
-"""What a VU sends, as the script writes it: the methods of HTTP, batches, and what all of its requests have."""
+"""The HTTP interface of a VU: request methods, batches, and defaults for all of its requests."""
 
 from __future__ import annotations
 
@@ -28,53 +28,55 @@ class HttpClient(ABC):
     _context: WorkerContext
     _defaults: RequestDefaults
     _vu_defaults: VUDefaults | None
-    """None as long as a plain request needs nothing that is the VU's or the scenario's own."""
+    """Defaults of this VU and its scenario; None as long as they change nothing in a request without options."""
     _cookies: Cookies | None
     _plain: list[Transfer]
 
     def get(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
-        """GET *url*, relative to the base URL or absolute; the options are those of `request`."""
+        """Send a GET request to *url*, absolute or relative to the base URL; the options are those of `request`."""
         return self._request("GET", url, **options)
 
     def post(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
-        """POST; as `get`."""
+        """Send a POST request; as `get`."""
         return self._request("POST", url, **options)
 
     def put(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
-        """PUT; as `get`."""
+        """Send a PUT request; as `get`."""
         return self._request("PUT", url, **options)
 
     def patch(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
-        """PATCH; as `get`."""
+        """Send a PATCH request; as `get`."""
         return self._request("PATCH", url, **options)
 
     def delete(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
-        """DELETE; as `get`."""
+        """Send a DELETE request; as `get`."""
         return self._request("DELETE", url, **options)
 
     def head(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
-        """HEAD; as `get`."""
+        """Send a HEAD request; as `get`."""
         return self._request("HEAD", url, **options)
 
     def options(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
-        """OPTIONS; as `get`."""
+        """Send an OPTIONS request; as `get`."""
         return self._request("OPTIONS", url, **options)
 
     def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
-        """Send one request and return its reply, also when it failed. The options are those of `RequestOptions`.
+        """Send one request and return its reply, also if the request failed.
+
+        The options are those of `RequestOptions`. The request starts when the returned coroutine is awaited.
 
         Raises:
-            PlanError: a relative *url* without a base URL, a file that is not there, a tag with the name of a built-in
-                one, or another option that makes no sense; when it is awaited.
+            PlanError: on await: *url* is relative without a base URL, a file cannot be read, a tag has the name of a
+                built-in tag, or another option is not valid.
         """
         return self._request(method, url, **options)
 
     def expect(self, method: str, url: str, **options: Unpack[RequestOptions]) -> JudgedRequest:
-        """Send one request and judge it by hand: ``async with vu.expect("GET", "/") as reply:``.
+        """Send one request and judge it in a block: ``async with vu.expect("GET", "/") as reply:``.
 
-        The request is recorded when the block ends. By default it counts as any other; after `JudgedReply.success` it
-        did not fail, and after `JudgedReply.failure`, or an exception in the block, it did. The options are those of
-        `request`.
+        The request is recorded when the block ends. `JudgedReply.success` counts it as successful.
+        `JudgedReply.failure` counts it as failed, and so does an exception in the block. Without any of these it counts
+        like every other request. The options are those of `request`.
         """
         return JudgedRequest(lambda judged: self._request(method, url, judged=judged, **options))
 
@@ -91,14 +93,14 @@ class HttpClient(ABC):
         limit: int = MOST_AT_ONCE,
         per_host: int = MOST_PER_HOST,
     ) -> list[Reply] | dict[str, Reply]:
-        """Send *requests* side by side, and return their replies in the same order, or under the same keys.
+        """Send *requests* in parallel, and return their replies in the same order, or under the same keys.
 
-        Each is a URL to GET, ``(method, url)``, ``(method, url, {option: value})``, a mapping with ``url``, ``method``
-        and options, or a request that was not awaited, like ``vu.get("/")``. *limit* are under way at the same time at
-        most, and *per_host* to one host.
+        Each request is a URL to GET, ``(method, url)``, ``(method, url, {option: value})``, a mapping with ``url``,
+        ``method`` and options, or a request that is not awaited yet, like ``vu.get("/")``. At most *limit* requests run
+        at the same time, and at most *per_host* to one host. Requests of the last form do not count in *per_host*.
 
         Raises:
-            PlanError: one is no request, or as `request`; the others are given up then.
+            PlanError: an item is not a request, a limit is below 1, or as `request`; the other requests are cancelled.
         """
         absolute = partial(self._context.absolute, params=None, base_url=self.base_url)
         items = list(requests.values() if isinstance(requests, Mapping) else requests)
@@ -107,7 +109,7 @@ class HttpClient(ABC):
 
     @property
     def headers(self) -> dict[str, str | None]:
-        """Headers of all requests of this VU, over those of the scenario and the run; None takes one away."""
+        """Headers of all requests of this VU. They override those of scenario and run; None removes a header."""
         return self._changeable_defaults().headers
 
     @headers.setter
@@ -116,7 +118,7 @@ class HttpClient(ABC):
 
     @property
     def http(self) -> RequestSettings | None:
-        """Settings of all requests of this VU, over those of the scenario; None for none."""
+        """Settings of all requests of this VU. They override those of the scenario; None means no settings."""
         return self._vu_defaults.http if self._vu_defaults else None
 
     @http.setter
@@ -125,7 +127,7 @@ class HttpClient(ABC):
 
     @property
     def auth(self) -> Auth | None:
-        """Who this VU's requests say that they are from: an `Auth`, or ``("user", "password")`` for basic."""
+        """Credentials of all requests of this VU: an `Auth`, or ``("user", "password")`` for basic."""
         return self.http.auth if self.http else None
 
     @auth.setter
@@ -134,7 +136,7 @@ class HttpClient(ABC):
 
     @property
     def base_url(self) -> str:
-        """What relative URLs are relative to; that of the run, until the script sets another for this VU."""
+        """Base URL of relative URLs: that of the run, unless the script sets another one for this VU."""
         return (self._vu_defaults.base_url if self._vu_defaults else "") or self._context.base_url
 
     @base_url.setter
@@ -143,7 +145,7 @@ class HttpClient(ABC):
 
     @property
     def cookies(self) -> Cookies:
-        """The cookies that this VU has, by name: read, set and deleted as in a dict.
+        """Cookies of this VU by name, to read, set and delete as in a dict.
 
         Raises:
             PlanError: the run keeps no cookies.
@@ -161,7 +163,7 @@ class HttpClient(ABC):
 
     @contextmanager
     def _idle(self) -> Iterator[Transfer]:
-        """A handle of this VU that makes no request."""
+        """Take an idle handle of this VU for the length of a block."""
         transfer = self._plain.pop() if self._plain else self._take_transfer()
         try:
             yield transfer

@@ -1,4 +1,4 @@
-"""What stands at a path like ``data.items.0.id`` in parsed JSON."""
+"""Values in parsed JSON by a path like ``data.items.0.id``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fastload.model.errors import nearest
 
 
 class NoSuchPathError(LookupError):
-    """A path leads nowhere. The text says where it ends."""
+    """There is no value at a path. The message says which part of the path is missing."""
 
 
 def at_path(data: Any, path: str) -> Any:
-    """The value at *path*: names of objects and numbers of arrays (negative ones from the end), joined by dots.
+    """Return the value at *path*: object keys and array indexes (negative ones count from the end), joined by dots.
 
     Raises:
-        NoSuchPathError: there is none.
+        NoSuchPathError: there is no such value.
     """
     seen: list[str] = []
     for part in path.split("."):

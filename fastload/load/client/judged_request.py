@@ -1,4 +1,4 @@
-"""``async with vu.expect(...)``: a request that the scenario judges by hand."""
+"""Judged requests, which the scenario counts as successful or failed: ``async with vu.expect(...)``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class JudgedRequest:
-    """A request that is recorded, once, when the block ends: as the block judged it."""
+    """A request that the block judges. It is recorded once, when the block ends."""
 
     __slots__ = ("_reply", "_request", "_what", "expected")
 
@@ -24,19 +24,19 @@ class JudgedRequest:
     def __init__(self, request: Callable[[JudgedRequest], Awaitable[Reply]]) -> None:
         self._request = request
         self.expected: ExpectedStatuses | None = None
-        """What its status says, where the block says nothing."""
+        """Expected statuses, used if the block does not judge; None means that every status below 400 is a success."""
 
     def record(
         self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply
     ) -> None:
-        """For the VU: what there is to record."""
+        """Keep what the end of the block records. The VU calls this when the request has ended."""
         self._what = recorder, endpoint, response_us, measurement
         self._reply = cast(JudgedReply, reply)
         if self.expected is not None:
             self.expected.set_ok(reply)
 
     def record_unjudged(self) -> None:
-        """For the VU: the request is sent again, and nobody will judge this try."""
+        """Record this try without a judgement. The VU calls this before it sends the request again."""
         self._record(None)
 
     async def __aenter__(self) -> JudgedReply:

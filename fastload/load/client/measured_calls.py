@@ -1,4 +1,4 @@
-"""``fl.measure``: times any code of a scenario, and counts its failures, in metrics of its own."""
+"""Measured calls: ``fl.measure`` times any code of a scenario and counts its failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 class Measured:
-    """One call that is being timed: what ``async with fl.measure(...)`` gives."""
+    """A measured call: the value of ``async with fl.measure(...) as call:``."""
 
     __slots__ = ("_due_ns", "_failure", "_name", "_scope", "_start_ns", "_tags", "_vu", "duration_ms")
 
@@ -29,15 +29,17 @@ class Measured:
         self._failure: str | None = None
         self._vu: VU | None = None
         self.duration_ms: float | None = None
-        """How long it took; None before the end of the block."""
+        """Duration of the call; None before the end of the block."""
 
     def fail(self, reason: str) -> None:
-        """It failed, although nothing was raised. *reason* is counted as a kind of error of its own: leave figures and
-        ids out of it."""
+        """Count the call as failed, without an exception.
+
+        Each *reason* is counted as a separate kind of error: leave numbers and ids out of it.
+        """
         self._failure = str(reason) or "no reason given"
 
     def begin(self) -> None:
-        """For `Measure`: the block begins."""
+        """Start the clock. `Measure` calls this at the beginning of the block."""
         self._vu = vu = current_vu()
         self._due_ns = 0
         if vu is not None:
@@ -46,7 +48,7 @@ class Measured:
         self._start_ns = monotonic_ns()
 
     def end(self, error: BaseException | None) -> None:
-        """For `Measure`: the block ended, perhaps by *error*."""
+        """Stop the clock and record the call. *error* is the exception that ended the block, if any."""
         done_ns = monotonic_ns()
         self.duration_ms = (done_ns - self._start_ns) / 1e6
         vu = self._vu
@@ -70,7 +72,7 @@ class Measured:
 
 
 class Measure:
-    """What `measure` makes: a block, or a decorator."""
+    """The context manager and decorator that `measure` returns."""
 
     __slots__ = ("_measured", "_name", "_tags")
 
@@ -100,14 +102,14 @@ class Measure:
 
 
 def measure(name: str, *, tags: Mapping[str, str] | None = None) -> Measure:
-    """Time any code, like a call of gRPC, SQL or a queue by its own client: ``async with fl.measure("grpc.Hello"):``.
+    """Time any code, like a call of a gRPC, SQL or queue client: ``async with fl.measure("grpc.Hello"):``.
 
-    It counts as a call named *name* in ``calls``, ``call_failed`` and ``call_duration``. An exception in the block
-    counts it as failed, and goes on. As a decorator of an ``async def`` it measures every call. Outside of an
-    iteration, as in setup, nothing is recorded.
+    The block counts as a call named *name* in the metrics ``calls``, ``call_failed`` and ``call_duration``. An
+    exception in the block counts the call as failed, and is not suppressed. As a decorator of an ``async def``,
+    `measure` measures every call of the function. Outside of an iteration, as in setup, nothing is recorded.
 
     Raises:
-        PlanError: *name* is empty, or one of *tags* has the name of a built-in one.
+        PlanError: *name* is empty, or one of *tags* has the name of a built-in tag.
     """
     if not name or not isinstance(name, str):
         raise PlanError(
@@ -120,7 +122,7 @@ def measure(name: str, *, tags: Mapping[str, str] | None = None) -> Measure:
 
 
 def _is_no_outcome(error: BaseException | None, vu: VU) -> bool:
-    """Whether *error* tells of the end of the run, and nothing of the call."""
+    """Return whether *error* comes from an interruption or the end of the run, and says nothing about the call."""
     if isinstance(error, asyncio.CancelledError):
         return vu.was_interrupted()
     return error is not None and not isinstance(error, Exception | SystemExit)

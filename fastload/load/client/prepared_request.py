@@ -1,4 +1,4 @@
-"""A request that has more than a URL, put together of what the run, its scenario, its VU and its own options say."""
+"""Requests with options or defaults: the layers of run, scenario, VU and request, merged into a `PreparedRequest`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _KNOWN = frozenset(RequestOptions.__annotations__)
 
 
 class PreparedRequest(NamedTuple):
-    """A request, ready to be sent."""
+    """A request with all its layers merged, ready to be sent.
+
+    *lines* are the header lines. *cookie* has the cookies of this request, like ``a=1; b=2``, without those of the VU.
+    """
 
     url: str
     endpoint: int
@@ -39,10 +42,10 @@ class PreparedRequest(NamedTuple):
 def prepare_request(
     context: WorkerContext, vu_defaults: VUDefaults, scope: Scope, method: str, url: str, options: dict[str, Any]
 ) -> PreparedRequest:
-    """Put together what the run, the scenario, the VU and the *options* say of a request.
+    """Merge the *options* of a request with the defaults of its VU, its scenario and the run.
 
     Raises:
-        PlanError: an option that there is not, or one that makes no sense.
+        PlanError: an option is unknown or not valid.
     """
     given = options.get
     for option in options:
@@ -97,7 +100,7 @@ def _settings_of_options(auth: Auth | None, timeout: str | float | None, max_red
 
 @lru_cache(maxsize=1000)
 def merged_settings(layers: tuple[RequestSettings | None, ...]) -> RequestSettings | None:
-    """One of all *layers*, from the lowest to the highest. The same layers give the same object."""
+    """Merge *layers*, from the lowest to the highest precedence. The same layers give the same object."""
     given = [layer for layer in layers if layer is not None]
     if len(given) <= 1:
         return given[0] if given else None
@@ -106,10 +109,10 @@ def merged_settings(layers: tuple[RequestSettings | None, ...]) -> RequestSettin
 
 
 def filled_url(url: str, values: Mapping[str, Any]) -> str:
-    """*url* with *values* for its ``{names}``, encoded so that each stays one segment of the path.
+    """Return *url* with its ``{names}`` replaced by *values*, encoded so that each value stays one path segment.
 
     Raises:
-        PlanError: a name without a value, or a value without a name.
+        PlanError: a name has no value, or a value has no name.
     """
     names = _NAME_IN_URL.findall(url)
     for name in names:

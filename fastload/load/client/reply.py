@@ -1,4 +1,4 @@
-"""What came back for a request."""
+"""Replies: the result of a request, whether it got a response or failed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 
 class ReplyError(FastloadError):
-    """A reply was asked for something that it did not keep or does not have."""
+    """A script read a part of a reply that was not kept or does not exist."""
 
 
 class Timings(NamedTuple):
-    """The parts of a request, in milliseconds, as the metrics of the same names have them. Those of connecting are 0
-    on a connection that was there."""
+    """The phases of a request, in milliseconds, as in the metrics of the same names.
+
+    Lookup, connecting and TLS are 0 on a reused connection.
+    """
 
     blocked_ms: float
     lookup_ms: float
@@ -35,7 +37,7 @@ class Timings(NamedTuple):
 
 
 class ConnectionInfo(NamedTuple):
-    """What libcurl knows of a finished request beside its times."""
+    """Protocol, addresses, TLS version and final URL of a finished request, as libcurl reports them."""
 
     protocol: str
     remote_address: tuple[str, int]
@@ -45,9 +47,9 @@ class ConnectionInfo(NamedTuple):
 
 
 class Reply:
-    """What came back. A failed request is a reply too: ``ok`` is False, ``status`` 0 if there was no response.
+    """The result of a request. A failed request has a reply too: ``ok`` is False, ``status`` is 0 without a response.
 
-    Times are milliseconds. ``duration_ms`` is k6's: sending, waiting and receiving, without connecting.
+    Times are in milliseconds. ``duration_ms`` is defined as in k6: sending, waiting and receiving, without connecting.
     """
 
     __slots__ = (
@@ -64,7 +66,7 @@ class Reply:
         "status",
         "url",
     )
-    # Set only where they differ from what every reply has: it costs time to set what nobody reads.
+    # Set only if the value differs from the default: setting an attribute costs time, and most scripts read none.
     _as_expected: bool
     _connection_info: ConnectionInfo
     _retry_after_s: float | None
@@ -86,44 +88,43 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """A response came, with a status below 400, or with one that the request, the scenario or the run expects."""
+        """Whether there was a response with an expected status; by default every status below 400 is expected."""
         by_status = not self.error and 0 < self.status < FAILED_FROM_STATUS
         return getattr(self, "_as_expected", by_status)
 
     @property
     def error_code(self) -> int:
-        """k6's number for what went wrong, like 1212 for a refused connection and 1404 for a status 404; 0 for
-        nothing."""
+        """k6's error code, like 1212 for a refused connection and 1404 for status 404; 0 if ``ok`` is True."""
         return 0 if self.ok else error_code(self.error, self.status)
 
     @property
     def tries(self) -> int:
-        """How often it was sent, with those that a `Retry` sent again."""
+        """How often the request was sent: the first try and the retries of a `Retry`."""
         return getattr(self, "_tries", 1)
 
     @property
     def what_failed(self) -> str:
-        """For the errors of the summary: what was asked for, and what libcurl said."""
+        """Method, URL without credentials, and error message, for the errors of the summary."""
         return f"{self.method} {without_credentials(self.url)}: {self.message}"
 
     @property
     def duration_ms(self) -> float:
-        """From sending the first byte to receiving the last."""
+        """Time from the first byte sent to the last byte received."""
         return (self._measurement[7] - self._measurement[4]) / 1000
 
     @property
     def waiting_ms(self) -> float:
-        """From the request sent to the first byte of the response."""
+        """Time from the request sent to the first byte of the response."""
         return max(0, self._measurement[6] - self._measurement[5]) / 1000
 
     @property
     def total_ms(self) -> float:
-        """All of it, looking up the name, connecting and TLS included."""
+        """Total time, with name lookup, connecting and TLS."""
         return self._measurement[7] / 1000
 
     @property
     def timings(self) -> Timings:
-        """The parts of the request."""
+        """The phases of the request."""
         _, lookup, connect, tls, ready, sent, first, done, queue, *_ = self._measurement
         duration = max(done - ready, 0)
         parts = (
@@ -139,12 +140,12 @@ class Reply:
 
     @property
     def bytes_sent(self) -> int:
-        """Head and body of the request."""
+        """Bytes of the request, headers and body."""
         return self._measurement[9]
 
     @property
     def bytes_received(self) -> int:
-        """Head and body of the response, as it came: a compressed body counts as it is."""
+        """Bytes of the response, headers and body. A compressed body counts with its compressed size."""
         return self._measurement[10]
 
     @property
@@ -152,7 +153,7 @@ class Reply:
         """The whole body.
 
         Raises:
-            ReplyError: bodies were dropped, because nothing in the scenario's code seemed to read them.
+            ReplyError: the body was not kept, because no code of the scenario seemed to read it.
         """
         if self._body is None:
             raise ReplyError(
@@ -162,14 +163,14 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The body as UTF-8; bytes that are not become U+FFFD. Raises as `body`."""
+        """The body decoded as UTF-8; invalid bytes become U+FFFD. Raises as `body`."""
         return self.body.decode("utf-8", "replace")
 
     def json(self, path: str = "") -> Any:
-        """The body parsed as JSON; with a *path* like ``"data.items.0.id"`` what stands there.
+        """Return the body parsed as JSON, or only the value at a *path* like ``"data.items.0.id"``.
 
         Raises:
-            ReplyError: it is not JSON, there is nothing at *path*, or as `body`.
+            ReplyError: the body is not JSON, there is no value at *path*, or as `body`.
         """
         try:
             parsed = orjson.loads(self.body)
@@ -186,51 +187,51 @@ class Reply:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The response's headers by lower-case name; values of a repeated one are joined by ", ".
+        """The headers of the response by lower-case name; values of a repeated header are joined by ", ".
 
         Raises:
-            ReplyError: headers were dropped, because nothing in the scenario's code seemed to read them.
+            ReplyError: the headers were not kept, because no code of the scenario seemed to read them.
         """
         return last_headers(self._lines())
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies that this response set, by name. What the VU has kept of all is in `VU.cookies`. Raises as
-        `headers`."""
+        """The cookies that this response set, by name. `VU.cookies` has all cookies of the VU. Raises as `headers`."""
         return cookies_set(self._lines())
 
     @property
     def history(self) -> tuple[Redirect, ...]:
-        """The redirects that were followed, in their order. Raises as `headers`."""
+        """The redirects that were followed, in order. Raises as `headers`."""
         return redirects(self.url, self._lines())
 
     @property
     def final_url(self) -> str:
-        """The URL that answered, after all redirects.
+        """The URL of the last response, after all redirects.
 
         Raises:
-            ReplyError: the facts of the reply were dropped, because nothing in the scenario's code seemed to read them.
+            ReplyError: protocol, addresses and final URL were not kept, because no code of the scenario seemed to read
+                them.
         """
         return self._known().final_url
 
     @property
     def protocol(self) -> str:
-        """The version of HTTP: "1.0", "1.1", "2" or "3". Raises as `final_url`."""
+        """The HTTP version: "1.0", "1.1", "2" or "3"; "" without a response. Raises as `final_url`."""
         return self._known().protocol
 
     @property
     def remote_address(self) -> tuple[str, int]:
-        """Address and port that the request went to. Raises as `final_url`."""
+        """IP address and port of the target. Raises as `final_url`."""
         return self._known().remote_address
 
     @property
     def local_address(self) -> tuple[str, int]:
-        """Address and port that the request came from. Raises as `final_url`."""
+        """IP address and port of the generator. Raises as `final_url`."""
         return self._known().local_address
 
     @property
     def tls_version(self) -> str:
-        """Like "1.3", of the last handshake with the host; empty without TLS. Raises as `final_url`."""
+        """The TLS version of the last handshake with the host, like "1.3"; "" without TLS. Raises as `final_url`."""
         return self._known().tls_version
 
     def _lines(self) -> list[bytes]:
@@ -249,19 +250,22 @@ class Reply:
 
 
 class JudgedReply(Reply):
-    """A reply that the script judges by hand, within ``async with vu.expect(...)``. The last word counts."""
+    """A reply that the script judges, within ``async with vu.expect(...)``. The last judgement counts."""
 
     __slots__ = ("judgement",)
 
     def __init__(self, method: str, url: str, measurement: Measurement) -> None:
         super().__init__(method, url, measurement)
         self.judgement: str | None = None
-        """None as long as nothing was said, "" for a success, else why the request counts as failed."""
+        """None without a judgement, "" for a success, otherwise the reason of the failure."""
 
     def success(self) -> None:
-        """The request did not fail, whatever its status, and even without a response."""
+        """Count the request as successful, whatever its status, and even without a response."""
         self.judgement = ""
 
     def failure(self, reason: str) -> None:
-        """The request failed. *reason* is counted as a kind of error of its own: leave figures and ids out of it."""
+        """Count the request as failed.
+
+        Each *reason* is counted as a separate kind of error: leave numbers and ids out of it.
+        """
         self.judgement = str(reason) or "no reason given"

@@ -1,4 +1,4 @@
-"""What can be said of requests: options of one, and defaults that a scenario and a VU have for all of theirs."""
+"""Options of a single request, and the request defaults of a scenario and of a VU."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ from fastload.model.statuses import StatusSpec
 
 
 class RequestOptions(TypedDict, total=False):
-    """What every request method takes.
+    """Options of every request method.
 
     Args:
-        name: what the statistics call it; by default the path with numbers, UUIDs and long hex as ``{id}``.
-        path: values for ``{names}`` in the URL, which then is the name: ``vu.get("/users/{user}", path={"user": 7})``.
-        params: the query string.
-        headers: added to those of the VU, the scenario and the run, and over them; None takes one away.
-        cookies: sent with this request, beside those that the VU has.
-        json: a body to encode; bytes are taken as encoded already.
+        name: name of the request in the statistics; by default the path with numbers, UUIDs and long hex as ``{id}``.
+        path: values for ``{names}`` in the URL: ``vu.get("/users/{user}", path={"user": 7})``. The URL with the
+            ``{names}`` is then the default name.
+        params: parameters of the query string.
+        headers: headers of this request. They override those of the VU, the scenario and the run; None removes a
+            header.
+        cookies: cookies of this request, sent in addition to those of the VU.
+        json: a body to encode as JSON; bytes are sent as they are.
         data: a raw body, the `pathlib.Path` of a file to stream, or a mapping to send as a form.
-        files: a multipart form: by name a `pathlib.Path` to stream, bytes, or ``(filename, content, content type)``;
-            *data* has its other fields.
+        files: files of a multipart form by field name: a `pathlib.Path` to stream, bytes, or ``(filename, content,
+            content type)``. *data* has the other fields of the form.
         auth: ``("user", "password")`` for basic, or an `Auth`.
-        timeout: for connecting and the whole response, like "5s"; a number is seconds.
-        max_redirects: how many are followed; 0 for none.
-        http: more `RequestSettings`.
-        expected: the statuses that are a success, like ``(200, 404)`` or "200-299"; any other one is a failure.
-        retry: send it again when it fails in a way that may pass.
-        keep_body: keep the response's body although nothing seems to read it, or drop it although it does.
-        tags: for thresholds on some requests only, like ``http_req_duration{kind:read}``.
+        timeout: time limit for connecting and the whole response, like "5s"; a number is in seconds.
+        max_redirects: maximum number of redirects to follow; 0 follows none.
+        http: other `RequestSettings`.
+        expected: the statuses that are a success, like ``(200, 404)`` or "200-299"; every other status is a failure.
+        retry: when to send a failed request again.
+        keep_body: True keeps the response body even if no code seems to read it; False drops it in any case.
+        tags: tags for thresholds on some requests only, like ``http_req_duration{kind:read}``.
     """
 
     name: str
@@ -58,8 +60,10 @@ class RequestOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class RequestDefaults:
-    """What all requests of a scenario have, unless they or their VU say otherwise. *clear_cookies*: after each
-    iteration."""
+    """Defaults of all requests of a scenario; the VU or a request can override them.
+
+    *clear_cookies*: delete the VU's cookies after each iteration.
+    """
 
     headers: Headers | None = None
     http: RequestSettings | None = None
@@ -68,7 +72,7 @@ class RequestDefaults:
 
     @property
     def apply_to_requests(self) -> bool:
-        """Whether a plain request is not like that of any other scenario."""
+        """Whether the defaults change a request that has no options."""
         return self.headers is not None or self.http is not None or self.expected is not None
 
 
@@ -79,10 +83,10 @@ def defaults_of(
     expected: StatusSpec | None,
     cookies: str | None,
 ) -> RequestDefaults:
-    """What the options of *scenario* say of all its requests.
+    """Return the request defaults that the options of *scenario* give.
 
     Raises:
-        PlanError: one that makes no sense; the message begins with the scenario's name.
+        PlanError: an option is not valid; the message begins with the scenario's name.
     """
     whose = f"{scenario}: " if scenario else ""
     if headers is not None and not isinstance(headers, Mapping):
@@ -99,7 +103,7 @@ def defaults_of(
 
 
 class VUDefaults:
-    """What the requests of one VU have: what its scenario says, and over it what the script sets for the VU."""
+    """Defaults of all requests of one VU: those of its scenario, overridden by those that the script sets."""
 
     __slots__ = ("base_url", "defaults", "headers", "http")
 
@@ -111,14 +115,14 @@ class VUDefaults:
 
 
 NO_DEFAULTS = VUDefaults(RequestDefaults())
-"""Of a VU of which nothing is said."""
+"""Defaults of a VU whose scenario has none and for which the script sets none."""
 
 
 def as_auth(auth: Auth | tuple[str, str] | None) -> Auth | None:
-    """*auth*, of which a pair is a user and a password.
+    """Return *auth* as an `Auth`; a pair is the user and the password of basic.
 
     Raises:
-        PlanError: it is something else.
+        PlanError: *auth* has another type.
     """
     match auth:
         case None | Auth():
@@ -131,5 +135,5 @@ def as_auth(auth: Auth | tuple[str, str] | None) -> Auth | None:
 
 
 def as_base_url(url: str) -> str:
-    """*url* as relative ones are put behind it. Raises PlanError as `check_base_url`."""
+    """Return *url* without a slash at its end. Raises PlanError as `check_base_url`."""
     return check_base_url(url, what="vu.base_url")

@@ -1,4 +1,4 @@
-"""``retry=fl.Retry(...)``: a request that failed in a way that may pass is sent again."""
+"""Retries of requests after temporary failures: ``retry=fl.Retry(...)``."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ _KINDS = (ANY_ERROR, *sorted(ERROR_KINDS))
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When a request is sent again, and after which wait. Each try is a request like any other, and is counted.
+    """Rules that say when a request is sent again, and after which wait. Each try is recorded as a separate request.
 
     Args:
-        times: how often at most, beside the first try.
-        on: statuses, and kinds of errors like "reset" or "timeout"; "error" is whatever got no response.
-        wait: before the second try, like "200ms".
-        factor: each further wait is so many times the one before.
-        longest: no wait is longer, like "30s".
-        jitter: from 0 to 1: the share of each wait that is left to chance, so that VUs do not come back all at once.
-        retry_after: where a response says in its header Retry-After how long to wait, that is the wait.
+        times: maximum number of retries, without the first try.
+        on: statuses, and kinds of errors like "reset" or "timeout"; "error" means every request without a response.
+        wait: wait before the second try, like "200ms".
+        factor: each further wait is the one before multiplied by this factor.
+        longest: maximum of each wait, like "30s".
+        jitter: random share of each wait, from 0 to 1: it shortens the wait by up to this share, so that VUs do not
+            retry all at the same time.
+        retry_after: a Retry-After header of the response replaces the wait, up to *longest*.
 
     Raises:
-        PlanError: an argument that makes no sense; it is named.
+        PlanError: an argument is not valid; the message names it.
     """
 
     times: int = 3
@@ -65,13 +66,16 @@ class Retry:
         object.__setattr__(self, "_longest_s", parse_duration_s(self.longest, what="Retry: longest"))
 
     def wants(self, reply: Reply) -> bool:
-        """Whether *reply* is one to try again for."""
+        """Return whether *reply* calls for another try."""
         if reply.error:
             return reply.error in self._on or ANY_ERROR in self._on
         return reply.status in self._on
 
     def wait_s(self, tries: int, reply: Reply, chance: float) -> float:
-        """How long to wait after so many *tries*, the last of which got *reply*; *chance* is from 0 to 1."""
+        """Return the wait in seconds after try number *tries* (from 1), which got *reply*.
+
+        *chance* is a random number from 0 to 1, for the jitter.
+        """
         asked_s: float | None = getattr(reply, "_retry_after_s", None) if self.retry_after else None
         if asked_s is not None:
             return min(asked_s, self._longest_s)
@@ -86,9 +90,9 @@ async def persist(
     chance: Callable[[], float],
     give_up: Callable[[], None],
 ) -> Reply:
-    """Send until the reply is none that *retry* wants another try for, and return the last one.
+    """Send a request until *retry* wants no further try, and return the last reply.
 
-    *give_up* is called before each further try: nobody will judge the last one.
+    *give_up* is called before each further try, because the script will not judge the try before it.
     """
     for tries in itertools.count(1):
         reply = await send()

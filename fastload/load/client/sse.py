@@ -1,4 +1,4 @@
-"""Lines of a body that comes in pieces, and server-sent events among them, as the HTML standard has them."""
+"""Parsers for streamed bodies: lines, and server-sent events as the HTML standard defines them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import orjson
 from fastload.model.errors import FastloadError
 
 MAX_LINE_BYTES = 16 * 2**20
-"""A line may be so long; it is kept in memory until its end."""
+"""Maximum length of a line. A line is kept in memory until its end."""
 _BOM = b"\xef\xbb\xbf"
 
 
 class ServerEvent(NamedTuple):
-    """One server-sent event. ``id`` is the last that the stream gave, ``retry`` milliseconds or None."""
+    """A server-sent event. ``id`` is the last id of the stream so far; ``retry`` is in milliseconds, or None."""
 
     event: str
     data: str
@@ -23,19 +23,19 @@ class ServerEvent(NamedTuple):
     retry: int | None
 
     def json(self) -> Any:
-        """The data parsed as JSON.
+        """Return the data parsed as JSON.
 
         Raises:
-            ValueError: it is not JSON.
+            ValueError: the data is not JSON.
         """
         return orjson.loads(self.data)
 
 
 class LineSplitter:
-    """Lines of what is fed, without their ends: LF and CRLF, with *cr* also a single CR.
+    """A parser that splits chunks of bytes into lines. A line ends with LF or CRLF; with *cr* also with a single CR.
 
     Raises:
-        FastloadError: a line is longer than `MAX_LINE_BYTES`.
+        FastloadError: from `feed`, if a line is longer than `MAX_LINE_BYTES`.
     """
 
     def __init__(self, *, cr: bool = False) -> None:
@@ -45,7 +45,7 @@ class LineSplitter:
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that end in *data*."""
+        """Parse *data*, and return the lines that end in it, without their line ends."""
         if self._cr:
             data = self._with_lf(data)
         first, *rest = data.split(b"\n")
@@ -59,13 +59,13 @@ class LineSplitter:
         return lines if self._cr else [line.removesuffix(b"\r") for line in lines]
 
     def end(self) -> bytes:
-        """The last line, if nothing ends it."""
+        """Return the last line if it has no line end, otherwise b""."""
         last, self._parts, self._length = b"".join(self._parts), [], 0
         return last
 
     def _with_lf(self, data: bytes) -> bytes:
         if data and self._after_cr:
-            # The line has ended with the CR.
+            # The CR at the end of the last chunk has ended the line already: this LF belongs to it.
             data = data.removeprefix(b"\n")
             self._after_cr = False
         if b"\r" in data:
@@ -84,7 +84,10 @@ class LineSplitter:
 
 
 class EventParser:
-    """Server-sent events of what is fed. An event at the end without an empty line after it is none."""
+    """A parser that turns chunks of bytes into server-sent events.
+
+    A last event without an empty line after it is dropped, as the standard says.
+    """
 
     def __init__(self) -> None:
         self._lines = LineSplitter(cr=True)
@@ -94,7 +97,7 @@ class EventParser:
         self._retry: int | None = None
 
     def feed(self, data: bytes) -> Iterator[ServerEvent]:
-        """The events that end in *data*."""
+        """Parse *data*, and yield the events that end in it."""
         for line in self._lines.feed(data):
             if self._is_first:
                 line = line.removeprefix(_BOM)

@@ -1,4 +1,4 @@
-"""Bodies that are read while they come: ``async with vu.stream("GET", url) as reply:``."""
+"""Streamed requests, whose body the script reads while it arrives: ``async with vu.stream("GET", url) as reply:``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from fastload.load.recording.scope import Scope
 
 BUFFER_BYTES = 256 * 2**10
-"""When so many bytes wait to be read, the transfer pauses; it goes on at half of that."""
+"""The transfer pauses if more unread bytes are buffered; it resumes at half of this size."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ASKS_FOR_AUTH = (401, 407)
 _NOTHING = (0,) * 11
 
 
 class BodyBuffer:
-    """What of a body has come and was not read yet. Fed by libcurl, read by one coroutine."""
+    """The buffer of received, unread chunks of a body. libcurl writes to it, one coroutine reads it."""
 
     def __init__(self, transfer: Transfer) -> None:
         self._transfer = transfer
@@ -44,12 +44,13 @@ class BodyBuffer:
         self.ended = False
 
     def on_header(self, line: bytes) -> None:
-        """For libcurl: a header line, of the response or of one before it."""
+        """Add a header line, of this response or of an earlier one (a redirect, for example). libcurl calls this."""
         self.header_lines.append(line)
         if line.startswith(b"HTTP/"):
             words = line.split(maxsplit=2)
             self.status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-            # libcurl may ask again, with another URL or with credentials: then a body, or the end, tells.
+            # libcurl may follow this response with another request, to another URL or with credentials. If it does
+            # not, the first chunk of the body or the end of the transfer shows that this response is the final one.
             self._leads_on = self.status < 200 or self.status in _ASKS_FOR_AUTH
         elif line[:9].lower() == b"location:":
             self._leads_on = self._leads_on or self.status in _REDIRECTS
@@ -57,7 +58,7 @@ class BodyBuffer:
             self._answer()
 
     def on_chunk(self, data: bytes) -> None:
-        """For libcurl: a piece of the body."""
+        """Add a chunk of the body. libcurl calls this."""
         self._answer()
         self._chunks.append((monotonic_ns(), data))
         self._bytes += len(data)
@@ -67,17 +68,17 @@ class BodyBuffer:
         self._wake()
 
     def on_done(self) -> None:
-        """Nothing more comes."""
+        """Mark the end of the transfer."""
         self.ended = True
         self._answer()
 
     async def answer(self) -> None:
-        """Wait for the headers, or for the end."""
+        """Wait for the headers of the final response, or for the end of the transfer."""
         while not self.answered:
             await self._wait()
 
     async def next(self) -> tuple[int, bytes] | None:
-        """The next piece and when it came (monotonic, ns); None at the end."""
+        """Return the time of arrival (monotonic, ns) and the bytes of the next chunk; None at the end."""
         while not self._chunks:
             if self.ended:
                 return None
@@ -91,7 +92,7 @@ class BodyBuffer:
         return piece
 
     def drop(self) -> None:
-        """The block is over: nobody reads any more."""
+        """Discard the unread chunks; the block is over."""
         self._chunks.clear()
         self._bytes = 0
 
@@ -109,13 +110,13 @@ class BodyBuffer:
         self._wake()
 
     def _wake(self) -> None:
-        # The task goes on in the next turn of the loop, and never within a call of libcurl's.
+        # The future resumes the task in the next turn of the loop: the task must not run inside a callback of libcurl.
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
 
 class EventTimer:
-    """Times the events of one stream."""
+    """Recorder of the event metrics of one stream: count, time of the first event, gaps between events."""
 
     def __init__(
         self, recorder: Recorder, scope: Scope, name: str, tags: Mapping[str, str] | None, transfer: Transfer
@@ -129,7 +130,7 @@ class EventTimer:
         self._last_ns = 0
 
     def event(self, at_ns: int) -> None:
-        """An event came."""
+        """Record an event that arrived at *at_ns* (monotonic, ns)."""
         if self._last_ns:
             self._sample("stream_event_gap", (at_ns - self._last_ns) // 1000)
         else:
@@ -143,10 +144,10 @@ class EventTimer:
 
 
 class StreamedReply(JudgedReply):
-    """A reply whose body is read while it comes, once: by `lines`, `events`, `chunks` or `read`.
+    """A reply whose body is read while it arrives, once: with `lines`, `events`, `chunks` or `read`.
 
-    Status and headers are there from the beginning of the block, times and ``error`` once the body has ended. A body
-    that breaks off ends what reads it: ``ok`` is False then.
+    Status and headers are available from the beginning of the block, times and ``error`` after the end of the body. If
+    the transfer fails within the body, these methods end without an exception, and ``ok`` is False.
     """
 
     __slots__ = ("_buffer", "_event_timer")
@@ -157,15 +158,15 @@ class StreamedReply(JudgedReply):
         self._event_timer = event_timer
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body in the pieces in which it comes; their size means nothing."""
+        """Yield the body in chunks as they arrive; their size has no meaning."""
         while (piece := await self._buffer.next()) is not None:
             yield piece[1]
 
     async def lines(self) -> AsyncIterator[str]:
-        """The body line by line, without line ends, as UTF-8. Each that is not empty counts as an event.
+        """Yield the lines of the body, decoded as UTF-8, without line ends. Each non-empty line counts as an event.
 
         Raises:
-            FastloadError: a line is too long to be one.
+            FastloadError: a line is longer than 16 MiB.
         """
         splitter = LineSplitter()
         while (piece := await self._buffer.next()) is not None:
@@ -179,10 +180,10 @@ class StreamedReply(JudgedReply):
             yield last.decode("utf-8", "replace")
 
     async def events(self) -> AsyncIterator[ServerEvent]:
-        """The server-sent events of the body.
+        """Yield the server-sent events of the body.
 
         Raises:
-            FastloadError: a line is too long to be one.
+            FastloadError: a line is longer than 16 MiB.
         """
         parser = EventParser()
         while (piece := await self._buffer.next()) is not None:
@@ -192,13 +193,13 @@ class StreamedReply(JudgedReply):
                 yield event
 
     async def read(self) -> bytes:
-        """All that is still to come, whole; ``body``, ``text`` and ``json()`` have it afterwards."""
+        """Return the rest of the body; afterwards ``body``, ``text`` and ``json()`` return this rest too."""
         self._body = b"".join([chunk async for chunk in self.chunks()])
         return self._body
 
 
 class PreparedStream(NamedTuple):
-    """A streamed request, ready to be sent."""
+    """A streamed request, ready to be sent. *due_ns* is when the request was due, 0 without a schedule."""
 
     transfer: Transfer
     url: str
@@ -210,48 +211,48 @@ class PreparedStream(NamedTuple):
 
 
 class StreamSender(ABC):
-    """Who sends streamed requests: a VU."""
+    """The interface of a VU that `StreamedRequest` uses."""
 
     @property
     @abstractmethod
     def recorder(self) -> Recorder:
-        """Where what the stream has is recorded."""
+        """The recorder of the worker."""
 
     @abstractmethod
     def was_interrupted(self) -> bool:
-        """Whether the iteration has to end, or the run."""
+        """Return whether the iteration is interrupted, or the run is stopping."""
 
     @abstractmethod
     def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> PreparedStream:
-        """The request, on a handle of its own."""
+        """Prepare the request on a handle that no other request uses."""
 
     @abstractmethod
     def submit_stream(self, out: PreparedStream) -> None:
-        """Send it."""
+        """Send the prepared request."""
 
     @abstractmethod
     def end_stream(self, out: PreparedStream) -> None:
-        """End the transfer as it stands."""
+        """End the transfer early, as if the body were complete."""
 
     @abstractmethod
     def finish_stream(
         self, out: PreparedStream, error: tuple[int, str] | None, method: str, judged: JudgedRequest
     ) -> None:
-        """The transfer has ended."""
+        """Record the end of the transfer."""
 
     @abstractmethod
     def give_up_stream(self, out: PreparedStream) -> None:
-        """The iteration is interrupted, and nobody waits for the rest."""
+        """Cancel the transfer without recording it, because the iteration is interrupted; release its handle."""
 
     @abstractmethod
     def release_stream(self, out: PreparedStream) -> None:
-        """The handle is free for the next one."""
+        """Make the handle free for the next streamed request."""
 
 
 class StreamedRequest(JudgedRequest):
-    """A request whose body is read in the block. It is recorded, once, when the block ends.
+    """A request whose body is read in the block. It is recorded once, when the block ends.
 
-    Leaving the block before the body has ended also ends the transfer, which is no failure.
+    If the block ends before the body, the transfer ends too, which is not a failure.
     """
 
     __slots__ = ("_buffer", "_method", "_options", "_outgoing", "_streamed", "_url", "_vu")
@@ -263,7 +264,7 @@ class StreamedRequest(JudgedRequest):
         self._options = options
 
     def reply_class(self, _method: str, _url: str, measurement: Measurement) -> Reply:  # type: ignore[override]
-        """For the VU, when the transfer has ended: the reply that the block has already."""
+        """Return the reply of the block, with times and status. The VU calls this when the transfer has ended."""
         self._streamed._measurement, self._streamed.status = measurement, measurement[0]
         return self._streamed
 

@@ -1,5 +1,4 @@
-"""What a VU can do beside plain requests: streamed bodies, WebSockets, and the calls of any code that ``fl.measure``
-times."""
+"""The part of a VU for streamed requests, WebSockets and measured calls (``fl.measure``)."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ _NOT_OF_STREAMS = ("retry", "keep_body")
 
 
 class StreamingClient(StreamSender):
-    """The part of a `VU` that is no plain request."""
+    """The part of a `VU` for streamed requests, WebSockets and measured calls."""
 
     _context: WorkerContext
     _cache: ConnectionCache
@@ -48,11 +47,14 @@ class StreamingClient(StreamSender):
         self._streaming: list[Transfer] = []
 
     def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> StreamedRequest:
-        """A request whose body is read while it comes: ``async with vu.stream("GET", "/events") as reply:``.
+        """Send a request and read its body while it arrives: ``async with vu.stream("GET", "/events") as reply:``.
 
-        The block begins when the headers are there. The request is recorded when it ends, as any other; leaving
-        earlier than the body ends the transfer, and is no failure. The options are those of `request`, without
-        ``retry`` and ``keep_body``. The time-out is for the whole body.
+        The block begins when the headers have arrived. The request is recorded when the block ends, like every other
+        request. A block that ends before the body ends the transfer too, which is not a failure. The options are those
+        of `request`, without ``retry`` and ``keep_body``. The time-out includes the whole body.
+
+        Raises:
+            PlanError: an option is not valid here.
         """
         _refuse(options, _NOT_OF_STREAMS, "a stream")
         return StreamedRequest(self, method, url, options)
@@ -60,16 +62,16 @@ class StreamingClient(StreamSender):
     def websocket(
         self, url: str, *, subprotocols: tuple[str, ...] = (), **options: Unpack[RequestOptions]
     ) -> WebSocketSession:
-        """A WebSocket for the length of a block: ``async with vu.websocket("/ws") as ws:``.
+        """Open a WebSocket for the length of a block: ``async with vu.websocket("/ws") as ws:``.
 
-        *url* is relative to the base URL, or absolute: ws and wss, or http and https, which mean the same here. At the
-        end of the block it is closed with 1000, or with 1001 when the iteration is interrupted. *subprotocols* are
-        offered; `WebSocket.subprotocol` is what the server chose. The *options* are those of a request without a body;
-        ``timeout`` is for the opening.
+        *url* is relative to the base URL, or absolute with the scheme ws or wss (http and https mean the same here).
+        The end of the block closes the WebSocket with code 1000, or with 1001 if the iteration is interrupted. The
+        client offers *subprotocols*; `WebSocket.subprotocol` is the choice of the server. The *options* are those of a
+        request without a body; ``timeout`` limits the opening handshake.
 
         Raises:
-            PlanError: an option that makes no sense here.
-            WebSocketError: when the block begins, and it cannot be opened.
+            PlanError: an option is not valid here.
+            WebSocketError: at the beginning of the block, if the WebSocket cannot be opened.
         """
         _refuse(options, _NOT_OF_WEBSOCKETS, "a WebSocket")
         given: dict[str, Any] = dict(options)
@@ -80,11 +82,11 @@ class StreamingClient(StreamSender):
     @property
     @abstractmethod
     def scope(self) -> Scope:
-        """For the engine: where the code that asks runs."""
+        """The scope in which the calling code runs. Internal."""
 
     @property
     def recorder(self) -> Recorder:
-        """For the engine."""
+        """The recorder of the worker. Internal."""
         return self._context.recorder
 
     @abstractmethod
@@ -103,9 +105,10 @@ class StreamingClient(StreamSender):
     ) -> Reply: ...
 
     def due_of_call(self) -> int:
-        """For `fl.measure`: when the call that begins was due; 0 for all but the first of an iteration.
+        """Return when the beginning call was due; 0 except for the first call of an iteration. For `fl.measure`.
 
-        A request before it has used the due time up; one within it may still use it, too.
+        A request before the call uses up the due time of the iteration. A request within the call may still use the
+        due time too.
         """
         due_ns = self._due_ns
         if due_ns == self._call_due_ns:
@@ -114,7 +117,7 @@ class StreamingClient(StreamSender):
         return due_ns
 
     def call_ended(self, due_ns: int) -> None:
-        """For `fl.measure`: a call did not raise; no request after it counts from *due_ns*."""
+        """Count a call that did not raise; no later request counts from *due_ns*. For `fl.measure`."""
         self.requests += 1
         if due_ns and self._due_ns == due_ns:
             self._due_ns = 0
@@ -158,7 +161,7 @@ class StreamingClient(StreamSender):
         self._streaming.append(out.transfer)
 
     def close_sockets(self) -> None:
-        """For the engine: the user leaves."""
+        """Close all open WebSockets, because the VU leaves. Internal."""
         for socket in list(self._sockets):
             socket.abandon()
         self._sockets.clear()
@@ -180,7 +183,7 @@ class StreamingClient(StreamSender):
         transfer.apply(prepared.settings)
         transfer.send_cookies(prepared.cookie)
         transfer.prepare_handshake(full_url, prepared.lines)
-        # What is due is the opening: nothing after it counts from then.
+        # The opening uses up the due time of the iteration: no later request counts from it.
         self._due_ns = 0
         own_s = prepared.settings.timeout_s if prepared.settings is not None else None
         limit_s = context.http.timeout_s if own_s is None else own_s

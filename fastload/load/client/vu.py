@@ -1,4 +1,4 @@
-"""The virtual user that a scenario drives: requests on its own connections, checks, pauses."""
+"""VUs, the virtual users of a scenario: requests on its own connections, checks, groups, pauses."""
 
 from __future__ import annotations
 
@@ -32,11 +32,15 @@ LONGEST_BACK_OFF_S = 1.0
 
 
 class VU(HttpClient, StreamingClient):
-    """A virtual user, handed to the scenario: ``await vu.get("/")``.
+    """A virtual user, the argument of a scenario function: ``await vu.get("/")``.
 
-    ``id`` is unique in the whole run, from 1; ``iteration`` counts this VU's own, from 0; ``iteration_in_test`` is
-    the number of the iteration among all of the scenario, from 0; ``state`` is the script's to keep things in between
-    iterations; ``env`` holds what was given by -e/--env; ``random`` is the VU's own source of chance.
+    Attributes:
+        id: number of the VU, unique in the whole run, from 1.
+        iteration: number of the iteration among those of this VU, from 0.
+        iteration_in_test: number of the iteration among all iterations of the scenario, from 0.
+        state: a dict in which the script can keep data between iterations.
+        env: values of the scenario's option ``env``, overridden by those of -e/--env.
+        random: the VU's own random generator.
     """
 
     def __init__(self, number: int, context: WorkerContext, scenario: ScenarioContext) -> None:
@@ -66,21 +70,24 @@ class VU(HttpClient, StreamingClient):
 
     @cached_property
     def random(self) -> Random:
-        """The VU's own source of chance. Made when it is first asked for: its state takes 2.5 KB."""
+        """The VU's own random generator, seeded with the run's seed and ``id``.
+
+        It is created at the first access, because its state takes 2.5 KB.
+        """
         return Random(f"{self._seed}:{self.id}")
 
     @property
     def setup_data(self) -> Any:
-        """What the test's setup returned, None without one. All VUs of a worker share it: do not change it."""
+        """The return value of the test's setup, or None. All VUs of a worker share it: do not change it."""
         return self._context.setup_data
 
     def group(self, name: str) -> Group:
-        """A part of an iteration, timed as a whole: ``async with vu.group("login"):``.
+        """Time a part of an iteration as a whole: ``async with vu.group("login"):``.
 
-        What happens inside has the tag ``group``. A group within a group is called ``outer::inner``.
+        All samples of the block have the tag ``group``. A group within a group is named ``outer::inner``.
 
         Raises:
-            PlanError: the name is empty or has ``::`` in it.
+            PlanError: the name is empty or contains ``::``.
         """
         if not name or "::" in name:
             raise PlanError(
@@ -157,7 +164,7 @@ class VU(HttpClient, StreamingClient):
     async def _persist(
         self, method: str, url: str, judged: JudgedRequest | ExpectedStatuses | None, options: dict[str, Any]
     ) -> Reply:
-        """Send it as often as its option ``retry`` wants. Each try is a request of its own."""
+        """Send a request with retries, as its option ``retry`` says. Each try is recorded as a separate request."""
         retry: Retry = options["retry"]
         options["retry"] = None
 
@@ -170,7 +177,7 @@ class VU(HttpClient, StreamingClient):
         )
 
     def _configured_transfer(self, prepared: PreparedRequest, *, keep_body: bool) -> Transfer:
-        """A handle with the settings of the request *prepared*. Those of plain requests never have any."""
+        """Return a handle with the settings of *prepared*. Handles of plain requests never get such settings."""
         transfer = self._configured.pop() if self._configured else self._take_transfer(configured=True)
         transfer.keep_body(keep_body)
         transfer.apply(prepared.settings)
@@ -183,10 +190,11 @@ class VU(HttpClient, StreamingClient):
         checks: Mapping[str, bool | Callable[[Any], bool]],
         tags: Mapping[str, str] | None = None,
     ) -> bool:
-        """Count each named condition, given as a bool or as a function of *subject*; True when all hold.
+        """Record the result of each named check, and return whether all checks passed.
 
-        A failed check never fails the run by itself: put a threshold on ``checks`` for that, with *tags* on some of
-        them: ``checks{kind:read}``.
+        *_subject* is usually a reply. Each check is a bool, or a function that takes *_subject*. A failed check does
+        not fail the run: for that, set a threshold on ``checks``, or with *tags* on some of them, like
+        ``checks{kind:read}``.
         """
         scope, record_check = self._scope(), self._context.recorder.record_check
         all_hold = True
@@ -197,7 +205,7 @@ class VU(HttpClient, StreamingClient):
         return all_hold
 
     async def sleep(self, least_s: float, most_s: float | None = None) -> None:
-        """Think: pause for *least_s* seconds, or for a random time between the two."""
+        """Pause for *least_s* seconds, or for a random time between *least_s* and *most_s* (think time)."""
         if self._context.stopping and not self.leaving:
             raise asyncio.CancelledError
         pause_s = least_s if most_s is None else self.random.uniform(least_s, most_s)
@@ -206,7 +214,7 @@ class VU(HttpClient, StreamingClient):
         await asyncio.sleep(pause_s)
 
     def _scope(self) -> Scope:
-        """Where the code that calls runs: in this VU's scenario, and in which group."""
+        """Return the scope of the calling code: a group of this VU's scenario, or the scenario itself."""
         scope = CURRENT_SCOPE.get()
         return self._scenario_scope if scope is None or scope.scenario_scope is not self._scenario_scope else scope
 
@@ -274,7 +282,7 @@ class VU(HttpClient, StreamingClient):
         return transfer
 
     def _take_transfer(self, *, configured: bool = False) -> Transfer:
-        """A handle: one from the pool, where VUs that pause leave theirs, or a new one."""
+        """Return a handle from the handle pool, or a new one if the pool is empty."""
         pool = self._handle_pool
         idle = pool and (pool.configured if configured else pool.plain)
         if not idle:
@@ -286,17 +294,18 @@ class VU(HttpClient, StreamingClient):
 
     @property
     def scope(self) -> Scope:
-        """For the engine: where the code that asks runs."""
+        """The scope of the calling code. Internal."""
         return self._scope()
 
     def was_interrupted(self) -> bool:
-        """For the engine: whether the iteration has to end, or the run."""
+        """Return whether the iteration is interrupted, or the run is stopping. Internal."""
         return self._was_interrupted()
 
     def begin_iteration(self, due_ns: int, number: int) -> int:
-        """For the engine: the next request counts from *due_ns*. Returns how many requests there were so far.
+        """Begin an iteration, and return how many requests the VU has made so far. Internal.
 
-        *number* is that of the iteration among all of the scenario.
+        The response time of its first request counts from *due_ns*; 0 means without a schedule. *number* is the value
+        of ``iteration_in_test``.
         """
         self._due_ns = due_ns
         self.iteration_in_test = number
@@ -306,18 +315,18 @@ class VU(HttpClient, StreamingClient):
         return self.requests
 
     def end_iteration(self) -> int:
-        """For the engine: how many requests there were so far."""
+        """End an iteration, and return how many requests the VU has made so far. Internal."""
         self.iteration += 1
         if self._defaults.clear_cookies:
             self.cookies.clear()
         return self.requests
 
     def back_off(self) -> None:
-        """For the engine: pause before the next iteration, for twice as long as the last time, up to a second."""
+        """Double the pause before the next iteration: 10 ms at first, up to 1 s. Internal."""
         self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s))
 
     def release_handles(self) -> None:
-        """For the engine, too: a long pause begins, and the handles that are idle go to the pool."""
+        """Release the idle handles to the handle pool, because a long pause begins. Internal."""
         pool = self._handle_pool
         if pool is not None:
             for idle, pooled in ((self._plain, pool.plain), (self._configured, pool.configured)):
@@ -328,7 +337,7 @@ class VU(HttpClient, StreamingClient):
                     pooled.append(transfer)
 
     def close(self) -> None:
-        """For the engine: the user leaves, and closes its connections."""
+        """Cancel all requests and close all connections, because the VU leaves. Internal."""
         self.close_sockets()
         for transfer in self._transfers:
             self._context.engine.cancel(transfer)
@@ -340,14 +349,17 @@ class VU(HttpClient, StreamingClient):
 
 
 def current_vu() -> VU | None:
-    """The VU whose code runs; None outside of iterations."""
+    """Return the VU of the running code; None outside of iterations."""
     return cast(VU | None, CURRENT_VU.get())
 
 
 def _judging(
     judged: JudgedRequest | ExpectedStatuses | None, expected: ExpectedStatuses | None
 ) -> JudgedRequest | ExpectedStatuses | None:
-    """Who says what a request was: the block that it is in, which may leave it to *expected*, or just that."""
+    """Return the object that judges a request: its judged request if it has one, otherwise *expected*.
+
+    A judged request uses *expected* too, if its block does not judge.
+    """
     if not isinstance(judged, JudgedRequest):
         return expected
     judged.expected = expected

@@ -1,4 +1,4 @@
-"""WebSockets of a VU, on the engine that makes its requests: ``async with vu.websocket("/ws") as ws:``."""
+"""WebSockets of a VU, on the same engine as its requests: ``async with vu.websocket("/ws") as ws:``."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from fastload.load.recording.scope import Scope
 
 MAX_MESSAGE_BYTES = 64 * 2**20
-"""A longer message breaks the connection."""
+"""Maximum size of a received message; a longer one ends the connection with an error."""
 INBOX_BYTES = 2**20
-"""When messages of so many bytes wait to be received, nothing more is read from the socket."""
+"""Reading from the socket pauses if more bytes of messages are buffered; it resumes at half of this size."""
 CLOSE_TIMEOUT_S = 5.0
 INTERRUPTED_CLOSE_S = 0.5
-"""How long the server may take to answer a close when the iteration is interrupted."""
+"""Time limit for the server's close frame if the iteration is interrupted."""
 _SWITCHING = 101
 _TIMED_OUT, _GOT_NOTHING = 28, 52
 _READ_BYTES = 65_536
@@ -48,7 +48,7 @@ _GOOD_CODES = (NORMAL, GOING_AWAY, NO_CODE)
 
 
 class WebSocketError(FastloadError):
-    """A WebSocket could not be opened, or its connection broke. ``kind`` is the name under which it is counted."""
+    """A WebSocket could not be opened, or its connection broke. ``kind`` is the kind of error that is counted."""
 
     def __init__(self, message: str, kind: str = "") -> None:
         super().__init__(message)
@@ -56,7 +56,7 @@ class WebSocketError(FastloadError):
 
 
 class WebSocketClosed(WebSocketError):
-    """The WebSocket is closed. ``code`` and ``reason`` are those of the close frame; 1005 means that it had none."""
+    """The WebSocket is closed. ``code`` and ``reason`` are those of the close frame; 1005: a frame without a code."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"the WebSocket was closed with {code} {reason}".rstrip(), "ws_closed")
@@ -65,7 +65,7 @@ class WebSocketClosed(WebSocketError):
 
 
 class WebSocketOpening(NamedTuple):
-    """What a session begins with: a handle that is aimed at *url*; *name* is what the statistics call it."""
+    """A prepared opening handshake: handle, absolute URL, time limit, and the name, tags and scope of its samples."""
 
     transfer: WebSocketTransfer
     url: str
@@ -76,9 +76,10 @@ class WebSocketOpening(NamedTuple):
 
 
 class WebSocket:
-    """An open WebSocket. One coroutine receives at a time; any may send.
+    """An open WebSocket. Only one coroutine may receive at a time; several may send.
 
-    ``code`` and ``reason`` tell of the close once there was one; ``headers`` are those of the server's answer.
+    ``code`` and ``reason`` are those of the close frame, 0 and "" while the WebSocket is open; ``code`` is 1006 after a
+    broken connection. ``headers`` are those of the server's handshake response.
     """
 
     def __init__(self, transfer: WebSocketTransfer, opening: WebSocketOpening, recorder: Recorder) -> None:
@@ -108,7 +109,7 @@ class WebSocket:
         self._paused = False
         transfer.on_ready = self._on_ready
         self._watch()
-        # Frames may have come with the answer to the handshake.
+        # libcurl may have received the first frames together with the handshake response.
         asyncio.get_running_loop().call_soon(self._read)
 
     def __repr__(self) -> str:
@@ -117,19 +118,19 @@ class WebSocket:
 
     @property
     def subprotocol(self) -> str:
-        """The one that the server chose, or ""."""
+        """The subprotocol that the server chose, or ""."""
         return self.headers.get("sec-websocket-protocol", "")
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more can be sent."""
+        """Whether the WebSocket is closed or broken, so that nothing can be sent."""
         return self._error is not None
 
     async def send(self, message: str | bytes) -> None:
-        """Send *message*: text as a text message, bytes as a binary one. It waits while the socket is full.
+        """Send a str as a text message, or bytes as a binary message. Wait while the socket's send buffer is full.
 
         Raises:
-            WebSocketClosed: it was closed.
+            WebSocketClosed: the WebSocket is closed.
             WebSocketError: the connection is broken.
         """
         data = message.encode() if isinstance(message, str) else message
@@ -137,12 +138,12 @@ class WebSocket:
         self._count("ws_msgs_sent")
 
     async def receive(self, timeout_s: float | None = None) -> str | bytes:
-        """The next message, whole.
+        """Return the next complete message.
 
         Raises:
-            TimeoutError: none came within *timeout_s* seconds.
-            WebSocketClosed: it was closed, and every message before that was received.
-            WebSocketError: the connection is broken.
+            TimeoutError: no message arrived within *timeout_s* seconds.
+            WebSocketClosed: the WebSocket is closed, and no message is left to receive.
+            WebSocketError: the connection is broken, and no message is left to receive.
         """
         if not self._inbox and not self._error:
             if self._waiter is not None:
@@ -168,11 +169,11 @@ class WebSocket:
         return self._messages()
 
     async def ping(self, timeout_s: float | None = None) -> float:
-        """Send a ping and wait for its pong: how long that took, in milliseconds.
+        """Send a ping, wait for its pong, and return the round-trip time in milliseconds.
 
         Raises:
-            TimeoutError: it did not come within *timeout_s* seconds.
-            WebSocketClosed: it was closed.
+            TimeoutError: the pong did not arrive within *timeout_s* seconds.
+            WebSocketClosed: the WebSocket is closed.
             WebSocketError: the connection is broken.
         """
         self._ping_number += 1
@@ -191,13 +192,13 @@ class WebSocket:
         return self._ping_ns / 1e6
 
     async def close(self, code: int = NORMAL, reason: str = "", *, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
-        """Close it, and wait for the server's answer to that for at most *timeout_s* seconds. Once more does nothing.
+        """Close the WebSocket, and wait at most *timeout_s* seconds for the server's close frame.
 
-        *code* is 1000 to 4999; *reason* has 123 bytes at most.
+        *code* is from 1000 to 4999; *reason* has at most 123 bytes. Further calls do nothing.
         """
         if self._error is None and not self._says_close:
             self._says_close = True
-            # What waits to be received is not wanted any more, and may stand before the answer.
+            # Nobody receives the buffered messages any more; a full buffer would stop the reading of the close frame.
             self._drop_inbox()
             with suppress(WebSocketError, TimeoutError):
                 async with asyncio.timeout(timeout_s):
@@ -206,10 +207,10 @@ class WebSocket:
         self._end(code, reason, None)
 
     async def _messages(self) -> AsyncIterator[str | bytes]:
-        """Every message until it is closed.
+        """Yield every message until the WebSocket is closed.
 
         Raises:
-            WebSocketClosed: with a code that is not 1000, 1001 or none.
+            WebSocketClosed: the server closed it with a code other than 1000 and 1001; a close without a code is fine.
             WebSocketError: the connection broke.
         """
         while True:
@@ -256,7 +257,7 @@ class WebSocket:
             self._read()
 
     def _read(self) -> None:
-        """Take what has come, up to a bound; then other sockets get their turn."""
+        """Read received frames, at most 64 parts; then give the other sockets their turn."""
         for _ in range(_READS_A_WAKE_UP):
             if self._error is not None or self._paused:
                 return
@@ -268,11 +269,11 @@ class WebSocket:
                 self._break(broken)
                 return
             self._take(data, flags, left)
-        # Over TLS the rest may be with libcurl already, and the socket would not tell.
+        # Over TLS, libcurl may have buffered the rest already: then the socket does not become readable again.
         asyncio.get_running_loop().call_soon(self._read)
 
     def _take(self, data: bytes, flags: int, left: int) -> None:
-        """A part of a frame came."""
+        """Process a part of a frame, of which *left* bytes are still missing."""
         self._frame_bytes += len(data)
         if not left:
             self._sample("data_received", _framed_bytes(self._frame_bytes))
@@ -323,7 +324,7 @@ class WebSocket:
         elif flags & WS_CLOSE:
             code = struct.unpack("!H", payload[:2])[0] if len(payload) > 1 else NO_CODE
             if not self._says_close and not self._sending.locked():
-                # The answer to a close is a close with the same code; that it comes through is of no interest.
+                # A close frame is answered with the same code. It does not matter whether the answer arrives.
                 with suppress(BlockingIOError, TransferError):
                     self._transfer.send_frame(payload[:2], WS_CLOSE)
                     self._sample("data_sent", _framed_bytes(len(payload[:2])) + _MASK_BYTES)
@@ -334,7 +335,7 @@ class WebSocket:
             await self._send(ping, WS_PONG)
 
     def _break(self, broken: TransferError) -> WebSocketError:
-        """The connection broke; the error to raise."""
+        """End the session because the connection broke, and return the error to raise."""
         code, text = broken.args
         kind = error_kind(self._transfer, code)
         if code == _GOT_NOTHING:
@@ -345,7 +346,7 @@ class WebSocket:
         return self._end(LOST, "", WebSocketError(message, kind))
 
     def _end(self, code: int, reason: str, error: WebSocketError | None) -> WebSocketError:
-        """The session is over, for the first reason that there was."""
+        """End the session and record it, and return the error to raise. Later calls return the first error."""
         if self._error is not None:
             return self._error
         self.code, self.reason = code, reason
@@ -363,7 +364,7 @@ class WebSocket:
         return closed
 
     def abandon(self) -> None:
-        """For the VU: it leaves, and there is no time to say so."""
+        """Close the connection at once, without a close frame, because the VU leaves. Internal."""
         self._says_close = True
         self._end(LOST, "", None)
 
@@ -384,7 +385,7 @@ class WebSocket:
 
 
 class WebSocketSession:
-    """What `VU.websocket` gives: it connects when the block begins, and closes at its end."""
+    """The context manager that `VU.websocket` returns: it opens a WebSocket, and closes it at the end of the block."""
 
     def __init__(
         self,
@@ -437,7 +438,7 @@ class WebSocketSession:
     def _refused(
         self, opening: WebSocketOpening, transfer: WebSocketTransfer, error: tuple[int, str] | None
     ) -> WebSocketError:
-        """It did not connect: count that, and say why."""
+        """Record a failed opening, and return the error to raise."""
         status = transfer.status()
         if status and status != _SWITCHING:
             kind, why = f"http_{status}", f"the server answered {status}"
@@ -451,12 +452,12 @@ class WebSocketSession:
 
 
 def _framed_bytes(payload_bytes: int) -> int:
-    """How long a frame is that has so much payload, without a mask: RFC 6455, section 5.2."""
+    """Return the length of an unmasked frame with *payload_bytes* of payload: RFC 6455, section 5.2."""
     return payload_bytes + 2 + (0 if payload_bytes < 126 else 2 if payload_bytes < 65_536 else 8)
 
 
 async def _connected(transfer: WebSocketTransfer, timeout_s: float) -> tuple[int, str] | None:
-    """Make the handshake within *timeout_s*; libcurl's error, or None."""
+    """Make the opening handshake within *timeout_s* seconds; return libcurl's error number and text, or None."""
     loop = asyncio.get_running_loop()
     over: asyncio.Future[tuple[int, str] | None] = loop.create_future()
 
@@ -466,7 +467,7 @@ async def _connected(transfer: WebSocketTransfer, timeout_s: float) -> tuple[int
 
     transfer.on_done = on_done
     transfer.owner.open_socket(transfer)
-    # libcurl's own time-out ends with the connect for such a handle.
+    # libcurl's own time-out covers only the connect of a CONNECT_ONLY handle.
     limit = loop.call_later(timeout_s, on_done, transfer, (_TIMED_OUT, f"no answer within {timeout_s:g} s"))
     try:
         return await over

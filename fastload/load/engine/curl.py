@@ -1,16 +1,16 @@
-"""libcurl on an event loop: the engine. With the other `curl_*.py` the only module that imports pycurl.
+"""Engine: runs libcurl transfers on an asyncio event loop. Only this module and the other `curl_*.py` import pycurl.
 
-`CurlEngine` drives any number of `Transfer`s (reusable easy handles) through one CurlMulti. It keeps to
+`CurlEngine` drives any number of `Transfer`s (reusable easy handles) through one CurlMulti. It follows
 five rules, each measured (`docs/architecture.md` has the figures):
 
-* A socket stays registered between requests: libcurl's add and remove of every request is ignored. A closed
-  descriptor leaves the poller by itself, and every new one is announced by libcurl's socket-option hook, so a
-  reused number is never taken for the connection that had it before.
-* All sockets hang on one poller of the engine's own; the event loop watches that single descriptor, and one
-  wake-up drains everything that is ready.
-* Timers are lazy: an armed timer that fires early enough is left alone.
-* What finished is read once a wake-up, in bulk.
-* libcurl is never entered from inside one of its callbacks.
+* A socket stays registered between requests: the engine ignores libcurl's add and remove of every request. The
+  kernel removes a closed descriptor from the poller. libcurl's socket-option callback announces every new
+  descriptor, so the engine never confuses a reused number with the old connection.
+* All sockets are registered with one poller of the engine. The event loop watches only the poller's descriptor,
+  and one wake-up handles every socket that is ready.
+* Timers are lazy: the engine does not re-arm a timer that fires early enough.
+* Finished transfers are read in bulk, once a wake-up.
+* The engine never calls libcurl from inside one of libcurl's callbacks.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ _SELECT_OF_EVENTS = [
 READABLE, WRITABLE = _IN, _OUT
 _FINISHED_A_READ = 100_000
 _EARLY_S = 0.0005
-# How often one wake-up may start and finish work again before other callbacks of the loop get their turn.
+# How many times one wake-up may start new transfers and read finished ones before other callbacks of the loop run.
 _ROUNDS_A_WAKE_UP = 3
 
 
 class CurlEngine:
-    """Runs transfers on *loop*. One a worker; used from the loop's own thread only.
+    """Engine of one worker: runs transfers on *loop*. Call it only from the thread of *loop*.
 
-    ``in_flight``: requests submitted and not yet ended. ``on_adopt`` is called with each transfer that it adopts: for
-    what only some runs want of all of them.
+    ``in_flight``: the number of submitted requests that have not ended. ``on_adopt``: a callback that gets each
+    adopted transfer; runs that record points use it to change the transfers.
 
-    Hazards it answers: a descriptor number that is reused, a server that closes an idle connection, timers of
-    -1, resolver sockets; each has a test in ``tests/load/engine/test_curl.py``.
+    Hazards that it handles: a reused descriptor number, a server that closes an idle connection, a timeout of -1
+    from libcurl, sockets of the resolver. Each has a test in ``tests/load/engine/test_curl.py``.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._poller = EpollPoller()
-        # Mask by descriptor; negative while the connection is idle, 0 once announced but not yet watched.
+        # Poll mask by descriptor: negative while the connection is idle, 0 when announced but not yet watched.
         self._masks: dict[int, int] = {}
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
@@ -81,11 +81,11 @@ class CurlEngine:
         loop.add_reader(self._poller.fileno(), self._on_ready)
 
     def adopt(self, transfer: Transfer) -> None:
-        """Make *transfer* usable with this engine; once, before its first `submit`."""
+        """Make *transfer* usable with this engine. Call it once, before the first `submit` of *transfer*."""
         transfer.setopt(pycurl.SOCKOPTFUNCTION, self._on_new_socket)
         self._transfers.add(transfer)
         transfer.bind(self)
-        # What only some runs want takes the place of a method: so it costs the others nothing.
+        # Features that only some runs use replace a method, so they cost other runs nothing.
         if self.on_adopt is not None:
             self.on_adopt(transfer)
         if transfer.counts_connections:
@@ -94,38 +94,38 @@ class CurlEngine:
             self.watch_idle()
 
     def watch_idle(self) -> None:
-        """From now on, give up on transfers for which nothing is sent or received for their idle timeout."""
+        """From now on, end transfers that send and receive nothing for their idle timeout."""
         if self._idle is None:
             self._idle = IdleWatch(self._loop, self._give_up)
             self.submit = self._submit_watched  # type: ignore[method-assign]
 
     def submit(self, transfer: Transfer) -> None:
-        """Start the prepared request; its ``on_done`` is called once, from the loop."""
+        """Start the prepared request. The loop calls its ``on_done`` once."""
         transfer.in_flight = True
         self.in_flight += 1
         self._add_handle(transfer)
 
     def cancel(self, transfer: Transfer) -> bool:
-        """Give up on a submitted request; its ``on_done`` is not called. False when it has ended already."""
+        """Cancel a submitted request without a call of its ``on_done``. Return False if it has already ended."""
         if not transfer.in_flight:
             return False
         self._detach(transfer)
         return True
 
     def finish(self, transfer: Transfer) -> None:
-        """End a submitted request as it stands, as if it were complete; its ``on_done`` is called at once."""
+        """End a submitted request now, as if it were complete, and call its ``on_done`` at once."""
         self._end(transfer, monotonic_ns(), None)
 
     def cancel_all(self) -> list[Transfer]:
-        """Give up on everything in flight and return it."""
+        """Cancel all transfers in flight and return them."""
         given_up = [transfer for transfer in self._transfers if transfer.in_flight]
         for transfer in given_up:
             self.cancel(transfer)
         return given_up
 
     def close(self) -> None:
-        """Detach from the loop and free the multi handle. Transfers in flight are given up first: a multi that
-        is freed with handles attached can crash."""
+        """Detach from the loop and free the multi handle. Transfers in flight are cancelled first, because freeing a
+        multi handle with attached easy handles can crash."""
         self.cancel_all()
         if self._idle is not None:
             self._idle.close()
@@ -137,21 +137,21 @@ class CurlEngine:
         self._multi.close()
         self._poller.close()
 
-    # For WebSockets: a handle stays attached for as long as its connection is used. Removing it closes the connection.
+    # WebSockets: the handle stays attached while its connection is used. Removing the handle closes the connection.
 
     def open_socket(self, transfer: WebSocketTransfer) -> None:
-        """Start the handshake; ``on_done`` is called once when it is over."""
+        """Start the handshake. ``on_done`` is called once, when the handshake has ended."""
         transfer.connecting = True
         self._sockets[transfer] = None
         self._add_handle(transfer)
 
     def watch(self, transfer: WebSocketTransfer, mask: int) -> None:
-        """Call ``on_ready`` when the socket is ready for *mask* (of `READABLE` and `WRITABLE`; 0 for never)."""
+        """Call ``on_ready`` each time the socket is ready for *mask* (`READABLE`, `WRITABLE` or both; 0 for never)."""
         fd = transfer.fd
         if fd < 0:
             fd = transfer.fd = transfer.getinfo(pycurl.ACTIVESOCKET)
             self._watched[fd] = transfer
-            # What libcurl watched it for is over.
+            # From now on the events of this socket go to the WebSocket and not to libcurl: see `_on_ready`.
             self._masks[fd] = 0
         if mask:
             self._poller.add(fd, mask)
@@ -159,7 +159,7 @@ class CurlEngine:
             self._poller.forget(fd)
 
     def close_socket(self, transfer: WebSocketTransfer) -> None:
-        """Give the handshake up, or close the connection; once more does nothing."""
+        """Cancel the handshake or close the connection. A second call does nothing."""
         if transfer in self._sockets:
             del self._sockets[transfer]
             transfer.connecting = False
@@ -168,7 +168,7 @@ class CurlEngine:
                 self._poller.forget(transfer.fd)
             self._remove_handle(transfer)
 
-    # What libcurl calls. None of these may raise: an exception here would abort every transfer of the multi.
+    # Callbacks of libcurl. None of these may raise: an exception here would abort every transfer of the multi.
 
     def _on_new_socket(self, fd: int, _purpose: int) -> int:
         self._masks[fd] = 0
@@ -185,7 +185,7 @@ class CurlEngine:
             return
         mask = _MASK_OF_POLL.get(what, 0)
         if known is None:
-            # Not announced by `_on_new_socket`: a socketpair of the resolver, which is gone within one lookup.
+            # Not announced by `_on_new_socket`: a socketpair of the resolver, which exists only during one lookup.
             self._poller.add(fd, mask)
         elif known == 0:
             self._poller.add(fd, mask)
@@ -212,7 +212,7 @@ class CurlEngine:
                 self._timer.cancel()
                 self._timer = self._loop.call_later(timeout_ms / 1000, self._on_deadline)
 
-    # What the loop calls.
+    # Callbacks of the event loop.
 
     def _on_deadline(self) -> None:
         self._timer = None
@@ -240,8 +240,8 @@ class CurlEngine:
             elif fd in self._watched:
                 self._watched[fd].on_ready(events)
             else:
-                # The server closed, or wrote to, a connection that no request uses. libcurl finds out when it
-                # wants that connection next; until then a watched descriptor would wake the loop for ever.
+                # The server closed, or wrote to, a connection that no request uses. libcurl notices this only when
+                # it needs that connection again. Until then a watched descriptor would wake the loop for ever.
                 masks[fd] = 0
                 self._poller.forget(fd)
         self._drain()
@@ -282,7 +282,7 @@ class CurlEngine:
         if transfer.in_flight:
             transfer.count_connection()
             self._detach(transfer)
-            # Before the next request begins.
+            # This must come before `on_done`, which can start the next request.
             transfer.close_used_up_connections()
             transfer.done_ns = now_ns
             transfer.on_done(transfer, error)

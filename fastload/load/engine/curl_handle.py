@@ -1,7 +1,6 @@
-"""The handle under `curl.Transfer`: what a request may say of its own, bodies that are streamed, and what is asked
-about a request that ended. Nothing of it runs for a plain request.
+"""Base class of `curl_transfer.Transfer`: settings per request, streamed bodies, cookies and details of ended requests.
 
-With `curl.py` and `curl_options.py` the only module that imports pycurl.
+A plain request uses almost nothing of it. Only `curl.py` and the `curl_*.py` import pycurl.
 """
 
 from __future__ import annotations
@@ -28,20 +27,24 @@ from fastload.model.http_settings import Auth, HttpSettings, Multipart, RequestS
 
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 _TLS_LINE = b"SSL connection using TLSv"
-# libcurl before 8.13 takes it for 1: a redirect then keeps the method that was asked for.
+# CURLFOLLOW_OBEYCODE: the status of a redirect decides the next method. libcurl before 8.13 treats it like 1: a
+# redirect then keeps the requested method.
 _FOLLOW_WITH_THE_METHOD_OF_THE_STATUS = 2
 
 
 def keeps_state(auth: Auth | None) -> bool:
-    """Whether a handle remembers from one request to the next what a server said of *auth*."""
+    """Return whether a handle keeps authentication state between requests with *auth* (as for digest and NTLM)."""
     return auth is not None and auth.scheme not in ("basic", "bearer")
 
 
 class ConnectionCache:
-    """Connections, cookies and TLS sessions that some transfers share: those of one VU, as a user has them.
+    """Connections, cookies and TLS sessions shared by the transfers of one VU, like those of one real user.
 
-    Its own cache for every VU also makes finding a connection O(1): 10,000 handles in one pool do not scale. Room for
-    TLS sessions costs 4 KB and for cookies 2 KB: a run that has none of either can leave them out.
+    One cache per VU also makes the search for a connection O(1): one pool for 10,000 handles does not scale. Space
+    for TLS sessions costs 4 KB, space for cookies 2 KB; a run that does not use them can leave them out.
+
+    ``used`` counts the requests of each connection, in runs that close connections early. ``tls_versions`` has the TLS
+    version of the last handshake by the URL's host and port.
     """
 
     def __init__(self, *, tls: bool = True, cookies: bool = True) -> None:
@@ -61,39 +64,39 @@ class ConnectionCache:
 
     @staticmethod
     def detach(handle: Handle) -> None:
-        """*handle* no longer uses the cache that it is attached to."""
+        """Detach *handle* from the cache that it uses."""
         handle.unsetopt(pycurl.SHARE)
 
     def limit(self, handle: Handle, settings: HttpSettings) -> None:
-        """Count what *handle* and the others do on each connection, where *settings* want some closed early."""
+        """Count the requests on each connection of this cache if *settings* limit how long a connection is used."""
         if settings.max_connection_requests or settings.connection_reuse == "iteration":
             self.used = self.used or UsedConnections(settings.max_connection_requests)
             self._per_iteration = settings.connection_reuse == "iteration"
             self._handles.add(handle)
 
     def close_used_up(self, *, multiplexed: bool) -> None:
-        """Close connections that carried as many requests as they may; a *multiplexed* one not while others use it."""
+        """Close connections at their limit of requests; if *multiplexed*, only while no transfer is in flight."""
         if self.used is not None and not (multiplexed and any(one.in_flight for one in self._handles)):
             self.used.close_used_up()
 
     def begin_iteration(self) -> None:
-        """Where connections last for one iteration: close those of the last one."""
+        """Close the connections of the last iteration, if connections are reused only within an iteration."""
         if self.used is not None and self._per_iteration and not any(one.in_flight for one in self._handles):
             self.used.close_all()
 
     def close(self) -> None:
-        """Close every idle connection; the transfers that used it must be closed before."""
+        """Close every connection. The transfers attached to this cache must be closed before."""
         self._share.close()
 
 
 class IdleWatcher(Protocol):
-    """The engine, as far as a handle knows it."""
+    """The part of the engine that a handle uses."""
 
     def watch_idle(self) -> None: ...
 
 
 class Handle(pycurl.Curl):
-    """A reusable easy handle with its settings; see `curl.Transfer`."""
+    """Reusable easy handle with its settings: the base class of `curl_transfer.Transfer`."""
 
     __slots__ = (
         "_cache",
@@ -118,8 +121,8 @@ class Handle(pycurl.Curl):
         "in_flight",
     )
 
-    # pycurl's own attribute access keeps a dict and looks there, and among libcurl's constants, before the slots:
-    # 500 ns for the six attributes of a request instead of 50, a tenth of all that a request costs.
+    # pycurl's own attribute access searches a dict and libcurl's constants before the slots. That takes 500 ns for the
+    # six attributes of a request instead of 50 ns: a tenth of the CPU time of a request.
     __getattribute__ = object.__getattribute__
     __setattr__ = object.__setattr__
     __delattr__ = object.__delattr__
@@ -127,7 +130,7 @@ class Handle(pycurl.Curl):
     def configure_handle(
         self, settings: HttpSettings, cache: ConnectionCache, resolve: Iterable[str], number: int
     ) -> None:
-        """Set what stays the same over all requests of this handle; see `curl.Transfer.configure`."""
+        """Set the options that are the same for all requests of this handle; see `Transfer.configure`."""
         self._url = ""
         self._method = "GET"
         self._headers: tuple[str, ...] = ()
@@ -151,21 +154,24 @@ class Handle(pycurl.Curl):
 
     @property
     def is_bound_to_vu(self) -> bool:
-        """Whether the settings of its last request leave something of the VU in it."""
+        """Whether the settings of the last request tie this handle to its VU."""
         request = self._request
         return request is not None and (keeps_state(request.auth) or request.source_address is not None)
 
     def detach_cache(self) -> None:
-        """Let go of the VU that this handle worked for; it may `join` another one that has the same settings."""
+        """Detach from the VU's cache. `attach_cache` may then give the handle to another VU with the same settings."""
         self._cache.detach(self)
 
     def attach_cache(self, cache: ConnectionCache, number: int) -> None:
-        """Work for the VU *number*, whose connections are in *cache*."""
+        """Use *cache*, the connections of VU *number*, for the next requests."""
         self._cache, self._number = cache, number
         cache.attach(self)
 
     def apply(self, request: RequestSettings | None) -> None:
-        """Make the next requests as *request* says, where it says something, and else as the run does."""
+        """Use the settings of *request* for the next requests, and the run's settings for all that it leaves unset.
+
+        None: use only the run's settings.
+        """
         if request is self._request:
             return
         changed = changes(self._http, self._request, request)
@@ -175,7 +181,7 @@ class Handle(pycurl.Curl):
         self._request = request
 
     def _set_own(self, settings: HttpSettings) -> None:
-        """What is not libcurl's alone."""
+        """Apply the settings that are not plain libcurl options: source address, redirects and idle timeout."""
         sources = settings.source_addresses
         source = f"host!{source_address(sources, self._number)}" if sources else ""
         if source != self._source:
@@ -187,28 +193,28 @@ class Handle(pycurl.Curl):
             self._engine.watch_idle()
 
     def send_cookies(self, cookie: str) -> None:
-        """Send *cookie*, like ``a=1; b=2``, with the next requests, beside those that the VU has; "" for none."""
+        """Send *cookie*, like ``a=1; b=2``, with the next requests, besides the VU's own cookies; "" for none."""
         if cookie != self._cookie:
             self.setopt(pycurl.COOKIE, cookie or None)
             self._cookie = cookie
 
     def cookie_lines(self) -> list[str]:
-        """The cookies that the VU has, in Netscape's format."""
+        """Return the VU's cookies as lines in Netscape's format."""
         return self.getinfo(pycurl.INFO_COOKIELIST)  # type: ignore[no-any-return]
 
     def put_cookie(self, line: str) -> None:
-        """Add a cookie in Netscape's format to those that the VU has, or forget all of them with "ALL"."""
-        # libcurl would tell of it, and pycurl cannot be called back within a setopt.
+        """Add a cookie, a line in Netscape's format, to the VU's cookies; "ALL" deletes all of them."""
+        # With VERBOSE libcurl would call the debug callback, and pycurl allows no callback within a setopt.
         self.setopt(pycurl.VERBOSE, 0)
         self.setopt(pycurl.COOKIELIST, line)
         self.setopt(pycurl.VERBOSE, int(self._is_verbose))
 
     def retry_after_s(self) -> int | None:
-        """How long the last response asks to wait in its header Retry-After; None without one."""
+        """Return the seconds of the last response's Retry-After header; None without one."""
         return self.getinfo(pycurl.RETRY_AFTER) or None
 
     def keep_body(self, keep: bool) -> None:
-        """Collect the bytes of each response in ``chunks``, or drop them. Both cost one C call a chunk."""
+        """Collect the body of each response in ``chunks``, or drop it. Both cost one C call a chunk."""
         self.setopt(pycurl.WRITEFUNCTION, self.chunks.append if keep else len)
 
     def keep_headers(self) -> None:
@@ -216,7 +222,7 @@ class Handle(pycurl.Curl):
         self.setopt(pycurl.HEADERFUNCTION, self.header_lines.append)
 
     def _override_host(self, url: str) -> None:
-        """Connect to where the run says that the host of *url* is, by names with wildcards too."""
+        """Connect to the address that the run's ``hosts`` (names or wildcards) give for the host of *url*."""
         parts, hosts = urlsplit(url), self._http.hosts
         port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
         entries = connect_to_wildcard(parts.hostname or "", port, hosts) or connect_to(hosts)
@@ -226,52 +232,52 @@ class Handle(pycurl.Curl):
             self.unsetopt(pycurl.CONNECT_TO)
 
     def take_headers(self) -> list[bytes]:
-        """The raw header lines of the last response (and of redirects before it), status lines included."""
+        """Return and clear the raw header lines of the last response and of redirects before it, with status lines."""
         lines = self.header_lines.copy()
         self.header_lines.clear()
         return lines
 
     def take_body(self) -> bytes:
-        """The collected body of the last response, whole; empty when bodies are dropped."""
+        """Return and clear the collected body of the last response; empty when bodies are dropped."""
         chunks = self.chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         return body
 
     def os_errno(self) -> int:
-        """The operating system's error number of a failed connect, 0 without one."""
+        """Return the operating system's error number (errno) of a failed connect; 0 without one."""
         return self.getinfo(pycurl.OS_ERRNO)  # type: ignore[no-any-return]
 
     def redirect_count(self) -> int:
-        """How many redirects the last request followed."""
+        """Return how many redirects the last request followed."""
         return self.getinfo(pycurl.REDIRECT_COUNT)  # type: ignore[no-any-return]
 
     def effective_url(self) -> str:
-        """The URL that answered, after redirects; what was asked for, if it is no URL at all."""
+        """Return the URL that answered, after redirects; the requested text if it is not a valid URL."""
         try:
             return self.getinfo(pycurl.EFFECTIVE_URL)  # type: ignore[no-any-return]
         except pycurl.error:
             return self._url
 
     def protocol(self) -> str:
-        """The version of HTTP that was spoken: "1.0", "1.1", "2" or "3"; "" without a response."""
+        """Return the HTTP version of the last response: "1.0", "1.1", "2" or "3"; "" without a response."""
         return _PROTOCOL.get(self.getinfo(pycurl.INFO_HTTP_VERSION), "")
 
     def remote_address(self) -> SocketAddress:
-        """The other end's ``(ip, port)``; ``("", 0)`` if there was none."""
+        """Return the peer's ``(ip, port)``; ``("", 0)`` without a connection."""
         return self.getinfo(pycurl.PRIMARY_IP), max(0, self.getinfo(pycurl.PRIMARY_PORT))
 
     def local_address(self) -> SocketAddress:
-        """This end's ``(ip, port)``."""
+        """Return the generator's ``(ip, port)`` of the connection."""
         return self.getinfo(pycurl.LOCAL_IP), max(0, self.getinfo(pycurl.LOCAL_PORT))
 
     def keep_tls_version(self) -> None:
-        """Have `tls_version` known: libcurl only tells it among much else, which costs some 10 us a request."""
+        """Make `tls_version` available. libcurl reports it only in its verbose output, at about 10 us a request."""
         self._be_verbose()
 
     def watch_tls_version(self, url: str) -> None:
-        """Have `tls_version` known after the next request, of *url*: heard at the first handshake with the host, so
-        that it costs later requests nothing."""
+        """Make `tls_version` available after the next request, to *url*. Verbose output is on only until the first
+        handshake with the host, so later requests cost nothing more."""
         unknown = urlsplit(url).netloc not in self._cache.tls_versions
         if unknown != self._watches_tls:
             self._watches_tls = unknown
@@ -282,16 +288,16 @@ class Handle(pycurl.Curl):
                 self.setopt(pycurl.VERBOSE, 0)
 
     def tls_version(self) -> str:
-        """The version of TLS, like "1.3", of the last handshake with the host that was asked; "" without TLS, and
-        unless `keep_tls_version` was called before that."""
+        """Return the TLS version, like "1.3", of the VU's last handshake with the requested host; "" without TLS, or if
+        neither `keep_tls_version` nor `watch_tls_version` was called before that handshake."""
         return self._cache.tls_versions.get(urlsplit(self._url).netloc, "")
 
     def proxy_status(self) -> int:
-        """What a proxy answered to the last CONNECT; 0 without one."""
+        """Return the status of the proxy's answer to the last CONNECT; 0 without one."""
         return self.getinfo(pycurl.HTTP_CONNECTCODE)  # type: ignore[no-any-return]
 
     def moved_bytes(self) -> int:
-        """How much the request under way has sent and received so far; -1 before it has a connection."""
+        """Return how many bytes the request in flight has sent and received; -1 before it has a connection."""
         info = self.getinfo
         if not self.connected():
             return -1
@@ -299,13 +305,13 @@ class Handle(pycurl.Curl):
         return sent + info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)  # type: ignore[no-any-return]
 
     def count_connection(self) -> None:
-        """The request that just ended was one more on its connection."""
+        """Count the request that just ended on its connection."""
         used, fd, connection = self._cache.used, self.getinfo(pycurl.ACTIVESOCKET), self.getinfo(pycurl.CONN_ID)
         if used is not None and fd >= 0 and connection >= 0:
             used.count_request(connection, fd, self.local_address())
 
     def close_used_up_connections(self) -> None:
-        """Close the VU's connections that carried as many requests as they may."""
+        """Close the VU's connections that have reached their limit of requests."""
         self._cache.close_used_up(multiplexed=self.protocol() in ("2", "3"))
 
     @property
@@ -313,7 +319,7 @@ class Handle(pycurl.Curl):
         return self._cache.used is not None
 
     def bind(self, engine: IdleWatcher) -> None:
-        """For the engine that adopts it."""
+        """Set the engine; called by the engine that adopts this handle."""
         self._engine = engine
 
     def _be_verbose(self) -> None:
@@ -329,7 +335,7 @@ class Handle(pycurl.Curl):
             self._printer(kind, data)
 
     def _enlarge_buffer(self) -> None:
-        """From now on this handle sends large bodies."""
+        """Use the large upload buffer from now on."""
         if not self._has_large_buffer:
             self.setopt(pycurl.UPLOAD_BUFFERSIZE, LARGE_UPLOAD_BYTES)
             self._has_large_buffer = True
@@ -345,7 +351,7 @@ class Handle(pycurl.Curl):
             self.setopt(pycurl.FOLLOWLOCATION, _FOLLOW_WITH_THE_METHOD_OF_THE_STATUS)
         if isinstance(body, Multipart) and not any(line.lower().startswith("content-type:") for line in headers):
             self._set_headers((*headers, f"Content-Type: {body.content_type}"))
-        # No method that there is: the next request sets its own, whatever it is.
+        # Not a valid method, so that the next request always sets its own.
         self._method = ""
 
     def _end_stream(self) -> None:
@@ -355,9 +361,9 @@ class Handle(pycurl.Curl):
         self.setopt(pycurl.FOLLOWLOCATION, int(self._redirects > 0))
 
     def connected(self) -> bool:
-        """Whether the last request ever got a connection."""
-        # The connect time of a reused connection is 0, but a request is sent on it. (PRETRANSFER says nothing:
-        # libcurl also sets it when it gives up.)
+        """Return whether the last request got a connection."""
+        # A reused connection has the connect time 0, but the size of the sent request is not 0. (PRETRANSFER does not
+        # help: libcurl also sets it when it gives up.)
         return bool(self.getinfo(pycurl.CONNECT_TIME_T) or self.getinfo(pycurl.REQUEST_SIZE))
 
     def _set_method(self, method: str, has_body: bool) -> None:
@@ -374,6 +380,6 @@ class Handle(pycurl.Curl):
             self.setopt(pycurl.CUSTOMREQUEST, method)
 
     def _set_headers(self, headers: tuple[str, ...]) -> None:
-        # libcurl would ask "Expect: 100-continue" before a body over 1 MB and wait up to a second for it.
+        # Otherwise libcurl would send "Expect: 100-continue" before a body over 1 MB and wait up to a second.
         self.setopt(pycurl.HTTPHEADER, ["Expect:", *headers])
         self._headers = headers

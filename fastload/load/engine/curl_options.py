@@ -1,6 +1,6 @@
-"""From `HttpSettings` to libcurl's options: which are set on a handle, in groups that belong together.
+"""Translation of `HttpSettings` to libcurl options, in groups of options that are set together.
 
-With `curl.py` the only module that imports pycurl.
+Only `curl.py` and the `curl_*.py` import pycurl.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HTTP_VERSION = {
     "2-prior": pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
     "3": pycurl.CURL_HTTP_VERSION_3ONLY,
 }
-# A request waits for a connection that is being made only if that will surely take several at once.
+# PIPEWAIT: a request waits for a connection that is being made only if that connection will surely be multiplexed.
 _MULTIPLEXED = ("2", "2-prior", "3")
 # pycurl does not name CURLAUTH_BEARER.
 _AUTH = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST, "ntlm": pycurl.HTTPAUTH_NTLM, "bearer": 64}
@@ -60,33 +60,36 @@ KEEP_FOR_EVER = -1
 
 
 def supports(feature: str) -> bool:
-    """Whether this libcurl has *feature*: a version of HTTP (of `HttpSettings`), one of `ENCODINGS`, "ntlm", or
-    "https proxy"."""
+    """Return whether this libcurl supports *feature*: an HTTP version as in `HttpSettings`, one of `ENCODINGS`, "ntlm"
+    or "https proxy"."""
     needed = _FEATURES.get(feature)
     return needed is None or bool(pycurl.version_info()[4] & getattr(pycurl, needed, 0))
 
 
 def curl_versions() -> dict[str, str]:
-    """Of libcurl and of pycurl."""
+    """Return the versions of pycurl and libcurl."""
     return {"pycurl": pycurl.version.split()[0].partition("/")[2], "libcurl": pycurl.version_info()[1]}
 
 
 class Changed(NamedTuple):
-    """What a handle of *run* has to set, and from which settings, to go from one request's settings to another's."""
+    """Options that differ between two requests of a run with the settings *run*.
+
+    Each of *setters* sets a group of options from *settings*, which are those of the next request.
+    """
 
     settings: HttpSettings
     setters: tuple[Callable[[SetOption, HttpSettings], None], ...]
     run: HttpSettings
 
 
-# libcurl keeps its upload buffer with each handle: 64 KB, unless told otherwise, for a body of 50 bytes. With a small
-# one a body of 60 KB costs twice the CPU.
+# libcurl keeps one upload buffer per handle: 64 KB by default, even for a body of 50 bytes. With a small buffer, a
+# body of 60 KB costs twice the CPU time.
 SMALL_UPLOAD_BYTES = 16_384
 LARGE_UPLOAD_BYTES = 65_536
 
 
 def set_all(set_: SetOption, settings: HttpSettings, *, pinned: Iterable[str]) -> None:
-    """Set what stays the same over all requests of a handle. *pinned*: addresses looked up before the run."""
+    """Set the options that are the same for all requests of a handle. *pinned*: addresses looked up before the run."""
     set_(pycurl.NOSIGNAL, 1)
     set_(pycurl.UPLOAD_BUFFERSIZE, SMALL_UPLOAD_BYTES)
     set_(pycurl.USERAGENT, settings.user_agent)
@@ -108,8 +111,9 @@ _CHANGES: dict[tuple[int, RequestSettings | None, RequestSettings | None], Chang
 
 
 def changes(run: HttpSettings, before: RequestSettings | None, after: RequestSettings | None) -> Changed:
-    """What changes for a handle of *run* that had the settings *before* and shall have those *after*."""
-    # By identity: settings of a run need not be hashable, and it takes long. What is kept here keeps its number.
+    """Return the options to set on a handle of *run* when it goes from the settings *before* to those *after*."""
+    # The key has the id of *run*: run settings need not be hashable, and hashing them is slow. The cached `Changed`
+    # keeps a reference to *run*, so no other object can get the same id.
     key = (id(run), before, after)
     known = _CHANGES.get(key)
     if known is None:
@@ -123,7 +127,7 @@ def changes(run: HttpSettings, before: RequestSettings | None, after: RequestSet
 
 
 def _given(request: RequestSettings | None) -> dict[str, Any]:
-    """What *request* says, under the names of `HttpSettings`."""
+    """Return the values that *request* sets, by their names in `HttpSettings`."""
     if request is None:
         return {}
     names = {"source_address": "source_addresses"}
@@ -147,7 +151,7 @@ def _set_redirects(set_: SetOption, settings: HttpSettings) -> None:
 def _set_auth(set_: SetOption, settings: HttpSettings) -> None:
     auth = settings.auth
     if auth is None:
-        # Without a name there is nothing to send.
+        # Without a user name libcurl sends no credentials.
         set_(pycurl.HTTPAUTH, pycurl.HTTPAUTH_BASIC)
         set_(pycurl.USERNAME, None)
         set_(pycurl.PASSWORD, None)
@@ -186,7 +190,7 @@ def _set_verify(set_: SetOption, settings: HttpSettings) -> None:
 
 
 def _set_proxy(set_: SetOption, settings: HttpSettings) -> None:
-    # Only where none is set does libcurl look into the environment; an empty one is set.
+    # libcurl reads the proxy from the environment only if PROXY is unset. An empty string counts as set: no proxy.
     set_(pycurl.PROXY, None if settings.proxy == "env" else settings.proxy)
     if settings.proxy and settings.proxy != "env":
         set_(pycurl.NOPROXY, settings.no_proxy)
@@ -206,7 +210,8 @@ _SETTERS: dict[str, Callable[[SetOption, HttpSettings], None]] = {
     "verify_tls": _set_verify,
     "proxy": _set_proxy,
 }
-"""What one request may change, by its name. (Source addresses and idle timeouts are not libcurl's alone.)"""
+"""Setters of the libcurl options that one request may change, by the name of the setting. (`Handle` applies source
+addresses and idle timeouts.)"""
 
 
 def _set_tls(set_: SetOption, settings: HttpSettings) -> None:
@@ -232,7 +237,7 @@ def _set_tls(set_: SetOption, settings: HttpSettings) -> None:
 
 def _set_ciphers(set_: SetOption, ciphers: str) -> None:
     names = ciphers.replace(",", ":").split(":")
-    # Those of TLS 1.3 are another option of OpenSSL's, and the only ones without a key exchange in their names.
+    # OpenSSL has a separate option for the ciphers of TLS 1.3. Only their names contain no key exchange ("_WITH_").
     modern = [name for name in names if name.startswith("TLS_") and "_WITH_" not in name]
     older = [name for name in names if name not in modern]
     if modern:
@@ -255,13 +260,14 @@ def _set_names(set_: SetOption, settings: HttpSettings, pinned: Iterable[str]) -
 
 
 def connect_to(hosts: Mapping[str, str]) -> list[str]:
-    """*hosts*, without wildcards, as CONNECT_TO has them: ``name:port:address:port``, empty for any, or the same."""
+    """Return the entries of *hosts* without wildcards for CONNECT_TO: ``name:port:address:port``. An empty port of the
+    name means any port; an empty port of the address means the same port."""
     return [_connect_to(name, address) for name, address in hosts.items() if not name.startswith("*")]
 
 
 def connect_to_wildcard(host: str, port: int, hosts: Mapping[str, str]) -> list[str] | None:
-    """As `connect_to`, with the one entry for *host* that a wildcard (``*.example.com[:port]``) makes first; None if
-    no wildcard fits, or the name has an entry of its own."""
+    """Return the entries of `connect_to` after one for *host* made from the wildcard (``*.example.com[:port]``) that
+    matches it; None if no wildcard matches, or if *host* has an entry without a wildcard."""
     if host in hosts or f"{host}:{port}" in hosts:
         return None
     fitting = [
@@ -273,12 +279,12 @@ def connect_to_wildcard(host: str, port: int, hosts: Mapping[str, str]) -> list[
     ]
     if not fitting:
         return None
-    # The longest is the nearest.
+    # The longest wildcard is the most specific.
     return [_connect_to(f"{host}:{port}", hosts[max(fitting, key=len)]), *connect_to(hosts)]
 
 
 def is_overridden(host: str, port: int, hosts: Mapping[str, str]) -> bool:
-    """Whether *hosts* say where *host* is."""
+    """Return whether *hosts* override the address of *host*."""
     exact = host in hosts or f"{host}:{port}" in hosts
     return exact or connect_to_wildcard(host, port, hosts) is not None
 
@@ -290,7 +296,7 @@ def _connect_to(name: str, address: str) -> str:
 
 
 def split_port(text: str) -> tuple[str, str]:
-    """``("host", "port")`` of ``host``, ``host:port``, ``[::1]:port`` or ``::1``; the port may be empty."""
+    """Return ``("host", "port")`` of ``host``, ``host:port``, ``[::1]:port`` or ``::1``; the port may be empty."""
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
         return host, rest.removeprefix(":")
@@ -306,10 +312,10 @@ def _bracketed(host: str) -> str:
 
 @lru_cache(1024)
 def _pools(sources: tuple[str, ...]) -> tuple[tuple[int, int, int], ...]:
-    """(first address, how many, IP version) of each address, range ``a-b`` and network of *sources*.
+    """Return (first address, number of addresses, IP version) of each address, range ``a-b`` or network of *sources*.
 
     Raises:
-        ValueError: one is none of these.
+        ValueError: a source is not an address, range or network.
     """
     pools = []
     for text in sources:
@@ -325,17 +331,17 @@ def _pools(sources: tuple[str, ...]) -> tuple[tuple[int, int, int], ...]:
         if count == 1 or "/" not in text:
             base, count = int(ipaddress.ip_address(text.partition("/")[0])), 1
         elif network.version == 4 and count > 2:
-            # The network's own address, and that of all of its hosts, are nobody's.
+            # No host has the network address or the broadcast address.
             base, count = base + 1, count - 2
         pools.append((base, count, network.version))
     return tuple(pools)
 
 
 def source_address(sources: tuple[str, ...], number: int) -> str:
-    """The address of VU *number* (from 1): all of *sources* are dealt in turn.
+    """Return the source address of VU *number* (from 1): VUs take the addresses of *sources* in turn.
 
     Raises:
-        ValueError: one of *sources* is no address, range or network.
+        ValueError: one of *sources* is not an address, range or network.
     """
     pools = _pools(sources)
     at = max(0, number - 1) % sum(count for _, count, _ in pools)

@@ -1,4 +1,7 @@
-"""A transfer: the reusable handle of requests, and what it measures of each. A door of pycurl, as every `curl*.py`."""
+"""Transfer: the reusable libcurl handle of requests, and its measurement of each request.
+
+Only `curl.py` and the `curl_*.py` import pycurl.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +23,26 @@ _TOTAL, _QUEUE = pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
 _REQUEST_SIZE, _HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.REQUEST_SIZE, pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
 
 IDLE_TIMEOUT = -1
-"""The number of an error that libcurl has none for: nothing was sent or received for the idle timeout."""
+"""Error number of fastload's own, beside those of libcurl: nothing was sent or received for the idle timeout."""
 
 Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
-"""Of one finished request: status; then microseconds since libcurl took it up: lookup, connect and TLS done (all
-three 0 on a reused connection), connection ready for the request, request sent, first byte received, all received;
-microseconds it waited for a free connection; bytes sent and received, headers included.
+"""Measurement of one finished request, 11 items:
 
-"Ready" is k6's GotConn. It is not libcurl's PRETRANSFER, which is taken after the request's first write: a process
-that loses its CPU between the two would report a time near zero for a request that took milliseconds."""
+* status;
+* microseconds since libcurl started the transfer: lookup, connect and TLS done (all three 0 on a reused connection),
+  connection ready for the request, request sent, first byte received, last byte received;
+* microseconds spent waiting for a free connection;
+* bytes sent and bytes received, headers included.
+
+"Ready" is k6's GotConn. It is not libcurl's PRETRANSFER, which libcurl takes after the first write of the request: a
+process that loses its CPU between the two would report a time near zero for a request that took milliseconds."""
 
 
 class Transfer(Handle):
-    """One reusable easy handle. Settings are made once; a request sets only what changed since the last.
+    """Reusable easy handle. `configure` sets its options once; a request sets only those that changed since the last.
 
-    ``on_done(transfer, error)`` is called when a submitted request ends: *error* is None, or libcurl's error
-    number and text.
+    ``on_done(transfer, error)`` is called when a submitted request ends: *error* is None, or the error number
+    (libcurl's or `IDLE_TIMEOUT`) and text. ``done_ns`` is the monotonic time of the end.
     """
 
     __slots__ = (
@@ -48,7 +55,7 @@ class Transfer(Handle):
     )
 
     on_done: Callable[[Transfer, tuple[int, str] | None], None]
-    # Only `PointTransfer` has them.
+    # Set only on a `PointTransfer`.
     request_infos: RequestInfoTable
 
     def configure(
@@ -60,11 +67,11 @@ class Transfer(Handle):
         keep_body: bool,
         number: int = 0,
     ) -> None:
-        """Set what stays the same over all requests of this handle.
+        """Set the options that are the same for all requests of this handle.
 
         *resolve*: pinned addresses as ``host:port:address[,address]``, so that no lookup happens during the run.
-        *number* is the VU's: source addresses are dealt by it, and the first one shows what it sends, where *settings*
-        want that.
+        *number*: the number of the VU, from 1. It selects the source address. VU 1 prints its traffic if
+        ``settings.debug`` is set.
         """
         self.owner: Any = None
         self.due_ns = self.done_ns = 0
@@ -74,31 +81,34 @@ class Transfer(Handle):
         if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
             self.__class__ = WildcardTransfer
 
-    # For bodies that are read while they come (`client/streamed_request.py`).
+    # Streamed responses (`client/streamed_request.py`).
 
     def stream_to(self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any]) -> None:
-        """Hand over each piece of the body, and each header line, as it comes. Neither may raise, nor start anything
-        with libcurl but `pause_receiving`."""
+        """Call *on_chunk* with each piece of the body and *on_header* with each header line, as they arrive.
+
+        The callbacks must not raise, and must not call libcurl, except for `pause_receiving`.
+        """
         self.is_paused = False
         self.setopt(pycurl.WRITEFUNCTION, on_chunk)
         self.setopt(pycurl.HEADERFUNCTION, on_header)
 
     def pause_receiving(self) -> None:
-        """Receive nothing more for now: the server has to wait."""
+        """Stop receiving for now; the server has to wait."""
         self.is_paused = True
         self.pause(pycurl.PAUSE_RECV)
 
     def resume_receiving(self) -> None:
-        """Receive again. What libcurl has in hand is handed over within the call."""
+        """Receive again. libcurl passes the data it has buffered to the callbacks within this call."""
         self.is_paused = False
         self.pause(pycurl.PAUSE_CONT)
 
     def moved_bytes(self) -> int:
-        """As of every handle; -1 also while it is held: that nothing comes is this side's doing."""
+        """Return `Handle.moved_bytes`; -1 also while receiving is paused, because then the generator causes the idle
+        time."""
         return -1 if self.is_paused else super().moved_bytes()
 
     def prepare(self, method: str, url: str, headers: tuple[str, ...], body: Body | None) -> None:
-        """Make this the next request. *headers* are ``"Name: value"`` lines, without those of libcurl's own.
+        """Prepare the next request. *headers* are ``"Name: value"`` lines, without the headers that libcurl adds.
 
         Raises:
             OSError: a file of *body* cannot be opened.
@@ -116,7 +126,7 @@ class Transfer(Handle):
             try:
                 self.setopt(pycurl.POSTFIELDS, body)
             except TypeError:
-                # Not asked before, because bytes are what nearly all requests send.
+                # The type is not tested first, because nearly all bodies are bytes.
                 assert not isinstance(body, bytes)
                 self._enlarge_buffer()
                 self._stream(method, headers, body)
@@ -125,7 +135,7 @@ class Transfer(Handle):
                     self._enlarge_buffer()
 
     def measure(self) -> Measurement:
-        """What libcurl measured of the request that just ended."""
+        """Return libcurl's measurement of the request that just ended."""
         info = self.getinfo
         queue_us = info(_QUEUE)
         if info(_NUM_CONNECTS):
@@ -150,7 +160,7 @@ class Transfer(Handle):
 
 
 class WildcardTransfer(Transfer):
-    """One whose run overrides hosts by wildcards, which libcurl does not know: each new URL is looked at."""
+    """Transfer of a run that overrides hosts by wildcards: libcurl has none, so `prepare` checks each new URL."""
 
     __slots__ = ()
 

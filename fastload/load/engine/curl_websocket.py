@@ -1,5 +1,4 @@
-"""The handle of a WebSocket. With `curl.py`, `curl_handle.py` and `curl_options.py` the only module that imports
-pycurl."""
+"""Handle of a WebSocket. Only `curl.py` and the `curl_*.py` import pycurl."""
 
 from __future__ import annotations
 
@@ -14,14 +13,14 @@ WS_CLOSE, WS_PING, WS_PONG = pycurl.WS_CLOSE, pycurl.WS_PING, pycurl.WS_PONG
 
 
 class TransferError(Exception):
-    """What libcurl says when a connection that is used directly breaks: its error number and text."""
+    """A WebSocket's connection is broken: libcurl's error number and text."""
 
 
 class WebSocketTransfer(Transfer):
-    """A handle whose connection becomes a WebSocket: libcurl makes the handshake and the frames, and this side decides
-    when to send and to receive. One is good for one session.
+    """Handle of one WebSocket session. libcurl makes the handshake and the frames; the caller decides when to send and
+    to receive.
 
-    ``on_ready(events)`` is called when the socket is ready for what `CurlEngine.watch` asked for.
+    ``on_ready(events)`` is called when the socket is ready for the mask given to `CurlEngine.watch`.
     """
 
     __slots__ = ("connecting", "fd", "on_ready")
@@ -29,29 +28,29 @@ class WebSocketTransfer(Transfer):
     on_ready: Callable[[int], None]
 
     def prepare_handshake(self, url: str, headers: tuple[str, ...]) -> None:
-        """Make the handshake with *url* (ws or wss) what is submitted next."""
+        """Prepare the handshake with *url* (ws or wss). `CurlEngine.open_socket` starts it."""
         self.fd = -1
         self.connecting = False
         self.keep_headers()
         self.prepare("GET", url, headers, None)
         self.setopt(pycurl.CONNECT_ONLY, 2)
-        # libcurl keeps its own answers to pings back until the next message is sent.
+        # libcurl would delay its own answers to pings until the next message is sent, so the session answers pings.
         self.setopt(pycurl.WS_OPTIONS, pycurl.WS_NOAUTOPONG)
         self.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         if self._http.hosts:
             self._override_host(url)
 
     def status(self) -> int:
-        """What the server answered to the handshake; 0 without an answer."""
+        """Return the status of the server's answer to the handshake; 0 without an answer."""
         return self.getinfo(pycurl.RESPONSE_CODE)  # type: ignore[no-any-return]
 
     def handshake_bytes(self) -> tuple[int, int]:
-        """What the handshake sent and received, with the body of a refusal."""
+        """Return the bytes sent and received by the handshake, including the body of a refusal."""
         info = self.getinfo
         return info(pycurl.REQUEST_SIZE), info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)
 
     def send_frame(self, data: bytes | memoryview, flags: int) -> int:
-        """Send a frame; how many bytes of *data* were taken. Those that were not come next, with the same *flags*.
+        """Send a frame and return how many bytes of *data* libcurl accepted. Send the rest next, with the same *flags*.
 
         Raises:
             BlockingIOError: the socket is full.
@@ -63,10 +62,10 @@ class WebSocketTransfer(Transfer):
             raise TransferError(*error.args) from None
 
     def receive_frame(self, most_bytes: int) -> tuple[bytes, int, int]:
-        """A part of a frame: bytes, flags, and how many bytes of the frame are still to come.
+        """Receive a part of a frame: return its bytes, flags, and how many bytes of the frame are still to come.
 
         Raises:
-            BlockingIOError: nothing is there.
+            BlockingIOError: no data has arrived.
             TransferError: the connection is broken.
         """
         try:

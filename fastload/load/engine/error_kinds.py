@@ -1,4 +1,4 @@
-"""Names for what can go wrong with a request: the kinds under which the summary counts it."""
+"""Error kinds: the names under which the summary counts failed requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 
 from fastload.load.engine.curl_transfer import IDLE_TIMEOUT, Transfer
 
-# By number, as in libcurl's include/curl/curl.h: pycurl does not name all of them.
+# By libcurl's error number (CURLcode in include/curl/curl.h): pycurl does not name all of them.
 _KIND_OF_CODE = {
     IDLE_TIMEOUT: "idle_timeout",
     1: "url",  # unsupported protocol
@@ -20,7 +20,7 @@ _KIND_OF_CODE = {
     28: "timeout",
     26: "body",  # a file became shorter
     35: "tls",
-    43: "tls",  # a private key that is not there, or another password
+    43: "tls",  # missing private key, or a wrong password
     47: "redirects",
     52: "reset",  # closed without a response
     55: "reset",  # send failed
@@ -51,23 +51,23 @@ _KIND_OF_ERRNO = {
 ERROR_KINDS = frozenset(
     (*_KIND_OF_CODE.values(), *_KIND_OF_ERRNO.values(), "connect_timeout", "connect_failed", "other")
 ) - {"connect"}
-"""All that `error_kind` can return."""
+"""All values that `error_kind` can return."""
 
 
 def error_kind(transfer: Transfer, code: int) -> str:
-    """The name of a failure, as the summary counts it: libcurl's error number *code*, made precise by what the
-    operating system said and by how far the request came."""
+    """Return the error kind of the failed *transfer*: from libcurl's error number *code*, the operating system's errno,
+    and how far the request got."""
     kind = _KIND_OF_CODE.get(code, "other")
     if kind in ("connect", "reset") and transfer.proxy_status() >= 400:
-        # The proxy is there, and does not let this request through.
+        # The proxy was reached and refused the CONNECT.
         return "proxy"
     if kind == "timeout" and not transfer.connected():
         return "connect_timeout"
     if kind == "url" and transfer.connected():
-        # "Unsupported protocol" is also what libcurl says of an answer that is no HTTP.
+        # libcurl also reports "unsupported protocol" for an answer that is not HTTP.
         return "protocol"
     if kind == "reset" and not transfer.connected():
-        # Of QUIC: the socket that is refused has sent something.
+        # QUIC: the refused socket has already sent a packet, so libcurl does not report a failed connect.
         kind = "connect"
     if kind in ("connect", "reset", "other"):
         return _KIND_OF_ERRNO.get(transfer.os_errno(), "connect_failed" if kind == "connect" else kind)

@@ -1,4 +1,4 @@
-"""Header lines: those of a request, put together from its layers, and those of a response, read."""
+"""Header lines: merging the layers of a request's headers, and parsing the headers of responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 from fastload.model.errors import PlanError
 
 Headers = Mapping[str, str | None]
-"""Headers of a request by name; None takes away one that would be sent otherwise."""
+"""Headers of a request by name; None removes a header that would be sent otherwise."""
 _REDIRECTS = (
     HTTPStatus.MOVED_PERMANENTLY,
     HTTPStatus.FOUND,
@@ -21,7 +21,7 @@ _REDIRECTS = (
 
 
 class Redirect(NamedTuple):
-    """A redirect that was followed: the *status* that *url* answered with, and where it led."""
+    """Followed redirect: *url* answered with *status* and led to *location*, an absolute URL."""
 
     status: int
     url: str
@@ -29,7 +29,7 @@ class Redirect(NamedTuple):
 
 
 def merged(*layers: Headers | None) -> dict[str, str | None]:
-    """One mapping of all *layers*, from the lowest to the highest; names of any case are the same."""
+    """Return one mapping of all *layers*, given from lowest to highest: the highest wins. Names ignore case."""
     found: dict[str, tuple[str, str | None]] = {}
     for layer in layers:
         for name, value in (layer or {}).items():
@@ -38,10 +38,13 @@ def merged(*layers: Headers | None) -> dict[str, str | None]:
 
 
 def request_lines(run: Iterable[str], content_type: str, headers: Headers) -> tuple[str, ...]:
-    """The lines to send: those of the *run*, the body's *content_type* line if nobody names one, and *headers*.
+    """Return the lines to send: those of the *run*, the *content_type* line of the body if no header sets one, and
+    *headers*.
+
+    A header of *headers* replaces the run's line with the same name.
 
     Raises:
-        PlanError: one of *headers* has a line break, which would be a header more.
+        PlanError: one of *headers* contains a line break, which would inject another header.
     """
     own = {name.lower() for name in headers}
     lines = [line for line in run if _name(line) not in own]
@@ -52,8 +55,7 @@ def request_lines(run: Iterable[str], content_type: str, headers: Headers) -> tu
 
 
 def last_headers(lines: Iterable[bytes]) -> dict[str, str]:
-    """The headers of the last response in the raw *lines*, by lower-case name; values of a repeated one are joined by
-    ", "."""
+    """Return the headers of the last response in the raw *lines*, by lower-case name; ", " joins repeated values."""
     found: dict[str, str] = {}
     for name, value in _last_response(lines):
         found[name] = f"{found[name]}, {value}" if name in found else value
@@ -61,7 +63,7 @@ def last_headers(lines: Iterable[bytes]) -> dict[str, str]:
 
 
 def cookies_set(lines: Iterable[bytes]) -> dict[str, str]:
-    """The cookies that the last response in the raw *lines* sets, without what is said of them."""
+    """Return the cookies that the last response in the raw *lines* sets, by name, without their attributes."""
     found = {}
     for header, text in _last_response(lines):
         if header == "set-cookie":
@@ -71,7 +73,7 @@ def cookies_set(lines: Iterable[bytes]) -> dict[str, str]:
 
 
 def redirects(url: str, lines: Iterable[bytes]) -> tuple[Redirect, ...]:
-    """The redirects between the request of *url* and the last response in the raw *lines*."""
+    """Return the redirects between the request of *url* and the last response in the raw *lines*."""
     found: list[Redirect] = []
     for status, headers in list(_responses(lines))[:-1]:
         location = dict(headers).get("location")
@@ -87,7 +89,7 @@ def _last_response(lines: Iterable[bytes]) -> list[tuple[str, str]]:
 
 
 def _responses(lines: Iterable[bytes]) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """Status and headers of each response, those before the last one included."""
+    """Yield status and headers of every response in *lines*: the last one, and redirects and others before it."""
     status, headers = 0, list[tuple[str, str]]()
     for raw in lines:
         line = raw.decode("latin-1").strip()
@@ -109,7 +111,7 @@ def _name(line: str) -> str:
 
 
 def _line(name: str, value: str | None) -> str:
-    """As libcurl takes it: nothing after the colon takes a header of its own away, a semicolon sends an empty one."""
+    """Return the header line for libcurl: ``Name:`` removes a header of libcurl's own, ``Name;`` sends an empty one."""
     if value is None:
         return f"{name}:"
     line = f"{name}: {value}" if value != "" else f"{name};"

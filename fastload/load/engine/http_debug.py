@@ -1,4 +1,4 @@
-"""Requests and responses in full, as ``curl -v`` shows them: for one VU, on stderr (``--http-debug``)."""
+"""Debug printer: the requests and responses of one VU on stderr, as ``curl -v`` shows them (``--http-debug``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TextIO
 
-# libcurl's CURLINFO_TEXT and so on; what is encrypted (5 and 6) is not shown.
+# libcurl's CURLINFO_TEXT and following values; encrypted data (5 and 6) is not shown.
 _TEXT, _HEADER_IN, _HEADER_OUT, _DATA_IN, _DATA_OUT = range(5)
 _MARK = {_TEXT: "* ", _HEADER_IN: "< ", _HEADER_OUT: "> ", _DATA_IN: "", _DATA_OUT: ""}
 _NAMES = r"authorization|proxy-authorization|cookie|set-cookie"
@@ -15,14 +15,14 @@ _SECRET_IN_TEXT = re.compile(rf"(\[(?:{_NAMES}):)[^\]]*\]", re.IGNORECASE)
 
 
 class DebugPrinter:
-    """Takes what libcurl tells of its transfers. *full*: bodies are shown too, and secrets as they are."""
+    """Prints the data of libcurl's debug callback. *full*: print bodies too, and do not mask secrets."""
 
     def __init__(self, *, full: bool, stream: TextIO | None = None) -> None:
         self._full = full
         self._stream = stream
 
     def __call__(self, kind: int, data: bytes) -> None:
-        """libcurl's debug callback."""
+        """Print *data*; libcurl's debug callback."""
         if kind not in _MARK or (kind in (_DATA_IN, _DATA_OUT) and not self._full):
             return
         stream = self._stream or sys.stderr

@@ -1,4 +1,7 @@
-"""Timeouts between bytes: libcurl's own are of whole seconds, and by a mean speed."""
+"""Idle timeouts: end transfers that move no bytes for too long.
+
+libcurl's own limit (LOW_SPEED_TIME) has whole seconds and tests a mean speed.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ _LOOKS_A_TIMEOUT = 8
 
 
 class _Seen(NamedTuple):
-    """How much a transfer had moved when it was looked at, since when it is that much, and when it is looked at
-    again."""
+    """State of a transfer at its last check: the bytes moved, the time since when this number has not changed, and the
+    timer of the next check."""
 
     timer: asyncio.TimerHandle
     moved_bytes: int
@@ -21,8 +24,10 @@ class _Seen(NamedTuple):
 
 
 class IdleWatch:
-    """Looks at transfers eight times within their idle timeout, and gives up on those for which nothing was sent or
-    received for all of it. The time before there is a connection does not count: the connect timeout does.
+    """Watch that calls *give_up* for transfers that send and receive nothing for their idle timeout.
+
+    It checks a transfer eight times per idle timeout. The time before a connection exists does not count, because the
+    connect timeout limits it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, give_up: Callable[[Handle, str], None]) -> None:
@@ -31,7 +36,7 @@ class IdleWatch:
         self._seen: dict[Handle, _Seen] = {}
 
     def begin(self, handle: Handle) -> None:
-        """*handle* was submitted, with its idle timeout or without one (0)."""
+        """Start to watch *handle*, which was just submitted; an idle timeout of 0 means none."""
         before = self._seen.pop(handle, None)
         if before is not None:
             before.timer.cancel()

@@ -1,4 +1,4 @@
-"""Handles that tell more of each request than its times, for single samples."""
+"""Handles whose measurements carry the additional data of points: end time, request info and VU."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _HTTPS = "https://"
 
 
 class PointTransfer(Transfer):
-    """A handle whose measurements have three items more: when the request ended (monotonic, ns), the number of its
-    `RequestInfo` in ``facts``, and the VU's."""
+    """Handle whose measurements have three additional items: the end of the request (monotonic, ns), the number of its
+    `RequestInfo` in ``request_infos``, and the number of the VU."""
 
     __slots__ = ()
 
@@ -41,7 +41,10 @@ _POINT_CLASSES: dict[type[Transfer], type[Transfer]] = {
 
 
 def make_point_transfer(transfer: Transfer, request_infos: RequestInfoTable) -> None:
-    """Make *transfer* one that tells more, if it makes requests; what it tells goes to *facts*."""
+    """Turn a `Transfer` or `WildcardTransfer` into its point variant, which adds to *request_infos*.
+
+    Other handles, such as those of WebSockets, do not change.
+    """
     telling = _POINT_CLASSES.get(type(transfer))
     if telling is not None:
         transfer.request_infos = request_infos

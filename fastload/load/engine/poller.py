@@ -1,4 +1,4 @@
-"""Readiness of many descriptors behind one, so that the event loop watches a single one."""
+"""Poller: the readiness of many descriptors behind one, so that the event loop watches only one descriptor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ EVENTS_A_WAIT = 512
 
 
 class EpollPoller:
-    """Readiness of many descriptors behind one: add, change, forget, wait. A kqueue would fit the same four."""
+    """Poller on epoll. A kqueue could implement the same four methods: add, change, forget and wait."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -17,24 +17,24 @@ class EpollPoller:
         self.close = self._epoll.close
 
     def add(self, fd: int, mask: int) -> None:
-        """Watch *fd*; one that is watched already gets the new *mask*."""
+        """Watch *fd*; if it is already watched, set the new *mask*."""
         try:
             self._epoll.register(fd, mask)
         except FileExistsError:
             self._epoll.modify(fd, mask)
 
     def change(self, fd: int, mask: int) -> None:
-        """Set another mask. ENOENT means that the number was closed and reused: watch it as a new one."""
+        """Set another mask. ENOENT means that the descriptor number was closed and reused: add it as a new one."""
         try:
             self._epoll.modify(fd, mask)
         except FileNotFoundError:
             self._epoll.register(fd, mask)
 
     def forget(self, fd: int) -> None:
-        """Stop watching *fd*, which may be closed already."""
+        """Stop watching *fd*, which may already be closed."""
         with contextlib.suppress(FileNotFoundError, OSError):
             self._epoll.unregister(fd)
 
     def wait(self) -> list[tuple[int, int]]:
-        """What is ready now, without waiting: ``(fd, events)`` pairs, 512 at most."""
+        """Return the descriptors that are ready now, without blocking: ``(fd, events)`` pairs, 512 at most."""
         return self._epoll.poll(0, EVENTS_A_WAIT)

@@ -1,4 +1,4 @@
-"""A timer that keeps microseconds. The loop's own timers count whole milliseconds, which a schedule would show."""
+"""Timer with a precision of microseconds. The loop's own timers count whole milliseconds: too coarse for a schedule."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class PreciseTimer:
-    """Calls *callback* from *loop* at a moment of the monotonic clock, by a timerfd."""
+    """Timer that calls *callback* from *loop* at a time of the monotonic clock, by a timerfd."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         self._loop = loop
@@ -39,12 +39,13 @@ class PreciseTimer:
         loop.add_reader(self._fd, self._on_ready)
 
     def arm(self, at_ns: int) -> None:
-        """Call once at *at_ns* of `time.monotonic_ns`, or at once when that is past. The last call counts."""
+        """Set the time of the one call: *at_ns* of `time.monotonic_ns`, or now if that is past. It replaces the time
+        set before."""
         self._spec.value.seconds, self._spec.value.nanoseconds = divmod(max(1, at_ns), _NS_PER_S)
         _libc.timerfd_settime(self._fd, _TFD_TIMER_ABSTIME, ctypes.byref(self._spec), None)
 
     def close(self) -> None:
-        """Never call again. Harmless when closed already."""
+        """Close the timer: no call comes any more. A second close does nothing."""
         if self._fd >= 0:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)

@@ -1,4 +1,4 @@
-"""What is known of a request beside its times, as a number that fits in a row of integers; for single samples."""
+"""Request info for points: URL, protocol and TLS version of a request, by a number that fits in a row of integers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 from fastload.model.http_settings import without_credentials
 
 MAX_REQUEST_INFOS = 10_000
-"""Of so many URLs it is remembered what they were; then again of so many."""
+"""How many entries a generation of the table has. The table keeps two generations, the current and the previous one."""
 
 
 class RequestInfo(NamedTuple):
-    """What is known of a request beside its endpoint and its times; empty where there is none."""
+    """Facts of a request beside its endpoint and its times; empty strings for unknown facts."""
 
     url: str
     protocol: str
@@ -19,7 +19,7 @@ class RequestInfo(NamedTuple):
 
 
 class RequestInfoTable:
-    """Numbers for `RequestInfo`, so that a row of integers can hold them. It forgets those of long ago."""
+    """Table that numbers each `RequestInfo`, so that a row of integers can refer to it. It forgets old entries."""
 
     def __init__(self) -> None:
         self._numbers: dict[RequestInfo, int] = {}
@@ -28,7 +28,7 @@ class RequestInfoTable:
         self._next = 0
 
     def number(self, request_infos: RequestInfo) -> int:
-        """The number of *facts*."""
+        """Return the number of *request_infos*; a new one gets the next number."""
         number = self._numbers.get(request_infos)
         if number is None:
             if len(self._numbers) >= MAX_REQUEST_INFOS:
@@ -39,7 +39,7 @@ class RequestInfoTable:
         return number
 
     def tags(self, number: int) -> dict[str, str]:
-        """The tags of what has this number; none of what was forgotten."""
+        """Return the tags of the request info with this number; none if the table has forgotten it."""
         request_infos = self._known.get(number) or self._older.get(number)
         if request_infos is None:
             return {}

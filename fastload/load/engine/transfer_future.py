@@ -1,4 +1,4 @@
-"""The end of a transfer as something to await, without the turn of the loop that an `asyncio.Future` takes."""
+"""Awaitable for the end of a transfer, without the additional turn of the loop that an `asyncio.Future` needs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fastload.load.engine.curl_transfer import Transfer
 
 
 class TransferFuture:
-    """Awaits the end of one submitted transfer, and wakes its task at once.
+    """Awaitable for the end of one submitted transfer, which wakes the awaiting task at once.
 
-    It follows asyncio's protocol for foreign futures, so that the task goes on within the engine's own wake-up
-    and not one turn of the loop later: that saves about 1 us a request over an `asyncio.Future`. ``error`` is
-    set, as in ``on_done``, when the await returns.
+    It follows asyncio's protocol for foreign futures: the task continues within the engine's own wake-up and not one
+    turn of the loop later. Compared with an `asyncio.Future` this saves about 1 us a request. When the await returns,
+    ``error`` is set as in ``on_done``.
     """
 
     __slots__ = (
@@ -50,12 +50,12 @@ class TransferFuture:
         return self._loop
 
     def add_done_callback(self, wake_up: Callable[[TransferFuture], None], *, context: contextvars.Context) -> None:
-        """The task's way to hear of the end; *context* is the task's, in which it must go on."""
+        """Set the callback that continues the task; it must run in *context*, the context of the task."""
         self._wake_up = wake_up
         self._context = context
 
     def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - asyncio passes it by place or by name
-        """The task is cancelled: give the transfer up and let the task know in the next turn of the loop."""
+        """Cancel the transfer, because its task is cancelled, and wake the task in the next turn of the loop."""
         self._engine.cancel(self._transfer)
         self._cancelled = True
         if self._wake_up is not None:
@@ -64,10 +64,10 @@ class TransferFuture:
         return True
 
     def result(self) -> None:
-        """For the task.
+        """Return None; asyncio calls it for the task.
 
         Raises:
-            CancelledError: it was cancelled while waiting.
+            CancelledError: the task was cancelled while it waited.
         """
         if self._cancelled:
             raise asyncio.CancelledError

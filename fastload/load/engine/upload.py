@@ -1,4 +1,4 @@
-"""Bodies that are read while they are sent: from files, and in parts."""
+"""Streamed request bodies: files and multipart bodies, read while they are sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastload.model.http_settings import FileBody, Multipart, StreamedBody
 
 
 class _OpenFile:
-    """A descriptor that all bodies of the same file share; it is closed when the last of them is gone."""
+    """Open file shared by all bodies of the same path; the descriptor is closed when the last body is freed."""
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -24,10 +24,10 @@ _OPEN: weakref.WeakValueDictionary[str, _OpenFile] = weakref.WeakValueDictionary
 
 
 class BodyReader:
-    """Hands a streamed body over piece by piece, and again from any place, as libcurl asks for it.
+    """Reader of a streamed body for libcurl, which reads piece by piece and may seek to any position.
 
     Raises:
-        OSError: one of its files cannot be opened.
+        OSError: a file of the body cannot be opened.
     """
 
     def __init__(self, body: StreamedBody) -> None:
@@ -38,7 +38,7 @@ class BodyReader:
         self._at = 0
 
     def read(self, most_bytes: int) -> bytes:
-        """The next bytes, at most so many; none at the end, or where a file has become shorter."""
+        """Return the next bytes, at most *most_bytes*; none at the end, or if a file has become shorter."""
         start = 0
         for segment, size in self._segments:
             within = self._at - start
@@ -54,7 +54,7 @@ class BodyReader:
         return b""
 
     def seek(self, offset: int, origin: int) -> int:
-        """Go to *offset*: libcurl sends again after a 401 or a redirect. 0 for done, 1 for cannot."""
+        """Continue at *offset*: libcurl sends the body again after a 401 or a redirect. Return 0; 1 if impossible."""
         if origin != os.SEEK_SET or not 0 <= offset <= self.size_bytes:
             return 1
         self._at = offset

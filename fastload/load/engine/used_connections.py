@@ -1,5 +1,7 @@
-"""Connections that are closed by this side although a server would keep them: after so many requests, or between
-iterations. libcurl has no call for that."""
+"""Connections that the generator closes early: after a number of requests, or between iterations.
+
+libcurl has no call for that.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,10 @@ class _Used:
 
 
 class UsedConnections:
-    """The connections of one VU, by libcurl's number, and how many requests each of them carried.
+    """Connections of one VU, by libcurl's connection number, with the number of requests that each one carried.
 
-    To close one is to shut its socket down: libcurl finds it dead when it looks for a connection, and makes another.
+    Closing a connection means shutting down its socket. libcurl finds it dead at the next search for a connection and
+    makes a new one.
     """
 
     def __init__(self, most_requests: int) -> None:
@@ -29,14 +32,14 @@ class UsedConnections:
         self._used: dict[int, _Used] = {}
 
     def count_request(self, connection: int, fd: int, local: SocketAddress) -> None:
-        """One more request ended on *connection*, which has the descriptor *fd* and the address *local*."""
+        """Count a request that ended on *connection*, which has the descriptor *fd* and the local address *local*."""
         used = self._used.get(connection)
         if used is None:
             used = self._used[connection] = _Used(fd, local)
         used.requests += 1
 
     def close_used_up(self) -> None:
-        """Close those that carried as many requests as they may."""
+        """Close the connections that have carried ``most_requests`` requests; 0 means no limit."""
         if self.most_requests:
             for connection, used in list(self._used.items()):
                 if used.requests >= self.most_requests:
@@ -44,14 +47,14 @@ class UsedConnections:
                     _shut(used)
 
     def close_all(self) -> None:
-        """Close all of them; none may be in use."""
+        """Close all connections; none may be in use."""
         for used in self._used.values():
             _shut(used)
         self._used.clear()
 
 
 def _shut(used: _Used) -> None:
-    # The number may belong to another socket by now: it is shut down only if it has the address that is known.
+    # The descriptor number may belong to another socket by now, so the local address must match.
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(used.fd)) as one:
         if one.getsockname()[:2] == used.local:
             one.shutdown(socket.SHUT_RDWR)

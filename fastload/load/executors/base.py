@@ -1,8 +1,8 @@
-"""What all executors share: the life of one, its clock, which a pause stops, and its end.
+"""Base class of the executors, which decide when iterations start.
 
-Executors decide when iterations start. Each is a small class over the pure schedule, one a scenario and worker. `run`
-begins at a moment of the monotonic clock and returns when its last iteration has ended; meanwhile each slot that ends
-an iteration asks `next` whether to go on.
+There is one executor for each scenario and worker: a small class over the pure functions of `model/schedule.py`. `run`
+begins at a time of the monotonic clock and returns when the last iteration has ended. Each slot that ends an iteration
+calls `next`, which starts another iteration or parks the slot.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from typing import Any, NamedTuple
 from fastload.load.executors.slot_pool import SlotPool
 from fastload.model.schedule import NS_PER_S, share
 
-# Slots that start before the loop gets another turn: about 3 ms of connects. With fewer, thousands of slots would
-# take their time to start, because each turn also serves all those that run already.
+# How many slots start in one turn of the loop: about 3 ms of connects. With a smaller number, thousands of slots would
+# start slowly, because each turn also serves all the slots that already run.
 STARTS_A_TURN = 64
 
 
 class ExecutionSegment(NamedTuple):
-    """Which part of the whole load is this worker's: *worker* of *workers*. *seed* is that of the scenario's chance."""
+    """Execution segment: this worker's part of the load, *worker* of *workers*. *seed*: for random start times."""
 
     worker: int = 0
     workers: int = 1
     seed: str = ""
 
     def of(self, total: int) -> int:
-        """This worker's share of *total* things."""
+        """Return this worker's share of *total* VUs or iterations."""
         return share(total, self.worker, self.workers)
 
     def among(self, most: int) -> ExecutionSegment | None:
-        """The same part of what only the first *most* workers share; None for the others."""
+        """Return this worker's segment of a load for only the first *most* workers; None if it is not one of them."""
         return self._replace(workers=min(self.workers, most)) if self.worker < most else None
 
     def of_iterations(self, total: int, vus: int) -> int:
-        """The iterations, of *total*, of this worker's share of *vus* VUs, when they are dealt to the VUs in turn."""
+        """Return how many of *total* iterations this worker's share of *vus* VUs makes, if the VUs of all workers take
+        the iterations in turn."""
         return sum(share(total, vu, vus) for vu in range(self.worker, vus, self.workers))
 
 
 class LoadExecutor(ABC):
-    """One scenario's executor in one worker.
+    """Executor of one scenario in one worker.
 
-    ``offered`` counts the starts that were due since the last `take_offered`. ``closed`` is set when nothing more
-    will be started, and ``ended_ns`` is when that was: the end of what is measured.
+    ``closed`` is set when no more iterations will start; ``ended_ns`` is the time of that, the end of the measurement.
 
-    Its clock counts from the start and stands still while it is paused, so that a pause lengthens the run and no
-    start is late because of it.
+    The executor's clock counts from the start and stops during a pause. So a pause lengthens the run, and no start is
+    late because of it.
     """
 
     is_open_model = False
@@ -66,13 +66,16 @@ class LoadExecutor(ABC):
         self.ended_ns = 0
 
     def take_offered(self) -> int:
-        """Starts that were due since the last call; 0 in a closed model."""
+        """Return how many starts were due since the last call; 0 in a closed model."""
         offered, self._offered = self._offered, 0
         return offered
 
     async def run(self, from_ns: int, delay_ns: int = 0) -> None:
-        """The whole life of the executor, after `prepare`. It starts *delay_ns* after *from_ns* of the monotonic clock;
-        a pause between the two puts that off, and how long it was paused before does not count."""
+        """Run the load from start to end; call `prepare` before.
+
+        The first iterations start *delay_ns* after *from_ns* of the monotonic clock. A pause after *from_ns* delays
+        that; the part of a pause before *from_ns* does not count.
+        """
         self._from_ns, self._start_ns = from_ns, from_ns + delay_ns
         if self._paused_at_ns:
             self._paused_at_ns = max(self._paused_at_ns, from_ns)
@@ -91,25 +94,25 @@ class LoadExecutor(ABC):
         await self._work.drain(self._graceful_stop_s)
 
     def stop(self, grace_s: float) -> None:
-        """Start nothing more; what runs may go on for *grace_s* at most."""
+        """Start no more iterations; running ones may continue for *grace_s* at most."""
         self._graceful_stop_s = min(self._graceful_stop_s, grace_s)
         self.finish()
 
     def finish(self) -> None:
-        """Start nothing more; what runs may go on for the graceful time."""
+        """Start no more iterations; running ones may continue for the graceful stop time."""
         self._set_starting(False)
         self._over = True
         self._wake.set()
 
     def pause(self, at_ns: int) -> None:
-        """Start nothing from *at_ns* on; what runs goes on. A second pause changes nothing."""
+        """Start no iterations from *at_ns* on; running ones continue. A second pause changes nothing."""
         if not self._paused_at_ns:
             self._paused_at_ns = max(at_ns, self._from_ns)
             self._may_start = False
             self._wake.set()
 
     def resume(self, at_ns: int) -> None:
-        """Go on at *at_ns* where it was paused: everything is due so much later."""
+        """Continue at *at_ns*: every later start is due later by the length of the pause."""
         if self._paused_at_ns:
             paused_ns = max(0, at_ns - self._paused_at_ns)
             self._paused_at_ns = 0
@@ -119,46 +122,54 @@ class LoadExecutor(ABC):
             self._resumed(paused_ns)
 
     def set_vus(self, total: int) -> None:
-        """Go on with *total* VUs over all workers, or begin with them; only where the load is that of VUs that stay."""
+        """Change the load to *total* VUs over all workers, or begin with them.
+
+        Raises:
+            TypeError: this executor's number of VUs cannot be changed.
+        """
         raise TypeError(f"{type(self).__name__} follows its own schedule: {total}")
 
     def set_rate(self, rate_per_s: float, at_ns: int) -> None:
-        """Go on with *rate_per_s* over all workers from *at_ns* on, or begin with it; only in an open model that
-        follows a rate."""
+        """Change the load to *rate_per_s* over all workers from *at_ns* on, or begin with it.
+
+        Raises:
+            TypeError: this executor follows no rate.
+        """
         raise TypeError(f"{type(self).__name__} follows its own schedule: {rate_per_s}, {at_ns}")
 
     def prepare(self) -> None:  # noqa: B027 - most make their slots at the start
-        """Make ready what would cost time during the run."""
+        """Create in advance the slots whose creation would cost time during the run."""
 
     @abstractmethod
     async def _drive(self) -> None:
-        """Start iterations until the end."""
+        """Start iterations until the end of the load."""
 
     @abstractmethod
     def next(self, slot: Any) -> int | None:
-        """See `work.Feed`."""
+        """See `IterationScheduler.next`."""
 
     async def _end_starts(self) -> None:  # noqa: B027 - most start at once
-        """Wait for what is just being started."""
+        """Wait until all pending starts are made."""
 
     def _resumed(self, paused_ns: int) -> None:  # noqa: B027 - most need nothing
-        """It goes on after a pause of *paused_ns*."""
+        """Adjust to the end of a pause of *paused_ns*."""
 
     def _release_waiting(self) -> None:  # noqa: B027 - most hold nothing
-        """Release the slots that wait for their next iteration: there will be none."""
+        """Release the slots that wait for their next iteration, because no more iterations will start."""
 
     def _set_starting(self, starting: bool) -> None:
-        """Whether iterations start; ``_straight``, which says whether nothing stands in their way, is read for each."""
+        """Set whether iterations start, and update ``_may_start``, which subclasses read on their hot path: it is true
+        if a free slot can start at once, without any other test."""
         self._is_starting = starting
         self._may_start = starting and not self._paused_at_ns
 
     def _now_ns(self) -> int:
-        """The present moment, which stands still during a pause."""
+        """Return the monotonic time now; during a pause, the time of its beginning."""
         return self._paused_at_ns or monotonic_ns()
 
     async def _sleep_until(self, at_ns: int) -> None:
-        """Until *at_ns* after the start, or until it is stopped. Never early, though uvloop's timers are by a
-        millisecond."""
+        """Wait until *at_ns* after the start, or until the executor is stopped. It never returns early, although
+        uvloop's timers fire up to a millisecond early."""
         while not self._over:
             left_ns = None if self._paused_at_ns else self._start_ns + at_ns - monotonic_ns()
             if left_ns is not None and left_ns <= 0:

@@ -30,12 +30,13 @@ ClosedSpec = (
 
 
 class ClosedModelSpec(LoadExecutor):
-    """Slots that go on and on. With a pacing, a slot that ends early waits until its next start is due; the first
-    starts of those that come together are spread over one pacing, because a load that comes in waves tests something
-    else.
+    """Base class of the closed-model executors: each slot makes one iteration after the other.
 
-    A slot that is not in an iteration is in one of three places: it waits for its next start, it is held by a pause,
-    or it is one of many that begin together and is pending.
+    With a pacing, a slot whose iteration ends early waits until its next start is due. When several slots begin
+    together, their first starts are spread over one pacing, so that the load does not come in waves.
+
+    A slot without an iteration is in one of three states: it waits for its next start (``_waiting``), a pause holds it
+    (``_held``), or it begins together with many others and is not started yet (``_pending``).
     """
 
     def __init__(self, spec: ClosedSpec, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
@@ -68,7 +69,7 @@ class ClosedModelSpec(LoadExecutor):
         self._may_start = self._may_start and not self._pacing_ns
 
     def _go(self, slot: Any) -> int | None:
-        """What `next` says to *slot*, which is in no iteration."""
+        """Return the result of `next` for *slot*, which is in no iteration: 0 to start one now, None to park it."""
         if not self._is_starting or self._is_done(slot):
             self._leave(slot)
             return None
@@ -82,24 +83,26 @@ class ClosedModelSpec(LoadExecutor):
         return 0
 
     def _is_done(self, slot: Any) -> bool:  # noqa: ARG002 - most keep their slots
-        """Whether *slot* is to leave: it was told to, or there is no iteration left for it."""
+        """Return whether *slot* must leave: its VU is being removed, or no iteration is left for it."""
         return False
 
     def _take(self, slot: Any) -> None:
-        """*slot* starts an iteration."""
+        """Count the iteration that *slot* starts."""
 
     def _leave(self, slot: Any) -> None:
         self._started_ns.pop(slot, None)
         self._work.release(slot)
 
     def _make_ready(self, count: int) -> None:
-        """Make slots that `acquire` will find."""
+        """Create *count* free slots, which `acquire` returns later."""
         for slot in [self._work.acquire() for _ in range(count)]:
             self._work.release(slot)
 
     def _begin(self, slots: list[Any], at_ns: int, first: int, count: int) -> None:
-        """Start *slots*, which are of *count* that begin at *at_ns* over all workers; *first* is the place of the first
-        slot among them."""
+        """Start *slots*, this worker's share of *count* slots that begin at *at_ns* over all workers.
+
+        *first*: the position (from 0) of the first slot among the *count* slots.
+        """
         if not self._pacing_ns:
             self._start(slots)
             return
@@ -109,7 +112,7 @@ class ClosedModelSpec(LoadExecutor):
         self._on_time()
 
     def _start(self, slots: list[Any]) -> None:
-        """Start *slots* a few at a time: thousands of connects in one go would stop the loop for their length."""
+        """Start *slots*, `STARTS_A_TURN` in each turn of the loop: thousands of connects in one turn would block it."""
         if len(slots) <= STARTS_A_TURN:
             for slot in slots:
                 self._start_one(slot)
@@ -137,7 +140,7 @@ class ClosedModelSpec(LoadExecutor):
             self._work.start(slot, due_ns, self)
 
     def _waits(self, slot: Any) -> bool:
-        """Whether *slot* has to wait for its next start; if not, that start is now."""
+        """Return whether *slot* has to wait for its next start; if not, record a start now."""
         now_ns = monotonic_ns()
         due_ns = self._started_ns[slot] + self._pacing_ns
         if due_ns > now_ns:
@@ -156,7 +159,7 @@ class ClosedModelSpec(LoadExecutor):
             self._timer.arm(due_ns)
 
     def _on_time(self) -> None:
-        """Start the slots whose time has come."""
+        """Start the slots whose next start is due."""
         while self._queue and self._is_starting and not self._paused_at_ns:
             due_ns, _, slot = self._queue[0]
             if self._waiting.get(slot) != due_ns:
@@ -197,8 +200,11 @@ class ClosedModelSpec(LoadExecutor):
 
 
 class VUsExecutor(ClosedModelSpec):
-    """A number of slots that can change. Who leaves may finish its iteration for the graceful time; a slot that is
-    wanted again in that time stays."""
+    """Executor of a number of slots that can change.
+
+    A slot that has to leave may finish its iteration within the graceful time. It stays if the number grows again in
+    that time.
+    """
 
     def __init__(self, spec: ClosedSpec, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
         super().__init__(spec, work, segment, graceful_stop_s)
@@ -232,7 +238,7 @@ class VUsExecutor(ClosedModelSpec):
         super()._leave(slot)
 
     def _set_vus(self, total: int, at_ns: int) -> None:
-        """Go on with this worker's share of *total* slots, of which there were fewer or more until *at_ns*."""
+        """Change the number of slots to this worker's share of *total* at *at_ns*."""
         before, self._total = self._total, total
         count = self._segment.of(total)
         while len(self._slots) < count and self._leaving:
@@ -264,7 +270,10 @@ class VUsExecutor(ClosedModelSpec):
 
 
 class SteeredVUsExecutor(VUsExecutor):
-    """As many slots as the plan says, or as somebody asks for: until the time is over, or until they say so."""
+    """Executor of a number of slots given by the plan, until a command or shape changes it.
+
+    It ends when its duration is over, or when it is finished or stopped.
+    """
 
     def __init__(
         self,
@@ -274,7 +283,7 @@ class SteeredVUsExecutor(VUsExecutor):
         graceful_stop_s: float,
     ) -> None:
         super().__init__(spec, work, segment, graceful_stop_s)
-        # A shape is asked when the run has begun.
+        # A shape gives its first number of VUs when the run has begun.
         self._wanted = 0 if isinstance(spec, load_models.Shape) else spec.vus
 
     def prepare(self) -> None:
@@ -291,7 +300,7 @@ class SteeredVUsExecutor(VUsExecutor):
 
 
 class RampingVUsExecutor(VUsExecutor):
-    """A number of slots that follows the stages, until somebody asks for another one."""
+    """Executor of a number of slots that follows the stages, until a command sets another number."""
 
     def __init__(
         self, spec: load_models.RampingVUs, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
@@ -317,14 +326,14 @@ class RampingVUsExecutor(VUsExecutor):
             await self._sleep_until(int(at_ns))
             if self._over or self._asked is not None:
                 break
-            # Of changes that are due together, after a jump or a stall, only the last one counts.
+            # Of several changes that are due together, after a jump or a stall, only the last one is made.
             if self._start_ns + next_ns > monotonic_ns():
                 self._set_vus(vus, self._start_ns + int(at_ns))
         await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
 
 
 class IterationsExecutor(ClosedModelSpec):
-    """So many iterations; what is left when the time is over was never made and counts as dropped."""
+    """Executor of a fixed number of iterations. Those not started when the time is over count as dropped."""
 
     def __init__(
         self,
@@ -364,11 +373,11 @@ class IterationsExecutor(ClosedModelSpec):
 
     @abstractmethod
     def _deal(self, slots: list[Any]) -> None:
-        """*slots* are those that share the iterations."""
+        """Assign the iterations to *slots*."""
 
 
 class SharedIterationsExecutor(IterationsExecutor):
-    """A number of iterations, taken by whichever slot is free."""
+    """Executor of a number of iterations for all slots together: each free slot takes the next one."""
 
     def __init__(
         self, spec: load_models.SharedIterations, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
@@ -378,21 +387,21 @@ class SharedIterationsExecutor(IterationsExecutor):
         self._vus = min(self._left, segment.of(spec.vus))
 
     def next(self, slot: Any) -> int | None:
-        # As above, for one that goes straight on.
+        # The hot path: `_busy` does not change, because the slot ends one iteration and starts another.
         if self._left and self._may_start:
             self._left -= 1
             return 0
         return super().next(slot)
 
-    def _is_done(self, slot: Any) -> bool:  # noqa: ARG002 - all slots take from one pot
+    def _is_done(self, slot: Any) -> bool:  # noqa: ARG002 - all slots share the iterations
         return self._left == 0
 
     def _deal(self, slots: list[Any]) -> None:
-        """There is one pot."""
+        """Assign nothing: all slots share the iterations."""
 
 
 class PerVUIterationsExecutor(IterationsExecutor):
-    """A number of iterations for each slot."""
+    """Executor of a number of iterations for each slot."""
 
     def __init__(
         self, spec: load_models.PerVUIterations, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float

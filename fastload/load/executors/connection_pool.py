@@ -1,4 +1,4 @@
-"""Iterations of `bench`: one request each, without a coroutine around it."""
+"""Connection pool: iterations of `bench`, each one request without a coroutine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastload.model.http_settings import without_credentials
 
 
 class ConnectionPool(SlotPool):
-    """Iterations that are one request each, of a source; a slot is a connection. No coroutine in the way."""
+    """Slot pool of `bench`: a slot is a connection, an iteration is one request of *source*, without a coroutine."""
 
     def __init__(self, context: WorkerContext, source: RequestSource, scenario: str = "bench") -> None:
         super().__init__(context)
@@ -78,7 +78,8 @@ class ConnectionPool(SlotPool):
             self._send(transfer, due_ns)
 
     def _record_failure(self, transfer: Transfer, error: tuple[int, str]) -> float:
-        """Count it, and say how long to pause: refused connections end so fast that they would fill a CPU."""
+        """Record the failed request and return how many seconds to pause. Without a pause, connections that are refused
+        at once would use a whole CPU."""
         source = self._source
         message = f"{source.method} {without_credentials(source.url)}: {error[1]}"
         kind = error_kind(transfer, error[0])

@@ -1,4 +1,4 @@
-"""Executors of the open model: starts come by the clock, whatever the target does."""
+"""Executor of the open model: iterations start at scheduled times, whether or not earlier ones have ended."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from fastload.load.executors.slot_pool import SlotPool
 from fastload.model import load_models
 from fastload.model.schedule import NS_PER_S, Arrivals, RateCurve, TraceArrivals
 
-# Slots that are made ready before the start: enough for a tenth of a second of starts.
+# Before the start, `prepare` creates enough slots for this many seconds of starts.
 _READY_S = 0.1
 
 OpenSpec = load_models.ConstantArrivalRate | load_models.RampingArrivalRate | load_models.Trace
 
 
 class ArrivalExecutor(LoadExecutor):
-    """Starts by the clock. A start that finds no free slot waits in line, and its response time counts from when
-    it was due; after a stall the line is worked off as fast as slots come free. What is left in line at the end was
-    offered and never made: it counts as dropped. With "drop" there is no line."""
+    """Executor that starts iterations at scheduled times.
+
+    A start without a free slot waits in a queue (``_line``); its response time counts from its due time. After a stall,
+    each slot that becomes free takes a start from the queue at once. Starts left in the queue at the end count as
+    offered and dropped. With "drop" there is no queue: a start without a free slot is dropped.
+    """
 
     is_open_model = True
 
     def __init__(self, spec: OpenSpec, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
         super().__init__(work, segment, graceful_stop_s)
         self._spec = spec
-        # Where there are fewer VUs than workers, some workers have neither VUs nor starts.
+        # With fewer VUs than workers, some workers have neither VUs nor starts.
         mine = segment.among(spec.max_vus)
         self._arrivals = arrivals_of(spec, mine) if mine else None
         self._max_slots = mine.of(spec.max_vus) if mine else 0
@@ -37,7 +40,7 @@ class ArrivalExecutor(LoadExecutor):
         self._idle: list[Any] = []
         self._slots = 0
         self._line: deque[int] = deque()
-        # Rates asked for before it began.
+        # Changes of the rate, ``(rate_per_s, at_ns)``, that came before the executor began.
         self._asked: list[tuple[float, int]] = []
         self._timer: PreciseTimer | None = None
 
@@ -51,7 +54,7 @@ class ArrivalExecutor(LoadExecutor):
         if isinstance(self._spec, load_models.Trace):
             super().set_rate(rate_per_s, at_ns)
         if self._is_starting:
-            # During a pause the time of the schedule stands still.
+            # During a pause the clock of the schedule is stopped.
             self._change_rate(rate_per_s, min(at_ns, self._paused_at_ns or at_ns))
             self._on_time()
         else:
@@ -69,7 +72,7 @@ class ArrivalExecutor(LoadExecutor):
         try:
             self._on_time()
             await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
-            # What was due since the timer's last call, if the loop stood still over the end.
+            # Starts due since the timer's last call, in case the loop was blocked when the duration ended.
             self._on_time()
         finally:
             self._timer.close()
@@ -125,14 +128,15 @@ class ArrivalExecutor(LoadExecutor):
 
 
 def arrivals_of(spec: OpenSpec, segment: ExecutionSegment) -> Arrivals | TraceArrivals:
-    """The starts of *spec* that are this worker's."""
+    """Return this worker's starts of *spec*."""
     if isinstance(spec, load_models.Trace):
         return TraceArrivals(spec.due_ns, worker=segment.worker, workers=segment.workers)
     if isinstance(spec, load_models.RampingArrivalRate):
         curve = RateCurve(spec.start_rate_per_s, spec.stages)
     else:
         curve = RateCurve(spec.rate_per_s, ((spec.duration_s, spec.rate_per_s),))
-    # A constant rate begins with a start; a ramp begins with its first whole one, and the last may be due at its end.
+    # A constant rate has its first start at time 0. A ramp has its first start when the integral of its rate reaches 1,
+    # and its last start may be due exactly at its end.
     ramps = isinstance(spec, load_models.RampingArrivalRate)
     return Arrivals(
         curve,

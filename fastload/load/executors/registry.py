@@ -1,4 +1,4 @@
-"""Which executor a plan's load model has, and what it does in the warm-up."""
+"""Registry of the executors by load model, and the load of a scenario's warm-up."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ _EXECUTORS: dict[type[Any], Any] = {
 def make_executor(
     spec: load_models.Executor, work: SlotPool, segment: ExecutionSegment, *, graceful_stop_s: float
 ) -> LoadExecutor:
-    """The executor of a plan's *spec* for one worker."""
+    """Return the executor for the load model *spec* in one worker."""
     return _EXECUTORS[type(spec)](spec, work, segment, graceful_stop_s)  # type: ignore[no-any-return]
 
 
 def warm_up_spec(spec: load_models.Executor, warmup_s: float) -> load_models.Executor:
-    """The load of a warm-up of *warmup_s* before *spec*: the rate, or the VUs, that it begins with, but at least one.
+    """Return the load of a warm-up of *warmup_s* before *spec*: its rate or VUs at the beginning; at least one VU, and
+    one start a second instead of a rate of 0.
 
     A trace is warmed up with its mean rate, a shape with one VU.
     """

@@ -1,7 +1,7 @@
-"""What executors start: slots that iterate. `vu_work` has those that call a scenario, `request_work` those of `bench`.
+"""Slot pool: the slots that executors start. `vu_pool.py` has VUs as slots, `connection_pool.py` `bench`'s connections.
 
-Work owns its slots (a VU, or a transfer): an executor takes them with `acquire`, says when each may go on, and
-gets them back.
+The pool owns its slots. An executor takes a free slot with `acquire`, decides when it iterates, and returns it with
+`release`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ CANCEL_GRACE_S = 1.0
 
 
 class IterationScheduler(Protocol):
-    """Where a free slot learns whether to go on: an executor."""
+    """The part of an executor that a slot pool calls when a slot is free."""
 
     is_open_model: bool
 
     def next(self, slot: Any) -> int | None:
-        """The due time (ns, 0 without a schedule) of the iteration that *slot* shall start now; None to park it."""
+        """Return the due time (monotonic, ns; 0 without a schedule) of the iteration that *slot* starts now; None to
+        start none and park the slot."""
         ...
 
     def finish(self) -> None:
-        """Nothing more is to be started: the data that iterations need is used up."""
+        """Start no more iterations: the data set that iterations need is exhausted."""
         ...
 
 
 class SlotPool(ABC):
-    """The slots of one scenario in one worker. ``cancel_grace_s`` is how long an interrupted slot may take to end."""
+    """Slots of one scenario in one worker. ``cancel_grace_s``: how many seconds an interrupted slot may take to end."""
 
     cancel_grace_s = CANCEL_GRACE_S
 
@@ -49,16 +50,16 @@ class SlotPool(ABC):
 
     @property
     def active(self) -> int:
-        """How many slots are in an iteration."""
+        """The number of slots in an iteration."""
         return len(self._running)
 
     def take_peak(self) -> int:
-        """The most slots that were in an iteration, or between two of them, at once since the last call."""
+        """Return the largest number of slots that were in an iteration or held at once since the last call."""
         peak, self._peak = self._peak, len(self._running) + len(self._held)
         return peak
 
     def acquire(self) -> Any:
-        """A slot that is free: one that was released, or a new one."""
+        """Return a free slot: a released one, or else a new one."""
         if self._parked:
             return self._parked.popleft()
         slot = self._new()
@@ -66,19 +67,19 @@ class SlotPool(ABC):
         return slot
 
     def release(self, slot: Any) -> None:
-        """Give *slot* back for the next `acquire`."""
+        """Return *slot* to the pool for a later `acquire`."""
         self._held.discard(slot)
         self._parked.append(slot)
 
     def hold(self, slot: Any) -> None:
-        """*slot* waits for its next iteration, and is a VU of the run meanwhile."""
+        """Count *slot* as a VU of the run while it waits for its next iteration."""
         self._held.add(slot)
 
     def pause_slot(self, slot: Any) -> None:  # noqa: B027 - a bare request has nothing to release
-        """*slot*, which is held, waits for long."""
+        """Free the resources that a held *slot* does not need, because its wait is long."""
 
     def start(self, slot: Any, due_ns: int, scheduler: IterationScheduler) -> None:
-        """Begin an iteration on a free slot; it goes on as long as *scheduler* says."""
+        """Begin an iteration on a free slot; after each iteration *scheduler* decides whether it makes another one."""
         self._held.discard(slot)
         self._running.add(slot)
         self._peak = max(self._peak, len(self._running) + len(self._held))
@@ -86,7 +87,7 @@ class SlotPool(ABC):
         self._begin(slot, due_ns, scheduler)
 
     def retire(self, slot: Any) -> None:
-        """Close a slot whose user leaves; its iteration, if any, is interrupted."""
+        """Close *slot* for good; interrupt its iteration, if it is in one."""
         if slot in self._running:
             self._retired.add(slot)
             self._interrupt(slot)
@@ -94,7 +95,7 @@ class SlotPool(ABC):
             self._discard(slot)
 
     async def drain(self, grace_s: float) -> None:
-        """Wait until no iteration runs; interrupt those that still do after *grace_s*."""
+        """Wait until no iteration runs; interrupt the iterations that still run after *grace_s*."""
         if self._running and grace_s > 0:
             await self._wait_drained(grace_s)
         if self._running:
@@ -105,12 +106,12 @@ class SlotPool(ABC):
         """Interrupt the iterations that have no request in flight."""
 
     def interrupt_all(self) -> None:
-        """Interrupt every iteration, and close its slot: no executor gives it back."""
+        """Interrupt every iteration and close its slot, because no executor releases it."""
         for slot in list(self._running):
             self.retire(slot)
 
     def close(self) -> None:
-        """Close every slot there is, now."""
+        """Close all slots now."""
         self._closing = True
         self.interrupt_all()
         for slot in list(self._slots - self._running):
@@ -139,16 +140,16 @@ class SlotPool(ABC):
 
     @abstractmethod
     def _new(self) -> Any:
-        """A new slot."""
+        """Return a new slot."""
 
     @abstractmethod
     def _begin(self, slot: Any, due_ns: int, scheduler: IterationScheduler) -> None:
-        """Start to iterate."""
+        """Start to iterate on *slot*."""
 
     @abstractmethod
     def _interrupt(self, slot: Any) -> None:
-        """End the iteration of a running slot now."""
+        """Interrupt the iteration of a running slot now."""
 
     @abstractmethod
     def _close(self, slot: Any) -> None:
-        """Free what a slot holds."""
+        """Free the resources of a slot."""

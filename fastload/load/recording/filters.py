@@ -1,4 +1,4 @@
-"""Requests as columns, and the series that thresholds ask for among them."""
+"""Batches of finished requests as columns, and filters that add the requests of one series to the table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastload.model.metrics import HTTP_TRENDS, Series
 from fastload.model.points import LOST_TRENDS
 from fastload.model.series import SeriesTable
 
-# A row is [endpoint, response time or NO_DUE, *Measurement]; its status may have a judgement added to it.
+# A row is [endpoint, response time or NO_DUE, *Measurement]. A judgement may be added to the status: see `outcome.py`.
 ROW_WIDTH = 13
 _ENDPOINT, _RESPONSE, _STATUS, _LOOKUP, _CONNECT, _TLS, _READY, _POST, _START, _TOTAL, _QUEUE, _SENT, _RECEIVED = range(
     ROW_WIDTH
@@ -26,7 +26,10 @@ REQUEST_METRICS = frozenset((*HTTP_TRENDS, "http_req_response_time", "http_reqs"
 
 
 class RequestBatch:
-    """Finished requests, as one array for each thing that was measured; of those that got no response, `lost_times`."""
+    """Finished requests as columns: one array (n,) for each measured quantity, times in microseconds.
+
+    For requests without a response, `lost_times` has the times.
+    """
 
     def __init__(self, rows: Int64Array) -> None:
         self._rows = rows
@@ -38,7 +41,7 @@ class RequestBatch:
             "http_req_lookup": lookup,
             "http_req_connecting": np.maximum(connect - lookup, 0),
             "http_req_tls_handshaking": np.where(tls > 0, np.maximum(tls - connect, 0), 0),
-            # A server may answer before it has read everything: no phase is negative then.
+            # A server may answer before it has read the whole request: clipping keeps every phase from being negative.
             "http_req_sending": np.clip(post - ready, 0, duration),
             "http_req_waiting": np.maximum(start - np.maximum(post, ready), 0),
             "http_req_receiving": np.maximum(total - np.maximum(start, ready), 0),
@@ -54,29 +57,31 @@ class RequestBatch:
         self.failed = by_status | (self.judgements == _BY_HAND) | (self.judgements == _BY_EXPECTATION)
 
     def lost_times(self) -> dict[str, Int64Array]:
-        """The times of rows that are of requests without a response, as `LOST_TRENDS` says."""
-        # libcurl gives phases a time, too, when it gives up before them. What went over the wire tells what happened.
+        """Return the times of requests without a response by metric of `LOST_TRENDS`: 0 for phases not reached."""
+        # When libcurl gives up, it also sets times of phases that it never reached. The byte counts tell which phases
+        # took place.
         is_sent = (self._rows[:, _SENT] > 0) & (self._rows[:, _POST] > 0)
         is_answered = self._rows[:, _RECEIVED] > 0
         times = {metric: np.where(is_sent, self.times[metric], 0) for metric in LOST_TRENDS}
         times["http_req_receiving"][~is_answered] = 0
         waited = times["http_req_duration"] - times["http_req_sending"]
         times["http_req_waiting"] = np.where(is_answered, times["http_req_waiting"], waited)
-        # These are known before anything is sent.
+        # These phases end before the request is sent.
         for metric in ("http_req_connecting", "http_req_tls_handshaking"):
             times[metric] = self.times[metric]
         return times
 
     def times_of(self, metric: str, chosen: Any) -> Int64Array:
-        """The values of a trend, of the rows *chosen* by a mask; without those that had no due time."""
+        """Return the values of the trend *metric* in the rows *chosen* by a mask or slice. Response times leave out
+        requests without a due time."""
         values: Int64Array = (self.response if metric == "http_req_response_time" else self.times[metric])[chosen]
         return values[values != NO_DUE] if metric == "http_req_response_time" else values
 
 
 class RequestFilter:
-    """One series of a metric of requests: which of them belong to it.
+    """Filter that selects the requests of one series.
 
-    What is known when a request is sent (its endpoint) is decided once for each endpoint; status and error by request.
+    Tags known when a request is sent are tested once for each endpoint; ``status`` and ``error`` for each request.
     """
 
     def __init__(self, series: Series) -> None:
@@ -87,15 +92,15 @@ class RequestFilter:
         self._of_endpoint: list[bool] = []
 
     def matches(self, tags: Mapping[str, str]) -> bool:
-        """Whether requests with *tags* can belong to it, by all that is known when they are sent."""
+        """Return whether requests with *tags*, the tags known when they are sent, can belong to the series."""
         return self._fixed.matches(tags)
 
     def add_endpoint(self, *, matches: bool) -> None:
-        """The next endpoint; they are numbered from 0."""
+        """Add the next endpoint, numbered from 0: *matches* says whether its requests can belong to the series."""
         self._of_endpoint.append(matches)
 
     def fold(self, batch: RequestBatch, table: SeriesTable) -> None:
-        """Add the requests of *batch* that belong to the series."""
+        """Add the requests of *batch* that belong to the series to *table*."""
         chosen = np.array(self._of_endpoint, dtype=bool)[batch.endpoints]
         if self._status is not None:
             chosen &= batch.statuses == (int(self._status) if self._status.isdecimal() else -1)
@@ -113,7 +118,7 @@ class RequestFilter:
             table.trend(self.series).fold(values)
 
     def count_no_response(self, table: SeriesTable, endpoint: int, error: str, count: int) -> None:
-        """Add *count* requests without a response; *error* is their tag, empty when they were judged good."""
+        """Add *count* requests without a response; *error* is their tag, empty if the script judged them good."""
         fits = self._status in (None, "0") and self._error in (None, error)
         if fits and self._of_endpoint[endpoint]:
             self._count(table, count, count if error else 0)
@@ -138,7 +143,7 @@ class RequestFilter:
 
 
 class Filters:
-    """All series that thresholds ask for beside those that every run keeps."""
+    """Filters of all *asked* series with tags, beside the series that every run keeps."""
 
     def __init__(self, asked: Iterable[Series]) -> None:
         every = tuple(dict.fromkeys(series for series in asked if series.tags))
@@ -151,13 +156,16 @@ class Filters:
         self._tags = frozenset(pair for series in every for pair in series.tags)
 
     def values_of(self, key: str) -> frozenset[str]:
-        """The values of the tag *key* that any of them names."""
+        """Return the values of the tag *key* in all asked series."""
         return frozenset(value for name, value in self._tags if name == key)
 
     def relevant(self, tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        """Those of *tags* that a series names: others make no difference, and need not be kept."""
+        """Return the pairs of *tags* that an asked series contains, sorted. No filter depends on the other tags."""
         return tuple(sorted(pair for pair in tags.items() if pair in self._tags))
 
     def series_of(self, metric: str, tags: Mapping[str, str]) -> list[Series]:
-        """The total of *metric* and the series that a value with *tags* belongs to, which is no request's."""
+        """Return the series in which a value of *metric* with *tags* counts: the total and the matching asked series.
+
+        *metric* is not a request metric, except for the `VOLUMES`.
+        """
         return [Series(metric), *(series for series in self._of_scopes.get(metric, ()) if series.matches(tags))]

@@ -1,7 +1,7 @@
-"""What is measured beside requests, by name: calls of any code, events of streams, sessions and messages of WebSockets.
+"""Named values: samples beside requests, of measured calls, events of streams, and sessions and messages of WebSockets.
 
-A scope keeps the values until the recorder folds them. Values of trends are microseconds, those of counters amounts,
-those of rates 0 or 1.
+A scope keeps the values until the recorder folds them. Values are microseconds for trends, amounts for counters, and
+0 or 1 for rates.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from fastload.load.recording.scope import NameLimit, Scope
 from fastload.model.metrics import BUILTIN, Kind, Series
 from fastload.model.series import SeriesTable
 
-# A stream may have far more events between two deltas than a worker has requests.
+# Between two deltas, streams may have far more events than a worker has requests.
 FOLD_AT_VALUES = 16_384
 
 
 class NamedValues:
-    """Takes values by metric and name, and folds those of a scope into a table: the total, the series of the name,
-    and those that thresholds ask for."""
+    """Collector of values by metric and name. It folds the values of a scope into a table: into the total, the series
+    of the name, and the series that thresholds ask for."""
 
     def __init__(self, filters: Filters, names: NameLimit) -> None:
         self._filters = filters
@@ -37,9 +37,9 @@ class NamedValues:
         tags: Mapping[str, str] | None = None,
         error: str = "",
     ) -> None:
-        """One *value* of *metric*, measured in *scope* under *name*; *error* is why it failed.
+        """Add one *value* of *metric*, measured in *scope* under *name*; *error* is the kind of its failure.
 
-        Past `FOLD_AT_VALUES` they go into *table* at once, so that memory is bounded.
+        From `FOLD_AT_VALUES` values on, they go into *table* at once, so that memory is bounded.
         """
         key = (metric, name) if tags is None and not error else self._key(metric, name, tags or {}, error)
         values = scope.samples.get(key)
@@ -51,7 +51,7 @@ class NamedValues:
             self.fold(scope, table)
 
     def fold(self, scope: Scope, table: SeriesTable) -> None:
-        """Move what *scope* has to *table*."""
+        """Move the values of *scope* to *table*."""
         for (metric, name, *flat), values in scope.samples.items():
             tags = {"error": "", **scope.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "name": name}
             for series in self._filters.series_of(metric, tags):

@@ -1,4 +1,4 @@
-"""What a finished request counts as: failed or not, and how long it took from when it was due."""
+"""Outcome of a finished request: failed or not, and its response time counted from the due time."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ FAILED_FROM_STATUS = 400
 NO_DUE = -1
 
 JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED = 1000, 2000, 3000
-"""Added to the status of a request for which it does not say by itself whether it failed: the script judged it by
-hand, or the status is expected although it is 400 or more, or unexpected although it is less."""
+"""Judgement of a request, added to its status in a row if the status alone does not decide whether it failed.
+
+`JUDGED_FAILED`: the script judged it failed. `JUDGED_GOOD`: the script judged it good, or its status is expected
+although it is 400 or more. `UNEXPECTED`: its status is not expected although it is less than 400."""
 JUDGED = "judged"
-"""The kind of error of requests that the script called failed."""
+"""Error kind of requests that the script judged failed."""
 
 
 def response_us(due_ns: int, done_ns: int) -> int:
-    """Microseconds from when a request was due until it ended; `NO_DUE` when it had no due time (0)."""
+    """Return the microseconds from the due time of a request to its end; `NO_DUE` if it has no due time (0)."""
     return max(0, done_ns - due_ns) // 1000 if due_ns else NO_DUE
 
 
 def kind_tag(kind: str) -> str:
-    """The tag ``error`` for an error's kind: without the reason that a script gave."""
+    """Return the value of the tag ``error`` for an error kind: the kind without the reason that a script gave."""
     return kind.partition(":")[0]

@@ -1,4 +1,4 @@
-"""Puts the single samples of a worker's second together."""
+"""Builder of the point block of a worker's second, and the assignment of bytes to iterations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastload.model.metrics import HTTP_TRENDS
 from fastload.model.points import FloatArray, PointBlock, RequestColumns, ValueColumns
 
 POINT_COLUMNS = 3
-"""How many items a row has beside those of `filters.RequestBatch`: see `PointTransfer`."""
+"""How many items a row has in addition to those of `filters.RequestBatch`: see `PointTransfer`."""
 _DONE, _FACTS, _VU = range(ROW_WIDTH, ROW_WIDTH + POINT_COLUMNS)
 _FACTS_BITS, _CODE_BITS = 31, 12
 _JUDGEMENT = JUDGED_FAILED
@@ -23,7 +23,7 @@ _BY_HAND = 1
 
 
 class IterationEnd(NamedTuple):
-    """An iteration of a VU ended in *scope* (monotonic)."""
+    """End of an iteration of a VU in *scope*, at *at_ns* (monotonic)."""
 
     vu: int
     at_ns: int
@@ -31,23 +31,23 @@ class IterationEnd(NamedTuple):
 
 
 class RequestRows(NamedTuple):
-    """Requests that got a response. *endpoints* are the recorder's numbers, *rows* have the `POINT_COLUMNS` too."""
+    """Requests with a response. *endpoints* are numbers of the `PointRecorder`; *rows* include the `POINT_COLUMNS`."""
 
     batch: RequestBatch
     endpoints: Int64Array
     rows: Int64Array
 
     def moved(self) -> Int64Array:
-        """What they moved, as `bytes_by_iteration` takes it."""
+        """Return the bytes that these requests moved, as an array for `bytes_by_iteration`."""
         volumes = self.batch.volumes
         columns = (self.rows[:, _VU], self.rows[:, _DONE], volumes["data_sent"], volumes["data_received"])
         return np.column_stack((*columns, self.endpoints))
 
 
 class PointBlockBuilder:
-    """Takes samples, whose times are monotonic, and makes a block of them; *to_wall_ns* makes times the wall clock's.
+    """Builder of a `PointBlock` from samples with monotonic times. *to_wall_ns*: what to add to get the wall clock's.
 
-    A tag set is given as a key and a function that makes the tags: it is called once for each key.
+    A tag set is given as a key and a function that makes the tags. The function is called once for each key.
     """
 
     def __init__(self, to_wall_ns: int) -> None:
@@ -60,7 +60,7 @@ class PointBlockBuilder:
         self._lost: list[int] = []
 
     def set_of(self, key: Hashable, make: Callable[[], dict[str, str]]) -> int:
-        """The number of the tag set of *key*."""
+        """Return the number of the tag set of *key*; *make* makes a new tag set."""
         number = self._sets.get(key)
         if number is None:
             number = self._sets[key] = len(self._tag_sets)
@@ -68,7 +68,7 @@ class PointBlockBuilder:
         return number
 
     def add(self, metric: str, at_ns: int, value: float, tag_set: int) -> None:
-        """One value, in the metric's unit."""
+        """Add one value, in the metric's unit."""
         columns = self._single.get(metric)
         if columns is None:
             columns = self._single[metric] = ([], [], [])
@@ -79,17 +79,20 @@ class PointBlockBuilder:
     def add_many(
         self, metric: str, times_ns: Sequence[int] | Int64Array, values: Sequence[float] | FloatArray, tag_set: int
     ) -> None:
-        """Values with the same tags."""
+        """Add values with the same tags."""
         array = np.array(values, dtype=np.float64)
         sets = np.full(len(array), tag_set, dtype=np.int64)
         self._bulk.setdefault(metric, []).append((np.array(times_ns, dtype=np.int64), array, sets))
 
     def add_lost(self, tag_set: int, measurement: Sequence[int]) -> None:
-        """A request without a response; *measurement* is that of a `PointTransfer`."""
+        """Add a request without a response; *measurement* is that of a `PointTransfer`."""
         self._lost += (tag_set, NO_DUE, *measurement)
 
     def add_requests(self, all_rows: Sequence[RequestRows], tags_of: Callable[[int, int], dict[str, str]]) -> None:
-        """Requests with a response, once; *tags_of* an endpoint and the number of facts."""
+        """Add all requests with a response; call it once per block.
+
+        *tags_of* returns the tags for an endpoint and the number of a `RequestInfo`.
+        """
         if not all_rows:
             return
         rows = np.concatenate([one.rows for one in all_rows])
@@ -113,7 +116,7 @@ class PointBlockBuilder:
         self._requests = RequestColumns(rows[:, _DONE] + self._to_wall_ns, sets[inverse], times)
 
     def block(self) -> PointBlock:
-        """All of it."""
+        """Return the block of all samples added."""
         values = {}
         for metric in dict.fromkeys((*self._single, *self._bulk)):
             parts = [*self._bulk.get(metric, ())]
@@ -133,15 +136,16 @@ class PointBlockBuilder:
 
 
 def outcome_tags(status: int, *, failed: bool) -> dict[str, str]:
-    """The tags of a request that ended so."""
+    """Return the tags for the outcome of a request."""
     return {"status": str(status), "expected_response": "false" if failed else "true"}
 
 
 def bytes_by_iteration(moved: Int64Array, ends: Sequence[IterationEnd]) -> tuple[Int64Array, Int64Array]:
-    """Which iteration moved which bytes: those of a request go to the first end of its VU that is not before its own.
+    """Assign the bytes of requests to iterations: to the VU's first iteration that ends at or after the request's end.
 
-    *moved* has the shape (n, 5): VU, end (monotonic, ns), bytes sent, bytes received, and something that comes back.
-    Returns the bytes of each end (len(ends), 2), and what no iteration has ended for: one row (m, 5) for each VU.
+    *moved*: an array (n, 5), one row for each request: VU, end (monotonic, ns), bytes sent, bytes received, endpoint.
+    Return the bytes sent and received by each iteration of *ends*, an array (len(ends), 2), and the bytes of requests
+    whose iteration has not ended, an array (m, 5) like *moved* with one row for each VU.
     """
     sums = np.zeros((len(ends), 2), dtype=np.int64)
     if ends and len(moved):
@@ -150,7 +154,7 @@ def bytes_by_iteration(moved: Int64Array, ends: Sequence[IterationEnd]) -> tuple
         vus, times = vus[order], times[order]
         first_ns, last_ns = int(times.min()), int(times.max())
         ranks = np.unique(vus)
-        # One number for a VU and a time within this second.
+        # One sort key combines the VU and the time within this second.
         span = last_ns - first_ns + 2
         keys = np.searchsorted(ranks, vus) * span + (times - first_ns)
         when = np.clip(moved[:, 1], first_ns, last_ns + 1) - first_ns

@@ -1,7 +1,7 @@
-"""Single samples: a recorder that keeps each request and each value, for outputs that want them.
+"""Recorder of points: it keeps every single request and value, for outputs that want them.
 
-Nothing of this runs otherwise. A request's row has three columns more here, which come from its handle
-(`PointTransfer`) with the measurement: so they stay with it however late it is recorded.
+Runs without such an output do not import this module. A request's row has three additional columns here. They come
+from its handle (`PointTransfer`) together with the measurement, so they are right however late the request is recorded.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from fastload.model.records import Delta
 from fastload.model.user_metrics import watch_metrics
 
 MAX_TAG_SETS = 10_000
-"""Of requests, in one worker: the tags of their own of what comes past them are `OTHER_TAGS`."""
+"""How many endpoints with their own tags one worker has. Requests with further tag sets get `OTHER_TAGS` instead."""
 _NO_TAGS: Mapping[str, str] = {}
 _NEVER_SENT = (0,) * (ROW_WIDTH - 2)
 _NO_BYTES = np.zeros((0, 5), dtype=np.int64)
 
 SampleTags = tuple[tuple[str, str | None], ...]
-"""Tags of one sample, over those of its scope; None takes one away."""
+"""Tags of one sample, which override those of its scope; None removes a tag."""
 
 
 class _TimedList(list[int]):
-    """Knows when each item was appended (monotonic)."""
+    """List that also keeps the time of each append (monotonic, ns)."""
 
     __slots__ = ("times_ns",)
 
@@ -61,7 +61,7 @@ class _TimedList(list[int]):
 
 
 class _IterationTimes(_TimedList):
-    """The durations of iterations; *ends* is told whose they were."""
+    """Durations of iterations; each append also adds an `IterationEnd` with the current VU to *ends*."""
 
     __slots__ = ("_ends", "_scope")
 
@@ -88,16 +88,16 @@ class _PointScope(Scope):
 
 
 class PointRecorder(Recorder):
-    """A `Recorder` whose deltas have all single samples, too.
+    """`Recorder` whose deltas also have all points.
 
-    *iterates*: bytes are counted by the iteration, as k6 does; else, as in `bench`, by the request.
+    *iterates*: count bytes per iteration, as k6 does; otherwise per request, as for `bench`.
     """
 
     _row_width = ROW_WIDTH + POINT_COLUMNS
 
     def __init__(self, worker: int, filters: Iterable[Series] = (), *, iterates: bool = True) -> None:
         self._iterates = iterates
-        # The wall clock is read once: it may be set meanwhile.
+        # The wall clock is read only once, because it may be changed during the run.
         self._to_wall_ns = time_ns() - monotonic_ns()
         self._request_infos = RequestInfoTable()
         self._ends: list[IterationEnd] = []
@@ -112,13 +112,14 @@ class PointRecorder(Recorder):
         watch_metrics(filters, current_tags, self._record_value)
 
     def attach(self, engine: CurlEngine) -> None:
-        """Have the handles of *engine* tell what single samples need."""
+        """Make the handles of *engine* measure what points need."""
         engine.on_adopt = self._adopt
 
     def _adopt(self, transfer: Transfer) -> None:
         make_point_transfer(transfer, self._request_infos)
 
-    # Endpoints have numbers of their own here: requests with different tags are not alike.
+    # Endpoints have their own numbers here, because requests with different tags are different endpoints. `_base_of`
+    # maps them to the numbers of `Recorder`.
 
     def endpoint(self, name: str, method: str, tags: Mapping[str, str] = _NO_TAGS) -> int:
         base = super().endpoint(name, method, tags)
@@ -151,7 +152,7 @@ class PointRecorder(Recorder):
         self._all_rows.append(RequestRows(batch, rows[:, 0], rows))
         return batch
 
-    # Samples, where they come up.
+    # Samples as they are measured.
 
     def scope(self, scenario: str, tags: Mapping[str, str] = _NO_TAGS) -> Scope:
         scenario_scope = self._scenario_scopes[scenario] = super().scope(scenario, tags)
@@ -219,7 +220,7 @@ class PointRecorder(Recorder):
 
     def _add_starts(self, metric: str, count: int, scope: Scope | None) -> None:
         if count:
-            # What never began was in no group.
+            # An iteration that never began was in no group.
             self._add(metric, count, scope or self.unscoped, (("group", None),))
 
     def _add(self, metric: str, value: float, scope: Scope | None, own: SampleTags = (), at_ns: int = 0) -> None:
@@ -229,8 +230,8 @@ class PointRecorder(Recorder):
         return self._maker.set_of((scope, own), lambda: _joined({} if scope is None else scope.tags, own))
 
     def _record_lost(self, endpoint: int, error: str, measurement: Measurement | None, *, failed: bool) -> None:
-        """A request without a response."""
-        # Without a measurement libcurl never had it.
+        """Record a request without a response."""
+        # Without a measurement, the request never reached libcurl.
         every = cast(tuple[int, ...], measurement) if measurement else (*_NEVER_SENT, monotonic_ns(), -1, 0)
         facts = every[-POINT_COLUMNS + 1]
         key = (endpoint, facts, error, failed)
@@ -243,7 +244,7 @@ class PointRecorder(Recorder):
         self._maker.add_lost(tag_set, every)
 
     def _record_value(self, metric: str, value: Any, tags: Mapping[str, str]) -> None:
-        """A value of a metric of the script: it may come from any thread."""
+        """Record a value of a metric that the script declares; called from any thread."""
         try:
             number = float(value)
         except OverflowError:
@@ -299,7 +300,7 @@ class PointRecorder(Recorder):
 
     def _add_pending_values(self) -> None:
         told = self._pending_values.copy()
-        # Not clear(): another thread may have added one since the copy.
+        # Not clear(): another thread may have added a value since the copy.
         del self._pending_values[: len(told)]
         for metric, at_ns, value, scope, own in told:
             self._add(metric, value, scope, own, at_ns)

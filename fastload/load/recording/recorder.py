@@ -1,4 +1,7 @@
-"""What a worker measured since its last delta. Raw integers are appended; numpy folds them by the thousand."""
+"""Recorder of a worker's measurements since its last delta.
+
+It appends raw integers; numpy folds them into histograms and counts, thousands at a time.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +27,17 @@ from fastload.model.user_metrics import declared, watch_metrics
 FOLD_AT_REQUESTS = 2048
 MAX_REASONS = 20
 _LONGEST_REASON = 80
-# More than any status with its judgement.
+# More than any code ``2 * status + failed``.
 _CODES = 4096
 _NO_TAGS: Mapping[str, str] = {}
 
 
 class Recorder:
-    """Counts and times of one worker; `take` hands them over and starts anew.
+    """Recorder of the counts and times of one worker; `take` returns them and starts anew.
 
-    The hot path is `record`: one `list.extend`. A value costs about 0.1 us to append and to fold. *filters* are
-    series that thresholds ask for, such as ``http_req_waiting{group:login,status:200}``: they are counted beside what
-    every run keeps, and what nobody asks for costs nothing.
+    The hot path is `record`: one `list.extend`. To append and fold a value costs about 0.1 us. *filters* are series
+    that thresholds ask for, such as ``http_req_waiting{group:login,status:200}``. They are counted in addition to the
+    series that every run keeps; other series cost nothing.
     """
 
     _row_width = ROW_WIDTH
@@ -59,7 +62,7 @@ class Recorder:
         self._reset()
 
     def attach(self, engine: CurlEngine) -> None:
-        """*engine* makes the requests: nothing that is counted of them needs more of it than its measurements."""
+        """Prepare *engine* for recording. This class needs only its measurements; see `PointRecorder.attach`."""
 
     def _reset(self) -> None:
         self._rows.clear()
@@ -71,11 +74,12 @@ class Recorder:
         self.stats = WorkerStats()
 
     def scope(self, scenario: str, tags: Mapping[str, str] = _NO_TAGS) -> Scope:
-        """Where the VUs of *scenario* run, outside of groups; *tags* are the scenario's own."""
+        """Return the scope of *scenario* outside of groups; *tags* are the scenario's own."""
         return self._scope({**tags, "scenario": scenario, "group": ""}, None)
 
     def group(self, outer: Scope, name: str) -> Scope:
-        """The group *name* within *outer*. Past `MAX_NAMES` groups all share one, so that memory is bounded."""
+        """Return the scope of the group *name* within *outer*. Groups after the first `MAX_NAMES` share one scope, so
+        that memory is bounded."""
         scope = outer.nested.get(name)
         if scope is None:
             path = self._group_names.admit(f"{outer.group}::{name}" if outer.group else name)
@@ -95,9 +99,9 @@ class Recorder:
         return Scope(tags, scenario_scope)
 
     def endpoint(self, name: str, method: str, tags: Mapping[str, str] = _NO_TAGS) -> int:
-        """The number of requests that count alike: the same name, method and filters, which see all *tags*.
+        """Return the number of an endpoint: of all requests with the same name, method and matching filters.
 
-        Past `MAX_NAMES` request names all share one, so that memory is bounded.
+        The filters see all *tags*. Names after the first `MAX_NAMES` share one name, so that memory is bounded.
         """
         every = {**tags, "name": name, "method": method}
         matches = tuple(one.matches(every) for one in self._filters.of_requests)
@@ -111,7 +115,7 @@ class Recorder:
         return number
 
     def name_of(self, endpoint: int) -> str:
-        """The name under which its requests are counted."""
+        """Return the name under which the requests of *endpoint* are counted."""
         return dict(self._tags[endpoint])["name"]
 
     def socket_tags(
@@ -120,12 +124,12 @@ class Recorder:
         transfer: WebSocketTransfer,  # noqa: ARG002 - for `PointRecorder`
         url: str,  # noqa: ARG002
     ) -> Mapping[str, str] | None:
-        """The tags of what the WebSocket *transfer* to *url* counts: more than the script's own *tags* are for single
-        samples only."""
+        """Return the tags for the samples of the WebSocket *transfer* to *url*: the script's own *tags*, to which only
+        `PointRecorder` adds more."""
         return tags
 
     def record(self, endpoint: int, response_us: int, measurement: Measurement) -> None:
-        """A request that got a response. *response_us* counts from when it was due, `NO_DUE` without a schedule."""
+        """Record a request with a response. *response_us* counts from its due time; `NO_DUE` without a schedule."""
         rows = self._rows
         rows.extend((endpoint, response_us, *measurement))
         if measurement[0] >= FAILED_FROM_STATUS:
@@ -134,7 +138,8 @@ class Recorder:
             self._fold_requests()
 
     def record_expected(self, endpoint: int, response_us: int, measurement: Measurement, judgement: int) -> None:
-        """As `record`, with what the expectation says of the status: `JUDGED_GOOD`, `UNEXPECTED`, or 0 for nothing."""
+        """Record a request with a response and the *judgement* of its expected statuses: `JUDGED_GOOD`, `UNEXPECTED`,
+        or 0 if the status alone decides."""
         if not judgement:
             self.record(endpoint, response_us, measurement)
             return
@@ -149,9 +154,9 @@ class Recorder:
         message: str,
         measurement: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
     ) -> None:
-        """A request that failed without a response: counted, but no latency is made up for it.
+        """Record a request that failed without a response: it counts, but in no latency.
 
-        *measurement* is what there is of it: for single samples, which say when it ended.
+        *measurement*: the measurement of the failed transfer, if there is one; only points need it.
         """
         self._count_no_response(endpoint, kind_tag(kind))
         self._errors.count(kind, message, self._what(endpoint))
@@ -164,9 +169,9 @@ class Recorder:
         failure: str,
         lost: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
     ) -> None:
-        """A request that the script judged: *failure* is why it failed, empty for a success.
+        """Record a request that the script judged: *failure* is the reason of a failure, empty for a success.
 
-        *measurement* is None when there was no response; *lost* is what there is of it then.
+        *measurement* is None without a response; *lost* is then the measurement of the failed transfer, for points.
         """
         if failure:
             what = self._what(endpoint)
@@ -185,32 +190,32 @@ class Recorder:
         tags: Mapping[str, str] | None = None,
         error: str = "",
     ) -> None:
-        """One *value* of a metric that is no request's, under *name*; *error* is why it failed."""
+        """Record one *value* of a metric that is not of requests, under *name*; *error* is the kind of its failure."""
         self._sampler.add(scope, self._table, metric, name, value, tags, error)
 
     def record_error(self, kind: str, message: str, call: str = "") -> None:
-        """Something that is no request failed: *call* is its name if it is a measured call."""
+        """Record a failure outside of requests; *call* is the name of the measured call, if it is one."""
         self._errors.count(kind, message, self._what_call(call) if call else None)
 
     def record_judgement(self, call: str, reason: str) -> None:
-        """The script called a measured call failed."""
+        """Record that the script judged a measured call failed."""
         self._errors.count(self._kind_of(reason), f"{call}: {reason}", self._what_call(call))
 
     def record_exception(self, kind: str, traceback: str, scope: Scope | None = None) -> None:
-        """An iteration that raised."""
+        """Record an iteration that raised an exception."""
         (scope or self.unscoped).raised += 1
         self._exceptions.count(kind, traceback)
 
     def record_dropped(self, count: int, scope: Scope | None = None) -> None:
-        """Starts that were due and will never be made."""
+        """Record *count* starts that were due and will never be made."""
         (scope or self.unscoped).dropped += count
 
     def record_queued(self, count: int, scope: Scope | None = None) -> None:
-        """Starts that were due and found no VU free: they wait."""
+        """Record *count* starts that were due and wait because no VU was free."""
         (scope or self.unscoped).queued += count
 
     def record_check(self, name: str, passed: bool, scope: Scope, tags: Mapping[str, str] | None = None) -> None:
-        """One outcome of a check."""
+        """Record one outcome of a check."""
         key = (name,) if tags is None else (name, *(text for pair in self._filters.relevant(tags) for text in pair))
         counts = scope.checks.get(key)
         if counts is None:
@@ -220,7 +225,7 @@ class Recorder:
         counts[1] += 1
 
     def discard(self) -> None:
-        """Forget what was measured, all but how many requests there were: the warm-up is over."""
+        """Delete all measurements of the warm-up, except for the counts of requests and the largest loop lag."""
         self._fold()
         kept = self.stats
         for metric in declared().values():
@@ -231,7 +236,7 @@ class Recorder:
         self.stats.lag_max_us = kept.lag_max_us
 
     def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
-        """Everything since the last `take`, folded; the recorder is empty afterwards."""
+        """Return the folded measurements since the last `take` as a delta; the recorder is empty afterwards."""
         self._fold()
         for metric in declared().values():
             metric.drain(self._table)
@@ -242,13 +247,13 @@ class Recorder:
         return delta
 
     def _append(self, endpoint: int, response_us: int, code: int, measurement: Measurement) -> None:
-        """A request with *code*, its status and what was judged of it."""
+        """Append a request's row with *code*: its status plus its judgement."""
         self._rows.extend((endpoint, response_us, code, *measurement[1:]))
         if len(self._rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
             self._fold_requests()
 
     def _what(self, endpoint: int) -> tuple[str, str]:
-        """Its method and name."""
+        """Return the method and name of *endpoint*."""
         (_, method), (_, name) = self._tags[endpoint]
         return method, name
 
@@ -264,7 +269,7 @@ class Recorder:
         self._no_response[key] = self._no_response.get(key, 0) + 1
 
     def _kind_of(self, failure: str) -> str:
-        """``judged: REASON``, of the first `MAX_REASONS` reasons; the rest is just ``judged``."""
+        """Return ``judged: REASON`` for the first `MAX_REASONS` reasons, and ``judged`` for all others."""
         reason = failure.partition("\n")[0][:_LONGEST_REASON]
         if reason not in self._reasons:
             if len(self._reasons) >= MAX_REASONS:
@@ -316,7 +321,7 @@ class Recorder:
 
     def _fold_requests(self) -> None:
         if self._rows:
-            # A third of the time that numpy takes for a list.
+            # This takes a third of the time of a conversion of the list by numpy.
             packed = struct.pack(f"={len(self._rows)}q", *self._rows)
             rows = np.frombuffer(packed, dtype=np.int64).reshape(-1, self._row_width)
             self._rows.clear()

@@ -1,4 +1,4 @@
-"""Scopes: what is measured counts in one, which is a scenario, or a group within a scenario."""
+"""Scope: the scenario, or the group within a scenario, in which measurements count."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any, Protocol
 from fastload.model.metrics import MAX_NAMES, OTHER_NAME
 
 CURRENT_SCOPE: ContextVar[Scope | None] = ContextVar("fastload_scope", default=None)
-"""The scope whose code runs. Tasks that are made inside a group, as by `asyncio.gather`, are in that group too."""
+"""Scope of the running code. Tasks created inside a group, as by `asyncio.gather`, belong to that group too."""
 
 
 class RunningVU(Protocol):
-    """A VU, as far as what is recorded depends on it. ``id`` is unique in the run."""
+    """The part of a VU that recording needs. ``id`` is unique in the run."""
 
     id: int
 
 
 CURRENT_VU: ContextVar[RunningVU | None] = ContextVar("fastload_vu", default=None)
-"""The VU whose code runs; None outside of iterations."""
+"""VU of the running code; None outside of iterations."""
 
 
 class Scope:
-    """What was counted in one scenario or group since the last fold, and what its requests were resolved to.
+    """Counts and values of one scenario or group since the last fold, and caches of its resolved requests.
 
-    ``tags`` are those of all that happens in it: the scenario's own, ``scenario``, and ``group``, which is empty
-    outside of groups. ``scenario_scope`` is the scope of the scenario itself, ``nested`` has the groups within this
-    one by name.
+    ``tags`` belong to everything measured in the scope: the scenario's own tags, ``scenario``, and ``group``, which is
+    empty outside of groups. ``scenario_scope`` is the scope of the whole scenario. ``nested`` has the groups directly
+    within this scope by name. ``plain`` and ``endpoints`` are the caches.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class Scope:
         self.reset()
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Delete the counts and values; the caches stay."""
         self.iteration_us: list[int] = []
         self.lateness_us: list[int] = []
         self.group_us: list[int] = []
@@ -69,14 +69,14 @@ class Scope:
 
 
 class NameLimit:
-    """The names of one kind that have statistics of their own: the first `MAX_NAMES`, and those that are *wanted*."""
+    """Limit on the names of one kind with their own statistics: the first `MAX_NAMES`, and all that are *wanted*."""
 
     def __init__(self, wanted: frozenset[str] = frozenset()) -> None:
         self._wanted = wanted
         self._known: set[str] = set()
 
     def admit(self, name: str) -> str:
-        """*name*, or `OTHER_NAME` when there are too many."""
+        """Return *name*, or `OTHER_NAME` if there are too many names."""
         if name in self._known:
             return name
         if len(self._known) >= MAX_NAMES and name not in self._wanted:
@@ -86,6 +86,6 @@ class NameLimit:
 
 
 def current_tags() -> Mapping[str, str]:
-    """The tags of the scope whose code runs; none outside of scenarios."""
+    """Return the tags of the running code's scope; none outside of scenarios."""
     scope = CURRENT_SCOPE.get()
     return {} if scope is None else scope.tags

@@ -1,4 +1,4 @@
-"""Names the line of a script that blocks the event loop: the one that runs when the loop has stood still for long."""
+"""Stall watch: finds the line of a script that blocks the event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 STALL_S = 0.1
 _MOST_LINES = 20
-# Where code is not the script's own: here, in the standard library, in installed packages.
+# Folders of code that is not the script's: fastload, the standard library, and installed packages.
 _OTHERS = tuple(
     {
         folder + os.sep
@@ -27,10 +27,10 @@ _OTHERS = tuple(
 
 
 class StallWatch:
-    """Armed again and again by the loop; when that fails to happen for `STALL_S`, a signal looks at what runs.
+    """Watch that the loop arms again and again. If `arm` is not called for `STALL_S`, SIGALRM finds the running code.
 
-    The signal comes in the main thread between two instructions, and also within ``time.sleep``, so its frame is
-    that of the code that blocks. A process that had no CPU in that time is not held against the script.
+    Python handles the signal in the main thread between two instructions, also within ``time.sleep``, so its frame is
+    that of the blocking code. A stall is ignored if the process waited for a CPU during half of it or more.
     ``lines_that_blocked`` has the longest stall of each line of code, in ms.
     """
 
@@ -43,36 +43,36 @@ class StallWatch:
         self._handler_before: Any = signal.SIG_DFL
 
     def start(self) -> None:
-        """Take the signal; main thread only."""
+        """Install the signal handler; main thread only."""
         with contextlib.suppress(OSError):
             self._schedstat = os.open("/proc/self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
         self._handler_before = signal.signal(signal.SIGALRM, self._on_alarm)
 
     def arm(self) -> None:
-        """The loop runs: begin to count anew."""
+        """Restart the timer; the loop calls this while it runs."""
         self._note()
         self._armed_ns, self._waited_ns = monotonic_ns(), self._run_delay_ns()
         signal.setitimer(signal.ITIMER_REAL, STALL_S)
 
     def stop(self) -> None:
-        """No signal comes any more, and its handler is the one from before."""
+        """Stop the timer and restore the signal handler from before `start`."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         self._note()
-        # None: the one from before was not set in Python.
+        # None: the handler from before was not set by Python.
         signal.signal(signal.SIGALRM, signal.SIG_DFL if self._handler_before is None else self._handler_before)
         if self._schedstat >= 0:
             os.close(self._schedstat)
             self._schedstat = -1
 
     def _note(self) -> None:
-        """The loop runs again: if it stood still, for how long."""
+        """Record how long the loop was blocked, if the last signal found a blocking line."""
         if self._line:
             stalled_ms = (monotonic_ns() - self._armed_ns) / 1e6
             self.lines_that_blocked[self._line] = max(stalled_ms, self.lines_that_blocked.get(self._line, 0.0))
             self._line = ""
 
     def _run_delay_ns(self) -> int:
-        """How long this process was ready to run and had no CPU so far; 0 where the kernel does not say."""
+        """Return how long this process has been ready to run without a CPU; 0 if the kernel does not report it."""
         return int(os.pread(self._schedstat, 64, 0).split()[1]) if self._schedstat >= 0 else 0
 
     def _on_alarm(self, _number: int, frame: FrameType | None) -> None:
@@ -84,7 +84,7 @@ class StallWatch:
 
 
 def _line_of(frame: FrameType | None) -> str:
-    """``visit (shop.py:12): time.sleep(0.2)`` of the innermost frame that is the script's own; "" without one."""
+    """Return ``visit (shop.py:12): time.sleep(0.2)`` for the innermost frame of the script; "" without one."""
     while frame is not None:
         code = frame.f_code
         if not code.co_filename.startswith(("<", *_OTHERS)):

@@ -1,7 +1,7 @@
-"""Reads a data file into one block of JSON rows, and says where a file is wrong.
+"""Readers for data files: each returns all rows as one block of JSON, or an error with the line of the fault.
 
-Rows stay encoded: one ``bytes`` object and one array of offsets have no reference counts in them, so that workers
-which are forked later share them page by page, however often they read.
+Rows stay encoded in one ``bytes`` object and one array of offsets. Rows as Python objects would have reference counts,
+and each read would write to their memory pages. Encoded rows are never written to, so forked workers share all pages.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _BOM = b"\xef\xbb\xbf"
 _PARQUET_BATCH_ROWS = 8192
 _JSON_TYPES = {dict: "an object", str: "a string", bool: "a bool", int: "a number", float: "a number"}
 _NOT_SPACE = re.compile(rb"\S")
-# What msgspec raises while it slices. Its own words have no line, so orjson is asked for them.
+# Exceptions of msgspec while it slices. They have no line number; orjson parses the text again to get one.
 _NOT_SLICED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class PackedRows(NamedTuple):
-    """Row *i* is the JSON text ``blob[bounds[2 * i] : bounds[2 * i + 1]]``."""
+    """Encoded rows: row *i* is the JSON text ``blob[bounds[2 * i] : bounds[2 * i + 1]]``."""
 
     blob: bytes
     bounds: array[int]
 
 
 class DataSource(NamedTuple):
-    """A data file and how to read it. *name* is the path as the script wrote it, for errors."""
+    """A data file with its read options. *name* is the path as written in the script, for errors."""
 
     path: Path
     name: str
@@ -46,15 +46,15 @@ class DataSource(NamedTuple):
     key: str | None = None
 
     def read(self) -> bytes:
-        """All of it, without a byte order mark."""
+        """Return the content of the file, without a byte order mark."""
         return self.path.read_bytes().removeprefix(_BOM)
 
 
 def read_json(source: DataSource) -> PackedRows:
-    """A JSON array, or the array that an object holds under ``source.key``. Its rows are sliced, not copied.
+    """Read a JSON array, or the array under the key ``source.key`` of a JSON object. Rows are sliced, not copied.
 
     Raises:
-        PlanError: it is not JSON, or there is no array.
+        PlanError: the file is not JSON, or there is no array.
     """
     whole = source.read()
     bounds = array("q")
@@ -71,7 +71,7 @@ def read_json(source: DataSource) -> PackedRows:
         slices = msgspec.json.decode(text, type=list[msgspec.Raw])
         end = 0
         for row in slices:
-            # Between two rows are only a comma and spaces, so this finds the row itself, at once.
+            # Only a comma and white space separate two rows, so the search finds this row, and at once.
             start = text.index(row, end)
             end = start + len(row)
             orjson.loads(text[start:end])
@@ -83,7 +83,7 @@ def read_json(source: DataSource) -> PackedRows:
 
 
 def read_lines(source: DataSource) -> PackedRows:
-    """JSON Lines: a value on each line; blank lines are left out.
+    """Read JSON Lines: one value on each line; blank lines are skipped.
 
     Raises:
         PlanError: a line is not JSON.
@@ -111,10 +111,10 @@ def read_lines(source: DataSource) -> PackedRows:
 
 
 def read_csv(source: DataSource) -> PackedRows:
-    """CSV with a header: each row an object of texts, or of what ``source.types`` makes of them.
+    """Read CSV with a header: each row becomes an object of strings, or of values converted by ``source.types``.
 
     Raises:
-        PlanError: the header or a row is wrong, or a text does not convert.
+        PlanError: the header or a row is malformed, or a value cannot be converted.
     """
     try:
         with source.path.open(encoding="utf-8-sig", newline="") as file:
@@ -124,10 +124,10 @@ def read_csv(source: DataSource) -> PackedRows:
 
 
 def read_parquet(source: DataSource) -> PackedRows:
-    """Parquet: each row an object of its columns. Dates, times and decimals become texts.
+    """Read Parquet: each row becomes an object of its columns. Dates, times and decimals become strings.
 
     Raises:
-        PlanError: pyarrow is not installed, it cannot read the file, or a column has no form in JSON.
+        PlanError: pyarrow is not installed or cannot read the file, or JSON cannot represent a column.
     """
     try:
         import pyarrow
@@ -155,7 +155,7 @@ READERS: dict[str, Callable[[DataSource], PackedRows]] = {
     "ndjson": read_lines,
     "parquet": read_parquet,
 }
-"""By format, which is also the suffix of the file."""
+"""Readers by format; the format is also the suffix of the file name."""
 
 
 def _packed(source: DataSource, rows: Iterable[dict[str, Any]]) -> PackedRows:
@@ -171,12 +171,12 @@ def _packed(source: DataSource, rows: Iterable[dict[str, Any]]) -> PackedRows:
                 hint="rows hold texts, numbers, bools, None, lists and dicts",
             ) from error
         bounds.append(blob.tell())
-    # The buffer itself, and no copy of it.
+    # `getvalue` returns the buffer itself, not a copy.
     return PackedRows(blob.getvalue(), bounds)
 
 
 def _unfit(row: dict[str, Any]) -> str:
-    """The first column of *row* that has no form in JSON, and why."""
+    """Return the first column of *row* that JSON cannot represent, with the reason; "" if there is none."""
     for name, value in row.items():
         try:
             orjson.dumps(value, default=_as_text)
@@ -289,7 +289,7 @@ def _is_json(text: bytes) -> bool:
 def _malformed(
     source: DataSource, text: bytes, error: Exception, *, first_line: int = 1, hint: str = "mend that line of the file"
 ) -> PlanError:
-    """Where *text*, which begins on line *first_line* of the file, stops being what it should be."""
+    """Return the error for a malformed *text*, with its line in the file; *text* begins on line *first_line*."""
     try:
         text.decode()
     except UnicodeDecodeError as found:

@@ -1,4 +1,4 @@
-"""``fl.data``: rows from a file, loaded once before the fork and shared by all VUs of all workers."""
+"""Data sets (``fl.data``): rows of a file, loaded once before the fork and shared by all VUs of all workers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _FORMATS = ", ".join(READERS)
 
 
 class DataExhausted(FastloadError):
-    """No row is left for whoever asked.
+    """A data set has no row left for the caller.
 
-    ``planned`` is True when `DataSet.once` has dealt every row, which is how a scenario that uses up a file ends. It is
-    False when a VU has no row of its own: then the file is too short.
+    ``planned`` is True after `DataSet.once` has returned every row of this worker: the scenario then ends normally. It
+    is False if `DataSet.of` has no row for a VU: the file is too short.
     """
 
     def __init__(self, message: str, *, hint: str = "", planned: bool = True) -> None:
@@ -33,9 +33,9 @@ class DataExhausted(FastloadError):
 
 
 class DataSet(Sequence[Any]):
-    """The rows of a file: a sequence that decodes a row anew each time it is read, so every reader has a copy.
+    """The rows of a data file as a sequence. Each read decodes the row again, so every caller gets its own copy.
 
-    ``name`` is the path as the script wrote it, ``format`` how it was read.
+    ``name`` is the path as written in the script; ``format`` is the file format, like "csv".
     """
 
     __slots__ = ("__weakref__", "_blob", "_bounds", "_next", "_once", "_rows", "_worker", "_workers", "format", "name")
@@ -68,20 +68,23 @@ class DataSet(Sequence[Any]):
         return f"<DataSet {self.name}: {self._rows:,} rows of {self.format}, {len(self._blob):,} bytes>"
 
     def next(self) -> Any:
-        """The next row of the file; after the last comes the first. All workers together go through it evenly."""
+        """Return the next row; after the last row, begin again with the first.
+
+        The workers share the rows in turn: worker *w* of *n* begins with row *w* and advances by *n* rows.
+        """
         at = self._next
         self._next = at + self._workers
         return self._row(at % self._rows)
 
     def random(self, vu: VU) -> Any:
-        """Any row, by the VU's own source of chance: ``--seed`` repeats it."""
+        """Return a random row, chosen with `VU.random`: the same ``--seed`` gives the same choices."""
         return self._row(int(vu.random.random() * self._rows))
 
     def of(self, vu: VU) -> Any:
-        """The row of this VU alone, the same each time: the first row is VU 1's.
+        """Return the row that belongs to this VU only, the same in each call: VU 1 has the first row.
 
         Raises:
-            DataExhausted: there are fewer rows than `vu.id`.
+            DataExhausted: there are fewer rows than ``vu.id``.
         """
         if vu.id > self._rows:
             raise DataExhausted(
@@ -92,7 +95,7 @@ class DataSet(Sequence[Any]):
         return self._row(vu.id - 1)
 
     def once(self) -> Any:
-        """A row that nobody has had from `once` in this run, in any worker. It counts apart from `next`.
+        """Return a row that `once` has not returned before in this run, in any worker. `next` does not affect it.
 
         Raises:
             DataExhausted: this worker's share of the rows is used up.
@@ -115,7 +118,7 @@ class DataSet(Sequence[Any]):
         self._workers = workers
 
 
-# Weak: a notebook that loads a file again and again keeps only the last.
+# Weak references: a notebook that loads a file several times keeps only the last data set in memory.
 _loaded: WeakSet[DataSet] = WeakSet()
 _is_worker = False
 
@@ -128,18 +131,19 @@ def data(
     delimiter: str = ",",
     key: str | None = None,
 ) -> DataSet:
-    """Load the rows of *path*, relative to the folder of the file that calls this (in a notebook: the current one).
-
-    Call it at the top of the script: what is loaded there is loaded once and shared by all workers.
+    """Load the rows of a data file, once for all workers. Call it at the top level of the script.
 
     Args:
-        format: csv, json, jsonl, ndjson or parquet; by default the suffix.
-        types: for CSV, by column: ``int``, ``float``, ``bool``, or a function of the text. Others stay texts.
-        delimiter: for CSV, what stands between the fields: one character.
-        key: for JSON, the key of the top level that holds the rows.
+        path: path of the file, relative to the folder of the calling script (in a notebook: the current folder).
+        format: csv, json, jsonl, ndjson or parquet; by default the suffix of the file name.
+        types: for CSV, conversions by column: ``int``, ``float``, ``bool``, or a function of the text. Other columns
+            stay strings.
+        delimiter: for CSV, the character between the fields.
+        key: for JSON, the top-level key of the array of rows.
 
     Raises:
-        PlanError: no such file, it has no rows, it is malformed, or an option does not go with its format.
+        PlanError: the file does not exist, has no rows or is malformed, an option does not fit the format, or the
+            function is called in a worker.
     """
     name = str(path)
     if _is_worker:
@@ -161,9 +165,9 @@ def data(
 
 
 def assign_rows(worker: int, workers: int) -> None:
-    """Begin a phase of the run in *worker* (from 0) of *workers*: every data set starts anew, with this worker's rows.
+    """Assign each data set's rows to *worker* (from 0) of *workers*, and restart each data set at its first such row.
 
-    The process is a worker's from then on: it loads no more data.
+    Call it in the worker at the start of the warm-up and of the measurement. Afterwards `data` raises in this process.
     """
     global _is_worker
     _is_worker = True
@@ -172,7 +176,7 @@ def assign_rows(worker: int, workers: int) -> None:
 
 
 def _folder_of(caller: str) -> Path:
-    """The folder of the file *caller*; of code that is in no file (a notebook, ``python -c``) the current one."""
+    """Return the folder of the file *caller*; the current folder for code without a file (notebook, ``python -c``)."""
     file = Path(caller)
     return file.resolve().parent if file.is_file() else Path.cwd()
 

@@ -1,4 +1,4 @@
-"""``fl.env``: values from outside, from ``-e NAME=VALUE`` or the shell, checked and converted before the run."""
+"""Environment values (``fl.env``) from ``-e NAME=VALUE`` or the shell, checked and converted before the run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _KIND = {
     float: "a float: a finite number, like 0.5",
 }
 _SECRET_PARTS = ("KEY", "TOKEN", "PASS", "PWD", "SECRET", "CREDENTIAL", "AUTH", "PRIVATE", "COOKIE")
-# A name of the shell that merely resembles the wanted one a little is no help.
+# Minimum similarity of a suggested name: a less similar one is no help.
 _CLOSE = 0.8
 
 
 class _Required:
-    """The default of a name that must be set."""
+    """Marker for the default of a required name."""
 
 
 _REQUIRED: Final = _Required()
@@ -52,16 +52,16 @@ def env(
     type: Callable[[str], Any] | None = None,  # noqa: A002 - the word that argparse and click use
     choices: Collection[Any] | None = None,
 ) -> Any:
-    """The value of *name* in the environment, as given by ``-e``/``--env`` or the shell. Empty is as good as not set.
+    """Return the environment value *name*, as set by ``-e``/``--env`` or the shell. An empty value counts as not set.
 
     Args:
-        default: what it is when it is not set, returned as it stands; without one the name is required.
-        type: ``str``, ``int``, ``float``, ``bool`` (1/0, true/false, yes/no, on/off), or any function of the text.
-            Without it the type is that of a *default* that is a bool, an int or a float, else ``str``.
-        choices: what the converted value may be.
+        default: value if *name* is not set, returned without conversion; without a default the name is required.
+        type: ``str``, ``int``, ``float``, ``bool`` (1/0, true/false, yes/no, on/off), or any function of the text. By
+            default the type of *default* if that is a bool, an int or a float, otherwise ``str``.
+        choices: the allowed values, compared after the conversion.
 
     Raises:
-        PlanError: it is required and not set, it does not convert, or it is none of *choices*.
+        PlanError: the name is required and not set, or its value cannot be converted or is not one of *choices*.
     """
     text = os.environ.get(name, "")
     if not text:
@@ -85,10 +85,11 @@ def env(
 
 
 def convert_text(text: str, wanted: Callable[[str], Any]) -> Any:
-    """*text* as *wanted*: a bool by its usual words, a float that is finite, else whatever ``wanted(text)`` is.
+    """Return *text* converted to *wanted*: a bool by the usual words, a finite float, otherwise ``wanted(text)``.
 
     Raises:
-        Exception: whatever *wanted* raises; ValueError from the types of this module.
+        ValueError: *text* is not a bool, or not a finite float.
+        Exception: any exception that *wanted* raises.
     """
     if wanted is bool:
         return _bool(text)
@@ -96,7 +97,7 @@ def convert_text(text: str, wanted: Callable[[str], Any]) -> Any:
 
 
 def described(wanted: Callable[[str], Any]) -> str:
-    """What *wanted* takes, in words, for an error."""
+    """Return a description of the texts that *wanted* accepts, for an error message."""
     for kind, words in _KIND.items():
         if wanted is kind:
             return words
@@ -107,7 +108,8 @@ def _converted(name: str, shown: str, text: str, wanted: Callable[[str], Any]) -
     try:
         return convert_text(text, wanted)
     except Exception:
-        # The error of a conversion quotes the value: it must not hang on this one as its cause or context.
+        # The exception of a conversion quotes the value, which may be secret. The error below is raised outside of this
+        # block, so that the exception is neither its cause nor its context.
         pass
     raise PlanError(
         f"environment name {name}: {shown} is not {described(wanted)}", hint=f"pass -e {name}=... with such a value"

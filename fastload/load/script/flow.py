@@ -1,4 +1,4 @@
-"""How a script ends an iteration, or the whole test, from wherever it is."""
+"""Functions that end an iteration (`fail`) or the whole test (`abort`) from any code of a script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class IterationFailed(FastloadError):
-    """`fail` was called: this iteration counts as failed, under this name, and the next one begins."""
+    """The script called `fail`: the iteration counts as failed, under this class name, and the next one begins."""
 
 
 class IterationTimeout(FastloadError):
@@ -22,25 +22,26 @@ class IterationTimeout(FastloadError):
 
 
 class TestAborted(BaseException):
-    """`abort` was called. No `Exception`, so that a script's ``except Exception`` does not go on with the test."""
+    """The script called `abort`. A `BaseException`, so that a script's ``except Exception`` does not catch it."""
 
     __test__ = False
 
 
 def fail(reason: str) -> NoReturn:
-    """End this iteration as failed: it counts in ``iterations_failed``, and *reason* is in the summary.
+    """End this iteration as failed: it counts in ``iterations_failed``, and the summary shows *reason*.
 
-    In setup or teardown it fails that function, and with it the test.
+    In setup or teardown, fail that function, and with it the test.
     """
     raise IterationFailed(reason)
 
 
 def abort(reason: str) -> NoReturn:
-    """End the whole test now: iterations are interrupted, teardown runs, and the exit code is 108."""
+    """End the whole test now: interrupt all iterations, run teardown, and exit with code 108."""
     vu = current_vu()
     task = _current_task()
     if vu is not None and task is not None:
-        # In a task that nobody awaits, what is raised would be lost; who awaits it is told first, and ends as ever.
+        # In a task that nobody awaits, the exception would be lost: the callback reports the abort in that case too.
+        # If another task awaits this one, it gets the exception as usual.
         task.add_done_callback(partial(_report_abort, vu._context))
     raise TestAborted(reason)
 
@@ -49,7 +50,7 @@ def _current_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()
     except RuntimeError:
-        # In a thread, whose caller gets what is raised.
+        # In a thread there is no task; the caller of the thread gets the exception.
         return None
 
 

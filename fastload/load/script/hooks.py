@@ -1,4 +1,4 @@
-"""``@fl.setup`` and the other functions that run around the load, once a test."""
+"""Hooks: ``@fl.setup`` and the other functions of a script that run once per test, before or after the load."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def setup(function: F, /) -> F: ...
 @overload
 def setup(*, timeout: str = DEFAULT_TIMEOUT) -> Callable[[F], F]: ...
 def setup(function: Any = None, /, *, timeout: str = DEFAULT_TIMEOUT) -> Any:
-    """Declare the ``async def`` that runs once before the load, with a `VU` of its own.
+    """Declare the ``async def`` that runs once before the load, with its own `VU`.
 
-    What it returns, plain data (numbers, text, lists, dicts), is every VU's ``vu.setup_data``. Its requests are in no
-    metric. When it raises, or takes longer than *timeout*, no load is made, and the exit code is 107.
+    Its return value, plain data (numbers, text, lists, dicts), is ``vu.setup_data`` in every VU. Its requests count in
+    no metric. If it raises or takes longer than *timeout*, there is no load, and the exit code is 107.
     """
     return _declare("setup", function, timeout)
 
@@ -36,39 +36,43 @@ def teardown(function: F, /) -> F: ...
 @overload
 def teardown(*, timeout: str = DEFAULT_TIMEOUT) -> Callable[[F], F]: ...
 def teardown(function: Any = None, /, *, timeout: str = DEFAULT_TIMEOUT) -> Any:
-    """Declare the ``async def`` that runs once after the load, in the same process as setup and with a `VU` that has
-    the same ``setup_data``. It runs whenever setup has begun, or the load: also after Ctrl-C, and after `abort`."""
+    """Declare the ``async def`` that runs once after the load, in the same process as setup.
+
+    Its `VU` has the same ``setup_data``. It runs whenever setup or the load has begun, also after Ctrl-C and `abort`.
+    *timeout* limits its duration.
+    """
     return _declare("teardown", function, timeout)
 
 
 def test_start(function: F, /) -> F:
-    """Declare the function that is called with the plan before the load begins, in the parent process."""
+    """Declare a function that the parent process calls with the plan before the load begins."""
     return _declare("test_start", function, DEFAULT_TIMEOUT)  # type: ignore[no-any-return]
 
 
 def test_stop(function: F, /) -> F:
-    """Declare the function that is called with the summary when everything is over, in the parent process."""
+    """Declare a function that the parent process calls with the summary at the very end of the test."""
     return _declare("test_stop", function, DEFAULT_TIMEOUT)  # type: ignore[no-any-return]
 
 
 def handle_summary(function: F, /) -> F:
     """Declare the function that makes the report of the test from its summary.
 
-    It returns text, which is shown instead of fastload's own report; or a dict of files to write, by path, in which
-    "stdout" and "stderr" are shown; or None, and then fastload's own report is shown.
+    If it returns text, the terminal shows it instead of fastload's own report. If it returns a dict, each key is the
+    path of a file to write, or "stdout" or "stderr", and each value is the text. If it returns None, fastload shows its
+    own report.
     """
     return _declare("handle_summary", function, DEFAULT_TIMEOUT)  # type: ignore[no-any-return]
 
 
-# pytest would take them for tests, in a test module that imports them.
+# pytest would collect both functions as tests, because of their names, in a test module that imports them.
 test_start.__test__ = test_stop.__test__ = False  # type: ignore[attr-defined]
 
 
 def make_hooks(found: Iterable[Hook]) -> Hooks:
-    """All hooks of one test.
+    """Return the hooks of one test by kind.
 
     Raises:
-        PlanError: two of a kind.
+        PlanError: there are two hooks of one kind.
     """
     by_kind: dict[str, Hook] = {}
     for hook in found:
@@ -80,16 +84,16 @@ def make_hooks(found: Iterable[Hook]) -> Hooks:
 
 
 def hook_of(item: Any) -> Hook | None:
-    """The hook that a function was declared as, None of any other object."""
+    """Return the hook that a decorator has attached to a function; None for every other object."""
     found = getattr(item, "__fastload_hook__", None)
     return found if isinstance(found, Hook) else None
 
 
 def as_hook(kind: str, function: Callable[..., Any]) -> Hook:
-    """*function* as a hook of *kind*, declared or not.
+    """Return *function* as a hook of *kind*, with or without a decorator.
 
     Raises:
-        PlanError: it cannot be called as one.
+        PlanError: *function* has the wrong signature, or must or must not be async.
     """
     declared = hook_of(function)
     if declared is not None and declared.kind == kind:

@@ -1,4 +1,4 @@
-"""``@fl.scenario``: what a script declares, before anything runs."""
+"""Scenarios as a script declares them: ``@fl.scenario``."""
 
 from __future__ import annotations
 
@@ -23,40 +23,48 @@ ScenarioFunction = Callable[[VU], Awaitable[Any]]
 
 
 class ScenarioOptions(TypedDict, total=False):
-    """What a scenario may say of itself; what it leaves out is decided by the run, or by default.
+    """Options of a scenario. The settings of the run, or defaults, replace missing options.
 
-    Which of the load's options are given decides when iterations start; *executor* names it, with k6's names.
+    The load options that are given choose the executor, which decides when iterations start.
 
     Args:
-        executor: by default the one that the other options mean.
-        vus: VUs (closed model), or the VUs ready at first (open model).
-        duration: like "30s"; with *vus* alone each VU iterates once.
-        iterations: how many in all, shared by the VUs; for each VU with executor "per-vu-iterations".
-        stages: ``["10s:20", "30s:100"]``: reach 20 VUs in 10 s, then 100 in another 30 s; ``["30s:100/s"]``: the
-            same with a rate.
-        start_vus, start_rate: at the beginning of the first stage.
-        rate: starts a second, like 500 or "1k/s" (open model: by the clock, whatever the target does).
-        max_vus: at most so many VUs in an open model.
-        arrivals: "constant", or at random: "uniform" (each start within its own interval), "poisson".
-        when_busy: a start that finds no VU free waits ("queue": the wait counts) or is dropped ("drop").
-        pacing: each VU starts an iteration every so often, like "5s" (closed model).
-        trace: start times in seconds: a file with one a line, or any iterable.
-        shape: a function of the seconds since the start that returns the VUs, or None for the end.
-        base_url: what relative URLs are relative to, when the run does not say.
-        graceful_stop: how long iterations may go on after the end before they are interrupted; "30s".
-        graceful_ramp_down: the same for VUs that leave in a ramp down; "30s".
-        start_time: begin so long after the start of the test, or after the end of the scenario *after*.
-        after: begin when the scenario of this name has ended.
-        iteration_timeout: an iteration that takes longer is interrupted, and has failed.
-        tags: of everything that this scenario measures.
-        env: for ``vu.env`` of this scenario; what is given by -e goes first.
+        executor: name of the executor, as in k6; by default chosen by the other options.
+        vus: number of VUs; with *stages* of VUs the number at the beginning; in an open model the maximum, unless
+            *max_vus* is given.
+        duration: duration of the load, like "30s"; with *vus* and without a duration each VU makes one iteration.
+        iterations: total number of iterations, shared by the VUs; with executor "per-vu-iterations" the number for each
+            VU.
+        stages: ``["10s:20", "30s:100"]``: ramp to 20 VUs in 10 s, then to 100 VUs in another 30 s; ``["30s:100/s"]``:
+            ramp to a rate.
+        start_vus, start_rate: VUs or rate at the beginning of the first stage; 0 by default.
+        rate: iterations to start per second, like 500 or "1k/s" (open model: by the clock, whatever the target does).
+        max_vus: maximum number of VUs, for an open model, a *shape*, or the executor "externally-controlled".
+        arrivals: distribution of the starts of a rate: "constant"; "uniform", each start at a random time within its
+            interval; or "poisson".
+        when_busy: a start without a free VU waits ("queue": the wait counts in the response time) or is dropped
+            ("drop").
+        pacing: minimum time between two iteration starts of a VU, like "5s" (closed model).
+        trace: start times in seconds: a file with one time per line, or any iterable.
+        shape: a function that takes the seconds since the start, and returns the number of VUs, a pair of that number
+            and of VUs to add or remove per second, or None for the end.
+        base_url: base URL of relative URLs, unless the run sets one.
+        graceful_stop: time limit for running iterations after the end of the load, then they are interrupted; "30s" by
+            default.
+        graceful_ramp_down: the same for VUs that leave in a ramp down; "30s" by default.
+        start_time: delay of the begin, from the start of the test, or from the end of the scenario *after*.
+        after: name of the scenario after whose end this scenario begins.
+        iteration_timeout: time limit of an iteration; an iteration that takes longer is interrupted and counts as
+            failed.
+        tags: tags of all samples of this scenario.
+        env: values for ``vu.env`` of this scenario; those of -e override them.
         thresholds: expressions by metric, like ``{"http_req_failed": "rate<0.01"}``.
-        on_start, on_stop: ``async def`` with the VU: before its first iteration, and when it leaves.
-        keep_body, keep_headers: keep those of replies; by default they are kept when the code reads them.
-        headers: of all requests, over those of the run.
-        http: `RequestSettings` of all requests, with a time-out or `Auth` for example.
+        on_start, on_stop: ``async def`` functions that take the VU; they run before its first iteration and when it
+            leaves.
+        keep_body, keep_headers: whether replies keep their body or headers; by default only if the code reads them.
+        headers: headers of all requests; they override those of the run.
+        http: `RequestSettings` of all requests, for example a time-out or `Auth`.
         expected: the statuses that are a success, like ``(200, 404)`` or "200-299"; by default those below 400.
-        cookies: "keep" them as long as the VU lasts, by default, or "clear" them after each iteration.
+        cookies: "keep" cookies as long as the VU lasts (the default), or "clear" them after each iteration.
     """
 
     executor: str
@@ -94,9 +102,9 @@ class ScenarioOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """An ``async def`` with the load it asks for; options left None are decided by the run.
+    """An ``async def`` function with its scenario options; the run sets the options that are None.
 
-    Call it like the function it wraps.
+    A scenario can be called like the function that it wraps.
     """
 
     function: ScenarioFunction
@@ -139,29 +147,29 @@ class Scenario:
 
     @property
     def functions(self) -> list[ScenarioFunction]:
-        """Everything of the script that a VU calls."""
+        """All functions of the scenario that a VU calls: the scenario function or its tasks, on_start, on_stop."""
         called = [*(self.tasks or [self.function]), self.on_start, self.on_stop]
         return [one.function if isinstance(one, Scenario) else one for one in called if one is not None]
 
     @property
     def requests(self) -> RequestDefaults:
-        """What all of its requests have.
+        """Defaults of all requests of the scenario.
 
         Raises:
-            PlanError: an option of them that makes no sense.
+            PlanError: one of these options is not valid.
         """
         return defaults_of(self.name, self.headers, self.http, self.expected, self.cookies)
 
     @property
     def folder(self) -> str:
-        """Where the script is, for the files that it names; "" for code without a file."""
+        """Folder of the script, to which its file names are relative; "" for code without a file."""
         code = getattr(self.functions[0], "__code__", None)
         path = Path(code.co_filename) if code else Path()
         return str(path.parent) if path.is_file() else ""
 
     @property
     def where(self) -> str:
-        """``file.py:line`` of the function."""
+        """Source position of the function: ``file.py:line``."""
         return where(self.function)
 
 
@@ -175,13 +183,15 @@ def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **o
     """Declare an ``async def`` that takes a `VU` as a scenario; one call of it is one iteration.
 
     Args:
-        name: by default the function's.
-        tasks: instead of one function, several with weights: each iteration calls one of them, by chance. Then this
-            is no decorator, but gives the scenario: ``mixed = fl.scenario(name="mixed", tasks={read: 3, write: 1})``.
+        name: name of the scenario; by default the name of the function.
+        tasks: several functions with weights, instead of one function: each iteration calls one of them at random. Then
+            the call is not a decorator, but returns the scenario:
+            ``mixed = fl.scenario(name="mixed", tasks={read: 3, write: 1})``.
         options: see `ScenarioOptions`.
 
     Raises:
-        PlanError: an unknown option; or a function is not ``async def``, or does not take exactly the VU.
+        PlanError: an option is unknown or not valid; or a function is not ``async def``, or cannot be called with the
+            VU alone.
     """
     _check_options(options)
     defaults_of(name, *(options.get(option) for option in ("headers", "http", "expected", "cookies")))
@@ -204,10 +214,10 @@ def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **o
 
 
 def choose_task(tasks: Mapping[ScenarioFunction, float], name: str) -> ScenarioFunction:
-    """One function that calls one of *tasks*, each with a chance in proportion to its weight, by `VU.random`.
+    """Return a function that calls one of *tasks* at random (`VU.random`), in proportion to their weights.
 
     Raises:
-        PlanError: there is none, one is not ``async def``, or a weight is not above zero.
+        PlanError: there are no tasks, a task is not ``async def``, or a weight is not above 0.
     """
     functions = [task.function if isinstance(task, Scenario) else task for task in tasks]
     for function, weight in zip(functions, tasks.values(), strict=True):
@@ -238,10 +248,10 @@ def _check_options(options: Mapping[str, Any]) -> None:
 
 
 def check_function(function: Any) -> None:
-    """That *function* can be a scenario.
+    """Check that *function* can be a scenario.
 
     Raises:
-        PlanError: it is not ``async def``, or cannot be called with one VU.
+        PlanError: *function* is not ``async def``, or cannot be called with one VU.
     """
     name = name_of(function)
     if not inspect.iscoroutinefunction(function):
@@ -258,11 +268,11 @@ def check_function(function: Any) -> None:
 
 
 def name_of(function: Any) -> str:
-    """The function's name, also of a `functools.partial`."""
+    """Return the name of a function, also of a `functools.partial`."""
     return str(getattr(getattr(function, "func", function), "__name__", "scenario"))
 
 
 def where(function: Any) -> str:
-    """``file.py:line``, or ``""`` for what has no source."""
+    """Return the source position ``file.py:line`` of *function*; "" if it has no code object."""
     code = getattr(function, "__code__", None)
     return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else ""

@@ -1,4 +1,4 @@
-"""Start times from a file or a list, for the open model that follows a trace."""
+"""Start times from a file or an iterable, for the executor "trace" (open model)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _LONGEST_S = 365 * 86_400.0
 
 
 def read_trace(trace: str | Path | Iterable[float], *, folder: str = "") -> TraceSource:
-    """The start times of *trace* in seconds after the scenario's start: an iterable, or a file with one a line.
+    """Read start times, in seconds after the scenario's start, from an iterable, or from a file with one per line.
 
-    In a file, what follows a comma or white space, empty lines, and lines that begin with ``#`` are left out. A
-    relative path is relative to *folder*. Times need not be in order.
+    In a file, text after a comma or white space, empty lines, and lines that begin with ``#`` are ignored. A relative
+    path is relative to *folder*. The times need not be sorted.
 
     Raises:
-        PlanError: there is no such file, something is no number, a time is negative or beyond a year, or there is
-            none at all.
+        PlanError: the file cannot be read, a value is not a number, a time is negative or beyond a year, or there are
+            no times.
     """
     if isinstance(trace, str | Path):
         source, numbers = str(trace), _read_file(Path(folder, trace))
