@@ -185,7 +185,7 @@ class Coordinator:
         self._samplers.prime()
         if self._state.is_stopping:
             self._state.give_up_ns = start_ns + round((self._plan.grace_s + 2.0) * NS_PER_S)
-            self._workers.send(Frame("stop", {"now": True, "hurry": False}))
+            self._workers.send(Frame("stop", {"now": True, "skip_on_stop": False}))
         else:
             self._steering.start(start_ns)
         self._workers.send(Frame("start", {"at_ns": start_ns, "setup_data": self._hooks.data}))
@@ -198,7 +198,7 @@ class Coordinator:
             for event in self._workers.wait((wake_ns - time.monotonic_ns()) / NS_PER_S):
                 self._handle(event)
             for _ in range(requests.take()):
-                self._stop("interrupt", hurry=self._state.is_stopping)
+                self._stop("interrupt", skip_on_stop=self._state.is_stopping)
             self._take_commands()
             now_ns = time.monotonic_ns()
             self._steer(now_ns)
@@ -256,14 +256,14 @@ class Coordinator:
             for index in list(self._workers.pids):
                 self._give_up(index, "did not stop in time")
 
-    def _stop(self, by: str, *, now: bool = False, hurry: bool = False) -> None:
-        """Let requests in flight end; with *now*, interrupt them; with *hurry*, without any VU's ``on_stop``."""
+    def _stop(self, by: str, *, now: bool = False, skip_on_stop: bool = False) -> None:
+        """Let requests in flight end; with *now*, interrupt them; with *skip_on_stop*, without any VU's ``on_stop``."""
         self._state.stop(by)
         self._note_event("stop", self._state.stop_reason or by)
-        grace_s = 1.0 if hurry else (0.0 if now else self._plan.grace_s) + ON_STOP_S
+        grace_s = 1.0 if skip_on_stop else (0.0 if now else self._plan.grace_s) + ON_STOP_S
         if self._state.has_started:
             self._state.give_up_ns = time.monotonic_ns() + round(grace_s * NS_PER_S)
-            self._workers.send(Frame("stop", {"now": now or hurry, "hurry": hurry}))
+            self._workers.send(Frame("stop", {"now": now or skip_on_stop, "skip_on_stop": skip_on_stop}))
 
     # What workers send.
 

@@ -58,9 +58,9 @@ class _HookProcess:
                     if frame.kind == "quit":
                         self._writer.close()
                         return
-                    self._obey(frame)
+                    self._handle_frame(frame)
 
-    def _obey(self, frame: Frame) -> None:
+    def _handle_frame(self, frame: Frame) -> None:
         if frame.kind == "cancel":
             if self._task is not None:
                 self._cancelled = True
@@ -113,7 +113,7 @@ class _HookProcess:
         )
         context.setup_data = setup_data
         # A hook has few replies: keep all their parts instead of analysing which ones its code reads.
-        reply_parts = ReplyParts(body=True, headers=True, facts=True, tls=True)
+        reply_parts = ReplyParts(body=True, headers=True, connection_info=True, tls=True)
         return VU(0, context, ScenarioContext("", reply_parts, {}, plan.env, plan.seed))
 
 
@@ -130,8 +130,8 @@ def check_plain(value: Any, hook: str) -> Any:
     except RecursionError:
         where, problem = "", "data that is nested too deeply, or contains itself"
     if problem:
-        scope = f" at {where}" if where else ""
-        raise FastloadError(f"{hook} returned {problem}{scope}: return plain data (numbers, text, lists, dicts)")
+        location = f" at {where}" if where else ""
+        raise FastloadError(f"{hook} returned {problem}{location}: return plain data (numbers, text, lists, dicts)")
     try:
         encode(Frame("hook_done", {"data": value}))
     except FrameError as error:

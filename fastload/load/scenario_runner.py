@@ -25,8 +25,8 @@ class ScenarioRunner:
         self.scenario = scenario
         self.work = work
         self._segment = segment
-        self._gate = asyncio.Event()
-        self._gate_ns = 0
+        self._predecessor_ended = asyncio.Event()
+        self._begin_ns = 0
         self._paused_at_ns = 0
         self._vus: int | None = None
         self._rate_per_s: float | None = None
@@ -48,19 +48,19 @@ class ScenarioRunner:
     async def run(self, start_ns: int) -> None:
         """Run the whole scenario in a test that begins at *start_ns*."""
         if self.scenario.after:
-            await self._gate.wait()
-            start_ns = self._gate_ns
+            await self._predecessor_ended.wait()
+            start_ns = self._begin_ns
         await self.executor.run(start_ns, round(self.scenario.start_s * NS_PER_S))
 
     def begin(self, at_ns: int) -> None:
         """Count the scenario's time from *at_ns*, because the scenario before it has ended in all workers."""
-        self._gate_ns = at_ns
-        self._gate.set()
+        self._begin_ns = at_ns
+        self._predecessor_ended.set()
 
     def stop(self, grace_s: float) -> None:
         """Start no more iterations; running ones may continue for *grace_s* at most."""
         self.executor.stop(grace_s)
-        self._gate.set()
+        self._predecessor_ended.set()
 
     def pause(self, at_ns: int) -> None:
         """See `LoadExecutor.pause`."""
@@ -116,7 +116,7 @@ def _make_work(
     reply_parts = ReplyParts(
         body=used.body if declared.keep_body is None else declared.keep_body,
         headers=used.headers if declared.keep_headers is None else declared.keep_headers,
-        facts=used.facts or bool(declared.keep_headers),
+        connection_info=used.connection_info or bool(declared.keep_headers),
         tls=used.tls or bool(declared.keep_headers),
     )
     shared = ScenarioContext(

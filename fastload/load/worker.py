@@ -150,17 +150,17 @@ class Worker:
             for runner in warming:
                 runner.prepare()
         if not self._stopping:
-            await self._play(start_ns)
+            await self._measure(start_ns)
 
-    async def _play(self, start_ns: int) -> None:
-        playing = asyncio.gather(*(self._play_one(runner, start_ns) for runner in self._runners))
+    async def _measure(self, start_ns: int) -> None:
+        playing = asyncio.gather(*(self._run_scenario(runner, start_ns) for runner in self._runners))
         for runner in self._runners:
             await runner.executor.closed.wait()
         self._send_delta()
         self._late = True
         await playing
 
-    async def _play_one(self, runner: ScenarioRunner, start_ns: int) -> None:
+    async def _run_scenario(self, runner: ScenarioRunner, start_ns: int) -> None:
         await runner.run(start_ns)
         self._send("ended", {"scenario": runner.scenario.name})
 
@@ -171,21 +171,21 @@ class Worker:
             while data := await reader.read(_READ_BYTES):
                 try:
                     for frame in decoder.feed(data):
-                        self._obey(frame.kind, frame.body)
+                        self._handle_frame(frame.kind, frame.body)
                 except Exception as error:
                     self._send_error(error)
                     await self._writer.drain()
                     break
         os._exit(1)
 
-    def _obey(self, kind: str, body: dict[str, Any]) -> None:
+    def _handle_frame(self, kind: str, body: dict[str, Any]) -> None:
         match kind:
             case "start":
                 self._start_ns = body["at_ns"]
                 self._context.setup_data = body["setup_data"]
                 self._start.set()
             case "stop":
-                self._stop(now=body["now"], hurry=body["hurry"])
+                self._stop(now=body["now"], skip_on_stop=body["skip_on_stop"])
             case "pause":
                 for runner in self._runners:
                     runner.pause(body["at_ns"])
@@ -194,9 +194,9 @@ class Worker:
                     runner.resume(body["at_ns"])
             case "begin" | "finish" | "scale":
                 runner = next(one for one in self._runners if one.scenario.name == body["scenario"])
-                self._direct(runner, kind, body)
+                self._steer_scenario(runner, kind, body)
 
-    def _direct(self, runner: ScenarioRunner, kind: str, body: dict[str, Any]) -> None:
+    def _steer_scenario(self, runner: ScenarioRunner, kind: str, body: dict[str, Any]) -> None:
         if kind == "begin":
             runner.begin(body["at_ns"])
         elif kind == "finish":
@@ -208,12 +208,12 @@ class Worker:
 
     def _abort(self, reason: str) -> None:
         self._send("abort", {"reason": reason})
-        self._stop(now=True, hurry=False)
+        self._stop(now=True, skip_on_stop=False)
 
-    def _stop(self, *, now: bool, hurry: bool) -> None:
-        """Start no more iterations. *now*: interrupt running ones at once. *hurry*: do not run any VU's ``on_stop``."""
+    def _stop(self, *, now: bool, skip_on_stop: bool) -> None:
+        """Start no more iterations. *now*: interrupt running ones at once. *skip_on_stop*: run no VU's ``on_stop``."""
         self._stopping = self._context.stopping = True
-        self._context.hurry = self._context.hurry or hurry
+        self._context.skip_on_stop = self._context.skip_on_stop or skip_on_stop
         grace_s = 0.0 if now else self._plan.grace_s
         for runner in self._runners:
             runner.stop(grace_s)

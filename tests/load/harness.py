@@ -62,7 +62,7 @@ class Harness:
         requests: RequestDefaults | None = None,
     ) -> VU:
         """A new VU of *scenario*, which has *tags* and says this of all *requests*; its replies keep these."""
-        reply_parts = ReplyParts(body, headers, facts=headers, tls=headers)
+        reply_parts = ReplyParts(body, headers, connection_info=headers, tls=headers)
         shared = ScenarioContext(scenario, reply_parts, tags or {}, self.env, seed, requests or RequestDefaults())
         self.vus.append(VU(next(self._numbers), self.context, shared))
         return self.vus[-1]

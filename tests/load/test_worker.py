@@ -89,8 +89,8 @@ class Talk:
         self.send("start", at_ns=at_ns, setup_data=setup_data)
         return at_ns
 
-    def stop(self, *, now: bool, hurry: bool = False) -> None:
-        self.send("stop", now=now, hurry=hurry)
+    def stop(self, *, now: bool, skip_on_stop: bool = False) -> None:
+        self.send("stop", now=now, skip_on_stop=skip_on_stop)
 
     def send(self, kind: str, **body: Any) -> None:
         self.supervisor.send(Frame(kind, body))

@@ -38,10 +38,11 @@ async def send_all(
             raise PlanError(f"batch: a limit of {min(limit, per_host)} is below 1", hint="give at least 1")
         slots = asyncio.Semaphore(limit)
         of_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_host))
-        made = [_made(item, send, absolute) for item in items]
+        made = [_as_sender(item, send, absolute) for item in items]
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(_within(request, slots, of_host[host] if host else None)) for request, host in made
+                group.create_task(_send_limited(request, slots, of_host[host] if host else None))
+                for request, host in made
             ]
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
@@ -53,14 +54,14 @@ async def send_all(
     return [task.result() for task in tasks]
 
 
-async def _within(
+async def _send_limited(
     request: Callable[[], Awaitable[Reply]], slots: asyncio.Semaphore, of_host: asyncio.Semaphore | None
 ) -> Reply:
     async with of_host or nullcontext(), slots:
         return await request()
 
 
-def _made(
+def _as_sender(
     item: BatchItem, send: SendRequest, absolute: Callable[[str], str]
 ) -> tuple[Callable[[], Awaitable[Reply]], str]:
     """Return the function that sends *item*, and the host of its URL ("" if not known)."""

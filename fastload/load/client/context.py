@@ -71,7 +71,7 @@ class WorkerContext:
         self.expected = expected_statuses(http.expected) if http.expected else None
         self.base_url = base_url
         self.resolve = resolve
-        self.stopping = self.aborting = self.hurry = False
+        self.stopping = self.aborting = self.skip_on_stop = False
         self.setup_data: Any = None
         self.on_abort: Callable[[str], None] = _nobody_listens
         self._cached = 0
@@ -101,15 +101,15 @@ class WorkerContext:
         A repeated request costs one dict look-up.
         """
         key = (method, url, name)
-        known = scope.plain.get(key)
+        known = scope.plain_requests.get(key)
         if known is None:
             _, lines = self.body_and_headers(None, None, None)
             known = self.absolute(url, None), self.endpoint(scope, method, url, name), lines
-            if self._has_room():
-                scope.plain[key] = known
+            if self._reserve_cache_entry():
+                scope.plain_requests[key] = known
         return known
 
-    def _has_room(self) -> bool:
+    def _reserve_cache_entry(self) -> bool:
         """Count one more cache entry of a scope; return False if the limit is reached and it must not be kept."""
         self._cached += 1
         return self._cached <= _MAX_CACHED_URLS
@@ -148,7 +148,7 @@ class WorkerContext:
             own = {str(tag): str(value) for tag, value in (tags or {}).items()}
             check_tags(own)
             number = self.recorder.endpoint(name or self._name_of(url), method, {**scope.tags, **own})
-            if self._has_room():
+            if self._reserve_cache_entry():
                 scope.endpoints[key] = number
         return number
 

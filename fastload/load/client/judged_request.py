@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class JudgedRequest:
     """A request that the block judges. It is recorded once, when the block ends."""
 
-    __slots__ = ("_reply", "_request", "_what", "expected")
+    __slots__ = ("_pending_record", "_reply", "_request", "expected")
 
     reply_class = JudgedReply
 
@@ -30,7 +30,7 @@ class JudgedRequest:
         self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply
     ) -> None:
         """Keep what the end of the block records. The VU calls this when the request has ended."""
-        self._what = recorder, endpoint, response_us, measurement
+        self._pending_record = recorder, endpoint, response_us, measurement
         self._reply = cast(JudgedReply, reply)
         if self.expected is not None:
             self.expected.set_ok(reply)
@@ -51,7 +51,7 @@ class JudgedRequest:
         self._record(judgement)
 
     def _record(self, judgement: str | None) -> None:
-        recorder, endpoint, response_us, measurement = self._what
+        recorder, endpoint, response_us, measurement = self._pending_record
         reply = self._reply
         if judgement is not None:
             if reply.error:

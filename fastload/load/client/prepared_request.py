@@ -66,12 +66,14 @@ def prepare_request(
         body,
         _settings(vu_defaults, given("http"), given("auth"), given("timeout"), given("max_redirects")),
         "; ".join(f"{name}={value}" for name, value in (given("cookies") or {}).items()),
-        (vu_defaults.defaults.expected or context.expected) if expected is None else expected_statuses(expected),
+        (vu_defaults.scenario_defaults.expected or context.expected)
+        if expected is None
+        else expected_statuses(expected),
     )
 
 
 def _headers(vu_defaults: VUDefaults, given: Headers | None) -> Headers:
-    layers = [layer for layer in (vu_defaults.defaults.headers, vu_defaults.headers, given) if layer]
+    layers = [layer for layer in (vu_defaults.scenario_defaults.headers, vu_defaults.headers, given) if layer]
     return layers[0] if len(layers) == 1 else merged(*layers)
 
 
@@ -84,10 +86,10 @@ def _settings(
 ) -> RequestSettings | None:
     if auth is None and timeout is None and max_redirects is None:
         if http is None and vu_defaults.http is None:
-            return vu_defaults.defaults.http
-        return merged_settings((vu_defaults.defaults.http, vu_defaults.http, http))
+            return vu_defaults.scenario_defaults.http
+        return merged_settings((vu_defaults.scenario_defaults.http, vu_defaults.http, http))
     short = _settings_of_options(as_auth(auth), timeout, max_redirects)
-    return merged_settings((vu_defaults.defaults.http, vu_defaults.http, http, short))
+    return merged_settings((vu_defaults.scenario_defaults.http, vu_defaults.http, http, short))
 
 
 @lru_cache(maxsize=1000)

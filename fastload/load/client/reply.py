@@ -212,34 +212,34 @@ class Reply:
             ReplyError: protocol, addresses and final URL were not kept, because no code of the scenario seemed to read
                 them.
         """
-        return self._known().final_url
+        return self._connection_info_or_raise().final_url
 
     @property
     def protocol(self) -> str:
         """The HTTP version: "1.0", "1.1", "2" or "3"; "" without a response. Raises as `final_url`."""
-        return self._known().protocol
+        return self._connection_info_or_raise().protocol
 
     @property
     def remote_address(self) -> tuple[str, int]:
         """IP address and port of the target. Raises as `final_url`."""
-        return self._known().remote_address
+        return self._connection_info_or_raise().remote_address
 
     @property
     def local_address(self) -> tuple[str, int]:
         """IP address and port of the generator. Raises as `final_url`."""
-        return self._known().local_address
+        return self._connection_info_or_raise().local_address
 
     @property
     def tls_version(self) -> str:
         """The TLS version of the last handshake with the host, like "1.3"; "" without TLS. Raises as `final_url`."""
-        return self._known().tls_version
+        return self._connection_info_or_raise().tls_version
 
     def _lines(self) -> list[bytes]:
         if self._header_lines is None:
             raise ReplyError("the headers of this reply were not kept", hint="pass keep_headers=True to the scenario")
         return self._header_lines
 
-    def _known(self) -> ConnectionInfo:
+    def _connection_info_or_raise(self) -> ConnectionInfo:
         facts: ConnectionInfo | None = getattr(self, "_connection_info", None)
         if facts is None:
             raise ReplyError(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 _BODY_NAMES = {"body", "text", "json"}
 _HEADER_NAMES = {"headers", "header", "cookies", "history"}
 _TLS_NAMES = {"tls_version"}
-_FACT_NAMES = {"protocol", "remote_address", "local_address", "final_url"} | _TLS_NAMES
+_CONNECTION_INFO_NAMES = {"protocol", "remote_address", "local_address", "final_url"} | _TLS_NAMES
 
 
 class ReplyParts(NamedTuple):
@@ -24,7 +24,7 @@ class ReplyParts(NamedTuple):
 
     body: bool
     headers: bool
-    facts: bool = False
+    connection_info: bool = False
     tls: bool = False
 
 
@@ -41,7 +41,7 @@ def parts_read_by(*functions: Callable[..., Any]) -> ReplyParts:
     return ReplyParts(
         body=bool(names & _BODY_NAMES),
         headers=bool(names & _HEADER_NAMES),
-        facts=bool(names & _FACT_NAMES),
+        connection_info=bool(names & _CONNECTION_INFO_NAMES),
         tls=bool(names & _TLS_NAMES),
     )
 

@@ -105,10 +105,10 @@ def defaults_of(
 class VUDefaults:
     """Defaults of all requests of one VU: those of its scenario, overridden by those that the script sets."""
 
-    __slots__ = ("base_url", "defaults", "headers", "http")
+    __slots__ = ("base_url", "headers", "http", "scenario_defaults")
 
-    def __init__(self, defaults: RequestDefaults) -> None:
-        self.defaults = defaults
+    def __init__(self, scenario_defaults: RequestDefaults) -> None:
+        self.scenario_defaults = scenario_defaults
         self.headers: dict[str, str | None] = {}
         self.http: RequestSettings | None = None
         self.base_url = ""

@@ -38,9 +38,9 @@ class BodyBuffer:
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
-        self._leads_on = False
+        self._another_response_follows = False
         self.header_lines: list[bytes] = []
-        self.answered = False
+        self.headers_complete = False
         self.ended = False
 
     def on_header(self, line: bytes) -> None:
@@ -51,15 +51,15 @@ class BodyBuffer:
             self.status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
             # libcurl may follow this response with another request, to another URL or with credentials. If it does
             # not, the first chunk of the body or the end of the transfer shows that this response is the final one.
-            self._leads_on = self.status < 200 or self.status in _ASKS_FOR_AUTH
+            self._another_response_follows = self.status < 200 or self.status in _ASKS_FOR_AUTH
         elif line[:9].lower() == b"location:":
-            self._leads_on = self._leads_on or self.status in _REDIRECTS
-        elif not line.strip() and not self._leads_on:
-            self._answer()
+            self._another_response_follows = self._another_response_follows or self.status in _REDIRECTS
+        elif not line.strip() and not self._another_response_follows:
+            self._complete_headers()
 
     def on_chunk(self, data: bytes) -> None:
         """Add a chunk of the body. libcurl calls this."""
-        self._answer()
+        self._complete_headers()
         self._chunks.append((monotonic_ns(), data))
         self._bytes += len(data)
         if self._bytes > BUFFER_BYTES and not self._is_paused:
@@ -70,11 +70,11 @@ class BodyBuffer:
     def on_done(self) -> None:
         """Mark the end of the transfer."""
         self.ended = True
-        self._answer()
+        self._complete_headers()
 
-    async def answer(self) -> None:
+    async def wait_for_headers(self) -> None:
         """Wait for the headers of the final response, or for the end of the transfer."""
-        while not self.answered:
+        while not self.headers_complete:
             await self._wait()
 
     async def next(self) -> tuple[int, bytes] | None:
@@ -105,8 +105,8 @@ class BodyBuffer:
         finally:
             self._waiter = None
 
-    def _answer(self) -> None:
-        self.answered = True
+    def _complete_headers(self) -> None:
+        self.headers_complete = True
         self._wake()
 
     def _wake(self) -> None:
@@ -280,7 +280,7 @@ class StreamedRequest(JudgedRequest):
         reply._header_lines = buffer.header_lines
         vu.submit_stream(out)
         try:
-            await buffer.answer()
+            await buffer.wait_for_headers()
         except BaseException:
             vu.give_up_stream(out)
             raise

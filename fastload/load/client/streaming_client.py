@@ -39,7 +39,7 @@ class StreamingClient(StreamSender):
     id: int
     requests: int
     in_flight: int
-    leaving: bool
+    in_on_stop: bool
 
     def __init__(self) -> None:
         self._call_due_ns = 0
@@ -168,7 +168,7 @@ class StreamingClient(StreamSender):
         self._streaming.clear()
 
     def _end_if_stopping(self) -> None:
-        if self._context.stopping and not self.leaving:
+        if self._context.stopping and not self.in_on_stop:
             raise asyncio.CancelledError
 
     def _opening(self, url: str, options: dict[str, Any]) -> WebSocketOpening:

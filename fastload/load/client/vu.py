@@ -18,7 +18,7 @@ from fastload.load.client.judged_request import JudgedRequest
 from fastload.load.client.prepared_request import PreparedRequest, prepare_request
 from fastload.load.client.reply import ConnectionInfo, Reply
 from fastload.load.client.request_options import NO_DEFAULTS, VUDefaults
-from fastload.load.client.retry import Retry, persist
+from fastload.load.client.retry import Retry, send_with_retries
 from fastload.load.client.streaming_client import StreamingClient
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
@@ -53,7 +53,7 @@ class VU(HttpClient, StreamingClient):
         self._context = context
         self._scenario_scope = context.scenario_scope(scenario)
         self._reply_parts = scenario.reply_parts
-        self._keeps_head = scenario.reply_parts.headers or scenario.reply_parts.facts
+        self._keeps_reply_parts = scenario.reply_parts.headers or scenario.reply_parts.connection_info
         self._defaults = scenario.requests
         self._vu_defaults = VUDefaults(self._defaults) if self._defaults.apply_to_requests or context.expected else None
         self._cookies = None
@@ -66,7 +66,7 @@ class VU(HttpClient, StreamingClient):
         self.requests = 0
         self.in_flight = 0
         self.back_off_s = 0.0
-        self.interrupted = self.began = self.leaving = False
+        self.interrupted = self.on_start_done = self.in_on_stop = False
 
     @cached_property
     def random(self) -> Random:
@@ -112,7 +112,7 @@ class VU(HttpClient, StreamingClient):
         **more: Any,
     ) -> Reply:
         context = self._context
-        if context.stopping and not self.leaving:
+        if context.stopping and not self.in_on_stop:
             raise asyncio.CancelledError
         scope = CURRENT_SCOPE.get()
         if scope is None or scope.scenario_scope is not self._scenario_scope:
@@ -121,10 +121,10 @@ class VU(HttpClient, StreamingClient):
         if more or self._vu_defaults is not None or keep_body is not None:
             more |= {"name": name, "params": params, "headers": headers, "json": json, "data": data, "tags": tags}
             if more.get("retry") is not None:
-                return await self._persist(method, url, judged, more | {"keep_body": keep_body})
+                return await self._send_with_retries(method, url, judged, more | {"keep_body": keep_body})
             prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, method, url, more)
             full_url, endpoint, lines, body = prepared[:4]
-            judged = _judging(judged, prepared.expected)
+            judged = _judge_of(judged, prepared.expected)
             free, keep = self._configured, keep if keep_body is None else keep_body
             transfer = self._configured_transfer(prepared, keep_body=keep)
         else:
@@ -161,7 +161,7 @@ class VU(HttpClient, StreamingClient):
             reply._retry_after_s = transfer.retry_after_s()
         return reply
 
-    async def _persist(
+    async def _send_with_retries(
         self, method: str, url: str, judged: JudgedRequest | ExpectedStatuses | None, options: dict[str, Any]
     ) -> Reply:
         """Send a request with retries, as its option ``retry`` says. Each try is recorded as a separate request."""
@@ -172,7 +172,7 @@ class VU(HttpClient, StreamingClient):
             if isinstance(judged, JudgedRequest):
                 judged.record_unjudged()
 
-        return await persist(
+        return await send_with_retries(
             retry, lambda: self._request(method, url, judged=judged, **options), self.sleep, self.random.random, give_up
         )
 
@@ -206,7 +206,7 @@ class VU(HttpClient, StreamingClient):
 
     async def sleep(self, least_s: float, most_s: float | None = None) -> None:
         """Pause for *least_s* seconds, or for a random time between *least_s* and *most_s* (think time)."""
-        if self._context.stopping and not self.leaving:
+        if self._context.stopping and not self.in_on_stop:
             raise asyncio.CancelledError
         pause_s = least_s if most_s is None else self.random.uniform(least_s, most_s)
         if pause_s >= LONG_PAUSE_S:
@@ -234,8 +234,8 @@ class VU(HttpClient, StreamingClient):
         recorder = self._context.recorder
         measurement = transfer.measure()
         reply = Reply(method, url, measurement) if judged is None else judged.reply_class(method, url, measurement)
-        if self._keeps_head:
-            self._keep_head(transfer, reply)
+        if self._keeps_reply_parts:
+            self._keep_reply_parts(transfer, reply)
         response = NO_DUE
         if error is None:
             response = response_us(due_ns, transfer.done_ns)
@@ -254,10 +254,10 @@ class VU(HttpClient, StreamingClient):
             judged.record(recorder, endpoint, response, measurement, reply)
         return reply
 
-    def _keep_head(self, transfer: Transfer, reply: Reply) -> None:
+    def _keep_reply_parts(self, transfer: Transfer, reply: Reply) -> None:
         if self._reply_parts.headers:
             reply._header_lines = transfer.take_headers()
-        if self._reply_parts.facts:
+        if self._reply_parts.connection_info:
             reply._connection_info = ConnectionInfo(
                 transfer.protocol(),
                 transfer.remote_address(),
@@ -353,7 +353,7 @@ def current_vu() -> VU | None:
     return cast(VU | None, CURRENT_VU.get())
 
 
-def _judging(
+def _judge_of(
     judged: JudgedRequest | ExpectedStatuses | None, expected: ExpectedStatuses | None
 ) -> JudgedRequest | ExpectedStatuses | None:
     """Return the object that judges a request: its judged request if it has one, otherwise *expected*.

@@ -105,7 +105,7 @@ class WebSocket:
         self._ping_number = 0
         self._answers: set[asyncio.Task[None]] = set()
         self._error: WebSocketError | None = None
-        self._says_close = False
+        self._close_sent = False
         self._paused = False
         transfer.on_ready = self._on_ready
         self._watch()
@@ -196,8 +196,8 @@ class WebSocket:
 
         *code* is from 1000 to 4999; *reason* has at most 123 bytes. Further calls do nothing.
         """
-        if self._error is None and not self._says_close:
-            self._says_close = True
+        if self._error is None and not self._close_sent:
+            self._close_sent = True
             # Nobody receives the buffered messages any more; a full buffer would stop the reading of the close frame.
             self._drop_inbox()
             with suppress(WebSocketError, TimeoutError):
@@ -217,7 +217,7 @@ class WebSocket:
             try:
                 message = await self.receive()
             except WebSocketClosed as closed:
-                if closed.code in _GOOD_CODES or self._says_close:
+                if closed.code in _GOOD_CODES or self._close_sent:
                     return
                 raise
             yield message
@@ -283,7 +283,7 @@ class WebSocket:
             if not left:
                 payload = b"".join(self._control)
                 self._control.clear()
-                self._take_control(payload, flags)
+                self._handle_control_frame(payload, flags)
             return
         self._parts.append(data)
         self._parts_bytes += len(data)
@@ -297,7 +297,7 @@ class WebSocket:
 
     def _deliver(self, whole: bytes, *, is_text: bool) -> None:
         self._count("ws_msgs_received")
-        if self._says_close:
+        if self._close_sent:
             return
         try:
             self._inbox.append(whole.decode() if is_text else whole)
@@ -310,7 +310,7 @@ class WebSocket:
             self._watch()
         _wake(self._waiter)
 
-    def _take_control(self, payload: bytes, flags: int) -> None:
+    def _handle_control_frame(self, payload: bytes, flags: int) -> None:
         if flags & WS_PONG:
             since_ns, pong = self._pings.pop(payload, (0, None))
             if pong is not None and not pong.done():
@@ -323,7 +323,7 @@ class WebSocket:
             answer.add_done_callback(self._answers.discard)
         elif flags & WS_CLOSE:
             code = struct.unpack("!H", payload[:2])[0] if len(payload) > 1 else NO_CODE
-            if not self._says_close and not self._sending.locked():
+            if not self._close_sent and not self._sending.locked():
                 # A close frame is answered with the same code. It does not matter whether the answer arrives.
                 with suppress(BlockingIOError, TransferError):
                     self._transfer.send_frame(payload[:2], WS_CLOSE)
@@ -354,7 +354,7 @@ class WebSocket:
         self._error = closed
         self._engine.close_socket(self._transfer)
         self._transfer.close()
-        failed = (error is not None or code not in _GOOD_CODES) and not self._says_close
+        failed = (error is not None or code not in _GOOD_CODES) and not self._close_sent
         self._sample("ws_session_duration", (monotonic_ns() - self._since_ns) // 1000)
         self._sample("ws_failed", int(failed), error=closed.kind if failed else "")
         if failed:
@@ -365,7 +365,7 @@ class WebSocket:
 
     def abandon(self) -> None:
         """Close the connection at once, without a close frame, because the VU leaves. Internal."""
-        self._says_close = True
+        self._close_sent = True
         self._end(LOST, "", None)
 
     def _drop_inbox(self) -> None:

@@ -62,17 +62,17 @@ class CurlEngine:
         self._loop = loop
         self._poller = EpollPoller()
         # Poll mask by descriptor: negative while the connection is idle, 0 when announced but not yet watched.
-        self._masks: dict[int, int] = {}
+        self._poll_masks: dict[int, int] = {}
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline_s: float | None = None
-        self._kicked = False
+        self._timeout_due = False
         self._draining = False
         self._transfers: weakref.WeakSet[Transfer] = weakref.WeakSet()
-        self._sockets: dict[WebSocketTransfer, None] = {}
-        self._watched: dict[int, WebSocketTransfer] = {}
+        self._open_websockets: dict[WebSocketTransfer, None] = {}
+        self._websocket_by_fd: dict[int, WebSocketTransfer] = {}
         self._add_handle = self._multi.add_handle
         self._remove_handle = self._multi.remove_handle
         self._idle: IdleWatch | None = None
@@ -129,7 +129,7 @@ class CurlEngine:
         self.cancel_all()
         if self._idle is not None:
             self._idle.close()
-        for transfer in list(self._sockets):
+        for transfer in list(self._open_websockets):
             self.close_socket(transfer)
         self._loop.remove_reader(self._poller.fileno())
         if self._timer is not None:
@@ -142,7 +142,7 @@ class CurlEngine:
     def open_socket(self, transfer: WebSocketTransfer) -> None:
         """Start the handshake. ``on_done`` is called once, when the handshake has ended."""
         transfer.connecting = True
-        self._sockets[transfer] = None
+        self._open_websockets[transfer] = None
         self._add_handle(transfer)
 
     def watch(self, transfer: WebSocketTransfer, mask: int) -> None:
@@ -150,9 +150,9 @@ class CurlEngine:
         fd = transfer.fd
         if fd < 0:
             fd = transfer.fd = transfer.getinfo(pycurl.ACTIVESOCKET)
-            self._watched[fd] = transfer
+            self._websocket_by_fd[fd] = transfer
             # From now on the events of this socket go to the WebSocket and not to libcurl: see `_on_ready`.
-            self._masks[fd] = 0
+            self._poll_masks[fd] = 0
         if mask:
             self._poller.add(fd, mask)
         else:
@@ -160,22 +160,22 @@ class CurlEngine:
 
     def close_socket(self, transfer: WebSocketTransfer) -> None:
         """Cancel the handshake or close the connection. A second call does nothing."""
-        if transfer in self._sockets:
-            del self._sockets[transfer]
+        if transfer in self._open_websockets:
+            del self._open_websockets[transfer]
             transfer.connecting = False
             if transfer.fd >= 0:
-                del self._watched[transfer.fd]
+                del self._websocket_by_fd[transfer.fd]
                 self._poller.forget(transfer.fd)
             self._remove_handle(transfer)
 
     # Callbacks of libcurl. None of these may raise: an exception here would abort every transfer of the multi.
 
     def _on_new_socket(self, fd: int, _purpose: int) -> int:
-        self._masks[fd] = 0
+        self._poll_masks[fd] = 0
         return pycurl.SOCKOPT_OK
 
     def _on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
-        masks = self._masks
+        masks = self._poll_masks
         known = masks.get(fd)
         if what == _POLL_REMOVE:
             if known is None:
@@ -198,10 +198,10 @@ class CurlEngine:
 
     def _on_timer(self, timeout_ms: int) -> None:
         if timeout_ms == 0:
-            if not self._kicked:
-                self._kicked = True
+            if not self._timeout_due:
+                self._timeout_due = True
                 if not self._draining:
-                    self._loop.call_soon(self._on_kick)
+                    self._loop.call_soon(self._on_timeout_due)
         elif timeout_ms < 0:
             self._deadline_s = None
         else:
@@ -223,22 +223,22 @@ class CurlEngine:
             self._timer = self._loop.call_later(left_s, self._on_deadline)
             return
         self._deadline_s = None
-        self._kicked = True
+        self._timeout_due = True
         self._drain()
 
-    def _on_kick(self) -> None:
-        if self._kicked:
+    def _on_timeout_due(self) -> None:
+        if self._timeout_due:
             self._drain()
 
     def _on_ready(self) -> None:
         self._draining = True
         action = self._multi.socket_action
-        masks = self._masks
+        masks = self._poll_masks
         for fd, events in self._poller.wait():
             if masks.get(fd, 1) > 0:
                 action(fd, _SELECT_OF_EVENTS[events & 31])
-            elif fd in self._watched:
-                self._watched[fd].on_ready(events)
+            elif fd in self._websocket_by_fd:
+                self._websocket_by_fd[fd].on_ready(events)
             else:
                 # The server closed, or wrote to, a connection that no request uses. libcurl notices this only when
                 # it needs that connection again. Until then a watched descriptor would wake the loop for ever.
@@ -250,8 +250,8 @@ class CurlEngine:
         self._draining = True
         multi = self._multi
         for _ in range(_ROUNDS_A_WAKE_UP):
-            if self._kicked:
-                self._kicked = False
+            if self._timeout_due:
+                self._timeout_due = False
                 multi.socket_action(_SOCKET_TIMEOUT, 0)
             _, finished, failed = multi.info_read(_FINISHED_A_READ)
             if finished:
@@ -262,18 +262,18 @@ class CurlEngine:
                 now_ns = monotonic_ns()
                 for transfer, code, text in failed:
                     self._end(transfer, now_ns, (code, text))
-            if not self._kicked:
+            if not self._timeout_due:
                 break
         self._draining = False
-        if self._kicked:
-            self._loop.call_soon(self._on_kick)
+        if self._timeout_due:
+            self._loop.call_soon(self._on_timeout_due)
 
     def _end(self, transfer: Any, now_ns: int, error: tuple[int, str] | None) -> None:
         if transfer.in_flight:
             self._detach(transfer)
             transfer.done_ns = now_ns
             transfer.on_done(transfer, error)
-        elif transfer in self._sockets and transfer.connecting:
+        elif transfer in self._open_websockets and transfer.connecting:
             transfer.connecting = False
             transfer.done_ns = now_ns
             transfer.on_done(transfer, error)

@@ -52,12 +52,12 @@ class LoadExecutor(ABC):
 
     is_open_model = False
 
-    def __init__(self, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
-        self._work = work
+    def __init__(self, slot_pool: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
+        self._slot_pool = slot_pool
         self._segment = segment
         self._graceful_stop_s = graceful_stop_s
-        self._is_starting = self._may_start = False
-        self._over = False
+        self._is_starting = self._can_start_at_once = False
+        self._is_finished = False
         self._paused_at_ns = 0
         self._wake = asyncio.Event()
         self._from_ns = self._start_ns = 0
@@ -81,7 +81,7 @@ class LoadExecutor(ABC):
             self._paused_at_ns = max(self._paused_at_ns, from_ns)
         try:
             await self._sleep_until(0)
-            if not self._over:
+            if not self._is_finished:
                 self._set_starting(True)
                 await self._drive()
                 self._set_starting(False)
@@ -91,7 +91,7 @@ class LoadExecutor(ABC):
             self.ended_ns = monotonic_ns()
             self.closed.set()
             self._release_waiting()
-        await self._work.drain(self._graceful_stop_s)
+        await self._slot_pool.drain(self._graceful_stop_s)
 
     def stop(self, grace_s: float) -> None:
         """Start no more iterations; running ones may continue for *grace_s* at most."""
@@ -101,14 +101,14 @@ class LoadExecutor(ABC):
     def finish(self) -> None:
         """Start no more iterations; running ones may continue for the graceful stop time."""
         self._set_starting(False)
-        self._over = True
+        self._is_finished = True
         self._wake.set()
 
     def pause(self, at_ns: int) -> None:
         """Start no iterations from *at_ns* on; running ones continue. A second pause changes nothing."""
         if not self._paused_at_ns:
             self._paused_at_ns = max(at_ns, self._from_ns)
-            self._may_start = False
+            self._can_start_at_once = False
             self._wake.set()
 
     def resume(self, at_ns: int) -> None:
@@ -161,7 +161,7 @@ class LoadExecutor(ABC):
         """Set whether iterations start, and update ``_may_start``, which subclasses read on their hot path: it is true
         if a free slot can start at once, without any other test."""
         self._is_starting = starting
-        self._may_start = starting and not self._paused_at_ns
+        self._can_start_at_once = starting and not self._paused_at_ns
 
     def _now_ns(self) -> int:
         """Return the monotonic time now; during a pause, the time of its beginning."""
@@ -170,7 +170,7 @@ class LoadExecutor(ABC):
     async def _sleep_until(self, at_ns: int) -> None:
         """Wait until *at_ns* after the start, or until the executor is stopped. It never returns early, although
         uvloop's timers fire up to a millisecond early."""
-        while not self._over:
+        while not self._is_finished:
             left_ns = None if self._paused_at_ns else self._start_ns + at_ns - monotonic_ns()
             if left_ns is not None and left_ns <= 0:
                 return

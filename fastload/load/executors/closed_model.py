@@ -29,7 +29,7 @@ ClosedSpec = (
 )
 
 
-class ClosedModelSpec(LoadExecutor):
+class ClosedModelExecutor(LoadExecutor):
     """Base class of the closed-model executors: each slot makes one iteration after the other.
 
     With a pacing, a slot whose iteration ends early waits until its next start is due. When several slots begin
@@ -39,8 +39,10 @@ class ClosedModelSpec(LoadExecutor):
     (``_held``), or it begins together with many others and is not started yet (``_pending``).
     """
 
-    def __init__(self, spec: ClosedSpec, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
-        super().__init__(work, segment, graceful_stop_s)
+    def __init__(
+        self, spec: ClosedSpec, slot_pool: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
+    ) -> None:
+        super().__init__(slot_pool, segment, graceful_stop_s)
         self._pacing_ns = round(spec.pacing_s * NS_PER_S)
         self._duration_ns = round(spec.duration_s * NS_PER_S)
         self._started_ns: dict[Any, int] = {}
@@ -54,7 +56,7 @@ class ClosedModelSpec(LoadExecutor):
 
     async def run(self, from_ns: int, delay_ns: int = 0) -> None:
         if self._pacing_ns:
-            self._timer = PreciseTimer(self._work.context.loop, self._on_time)
+            self._timer = PreciseTimer(self._slot_pool.context.loop, self._on_time)
         try:
             await super().run(from_ns, delay_ns)
         finally:
@@ -62,41 +64,41 @@ class ClosedModelSpec(LoadExecutor):
                 self._timer.close()
 
     def next(self, slot: Any) -> int | None:
-        return self._go(slot)
+        return self._next_start(slot)
 
-    def _set_starting(self, going: bool) -> None:
-        super()._set_starting(going)
-        self._may_start = self._may_start and not self._pacing_ns
+    def _set_starting(self, starting: bool) -> None:
+        super()._set_starting(starting)
+        self._can_start_at_once = self._can_start_at_once and not self._pacing_ns
 
-    def _go(self, slot: Any) -> int | None:
+    def _next_start(self, slot: Any) -> int | None:
         """Return the result of `next` for *slot*, which is in no iteration: 0 to start one now, None to park it."""
         if not self._is_starting or self._is_done(slot):
-            self._leave(slot)
+            self._release_slot(slot)
             return None
         if self._paused_at_ns:
             self._held[slot] = None
-            self._work.hold(slot)
+            self._slot_pool.hold(slot)
             return None
         if self._pacing_ns and self._waits(slot):
             return None
-        self._take(slot)
+        self._count_start(slot)
         return 0
 
     def _is_done(self, slot: Any) -> bool:  # noqa: ARG002 - most keep their slots
         """Return whether *slot* must leave: its VU is being removed, or no iteration is left for it."""
         return False
 
-    def _take(self, slot: Any) -> None:
+    def _count_start(self, slot: Any) -> None:
         """Count the iteration that *slot* starts."""
 
-    def _leave(self, slot: Any) -> None:
+    def _release_slot(self, slot: Any) -> None:
         self._started_ns.pop(slot, None)
-        self._work.release(slot)
+        self._slot_pool.release(slot)
 
     def _make_ready(self, count: int) -> None:
         """Create *count* free slots, which `acquire` returns later."""
-        for slot in [self._work.acquire() for _ in range(count)]:
-            self._work.release(slot)
+        for slot in [self._slot_pool.acquire() for _ in range(count)]:
+            self._slot_pool.release(slot)
 
     def _begin(self, slots: list[Any], at_ns: int, first: int, count: int) -> None:
         """Start *slots*, this worker's share of *count* slots that begin at *at_ns* over all workers.
@@ -107,8 +109,8 @@ class ClosedModelSpec(LoadExecutor):
             self._start(slots)
             return
         for number, slot in enumerate(slots):
-            scope = first + number * self._segment.workers
-            self._wait(slot, at_ns + scope * self._pacing_ns // count)
+            position = first + number * self._segment.workers
+            self._wait(slot, at_ns + position * self._pacing_ns // count)
         self._on_time()
 
     def _start(self, slots: list[Any]) -> None:
@@ -135,9 +137,9 @@ class ClosedModelSpec(LoadExecutor):
             await asyncio.gather(*self._starting)
 
     def _start_one(self, slot: Any) -> None:
-        due_ns = self._go(slot)
+        due_ns = self._next_start(slot)
         if due_ns is not None:
-            self._work.start(slot, due_ns, self)
+            self._slot_pool.start(slot, due_ns, self)
 
     def _waits(self, slot: Any) -> bool:
         """Return whether *slot* has to wait for its next start; if not, record a start now."""
@@ -151,9 +153,9 @@ class ClosedModelSpec(LoadExecutor):
 
     def _wait(self, slot: Any, due_ns: int) -> None:
         self._waiting[slot] = due_ns
-        self._work.hold(slot)
+        self._slot_pool.hold(slot)
         if self._pacing_ns >= _LONG_PAUSE_NS:
-            self._work.pause_slot(slot)
+            self._slot_pool.pause_slot(slot)
         heapq.heappush(self._queue, (due_ns, next(self._order), slot))
         if self._timer is not None and self._queue[0][2] is slot:
             self._timer.arm(due_ns)
@@ -174,11 +176,11 @@ class ClosedModelSpec(LoadExecutor):
             heapq.heappop(self._queue)
             del self._waiting[slot]
             if self._is_done(slot):
-                self._leave(slot)
+                self._release_slot(slot)
             else:
                 self._started_ns[slot] = due_ns
-                self._take(slot)
-                self._work.start(slot, 0, self)
+                self._count_start(slot)
+                self._slot_pool.start(slot, 0, self)
 
     def _resumed(self, paused_ns: int) -> None:
         for moments in (self._waiting, self._started_ns):
@@ -196,18 +198,20 @@ class ClosedModelSpec(LoadExecutor):
         self._held.clear()
         self._queue.clear()
         for slot in idle:
-            self._leave(slot)
+            self._release_slot(slot)
 
 
-class VUsExecutor(ClosedModelSpec):
+class VUsExecutor(ClosedModelExecutor):
     """Executor of a number of slots that can change.
 
     A slot that has to leave may finish its iteration within the graceful time. It stays if the number grows again in
     that time.
     """
 
-    def __init__(self, spec: ClosedSpec, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
-        super().__init__(spec, work, segment, graceful_stop_s)
+    def __init__(
+        self, spec: ClosedSpec, slot_pool: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
+    ) -> None:
+        super().__init__(spec, slot_pool, segment, graceful_stop_s)
         self._graceful_leave_s = graceful_stop_s
         self._slots: list[Any] = []
         self._total = 0
@@ -222,20 +226,20 @@ class VUsExecutor(ClosedModelSpec):
 
     def next(self, slot: Any) -> int | None:
         # The hot path of a full-speed run.
-        return 0 if self._may_start else self._go(slot)
+        return 0 if self._can_start_at_once else self._next_start(slot)
 
-    def _set_starting(self, going: bool) -> None:
-        super()._set_starting(going)
-        self._may_start = self._may_start and not self._leaving
+    def _set_starting(self, starting: bool) -> None:
+        super()._set_starting(starting)
+        self._can_start_at_once = self._can_start_at_once and not self._leaving
 
     def _is_done(self, slot: Any) -> bool:
         return slot in self._leaving
 
-    def _leave(self, slot: Any) -> None:
+    def _release_slot(self, slot: Any) -> None:
         if slot in self._leaving:
             self._leaving.pop(slot).cancel()
             self._set_starting(self._is_starting)
-        super()._leave(slot)
+        super()._release_slot(slot)
 
     def _set_vus(self, total: int, at_ns: int) -> None:
         """Change the number of slots to this worker's share of *total* at *at_ns*."""
@@ -247,26 +251,26 @@ class VUsExecutor(ClosedModelSpec):
             self._slots.append(slot)
         if len(self._slots) < count:
             first = self._segment.worker + len(self._slots) * self._segment.workers - before
-            new = [self._work.acquire() for _ in range(count - len(self._slots))]
+            new = [self._slot_pool.acquire() for _ in range(count - len(self._slots))]
             self._slots += new
             self._begin(new, at_ns, first, total - before)
         while len(self._slots) > count:
-            self._send_away(self._slots.pop())
+            self._remove_slot(self._slots.pop())
         self._set_starting(self._is_starting)
 
-    def _send_away(self, slot: Any) -> None:
+    def _remove_slot(self, slot: Any) -> None:
         for idle in (self._waiting, self._held, self._pending):
             if slot in idle:
                 del idle[slot]
-                self._leave(slot)
+                self._release_slot(slot)
                 return
-        self._leaving[slot] = self._work.context.loop.call_later(self._graceful_leave_s, self._give_up, slot)
+        self._leaving[slot] = self._slot_pool.context.loop.call_later(self._graceful_leave_s, self._retire_slot, slot)
 
-    def _give_up(self, slot: Any) -> None:
+    def _retire_slot(self, slot: Any) -> None:
         del self._leaving[slot]
         self._set_starting(self._is_starting)
         self._started_ns.pop(slot, None)
-        self._work.retire(slot)
+        self._slot_pool.retire(slot)
 
 
 class SteeredVUsExecutor(VUsExecutor):
@@ -278,11 +282,11 @@ class SteeredVUsExecutor(VUsExecutor):
     def __init__(
         self,
         spec: load_models.ConstantVUs | load_models.ExternallyControlled | load_models.Shape,
-        work: SlotPool,
+        slot_pool: SlotPool,
         segment: ExecutionSegment,
         graceful_stop_s: float,
     ) -> None:
-        super().__init__(spec, work, segment, graceful_stop_s)
+        super().__init__(spec, slot_pool, segment, graceful_stop_s)
         # A shape gives its first number of VUs when the run has begun.
         self._wanted = 0 if isinstance(spec, load_models.Shape) else spec.vus
 
@@ -303,9 +307,9 @@ class RampingVUsExecutor(VUsExecutor):
     """Executor of a number of slots that follows the stages, until a command sets another number."""
 
     def __init__(
-        self, spec: load_models.RampingVUs, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
+        self, spec: load_models.RampingVUs, slot_pool: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
     ) -> None:
-        super().__init__(spec, work, segment, graceful_stop_s)
+        super().__init__(spec, slot_pool, segment, graceful_stop_s)
         self._spec = spec
         self._asked: int | None = None
         self._graceful_leave_s = spec.graceful_ramp_down_s
@@ -324,7 +328,7 @@ class RampingVUsExecutor(VUsExecutor):
         changes = [(round(at_s * NS_PER_S), vus) for at_s, vus in vu_changes(self._spec.start_vus, self._spec.stages)]
         for (at_ns, vus), (next_ns, _) in itertools.pairwise([*changes, (math.inf, 0)]):
             await self._sleep_until(int(at_ns))
-            if self._over or self._asked is not None:
+            if self._is_finished or self._asked is not None:
                 break
             # Of several changes that are due together, after a jump or a stall, only the last one is made.
             if self._start_ns + next_ns > monotonic_ns():
@@ -332,17 +336,17 @@ class RampingVUsExecutor(VUsExecutor):
         await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
 
 
-class IterationsExecutor(ClosedModelSpec):
+class IterationsExecutor(ClosedModelExecutor):
     """Executor of a fixed number of iterations. Those not started when the time is over count as dropped."""
 
     def __init__(
         self,
         spec: load_models.SharedIterations | load_models.PerVUIterations,
-        work: SlotPool,
+        slot_pool: SlotPool,
         segment: ExecutionSegment,
         graceful_stop_s: float,
     ) -> None:
-        super().__init__(spec, work, segment, graceful_stop_s)
+        super().__init__(spec, slot_pool, segment, graceful_stop_s)
         self._spec = spec
         self._vus = 0
         self._left = 0
@@ -353,26 +357,26 @@ class IterationsExecutor(ClosedModelSpec):
 
     def next(self, slot: Any) -> int | None:
         self._busy -= 1
-        due_ns = self._go(slot)
+        due_ns = self._next_start(slot)
         if not self._left and not self._busy:
             self.finish()
         return due_ns
 
-    def _take(self, slot: Any) -> None:  # noqa: ARG002 - some count by slot
+    def _count_start(self, slot: Any) -> None:  # noqa: ARG002 - some count by slot
         self._left -= 1
         self._busy += 1
 
     async def _drive(self) -> None:
         if self._vus:
-            slots = [self._work.acquire() for _ in range(self._vus)]
-            self._deal(slots)
+            slots = [self._slot_pool.acquire() for _ in range(self._vus)]
+            self._assign_iterations(slots)
             self._begin(slots, self._start_ns, self._segment.worker, self._spec.vus)
             await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
-        if not self._over:
-            self._work.context.recorder.record_dropped(self._left, self._work.scope)
+        if not self._is_finished:
+            self._slot_pool.context.recorder.record_dropped(self._left, self._slot_pool.scope)
 
     @abstractmethod
-    def _deal(self, slots: list[Any]) -> None:
+    def _assign_iterations(self, slots: list[Any]) -> None:
         """Assign the iterations to *slots*."""
 
 
@@ -380,15 +384,15 @@ class SharedIterationsExecutor(IterationsExecutor):
     """Executor of a number of iterations for all slots together: each free slot takes the next one."""
 
     def __init__(
-        self, spec: load_models.SharedIterations, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
+        self, spec: load_models.SharedIterations, slot_pool: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
     ) -> None:
-        super().__init__(spec, work, segment, graceful_stop_s)
+        super().__init__(spec, slot_pool, segment, graceful_stop_s)
         self._left = segment.of_iterations(spec.iterations, spec.vus)
         self._vus = min(self._left, segment.of(spec.vus))
 
     def next(self, slot: Any) -> int | None:
         # The hot path: `_busy` does not change, because the slot ends one iteration and starts another.
-        if self._left and self._may_start:
+        if self._left and self._can_start_at_once:
             self._left -= 1
             return 0
         return super().next(slot)
@@ -396,7 +400,7 @@ class SharedIterationsExecutor(IterationsExecutor):
     def _is_done(self, slot: Any) -> bool:  # noqa: ARG002 - all slots share the iterations
         return self._left == 0
 
-    def _deal(self, slots: list[Any]) -> None:
+    def _assign_iterations(self, slots: list[Any]) -> None:
         """Assign nothing: all slots share the iterations."""
 
 
@@ -404,9 +408,9 @@ class PerVUIterationsExecutor(IterationsExecutor):
     """Executor of a number of iterations for each slot."""
 
     def __init__(
-        self, spec: load_models.PerVUIterations, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
+        self, spec: load_models.PerVUIterations, slot_pool: SlotPool, segment: ExecutionSegment, graceful_stop_s: float
     ) -> None:
-        super().__init__(spec, work, segment, graceful_stop_s)
+        super().__init__(spec, slot_pool, segment, graceful_stop_s)
         self._each = spec.iterations
         self._vus = segment.of(spec.vus)
         self._left = spec.iterations * self._vus
@@ -414,9 +418,9 @@ class PerVUIterationsExecutor(IterationsExecutor):
     def _is_done(self, slot: Any) -> bool:
         return self._left_of[slot] == 0
 
-    def _take(self, slot: Any) -> None:
+    def _count_start(self, slot: Any) -> None:
         self._left_of[slot] -= 1
-        super()._take(slot)
+        super()._count_start(slot)
 
-    def _deal(self, slots: list[Any]) -> None:
+    def _assign_iterations(self, slots: list[Any]) -> None:
         self._left_of = dict.fromkeys(slots, self._each)

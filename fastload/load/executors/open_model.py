@@ -18,7 +18,7 @@ _READY_S = 0.1
 OpenSpec = load_models.ConstantArrivalRate | load_models.RampingArrivalRate | load_models.Trace
 
 
-class ArrivalExecutor(LoadExecutor):
+class ArrivalRateExecutor(LoadExecutor):
     """Executor that starts iterations at scheduled times.
 
     A start without a free slot waits in a queue (``_line``); its response time counts from its due time. After a stall,
@@ -28,8 +28,8 @@ class ArrivalExecutor(LoadExecutor):
 
     is_open_model = True
 
-    def __init__(self, spec: OpenSpec, work: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
-        super().__init__(work, segment, graceful_stop_s)
+    def __init__(self, spec: OpenSpec, slot_pool: SlotPool, segment: ExecutionSegment, graceful_stop_s: float) -> None:
+        super().__init__(slot_pool, segment, graceful_stop_s)
         self._spec = spec
         # With fewer VUs than workers, some workers have neither VUs nor starts.
         mine = segment.among(spec.max_vus)
@@ -39,9 +39,9 @@ class ArrivalExecutor(LoadExecutor):
         self._due_ns = self._arrivals.next_due_ns() if self._arrivals else None
         self._idle: list[Any] = []
         self._slots = 0
-        self._line: deque[int] = deque()
+        self._queued_starts: deque[int] = deque()
         # Changes of the rate, ``(rate_per_s, at_ns)``, that came before the executor began.
-        self._asked: list[tuple[float, int]] = []
+        self._pending_rate_changes: list[tuple[float, int]] = []
         self._timer: PreciseTimer | None = None
 
     def prepare(self) -> None:
@@ -58,7 +58,7 @@ class ArrivalExecutor(LoadExecutor):
             self._change_rate(rate_per_s, min(at_ns, self._paused_at_ns or at_ns))
             self._on_time()
         else:
-            self._asked.append((rate_per_s, at_ns))
+            self._pending_rate_changes.append((rate_per_s, at_ns))
 
     def _change_rate(self, rate_per_s: float, at_ns: int) -> None:
         if isinstance(self._arrivals, Arrivals):
@@ -66,9 +66,9 @@ class ArrivalExecutor(LoadExecutor):
             self._due_ns = self._arrivals.next_due_ns()
 
     async def _drive(self) -> None:
-        for asked in self._asked:
+        for asked in self._pending_rate_changes:
             self._change_rate(*asked)
-        self._timer = PreciseTimer(self._work.context.loop, self._on_time)
+        self._timer = PreciseTimer(self._slot_pool.context.loop, self._on_time)
         try:
             self._on_time()
             await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
@@ -77,31 +77,31 @@ class ArrivalExecutor(LoadExecutor):
         finally:
             self._timer.close()
             self._timer = None
-        self._work.context.recorder.record_dropped(len(self._line), self._work.scope)
+        self._slot_pool.context.recorder.record_dropped(len(self._queued_starts), self._slot_pool.scope)
 
     def next(self, slot: Any) -> int | None:
         if not self._is_starting:
-            self._work.release(slot)
+            self._slot_pool.release(slot)
             return None
-        if self._line and not self._paused_at_ns:
-            return self._line.popleft()
+        if self._queued_starts and not self._paused_at_ns:
+            return self._queued_starts.popleft()
         self._idle.append(slot)
         return None
 
     def _release_waiting(self) -> None:
         for slot in self._idle:
-            self._work.release(slot)
+            self._slot_pool.release(slot)
         self._idle.clear()
 
     def _resumed(self, paused_ns: int) -> None:
-        self._line = deque(due_ns + paused_ns for due_ns in self._line)
-        while self._line and self._idle:
-            self._work.start(self._idle.pop(), self._line.popleft(), self)
+        self._queued_starts = deque(due_ns + paused_ns for due_ns in self._queued_starts)
+        while self._queued_starts and self._idle:
+            self._slot_pool.start(self._idle.pop(), self._queued_starts.popleft(), self)
         self._on_time()
 
     def _add_slot(self) -> Any:
         self._slots += 1
-        return self._work.acquire()
+        return self._slot_pool.acquire()
 
     def _on_time(self) -> None:
         while self._arrivals and self._due_ns is not None and self._is_starting and not self._paused_at_ns:
@@ -117,14 +117,14 @@ class ArrivalExecutor(LoadExecutor):
 
     def _start(self, at_ns: int) -> None:
         if self._idle:
-            self._work.start(self._idle.pop(), at_ns, self)
+            self._slot_pool.start(self._idle.pop(), at_ns, self)
         elif self._slots < self._max_slots:
-            self._work.start(self._add_slot(), at_ns, self)
+            self._slot_pool.start(self._add_slot(), at_ns, self)
         elif self._drops:
-            self._work.context.recorder.record_dropped(1, self._work.scope)
+            self._slot_pool.context.recorder.record_dropped(1, self._slot_pool.scope)
         else:
-            self._line.append(at_ns)
-            self._work.context.recorder.record_queued(1, self._work.scope)
+            self._queued_starts.append(at_ns)
+            self._slot_pool.context.recorder.record_queued(1, self._slot_pool.scope)
 
 
 def arrivals_of(spec: OpenSpec, segment: ExecutionSegment) -> Arrivals | TraceArrivals:

@@ -11,7 +11,7 @@ from fastload.load.executors.closed_model import (
     SharedIterationsExecutor,
     SteeredVUsExecutor,
 )
-from fastload.load.executors.open_model import ArrivalExecutor
+from fastload.load.executors.open_model import ArrivalRateExecutor
 from fastload.load.executors.slot_pool import SlotPool
 from fastload.model import load_models
 
@@ -22,17 +22,17 @@ _EXECUTORS: dict[type[Any], Any] = {
     load_models.PerVUIterations: PerVUIterationsExecutor,
     load_models.Shape: SteeredVUsExecutor,
     load_models.ExternallyControlled: SteeredVUsExecutor,
-    load_models.ConstantArrivalRate: ArrivalExecutor,
-    load_models.RampingArrivalRate: ArrivalExecutor,
-    load_models.Trace: ArrivalExecutor,
+    load_models.ConstantArrivalRate: ArrivalRateExecutor,
+    load_models.RampingArrivalRate: ArrivalRateExecutor,
+    load_models.Trace: ArrivalRateExecutor,
 }
 
 
 def make_executor(
-    spec: load_models.Executor, work: SlotPool, segment: ExecutionSegment, *, graceful_stop_s: float
+    spec: load_models.Executor, slot_pool: SlotPool, segment: ExecutionSegment, *, graceful_stop_s: float
 ) -> LoadExecutor:
     """Return the executor for the load model *spec* in one worker."""
-    return _EXECUTORS[type(spec)](spec, work, segment, graceful_stop_s)  # type: ignore[no-any-return]
+    return _EXECUTORS[type(spec)](spec, slot_pool, segment, graceful_stop_s)  # type: ignore[no-any-return]
 
 
 def warm_up_spec(spec: load_models.Executor, warmup_s: float) -> load_models.Executor:

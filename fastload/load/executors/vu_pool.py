@@ -80,7 +80,7 @@ class VUPool(SlotPool):
 
     def _interrupt(self, slot: VU) -> None:
         task = self._tasks[slot]
-        if slot in self._leaving and not self._hurries:
+        if slot in self._leaving and not self._skips_on_stop:
             # It already runs its on_stop.
             self._limit_on_stop(slot)
             return
@@ -104,12 +104,12 @@ class VUPool(SlotPool):
         slot.close()
 
     @property
-    def _hurries(self) -> bool:
+    def _skips_on_stop(self) -> bool:
         """Whether no time is left for any ``on_stop``."""
-        return self._closing or self.context.hurry
+        return self._closing or self.context.skip_on_stop
 
     def _owes_on_stop(self, vu: VU) -> bool:
-        return self._on_stop is not None and vu.began and not self._hurries
+        return self._on_stop is not None and vu.on_start_done and not self._skips_on_stop
 
     def _start_on_stop(self, vu: VU) -> None:
         """Start a task for the ``on_stop`` of a VU that is in no iteration."""
@@ -129,7 +129,7 @@ class VUPool(SlotPool):
         try:
             while due_ns is not None:
                 requests = vu.begin_iteration(due_ns, next(self._iterations))
-                if vu.began or await self._run_on_start(vu, due_ns, scheduler):
+                if vu.on_start_done or await self._run_on_start(vu, due_ns, scheduler):
                     start_ns = monotonic_ns()
                     if due_ns:
                         scope.lateness_us.append((start_ns - due_ns) // 1000)
@@ -208,7 +208,7 @@ class VUPool(SlotPool):
             if not await self._run_hook(self._on_start, vu, scheduler):
                 return False
             vu.begin_iteration(due_ns, vu.iteration_in_test)
-        vu.began = True
+        vu.on_start_done = True
         return True
 
     async def _run_on_stop(self, vu: VU) -> None:
@@ -216,7 +216,7 @@ class VUPool(SlotPool):
 
         Afterwards the VU can begin again as a new user, with ``on_start``.
         """
-        vu.leaving = True
+        vu.in_on_stop = True
         vu.begin_iteration(0, vu.iteration_in_test)
         try:
             if self._on_stop is not None:
@@ -224,7 +224,7 @@ class VUPool(SlotPool):
         except TestAborted as abort:
             self.context.abort(str(abort))
         finally:
-            vu.leaving = vu.began = False
+            vu.in_on_stop = vu.on_start_done = False
 
     async def _run_hook(self, hook: ScenarioFunction, vu: VU, scheduler: IterationScheduler | None) -> bool:
         """Call *hook*. Return False if it raised; the exception is recorded like one of an iteration."""

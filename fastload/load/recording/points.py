@@ -105,7 +105,7 @@ class PointRecorder(Recorder):
         self._unassigned_bytes = _NO_BYTES
         self._scenario_scopes: dict[str, Scope] = {}
         self._numbers: dict[tuple[Any, ...], int] = {}
-        self._base_of: list[int] = []
+        self._recorder_endpoint: list[int] = []
         self._endpoint_tags: list[dict[str, str]] = []
         filters = tuple(filters)
         super().__init__(worker, filters)
@@ -118,36 +118,36 @@ class PointRecorder(Recorder):
     def _adopt(self, transfer: Transfer) -> None:
         make_point_transfer(transfer, self._request_infos)
 
-    # Endpoints have their own numbers here, because requests with different tags are different endpoints. `_base_of`
-    # maps them to the numbers of `Recorder`.
+    # Endpoints have their own numbers here, because requests with different tags are different endpoints.
+    # `_recorder_endpoint` maps them to the numbers of `Recorder`.
 
     def endpoint(self, name: str, method: str, tags: Mapping[str, str] = _NO_TAGS) -> int:
         base = super().endpoint(name, method, tags)
         key = (base, *sorted(tags.items()))
         number = self._numbers.get(key)
-        if number is None and len(self._base_of) >= MAX_TAG_SETS:
+        if number is None and len(self._recorder_endpoint) >= MAX_TAG_SETS:
             scenario_scope = self._scenario_scopes.get(tags.get("scenario", ""), self.unscoped)
             tags = {**scenario_scope.tags, "group": tags.get("group", ""), **dict(OTHER_TAGS)}
             key = (base, *sorted(tags.items()))
             number = self._numbers.get(key)
         if number is None:
-            number = self._numbers[key] = len(self._base_of)
-            self._base_of.append(base)
+            number = self._numbers[key] = len(self._recorder_endpoint)
+            self._recorder_endpoint.append(base)
             self._endpoint_tags.append({**tags, **dict(self._tags[base])})
         return number
 
     def name_of(self, endpoint: int) -> str:
-        return super().name_of(self._base_of[endpoint])
+        return super().name_of(self._recorder_endpoint[endpoint])
 
-    def _what(self, endpoint: int) -> tuple[str, str]:
-        return super()._what(self._base_of[endpoint])
+    def _method_and_name(self, endpoint: int) -> tuple[str, str]:
+        return super()._method_and_name(self._recorder_endpoint[endpoint])
 
     def _count_no_response(self, endpoint: int, error: str) -> None:
-        super()._count_no_response(self._base_of[endpoint], error)
+        super()._count_no_response(self._recorder_endpoint[endpoint], error)
 
     def _fold_rows(self, rows: Int64Array) -> RequestBatch:
         counted = rows[:, :ROW_WIDTH].copy()
-        counted[:, 0] = np.array(self._base_of, dtype=np.int64)[rows[:, 0]]
+        counted[:, 0] = np.array(self._recorder_endpoint, dtype=np.int64)[rows[:, 0]]
         batch = super()._fold_rows(counted)
         self._all_rows.append(RequestRows(batch, rows[:, 0], rows))
         return batch
@@ -173,11 +173,11 @@ class PointRecorder(Recorder):
         response_us: int,
         measurement: Measurement | None,
         failure: str,
-        lost: Measurement | None = None,
+        lost_measurement: Measurement | None = None,
     ) -> None:
         super().record_judged(endpoint, response_us, measurement, failure)
         if measurement is None:
-            self._record_lost(endpoint, JUDGED if failure else "", lost, failed=bool(failure))
+            self._record_lost(endpoint, JUDGED if failure else "", lost_measurement, failed=bool(failure))
 
     def sample(
         self,
@@ -224,10 +224,10 @@ class PointRecorder(Recorder):
             self._add(metric, count, scope or self.unscoped, (("group", None),))
 
     def _add(self, metric: str, value: float, scope: Scope | None, own: SampleTags = (), at_ns: int = 0) -> None:
-        self._maker.add(metric, at_ns or monotonic_ns(), value, self._set_of(scope, own))
+        self._block_builder.add(metric, at_ns or monotonic_ns(), value, self._set_of(scope, own))
 
     def _set_of(self, scope: Scope | None, own: SampleTags = ()) -> int:
-        return self._maker.set_of((scope, own), lambda: _joined({} if scope is None else scope.tags, own))
+        return self._block_builder.set_of((scope, own), lambda: _joined({} if scope is None else scope.tags, own))
 
     def _record_lost(self, endpoint: int, error: str, measurement: Measurement | None, *, failed: bool) -> None:
         """Record a request without a response."""
@@ -240,8 +240,8 @@ class PointRecorder(Recorder):
             found = self._tags_of(endpoint, facts) | outcome_tags(0, failed=failed)
             return found | ({"error": error} if error else {})
 
-        tag_set = self._maker.set_of(key, tags)
-        self._maker.add_lost(tag_set, every)
+        tag_set = self._block_builder.set_of(key, tags)
+        self._block_builder.add_lost(tag_set, every)
 
     def _record_value(self, metric: str, value: Any, tags: Mapping[str, str]) -> None:
         """Record a value of a metric that the script declares; called from any thread."""
@@ -259,7 +259,7 @@ class PointRecorder(Recorder):
     def _reset(self) -> None:
         super()._reset()
         self.lag_us = _TimedList()
-        self._maker = PointBlockBuilder(self._to_wall_ns)
+        self._block_builder = PointBlockBuilder(self._to_wall_ns)
         self._all_rows: list[RequestRows] = []
 
     def discard(self) -> None:
@@ -272,8 +272,8 @@ class PointRecorder(Recorder):
         self._fold()
         self._add_pending_values()
         self._add_iteration_bytes(late=late)
-        self._maker.add_requests(self._all_rows, self._tags_of)
-        block = self._maker.block()
+        self._block_builder.add_requests(self._all_rows, self._tags_of)
+        block = self._block_builder.block()
         delta = super().take(vus=vus, in_flight=in_flight, offered=offered, late=late)
         if block.tag_sets:
             delta.points.append(block.to_plain())
@@ -290,13 +290,13 @@ class PointRecorder(Recorder):
         if scope.iteration_us:
             self._add_times("iteration_duration", scope.iteration_us, scope)
             times_ns = cast(_TimedList, scope.iteration_us).times_ns
-            self._maker.add_many("iterations", times_ns, [1.0] * len(times_ns), self._set_of(scope))
+            self._block_builder.add_many("iterations", times_ns, [1.0] * len(times_ns), self._set_of(scope))
         super()._fold_scope(scope)
 
     def _add_times(self, metric: str, values_us: list[int], scope: Scope | None) -> None:
         if values_us:
             times_ns = cast(_TimedList, values_us).times_ns
-            self._maker.add_many(metric, times_ns, np.array(values_us) / 1000, self._set_of(scope))
+            self._block_builder.add_many(metric, times_ns, np.array(values_us) / 1000, self._set_of(scope))
 
     def _add_pending_values(self) -> None:
         told = self._pending_values.copy()
@@ -321,8 +321,8 @@ class PointRecorder(Recorder):
 
     def _add_bytes(self, at_ns: int, scope: Scope, sent: int, received: int) -> None:
         tag_set = self._set_of(scope)
-        self._maker.add("data_sent", at_ns, sent, tag_set)
-        self._maker.add("data_received", at_ns, received, tag_set)
+        self._block_builder.add("data_sent", at_ns, sent, tag_set)
+        self._block_builder.add("data_received", at_ns, received, tag_set)
 
     def _scenario_scope_of(self, endpoint: int) -> Scope:
         return self._scenario_scopes.get(self._endpoint_tags[endpoint].get("scenario", ""), self.unscoped)

@@ -49,7 +49,7 @@ class Recorder:
         self._filters = Filters(filters)
         watch_metrics(filters, current_tags)
         self._names = NameLimit(self._filters.values_of("name"))
-        self._sampler = NamedValues(self._filters, self._names)
+        self._named_values = NamedValues(self._filters, self._names)
         self._check_names = NameLimit(self._filters.values_of("check"))
         self._group_names = NameLimit(self._filters.values_of("group"))
         self._reasons: set[str] = set()
@@ -159,7 +159,7 @@ class Recorder:
         *measurement*: the measurement of the failed transfer, if there is one; only points need it.
         """
         self._count_no_response(endpoint, kind_tag(kind))
-        self._errors.count(kind, message, self._what(endpoint))
+        self._errors.count(kind, message, self._method_and_name(endpoint))
 
     def record_judged(
         self,
@@ -167,14 +167,14 @@ class Recorder:
         response_us: int,
         measurement: Measurement | None,
         failure: str,
-        lost: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
+        lost_measurement: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
     ) -> None:
         """Record a request that the script judged: *failure* is the reason of a failure, empty for a success.
 
         *measurement* is None without a response; *lost* is then the measurement of the failed transfer, for points.
         """
         if failure:
-            what = self._what(endpoint)
+            what = self._method_and_name(endpoint)
             self._errors.count(self._kind_of(failure), f"{' '.join(what)}: {failure}", what)
         if measurement is None:
             self._count_no_response(endpoint, JUDGED if failure else "")
@@ -191,15 +191,15 @@ class Recorder:
         error: str = "",
     ) -> None:
         """Record one *value* of a metric that is not of requests, under *name*; *error* is the kind of its failure."""
-        self._sampler.add(scope, self._table, metric, name, value, tags, error)
+        self._named_values.add(scope, self._table, metric, name, value, tags, error)
 
     def record_error(self, kind: str, message: str, call: str = "") -> None:
         """Record a failure outside of requests; *call* is the name of the measured call, if it is one."""
-        self._errors.count(kind, message, self._what_call(call) if call else None)
+        self._errors.count(kind, message, self._call_and_name(call) if call else None)
 
     def record_judgement(self, call: str, reason: str) -> None:
         """Record that the script judged a measured call failed."""
-        self._errors.count(self._kind_of(reason), f"{call}: {reason}", self._what_call(call))
+        self._errors.count(self._kind_of(reason), f"{call}: {reason}", self._call_and_name(call))
 
     def record_exception(self, kind: str, traceback: str, scope: Scope | None = None) -> None:
         """Record an iteration that raised an exception."""
@@ -252,16 +252,16 @@ class Recorder:
         if len(self._rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
             self._fold_requests()
 
-    def _what(self, endpoint: int) -> tuple[str, str]:
+    def _method_and_name(self, endpoint: int) -> tuple[str, str]:
         """Return the method and name of *endpoint*."""
         (_, method), (_, name) = self._tags[endpoint]
         return method, name
 
-    def _what_call(self, name: str) -> tuple[str, str]:
+    def _call_and_name(self, name: str) -> tuple[str, str]:
         return "", self._names.admit(name)
 
     def _record_bad_status(self, endpoint: int, status: int) -> None:
-        what = self._what(endpoint)
+        what = self._method_and_name(endpoint)
         self._errors.count(f"http_{status}", f"{' '.join(what)} answered {status}", what)
 
     def _count_no_response(self, endpoint: int, error: str) -> None:
@@ -289,7 +289,7 @@ class Recorder:
 
     def _fold_scope(self, scope: Scope) -> None:
         table, series_of = self._table, self._filters.series_of
-        self._sampler.fold(scope, table)
+        self._named_values.fold(scope, table)
         for metric, values in (
             ("iteration_duration", scope.iteration_us),
             ("iteration_lateness", scope.lateness_us),

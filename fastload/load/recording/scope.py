@@ -38,7 +38,7 @@ class Scope:
         "iteration_us",
         "lateness_us",
         "nested",
-        "plain",
+        "plain_requests",
         "queued",
         "raised",
         "samples",
@@ -50,7 +50,7 @@ class Scope:
         self.tags = tags
         self.scenario_scope = scenario_scope or self
         self.nested: dict[str, Scope] = {}
-        self.plain: dict[tuple[str, str, str], tuple[str, int, tuple[str, ...]]] = {}
+        self.plain_requests: dict[tuple[str, str, str], tuple[str, int, tuple[str, ...]]] = {}
         self.endpoints: dict[tuple[Any, ...], int] = {}
         self.reset()
 

@@ -113,7 +113,7 @@ class DataSet(Sequence[Any]):
     def _row(self, at: int) -> Any:
         return orjson.loads(self._blob[self._bounds[2 * at] : self._bounds[2 * at + 1]])
 
-    def _deal(self, worker: int, workers: int) -> None:
+    def _assign_rows(self, worker: int, workers: int) -> None:
         self._worker = self._next = self._once = worker
         self._workers = workers
 
@@ -172,7 +172,7 @@ def assign_rows(worker: int, workers: int) -> None:
     global _is_worker
     _is_worker = True
     for rows in _loaded:
-        rows._deal(worker, workers)
+        rows._assign_rows(worker, workers)
 
 
 def _folder_of(caller: str) -> Path:

@@ -28,7 +28,7 @@ def read_trace(trace: str | Path | Iterable[float], *, folder: str = "") -> Trac
         source, numbers = str(trace), _read_file(Path(folder, trace))
     else:
         source = "a list"
-        numbers = [_seconds(number, f"trace, entry {scope}") for scope, number in enumerate(trace, 1)]
+        numbers = [_seconds(number, f"trace, entry {entry}") for entry, number in enumerate(trace, 1)]
     if not numbers:
         raise PlanError(f"trace {source!r} has no start", hint="write one time in seconds on each line")
     due_s = np.sort(np.array(numbers, dtype=np.float64))

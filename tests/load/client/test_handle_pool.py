@@ -33,7 +33,7 @@ def say_cookie(connection: Connection, head: bytes) -> None:
 
 def users(made: Harness, count: int) -> list[fl.VU]:
     """VUs of one scenario."""
-    shared = ScenarioContext("test", ReplyParts(True, True, facts=True, tls=True))
+    shared = ScenarioContext("test", ReplyParts(True, True, connection_info=True, tls=True))
     made.vus += [fl.VU(number + 1, made.context, shared) for number in range(count)]
     return made.vus[-count:]
 

@@ -183,4 +183,4 @@ class TestFacts:
         summary = fl.run(look, base_url=nginx.url, workers=1)
         assert [(check.passes, check.fails) for check in summary.checks] == [(2, 0)] * 2, summary.exceptions
         used = parts_read_by(look.function)
-        assert (used.body, used.headers, used.facts, used.tls) == (False, True, True, False)
+        assert (used.body, used.headers, used.connection_info, used.tls) == (False, True, True, False)

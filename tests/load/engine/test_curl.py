@@ -301,7 +301,7 @@ def test_resolver_sockets_are_not_taken_for_connections(nginx: Nginx) -> None:
         assert bench.results == [(200, None)] * 200
         # Eight connections stay; whatever the lookups opened is gone, and is not remembered.
         assert len(open_fds()) - before == 8
-        assert sum(mask != 0 for mask in engine._masks.values()) == 8
+        assert sum(mask != 0 for mask in engine._poll_masks.values()) == 8
         bench.close()
         engine.close()
 

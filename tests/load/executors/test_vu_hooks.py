@@ -87,8 +87,8 @@ class TestHooks:
 
         run(main())
 
-    @pytest.mark.parametrize("hurry", [False, True])
-    def test_interrupted_by_a_stop(self, run: Run, hurry: bool) -> None:
+    @pytest.mark.parametrize("skip_on_stop", [False, True])
+    def test_interrupted_by_a_stop(self, run: Run, skip_on_stop: bool) -> None:
         notes = Notes()
 
         async def visit(vu: fl.VU) -> None:
@@ -110,15 +110,15 @@ class TestHooks:
                 executor = executor_of(work, load_models.ConstantVUs(3, 60.0))
                 running = asyncio.ensure_future(executor.run(time.monotonic_ns()))
                 await until(lambda: sum("/slow" in head for _, head in peer.requests) == 3)
-                stop_now(made, work, executor, hurry=hurry)
+                stop_now(made, work, executor, skip_on_stop=skip_on_stop)
                 await running
                 assert work.active == 0
                 work.close()
-                assert sorted(notes.calls) == ([] if hurry else [1, 2, 3])
+                assert sorted(notes.calls) == ([] if skip_on_stop else [1, 2, 3])
                 assert all(calls == ["stop 200"] for calls in notes.calls.values())
                 stats = made.take().stats
                 assert stats.iterations_interrupted == 3
-                assert (stats.started, stats.finished) == ((6, 3) if hurry else (9, 6))
+                assert (stats.started, stats.finished) == ((6, 3) if skip_on_stop else (9, 6))
                 notes.calls.clear()
 
         run(main())
@@ -128,10 +128,10 @@ class TestHooks:
             await vu.sleep(60)
 
         async def hang(_vu: fl.VU) -> None:
-            began.append(1)
+            on_start_done.append(1)
             await asyncio.sleep(60)
 
-        began: list[int] = []
+        on_start_done: list[int] = []
 
         async def main() -> None:
             async with harness() as made:
@@ -141,14 +141,14 @@ class TestHooks:
                 await until(lambda: work.active == 2)
                 await asyncio.sleep(0.01)
                 stop_now(made, work, executor)
-                await until(lambda: len(began) == 2)
+                await until(lambda: len(on_start_done) == 2)
                 assert work.active == 2
-                stop_now(made, work, executor, hurry=True)
+                stop_now(made, work, executor, skip_on_stop=True)
                 await running
                 assert work.active == 0
                 assert made.take().stats.iterations_interrupted == 2
                 work.close()
-                began.clear()
+                on_start_done.clear()
 
         run(main())
 

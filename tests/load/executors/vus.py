@@ -44,10 +44,10 @@ async def play(work: VUPool, spec: load_models.Executor, graceful_stop_s: float 
     work.close()
 
 
-def stop_now(made: Harness, work: VUPool, executor: LoadExecutor, *, hurry: bool = False) -> None:
+def stop_now(made: Harness, work: VUPool, executor: LoadExecutor, *, skip_on_stop: bool = False) -> None:
     """As a worker does when it is told to."""
     made.context.stopping = True
-    made.context.hurry = hurry
+    made.context.skip_on_stop = skip_on_stop
     executor.stop(0.0)
     work.interrupt_idle()
     work.interrupt_all()
