@@ -1,4 +1,4 @@
-"""The script's functions that are called in the parent: when the test starts and stops, and for its summary."""
+"""Hooks of the script that the parent calls: ``test_start``, ``handle_summary`` and ``test_stop``."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from fastload.outputs.custom_summary import read_custom_summary, write_files
 
 
 class AroundTest:
-    """Calls the hooks of *plan* that run in the parent. What they raise is an error of the run, and costs no result."""
+    """Caller of the hooks of *plan* that run in the parent. A hook that raises adds an error; all results are kept."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._hooks = plan.hooks or Hooks()
 
     def start(self) -> HookError | None:
-        """Call ``test_start``; returns what went wrong."""
+        """Call ``test_start``. Return its error, None without one."""
         errors: list[HookError] = []
         self._call(self._hooks.test_start, self._plan, errors)
         return errors[0] if errors else None
 
     def stop(self, summary: Summary) -> Summary:
-        """Call ``handle_summary`` and do what it wants: the summary as it is from then on."""
+        """Call ``handle_summary`` and write its files. Return the summary with its report, new notes and errors."""
         errors: list[HookError] = []
         returned = self._call(self._hooks.handle_summary, summary, errors)
         notes: list[str] = []
@@ -55,7 +55,7 @@ class AroundTest:
         )
 
     def close(self, summary: Summary) -> Summary:
-        """Call ``test_stop``, when everything has been reported."""
+        """Call ``test_stop`` after the outputs have written everything. Return the summary with its error, if any."""
         errors: list[HookError] = []
         self._call(self._hooks.test_stop, summary, errors)
         return replace(summary, hook_errors=(*summary.hook_errors, *errors))
@@ -72,7 +72,7 @@ class AroundTest:
 
     @contextlib.contextmanager
     def _redirected(self) -> Iterator[None]:
-        """What hooks print must not come between the JSON on standard output."""
+        """Send what hooks print to stderr if stdout carries data: prints must not mix with JSON."""
         with contextlib.redirect_stdout(sys.stderr) if self._plan.stdout_is_data else contextlib.nullcontext():
             yield
 

@@ -1,4 +1,4 @@
-"""A run in a thread of its own, with a handle to steer it: what `fastload.start` gives."""
+"""Run in its own thread, with a handle that controls it: `fastload.start`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from fastload.runner import run
 
 
 def start(*scenarios: Scenario | ScenarioFunction, **options: Any) -> Run:
-    """Begin a run and return at once, when its workers run; it takes what `fastload.run` takes, and means the same.
+    """Start a run in its own thread and return its handle as soon as the workers are forked.
 
-    Use it in a ``with`` block, which stops the run and waits for it at its end, or call `Run.wait`. A program that
-    ends before its run goes on until that is over.
+    The arguments are those of `fastload.run`, with the same meaning. Use the handle in a ``with`` block: the end of
+    the block stops the run and waits for it. Or call `Run.wait`. If the program reaches its end before the run does,
+    the process waits for the run.
 
     Raises:
-        PlanError: anything that can be known to be wrong before the first request.
+        PlanError: a mistake that can be found before the first request.
     """
     handle = Run()
     handle._begin(scenarios, options)
@@ -31,7 +32,7 @@ def start(*scenarios: Scenario | ScenarioFunction, **options: Any) -> Run:
 
 
 class Run:
-    """A run that is under way, as `start` gives it. Any thread may use it."""
+    """Handle of a run that `start` has started. Any thread may use it."""
 
     def __init__(self) -> None:
         self._commands = CommandQueue()
@@ -41,7 +42,7 @@ class Run:
 
     @property
     def summary(self) -> Summary:
-        """Of the whole run.
+        """Summary of the whole run.
 
         Raises:
             ControlError: the run is not over yet.
@@ -54,23 +55,23 @@ class Run:
         return self._summary
 
     def status(self) -> dict[str, Any]:
-        """How far the run is and what it does, as of ``GET /v1/status``.
+        """Return the state of the run, as ``GET /v1/status`` does: phase, progress, VUs, requests, scenarios.
 
         Raises:
-            ControlError: (this and the other commands) the run refuses, is over, or does not answer.
+            ControlError: (this and the other commands) the run refuses the command, is over, or does not answer.
         """
         return self._commands.ask("status")
 
     def metrics(self) -> dict[str, Any]:
-        """The metrics of the run so far, as the summary has them under ``metrics``."""
+        """Return the metrics of the run so far, in the form of ``metrics`` in the summary."""
         return self._commands.ask("metrics")
 
     def pause(self) -> None:
-        """Start nothing more until `resume`; what is under way goes on."""
+        """Start no more iterations until `resume`. Iterations under way continue."""
         self._commands.ask("pause")
 
     def resume(self) -> None:
-        """Go on after `pause`, or begin a run that was started with ``paused=True``."""
+        """Continue after `pause`, or begin the load of a run that was started with ``paused=True``."""
         self._commands.ask("resume")
 
     def scale(
@@ -81,16 +82,17 @@ class Run:
         by: int | None = None,
         scenario: str | None = None,
     ) -> None:
-        """Set the *vus* or the *rate* (starts per second, or like ``"1k/s"``), or change it *by* so many.
+        """Set the number of VUs or the rate of a scenario, or change it by a difference. Give exactly one of the three.
 
-        *scenario* says which, where several can be scaled.
+        *vus*: VUs. *rate*: starts per second, or a text like ``"1k/s"``. *by*: the difference, like 10 or -10.
+        *scenario*: the name of the scenario, needed if several can be scaled.
         """
         self._commands.ask("scale", vus=vus, rate=rate, by=by, scenario=scenario)
 
     def stop(self, *, now: bool = False) -> None:
-        """End the run early: what is under way gets its grace, or none with *now*. Does not wait; see `wait`.
+        """End the run early. Iterations under way get their graceful stop; with *now* they are interrupted.
 
-        A run that is over stays over.
+        It returns before the run is over; see `wait`. If the run is over already, it does nothing.
         """
         try:
             self._commands.ask("stop", now=now)
@@ -99,10 +101,10 @@ class Run:
                 raise
 
     def wait(self, timeout_s: float | None = None) -> Summary:
-        """The summary, when the run is over.
+        """Wait for the end of the run and return its summary.
 
         Raises:
-            ControlError: it is not over within *timeout_s*.
+            ControlError: the run is not over within *timeout_s* (None: no limit).
         """
         self._thread.join(timeout_s)
         if self._thread.is_alive():
@@ -119,12 +121,12 @@ class Run:
             self.stop(now=error is not None)
         finally:
             self._thread.join()
-        # What went wrong in the block is what its author has to see.
+        # An exception of the block goes first: its author must see that one.
         if error is None and self._error is not None:
             raise self._error
 
     def _begin(self, scenarios: tuple[Scenario | ScenarioFunction, ...], options: dict[str, Any]) -> None:
-        """Return when the workers were forked, or raise why they were not."""
+        """Start the thread of the run. Return when the workers are forked, or raise the error that prevented it."""
         forked = _Forked()
         arguments = {**options, "outputs": (*options.get("outputs", ()), forked), "control": self._commands}
 
@@ -142,7 +144,7 @@ class Run:
         try:
             forked.event.wait()
         except BaseException:
-            # Ctrl-C: the run would go on, and nobody would have a handle to it.
+            # Ctrl-C: without a stop the run would continue, and the caller would have no handle to it.
             with contextlib.suppress(ControlError):
                 self.stop(now=True)
             raise
@@ -152,7 +154,7 @@ class Run:
 
 
 class _Forked:
-    """An output that only notes that the workers were forked."""
+    """Output that only signals that the workers are forked."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -161,7 +163,7 @@ class _Forked:
         self.event.set()
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def stop(self, summary: Summary) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Merges the deltas of all workers: totals of the run, and the window since the last snapshot."""
+"""Aggregator: merges the deltas of all workers into the totals of the run and the window since the last snapshot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ _STATES = ("vus", "in_flight", "lag_max_us")
 
 @dataclass(slots=True)
 class WorkerTotals:
-    """What one worker delivered. ``stats`` sums its counts and holds its last states; *lost* when it died early."""
+    """Totals of one worker.
+
+    *next_seq*: the lowest sequence number that is not merged yet. *stats*: the sums of its counts, its latest ``vus``
+    and ``in_flight``, and its highest ``lag_max_us``. *lost*: it died before it was done; *reason* says how. *usage*:
+    the body of its ``done`` frame.
+    """
 
     next_seq: int = 0
     stats: WorkerStats = field(default_factory=WorkerStats)
@@ -30,11 +35,11 @@ class WorkerTotals:
 
 @dataclass(slots=True)
 class Window:
-    """What came since the last `Aggregator.take_window`.
+    """Measurements since the last `Aggregator.take_window`.
 
-    *table* has all series, once the window was taken: until then they are in *tables*. *watched* has those that the
-    aggregator watches, without what is late. *in_time*: whether anything came that is not late. *lag_max_us* is by
-    worker, *late* how much of each counter is late, by `Series.label`.
+    *tables*: one table per delta; `Aggregator.take_window` merges them into *table*. *watched*: the series that the
+    aggregator watches, without late values (see `Delta`). *in_time*: whether a delta came that was not late.
+    *lag_max_us*: by worker. *late*: the late part of each counter, by `Series.label`.
     """
 
     requests: int = 0
@@ -53,16 +58,16 @@ class Window:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing came that counts anywhere; before it was taken."""
+        """Whether the window has no values, errors or exceptions. Valid only before it is taken."""
         return not (any(table.sinks for table in self.tables) or self.errors.entries or self.exceptions.entries)
 
     def add(self, delta: Delta, table: SeriesTable) -> None:
-        """Count *delta*, whose *table* is the window's own from now on."""
-        # Warm-up requests are in no metric, but who watches wants to see that something goes on.
+        """Add *delta*. *table* is its table with limited names; from now on it belongs to the window."""
+        # Warm-up requests count in no metric, but live displays must show that requests are made.
         self.requests += delta.stats.finished + delta.stats.failed + delta.stats.warmup
         self.failed += delta.stats.failed
         self.offered += delta.stats.offered
-        # Merging all at once, at the end, leaves trends sparse: most of them have a few dozen values in a second.
+        # `take_window` merges the tables in one step. That keeps trends sparse: most have a few dozen values a second.
         self.tables.append(table)
         self.errors.merge(delta.errors)
         self.exceptions.merge(delta.exceptions)
@@ -71,10 +76,10 @@ class Window:
 
 
 class Aggregator:
-    """The state of the run so far. Adding is exact, and a delta that comes twice counts once.
+    """Merged state of the run so far. Merging is exact, and a delta that comes twice counts once.
 
-    *asked*: the tagged series that thresholds ask for, whatever names they are about. *watched*: the series that
-    every `Window` has. ``late``: how much of each counter, by `Series.label`, came after the last start was possible.
+    *asked*: the series of thresholds; the limit on names does not apply to their names. *watched*: the series that
+    `Window.watched` keeps. ``late``: the late part of each counter (after the last possible start), by `Series.label`.
     """
 
     def __init__(
@@ -91,7 +96,7 @@ class Aggregator:
 
     @property
     def crowded(self) -> tuple[str, ...]:
-        """Of what there is so much that the rest counts under `OTHER_NAME`: "request names", "tags of orders"."""
+        """Kinds of names that went over `MAX_NAMES`, like "request names" or "tags of orders"; see `OTHER_NAME`."""
         return tuple(self._names.crowded)
 
     def add(self, delta: Delta) -> None:
@@ -103,7 +108,7 @@ class Aggregator:
         vus = worker.stats.vus
         _add_stats(worker.stats, delta.stats)
         if delta.late:
-            # Who only ends an iteration is no user any more; the last figure stays that of the load.
+            # A VU that only ends its last iteration is no load: keep the number of VUs from before the end.
             worker.stats.vus = vus
         table = self._names.bound(delta.table)
         self.table.merge(table)
@@ -123,28 +128,28 @@ class Aggregator:
         self._window.add(delta, table)
 
     def lose(self, worker: int, reason: str) -> None:
-        """*worker* died before it was done: what it delivered is kept, its VUs are gone."""
+        """Mark *worker* as lost: it died before it was done. Its measurements are kept, its VUs become 0."""
         totals = self.workers[worker]
         totals.lost, totals.reason = True, reason
         totals.stats.vus = 0
 
     def take_window(self) -> Window:
-        """The window so far; the next one begins."""
+        """Return the current window and begin the next one."""
         window, self._window = self._window, Window()
         window.table, window.tables = SeriesTable.merged(window.tables or [window.table]), []
         return window
 
     @property
     def has_window(self) -> bool:
-        """Whether anything came since the last `take_window`."""
+        """Whether anything was measured since the last `take_window`."""
         return not self._window.is_empty
 
     def total(self, name: str) -> int:
-        """The sum over workers of a field of `WorkerStats`."""
+        """Return the sum of a field of `WorkerStats` over all workers."""
         return sum(getattr(worker.stats, name) for worker in self.workers.values())
 
     def update_gauges(self, max_vus: int) -> None:
-        """Set ``vus`` to what runs now, and ``vus_max`` to the most there can be."""
+        """Set ``vus`` to the current number of VUs, and ``vus_max`` to *max_vus*, the highest possible number."""
         of_window = SeriesTable()
         self._window.tables.append(of_window)
         for series, value in ((Series("vus"), self.total("vus")), (Series("vus_max"), max_vus)):
@@ -155,12 +160,12 @@ class Aggregator:
 
     @staticmethod
     def headline(table: SeriesTable) -> str:
-        """The latency to show first: from the due time in an open model, else from when it was sent."""
+        """Return the metric of the main latency: from the due time in an open model, else from the send time."""
         return "http_req_response_time" if table.get("http_req_response_time") else "http_req_duration"
 
 
 class _NameLimit:
-    """Bounds the names of all workers together, as each worker bounds its own; what is *asked* for is left alone."""
+    """Limit on the names of all workers together; each worker has the same limit. Series in *asked* are exempt."""
 
     def __init__(self, asked: frozenset[Series]) -> None:
         self._asked = asked
@@ -169,7 +174,7 @@ class _NameLimit:
         self.crowded: dict[str, None] = {}
 
     def bound(self, table: SeriesTable) -> SeriesTable:
-        """*table*, with what is of a name past `MAX_NAMES` under `OTHER_NAME`."""
+        """Return *table* with the series of names beyond `MAX_NAMES` merged under `OTHER_NAME`."""
         renamed = {series: new for series in table.sinks if series.tags and (new := self._bound(series)) is not series}
         if not renamed:
             return table
@@ -193,7 +198,7 @@ class _NameLimit:
         return self._admit(_CROWDS[key], value, OTHER_NAME)
 
     def _admit(self, crowd: str, name: T, other: T) -> T:
-        """*name*, or *other* when there are too many of its *crowd*."""
+        """Return *name*, or *other* if its *crowd* (a kind of names) is full."""
         known = self._known.setdefault(crowd, set())
         if name in known:
             return name

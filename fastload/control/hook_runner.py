@@ -1,4 +1,4 @@
-"""Setup and teardown, in a process of their own that the parent forks, watches and bounds in time."""
+"""Hook runner: runs setup and teardown in the hook process, which the parent forks, watches and limits in time."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from fastload.control.supervisor import ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame
 from fastload.model.hooks import INTERRUPTED, Hook, HookError, Hooks
 
-# How much longer than its own time-out a hook may take: it may block the loop that would have stopped it.
+# Time beyond a hook's own time-out before its process is killed: a hook may block the loop that should stop it.
 _HANG_S = 2.0
+# Time for a cancelled hook to end before its process is killed.
 _CANCEL_S = 1.0
 
 KeepsWaiting = Callable[[], bool]
-"""Answers others meanwhile; whether they want the hook to end."""
+"""Function that handles other events, such as commands, while a hook runs; True means that setup must end."""
 
 
 class HookRunner:
-    """Runs the *hooks* that make requests. *work* is what their process does; *stdout_to_stderr* as of `Supervisor`.
+    """Runner of the *hooks* that make requests: setup and teardown.
 
-    *attend* is called whenever *attend_fd* is readable while a hook runs.
+    *work*: the function of the hook process. *stdout_to_stderr*: as in `Supervisor`. *attend*: called whenever
+    *attend_fd* is readable while a hook runs.
 
-    ``errors``: what went wrong. ``requests``: how many were made. ``aborted``: why setup wants no test, "" for no
-    such wish. ``interrupted``: whether setup was, by a stop signal.
+    ``data``: what setup returned. ``errors``: the errors of hooks. ``requests``: how many requests the hooks made.
+    ``aborted``: why setup aborted the test, "" if it did not. ``interrupted``: whether a stop signal ended setup.
     """
 
     def __init__(
@@ -51,13 +53,13 @@ class HookRunner:
         self.interrupted = False
 
     def fork(self) -> None:
-        """Fork the process; before any thread or event loop."""
+        """Fork the hook process if there is a hook for it. Call this before any thread or event loop exists."""
         if self._hooks.need_process:
             self._supervisor = self._make()
             self._supervisor.start()
 
     def setup(self, requests: StopRequests) -> bool:
-        """Run setup; False when it was interrupted, raised, or took too long. Then no load is to be made."""
+        """Run setup. Return False if it raised, aborted, took too long or was interrupted: then no load may start."""
         self._began = True
         if self._hooks.setup is None:
             return True
@@ -67,21 +69,21 @@ class HookRunner:
         return not reply["message"]
 
     def teardown(self, requests: StopRequests) -> None:
-        """Run teardown if setup or the load had begun. The first Ctrl-C from now on ends it."""
+        """Run teardown if setup or the load had begun. From now on the first Ctrl-C ends teardown."""
         if self._hooks.teardown is not None and self._began:
-            # A Ctrl-C that came as the load ended was meant for the load.
+            # Discard earlier signals: a Ctrl-C at the end of the load was meant for the load.
             requests.take()
             self._run(self._hooks.teardown, requests)
 
     def close(self) -> None:
-        """End the process."""
+        """End the hook process."""
         if self._supervisor is not None:
             self._supervisor.send(Frame("quit", {}))
             self._supervisor.close()
             self._supervisor = None
 
     def _run(self, hook: Hook, requests: StopRequests) -> dict[str, Any]:
-        """The process's report of *hook*; what went wrong is in ``message`` and is kept."""
+        """Run *hook* and return the report of the hook process. An error is in ``message``, and is recorded here."""
         supervisor = self._ready()
         watched = [fd for fd in (requests.fd, self._attend_fd) if fd is not None]
         for fd in watched:
@@ -98,9 +100,9 @@ class HookRunner:
         return reply
 
     def _ready(self) -> Supervisor:
-        """The process that there is, or, after setup cost it its life, another for teardown."""
+        """Return the supervisor of a living hook process. If setup ended the process, fork a new one for teardown."""
         if self._supervisor is not None:
-            # Its end may have come while nobody looked.
+            # Handle pending events: the process may have ended since the last wait.
             list(self._supervisor.wait(0))
         if self._supervisor is None or not self._supervisor.pids:
             self.close()
@@ -116,7 +118,7 @@ class HookRunner:
             for event in supervisor.wait(left_s):
                 if reply := _reply(event):
                     if cancelled:
-                        # It may have ended well all the same; what it was for is not wanted any more.
+                        # A cancelled hook may still end without an error. Its result is not wanted any more.
                         reply["message"] = reply["message"] or why
                     return reply | {"interrupted": interrupted}
             interrupted = bool(requests.take()) or interrupted
@@ -126,13 +128,13 @@ class HookRunner:
                 supervisor.send(Frame("cancel", {}))
                 deadline_s, why = time.monotonic() + _CANCEL_S, INTERRUPTED
         supervisor.kill(0)
-        # Reaps it.
+        # Reap the killed process.
         list(supervisor.wait(_CANCEL_S))
         return {"message": why, "interrupted": interrupted}
 
 
 def _reply(event: ChildEvent) -> dict[str, Any]:
-    """The report in *event*, or that the process is gone; empty for anything else."""
+    """Return the hook's report in *event*, or an error if the process ended; empty for any other event."""
     if event.frame is None:
         return {"message": f"its process was lost: {event.reason or 'it ended'}"}
     return event.frame.body if event.frame.kind in ("hook_done", "hook_failed") else {}

@@ -1,4 +1,4 @@
-"""The state of a run: its clock, its phase, and who stopped it."""
+"""State of a run: its clock, its phase, and what stopped it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fastload.model.schedule import NS_PER_S
 
 
 class RunState:
-    """The clock and the phase of the run of *plan*; pauses are those of *steering*.
+    """Clock and phase of the run of *plan*. *steering* has the pauses.
 
     ``start_ns``: the common start on the monotonic clock, 0 before it is known. ``started_at_ns``: the same on the
-    wall clock. ``stopped_by``: who stopped the run before its time ("interrupt", "abort", "threshold", "control",
-    "worker-loss", "error"), "" for nobody. ``stop_reason``: their words. ``give_up_ns``: when workers that still run
-    after a stop are given up, 0 without a stop.
+    wall clock. ``stopped_by``: what stopped the run early ("interrupt", "abort", "threshold", "control",
+    "worker-loss", "error"), "" if nothing did. ``stop_reason``: the reason as text. ``give_up_ns``: when workers that
+    still run after a stop count as lost, 0 without a stop.
     """
 
     def __init__(self, plan: Plan, steering: Steering) -> None:
@@ -41,22 +41,22 @@ class RunState:
         """Set the common start *delay_s* ahead of now."""
         delay_ns = round(delay_s * NS_PER_S)
         self.start_ns = time.monotonic_ns() + delay_ns
-        # The wall clock is read once: it may be set meanwhile.
+        # The wall clock is read only once: somebody may set it during the run.
         self.started_at_ns = time.time_ns() + delay_ns
 
     def stop(self, by: str, reason: str = "") -> None:
-        """Note who stops the run; the first one counts."""
+        """Record what stops the run. Only the first call counts."""
         self.stopped_by = self.stopped_by or by
         self.stop_reason = self.stop_reason or reason
 
     def elapsed_s(self, now_ns: int) -> float:
-        """Seconds from the common start to *now_ns* without pauses; 0 before the start is known."""
+        """Return the seconds from the common start to *now_ns* without pauses; 0 before the start is known."""
         if not self.start_ns:
             return 0.0
         return (now_ns - self.start_ns - self._steering.paused_ns(now_ns)) / NS_PER_S
 
     def phase(self, elapsed_s: float) -> str:
-        """The phase at *elapsed_s*: "starting", "warm-up", "running", "paused" or "stopping"."""
+        """Return the phase at *elapsed_s*: "starting", "warm-up", "running", "paused" or "stopping"."""
         if self.stopped_by or elapsed_s > self._plan.duration_s:
             return "stopping"
         if self._steering.is_paused:
@@ -66,7 +66,7 @@ class RunState:
         return "warm-up" if elapsed_s < self._plan.warmup_s else "running"
 
     def progress(self, elapsed_s: float, iterations: int) -> float:
-        """The share of the run that is over, 0 to 1: of its time, or of its *iterations* if those are planned."""
+        """Return the share of the run that is over, 0 to 1: of its time or its planned iterations, the larger share."""
         if not self.start_ns:
             return 0.0
         shares = [elapsed_s / self._plan.duration_s]
@@ -76,7 +76,7 @@ class RunState:
 
 
 def planned_iterations(plan: Plan) -> int:
-    """How many iterations end the run of *plan*; 0 when its time does. An iteration of ``bench`` is a request."""
+    """Return how many iterations end the run of *plan*; 0 if time ends it. An iteration of ``bench`` is a request."""
     planned = 0
     for scenario in plan.scenarios:
         match scenario.executor:

@@ -1,4 +1,4 @@
-"""How a run stands at a moment: for who asks for it, and for each snapshot."""
+"""Status of a run at one moment, for the commands ``status`` and ``metrics`` and for each snapshot."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from fastload.model.plan import Plan
 
 
 class RunStatus:
-    """Reads the parts of a run, and changes none of them. ``message``: what the next snapshot shows once, of a key
-    that was pressed."""
+    """Reader of the parts of a run; it changes none of them.
+
+    ``message``: the answer to a pressed key. The next snapshot shows it once.
+    """
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class RunStatus:
         self.message = ""
 
     def status(self) -> dict[str, Any]:
-        """The answer to the command ``status``."""
+        """Return the answer to the command ``status``."""
         elapsed_s = self._state.elapsed_s(time.monotonic_ns())
         counts = self._summary.counts()
         return {
@@ -51,13 +53,13 @@ class RunStatus:
         }
 
     def metrics(self) -> dict[str, Any]:
-        """The answer to the command ``metrics``: each as `MetricView.to_dict`, by name."""
+        """Return the answer to the command ``metrics``: each metric as `MetricView.to_dict`, by name."""
         elapsed_s = self._state.elapsed_s(time.monotonic_ns())
         views = self._summary.views(elapsed_s - self._plan.warmup_s)
         return {name: view.to_dict() for name, view in views.items()}
 
     def moment(self, now_ns: int, window: WindowTime) -> SnapshotTime:
-        """The moment of a snapshot that is made at *now_ns* and has what came in *window*."""
+        """Return the time of a snapshot of *window* that is made at *now_ns*. It takes ``message``."""
         elapsed_s = self._state.elapsed_s(now_ns)
         message, self.message = self.message, ""
         return SnapshotTime(

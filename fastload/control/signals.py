@@ -1,4 +1,4 @@
-"""Ctrl-C and its like, as something to wait for."""
+"""Stop signals (Ctrl-C, SIGTERM, SIGHUP) as a file descriptor to wait for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-# A closed terminal is no reason to lose what was measured.
+# SIGHUP too: when the terminal closes, the run must end with its results.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequests:
-    """Stop signals since the last `take`; *fd* is readable when there is one."""
+    """Stop signals since the last `take`. *fd* is readable while there is one."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -23,9 +23,9 @@ class StopRequests:
 
     @contextlib.contextmanager
     def raising(self, after: int = 1) -> Iterator[None]:
-        """For a block that may take for ever: signal number *after* in it raises `KeyboardInterrupt` there.
+        """Make stop signal number *after* within the block raise `KeyboardInterrupt`, for a block that may never end.
 
-        Outside of such blocks no signal raises, so that none can come between two steps that belong together.
+        Outside of such blocks no signal raises, so no exception can separate two steps that belong together.
         """
         self._before_raising = after
         try:
@@ -34,14 +34,14 @@ class StopRequests:
             self._before_raising = 0
 
     def hear(self) -> None:
-        """A signal came; for its handler."""
+        """Handle one signal: raise `KeyboardInterrupt` if `raising` says so. Only the signal handler calls this."""
         if self._before_raising:
             self._before_raising -= 1
             if not self._before_raising:
                 raise KeyboardInterrupt
 
     def take(self) -> int:
-        """How many came."""
+        """Return how many stop signals came since the last call."""
         try:
             return len(os.read(self.fd, 64))
         except BlockingIOError:
@@ -50,9 +50,9 @@ class StopRequests:
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequests]:
-    """Catch the stop signals while the run lasts; outside the main thread, which alone can, they stay as they are.
+    """Catch the stop signals within the block. Only the main thread can: in other threads nothing changes.
 
-    So does a SIGHUP that is ignored: under ``nohup`` the run is meant to outlive its terminal.
+    A SIGHUP that is ignored stays ignored: under ``nohup`` the run must outlive its terminal.
     """
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -68,7 +68,7 @@ def stop_requests() -> Iterator[StopRequests]:
     try:
         yield requests
     finally:
-        # SIGINT at last: from then on it raises again.
+        # Restore SIGINT last: after that, Ctrl-C raises again.
         for number, handler in reversed(before.items()):
             signal.signal(number, handler)
         ours.close()
@@ -77,7 +77,7 @@ def stop_requests() -> Iterator[StopRequests]:
 
 @contextlib.contextmanager
 def stop_signals_held() -> Iterator[None]:
-    """None of them is delivered within the block; what came is delivered behind it."""
+    """Block the stop signals within the block. The kernel delivers pending ones after it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
@@ -86,7 +86,7 @@ def stop_signals_held() -> Iterator[None]:
 
 
 def ignore_stop_signals() -> None:
-    """From now on they mean nothing to this process. Outside the main thread it changes nothing."""
+    """Ignore the stop signals in this process from now on. Outside the main thread, do nothing."""
     if threading.current_thread() is threading.main_thread():
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""What thresholds look at that is not the whole run: one second, or the last so many of them."""
+"""Sliding windows of thresholds: the data of the last second, or of the last seconds, of a metric or resource."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastload.model.series import CounterSink, GaugeSink, MetricSink, RateSink, 
 from fastload.model.views import MetricView
 
 SLACK_S = 0.1
-"""Seconds are as long as the parent is punctual: this much less than a window still fills it."""
+"""Tolerance of a full window: the parent's seconds are not exact, so data this much shorter than a window fills it."""
 
 _EMPTY: dict[str, type[CounterSink] | type[GaugeSink] | type[RateSink]] = {
     Kind.COUNTER: CounterSink,
@@ -28,9 +28,9 @@ _EMPTY: dict[str, type[CounterSink] | type[GaugeSink] | type[RateSink]] = {
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """What came between two looks, usually a second: *length_s* long, ending *t_s* after the measurement began.
+    """Measurements of about one second: *length_s* long, up to *t_s* seconds after the measurement began.
 
-    *table* has the series that are watched, *resources* what was sampled of `resources.RESOURCE_METRICS`.
+    *table*: the watched series. *resources*: the sampled values of `resources.RESOURCE_METRICS`, by name.
     """
 
     t_s: float
@@ -40,7 +40,7 @@ class Second:
 
 
 class SlidingWindow(ABC):
-    """The last seconds that together last *keep_s*: 0 is the last one alone, infinity all there were."""
+    """Window over the last seconds of one threshold's data, *keep_s* long: 0 keeps only the last second, inf all."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
         self.threshold = threshold
@@ -53,7 +53,7 @@ class SlidingWindow(ABC):
         return self.length_s >= self._keep_s - SLACK_S
 
     def add(self, second: Second) -> None:
-        """*second* comes in, and what is too old now goes out."""
+        """Add *second*, and drop the seconds that are too old now."""
         self._push(second)
         self._lengths_s.append(second.length_s)
         self.length_s += second.length_s
@@ -63,19 +63,19 @@ class SlidingWindow(ABC):
 
     @abstractmethod
     def observe(self) -> float | None:
-        """The value that the threshold is about, over the window; None without data."""
+        """Return the threshold's value over the window; None without data."""
 
     @abstractmethod
     def _push(self, second: Second) -> None:
-        """Take what the threshold is about from *second*."""
+        """Add the threshold's data of *second*."""
 
     @abstractmethod
     def _drop(self) -> None:
-        """Forget the oldest second."""
+        """Drop the data of the oldest second."""
 
 
 class _Values(SlidingWindow):
-    """Of a resource: one value a second, or none."""
+    """Window of a resource: one value per second, None without a sample."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
         super().__init__(threshold, keep_s)
@@ -114,7 +114,7 @@ class _Values(SlidingWindow):
 
 
 class _Sums(SlidingWindow):
-    """Of counters, gauges and rates: a small sink a second, or none."""
+    """Window of a counter, gauge or rate: one small sink of the metric per second, None without data."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
         super().__init__(threshold, keep_s)
@@ -135,7 +135,7 @@ class _Sums(SlidingWindow):
 
 
 class _Times(SlidingWindow):
-    """Of a trend: the histograms of the seconds, packed, and their sum, which is kept up to date."""
+    """Window of a trend: one sparse histogram per second, and their sum, which each add and drop updates."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
         super().__init__(threshold, keep_s)
@@ -168,7 +168,7 @@ class _Times(SlidingWindow):
 
 
 def sliding_window(threshold: Threshold, keep_s: float) -> SlidingWindow:
-    """The window of *keep_s* seconds of what *threshold* is about, which is not the verdict."""
+    """Return a window of *keep_s* seconds for *threshold*, which must not be one on the verdict."""
     if threshold.kind == RESOURCE:
         return _Values(threshold, keep_s)
     return _Times(threshold, keep_s) if threshold.kind == Kind.TREND else _Sums(threshold, keep_s)

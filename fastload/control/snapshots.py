@@ -1,4 +1,4 @@
-"""The snapshot of each second: what came in it, and how the run stands."""
+"""Snapshot maker: makes the snapshot of each second from the aggregator, the samplers and the threshold judge."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from fastload.model.records import Event, Snapshot
 from fastload.model.schedule import NS_PER_S
 from fastload.model.views import MetricView
 
-# Evidence is read from the first second on each time: after so many seconds it is done every other time, and so on.
+# A verdict reads the samples of all seconds so far. So the first 1000 snapshots each get a new verdict, the next 1000
+# only every second one, then every third one, and so on.
 VERDICT_EACH_SNAPSHOT = 1000
-# Snapshots are made a little after the workers' own seconds, when their deltas have come.
+# Delay of a snapshot after the workers' whole second: by then their deltas have come.
 SNAPSHOT_LAG_S = 0.2
 
 
@@ -29,8 +30,11 @@ class WindowTime(NamedTuple):
 
 
 class SnapshotTime(NamedTuple):
-    """When a snapshot is made. *t_s*: until when the deltas reach that are here, and *time_ns* the same on the wall
-    clock; *elapsed_s* is now. Both count from the common start, without pauses; *span_s* is the window's length."""
+    """Time of a snapshot, and the state of the run at that time.
+
+    *t_s*: the end of the time that the received deltas cover. *time_ns*: the same moment on the wall clock.
+    *elapsed_s*: now. *t_s* and *elapsed_s* count from the common start without pauses. *span_s*: the window's length.
+    """
 
     t_s: float
     elapsed_s: float
@@ -43,9 +47,10 @@ class SnapshotTime(NamedTuple):
 
 
 class SnapshotMaker:
-    """Samples, judges and takes the window, once a second. ``last_rate``: requests per second in the last one.
+    """Maker of one snapshot per second: samples, takes the window, and judges the thresholds.
 
-    ``last_ns``: when the last one was made (monotonic)."""
+    ``last_rate``: requests per second in the last window. ``last_ns``: the time of the last snapshot (monotonic).
+    """
 
     def __init__(
         self, plan: Plan, aggregator: Aggregator, samplers: Samplers, judge: ThresholdJudge, summary: SummaryBuilder
@@ -68,10 +73,11 @@ class SnapshotMaker:
         self._start_ns = self._covered_ns = self.last_ns = start_ns
 
     def next_window(self, now_ns: int, ended_ns: Mapping[int, int] | None) -> WindowTime | None:
-        """The window from the end of the last one to the last whole second of the workers; None if it is too short.
+        """Return the window from the end of the last one to the workers' last whole second; None if it is too short.
 
-        *ended_ns* is given when the load is over: when each worker could start nothing more. The window ends with
-        the last of these, or now if something came after that: so that all windows together have everything.
+        *ended_ns*, the last possible start of each worker, is given when the load is over. Then the window ends at the
+        latest of these. If it would be too short but there are measurements, it ends at *now_ns*: so all windows
+        together have all measurements.
         """
         is_last = ended_ns is not None
         end_ns = now_ns - (now_ns - self._start_ns) % NS_PER_S
@@ -87,11 +93,11 @@ class SnapshotMaker:
         return WindowTime(end_ns, span_s)
 
     def note(self, t_s: float, kind: str, text: str) -> None:
-        """Something happened that the next snapshot is to tell of."""
+        """Add an event to the next snapshot."""
         self._events.append(Event(round(max(t_s, 0.0), 3), kind, text))
 
     def make(self, moment: SnapshotTime, live_workers: Mapping[int, int], max_vus: int) -> Snapshot:
-        """Take the window that ends at *moment*. *live_workers*: their PIDs, to be sampled."""
+        """Return the snapshot of the window that ends at *moment*. *live_workers*: PIDs of living workers, by index."""
         aggregator, samplers = self._aggregator, self._samplers
         samplers.sample(live_workers)
         aggregator.update_gauges(max_vus)
@@ -103,7 +109,7 @@ class SnapshotMaker:
         views = self._summary.views(measured_s)
         self.last_rate = window.requests / moment.span_s
         if moment.phase != self._phase:
-            # A phase begins with what brought it about, or by itself some time in the window.
+            # A phase begins with the event that caused it; without an event, at the start of the window.
             since_s = self._events[-1].t_s if self._events else moment.t_s - moment.span_s
             self.note(since_s, "phase", moment.phase)
             self._phase = moment.phase

@@ -1,4 +1,4 @@
-"""What changes the load while a run lasts: shapes, scenarios that come after others, pauses, and who asks for more."""
+"""Steering of the load during a run: shapes, scenarios that begin after others, pauses, and commands that scale it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.schedule import NS_PER_S, vus_at
 from fastload.model.units import format_count, parse_rate_per_s
 
-# Time for a frame to reach every worker before what it says is to happen in all of them at once.
+# How far ahead the moment in a frame is: by then every worker has the frame, and all act at the same time.
 FRAME_DELAY_S = 0.05
 
 SendFrame = Callable[[Frame], None]
@@ -23,8 +23,13 @@ SendFrame = Callable[[Frame], None]
 
 @dataclass(slots=True)
 class _SteeredScenario:
-    """One scenario as it is steered. *target*: VUs, or starts per second, over all workers; None where its own
-    schedule decides. *changed*: it was asked for, and no stages decide any more."""
+    """State of one scenario for the steering.
+
+    *target*: VUs, or starts per second, over all workers; None if only the executor's schedule decides. *changed*: a
+    shape or a command has set the VUs, so stages do not apply any more. *asked_s*: the last second for which the shape
+    was called, -1 before the first. *ended_in*: the workers in which the scenario has ended. *begun_ns*: its begin on
+    the monotonic clock minus the pauses before it, None if it has not begun. *over*: the shape has ended or failed.
+    """
 
     plan: ScenarioPlan
     target: float | None
@@ -36,10 +41,10 @@ class _SteeredScenario:
 
 
 class Steering:
-    """Sends workers what they are to do differently. *send* reaches all of them.
+    """Sender of the frames that change the load. *send* sends a frame to all workers.
 
-    ``paused_ns`` is how long the run was paused so far, ``error`` what a shape raised, ``notes`` what a reader of the
-    summary should know.
+    It has no clock: its methods get the current monotonic time as *now_ns*. ``error``: the error of a shape, if one
+    failed. ``notes``: notes for the summary.
     """
 
     def __init__(self, plan: Plan, send: SendFrame) -> None:
@@ -57,7 +62,7 @@ class Steering:
     # Time.
 
     def start(self, start_ns: int) -> None:
-        """The load begins at *start_ns*, the warm-up included."""
+        """Set the common start: the load, warm-up included, begins at *start_ns*."""
         self._start_ns = start_ns
         for steered in self._steered.values():
             if not steered.plan.after:
@@ -66,7 +71,7 @@ class Steering:
         self.tick(start_ns)
 
     def paused_ns(self, now_ns: int) -> int:
-        """How long the run has been paused so far, since it began."""
+        """Return the total length of the pauses since the common start, the current pause included."""
         return self._paused_ns + (max(0, now_ns - self._paused_at_ns) if self._paused_at_ns and self._start_ns else 0)
 
     @property
@@ -74,7 +79,7 @@ class Steering:
         return bool(self._paused_at_ns)
 
     def next_ns(self) -> int | None:
-        """When a shape is to be asked again, for the first time a little before it begins."""
+        """Return when a shape must be called next, or None. The first call is a little before its scenario begins."""
         moments = [
             steered.begun_ns + self._paused_ns + (steered.asked_s + 1) * NS_PER_S - _lead_ns(steered)
             for steered in self._steered.values()
@@ -83,7 +88,7 @@ class Steering:
         return min(moments, default=None) if not self._paused_at_ns else None
 
     def tick(self, now_ns: int) -> None:
-        """Ask the shapes whose second has come, and follow the stages of VUs."""
+        """Call the shapes whose next second has come, and update the targets of scenarios with stages of VUs."""
         if self._paused_at_ns:
             return
         for steered in self._steered.values():
@@ -95,7 +100,7 @@ class Steering:
                     self._ask_shape(steered, steered.plan.executor, second)
 
     def _follow(self, steered: _SteeredScenario, now_ns: int) -> None:
-        """Know how many VUs the stages have come to."""
+        """Update the target of a ramping-vus scenario from its stages."""
         spec = steered.plan.executor
         if isinstance(spec, RampingVUs) and not steered.changed and steered.begun_ns is not None:
             elapsed_s = (now_ns - steered.begun_ns - self.paused_ns(now_ns)) / NS_PER_S
@@ -121,16 +126,16 @@ class Steering:
             )
         self._set_vus(steered, min(vus, shape.max_vus))
 
-    # Order.
+    # Order of scenarios.
 
     def ended(self, name: str, worker: int, live: set[int], now_ns: int) -> None:
-        """Scenario *name* has ended in *worker*."""
+        """Note that scenario *name* has ended in *worker*, and begin the scenarios that come after it."""
         steered = self._steered[name]
         steered.ended_in |= {worker}
         self.check_order(live, now_ns)
 
     def check_order(self, live: set[int], now_ns: int) -> None:
-        """Begin the scenarios whose predecessor has ended in all workers that live."""
+        """Begin the scenarios whose predecessor has ended in all *live* workers."""
         for steered in self._steered.values():
             if steered.plan.after and steered.begun_ns is None:
                 before = self._steered[steered.plan.after]
@@ -143,14 +148,14 @@ class Steering:
     # Commands.
 
     def pause(self, now_ns: int) -> None:
-        """Start nothing more until `resume`; what runs goes on. Before the start, that is put off."""
+        """Start no more iterations until `resume`; running ones continue. Before the common start no frame is sent."""
         if not self._paused_at_ns:
             self._paused_at_ns = now_ns
             if self._start_ns:
                 self._send(Frame("pause", {"at_ns": now_ns}))
 
     def resume(self, now_ns: int) -> None:
-        """Go on where it was paused."""
+        """End the pause. Schedules continue where they stopped."""
         if self._paused_at_ns:
             if self._start_ns:
                 self._paused_ns += now_ns - self._paused_at_ns
@@ -158,11 +163,12 @@ class Steering:
             self._paused_at_ns = 0
 
     def scale(self, asked: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
-        """Change the VUs or the rate of one scenario: *asked* has ``scenario``, if there are several to choose from,
-        and one of ``vus``, ``rate`` and ``by``. Returns the scenario as it is now.
+        """Change the VUs or the rate of one scenario, and return its new state.
+
+        *asked* has one of ``vus``, ``rate`` and ``by``, and ``scenario`` if several can be scaled.
 
         Raises:
-            ControlError: there is no such scenario, its load cannot be changed so, or not so far.
+            ControlError: no such scenario, a change that its executor does not allow, or more VUs than its max_vus.
         """
         steered = self._pick(asked.get("scenario"))
         self._follow(steered, now_ns)
@@ -219,11 +225,11 @@ class Steering:
         steered.target, steered.changed = vus, True
         self._send(Frame("scale", {"scenario": steered.plan.name, "vus": vus}))
 
-    # What it is like now.
+    # Current state.
 
     @property
     def max_vus(self) -> int:
-        """The most VUs that there can be, with what was asked for since."""
+        """Highest possible number of VUs, with the increases by commands so far."""
         return sum(
             max(steered.plan.executor.max_vus, 0 if steered.plan.is_open else int(steered.target or 0))
             for steered in self._steered.values()
@@ -231,11 +237,11 @@ class Steering:
 
     @property
     def scalable(self) -> list[str]:
-        """The scenarios whose load can be changed."""
+        """Names of the scenarios whose load can be changed."""
         return [name for name, steered in self._steered.items() if _can_scale(steered.plan)]
 
     def describe(self) -> list[dict[str, Any]]:
-        """Each scenario, for `status`."""
+        """Return the state of each scenario, for the ``status`` command."""
         return [self._describe(steered) for steered in self._steered.values()]
 
     def _describe(self, steered: _SteeredScenario) -> dict[str, Any]:
@@ -251,7 +257,7 @@ class Steering:
 
 
 def _lead_ns(steered: _SteeredScenario) -> int:
-    """How early a shape is asked: its first answer has to be there when the scenario begins."""
+    """Return how early a shape is called: its first result must reach the workers before the scenario begins."""
     return round(FRAME_DELAY_S * NS_PER_S) if steered.asked_s < 0 else 0
 
 
@@ -273,10 +279,12 @@ def _can_scale(scenario: ScenarioPlan) -> bool:
 
 
 def _vus_of(wanted: Any, now: float) -> int:
-    """The VUs that a shape wants: a number, or a number and how many to add or take away a second.
+    """Return the next number of VUs for a shape's result *wanted*: VUs, or (VUs, largest change per second).
+
+    *now* is the current number of VUs.
 
     Raises:
-        TypeError, ValueError: it is neither.
+        TypeError, ValueError: *wanted* is neither.
     """
     vus: float
     step: float

@@ -1,4 +1,4 @@
-"""The summary of a run: what the aggregator merged and the samplers saw, put together and judged."""
+"""Summary builder: figures, evidence and verdict of a run, from the aggregator and the samplers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fastload.model.views import MetricView, view_metrics
 
 
 class RunCounts(NamedTuple):
-    """Figures of the run so far: the VUs of now, and the requests that have ended, of which some *failed*."""
+    """Figures of the run so far: the current VUs, all requests that have ended, and those of them that *failed*."""
 
     vus: int
     requests: int
@@ -34,7 +34,7 @@ class RunCounts(NamedTuple):
 
 
 class SummaryBuilder:
-    """Reads *aggregator* and *samplers*, whenever it is asked, and changes neither."""
+    """Builder of figures and summary from *aggregator* and *samplers*. Usable at any time; it changes neither."""
 
     def __init__(self, plan: Plan, aggregator: Aggregator, samplers: Samplers) -> None:
         self._plan = plan
@@ -43,7 +43,7 @@ class SummaryBuilder:
         self._samplers = samplers
 
     def views(self, duration_s: float) -> dict[str, MetricView]:
-        """The metrics as they stand after *duration_s* of measurement."""
+        """Return the current metrics by `Series.label`; rates are over *duration_s* of measurement."""
         aggregator = self._aggregator
         asked = [threshold.series for threshold in self._plan.thresholds]
         return view_metrics(aggregator.table, self._specs, max(duration_s, 1e-9), aggregator.late, asked)
@@ -60,7 +60,7 @@ class SummaryBuilder:
         hook_errors: tuple[HookError, ...],
         notes: tuple[str, ...],
     ) -> Summary:
-        """The summary after *duration_s* of measurement, judged by *judge*. Its ``versions`` are the caller's to set."""
+        """Return the summary after *duration_s* of measurement. *judge* judges it. The caller must set ``versions``."""
         aggregator, samplers = self._aggregator, self._samplers
         views, workers = self.views(duration_s), self.workers()
         verdict = self.verdict(views, workers)
@@ -92,17 +92,17 @@ class SummaryBuilder:
         )
 
     def counts(self) -> RunCounts:
-        """The figures that are shown while the run lasts."""
+        """Return the figures that are shown during the run."""
         total = self._aggregator.total
         return RunCounts(total("vus"), total("finished") + total("failed"), total("failed"))
 
     def iterations(self) -> int:
-        """How many iterations have ended well."""
+        """Return the number of iterations that ended without an error."""
         counted = self._aggregator.table.get("iterations")
         return int(counted.value) if counted else 0
 
     def requests(self, in_setup: int) -> RequestCounts:
-        """Where every request went; *in_setup* were made by setup and teardown."""
+        """Return the counts of all requests by outcome. *in_setup*: how many setup and teardown made."""
         total = self._aggregator.total
         return RequestCounts(
             started=total("started") + in_setup,
@@ -116,15 +116,15 @@ class SummaryBuilder:
         )
 
     def workers(self) -> tuple[WorkerEvidence, ...]:
-        """How hard each worker worked."""
+        """Return the evidence on each worker: CPU, loop lag, run delay, memory."""
         return tuple(self._worker(index) for index in self._aggregator.workers)
 
     def verdict(self, views: Mapping[str, MetricView], workers: tuple[WorkerEvidence, ...]) -> Verdict:
-        """Whether the numbers can be trusted, and what the limit was."""
+        """Return the verdict: whether the numbers can be trusted, and what limited the run."""
         return judge_run(self._evidence(views, workers))
 
     def _made_load(self) -> bool:
-        """Whether anything was begun: without that, workers have used their CPU to end and for nothing else."""
+        """Return whether any request or iteration began. Without one, workers used CPU only to end: no evidence."""
         aggregator = self._aggregator
         begun = aggregator.total("started") + aggregator.total("iterations_interrupted")
         return bool(begun or self.iterations() or aggregator.exceptions.total)
@@ -138,7 +138,7 @@ class SummaryBuilder:
         cpu_percent = tuple(sample.cpu_percent for sample in samples)
         run_delay_share = sum(sample.run_delay_ratio for sample in samples) / len(samples) if samples else 0.0
         if not samples and usage:
-            # The run ended before the first whole second: the worker's own account of itself.
+            # The run ended before the first sample: take what the worker itself measured (its ``done`` frame).
             cpu_percent = (usage["cpu_percent"],)
             run_delay_share = usage["run_delay_share"]
         return WorkerEvidence(
@@ -182,5 +182,5 @@ class SummaryBuilder:
 
 
 def _first_p50(views: Mapping[str, MetricView], *names: str) -> float | None:
-    """The median of the first of these trends that has data, in ms."""
+    """Return the median, in ms, of the first of these trends that has data; None if none has."""
     return next((median for name in names if (median := views[name].p(50)) is not None), None)

@@ -1,4 +1,7 @@
-"""Child processes: fork, talk, signal, watch, reap. Knows a callable and nothing of what it does."""
+"""Supervisor of child processes: forks them, exchanges frames, watches, kills and reaps them.
+
+It does not know what the children do.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,14 @@ from fastload.model.errors import FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 
 ChildFunction = Callable[[socket.socket, int], None]
-"""What a child runs: it gets its end of the channel and its index."""
+"""Function that a child runs. Its arguments: the child's end of the channel, and the child's index."""
 
 _READ_BYTES = 1 << 20
 _SEND_BUFFER_BYTES = 1 << 20
 
 
 class ChildEvent(NamedTuple):
-    """Something a child did: it sent *frame*, or with None it ended. *reason* says how, ``""`` if all was well."""
+    """Event of a child: it sent *frame*, or, if that is None, it ended. *reason*: how it ended, ``""`` if normally."""
 
     worker: int
     frame: Frame | None
@@ -45,10 +48,11 @@ class _Child:
 
 
 class Supervisor:
-    """Forks *count* children that run *target*, and gathers what they send.
+    """Supervisor of *count* children that run *target* and send frames.
 
-    `start` must come before any thread or event loop of this process. `close` leaves no child behind, whatever
-    happened before.
+    *cpus*: the CPUs to which the children are bound, () for all. *stdout_to_stderr*: children print to stderr.
+
+    Call `start` before this process has any thread or event loop. `close` ends all children in any case.
     """
 
     def __init__(
@@ -68,7 +72,7 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[int, int]:
-        """Process id by index, of the children that live."""
+        """PIDs of the living children, by index."""
         return {child.index: child.pid for child in self._children.values() if not child.reaped}
 
     def start(self) -> None:
@@ -79,21 +83,21 @@ class Supervisor:
             self._fork(index)
 
     def watch(self, fd: int) -> None:
-        """Have `wait` return when *fd* is readable; who gave it reads it."""
+        """Make `wait` return when *fd* is readable. The caller must read *fd*."""
         self._selector.register(fd, selectors.EVENT_READ, None)
 
     def unwatch(self, fd: int) -> None:
-        """Watch *fd* no longer."""
+        """Stop watching *fd*."""
         self._selector.unregister(fd)
 
     def wait(self, timeout_s: float) -> Iterator[ChildEvent]:
-        """What happened within *timeout_s*: ends early when something did."""
+        """Wait up to *timeout_s* until something happens, and yield the events of children."""
         for key, _ in self._selector.select(max(0.0, timeout_s)):
             if isinstance(key.data, _Child):
                 yield from self._receive(key.data, is_pidfd=key.fd == key.data.pidfd)
 
     def send(self, frame: Frame, *, to: int | None = None) -> None:
-        """Send *frame* to one child or to all that live; one that died meanwhile is passed over."""
+        """Send *frame* to child *to*, or to all living children. Skip a child that died meanwhile."""
         data = encode(frame)
         for child in self._children.values():
             if not child.reaped and to in (None, child.index):
@@ -101,7 +105,7 @@ class Supervisor:
                     child.channel.sendall(data)
 
     def kill(self, index: int) -> None:
-        """SIGKILL one child; its end is reported by `wait`."""
+        """Send SIGKILL to one child. `wait` reports its end."""
         child = self._children[index]
         if not child.reaped:
             with contextlib.suppress(ProcessLookupError):
@@ -124,9 +128,10 @@ class Supervisor:
 
     def _fork(self, index: int) -> None:
         ours, theirs = socket.socketpair()
-        # Until the child ignores it, a Ctrl-C, which every process of the terminal gets, would count there once more.
+        # Ctrl-C goes to every process of the terminal. Hold it back until the child ignores it: the handler that the
+        # child inherits would count it a second time.
         with warnings.catch_warnings(), stop_signals_held():
-            # Python 3.12 warns of threads: those of a notebook, or of the handle. The child uses none of their locks.
+            # Python 3.12 warns about threads (of a notebook, or of `fl.start`). The child uses none of their locks.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
             if pid == 0:
@@ -141,7 +146,7 @@ class Supervisor:
         self._selector.register(child.pidfd, selectors.EVENT_READ, child)
 
     def _run_child(self, channel: socket.socket, index: int) -> None:
-        """Never returns: whatever the target does, the child must not go on as a second parent."""
+        """Run the target and exit. It never returns: the child must not continue as a second parent."""
         code = 1
         try:
             self._selector.close()

@@ -1,4 +1,4 @@
-"""Judges thresholds while a run lasts and at its end. It knows no clock: it is told what each second brought."""
+"""Threshold judge: judges thresholds each second of a run and at its end. It has no clock: callers pass the time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ Views = Mapping[str, MetricView]
 
 
 class ThresholdJudge:
-    """The thresholds of one run.
+    """Judge of the thresholds of one run.
 
-    ``series``: what of the metrics they ask for. ``windowed``: those of them that `second` must bring.
+    ``series``: the series of all thresholds on metrics. ``windowed``: those with a time window (``for``, ``over``),
+    which each call of `second` must pass.
     """
 
     def __init__(self, thresholds: Sequence[Threshold]) -> None:
@@ -40,11 +41,11 @@ class ThresholdJudge:
         workers: Sequence[ProcessSample] = (),
         target: ProcessSample | None = None,
     ) -> None:
-        """What came since the last call, up to *t_s* seconds after the measurement began.
+        """Add the measurements since the last call, up to *t_s* seconds after the measurement began.
 
-        *table* has the ``windowed`` series, and is not changed afterwards. Seconds of the warm-up, with a *t_s* of 0
-        or less, do not count; of a second that the warm-up ended in, the samples of the processes do not. The load
-        has ended with the last call: there is none for seconds in which only the last iterations came to their end.
+        *table* has the ``windowed`` series, and nobody may change it afterwards. Seconds of the warm-up (*t_s* of 0 or
+        less) do not count. In the second in which the warm-up ends, resource samples do not count. Do not call this
+        for seconds after the load, in which only the last iterations end.
         """
         since_s, self._covered_s = self._covered_s, t_s
         self._is_warm_up = t_s <= 0
@@ -57,9 +58,10 @@ class ThresholdJudge:
             tracker.add(second)
 
     def results(self, views: Views, verdict_state: str | None = None) -> tuple[ThresholdResult, ...]:
-        """Every threshold as it stands, in order; with *verdict_state*, as the run ended.
+        """Return the current result of every threshold, in order; with *verdict_state*, the final results.
 
-        *views* are the metrics of the whole run by `Series.label`. In the warm-up nothing has data, not even a counter.
+        *views* are the metrics of the whole run by `Series.label`. During the warm-up no threshold has data, not even
+        one on a counter.
         """
         if self._is_warm_up:
             self._results = tuple(judge(tracker.threshold, None) for tracker in self._trackers)
@@ -68,7 +70,7 @@ class ThresholdJudge:
         return self._results
 
     def abort(self, t_s: float) -> ThresholdResult | None:
-        """The first of the last `results` for which the run is to be stopped, *t_s* after the measurement began."""
+        """Return the first of the last `results` that must stop the run, *t_s* after the measurement began; or None."""
         for tracker, result in zip(self._trackers, self._results, strict=False):
             condition = tracker.threshold.condition
             fails = not result.ok and result.observed is not None
@@ -78,35 +80,35 @@ class ThresholdJudge:
 
 
 class _Tracker(ABC):
-    """One threshold and what is known of it so far."""
+    """State of one threshold during the run."""
 
     def __init__(self, threshold: Threshold) -> None:
         self.threshold = threshold
 
-    def add(self, second: Second) -> None:  # noqa: B027 - who judges the whole run needs no seconds
-        """Another second was measured."""
+    def add(self, second: Second) -> None:  # noqa: B027 - optional: a tracker of the whole run ignores it
+        """Add the measurements of another second."""
 
     @abstractmethod
     def result(self, views: Views, verdict_state: str | None) -> ThresholdResult:
-        """How it stands; *verdict_state* comes at the end."""
+        """Return the current result. *verdict_state* is given only at the end."""
 
 
 class _Metric(_Tracker):
-    """A metric over the whole run."""
+    """Threshold on a metric over the whole run."""
 
     def result(self, views: Views, verdict_state: str | None) -> ThresholdResult:  # noqa: ARG002
         return judge(self.threshold, observe_metric(self.threshold, views))
 
 
 class _Verdict(_Tracker):
-    """The verdict, which there is at the end only."""
+    """Threshold on the verdict, which exists only at the end."""
 
     def result(self, views: Views, verdict_state: str | None) -> ThresholdResult:  # noqa: ARG002
         return judge(self.threshold, verdict_state)
 
 
 class _Resource(_Tracker):
-    """A resource over the whole run."""
+    """Threshold on a resource over the whole run."""
 
     def __init__(self, threshold: Threshold) -> None:
         super().__init__(threshold)
@@ -120,7 +122,7 @@ class _Resource(_Tracker):
 
 
 class _Windowed(_Tracker):
-    """What fails once and stays failed. A window without data is not judged: it breaks nothing and heals nothing."""
+    """Threshold with a time window. Once failed, it stays failed. A window without data is not judged."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
         super().__init__(threshold)
@@ -154,15 +156,15 @@ class _Windowed(_Tracker):
 
     @abstractmethod
     def _fails(self, second: Second, *, holds: bool) -> bool:
-        """Whether it fails with *second*; *holds*: whether the condition does."""
+        """Return whether the threshold fails with *second*. *holds*: whether the condition holds."""
 
     @abstractmethod
     def _fails_at_the_end(self) -> bool:
-        """Whether a run that was shorter than the window fails."""
+        """Return whether the threshold fails in a run that was shorter than the window."""
 
 
 class _For(_Windowed):
-    """``for 10s``: fails when the condition is broken in every second of ten that have data."""
+    """Threshold with ``for 10s``: fails after 10 s of broken condition in a row, not counting seconds without data."""
 
     def __init__(self, threshold: Threshold) -> None:
         super().__init__(threshold, 0)
@@ -180,7 +182,7 @@ class _For(_Windowed):
 
 
 class _Over(_Windowed):
-    """``over 30s``: fails when the value of the last thirty seconds breaks the condition."""
+    """Threshold with ``over 30s``: fails when the value over the last 30 s breaks the condition."""
 
     def __init__(self, threshold: Threshold) -> None:
         super().__init__(threshold, threshold.condition.over_s)
@@ -189,7 +191,7 @@ class _Over(_Windowed):
         return self._window.is_full and not holds
 
     def _fails_at_the_end(self) -> bool:
-        # A full window that broke it has failed already.
+        # Only a window that is not full yet is open here: a full one that breaks the condition has failed already.
         return self._last is not None and not self.threshold.holds(self._last)
 
 

@@ -1,4 +1,4 @@
-"""The worker processes of a run: how far each has come, and which were lost."""
+"""Worker processes of a run: which are ready, done or lost."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fastload.model.plan import Plan
 
 
 class Workers:
-    """Forks the workers of *plan*, each of which runs *function*, and keeps the state of each.
+    """Worker processes of *plan*, which run *function*, and the state of each.
 
-    What they measured goes to *aggregator*. ``ended_ns``: when nothing more could start, by worker (monotonic).
-    ``notes``: one sentence for each worker that was lost.
+    *aggregator* has the totals of each worker. ``ended_ns``: the last possible start by worker (monotonic). ``notes``:
+    one sentence for each lost worker.
     """
 
     def __init__(self, plan: Plan, function: ChildFunction, aggregator: Aggregator) -> None:
@@ -26,26 +26,26 @@ class Workers:
         self.notes: list[str] = []
 
     def fork(self) -> None:
-        """Start the processes; before any thread or event loop of this one."""
+        """Fork the processes. Call this before the parent has any thread or event loop."""
         self._supervisor.start()
 
     def close(self) -> None:
-        """Leave no process behind."""
+        """End all worker processes."""
         self._supervisor.close()
 
     @property
     def pids(self) -> dict[int, int]:
-        """Process id by worker, of those that live."""
+        """PIDs of the living workers, by index."""
         return self._supervisor.pids
 
     @property
     def not_ready(self) -> set[int]:
-        """The workers that live and are not ready to start yet."""
+        """Living workers that are not ready to start yet."""
         return set(self._supervisor.pids) - self._ready
 
     @property
     def playing(self) -> set[int]:
-        """The workers that were not lost."""
+        """Workers that are not lost; a worker that is done is one of them."""
         return {index for index, worker in self._aggregator.workers.items() if not worker.lost}
 
     @property
@@ -54,27 +54,27 @@ class Workers:
         return all(worker.done or worker.lost for worker in self._aggregator.workers.values())
 
     def watch(self, fd: int) -> None:
-        """Have `wait` return also when *fd* is readable."""
+        """Make `wait` return also when *fd* is readable. The caller must read *fd*."""
         self._supervisor.watch(fd)
 
     def unwatch(self, fd: int) -> None:
-        """Watch *fd* no longer."""
+        """Stop watching *fd*."""
         self._supervisor.unwatch(fd)
 
     def wait(self, timeout_s: float) -> Iterator[ChildEvent]:
-        """Yield what workers sent within *timeout_s*, and which of them ended; end early when there is something."""
+        """Wait up to *timeout_s* until something happens, and yield the events of workers."""
         return self._supervisor.wait(timeout_s)
 
     def send(self, frame: Frame) -> None:
-        """Send *frame* to all workers that live."""
+        """Send *frame* to all living workers."""
         self._supervisor.send(frame)
 
     def is_ready(self, index: int) -> None:
-        """Note that worker *index* could start."""
+        """Record that worker *index* is ready to start."""
         self._ready.add(index)
 
     def is_done(self, index: int, usage: Mapping[str, Any]) -> None:
-        """Note that worker *index* has sent everything; *usage* is the body of its frame ``done``."""
+        """Record that worker *index* has sent everything. *usage* is the body of its ``done`` frame."""
         worker = self._aggregator.workers[index]
         worker.done, worker.usage = True, dict(usage)
         self.ended_ns[index] = usage["ended_ns"]
@@ -85,7 +85,7 @@ class Workers:
         return not worker.done and not worker.lost
 
     def lose(self, index: int, reason: str) -> str:
-        """Count worker *index* as lost, and return the note that says why."""
+        """Mark worker *index* as lost, and return the note that says why."""
         self._aggregator.lose(index, reason)
         self.notes.append(f"worker {index} {reason}")
         return self.notes[-1]

@@ -1,4 +1,4 @@
-"""Scenarios, configuration and options become the validated plan."""
+"""Planning: makes the validated plan from scenarios, configuration files and options."""
 
 from fastload.planning.config_files import file_tier, standing_tiers
 from fastload.planning.describe import describe_draft

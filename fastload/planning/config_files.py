@@ -1,4 +1,4 @@
-"""Reads configuration files: ``fastload.toml``, ``[tool.fastload]`` of pyproject.toml, those named, k6's JSON."""
+"""Configuration files: ``fastload.toml``, ``[tool.fastload]`` of pyproject.toml, other TOML files, and k6's JSON."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TABLE = "scenarios"
 
 
 def standing_tiers(folder: Path) -> list[Tier]:
-    """What ``[tool.fastload]`` of pyproject.toml and then fastload.toml in *folder* say, as far as they are there.
+    """Return the tiers of ``[tool.fastload]`` in pyproject.toml and of fastload.toml in *folder*, if they exist.
 
     Raises:
-        PlanError: one cannot be read, or is wrong.
+        PlanError: a file cannot be read, or an option in it is wrong.
     """
     tiers = []
     project = folder / "pyproject.toml"
@@ -37,10 +37,12 @@ def standing_tiers(folder: Path) -> list[Tier]:
 
 
 def file_tier(text: str, *, option: str) -> Tier:
-    """What the file at path *text* says: k6-style JSON if it ends in ``.json``, else TOML. *option* named it.
+    """Return the tier of the file at path *text*: k6-style JSON if the path ends in ``.json``, else TOML.
+
+    *option* is the name of the option with this path, for messages.
 
     Raises:
-        PlanError: it cannot be read, or is wrong.
+        PlanError: the file cannot be read, or an option in it is wrong.
     """
     path = Path(text)
     if not path.is_file():

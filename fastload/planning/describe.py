@@ -1,4 +1,4 @@
-"""A draft as plain data: what ``fastload plan`` prints, and who set each value."""
+"""Description of a draft as plain data, with who set each value: the output of ``fastload plan``."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ _HIDDEN = ("env", "headers", "auth", "key_password", "key")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who set an option: of one scenario, or of all that are planned where *scenario* is "". *value* None: nothing is
-    left of it. *lost* is what had no effect."""
+    """Origin of an option: its value and who set it.
+
+    *scenario*: "" for the whole run or all its scenarios. *value*: None if the option was removed. *lost*: the values
+    that have no effect.
+    """
 
     scenario: str
     option: str
@@ -49,9 +52,9 @@ class Origin:
 
 
 def describe_draft(draft: Draft, *, target: str = "") -> dict[str, Any]:
-    """Everything that is known of a run before it begins; values of the environment and of headers are left out.
+    """Return everything that is known of a run before it begins, without the values of environment and headers.
 
-    *target* is the name of a shipped target that will be started for it.
+    *target* is the name of a shipped target that will be started for the run.
     """
     plan = draft.plan
     return {
@@ -79,7 +82,7 @@ def describe_draft(draft: Draft, *, target: str = "") -> dict[str, Any]:
 
 
 def origins(draft: Draft) -> list[Origin]:
-    """Who set each option, in the order of the documentation: first what is the same for all scenarios."""
+    """Return the origin of each option, in the order of the documentation; first those that all scenarios share."""
     of_scenarios = {plan.name: _of_scenario(plan, draft.scenarios[plan.name]) for plan in draft.plan.scenarios}
     rows = _merged(of_scenarios)
     rows += _of_run(draft.plan, draft.run)
@@ -112,13 +115,13 @@ def _scenario(plan: Plan, scenario: ScenarioPlan) -> dict[str, Any]:
 
 
 def _about(work: Scenario) -> str:
-    """The first paragraph of what its function says of itself."""
+    """Return the first paragraph of the docstring of the scenario's function."""
     text = inspect.getdoc(getattr(work.function, "func", work.function)) or ""
     return " ".join(text.partition("\n\n")[0].split())
 
 
 def expected_starts(executor: Executor) -> float | None:
-    """How many iterations *executor* starts if the target keeps up; None where that depends on the target."""
+    """Return how many iterations *executor* starts if the target keeps up; None if that depends on the target."""
     if isinstance(executor, ConstantArrivalRate):
         return executor.rate_per_s * executor.duration_s
     if isinstance(executor, RampingArrivalRate):
@@ -177,7 +180,7 @@ def _of_scenario(plan: ScenarioPlan, settled: MergedOptions) -> list[Origin]:
 
 
 def _meant_by(settled: MergedOptions) -> str:
-    """Which options the executor follows from, where none names it."""
+    """Return the origin of an executor that no option names: the option that implies it, or the default."""
     deciding = [
         name for name in ("trace", "shape", "stages", "rate", "iterations", "duration") if name in settled.values
     ]
@@ -191,7 +194,7 @@ def _of_run(plan: Plan, settled: MergedOptions) -> list[Origin]:
         "seed": Origin("", "seed", str(plan.seed), BY_CHANCE),
         "timeout": Origin("", "timeout", timeout, DEFAULT),
     }
-    # The environment is shown with the scenarios, which may have values of their own for a name.
+    # The environment is shown with the scenarios, because a scenario may have another value for a variable.
     rows |= {row.option: row for row in _rows(settled) if not row.option.startswith("env.")}
     return sorted(rows.values(), key=lambda row: _ORDER.get(row.option.partition(".")[0], len(_ORDER)))
 
@@ -206,7 +209,7 @@ def _rows(settled: MergedOptions) -> Iterable[Origin]:
 
 
 def _merged(of_scenarios: Mapping[str, list[Origin]]) -> list[Origin]:
-    """The rows of each scenario, and once what is the same in all."""
+    """Return the rows that all scenarios share, once each, and then the other rows of each scenario."""
     first, *others = of_scenarios.values()
     common = [row for row in first if all(row in rows for rows in others)]
     return common + [
@@ -218,7 +221,7 @@ def _merged(of_scenarios: Mapping[str, list[Origin]]) -> list[Origin]:
 
 
 def _shown(option: str, value: Any) -> str:
-    """*value* in a few words; secrets stay unsaid."""
+    """Return *value* as a short text, without secrets."""
     if option.partition(".")[0] in _HIDDEN:
         return "(not shown)"
     if option in ("base_url", "proxy"):

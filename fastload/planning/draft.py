@@ -1,4 +1,4 @@
-"""From scenarios and tiers of options to the validated plan: everything that can be known to be wrong is found here."""
+"""Draft of a plan: merges scenarios and tiers into the validated plan, and finds every mistake before the run."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ _BUILTIN_TAGS = ("scenario", "name", "method", "status", "group", "check")
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """All sources of options beside the script, each list from the lowest to the highest: those that the script goes
-    over, and those that go over the script."""
+    """Tiers of all sources of options except the script, each list from the lowest to the highest.
+
+    The script overrides *below*, and *above* overrides the script.
+    """
 
     below: Sequence[Tier] = ()
     above: Sequence[Tier] = ()
@@ -53,8 +55,7 @@ class Tiers:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A plan, and how it came about: the options of the run and of each scenario, and the thresholds, with who set
-    them."""
+    """Plan with its sources: the merged options of the run and of each scenario, and who set each threshold."""
 
     plan: Plan
     run: MergedOptions
@@ -65,8 +66,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """What a plan has beside options. *http* is what the options of requests go over, *hooks* are those of the
-    script."""
+    """Inputs of a plan other than options. *http*: settings that the options override. *hooks*: the script's hooks."""
 
     title: str = ""
     http: HttpSettings | None = None
@@ -74,10 +74,10 @@ class PlanContext:
 
 
 def merge_run_options(tiers: Tiers, script: Layer | None = None) -> MergedOptions:
-    """The options of the whole run; *script* is what the scenarios say of it, once they are known.
+    """Merge the options of the whole run. *script*: the options of the run that scenarios set, once they are known.
 
     Raises:
-        PlanError: a target and a base URL of the same source.
+        PlanError: one source gives both a target and a base URL.
     """
     below, above = (
         [Layer(tier.name, _run_options(tier.options), tier.who) for tier in part] for part in (tiers.below, tiers.above)
@@ -92,10 +92,10 @@ def merge_run_options(tiers: Tiers, script: Layer | None = None) -> MergedOption
 
 
 def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext | None = None) -> Draft:
-    """The plan of the scenarios *found* in a script, with the options of *tiers*.
+    """Make the plan of the scenarios *found* in a script, with the options of *tiers*.
 
     Raises:
-        PlanError: anything that can be known to be wrong before the first request.
+        PlanError: a mistake that can be found before the first request.
     """
     around = around or PlanContext()
     run = merge_run_options(tiers)
@@ -115,10 +115,10 @@ def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext | No
 
 
 def _own_address(scenarios: Sequence[Scenario]) -> Layer | None:
-    """The base URL that the scenarios state.
+    """Return the base URL that the scenarios set, as a layer; None without one.
 
     Raises:
-        PlanError: they state several.
+        PlanError: they set different ones.
     """
     stating = [scenario for scenario in scenarios if scenario.base_url]
     if not stating:
@@ -135,7 +135,7 @@ def _own_address(scenarios: Sequence[Scenario]) -> Layer | None:
 
 
 def on_target(draft: Draft, base_url: str, cpus: tuple[int, ...]) -> Plan:
-    """The plan against a target that was started for it, which leaves *cpus* to the workers (none for all)."""
+    """Return the plan for a target that was started for the run. *cpus*: the CPUs left for the workers, () for all."""
     asked = draft.run.values.get("workers")
     workers = choose_workers(asked, draft.plan.max_vus, what="VU", most_workers=len(cpus) or None)
     own_cpus = cpus if asked is None or asked <= len(cpus) else ()
@@ -169,14 +169,14 @@ def _plan(
 
 
 def _of_requests(run: MergedOptions) -> dict[str, Any]:
-    """The options of the run, with the tables of which there are entries."""
+    """Return the options of the run, with headers and hosts as tables again if they have entries."""
     headers, hosts = table_of(run, "headers"), table_of(run, "hosts")
     given = {"headers": tuple(headers.values())} if headers else {}
     return {**run.values, **given, **({"hosts": hosts} if hosts else {})}
 
 
 def _run_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the whole run, with an entry for each name of the environment, each header and each host."""
+    """Return the options of the whole run, with one entry for each environment variable, header and host."""
     own = {name: value for name, value in options.items() if name in RUN_OPTIONS or name == "env"}
     if "headers" in own:
         own["headers"] = {line.partition(":")[0].strip().lower(): line for line in own["headers"]}
@@ -184,7 +184,7 @@ def _run_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _layers(scenario: Scenario, tiers: Tiers) -> list[Layer]:
-    """Everything that is said of *scenario*, from the lowest to the highest."""
+    """Return all layers of *scenario*, from the lowest to the highest."""
     script = Layer(script_origin(scenario), {name: getattr(scenario, name) for name in _OF_SCENARIO})
     return [
         *(_of_scenario(layer) for tier in tiers.below for layer in tier.layers(scenario.name)),
@@ -226,7 +226,7 @@ def _tags(tags: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _common_env(run: MergedOptions, scenarios: Sequence[ScenarioPlan]) -> dict[str, str]:
-    """The environment of the whole run: names to which some scenario gives a value of its own are left to it."""
+    """Return the environment of the whole run, without variables for which a scenario has another value."""
     given = {name: str(value) for name, value in table_of(run, "env").items()}
     return {
         name: value for name, value in given.items() if all(scenario.env.get(name) == value for scenario in scenarios)
@@ -234,7 +234,7 @@ def _common_env(run: MergedOptions, scenarios: Sequence[ScenarioPlan]) -> dict[s
 
 
 def _hooks(hooks: Hooks | None, values: Mapping[str, Any]) -> Hooks | None:
-    """*hooks* without those that the run does without."""
+    """Return *hooks* without those that ``no_setup`` and ``no_teardown`` switch off."""
     left_out = {name: None for name in ("setup", "teardown") if values.get(f"no_{name}")}
     return replace(hooks, **left_out) if hooks and left_out else hooks
 
@@ -246,7 +246,7 @@ def _check_unique(names: Sequence[str]) -> None:
 
 
 def _check_order(plans: Sequence[ScenarioPlan]) -> None:
-    """That a scenario comes after one that there is, and none waits for itself."""
+    """Check that each scenario comes after an existing one, and that no scenario waits for itself."""
     after = {plan.name: plan.after for plan in plans}
     for name, other in after.items():
         if other and other not in after:

@@ -1,4 +1,4 @@
-"""Options files of k6: a JSON object under k6's names, as a tier under fastload's."""
+"""Options files of k6: translates a JSON object with k6's option names into a tier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastload.planning.k6_transport import TRANSPORT, without_effect
 from fastload.planning.options import OPTIONS, check_options
 from fastload.planning.tiers import Tier
 
-# k6's name -> fastload's, where the value means the same.
+# k6's name -> fastload's name, for options with the same values.
 _SAME = {
     "hosts": "hosts",
     "insecureSkipTLSVerify": "insecure",
@@ -30,7 +30,7 @@ _SAME = {
     "vus": "vus",
 }
 _TIMES = {"duration": "duration", "minIterationDuration": "pacing"}
-# What only changes k6's own output, or what fastload does anyway.
+# Options that only change k6's own output, or that ask for what fastload does anyway.
 _HARMLESS = (
     "cloud",
     "discardResponseBodies",
@@ -82,12 +82,12 @@ _EXAMPLE = '{"vus": 10, "duration": "30s"}'
 
 
 def k6_tier(data: Any, *, name: str, folder: str, is_standing: bool = False) -> Tier:
-    """What the JSON *data* of a file says; options under fastload's own names are taken as well.
+    """Return the tier of the JSON *data* of a file. Options under fastload's own names are accepted too.
 
-    With ``scenarios`` the run has just these, as in k6, each made of the script's scenario that its ``exec`` names.
+    With ``scenarios``, the run has only these, as in k6. The ``exec`` of each names the script's scenario to use.
 
     Raises:
-        PlanError: an unknown option, one that fastload cannot do, or a value of the wrong type.
+        PlanError: an unknown option, an unsupported option, or a value of the wrong type.
     """
     if not isinstance(data, Mapping):
         raise PlanError(f"{name} has no JSON object", hint=f"write it like {_EXAMPLE}")
@@ -165,7 +165,7 @@ def _scenario(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _time(value: Any) -> Any:
-    """A time as k6 has it: a text, or milliseconds."""
+    """Return a k6 time as fastload writes it: a number is milliseconds, a text stays as it is."""
     return f"{value}ms" if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -176,7 +176,7 @@ def _number(value: Any, key: str, where: str) -> Decimal:
 
 
 def _per(unit: Any, where: str) -> Callable[[Decimal], str]:
-    """From a number of starts in each *unit* of time to a rate as fastload writes it."""
+    """Return a function from a number of starts per *unit* of time to a rate as fastload writes it."""
     unit_s = parse_duration_s(_time(unit), what=f"{where}: timeUnit")
     if unit_s <= 0:
         raise PlanError(f"{where}: timeUnit is 0", hint='write it like "1s" or "1m"')
@@ -186,7 +186,7 @@ def _per(unit: Any, where: str) -> Callable[[Decimal], str]:
 
 
 def _stages(value: Any, where: str, suffix: Callable[[Decimal], str] | str) -> list[str]:
-    """k6's stages, ``[{"duration": "30s", "target": 10}]``, as fastload writes them; texts are taken as they are."""
+    """Return k6's stages, ``[{"duration": "30s", "target": 10}]``, as fastload writes them; texts stay as they are."""
     if not isinstance(value, list):
         raise PlanError(f"{where}: stages is no list", hint='write "stages": [{"duration": "30s", "target": 10}]')
     texts = []

@@ -1,4 +1,4 @@
-"""Options of k6 about connections, under fastload's names."""
+"""Transport options of k6: translates k6's options about connections into fastload's."""
 
 from __future__ import annotations
 
@@ -63,12 +63,14 @@ TRANSPORT: dict[str, Callable[[Any, str], dict[str, Any]]] = {
     "tlsCipherSuites": _ciphers,
     "tlsVersion": _tls_version,
 }
-"""k6's name -> what becomes of its value; *where* names the file in messages."""
+"""k6's option name -> translator of its value to fastload's options. The second argument names the file in messages."""
 
 
 def without_effect(options: Mapping[str, Any]) -> list[str]:
-    """What k6 would do with these options and fastload does not: addresses of a name are tried in the order in which
-    they are found, IPv6 and IPv4 side by side."""
+    """Return the names of k6's DNS options in *options* that have no effect in fastload.
+
+    fastload tries the addresses of a name in the order of the lookup, IPv6 and IPv4 side by side.
+    """
     dns = options.get("dns")
     found = []
     if isinstance(dns, Mapping):

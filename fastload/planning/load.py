@@ -1,4 +1,4 @@
-"""The load of each scenario: which options of lower tiers stay, and what they are in numbers."""
+"""Load options of scenarios: merges them over all tiers, and parses them into numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastload.model.units import (
 from fastload.planning.options import LOAD_OPTIONS, OPTIONS, is_given
 from fastload.planning.tiers import Layer, MergedOptions, merge_layers
 
-# What each option takes away from what lower tiers say.
+# Option -> the options of lower tiers that it removes.
 _REPLACES = {
     "duration": {"iterations", "stages", "start_rate"},
     "iterations": {"duration", "stages", "rate", "start_rate", "trace", "shape"},
@@ -29,7 +29,7 @@ _REPLACES = {
     "shape": {"duration", "iterations", "stages", "rate", "start_rate", "trace"},
     "vus": {"start_vus"},
 }
-# The executors that a lower tier may name and that stay when a higher one gives this option.
+# Option -> the executors of a lower tier that stay when a higher tier gives this option.
 _KEEPS_EXECUTOR = {
     "duration": {"constant-vus", "constant-arrival-rate", "trace", "shape", "externally-controlled"},
     "iterations": {"shared-iterations", "per-vu-iterations"},
@@ -50,22 +50,22 @@ _FIELDS = {
 
 
 def merge_load(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The load options of a higher tier, *given*, over those of a lower one: they replace what they contradict.
+    """Merge the load options *given*, of a higher tier, over *own*: they remove the options that they contradict.
 
-    So a duration given for a ramp makes constant VUs, and one given for a rate only changes how long.
+    So a duration over stages makes constant VUs, and a duration over a rate only changes the length.
     """
     return settle_loads({"": [Layer("own", own), Layer("given", given)]})[""].values
 
 
 def settle_loads(scenarios: Mapping[str, Sequence[Layer]]) -> dict[str, MergedOptions]:
-    """What comes of the layers of each scenario, by name.
+    """Merge the layers of each scenario, and return the results by name.
 
-    An option that says how, and not when, such as ``arrivals``, is dropped where the executor does not take it: if
-    a higher layer chose that executor, if it stands in a standing file, or if it is given to all scenarios and another
-    one can use it. Otherwise it stays, for `build_executor` to refuse.
+    An option that does not choose the executor, such as ``arrivals``, may not fit the executor. It is dropped if a
+    higher layer chose the executor, if it comes from a standing file, or if it was given to all scenarios and another
+    one can use it. Otherwise it stays, and `build_executor` refuses it.
 
     Raises:
-        PlanError: what is left of a scenario's options contradicts itself.
+        PlanError: the merged options of a scenario contradict each other.
     """
     settled = {name: merge_layers(layers, replaced_by) for name, layers in scenarios.items()}
     takes = {}
@@ -85,7 +85,7 @@ def settle_loads(scenarios: Mapping[str, Sequence[Layer]]) -> dict[str, MergedOp
 
 @contextmanager
 def of_scenario(name: str) -> Iterator[None]:
-    """Errors of the block begin with the scenario's name."""
+    """Put the scenario's name before the message of a `PlanError` of the block."""
     try:
         yield
     except PlanError as error:
@@ -93,9 +93,9 @@ def of_scenario(name: str) -> Iterator[None]:
 
 
 def replaced_by(layer: Layer, below: Mapping[str, Any]) -> dict[str, str]:
-    """Which options of lower tiers *layer* takes away, each with the option because of which.
+    """Return the options of lower tiers that *layer* removes, each with the option that causes it.
 
-    The executor that a lower tier names goes, unless it can do what is given.
+    The executor that a lower tier names is removed too, unless it fits the given options.
     """
     given = {name: value for name, value in layer.options.items() if is_given(value)}
     if layer.wipes and given:
@@ -112,10 +112,10 @@ def replaced_by(layer: Layer, below: Mapping[str, Any]) -> dict[str, str]:
 
 
 def executor_of(texts: Mapping[str, Any]) -> str:
-    """The executor that these options name or mean.
+    """Return the executor that these options name or imply.
 
     Raises:
-        PlanError: they contradict each other.
+        PlanError: the options contradict each other.
     """
     if is_given(texts.get("executor")):
         return str(texts["executor"])
@@ -127,10 +127,10 @@ def executor_of(texts: Mapping[str, Any]) -> str:
 
 
 def parse_load(texts: Mapping[str, Any], *, folder: str = "") -> LoadOptions:
-    """Load options as they are written, like ``{"duration": "10s"}``, in numbers. *folder* is where a trace's file is.
+    """Parse load options from texts, like ``{"duration": "10s"}``, into numbers. Trace files are relative to *folder*.
 
     Raises:
-        PlanError: one is malformed.
+        PlanError: an option is malformed.
     """
     stages = tuple(str(text) for text in texts.get("stages", ()))
     rates = bool(stages) and _has_rates(texts)
@@ -158,7 +158,7 @@ def parse_load(texts: Mapping[str, Any], *, folder: str = "") -> LoadOptions:
 
 
 def _takes(values: Mapping[str, Any]) -> Collection[str]:
-    """The options that go with the executor which *values* ask for; all, if there is none such."""
+    """Return the options that the executor of *values* accepts; all load options if that executor does not exist."""
     return _text_names(taken_by(executor_of(values))) or LOAD_OPTIONS
 
 
@@ -168,14 +168,14 @@ def _text_names(fields: Collection[str]) -> set[str]:
 
 
 def _has_rates(texts: Mapping[str, Any]) -> bool:
-    """Whether the stages are those of a rate."""
+    """Return whether the stages are stages of a rate, not of VUs."""
     if texts.get("executor") == "ramping-arrival-rate" or "start_rate" in texts:
         return True
     return any(map(is_rate_stage, texts.get("stages", ())))
 
 
 def _share(one: MergedOptions) -> None:
-    """Iterations given over a number of VUs: no more VUs than iterations."""
+    """Lower the VUs to the number of shared iterations, if a higher layer than that of the VUs gave the iterations."""
     values, level = one.values, one.level
     if executor_of(values) != "shared-iterations" or not {"vus", "iterations"} <= values.keys():
         return

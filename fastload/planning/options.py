@@ -1,4 +1,4 @@
-"""Every option that a configuration may give: its name, what it takes, and whom it concerns."""
+"""Table of all options of configurations: the name, kind of value and scope of each, and the checks of values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ OptionScope = Literal["load", "scenario", "run", "table"]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. *kind* names what it takes, see `check_value`; *choices* are the only texts that there are.
+    """One option. *kind*: the kind of its value, see `check_value`. *choices*: the allowed texts, () for any.
 
-    *scope*: the load of a scenario, another option of a scenario, the whole run, or ``table`` for what only a
-    scenario's own table may say.
+    *scope*: ``load`` of a scenario, another option of a ``scenario``, the whole ``run``, or ``table``: allowed only in
+    a scenario's own table.
     """
 
     name: str
@@ -116,7 +116,7 @@ OPTIONS: dict[str, Option] = {
     )
 }
 LOAD_OPTIONS = (*(name for name, option in OPTIONS.items() if option.scope == "load"), "shape")
-"""Those of a scenario that say when iterations start; a shape is a function, which only a script can give."""
+"""Options of a scenario that decide when iterations start. A shape is a function, which only a script can give."""
 SCENARIO_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.scope in ("scenario", "table"))
 RUN_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.scope == "run")
 _OF_SCENARIOS = tuple(name for name, option in OPTIONS.items() if option.scope != "run")
@@ -140,18 +140,19 @@ _EXAMPLES = {
 
 
 def is_given(value: Any) -> bool:
-    """Whether an option says something: an empty text, list or table is as good as none."""
+    """Return whether an option has a value: None and an empty text, list or table count as no value."""
     return value is not None and not (isinstance(value, str | tuple | dict) and not value)
 
 
 def check_options(
     given: Mapping[str, Any], *, where: str, of_scenario: bool = False, folder: str = ""
 ) -> dict[str, Any]:
-    """The options of a file's table as the plan takes them. *where* names the table in messages; files are relative to
-    *folder*.
+    """Check the options of a file's table, and return them with values in the form of `check_value`.
+
+    *where* names the table in messages. Paths of files are relative to *folder*.
 
     Raises:
-        PlanError: an unknown option, one that does not belong there, or a value of the wrong type.
+        PlanError: an unknown option, an option in the wrong table, or a value of the wrong type.
     """
     known = _OF_SCENARIOS if of_scenario else _OF_RUN
     checked = {}
@@ -163,10 +164,10 @@ def check_options(
 
 
 def check_value(option: Option, value: Any, *, where: str, folder: str = "") -> Any:
-    """*value* of *option* as the plan takes it: lists as tuples, headers as lines, files with their folder.
+    """Check *value* of *option*, and return it as the plan takes it: lists as tuples, headers as lines, absolute paths.
 
     Raises:
-        PlanError: it is not of the option's kind, or none of its choices.
+        PlanError: the value is not of the option's kind, or not one of its choices.
     """
     taken = _TAKE[option.kind](value)
     if taken is None:
@@ -243,7 +244,7 @@ def _headers(value: Any) -> tuple[str, ...] | None:
 
 
 def _expressions(value: Any) -> Mapping[str, Any] | None:
-    # What is written in it is checked against the metrics, which are known when the script has been read.
+    # The expressions are checked later: the metrics are known only when the script has been read.
     return value if isinstance(value, Mapping) else None
 
 

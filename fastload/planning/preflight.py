@@ -1,4 +1,4 @@
-"""What is checked and looked up when a plan is about to run: open files, who could resume it, the target's address."""
+"""Preflight of a plan, just before its run: checks open files and how it is resumed, and looks up the target's host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastload.model.errors import PlanError
 from fastload.model.load_models import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from fastload.model.plan import Plan
 
-# What a worker has open beside its connections: channel, pollers, timers, standard streams, and some slack.
+# Descriptors of a worker besides its connections: channel, pollers, timers, standard streams, and some slack.
 _OWN_DESCRIPTORS = 64
 
 
@@ -42,7 +42,7 @@ def check_can_resume(plan: Plan, *, commands: bool, keyboard: bool) -> None:
     """Check that a plan which starts paused can be resumed: by *commands*, or by the *keyboard* of a terminal.
 
     Raises:
-        PlanError: it could not.
+        PlanError: nobody could resume it.
     """
     if plan.paused and not commands and not (keyboard and sys.stdin.isatty()):
         raise PlanError(
@@ -52,9 +52,9 @@ def check_can_resume(plan: Plan, *, commands: bool, keyboard: bool) -> None:
 
 
 def looks_up(plan: Plan) -> bool:
-    """Whether the host of the base URL is looked up before the run.
+    """Return whether the host of the base URL is looked up before the run.
 
-    It is not if the plan has its address, if lookups are to be part of the run, or if a proxy makes them.
+    It is not if the plan has its address, if lookups must be part of the run, or if a proxy makes them.
     """
     parts, http = urlsplit(plan.base_url), plan.http
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -65,7 +65,7 @@ def looks_up(plan: Plan) -> bool:
 def resolve_host(base_url: str) -> tuple[str, ...]:
     """Look up the host of *base_url*, once, so that no worker waits for DNS: ``("host:port:address,...",)``.
 
-    Empty if the host is an address, and without a base URL.
+    The result is empty if the host is an address, and without a base URL.
 
     Raises:
         PlanError: the host has no address.

@@ -1,4 +1,4 @@
-"""The options of the whole run: what every request is like, how many workers, which scenarios, what must hold."""
+"""Settings of the whole run: number of workers, choice of scenarios, and thresholds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastload.planning.tiers import GivenValue, Tier
 
 
 class SetThreshold(NamedTuple):
-    """A threshold and who set it, and what lower tiers say of the same metric without effect."""
+    """Threshold, who set it, and the thresholds of lower tiers on the same metric that it replaces."""
 
     threshold: Threshold
     by: str
@@ -26,12 +26,13 @@ class SetThreshold(NamedTuple):
 
 
 def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int | None = None) -> int:
-    """How many processes to fork: as asked, or one for each usable CPU, but never more than *most* (VUs).
+    """Return the number of workers: *asked*, or one for each usable CPU, but never more than *most*.
 
-    *most_workers* bounds the choice, not what was asked for.
+    *most*: the number of VUs or connections to share; *what* is their name in messages. *most_workers* limits the
+    default, not *asked*.
 
     Raises:
-        PlanError: more were asked for than there are VUs or connections to share.
+        PlanError: *asked* is below 1, or above *most*.
     """
     if asked is None:
         return max(1, min(usable_cpus(), most, most_workers or most))
@@ -46,10 +47,10 @@ def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int
 
 
 def as_scenario(item: Scenario | ScenarioFunction) -> Scenario:
-    """*item* itself, or a scenario of a bare function.
+    """Return *item* itself, or a scenario for a bare function.
 
     Raises:
-        PlanError: it is not an ``async def`` of one VU.
+        PlanError: the function is not an ``async def`` with one argument, the VU.
     """
     if isinstance(item, Scenario):
         return item
@@ -58,10 +59,10 @@ def as_scenario(item: Scenario | ScenarioFunction) -> Scenario:
 
 
 def pick_scenarios(found: Sequence[Scenario], patterns: Sequence[str]) -> list[Scenario]:
-    """The scenarios whose name matches one of *patterns* (``read_*``), in the order of the script; all without one.
+    """Return the scenarios whose name matches one of *patterns* (``read_*``), in script order; all without patterns.
 
     Raises:
-        PlanError: a pattern matches none.
+        PlanError: a pattern matches no scenario.
     """
     names = [scenario.name for scenario in found]
     for pattern in patterns:
@@ -72,15 +73,15 @@ def pick_scenarios(found: Sequence[Scenario], patterns: Sequence[str]) -> list[S
 
 
 def script_origin(scenario: Scenario) -> str:
-    """Where the script says what the scenario's options are: its function, or the first of its tasks."""
+    """Return the place in the script that sets the scenario's options: its function, or the first of its tasks."""
     return f"script {where(scenario.functions[0])}".rstrip()
 
 
 def choose_scenarios(found: Sequence[Scenario], tiers: Sequence[Tier]) -> list[Scenario]:
-    """The scenarios that the highest tier which chooses wants, under its names; all of *found* if none chooses.
+    """Return the scenarios that the highest tier with a choice names (`Tier.chosen`); all of *found* without one.
 
     Raises:
-        PlanError: one is to be made of a function that the script does not have.
+        PlanError: a chosen scenario names a function that the script does not have.
     """
     choosing = next((tier for tier in reversed(tiers) if tier.chosen is not None), None)
     if choosing is None or choosing.chosen is None:
@@ -89,11 +90,12 @@ def choose_scenarios(found: Sequence[Scenario], tiers: Sequence[Tier]) -> list[S
 
 
 def check_tables(names: Sequence[str], found: Sequence[Scenario], tiers: Sequence[Tier]) -> list[str]:
-    """That every table of a scenario belongs to one of *names* or *found*. Returns notes on those of standing files
-    that may belong to another script.
+    """Check that each scenario's table in *tiers* has the name of a scenario: one of *names* or *found*.
+
+    Return notes on unknown names in standing files: these may belong to another script.
 
     Raises:
-        PlanError: there is no scenario of that name.
+        PlanError: a table with an unknown name, unless it may belong to another script.
     """
     notes = []
     known = list(dict.fromkeys((*names, *(scenario.name for scenario in found))))
@@ -112,17 +114,17 @@ def check_tables(names: Sequence[str], found: Sequence[Scenario], tiers: Sequenc
 
 
 def thresholds_of(options: Iterable[str]) -> tuple[Threshold, ...]:
-    """The thresholds of repeated ``--threshold`` options, against every metric known now."""
+    """Return the thresholds of repeated ``--threshold`` options. They may use all metrics that are known now."""
     return tuple(parse_threshold_option(text, specs()) for text in options)
 
 
 def settle_thresholds(
     scenarios: Sequence[Scenario], below: Sequence[Tier], above: Sequence[Tier]
 ) -> list[SetThreshold]:
-    """The thresholds of all tiers. They add up, but what a tier says of a metric replaces what lower ones say of it.
+    """Merge the thresholds of all tiers. For the same metric, those of a tier replace those of lower tiers.
 
     Raises:
-        PlanError: one is malformed, or there is no such metric.
+        PlanError: a threshold is malformed, or its metric does not exist.
     """
     by_metric: dict[str, list[SetThreshold]] = {}
     script = [(one, script_origin(scenario)) for scenario in scenarios for one in _parsed(scenario.thresholds)]
@@ -148,7 +150,7 @@ def _lost(replaced: Sequence[SetThreshold]) -> tuple[GivenValue, ...]:
 
 
 def _thresholds_in(tier: Tier, scenarios: Sequence[Scenario]) -> list[tuple[Threshold, str]]:
-    """What *tier* says for all and of those *scenarios*, and who says it."""
+    """Return the thresholds of *tier* for the whole run and for *scenarios*, each with who set it."""
     found = [(one, tier.who.get("thresholds", tier.name)) for one in _parsed(tier.options.get("thresholds"))]
     for scenario in scenarios:
         own = _parsed(tier.scenarios.get(scenario.name, {}).get("thresholds"))

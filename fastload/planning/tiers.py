@@ -1,4 +1,4 @@
-"""Tiers of options: what each source gives, one over the other, and who set each value in the end."""
+"""Tiers and layers of options: merge the options of all sources by priority, and record who set each value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fastload.planning.options import is_given
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """What one source says: *options* for all scenarios, and *scenarios* for those of these names.
+    """Options of one source: *options* for all scenarios, and *scenarios* with the options of single ones, by name.
 
-    *who* has, for an option, more than the tier's *name*: ``FASTLOAD_VUS`` of the environment. *is_standing*: it is
-    there for every run of this project, as a file of the working directory is; so what no scenario can use is no
-    mistake. *chosen*: the run has just these scenarios, each made of the function named, and what is said of one
-    replaces all of its load (k6's ``scenarios``).
+    *who*: for single options, a more exact source than *name*, like ``FASTLOAD_VUS`` of the environment. *is_standing*:
+    the source applies to every run of the project, like a file in the working directory; so it is no error if no
+    scenario can use an option of it. *chosen* (k6's ``scenarios``): the run has only these scenarios, each with the
+    name of its function, and the options for one of them replace all of its load.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Tier:
     notes: tuple[str, ...] = ()
 
     def layers(self, scenario: str) -> list[Layer]:
-        """What it says of *scenario*: first what it says of all, then what it says of this one."""
+        """Return the layers for *scenario*: first the options for all scenarios, then its own."""
         own = self.scenarios.get(scenario, {})
         whole = Layer(self.name, self.options, self.who, of_all=True, is_standing=self.is_standing)
         one = Layer(f"{self.name} [scenarios.{scenario}]", own, {}, wipes=self.chosen is not None)
@@ -37,8 +37,10 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Options that one source gives together. *of_all*: to every scenario. *wipes*: nothing stays of what lower
-    layers say of the load and its times."""
+    """Options that one source gives together.
+
+    *of_all*: they apply to every scenario. *wipes*: they remove all options of lower layers for the load and its times.
+    """
 
     name: str
     options: Mapping[str, Any]
@@ -48,12 +50,12 @@ class Layer:
     wipes: bool = False
 
     def by(self, option: str) -> str:
-        """Who set *option*, or one entry of it, like ``tags.team``."""
+        """Return who set *option*, or one of its entries, like ``tags.team``."""
         return self.who.get(option.partition(".")[0], self.name)
 
 
 class GivenValue(NamedTuple):
-    """A value, and who gave it."""
+    """Value of an option, and who gave it."""
 
     value: Any
     by: str
@@ -61,8 +63,11 @@ class GivenValue(NamedTuple):
 
 @dataclass(slots=True)
 class MergedOptions:
-    """What came of layers. *values* has the options that are left, *level* the layer that each is of, *lost* what was
-    given and has no effect, and *ended_by* who took away an option of which nothing is left."""
+    """Result of a merge of layers.
+
+    *values*: the options after the merge. *level*: the index in *layers* of the layer that set each of them. *lost*:
+    given values that have no effect. *ended_by*: for each option that was removed, who removed it.
+    """
 
     layers: Sequence[Layer]
     values: dict[str, Any] = field(default_factory=dict)
@@ -74,7 +79,7 @@ class MergedOptions:
         return self.layers[self.level[option]].by(option)
 
     def set(self, option: str, value: Any, level: int) -> None:
-        """Put *value* over what is there."""
+        """Set *option* to *value*, from the layer with index *level*. A different earlier value becomes lost."""
         if option in self.values and self.values[option] != value:
             self.lost.setdefault(option, []).append(GivenValue(self.values[option], self.by(option)))
         self.values[option] = value
@@ -82,23 +87,26 @@ class MergedOptions:
         self.ended_by.pop(option, None)
 
     def drop(self, option: str, by: str) -> None:
-        """Take *option* away, because of *by*."""
+        """Remove *option*. *by*: the option or source that removes it."""
         self.lost.setdefault(option, []).append(GivenValue(self.values.pop(option), self.by(option)))
         self.ended_by[option] = by
         del self.level[option]
 
 
 Replaced = Callable[[Layer, Mapping[str, Any]], Mapping[str, str]]
-"""A layer, and what lower layers left -> the options that it takes away, each with the option because of which."""
+"""Function of a layer and the merged options of the layers below it.
+
+It returns the options of lower layers that the layer removes, each with the option of the layer that causes this.
+"""
 
 
 def nothing_replaced(_layer: Layer, _below: Mapping[str, Any]) -> Mapping[str, str]:
-    """Of options that do not contradict each other: each is only replaced by itself."""
+    """Return no options: for options that do not contradict each other, so that none removes another."""
     return {}
 
 
 def merge_layers(layers: Sequence[Layer], replaced: Replaced = nothing_replaced) -> MergedOptions:
-    """Layers from the lowest to the highest, each over those below it; empty values are none."""
+    """Merge *layers*, from the lowest to the highest: each overrides those below it. Empty values are ignored."""
     settled = MergedOptions(layers)
     for level, layer in enumerate(layers):
         given = {name: value for name, value in layer.options.items() if is_given(value)}
@@ -111,8 +119,10 @@ def merge_layers(layers: Sequence[Layer], replaced: Replaced = nothing_replaced)
 
 
 def flat(options: Mapping[str, Any], tables: Sequence[str]) -> dict[str, Any]:
-    """*options* with an entry of its own for each entry of *tables*: ``{"tags.team": "a"}``. So the tables of several
-    layers add up, entry by entry."""
+    """Return *options* with one option for each entry of *tables*, like ``{"tags.team": "a"}``.
+
+    So the tables of several layers are merged entry by entry.
+    """
     entries = {name: value for name, value in options.items() if name not in tables}
     for table in tables:
         entries |= {f"{table}.{name}": value for name, value in (options.get(table) or {}).items()}
@@ -120,6 +130,6 @@ def flat(options: Mapping[str, Any], tables: Sequence[str]) -> dict[str, Any]:
 
 
 def table_of(settled: MergedOptions, table: str) -> dict[str, Any]:
-    """What is left of *table* in flat layers."""
+    """Return the entries of *table* after a merge of layers with `flat` options."""
     start = f"{table}."
     return {name.removeprefix(start): value for name, value in settled.values.items() if name.startswith(start)}

@@ -1,4 +1,4 @@
-"""The options of requests: from a configuration to `HttpSettings`, and what is wrong with them, before the run."""
+"""HTTP options: turns the options of requests into `HttpSettings`, and checks them before the run."""
 
 from __future__ import annotations
 
@@ -59,11 +59,10 @@ _AUTH_EXAMPLE = "write it like basic:USER:PASSWORD, digest:USER:PASSWORD or bear
 
 
 def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> HttpSettings:
-    """The settings of the options of requests; what is not given is as in *base*.
+    """Return the settings for the request options in *values*. Options that are not given stay as in *base*.
 
     Raises:
-        PlanError: a value that is none of those there are, a file that cannot be read, or something that this libcurl
-            does not have.
+        PlanError: an unknown value, a file that cannot be read, or a feature that this libcurl does not have.
     """
     settings: dict[str, Any] = {name: values[name] for name in _SAME if name in values}
     settings |= {field: values[name] for name, field in _RENAMED.items() if name in values}
@@ -93,10 +92,10 @@ def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> Ht
 
 
 def parse_auth(text: str) -> Auth:
-    """The `Auth` of ``SCHEME:USER:PASSWORD`` or ``bearer:TOKEN``.
+    """Return the `Auth` for ``SCHEME:USER:PASSWORD`` or ``bearer:TOKEN``.
 
     Raises:
-        PlanError: it is neither.
+        PlanError: the scheme is unknown.
     """
     scheme, _, rest = text.partition(":")
     if scheme not in get_args(AuthScheme):
@@ -108,10 +107,10 @@ def parse_auth(text: str) -> Auth:
 
 
 def check_http(http: HttpSettings) -> None:
-    """That *http* can work on this machine.
+    """Check that *http* can work on this machine.
 
     Raises:
-        PlanError: it cannot, and why.
+        PlanError: it cannot; the message says why.
     """
     if http.timeout_s <= 0:
         raise PlanError("--timeout is 0", hint="give it some time, like 10s")
@@ -178,7 +177,7 @@ def _check_tls(http: HttpSettings) -> None:
     if not http.cert_file or PEM in (http.cert_file + http.key_file) or http.cert_file.endswith((".p12", ".pfx")):
         return
     try:
-        # Without a password, an empty one: OpenSSL would ask the terminal.
+        # *key_password* is "" rather than None if there is none: with None, OpenSSL would ask on the terminal.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_cert_chain(http.cert_file, http.key_file or None, http.key_password)
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a run answers to commands and keys."""
+"""Command handler: carries out commands and keys in a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Describe = Callable[[], dict[str, Any]]
 
 
 class CommandHandler:
-    """Steers the run as commands and keys want it. *status* and *metrics* tell how it stands."""
+    """Handler of commands and keys. *status* and *metrics* return the current state and metrics of the run."""
 
     def __init__(self, steering: Steering, status: Describe, metrics: Describe) -> None:
         self._steering = steering
@@ -23,7 +23,7 @@ class CommandHandler:
         self._metrics = metrics
 
     def answer(self, command: Command, now_ns: int) -> bool:
-        """Do what *command* asks for, or refuse it; whether it was done."""
+        """Carry out *command* and answer it, or refuse it. Return whether it was carried out."""
         try:
             command.answer(self._do(command, now_ns))
         except FastloadError as error:
@@ -32,13 +32,13 @@ class CommandHandler:
         return True
 
     def press(self, action: Action, now_ns: int) -> str:
-        """Do what a key asks for; what to tell whoever pressed it."""
+        """Carry out the action of a key. Return the message to show."""
         if action.name == "help":
             return KEYS_HELP
         try:
             if action.name == "pause-or-resume":
                 return self._pause_or_resume(now_ns)
-            # Who presses a key means the whole test.
+            # A key applies to the whole test: to every scenario that can be scaled.
             names: list[str | None] = [*self._steering.scalable] or [None]
             changed = [self._steering.scale({"scenario": name, "by": action.by}, now_ns) for name in names]
         except FastloadError as error:

@@ -1,4 +1,4 @@
-"""What others ask of a run that is under way: a mailbox between their threads and the coordinator's."""
+"""Command queue: passes commands from other threads to the coordinator's thread, and the answers back."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "scale": ("scenario", "vus", "rate", "by"),
     "stop": ("now",),
 }
-"""The names of all commands, each with its arguments."""
+"""The names of all commands, each with the names of its arguments."""
 AMOUNTS = ("vus", "rate", "by")
-"""The arguments of ``scale`` of which one must be there."""
+"""The arguments of ``scale`` of which exactly one must be given."""
 
 _OVER = "the run is over"
 
 
 class Command:
-    """One question to the run. The coordinator answers or refuses it, once; anything after that counts for nothing."""
+    """Command to a run. The coordinator answers or refuses it once; later answers have no effect."""
 
     def __init__(self, name: str, arguments: Mapping[str, Any]) -> None:
         self.name = name
@@ -37,13 +37,13 @@ class Command:
         self._refusal: ControlError | None = None
 
     def answer(self, answer: Mapping[str, Any]) -> None:
-        """Do what was asked first, then say so: *answer* goes to the one who asked."""
+        """Give *answer* to the caller of `CommandQueue.ask`. Carry out the command before this call."""
         if not self._settled.is_set():
             self._answer = dict(answer)
             self._settled.set()
 
     def refuse(self, message: str, hint: str = "") -> None:
-        """Have the one who asked get a `ControlError`."""
+        """Refuse the command: the caller of `CommandQueue.ask` gets a `ControlError`."""
         self._refuse(ControlError(message, hint=hint))
 
     def _refuse(self, error: ControlError) -> None:
@@ -64,9 +64,9 @@ class Command:
 
 
 class CommandQueue:
-    """The mailbox: any thread asks, the coordinator's takes.
+    """Queue of commands: any thread calls `ask`, the coordinator's thread calls `take`.
 
-    Nothing is opened before `fd` is asked for. `close` belongs to whoever made it.
+    The first use of `fd` opens the descriptor. The creator of the queue must call `close`.
     """
 
     def __init__(self) -> None:
@@ -78,10 +78,10 @@ class CommandQueue:
 
     @property
     def fd(self) -> int:
-        """Readable while something waits to be taken; for the coordinator.
+        """Descriptor that is readable while a command waits; for the coordinator.
 
         Raises:
-            ControlError: the mailbox is closed.
+            ControlError: the queue is closed.
         """
         with self._lock:
             if self._closed:
@@ -91,12 +91,12 @@ class CommandQueue:
             return self._fd
 
     def ask(self, name: str, /, *, timeout_s: float = 10.0, **arguments: Any) -> dict[str, Any]:
-        """The run's answer to command *name*; waits for it, so never from the coordinator's own thread.
+        """Send command *name*, wait for the run's answer, and return it. Never call this in the coordinator's thread.
 
-        What is not answered in time is not done later, unless the coordinator had begun with it.
+        A command that times out is not carried out later, unless the coordinator has taken it already.
 
         Raises:
-            ControlError: no such command or argument, or it was refused; the run is over; *timeout_s* passed.
+            ControlError: no such command or argument, the run refused it, the run is over, or *timeout_s* passed.
         """
         command = Command(name, check_command(name, arguments))
         with self._lock:
@@ -112,14 +112,14 @@ class CommandQueue:
             self._forget(command)
 
     def take(self) -> list[Command]:
-        """What was asked since the last call, oldest first."""
+        """Return the commands since the last call, oldest first."""
         with self._lock:
             taken, self._waiting = self._waiting, []
             self._quieten()
         return taken
 
     def close(self) -> None:
-        """Refuse what is not answered yet, and everything from now on. May be repeated."""
+        """Refuse the commands that have no answer yet, and all later ones. May be called again."""
         with self._lock:
             self._closed = True
             unanswered, self._unanswered, self._waiting = self._unanswered, [], []
@@ -139,7 +139,7 @@ class CommandQueue:
                     self._quieten()
 
     def _quieten(self) -> None:
-        """Nothing waits any more: make the descriptor say so."""
+        """Make the descriptor unreadable, because no command waits any more."""
         if self._fd is not None:
             try:
                 os.eventfd_read(self._fd)
@@ -148,10 +148,12 @@ class CommandQueue:
 
 
 def check_command(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """*arguments* without those that are None, ``now`` filled in; whether they fit the run is for the run to say.
+    """Check *arguments* and return them without those that are None, and with ``now`` filled in.
+
+    The run itself checks whether they fit its scenarios.
 
     Raises:
-        ControlError: no such command, no such argument, one of a wrong type, or ``scale`` without exactly one amount.
+        ControlError: no such command or argument, a wrong type, too many VUs, or ``scale`` without exactly one amount.
     """
     if name not in COMMANDS:
         raise ControlError(

@@ -1,4 +1,4 @@
-"""What the control API answers: one request of HTTP, checked, and put to the run."""
+"""Request handler of the control API: checks an HTTP request, passes its command to the run, and sends the reply."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fastload.control.commands.http_checks import (
 )
 from fastload.model.errors import ControlError, nearest
 
-# A request has to be here, whole, within this time; then the run has this long to answer it, and the client to read.
+# Time limits: for the whole request to arrive, for the run to answer it, and for the client to read the reply.
 READ_S, ANSWER_S, WRITE_S = 5.0, 10.0, 2.0
 _LINGER_S = 1.0
 
@@ -39,11 +39,11 @@ ROUTES: Mapping[str, tuple[str, str]] = {
     "/v1/scale": ("POST", "set vus or rate of a scenario, or change it by so many"),
     "/v1/stop": ("POST", "end the run, gracefully unless now is true"),
 }
-"""Method and meaning by path."""
+"""Method and description of each route, by path."""
 
 
 class ControlApi:
-    """What the requests of one server have in common. *host* is where it listens; *token* ``""`` is none."""
+    """Settings of one server for all its requests. *host*: its listen address. *token*: ``""`` for none."""
 
     def __init__(self, commands: CommandQueue, host: str, token: str) -> None:
         self.commands = commands
@@ -52,7 +52,7 @@ class ControlApi:
 
 
 class ControlRequestHandler(BaseHTTPRequestHandler):
-    """One connection with one request (HTTP/1.0: the answer ends it)."""
+    """Handler of one connection with one request (HTTP/1.0: the reply ends the connection)."""
 
     server_version = "fastload"
     sys_version = ""
@@ -97,7 +97,7 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _serve  # noqa: N815 - names of the base class
 
     def _route(self) -> str:
-        """The command's name; empty for the list of routes."""
+        """Return the command's name; empty for the list of routes."""
         path = self.path.partition("?")[0]
         if path not in ROUTES:
             hint = nearest(path, ROUTES) or "GET / lists the routes"
@@ -116,7 +116,7 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
         return int(text)
 
     def _arguments(self) -> dict[str, Any]:
-        # What asks before it sends, as a page of another site has to, is answered with 405.
+        # A page of another site must send a CORS preflight (OPTIONS) before this type of body. The preflight gets 405.
         check_json(self.headers.get("Content-Type", ""))
         check_origin(self.headers.get("Origin"), self.headers.get("Host", ""))
         check_length(self._left_bytes)
@@ -130,7 +130,7 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
     def _reply(self, status: HTTPStatus, answer: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
         body = json.dumps(plain(answer), indent=2).encode() + b"\n"
         self.connection.settimeout(WRITE_S)
-        # Nonsense is taken for HTTP/0.9, which has neither status nor headers.
+        # The base class takes a malformed request for HTTP/0.9, which has neither status nor headers.
         self.request_version = self.protocol_version
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -144,17 +144,17 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What is no HTTP at all, in the same form as every other error."""
+        """Reply to a request that the base class rejects, in the JSON form of every other error."""
         status = HTTPStatus(code)
         if status is HTTPStatus.NOT_IMPLEMENTED:
             status = HTTPStatus.METHOD_NOT_ALLOWED
         self._reply(status, {"error": message or status.phrase, "hint": explain or ""})
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-        """Nothing: the run's own output is on the terminal."""
+        """Log nothing: the terminal shows the run's own output."""
 
     def _drain(self) -> None:
-        """Read what was refused unread: closing on top of it would take the answer back from the client."""
+        """Read the rest of a refused body: a close with unread data resets the connection and loses the reply."""
         if not self._left_bytes:
             return
         self.connection.shutdown(socket.SHUT_WR)
@@ -166,7 +166,7 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a connection until a moment, however little comes at a time."""
+    """Reader of a connection with one deadline for all reads together, however small each read is."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self._connection = connection

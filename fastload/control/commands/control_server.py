@@ -1,4 +1,4 @@
-"""The control API: HTTP on a port of this machine, in threads of the parent that only write into the mailbox."""
+"""Control server: serves the control API over HTTP, in threads of the parent that only write to the command queue."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from fastload.control.commands.http_checks import (
 )
 
 DEFAULT_CONTROL_PORT = 6565
-# More connections than this at the same time are closed unheard: each costs a thread beside the run.
+# Limit of open connections: more are closed without a reply, because each one costs a thread beside the run.
 MOST_CONNECTIONS = 16
-# How long to leave a listener alone that cannot accept, for want of descriptors.
+# Pause after an accept that failed, for example because there is no free descriptor.
 _PAUSE_S = 0.1
 
 
 class ControlServer:
-    """Serves the control API on *host* and *port* (0: a free one) from `start` to `close`.
+    """Server of the control API on *host* and *port* (0: a free one), from `start` to `close`.
 
-    With a *token*, each request needs it as ``Authorization: Bearer TOKEN``.
+    With a *token*, each request needs the header ``Authorization: Bearer TOKEN``.
 
     Raises:
-        PlanError: *host* can be reached from other machines and there is no *token*.
+        PlanError: other machines can reach *host*, and there is no *token*.
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class ControlServer:
 
     @property
     def address(self) -> str:
-        """Its base URL, ``http://127.0.0.1:6565``; only while it serves."""
+        """Base URL, like ``http://127.0.0.1:6565``. Valid only while the server runs."""
         assert self._server is not None
         return url_of(self._host, self._server.server_address[1])
 
     def start(self) -> None:
-        """Bind the port and serve. Only after the fork: no worker may inherit the socket.
+        """Bind the port and serve. Call this only after the fork: no worker may inherit the socket.
 
         Raises:
-            PlanError: the port is taken or not allowed, or *host* is no address of this machine.
+            PlanError: the port is in use or not allowed, or *host* is no address of this machine.
         """
         try:
             family, address = find_address(self._host, self._port)
@@ -69,9 +69,9 @@ class ControlServer:
         self._thread.start()
 
     def close(self) -> None:
-        """End every connection and thread, and free the port. May be repeated.
+        """End every connection and thread, and free the port. May be called again.
 
-        Close the mailbox first: a request that waits for the run's answer is waited for.
+        Close the command queue first: this method waits for requests that wait for an answer of the run.
         """
         server, self._server = self._server, None
         thread, self._thread = self._thread, None
@@ -82,18 +82,18 @@ class ControlServer:
 
 
 def parse_control(text: str, *, what: str = "--control") -> tuple[str, int]:
-    """Host and port of ``PORT`` or ``HOST:PORT``; without a host the loopback address.
+    """Return host and port of ``PORT`` or ``HOST:PORT``; without a host, the loopback address.
 
     Raises:
-        PlanError: no port from 0 to 65535; *what* names the option.
+        PlanError: no port from 0 to 65535. *what* is the option's name, for the message.
     """
     return parse_address(text, what=what, port=DEFAULT_CONTROL_PORT)
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    """Listens, and knows the connections that are open, so that it can end them."""
+    """TCP server that tracks its open connections, so that it can end them."""
 
-    # Two runs must not share a port: only what a port's last user left in TIME_WAIT is passed over.
+    # A port with only connections in TIME_WAIT may be used again, but two runs must not share a port.
     allow_reuse_address = True
     allow_reuse_port = False
     daemon_threads = True
@@ -112,9 +112,9 @@ class _Server(socketserver.ThreadingTCPServer):
             self.handle_request()
 
     def end(self) -> None:
-        """Stop accepting, read no more, let answers under way go out, and wait until their threads are gone."""
+        """Stop accepting, stop reading, let replies under way finish, and wait for the threads of the connections."""
         self._ending = True
-        # It wakes the thread that waits for connections; closing alone would not.
+        # The shutdown wakes the thread that waits for connections; a close alone would not.
         self.socket.shutdown(socket.SHUT_RDWR)
         with self._lock:
             threads = list(self._open.values())
@@ -151,4 +151,4 @@ class _Server(socketserver.ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that goes away is none of the run's business."""
+        """Ignore the error: a client that disconnects does not concern the run."""

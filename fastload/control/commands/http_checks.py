@@ -1,4 +1,4 @@
-"""What is checked of every HTTP request before a run hears of it: for the control API and for the dashboard."""
+"""Checks of HTTP requests before they reach the run, and of listen addresses: for the control API and the dashboard."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STATUS_OF = {
 
 
 class RequestRefused(Exception):
-    """A request that is answered with *status* and never gets to the run."""
+    """Refusal of an HTTP request, with the *status* of its reply."""
 
     def __init__(self, status: HTTPStatus, message: str, hint: str = "", **headers: str) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class RequestRefused(Exception):
 
     @classmethod
     def of(cls, error: ControlError) -> RequestRefused:
-        """What the run itself refused, or did not answer."""
+        """Return the refusal for a command that the run refused or did not answer."""
         return cls(_STATUS_OF[error.reason], error.message, error.hint)
 
     def to_dict(self) -> dict[str, str]:
@@ -47,27 +47,27 @@ class RequestRefused(Exception):
 
 
 def check_host(header: str, served: str) -> None:
-    """That the ``Host`` *header* is the place that is *served*.
+    """Check that the ``Host`` *header* names the *served* address.
 
-    A page of a web site whose name was pointed at this machine sends that name, and is refused.
+    This refuses DNS rebinding: a web page whose host name was pointed at this machine sends that name.
 
     Raises:
-        Refusal: 403.
+        RequestRefused: 403.
     """
     host = _host_of(header)
     if host in ("localhost", "127.0.0.1", "::1", served):
         return
-    # On a wildcard address it is reached by whichever address of the machine; a rebound name is no address.
+    # A server on a wildcard address is reached by any address of the machine. A rebound DNS name is no address.
     if _is_wildcard(served) and (is_address(host) or host == socket.gethostname().lower()):
         return
     raise RequestRefused(HTTPStatus.FORBIDDEN, f"host {host!r} is not served here", f"ask {served} by its address")
 
 
 def check_bearer(token: str, header: str) -> None:
-    """That the ``Authorization`` *header* has *token*, if there is one.
+    """Check that the ``Authorization`` *header* has *token*, if a token is set.
 
     Raises:
-        Refusal: 401.
+        RequestRefused: 401.
     """
     given = header.encode("latin-1")
     if token and not hmac.compare_digest(given, b"Bearer " + token.encode()):
@@ -80,11 +80,12 @@ def check_bearer(token: str, header: str) -> None:
 
 
 def check_origin(origin: str | None, host: str) -> None:
-    """That a command does not come from a page of somebody else: *origin* is the header, if there is one, and *host*
-    the ``Host`` header of the same request.
+    """Check that a command does not come from a page of another site.
+
+    *origin*: the ``Origin`` header, None without one. *host*: the ``Host`` header of the same request.
 
     Raises:
-        Refusal: 403.
+        RequestRefused: 403.
     """
     try:
         sender = urlsplit(origin or "").netloc.lower()
@@ -97,10 +98,10 @@ def check_origin(origin: str | None, host: str) -> None:
 
 
 def check_json(content_type: str) -> None:
-    """That a body is said to be JSON: forms and pages of other sites cannot send this type without asking first.
+    """Check that the content type is JSON: forms cannot send it, and pages of other sites only after a CORS preflight.
 
     Raises:
-        Refusal: 415.
+        RequestRefused: 415.
     """
     header = Message()
     header["Content-Type"] = content_type or "text/plain"
@@ -111,20 +112,20 @@ def check_json(content_type: str) -> None:
 
 
 def check_length(length_bytes: int) -> None:
-    """That a body is not longer than any command.
+    """Check that a body is not longer than `MOST_BODY_BYTES`, which is more than any command needs.
 
     Raises:
-        Refusal: 413.
+        RequestRefused: 413.
     """
     if length_bytes > MOST_BODY_BYTES:
         raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {MOST_BODY_BYTES} bytes")
 
 
 def arguments_of(body: bytes) -> dict[str, Any]:
-    """The object of JSON in *body*; none is an empty one.
+    """Return the JSON object in *body*; {} for an empty body.
 
     Raises:
-        Refusal: 400.
+        RequestRefused: 400.
     """
     try:
         found = json.loads(body or b"{}")
@@ -136,7 +137,7 @@ def arguments_of(body: bytes) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """*value* with null for what JSON has no number for, so that every client can read it."""
+    """Return *value* with None for NaN and infinity, which JSON does not have, so that every client can read it."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -146,14 +147,14 @@ def plain(value: Any) -> Any:
     return value
 
 
-# Where to listen.
+# Listen addresses.
 
 
 def parse_address(text: str, *, what: str, port: int) -> tuple[str, int]:
-    """Host and port of ``PORT`` or ``HOST:PORT``; without a host the loopback address.
+    """Return host and port of ``PORT`` or ``HOST:PORT``; without a host, the loopback address.
 
     Raises:
-        PlanError: no port from 0 to 65535; *what* names the option, and *port* is one to write instead.
+        PlanError: no port from 0 to 65535. *what* is the option's name and *port* an example, both for the message.
     """
     host, _, digits = text.strip().rpartition(":")
     if not (digits.isascii() and digits.isdecimal() and int(digits) <= _MOST_PORT) or (":" in host and host[0] != "["):
@@ -165,10 +166,10 @@ def parse_address(text: str, *, what: str, port: int) -> tuple[str, int]:
 
 
 def check_exposed(what: str, host: str, token: str, *, variable: str) -> None:
-    """That *what*, on *host*, has a *token* if other machines can reach it.
+    """Check that the server *what* has a *token* if other machines can reach *host*.
 
     Raises:
-        PlanError: it has none; *variable* is where one could be set.
+        PlanError: it has no token. *variable* is the environment variable for it, for the message.
     """
     if not token and not is_loopback(host):
         raise PlanError(
@@ -178,22 +179,22 @@ def check_exposed(what: str, host: str, token: str, *, variable: str) -> None:
 
 
 def find_address(host: str, port: int) -> tuple[int, Any]:
-    """The family of *host* and what to bind a socket of it to.
+    """Return the address family of *host*, and the address to bind a socket to.
 
     Raises:
-        OSError: there is no such host.
+        OSError: *host* cannot be resolved.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return found[0][0], found[0][4]
 
 
 def url_of(host: str, port: int) -> str:
-    """``http://127.0.0.1:6565``."""
+    """Return the base URL, like ``http://127.0.0.1:6565``."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def bind_error(what: str, host: str, port: int, error: OSError) -> PlanError:
-    """Why *what* cannot listen there."""
+    """Return the error for a server *what* that cannot listen; it names the process that has the port."""
     if error.errno == errno.EADDRINUSE:
         holders = [f"{process_name(pid) or 'a process'} (pid {pid})" for pid in find_listener(port, host)[:1]]
         return PlanError(
@@ -223,7 +224,7 @@ def _is_wildcard(host: str) -> bool:
 
 
 def _host_of(header: str) -> str:
-    """The host of a ``Host`` header, without port and brackets, in lower case."""
+    """Return the host of a ``Host`` header, without port and brackets, in lower case."""
     host = header.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]

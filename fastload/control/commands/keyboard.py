@@ -1,4 +1,4 @@
-"""Keys that steer a run, from a terminal in cbreak mode that is always given back as it was."""
+"""Keyboard control of a run: reads keys from the terminal in cbreak mode, and always restores the terminal's mode."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, NamedTuple
 
 KEYS_HELP = "w +1  W +10  s -1  S -10 (VUs, or starts/s)  p pause or resume  ? help  Ctrl-C stop"
-"""What the keys do, on one line."""
+"""Help text of the keys, on one line."""
 
 _READ_BYTES = 1024
-# Cursor and function keys come as several bytes, of which some are letters.
+# Cursor and function keys send several bytes, and some of these bytes are letters.
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
 
 
 class Action(NamedTuple):
-    """What a key asks for. *by*: VUs or starts per second more or less, with ``scale``."""
+    """Action of a key. *by*: the change of VUs or of starts per second, for ``scale``."""
 
     name: Literal["scale", "pause-or-resume", "help"]
     by: int = 0
@@ -39,13 +39,13 @@ _ACTIONS = {
 
 
 class Keyboard:
-    """Reads keys from standard input for the length of a ``with`` block.
+    """Keyboard on standard input, read for the length of a ``with`` block.
 
-    There is a keyboard only if standard input is the terminal of this process and the block is entered by the main
-    thread, which alone can catch Ctrl-Z. Enter it after the fork: a worker must not inherit the handler.
+    It works only if standard input is the terminal of this process and the main thread enters the block: only the main
+    thread can catch Ctrl-Z. Enter the block after the fork: a worker must not inherit the signal handler.
 
-    While the process is in the background it leaves the terminal alone. Call `take` also when `fd` is not readable,
-    about once a second: it notices that the process is back.
+    While the process is in the background, it does not touch the terminal. Call `take` about once a second even if
+    `fd` is not readable: `take` detects that the process is in the foreground again.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Keyboard:
 
     @property
     def fd(self) -> int | None:
-        """Readable when a key waits to be taken; None when there is no keyboard."""
+        """Descriptor that is readable while a key waits; None without a keyboard."""
         return None if self._poller is None else self._poller.fileno()
 
     def __enter__(self) -> Keyboard:
@@ -67,7 +67,7 @@ class Keyboard:
             self._terminal = terminal
             self._before = termios.tcgetattr(terminal)
             self._ours = _cbreak(self._before)
-            # A poller of its own, so that a terminal that belongs to others for a while does not wake the run.
+            # A separate poller: while another process has the terminal, input there must not wake the run.
             self._poller = select.epoll()
             if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
                 signal.signal(signal.SIGTSTP, self._suspend)
@@ -86,7 +86,7 @@ class Keyboard:
             self._poller = None
 
     def take(self) -> list[Action]:
-        """What the keys pressed since the last call ask for, in order; other keys are passed over."""
+        """Return the actions of the keys pressed since the last call, in order. Ignore other keys."""
         if self._poller is None:
             return []
         if not _is_foreground(self._terminal):
@@ -101,12 +101,12 @@ class Keyboard:
                     raise EOFError
                 keys += read
         except (OSError, EOFError):
-            # The terminal is gone, and with it the foreground.
+            # The terminal is gone: treat it like the background.
             self._ignore()
         return [_ACTIONS[key] for key in _ESCAPES.sub(b"", keys) if key in _ACTIONS]
 
     def _resume(self) -> None:
-        """Make the terminal ours, at first and after somebody else had it."""
+        """Set cbreak mode and listen to keys: at first, and after another process had the terminal."""
         with contextlib.suppress(OSError, termios.error):
             if termios.tcgetattr(self._terminal) != self._ours:
                 termios.tcsetattr(self._terminal, termios.TCSANOW, self._ours)
@@ -123,13 +123,13 @@ class Keyboard:
             self._listening = False
 
     def _give_back(self) -> None:
-        # Who is not in the foreground would be stopped for it, and would change what another process set.
+        # The kernel stops a background process that sets the mode, and that would change the mode of another process.
         if _is_foreground(self._terminal):
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self._terminal, termios.TCSANOW, self._before)
 
     def _suspend(self, number: int, _frame: FrameType | None) -> None:
-        """Ctrl-Z: stop as everyone does, but with the terminal in order; goes on here after ``fg``."""
+        """Handle Ctrl-Z: restore the terminal and stop the process. After ``fg`` it continues here."""
         self._give_back()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
@@ -139,7 +139,7 @@ class Keyboard:
 
 
 def _own_terminal() -> int | None:
-    """The descriptor of standard input if it is the terminal that this process has the foreground of."""
+    """Return the descriptor of standard input if it is a terminal and this process is in its foreground, else None."""
     try:
         terminal = sys.stdin.fileno()
     except (AttributeError, OSError, ValueError):
@@ -151,12 +151,12 @@ def _is_foreground(terminal: int) -> bool:
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     except OSError:
-        # Not the terminal of this session, or no longer there.
+        # The terminal belongs to another session, or is gone.
         return False
 
 
 def _cbreak(before: list[Any]) -> list[Any]:
-    """Each key at once and without an echo; Ctrl-C, Ctrl-Z and line ends stay as they are."""
+    """Return cbreak mode: each key is read at once and without echo. Ctrl-C, Ctrl-Z and line ends work as *before*."""
     attributes = [*before[:6], list(before[6])]
     attributes[3] &= ~(termios.ECHO | termios.ICANON)
     attributes[6][termios.VMIN] = 1

@@ -1,4 +1,4 @@
-"""The machine that generates the load: what it has, and what it used in each interval."""
+"""Host sampler: properties of the generator's machine, and its resource use in each interval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOOPBACK = "lo"
 
 
 def usable_cpus(proc_root: Path = _PROC, cgroup_root: Path = _CGROUP) -> int:
-    """CPUs that this process may keep busy: its affinity, or the cgroup quota rounded down if that is less.
+    """Return how many CPUs this process may keep busy: its affinity, or the cgroup quota rounded down if that is less.
 
     At least 1. A quota of 1.5 counts as 1: two busy workers would be throttled in turns.
     """
@@ -29,7 +29,7 @@ def usable_cpus(proc_root: Path = _PROC, cgroup_root: Path = _CGROUP) -> int:
 
 
 def describe_host() -> dict[str, str | int]:
-    """What a report needs to be compared with another; nothing that identifies the machine."""
+    """Return the properties by which reports are compared. Nothing in it identifies the machine."""
     return {
         "cpus": psutil.cpu_count() or 1,
         "usable_cpus": usable_cpus(),
@@ -50,7 +50,7 @@ def _cpu_model() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Totals since boot; CPU times are ``(busy, all)`` seconds, ``nics`` is ``{name: (sent, received)}``."""
+    """Reading of totals since boot; CPU times are ``(busy, all)``, NIC bytes are ``{name: (sent, received)}``."""
 
     at_ns: int
     cpus_s: list[tuple[float, float]]
@@ -60,19 +60,19 @@ class _Reading:
 
 
 class HostSampler:
-    """Samples the machine: ``prime()`` once, then ``sample()`` at the end of every interval."""
+    """Sampler of the machine: call ``prime()`` once, then ``sample()`` at the end of every interval."""
 
     def __init__(self) -> None:
         self._started_ns = 0
         self._last: _Reading | None = None
 
     def prime(self) -> None:
-        """Takes the reading that the first sample is measured against."""
+        """Take the reading that is the baseline of the first sample."""
         self._last = _read()
         self._started_ns = self._last.at_ns
 
     def sample(self) -> HostSample:
-        """What was used since the last call.
+        """Return the resource use since the last call.
 
         Raises:
             RuntimeError: ``prime()`` was not called.
@@ -110,7 +110,7 @@ def _read() -> _Reading:
     # Not psutil.cpu_percent(): it keeps its last reading in the module, where two samplers would share it.
     cpus_s = []
     for times in psutil.cpu_times(percpu=True):
-        # Guests are counted in user and nice already.
+        # The kernel counts the time of guests in user and nice already.
         total = sum(times) - times.guest - times.guest_nice
         cpus_s.append((total - times.idle - times.iowait, total))
     nics = psutil.net_io_counters(pernic=True, nowrap=False)
@@ -124,7 +124,7 @@ def _read() -> _Reading:
 
 
 def _network_deltas(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> tuple[int, int, int]:
-    """``(sent, received, of each by loopback)``; an interface that came within the interval counts from the next."""
+    """Return ``(sent, received, loopback's part of each)``. A new interface counts from the next interval on."""
     sent = received = loopback = 0
     for name in before.keys() & after.keys():
         sent_here = max(0, after[name][0] - before[name][0])

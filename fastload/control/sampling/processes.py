@@ -1,4 +1,4 @@
-"""Processes on this machine: finding the ones to watch, and what they used in each interval."""
+"""Process sampler: finds the processes to watch, and measures their resource use in each interval."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ ProcessKey = tuple[int, int]
 _INTERPRETER = re.compile(r"(python|pypy|node|bun|ruby|perl|php|java|bash|dash|zsh|sh)[\d.]*")
 _OPTIONS_WITH_VALUE = frozenset({"-W", "-X", "-r", "--require", "-cp", "-classpath", "--class-path"})
 _INLINE_CODE = frozenset({"-c", "-e", "--eval", "-lc", "-ec", "-xc"})
-# They listen on behalf of services that are not running yet; their other children are not the target's.
+# These listen for services that do not run yet. Their other children do not belong to the target.
 _SOCKET_ACTIVATORS = frozenset({"systemd", "init", "launchd"})
 _MAX_PORT = 65_535
-# The clock of a process's start has steps of 10 ms.
+# The kernel gives the start time of a process in steps of 10 ms.
 _START_SLACK_TICKS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class CpuReading:
-    """CPU totals of one process since its start; ``reaped_ns`` is that of the descendants it waited for."""
+    """CPU time of one process since its start; ``reaped_ns`` is the CPU time of the descendants that it waited for."""
 
     parent_pid: int
     own_ns: int
@@ -37,12 +37,12 @@ class CpuReading:
 
 
 class CpuLedger:
-    """CPU time of a changing tree of processes, without losing that of the ones that ended in between.
+    """Ledger of the CPU time of a changing process tree. It also counts processes that end between two readings.
 
-    A child's total moves into its parent's ``reaped_ns`` when the parent waits for it. What was already
-    counted while the child lived is owed by that parent and taken off when it arrives. It may arrive one
-    interval late, because a tree cannot be read at one instant; after that the parent never waited
-    (SIGCHLD ignored), and the debt is dropped. The readings of a parent must not be newer than its children's.
+    When a parent waits for an ended child, the kernel adds the child's total to the parent's ``reaped_ns``. The part
+    that was counted while the child lived is then a debt of the parent, and is subtracted from ``reaped_ns``. The total
+    may arrive there one interval late, because a tree cannot be read at one instant. If it is not there by then, the
+    parent never waited (SIGCHLD ignored), and the debt is dropped. A parent must not be read after its children.
     """
 
     def __init__(self) -> None:
@@ -50,10 +50,10 @@ class CpuLedger:
         self._owed_ns: dict[ProcessKey, int] = {}
 
     def advance(self, now: dict[ProcessKey, CpuReading], *, born_since_ticks: int) -> int:
-        """ns used by all processes since the last call.
+        """Return the CPU time in ns that all processes used since the last call.
 
-        A process not seen before counts from its birth when it started at *born_since_ticks* or later, and
-        otherwise (an old process that joins) from now.
+        A new process counts from its start if it started at *born_since_ticks* or later. Otherwise (an old process
+        that joins the tree) it counts from now on.
         """
         vanished_ns = self._vanished_ns(now)
         owed_ns: dict[ProcessKey, int] = {}
@@ -74,7 +74,7 @@ class CpuLedger:
         return used_ns
 
     def _vanished_ns(self, now: dict[ProcessKey, CpuReading]) -> dict[ProcessKey, int]:
-        """CPU time already counted for processes that are gone, by the nearest ancestor that is left."""
+        """Return the already counted CPU time of processes that are gone, by the nearest ancestor that exists."""
         keys = {key[1]: key for key in self._last}
         vanished_ns: dict[ProcessKey, int] = {}
         for key, reading in self._last.items():
@@ -88,7 +88,7 @@ class CpuLedger:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One process; ``schedule`` is ``{thread: (ns waited for a CPU, times put on one)}``."""
+    """Reading of one process; ``schedule`` is ``{thread: (ns waited for a CPU, times put on a CPU)}``."""
 
     stat: procfs.ProcessStat
     fds: int
@@ -97,10 +97,10 @@ class _Reading:
 
 
 class ProcessSampler:
-    """Samples some processes as one: ``prime()`` once, then ``sample()`` at the end of every interval.
+    """Sampler of several processes as one: call ``prime()`` once, then ``sample()`` at the end of every interval.
 
-    With *children*, all descendants count from their birth on, and stay watched when their parent ends.
-    A PID means the process that had it when ``prime()`` was called, never a later one.
+    With *children*, all descendants count from their start on, and stay watched when their parent ends.
+    A PID means the process that had it when ``prime()`` was called, never a later process with the same PID.
     """
 
     def __init__(self, pids: Iterable[int], *, children: bool, label: str) -> None:
@@ -114,7 +114,7 @@ class ProcessSampler:
         self._last_ticks = 0
 
     def prime(self) -> None:
-        """Takes the reading that the first sample is measured against."""
+        """Take the reading that is the baseline of the first sample."""
         self._started_ns = self._last_ns = time.monotonic_ns()
         self._last_ticks = procfs.boot_ticks_now()
         stats = {pid: procfs.read_process(pid) for pid in self._pids}
@@ -122,7 +122,7 @@ class ProcessSampler:
         self._count_cpu_ns(self._last, born_since_ticks=self._last_ticks)
 
     def sample(self) -> ProcessSample:
-        """What was used since the last call.
+        """Return the resource use since the last call.
 
         Raises:
             RuntimeError: ``prime()`` was not called.
@@ -157,9 +157,9 @@ class ProcessSampler:
         )
 
     def _read_tree(self, known: set[ProcessKey]) -> dict[ProcessKey, _Reading]:
-        """Readings of the *known* processes that still exist and, if asked for, of their new descendants."""
+        """Return readings of the *known* processes that still exist and, with children, of their new descendants."""
         readings: dict[ProcessKey, _Reading] = {}
-        # Oldest first, so that the ledger sees every parent before its children; new ones are younger.
+        # Oldest first: the ledger must get every parent before its children. New processes come last: they are younger.
         waiting: list[tuple[int, int | None]] = [(pid, start_ticks) for start_ticks, pid in sorted(known)]
         seen = {pid for pid, _ in waiting}
         for pid, start_ticks in waiting:
@@ -203,7 +203,7 @@ class ProcessSampler:
 
 
 def _schedule_delta(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> tuple[int, int]:
-    """``(ns waited, times put on a CPU)``; a new thread counts from its birth, one that ended is lost."""
+    """Return ``(ns waited, times put on a CPU)``. A new thread counts from its start, an ended one does not count."""
     waited_ns = switches = 0
     for thread, (waited_now, switches_now) in after.items():
         waited_before, switches_before = before.get(thread, (0, 0))
@@ -213,22 +213,22 @@ def _schedule_delta(before: dict[str, tuple[int, int]], after: dict[str, tuple[i
 
 
 def process_name(pid: int) -> str:
-    """What the process is called: for an interpreter, the module or script that it runs; empty when it is gone."""
+    """Return the program's name; for an interpreter, the module or script that it runs; empty if it is gone."""
     arguments = procfs.command_line(pid)
     if not arguments:
         return ""
     executable = _executable_name(arguments)
     program = _interpreted_program(arguments[1:]) if _INTERPRETER.fullmatch(executable) else ""
-    # One of the shipped targets is called by its own name, which comes next.
+    # A shipped target has its own name: the last argument.
     return arguments[-1] if program == "fastload.targets" else program or executable
 
 
 def find_listener(port: int, host: str = "") -> tuple[int, ...]:
-    """PIDs of all processes that hold a socket listening on the TCP port: master and workers alike.
+    """Return the PIDs of all processes that hold a socket listening on the TCP port, masters and workers alike.
 
-    *host* limits it to sockets that accept connections to that address or name, which is looked up; empty is
-    any. Empty result: nothing listens here, *host* is another machine, the holders belong to another user, or
-    they listen in another network namespace (a container's port is held by its proxy, if by anything). A
+    *host*, an address or a name to look up, limits the result to sockets that accept connections to it; empty means
+    any. The result is empty if nothing listens here, *host* is another machine, the processes belong to another user,
+    or they listen in another network namespace (the port of a container is held by its proxy, if by any process). A
     service manager that holds the socket for a service is left out.
     """
     inodes = _listening_inodes(port, host)
@@ -272,7 +272,7 @@ def _is_local(address: procfs.IpAddress) -> bool:
 def _accepts(bound: procfs.IpAddress, address: procfs.IpAddress) -> bool:
     bound = _plain_address(bound)
     if bound.is_unspecified:
-        # A socket on :: takes IPv4 too, unless it was told not to, which /proc does not show.
+        # A socket on :: takes IPv4 too, unless IPV6_V6ONLY is set, which /proc does not show.
         return bound.version == 6 or address.version == 4
     return bound == address or address.is_unspecified
 
@@ -283,15 +283,14 @@ def _is_socket_activator(pid: int) -> bool:
 
 
 def resolve_watch(text: str) -> tuple[int, ...]:
-    """PIDs that ``--watch PID|NAME|PORT`` means, at least one, in ascending order.
+    """Return the PIDs for ``--watch PID|NAME|PORT``: at least one, in ascending order.
 
-    ``:8080`` is always a port. A bare number is a PID if a process has it, and otherwise a port. Anything
-    else is the name of a program: the process's own, or that of its executable, or of the script or module
-    that an interpreter runs (``nginx``, ``uvicorn``, ``server.py``); this process, its ancestors and its
-    descendants never match by name.
+    ``:8080`` is always a port. A bare number is a PID if a process has it, and otherwise a port. Any other text is the
+    name of the process, of its executable, or of the script or module that an interpreter runs (``nginx``,
+    ``uvicorn``, ``server.py``). This process, its ancestors and its descendants never match by name.
 
     Raises:
-        PlanError: nothing like that runs here.
+        PlanError: no such process runs here.
     """
     text = text.strip()
     if text.startswith(":"):
@@ -345,7 +344,7 @@ def _watch_name(text: str) -> tuple[int, ...]:
 
 
 def _own_family() -> set[int]:
-    """This process, its ancestors and its descendants."""
+    """Return the PIDs of this process, its ancestors and its descendants."""
     stats = {pid: stat for pid in procfs.list_pids() if (stat := procfs.read_process(pid))}
     family: set[int] = set()
     pid = os.getpid()
@@ -359,7 +358,7 @@ def _own_family() -> set[int]:
 
 
 def _program_names(pid: int) -> set[str]:
-    """Names a person may know the process by; empty for kernel threads, zombies, and processes that are gone."""
+    """Return the names that match the process; empty for kernel threads, zombies, and processes that are gone."""
     arguments = procfs.command_line(pid)
     stat = procfs.read_process(pid)
     if not arguments or stat is None:
@@ -372,12 +371,12 @@ def _program_names(pid: int) -> set[str]:
 
 
 def _executable_name(arguments: list[str]) -> str:
-    # Servers retitle themselves: "nginx: worker process".
+    # Servers change their own process title: "nginx: worker process".
     return _basename(arguments[0].partition(": ")[0])
 
 
 def _interpreted_program(arguments: list[str]) -> str:
-    """The basename of the script, or the module after ``-m``; empty for code given on the command line."""
+    """Return the basename of the script, or the module after ``-m``; empty for code given on the command line."""
     rest = iter(arguments)
     for argument in rest:
         if argument in _INLINE_CODE:

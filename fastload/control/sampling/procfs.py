@@ -1,4 +1,4 @@
-"""The text under /proc and /sys/fs/cgroup, read and parsed; what it means is decided elsewhere.
+"""Readers of files under /proc and /sys/fs/cgroup: they parse the text, other modules interpret it.
 
 The reads are raw system calls because the samplers make hundreds of them each second: 5 us a
 file, where open() takes 9 and pathlib 11.
@@ -29,9 +29,9 @@ _TCP_LISTEN = b"0A"
 class ProcessStat:
     """One reading of /proc/PID/stat.
 
-    ``start_ticks`` (since boot) and the PID together name a process for good; the PID alone is used again.
-    ``cpu_ns`` is its own, threads that ended included; ``reaped_cpu_ns`` that of all descendants it waited
-    for, in steps of a clock tick. A zombie has ``running`` false and keeps both.
+    ``start_ticks`` (since boot) and the PID together identify a process; the kernel reuses the PID alone.
+    ``cpu_ns`` is the CPU time of the process itself, ended threads included. ``reaped_cpu_ns`` is the CPU time of all
+    descendants that it waited for, in steps of a clock tick. A zombie has ``running`` false and keeps both times.
     """
 
     parent_pid: int
@@ -45,10 +45,10 @@ class ProcessStat:
 
 
 def read_file(path: str) -> bytes:
-    """The whole file, or ``b""`` when it is gone or not for this user to read.
+    """Return the whole file, or ``b""`` if it is gone or this user may not read it.
 
     Raises:
-        OSError: anything else, such as EMFILE: a lack of descriptors must not look like a dead process.
+        OSError: any other error, such as EMFILE: a lack of descriptors must not look like a dead process.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -65,15 +65,15 @@ def read_file(path: str) -> bytes:
 
 
 def read_process(pid: int) -> ProcessStat | None:
-    """The process now, or None when there is none with that PID."""
+    """Return the current state of the process, or None if no process has this PID."""
     data = read_file(f"/proc/{pid}/stat")
     if not data:
         return None
-    # The name is the program's to choose: it may contain spaces and parentheses.
+    # The program chooses its name, which may contain spaces and parentheses.
     head, _, tail = data.rpartition(b")")
     values = tail.split()
     threads = int(values[17])
-    # A main thread that ended before the others leaves a process that looks like a zombie and works.
+    # If the main thread ends before the others, the process looks like a zombie but still works.
     running = values[0] not in (b"Z", b"X") or threads > 1
     return ProcessStat(
         parent_pid=int(values[1]),
@@ -95,33 +95,33 @@ def _cpu_ns(pid: int, ticks: int) -> int:
 
 
 def boot_ticks_now() -> int:
-    """Now on the clock of ``start_ticks``."""
+    """Return the current time on the clock of ``start_ticks``."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // _NS_PER_TICK
 
 
 def list_pids() -> list[int]:
-    """Every process that this user can see."""
+    """Return the PIDs of all processes that this user can see."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def thread_ids(pid: int) -> list[str]:
-    """Empty when the process is gone."""
+    """Return the ids of the process's threads; empty if the process is gone."""
     return _listdir(f"/proc/{pid}/task")
 
 
 def thread_schedule(pid: int, thread_id: str) -> tuple[int, int]:
-    """``(ns spent ready to run but waiting, times put on a CPU)`` since the thread began; zeros if unknown."""
+    """Return ``(ns ready to run but waiting, times put on a CPU)`` since the thread began; zeros if unknown."""
     values = read_file(f"/proc/{pid}/task/{thread_id}/schedstat").split()
     return (int(values[1]), int(values[2])) if len(values) >= 3 else (0, 0)
 
 
 def thread_children(pid: int, thread_id: str) -> list[int]:
-    """PIDs of the processes that this one thread forked and that still exist, zombies included."""
+    """Return the PIDs of the processes that this one thread forked and that still exist, zombies included."""
     return [int(child) for child in read_file(f"/proc/{pid}/task/{thread_id}/children").split()]
 
 
 def count_fds(pid: int) -> int:
-    """Open file descriptors; 0 when the process is gone or not for this user to inspect."""
+    """Return the number of open file descriptors; 0 if the process is gone or this user may not inspect it."""
     path = f"/proc/{pid}/fd"
     try:
         # Since Linux 6.2 the directory's size is the count; listing 10,000 descriptors took 27 ms.
@@ -131,18 +131,18 @@ def count_fds(pid: int) -> int:
 
 
 def command_line(pid: int) -> list[str]:
-    """The arguments; empty for kernel threads, zombies, and processes that are gone."""
+    """Return the command line's arguments; empty for kernel threads, zombies, and processes that are gone."""
     text = read_file(f"/proc/{pid}/cmdline").decode(errors="replace").rstrip("\0")
     return text.split("\0") if text else []
 
 
 def is_thread_group(pid: int) -> bool:
-    """Whether the number is a process, for /proc also answers to the numbers of threads."""
+    """Return whether *pid* is a process: /proc also has entries for the ids of threads."""
     return f"\nTgid:\t{pid}\n".encode() in read_file(f"/proc/{pid}/status")
 
 
 def tcp_counters() -> tuple[int, int, int]:
-    """``(segments retransmitted, listen overflows, listen drops)`` since boot, of this network namespace."""
+    """Return ``(segments retransmitted, listen overflows, listen drops)`` since boot, in this network namespace."""
     tcp = _named_counters(read_file("/proc/self/net/snmp"), b"Tcp:")
     extended = _named_counters(read_file("/proc/self/net/netstat"), b"TcpExt:")
     return tcp.get(b"RetransSegs", 0), extended.get(b"ListenOverflows", 0), extended.get(b"ListenDrops", 0)
@@ -156,7 +156,7 @@ def _named_counters(table: bytes, prefix: bytes) -> dict[bytes, int]:
 
 
 def listening_sockets(port: int) -> Iterator[tuple[IpAddress, str]]:
-    """``(bound address, inode)`` of every socket that listens on the TCP port in this network namespace."""
+    """Yield ``(bound address, inode)`` of every socket that listens on the TCP port in this network namespace."""
     wanted = b":%04X" % port
     for table in ("tcp", "tcp6"):
         for line in read_file(f"/proc/self/net/{table}").splitlines()[1:]:
@@ -173,7 +173,7 @@ def _parse_address(digits: str) -> IpAddress:
 
 
 def socket_holders(inodes: set[str]) -> list[int]:
-    """PIDs of the processes with a descriptor for any of the sockets, of those that this user may inspect."""
+    """Return the PIDs of the processes that hold any of the sockets, as far as this user may inspect processes."""
     links = {f"socket:[{inode}]" for inode in inodes}
     return sorted(pid for pid in list_pids() if _holds(pid, links)) if links else []
 
@@ -194,7 +194,7 @@ def _listdir(path: str) -> list[str]:
 
 
 def cgroup_quota_cpus(proc_root: Path, cgroup_root: Path) -> float | None:
-    """CPUs' worth of time that the tightest cgroup above this process allows, or None without a limit."""
+    """Return the CPU quota of the tightest cgroup above this process, in CPUs; None without a limit."""
     quotas: list[float] = []
     for line in read_file(f"{proc_root}/self/cgroup").decode().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -205,8 +205,8 @@ def cgroup_quota_cpus(proc_root: Path, cgroup_root: Path) -> float | None:
             mounts, read_quota = [cgroup_root / name for name in (controllers, "cpu")], _read_quota_v1
         else:
             continue
-        # A container may see its path on the host, where no such folder is mounted, with its limit at the
-        # top; or "..", above its namespace.
+        # In a container, the path may be the one on the host: then no such folder is mounted, and the limit is in the
+        # top folder. Or the path contains "..", for folders above the namespace.
         steps = [step for step in path.split("/") if step and step != ".."]
         folders = [mount.joinpath(*steps[:depth]) for mount in mounts for depth in range(len(steps) + 1)]
         quotas += [quota for folder in folders if (quota := read_quota(folder)) is not None]

@@ -1,4 +1,4 @@
-"""Who is sampled each second, and what was found."""
+"""Samplers of a run: sample the host, the workers and the target each second, and keep the samples."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 
 
 class Samplers:
-    """The host, each worker, and the *watched* processes of the target, which are called *label*.
+    """Samplers of the host, of each worker, and of the target.
 
-    ``last_workers``: the last sample of each worker that still lives.
+    *worker_pids*: PIDs by worker index. *watched*: PIDs of the target's processes. *label*: the target's name, "" for
+    the names of its programs. ``last_workers``: the last sample of each worker that still lives.
     """
 
     def __init__(self, worker_pids: Mapping[int, int], watched: tuple[int, ...], label: str) -> None:
@@ -34,13 +35,13 @@ class Samplers:
         self.last_workers: tuple[ProcessSample, ...] = ()
 
     def prime(self) -> None:
-        """Take the first readings, which the next ones are measured against."""
+        """Take the readings that are the baseline of the first samples."""
         self._host.prime()
         for sampler in (*self._workers.values(), *([self._target] if self._target else [])):
             sampler.prime()
 
     def sample(self, live_workers: Mapping[int, int]) -> None:
-        """One more of each."""
+        """Take one more sample of the host, of each living worker, and of the target. *live_workers*: PIDs by index."""
         self.host_samples.append(self._host.sample())
         taken = {index: self._workers[index].sample() for index in live_workers}
         for index, sample in taken.items():
@@ -61,10 +62,10 @@ class Samplers:
 
 
 def find_target_processes(plan: Plan, known_pids: tuple[int, ...]) -> tuple[int, ...]:
-    """The processes of the target: those that are known or named, or else who listens on the base URL's port.
+    """Return the PIDs of the target: *known_pids* and those of ``watch``, or else the listeners on the base URL's port.
 
     Raises:
-        PlanError: something to watch is not there.
+        PlanError: a process of ``watch`` does not exist.
     """
     found = set(known_pids)
     for text in plan.watch:
@@ -77,7 +78,7 @@ def find_target_processes(plan: Plan, known_pids: tuple[int, ...]) -> tuple[int,
 
 
 def allowed_cpus(pids: tuple[int, ...]) -> int:
-    """How many CPUs these processes may use together, 0 without any."""
+    """Return how many CPUs these processes may use together; 0 without processes."""
     allowed: set[int] = set()
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -86,5 +87,5 @@ def allowed_cpus(pids: tuple[int, ...]) -> int:
 
 
 def process_names(pids: tuple[int, ...]) -> str:
-    """The program names of these processes, like ``"nginx"`` or ``"gunicorn, postgres"``."""
+    """Return the program names of these processes, like ``"nginx"`` or ``"gunicorn, postgres"``."""
     return ", ".join(dict.fromkeys(name for name in map(process_name, pids) if name))
