@@ -19,7 +19,7 @@ from fastload.control.commands.command_queue import CommandQueue
 from fastload.control.commands.control_server import ControlServer
 from fastload.control.coordinator import ChildFunctions, Coordinator, KnownTarget
 from fastload.control.sampling.host import describe_host
-from fastload.control.signals import StopRequests, stop_requests
+from fastload.control.signals import StopSignals, caught_stop_signals
 from fastload.load.client.vu import VU
 from fastload.load.engine import curl_options
 from fastload.load.hook_process import run_hook_process
@@ -152,11 +152,11 @@ def execute(
         PlanError: the base URL's host cannot be resolved, something to watch is not there, the control API's port is
             taken, or the plan is paused and nobody could resume it.
     """
-    with stop_requests() as requests:
-        manager = OutputManager(outputs, requests.raising)
+    with caught_stop_signals() as stop_signals:
+        manager = OutputManager(outputs, stop_signals.raising)
         plan = replace(plan, points=manager.wants_points)
         # Nothing was begun: here Ctrl-C may come at any moment.
-        with requests.raising():
+        with stop_signals.raising():
             check_descriptors(plan)
             check_can_resume(plan, commands=commands is not None, keyboard=keyboard)
             manager.check()
@@ -168,7 +168,7 @@ def execute(
                 partial(_run_worker, plan, addresses),
                 partial(_run_hook_process, plan, addresses),
             ),
-            on_start=partial(_begin, plan, manager, around, server, requests),
+            on_start=partial(_begin, plan, manager, around, server, stop_signals),
             on_snapshot=manager.snapshot,
             target=KnownTarget(target_pids, target_name),
             commands=commands,
@@ -178,21 +178,21 @@ def execute(
             metric.discard()
         try:
             with _closed_after(commands), _closed_after(server):
-                summary = coordinator.run(requests)
-            return _finish(plan, summary, manager, around, requests)
+                summary = coordinator.run(stop_signals)
+            return _finish(plan, summary, manager, around, stop_signals)
         except BaseException:
             manager.abandon()
             raise
 
 
 def _begin(
-    plan: Plan, manager: OutputManager, around: AroundTest, server: ControlServer | None, requests: StopRequests
+    plan: Plan, manager: OutputManager, around: AroundTest, server: ControlServer | None, stop_signals: StopSignals
 ) -> HookError | None:
     """What comes between the fork and the load: the control API, the script's ``test_start`` and the outputs."""
     if server is not None:
         server.start()
     # The first Ctrl-C ends the run when it is over.
-    with requests.raising(after=2):
+    with stop_signals.raising(after=2):
         error = around.start()
     manager.start(plan, make_header(plan))
     return error
@@ -203,7 +203,7 @@ def _closed_after(closable: CommandQueue | ControlServer | None) -> AbstractCont
 
 
 def _finish(
-    plan: Plan, summary: Summary, manager: OutputManager, around: AroundTest, requests: StopRequests
+    plan: Plan, summary: Summary, manager: OutputManager, around: AroundTest, stop_signals: StopSignals
 ) -> Summary:
     """What comes after the load: the script's functions and the outputs, in this order and each to its end.
 
@@ -214,14 +214,14 @@ def _finish(
     )
     has_own = plan.hooks is not None and plan.hooks.handle_summary is not None
     try:
-        with requests.raising() if has_own else contextlib.nullcontext():
+        with stop_signals.raising() if has_own else contextlib.nullcontext():
             summary = around.stop(summary)
     except KeyboardInterrupt:
         # Not in the function itself, but while its files were written.
         note = "output handle_summary was given up: it was interrupted"
         summary = replace(summary, notes=(*summary.notes, note), outputs_failed=True)
     summary = manager.stop(manager.finish(plan, summary))
-    with contextlib.suppress(KeyboardInterrupt), requests.raising():
+    with contextlib.suppress(KeyboardInterrupt), stop_signals.raising():
         summary = around.close(summary)
     return summary
 

@@ -462,6 +462,34 @@ def test_the_commands_of_the_readme_are_those_of_ci() -> None:
     assert "Apache License" in (REPO / "LICENSE").read_text()
 
 
+def paths_in(page: Path) -> list[str]:
+    """What stands between backticks and is a path of this repository, or below `fastload/`."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return [name for name in names(text) if re.fullmatch(r"\.?[\w*.-]+(/[\w*.-]+)+/?", name)]
+
+
+def is_path(name: str, *folders: Path) -> bool:
+    """Whether *name* is a file, a folder, or a module without its suffix, in one of *folders*; it may have a star."""
+    return any([*folder.glob(name), *folder.glob(f"{name}.py")] for folder in folders)
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/contributing.md", "tests/README.md"])
+def test_every_path_that_is_named_exists(page: str) -> None:
+    found = paths_in(REPO / page)
+    assert len(found) > 15
+    assert [name for name in found if not is_path(name.rstrip("/"), REPO, REPO / "fastload")] == []
+
+
+def test_every_module_that_is_named_exists_and_every_room_is_named() -> None:
+    for heading, room in (("In a worker", "load"), ("In the parent", "control"), ("In all processes", "model")):
+        folder = REPO / "fastload" / room
+        named = {name.rstrip("/").removesuffix(".py") for name in first_column(section("architecture.md", heading))}
+        there = {path.stem for path in folder.iterdir() if path.name not in ("__init__.py", "__pycache__")}
+        assert named - there == set(), heading
+        if room != "model":
+            assert there - named == set(), heading
+
+
 def test_scripts_and_examples_import_nothing_below_fastload() -> None:
     texts = {str(script.relative_to(REPO)): script.read_text() for script in (REPO / "scenarios").glob("*.py")}
     for page in PAGES:

@@ -1,4 +1,4 @@
-"""``fastload bench``: the highest request rate, or a fixed one, without a script."""
+"""``fastload bench``: load at the highest request rate or at a fixed rate, without a script."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def bench(url: str | None, **options: Any) -> int:
     options["payload"] = None if ingest else read_body(options["body"])
     base_url = url or (os.environ.get("SEQUENCER_BASE_URL", "") if options["ingest"] else "")
     _check_ingest_options(options, ingest=ingest)
-    # Everything is checked before a server is started; its address alone is not known yet.
+    # Check all options before a server is started. A placeholder stands for its address, which is not known yet.
     plan = build_plan(base_url or "http://127.0.0.1", options, shared, ingest=ingest)
     outputs, dashboard = shared.outputs(), shared.make_dashboard()
     if base_url:
@@ -93,7 +93,7 @@ def bench(url: str | None, **options: Any) -> int:
 def build_plan(
     url: str, options: dict[str, Any], shared: SharedOptions, *, ingest: bool, cpus: tuple[int, ...] = ()
 ) -> Plan:
-    """The plan of these options against *url*; *cpus* are those that the workers may use, if restricted.
+    """Return the plan of these options for *url*. The workers may use only *cpus*; empty means no restriction.
 
     Raises:
         PlanError: an option is malformed, or contradicts another.
@@ -120,7 +120,7 @@ def build_plan(
 
 
 def read_body(text: str | None) -> bytes | None:
-    """The body of ``-b``: text, the file after an ``@``, or standard input for ``-``.
+    """Return the body of ``-b``: the text itself, the content of the file after ``@``, or stdin for ``-``.
 
     Raises:
         PlanError: the file cannot be read.
@@ -141,7 +141,7 @@ def read_body(text: str | None) -> bytes | None:
 
 
 def _load_of(options: dict[str, Any], connections: int) -> LoadOptions:
-    """The load that the options ask for: a number of requests at a rate is a duration."""
+    """Return the load that the options ask for. A number of requests at a fixed rate becomes a duration."""
     requests, given = options["requests"], options["duration"]
     if requests is not None and requests < 1:
         raise PlanError(f"-n/--requests {requests} is below 1", hint="give at least 1")

@@ -1,4 +1,4 @@
-"""``fastload compare``: hold saved runs against a baseline, and say what differs and what may be chance."""
+"""``fastload compare``: compares saved runs with a baseline, and reports differences and what may be chance."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _margin(text: str) -> float:
 
 
 def _check_files(files: Mapping[str, str | None], runs: Sequence[str]) -> None:
-    """Before anything is read, that the files can be written, and are none of *runs*."""
+    """Check, before any run is read, that *files* can be written and that none of them is one of *runs*."""
     read = {str(file): "a run that is compared" for run in runs for file in _files(Path(run))}
     written = [WrittenFile(option, file) for option, file in files.items() if file]
     check_apart(written, read)
@@ -119,11 +119,11 @@ def _check_files(files: Mapping[str, str | None], runs: Sequence[str]) -> None:
 
 
 def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[ComparisonSide, list[Timeline]]]:
-    """The sides, and the timelines of their runs if *with_charts*.
+    """Return the sides, each with the time lines of its runs. Time lines stay empty unless *with_charts*.
 
     Raises:
-        PlanError: fewer than two sides, or a run that is given twice.
-        RunFileError: what is no run, or cannot be read.
+        PlanError: there are fewer than two or too many sides, a directory has no run, or a run is given twice.
+        RunFileError: a file is not a run file, or cannot be read.
     """
     if len(paths) < 2:
         raise PlanError("there is only one run to compare", hint="give a baseline and a candidate: compare A B")
@@ -160,7 +160,7 @@ def _load_one(file: Path, name: str, with_charts: bool) -> tuple[BatchedRun, Tim
 
 
 def _files(path: Path) -> Iterable[Path]:
-    """The run at *path*, or those in the directory that it is."""
+    """Return *path*, or the run files in it if *path* is a directory."""
     if not path.is_dir():
         return [path]
     found = sorted(path.glob(f"*{SUFFIX}"))
@@ -171,7 +171,7 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """What each is called: its own name, or where that is not enough, its path."""
+    """Return a name for each side: the last part of its path; the whole paths if these are not unique or empty."""
     whole = [f"{path}/" if path.is_dir() else str(path).removesuffix(SUFFIX) for path in paths]
     own = [f"{path.name}/" if path.is_dir() else path.name.removesuffix(SUFFIX) for path in paths]
     return own if len(set(own)) == len(own) and "/" not in own else whole

@@ -1,4 +1,4 @@
-"""``fastload ctl``: steer a run that was started with ``--control``, from another terminal."""
+"""``fastload ctl``: steers a run that was started with ``--control``, from another terminal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fastload.control.commands.control_server import DEFAULT_CONTROL_PORT, parse
 from fastload.model.errors import ControlError, PlanError
 from fastload.model.units import format_count, format_duration_s, format_number_of
 
-# Longer than the run takes to answer at most, so that its own words arrive.
+# Longer than the run's own time limit for an answer, so that the run's error message arrives before this timeout.
 _TIMEOUT_S = 15.0
 
 
 class Client:
-    """Asks the control API at *url*."""
+    """A client of the control API at *url*."""
 
     def __init__(self, url: str, token: str, *, as_json: bool) -> None:
         self._url = url
@@ -32,10 +32,10 @@ class Client:
         self.as_json = as_json
 
     def ask(self, command: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The run's answer; with *arguments* it is a POST.
+        """Return the run's answer to *command*. With *arguments*, the request is a POST.
 
         Raises:
-            ControlError: nobody is there, it is no run of fastload, or the run refuses.
+            ControlError: no server answers, the server is not a run of fastload, or the run refuses the command.
         """
         headers = {"Content-Type": "application/json"}
         if self._token:
@@ -70,7 +70,7 @@ class Client:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """HTTP and nothing else: no proxies of the environment, and no redirect that takes the token elsewhere."""
+    """Return an opener without proxies from the environment and without redirects, which could leak the token."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.HTTPHandler(),
@@ -124,10 +124,10 @@ def ctl(ctx: click.Context, port: int, url: str | None, token: str, as_json: boo
 
 
 def address_of(text: str) -> str:
-    """The base URL that ``--url`` means.
+    """Return the base URL for the value of ``--url``.
 
     Raises:
-        PlanError: it is neither a URL of HTTP nor ``HOST:PORT`` nor a port.
+        PlanError: *text* is neither an HTTP(S) URL nor ``HOST:PORT`` nor a port.
     """
     if "://" not in text:
         host, port = parse_control(text, what="--url")
@@ -211,7 +211,7 @@ def _write_json(answer: Mapping[str, Any]) -> None:
 
 
 def status_lines(status: Mapping[str, Any]) -> list[str]:
-    """The answer to ``status`` for people."""
+    """Return the answer to ``status`` as lines of readable text."""
     phase, elapsed_s = status["phase"], status["elapsed_s"]
     lines = _aligned(
         [
@@ -231,14 +231,14 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
 
 
 def _target(scenario: Mapping[str, Any]) -> str:
-    """What a scenario is asked to do; a dash where its own schedule decides."""
+    """Return the VUs or the rate that a scenario should reach; a dash if the scenario's own schedule decides."""
     if "rate_per_s" in scenario:
         return f"{format_count(scenario['rate_per_s'])}/s"
     return format_number_of(scenario["vus"], "VU") if "vus" in scenario else "-"
 
 
 def _aligned(rows: Iterable[list[str]]) -> list[str]:
-    """The rows as lines, with every column as wide as its widest cell."""
+    """Return the rows as lines; each column is as wide as its widest cell."""
     rows = list(rows)
     columns = max(map(len, rows), default=0)
     widths = [max((len(row[number]) for row in rows if number < len(row)), default=0) for number in range(columns)]

@@ -1,4 +1,4 @@
-"""``--dashboard`` and ``--open``: where the dashboard is, said and opened."""
+"""``--dashboard`` and ``--open``: the dashboard's address, printed and opened in the browser."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 DEFAULT_DASHBOARD_PORT = 5665
 _OPTION = "--dashboard"
-# To bind a port takes milliseconds, and no load is made before.
+# Longest wait for the server. Binding a port takes milliseconds, and the load starts only afterwards.
 _READY_S = 2.0
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]:|[\w.-]+:)?\d{1,5}", re.ASCII)
 
 
 def fill_address(args: Iterable[str]) -> Iterator[str]:
-    """*args* with the default port after a ``--dashboard`` that no address follows."""
+    """Yield *args*, with the default port added to a ``--dashboard`` that no address follows."""
     waiting = False
     for arg in args:
         if waiting:
@@ -39,7 +39,7 @@ def fill_address(args: Iterable[str]) -> Iterator[str]:
 
 
 def dashboard_address(text: str | None, *, opens: bool) -> tuple[str, int] | None:
-    """Host and port of the dashboard, if there is to be one: to open it, it has to be there.
+    """Return host and port of the dashboard, or None for no dashboard. *opens* alone asks for a dashboard too.
 
     Raises:
         PlanError: *text* is neither a port nor ``HOST:PORT``.
@@ -50,12 +50,12 @@ def dashboard_address(text: str | None, *, opens: bool) -> tuple[str, int] | Non
 
 
 def make_dashboard(address: tuple[str, int]) -> DashboardOutput:
-    """The dashboard at *address*.
+    """Return the dashboard that will listen on *address*.
 
     Raises:
-        PlanError: other machines can reach it, and there is no token.
+        PlanError: other machines can reach the address, and there is no token.
     """
-    # It brings a web server, which a run without a dashboard need not wait for.
+    # Imported here, because it imports a web server, and a run without a dashboard need not wait for that.
     from fastload.dashboard.dashboard_output import DashboardOutput
 
     token = os.environ.get("FASTLOAD_DASHBOARD_TOKEN") or os.environ.get("FASTLOAD_CONTROL_TOKEN", "")
@@ -63,8 +63,11 @@ def make_dashboard(address: tuple[str, int]) -> DashboardOutput:
 
 
 class DashboardAddress:
-    """Says on stderr where *output* is, before anything else is shown, and *opens* it in the browser. It comes after
-    the stream of *output*."""
+    """An output that prints the address of the dashboard *output* on stderr, before anything else is shown.
+
+    If *opens*, it also opens the dashboard in the browser. In the list of outputs it must come after the
+    `SinkOutput` of *output*.
+    """
 
     def __init__(self, output: DashboardOutput, *, opens: bool) -> None:
         self.output = output
@@ -84,7 +87,7 @@ class DashboardAddress:
 
 
 def open_page(url: str) -> None:
-    """Open *url* in the user's browser, if there is one with a window. It does not wait, and says nothing."""
+    """Open *url* in the user's browser, if there is a browser with a window. Return at once and report nothing."""
     threading.Thread(target=_open, args=(url,), name="fastload-open", daemon=True).start()
 
 
@@ -93,7 +96,7 @@ def _open(url: str) -> None:
         browser = webbrowser.get()
     except webbrowser.Error:
         return
-    # One for the terminal would take it from the run; who names one in BROWSER wants it.
+    # A text browser would take the terminal from the run. A user who names one in BROWSER wants it.
     has_window = not isinstance(browser, webbrowser.GenericBrowser) or isinstance(browser, webbrowser.BackgroundBrowser)
     if has_window or os.environ.get("BROWSER"):
         browser.open(url)

@@ -1,4 +1,4 @@
-"""Exit codes, k6's where it has one, and the one place that turns errors into them."""
+"""Exit codes (k6's numbers where k6 has one), and the one place that turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastload.model.summary import Summary
 
 
 class ExitCode(IntEnum):
-    """What the shell gets."""
+    """The exit codes of the process."""
 
     OK = 0
     SATURATED = 96
@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 def exit_code(summary: Summary) -> ExitCode:
-    """Of a finished run: the first that applies, the gravest first."""
+    """Return the exit code of a finished run. If several apply, the gravest one wins; it is checked first."""
     if summary.stopped_by == "interrupt" or _only_teardown_interrupted(summary):
         return ExitCode.INTERRUPTED
     if summary.stopped_by == "abort":
@@ -43,11 +43,14 @@ def exit_code(summary: Summary) -> ExitCode:
 
 
 def _only_teardown_interrupted(summary: Summary) -> bool:
-    """Whether Ctrl-C came after a load that had its planned end: no code of the script raised then."""
+    """Return whether Ctrl-C interrupted only teardown, after the load ended as planned.
+
+    In this case no code of the script raised an error.
+    """
     return not summary.stopped_by and HookError("teardown", INTERRUPTED) in summary.hook_errors
 
 
 def report_error(error: FastloadError) -> ExitCode:
-    """Say on stderr what is wrong and what to do."""
+    """Write the error and its hint to stderr, and return exit code 104."""
     tell(f"Error: {error.message}" + (f"\nHint:  {error.hint}" if error.hint else ""))
     return ExitCode.INVALID

@@ -1,4 +1,4 @@
-"""The ``fastload`` command. Subcommands live in files of their own; usage errors become exit code 104 here."""
+"""The ``fastload`` command: finds the module of a subcommand, and turns usage errors into exit code 104."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.version import __version__
 
 COMMAND_NAMES = ("bench", "run", "plan", "report", "compare", "ctl", "new", "target", "ui")
-"""The subcommands: each is the function of its name in the module of its name."""
+"""The subcommands. Subcommand ``run`` is the function ``run`` in the module ``run`` of this package, and so on."""
 
 
 class CommandGroup(click.Group):
-    """A group that imports a command when it is used, and suggests the nearest one."""
+    """A click group that imports a subcommand on first use, and suggests the nearest name for an unknown one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the interface of click
         return sorted(COMMAND_NAMES)
@@ -55,19 +55,20 @@ def cli() -> None:
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """The console script: run the command and leave with its exit code."""
+    """Run the command and exit the process with its exit code (the console script)."""
     fill_standard_streams()
     code = run_cli(args)
-    # Everything is done but the interpreter's own end, in which Ctrl-C would be a traceback.
+    # Only the interpreter's shutdown is left. Ctrl-C during the shutdown would print a traceback.
     ignore_stop_signals()
-    # `python -m` ends as if killed by a Ctrl-C that came within an exec, as dataclasses use it, and was caught since:
-    # CPython remembers it until the next one (unhandled_keyboard_interrupt).
+    # After a Ctrl-C within an exec (dataclasses use exec), CPython keeps a flag (unhandled_keyboard_interrupt) until
+    # the next exec, even if the interrupt was caught. `python -m` would then end as if killed by Ctrl-C. This exec
+    # clears the flag.
     exec("")
     sys.exit(code)
 
 
 def run_cli(args: list[str] | None = None) -> int:
-    """Run the command line *args* (by default the process's) and return the exit code."""
+    """Run the command line *args* (default: the arguments of the process) and return the exit code."""
     try:
         code = cli.main(args, prog_name="fastload", standalone_mode=False)
     except FastloadError as error:

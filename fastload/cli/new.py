@@ -1,4 +1,4 @@
-"""``fastload new``: a first script, from a template, a recording, a description of an API, or a shipped scenario."""
+"""``fastload new``: writes a first script from a template, a recording, an API description or a shipped scenario."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ def new(name: str, source: str | None, template: str | None, force: bool, **opti
 
 
 def _script_path(name: str) -> Path:
-    """The file that *name* means.
+    """Return the path of the script called *name*.
 
     Raises:
-        PlanError: it can be none, its folder is not there, or a module of that name would hide another.
+        PlanError: *name* is not usable, its folder does not exist, or the script would hide another module.
     """
     path = Path(name if name.endswith(".py") else f"{name}.py")
     if not _WORD.search(path.stem):
@@ -103,7 +103,7 @@ def _check_free(files: list[Path], force: bool) -> None:
 
 
 def _copy_of(source: str, path: Path) -> Conversion:
-    """A shipped scenario, with the commands that it shows for its new name."""
+    """Return a copy of a shipped scenario; the commands in its text use the new path."""
     shipped = shipped_script(source)
     text = shipped.read_text(encoding="utf-8")
     for shown in (f"scenarios/{shipped.name}", f"{PREFIX}{shipped.stem}"):
@@ -113,7 +113,7 @@ def _copy_of(source: str, path: Path) -> Conversion:
 
 def _write(file: Path, text: str, force: bool) -> None:
     try:
-        # Lone surrogates, which JSON can hold, are escaped in a script: all of it is UTF-8.
+        # UTF-8 can encode every script: lone surrogates, which JSON can contain, are escaped in it.
         with file.open("w" if force else "x", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Options that several subcommands share, and what becomes of them."""
+"""Options that several subcommands share, and the outputs, the target and the run that they ask for."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
 class ListText(click.types.StringParamType):
-    """A text of a repeatable option, of which an environment variable has several, with *separator* between them."""
+    """The type of a repeatable text option. Its environment variable may have several texts, split at *separator*."""
 
     def __init__(self, separator: str = ",") -> None:
         self._separator = separator
@@ -171,7 +171,7 @@ _HTTP = (
 
 
 class RunOutputs(NamedTuple):
-    """The outputs of a run. *stdout_is_data*: one of them is on stdout, and nothing else may be."""
+    """The outputs of a run. *stdout_is_data*: one of them writes data to stdout, so nothing else may write there."""
 
     all: list[Output]
     stdout_is_data: bool
@@ -198,11 +198,11 @@ class SharedOptions:
 
     @classmethod
     def take(cls, options: dict[str, Any]) -> SharedOptions:
-        """Take them out of a command's keyword arguments."""
+        """Remove the shared options from a command's keyword arguments and return them."""
         return cls(**{name: options.pop(name) for name in cls.__slots__})
 
     def plan_settings(self) -> dict[str, Any]:
-        """The fields of `Plan` that these options set."""
+        """Return the fields of `Plan` that these options set."""
         return {
             "watch": self.watch,
             "on_worker_loss": self.on_worker_loss,
@@ -211,12 +211,13 @@ class SharedOptions:
         }
 
     def outputs(self, control: tuple[str, int] | None = None) -> RunOutputs:
-        """The outputs that these options ask for. One of them may be on stdout; from then on, all that anybody prints
-        in this process goes to stderr. *control* is where the control API listens.
+        """Return the outputs that these options ask for. *control* is the host and port of the control API.
+
+        If an output writes data to stdout, everything else that this process prints from now on goes to stderr.
 
         Raises:
-            PlanError: the summary file cannot be written, there is no such output, one would write over another or
-                over what the command reads, or to a stdout that is closed, or listen where another one does.
+            PlanError: an output does not exist, the summary file cannot be written, stdout is closed, two outputs
+                use the same file or port, or an output would overwrite a file that the command reads.
         """
         named = [make_named(one) for one in out_texts({"out": self.out, "html": self.html, "save": self.save})]
         given = (("--json", STDOUT if self.as_json else None), ("--summary", self.summary_file))
@@ -244,10 +245,10 @@ class SharedOptions:
         return RunOutputs([*outputs, *streams_of(named)], stdout_is_data)
 
     def make_dashboard(self) -> DashboardAddress | None:
-        """The dashboard that these options ask for.
+        """Return the dashboard that these options ask for, if any.
 
         Raises:
-            PlanError: it cannot be where it shall be.
+            PlanError: its address is malformed, or other machines can reach it and there is no token.
         """
         address = dashboard_address(self.dashboard, opens=self.open)
         return DashboardAddress(make_dashboard(address), opens=self.open) if address else None
@@ -257,13 +258,13 @@ _READ = {"script": "the script", "config": "the file of --config", "opts": "the 
 
 
 def _files_read() -> dict[str, str]:
-    """The files that the current command reads by its arguments: ``{path: what it is}``."""
+    """Return the files that the arguments of the current command name as input: ``{path: description}``."""
     given = click.get_current_context().params
     return {given[name]: what for name, what in _READ.items() if given.get(name)}
 
 
 class SharedCommand(click.Command):
-    """A command with the shared options, one of which may leave its value out."""
+    """A command with the shared options; the value of ``--dashboard`` may be left out."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, list(fill_address(args)))
@@ -277,17 +278,17 @@ def shared_options(command: AnyFunction) -> AnyFunction:
 
 
 def http_options(command: AnyFunction) -> AnyFunction:
-    """Add the options of every request to a command; see `http_settings` and `header_lines`."""
+    """Add the options for all requests to a command. `http_settings` and `header_lines` convert their values."""
     for option in reversed(_HTTP):
         command = option(command)
     return command
 
 
 def http_settings(options: dict[str, Any], **settings: Any) -> HttpSettings:
-    """The settings of these options; *settings* are those that the command decides.
+    """Return the HTTP settings of these options; *settings* are the values that the command itself sets.
 
     Raises:
-        PlanError: a timeout that is none, or an HTTP version that this libcurl does not speak.
+        PlanError: the timeout is malformed, or this libcurl does not support the HTTP version.
     """
     names = {"timeout": "timeout", "insecure": "insecure", "http_version": "http"}
     given = {to: options[name] for name, to in names.items() if options[name]}
@@ -295,10 +296,10 @@ def http_settings(options: dict[str, Any], **settings: Any) -> HttpSettings:
 
 
 def header_lines(options: dict[str, Any]) -> tuple[str, ...]:
-    """The lines of repeated ``-H`` options.
+    """Return the header lines of repeated ``-H`` options.
 
     Raises:
-        PlanError: one has no colon or no name.
+        PlanError: a header has no colon or no name.
     """
     pairs = parse_pairs(options["headers"], separator=":", what="header", example="Accept: application/json")
     return tuple(f"{name}: {value}" for name, value in pairs.items())
@@ -313,10 +314,11 @@ def run_plan(
     keyboard: bool = False,
     dashboard: DashboardAddress | None = None,
 ) -> ExitCode:
-    """Run *plan*, against *target* if one was started for it; what an output could not write is said on stderr.
+    """Run *plan* and return the exit code. Outputs that lost data are reported on stderr.
 
-    *given* are the outputs; *control* is the host and port of the control API; *keyboard*: whether the keys of the
-    terminal steer the run; *dashboard* shows it, and steers it where there is a control API.
+    *given* are the outputs; *target* is the target started for this run; *control* is the host and port of the
+    control API; *keyboard*: whether the keys of the terminal steer the run; *dashboard* shows the run, and steers it
+    if there is a control API.
     """
     plan, outputs = replace(plan, stdout_is_data=given.stdout_is_data), given.all
     pids, name = (target.pids, target.name) if target else ((), "")
@@ -331,19 +333,19 @@ def run_plan(
     summary = execute(
         plan, outputs, target_pids=pids, target_name=name, commands=commands, server=server, keyboard=keyboard
     )
-    # The results are there: what is left takes a moment, and Ctrl-C must not change the exit code.
+    # The results are complete. The rest takes a moment, and a Ctrl-C in it must not change the exit code.
     ignore_stop_signals()
     for note in (note for note in summary.notes if note.startswith("output ")):
         tell(f"{'Error' if summary.outputs_failed else 'Warning'}: {note}")
     for late in summary.hook_errors:
         if late.hook == "test_stop":
-            # It is called when the report has been made.
+            # test_stop is called after the report was made, so the report does not have its error.
             tell(f"Error: {late.hook}: {late.message}")
     return exit_code(summary)
 
 
 class _ControlAddress:
-    """Says where the control API is, as soon as that is known."""
+    """An output that prints the address of the control API on stderr at the start of the run."""
 
     def __init__(self, server: ControlServer) -> None:
         self._server = server
@@ -370,9 +372,9 @@ class ShippedTarget:
 
 @contextmanager
 def shipped_target(name: str) -> Iterator[ShippedTarget]:
-    """Start target *name* for the length of the block, on CPUs of its own where there are two or more.
+    """Start target *name*, and stop it at the end of the block. With two or more CPUs, it gets CPUs of its own.
 
-    Sharing a CPU would make each side wait for the other, and the latencies would show it.
+    If workers and target shared a CPU, each would wait for the other, and the measured latencies would include it.
     """
     allowed = sorted(os.sched_getaffinity(0))
     half = len(allowed) // 2
@@ -380,7 +382,7 @@ def shipped_target(name: str) -> Iterator[ShippedTarget]:
     target_cpus, worker_cpus = (allowed[half:], allowed[:half]) if split else (allowed, [])
     os.sched_setaffinity(0, target_cpus)
     try:
-        # A key or a limit in this environment is meant for another server.
+        # API_KEY and RATE_LIMIT_PER_MINUTE in this environment are meant for another server.
         options = find_target(name).options_type(api_key="", rate_limit_per_minute=0)
         with running(name, options) as target:
             os.sched_setaffinity(0, allowed)
@@ -390,10 +392,10 @@ def shipped_target(name: str) -> Iterator[ShippedTarget]:
 
 
 def parse_pairs(texts: tuple[str, ...], *, separator: str, what: str, example: str) -> dict[str, str]:
-    """``{name: value}`` of options like ``K=V``.
+    """Return ``{name: value}`` for options like ``K=V``.
 
     Raises:
-        PlanError: one has no separator or no name.
+        PlanError: an option has no separator or no name.
     """
     pairs: dict[str, str] = {}
     for text in texts:

@@ -1,4 +1,4 @@
-"""``fastload plan``: what `fastload run` would do, without doing it."""
+"""``fastload plan``: prints what `fastload run` would do, without running it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def plan(script: str, **_: Any) -> int:
     settings = settle()
     options = settings.options
     if options.get("json"):
-        # Before the script is read, which may print.
+        # Before the script is imported, because the script may print.
         claim_stdout("--json")
     described = describe_draft(settings.read(script), target=options.get("target", ""))
     if options.get("json"):

@@ -1,4 +1,4 @@
-"""``fastload report``: every report of a run that was saved."""
+"""``fastload report``: makes reports of every kind from a saved run."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def report(
 
 
 def _write(run: SavedRun, sinks: list[NamedSink], summaries: list[WrittenFile]) -> ExitCode:
-    """All reports, or none when one of them cannot be."""
+    """Check all reports first, so that none is written if one cannot work; then write them."""
     for option, where, _ in summaries:
         check_file(Path(where), option, example="summary.json")
     troubles = replay(run, sinks)
     for option, where, _ in summaries:
         with writing(f"{option} {where!r}"):
             replace_file(Path(where), summary_json(run))
-    # Said in the reports too, but who asks for files does not see them.
+    # The reports contain these notes too, but a user who writes files does not see the text of the reports.
     sys.stderr.writelines(f"Note: {note}\n" for note in run.notes)
     sys.stderr.writelines(f"Error: {trouble}\n" for trouble in troubles)
     return ExitCode.INVALID if troubles else ExitCode.OK

@@ -1,4 +1,4 @@
-"""``fastload run``: the scenarios of a script."""
+"""``fastload run``: runs the scenarios of a script."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(script: str, **_: Any) -> int:
     settings = settle()
     options = settings.options
     shared = _shared(options)
-    # Before the script is read, which may print.
+    # Before the script is imported, because the script may print.
     outputs, dashboard = shared.outputs(settings.control), shared.make_dashboard()
     draft = settings.read(script)
     for note in draft.notes:
@@ -57,25 +57,27 @@ def run(script: str, **_: Any) -> int:
 
 
 class Settings(NamedTuple):
-    """What is known before the script is: who set what, the options of the whole run, and where its control API shall
-    be."""
+    """The settings known before the script is read: the tiers, the options of the whole run, and the address of the
+    control API."""
 
     tiers: Tiers
     options: Mapping[str, Any]
     control: tuple[str, int] | None
 
     def read(self, script: str) -> Draft:
-        """Read *script*, and make the plan.
+        """Import *script* and return the draft of its plan.
 
         Raises:
-            PlanError: anything that can be known to be wrong before the first request.
+            PlanError: any error that can be found before the first request.
         """
         declared = load_script(script)
         return draft_plan(declared.scenarios, self.tiers, PlanContext(title=script, hooks=declared.hooks))
 
 
 def settle() -> Settings:
-    """Read files, environment and command line of the current command.
+    """Return the settings of the current command: from files, environment and command line.
+
+    Also set the variables of the option ``env`` in the environment of this process.
 
     Raises:
         PlanError: an option is wrong.
@@ -85,7 +87,7 @@ def settle() -> Settings:
     options = merge_run_options(tiers).values
     control = parse_control(options["control"]) if "control" in options else None
     dashboard_address(options.get("dashboard"), opens=False)
-    # Names that the tiers set are there while the script is read.
+    # Set before the script is imported, so that it can read them.
     os.environ.update({name: text for tier in tiers.all for name, text in tier.options.get("env", {}).items()})
     if "target" in options:
         find_target(options["target"])

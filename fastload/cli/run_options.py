@@ -1,4 +1,4 @@
-"""The options of `run` and `plan`, and what becomes of them: one tier for the command line, one for the environment."""
+"""Options of `run` and `plan`, and their conversion to tiers: one for the command line, one for the environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastload.cli.options import (
 )
 from fastload.cli.transport_options import HEADINGS, TAKE, WITHOUT_A_VALUE, transport_options
 from fastload.model.errors import PlanError
-from fastload.planning import Tier, Tiers, file_tier, standing_tiers
+from fastload.planning import Tier, Tiers, file_tier, project_tiers
 from fastload.planning.options import OPTIONS, is_given
 
 COMMAND_LINE = "command line"
@@ -165,13 +165,13 @@ _GROUPS = {
     "workers": "Run",
     "summary_file": "Output",
 }
-# The parameter -> the option's name in a configuration, where they differ.
+# Parameter of click -> option name in a configuration, where the two differ.
 _NAMES = {"http_version": "http", "summary_file": "summary", "as_json": "json"}
 _FILES = ("config", "opts")
 
 
 class RunCommand(SharedCommand):
-    """A command whose many options have headings."""
+    """A command whose help groups its many options under headings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -195,7 +195,7 @@ class RunCommand(SharedCommand):
 
 
 def run_options(command: AnyFunction) -> AnyFunction:
-    """Add every option of a run to a command; see `tiers_of`."""
+    """Add every option of a run to a command. `tiers_of` returns their values."""
     command = http_options(transport_options(shared_options(command)))
     for add in reversed((*_LOAD, *_TEST)):
         command = add(command)
@@ -203,14 +203,14 @@ def run_options(command: AnyFunction) -> AnyFunction:
 
 
 def tiers_of(ctx: click.Context) -> Tiers:
-    """All that is said outside of the script: by files, by the environment, on the command line.
+    """Return all options given outside of the script: by files, by the environment, on the command line.
 
     Raises:
-        PlanError: a file cannot be read, or an option of a file or of the command is malformed.
+        PlanError: a file cannot be read, or an option in a file or of the command is malformed.
     """
     environment, given = _environment(ctx), _command_line(ctx)
     files = {name: given.options.get(name) or environment.options.get(name) for name in _FILES}
-    below = standing_tiers(Path.cwd())
+    below = project_tiers(Path.cwd())
     if files["config"]:
         below.append(file_tier(files["config"], option="--config"))
     above = [file_tier(files["opts"], option="--opts")] if files["opts"] else []
@@ -220,7 +220,7 @@ def tiers_of(ctx: click.Context) -> Tiers:
 
 
 def _environment(ctx: click.Context) -> Tier:
-    """The variables that are set, also those which the command line goes over."""
+    """Return the tier of the environment variables, including those that the command line overrides."""
     options, who = {}, {}
     for param in _options_of(ctx):
         text = param.value_from_envvar(ctx)
@@ -245,7 +245,7 @@ def _options_of(ctx: click.Context) -> Iterable[click.Option]:
 
 
 def _taken(name: str, value: Any, said_by: str) -> Any:
-    """*value* as configurations have it."""
+    """Return *value* in the form that configurations use."""
     take = _TAKE.get(name)
     return take(value, said_by) if take and is_given(value) else value
 

@@ -1,4 +1,4 @@
-"""Reads a script: its scenarios, or one clear error that points at the user's own line."""
+"""Imports a script: returns its scenarios, or raises one clear error that points at the user's own line."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MODULE_NAME = "fastload_script"
 
 
 class Script(NamedTuple):
-    """What a script declares: its scenarios, in the order of the file, and the functions around the test."""
+    """The declarations of a script: its scenarios, in the order of the file, and the hooks around the test."""
 
     scenarios: list[Scenario]
     hooks: Hooks
 
 
 def load_script(text: str) -> Script:
-    """What the script at path *text*, or the shipped one like ``scenario:ingest``, declares.
+    """Return the declarations of the script at path *text*, or of the shipped one like ``scenario:ingest``.
 
     Raises:
-        PlanError: no such script, it does not import, or it declares no scenario.
+        PlanError: there is no such script, its import fails, or it declares no scenario.
     """
     path = shipped_script(text) if text.startswith(PREFIX) else Path(text)
     if path.suffix in (".js", ".ts"):
@@ -62,7 +62,7 @@ def _import(path: Path) -> ModuleType:
         raise PlanError(f"{path} is not a Python file", hint="give a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE_NAME] = module
-    # As `python script.py` does: the script may import its neighbours.
+    # As `python script.py` does: the script may import modules of its folder.
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""The scenarios that ship with fastload, by name: ``scenario:ingest``."""
+"""Scripts that ship with fastload, found by name: ``scenario:ingest``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def shipped_script(text: str) -> Path:
-    """The script that *text* names, like ``scenario:ingest``.
+    """Return the path of the shipped script that *text* names, like ``scenario:ingest``.
 
     Raises:
-        PlanError: there is none of that name.
+        PlanError: no shipped script has that name.
     """
     name = text.removeprefix(PREFIX).removesuffix(".py")
     scripts = {path.stem: path for path in sorted(_folder().glob("[!_]*.py"))}
@@ -26,6 +26,6 @@ def shipped_script(text: str) -> Path:
 
 
 def _folder() -> Path:
-    """Where they are: an installed fastload has them inside, a copy of the repository beside the package."""
+    """Return the scripts' folder: inside the package if installed, beside it in a copy of the repository."""
     inside = _PACKAGE / "scenarios"
     return inside if inside.is_dir() else _PACKAGE.parent / "scenarios"

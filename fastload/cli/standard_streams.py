@@ -1,4 +1,4 @@
-"""Standard streams: who has stdout for itself, and those that are closed or full, for which no command fails."""
+"""Standard streams: reserves stdout for data, and lets no command fail because a stream is closed or full."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from fastload.outputs.files import keep_stdout
 
 
 def fill_standard_streams() -> None:
-    """Have /dev/null for each standard stream that the shell closed (``2>&-``): what is printed goes nowhere then, and
-    no socket of the run gets its number. `sys.__stdout__` is None still, for who has data to write there."""
+    """Open /dev/null for each standard stream that the shell closed (``2>&-``).
+
+    Printed text is then discarded, and no socket of the run gets the descriptor of a standard stream.
+    `sys.__stdout__` stays None, so that code with data for stdout can detect the closed stream.
+    """
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None and not _is_open(fd):
             null = os.open(os.devnull, os.O_RDWR)
@@ -24,10 +27,10 @@ def fill_standard_streams() -> None:
 
 
 def claim_stdout(option: str) -> None:
-    """Have stdout for what *option* writes there, and for nothing else (see `keep_stdout`).
+    """Reserve stdout for the data of *option*; everything else that is printed goes to stderr (see `keep_stdout`).
 
     Raises:
-        PlanError: it is closed.
+        PlanError: stdout is closed.
     """
     if sys.__stdout__ is None:
         raise PlanError(f"{option} would go to stdout, which is closed", hint="write it to a file")
@@ -35,7 +38,7 @@ def claim_stdout(option: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Say *text* on stderr, if it can be said: a run does not end, or fail, because nobody hears it."""
+    """Write *text* to stderr. Ignore an error, so that a run does not fail because nobody reads stderr."""
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

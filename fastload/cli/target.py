@@ -1,4 +1,4 @@
-"""``fastload target``: the servers that ship with fastload, to try it out and to test against."""
+"""``fastload target``: starts a server that ships with fastload, to try fastload or to test against."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)(%?)")
 
 
 class _Targets(click.Group):
-    """Suggests the nearest target."""
+    """A click group that suggests the nearest target for an unknown name."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if not args[0].startswith("-"):
@@ -32,7 +32,7 @@ def target() -> None:
 
 
 def _share(_context: click.Context, option: click.Parameter, text: str | None) -> float | None:
-    """0 to 1 of "1%" or "0.01"."""
+    """Return a share from 0 to 1 for "1%" or "0.01"."""
     if text is None:
         return None
     match = _SHARE.fullmatch(text.strip())
@@ -43,19 +43,19 @@ def _share(_context: click.Context, option: click.Parameter, text: str | None) -
 
 
 def _seconds(_context: click.Context, option: click.Parameter, text: str | None) -> float | None:
-    """Seconds of "5m"."""
+    """Return the seconds of a duration like "5m"."""
     return None if text is None else parse_duration_s(text, what=option.opts[0])
 
 
 def _distribution(_context: click.Context, option: click.Parameter, text: str | None) -> str | None:
-    """*text*, checked under the name of the option."""
+    """Check *text*, with the option's name in the error, and return it unchanged."""
     if text is not None:
         parse_distribution(text, what=option.opts[0])
     return text
 
 
 def _option(*names: str, **settings: Any) -> Callable[[], click.Option]:
-    # Made anew for each command; the name of the parameter is that of the field of the options.
+    # Each command gets its own option object. The parameter has the same name as the field of `TargetOptions`.
     return lambda: click.Option(names, **settings)
 
 

@@ -1,4 +1,4 @@
-"""The options of `run` and `plan` about how requests travel: limits, connections, TLS."""
+"""Transport options of `run` and `plan`: limits of requests, connections, TLS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HOST_EXAMPLE = "shop.example.com=127.0.0.1:8080"
 
 
 def _option(*names: str, **more: Any) -> Any:
-    """An option with the environment variable that its name in configurations has."""
+    """Return a click option whose environment variable is ``FASTLOAD_`` and its name in configurations."""
     own = [name for name in names if name.isidentifier()] or [name for name in names if name.startswith("--")]
     variable = own[0].removeprefix("--").replace("-", "_").upper()
     return click.option(*names, envvar=f"FASTLOAD_{variable}", **more)
@@ -82,13 +82,13 @@ _TLS = (
     _option("--ciphers", metavar="LIST", help="Names of ciphers, with commas or colons."),
 )
 WITHOUT_A_VALUE = {"--http-debug": "--http-debug=headers"}
-"""Options whose value may be left out, and what they are then. (click would take the script for the value.)"""
+"""Options whose value may be left out, with the replacement. (click would take the script for the value.)"""
 HEADINGS = {"proxy": "Connections", "ca_file": "TLS"}
-"""The first option under each heading of the help."""
+"""The first option under each heading of the help, with the heading."""
 
 
 def transport_options(command: AnyFunction) -> AnyFunction:
-    """Add them to a command."""
+    """Add the transport options to a command."""
     for option in reversed((*_REQUESTS, *_CONNECTIONS, *_TLS)):
         command = option(command)
     return command
@@ -99,10 +99,10 @@ def _parts(texts: tuple[str, ...], _said_by: str) -> tuple[str, ...]:
 
 
 def _hosts(texts: tuple[str, ...], said_by: str) -> dict[str, str]:
-    """``{name: address}``; curl's ``name:port:address`` is taken as well.
+    """Return ``{name: address}``. curl's form ``name:port:address`` is accepted as well.
 
     Raises:
-        PlanError: one has neither form.
+        PlanError: an entry has neither form.
     """
     given: dict[str, str] = {}
     for text in _parts(texts, said_by):
@@ -127,4 +127,4 @@ TAKE: dict[str, Callable[[Any, str], Any]] = {
     "cert": _file,
     "key": _file,
 }
-"""What becomes of a value on its way to a configuration, by the option's name."""
+"""Option name -> function that converts the value from the command line to the value of a configuration."""

@@ -1,4 +1,4 @@
-"""``fastload ui``: start, watch and change runs of a script in the browser."""
+"""``fastload ui``: starts, shows and changes runs of a script in the browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastload.cli.dashboard import open_page
 from fastload.cli.run_options import RunCommand, run_options
 from fastload.cli.standard_streams import tell
 from fastload.control.commands.http_checks import parse_address
-from fastload.control.signals import StopRequests, stop_requests
+from fastload.control.signals import StopSignals, caught_stop_signals
 from fastload.model.errors import PlanError
 from fastload.planning.options import OPTIONS
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 DEFAULT_UI_PORT = 8089
 _OWN = ("port", "opens", "save_folder")
-# What the ui decides itself for each run, or what its page gives in another way.
+# Options of `run` that `ui` refuses: the ui sets them itself for each run, or its page offers them in another way.
 _NOT_TAKEN = {
     *("--control", "--dashboard", "--html", "--json", "--open", "--paused", "--quiet", "--save", "--summary", "--tui"),
 }
-# How long to wait for the end of a run before looking whether somebody is in a hurry.
+# How long to wait for the end of a run before the next check for another Ctrl-C.
 _PATIENCE_S = 0.2
 
 
 class _UiCommand(RunCommand):
-    """A command that takes most options of `run`, and only has its own in the help."""
+    """A command that takes most options of `run`, but lists only its own options in the help."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = [param for param in self.get_params(ctx) if param.name in _OWN or "--help" in param.opts]
@@ -69,7 +69,7 @@ def ui(ctx: click.Context, /, script: str, port: str, opens: bool, save_folder: 
       fastload ui script.py --base-url http://localhost:8080 -u 10 -d 30s --open
       fastload ui script.py --target sequencer --port 0 --save runs
     """
-    # A server is a lot to import, for every other command that never serves.
+    # Imported here, because a server takes long to import, and other commands need none.
     from fastload.dashboard.access_guard import Guard
     from fastload.dashboard.dashboard_output import TOKEN_VARIABLE
     from fastload.dashboard.server import Server
@@ -84,14 +84,14 @@ def ui(ctx: click.Context, /, script: str, port: str, opens: bool, save_folder: 
     guard = Guard(UiApp(session).app, host=host, token=token)
     server = Server(guard, host, number, token=token, what="ui", variable=TOKEN_VARIABLE)
     server.check()
-    with stop_requests() as requests:
+    with caught_stop_signals() as stop_signals:
         session.open()
         try:
             server.start()
             _announce(server.address, guard.login_url(server.address) if opens else "")
-            _wait(requests)
+            _wait(stop_signals)
         finally:
-            _end(session, requests)
+            _end(session, stop_signals)
             server.close()
     return 0
 
@@ -110,34 +110,34 @@ def _folder_of(save: str | None) -> Path | None:
 
 
 def _announce(address: str, login_url: str) -> None:
-    """Say where it is, and open *login_url* in the browser unless that is empty."""
+    """Print *address*, and open *login_url* in the browser unless it is empty."""
     tell(f"ui: {address}\nCtrl-C stops it.")
     if login_url:
         open_page(login_url)
 
 
-def _wait(requests: StopRequests) -> None:
-    """Return when somebody wants it to end."""
-    while not requests.take():
-        select.select([requests.fd], [], [])
+def _wait(stop_signals: StopSignals) -> None:
+    """Wait until a stop is requested."""
+    while not stop_signals.take():
+        select.select([stop_signals.fd], [], [])
 
 
-def _end(session: UiSession, requests: StopRequests) -> None:
-    """Stop the run that is under way and remove what is not saved. One more Ctrl-C is for those in a hurry."""
+def _end(session: UiSession, stop_signals: StopSignals) -> None:
+    """Stop the current run gracefully and remove what is not saved. Another Ctrl-C interrupts the run."""
     is_told = False
     while not session.close(timeout_s=_PATIENCE_S):
         if not is_told:
             tell("Stopping the run. Ctrl-C again interrupts what it still does.")
             is_told = True
-        if requests.take():
+        if stop_signals.take():
             session.end_now()
 
 
 def _given(ctx: click.Context) -> tuple[list[str], dict[str, str]]:
-    """What was given for all runs, as arguments and as variables of the environment.
+    """Return the options given for all runs, as arguments and as environment variables.
 
-    Options of which a run has one are in its environment, so that its form goes over them; those that add up are
-    arguments.
+    Options that the form of a run may override go into the run's environment, because its arguments override the
+    environment. All others are arguments.
     """
     arguments: list[str] = []
     environment: dict[str, str] = {}

@@ -12,8 +12,8 @@ from fastload.model.series import CounterSink, SeriesTable, TrendSink
 
 T = TypeVar("T")
 
-_CROWDS = {"name": REQUEST_NAMES, "check": "names of checks", "group": "names of groups"}
-_STATES = ("vus", "in_flight", "lag_max_us")
+_NAME_KINDS = {"name": REQUEST_NAMES, "check": "names of checks", "group": "names of groups"}
+_NOT_SUMMED = ("vus", "in_flight", "lag_max_us")
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class WorkerTotals:
 class Window:
     """Measurements since the last `Aggregator.take_window`.
 
-    *tables*: one table per delta; `Aggregator.take_window` merges them into *table*. *watched*: the series that the
+    *tables*: one table per delta; `Aggregator.take_window` merges them into *table*. *windowed*: the series that the
     aggregator watches, without late values (see `Delta`). *in_time*: whether a delta came that was not late.
     *lag_max_us*: by worker. *late*: the late part of each counter, by `Series.label`.
     """
@@ -47,7 +47,7 @@ class Window:
     offered: int = 0
     duration: TrendSink = field(default_factory=TrendSink)
     table: SeriesTable = field(default_factory=SeriesTable)
-    watched: SeriesTable = field(default_factory=SeriesTable)
+    windowed: SeriesTable = field(default_factory=SeriesTable)
     errors: ErrorTable = field(default_factory=ErrorTable)
     exceptions: ErrorTable = field(default_factory=ErrorTable)
     lag_max_us: dict[int, int] = field(default_factory=dict)
@@ -78,12 +78,16 @@ class Window:
 class Aggregator:
     """Merged state of the run so far. Merging is exact, and a delta that comes twice counts once.
 
-    *asked*: the series of thresholds; the limit on names does not apply to their names. *watched*: the series that
-    `Window.watched` keeps. ``late``: the late part of each counter (after the last possible start), by `Series.label`.
+    *threshold_series*: the series of thresholds; the limit on names does not apply to their names. *windowed*: the series that
+    `Window.windowed` keeps. ``late``: the late part of each counter (after the last possible start), by `Series.label`.
     """
 
     def __init__(
-        self, workers: int, *, watched: frozenset[Series] = frozenset(), asked: frozenset[Series] = frozenset()
+        self,
+        workers: int,
+        *,
+        windowed: frozenset[Series] = frozenset(),
+        threshold_series: frozenset[Series] = frozenset(),
     ) -> None:
         self.table = SeriesTable()
         self.errors = ErrorTable()
@@ -91,13 +95,13 @@ class Aggregator:
         self.workers = {index: WorkerTotals() for index in range(workers)}
         self.late: dict[str, float] = {}
         self._window = Window()
-        self._watched = watched
-        self._names = _NameLimit(asked)
+        self._windowed = windowed
+        self._names = _NameLimit(threshold_series)
 
     @property
-    def crowded(self) -> tuple[str, ...]:
+    def over_limit(self) -> tuple[str, ...]:
         """Kinds of names that went over `MAX_NAMES`, like "request names" or "tags of orders"; see `OTHER_NAME`."""
-        return tuple(self._names.crowded)
+        return tuple(self._names.over_limit)
 
     def add(self, delta: Delta) -> None:
         """Merge *delta*, unless its sequence number was merged already."""
@@ -110,7 +114,7 @@ class Aggregator:
         if delta.late:
             # A VU that only ends its last iteration is no load: keep the number of VUs from before the end.
             worker.stats.vus = vus
-        table = self._names.bound(delta.table)
+        table = self._names.limit_names(delta.table)
         self.table.merge(table)
         self.errors.merge(delta.errors)
         self.exceptions.merge(delta.exceptions)
@@ -121,8 +125,8 @@ class Aggregator:
                         late[series.label] = late.get(series.label, 0) + sink.value
         else:
             self._window.in_time = True
-            watched = {series: table.sinks[series] for series in self._watched if series in table.sinks}
-            self._window.watched.merge(SeriesTable(watched))
+            windowed = {series: table.sinks[series] for series in self._windowed if series in table.sinks}
+            self._window.windowed.merge(SeriesTable(windowed))
         if duration := table.get(self.headline(table)):
             self._window.duration.merge(duration)
         self._window.add(delta, table)
@@ -155,8 +159,8 @@ class Aggregator:
         for series, value in ((Series("vus"), self.total("vus")), (Series("vus_max"), max_vus)):
             self.table.gauge(series).set(value)
             of_window.gauge(series).set(value)
-            if series in self._watched:
-                self._window.watched.gauge(series).set(value)
+            if series in self._windowed:
+                self._window.windowed.gauge(series).set(value)
 
     @staticmethod
     def headline(table: SeriesTable) -> str:
@@ -165,17 +169,19 @@ class Aggregator:
 
 
 class _NameLimit:
-    """Limit on the names of all workers together; each worker has the same limit. Series in *asked* are exempt."""
+    """Limit on the names of all workers together; each worker has the same limit. Series in *threshold_series* are exempt."""
 
-    def __init__(self, asked: frozenset[Series]) -> None:
-        self._asked = asked
+    def __init__(self, threshold_series: frozenset[Series]) -> None:
+        self._threshold_series = threshold_series
         self._known: dict[str, set[Any]] = {}
-        self._wanted = {pair for series in asked for pair in series.tags}
-        self.crowded: dict[str, None] = {}
+        self._wanted = {pair for series in threshold_series for pair in series.tags}
+        self.over_limit: dict[str, None] = {}
 
-    def bound(self, table: SeriesTable) -> SeriesTable:
+    def limit_names(self, table: SeriesTable) -> SeriesTable:
         """Return *table* with the series of names beyond `MAX_NAMES` merged under `OTHER_NAME`."""
-        renamed = {series: new for series in table.sinks if series.tags and (new := self._bound(series)) is not series}
+        renamed = {
+            series: new for series in table.sinks if series.tags and (new := self._limited(series)) is not series
+        }
         if not renamed:
             return table
         bounded = SeriesTable({series: sink for series, sink in table.sinks.items() if series not in renamed})
@@ -183,35 +189,35 @@ class _NameLimit:
             bounded.merge(SeriesTable({new: table.sinks[series]}))
         return bounded
 
-    def _bound(self, series: Series) -> Series:
+    def _limited(self, series: Series) -> Series:
         if series.is_kept:
             tags = tuple((key, self._admit_name(key, value)) for key, value in series.tags)
             return series if tags == series.tags else Series(series.metric, tags)
-        if series.metric in BUILTIN or series in self._asked:
+        if series.metric in BUILTIN or series in self._threshold_series:
             return series
         tags = self._admit(f"tags of {series.metric}", series.tags, OTHER_TAGS)
         return series if tags == series.tags else Series(series.metric, tags)
 
     def _admit_name(self, key: str, value: str) -> str:
-        if key not in _CROWDS or (key, value) in self._wanted:
+        if key not in _NAME_KINDS or (key, value) in self._wanted:
             return value
-        return self._admit(_CROWDS[key], value, OTHER_NAME)
+        return self._admit(_NAME_KINDS[key], value, OTHER_NAME)
 
-    def _admit(self, crowd: str, name: T, other: T) -> T:
+    def _admit(self, name_kind: str, name: T, other: T) -> T:
         """Return *name*, or *other* if its *crowd* (a kind of names) is full."""
-        known = self._known.setdefault(crowd, set())
+        known = self._known.setdefault(name_kind, set())
         if name in known:
             return name
         if name != other and len(known) < MAX_NAMES:
             known.add(name)
             return name
-        self.crowded[crowd] = None
+        self.over_limit[name_kind] = None
         return other
 
 
 def _add_stats(total: WorkerStats, delta: WorkerStats) -> None:
     for item in fields(WorkerStats):
-        if item.name not in _STATES:
+        if item.name not in _NOT_SUMMED:
             setattr(total, item.name, getattr(total, item.name) + getattr(delta, item.name))
     total.vus, total.in_flight = delta.vus, delta.in_flight
     total.lag_max_us = max(total.lag_max_us, delta.lag_max_us)

@@ -16,7 +16,7 @@ from fastload.control.hook_runner import HookRunner
 from fastload.control.run_state import RunState
 from fastload.control.run_status import RunStatus
 from fastload.control.sampling.samplers import Samplers, find_target_processes
-from fastload.control.signals import StopRequests
+from fastload.control.signals import StopSignals
 from fastload.control.snapshots import SNAPSHOT_LAG_S, SnapshotMaker
 from fastload.control.steering import Steering
 from fastload.control.summary_builder import SummaryBuilder
@@ -78,7 +78,7 @@ class Coordinator:
         self._commands = commands
         self._keyboard = Keyboard() if keyboard else None
         self._judge = ThresholdJudge(plan.thresholds)
-        self._aggregator = Aggregator(plan.workers, watched=self._judge.windowed, asked=self._judge.series)
+        self._aggregator = Aggregator(plan.workers, windowed=self._judge.windowed, threshold_series=self._judge.series)
         self._workers = Workers(plan, functions.worker, self._aggregator)
         self._steering = Steering(plan, self._workers.send)
         self._state = RunState(plan, self._steering)
@@ -86,13 +86,13 @@ class Coordinator:
             plan.hooks or Hooks(),
             functions.hook_process,
             stdout_to_stderr=plan.stdout_is_data,
-            attend_fd=commands.fd if commands is not None else None,
-            attend=self._answer_commands,
+            event_fd=commands.fd if commands is not None else None,
+            on_event=self._answer_commands,
         )
         self._errors: list[HookError] = []
 
-    def run(self, requests: StopRequests) -> Summary:
-        """The whole run, which *requests* may end early.
+    def run(self, stop_signals: StopSignals) -> Summary:
+        """The whole run, which *stop_signals* may end early.
 
         Raises:
             PlanError: a process to watch is not there.
@@ -101,13 +101,13 @@ class Coordinator:
         try:
             self._fork()
             self._open_outputs()
-            self._await_ready(requests)
-            self._set_up(requests)
+            self._await_ready(stop_signals)
+            self._set_up(stop_signals)
             with self._listening_to_keys():
-                self._await_resume(requests)
+                self._await_resume(stop_signals)
                 self._start_load()
-                self._watch_load(requests)
-            self._tear_down(requests)
+                self._watch_load(stop_signals)
+            self._tear_down(stop_signals)
         finally:
             self._workers.close()
             self._hooks.close()
@@ -131,8 +131,8 @@ class Coordinator:
             self._errors.append(error)
             self._state.stop("error")
 
-    def _await_ready(self, requests: StopRequests) -> None:
-        self._workers.watch(requests.fd)
+    def _await_ready(self, stop_signals: StopSignals) -> None:
+        self._workers.watch(stop_signals.fd)
         if self._commands is not None:
             self._workers.watch(self._commands.fd)
         deadline_ns = time.monotonic_ns() + round(READY_TIMEOUT_S * NS_PER_S)
@@ -140,15 +140,15 @@ class Coordinator:
             for event in self._workers.wait((deadline_ns - time.monotonic_ns()) / NS_PER_S):
                 self._handle(event)
             self._take_commands()
-            if requests.take():
+            if stop_signals.take():
                 self._state.stopped_by = "interrupt"
                 return
             if time.monotonic_ns() > deadline_ns:
                 for index in self._workers.not_ready:
                     self._give_up(index, f"was not ready within {READY_TIMEOUT_S:g} s")
 
-    def _set_up(self, requests: StopRequests) -> None:
-        if self._state.is_stopping or self._workers.all_over or self._hooks.setup(requests):
+    def _set_up(self, stop_signals: StopSignals) -> None:
+        if self._state.is_stopping or self._workers.all_over or self._hooks.setup(stop_signals):
             return
         if self._hooks.aborted:
             self._state.stopped_by, self._state.stop_reason = "abort", self._hooks.aborted
@@ -165,7 +165,7 @@ class Coordinator:
             if fd is not None:
                 self._workers.unwatch(fd)
 
-    def _await_resume(self, requests: StopRequests) -> None:
+    def _await_resume(self, stop_signals: StopSignals) -> None:
         """Wait, in a run that starts paused, until a command or a key resumes or stops it."""
         if not self._plan.paused or self._state.is_stopping:
             return
@@ -174,7 +174,7 @@ class Coordinator:
             for event in self._workers.wait(1.0):
                 self._handle(event)
             self._take_commands()
-            if requests.take():
+            if stop_signals.take():
                 self._state.stopped_by = "interrupt"
 
     def _start_load(self) -> None:
@@ -190,14 +190,14 @@ class Coordinator:
             self._steering.start(start_ns)
         self._workers.send(Frame("start", {"at_ns": start_ns, "setup_data": self._hooks.data}))
 
-    def _watch_load(self, requests: StopRequests) -> None:
+    def _watch_load(self, stop_signals: StopSignals) -> None:
         """Merge, answer, steer, and make a snapshot each second, until all workers are done or lost."""
         next_ns = self._state.start_ns + round((1 + SNAPSHOT_LAG_S) * NS_PER_S)
         while not self._workers.all_over:
             wake_ns = min(next_ns, self._steering.next_ns() or next_ns)
             for event in self._workers.wait((wake_ns - time.monotonic_ns()) / NS_PER_S):
                 self._handle(event)
-            for _ in range(requests.take()):
+            for _ in range(stop_signals.take()):
                 self._stop("interrupt", skip_on_stop=self._state.is_stopping)
             self._take_commands()
             now_ns = time.monotonic_ns()
@@ -208,8 +208,8 @@ class Coordinator:
             self._give_up_hung(now_ns)
         self._take_snapshot(time.monotonic_ns())
 
-    def _tear_down(self, requests: StopRequests) -> None:
-        self._hooks.teardown(requests)
+    def _tear_down(self, stop_signals: StopSignals) -> None:
+        self._hooks.teardown(stop_signals)
 
     def _summarize(self, started_at: str) -> Summary:
         """The summary, from the final state; ``versions`` are left to the caller."""
@@ -244,7 +244,7 @@ class Coordinator:
             return
         moment = self._status.moment(now_ns, window)
         self._on_snapshot(self._snapshots.make(moment, self._workers.pids, self._steering.max_vus))
-        failed = self._judge.abort(moment.t_s - self._plan.warmup_s)
+        failed = self._judge.first_aborting(moment.t_s - self._plan.warmup_s)
         if failed is not None and not self._state.is_stopping and not is_last:
             self._state.stop_reason = f"{failed.metric}: {failed.expression}"
             self._stop("threshold", now=True)
@@ -268,7 +268,7 @@ class Coordinator:
     # What workers send.
 
     def _handle(self, event: ChildEvent) -> None:
-        index = event.worker
+        index = event.child
         if event.frame is None:
             if self._workers.is_unfinished(index):
                 self._lose(index, f"was lost: {event.reason or 'it ended early'}")
@@ -276,16 +276,16 @@ class Coordinator:
         body = event.frame.body
         match event.frame.kind:
             case "ready":
-                self._workers.is_ready(index)
+                self._workers.mark_ready(index)
             case "delta":
                 self._aggregator.add(Delta.from_body(body))
             case "ended":
-                self._steering.ended(body["scenario"], index, self._workers.playing, time.monotonic_ns())
+                self._steering.ended(body["scenario"], index, self._workers.not_lost, time.monotonic_ns())
             case "abort":
                 self._state.stop_reason = self._state.stop_reason or body["reason"]
                 self._stop("abort", now=True)
             case "done":
-                self._workers.is_done(index, body)
+                self._workers.mark_done(index, body)
             case "error":
                 self._lose(index, f"failed: {body['message']}")
 
@@ -297,7 +297,7 @@ class Coordinator:
         self._note_event("worker", self._workers.lose(index, reason))
         if self._plan.on_worker_loss == "stop" and not self._state.is_stopping:
             self._stop("worker-loss")
-        self._steering.check_order(self._workers.playing, time.monotonic_ns())
+        self._steering.begin_successors(self._workers.not_lost, time.monotonic_ns())
 
     # What others ask for.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from fastload.control.signals import StopRequests
+from fastload.control.signals import StopSignals
 from fastload.control.supervisor import ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame
 from fastload.model.hooks import INTERRUPTED, Hook, HookError, Hooks
@@ -17,7 +17,7 @@ _HANG_S = 2.0
 # Time for a cancelled hook to end before its process is killed.
 _CANCEL_S = 1.0
 
-KeepsWaiting = Callable[[], bool]
+OnEvent = Callable[[], bool]
 """Function that handles other events, such as commands, while a hook runs; True means that setup must end."""
 
 
@@ -37,12 +37,12 @@ class HookRunner:
         work: ChildFunction,
         *,
         stdout_to_stderr: bool,
-        attend_fd: int | None = None,
-        attend: KeepsWaiting = lambda: False,
+        event_fd: int | None = None,
+        on_event: OnEvent = lambda: False,
     ) -> None:
         self._hooks = hooks
-        self._attend_fd = attend_fd
-        self._attend = attend
+        self._event_fd = event_fd
+        self._on_event = on_event
         self._began = False
         self._make = partial(Supervisor, work, 1, stdout_to_stderr=stdout_to_stderr)
         self._supervisor: Supervisor | None = None
@@ -58,22 +58,22 @@ class HookRunner:
             self._supervisor = self._make()
             self._supervisor.start()
 
-    def setup(self, requests: StopRequests) -> bool:
+    def setup(self, stop_signals: StopSignals) -> bool:
         """Run setup. Return False if it raised, aborted, took too long or was interrupted: then no load may start."""
         self._began = True
         if self._hooks.setup is None:
             return True
-        reply = self._run(self._hooks.setup, requests)
+        reply = self._run(self._hooks.setup, stop_signals)
         self.data = reply.get("data")
         self.interrupted = reply["interrupted"]
         return not reply["message"]
 
-    def teardown(self, requests: StopRequests) -> None:
+    def teardown(self, stop_signals: StopSignals) -> None:
         """Run teardown if setup or the load had begun. From now on the first Ctrl-C ends teardown."""
         if self._hooks.teardown is not None and self._began:
             # Discard earlier signals: a Ctrl-C at the end of the load was meant for the load.
-            requests.take()
-            self._run(self._hooks.teardown, requests)
+            stop_signals.take()
+            self._run(self._hooks.teardown, stop_signals)
 
     def close(self) -> None:
         """End the hook process."""
@@ -82,14 +82,14 @@ class HookRunner:
             self._supervisor.close()
             self._supervisor = None
 
-    def _run(self, hook: Hook, requests: StopRequests) -> dict[str, Any]:
+    def _run(self, hook: Hook, stop_signals: StopSignals) -> dict[str, Any]:
         """Run *hook* and return the report of the hook process. An error is in ``message``, and is recorded here."""
         supervisor = self._ready()
-        watched = [fd for fd in (requests.fd, self._attend_fd) if fd is not None]
+        watched = [fd for fd in (stop_signals.fd, self._event_fd) if fd is not None]
         for fd in watched:
             supervisor.watch(fd)
         supervisor.send(Frame(hook.kind, {"setup_data": self.data}))
-        reply = self._await(supervisor, hook, requests)
+        reply = self._await(supervisor, hook, stop_signals)
         for fd in watched:
             supervisor.unwatch(fd)
         self.requests += reply.get("requests", 0)
@@ -110,7 +110,7 @@ class HookRunner:
             self._supervisor.start()
         return self._supervisor
 
-    def _await(self, supervisor: Supervisor, hook: Hook, requests: StopRequests) -> dict[str, Any]:
+    def _await(self, supervisor: Supervisor, hook: Hook, stop_signals: StopSignals) -> dict[str, Any]:
         deadline_s = time.monotonic() + hook.timeout_s + _HANG_S
         why = f"it took longer than {hook.timeout_s:g} s, and did not end"
         interrupted = cancelled = False
@@ -121,8 +121,8 @@ class HookRunner:
                         # A cancelled hook may still end without an error. Its result is not wanted any more.
                         reply["message"] = reply["message"] or why
                     return reply | {"interrupted": interrupted}
-            interrupted = bool(requests.take()) or interrupted
-            unwanted = self._attend() and hook.kind == "setup"
+            interrupted = bool(stop_signals.take()) or interrupted
+            unwanted = self._on_event() and hook.kind == "setup"
             if not cancelled and (unwanted or interrupted):
                 cancelled = True
                 supervisor.send(Frame("cancel", {}))

@@ -14,7 +14,7 @@ from types import FrameType
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class StopRequests:
+class StopSignals:
     """Stop signals since the last `take`. *fd* is readable while there is one."""
 
     def __init__(self, fd: int) -> None:
@@ -33,7 +33,7 @@ class StopRequests:
         finally:
             self._before_raising = 0
 
-    def hear(self) -> None:
+    def on_signal(self) -> None:
         """Handle one signal: raise `KeyboardInterrupt` if `raising` says so. Only the signal handler calls this."""
         if self._before_raising:
             self._before_raising -= 1
@@ -49,7 +49,7 @@ class StopRequests:
 
 
 @contextlib.contextmanager
-def stop_requests() -> Iterator[StopRequests]:
+def caught_stop_signals() -> Iterator[StopSignals]:
     """Catch the stop signals within the block. Only the main thread can: in other threads nothing changes.
 
     A SIGHUP that is ignored stays ignored: under ``nohup`` the run must outlive its terminal.
@@ -57,16 +57,16 @@ def stop_requests() -> Iterator[StopRequests]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    requests = StopRequests(ours.fileno())
+    stop_signals = StopSignals(ours.fileno())
 
     def note(_number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(BlockingIOError):
             theirs.send(b"s")
-        requests.hear()
+        stop_signals.on_signal()
 
     before = {number: signal.signal(number, note) for number in _to_catch()}
     try:
-        yield requests
+        yield stop_signals
     finally:
         # Restore SIGINT last: after that, Ctrl-C raises again.
         for number, handler in reversed(before.items()):

@@ -74,7 +74,7 @@ class SlidingWindow(ABC):
         """Drop the data of the oldest second."""
 
 
-class _Values(SlidingWindow):
+class _ResourceWindow(SlidingWindow):
     """Window of a resource: one value per second, None without a sample."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
@@ -113,7 +113,7 @@ class _Values(SlidingWindow):
             del self._sorted[bisect_left(self._sorted, value)]
 
 
-class _Sums(SlidingWindow):
+class _SinkWindow(SlidingWindow):
     """Window of a counter, gauge or rate: one small sink of the metric per second, None without data."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
@@ -134,7 +134,7 @@ class _Sums(SlidingWindow):
         self._sinks.popleft()
 
 
-class _Times(SlidingWindow):
+class _TrendWindow(SlidingWindow):
     """Window of a trend: one sparse histogram per second, and their sum, which each add and drop updates."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
@@ -170,8 +170,8 @@ class _Times(SlidingWindow):
 def sliding_window(threshold: Threshold, keep_s: float) -> SlidingWindow:
     """Return a window of *keep_s* seconds for *threshold*, which must not be one on the verdict."""
     if threshold.kind == RESOURCE:
-        return _Values(threshold, keep_s)
-    return _Times(threshold, keep_s) if threshold.kind == Kind.TREND else _Sums(threshold, keep_s)
+        return _ResourceWindow(threshold, keep_s)
+    return _TrendWindow(threshold, keep_s) if threshold.kind == Kind.TREND else _SinkWindow(threshold, keep_s)
 
 
 def _observe(window: SlidingWindow, sink: MetricSink) -> float | None:

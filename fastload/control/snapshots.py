@@ -17,7 +17,7 @@ from fastload.model.views import MetricView
 
 # A verdict reads the samples of all seconds so far. So the first 1000 snapshots each get a new verdict, the next 1000
 # only every second one, then every third one, and so on.
-VERDICT_EACH_SNAPSHOT = 1000
+SNAPSHOTS_PER_VERDICT_STEP = 1000
 # Delay of a snapshot after the workers' whole second: by then their deltas have come.
 SNAPSHOT_LAG_S = 0.2
 
@@ -105,7 +105,7 @@ class SnapshotMaker:
         measured_s = moment.t_s - self._plan.warmup_s
         if window.in_time:
             host = samplers.host_samples[-1]
-            self._judge.second(window.watched, measured_s, host, samplers.last_workers, samplers.last_target)
+            self._judge.add_second(window.windowed, measured_s, host, samplers.last_workers, samplers.last_target)
         views = self._summary.views(measured_s)
         self.last_rate = window.requests / moment.span_s
         if moment.phase != self._phase:
@@ -159,7 +159,7 @@ class SnapshotMaker:
 
     def _verdict_so_far(self, views: Mapping[str, MetricView]) -> Verdict:
         self._made += 1
-        if self._verdict is None or self._made % (1 + self._made // VERDICT_EACH_SNAPSHOT) == 0:
+        if self._verdict is None or self._made % (1 + self._made // SNAPSHOTS_PER_VERDICT_STEP) == 0:
             self._verdict = self._summary.verdict(views, self._summary.workers())
         return self._verdict
 

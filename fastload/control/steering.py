@@ -32,11 +32,11 @@ class _SteeredScenario:
     """
 
     plan: ScenarioPlan
-    target: float | None
+    wanted_load: float | None
     changed: bool = False
-    asked_s: int = -1
+    last_shape_call_s: int = -1
     ended_in: frozenset[int] = frozenset()
-    begun_ns: int | None = None
+    begun_unpaused_ns: int | None = None
     over: bool = False
 
 
@@ -67,7 +67,7 @@ class Steering:
         for steered in self._steered.values():
             if not steered.plan.after:
                 begin_s = self._plan.warmup_s + steered.plan.start_s
-                steered.begun_ns = start_ns + round(begin_s * NS_PER_S)
+                steered.begun_unpaused_ns = start_ns + round(begin_s * NS_PER_S)
         self.tick(start_ns)
 
     def paused_ns(self, now_ns: int) -> int:
@@ -81,9 +81,9 @@ class Steering:
     def next_ns(self) -> int | None:
         """Return when a shape must be called next, or None. The first call is a little before its scenario begins."""
         moments = [
-            steered.begun_ns + self._paused_ns + (steered.asked_s + 1) * NS_PER_S - _lead_ns(steered)
+            steered.begun_unpaused_ns + self._paused_ns + (steered.last_shape_call_s + 1) * NS_PER_S - _lead_ns(steered)
             for steered in self._steered.values()
-            if isinstance(steered.plan.executor, Shape) and not steered.over and steered.begun_ns is not None
+            if isinstance(steered.plan.executor, Shape) and not steered.over and steered.begun_unpaused_ns is not None
         ]
         return min(moments, default=None) if not self._paused_at_ns else None
 
@@ -93,23 +93,23 @@ class Steering:
             return
         for steered in self._steered.values():
             self._follow(steered, now_ns)
-            if isinstance(steered.plan.executor, Shape) and not steered.over and steered.begun_ns is not None:
-                second = (now_ns + _lead_ns(steered) - steered.begun_ns - self._paused_ns) // NS_PER_S
-                if second > steered.asked_s:
-                    steered.asked_s = second
+            if isinstance(steered.plan.executor, Shape) and not steered.over and steered.begun_unpaused_ns is not None:
+                second = (now_ns + _lead_ns(steered) - steered.begun_unpaused_ns - self._paused_ns) // NS_PER_S
+                if second > steered.last_shape_call_s:
+                    steered.last_shape_call_s = second
                     self._ask_shape(steered, steered.plan.executor, second)
 
     def _follow(self, steered: _SteeredScenario, now_ns: int) -> None:
         """Update the target of a ramping-vus scenario from its stages."""
         spec = steered.plan.executor
-        if isinstance(spec, RampingVUs) and not steered.changed and steered.begun_ns is not None:
-            elapsed_s = (now_ns - steered.begun_ns - self.paused_ns(now_ns)) / NS_PER_S
-            steered.target = vus_at(spec.start_vus, spec.stages, elapsed_s)
+        if isinstance(spec, RampingVUs) and not steered.changed and steered.begun_unpaused_ns is not None:
+            elapsed_s = (now_ns - steered.begun_unpaused_ns - self.paused_ns(now_ns)) / NS_PER_S
+            steered.wanted_load = vus_at(spec.start_vus, spec.stages, elapsed_s)
 
     def _ask_shape(self, steered: _SteeredScenario, shape: Shape, second: int) -> None:
         try:
             wanted = shape.function(float(second))
-            vus = None if wanted is None else _vus_of(wanted, steered.target or 0)
+            vus = None if wanted is None else _vus_of(wanted, steered.wanted_load or 0)
         except Exception as error:
             steered.over = True
             self.error = HookError(f"shape of {steered.plan.name}", user_traceback(error))
@@ -132,16 +132,16 @@ class Steering:
         """Note that scenario *name* has ended in *worker*, and begin the scenarios that come after it."""
         steered = self._steered[name]
         steered.ended_in |= {worker}
-        self.check_order(live, now_ns)
+        self.begin_successors(live, now_ns)
 
-    def check_order(self, live: set[int], now_ns: int) -> None:
+    def begin_successors(self, live: set[int], now_ns: int) -> None:
         """Begin the scenarios whose predecessor has ended in all *live* workers."""
         for steered in self._steered.values():
-            if steered.plan.after and steered.begun_ns is None:
+            if steered.plan.after and steered.begun_unpaused_ns is None:
                 before = self._steered[steered.plan.after]
                 if live <= before.ended_in:
                     at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
-                    steered.begun_ns = at_ns + round(steered.plan.start_s * NS_PER_S) - self.paused_ns(at_ns)
+                    steered.begun_unpaused_ns = at_ns + round(steered.plan.start_s * NS_PER_S) - self.paused_ns(at_ns)
                     self._send(Frame("begin", {"scenario": steered.plan.name, "at_ns": at_ns}))
                     self.tick(now_ns)
 
@@ -178,11 +178,11 @@ class Steering:
                 model = steered.plan.executor.name
                 raise ControlError(f"{steered.plan.name} is {model}: it has no {wrong} to change", hint=f"give {right}")
         if "by" in asked:
-            wanted = max(0.0, (steered.target or 0) + asked["by"])
+            wanted = max(0.0, (steered.wanted_load or 0) + asked["by"])
         else:
             wanted = parse_rate_per_s(str(asked["rate"]), zero=True) if is_open else asked["vus"]
         if is_open:
-            steered.target = wanted
+            steered.wanted_load = wanted
             at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
             body = {"scenario": steered.plan.name, "vus": None, "rate_per_s": wanted, "at_ns": at_ns}
             self._send(Frame("scale", body))
@@ -202,7 +202,11 @@ class Steering:
         self._set_vus(steered, vus)
 
     def _pick(self, name: str | None) -> _SteeredScenario:
-        can = [steered for steered in self._steered.values() if steered.target is not None and _can_scale(steered.plan)]
+        can = [
+            steered
+            for steered in self._steered.values()
+            if steered.wanted_load is not None and _can_scale(steered.plan)
+        ]
         if name is not None and name not in self._steered:
             raise ControlError(
                 f"there is no scenario {name!r}",
@@ -222,7 +226,7 @@ class Steering:
         return steered
 
     def _set_vus(self, steered: _SteeredScenario, vus: int) -> None:
-        steered.target, steered.changed = vus, True
+        steered.wanted_load, steered.changed = vus, True
         self._send(Frame("scale", {"scenario": steered.plan.name, "vus": vus}))
 
     # Current state.
@@ -231,7 +235,7 @@ class Steering:
     def max_vus(self) -> int:
         """Highest possible number of VUs, with the increases by commands so far."""
         return sum(
-            max(steered.plan.executor.max_vus, 0 if steered.plan.is_open else int(steered.target or 0))
+            max(steered.plan.executor.max_vus, 0 if steered.plan.is_open else int(steered.wanted_load or 0))
             for steered in self._steered.values()
         )
 
@@ -247,8 +251,10 @@ class Steering:
     def _describe(self, steered: _SteeredScenario) -> dict[str, Any]:
         plan = steered.plan
         found: dict[str, Any] = {"name": plan.name, "executor": plan.executor.name}
-        if steered.target is not None:
-            found["rate_per_s" if plan.is_open else "vus"] = steered.target if plan.is_open else int(steered.target)
+        if steered.wanted_load is not None:
+            found["rate_per_s" if plan.is_open else "vus"] = (
+                steered.wanted_load if plan.is_open else int(steered.wanted_load)
+            )
         return found | {"max_vus": plan.executor.max_vus, "can_scale": _can_scale(plan)}
 
     def _note(self, text: str) -> None:
@@ -258,7 +264,7 @@ class Steering:
 
 def _lead_ns(steered: _SteeredScenario) -> int:
     """Return how early a shape is called: its first result must reach the workers before the scenario begins."""
-    return round(FRAME_DELAY_S * NS_PER_S) if steered.asked_s < 0 else 0
+    return round(FRAME_DELAY_S * NS_PER_S) if steered.last_shape_call_s < 0 else 0
 
 
 def _first_target(scenario: ScenarioPlan) -> float | None:

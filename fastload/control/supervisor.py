@@ -30,7 +30,7 @@ _SEND_BUFFER_BYTES = 1 << 20
 class ChildEvent(NamedTuple):
     """Event of a child: it sent *frame*, or, if that is None, it ended. *reason*: how it ended, ``""`` if normally."""
 
-    worker: int
+    child: int
     frame: Frame | None
     reason: str = ""
 
@@ -57,13 +57,13 @@ class Supervisor:
 
     def __init__(
         self,
-        target: ChildFunction,
+        function: ChildFunction,
         count: int,
         *,
         cpus: tuple[int, ...] = (),
         stdout_to_stderr: bool = False,
     ) -> None:
-        self._target = target
+        self._function = function
         self._count = count
         self._cpus = cpus
         self._stdout_to_stderr = stdout_to_stderr
@@ -157,7 +157,7 @@ class Supervisor:
                 os.dup2(2, 1)
             if self._cpus:
                 os.sched_setaffinity(0, self._cpus)
-            self._target(channel, index)
+            self._function(channel, index)
             code = 0
         except BaseException as error:
             os.write(2, f"worker {index}: {user_traceback(error)}\n".encode())

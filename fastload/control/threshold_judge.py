@@ -21,7 +21,7 @@ class ThresholdJudge:
     """Judge of the thresholds of one run.
 
     ``series``: the series of all thresholds on metrics. ``windowed``: those with a time window (``for``, ``over``),
-    which each call of `second` must pass.
+    which each call of `add_second` must pass.
     """
 
     def __init__(self, thresholds: Sequence[Threshold]) -> None:
@@ -33,7 +33,7 @@ class ThresholdJudge:
         self._covered_s = 0.0
         self._is_warm_up = False
 
-    def second(
+    def add_second(
         self,
         table: SeriesTable,
         t_s: float,
@@ -69,7 +69,7 @@ class ThresholdJudge:
         self._results = tuple(tracker.result(views, verdict_state) for tracker in self._trackers)
         return self._results
 
-    def abort(self, t_s: float) -> ThresholdResult | None:
+    def first_aborting(self, t_s: float) -> ThresholdResult | None:
         """Return the first of the last `results` that must stop the run, *t_s* after the measurement began; or None."""
         for tracker, result in zip(self._trackers, self._results, strict=False):
             condition = tracker.threshold.condition
@@ -93,21 +93,21 @@ class _Tracker(ABC):
         """Return the current result. *verdict_state* is given only at the end."""
 
 
-class _Metric(_Tracker):
+class _MetricTracker(_Tracker):
     """Threshold on a metric over the whole run."""
 
     def result(self, views: Views, verdict_state: str | None) -> ThresholdResult:  # noqa: ARG002
         return judge(self.threshold, observe_metric(self.threshold, views))
 
 
-class _Verdict(_Tracker):
+class _VerdictTracker(_Tracker):
     """Threshold on the verdict, which exists only at the end."""
 
     def result(self, views: Views, verdict_state: str | None) -> ThresholdResult:  # noqa: ARG002
         return judge(self.threshold, verdict_state)
 
 
-class _Resource(_Tracker):
+class _ResourceTracker(_Tracker):
     """Threshold on a resource over the whole run."""
 
     def __init__(self, threshold: Threshold) -> None:
@@ -121,7 +121,7 @@ class _Resource(_Tracker):
         return judge(self.threshold, self._window.observe())
 
 
-class _Windowed(_Tracker):
+class _WindowedTracker(_Tracker):
     """Threshold with a time window. Once failed, it stays failed. A window without data is not judged."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
@@ -163,7 +163,7 @@ class _Windowed(_Tracker):
         """Return whether the threshold fails in a run that was shorter than the window."""
 
 
-class _For(_Windowed):
+class _ForTracker(_WindowedTracker):
     """Threshold with ``for 10s``: fails after 10 s of broken condition in a row, not counting seconds without data."""
 
     def __init__(self, threshold: Threshold) -> None:
@@ -181,7 +181,7 @@ class _For(_Windowed):
         return not self._has_held and self._covered_s < self._wanted_s
 
 
-class _Over(_Windowed):
+class _OverTracker(_WindowedTracker):
     """Threshold with ``over 30s``: fails when the value over the last 30 s breaks the condition."""
 
     def __init__(self, threshold: Threshold) -> None:
@@ -197,9 +197,9 @@ class _Over(_Windowed):
 
 def _tracker(threshold: Threshold) -> _Tracker:
     if threshold.condition.for_s:
-        return _For(threshold)
+        return _ForTracker(threshold)
     if threshold.condition.over_s:
-        return _Over(threshold)
+        return _OverTracker(threshold)
     if threshold.kind == VERDICT:
-        return _Verdict(threshold)
-    return _Resource(threshold) if threshold.kind == RESOURCE else _Metric(threshold)
+        return _VerdictTracker(threshold)
+    return _ResourceTracker(threshold) if threshold.kind == RESOURCE else _MetricTracker(threshold)

@@ -44,7 +44,7 @@ class Workers:
         return set(self._supervisor.pids) - self._ready
 
     @property
-    def playing(self) -> set[int]:
+    def not_lost(self) -> set[int]:
         """Workers that are not lost; a worker that is done is one of them."""
         return {index for index, worker in self._aggregator.workers.items() if not worker.lost}
 
@@ -69,11 +69,11 @@ class Workers:
         """Send *frame* to all living workers."""
         self._supervisor.send(frame)
 
-    def is_ready(self, index: int) -> None:
+    def mark_ready(self, index: int) -> None:
         """Record that worker *index* is ready to start."""
         self._ready.add(index)
 
-    def is_done(self, index: int, usage: Mapping[str, Any]) -> None:
+    def mark_done(self, index: int, usage: Mapping[str, Any]) -> None:
         """Record that worker *index* has sent everything. *usage* is the body of its ``done`` frame."""
         worker = self._aggregator.workers[index]
         worker.done, worker.usage = True, dict(usage)

@@ -1,4 +1,4 @@
-"""Scripts from what is there already: a recording of a browser, a description of an API, a template."""
+"""Conversion to scripts: from a recording of a browser, an API description, or a template."""
 
 from fastload.convert.documents import convert
 from fastload.convert.recording import RecordingFilter

@@ -1,4 +1,4 @@
-"""Files that scripts are made from: what they are."""
+"""Source files of scripts: finds out their kind, and converts them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _KINDS = "give a recording (HAR), or a description of an API (OpenAPI 3, as JSON
 
 
 def convert(path: Path, title: str, wanted: RecordingFilter) -> Conversion:
-    """A script from the recording, or the description of an API, at *path*.
+    """Return a script made from the recording, or from the API description, at *path*.
 
     Args:
-        title: the path of the script, for what it says of itself; its stem is the name of the scenario.
-        wanted: what of a recording to keep.
+        title: the path of the script, for its docstring; the stem of the path is the name of the scenario.
+        wanted: the requests of a recording to keep.
 
     Raises:
-        PlanError: no such file, it does not parse, or it has nothing to make requests of.
+        PlanError: the file does not exist, does not parse, or has nothing to make requests from; or options of a
+            recording were given for an API description.
     """
     data = _read(path)
     if _is_json(path, data) and _is_recording(path, data):
@@ -47,7 +48,7 @@ def _is_json(path: Path, data: bytes) -> bool:
 
 
 def _is_recording(path: Path, data: bytes) -> bool:
-    """Or else it is JSON with a description of an API."""
+    """Return whether the JSON object is a recording; otherwise it is an API description."""
     try:
         top = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""Values that fit a schema: its examples, its defaults, or else something made up of the right type."""
+"""Example values for a schema: its examples, its defaults, or else a made-up value of the right type."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _NOTHING = object()
 
 
 class Examples:
-    """Makes example values. ``doubtful`` has the paths of texts with a pattern, which are made up without it."""
+    """Makes example values. ``doubtful`` has the names of made-up texts that may not match their pattern."""
 
     def __init__(self, api: ApiDescription) -> None:
         self._api = api
         self.doubtful: list[str] = []
 
     def of_holder(self, holder: Mapping[str, Any], steps: Steps) -> Any:
-        """For a parameter or a media type: its example, the first of its examples, or one of its schema."""
+        """Return a value for a parameter or media type: its (first) example, or else a value for its schema."""
         if "example" in holder:
             return holder["example"]
         given = holder.get("examples")
@@ -49,14 +49,14 @@ class Examples:
         return self.of_schema(holder.get("schema", {}), (*steps, "schema"))
 
     def has_own(self, holder: Mapping[str, Any], steps: Steps) -> bool:
-        """Whether its author gave a value: an example, or one in its schema."""
+        """Return whether *holder* or its schema has an example."""
         if "example" in holder or holder.get("examples"):
             return True
         schema = self._api.resolve(holder.get("schema", {}), (*steps, "schema"))
         return isinstance(schema, dict) and any(key in schema for key in ("example", "examples"))
 
     def of_schema(self, schema: Any, steps: Steps, above: tuple[int, ...] = ()) -> Any:
-        """A value for *schema*; *above* are the schemas that it is a part of, by their ids."""
+        """Return a value for *schema*. *above* has the ids of the enclosing schemas, to stop at recursion."""
         schema = self._api.resolve(schema, steps)
         if not isinstance(schema, dict):
             return None
@@ -83,7 +83,7 @@ class Examples:
         return self._with_own(schema, {key: value for one in objects for key, value in one.items()}, steps, above)
 
     def _with_own(self, schema: dict[str, Any], value: Any, steps: Steps, above: tuple[int, ...]) -> Any:
-        """*value*, which a part of *schema* gave, with the properties that stand beside that part."""
+        """Return *value*, made for a part of *schema* (like ``allOf``), plus the properties of *schema* itself."""
         own = self._object(schema, steps, above) if "properties" in schema else {}
         return {**value, **own} if isinstance(value, dict) else own or value
 
@@ -138,7 +138,7 @@ class Examples:
 
 
 def _given(schema: dict[str, Any]) -> Any:
-    """The value that the schema itself has, or `_NOTHING`."""
+    """Return the example, constant, default or first enum value of *schema*, or `_NOTHING`."""
     for key in ("example", "const"):
         if key in schema:
             return schema[key]
@@ -168,10 +168,10 @@ def _type_of(schema: dict[str, Any]) -> str:
 
 
 def _number(schema: dict[str, Any], kind: str) -> int | float:
-    """Within its bounds, and a multiple of what it must be one of."""
+    """Return a number within the bounds of *schema* that is a multiple of its ``multipleOf``."""
     step = schema.get("multipleOf") or (1 if kind == "integer" else 0.5)
     least, most = schema.get("minimum"), schema.get("maximum")
-    # A bool in OpenAPI 3.0, where it says something of the bound beside it; a bound of its own in 3.1.
+    # In OpenAPI 3.0 a bool that makes minimum or maximum exclusive; in 3.1 a bound of its own.
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if least is None and above is not None and not isinstance(above, bool):
         least, above = above, True

@@ -1,7 +1,7 @@
 """Recordings of browsers and proxies: HTTP Archive (HAR) 1.2, as JSON.
 
-Only what a script needs is decoded: the bodies of responses, which are most of a recording, are skipped. The libraries
-for HAR on PyPI have had no release in years, and give dictionaries without saying where one is incomplete.
+Only the fields that a script needs are decoded. Bodies of responses, most of a recording's size, are skipped. The HAR
+libraries on PyPI have had no release in years; they return dictionaries and do not locate missing fields.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _HINT = "record it anew: in a browser's developer tools, Network, 'Save all as H
 
 
 class Pair(msgspec.Struct):
-    """A header, or a field of a query."""
+    """A header."""
 
     name: str
     value: str = ""
 
 
 class Field(msgspec.Struct, rename="camel"):
-    """A field of a form; a *file_name* if it is a file."""
+    """A field of a form; an uploaded file has a ``file_name``."""
 
     name: str
     value: str = ""
@@ -38,7 +38,7 @@ class Field(msgspec.Struct, rename="camel"):
 
 
 class PostData(msgspec.Struct, rename="camel"):
-    """The body of a request: a text, or the fields of a form, or both."""
+    """The body of a request: text, fields of a form, or both."""
 
     mime_type: str = ""
     text: str = ""
@@ -46,7 +46,7 @@ class PostData(msgspec.Struct, rename="camel"):
 
 
 class HarRequest(msgspec.Struct, rename="camel"):
-    """What was sent."""
+    """A request as it was sent."""
 
     method: str
     url: str
@@ -55,13 +55,13 @@ class HarRequest(msgspec.Struct, rename="camel"):
 
 
 class Content(msgspec.Struct, rename="camel"):
-    """Of the response, what kind of thing it is."""
+    """The media type of a response."""
 
     mime_type: str | None = None
 
 
 class HarResponse(msgspec.Struct, rename={"redirect_url": "redirectURL"}):
-    """What came back; status 0 if nothing did."""
+    """A response; status 0 means that none came."""
 
     status: int = 0
     redirect_url: str | None = None
@@ -71,7 +71,7 @@ class HarResponse(msgspec.Struct, rename={"redirect_url": "redirectURL"}):
 class HarEntry(
     msgspec.Struct, rename={"started": "startedDateTime", "time_ms": "time", "resource_type": "_resourceType"}
 ):
-    """One request, when it was sent, and how long it took."""
+    """One request with its response, the time when it was sent, and its duration."""
 
     started: datetime
     request: HarRequest
@@ -82,12 +82,12 @@ class HarEntry(
 
     @property
     def start_s(self) -> float:
-        """Seconds since the epoch."""
+        """Time when the request was sent, in seconds since the epoch."""
         return self.started.timestamp()
 
     @property
     def end_s(self) -> float:
-        """When the last byte came."""
+        """Time of the last byte of the response, in seconds since the epoch."""
         return self.start_s + max(0.0, self.time_ms) / 1000
 
 
@@ -99,7 +99,7 @@ class Page(msgspec.Struct):
 
 
 class Recording(msgspec.Struct):
-    """Pages, and requests in the order in which they were sent."""
+    """The pages of a recording, and its requests in the order in which they were sent."""
 
     pages: list[Page]
     entries: list[HarEntry]
@@ -115,10 +115,11 @@ class _File(msgspec.Struct):
 
 
 def read_har(name: str, data: bytes) -> Recording:
-    """The recording in *data*, which is the JSON of the file *name*.
+    """Return the recording in *data*, the JSON of the file *name*.
 
     Raises:
-        PlanError: something that is needed is missing, or of another type: with its path in the JSON.
+        PlanError: a required field is missing or has a wrong type (with its path in the JSON), or no request was
+            recorded.
     """
     log = _decode(name, data, _File, []).log
     pages = [_decode(name, raw, Page, ["log", "pages", number]) for number, raw in enumerate(log.pages or [])]

@@ -1,4 +1,4 @@
-"""Where in a file something is wrong."""
+"""Errors in a source file, with their location: line, column, or path in the JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORD = re.compile(r"[\w-]+")
 
 
 def malformed_json(name: str, data: bytes, message: str) -> PlanError:
-    """The error for *data* of the file *name*, which is no JSON: with line and column."""
+    """Return the error for *data* of the file *name*, which is not valid JSON, with line and column."""
     where = name
     try:
         orjson.loads(data)
@@ -24,7 +24,7 @@ def malformed_json(name: str, data: bytes, message: str) -> PlanError:
 
 
 def json_path(steps: Iterable[str | int]) -> str:
-    """``paths["/pets"].get.parameters[0]``."""
+    """Return *steps* as a path, like ``paths["/pets"].get.parameters[0]``."""
     text = ""
     for step in steps:
         if isinstance(step, int):
@@ -37,7 +37,7 @@ def json_path(steps: Iterable[str | int]) -> str:
 
 
 def refuse(name: str, where: str, message: str, *, hint: str = "", line: int | None = None) -> NoReturn:
-    """Raise the error of what is at *where*, a path in the JSON of the file *name*.
+    """Raise an error for the value at *where*, a path in the JSON of the file *name*.
 
     Raises:
         PlanError: always.

@@ -1,4 +1,4 @@
-"""Names in generated scripts: of functions and constants, of requests, and those that tell a secret."""
+"""Names in generated scripts: makes names of functions, constants and requests, and detects names of secrets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ID = re.compile(
     r"\d+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}",
     re.IGNORECASE,
 )
-# Names that a generated script has anyway.
+# Names that every generated script may use already.
 _TAKEN = ("fl", "vu", "asyncio", "reply")
 _LONGEST_IDENTIFIER = 50
 LONGEST_NAME = 60
 
 
 def identifier(text: str, default: str) -> str:
-    """A name for a function: the words of *text* in ``lower_case``; *default* if there are none."""
+    """Return a function name made of the words of *text* in ``lower_case``; *default* if *text* has no words."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     name = "_".join(word.lower() for word in _WORDS.findall(plain))[:_LONGEST_IDENTIFIER].strip("_")
     if not name:
@@ -38,12 +38,12 @@ def identifier(text: str, default: str) -> str:
 
 
 def constant(text: str, default: str = "VALUE") -> str:
-    """A name for a constant, or of the environment: ``UPPER_CASE``."""
+    """Return an ``UPPER_CASE`` name for a constant or an environment variable."""
     return identifier(text, default.lower()).upper().rstrip("_")
 
 
 def unique(name: str, taken: Collection[str], joint: str = "_") -> str:
-    """*name*, with a number behind it if it is among *taken*."""
+    """Return *name*; if it is in *taken*, with *joint* and the first free number (from 2) appended."""
     found, number = name, 1
     while found in taken:
         number += 1
@@ -52,24 +52,24 @@ def unique(name: str, taken: Collection[str], joint: str = "_") -> str:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a field of this name holds what must not stand in a script."""
+    """Return whether a field of this name holds a secret, which must not be written into a script."""
     return _SECRET.search(name) is not None
 
 
 def request_name(path: str) -> str:
-    """*path* for statistics: segments that are numbers, UUIDs or long hex become ``{id}``."""
+    """Return the request name for *path*: segments that are numbers, UUIDs or long hex become ``{id}``."""
     name = "/".join("{id}" if _ID.fullmatch(part) else part for part in unquote(path).split("/"))
     return single_line(name) or "/"
 
 
 def single_line(text: str, longest: int = LONGEST_NAME) -> str:
-    """*text* without breaks and control characters, cut to *longest* characters."""
+    """Return *text* without line breaks and control characters, cut to *longest* characters."""
     plain = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return plain if len(plain) <= longest else f"{plain[: longest - 3].rstrip()}..."
 
 
 def counted(words: Iterable[str], most: int = 5) -> str:
-    """``"a (2), b"`` of words that repeat, the frequent first; no more than *most* of them."""
+    """Return the distinct words with their counts, like ``"a (2), b"``: the most frequent first, at most *most*."""
     counts: dict[str, int] = {}
     for word in words:
         counts[word] = counts.get(word, 0) + 1

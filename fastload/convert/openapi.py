@@ -1,4 +1,4 @@
-"""Descriptions of APIs: OpenAPI 3.0 and 3.1, as JSON or YAML. The only place that knows their parsers."""
+"""API descriptions: OpenAPI 3.0 and 3.1, as JSON or YAML. The only module that uses their parsers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fastload.model.errors import PlanError, nearest
 
 Steps = tuple[str | int, ...]
 _EXTRA = "pip install 'fastload[new]'"
-# The parser knows some patch versions by name; they differ in nothing that matters here.
+# The parser accepts only some patch versions; the differences between patch versions do not matter here.
 _VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0"}
 _TIMESTAMP, _BOOL = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool"
 
 
 class ApiDescription:
-    """A description that is valid: ``document`` is what the file holds."""
+    """An API description. ``document`` is the decoded content of the file."""
 
     def __init__(self, name: str, data: bytes, document: dict[str, Any]) -> None:
         self.name = name
@@ -26,10 +26,10 @@ class ApiDescription:
         self._data = data
 
     def resolve(self, node: Any, steps: Steps) -> Any:
-        """*node*, which stands at *steps*, or what it refers to, over any number of references.
+        """Return *node*, which is at *steps*, or the node that its chain of references leads to.
 
         Raises:
-            PlanError: a reference leads nowhere, to another file, or round in a circle.
+            PlanError: a reference has no target, leads to another file, or leads back to itself.
         """
         seen: list[str] = []
         while isinstance(node, dict) and isinstance(node.get("$ref"), str):
@@ -41,7 +41,7 @@ class ApiDescription:
         return node
 
     def refuse(self, steps: Steps, message: str, hint: str = "") -> NoReturn:
-        """Raise the error of what is at *steps*.
+        """Raise an error for the node at *steps*.
 
         Raises:
             PlanError: always.
@@ -69,10 +69,10 @@ class ApiDescription:
 
 
 def read_openapi(name: str, data: bytes, *, is_json: bool) -> ApiDescription:
-    """The description in *data*, the content of the file *name*.
+    """Return the description in *data*, the content of the file *name*.
 
     Raises:
-        PlanError: it does not parse, is of another version, or is not as OpenAPI wants it: with line and path; or the
+        PlanError: the file does not parse, has another version, or is not valid OpenAPI (with line and path); or the
             parsers are not installed.
     """
     document = _json(name, data) if is_json else _yaml(name, data)
@@ -100,13 +100,13 @@ def _validate(api: ApiDescription, version: str) -> None:
     checked = {**api.document, "openapi": version}
     info = checked.get("info")
     if isinstance(info, dict) and isinstance(info.get("version"), int | float):
-        # In YAML 1.0 is a number; nobody means that.
+        # An unquoted 1.0 is a number in YAML, but a version here.
         checked["info"] = {**info, "version": str(info["version"])}
     try:
         parse_obj(checked)
     except ValidationError as invalid:
         errors = invalid.errors()
-        # Where a reference may stand, the parser says of everything else that it is none.
+        # Where a reference is allowed, the parser reports every other node as "no reference": drop these errors.
         own = [error for error in errors if error["loc"][-2:] != ("Reference", "$ref")] or errors
         steps, rest = _place(api.document, own[0]["loc"])
         missing = own[0]["type"] == "missing"
@@ -116,7 +116,10 @@ def _validate(api: ApiDescription, version: str) -> None:
 
 
 def _place(document: Any, loc: Sequence[str | int]) -> tuple[Steps, str]:
-    """The steps of *loc* that the document has, for the parser names its own types between them; and the last one."""
+    """Return the steps of *loc* that exist in the document, and the last step of *loc*.
+
+    Between the steps of the document, the parser names its own types.
+    """
     steps: list[str | int] = []
     node = document
     for step in loc:
@@ -149,7 +152,7 @@ def _yaml(name: str, data: bytes) -> Any:
 
 
 def _yaml_loader() -> Any:
-    """A loader for what JSON can hold: dates stay texts, only true and false are bools, and all keys are texts.
+    """Return a loader for the types of JSON: dates stay texts, only true and false are bools, all keys are texts.
 
     Raises:
         PlanError: PyYAML is not installed.
@@ -176,7 +179,7 @@ def _mapping(loader: Any, node: Any) -> dict[str, Any]:
 
 
 def _line_of(data: bytes, steps: Steps) -> int | None:
-    """The line where *steps* lead in *data*, JSON or YAML, from 1; None if that is not known."""
+    """Return the line, from 1, of the node at *steps* in *data* (JSON or YAML); None if it is unknown."""
     try:
         import yaml
     except ImportError:
@@ -192,6 +195,6 @@ def _line_of(data: bytes, steps: Steps) -> int | None:
                 key, node = next(pair for pair in node.value if str(pair[0].value) == step)
                 line = key.start_mark.line
     except (yaml.YAMLError, StopIteration, IndexError):
-        # Of what YAML alone can say, like a merged mapping, the line above is near enough.
+        # Steps through features of YAML alone, like merged mappings, are not found: the last found line is close.
         pass
     return None if line is None else int(line) + 1

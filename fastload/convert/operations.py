@@ -1,4 +1,4 @@
-"""A script of a description of an API: a function for each operation, and a scenario that calls them by weight."""
+"""Scripts from API descriptions: a function for each operation, and a scenario that calls them by weight."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastload.model.errors import PlanError
 
 _METHODS = (*METHODS, "trace")
 _READS = ("get", "head", "options", "trace")
-# Of the tasks: users read more than they write.
+# Weights of the tasks: users read more often than they write.
 READ_WEIGHT, WRITE_WEIGHT = 3, 1
 _WORD = re.compile(r"\w+")
 _PLACE = re.compile(r"\{([^}]*)\}")
@@ -28,7 +28,7 @@ _HEADERS_OF_BODIES = ("accept", "content-type", "authorization")
 
 @dataclass(slots=True)
 class _Operation:
-    """One operation, and what its request is made of."""
+    """One operation, with the parts of its request. ``places`` are the ``{name}`` values of the path."""
 
     function: str
     method: str
@@ -45,16 +45,16 @@ class _Operation:
 
 
 def script_of_api(api: ApiDescription, source: str, title: str) -> Conversion:
-    """The script of *api*, which was read from the file *source*.
+    """Return the script of *api*, which was read from the file *source*.
 
     Raises:
-        PlanError: it has no operation, or a reference in it leads nowhere.
+        PlanError: the description has no operation, or a reference cannot be resolved.
     """
     return _ApiScript(api, source, title).conversion()
 
 
 class _ApiScript:
-    """The script in the making."""
+    """Builder of the script of one API description."""
 
     def __init__(self, api: ApiDescription, source: str, title: str) -> None:
         self._api, self._source, self._title = api, source, title
@@ -66,7 +66,7 @@ class _ApiScript:
         self._unsent: list[str] = []
 
     def conversion(self) -> Conversion:
-        """The script, with notes on what it leaves out."""
+        """Return the script, with notes on its left-out and doubtful parts."""
         operations = sorted(self._operations(), key=self._order_of_tags())
         if not operations:
             raise PlanError(f"{self._source}: paths: it has no operation", hint="there is nothing to make requests of")
@@ -105,7 +105,7 @@ class _ApiScript:
             yield f"give {', '.join(self._module.environment)} with -e, or in the environment"
 
     def _order_of_tags(self) -> Any:
-        """As the description lists them, and then as operations bring them up."""
+        """Return a sort key: tags in the order of the description's list, then other tags in the order of first use."""
         order = [tag["name"] for tag in self._api.document.get("tags", [])]
 
         def place(operation: _Operation) -> int:
@@ -116,7 +116,7 @@ class _ApiScript:
         return place
 
     def _server(self) -> tuple[str, str]:
-        """The base URL, and the prefix of all paths."""
+        """Return the base URL, and the path prefix of all operations."""
         servers: list[dict[str, Any]] = self._api.document.get("servers") or [{"url": "/"}]
         server = servers[0]
         variables = server.get("variables") or {}
@@ -158,7 +158,10 @@ class _ApiScript:
         return operation
 
     def _add_parameters(self, operation: _Operation, item: Any, node: Any, steps: Steps) -> None:
-        """Those that are required, or have an example; those of the operation go over those of the path."""
+        """Add the parameters that are in the path, are required, or have an example.
+
+        A parameter of the operation overrides the same parameter of the path item.
+        """
         found: dict[tuple[str, str], tuple[dict[str, Any], Steps]] = {}
         for holder, place in ((item, steps[:-1]), (node, steps)):
             for number, parameter in enumerate(holder.get("parameters") or []):
@@ -168,14 +171,14 @@ class _ApiScript:
         places = dict.fromkeys(_PLACE.findall(operation.path), "1")
         values = {"path": places, "query": operation.params, "header": operation.headers, "cookie": operation.cookies}
         for (kind, name), (parameter, where) in found.items():
-            # Instead of a schema a parameter may have one media type.
+            # A parameter may have one media type in place of a schema.
             content = next(iter(parameter.get("content") or {}), None)
             holder = parameter["content"][content] if content else parameter
             if kind == "header" and name.lower() in _HEADERS_OF_BODIES:
                 continue
             if kind == "path" or parameter.get("required") or self._examples.has_own(holder, where):
                 _set(values[kind], name, self._examples.of_holder(holder, where), parameter)
-        # Names that are more than a word cannot be given by path={...}.
+        # path={...} accepts only names of word characters; values of other names are written into the path.
         operation.places = {name: value for name, value in places.items() if _WORD.fullmatch(name)}
         operation.path = self._server()[1] + _PLACE.sub(
             lambda place: place[0] if place[1] in operation.places else quote(str(places[place[1]]), safe=""),
@@ -205,11 +208,11 @@ class _ApiScript:
             self._unsent.append(f"{operation.method.upper()} {operation.path} ({bare})")
 
     def _parts(self, schema: Any, value: dict[str, Any], steps: Steps) -> dict[str, Any]:
-        """A multipart form: properties that are binary are files."""
+        """Return the keyword arguments of a multipart form; binary properties become files."""
         fields = self._api.resolve(schema, (*steps, "schema")).get("properties", {})
         files = [name for name in value if self._is_file(fields.get(name, {}), (*steps, "schema", "properties", name))]
         data = {key: _text(item) for key, item in value.items() if key not in files}
-        # A multipart form without a file is one all the same.
+        # Keep files even if it is empty: it makes the body a multipart form.
         return ({"data": data} if data else {}) | {"files": {name: (f"{name}.bin", b"...") for name in files}}
 
     def _is_file(self, schema: Any, steps: Steps) -> bool:
@@ -227,7 +230,7 @@ class _ApiScript:
             "headers": operation.headers and self._module.constant("HEADERS", short(operation.headers, "HEADER")),
             "name": operation.function,
         }
-        # An empty body is one too.
+        # Keep an empty body: it is sent too.
         keywords = {key: value for key, value in keywords.items() if value or key in operation.body}
         url = short(operation.path, "URL")
         if operation.method in METHODS:
@@ -243,7 +246,7 @@ class _ApiScript:
 
 
 def _checks(operation: _Operation) -> dict[str, Any]:
-    """One check, on the statuses that the description calls a success."""
+    """Return one check: the status is one of the 2xx statuses in the description."""
     match operation.statuses:
         case []:
             return {f"{operation.function}: ok": Code("reply.ok")}
@@ -255,14 +258,14 @@ def _checks(operation: _Operation) -> dict[str, Any]:
 
 
 def _preferred(contents: Mapping[str, Any]) -> str | None:
-    """The media type to send: JSON, or else a form, or else the first."""
+    """Return the media type to send: JSON, else a form, else the first one; None if there is none."""
     bare = {kind.partition(";")[0].strip().lower(): kind for kind in contents}
     json = next((kind for kind in bare if kind.endswith("+json")), "")
     return next((bare[kind] for kind in (JSON, json, FORM) if kind in bare), next(iter(contents), None))
 
 
 def _set(values: dict[str, Any], name: str, value: Any, parameter: Mapping[str, Any]) -> None:
-    """Put the *value* of a parameter among *values*, in the style that it is described with."""
+    """Add the *value* of *parameter* to *values*, serialized in the ``style`` of the description."""
     exploded = parameter.get("explode", parameter.get("style", "form") in ("form", "deepObject"))
     if isinstance(value, dict) and parameter["in"] == "query" and exploded:
         deep = parameter.get("style") == "deepObject"
@@ -277,7 +280,7 @@ def _set(values: dict[str, Any], name: str, value: Any, parameter: Mapping[str, 
 
 
 def _text(value: Any) -> Any:
-    """A value in a query or a form: as JSON has it, where Python would write it otherwise."""
+    """Return *value* for a query or form: booleans as in JSON, null as an empty text, objects and lists as text."""
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value).lower()
     return str(value) if isinstance(value, dict | list) else value

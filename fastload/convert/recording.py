@@ -1,4 +1,4 @@
-"""A script of a recording: a function for each page, its requests, and the pauses of whoever was recorded."""
+"""Scripts from recordings: a function for each page, with its requests and the pauses of the recorded user."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _STATIC_SUFFIXES = (
     *(".css", ".js", ".mjs", ".map", ".woff", ".woff2", ".ttf", ".otf", ".wasm", ".mp4", ".webm", ".mp3"),
     *(".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".avif", ".ico"),
 )
-# Longer functions are hard to read, and linters say so.
+# Linters warn about longer functions, which are hard to read.
 _MOST_STATEMENTS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingFilter:
-    """What of a recording to keep.
+    """Options for the requests and pauses of a recording that a script keeps.
 
     Args:
-        all_hosts: requests to other hosts than the first one, too.
-        static: images, styles, scripts and fonts, too.
-        longest_pause_s: what longer pauses are cut to.
+        all_hosts: keep requests to all hosts, not only to the first one.
+        static: keep images, styles, scripts and fonts.
+        longest_pause_s: limit in seconds to which longer pauses are cut; 0 leaves out all pauses.
     """
 
     all_hosts: bool = False
@@ -43,10 +43,10 @@ class RecordingFilter:
     longest_pause_s: float = 10.0
 
     def refuse(self, what: str) -> None:
-        """That nothing is asked of *what*, which is no recording.
+        """Check that all options are defaults, for the source *what*, which is not a recording.
 
         Raises:
-            PlanError: something is.
+            PlanError: an option was given.
         """
         if self != RecordingFilter():
             raise PlanError(
@@ -57,23 +57,23 @@ class RecordingFilter:
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """A page and what was sent for it; without a title if the recording has no pages."""
+    """A visited page and its requests; the title is empty if the recording has no pages."""
 
     title: str
     entries: list[HarEntry]
 
 
 def script_of_recording(recording: Recording, source: str, title: str, wanted: RecordingFilter) -> Conversion:
-    """The script of *recording*, which was read from the file *source*.
+    """Return the script of *recording*, which was read from the file *source*.
 
     Raises:
-        PlanError: nothing of it is left to send.
+        PlanError: the filter *wanted* leaves no request.
     """
     return _RecordingScript(recording, source, title, wanted).conversion()
 
 
 class _RecordingScript:
-    """The script in the making."""
+    """Builder of the script of one recording."""
 
     def __init__(self, recording: Recording, source: str, title: str, wanted: RecordingFilter) -> None:
         self._source, self._title, self._wanted = source, title, wanted
@@ -93,7 +93,7 @@ class _RecordingScript:
         self._cut = 0
 
     def conversion(self) -> Conversion:
-        """The script, with notes on what it leaves out."""
+        """Return the script, with notes on left-out and changed parts of the recording."""
         module = Module("", taken={self._scenario})
         self._requests = RequestWriter(module, self._host, [entry for visit in self._visits for entry in visit.entries])
         body = self._pages(module)
@@ -110,10 +110,11 @@ class _RecordingScript:
         return f"A visit as it was recorded in {single_line(self._source)}: {self._count} request{many}{pages}."
 
     def _kept(self, entries: list[HarEntry]) -> list[HarEntry]:
-        """What the script sends; the rest is left out, with a note."""
+        """Return the requests that the script sends. Note why the others are left out."""
         left: dict[str, list[str]] = {}
         kept: list[HarEntry] = []
-        # Where the client goes by itself, as the browser went: those requests are not written again.
+        # Redirect targets -> requests that lead to them. The client follows redirects itself, as the browser did, so
+        # requests to these targets are not written.
         followed: dict[tuple[str, str], list[HarEntry]] = {}
         for entry in entries:
             url = _url(entry)
@@ -150,7 +151,7 @@ class _RecordingScript:
         return "" if entry.response.status else "requests that got no response"
 
     def _pages(self, module: Module) -> str:
-        """The body of the scenario; pages become functions of *module*."""
+        """Return the body of the scenario; pages become functions of *module*."""
         body, names = "", set[str]()
         before: float | None = None
         for number, visit in enumerate(self._visits, 1):
@@ -170,7 +171,10 @@ class _RecordingScript:
     def _functions(
         self, module: Module, name: str, title: str, entries: list[HarEntry], *, inline: bool = False
     ) -> str:
-        """Write *entries* as functions, and return the calls of them; *inline*: or as they are, if they are few."""
+        """Add functions for *entries* to *module*, and return the calls of these functions.
+
+        *inline*: if there are few statements, return the statements themselves instead.
+        """
         statements = list(self._statements(module, entries))
         if inline and len(statements) <= _MOST_STATEMENTS:
             return "".join(statements)
@@ -185,7 +189,7 @@ class _RecordingScript:
         return calls
 
     def _statements(self, module: Module, entries: list[HarEntry]) -> Iterator[str]:
-        """Requests and pauses; what was sent before any of the others had ended is sent together."""
+        """Yield requests and pauses. Requests that overlap in the recording are sent concurrently."""
         batches: list[list[HarEntry]] = []
         for entry in entries:
             if batches and entry.start_s < min(other.end_s for other in batches[-1]):
@@ -204,7 +208,7 @@ class _RecordingScript:
                 yield statement(Call("await asyncio.gather", [self._requests.call(entry) for entry in batch]), 4)
 
     def _pause(self, length_s: float, indent: int) -> str:
-        """The statement for a pause; none for a short one."""
+        """Return the statement for a pause; an empty text below `SHORTEST_PAUSE_S`."""
         if length_s < SHORTEST_PAUSE_S or not self._wanted.longest_pause_s:
             return ""
         if length_s > self._wanted.longest_pause_s:
@@ -231,7 +235,7 @@ def _url(entry: HarEntry) -> SplitResult:
 
 
 def _main_origin(entries: list[HarEntry], host: str) -> str:
-    """The scheme and address that most requests to *host* went to."""
+    """Return the origin (scheme, host and port) of most requests to *host*."""
     origins = Counter(
         f"{url.scheme}://{url.netloc.rpartition('@')[2]}" for url in map(_url, entries) if url.hostname == host
     )
@@ -248,7 +252,7 @@ def _is_static(entry: HarEntry, url: SplitResult) -> bool:
 
 
 def _redirect(entry: HarEntry) -> tuple[str, str] | None:
-    """Method and URL of the request that follows by itself."""
+    """Return method and URL of the request with which a client follows the redirect, or None if there is none."""
     if not 300 <= entry.response.status < 400 or not entry.response.redirect_url:
         return None
     method = entry.request.method.upper()
@@ -258,7 +262,10 @@ def _redirect(entry: HarEntry) -> tuple[str, str] | None:
 
 
 def _visits(recording: Recording, entries: list[HarEntry]) -> list[_Visit]:
-    """*entries* by page, in the order of their first requests. One that has none belongs to the page before it."""
+    """Return *entries* grouped by page, in the order of the first requests.
+
+    A request without a page belongs to the page of the request before it.
+    """
     titles = {page.id: _page_title(page.title) for page in recording.pages}
     found: dict[str, list[HarEntry]] = {}
     current = next((entry.pageref for entry in entries if entry.pageref in titles), None) or ""
@@ -269,7 +276,7 @@ def _visits(recording: Recording, entries: list[HarEntry]) -> list[_Visit]:
 
 
 def _page_title(title: str) -> str:
-    """What a group can be called: of a URL the path."""
+    """Return a page title that is valid as a group name; of a URL, only the path."""
     if "://" in title:
         title = request_name(urlsplit(title).path)
     return single_line(title).replace("::", ":")

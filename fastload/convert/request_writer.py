@@ -1,4 +1,4 @@
-"""Requests of a recording as calls: what of their headers matters, and their bodies as values."""
+"""Requests of a recording as calls in a script: the headers that matter, and bodies as Python values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastload.convert.writer import Call, Module, flatten
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
-# What the client says by itself, or what only a browser has reason to say.
+# Headers that the client sends by itself, or that only a browser has a reason to send.
 _LEFT_OUT = (
     "accept-encoding",
     "accept-language",
@@ -43,9 +43,9 @@ _LEFT_OUT_PREFIXES = (":", "sec-", "if-", "proxy-", "x-client-data", "x-forwarde
 
 
 class RequestWriter:
-    """Writes the requests of a recording as calls, with constants for what several have in common.
+    """Writes the requests of a recording as calls; headers that several requests share become constants.
 
-    ``notes`` says what could not be written as it was sent.
+    ``notes`` names the parts that could not be written as they were sent.
     """
 
     def __init__(self, module: Module, host: str, entries: list[HarEntry]) -> None:
@@ -55,7 +55,7 @@ class RequestWriter:
         self._uses = Counter(flatten(self._headers(entry)) for entry in entries)
 
     def call(self, entry: HarEntry, before: str = "") -> Call:
-        """The call that sends what *entry* did; *before* stands in front of it."""
+        """Return the call that sends the request of *entry*, with the text *before* in front."""
         request, url = entry.request, urlsplit(entry.request.url)
         address, params = self._address(url)
         keywords: dict[str, Any] = {"params": params} if params else {}
@@ -73,13 +73,13 @@ class RequestWriter:
         return Call(f"{before}vu.request", [request.method.upper(), address], keywords)
 
     def _address(self, url: SplitResult) -> tuple[str, dict[str, Any]]:
-        """The URL, relative to the base URL for the main host, and its query."""
+        """Return the URL without its query, and the query. URLs of the main host are relative to the base URL."""
         origin = "" if url.hostname == self._host else f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
         path = url.path or "/"
         if all("=" in part for part in url.query.split("&")):
             params = self._without_secrets(_by_name(parse_qsl(url.query, keep_blank_values=True)))
             return origin + path, self._module.short(params, "VALUE")
-        # Not pairs: a mapping would send something else.
+        # The query is not made of name=value pairs: a mapping would send a different query.
         return f"{origin}{path}?{url.query}" if url.query else origin + path, {}
 
     def _name(self, url: SplitResult, body: dict[str, Any]) -> str:
@@ -108,7 +108,7 @@ class RequestWriter:
         return headers
 
     def _says_type_itself(self, post: PostData) -> bool:
-        """Whether the client gives this body the content type that it had."""
+        """Return whether the client itself sends the recorded content type for this body."""
         body = self._body(post, None)
         return (
             not body
@@ -118,7 +118,7 @@ class RequestWriter:
         )
 
     def _body(self, post: PostData | None, path: str | None) -> dict[str, Any]:
-        """The keyword for the body, if there is one; what is missing is noted for *path*."""
+        """Return the keyword arguments for the body; empty without a body. Note missing files, if *path* is given."""
         if post is None or not (post.text or post.params):
             return {}
         kind = _bare(post.mime_type)
@@ -141,7 +141,7 @@ class RequestWriter:
         return ({"data": self._without_secrets(_by_name(fields))} if fields else {}) | parts
 
     def _without_secrets(self, value: Any, name: str = "") -> Any:
-        """*value* with names of the environment where a field holds a secret."""
+        """Return *value* with secrets replaced by constants that read environment variables."""
         if isinstance(value, dict):
             return {key: self._without_secrets(item, key) for key, item in value.items()}
         if isinstance(value, list):
@@ -154,7 +154,7 @@ def _bare(mime_type: str) -> str:
 
 
 def _by_name(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """A mapping, with a list where a name repeats."""
+    """Return *pairs* as a mapping; a repeated name gets a list of its values."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)

@@ -1,4 +1,4 @@
-"""What a description says of authentication, as values from the environment."""
+"""Authentication of an API description, written as secrets from environment variables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TELLING = ("TOKEN", "KEY", "SECRET", "AUTH", "PASSWORD")
 
 
 class Credentials:
-    """Adds to a request what its security asks for. ``notes`` has the kinds that no script can do alone."""
+    """Makes the credentials of requests. ``notes`` names the security schemes that a script cannot implement."""
 
     def __init__(self, api: ApiDescription, module: Module) -> None:
         self._api = api
@@ -21,7 +21,7 @@ class Credentials:
         self.notes: list[str] = []
 
     def of(self, security: list[dict[str, Any]]) -> dict[str, Any]:
-        """What is added to the keywords of a request: of the alternatives in *security* the first, all of it."""
+        """Return the keyword arguments that authenticate a request, for all schemes of the first alternative."""
         found: dict[str, Any] = {}
         for name in security[0] if security else ():
             steps = ("components", "securitySchemes", name)
@@ -43,6 +43,6 @@ class Credentials:
 
 
 def _variable(name: str, kind: str) -> str:
-    """The name in the environment for the secret of the scheme *name*, which shows that it is one."""
+    """Return the environment variable for the secret of scheme *name*. The variable's name shows that it is secret."""
     variable = constant(name, kind)
     return variable if any(word in variable for word in _TELLING) else f"{variable}_{kind}"

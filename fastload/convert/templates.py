@@ -1,4 +1,4 @@
-"""First scripts, one for each kind of load."""
+"""Templates of first scripts, one for each kind of load."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ _OPTIONS = ("--base-url", "http://localhost:8080")
 
 
 def from_template(template: str, path: Path) -> Conversion:
-    """The script *path*, one of `TEMPLATES`."""
+    """Return a script for *path*, made from one of `TEMPLATES`."""
     text = TEMPLATES[template].lstrip("\n")
     words = {
         "__PATH__": str(path),
@@ -128,5 +128,5 @@ def from_template(template: str, path: Path) -> Conversion:
 
 
 def data_rows() -> str:
-    """The file with the rows of the data template."""
+    """Return the CSV file that the data template reads."""
     return "name,team\nada,blue\nbob,green\ncem,blue\n"

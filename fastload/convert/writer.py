@@ -1,7 +1,7 @@
-"""Python source as a formatter would leave it: values, calls, and the parts of a script in order.
+"""Generator of formatted Python source: values, calls, and the parts of a script in order.
 
-What does not fit in a line has each of its items on a line of its own, with a comma behind the last. A formatter
-leaves that as it is, at this width and at any that is larger.
+A value that does not fit in a line has each of its items on a line of its own, with a comma after the last. A formatter
+keeps this layout, at this line width and at any larger one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 from fastload.convert.names import single_line, unique
 
 WIDTH = 88
-# No line is longer, in linters' eyes. A formatter cannot break texts: those between the two widths stay as they are.
+# The longest line that linters accept. A formatter cannot break texts, so lines with texts may be up to this width.
 _LONGEST_LINE = 120
 _LONGEST_TEXT = WIDTH - 4
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A script: its text, what there is to say about it, and the options that a run of it needs."""
+    """A generated script: its text, notes for the user, and the command-line options that a run of it needs."""
 
     text: str
     notes: tuple[str, ...] = ()
@@ -30,14 +30,14 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An expression as it stands, on one line."""
+    """A Python expression in one line, written unchanged."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call, or anything that begins with *head* and has its arguments in parentheses."""
+    """A call, or any other code with *head*, arguments in parentheses, and *tail*."""
 
     head: str
     arguments: Sequence[Any] = ()
@@ -46,7 +46,7 @@ class Call:
 
 
 def text_literal(text: str) -> str:
-    """*text* in the quotes that need fewer escapes; double ones if there is no difference."""
+    """Return *text* as a literal, in the quotes that need fewer escapes; in double quotes if both need the same."""
     quote = "'" if text.count('"') > text.count("'") else '"'
     escapes = {quote: f"\\{quote}", "\\": "\\\\"}
     signs = (escapes.get(sign) or (sign if sign.isprintable() else repr(sign)[1:-1]) for sign in text)
@@ -54,11 +54,11 @@ def text_literal(text: str) -> str:
 
 
 def render(value: Any, indent: int = 0, before: int = 0, after: int = 0) -> str:
-    """The source of *value*.
+    """Return the source of *value*, in one line if it fits.
 
     Args:
-        indent: of the line that it begins in, in characters.
-        before, after: what else stands in its first and its last line, in characters.
+        indent: indentation of the first line, in characters.
+        before, after: number of other characters in the first and in the last line.
     """
     line = flatten(value)
     if indent + before + len(line) + after <= WIDTH or not isinstance(value, Call | Mapping | list | tuple):
@@ -72,12 +72,12 @@ def render(value: Any, indent: int = 0, before: int = 0, after: int = 0) -> str:
 
 
 def statement(value: Any, indent: int, prefix: str = "") -> str:
-    """One statement, *prefix* and *value*, indented."""
+    """Return one indented statement: *prefix* and *value*."""
     return f"{' ' * indent}{prefix}{render(value, indent, before=len(prefix))}\n"
 
 
 def docstring(text: str, indent: int = 0) -> str:
-    """*text*, paragraphs and all, as a docstring; lines that begin with a space are left as they are."""
+    """Return *text* as a docstring. Long lines are wrapped, except lines that begin with a space."""
     margin = " " * indent
     text = text.replace("\\", "/").replace('"', "'")
     lines: list[str] = []
@@ -90,9 +90,9 @@ def docstring(text: str, indent: int = 0) -> str:
 
 
 class Module:
-    """A script in the making: constants on top, and then functions.
+    """Builder of a script: constants first, then functions.
 
-    ``about`` is its docstring, ``names`` are those that are taken, ``environment`` those that a run must be given.
+    ``about`` is the docstring, ``names`` are the names in use, ``environment`` are the variables that a run needs.
     """
 
     def __init__(self, about: str, taken: Iterable[str] = ()) -> None:
@@ -105,7 +105,7 @@ class Module:
         self.imports: set[str] = set()
 
     def constant(self, name: str, value: Any) -> Code:
-        """The name of a constant with *value*; the same one for the same value."""
+        """Return the name of a constant with *value*; equal values share one constant."""
         key = flatten(value)
         if key not in self._by_value:
             name = unique(name, self.names)
@@ -117,24 +117,27 @@ class Module:
         return Code(self._by_value[key])
 
     def options(self, base_url: str) -> tuple[str, ...]:
-        """What a run needs on its command line."""
+        """Return the command-line options that a run of the script needs."""
         return ("--base-url", base_url, *(word for name in self.environment for word in ("-e", f"{name}=...")))
 
     def how_to_run(self, path: str, base_url: str) -> str:
-        """The same for the docstring, as paragraphs."""
+        """Return paragraphs for the docstring that tell how to run the script."""
         text = f"\n\nRun it with:\n\n    fastload run {single_line(path)} --base-url {base_url}"
         if self.environment:
             text += f"\n\nIt takes from -e, or from the environment: {', '.join(self.environment)}."
         return text
 
     def secret(self, name: str) -> Code:
-        """A constant with what the environment has under *name*, which a run must be given."""
+        """Return a constant that reads environment variable *name*; a run must set this variable."""
         if name not in self.environment:
             self.environment.append(name)
         return self.constant(name, Code(f"fl.env({text_literal(name)})"))
 
     def short(self, value: Any, name: str, margin: int = 16) -> Any:
-        """*value* with texts that are too long for a line as constants; *margin*: what stands in front of it."""
+        """Return *value* with texts that are too long for a line replaced by constants.
+
+        *margin* is the number of characters before the value in its line.
+        """
         if isinstance(value, str) and len(text_literal(value)) > min(_LONGEST_TEXT, _LONGEST_LINE - margin):
             return self.constant(name, value)
         if isinstance(value, Mapping):
@@ -144,11 +147,11 @@ class Module:
         return value
 
     def add(self, source: str) -> None:
-        """Put a function, or anything of its own, at the end."""
+        """Append a function, or another top-level statement."""
         self._functions.append(source)
 
     def text(self) -> str:
-        """All of it."""
+        """Return the text of the whole script."""
         imports = "".join(f"import {name}\n" for name in sorted(self.imports))
         parts = [docstring(self.about), "\n", f"{imports}\n" if imports else "", "import fastload as fl\n"]
         if self._constants:
@@ -159,7 +162,7 @@ class Module:
 
 
 def _pieces(name: str, text: str) -> str:
-    """A constant with a long *text*, in pieces one below the other."""
+    """Return the definition of a constant; a long *text* is split into literals, one per line."""
     line = f"{name} = {text_literal(text)}"
     if len(line) <= _LONGEST_LINE:
         return f"{line}\n"
@@ -170,7 +173,7 @@ def _pieces(name: str, text: str) -> str:
         cut = min(size, len(rest))
         while len(text_literal(rest[:cut])) > size:
             cut -= 1
-        # Between words, if there are some.
+        # Split between words if possible.
         cut = (rest[:cut].rfind(" ") + 1 or cut) if cut < len(rest) else cut
         pieces.append(rest[:cut])
         rest = rest[cut:]
@@ -178,7 +181,7 @@ def _pieces(name: str, text: str) -> str:
 
 
 def flatten(value: Any) -> str:
-    """*value* on one line."""
+    """Return the source of *value* in one line."""
     match value:
         case Code():
             return value.text
@@ -204,7 +207,7 @@ def _brackets(value: Call | Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> 
 
 
 def _items(value: Call | Mapping[Any, Any] | list[Any] | tuple[Any, ...], indent: int | None = None) -> list[str]:
-    """What stands between the brackets, without commas; each on lines of its own at *indent*, or each on one line."""
+    """Return the items between the brackets, without commas: each in one line, or laid out for lines at *indent*."""
 
     def item(content: Any, prefix: str = "") -> str:
         return prefix + (flatten(content) if indent is None else render(content, indent, len(prefix), 1))

@@ -1,1 +1,1 @@
-"""A run in the browser while it lasts: the page of the report, fed each second, and a server for it in the parent."""
+"""The dashboard: the page of the report, updated each second while the run lasts, and its server in the parent."""

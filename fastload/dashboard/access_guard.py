@@ -1,4 +1,4 @@
-"""Who may look: host, token and origin of every request, in front of a whole application."""
+"""Access control in front of an ASGI application: checks host, token and origin of every request."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # What scripts may do is said by each page itself; this cannot be said there.
+    # Each page sets its policy for scripts in a meta element; frame-ancestors works only in a header.
     "Content-Security-Policy": "frame-ancestors 'none'; base-uri 'none'; object-src 'none'; form-action 'self'",
     "Cache-Control": "no-store",
 }
-"""What every response says, unless it says it by itself."""
+"""Default headers of every response."""
 _LOGIN = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>fastload: token</title>
@@ -40,12 +40,12 @@ padding:0 1rem}}input,button{{font:inherit;padding:.4rem .6rem}}</style></head>
 
 
 class Guard:
-    """Lets requests through to *app* that are for *host*, have the *token* if there is one, and are not sent by a page
-    of another site.
+    """An ASGI application that checks each request before it passes it to *app*.
 
-    Programs send the token as ``Authorization: Bearer TOKEN``. A browser opens the page once with ``?token=TOKEN``:
-    that sets a cookie which means only this server, until it ends, and goes on to the page without the token.
-    `login_url` has another token, which opens it once.
+    A request must name *host* as its host, carry the *token* if there is one, and not come from a page of another
+    site. Programs send the token as ``Authorization: Bearer TOKEN``. A browser opens the page once with
+    ``?token=TOKEN``; the response sets a cookie and redirects to the page without the token. The cookie is valid for
+    this server alone, until the server ends. `login_url` contains a different token, which is valid for one request.
     """
 
     def __init__(self, app: ASGIApp, *, host: str, token: str = "") -> None:
@@ -56,7 +56,9 @@ class Guard:
         self._tickets: set[str] = set()
 
     def login_url(self, address: str) -> str:
-        """*address* with what lets a browser in once: other users of the machine may see what it is opened with."""
+        """Return *address* with a token for one request. The real token stays secret: other users of the machine may
+        see the command line of the browser.
+        """
         if not self._token:
             return f"{address}/"
         ticket = secrets.token_urlsafe(32)
@@ -85,10 +87,10 @@ class Guard:
         await app(scope, receive, send_with_headers)
 
     def _admit(self, request: Request) -> Response | None:
-        """What to answer instead of the application, if anything.
+        """Return None to pass the request to the application, or the response to send instead.
 
         Raises:
-            Refusal: it is not let through.
+            RequestRefused: the request is not allowed.
         """
         host = request.headers.get("host", "")
         check_host(host, self._host)
@@ -113,24 +115,24 @@ class Guard:
 
     def _without_token(self, request: Request) -> Response:
         rest = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
-        # One slash: two would be another host.
+        # Exactly one slash: a path with two would redirect to another host.
         path = "/" + request.url.path.lstrip("/")
         return RedirectResponse(f"{path}?{urlencode(rest)}" if rest else path, HTTPStatus.SEE_OTHER)
 
 
 def _cookie_of(host: str) -> str:
-    """Cookies do not know of ports: each server of one host needs a name of its own."""
+    """Return the cookie name for *host*. It contains the port, because cookies of one host are shared by all ports."""
     port = host.rpartition(":")[2]
     return f"fastload-{port}" if port.isascii() and port.isdecimal() else "fastload"
 
 
 def refuse(refusal: RequestRefused) -> Response:
-    """The answer of a refusal, in the form of the control API."""
+    """Return the response for a refused request, in the JSON form of the control API."""
     return JSONResponse(refusal.to_dict(), refusal.status, refusal.headers)
 
 
 def error_handlers() -> Mapping[Any, Any]:
-    """For an application: what it does not have, in that form too."""
+    """Return error handlers for refused requests, 404 and 405. They answer in the JSON form of the control API."""
 
     async def refused(_request: Request, error: Any) -> Response:
         return refuse(error)

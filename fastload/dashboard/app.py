@@ -1,4 +1,4 @@
-"""The dashboard of one run as an application: the page, what it loads, what it follows, and what it may ask for."""
+"""The ASGI application of one run's dashboard: the page, its data, its events, and its commands."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from fastload.model.errors import ControlError
 from fastload.outputs.page.render import plotly_js, render_page
 from fastload.outputs.summary_json import dump_json
 
-# A run that is busy or stopped (Ctrl-Z) is asked again in the next second.
+# Longest wait for a status. A busy or suspended (Ctrl-Z) run is asked again in the next second.
 _STATUS_PATIENCE_S = 3.0
 _A_YEAR_S = 31_536_000
 
 
 class Dashboard:
-    """``app`` shows *live*, and steers it by *ask* if that is there."""
+    """A dashboard that shows *live*, and sends commands with *ask* if given. ``app`` is the ASGI application."""
 
     def __init__(self, live: LiveRun, ask: SendCommand | None = None) -> None:
         self._live = live
@@ -69,7 +69,7 @@ class Dashboard:
     async def _command(self, request: Request) -> Response:
         assert self._steering is not None
         response = await self._steering.serve(request)
-        # What changed is told to all who watch, at once.
+        # Send the new status to all viewers at once.
         await self._viewers.refresh()
         return response
 
@@ -84,7 +84,7 @@ class Dashboard:
 
 
 def live_page(live: LiveRun, *, steered: bool) -> bytes:
-    """The page that shows *live* and follows it; *steered*: with the buttons that ask something of the run."""
+    """Return the page that shows *live* and follows it; *steered*: with the buttons that send commands."""
     return render_page(
         live.data(),
         title=live.header.title,
@@ -97,7 +97,7 @@ def live_page(live: LiveRun, *, steered: bool) -> bytes:
 
 
 class _Events(StreamingResponse):
-    """Server-sent events. The one who makes them is ended when the viewer has gone."""
+    """A response of server-sent events. It closes the generator of the events when the viewer disconnects."""
 
     async def stream_response(self, send: Send) -> None:
         assert isinstance(self.body_iterator, AsyncIterator)
@@ -106,10 +106,10 @@ class _Events(StreamingResponse):
 
 
 def watch(viewers: Viewers) -> Response:
-    """The events of *viewers* for one more.
+    """Return a response that streams events to one more viewer.
 
     Raises:
-        Refusal: 503, there are too many.
+        RequestRefused: 503, there are too many viewers.
     """
     if viewers.is_full:
         raise RequestRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_VIEWERS} watch already", "close another page")
@@ -118,18 +118,18 @@ def watch(viewers: Viewers) -> Response:
 
 @cache
 def dashboard_asset(name: str) -> str:
-    """The text of a file of the dashboard."""
+    """Return the text of the dashboard's asset file *name*."""
     return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
 @cache
 def plotly_path() -> str:
-    """Where the chart library is: another path for each version, so that browsers may keep it for ever."""
+    """Return the path of the chart library. It contains a hash of the content, so browsers may cache it forever."""
     return f"/assets/plotly-{hashlib.sha256(plotly_js().encode()).hexdigest()[:16]}.min.js"
 
 
 async def send_plotly(request: Request) -> Response:
-    """The chart library, compressed for those who take that."""
+    """Answer with the chart library, gzip-compressed if the client accepts gzip."""
     headers = {"Cache-Control": f"public, max-age={_A_YEAR_S}, immutable", "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         body = await asyncio.to_thread(_plotly_gzip)

@@ -1,4 +1,4 @@
-"""Commands from the page to the run: what the control API takes, by the same names."""
+"""HTTP routes for commands from the page to the run; names and arguments are those of the control API."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ from fastload.control.commands.http_checks import RequestRefused, arguments_of, 
 from fastload.model.errors import ControlError
 
 SendCommand = Callable[..., dict[str, Any]]
-"""As `Commands.ask`: a command's name and arguments; its answer, or a `ControlError`. It waits, for *timeout_s*."""
+"""A function like `CommandQueue.ask`: takes a command's name, *timeout_s* and arguments, blocks for the answer, and
+returns it or raises `ControlError`."""
 
 ROUTED_COMMANDS = ("pause", "resume", "scale", "stop")
 READ_S, ANSWER_S = 5.0, 10.0
 
 
 class CommandRoutes:
-    """Asks the run by *ask*, in threads of the event loop's, so that nothing else waits meanwhile."""
+    """Sends commands to the run with *ask*, in a worker thread of the event loop, so that the loop is not blocked."""
 
     def __init__(self, ask: SendCommand) -> None:
         self._ask = ask
 
     async def ask(self, name: str, *, timeout_s: float = ANSWER_S, **arguments: Any) -> dict[str, Any]:
-        """The run's answer.
+        """Return the run's answer to command *name*.
 
         Raises:
-            ControlError: as of `Commands.ask`.
+            ControlError: as `CommandQueue.ask`.
         """
         answer: dict[str, Any] = plain(await asyncio.to_thread(self._ask, name, timeout_s=timeout_s, **arguments))
         return answer
 
     async def serve(self, request: Request) -> Response:
-        """The route of one command, its name being the last part of the path.
+        """Answer a request to the route of a command; the last part of the path is the command's name.
 
         Raises:
-            Refusal: 400 to 503, as the control API has them.
+            RequestRefused: with the same statuses as the control API, 400 to 503.
         """
         check_json(request.headers.get("content-type", ""))
         given = arguments_of(await read_body(request))
@@ -54,15 +55,15 @@ class CommandRoutes:
 
 
 def command_routes(serve: Callable[[Request], Any], prefix: str = "/control") -> list[Route]:
-    """A route for each command that a page may give."""
+    """Return a route for each command that a page may send."""
     return [Route(f"{prefix}/{name}", serve, methods=["POST"]) for name in ROUTED_COMMANDS]
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, whole.
+    """Return the whole body of *request*.
 
     Raises:
-        Refusal: 408 when it is too slow, 413 when it is too long, 400 when it breaks off.
+        RequestRefused: 408 if the body is too slow, 413 if it is too long, 400 if it is incomplete.
     """
     body = b""
     try:

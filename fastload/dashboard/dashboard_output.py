@@ -1,4 +1,4 @@
-"""``--dashboard``: the run's page on a port of this machine, from the fork to the end of the run."""
+"""``--dashboard``: serves the page of the run on a port of this machine, from the fork to the end of the run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ TOKEN_VARIABLE = "FASTLOAD_DASHBOARD_TOKEN"
 
 
 class DashboardOutput:
-    """A sink that shows the run in the browser. It belongs in a `Stream`: the run's own thread only hands over.
+    """A sink that shows the run in the browser. Use it in a `SinkOutput`, so that it never slows the run.
 
-    *host* and *port* (0: a free one) are where; a *token* is needed by all who look, and has to be there if other
-    machines can reach it. ``ask``, set before the run, is how the page steers it; without it the page only shows.
+    It listens on *host* and *port* (0: a free port). With a *token*, every viewer needs the token; a *host* that other
+    machines can reach requires one. ``ask``, set before the run, sends the page's commands to the run; without it the
+    page has no commands.
 
     Raises:
         PlanError: *host* can be reached from other machines, and there is no *token*.
@@ -43,15 +44,15 @@ class DashboardOutput:
 
     @property
     def address(self) -> str:
-        """Its URL; only while it is served."""
+        """The URL of the dashboard; valid only while the dashboard is served."""
         return self._server.address
 
     def wait(self, timeout_s: float) -> bool:
-        """Once its stream was started: wait until it is served. False when it is not, or not in time."""
+        """Wait until the dashboard is served. Return False if it cannot be served, or not within *timeout_s*."""
         return self._tried.wait(timeout_s) and self._is_served
 
     def login_url(self) -> str:
-        """The URL that opens it once, without asking for the token."""
+        """Return a URL that opens the dashboard once without asking for the token."""
         return self._guard.login_url(self.address)
 
     def check(self) -> None:
@@ -72,7 +73,7 @@ class DashboardOutput:
         self._live.add(snapshot)
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
-        """Everybody who watches gets the end; then nothing is served any more."""
+        """Send the end of the run to all viewers, then stop the server."""
         assert self._live is not None
         self._live.end(summary)
         self._server.close()

@@ -1,10 +1,10 @@
-"""A run that is under way, as a page shows it: totals so far, rows for the charts, and what is new of them.
+"""The live data of a run for its page: totals so far, rows of the charts, and the changes of the last second.
 
-`LiveRun` is fed by one thread (of the stream of a run, or of what reads a growing run file) and asked by another, the
-server's. It makes the data of a second once, whoever watches.
+One thread adds the seconds (the thread of a `SinkOutput`, or the thread that reads a growing run file). Another
+thread, the server's, reads. The data of a second is made once for all viewers.
 
-Messages are `live_data` as JSON. The first that one gets has everything; the others have what is new since the message
-before, as ``fastload.update`` of the page takes it.
+A message is the JSON of `live_data`. The first message to a viewer has all data; a later one has only the changes
+since the message before. The page's function ``fastload.update`` applies both.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from fastload.outputs.page.render import render_page
 from fastload.outputs.summary_json import dump_json
 
 STARTING, OVER = "starting", "over"
-"""The phases before the first second and after the end; those between are those of a `Snapshot`."""
+"""The phases before the first second and after the end. Between them, the phase is that of the `Snapshot`."""
 _SHOWN = ("phase", "elapsed_s", "progress", "vus", "workers_alive")
 _SHOWN_IN_THE_END = ("elapsed_s", "progress")
 
 
 class LiveRun:
-    """The run of *header*, so far. `add` and `end` come from one thread, everything else from any.
+    """The data so far of the run that *header* describes.
 
-    *number* counts what came: it changes with each second and at the end.
+    Call `add` and `end` from one thread; everything else may be called from any thread. ``number`` is a version
+    number: it grows by 1 with each second and at the end.
     """
 
     def __init__(self, header: RunHeader) -> None:
@@ -47,7 +48,7 @@ class LiveRun:
         self._listeners: list[Callable[[], None]] = []
 
     def add(self, snapshot: Snapshot) -> None:
-        """One more second."""
+        """Add the snapshot of one more second."""
         with self._lock:
             self._timeline.add(snapshot)
             if self._totals is not None:
@@ -59,11 +60,11 @@ class LiveRun:
         self._tell()
 
     def end(self, summary: Mapping[str, Any] | None) -> None:
-        """The run is over. *summary* is `Summary.to_dict`, or None when it ended without one."""
+        """Mark the run as over. *summary* is `Summary.to_dict`, or None if the run ended without a summary."""
         with self._lock:
             self._summary = summary
             if summary is not None:
-                # Nobody asks any more what the seconds say, which is a lot to keep.
+                # The summary replaces the totals of the seconds, which take much memory.
                 self._totals = None
             last = self._state
             self._state = {"phase": OVER} | {name: last[name] for name in _SHOWN_IN_THE_END if name in last}
@@ -76,35 +77,35 @@ class LiveRun:
         return self._over
 
     def state(self) -> dict[str, Any]:
-        """Where the run is, for those who may not ask it; in the end, where it was in its last second."""
+        """Return phase, time and progress of the last second. Needs no control API; stays available after the end."""
         return dict(self._state)
 
     def message_after(self, number: int) -> tuple[int, bytes]:
-        """What brings one up to date who has everything up to *number* (-1: nothing), and the number it is then."""
+        """Return the current number, and the message for a viewer whose data is at *number* (-1: no data yet)."""
         with self._lock:
             made, changes = self._changes
             if made == self.number == number + 1:
                 return made, changes
             if self._whole[0] != self.number:
                 self._whole = (self.number, dump_json(self._data()))
-                # Whoever is up to date has these rows from now on.
+                # This message has all rows, so the next message of changes must not repeat them.
                 self._timeline.take_changes()
             return self._whole
 
     def data(self) -> dict[str, Any]:
-        """The data of the page with everything so far."""
+        """Return all data of the page so far."""
         with self._lock:
             return self._data()
 
     def report(self) -> bytes:
-        """The report so far, as a page in one file."""
+        """Return the report so far, as a page in one file."""
         with self._lock:
             state = {"complete": self._over, **self.state()}
             data = report_data(self.header, self._timeline.copy(), self._summary_so_far(), state=state)
         return render_page(data, title=self.header.title)
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Have *listener* called, from the thread that feeds, whenever there is something new."""
+        """Call *listener* after each change, from the thread that calls `add` and `end`."""
         with self._lock:
             self._listeners.append(listener)
 

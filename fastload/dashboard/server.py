@@ -1,4 +1,4 @@
-"""An ASGI application on a port of this machine, in one thread that ends with everything that it opened."""
+"""A server for one ASGI application, in one thread. Closing it ends the thread and all its connections."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from fastload.control.commands.http_checks import bind_error, check_exposed, find_address, url_of
 
 MOST_CONNECTIONS = 128
-"""More at the same time are closed unheard."""
-# A connection has to have its first request, whole, within this time.
+"""Most open connections at a time; further connections are closed at once."""
+# A connection must send its whole first request within this time.
 _READ_S = 10.0
 _KEEP_ALIVE_S = 30
-# At the end answers under way may take so long, and what is in the sockets' buffers then so long to go out.
+# At the end: longest time for responses in progress, and then for sending the rest of the socket buffers.
 _FAREWELL_S = 1.0
 _FLUSH_S = 1
 
 
 class Server:
-    """Serves *app* on *host* and *port* (0: a free one) from `start` to `close`; *what* it is called in messages.
+    """A server of *app* on *host* and *port* (0: a free port), from `start` to `close`.
+
+    *what* is its name in messages; *variable* is the environment variable for the token.
 
     Raises:
-        PlanError: *host* can be reached from other machines and there is no *token*; *variable* could have one.
+        PlanError: *host* can be reached from other machines, and there is no *token*.
     """
 
     def __init__(self, app: ASGIApp, host: str, port: int, *, token: str, what: str, variable: str) -> None:
@@ -46,23 +48,23 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Its base URL, ``http://127.0.0.1:5665``; only while it serves."""
+        """The base URL, like ``http://127.0.0.1:5665``; valid only after `start`."""
         assert self._listener is not None
         return url_of(self._host, self._listener.getsockname()[1])
 
     def check(self) -> None:
-        """Find out whether the port can be bound, and leave it.
+        """Check that the port can be bound, without keeping it.
 
         Raises:
-            PlanError: it is taken or not allowed, or *host* is no address of this machine.
+            PlanError: the port is in use or not allowed, or *host* is not an address of this machine.
         """
         self._bind().close()
 
     def start(self) -> None:
-        """Bind the port and serve. Only after the fork: no worker may inherit the socket or the thread.
+        """Bind the port and start to serve. Call it only after the fork: workers must not inherit socket and thread.
 
         Raises:
-            PlanError: as of `check`.
+            PlanError: as `check`.
         """
         self._listener = self._bind()
         self._thread = threading.Thread(target=self._run, name=f"fastload-{self._what}-server", daemon=True)
@@ -70,9 +72,9 @@ class Server:
         self._started.wait()
 
     def close(self) -> None:
-        """Let answers under way end, for a moment, then free everything. May be repeated.
+        """Wait a moment for responses in progress, then close all connections and the port. May be repeated.
 
-        Whoever streams has to end by itself, or is cut off.
+        A streaming response must end by itself within this time, or its connection is aborted.
         """
         thread, self._thread = self._thread, None
         if thread is not None and self._loop is not None:
@@ -87,7 +89,7 @@ class Server:
         except OSError as error:
             raise bind_error(self._what, self._host, self._port, error) from error
         try:
-            # Two runs must not share a port: only what a port's last user left in TIME_WAIT is passed over.
+            # Not SO_REUSEPORT: two runs must not share a port. SO_REUSEADDR only ignores connections in TIME_WAIT.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen(MOST_CONNECTIONS)
@@ -121,7 +123,7 @@ class Server:
 
 
 def _make_server(app: ASGIApp) -> uvicorn.Server:
-    # What goes wrong with a viewer is none of the run's business: nothing goes to the terminal.
+    # Errors of viewers do not concern the run: no log line of uvicorn may reach the terminal.
     logging.getLogger("uvicorn.error").addHandler(_SILENT)
     return uvicorn.Server(
         uvicorn.Config(
@@ -146,7 +148,7 @@ _SILENT = logging.NullHandler()
 
 
 class _Connection(H11Protocol):
-    """Gives up one of too many, and one that sends no request."""
+    """A connection of the server. It is aborted if there are too many, or if it sends no request in time."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -161,7 +163,7 @@ class _Connection(H11Protocol):
 
 
 async def _farewell(server: uvicorn.Server) -> None:
-    """Wait until no answer is under way, or nearly."""
+    """Wait a moment until no response is in progress, then abort the connections of the others."""
     end_s = asyncio.get_running_loop().time() + _FAREWELL_S
     while _under_way(server) and asyncio.get_running_loop().time() < end_s:
         await asyncio.sleep(0.02)
@@ -175,7 +177,7 @@ def _under_way(server: uvicorn.Server) -> list[Any]:
 
 
 async def _abort(server: uvicorn.Server) -> None:
-    """Close what does not take what was sent to it."""
+    """Abort the connections that are still open, for example because the client does not read."""
     for connection in list(server.server_state.connections):
         connection.transport.abort()
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""`fastload ui` as an application: the form, the list of runs, and below ``/runs/N/`` the dashboard of each."""
+"""The ASGI application of `fastload ui`: the form, the list of runs, and a dashboard for each at ``/runs/N/``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TYPES = {".js": "text/javascript", ".css": "text/css"}
 
 
 class UiApp:
-    """``app`` is the front of *session*."""
+    """The routes of the ui to *session*. ``app`` is the ASGI application."""
 
     def __init__(self, session: UiSession) -> None:
         self._session = session
@@ -62,7 +62,7 @@ class UiApp:
         return Response(page, media_type="text/html")
 
     async def _form(self, request: Request) -> Response:
-        """The form; POST reads the script again, which no page of another site may make it do."""
+        """Answer with the form. POST also reads the script again; as a POST it is safe from pages of other sites."""
         again = request.method == "POST" and (await _object_in(request)) == {}
         return JSONResponse(plain(await asyncio.to_thread(self._session.form, again=again)))
 
@@ -106,7 +106,7 @@ class UiApp:
         return FileResponse(path, filename=title, media_type="application/octet-stream")
 
     async def _dashboard(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The dashboard of the run in the path: what is watched, and what is asked of it."""
+        """Pass a request to the dashboard of the run in the path: its events, its data and its commands."""
         run = self._run_of(Request(scope, receive))
         try:
             live = _live_of(run)
@@ -125,10 +125,10 @@ class UiApp:
 
 
 def _live_of(run: UiRun) -> LiveRun:
-    """What its live page shows.
+    """Return the live data of *run*.
 
     Raises:
-        Refusal: it has not begun, or it is so old that there is none any more.
+        RequestRefused: the run has not begun, or it is too old to have a live page.
     """
     live = run.live
     if live is not None:
@@ -139,7 +139,7 @@ def _live_of(run: UiRun) -> LiveRun:
 
 
 def _page_of(run: UiRun, live: LiveRun, script: str) -> bytes:
-    """The dashboard's page with a bar of the ui above its own."""
+    """Return the page of the dashboard, with the bar of the ui above the bar of the dashboard."""
     reports = "".join(
         f'<li><a href="reports/{name}" download>{escape(report.title)}</a></li>' for name, report in REPORTS.items()
     )
@@ -174,12 +174,12 @@ async def _send_asset(request: Request) -> Response:
 
 
 async def _no_icon(_request: Request) -> Response:
-    """For pages that are no HTML: browsers ask, and would tell of an error on their console."""
+    """Answer with no icon. Browsers request one for pages that are not HTML, and log an error if it is missing."""
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 async def _form_error(_request: Request, error: Any) -> Response:
-    # Not 422: browsers write what fails on their console, and somebody who is still typing has not failed.
+    # Status 200, not 422: browsers log failed requests on their console, and incomplete input is no failure.
     return JSONResponse(error.to_dict())
 
 

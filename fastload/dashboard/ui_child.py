@@ -1,4 +1,4 @@
-"""The process of a command that `fastload ui` starts: the command itself, which ends gracefully if the ui dies."""
+"""The child process of `fastload ui`: runs one fastload command, which ends gracefully if the ui dies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import signal
 import sys
 
 ARGUMENTS = "FASTLOAD_UI_ARGUMENTS"
-"""The variable with the arguments, a list as JSON: the command line of a process can be read by every user."""
+"""The environment variable with the arguments as a JSON list. Every user can read a process's command line."""
 _PR_SET_PDEATHSIG = 1
 
 
 def main(parent_pid: int) -> None:
-    """Be ``fastload`` with the arguments in `ARGUMENTS`, which is gone then, and get SIGTERM as soon as the thread of
-    process *parent_pid* that started this one is gone."""
+    """Run ``fastload`` with the arguments in `ARGUMENTS`, and remove that variable from the environment.
+
+    This process gets SIGTERM as soon as the thread of process *parent_pid* that started it ends.
+    """
     sys.argv[1:] = json.loads(os.environ.pop(ARGUMENTS))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == parent_pid:

@@ -1,6 +1,6 @@
-"""The commands that `fastload ui` starts: each plan, run and report is a process of its own.
+"""Commands that `fastload ui` starts: each plan, run and report is a process of its own.
 
-The ui has threads, so it never forks an engine itself; and a script is read anew each time, as it is then.
+The ui has threads, so it must not fork workers itself. A new process also imports the current text of the script.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fastload.dashboard.ui_form import FormError
 _ROOT = str(Path(__file__).resolve().parents[2])
 _CHILD = "fastload.dashboard.ui_child"
 _PLAN_S, _REPORT_S = 60.0, 300.0
-# What would take a run out of the ui's hands, or write into the same files after each run.
+# Variables not passed on: they would take control of a run from the ui, or make all runs write the same files.
 _OURS = {
     f"FASTLOAD_{name}"
     for name in (
@@ -35,8 +35,10 @@ _OURS = {
 
 @dataclass(frozen=True)
 class UiCommands:
-    """Starts ``fastload`` for *script*. *arguments* and *environment* (variables over this process's own) are what was
-    said to the ui of all runs."""
+    """Starts ``fastload`` commands for *script*.
+
+    *arguments* and *environment* apply to all runs. *environment* overrides variables of this process.
+    """
 
     script: str
     arguments: Sequence[str] = ()
@@ -45,15 +47,15 @@ class UiCommands:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def plan(self, arguments: Sequence[str] = ()) -> dict[str, Any]:
-        """What ``fastload plan`` says of a run with *arguments* more.
+        """Return the JSON of ``fastload plan`` for a run with additional *arguments*.
 
         Raises:
-            FormError: what ``fastload run`` would refuse, in its words.
+            FormError: ``fastload run`` would refuse the arguments; the message is that of the command.
         """
         done = self._run(["plan", self.script, *self.arguments, *arguments, "--json"], _PLAN_S)
         if done.returncode:
             raise error_of(done.stderr.decode(errors="replace"))
-        # What the script itself prints comes before: only the first and the last line of the document are at the edge.
+        # The script may print text before the JSON. Only the first and last line of the document are not indented.
         text = "\n" + done.stdout.decode(errors="replace")
         try:
             found, _ = json.JSONDecoder().raw_decode(text[text.rindex("\n{\n") + 1 :])
@@ -62,10 +64,10 @@ class UiCommands:
         return dict(found)
 
     def report(self, run: Path, arguments: Sequence[str]) -> None:
-        """Have ``fastload report`` write files of the saved *run*.
+        """Write files of the saved *run* with ``fastload report``.
 
         Raises:
-            FastloadError: it does not.
+            FastloadError: the command failed.
         """
         done = self._run(["report", str(run), *arguments], _REPORT_S)
         if done.returncode:
@@ -74,8 +76,11 @@ class UiCommands:
     def run(
         self, arguments: Sequence[str], *, save: Path, token: str, log: Path, report: Path
     ) -> subprocess.Popen[bytes]:
-        """Start ``fastload run`` in a process group of its own, from the thread that will wait for its end. stderr goes
-        to *log*, stdout to *report*; *token* is that of its control API."""
+        """Start ``fastload run`` in a process group of its own.
+
+        Call it from the thread that will wait for the end of the process: when this thread ends, the process gets
+        SIGTERM. stderr goes to *log*, stdout to *report*; *token* is the token of the run's control API.
+        """
         command = ["run", self.script, *self.arguments, *arguments]
         command += [f"--save={save}", "--control=127.0.0.1:0", "--quiet"]
         more = {"FASTLOAD_CONTROL_TOKEN": token, "PYTHONUNBUFFERED": "1"}
@@ -83,7 +88,7 @@ class UiCommands:
             return self._start(command, stdout=output, stderr=errors, **more)
 
     def close(self) -> None:
-        """End the plans and reports under way."""
+        """Kill the plan and report processes that still run."""
         with self._lock:
             for process in self._open:
                 _kill(process)
@@ -106,7 +111,7 @@ class UiCommands:
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def _start(self, command: Sequence[str], *, stdout: Any, stderr: Any, **variables: str) -> subprocess.Popen[bytes]:
-        """``fastload COMMAND`` in a process group of its own, with more *variables* in its environment."""
+        """Start ``fastload COMMAND`` in a process group of its own, with *variables* added to its environment."""
         return subprocess.Popen(
             [sys.executable, "-P", "-m", _CHILD, str(os.getpid())],
             stdin=subprocess.DEVNULL,
@@ -117,20 +122,20 @@ class UiCommands:
         )
 
     def _env(self) -> dict[str, str]:
-        """The environment, with this very package importable, also from another directory."""
+        """Return the environment of a command. It makes this copy of fastload importable from every directory."""
         left = {name: value for name, value in os.environ.items() if name not in _OURS}
         path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), _ROOT]))
         return {**left, **self.environment, "PYTHONPATH": path}
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End it with all that it started: what a script starts while it is read would go on, and hold its pipes."""
+    """Kill the process group. A process that the script started during its import would keep the pipes open."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def error_of(stderr: str) -> FormError:
-    """The message and the hint with which a command ended; of one that crashed, the last line."""
+    """Return the message and hint at the end of a command's *stderr*; after a crash, its last line."""
     _, found, said = ("\n" + stderr).rpartition("\nError: ")
     if not found:
         last = said.strip().rpartition("\n")[2]

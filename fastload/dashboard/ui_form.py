@@ -1,4 +1,4 @@
-"""The form of ``fastload ui``: what it starts with, what somebody fills in, and the options of a run that these are."""
+"""The form of ``fastload ui``: its first values, its checks, and its conversion to arguments of ``fastload run``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXTS = {
     "duration": "duration",
     "base_url": "base_url",
 }
-"""The fields of one line of text, each with the option of a run that it stands for."""
+"""Text field of the form -> option of a run that the field sets."""
 _LONGEST_TEXT = 10_000
 _MOST_ENTRIES = 200
 _MOST_DIGITS = 18
@@ -29,14 +29,14 @@ _SEE_FIELDS = "see the fields"
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with a field, and what to do about it."""
+    """An error in one field, and a hint how to correct it."""
 
     message: str
     hint: str = ""
 
 
 class FormError(FastloadError):
-    """A form that no run can be started with. *fields* has what is wrong with each; other faults are the message."""
+    """An invalid form. *fields* has the errors by field; the message tells an error of no particular field."""
 
     def __init__(self, message: str, *, hint: str = "", fields: Mapping[str, FieldError] | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -49,9 +49,10 @@ class FormError(FastloadError):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form as somebody left it. Empty texts are what the script says; *env* has only the values that were given.
+    """The form as the user filled it in. An empty text keeps the script's value; *env* has only the names given.
 
-    With *env_of*, the number of a run, an empty value in *env* is the one that run had: browsers never see it.
+    *env_of* is the number of an earlier run, or 0. An empty value in *env* then stands for the value of that run,
+    because values of the environment are never sent to a browser.
     """
 
     scenarios: tuple[str, ...] = ()
@@ -67,10 +68,10 @@ class Form:
 
     @classmethod
     def take(cls, data: Mapping[str, Any]) -> Form:
-        """The form in what a browser sent.
+        """Return the form for the *data* that a browser sent.
 
         Raises:
-            FormError: a field that there is not, or a value of a wrong type.
+            FormError: a field does not exist, or its value has a wrong type.
         """
         for name, value in data.items():
             if name not in _TAKES or not _TAKES[name](value):
@@ -86,31 +87,33 @@ class Form:
         return {name: getattr(self, name) for name in self.__slots__}
 
     def without_values(self, number: int) -> Form:
-        """As browsers may see the form of run *number*: the names of its environment only."""
+        """Return the form of run *number* for a browser: with the names of its environment, without the values."""
         return replace(self, env=tuple((name, "") for name, _ in self.env), env_of=number if self.env else 0)
 
     def with_values(self, form: Form) -> Form:
-        """With the values of *form*, that of run `env_of`, where this one has none."""
+        """Return this form with empty environment values filled from *form*, which is the form of run `env_of`."""
         had = dict(form.env)
         return replace(self, env=tuple((name, value or had.get(name, "")) for name, value in self.env), env_of=0)
 
 
 def first_form(plan: Mapping[str, Any]) -> Form:
-    """What the form starts with: what the script, and whatever goes over it, say alike of all scenarios. *plan* is
-    `describe_draft`'s."""
+    """Return the form with its first values: the values that all scenarios of *plan* share.
+
+    *plan* is the result of `describe_draft`. Its values come from the script and the tiers that override it.
+    """
     texts: dict[str, Any] = {field: _common(plan, option) for field, option in TEXTS.items()}
     names = tuple(scenario["name"] for scenario in plan["scenarios"])
     return Form(scenarios=names, needs_host=not plan["target"], **texts)
 
 
 def env_names(plan: Mapping[str, Any]) -> list[str]:
-    """The names of the environment that have a value already; the values are kept from the browser."""
+    """Return the names of `env` that have a value already. The values are not sent to the browser."""
     rows = [row["option"] for row in plan["options"] if row["value"] is not None]
     return list(dict.fromkeys(name.removeprefix("env.") for name in rows if name.startswith("env.")))
 
 
 def _common(plan: Mapping[str, Any], option: str) -> str:
-    """The value that was given for *option*, if it is the same for all scenarios."""
+    """Return the value given for *option* if all scenarios have the same one, else an empty text."""
     rows = [row for row in plan["options"] if row["option"] == option and row["set_by"] != "default"]
     values = {row["scenario"]: row["value"] or "" for row in rows}
     if "" in values:
@@ -120,12 +123,13 @@ def _common(plan: Mapping[str, Any], option: str) -> str:
 
 
 def arguments_of(form: Form, first: Form) -> list[str]:
-    """The arguments of ``fastload run`` for what *form* has otherwise than *first*, where the script already says it.
+    """Return the arguments of ``fastload run`` for the fields of *form* that differ from *first*.
 
-    Each is one ``--option=value``, so that no value is taken for an option.
+    *first* is the form with its first values, which the script already sets. Each argument has the form
+    ``--option=value``, so that a value is never read as an option.
 
     Raises:
-        FormError: a value that no run would take, with the field that it is in.
+        FormError: ``fastload run`` would refuse a value; the error names the field.
     """
     faults = _faults(form, first)
     if faults:
@@ -133,7 +137,7 @@ def arguments_of(form: Form, first: Form) -> list[str]:
     changed = {name: text for name in TEXTS if (text := getattr(form, name)) and text != getattr(first, name)}
     arguments = []
     if set(form.scenarios) != set(first.scenarios):
-        # A name is a pattern there.
+        # --scenario takes patterns.
         arguments += [f"--scenario={glob.escape(name)}" for name in form.scenarios]
     if form.spawn_rate:
         arguments.append(f"--stages={_stages(form, first)}")
@@ -143,7 +147,7 @@ def arguments_of(form: Form, first: Form) -> list[str]:
 
 
 def _stages(form: Form, first: Form) -> str:
-    """Locust's users and spawn rate: a ramp to all users, and then all of them for the duration."""
+    """Return stages for Locust's users and spawn rate: a ramp to all users, then all users for the duration."""
     users, duration = form.users or first.users, form.duration or first.duration
     ramp_s = f"{int(users) / float(form.spawn_rate):.3f}".rstrip("0").rstrip(".")
     return f"{ramp_s}s:{users},{duration}:{users}"
@@ -187,7 +191,7 @@ def _faults_of_env(form: Form) -> dict[str, FieldError]:
 
 
 def _faults_of_spawning(form: Form, first: Form) -> dict[str, FieldError]:
-    """What a spawn rate needs beside it, and what makes no sense with it."""
+    """Return the errors of fields that a spawn rate needs, or that it excludes."""
     faults = {}
     if not (form.users or first.users):
         faults["users"] = FieldError("with a spawn rate, say how many users", "give a number, like 100")

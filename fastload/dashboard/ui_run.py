@@ -1,4 +1,4 @@
-"""One run of `fastload ui`: its process, the file that it writes and that is followed, and its control API."""
+"""One run of `fastload ui`: starts its process, reads its growing run file, and uses its control API."""
 
 from __future__ import annotations
 
@@ -35,25 +35,26 @@ EXIT_CODES: Mapping[int, str] = {
     107: "the script raised",
     108: "aborted by the script",
 }
-"""What the exit codes of ``fastload run`` mean, in a few words."""
+"""Short meanings of the exit codes of ``fastload run``."""
 _Reason = Literal["refused", "over", "timeout"]
 _REASONS: Mapping[int, _Reason] = {http.client.CONFLICT: "over", http.client.SERVICE_UNAVAILABLE: "timeout"}
 _COUNTED = ("elapsed_s", "progress", "vus", "requests", "failed", "requests_per_s")
 _ADDRESS = re.compile(rb"^control: http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
 _LOG_TAIL_BYTES = 64 * 1024
-# How often the file is looked at; the run itself writes once a second.
+# Seconds between two reads of the run file; the run itself writes once a second.
 _POLL_S = 0.1
-# How long the parent of a run may take to fork, and to start a target.
+# Longest time that the parent of a run may take to start a target and to fork.
 _UP_S = 60.0
 
 StartProcess = Callable[..., subprocess.Popen[bytes]]
-"""`Commands.run` with the arguments of the form."""
+"""`UiCommands.run` with the arguments of the form already given."""
 
 
 class UiRun:
-    """A run from its start to its reports. *folder* is its own; *file* is where the run is saved.
+    """A run from its start to its reports. *folder* belongs to this run alone; *file* is its run file.
 
-    A thread starts the process, follows the file and waits for the end; everything else may be called from any thread.
+    A thread of its own starts the process, reads the file while it grows, and waits for the end. All methods may be
+    called from any thread.
     """
 
     def __init__(self, number: int, form: Form, launch: StartProcess, folder: Path, file: Path) -> None:
@@ -84,10 +85,10 @@ class UiRun:
         self._thread = threading.Thread(target=self._follow, name=f"fastload-ui-run-{number}")
 
     def start(self) -> None:
-        """Start it, and wait until it runs.
+        """Start the process, and wait until the run has begun.
 
         Raises:
-            FormError: it ended before it began, with what it said.
+            FormError: the process ended before the run began; the message is that of the process.
         """
         self._thread.start()
         self._up.wait(_UP_S)
@@ -100,22 +101,22 @@ class UiRun:
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether it had a live page, and has none any more."""
+        """Whether the live page of the run was dropped (see `forget`)."""
         return self.has_begun and self.live is None
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for the end; whether it came in time."""
+        """Wait for the end. Return False if it did not come within *timeout_s*."""
         return self._done.wait(timeout_s)
 
     def forget(self) -> None:
-        """Keep no more of it than figures and files: there is no live page of it any more."""
+        """Drop the live page, to free memory. The figures and the files of the run stay."""
         self.live = None
 
     def ask(self, name: str, /, *, timeout_s: float = 10.0, **arguments: Any) -> dict[str, Any]:
-        """The run's answer to command *name*, as `control.commands.Commands.ask` has it.
+        """Return the run's answer to command *name*, with the interface of `CommandQueue.ask`.
 
         Raises:
-            ControlError: it is refused, the run is over, or it does not answer in time.
+            ControlError: the run refuses the command, is over, or does not answer within *timeout_s*.
         """
         given = check_command(name, arguments)
         if self.is_over or not self._port:
@@ -140,7 +141,10 @@ class UiRun:
         return answer
 
     def stop(self, *, now: bool = False) -> None:
-        """Ask it to end: gracefully, once, unless *now*. A run that cannot be asked yet gets what Ctrl-C is."""
+        """Ask the run to end gracefully, or at once if *now*. Repeated graceful stops do nothing.
+
+        If the control API cannot take the command yet, the process gets SIGINT, as by Ctrl-C.
+        """
         if self._stopped and not now:
             return
         self._stopped = True
@@ -150,16 +154,19 @@ class UiRun:
             self._signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """End it at once, workers included: nothing more is written."""
+        """Kill the run and its workers at once; nothing more is written."""
         self._signal(signal.SIGKILL)
 
     def log(self) -> str:
-        """The end of what it wrote on stderr and then on stdout, where the script prints and the report comes."""
+        """Return the end of stderr, then of stdout, which has the script's prints and the report."""
         stderr = "".join(line for line in self._log("stderr").splitlines(True) if not line.startswith("control: "))
         return "\n".join(filter(None, (stderr, self._log("stdout"))))
 
     def describe(self) -> dict[str, Any]:
-        """The run in a list of runs. Figures of time are those of the last second, and of the whole run in the end."""
+        """Return the run as an entry of the list of runs.
+
+        Rates and percentiles are of the last second while the run lasts, and of the whole run after its end.
+        """
         over = {"state": "ended", "progress": 1.0} if self.is_over else {}
         return {
             "run": self.number,
@@ -175,7 +182,7 @@ class UiRun:
         }
 
     def _outcome(self) -> str:
-        """The word for how it ended, as the report has it: without thresholds there is nothing to pass."""
+        """Return the report's word for the end of the run; without thresholds it is "finished", not "passed"."""
         if not self.is_over:
             return ""
         if self.exit_code:
@@ -214,7 +221,7 @@ class UiRun:
             code = self._wait_and_read()
         finally:
             if self._process is not None and self._process.poll() is None:
-                # Whatever went wrong here: no run goes on that nobody follows.
+                # After any error in this thread: no run may continue that nobody follows.
                 self.kill()
                 self._process.wait()
             if self._reader is not None:
@@ -227,7 +234,7 @@ class UiRun:
             self._done.set()
 
     def _wait_and_read(self) -> int:
-        """Start the process and read what it writes until it ends; its exit code."""
+        """Start the process, read its output until it ends, and return its exit code."""
         log = self.folder / "stderr"
         self._process = process = self._launch(
             save=self.file, token=self._token, log=log, report=self.folder / "stdout"
@@ -240,7 +247,7 @@ class UiRun:
                 code = process.wait(_POLL_S)
             if not self._port and (found := _ADDRESS.search(log.read_bytes())):
                 self._port = int(found[1])
-            # After the end as well: the last second and the summary.
+            # Also after the process ended: the file then has the last second and the summary.
             self._read()
             if self._port and self.has_begun:
                 self._up.set()
@@ -248,9 +255,9 @@ class UiRun:
                 return code
 
     def _read(self) -> None:
-        """Take what is new in the file."""
+        """Read the new records of the run file."""
         if self._reader is None:
-            # It is there when the workers are.
+            # The file exists once the workers have been forked.
             if not self.file.exists():
                 return
             self._reader = RunReader(self.file)
@@ -278,7 +285,7 @@ def _figures_of_second(second: Snapshot) -> dict[str, Any]:
 def _figures_of_run(summary: Mapping[str, Any]) -> dict[str, Any]:
     metrics = summary["metrics"]
     requests, failed = metrics.get("http_reqs", {}), metrics.get("http_req_failed", {})
-    # From when a request was due, where the model is open.
+    # http_req_response_time counts from the due time of a request; it exists in open models.
     times = [metrics.get(name, {}).get("p(95)") for name in ("http_req_response_time", "http_req_duration")]
     return {
         "requests": requests.get("count", 0),

@@ -1,4 +1,4 @@
-"""What a `fastload ui` has in common for all browsers: the form, the runs one after the other, and their reports."""
+"""The session of one `fastload ui`, shared by all browsers: the form, the runs one after another, their reports."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from fastload.dashboard.ui_run import UiRun
 
 SUFFIX = ".fastload"
 LIVE_PAGES = 5
-"""Of so many runs, the newest, there is a live page; each takes some 10 MB. Of older ones there are the reports."""
+"""Number of newest runs that keep a live page, of some 10 MB each. Older runs have only reports."""
 
 
 class Report(NamedTuple):
-    """A file of a run that can be downloaded: *option* of ``fastload report`` writes it, in the file named *suffix*."""
+    """A downloadable report of a run. *option* of ``fastload report`` writes it; its file name ends with *suffix*.
+
+    An empty *option* stands for the run file itself.
+    """
 
     title: str
     suffix: str
@@ -41,13 +44,13 @@ REPORTS: Mapping[str, Report] = {
     "hlog": Report("Histogram log", ".hlog", "--hlog"),
     "run": Report("Everything of the run", SUFFIX, ""),
 }
-"""By the name that they have in a URL."""
+"""Name of the report in a URL -> report."""
 
 
 class UiSession:
-    """The runs of one ui, of which one at a time is under way. Saved runs go into *save*, or are gone at the end.
+    """The runs of one ui, one at a time. Run files go into the folder *save*; without it, `close` deletes them.
 
-    Everything may be called from any thread; most of it blocks.
+    All methods may be called from any thread; most of them block.
     """
 
     def __init__(self, commands: UiCommands, save: Path | None) -> None:
@@ -61,17 +64,19 @@ class UiSession:
         self._folder: Path | None = None
 
     def open(self) -> None:
-        """Read the script, and make the folder for what the runs leave.
+        """Read the script, and create the folder for the files of the runs.
 
         Raises:
-            FormError: what ``fastload run`` would refuse of it.
+            FormError: ``fastload run`` would refuse the script.
         """
         self._plan = self._commands.plan()
         self._folder = Path(tempfile.mkdtemp(prefix="fastload-ui-"))
 
     def close(self, *, timeout_s: float | None = None) -> bool:
-        """Stop the run under way gracefully, wait for its end, and remove what is not saved; whether all of that was
-        done within *timeout_s*. May be repeated: what still runs is asked again."""
+        """Stop the current run gracefully, wait for its end, and delete the files that are not saved.
+
+        Return False if the run did not end within *timeout_s*; nothing is deleted then, and the caller calls again.
+        """
         with self._lock:
             self._is_closed = True
             current = self._current()
@@ -86,7 +91,7 @@ class UiSession:
         return True
 
     def end_now(self) -> None:
-        """Interrupt what the run under way still does, and kill it if that does not help."""
+        """Interrupt the current run, and kill it if it does not end within `_NOW_S`."""
         current = self._current()
         if current is not None and not current.is_over:
             current.stop(now=True)
@@ -98,10 +103,10 @@ class UiSession:
         return self._commands.script
 
     def form(self, *, again: bool = False) -> dict[str, Any]:
-        """What the page needs for its form; *again*: from the script as it is now, unless a run is under way.
+        """Return the data of the page's form. *again*: read the script again first, unless a run is in progress.
 
         Raises:
-            FormError: what ``fastload run`` would refuse of the script.
+            FormError: ``fastload run`` would refuse the script.
         """
         if again and not self._is_busy():
             self._plan = self._commands.plan()
@@ -120,11 +125,12 @@ class UiSession:
         }
 
     def preview(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """What a run with this form would do; the host may still be missing. Nothing while a run is under way, which a
-        look at another plan would disturb.
+        """Return the plan of a run with this form; the host may still be missing.
+
+        Return an empty dict while a run is in progress, because making a plan would disturb it.
 
         Raises:
-            FormError: it would not begin.
+            FormError: a run with this form would be refused.
         """
         arguments = arguments_of(replace(self._form_in(data), needs_host=False), first_form(self._plan))
         if self._is_busy():
@@ -133,11 +139,11 @@ class UiSession:
         return {key: plan[key] for key in ("scenarios", "duration_s", "longest_s", "base_url", "target", "notes")}
 
     def start(self, data: Mapping[str, Any]) -> UiRun:
-        """Start a run with this form, and wait until it runs.
+        """Start a run with this form, and wait until it has begun.
 
         Raises:
-            FormError: it does not begin.
-            Refusal: another one is under way.
+            FormError: the form is invalid, or the run does not begin.
+            RequestRefused: another run is in progress, or the ui is closing.
         """
         form = self._form_in(data)
         arguments = arguments_of(form, first_form(self._plan))
@@ -156,10 +162,10 @@ class UiSession:
         return run
 
     def run(self, number: int) -> UiRun:
-        """Run *number*, from 1.
+        """Return run *number*; numbers start at 1.
 
         Raises:
-            Refusal: 404.
+            RequestRefused: 404, there is no such run.
         """
         for run in self._runs:
             if run.number == number:
@@ -167,17 +173,19 @@ class UiSession:
         raise RequestRefused(HTTPStatus.NOT_FOUND, f"there is no run {number}", "GET /api/runs lists them")
 
     def describe(self) -> dict[str, Any]:
-        """All runs, the newest first, and which of them is under way."""
+        """Return all runs, the newest first, and the number of the run in progress, if any."""
         runs = [run.describe() for run in reversed(list(self._runs))]
         current = next((run["run"] for run in runs if run["exit_code"] is None), None)
         return {"runs": runs, "current": current}
 
     def report(self, number: int, name: str) -> tuple[Path, str]:
-        """Report *name* of a run, and what to call it. Of a run under way it says how that stands.
+        """Return the path of report *name* of a run, and its file name for a download.
+
+        A report of a run in progress has the data so far.
 
         Raises:
-            Refusal: there is no such run or report, or nothing to report yet.
-            FastloadError: it cannot be made.
+            RequestRefused: there is no such run or report, the run has no data yet, or the ui is closing.
+            FastloadError: the report cannot be made.
         """
         run = self.run(number)
         if name not in REPORTS:
@@ -212,10 +220,10 @@ class UiSession:
         made.replace(path)
 
     def _form_in(self, data: Mapping[str, Any]) -> Form:
-        """The form that a browser sent, with the values that it was not shown.
+        """Return the form that a browser sent, completed with the environment values that it never gets.
 
         Raises:
-            FormError: it is none, or the run that had them is not there.
+            FormError: the form is invalid, or the run with these values does not exist.
         """
         form = Form.take(data)
         if not form.env_of:
@@ -253,5 +261,5 @@ class UiSession:
         )
 
 
-# How long a run that is to end now may take to say goodbye.
+# Longest time for an interrupted run to end before it is killed.
 _NOW_S = 10.0

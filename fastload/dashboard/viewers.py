@@ -1,7 +1,7 @@
-"""Those who watch a run: each gets the newest there is, as fast as it takes it, by server-sent events.
+"""The viewers of a run: each gets the newest data by server-sent events. A slow viewer gets fewer, larger updates.
 
-The events are ``data`` (a message of `LiveRun`), ``status`` (phase, clock, scenarios, how many watch; each second) and
-``end``, after which there is nothing more to come.
+The events are ``data`` (a message of `LiveRun`), ``status`` (phase, time, scenarios, number of viewers; each second)
+and ``end``, which is the last event.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Status = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class Viewers:
-    """The viewers of *live*. *status* says where the run is; it is asked once a second for all, while there are any.
+    """The viewers of *live*. *status* returns the state of the run; it is called once a second while there are viewers.
 
-    Use it from one event loop.
+    Not thread-safe: use it from one event loop.
     """
 
     def __init__(self, live: LiveRun, status: Status) -> None:
@@ -43,14 +43,14 @@ class Viewers:
         return len(self._wakers) >= MOST_VIEWERS
 
     async def watch(self) -> AsyncIterator[bytes]:
-        """All events for one viewer, to the end of the run."""
+        """Yield all events for one viewer, until the end of the run."""
         wake = asyncio.Event()
         self._come(wake)
         try:
             yield b"retry: %d\n\n" % _RETRY_MS
             number, said = -1, None
             while True:
-                # Cleared first: what comes while this is sent is seen in the next round.
+                # Clear before sending, so that data that arrives meanwhile starts another round.
                 wake.clear()
                 is_over = self._live.is_over
                 if number != self._live.number:
@@ -67,11 +67,11 @@ class Viewers:
             self._leave(wake)
 
     async def refresh(self) -> None:
-        """Ask for the status now, and tell all. When it cannot be had, that is told instead."""
+        """Request the status now and send it to all viewers; after an error, send the error as ``trouble``."""
         try:
             found = await self._status()
         except Exception as error:
-            # Whatever it is: in the next second it is asked again.
+            # Any error is only reported: the next request follows in a second.
             found = {"trouble": f"where the run is cannot be found out ({type(error).__name__})"}
         self._said = {**found, "viewers": len(self._wakers)}
         self._wake_all()
@@ -93,7 +93,7 @@ class Viewers:
                 self._ticking = None
 
     def _on_news(self) -> None:
-        """Called from the thread that feeds the run."""
+        """Wake all viewers. Called from the thread that adds the seconds to the `LiveRun`."""
         assert self._loop is not None
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wake_all)

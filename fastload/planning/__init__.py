@@ -1,6 +1,6 @@
 """Planning: makes the validated plan from scenarios, configuration files and options."""
 
-from fastload.planning.config_files import file_tier, standing_tiers
+from fastload.planning.config_files import file_tier, project_tiers
 from fastload.planning.describe import describe_draft
 from fastload.planning.draft import Draft, PlanContext, Tiers, draft_plan, merge_run_options, on_target
 from fastload.planning.settings import as_scenario, choose_workers, thresholds_of
@@ -20,6 +20,6 @@ __all__ = [
     "make_http",
     "merge_run_options",
     "on_target",
-    "standing_tiers",
+    "project_tiers",
     "thresholds_of",
 ]

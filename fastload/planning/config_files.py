@@ -13,11 +13,11 @@ from fastload.planning.k6 import k6_tier
 from fastload.planning.options import check_options
 from fastload.planning.tiers import Tier
 
-STANDING = "fastload.toml"
+PROJECT_FILES = "fastload.toml"
 _TABLE = "scenarios"
 
 
-def standing_tiers(folder: Path) -> list[Tier]:
+def project_tiers(folder: Path) -> list[Tier]:
     """Return the tiers of ``[tool.fastload]`` in pyproject.toml and of fastload.toml in *folder*, if they exist.
 
     Raises:
@@ -29,10 +29,10 @@ def standing_tiers(folder: Path) -> list[Tier]:
         tools = _read_toml(project, project.name).get("tool")
         table = tools.get("fastload") if isinstance(tools, Mapping) else None
         if table is not None:
-            tiers.append(_tier(table, name="pyproject.toml", folder=folder, is_standing=True))
-    own = folder / STANDING
+            tiers.append(_tier(table, name="pyproject.toml", folder=folder, is_project_file=True))
+    own = folder / PROJECT_FILES
     if own.is_file():
-        tiers.append(_tier(_read_toml(own, own.name), name=own.name, folder=folder, is_standing=True))
+        tiers.append(_tier(_read_toml(own, own.name), name=own.name, folder=folder, is_project_file=True))
     return tiers
 
 
@@ -55,7 +55,7 @@ def file_tier(text: str, *, option: str) -> Tier:
     return _tier(_read_toml(path, text), name=text, folder=path.parent)
 
 
-def _tier(table: Any, *, name: str, folder: Path, is_standing: bool = False) -> Tier:
+def _tier(table: Any, *, name: str, folder: Path, is_project_file: bool = False) -> Tier:
     where = f"{name} [tool.fastload]" if name == "pyproject.toml" else name
     if not isinstance(table, Mapping):
         raise PlanError(f"{where} is no table", hint="write options below it, like vus = 10")
@@ -70,7 +70,7 @@ def _tier(table: Any, *, name: str, folder: Path, is_standing: bool = False) -> 
             one: check_options(own, where=f"{where} [{_TABLE}.{one}]", of_scenario=True, folder=str(folder))
             for one, own in scenarios.items()
         },
-        is_standing=is_standing,
+        is_project_file=is_project_file,
     )
 
 

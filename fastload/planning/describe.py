@@ -200,12 +200,12 @@ def _of_run(plan: Plan, settled: MergedOptions) -> list[Origin]:
 
 
 def _rows(settled: MergedOptions) -> Iterable[Origin]:
-    for option in (*settled.values, *settled.ended_by):
+    for option in (*settled.values, *settled.removed_by):
         lost = tuple(GivenValue(_shown(option, given.value), given.by) for given in settled.lost.get(option, ()))
         if option in settled.values:
             yield Origin("", option, _shown(option, settled.values[option]), settled.by(option), lost)
         else:
-            yield Origin("", option, None, settled.ended_by[option], lost)
+            yield Origin("", option, None, settled.removed_by[option], lost)
 
 
 def _merged(of_scenarios: Mapping[str, list[Origin]]) -> list[Origin]:

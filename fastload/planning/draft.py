@@ -15,16 +15,16 @@ from fastload.model.http_settings import HttpSettings, check_base_url
 from fastload.model.load_options import build_executor
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.units import parse_duration_s
-from fastload.planning.load import of_scenario, parse_load, settle_loads
+from fastload.planning.load import merge_loads, of_scenario, parse_load
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
 from fastload.planning.settings import (
     SetThreshold,
     check_tables,
     choose_scenarios,
     choose_workers,
+    merge_thresholds,
     pick_scenarios,
     script_origin,
-    settle_thresholds,
 )
 from fastload.planning.tiers import Layer, MergedOptions, Tier, flat, merge_layers, table_of
 from fastload.planning.transport import make_http
@@ -106,12 +106,12 @@ def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext | No
     notes = check_tables([scenario.name for scenario in chosen], found, tiers.all)
     scenarios = pick_scenarios(chosen, run.values.get("scenario", ()))
     run = merge_run_options(tiers, _own_address(scenarios))
-    settled = settle_loads({scenario.name: _layers(scenario, tiers) for scenario in scenarios})
-    plans = tuple(_scenario_plan(scenario, settled[scenario.name]) for scenario in scenarios)
+    merged = merge_loads({scenario.name: _layers(scenario, tiers) for scenario in scenarios})
+    plans = tuple(_scenario_plan(scenario, merged[scenario.name]) for scenario in scenarios)
     _check_order(plans)
-    thresholds = settle_thresholds(scenarios, tiers.below, tiers.above)
+    thresholds = merge_thresholds(scenarios, tiers.below, tiers.above)
     plan = _plan(run, plans, thresholds, around)
-    return Draft(plan, run, settled, thresholds, (*tiers.notes, *notes))
+    return Draft(plan, run, merged, thresholds, (*tiers.notes, *notes))
 
 
 def _own_address(scenarios: Sequence[Scenario]) -> Layer | None:
@@ -198,8 +198,8 @@ def _of_scenario(layer: Layer) -> Layer:
     return replace(layer, options=flat(own, ("tags", "env")))
 
 
-def _scenario_plan(scenario: Scenario, settled: MergedOptions) -> ScenarioPlan:
-    values = settled.values
+def _scenario_plan(scenario: Scenario, merged: MergedOptions) -> ScenarioPlan:
+    values = merged.values
     with of_scenario(scenario.name):
         return ScenarioPlan(
             name=scenario.name,
@@ -209,8 +209,8 @@ def _scenario_plan(scenario: Scenario, settled: MergedOptions) -> ScenarioPlan:
             start_s=_time(values, "start_time"),
             after=values.get("after", ""),
             iteration_timeout_s=_time(values, "iteration_timeout"),
-            tags=_tags(table_of(settled, "tags")),
-            env={name: str(value) for name, value in table_of(settled, "env").items()},
+            tags=_tags(table_of(merged, "tags")),
+            env={name: str(value) for name, value in table_of(merged, "env").items()},
         )
 
 

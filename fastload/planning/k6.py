@@ -81,7 +81,7 @@ _UNIT_SUFFIX = {1.0: "/s", 60.0: "/m", 3600.0: "/h"}
 _EXAMPLE = '{"vus": 10, "duration": "30s"}'
 
 
-def k6_tier(data: Any, *, name: str, folder: str, is_standing: bool = False) -> Tier:
+def k6_tier(data: Any, *, name: str, folder: str, is_project_file: bool = False) -> Tier:
     """Return the tier of the JSON *data* of a file. Options under fastload's own names are accepted too.
 
     With ``scenarios``, the run has only these, as in k6. The ``exec`` of each names the script's scenario to use.
@@ -119,7 +119,7 @@ def k6_tier(data: Any, *, name: str, folder: str, is_standing: bool = False) -> 
             one: check_options(spec, where=f"{name}: scenarios.{one}", of_scenario=True, folder=folder)
             for one, spec in given.items()
         },
-        is_standing=is_standing,
+        is_project_file=is_project_file,
         chosen={one: str(spec.get("exec", "")) for one, spec in scenarios.items()} if scenarios else None,
         notes=(f"{name}: {', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no effect here",)
         if ignored

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastload.load.script.trace_files import read_trace
 from fastload.model.errors import PlanError, nearest
-from fastload.model.load_options import LoadOptions, meant_executor, taken_by
+from fastload.model.load_options import LoadOptions, implied_executor, taken_by
 from fastload.model.units import (
     is_rate_stage,
     parse_duration_s,
@@ -54,10 +54,10 @@ def merge_load(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
 
     So a duration over stages makes constant VUs, and a duration over a rate only changes the length.
     """
-    return settle_loads({"": [Layer("own", own), Layer("given", given)]})[""].values
+    return merge_loads({"": [Layer("own", own), Layer("given", given)]})[""].values
 
 
-def settle_loads(scenarios: Mapping[str, Sequence[Layer]]) -> dict[str, MergedOptions]:
+def merge_loads(scenarios: Mapping[str, Sequence[Layer]]) -> dict[str, MergedOptions]:
     """Merge the layers of each scenario, and return the results by name.
 
     An option that does not choose the executor, such as ``arrivals``, may not fit the executor. It is dropped if a
@@ -67,20 +67,20 @@ def settle_loads(scenarios: Mapping[str, Sequence[Layer]]) -> dict[str, MergedOp
     Raises:
         PlanError: the merged options of a scenario contradict each other.
     """
-    settled = {name: merge_layers(layers, replaced_by) for name, layers in scenarios.items()}
+    merged = {name: merge_layers(layers, replaced_by) for name, layers in scenarios.items()}
     takes = {}
-    for name, one in settled.items():
+    for name, one in merged.items():
         with of_scenario(name):
             takes[name] = _takes(one.values)
-    for one, taken in zip(settled.values(), takes.values(), strict=True):
+    for one, taken in zip(merged.values(), takes.values(), strict=True):
         decided = max((one.level[name] for name in _DECIDING if name in one.values), default=-1)
         for name in [name for name in _MODIFIERS if name in one.values and name not in taken]:
             layer = one.layers[one.level[name]]
             used_elsewhere = layer.of_all and any(name in other for other in takes.values())
-            if one.level[name] < decided or layer.is_standing or used_elsewhere:
+            if one.level[name] < decided or layer.is_project_file or used_elsewhere:
                 one.drop(name, executor_of(one.values))
-        _share(one)
-    return settled
+        _limit_vus_to_iterations(one)
+    return merged
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def replaced_by(layer: Layer, below: Mapping[str, Any]) -> dict[str, str]:
     The executor that a lower tier names is removed too, unless it fits the given options.
     """
     given = {name: value for name, value in layer.options.items() if is_given(value)}
-    if layer.wipes and given:
+    if layer.removes_load and given:
         return dict.fromkeys((*LOAD_OPTIONS, "start_time", "after", "graceful_stop"), "")
     gone = {other: name for name in given for other in _REPLACES.get(name, ())}
     for name, kept in _KEEPS_EXECUTOR.items():
@@ -123,7 +123,9 @@ def executor_of(texts: Mapping[str, Any]) -> str:
     if "start_rate" in texts:
         names.add("start_rate")
     fields = {_FIELDS.get(name, name) for name in names}
-    return meant_executor(fields - {"stages"} | {"rate_stages"} if "stages" in fields and _has_rates(texts) else fields)
+    return implied_executor(
+        fields - {"stages"} | {"rate_stages"} if "stages" in fields and _has_rates(texts) else fields
+    )
 
 
 def parse_load(texts: Mapping[str, Any], *, folder: str = "") -> LoadOptions:
@@ -174,7 +176,7 @@ def _has_rates(texts: Mapping[str, Any]) -> bool:
     return any(map(is_rate_stage, texts.get("stages", ())))
 
 
-def _share(one: MergedOptions) -> None:
+def _limit_vus_to_iterations(one: MergedOptions) -> None:
     """Lower the VUs to the number of shared iterations, if a higher layer than that of the VUs gave the iterations."""
     values, level = one.values, one.level
     if executor_of(values) != "shared-iterations" or not {"vus", "iterations"} <= values.keys():

@@ -104,7 +104,7 @@ def check_tables(names: Sequence[str], found: Sequence[Scenario], tiers: Sequenc
             guess = nearest(name, known)
             if name in known:
                 continue
-            if not tier.is_standing or guess:
+            if not tier.is_project_file or guess:
                 raise PlanError(
                     f"{tier.name} [scenarios.{name}]: there is no scenario {name!r} in the script",
                     hint=guess or f"there are {', '.join(known)}",
@@ -118,9 +118,7 @@ def thresholds_of(options: Iterable[str]) -> tuple[Threshold, ...]:
     return tuple(parse_threshold_option(text, specs()) for text in options)
 
 
-def settle_thresholds(
-    scenarios: Sequence[Scenario], below: Sequence[Tier], above: Sequence[Tier]
-) -> list[SetThreshold]:
+def merge_thresholds(scenarios: Sequence[Scenario], below: Sequence[Tier], above: Sequence[Tier]) -> list[SetThreshold]:
     """Merge the thresholds of all tiers. For the same metric, those of a tier replace those of lower tiers.
 
     Raises:

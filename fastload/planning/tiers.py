@@ -23,15 +23,15 @@ class Tier:
     options: Mapping[str, Any] = field(default_factory=dict)
     scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     who: Mapping[str, str] = field(default_factory=dict)
-    is_standing: bool = False
+    is_project_file: bool = False
     chosen: Mapping[str, str] | None = None
     notes: tuple[str, ...] = ()
 
     def layers(self, scenario: str) -> list[Layer]:
         """Return the layers for *scenario*: first the options for all scenarios, then its own."""
         own = self.scenarios.get(scenario, {})
-        whole = Layer(self.name, self.options, self.who, of_all=True, is_standing=self.is_standing)
-        one = Layer(f"{self.name} [scenarios.{scenario}]", own, {}, wipes=self.chosen is not None)
+        whole = Layer(self.name, self.options, self.who, of_all=True, is_project_file=self.is_project_file)
+        one = Layer(f"{self.name} [scenarios.{scenario}]", own, {}, removes_load=self.chosen is not None)
         return [whole, one]
 
 
@@ -46,8 +46,8 @@ class Layer:
     options: Mapping[str, Any]
     who: Mapping[str, str] = field(default_factory=dict)
     of_all: bool = False
-    is_standing: bool = False
-    wipes: bool = False
+    is_project_file: bool = False
+    removes_load: bool = False
 
     def by(self, option: str) -> str:
         """Return who set *option*, or one of its entries, like ``tags.team``."""
@@ -73,7 +73,7 @@ class MergedOptions:
     values: dict[str, Any] = field(default_factory=dict)
     level: dict[str, int] = field(default_factory=dict)
     lost: dict[str, list[GivenValue]] = field(default_factory=dict)
-    ended_by: dict[str, str] = field(default_factory=dict)
+    removed_by: dict[str, str] = field(default_factory=dict)
 
     def by(self, option: str) -> str:
         return self.layers[self.level[option]].by(option)
@@ -84,12 +84,12 @@ class MergedOptions:
             self.lost.setdefault(option, []).append(GivenValue(self.values[option], self.by(option)))
         self.values[option] = value
         self.level[option] = level
-        self.ended_by.pop(option, None)
+        self.removed_by.pop(option, None)
 
     def drop(self, option: str, by: str) -> None:
         """Remove *option*. *by*: the option or source that removes it."""
         self.lost.setdefault(option, []).append(GivenValue(self.values.pop(option), self.by(option)))
-        self.ended_by[option] = by
+        self.removed_by[option] = by
         del self.level[option]
 
 

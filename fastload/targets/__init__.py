@@ -1,8 +1,8 @@
-"""The servers that ship with fastload, so that a first run needs nothing else.
+"""Targets that ship with fastload, so that a first run needs no other server.
 
-``running(name)`` starts one in processes of its own for the length of a ``with`` block, ``serve(name)`` until
-a signal. A target is a ``TargetSpec`` (routes, options, service) in the registry; processes, API key, rate limit,
-injected latency and failures, counters and error answers are the same for all of them.
+``running(name)`` starts a target in processes of its own for the length of a ``with`` block; ``serve(name)`` runs it
+until a signal. A target is a ``TargetSpec`` (routes, options, service) in the registry. Processes, API key, rate
+limit, injected latency and failures, counters and error responses are the same for all targets.
 """
 
 from fastload.targets.launcher import RunningTarget, running, serve

@@ -1,4 +1,4 @@
-"""The ASGI application of every target: routing, API key, limits, injected faults, counters and error answers."""
+"""The ASGI application of every target: routing, API key, limits, injected faults, counters, error responses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _INJECTED_STATUSES = (500, 503)
 
 
 class Service(Protocol):
-    """What a target does; its handlers are methods named in the routes of its ``TargetSpec``."""
+    """The service of a target. Its handlers are the methods that the routes of its ``TargetSpec`` name."""
 
     async def start(self) -> None:
         """Called in the event loop before the first request."""
@@ -50,7 +50,10 @@ class Service(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class ServiceContext:
-    """What a service is made with. ``run_dir`` is deleted when the target has stopped."""
+    """The context of a service in one server process: options, shared memory, index of the process.
+
+    ``run_dir`` is deleted after the target has stopped.
+    """
 
     options: TargetOptions
     shared: SharedMemory
@@ -59,7 +62,7 @@ class ServiceContext:
     workers: int
 
     def chance(self, purpose: str) -> random.Random:
-        """A source of chance for *purpose*; with the option ``seed`` the same in every run, for each process."""
+        """Return a random generator for *purpose*. With the option ``seed``, a process draws the same in every run."""
         seed = self.options.seed
         return random.Random(None if seed is None else f"{seed} {self.worker} {purpose}")
 
@@ -73,7 +76,7 @@ class _Route:
 
 
 class Application:
-    """Answers the requests of one server process. Rejected requests are counted like all others."""
+    """The application of one server process. Rejected requests are counted like all others."""
 
     def __init__(self, spec: TargetSpec, service: Service, context: ServiceContext) -> None:
         options = context.options
@@ -120,12 +123,12 @@ class Application:
         await (_send(response, send) if response.stream is None else _send_stream(response, receive, send))
 
     async def health(self, request: Request) -> Response:
-        """200: the process answers."""
+        """Answer with 200 as soon as the process answers requests."""
         del request
         return answer({"status": "ok"})
 
     async def stats(self, request: Request) -> Response:
-        """All requests answered before this one; one that is in flight elsewhere is not in it."""
+        """Answer with the counts of all earlier answers of all processes, without requests still in progress."""
         del request
         routes = self._shared.totals()
         total = sum(sum(classes.values()) for classes in routes.values())
@@ -156,7 +159,7 @@ class Application:
         methods = self._static.get(scope["path"])
         parameters: Mapping[str, str] = {}
         if methods is None:
-            # The raw path keeps a slash that is part of a segment ("%2F") apart from those between segments.
+            # Use the raw path, in which a slash within a segment is "%2F" and differs from a separator.
             path = str(scope.get("raw_path") or scope["path"].encode(), "latin-1").partition("?")[0]
             for pattern, candidates in self._templates:
                 match = pattern.fullmatch(path)
@@ -175,7 +178,7 @@ class Application:
     async def _admit(self, request: Request, route: _Route) -> None:
         if self._latency is not None:
             await asyncio.sleep(self._latency.sample_s(self._latency_chance))
-        # A request without the key must not use up the limit of those who have it.
+        # Check the key before the limit: a request without the key must not use up the limit.
         if self._needs_key and route.keyed and not self._has_key(request):
             raise ApiError(401, "unauthorized", "no header carries a valid key")
         if self._limit_per_minute:
@@ -211,7 +214,7 @@ async def _send(response: Response, send: AsgiSend) -> None:
 
 
 async def _send_stream(response: Response, receive: Receive, send: AsgiSend) -> None:
-    """Send each piece as it comes, until the stream ends or the client has gone."""
+    """Send each piece of the stream, until the stream ends or the client disconnects."""
     sender = asyncio.ensure_future(_send_pieces(response, send))
     watcher = asyncio.ensure_future(_wait_gone(receive))
     try:

@@ -1,4 +1,4 @@
-"""SQLite files: connections to them, and the state that all server processes of a target share through one."""
+"""SQLite files: connections, and the state file that all server processes of a target share."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from fastload.targets.shared import SharedMemory
 
 _BUSY_TIMEOUT_S = 30.0
-# 16 MB between checkpoints: a longer log does not cost less, and each checkpoint holds up a commit.
+# 16 MB between checkpoints: a longer log would not cost less, and each checkpoint delays a commit.
 _CHECKPOINT_PAGES = 4000
 _CACHE_KIB = 64 << 10
 _SECRET = "CREATE TABLE IF NOT EXISTS secret (only INTEGER PRIMARY KEY CHECK (only = 1), bytes BLOB NOT NULL);"
 
 
 def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
-    """A connection in autocommit mode, for one thread at a time.
+    """Open a connection in autocommit mode, for use by one thread at a time.
 
-    Not *durable* skips every fsync: for a file that is deleted at the end anyway.
+    Without *durable*, every fsync is skipped: use it for a file that is deleted at the end anyway.
     """
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}")
@@ -29,9 +29,9 @@ def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
 
 
 class StateFile:
-    """State of one running target, in a file that is deleted at its end; used in the event loop of each process.
+    """The state of one running target, in a SQLite file that is deleted at the end of the target.
 
-    A statement costs some 10 us, too little to leave the loop for.
+    Each process uses it directly in its event loop: a statement takes some 10 us, too little for a thread switch.
     """
 
     def __init__(self, directory: Path, shared: SharedMemory, schema: str) -> None:
@@ -49,8 +49,11 @@ class StateFile:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, and no other process in one; an exception undoes it. Never await within."""
-        # Waiting for the lock is fair and wakes at once; SQLite's own waiting polls.
+        """Run the block as one transaction. No other process writes meanwhile; an exception rolls it back.
+
+        Never await within the block.
+        """
+        # Waiting for this lock is fair and ends at once when it is free; SQLite's own waiting polls.
         with self._shared.service_lock():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -61,7 +64,7 @@ class StateFile:
                 raise
 
     def write(self, statement: str, parameters: tuple[object, ...] = ()) -> int:
-        """Run one writing statement by itself; how many rows it changed."""
+        """Run one writing statement as its own transaction, and return the number of changed rows."""
         with self._shared.service_lock():
             return self.connection.execute(statement, parameters).rowcount
 

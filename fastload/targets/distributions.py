@@ -1,4 +1,4 @@
-"""How long something takes, as text: a fixed time, a range, or a named distribution."""
+"""Distributions of times, written as text: a fixed time, a range, or a named distribution."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Distribution:
     _draw: _Draw
 
     def sample_s(self, source: random.Random) -> float:
-        """One time, in seconds."""
+        """Draw one time, in seconds, with the random numbers of *source*."""
         return max(0.0, self._draw(source))
 
 
 def parse_distribution(text: str, *, what: str) -> Distribution:
-    """The distribution that *text* names.
+    """Return the distribution that *text* describes.
 
-    ``20ms`` is always the same, ``10ms..50ms`` uniform; ``normal(mean,sd)`` is cut off at zero, ``exp(mean)``
-    falls off from zero, ``lognormal(p50,p99)`` has a long tail. Parameters go by order or by name.
+    ``20ms`` is a fixed time, ``10ms..50ms`` is uniform; ``normal(mean,sd)`` is cut off at zero, ``exp(mean)`` is
+    exponential, ``lognormal(p50,p99)`` has a long tail. Parameters are given by order or by name.
 
     Raises:
-        PlanError: not one of these; *what* names the option.
+        PlanError: *text* has none of these forms; *what* is the name of the option in the message.
     """
     call = _CALL.fullmatch(text.strip())
     if call:
@@ -74,7 +74,7 @@ def _named(text: str, name: str, inside: str, what: str) -> _Draw:
 
 
 def _values(text: str, name: str, inside: str, what: str) -> list[float]:
-    """The parameters in their order, in seconds."""
+    """Return the values of the parameters in the order of `_PARAMETERS`, in seconds."""
     names = _PARAMETERS[name]
     given: dict[str, float] = {}
     for position, part in enumerate(inside.split(",")):

@@ -1,7 +1,8 @@
-"""Jobs that take time: when each begins and ends is settled when it is accepted, so no process has to run it.
+"""Simulated jobs: start and end of a job are computed when the job is accepted, so no process has to run it.
 
-A queue that serves in order, by a pool of so many workers, for times that are known, leaves nothing open: a job
-begins when the first worker is free. All server processes see the same, and a process that dies loses no job.
+This is possible because the queue is first-in first-out, the pool has a fixed size, and the duration of each job is
+known: a job starts when the first worker of the pool is free. All server processes see the same jobs, and no job is
+lost when a process dies.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ CREATE TABLE IF NOT EXISTS pool (worker INTEGER PRIMARY KEY, free_ns INTEGER NOT
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """A job; times are of the monotonic clock, which all processes share. ``owner`` is who asked for it."""
+    """A job. Times are of the monotonic clock, which all processes share. ``owner`` identifies its user or design."""
 
     job_id: str
     owner: str
@@ -37,7 +38,7 @@ class Job:
     fails: bool
 
     def status(self, now_ns: int) -> str:
-        """``queued``, ``processing``, ``completed`` or ``failed``."""
+        """Return ``queued``, ``processing``, ``completed`` or ``failed``."""
         if now_ns < self.start_ns:
             return "queued"
         if now_ns < self.end_ns:
@@ -45,7 +46,7 @@ class Job:
         return "failed" if self.fails else "completed"
 
     def progress(self, now_ns: int) -> int:
-        """Per cent of its time that is over, 0 to 100."""
+        """Return the elapsed part of the job's duration in per cent, 0 to 100."""
         if now_ns >= self.end_ns:
             return 100
         if now_ns <= self.start_ns:
@@ -54,7 +55,7 @@ class Job:
 
 
 class JobTimes:
-    """How long jobs take, and which of them fail."""
+    """The random durations and failures of jobs."""
 
     def __init__(self, job_time: str, failure_rate: float, source: random.Random) -> None:
         self._distribution = parse_distribution(job_time, what="job_time")
@@ -62,27 +63,27 @@ class JobTimes:
         self._source = source
 
     def draw(self) -> tuple[int, bool]:
-        """The ns that the next job takes, and whether it fails."""
+        """Draw the duration of the next job in ns, and whether the job fails."""
         duration_ns = round(self._distribution.sample_s(self._source) * 1e9)
         return duration_ns, self._source.random() < self._failure_rate
 
 
 class Pool:
-    """*size* workers, and a queue of at most *queue_size* jobs that wait for one."""
+    """A pool of *size* workers with a queue of at most *queue_size* waiting jobs."""
 
     def __init__(self, size: int, queue_size: int) -> None:
         self._size = size
         self._queue_size = queue_size
 
     def prepare(self, connection: sqlite3.Connection) -> None:
-        """Make the workers, unless another process has."""
+        """Create the rows of the workers, unless another process has done so."""
         rows = [(worker, 0) for worker in range(self._size)]
         connection.executemany("INSERT OR IGNORE INTO pool VALUES (?, ?)", rows)
 
     def add(
         self, connection: sqlite3.Connection, owner: str, now_ns: int, duration_ns: int, *, fails: bool
     ) -> Job | None:
-        """Accept a job at *now_ns*, or ``None`` when the queue is full; within a transaction."""
+        """Accept a job at *now_ns* and return it; ``None`` if the queue is full. Call it within a transaction."""
         worker, free_ns = connection.execute(
             "SELECT worker, free_ns FROM pool ORDER BY free_ns, worker LIMIT 1"
         ).fetchone()
@@ -94,14 +95,14 @@ class Pool:
 
 
 def add_job(connection: sqlite3.Connection, owner: str, start_ns: int, end_ns: int, *, fails: bool) -> Job:
-    """Note a job that begins at *start_ns*."""
+    """Store a job that starts at *start_ns*, and return it."""
     job = Job(secrets.token_hex(12), owner, start_ns, end_ns, fails)
     connection.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?)", (job.job_id, owner, start_ns, end_ns, fails))
     return job
 
 
 def find_job(connection: sqlite3.Connection, job_id: str) -> Job | None:
-    """The job with that id."""
+    """Return the job with id *job_id*, or ``None``."""
     row = connection.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
     if row is None:
         return None
@@ -110,6 +111,6 @@ def find_job(connection: sqlite3.Connection, job_id: str) -> Job | None:
 
 
 def queue_depth(connection: sqlite3.Connection, now_ns: int) -> int:
-    """How many jobs wait for a worker."""
+    """Return the number of jobs that wait for a worker."""
     depth: int = connection.execute("SELECT count(*) FROM jobs WHERE start_ns > ?", (now_ns,)).fetchone()[0]
     return depth

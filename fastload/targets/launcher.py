@@ -1,4 +1,4 @@
-"""Starts a target in processes of its own, and stops it whatever happens."""
+"""Launcher of targets: starts a target in processes of its own, and stops it in every case."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STDERR_TAIL_BYTES = 2000
 
 
 class RunningTarget:
-    """A started target. ``pids`` are its server processes, in their own sessions: Ctrl-C does not reach them."""
+    """A started target. Its server processes have their own sessions, so Ctrl-C does not reach them."""
 
     def __init__(self, spec: TargetSpec, options: TargetOptions, *, host: str, port: int, workers: int) -> None:
         self._spec = spec
@@ -42,7 +42,7 @@ class RunningTarget:
         self._stop_lock = threading.Lock()
         self._made: Path | None = None
         self._owner_pid = os.getpid()
-        # What the server processes use: given back only when they are gone.
+        # Resources of the server processes; released only after the processes have ended.
         self._resources = contextlib.ExitStack()
         try:
             self._start(options, port, workers)
@@ -56,10 +56,10 @@ class RunningTarget:
         return tuple(process.pid for process in self._processes)
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Return when every process is up and ``/health`` answers.
+        """Wait until every process is ready and ``/health`` answers with 200.
 
         Raises:
-            TargetError: a process ended, or *timeout_s* passed; the message ends with the server's stderr.
+            TargetError: a process ended, or *timeout_s* passed; the message ends with the stderr of the processes.
         """
         deadline = time.monotonic() + timeout_s
         while not (self._shared.all_ready() and self._is_healthy()):
@@ -69,17 +69,21 @@ class RunningTarget:
             time.sleep(_POLL_S)
 
     def check(self) -> None:
-        """Raises TargetError when a server process has ended by itself."""
+        """Check that no server process has ended by itself.
+
+        Raises:
+            TargetError: a server process has ended.
+        """
         for process in self._processes:
             code = process.poll()
             if code is not None:
                 raise self._failure(f"ended: its process {process.pid} exited with {code}")
 
     def stop(self) -> None:
-        """End the processes, gracefully if they do so in time, and delete the temporary files.
+        """Stop the processes gracefully, kill those that do not end in time, and delete the temporary files.
 
-        May be repeated. In a process forked from the one that started the target, it does nothing. Who is in a hurry
-        and presses Ctrl-C has the processes killed, and the `KeyboardInterrupt` when nothing is left.
+        May be repeated. It does nothing in a process that was forked from the process that started the target. On
+        Ctrl-C it kills the processes at once, and raises the `KeyboardInterrupt` after all is cleaned up.
         """
         if os.getpid() != self._owner_pid:
             return
@@ -106,7 +110,7 @@ class RunningTarget:
                     process.wait()
                 if process.stdin:
                     process.stdin.close()
-            # No part of the resources, which try it once: an interrupt may come meanwhile.
+            # Not in the exit stack, which calls each callback only once: after an interrupt this must run again.
             if self._made is not None:
                 shutil.rmtree(self._made, ignore_errors=True)
             self._resources.close()
@@ -119,7 +123,7 @@ class RunningTarget:
         with contextlib.ExitStack() as listening:
             host = self._host
             listeners = bind_listeners(host, port, workers)
-            # The server processes alone hold the port, so that it is free when they are gone.
+            # Close the listeners here after the start: the port is then free as soon as the server processes end.
             for listener in listeners:
                 listening.enter_context(listener)
             self.port: int = listeners[0].getsockname()[1]
@@ -142,7 +146,7 @@ class RunningTarget:
     def _spawn(self, worker: int, config: dict[str, object], inherited: list[int]) -> None:
         with self._log_path(worker).open("wb") as log:
             process = subprocess.Popen(
-                # -P: a file in the working directory must not stand in for a module.
+                # -P: a file in the working directory must not replace a module.
                 [sys.executable, "-P", "-m", "fastload.targets", self._spec.name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -153,13 +157,13 @@ class RunningTarget:
             )
         self._processes.append(process)
         assert process.stdin is not None
-        # A process that is already gone is reported by wait_ready, with what it wrote.
+        # If the process has ended already, wait_ready reports it with its stderr.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(config).encode() + b"\n")
             process.stdin.flush()
 
     def _is_healthy(self) -> bool:
-        # Not urllib: it would ask the proxy that the environment names.
+        # Not urllib, which would use the proxy of the environment.
         connection = http.client.HTTPConnection(self._host, self.port, timeout=2.0)
         try:
             connection.request("GET", "/health")
@@ -191,14 +195,15 @@ def running(
     workers: int = 1,
     start_timeout_s: float = 30.0,
 ) -> Iterator[RunningTarget]:
-    """Target *name*, answering requests, for the length of the ``with`` block.
+    """Start target *name*, wait until it answers requests, and stop it at the end of the ``with`` block.
 
-    Options that are ``None`` are taken from the environment. Port 0 takes a free one. The processes end with
-    the block, and with this process however it ends.
+    Options that are ``None`` are taken from the environment. Port 0 takes a free port. The processes also end when
+    this process ends, even if it is killed.
 
     Raises:
-        PlanError: an option is out of range, or of another target.
-        TargetError: no such target, port in use, or it does not start within *start_timeout_s*.
+        PlanError: an option is out of range, or the options are those of another target.
+        TargetError: there is no such target, the port is in use, or the target does not start within
+            *start_timeout_s*.
     """
     spec = find_target(name)
     options = (spec.options_type() if options is None else options).with_environment(os.environ)
@@ -222,12 +227,12 @@ def serve(
     workers: int = 1,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Run target *name* until SIGINT or SIGTERM; *announce* is told its address when it answers.
+    """Run target *name* until SIGINT or SIGTERM. Call *announce* with a line about its address when it answers.
 
-    Without *port* it is the target's own, ``TargetSpec.default_port``.
+    The default of *port* is ``TargetSpec.default_port`` of the target.
 
     Raises:
-        PlanError, TargetError: as ``running``; TargetError also when a server process ends by itself.
+        PlanError, TargetError: as ``running``; TargetError also if a server process ends by itself.
     """
     stopped = threading.Event()
     port = find_target(name).default_port if port is None else port
@@ -263,7 +268,10 @@ def _stop_signals(stopped: threading.Event) -> Iterator[None]:
 
 
 def _open_exclusively(path: str) -> int:
-    """A descriptor of *path*, made if missing, locked against other targets while it or a copy is open."""
+    """Open *path*, create it if missing, and lock it against other targets.
+
+    The lock lasts as long as the returned descriptor, or a copy of it, is open.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
@@ -277,9 +285,9 @@ def _open_exclusively(path: str) -> int:
 
 
 def _environment() -> dict[str, str]:
-    """The environment, with this very package importable in the server process."""
+    """Return the environment of a server process, in which this copy of fastload is importable."""
     root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH", "")
     path = os.pathsep.join(filter(None, [known, root]))
-    # numpy would start threads for linear algebra that nothing here uses.
+    # Otherwise numpy would start threads for linear algebra, which the targets do not use.
     return {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}

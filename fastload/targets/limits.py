@@ -1,4 +1,4 @@
-"""A limit for each client, over all server processes."""
+"""Rate limit for each client, over all server processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS permits (
     client TEXT PRIMARY KEY, window_end_ns INTEGER NOT NULL, taken INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
-# One statement, so that it is exact: a window that is over begins anew.
+# One statement, so that the count is exact. The first request after the end of a window starts a new window.
 _TAKE = """
 INSERT INTO permits VALUES (:client, :now + :window, 1)
 ON CONFLICT (client) DO UPDATE SET
@@ -22,7 +22,10 @@ RETURNING taken, window_end_ns
 
 
 class ClientLimits:
-    """At most *limit_per_minute* requests of one client in the minute that begins with its first; 0 is no limit."""
+    """A limit of *limit_per_minute* requests for each client; 0 means no limit.
+
+    The minute of a client begins with its first request.
+    """
 
     def __init__(self, state: StateFile, limit_per_minute: int) -> None:
         self._state = state
@@ -32,7 +35,7 @@ class ClientLimits:
         """Count one request of *client* at *now_ns* of the monotonic clock, which all processes share.
 
         Raises:
-            ApiError: 429 with the code ``client_limited``, over the limit.
+            ApiError: 429 with the code ``client_limited``: the client is over the limit.
         """
         if not self._limit:
             return

@@ -12,16 +12,18 @@ _LISTEN_STATE = "0A"
 
 
 def bind_listeners(host: str, port: int, count: int) -> list[socket.socket]:
-    """*count* sockets on one port (0: a free one), so that the kernel spreads connections over the processes.
+    """Return *count* listening sockets on one port (0: a free port).
+
+    With one socket for each process, the kernel distributes connections over the processes.
 
     Raises:
-        TargetError: the port is in use, not allowed, or *host* is not an address of this machine.
+        TargetError: the port is in use or not allowed, or *host* is not an address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     first = _open(family)
     listeners = [first]
     try:
-        # Bound alone, it is refused when the port is in use; shared only afterwards.
+        # Bind the first socket without SO_REUSEPORT, so that it fails if the port is in use. Share it afterwards.
         first.bind((host, port))
         port = first.getsockname()[1]
         first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -55,7 +57,7 @@ def _bind_error(host: str, port: int, error: OSError) -> TargetError:
 
 
 def port_holder(port: int) -> str:
-    """``"nginx (pid 42)"``: a process that listens on TCP *port*, or "" when it cannot be seen."""
+    """Return a process that listens on TCP *port*, like ``"nginx (pid 42)"``; "" if none is visible."""
     inodes = _listening_inodes(port)
     for process in Path("/proc").glob("[0-9]*"):
         try:

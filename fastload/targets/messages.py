@@ -1,4 +1,4 @@
-"""A request and its answer, as the handlers of a target see them."""
+"""Requests, responses and errors, in the form that the handlers of a target use."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _Body = TypeVar("_Body")
 
 
 class ApiError(Exception):
-    """An answer other than success: ``{"error": {"code", "message", "event_index"?}}``.
+    """An error response: ``{"error": {"code", "message", "event_index"?}}``.
 
-    *code* is also the outcome it counts as. Without a message the answer is ``{"error": code}``.
+    It is counted as the outcome *code*. Without a message, its body is ``{"error": code}``.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class ClientGoneError(Exception):
 
 @dataclasses.dataclass(slots=True)
 class Response:
-    """An answer; ``body`` is encoded already.
+    """A response; ``body`` is encoded already.
 
-    ``outcome``: the kind of answer it counts as, one of the target's ``outcomes``; "" counts as none. ``stream``
-    gives the body piece by piece in place of ``body``, and is closed when the client has gone.
+    ``outcome``: the kind of answer that ``/stats`` counts, one of the target's ``outcomes``; "" is not counted.
+    ``stream`` yields the body in pieces, in place of ``body``; it is closed when the client disconnects.
     """
 
     body: bytes
@@ -72,27 +72,27 @@ class Request:
         self.parameters = parameters
 
     def header(self, name: bytes) -> str:
-        """The first header called *name* (lower case), or ``""``."""
+        """Return the value of the first header called *name* (lower case), or ``""``."""
         for key, value in self.scope["headers"]:
             if key == name:
                 return str(value, "latin-1")
         return ""
 
     def bearer(self) -> str:
-        """What stands after ``Bearer `` in the Authorization header, or ``""``."""
+        """Return the token after ``Bearer `` in the Authorization header, or ``""``."""
         scheme, _, token = self.header(b"authorization").partition(" ")
         return token if scheme.lower() == "bearer" else ""
 
     def query(self) -> dict[str, str]:
-        """The query parameters; of a repeated one the last counts."""
+        """Return the query parameters; of a repeated parameter, the last value."""
         return dict(parse_qsl(str(self.scope["query_string"], "latin-1"), keep_blank_values=True))
 
     async def body(self) -> bytes:
-        """The whole body.
+        """Return the whole body.
 
         Raises:
-            ApiError: 413, over ``MAX_BODY_BYTES``.
-            ClientGoneError: the client went away.
+            ApiError: 413, the body is over ``MAX_BODY_BYTES``.
+            ClientGoneError: the client closed the connection.
         """
         chunks: list[bytes] = []
         size_bytes = 0
@@ -113,12 +113,12 @@ RouteHandler = Callable[[Request], Awaitable[Response]]
 
 
 def answer(value: object, status: int = 200, *, outcome: str = "") -> Response:
-    """*value* as a JSON answer that counts as *outcome*."""
+    """Return a response with *value* as JSON, counted as *outcome*."""
     return Response(msgspec.json.encode(value), status, outcome=outcome)
 
 
 def error_answer(error: ApiError) -> Response:
-    """The answer for *error*."""
+    """Return the response for *error*."""
     detail: dict[str, object] = {"code": error.code, "message": error.message}
     if error.event_index is not None:
         detail["event_index"] = error.event_index
@@ -127,15 +127,15 @@ def error_answer(error: ApiError) -> Response:
 
 
 def limit_error(code: str, message: str, wait_ns: int) -> ApiError:
-    """429 that says to come back after *wait_ns*."""
+    """Return a 429 error whose ``Retry-After`` is *wait_ns*, rounded up to whole seconds."""
     return ApiError(429, code, message, headers={"retry-after": str(-(-wait_ns // 1_000_000_000))})
 
 
 def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
-    """*body* as *decoder* reads it.
+    """Return the decoded *body*.
 
     Raises:
-        ApiError: 400, see ``body_error``.
+        ApiError: 400, the body is not valid (see ``body_error``).
     """
     try:
         return decoder.decode(body)
@@ -144,7 +144,7 @@ def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
 
 
 def body_error(error: msgspec.MsgspecError | UnicodeDecodeError, *, event_index: int | None = None) -> ApiError:
-    """The answer to a body that msgspec refused: 400, with what is wrong as its code."""
+    """Return the 400 error for a body that msgspec refused; its code names the kind of error."""
     if isinstance(error, UnicodeDecodeError):
         return ApiError(400, "malformed_json", "the body is not UTF-8")
     message = str(error)
@@ -157,10 +157,10 @@ def body_error(error: msgspec.MsgspecError | UnicodeDecodeError, *, event_index:
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
-    """Query parameter *name* as a number from *low* to *high*.
+    """Return query parameter *name* as a number from *low* to *high*; *default* if it is missing.
 
     Raises:
-        ApiError: 400, not a number or out of range.
+        ApiError: 400, the parameter is not a number or out of range.
     """
     text = query.get(name)
     if text is None:

@@ -1,4 +1,4 @@
-"""What can be set on a target; checked before a process is started."""
+"""Options of targets, checked before a process is started."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class TargetOptions:
 
     ``api_key``: the key that requests must carry; none (or "") accepts every request.
     ``rate_limit_per_minute``: requests to the guarded routes in one minute, over all processes; 0 is no limit.
-    ``latency``: a distribution of times (see ``distributions``) to wait before each guarded request is handled.
-    ``failure_rate``: the share, 0 to 1, of guarded requests that get 500 or 503 and change nothing.
-    ``seed``: makes repeatable, process by process, what is drawn by chance.
+    ``latency``: the distribution of the wait before each guarded request is handled, like "20ms" or "exp(20ms)".
+    ``failure_rate``: the share, 0 to 1, of guarded requests that are answered with 500 or 503 and change nothing.
+    ``seed``: the seed of all random numbers; with it, each process draws the same numbers in every run.
     """
 
     api_key: str | None = None
@@ -38,14 +38,14 @@ class TargetOptions:
 
     @property
     def exclusive_file(self) -> str | None:
-        """A file that no other target may use meanwhile."""
+        """A file that no other target may use at the same time, or ``None``."""
         return None
 
     def with_environment(self, environment: Mapping[str, str]) -> Self:
-        """These options, with each one that is ``None`` taken from its environment variable.
+        """Return these options, with each option that is ``None`` taken from its environment variable.
 
         Raises:
-            PlanError: a variable that must be a whole number is not.
+            PlanError: a variable must be a whole number and is not.
         """
         found: dict[str, Any] = {}
         for field, variable in self.ENVIRONMENT.items():
@@ -55,7 +55,11 @@ class TargetOptions:
         return dataclasses.replace(self, **found)
 
     def validate(self, workers: int) -> None:
-        """Raises PlanError for a value out of range, for *workers* server processes."""
+        """Check all values, for *workers* server processes.
+
+        Raises:
+            PlanError: a value is out of range.
+        """
         if workers < 1:
             raise PlanError(f"workers must be at least 1, not {workers}")
         for field, minimum in self.MINIMUM.items():
@@ -80,9 +84,9 @@ class TargetOptions:
 class SequencerOptions(TargetOptions):
     """Options of the sequencer.
 
-    ``db``: path of the SQLite file, kept and continued; none is a temporary one, deleted at the end.
-    ``max_batch_events``: a larger batch is refused.
-    ``events_per_commitment``: how many events of a tenant and store one Merkle root covers.
+    ``db``: path of the SQLite file, which is kept, and continued by later runs; without it, a temporary file.
+    ``max_batch_events``: most events in a batch; a larger batch is refused.
+    ``events_per_commitment``: number of events of a tenant and store that one Merkle root covers.
     ``max_db_connections``: SQLite connections over all processes; each process needs two or more.
     """
 
@@ -121,7 +125,7 @@ class DidOptions(TargetOptions):
     """Options of the DID API.
 
     ``client_limit_per_minute``: requests of one wallet in one minute, over all processes; 0 is no limit.
-    ``max_age_s``: a timestamp further than this from the server's clock, before or after, is stale.
+    ``max_age_s``: largest distance of a timestamp from the server's clock, before or after; beyond it is stale.
     """
 
     client_limit_per_minute: int = 0
@@ -136,8 +140,8 @@ class WidgetOptions(TargetOptions):
     """Options of the embed widget and its render pipeline.
 
     ``nonce_ttl_s``: seconds in which a nonce can be validated.
-    ``pool``: render jobs that run at once, over all processes. ``queue_size``: jobs that may wait besides.
-    ``job_time``: a distribution of what a job takes. ``job_failure_rate``: the share of jobs that fail.
+    ``pool``: render jobs that run at the same time, over all processes. ``queue_size``: most waiting jobs.
+    ``job_time``: the distribution of job durations. ``job_failure_rate``: the share of jobs that fail.
     """
 
     nonce_ttl_s: float = 300.0
@@ -160,11 +164,12 @@ class WidgetOptions(TargetOptions):
 class GenerationOptions(TargetOptions):
     """Options of the image generation. Its users log in, so there is no API key.
 
-    ``email`` and ``password`` of the first user; of the others the name part ends with "+2", "+3" and so on.
-    ``users``: how many there are. ``credits``: what each has at the start; a generation costs one.
-    ``job_time``: a distribution of what the provider takes. ``job_failure_rate``: the share of generations that
-    fail on the way. ``provider_failure_rate``: the share that the provider refuses at once.
-    ``mock``: no provider; every generation is ready at once and none fails.
+    ``email``: the address of the first user; in other addresses "+2", "+3" and so on follow the name part.
+    ``password``: the password of all users. ``users``: number of users.
+    ``credits``: credits of each user at the start; a generation costs one.
+    ``job_time``: the distribution of generation times. ``job_failure_rate``: the share of generations that fail after
+    their start. ``provider_failure_rate``: the share that the provider refuses at once.
+    ``mock``: simulate no provider; every generation is ready at once and none fails.
     """
 
     email: str | None = None
@@ -199,8 +204,8 @@ class GenerationOptions(TargetOptions):
 class ScoreOptions(TargetOptions):
     """Options of the score embed.
 
-    ``scorers``: the ids of the scorers that there are, with commas; "1" by default.
-    ``threshold``: the score from which on an address passes.
+    ``scorers``: the ids of the existing scorers, separated by commas; "1" by default.
+    ``threshold``: lowest score with which an address passes.
     """
 
     scorers: str | None = None

@@ -1,4 +1,4 @@
-"""The targets by name: what each answers, its options, and the service behind it."""
+"""Registry of the targets by name, with routes, options and service of each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SEQUENCER = TargetSpec(
         "store_unavailable",
     ),
     key_headers=(("authorization", "ApiKey "),),
-    # The filter of known event ids and its header (sequencer/known.py).
+    # The Bloom filter of known event ids, and its header (sequencer/known.py).
     shared_bytes=(64 << 20) + 64,
 )
 
@@ -136,15 +136,15 @@ _TARGETS = {spec.name: spec for spec in (SEQUENCER, DID, WIDGET, GENERATION, SCO
 
 
 def target_names() -> tuple[str, ...]:
-    """The name of every target."""
+    """Return the names of all targets."""
     return tuple(_TARGETS)
 
 
 def find_target(name: str) -> TargetSpec:
-    """The target called *name*.
+    """Return the target called *name*.
 
     Raises:
-        TargetError: there is none; the hint suggests the nearest.
+        TargetError: there is no such target; the hint suggests the nearest name.
     """
     spec = _TARGETS.get(name)
     if spec is None:

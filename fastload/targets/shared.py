@@ -1,4 +1,4 @@
-"""Memory that all server processes of a target share: counters, ready flags, rate limit, and the service's own."""
+"""Shared memory of a target's server processes: counters, ready flags, rate limit, and the service's own part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastload.targets.spec import TargetSpec
 STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 UNMATCHED = "unmatched"
 
-# The header: bytes 0 and 1 stand for the two locks, words 1 and 2 hold the rate limit.
+# The header: file locks on bytes 0 and 1 are the two locks; words 1 and 2 have the state of the rate limit.
 _RATE_LOCK, _SERVICE_LOCK = 0, 1
 _RATE_WINDOW_END, _RATE_COUNT = 1, 2
 _HEADER_WORDS = 8
@@ -21,9 +21,10 @@ _WORD_BYTES = 8
 
 
 class SharedMemory:
-    """The shared memory of one running target; the launcher creates it, each server process attaches.
+    """The shared memory of one running target; the launcher creates it, and each server process maps it.
 
-    A process writes only the slot of its own worker index, so that no count is lost; readers sum the slots.
+    A process writes its counters only in the slot of its own worker index, so that no count is lost. Readers sum the
+    slots.
     """
 
     def __init__(self, fd: int, spec: TargetSpec, workers: int) -> None:
@@ -44,7 +45,7 @@ class SharedMemory:
 
     @classmethod
     def create(cls, spec: TargetSpec, workers: int) -> SharedMemory:
-        """New, zeroed memory, which ends with the last process that holds its descriptor."""
+        """Create zeroed memory. The kernel frees it with the last process that has its descriptor or a mapping."""
         return cls(os.memfd_create(f"fastload-{spec.name}"), spec, workers)
 
     @property
@@ -53,12 +54,15 @@ class SharedMemory:
         return memoryview(self._map)[self._service_offset :]
 
     def close(self) -> None:
-        """Close the descriptor; the memory itself goes with the last view of it."""
+        """Close the descriptor; the memory itself is freed with its last mapping."""
         os.close(self.fd)
 
     @contextlib.contextmanager
     def service_lock(self) -> Iterator[None]:
-        """Held by one process at a time; ends with the process. Not for two threads of one process."""
+        """Lock that one process holds at a time; the kernel releases it when the process ends.
+
+        It does not exclude two threads of one process.
+        """
         fcntl.lockf(self.fd, fcntl.LOCK_EX, 1, _SERVICE_LOCK)
         try:
             yield
@@ -66,33 +70,33 @@ class SharedMemory:
             fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, _SERVICE_LOCK)
 
     def mark_ready(self, worker: int) -> None:
-        """Server process *worker* answers requests from now on."""
+        """Mark server process *worker* as ready for requests."""
         self._words[self._slot(worker)] = 1
 
     def all_ready(self) -> bool:
-        """Whether every server process answers requests."""
+        """Return whether every server process is ready for requests."""
         return all(self._words[self._slot(worker)] for worker in range(self._workers))
 
     def counter_base(self, worker: int, route: int) -> int:
-        """The index to give to ``count`` for answers of *route* (-1: no route matched) by *worker*."""
+        """Return the base index that ``count`` needs for answers of *route* (-1: no route matched) by *worker*."""
         position = route if route >= 0 else len(self._labels) - 1
         return self._slot(worker) + 1 + position * len(STATUS_CLASSES) - 1
 
     def count(self, base: int, status: int) -> None:
-        """One more answer with *status*."""
+        """Count one answer with *status*."""
         self._words[base + status // 100] += 1
 
     def outcome_words(self, worker: int) -> Mapping[str, int]:
-        """The index to give to ``count_outcome`` for each kind of answer by *worker*."""
+        """Return, for each kind of answer, the index that ``count_outcome`` needs in process *worker*."""
         first = self._slot(worker) + self._outcome_offset
         return {outcome: first + position for position, outcome in enumerate(self._outcomes)}
 
     def count_outcome(self, word: int) -> None:
-        """One more answer of that kind."""
+        """Count one answer of the kind whose index is *word*."""
         self._words[word] += 1
 
     def outcome_totals(self) -> Mapping[str, int]:
-        """``{"verified": 3, ...}`` over all processes; what never happened is left out."""
+        """Return answers by kind over all processes, like ``{"verified": 3, ...}``, without zeros."""
         found = dict.fromkeys(self._outcomes, 0)
         for worker in range(self._workers):
             for outcome, word in self.outcome_words(worker).items():
@@ -100,7 +104,10 @@ class SharedMemory:
         return {outcome: total for outcome, total in found.items() if total}
 
     def totals(self) -> Mapping[str, Mapping[str, int]]:
-        """``{"GET /health": {"2xx": 3}, ...}`` over all processes; what never happened is left out."""
+        """Return answers by route and status class over all processes, like ``{"GET /health": {"2xx": 3}, ...}``.
+
+        Zeros are left out.
+        """
         found: dict[str, dict[str, int]] = {}
         for route, label in enumerate(self._labels):
             for status_class, name in enumerate(STATUS_CLASSES, 1):
@@ -112,10 +119,10 @@ class SharedMemory:
         return found
 
     def take_permit(self, limit: int, window_ns: int, now_ns: int) -> int:
-        """Count one request in the current window; 0, or the ns until the next window when *limit* is reached.
+        """Count one request in the current window and return 0; if *limit* is reached, the ns until the window ends.
 
-        Windows follow one another from the first request on. *now_ns* is the monotonic clock, which all
-        processes of a machine share, so the limit is exact over all of them.
+        A window starts with the first request after the end of the window before. *now_ns* is the monotonic clock,
+        which all processes of a machine share, so the limit is exact over all processes.
         """
         fcntl.lockf(self.fd, fcntl.LOCK_EX, 1, _RATE_LOCK)
         try:

@@ -1,4 +1,4 @@
-"""What a target is made of: its routes, its options, what it can answer, and the service behind it."""
+"""Specification of a target: its routes, options, kinds of answers, and its service."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fastload.targets.options import TargetOptions
 
 @dataclasses.dataclass(frozen=True)
 class RouteSpec:
-    """One route. ``handler`` is the method of the service that answers it.
+    """One route. ``handler`` is the name of the service's method that answers it.
 
-    ``path`` may hold ``{name}`` segments. ``guarded``: it counts against the rate limit, and gets the latency
-    and the failures that are injected. ``keyed``: it needs the API key; only a guarded route can.
+    ``path`` may contain ``{name}`` segments. ``guarded``: requests count against the rate limit, and get the injected
+    latency and failures. ``keyed``: requests need the API key; it has an effect only on a guarded route.
     """
 
     method: str
@@ -25,12 +25,12 @@ class RouteSpec:
 
 @dataclasses.dataclass(frozen=True)
 class TargetSpec:
-    """One target.
+    """The specification of one target.
 
-    ``service`` is ``"module:Class"``, imported in the server process only. ``own_outcomes`` name every kind of
-    answer that is not one of ``COMMON_OUTCOMES``. ``key_headers``: where the API key may be, as lower-case
-    header and what stands before the key. ``shared_bytes`` is memory, zeroed at the start, that the service
-    shares between the server processes.
+    ``service`` is ``"module:Class"``, imported in the server process only. ``own_outcomes`` are the kinds of answers
+    that are not in ``COMMON_OUTCOMES``. ``key_headers`` are the headers that may carry the API key: pairs of
+    lower-case header name and the prefix before the key. ``shared_bytes`` is the size of the memory that the service
+    shares between the server processes; it is zeroed at the start.
     """
 
     name: str
@@ -45,17 +45,17 @@ class TargetSpec:
 
     @property
     def routes(self) -> tuple[RouteSpec, ...]:
-        """The target's own routes, then those that every target has."""
+        """The target's own routes, then the routes that every target has."""
         return self.own_routes + COMMON_ROUTES
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """Every kind of answer; an answer of ``/health`` and ``/stats`` is of none."""
+        """All kinds of answers that are counted; answers of ``/health`` and ``/stats`` have no kind."""
         return self.own_outcomes + COMMON_OUTCOMES
 
     @property
     def description(self) -> str:
-        """The summary, then one line for each route."""
+        """The summary, then one line for each route, as text."""
         width = max(len(f"{route.method} {route.path}") for route in self.routes)
         lines = [f"{f'{route.method} {route.path}':<{width}}  {route.summary}" for route in self.routes]
         return "\n".join([self.summary, "", *lines])

@@ -1,4 +1,4 @@
-"""Tokens that carry what they stand for, signed, so that no process has to remember them."""
+"""Signed tokens that contain their data, so that no process has to store them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _SIGNATURE_BYTES = 18
 
 
 class Signer:
-    """Signs and reads tokens for one *purpose*; a token of another purpose is not valid."""
+    """Signer of tokens for one *purpose*; tokens of another purpose are not valid."""
 
     def __init__(self, secret: bytes, purpose: str) -> None:
         self._key = hmac.digest(secret, purpose.encode(), hashlib.sha256)
 
     def token(self, content: str) -> str:
-        """*content* as a token of letters, digits, ``-``, ``_`` and one dot."""
+        """Return a token with *content*; it consists of letters, digits, ``-``, ``_`` and one dot."""
         body = base64.urlsafe_b64encode(content.encode()).rstrip(b"=")
         return f"{body.decode()}.{self._signature(body)}"
 
     def content(self, token: str) -> str | None:
-        """What *token* stands for, or ``None`` when it was not made here."""
+        """Return the content of *token*, or ``None`` if its signature is not valid."""
         body, _, signature = token.partition(".")
         if not token.isascii() or not hmac.compare_digest(self._signature(body.encode()), signature):
             return None

@@ -1,4 +1,4 @@
-"""One server process: an ASGI server around the application of a target, bound to the life of its parent."""
+"""Server process of a target: an ASGI server with the target's application, which ends when its parent ends."""
 
 from __future__ import annotations
 
@@ -29,14 +29,17 @@ from fastload.targets.spec import TargetSpec
 _STDIN = 0
 _PARENT_CHECK_S = 0.5
 _SHUTDOWN_S = 5.0
-# Longer than any think time between two requests of a virtual user.
+# Longer than any think time between two requests of a VU.
 _KEEP_ALIVE_S = 300
-# The default of 5 ms would make each of the ten statements of a transaction wait that long for the event loop.
+# With the default of 5 ms, each of the ten statements of a transaction would wait up to 5 ms for the event loop.
 _SWITCH_INTERVAL_S = 0.0002
 
 
 class WorkerConfig(msgspec.Struct, frozen=True):
-    """What the launcher writes to stdin, as one line of JSON; the pipe then stays open while it lives."""
+    """The configuration that the launcher writes to stdin, as one line of JSON.
+
+    The pipe then stays open as long as the launcher runs.
+    """
 
     options: msgspec.Raw
     listener_fd: int
@@ -48,11 +51,11 @@ class WorkerConfig(msgspec.Struct, frozen=True):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve the target named in *arguments* until SIGTERM, or until the parent is gone; 0 when graceful."""
+    """Serve the target named in *arguments* until SIGTERM or the end of the parent. Return 0 after a graceful stop."""
     spec = find_target(arguments[0])
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerConfig)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    # Every user has a connection; the usual limit would end at a thousand.
+    # Every VU has a connection, and the usual soft limit is about a thousand descriptors.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     with _run_dir_user(config) as directory:
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         def ask_to_stop(*_: object) -> None:
             server.should_exit = True
 
-        # uvicorn has its own handlers while it serves, and raises the signal again afterwards.
+        # uvicorn installs its own handlers while it serves, and raises the signal again afterwards.
         signal.signal(signal.SIGTERM, ask_to_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=_follow_parent, args=(server, config, directory), daemon=True).start()
@@ -102,8 +105,9 @@ def _make_server(spec: TargetSpec, config: WorkerConfig) -> uvicorn.Server:
 
 
 def _follow_parent(server: uvicorn.Server, config: WorkerConfig, directory: int) -> None:
-    """Stop the server when the parent has died, however it died."""
-    # The pipe tells at once; a process that the parent forked may hold its other end, so look at the pid too.
+    """Stop the server after the end of the parent, also if the parent was killed."""
+    # The end of the pipe shows it at once. But a process that the parent forked may hold the other end of the pipe
+    # open, so check the parent's pid too.
     while os.getppid() == config.parent_pid:
         if select.select([_STDIN], [], [], _PARENT_CHECK_S)[0]:
             break
@@ -115,9 +119,10 @@ def _follow_parent(server: uvicorn.Server, config: WorkerConfig, directory: int)
 
 @contextlib.contextmanager
 def _run_dir_user(config: WorkerConfig) -> Iterator[int]:
-    """Hold the run directory, whose descriptor it gives; the last to leave deletes it.
+    """Hold a shared lock on the run directory, and yield its descriptor. The last process to leave deletes it.
 
-    After an error the parent does, which tells what it finds there; unless it is gone.
+    After an error, the directory stays for the parent, which reports the logs in it and deletes it. If the parent is
+    gone, the last process deletes it in this case too.
     """
     directory = os.open(config.run_dir, os.O_RDONLY)
     fcntl.flock(directory, fcntl.LOCK_SH)
@@ -126,13 +131,14 @@ def _run_dir_user(config: WorkerConfig) -> Iterator[int]:
         yield directory
         is_graceful = True
     finally:
-        # Also while there is a parent: it may be killed before it comes to do so.
+        # After a graceful end, delete even if the parent exists: it may be killed before it deletes the directory.
         if is_graceful or os.getppid() != config.parent_pid:
             _delete_if_last(config.run_dir, directory)
 
 
 def _delete_if_last(run_dir: str, directory: int) -> None:
-    # Two that leave at once must not both find the other still there: give up the own lock first.
+    # Release the own lock first. Otherwise, of two processes that leave at the same time, each could find the lock of
+    # the other, and neither would delete the directory.
     fcntl.flock(directory, fcntl.LOCK_UN)
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)

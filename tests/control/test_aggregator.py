@@ -93,8 +93,8 @@ def named(seq: int, *names: str, worker: int = 0) -> Delta:
 
 def test_a_window_has_the_watched_series_and_no_late_ones() -> None:
     tagged = Series.of("http_reqs", status="200", method="GET", name_="/a")
-    watched = frozenset({Series("http_req_duration"), tagged, Series("vus")})
-    aggregator = Aggregator(2, watched=watched)
+    windowed = frozenset({Series("http_req_duration"), tagged, Series("vus")})
+    aggregator = Aggregator(2, windowed=windowed)
     aggregator.add(named(0, "/a", "/b"))
     aggregator.add(named(0, "/a", worker=1))
     late = named(1, "/a")
@@ -103,14 +103,14 @@ def test_a_window_has_the_watched_series_and_no_late_ones() -> None:
     aggregator.update_gauges(10)
     window = aggregator.take_window()
     assert window.in_time
-    assert set(window.watched.sinks) == watched
-    assert window.watched.sinks[Series("http_req_duration")].count == 3
-    assert window.watched.sinks[tagged].value == 2
+    assert set(window.windowed.sinks) == windowed
+    assert window.windowed.sinks[Series("http_req_duration")].count == 3
+    assert window.windowed.sinks[tagged].value == 2
     assert window.table.sinks[tagged].value == 3
     late.seq = 2
     aggregator.add(late)
     window = aggregator.take_window()
-    assert (window.in_time, window.requests, window.watched.sinks) == (False, 1, {})
+    assert (window.in_time, window.requests, window.windowed.sinks) == (False, 1, {})
     assert window.table.sinks[tagged].value == 1
     assert aggregator.table.sinks[tagged].value == 4
 
@@ -119,7 +119,7 @@ def test_without_thresholds_nothing_is_watched() -> None:
     aggregator = Aggregator(1)
     aggregator.add(named(0, "/a"))
     aggregator.update_gauges(10)
-    assert aggregator.take_window().watched.sinks == {}
+    assert aggregator.take_window().windowed.sinks == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 10**6), max_size=5), st.booleans()), max_size=12))
@@ -155,15 +155,15 @@ def test_what_comes_late_is_known_by_series() -> None:
 
 def test_names_are_bounded_over_all_workers() -> None:
     asked = Series.of("http_req_waiting", name_="/asked")
-    aggregator = Aggregator(2, asked=frozenset({asked}))
+    aggregator = Aggregator(2, threshold_series=frozenset({asked}))
     aggregator.add(named(0, *(f"/{number}" for number in range(MAX_NAMES))))
     aggregator.add(named(0, "/0", worker=1))
-    assert not aggregator.crowded
+    assert not aggregator.over_limit
     found = named(1, "/0", "/more", "/asked", worker=1)
     found.table.trend(asked).record(100)
     aggregator.add(found)
     aggregator.add(named(1, "/again"))
-    assert aggregator.crowded == ("request names",)
+    assert aggregator.over_limit == ("request names",)
     counts = {tags["name"]: sink.value for tags, sink in aggregator.table.of_metric("http_reqs")}
     assert len(counts) == MAX_NAMES + 2
     assert (counts["/0"], counts["/asked"], counts[OTHER_NAME]) == (3, 1, 2)
@@ -176,12 +176,12 @@ def test_names_are_bounded_over_all_workers() -> None:
 def test_a_worker_that_has_too_many_names_is_noticed() -> None:
     aggregator = Aggregator(1)
     aggregator.add(named(0, OTHER_NAME))
-    assert aggregator.crowded == ("request names",)
+    assert aggregator.over_limit == ("request names",)
 
 
 def test_names_of_checks_and_groups_and_tags_of_own_metrics_are_bounded_too() -> None:
     asked = Series.of("orders", shop="last")
-    aggregator = Aggregator(1, asked=frozenset({asked}))
+    aggregator = Aggregator(1, threshold_series=frozenset({asked}))
     found = delta(0, 0, [])
     for number in range(MAX_NAMES + 5):
         found.table.rate(Series.of("checks", check=f"{number}", scenario="a")).total = 1
@@ -189,7 +189,7 @@ def test_names_of_checks_and_groups_and_tags_of_own_metrics_are_bounded_too() ->
         found.table.counter(Series.of("orders", shop=f"{number}")).value = 1
     found.table.counter(asked).value = 1
     aggregator.add(found)
-    assert aggregator.crowded == ("names of checks", "names of groups", "tags of orders")
+    assert aggregator.over_limit == ("names of checks", "names of groups", "tags of orders")
     table = aggregator.table
     assert table.sinks[Series.of("checks", check=OTHER_NAME, scenario="a")].total == 5
     assert table.sinks[Series.of("group_duration", group=OTHER_NAME)].count == 5

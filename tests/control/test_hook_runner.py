@@ -17,7 +17,7 @@ import pytest
 import fastload as fl
 from fastload.control import hook_runner
 from fastload.control.hook_runner import HookRunner
-from fastload.control.signals import StopRequests
+from fastload.control.signals import StopSignals
 from fastload.load.hook_process import run_hook_process
 from fastload.model.hooks import Hook, HookError, Hooks
 from fastload.model.load_models import ConstantVUs
@@ -34,7 +34,7 @@ class Signals:
         ours, self._theirs = socket.socketpair()
         ours.setblocking(False)
         self._ours = ours
-        self.requests = StopRequests(ours.fileno())
+        self.requests = StopSignals(ours.fileno())
 
     def press(self) -> None:
         self._theirs.send(b"s")
@@ -235,7 +235,7 @@ def test_others_are_attended_to_meanwhile_and_can_end_setup_but_not_teardown(sig
     ours, theirs = socket.socketpair()
     attended = 0
 
-    def attend() -> bool:
+    def on_event() -> bool:
         nonlocal attended
         attended += len(ours.recv(64))
         return True
@@ -245,7 +245,7 @@ def test_others_are_attended_to_meanwhile_and_can_end_setup_but_not_teardown(sig
 
     with ours, theirs:
         theirs.send(b"x")
-        for runner in running(wait, teardown, attend_fd=ours.fileno(), attend=attend):
+        for runner in running(wait, teardown, event_fd=ours.fileno(), on_event=on_event):
             assert not runner.setup(signals.requests)
             assert (attended, runner.interrupted) == (1, False)
             theirs.send(b"x")

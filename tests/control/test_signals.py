@@ -7,26 +7,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from fastload.control.signals import STOP_SIGNALS, StopRequests, stop_requests, stop_signals_held
+from fastload.control.signals import STOP_SIGNALS, StopSignals, caught_stop_signals, stop_signals_held
 
 
 @pytest.fixture
-def requests() -> Iterator[StopRequests]:
+def requests() -> Iterator[StopSignals]:
     before = [signal.getsignal(number) for number in STOP_SIGNALS]
-    with stop_requests() as found:
+    with caught_stop_signals() as found:
         yield found
     assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_a_signal_is_noted_and_raises_nothing(requests: StopRequests, number: signal.Signals) -> None:
+def test_a_signal_is_noted_and_raises_nothing(requests: StopSignals, number: signal.Signals) -> None:
     signal.raise_signal(number)
     signal.raise_signal(number)
     assert (requests.take(), requests.take()) == (2, 0)
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])
-def test_the_signal_that_was_said_raises(requests: StopRequests, after: int) -> None:
+def test_the_signal_that_was_said_raises(requests: StopSignals, after: int) -> None:
     heard = []
 
     def press() -> None:
@@ -43,7 +43,7 @@ def test_the_signal_that_was_said_raises(requests: StopRequests, after: int) -> 
     assert requests.take() == 1 + after
 
 
-def test_only_one_raises_and_only_in_the_block(requests: StopRequests) -> None:
+def test_only_one_raises_and_only_in_the_block(requests: StopSignals) -> None:
     def press() -> None:
         with requests.raising():
             try:
@@ -63,7 +63,7 @@ def test_only_one_raises_and_only_in_the_block(requests: StopRequests) -> None:
 def test_a_hangup_that_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with stop_requests() as requests:
+        with caught_stop_signals() as requests:
             signal.raise_signal(signal.SIGHUP)
             assert requests.take() == 0
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -71,7 +71,7 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_signals_that_are_held_come_later(requests: StopRequests) -> None:
+def test_signals_that_are_held_come_later(requests: StopSignals) -> None:
     with stop_signals_held():
         signal.raise_signal(signal.SIGTERM)
         assert requests.take() == 0

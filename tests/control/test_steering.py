@@ -190,7 +190,7 @@ def test_a_scenario_begins_when_the_one_before_has_ended_everywhere() -> None:
     steered.steering.ended("b", 1, {0, 1}, START + 3 * S)
     steered.steering.ended("b", 0, {0, 1}, START + 4 * S)
     assert steered.take() == [("begin", "c")]
-    steered.steering.check_order({0, 1}, START + 5 * S)
+    steered.steering.begin_successors({0, 1}, START + 5 * S)
     assert steered.take() == [], "no scenario begins twice"
 
 
@@ -200,7 +200,7 @@ def test_a_worker_that_is_lost_is_not_waited_for() -> None:
     steered.steering.start(START)
     steered.steering.ended("a", 1, {0, 1}, START + S)
     assert steered.take() == []
-    steered.steering.check_order({1}, START + 2 * S)
+    steered.steering.begin_successors({1}, START + 2 * S)
     assert steered.take() == [("begin", "b")]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from fastload.control.signals import STOP_SIGNALS, stop_requests
+from fastload.control.signals import STOP_SIGNALS, caught_stop_signals
 from fastload.control.supervisor import ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame, encode
 from tests.conftest import DEADLINE_S
@@ -57,7 +57,7 @@ def tell_signals(channel: socket.socket, index: int) -> None:
 
 
 def test_ctrl_c_is_the_parents_from_the_first_moment_of_a_child() -> None:
-    with stop_requests() as requests:
+    with caught_stop_signals() as requests:
         for supervisor in supervising(tell_signals, 2):
             for index in supervisor.pids.values():
                 os.kill(index, signal.SIGINT)
@@ -70,7 +70,7 @@ def test_children_send_frames_and_end() -> None:
     for supervisor in supervising(greet, 3):
         events = collect(supervisor, 6)
         hellos = [event for event in events if event.frame]
-        assert sorted(event.worker for event in hellos) == [0, 1, 2]
+        assert sorted(event.child for event in hellos) == [0, 1, 2]
         assert {event.frame.body["pid"] for event in hellos if event.frame} != {os.getpid()}
         assert [event.reason for event in events if event.frame is None] == ["", "", ""]
         assert supervisor.pids == {}
@@ -123,10 +123,10 @@ def test_send_reaches_one_or_all() -> None:
 
     for supervisor in supervising(echo):
         supervisor.send(Frame("stop", {"now": True}), to=1)
-        assert [event.worker for event in collect(supervisor, 1)] == [1]
+        assert [event.child for event in collect(supervisor, 1)] == [1]
         supervisor.send(Frame("stop", {"now": True}))
         # Child 1 takes the second message for its leave to end.
-        assert {event.worker for event in collect(supervisor, 2)} == {0, 1}
+        assert {event.child for event in collect(supervisor, 2)} == {0, 1}
 
 
 def test_close_leaves_nothing(waiting: Supervisor) -> None:

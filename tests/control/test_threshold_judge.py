@@ -56,7 +56,7 @@ def play(judge: ThresholdJudge, metric: str, seconds: Sequence[Any], *, end: boo
     """The result of the only threshold after each of *seconds*, None being one without data."""
     found: list[ThresholdResult] = []
     for number, value in enumerate(seconds, 1):
-        judge.second(SeriesTable() if value is None else table_of(metric, value), float(number))
+        judge.add_second(SeriesTable() if value is None else table_of(metric, value), float(number))
         found += judge.results({}, "VALID" if end and number == len(seconds) else None)
     return found
 
@@ -203,7 +203,7 @@ def test_tagged_series_are_judged_by_their_own_data() -> None:
     assert judge.windowed == {tagged, Series(DURATION), Series.of("http_reqs", status="500")}
     table = table_of(DURATION, [300.0])
     table.merge(table_of(DURATION, [100.0], name_="/a"))
-    judge.second(table, 1.0)
+    judge.add_second(table, 1.0)
     assert flags(list(judge.results({}, "VALID"))) == "+-++"
 
 
@@ -223,7 +223,7 @@ def test_the_whole_run_is_judged_by_its_metrics() -> None:
 def resources(judge: ThresholdJudge, targets: list[float | None]) -> ThresholdResult:
     for number, percent in enumerate(targets, 1):
         target = None if percent is None else replace(TARGET, cpu_percent=percent)
-        judge.second(SeriesTable(), float(number), HOST, [WORKER], target)
+        judge.add_second(SeriesTable(), float(number), HOST, [WORKER], target)
     (result,) = judge.results({}, "VALID")
     return result
 
@@ -292,7 +292,7 @@ def test_the_warm_up_does_not_count() -> None:
     for t_s, time_ms, percent in ((-1.5, 900.0, 99.0), (-0.5, 900.0, 99.0), (0.5, 900.0, 99.0), (1.5, 100.0, 40.0)):
         table = table_of(DURATION, [time_ms])
         table.counter(Series("http_reqs")).value = 10
-        judge.second(table, t_s, target=replace(TARGET, cpu_percent=percent))
+        judge.add_second(table, t_s, target=replace(TARGET, cpu_percent=percent))
         if t_s == 0.5:
             assert judge.results({})[-1].observed == 10 / 0.5
     slow, busy, rate = judge.results({}, "VALID")
@@ -305,23 +305,23 @@ def test_the_warm_up_does_not_count() -> None:
 
 def test_in_the_warm_up_nothing_fails_not_even_a_count() -> None:
     judge = judge_of(http_reqs="count>5 abort")
-    judge.second(SeriesTable(), 0.0)
+    judge.add_second(SeriesTable(), 0.0)
     assert [result.observed for result in judge.results({})] == [None]
-    judge.second(SeriesTable(), 1.0)
+    judge.add_second(SeriesTable(), 1.0)
     assert [result.observed for result in judge.results({})] == [0]
 
 
 def test_a_warm_up_of_whole_seconds_leaves_every_sample_after_it() -> None:
     judge = judge_of(target_cpu="max<50")
     for t_s, percent in ((-1.0, 99.0), (0.0, 99.0), (1.0, 40.0)):
-        judge.second(SeriesTable(), t_s, target=replace(TARGET, cpu_percent=percent))
+        judge.add_second(SeriesTable(), t_s, target=replace(TARGET, cpu_percent=percent))
     assert judge.results({})[0].observed == 40.0
 
 
 def test_seconds_may_be_longer_or_shorter() -> None:
     judge = judge_of(http_reqs=["rate>=100 for 4s", "rate>100 over 3s"])
     for t_s, count in ((1.0, 100), (1.0, 999), (4.0, 300), (4.5, 40)):
-        judge.second(table_of("http_reqs", count), t_s)
+        judge.add_second(table_of("http_reqs", count), t_s)
     held, over = judge.results({})
     assert (held.ok, held.observed) == (True, 80.0)
     assert (over.ok, over.observed, over.at_s) == (False, 100.0, 4.0)
@@ -345,17 +345,17 @@ def test_seconds_may_be_longer_or_shorter() -> None:
 def test_who_aborts_and_when(expression: str, t_s: float, aborts: bool) -> None:
     judge = judge_of(checks="rate>0.9 abort", http_req_duration=expression)
     table = table_of(DURATION, [300.0])
-    judge.second(table, 1.0)
-    assert judge.abort(t_s) is None
+    judge.add_second(table, 1.0)
+    assert judge.first_aborting(t_s) is None
     _, result = judge.results(view_metrics(table, KNOWN, 1.0))
     assert result.aborts is ("abort" in expression)
-    assert judge.abort(t_s) == (result if aborts else None)
+    assert judge.first_aborting(t_s) == (result if aborts else None)
 
 
 def test_a_resource_aborts_too() -> None:
     judge = judge_of(target_cpu="<90 abort")
-    judge.second(SeriesTable(), 1.0, target=TARGET)
+    judge.add_second(SeriesTable(), 1.0, target=TARGET)
     judge.results({})
-    found = judge.abort(1.0)
+    found = judge.first_aborting(1.0)
     assert found is not None
     assert (found.metric, found.observed) == ("target_cpu", 150.0)

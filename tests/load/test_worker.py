@@ -68,9 +68,9 @@ class Talk:
             assert time.monotonic() < end, f"got no further than {self.kinds()}, {self.ends}"
             for event in self.supervisor.wait(0.05):
                 if event.frame is None:
-                    self.ends[event.worker] = event.reason
+                    self.ends[event.child] = event.reason
                 else:
-                    self.frames[event.worker].append(event.frame)
+                    self.frames[event.child].append(event.frame)
 
     def kinds(self, worker: int = 0) -> list[str]:
         return [frame.kind for frame in self.frames[worker]]

@@ -39,7 +39,7 @@ def declare(name: str = "visit", **options: Any) -> fl.Scenario:
 
 
 def plan_of(script: dict[str, Any], given: dict[str, Any], *, config: dict[str, Any] | None = None) -> Draft:
-    tiers = Tiers([Tier("fastload.toml", config or {}, is_standing=True)], [Tier("command line", given)])
+    tiers = Tiers([Tier("fastload.toml", config or {}, is_project_file=True)], [Tier("command line", given)])
     return draft_plan([declare(**script)], tiers)
 
 
@@ -332,7 +332,7 @@ def test_bare_functions_are_scenarios() -> None:
 
 def test_who_set_each_value() -> None:
     tiers = Tiers(
-        [Tier("fastload.toml", {"vus": 3, "pacing": "1s"}, {"visit": {"vus": 4}}, is_standing=True)],
+        [Tier("fastload.toml", {"vus": 3, "pacing": "1s"}, {"visit": {"vus": 4}}, is_project_file=True)],
         [Tier("environment", {"vus": 5}, who={"vus": "FASTLOAD_VUS"}), Tier("command line", {"duration": "5s"})],
     )
     draft = draft_plan([declare(**RAMP)], tiers)

@@ -115,7 +115,7 @@ class CommandQueue:
         """Return the commands since the last call, oldest first."""
         with self._lock:
             taken, self._waiting = self._waiting, []
-            self._quieten()
+            self._clear_fd()
         return taken
 
     def close(self) -> None:
@@ -136,9 +136,9 @@ class CommandQueue:
             if command in self._waiting:
                 self._waiting.remove(command)
                 if not self._waiting:
-                    self._quieten()
+                    self._clear_fd()
 
-    def _quieten(self) -> None:
+    def _clear_fd(self) -> None:
         """Make the descriptor unreadable, because no command waits any more."""
         if self._fd is not None:
             try:

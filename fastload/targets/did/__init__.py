@@ -1,1 +1,1 @@
-"""The DID API: enrolment of wallets with a biometric hash, and verification."""
+"""The target ``did``: enrolment of wallets with a biometric hash, and verification."""

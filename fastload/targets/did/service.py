@@ -1,4 +1,4 @@
-"""The routes of the DID API."""
+"""Handlers of the target ``did``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Verification(msgspec.Struct, frozen=True):
 
 
 class DidService:
-    """One per server process; enrolments are in a file that all share."""
+    """The service of one server process; enrolments are in a file that all processes share."""
 
     def __init__(self, context: ServiceContext) -> None:
         assert isinstance(context.options, DidOptions)
@@ -57,16 +57,16 @@ class DidService:
         self._limits: ClientLimits
 
     async def start(self) -> None:
-        """Open the state."""
+        """Open the state file."""
         self._state = StateFile(self._context.run_dir, self._context.shared, limits.SCHEMA + _SCHEMA)
         self._limits = ClientLimits(self._state, self._options.client_limit_per_minute)
 
     async def stop(self) -> None:
-        """Close it."""
+        """Close the state file."""
         self._state.close()
 
     async def enroll(self, request: Request) -> Response:
-        """201 for a wallet that is new, 409 for one that is not, whatever its hash."""
+        """Enrol a wallet: 201 for a new wallet, 409 for an enrolled one, whatever its hash."""
         body = decode_body(self._enrolment, await request.body())
         self._limits.take(body.wallet_address, time.monotonic_ns())
         now_s = time.time()
@@ -79,7 +79,7 @@ class DidService:
         return answer(found, 201, outcome="enrolled")
 
     async def verify(self, request: Request) -> Response:
-        """200 when the wallet is enrolled with this very hash, and the timestamp is of now."""
+        """Answer with 200 if the wallet is enrolled with the same hash, and the timestamp is not stale."""
         body = decode_body(self._verification, await request.body())
         self._limits.take(body.wallet_address, time.monotonic_ns())
         age_s = time.time() - body.timestamp

@@ -1,1 +1,1 @@
-"""The image generation: users, credits, and a slow provider."""
+"""The target ``generation``: image generation with users, credits, and a slow provider."""

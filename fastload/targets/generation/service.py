@@ -1,4 +1,4 @@
-"""The routes of the image generation."""
+"""Handlers of the target ``generation``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fastload.targets.options import GenerationOptions
 from fastload.targets.tokens import Signer
 
 _TOKEN_NS = 24 * 3600 * 1_000_000_000
-# A stream tells of every tenth of the way.
+# A stream has an event for every tenth of the progress.
 _STEPS = 10
 
 
@@ -36,7 +36,7 @@ class _Prompt(msgspec.Struct, frozen=True):
 
 
 class GenerationService:
-    """One per server process; credits and generations are in a file that all share."""
+    """The service of one server process; credits and generations are in a file that all processes share."""
 
     def __init__(self, context: ServiceContext) -> None:
         assert isinstance(context.options, GenerationOptions)
@@ -58,7 +58,7 @@ class GenerationService:
         self._signer: Signer
 
     async def start(self) -> None:
-        """Open the state, with all users in it."""
+        """Open the state file, and create the users."""
         self._state = StateFile(self._context.run_dir, self._context.shared, users.SCHEMA + jobs.SCHEMA)
         self._users = Users(self._state)
         email = self._options.email or GenerationOptions.DEFAULT_EMAIL
@@ -66,11 +66,11 @@ class GenerationService:
         self._signer = Signer(self._state.secret, "login")
 
     async def stop(self) -> None:
-        """Close it."""
+        """Close the state file."""
         self._state.close()
 
     async def login(self, request: Request) -> Response:
-        """A token that is good for a day."""
+        """Answer a login with a token that is valid for one day."""
         body = decode_body(self._login, await request.body())
         left = self._users.credits(body.email)
         if left is None or not hmac.compare_digest(body.password.encode(), self._password):
@@ -80,11 +80,11 @@ class GenerationService:
         return answer(found, outcome="logged_in")
 
     async def credits(self, request: Request) -> Response:
-        """What is left."""
+        """Answer with the user's remaining credits."""
         return answer({"credits": self._users.credits(self._user(request))}, outcome="credits_read")
 
     async def generate(self, request: Request) -> Response:
-        """Start a generation for one credit; one that the provider refuses costs nothing."""
+        """Start a generation for one credit; a generation that the provider refuses costs nothing."""
         user = self._user(request)
         decode_body(self._prompt, await request.body())
         duration_ns, fails = self._times.draw()
@@ -101,11 +101,11 @@ class GenerationService:
         return answer({**_described(job), "credits": left - 1}, 202, outcome="generation_started")
 
     async def status(self, request: Request) -> Response:
-        """How far a generation is."""
+        """Answer with status and progress of a generation."""
         return answer(_described(self._own_job(request)), outcome="generation_read")
 
     async def stream(self, request: Request) -> Response:
-        """Server-sent events up to the end of a generation."""
+        """Answer with server-sent events until the end of a generation."""
         events = _events(self._own_job(request))
         headers = {"cache-control": "no-store"}
         return Response(
@@ -113,10 +113,10 @@ class GenerationService:
         )
 
     def _user(self, request: Request) -> str:
-        """The e-mail address of the user who asks.
+        """Return the e-mail address of the user who sent *request*.
 
         Raises:
-            ApiError: 401, no token of a login here, or one that has expired.
+            ApiError: 401, the token is missing, invalid or expired.
         """
         content = self._signer.content(request.bearer())
         if content is not None:
@@ -128,7 +128,7 @@ class GenerationService:
     def _own_job(self, request: Request) -> Job:
         user = self._user(request)
         job = find_job(self._state.connection, request.parameters["id"])
-        # Whether others have one with that id is nobody's business.
+        # The same answer for both cases: do not reveal whether another user has a generation with this id.
         if job is None or job.owner != user:
             raise ApiError(404, "generation_not_found", f"there is no generation {request.parameters['id']}")
         return job
@@ -146,7 +146,7 @@ def _described(job: Job) -> dict[str, object]:
 
 
 async def _events(job: Job) -> AsyncGenerator[bytes]:
-    """``progress`` events, from where the generation is, then ``completed`` or ``failed``."""
+    """Yield ``progress`` events from the current progress on, then ``completed`` or ``failed``."""
     while True:
         described = _described(job)
         event = described["status"] if described["status"] in ("completed", "failed") else "progress"
@@ -156,6 +156,6 @@ async def _events(job: Job) -> AsyncGenerator[bytes]:
         now_ns = time.monotonic_ns()
         step_ns = max(1, (job.end_ns - job.start_ns) // _STEPS)
         next_ns = min(job.end_ns, job.start_ns + ((now_ns - job.start_ns) // step_ns + 1) * step_ns)
-        # Timers of the loop are early by up to a millisecond: the same step would be told again.
+        # Timers of the loop may fire up to a millisecond early, and the same step would be sent twice.
         while (left_ns := next_ns - time.monotonic_ns()) > 0:
             await asyncio.sleep(left_ns / 1e9)

@@ -1,4 +1,4 @@
-"""Users and what they have left."""
+"""Users and their remaining credits."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS users (email TEXT PRIMARY KEY, credits INTE
 
 
 class Users:
-    """The users in the file that all processes share."""
+    """The users, stored in the state file that all processes share."""
 
     def __init__(self, state: StateFile) -> None:
         self._state = state
 
     def prepare(self, email: str, count: int, each: int) -> None:
-        """Make *count* users with *each* credits, unless another process has."""
+        """Create *count* users with *each* credits, unless another process has done so."""
         name, _, domain = email.partition("@")
         emails = [email, *(f"{name}+{number}@{domain}" for number in range(2, count + 1))]
         with self._state.writing() as connection:
             connection.executemany("INSERT OR IGNORE INTO users VALUES (?, ?)", [(one, each) for one in emails])
 
     def credits(self, email: str) -> int | None:
-        """What is left, or ``None`` when there is no such user."""
+        """Return the remaining credits, or ``None`` if there is no such user."""
         row = self._state.connection.execute("SELECT credits FROM users WHERE email = ?", (email,)).fetchone()
         return int(row[0]) if row else None
 
     def spend(self, connection: sqlite3.Connection, email: str) -> None:
-        """Take one credit, which must be there; within a transaction."""
+        """Take one credit from the user, who must have one. Call it within a transaction."""
         connection.execute("UPDATE users SET credits = credits - 1 WHERE email = ?", (email,))

@@ -1,1 +1,1 @@
-"""The score embed: scores of addresses."""
+"""The target ``score``: scores of addresses."""

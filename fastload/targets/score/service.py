@@ -1,4 +1,4 @@
-"""The routes of the score embed."""
+"""Handlers of the target ``score``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS verifications (
 ) WITHOUT ROWID;
 """
 _ADDRESS = re.compile("0x[0-9a-fA-F]{40}").fullmatch
-# What each stamp is worth. A stamp is held when a bit of a hash of scorer and address is set.
+# Stamp -> its worth. An address holds a stamp if the stamp's bit in a hash of scorer and address is set.
 _STAMPS = {
     "email": 0.5,
     "phone": 1.5,
@@ -40,7 +40,10 @@ class _Verify(msgspec.Struct, frozen=True, rename={"scorer_id": "scorerId"}):
 
 
 class ScoreService:
-    """One per server process. A score follows from scorer and address; when it was verified is in a shared file."""
+    """The service of one server process.
+
+    A score is computed from scorer and address. Times of verification are in a file that all processes share.
+    """
 
     def __init__(self, context: ServiceContext) -> None:
         assert isinstance(context.options, ScoreOptions)
@@ -51,15 +54,15 @@ class ScoreService:
         self._state: StateFile
 
     async def start(self) -> None:
-        """Open the state."""
+        """Open the state file."""
         self._state = StateFile(self._context.run_dir, self._context.shared, _SCHEMA)
 
     async def stop(self) -> None:
-        """Close it."""
+        """Close the state file."""
         self._state.close()
 
     async def score(self, request: Request) -> Response:
-        """The score of an address, and when it was last verified."""
+        """Answer with the score of an address, and the time of its last verification."""
         scorer = request.parameters["scorer"]
         address = self._checked(scorer, request.parameters["address"])
         row = self._state.connection.execute(
@@ -68,7 +71,7 @@ class ScoreService:
         return answer(self._scored(scorer, address, row[0] if row else None), outcome="score_read")
 
     async def verify(self, request: Request) -> Response:
-        """The score of an address, verified now."""
+        """Verify an address now, and answer with its score."""
         body = decode_body(self._verify, await request.body())
         address = self._checked(body.scorer_id, body.address)
         now_s = time.time()
@@ -76,10 +79,10 @@ class ScoreService:
         return answer(self._scored(body.scorer_id, address, now_s), outcome="score_verified")
 
     def _checked(self, scorer: str, address: str) -> str:
-        """*address* in lower case.
+        """Check scorer and address, and return *address* in lower case.
 
         Raises:
-            ApiError: 404, no such scorer; 400, no address.
+            ApiError: 404, there is no such scorer; 400, *address* is not an address.
         """
         if scorer not in self._scorers:
             raise ApiError(404, "unknown_scorer", f"there is no scorer {scorer}")

@@ -1,1 +1,1 @@
-"""The sequencer: validates, orders and stores batches of events."""
+"""The target ``sequencer``: validates, orders and stores batches of events."""

@@ -1,4 +1,4 @@
-"""A batch of events: what a client may send, and what is known of it once it is valid."""
+"""Batches of events: the request format, its checks, and the data of a valid batch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ StreamKey = tuple[str, str]
 
 
 class IngestEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """An event as a client sends it; ids are checked apart, all at once."""
+    """An event as a client sends it. The ids of all events of a batch are checked later, in one step."""
 
     event_id: str
     tenant_id: str
@@ -40,7 +40,7 @@ class IngestEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """An event as it was sent, with its sequence when it is read back."""
+    """An event as it is stored: as it was sent. Read back, it also has its sequence."""
 
     event_id: str
     tenant_id: str
@@ -71,9 +71,9 @@ class StoredBody(msgspec.Struct, frozen=True):
 class EventBatch:
     """A valid batch.
 
-    ``body`` is the request as received. ``event_ids`` holds 16 bytes an event, ``leaves`` 32, in request order.
-    ``streams`` are the tenants and stores in it; ``stream_of`` gives each event's index into them, and is
-    ``None`` when there is but one.
+    ``body`` is the request as received. ``event_ids`` has 16 bytes for each event, ``leaves`` 32, in request order.
+    ``streams`` are the pairs of tenant and store in the batch; ``stream_of`` is each event's index into ``streams``,
+    or ``None`` if there is only one pair.
     """
 
     body: bytes
@@ -87,17 +87,17 @@ class EventBatch:
 
 
 def entity_hash(entity_type: str, entity_id: str) -> int:
-    """32 bits that find the events of an entity; two entities may share them."""
+    """Return a 32-bit hash of an entity, for look-ups; two entities may have the same hash."""
     return zlib.crc32(f"{entity_type}\n{entity_id}".encode())
 
 
 def is_uuid(text: str) -> bool:
-    """Whether *text* is a UUID of 32 hex digits with hyphens."""
+    """Return whether *text* is a UUID of 32 hex digits with hyphens."""
     return _ONE_UUID(text) is not None
 
 
 class BatchDecoder:
-    """Reads and checks request bodies. Not thread-safe."""
+    """Decoder that also checks request bodies. Not thread-safe."""
 
     def __init__(self, max_batch_events: int) -> None:
         self._max_batch_events = max_batch_events
@@ -105,7 +105,7 @@ class BatchDecoder:
         self._canonicalizer = Canonicalizer()
 
     def decode(self, body: bytes) -> EventBatch:
-        """The batch in *body*.
+        """Return the batch in *body*.
 
         Raises:
             ApiError: 400, or 413 for too many events; ``event_index`` names the first bad event.
@@ -158,8 +158,8 @@ class BatchDecoder:
 
 
 def encode_part(batch: EventBatch, indices: list[int]) -> bytes:
-    """Some events of *batch* as a body of their own."""
-    # As sent: the decoded event has lost how created_at was written.
+    """Return the events of *batch* at *indices*, encoded as a body of their own."""
+    # Decode the original text again, because a decoded `IngestEvent` has lost the exact text of created_at.
     events = msgspec.json.decode(batch.body, type=StoredBody).events
     return msgspec.json.encode(StoredBody(batch.agent_id, [events[index] for index in indices]))
 

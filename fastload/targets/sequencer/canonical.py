@@ -1,9 +1,9 @@
-"""Canonical JSON (RFC 8785) of many objects at once: fast where the result is provably the same as rfc8785's.
+"""Canonical JSON (RFC 8785) of many objects at once, by orjson where its result is the same as that of rfc8785.
 
-For values of strings, booleans, nulls, whole numbers within 2**53 and plain decimals, orjson with sorted keys
-writes what RFC 8785 asks for: the same escapes, and the shortest digits of a float. It differs in three things,
-and each sends that one payload to the rfc8785 package: floats that JavaScript or orjson writes with an exponent,
-whole numbers beyond 2**53 (an error there), and characters above U+FFFF, which sort otherwise in UTF-16.
+For strings, booleans, nulls, whole numbers within 2**53 and plain decimals, orjson with sorted keys writes exactly
+what RFC 8785 requires: the same escapes, and the shortest digits of a float. Three cases differ: floats that
+JavaScript or orjson writes with an exponent, whole numbers beyond 2**53 (an error in rfc8785), and characters above
+U+FFFF, which have another order in UTF-16. A payload with one of them is encoded by the rfc8785 package.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class NotCanonicalError(ValueError):
 
 
 class Canonicalizer:
-    """Not thread-safe: each thread needs its own."""
+    """Encoder of canonical JSON. Not thread-safe: each thread needs its own."""
 
     def __init__(self) -> None:
         self._decoder = msgspec.json.Decoder(list[dict[str, Any]], float_hook=self._number)
         self._unusual = False
 
     def canonical(self, payloads: list[bytes]) -> list[bytes]:
-        """The canonical form of each payload, which must be one syntactically complete JSON value.
+        """Return the canonical form of each payload. A payload must be one syntactically complete JSON value.
 
         Raises:
-            NotCanonicalError: not an object, not valid JSON, or a number beyond 2**53.
+            NotCanonicalError: a payload is not an object, is not valid JSON, or has a number beyond 2**53.
         """
         joined = b"[%b]" % b",".join(payloads)
         try:
@@ -49,7 +49,7 @@ class Canonicalizer:
         except _INVALID:
             return [self._canonical_one(index, payload) for index, payload in enumerate(payloads)]
         encoded = self._encode(values)
-        # Equal as a whole is equal one by one: valid JSON divides into its elements in only one way.
+        # If the whole list is equal, each payload is equal: valid JSON has only one division into elements.
         if encoded == joined:
             return payloads
         if encoded:
@@ -74,7 +74,10 @@ class Canonicalizer:
         return self._decoder.decode(document)
 
     def _encode(self, values: list[dict[str, Any]]) -> bytes:
-        """The canonical form of what was decoded last, or b"" when orjson's might differ from it."""
+        """Return the canonical form of *values*, or b"" if the form of orjson may differ from it.
+
+        *values* must be the result of the last `_decode`, which notes unusual numbers.
+        """
         if self._unusual:
             return b""
         try:

@@ -1,4 +1,4 @@
-"""A Merkle commitment for every N events of a tenant and store, written in the transaction that fills it up."""
+"""Merkle commitments: one for every N events of a tenant and store, written in the transaction of the N-th event."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fastload.targets.sequencer.merkle import HASH_BYTES, merkle_root
 
 
 class Committer:
-    """Keeps the leaves since the last commitment, so that they need not be read back.
+    """Writer of commitments. It caches the leaves since the last commitment, so that they need not be read back.
 
-    What it keeps is used only if no other process has written in between: the sequences tell.
+    The cache is used only if no other process has written events in between, which the sequences show.
     """
 
     def __init__(self, connection: sqlite3.Connection, events_per_commitment: int) -> None:
@@ -21,7 +21,10 @@ class Committer:
         self._tails: dict[int, tuple[int, bytes]] = {}
 
     def add(self, stream_id: int, head: int, committed: int, leaves: list[bytes]) -> int:
-        """Take the leaves after sequence *head*; returns the last committed sequence, *committed* or later."""
+        """Add the leaves after sequence *head*, and write the commitments that are full.
+
+        Return the last committed sequence: *committed* or later.
+        """
         known_committed, tail = self._tails.get(stream_id, (0, b""))
         if known_committed != committed or len(tail) != (head - committed) * HASH_BYTES:
             tail = self._read(stream_id, head, committed)
@@ -36,7 +39,7 @@ class Committer:
         return committed
 
     def forget(self) -> None:
-        """The transaction failed."""
+        """Clear the cache, after a failed transaction."""
         self._tails.clear()
 
     def _read(self, stream_id: int, head: int, committed: int) -> bytes:

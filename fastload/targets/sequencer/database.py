@@ -1,11 +1,11 @@
-"""The tables of the SQLite file."""
+"""Tables of the sequencer's SQLite file."""
 
 from __future__ import annotations
 
 import sqlite3
 
-# A segment is the events of one tenant and store in one request; body is that request, in which every event was
-# stored: event i has position first_position + i and sequence first_sequence + i.
+# A segment is the stored events of one tenant and store in one request. Its body is JSON like that of a request, with
+# exactly these events: event i has position first_position + i and sequence first_sequence + i.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS streams (
     stream_id INTEGER PRIMARY KEY,
@@ -41,13 +41,13 @@ CREATE TABLE IF NOT EXISTS commitments (
 
 
 def create_schema(connection: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging and make the tables that are missing. One process at a time."""
+    """Switch to write-ahead logging and create the missing tables. Only one process at a time may call this."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(_SCHEMA)
 
 
 def position_head(connection: sqlite3.Connection) -> int:
-    """The number of stored events; the next one gets it as position."""
+    """Return the number of stored events, which is the position of the next event."""
     row = connection.execute(
         "SELECT first_position + event_count FROM segments ORDER BY first_position DESC LIMIT 1"
     ).fetchone()

@@ -1,8 +1,8 @@
-"""Index keys: one integer that says "an event with this 32-bit hash is at this position".
+"""Index keys: one integer that means "an event with this 32-bit hash is at this position".
 
-Positions number all stored events. A key is (position's generation, hash, position within it), so inserts go to
-the newest generation only, a few hundred pages, and cost 1 us at any size; a look-up visits each generation.
-There is room for 2**31 events.
+Positions number all stored events. A generation is a range of 2**15 positions. A key is (generation, hash, position
+within the generation). So inserts go only to the newest generation, a few hundred pages, and cost 1 us at any size;
+a look-up visits each generation. There is room for 2**31 events.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _WITHIN = (1 << _GENERATION_BITS) - 1
 
 
 def keys_document(first_position: int, hashes: npt.NDArray[np.int64]) -> str:
-    """The keys of events at consecutive positions, sorted, as a JSON array for ``json_each``.
+    """Return the sorted keys of events at consecutive positions, as a JSON array for ``json_each``.
 
-    One statement for all: each further one would cost a hand-over of the interpreter lock.
+    All keys go into one statement, because each further statement would cost a hand-over of the interpreter lock.
     """
     positions = np.arange(first_position, first_position + len(hashes), dtype=np.int64)
     keys = (positions >> _GENERATION_BITS) << _GENERATION_SHIFT | hashes << _GENERATION_BITS | positions & _WITHIN
@@ -28,16 +28,16 @@ def keys_document(first_position: int, hashes: npt.NDArray[np.int64]) -> str:
 
 
 def insert_sql(table: str) -> str:
-    """SQL that stores a ``keys_document``."""
+    """Return SQL that stores a ``keys_document``."""
     return f"INSERT INTO {table} SELECT value FROM json_each(?)"
 
 
 def lookup_sql(table: str) -> str:
-    """SQL for the positions at which an event with a hash may be, ascending.
+    """Return SQL for the positions of events with a hash, ascending.
 
     Parameters: ``:hash``, ``:head`` (the number of positions), ``:limit``.
     """
-    # Every pair is in brackets: SQLite takes << and | as equals, from left to right, unlike Python.
+    # Parentheses are needed: in SQLite, << and | have equal precedence, from left to right, unlike in Python.
     low = f"((generation.number << {_GENERATION_SHIFT}) | (:hash << {_GENERATION_BITS}))"
     return f"""
         WITH RECURSIVE generation(number) AS (

@@ -8,7 +8,10 @@ HASH_BYTES = 32
 
 
 def leaf_hashes(event_ids: bytes, payload_digests: list[bytes]) -> bytes:
-    """The leaf of each event, joined: SHA-256 of byte 0, its id (16 bytes) and its payload's SHA-256."""
+    """Return the leaf hashes of all events, joined.
+
+    A leaf is the SHA-256 of byte 0, the event's id (16 bytes) and the SHA-256 of its payload.
+    """
     return b"".join(
         [
             sha256(b"\x00%b%b" % (event_ids[16 * index : 16 * index + 16], digest)).digest()
@@ -18,7 +21,10 @@ def leaf_hashes(event_ids: bytes, payload_digests: list[bytes]) -> bytes:
 
 
 def merkle_root(leaves: bytes) -> bytes:
-    """The root over *leaves* (32 bytes each, one or more); an odd one out moves up as it is."""
+    """Return the root over *leaves* (32 bytes each, one or more).
+
+    A last node without a partner moves up one level unchanged.
+    """
     level = leaves
     while len(level) > HASH_BYTES:
         pairs = len(level) // (2 * HASH_BYTES)

@@ -1,4 +1,4 @@
-"""The queries of the sequencer, each in a thread that has a connection of its own."""
+"""Queries of the sequencer; each runs in a thread with its own connection."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _COMMITMENT_FIELDS = (
 
 
 class Reader:
-    """*connections* threads with one read connection each, opened when first used."""
+    """A pool of *connections* threads with one read connection each, opened on first use."""
 
     def __init__(self, path: Path, connections: int) -> None:
         self._path = path
@@ -60,25 +60,25 @@ class Reader:
         self._executor = concurrent.futures.ThreadPoolExecutor(connections, "sequencer-reader")
 
     async def events(self, tenant_id: str, store_id: str, start: int, limit: int) -> list[StoredEvent]:
-        """Events from sequence *start* on, at most *limit*."""
+        """Return at most *limit* events, from sequence *start* on."""
         return await self._run(self._events, tenant_id, store_id, start, limit)
 
     async def head(self, tenant_id: str, store_id: str) -> tuple[int, int]:
-        """The last sequence and the number of events; zeros for a tenant and store never seen."""
+        """Return the last sequence and the number of events; zeros for an unknown tenant and store."""
         return await self._run(self._head, tenant_id, store_id)
 
     async def entity(self, entity_type: str, entity_id: str, limit: int) -> list[StoredEvent]:
-        """The first *limit* events of an entity, over all tenants, in the order they were stored."""
+        """Return the first *limit* events of an entity, over all tenants, in the order of storage."""
         return await self._run(self._entity, entity_type, entity_id, limit)
 
     async def commitments(
         self, tenant_id: str | None, store_id: str | None, before: int, limit: int
     ) -> list[dict[str, Any]]:
-        """Commitments with an id below *before*, newest first."""
+        """Return at most *limit* commitments with an id below *before*, newest first."""
         return await self._run(self._commitments, tenant_id, store_id, before, limit)
 
     def close(self) -> None:
-        """Wait for the queries that run, then close the connections."""
+        """Wait for the running queries, then close the connections."""
         self._executor.shutdown()
         for connection in self._opened:
             connection.close()

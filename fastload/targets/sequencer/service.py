@@ -1,4 +1,4 @@
-"""The routes of the sequencer."""
+"""Handlers of the target ``sequencer``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_SEQUENCE = 2**63 - 1
 
 
 class SequencerService:
-    """One per server process: a connection that writes, and a few that read."""
+    """The service of one server process: one connection writes, a few connections read."""
 
     def __init__(self, context: ServiceContext) -> None:
         assert isinstance(context.options, SequencerOptions)
@@ -48,7 +48,7 @@ class SequencerService:
         self._writer = GroupWriter(store)
 
     async def stop(self) -> None:
-        """Store what was accepted, and close the database."""
+        """Store the accepted batches, and close the database."""
         await self._writer.stop()
         await asyncio.get_running_loop().run_in_executor(None, self._reader.close)
         self._connection.close()
@@ -63,7 +63,7 @@ class SequencerService:
         return _accepted(outcome)
 
     async def events(self, request: Request) -> Response:
-        """Events of one tenant and store from a sequence on."""
+        """Answer with events of one tenant and store, from a sequence on."""
         query = request.query()
         tenant_id, store_id = _stream_of(query)
         start = whole_number(query, "from", 1, low=0, high=_MAX_SEQUENCE)
@@ -72,14 +72,14 @@ class SequencerService:
         return answer({"events": events, "count": len(events)}, outcome="read")
 
     async def head(self, request: Request) -> Response:
-        """How far the sequence of one tenant and store has come."""
+        """Answer with the last sequence and the number of events of one tenant and store."""
         tenant_id, store_id = _stream_of(request.query())
         head, count = await self._reader.head(tenant_id, store_id)
         found = {"tenant_id": tenant_id, "store_id": store_id, "head_sequence": head, "event_count": count}
         return answer(found, outcome="read")
 
     async def entity(self, request: Request) -> Response:
-        """The events of one entity."""
+        """Answer with the events of one entity."""
         entity_type, entity_id = request.parameters["type"], request.parameters["id"]
         limit = whole_number(request.query(), "limit", _MAX_LIMIT, low=1, high=_MAX_LIMIT)
         events = await self._reader.entity(entity_type, entity_id, limit)
@@ -88,7 +88,7 @@ class SequencerService:
         return answer({"entity_type": entity_type, "entity_id": entity_id, "events": events}, outcome="read")
 
     async def commitments(self, request: Request) -> Response:
-        """Merkle commitments, of all tenants and stores or of some."""
+        """Answer with Merkle commitments; query parameters may select a tenant and a store."""
         query = request.query()
         before = whole_number(query, "before", _MAX_SEQUENCE, low=1, high=_MAX_SEQUENCE)
         limit = whole_number(query, "limit", _DEFAULT_LIMIT, low=1, high=_MAX_LIMIT)

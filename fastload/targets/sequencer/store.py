@@ -1,4 +1,4 @@
-"""Stores groups of batches, each group in one transaction: duplicates, sequences, segments, keys, commitments."""
+"""Storage of groups of batches, one transaction a group: duplicates, sequences, segments, keys, commitments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastload.targets.sequencer.merkle import HASH_BYTES
 from fastload.targets.shared import SharedMemory
 
 _SEGMENT_COLUMNS = 7
-# Rows in one INSERT: few statements a group, and few different ones to keep prepared.
+# Rows in one INSERT: a group needs few statements, and SQLite keeps few different statements prepared.
 _ROWS_PER_INSERT = (16, 4, 1)
 _CONTAINS = f"""
     WITH candidate AS ({keys.lookup_sql("event_id_keys")})
@@ -29,7 +29,7 @@ _NO_LIMIT = -1
 
 @dataclasses.dataclass(slots=True)
 class Outcome:
-    """What became of a batch: one sequence an event in request order, ``None`` for a duplicate."""
+    """The result of a batch: the sequence of each event in request order, ``None`` for a duplicate."""
 
     sequences: list[int | None] | list[int]
     duplicates: list[str]
@@ -68,7 +68,7 @@ class _Group:
 
 
 class Store:
-    """Writes through one connection; only one thread may use it. Several processes may have one each."""
+    """The store of one process. It writes through one connection, and only one thread may use it."""
 
     def __init__(self, connection: sqlite3.Connection, shared: SharedMemory, events_per_commitment: int) -> None:
         self._connection = connection
@@ -77,7 +77,7 @@ class Store:
         self._committer = Committer(connection, events_per_commitment)
 
     def load_known_ids(self) -> None:
-        """Fill the filter from an existing database, unless another process has done so."""
+        """Fill the filter of known ids from an existing database, unless another process has done so."""
         with self._shared.service_lock():
             if self._known.is_loaded:
                 return
@@ -86,12 +86,12 @@ class Store:
             self._known.mark_loaded()
 
     def add(self, batches: list[EventBatch]) -> list[Outcome]:
-        """Store *batches* in order, all or none, and say what became of each.
+        """Store *batches* in order, all or none, and return the outcome of each.
 
         Raises:
             sqlite3.Error: nothing was stored.
         """
-        # Waiting for the lock is fair and wakes at once; SQLite's own waiting polls.
+        # Waiting for this lock is fair and ends at once when it is free; SQLite's own waiting polls.
         with self._shared.service_lock():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -120,7 +120,7 @@ class Store:
         return outcomes
 
     def _find_duplicates(self, batches: list[EventBatch], hashes: Words, head: int) -> set[int]:
-        """Indices, over the events of all batches, of those whose id is stored or came before."""
+        """Return the indices, over all batches, of events whose id is stored already or occurs earlier in the group."""
         suspects = self._known.perhaps_known(hashes)
         if not suspects.any() and len(np.unique(hashes)) == len(hashes):
             return set()
@@ -204,7 +204,7 @@ class Store:
 
 
 def _in_order(batches: list[EventBatch]) -> bool:
-    """Whether events are stored in request order: a batch for several streams is taken apart."""
+    """Return whether events are stored in request order. A batch of several streams is not; it is split by stream."""
     return all(batch.stream_of is None for batch in batches)
 
 

@@ -1,4 +1,4 @@
-"""Group commit: one thread stores all batches that wait in one transaction, and answers after its commit."""
+"""Group commit: one thread stores all waiting batches in one transaction, and answers after the commit."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import threading
 from fastload.targets.sequencer.batches import EventBatch
 from fastload.targets.sequencer.store import Outcome, Store
 
-# Enough to spread the cost of a commit; more would only make the first batch wait for the last.
+# Large enough to spread the cost of a commit. In a larger group, the first batch would only wait longer.
 _MAX_GROUP_EVENTS = 10_000
 
 _Waiting = tuple[EventBatch, "asyncio.Future[Outcome]"]
 
 
 class GroupWriter:
-    """Runs a store in a thread of its own for the event loop it is made in."""
+    """Runs a store in a thread of its own. Create it in the event loop that submits the batches."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -27,13 +27,13 @@ class GroupWriter:
         self._thread.start()
 
     def submit(self, batch: EventBatch) -> asyncio.Future[Outcome]:
-        """Store *batch*; the future has its outcome once it is committed, or the ``sqlite3.Error``."""
+        """Queue *batch*. The future gets its outcome after the commit, or the ``sqlite3.Error``."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
         self._queue.put((batch, future))
         return future
 
     async def stop(self) -> None:
-        """Store what waits, then end the thread."""
+        """Store the waiting batches, then end the thread."""
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
 
@@ -46,7 +46,10 @@ class GroupWriter:
                 return
 
     def _take_group(self) -> tuple[list[_Waiting], bool]:
-        """At least one waiting batch, and whether the queue ends with it."""
+        """Wait for a batch, and return the waiting batches up to `_MAX_GROUP_EVENTS`, and whether the queue ended.
+
+        The queue ends with `stop`. The list is empty if no batch was left before the end.
+        """
         item = self._queue.get()
         group: list[_Waiting] = []
         events = 0

@@ -1,1 +1,1 @@
-"""The embed widget and its render pipeline."""
+"""The target ``widget``: an embed widget and its render pipeline."""

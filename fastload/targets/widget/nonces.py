@@ -1,4 +1,4 @@
-"""Tokens with a nonce that is good once: nothing is stored until one is used."""
+"""Tokens with a one-time nonce. A nonce is stored only when it is used, not when it is issued."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastload.targets.database import StateFile
 from fastload.targets.messages import ApiError
 from fastload.targets.tokens import Signer
 
-# Issued in this order, so that the newest are at the end of the tree, and old ones go in one piece.
+# The key grows with the time of issue: new rows go to the end of the tree, and stale rows are one range.
 SCHEMA = "CREATE TABLE IF NOT EXISTS used_nonces (issue INTEGER PRIMARY KEY);"
 _WORKERS_BITS = 10
 _NONCE_BYTES = 16
@@ -20,14 +20,14 @@ _FORGET_EVERY = 1000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Handshake:
-    """What a widget gets."""
+    """A token and its nonce, as a widget gets them."""
 
     token: str
     nonce: str
 
 
 class Nonces:
-    """Of one server process; each can be used at any."""
+    """The nonces that one server process issues; every process of the target accepts them."""
 
     def __init__(self, state: StateFile, worker: int, ttl_s: float) -> None:
         self._state = state
@@ -39,17 +39,17 @@ class Nonces:
         self._used = 0
 
     def issue(self, shop: str, now_ns: int) -> Handshake:
-        """A new token for *shop*, and its nonce; *now_ns* is of the monotonic clock, which all processes share."""
-        # The time of issue is the number: unique in a process, and the process is in it too.
+        """Issue a token for *shop*, and its nonce. *now_ns* is of the monotonic clock, which all processes share."""
+        # The number of a nonce is its time of issue, unique in the process, and the index of the process.
         self._last_us = max(self._last_us + 1, now_ns // 1000)
         token = self._signer.token(f"{self._last_us << _WORKERS_BITS | self._worker} {shop}")
         return Handshake(token, self._nonce(token))
 
     def use(self, token: str, nonce: str, now_ns: int) -> str:
-        """Use up *nonce*, which must be that of *token*; the shop.
+        """Use up *nonce*, which must be the nonce of *token*, and return the shop.
 
         Raises:
-            ApiError: 401, not issued here or too old; 409, used before.
+            ApiError: 401, token or nonce was not issued by this target or is stale; 409, the nonce was used before.
         """
         content = self._signer.content(token)
         if content is None:
@@ -67,7 +67,7 @@ class Nonces:
             raise ApiError(409, "nonce_reused", "the nonce was used before") from None
         self._used += 1
         if self._used % _FORGET_EVERY == 0:
-            # Those are stale, so that nobody asks for them any more.
+            # Stale nonces are refused before this table is read, so their rows are not needed.
             self._state.write("DELETE FROM used_nonces WHERE issue < ?", (oldest_us << _WORKERS_BITS,))
         return shop
 

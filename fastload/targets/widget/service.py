@@ -1,4 +1,4 @@
-"""The routes of the embed widget and of the render pipeline."""
+"""Handlers of the target ``widget``: the embed widget and the render pipeline."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Render(msgspec.Struct, frozen=True):
 
 
 class WidgetService:
-    """One per server process; used nonces and jobs are in a file that all share."""
+    """The service of one server process; used nonces and jobs are in a file that all processes share."""
 
     def __init__(self, context: ServiceContext) -> None:
         assert isinstance(context.options, WidgetOptions)
@@ -50,18 +50,18 @@ class WidgetService:
         self._nonces: Nonces
 
     async def start(self) -> None:
-        """Open the state."""
+        """Open the state file, and create the pool."""
         self._state = StateFile(self._context.run_dir, self._context.shared, nonces.SCHEMA + jobs.SCHEMA)
         self._nonces = Nonces(self._state, self._context.worker, self._nonce_ttl_s)
         with self._state.writing() as connection:
             self._pool.prepare(connection)
 
     async def stop(self) -> None:
-        """Close it."""
+        """Close the state file."""
         self._state.close()
 
     async def token(self, request: Request) -> Response:
-        """A token and its nonce, for a browser: it names the page and itself."""
+        """Answer with a token and its nonce. As from a browser, the headers Origin and User-Agent are required."""
         for name in _NEEDED_HEADERS:
             if not request.header(name):
                 raise ApiError(400, "missing_header", f"the header {name.decode()} is missing")
@@ -71,13 +71,13 @@ class WidgetService:
         return answer(self._nonces.issue(shop, time.monotonic_ns()), outcome="token_issued")
 
     async def validate(self, request: Request) -> Response:
-        """200 the first time, 409 from then on."""
+        """Use a nonce: 200 for the first use, 409 for every later one."""
         body = decode_body(self._validation, await request.body())
         shop = self._nonces.use(request.bearer(), body.nonce, time.monotonic_ns())
         return answer({"valid": True, "shop": shop}, outcome="validated")
 
     async def render(self, request: Request) -> Response:
-        """202 with the job's id, or 429 when as many wait as may."""
+        """Queue a render job: 202 with its id, or 429 if the queue is full."""
         decode_body(self._render, await request.body())
         duration_ns, fails = self._times.draw()
         with self._state.writing() as connection:
@@ -87,7 +87,7 @@ class WidgetService:
         return answer(self._described(job), 202, outcome="job_queued")
 
     async def status(self, request: Request) -> Response:
-        """How far a job is."""
+        """Answer with status and progress of a job."""
         job = find_job(self._state.connection, request.parameters["id"])
         if job is None:
             raise ApiError(404, "job_not_found", f"there is no job {request.parameters['id']}")

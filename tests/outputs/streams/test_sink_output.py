@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from fastload.control.signals import stop_requests
+from fastload.control.signals import caught_stop_signals
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
@@ -308,7 +308,7 @@ def test_an_output_that_blocks_is_left_by_the_second_ctrl_c() -> None:
         presses = 1
 
     told: list[int] = []
-    with stop_requests() as requests:
+    with caught_stop_signals() as requests:
         summary = OutputManager([Blocks(), Pressed()], requests.raising).stop(SUMMARY)
     assert told == [2, 1, 1]
     assert summary.notes == (*SUMMARY.notes, "output Blocks was given up: it was interrupted")
