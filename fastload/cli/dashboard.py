@@ -9,7 +9,7 @@ import webbrowser
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from fastload.cli.standard_streams import tell
+from fastload.cli.standard_streams import write_stderr
 from fastload.control.commands.http_checks import parse_address
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
@@ -75,7 +75,7 @@ class DashboardAddress:
 
     def start(self, plan: Plan) -> None:  # noqa: ARG002 - the interface of every output
         if self.output.wait(_READY_S):
-            tell(f"dashboard: {self.output.address}")
+            write_stderr(f"dashboard: {self.output.address}")
             if self._opens:
                 open_page(self.output.login_url())
 

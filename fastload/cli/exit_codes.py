@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from fastload.cli.standard_streams import tell
+from fastload.cli.standard_streams import write_stderr
 from fastload.model.errors import FastloadError
 from fastload.model.hooks import INTERRUPTED, HookError
 from fastload.model.summary import Summary
@@ -52,5 +52,5 @@ def _only_teardown_interrupted(summary: Summary) -> bool:
 
 def report_error(error: FastloadError) -> ExitCode:
     """Write the error and its hint to stderr, and return exit code 104."""
-    tell(f"Error: {error.message}" + (f"\nHint:  {error.hint}" if error.hint else ""))
+    write_stderr(f"Error: {error.message}" + (f"\nHint:  {error.hint}" if error.hint else ""))
     return ExitCode.INVALID

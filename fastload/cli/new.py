@@ -56,11 +56,11 @@ def new(name: str, source: str | None, template: str | None, force: bool, **opti
       fastload new shop --from scenario:ingest
     """
     path = _script_path(name)
-    wanted = RecordingFilter(options["all_hosts"], options["static"], options["max_pause"])
+    recording_filter = RecordingFilter(options["all_hosts"], options["static"], options["max_pause"])
     if source and template:
         raise PlanError("--from and --template exclude each other", hint="leave one of them out")
     if source is None or source.startswith(PREFIX):
-        wanted.refuse("a template" if source is None else source)
+        recording_filter.check_unused("a template" if source is None else source)
     template = template or "minimal"
     files = [path] if source or template != DATA_TEMPLATE else [path, path.with_suffix(".csv")]
     _check_free(files, force)
@@ -69,7 +69,7 @@ def new(name: str, source: str | None, template: str | None, force: bool, **opti
     elif source.startswith(PREFIX):
         made = _copy_of(source, path)
     else:
-        made = convert(Path(source), str(path), wanted)
+        made = convert(Path(source), str(path), recording_filter)
     for file, text in zip(files, (made.text, data_rows()), strict=False):
         _write(file, text, force)
     _tell(files, made)

@@ -14,7 +14,7 @@ import click
 
 from fastload.cli.dashboard import DashboardAddress, dashboard_address, fill_address, make_dashboard
 from fastload.cli.exit_codes import ExitCode, exit_code
-from fastload.cli.standard_streams import claim_stdout, tell
+from fastload.cli.standard_streams import claim_stdout, write_stderr
 from fastload.control.commands.command_queue import CommandQueue
 from fastload.control.commands.control_server import ControlServer
 from fastload.control.sampling.host import usable_cpus
@@ -336,11 +336,11 @@ def run_plan(
     # The results are complete. The rest takes a moment, and a Ctrl-C in it must not change the exit code.
     ignore_stop_signals()
     for note in (note for note in summary.notes if note.startswith("output ")):
-        tell(f"{'Error' if summary.outputs_failed else 'Warning'}: {note}")
+        write_stderr(f"{'Error' if summary.outputs_failed else 'Warning'}: {note}")
     for late in summary.hook_errors:
         if late.hook == "test_stop":
             # test_stop is called after the report was made, so the report does not have its error.
-            tell(f"Error: {late.hook}: {late.message}")
+            write_stderr(f"Error: {late.hook}: {late.message}")
     return exit_code(summary)
 
 
@@ -351,7 +351,7 @@ class _ControlAddress:
         self._server = server
 
     def start(self, plan: Plan) -> None:  # noqa: ARG002 - the interface of every output
-        tell(f"control: {self._server.address}")
+        write_stderr(f"control: {self._server.address}")
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Nothing to show."""

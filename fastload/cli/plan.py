@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fastload.cli.run import settle
+from fastload.cli.run import resolve_settings
 from fastload.cli.run_options import RunCommand, run_options
 from fastload.cli.standard_streams import claim_stdout
 from fastload.outputs.base import writing
@@ -32,7 +32,7 @@ def plan(script: str, **_: Any) -> int:
       fastload plan script.py --opts options.json -u 50
       fastload plan script.py --json
     """
-    settings = settle()
+    settings = resolve_settings()
     options = settings.options
     if options.get("json"):
         # Before the script is imported, because the script may print.

@@ -13,7 +13,7 @@ from fastload.cli.dashboard import dashboard_address
 from fastload.cli.options import SharedOptions, run_plan, shipped_target
 from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
-from fastload.cli.standard_streams import tell
+from fastload.cli.standard_streams import write_stderr
 from fastload.control.commands.control_server import parse_control
 from fastload.planning import Draft, PlanContext, Tiers, draft_plan, merge_run_options, on_target
 from fastload.targets import find_target
@@ -35,14 +35,14 @@ def run(script: str, **_: Any) -> int:
       fastload run scenario:ingest --target sequencer
       fastload run script.py --stages 30s:10,1m:10,10s:0 -e API_KEY=secret
     """
-    settings = settle()
+    settings = resolve_settings()
     options = settings.options
     shared = _shared(options)
     # Before the script is imported, because the script may print.
     outputs, dashboard = shared.outputs(settings.control), shared.make_dashboard()
     draft = settings.read(script)
     for note in draft.notes:
-        tell(f"Note: {note}")
+        write_stderr(f"Note: {note}")
     name = options.get("target", "")
     with shipped_target(name) if name else nullcontext(None) as target:
         plan = on_target(draft, target.base_url, target.worker_cpus) if target else draft.plan
@@ -74,7 +74,7 @@ class Settings(NamedTuple):
         return draft_plan(declared.scenarios, self.tiers, PlanContext(title=script, hooks=declared.hooks))
 
 
-def settle() -> Settings:
+def resolve_settings() -> Settings:
     """Return the settings of the current command: from files, environment and command line.
 
     Also set the variables of the option ``env`` in the environment of this process.

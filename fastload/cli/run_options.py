@@ -19,7 +19,7 @@ from fastload.cli.options import (
     parse_pairs,
     shared_options,
 )
-from fastload.cli.transport_options import HEADINGS, TAKE, WITHOUT_A_VALUE, transport_options
+from fastload.cli.transport_options import CONVERTERS, HEADINGS, WITHOUT_A_VALUE, transport_options
 from fastload.model.errors import PlanError
 from fastload.planning import Tier, Tiers, file_tier, project_tiers
 from fastload.planning.options import OPTIONS, is_given
@@ -226,7 +226,7 @@ def _environment(ctx: click.Context) -> Tier:
         text = param.value_from_envvar(ctx)
         if text is not None and param.name is not None and isinstance(param.envvar, str):
             name = _NAMES.get(param.name, param.name)
-            options[name] = _taken(name, param.type_cast_value(ctx, text), param.envvar)
+            options[name] = _converted(name, param.type_cast_value(ctx, text), param.envvar)
             who[name] = param.envvar
     return Tier("environment", options, who=who)
 
@@ -236,7 +236,7 @@ def _command_line(ctx: click.Context) -> Tier:
     for param in _options_of(ctx):
         if param.name and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
             name = _NAMES.get(param.name, param.name)
-            options[name] = _taken(name, ctx.params[param.name], param.opts[-1])
+            options[name] = _converted(name, ctx.params[param.name], param.opts[-1])
     return Tier(COMMAND_LINE, options)
 
 
@@ -244,9 +244,9 @@ def _options_of(ctx: click.Context) -> Iterable[click.Option]:
     return (param for param in ctx.command.params if isinstance(param, click.Option))
 
 
-def _taken(name: str, value: Any, said_by: str) -> Any:
+def _converted(name: str, value: Any, said_by: str) -> Any:
     """Return *value* in the form that configurations use."""
-    take = _TAKE.get(name)
+    take = _CONVERTERS.get(name)
     return take(value, said_by) if take and is_given(value) else value
 
 
@@ -254,8 +254,8 @@ def _pairs(example: str) -> Callable[[tuple[str, ...], str], dict[str, str]]:
     return lambda texts, said_by: parse_pairs(texts, separator="=", what=said_by, example=example)
 
 
-_TAKE: dict[str, Callable[[Any, str], Any]] = {
-    **TAKE,
+_CONVERTERS: dict[str, Callable[[Any, str], Any]] = {
+    **CONVERTERS,
     "env": _pairs("API_KEY=secret"),
     "tags": _pairs("team=checkout"),
     "headers": lambda texts, _: header_lines({"headers": texts}),

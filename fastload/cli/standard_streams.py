@@ -37,7 +37,7 @@ def claim_stdout(option: str) -> None:
     keep_stdout()
 
 
-def tell(text: str) -> None:
+def write_stderr(text: str) -> None:
     """Write *text* to stderr. Ignore an error, so that a run does not fail because nobody reads stderr."""
     try:
         sys.stderr.write(f"{text}\n")

@@ -120,7 +120,7 @@ def _file(path: str, _said_by: str) -> str:
     return path if path.startswith(PEM) else str(Path(path).absolute())
 
 
-TAKE: dict[str, Callable[[Any, str], Any]] = {
+CONVERTERS: dict[str, Callable[[Any, str], Any]] = {
     "hosts": _hosts,
     "source_addresses": _parts,
     "ca_file": _file,

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from fastload.cli.dashboard import open_page
 from fastload.cli.run_options import RunCommand, run_options
-from fastload.cli.standard_streams import tell
+from fastload.cli.standard_streams import write_stderr
 from fastload.control.commands.http_checks import parse_address
 from fastload.control.signals import StopSignals, caught_stop_signals
 from fastload.model.errors import PlanError
@@ -111,7 +111,7 @@ def _folder_of(save: str | None) -> Path | None:
 
 def _announce(address: str, login_url: str) -> None:
     """Print *address*, and open *login_url* in the browser unless it is empty."""
-    tell(f"ui: {address}\nCtrl-C stops it.")
+    write_stderr(f"ui: {address}\nCtrl-C stops it.")
     if login_url:
         open_page(login_url)
 
@@ -127,7 +127,7 @@ def _end(session: UiSession, stop_signals: StopSignals) -> None:
     is_told = False
     while not session.close(timeout_s=_PATIENCE_S):
         if not is_told:
-            tell("Stopping the run. Ctrl-C again interrupts what it still does.")
+            write_stderr("Stopping the run. Ctrl-C again interrupts what it still does.")
             is_told = True
         if stop_signals.take():
             session.end_now()

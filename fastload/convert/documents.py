@@ -17,12 +17,12 @@ from fastload.model.errors import PlanError
 _KINDS = "give a recording (HAR), or a description of an API (OpenAPI 3, as JSON or YAML)"
 
 
-def convert(path: Path, title: str, wanted: RecordingFilter) -> Conversion:
+def convert(path: Path, title: str, recording_filter: RecordingFilter) -> Conversion:
     """Return a script made from the recording, or from the API description, at *path*.
 
     Args:
         title: the path of the script, for its docstring; the stem of the path is the name of the scenario.
-        wanted: the requests of a recording to keep.
+        recording_filter: the requests of a recording to keep.
 
     Raises:
         PlanError: the file does not exist, does not parse, or has nothing to make requests from; or options of a
@@ -30,8 +30,8 @@ def convert(path: Path, title: str, wanted: RecordingFilter) -> Conversion:
     """
     data = _read(path)
     if _is_json(path, data) and _is_recording(path, data):
-        return script_of_recording(read_har(path.name, data), path.name, title, wanted)
-    wanted.refuse(path.name)
+        return script_of_recording(read_har(path.name, data), path.name, title, recording_filter)
+    recording_filter.check_unused(path.name)
     return script_of_api(read_openapi(path.name, data, is_json=_is_json(path, data)), path.name, title)
 
 

@@ -34,7 +34,7 @@ class Examples:
 
     def __init__(self, api: ApiDescription) -> None:
         self._api = api
-        self.doubtful: list[str] = []
+        self.ignored_patterns: list[str] = []
 
     def of_holder(self, holder: Mapping[str, Any], steps: Steps) -> Any:
         """Return a value for a parameter or media type: its (first) example, or else a value for its schema."""
@@ -130,7 +130,7 @@ class Examples:
         text = _TEXTS.get(str(schema.get("format", "")), "text")
         if "pattern" in schema:
             name = next((step for step in reversed(steps) if step not in ("schema", "items")), "")
-            self.doubtful.append(str(name))
+            self.ignored_patterns.append(str(name))
         least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", _LONGEST_TEXT))
         if len(text) < least:
             text = (text * (least // len(text) + 1))[: min(least, _LONGEST_TEXT)]

@@ -35,7 +35,7 @@ class _Operation:
     path: str
     tag: str
     about: str
-    places: dict[str, Any] = field(default_factory=dict)
+    path_parameters: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, Any] = field(default_factory=dict)
     cookies: dict[str, Any] = field(default_factory=dict)
@@ -98,8 +98,8 @@ class _ApiScript:
             yield f"left out as deprecated: {counted(self._deprecated)}"
         if self._unsent:
             yield f"no body is written for these, see to them: {counted(self._unsent)}"
-        if self._examples.doubtful:
-            yield f"made up without regard to their patterns, see to them: {counted(self._examples.doubtful)}"
+        if self._examples.ignored_patterns:
+            yield f"made up without regard to their patterns, see to them: {counted(self._examples.ignored_patterns)}"
         yield from self._credentials.notes
         if self._module.environment:
             yield f"give {', '.join(self._module.environment)} with -e, or in the environment"
@@ -168,8 +168,13 @@ class _ApiScript:
                 where: Steps = (*place, "parameters", number)
                 parameter = self._api.resolve(parameter, where)
                 found[parameter["in"], parameter["name"]] = parameter, where
-        places = dict.fromkeys(_PLACE.findall(operation.path), "1")
-        values = {"path": places, "query": operation.params, "header": operation.headers, "cookie": operation.cookies}
+        path_parameters = dict.fromkeys(_PLACE.findall(operation.path), "1")
+        values = {
+            "path": path_parameters,
+            "query": operation.params,
+            "header": operation.headers,
+            "cookie": operation.cookies,
+        }
         for (kind, name), (parameter, where) in found.items():
             # A parameter may have one media type in place of a schema.
             content = next(iter(parameter.get("content") or {}), None)
@@ -179,9 +184,11 @@ class _ApiScript:
             if kind == "path" or parameter.get("required") or self._examples.has_own(holder, where):
                 _set(values[kind], name, self._examples.of_holder(holder, where), parameter)
         # path={...} accepts only names of word characters; values of other names are written into the path.
-        operation.places = {name: value for name, value in places.items() if _WORD.fullmatch(name)}
+        operation.path_parameters = {name: value for name, value in path_parameters.items() if _WORD.fullmatch(name)}
         operation.path = self._server()[1] + _PLACE.sub(
-            lambda place: place[0] if place[1] in operation.places else quote(str(places[place[1]]), safe=""),
+            lambda place: (
+                place[0] if place[1] in operation.path_parameters else quote(str(path_parameters[place[1]]), safe="")
+            ),
             operation.path,
         )
 
@@ -222,7 +229,7 @@ class _ApiScript:
     def _function(self, operation: _Operation) -> str:
         short = self._module.short
         keywords: dict[str, Any] = {
-            "path": short(operation.places, "VALUE"),
+            "path": short(operation.path_parameters, "VALUE"),
             "params": short(operation.params, "VALUE"),
             **short(operation.body, "BODY"),
             "cookies": short(operation.cookies, "VALUE"),

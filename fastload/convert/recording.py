@@ -42,7 +42,7 @@ class RecordingFilter:
     static: bool = False
     longest_pause_s: float = 10.0
 
-    def refuse(self, what: str) -> None:
+    def check_unused(self, what: str) -> None:
         """Check that all options are defaults, for the source *what*, which is not a recording.
 
         Raises:
@@ -63,20 +63,20 @@ class _Visit:
     entries: list[HarEntry]
 
 
-def script_of_recording(recording: Recording, source: str, title: str, wanted: RecordingFilter) -> Conversion:
+def script_of_recording(recording: Recording, source: str, title: str, recording_filter: RecordingFilter) -> Conversion:
     """Return the script of *recording*, which was read from the file *source*.
 
     Raises:
-        PlanError: the filter *wanted* leaves no request.
+        PlanError: the filter *recording_filter* leaves no request.
     """
-    return _RecordingScript(recording, source, title, wanted).conversion()
+    return _RecordingScript(recording, source, title, recording_filter).conversion()
 
 
 class _RecordingScript:
     """Builder of the script of one recording."""
 
-    def __init__(self, recording: Recording, source: str, title: str, wanted: RecordingFilter) -> None:
-        self._source, self._title, self._wanted = source, title, wanted
+    def __init__(self, recording: Recording, source: str, title: str, recording_filter: RecordingFilter) -> None:
+        self._source, self._title, self._recording_filter = source, title, recording_filter
         self._scenario = identifier(Path(title).stem, "visit")
         self._notes: list[str] = []
         http = [entry for entry in recording.entries if _url(entry).scheme in ("http", "https")]
@@ -144,9 +144,9 @@ class _RecordingScript:
             return "WebSocket connections"
         if url.scheme not in ("http", "https"):
             return "URLs that are not http"
-        if url.hostname != self._host and not self._wanted.all_hosts:
+        if url.hostname != self._host and not self._recording_filter.all_hosts:
             return _OTHER_HOSTS
-        if not self._wanted.static and _is_static(entry, url):
+        if not self._recording_filter.static and _is_static(entry, url):
             return _STATIC
         return "" if entry.response.status else "requests that got no response"
 
@@ -209,17 +209,17 @@ class _RecordingScript:
 
     def _pause(self, length_s: float, indent: int) -> str:
         """Return the statement for a pause; an empty text below `SHORTEST_PAUSE_S`."""
-        if length_s < SHORTEST_PAUSE_S or not self._wanted.longest_pause_s:
+        if length_s < SHORTEST_PAUSE_S or not self._recording_filter.longest_pause_s:
             return ""
-        if length_s > self._wanted.longest_pause_s:
+        if length_s > self._recording_filter.longest_pause_s:
             self._cut += 1
-            length_s = self._wanted.longest_pause_s
+            length_s = self._recording_filter.longest_pause_s
         return f"{' ' * indent}await vu.sleep({round(length_s, 1):g})\n"
 
     def _note_what_was_changed(self, module: Module) -> None:
         if self._cut:
             pauses = "a pause was" if self._cut == 1 else f"{self._cut} pauses were"
-            self._notes.append(f"{pauses} cut to {self._wanted.longest_pause_s:g} s (--max-pause)")
+            self._notes.append(f"{pauses} cut to {self._recording_filter.longest_pause_s:g} s (--max-pause)")
         self._notes += self._requests.notes
         if module.environment:
             names = ", ".join(module.environment)

@@ -21,7 +21,7 @@ MOST_CONNECTIONS = 128
 _READ_S = 10.0
 _KEEP_ALIVE_S = 30
 # At the end: longest time for responses in progress, and then for sending the rest of the socket buffers.
-_FAREWELL_S = 1.0
+_DRAIN_TIMEOUT_S = 1.0
 _FLUSH_S = 1
 
 
@@ -114,7 +114,7 @@ class Server:
         self._started.set()
         try:
             await asyncio.wait({serving, ending}, return_when=asyncio.FIRST_COMPLETED)
-            await _farewell(server)
+            await _drain(server)
         finally:
             ending.cancel()
             server.should_exit = True
@@ -162,9 +162,9 @@ class _Connection(H11Protocol):
             self.transport.abort()
 
 
-async def _farewell(server: uvicorn.Server) -> None:
+async def _drain(server: uvicorn.Server) -> None:
     """Wait a moment until no response is in progress, then abort the connections of the others."""
-    end_s = asyncio.get_running_loop().time() + _FAREWELL_S
+    end_s = asyncio.get_running_loop().time() + _DRAIN_TIMEOUT_S
     while _under_way(server) and asyncio.get_running_loop().time() < end_s:
         await asyncio.sleep(0.02)
     for connection in _under_way(server):

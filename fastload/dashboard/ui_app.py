@@ -92,7 +92,7 @@ class UiApp:
 
     async def _run_page(self, request: Request) -> Response:
         run = self._run_of(request)
-        if run.is_forgotten:
+        if run.has_dropped_live_page:
             path, _ = await asyncio.to_thread(self._session.report, run.number, "html")
             return FileResponse(path, media_type="text/html")
         return Response(_page_of(run, _live_of(run), self._session.script), media_type="text/html")
@@ -115,7 +115,9 @@ class UiApp:
             return
         if run.number not in self._dashboards:
             kept = {
-                number: one for number, one in self._dashboards.items() if not self._session.run(number).is_forgotten
+                number: one
+                for number, one in self._dashboards.items()
+                if not self._session.run(number).has_dropped_live_page
             }
             self._dashboards = {**kept, run.number: Dashboard(live, run.ask)}
         await self._dashboards[run.number].app(scope, receive, send)
@@ -133,7 +135,7 @@ def _live_of(run: UiRun) -> LiveRun:
     live = run.live
     if live is not None:
         return live
-    if run.is_forgotten:
+    if run.has_dropped_live_page:
         raise RequestRefused(HTTPStatus.GONE, f"run {run.number} is too old for a live page", "see its reports")
     raise RequestRefused(HTTPStatus.CONFLICT, f"run {run.number} is starting", "load the page again in a second")
 

@@ -100,7 +100,7 @@ class UiRun:
         return self.exit_code is not None
 
     @property
-    def is_forgotten(self) -> bool:
+    def has_dropped_live_page(self) -> bool:
         """Whether the live page of the run was dropped (see `forget`)."""
         return self.has_begun and self.live is None
 

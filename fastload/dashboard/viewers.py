@@ -32,7 +32,7 @@ class Viewers:
         self._status = status
         self._wakers: set[asyncio.Event] = set()
         self._ticking: asyncio.Task[None] | None = None
-        self._said: dict[str, Any] | None = None
+        self._last_status: dict[str, Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class Viewers:
     async def watch(self) -> AsyncIterator[bytes]:
         """Yield all events for one viewer, until the end of the run."""
         wake = asyncio.Event()
-        self._come(wake)
+        self._add_viewer(wake)
         try:
             yield b"retry: %d\n\n" % _RETRY_MS
             number, said = -1, None
@@ -56,15 +56,15 @@ class Viewers:
                 if number != self._live.number:
                     number, message = self._live.message_after(number)
                     yield b"event: data\ndata: %b\n\n" % message
-                if self._said is not None and said is not self._said:
-                    said = self._said
+                if self._last_status is not None and said is not self._last_status:
+                    said = self._last_status
                     yield _event("status", said)
                 if is_over:
                     yield _event("end", {})
                     return
                 await wake.wait()
         finally:
-            self._leave(wake)
+            self._remove_viewer(wake)
 
     async def refresh(self) -> None:
         """Request the status now and send it to all viewers; after an error, send the error as ``trouble``."""
@@ -73,18 +73,18 @@ class Viewers:
         except Exception as error:
             # Any error is only reported: the next request follows in a second.
             found = {"trouble": f"where the run is cannot be found out ({type(error).__name__})"}
-        self._said = {**found, "viewers": len(self._wakers)}
+        self._last_status = {**found, "viewers": len(self._wakers)}
         self._wake_all()
 
-    def _come(self, wake: asyncio.Event) -> None:
+    def _add_viewer(self, wake: asyncio.Event) -> None:
         if not self._wakers:
             self._loop = asyncio.get_running_loop()
             self._live.listen(self._on_news)
         self._wakers.add(wake)
         if self._ticking is None:
-            self._ticking = asyncio.create_task(self._tick())
+            self._ticking = asyncio.create_task(self._poll_status())
 
-    def _leave(self, wake: asyncio.Event) -> None:
+    def _remove_viewer(self, wake: asyncio.Event) -> None:
         self._wakers.discard(wake)
         if not self._wakers:
             self._live.unlisten(self._on_news)
@@ -102,7 +102,7 @@ class Viewers:
         for wake in self._wakers:
             wake.set()
 
-    async def _tick(self) -> None:
+    async def _poll_status(self) -> None:
         while not self._live.is_over:
             await self.refresh()
             await asyncio.sleep(_STATUS_S)

@@ -70,8 +70,8 @@ class ServiceContext:
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Route:
     handler: RouteHandler
-    guarded: bool
-    keyed: bool
+    limited: bool
+    needs_api_key: bool
     counter: int
 
 
@@ -107,7 +107,7 @@ class Application:
             route, parameters = self._find(scope)
             counter = route.counter
             request = Request(scope, receive, parameters)
-            if route.guarded:
+            if route.limited:
                 await self._admit(request, route)
             response = await route.handler(request)
         except ApiError as error:
@@ -144,7 +144,7 @@ class Application:
     def _add_route(self, index: int, route: RouteSpec) -> None:
         owner = self if route.handler in ("health", "stats") else self._service
         handler = cast(RouteHandler, getattr(owner, route.handler))
-        entry = _Route(handler, route.guarded, route.keyed, self._shared.counter_base(self._worker, index))
+        entry = _Route(handler, route.limited, route.needs_api_key, self._shared.counter_base(self._worker, index))
         if "{" not in route.path:
             self._static.setdefault(route.path, {})[route.method] = entry
             return
@@ -179,10 +179,10 @@ class Application:
         if self._latency is not None:
             await asyncio.sleep(self._latency.sample_s(self._latency_chance))
         # Check the key before the limit: a request without the key must not use up the limit.
-        if self._needs_key and route.keyed and not self._has_key(request):
+        if self._needs_key and route.needs_api_key and not self._has_key(request):
             raise ApiError(401, "unauthorized", "no header carries a valid key")
         if self._limit_per_minute:
-            wait_ns = self._shared.take_permit(self._limit_per_minute, _MINUTE_NS, time.monotonic_ns())
+            wait_ns = self._shared.acquire_rate_limit_ns(self._limit_per_minute, _MINUTE_NS, time.monotonic_ns())
             if wait_ns:
                 raise limit_error("rate_limited", f"over {self._limit_per_minute} requests a minute", wait_ns)
         if self._failure_rate and self._failure_chance.random() < self._failure_rate:

@@ -40,7 +40,7 @@ class RunningTarget:
         self._host = host
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stop_lock = threading.Lock()
-        self._made: Path | None = None
+        self._temporary_folder: Path | None = None
         self._owner_pid = os.getpid()
         # Resources of the server processes; released only after the processes have ended.
         self._resources = contextlib.ExitStack()
@@ -111,8 +111,8 @@ class RunningTarget:
                 if process.stdin:
                     process.stdin.close()
             # Not in the exit stack, which calls each callback only once: after an interrupt this must run again.
-            if self._made is not None:
-                shutil.rmtree(self._made, ignore_errors=True)
+            if self._temporary_folder is not None:
+                shutil.rmtree(self._temporary_folder, ignore_errors=True)
             self._resources.close()
 
     def _start(self, options: TargetOptions, port: int, workers: int) -> None:
@@ -128,7 +128,7 @@ class RunningTarget:
                 listening.enter_context(listener)
             self.port: int = listeners[0].getsockname()[1]
             self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-            self._run_dir = self._made = Path(tempfile.mkdtemp(prefix="fastload-target-"))
+            self._run_dir = self._temporary_folder = Path(tempfile.mkdtemp(prefix="fastload-target-"))
             self._shared = SharedMemory.create(self._spec, workers)
             self._resources.callback(self._shared.close)
             for worker, listener in enumerate(listeners):

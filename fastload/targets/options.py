@@ -15,9 +15,9 @@ class TargetOptions:
     """Options of every target. ``None`` means: take it from the environment, else the default.
 
     ``api_key``: the key that requests must carry; none (or "") accepts every request.
-    ``rate_limit_per_minute``: requests to the guarded routes in one minute, over all processes; 0 is no limit.
-    ``latency``: the distribution of the wait before each guarded request is handled, like "20ms" or "exp(20ms)".
-    ``failure_rate``: the share, 0 to 1, of guarded requests that are answered with 500 or 503 and change nothing.
+    ``rate_limit_per_minute``: requests to the limited routes in one minute, over all processes; 0 is no limit.
+    ``latency``: the distribution of the wait before each limited request is handled, like "20ms" or "exp(20ms)".
+    ``failure_rate``: the share, 0 to 1, of limited requests that are answered with 500 or 503 and change nothing.
     ``seed``: the seed of all random numbers; with it, each process draws the same numbers in every run.
     """
 

@@ -25,7 +25,7 @@ SEQUENCER = TargetSpec(
         RouteSpec("GET", "/api/v1/entities/{type}/{id}", "entity", "the events of one entity, or 404"),
         RouteSpec("GET", "/api/v1/ves/commitments", "commitments", "Merkle roots, newest first: before, limit"),
     ),
-    own_outcomes=(
+    own_answer_kinds=(
         "stored",
         "duplicate",
         "read",
@@ -53,7 +53,7 @@ DID = TargetSpec(
         RouteSpec("POST", "/api/v1/did/enroll", "enroll", "enrol a wallet; 201, or 409 when it is enrolled"),
         RouteSpec("POST", "/api/v1/did/verify", "verify", "200, or 401 when not enrolled or not this hash"),
     ),
-    own_outcomes=(
+    own_answer_kinds=(
         "enrolled",
         "already_enrolled",
         "verified",
@@ -71,12 +71,12 @@ WIDGET = TargetSpec(
     service="fastload.targets.widget.service:WidgetService",
     options_type=WidgetOptions,
     own_routes=(
-        RouteSpec("GET", "/api/embed/token", "token", "a token and a nonce for shop", keyed=False),
-        RouteSpec("POST", "/api/embed/validate", "validate", "use the nonce of the Bearer token", keyed=False),
+        RouteSpec("GET", "/api/embed/token", "token", "a token and a nonce for shop", needs_api_key=False),
+        RouteSpec("POST", "/api/embed/validate", "validate", "use the nonce of the Bearer token", needs_api_key=False),
         RouteSpec("POST", "/api/designs/{id}/render", "render", "queue a job; 202, or 429 when the queue is full"),
         RouteSpec("GET", "/api/jobs/{id}/status", "status", "how far a job is, and how many wait"),
     ),
-    own_outcomes=(
+    own_answer_kinds=(
         "token_issued",
         "missing_parameter",
         "missing_header",
@@ -98,13 +98,17 @@ GENERATION = TargetSpec(
     service="fastload.targets.generation.service:GenerationService",
     options_type=GenerationOptions,
     own_routes=(
-        RouteSpec("POST", "/api/auth/login", "login", "a token for email and password, or 401", keyed=False),
-        RouteSpec("GET", "/api/credits", "credits", "the credits that the user has left", keyed=False),
-        RouteSpec("POST", "/api/generations", "generate", "202 with session_id; 402 without credits", keyed=False),
-        RouteSpec("GET", "/api/generations/{id}", "status", "how far a generation is", keyed=False),
-        RouteSpec("GET", "/api/generations/{id}/stream", "stream", "the same as server-sent events", keyed=False),
+        RouteSpec("POST", "/api/auth/login", "login", "a token for email and password, or 401", needs_api_key=False),
+        RouteSpec("GET", "/api/credits", "credits", "the credits that the user has left", needs_api_key=False),
+        RouteSpec(
+            "POST", "/api/generations", "generate", "202 with session_id; 402 without credits", needs_api_key=False
+        ),
+        RouteSpec("GET", "/api/generations/{id}", "status", "how far a generation is", needs_api_key=False),
+        RouteSpec(
+            "GET", "/api/generations/{id}/stream", "stream", "the same as server-sent events", needs_api_key=False
+        ),
     ),
-    own_outcomes=(
+    own_answer_kinds=(
         "logged_in",
         "wrong_password",
         "token_invalid",
@@ -128,7 +132,7 @@ SCORE = TargetSpec(
         RouteSpec("GET", "/embed/score/{scorer}/{address}", "score", "the score of an address"),
         RouteSpec("POST", "/embed/auto-verify", "verify", "the same, after its stamps were looked at again"),
     ),
-    own_outcomes=("score_read", "score_verified", "invalid_address", "unknown_scorer"),
+    own_answer_kinds=("score_read", "score_verified", "invalid_address", "unknown_scorer"),
     key_headers=(("x-api-key", ""), ("authorization", "Bearer ")),
 )
 

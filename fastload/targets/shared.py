@@ -118,7 +118,7 @@ class SharedMemory:
                     found.setdefault(label, {})[name] = total
         return found
 
-    def take_permit(self, limit: int, window_ns: int, now_ns: int) -> int:
+    def acquire_rate_limit_ns(self, limit: int, window_ns: int, now_ns: int) -> int:
         """Count one request in the current window and return 0; if *limit* is reached, the ns until the window ends.
 
         A window starts with the first request after the end of the window before. *now_ns* is the monotonic clock,

@@ -11,16 +11,16 @@ from fastload.targets.options import TargetOptions
 class RouteSpec:
     """One route. ``handler`` is the name of the service's method that answers it.
 
-    ``path`` may contain ``{name}`` segments. ``guarded``: requests count against the rate limit, and get the injected
-    latency and failures. ``keyed``: requests need the API key; it has an effect only on a guarded route.
+    ``path`` may contain ``{name}`` segments. ``limited``: requests count against the rate limit, and get the injected
+    latency and failures. ``needs_api_key``: requests need the API key; it has an effect only on a limited route.
     """
 
     method: str
     path: str
     handler: str
     summary: str
-    guarded: bool = True
-    keyed: bool = True
+    limited: bool = True
+    needs_api_key: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TargetSpec:
     service: str
     options_type: type[TargetOptions]
     own_routes: tuple[RouteSpec, ...]
-    own_outcomes: tuple[str, ...]
+    own_answer_kinds: tuple[str, ...]
     default_port: int = 8080
     key_headers: tuple[tuple[str, str], ...] = (("authorization", "Bearer "),)
     shared_bytes: int = 0
@@ -51,7 +51,7 @@ class TargetSpec:
     @property
     def outcomes(self) -> tuple[str, ...]:
         """All kinds of answers that are counted; answers of ``/health`` and ``/stats`` have no kind."""
-        return self.own_outcomes + COMMON_OUTCOMES
+        return self.own_answer_kinds + COMMON_ANSWER_KINDS
 
     @property
     def description(self) -> str:
@@ -62,10 +62,12 @@ class TargetSpec:
 
 
 COMMON_ROUTES = (
-    RouteSpec("GET", "/health", "health", "200 as soon as requests are answered", guarded=False, keyed=False),
-    RouteSpec("GET", "/stats", "stats", "answers by route and status class, and by kind", guarded=False, keyed=False),
+    RouteSpec("GET", "/health", "health", "200 as soon as requests are answered", limited=False, needs_api_key=False),
+    RouteSpec(
+        "GET", "/stats", "stats", "answers by route and status class, and by kind", limited=False, needs_api_key=False
+    ),
 )
-COMMON_OUTCOMES = (
+COMMON_ANSWER_KINDS = (
     "injected",
     "unauthorized",
     "rate_limited",

@@ -288,7 +288,7 @@ def test_a_port_that_is_taken_is_told_before_the_run() -> None:
 
 
 def test_nothing_waits_for_the_time_outs_in_a_good_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dashboard_server, "_FAREWELL_S", 30.0)
+    monkeypatch.setattr(dashboard_server, "_DRAIN_TIMEOUT_S", 30.0)
     begun = time.monotonic()
     with serving() as served:
         served.ask("/data.json")

@@ -87,7 +87,7 @@ def test_filter_never_forgets_and_seldom_errs(make: str) -> None:
 
     known = KnownIds(memoryview(bytearray((1 << 20) * 8 + 64)))
     stored, fresh = hash_ids(ids(0, 50_000)), hash_ids(ids(50_000, 50_000))
-    assert not known.perhaps_known(stored).any()
+    assert not known.may_contain(stored).any()
     known.add(stored)
-    assert known.perhaps_known(stored).all()
-    assert known.perhaps_known(fresh).mean() < 0.001
+    assert known.may_contain(stored).all()
+    assert known.may_contain(fresh).mean() < 0.001

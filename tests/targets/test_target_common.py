@@ -23,7 +23,7 @@ from fastload.model.errors import PlanError, TargetError
 from fastload.targets import TargetOptions, find_target, running, serve, target_names
 from fastload.targets.application import _send_stream
 from fastload.targets.messages import Response
-from fastload.targets.spec import COMMON_OUTCOMES, TargetSpec
+from fastload.targets.spec import COMMON_ANSWER_KINDS, TargetSpec
 from tests.conftest import Cli
 from tests.targets.events import Answer, Client, ask_at_once
 
@@ -156,7 +156,7 @@ def test_a_key_is_asked_for_before_the_limit_counts(name: str) -> None:
 
 def declared(package: str) -> set[str]:
     spec = find_target(package)
-    return {*spec.own_outcomes}
+    return {*spec.own_answer_kinds}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -167,8 +167,8 @@ def test_every_outcome_that_the_source_has_is_declared(name: str) -> None:
         text = path.read_text()
         codes = re.findall(r'(?:ApiError\(\s*\d+|ApiError\(\s*[^,"]+|limit_error\()[,\s]*"(\w+)"', text)
         found.setdefault(where, set()).update(codes, re.findall(r'outcome="(\w+)"', text))
-    assert declared(name) >= found[name] - {*COMMON_OUTCOMES}
-    assert {*COMMON_OUTCOMES} | {"client_limited", "invalid_parameter"} >= found["common"]
+    assert declared(name) >= found[name] - {*COMMON_ANSWER_KINDS}
+    assert {*COMMON_ANSWER_KINDS} | {"client_limited", "invalid_parameter"} >= found["common"]
     assert len({*find_target(name).outcomes}) == len(find_target(name).outcomes)
 
 
@@ -317,4 +317,4 @@ def test_the_description_names_every_route() -> None:
     for spec in map(find_target, NAMES):
         for route in spec.routes:
             assert f"{route.method} {route.path}" in spec.description
-            assert route.guarded or not route.keyed
+            assert route.limited or not route.needs_api_key

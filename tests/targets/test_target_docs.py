@@ -10,7 +10,7 @@ import pytest
 from fastload.cli.target import target as command
 from fastload.targets import TargetOptions, find_target, target_names
 from fastload.targets.distributions import parse_distribution
-from fastload.targets.spec import COMMON_OUTCOMES, COMMON_ROUTES
+from fastload.targets.spec import COMMON_ANSWER_KINDS, COMMON_ROUTES
 from tests.test_docs import DOCS, first_column, names, rows, section
 
 PAGE = "targets.md"
@@ -52,13 +52,13 @@ def test_the_options_of_each(name: str) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_the_kinds_of_answers_of_each(name: str) -> None:
     documented = first_column(section(PAGE, f"Answers of {name}"))
-    assert sorted(documented) == sorted(find_target(name).own_outcomes)
+    assert sorted(documented) == sorted(find_target(name).own_answer_kinds)
 
 
 def test_the_kinds_of_answers_of_all() -> None:
-    assert first_column(section(PAGE, "Counters")) == [*COMMON_OUTCOMES]
+    assert first_column(section(PAGE, "Counters")) == [*COMMON_ANSWER_KINDS]
     documented = first_column(section("sequencer.md", "Kinds of answers"))
-    assert sorted(documented) == sorted(find_target("sequencer").own_outcomes)
+    assert sorted(documented) == sorted(find_target("sequencer").own_answer_kinds)
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -47,7 +47,7 @@ class KnownIds:
         positions, bits = self._place(hashes)
         np.bitwise_or.at(self._words, positions, bits)
 
-    def perhaps_known(self, hashes: Words) -> npt.NDArray[np.bool_]:
+    def may_contain(self, hashes: Words) -> npt.NDArray[np.bool_]:
         """Return for each hash whether its id may have been added; ``False`` is certain."""
         positions, bits = self._place(hashes)
         found: npt.NDArray[np.bool_] = (self._words[positions] & bits) == bits

@@ -121,7 +121,7 @@ class Store:
 
     def _find_duplicates(self, batches: list[EventBatch], hashes: Words, head: int) -> set[int]:
         """Return the indices, over all batches, of events whose id is stored already or occurs earlier in the group."""
-        suspects = self._known.perhaps_known(hashes)
+        suspects = self._known.may_contain(hashes)
         if not suspects.any() and len(np.unique(hashes)) == len(hashes):
             return set()
         event_ids = b"".join([batch.event_ids for batch in batches])
