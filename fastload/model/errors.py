@@ -1,4 +1,4 @@
-"""What can go wrong before, and outside of, the requests themselves."""
+"""Errors of fastload itself (failed requests are counted, not raised), and helpers for error messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGE = str(Path(__file__).parents[1])
 class FastloadError(Exception):
     """Base of every error that fastload raises on purpose.
 
-    ``hint`` says what to do about it, in one sentence, or is empty.
+    ``hint`` is one sentence that says what to do about the error, or empty.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -24,11 +24,11 @@ class FastloadError(Exception):
 
 
 class PlanError(FastloadError):
-    """The run was asked for something impossible; raised before the first request."""
+    """The settings of a run are wrong or impossible; raised before the first request."""
 
 
 class TargetError(FastloadError):
-    """A target that fastload should start, or find, is not there."""
+    """A target cannot be started or found."""
 
 
 class OutputError(FastloadError):
@@ -36,13 +36,14 @@ class OutputError(FastloadError):
 
 
 class FrameError(FastloadError):
-    """Bytes between two processes are not a frame of this wire version."""
+    """Bytes from another process are not a frame of this wire version."""
 
 
 class ControlError(FastloadError):
-    """A run that is under way did not do what it was asked.
+    """A run did not carry out a command.
 
-    ``reason``: it refused, it is over, or it did not answer in time.
+    ``reason``: "refused" (the run refused the command), "over" (the run has ended), or "timeout" (the run did not
+    answer in time).
     """
 
     def __init__(
@@ -53,13 +54,13 @@ class ControlError(FastloadError):
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
-    """``"did you mean X?"`` for the candidate nearest to *word*, or ``""`` when none is near."""
+    """Return ``"did you mean 'X'?"`` with the candidate most similar to *word*, or ``""`` when none is similar."""
     found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
     return f"did you mean {found[0]!r}?" if found else ""
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback of *error* without the frames of fastload and of the import system: the user's own lines."""
+    """Return the traceback of *error* with the user's own lines: without frames of fastload and the import system."""
     report = traceback.TracebackException.from_exception(error)
     nested: traceback.TracebackException | None = report
     while nested is not None:

@@ -1,11 +1,10 @@
-"""Plain data as bytes: msgpack, for files and for messages between processes.
+"""Frames: messages between processes as bytes. Also msgpack of plain data for files.
 
-A message is a 4-byte length (big-endian), then msgpack of [wire version, kind, body].
+A frame is a 4-byte length (big-endian), then msgpack of [wire version, kind, body].
 
-Kinds, in the order of a run: ``hello`` and ``ready`` (worker), ``start`` (parent, with the common start time),
-``delta`` (worker, one a second), ``ended`` (worker, of a scenario), ``abort`` (worker), ``done`` or ``error``
-(worker); and at any time from the parent ``begin``, ``scale`` and ``finish`` (of a scenario), ``pause``, ``resume``,
-``stop``.
+Kinds from a worker, in the order of a run: ``hello``, ``ready``, ``delta`` (one each second), ``ended`` (one for each
+scenario), ``abort``, ``done`` or ``error``. Kinds from the parent to a worker: ``start`` (with the time of the common
+start) and then, at any time, ``begin``, ``scale`` and ``finish`` (of a scenario), ``pause``, ``resume``, ``stop``.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ from fastload.model.errors import FrameError
 WIRE_VERSION = 2
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
-# The extension type of an integer over 64 bits, in decimal digits.
+# Msgpack extension type for an integer over 64 bits, written in decimal digits.
 _BIG_INTEGER = 1
 
 
 def pack(data: Any) -> bytes:
-    """Plain *data* as msgpack for a file: integers over 64 bits stay exact, text that is no Unicode is escaped."""
+    """Pack plain *data* as msgpack for a file. Integers over 64 bits stay exact; invalid Unicode is escaped."""
     packed: bytes = msgpack.packb(data, default=_pack_other, unicode_errors="backslashreplace")
     return packed
 
 
 def unpack(packed: bytes) -> Any:
-    """What `pack` made *packed* of, with lists for tuples.
+    """Unpack the result of `pack`. Tuples come back as lists.
 
     Raises:
-        ValueError: it is no msgpack.
+        ValueError: *packed* is no msgpack.
     """
     try:
         return msgpack.unpackb(packed, strict_map_key=False, ext_hook=_unpack_other)
@@ -44,19 +43,19 @@ def unpack(packed: bytes) -> Any:
 
 
 class Frame(NamedTuple):
-    """One message; *body* is plain data."""
+    """Message between processes. *body* is plain data."""
 
     kind: str
     body: dict[str, Any]
 
 
 def encode(frame: Frame) -> bytes:
-    """The bytes of *frame*.
+    """Return the bytes of *frame*.
 
     Raises:
-        FrameError: it is larger than `MAX_FRAME_BYTES`.
+        FrameError: the msgpack is larger than `MAX_FRAME_BYTES`.
     """
-    # Users add what they like: numbers of other types and over 64 bits (default), names that are no Unicode.
+    # Users may add numbers of other types or over 64 bits (handled by `default`), and names with invalid Unicode.
     message = [WIRE_VERSION, frame.kind, frame.body]
     packed: bytes = msgpack.packb(message, default=float, unicode_errors="backslashreplace")
     if len(packed) > MAX_FRAME_BYTES:
@@ -65,7 +64,7 @@ def encode(frame: Frame) -> bytes:
 
 
 class FrameDecoder:
-    """Frames from a byte stream that arrives in pieces of any size."""
+    """Decoder of frames from a byte stream that arrives in pieces of any size."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -74,7 +73,7 @@ class FrameDecoder:
         """Add *data* and yield every frame that is complete now.
 
         Raises:
-            FrameError: another wire version, a length over `MAX_FRAME_BYTES`, or not a frame at all.
+            FrameError: another wire version, a length over `MAX_FRAME_BYTES`, or bytes that are no frame.
         """
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
@@ -89,7 +88,7 @@ class FrameDecoder:
 
     @property
     def pending_bytes(self) -> int:
-        """How much of an incomplete frame has arrived."""
+        """Number of bytes of an incomplete frame that have arrived."""
         return len(self._buffer)
 
 

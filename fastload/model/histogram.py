@@ -1,8 +1,8 @@
 """HDR histograms with three significant digits: recorded in bulk, merged exactly, quantiles never averaged.
 
-The layout is HdrHistogram's (Gil Tene), so hdrh writes and reads the same counts; its Python recording and
-statistics are not used, because one `record_value` costs 600 ns and one mean 32 ms. Here a value costs about
-7 ns: the bucket index is computed for thousands of values at once.
+The layout is HdrHistogram's (Gil Tene), so that hdrh writes and reads the same counts. The recording and the statistics
+of hdrh are not used, because one `record_value` costs 600 ns and one mean 32 ms. Here a value costs about 7 ns: the
+bucket index is computed for thousands of values at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hdrh.histogram import HdrHistogram
 from fastload.model.metrics import HIGHEST_US
 
 if TYPE_CHECKING:
-    # numpy.typing takes 25 ms to import, and whoever imports fastload would pay for it.
+    # Importing numpy.typing takes 25 ms, which every import of fastload would cost.
     from numpy.typing import NDArray
 
 Int64Array: TypeAlias = "NDArray[np.int64]"
@@ -31,31 +31,31 @@ _FIRST_SIZE = 4 * _HALF
 
 
 def bucket_index(values: Int64Array) -> Int64Array:
-    """The counts index of each value (>= 0, < 2**53), as HdrHistogram's ``countsArrayIndex`` has it."""
+    """Return the bucket index of each value (>= 0, < 2**53), as HdrHistogram's ``countsArrayIndex``."""
     bucket = np.frexp((values | _MASK).astype(np.float64))[1].astype(np.int64) - (_HALF_BITS + 1)
     return (bucket << _HALF_BITS) + (values >> bucket)
 
 
 def highest_equivalents(index: Int64Array) -> Int64Array:
-    """The highest value that is counted at each *index*."""
+    """Return the highest value that is counted in the bucket at each *index*."""
     bucket = np.maximum(0, (index >> _HALF_BITS) - 1)
     highest: Int64Array = ((index - (bucket << _HALF_BITS) + 1) << bucket) - 1
     return highest
 
 
 class Histogram:
-    """Counts of non-negative integers up to *highest*, with the exact count, sum, minimum and maximum beside.
+    """Histogram of non-negative integers up to *highest*, with the exact count, sum, minimum and maximum.
 
-    Values outside ``0..highest`` are counted at the nearer end and in ``clamped``. Memory is bounded by
-    *highest* and grows only as far as the largest value seen (192 KB for an hour in microseconds).
+    Values outside ``0..highest`` are counted at the nearer end and in ``clamped``. Memory is bounded by *highest* and
+    grows only as far as the largest value seen (192 KB for an hour in microseconds).
 
-    One that was read (`from_sparse`) or `pooled` holds only the buckets that are used, mostly a few dozen, until
-    something is added to it. Reading changes nothing, so that several threads may read the same one.
+    A histogram from `from_sparse` or `pooled` holds only its non-empty buckets, mostly a few dozen, until values are
+    added to it. Reading changes nothing, so that several threads may read the same histogram.
     """
 
     __slots__ = ("_dense", "_sparse", "clamped", "count", "highest", "max", "min", "sum", "sum_squares")
 
-    # Either the counts of all buckets, or the indexes (ascending) and counts of those that are used.
+    # Either the counts of all buckets, or the indexes (ascending) and the counts of the non-empty buckets.
     _dense: Int64Array | None
     _sparse: tuple[Int64Array, Int64Array]
 
@@ -64,14 +64,16 @@ class Histogram:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         self._dense = np.zeros(_FIRST_SIZE, dtype=np.int64)
         self._forget_moments()
 
     @property
     def counts(self) -> Int64Array:
-        """The counts of all buckets up to the last that is used, or more. Of one that holds only the used buckets it
-        is made anew each time, and cannot be written to: see `used`."""
+        """Counts of all buckets up to the last non-empty bucket, or further.
+
+        For a histogram that holds only non-empty buckets, each access makes a new read-only array: see `used`.
+        """
         if self._dense is not None:
             return self._dense
         counts = self._expanded()
@@ -79,14 +81,14 @@ class Histogram:
         return counts
 
     def used(self) -> tuple[Int64Array, Int64Array]:
-        """The indexes, ascending, and the counts of the buckets that have any."""
+        """Return the indexes (ascending) and the counts of the non-empty buckets."""
         if self._dense is None:
             return self._sparse
         index = np.flatnonzero(self._dense)
         return index, self._dense[index]
 
     def fold(self, values: Int64Array) -> None:
-        """Record many *values* at once (any shape (n,), int64)."""
+        """Record many *values* at once: shape (n,), int64."""
         if not len(values):
             return
         low, high = int(values.min()), int(values.max())
@@ -95,29 +97,29 @@ class Histogram:
             self.clamped += int(np.count_nonzero(inside != values))
             values, low, high = inside, int(inside.min()), int(inside.max())
         if high == 0:
-            # The usual case of connect and TLS times on kept connections.
+            # The usual case for connect and TLS times on reused connections.
             self._own(1)[0] += len(values)
             self._add_moments(len(values), 0, 0.0, 0, 0)
             return
         added = np.bincount(bucket_index(values))
         self._own(len(added))[: len(added)] += added
         as_float = values.astype(np.float64)
-        # Past 2**63 numpy's sum wraps around: ten thousand values of 10**15 are enough.
+        # numpy's sum wraps around at 2**63: ten thousand values of 10**15 are enough for that.
         total = int(values.sum()) if high * len(values) < 2**63 else sum(values.tolist())
         self._add_moments(len(values), total, float(as_float @ as_float), low, high)
 
     def fold_floats(self, values: list[float], scale: int) -> None:
-        """Record *values* times *scale*, rounded; what is not finite counts at the nearer end, NaN at the lower."""
+        """Record *values* times *scale*, rounded. Infinite values count at the nearer end, NaN at the lower end."""
         plain = np.nan_to_num(np.array(values, dtype=np.float64), nan=-1.0, posinf=1e15, neginf=-1.0)
         scaled = np.rint(np.clip(plain, -1, 1e15) * scale)
         self.fold(np.minimum(scaled, 2e18).astype(np.int64))
 
     def record(self, value: int) -> None:
-        """Record one value; for the rare ones, `fold` is for the many."""
+        """Record one value. Use `fold` for many values."""
         self.fold(np.array([value], dtype=np.int64))
 
     def add(self, other: Histogram) -> None:
-        """Merge *other* into this: exact, in any order and grouping."""
+        """Merge *other* into this histogram. The result is exact, in any order and grouping of merges."""
         if not other.count:
             return
         if other._dense is None:
@@ -130,7 +132,7 @@ class Histogram:
 
     @classmethod
     def pooled(cls, parts: Sequence[Histogram]) -> Self:
-        """What *parts* (one or more) add up to, as a histogram that holds only the buckets that are used."""
+        """Return the sum of *parts* (one or more), as a histogram that holds only its non-empty buckets."""
         pooled = cls._bare(parts[0].highest)
         pooled._forget_moments()
         used = [part.used() for part in parts]
@@ -151,7 +153,7 @@ class Histogram:
         return pooled
 
     def quantile(self, q: float) -> int | None:
-        """The value that a share *q* (0..1) of all values does not exceed, within 0.1 %; None without values.
+        """Return the value that a share *q* (0..1) of all values does not exceed, within 0.1 %; None without values.
 
         The rank is rounded up, as HdrHistogram's Java original does, and the result is clamped to the exact
         minimum and maximum.
@@ -159,7 +161,7 @@ class Histogram:
         return next(iter(self.quantiles((q,))), None)
 
     def quantiles(self, shares: Sequence[float]) -> list[int]:
-        """As `quantile`, for many at once; empty without values."""
+        """Return many quantiles at once, as `quantile`; empty without values."""
         if not self.count:
             return []
         ranks = np.maximum(1, np.ceil(np.asarray(shares, dtype=np.float64) * self.count - 1e-9))
@@ -173,19 +175,19 @@ class Histogram:
 
     @property
     def mean(self) -> float | None:
-        """Exact; None without values."""
+        """Exact mean; None without values."""
         return self.sum / self.count if self.count else None
 
     @property
     def stddev(self) -> float | None:
-        """Of the population; None without values."""
+        """Standard deviation of the population; None without values."""
         if not self.count:
             return None
         mean = self.sum / self.count
         return math.sqrt(max(0.0, self.sum_squares / self.count - mean * mean))
 
     def to_sparse(self) -> dict[str, Any]:
-        """The non-empty buckets and the moments, as plain data for a frame (little-endian arrays)."""
+        """Return the non-empty buckets and the moments, as plain data for a frame (little-endian arrays)."""
         index, counts = self.used()
         return {
             "i": index.astype("<u4").tobytes(),
@@ -201,9 +203,9 @@ class Histogram:
 
     @classmethod
     def from_sparse(cls, data: dict[str, Any]) -> Self:
-        """The histogram whose `to_sparse` is *data*."""
+        """Return the histogram of *data*, the result of `to_sparse`."""
         histogram = cls._bare(data["top"])
-        # Of the types of all other arrays: adding to one of them is twice as fast then.
+        # Use the int64 type of all other arrays: adding to one of these is twice as fast then.
         index = np.frombuffer(data["i"], dtype="<u4").astype(np.int64)
         histogram._sparse = index, np.frombuffer(data["c"], dtype="<i8")
         if len(index):
@@ -214,7 +216,7 @@ class Histogram:
         return histogram
 
     def to_hdr(self) -> HdrHistogram:
-        """The same counts as an hdrh histogram, for its V2 encoding and its log files."""
+        """Return the same counts as an hdrh histogram, for its V2 encoding and its log files."""
         hdr = HdrHistogram(1, self.highest, SIGNIFICANT_DIGITS)
         view = np.frombuffer(hdr.counts, dtype=np.uint64)
         counts = self.counts
@@ -225,18 +227,18 @@ class Histogram:
         return hdr
 
     def encode(self) -> str:
-        """HdrHistogram's V2 compressed encoding in base64, which other tools merge and plot."""
+        """Return HdrHistogram's V2 compressed encoding in base64, which other tools can merge and plot."""
         return self.to_hdr().encode().decode("ascii")  # type: ignore[no-any-return]
 
     @classmethod
     def _bare(cls, highest: int) -> Self:
-        """One that gets its used buckets and its moments from whoever asks for it: most of `__init__` would be lost."""
+        """Return a histogram without buckets and moments. The caller sets both, so `__init__` would waste time."""
         histogram = cls.__new__(cls)
         histogram.highest, histogram._dense = highest, None
         return histogram
 
     def _own(self, size: int) -> Int64Array:
-        """The counts of all buckets, to be changed: *size* of them or more."""
+        """Return the writable counts of all buckets, for *size* buckets or more."""
         dense = self._dense
         if dense is None:
             dense = self._dense = self._expanded()
@@ -248,7 +250,7 @@ class Histogram:
         return dense
 
     def _expanded(self) -> Int64Array:
-        """The counts of all buckets, made of those that are used."""
+        """Return the counts of all buckets, made from the non-empty buckets."""
         index, counts = self._sparse
         dense = np.zeros(_room_for(int(index[-1]) + 1 if len(index) else 0), dtype=np.int64)
         dense[index] = counts
@@ -263,7 +265,7 @@ class Histogram:
         self.count += count
         self.sum += total
         self.sum_squares += squares
-        # Not min() and max(): this is done for each series of each second, and they take four times as long.
+        # Not min() and max(): this runs for each series in each second, and they take four times as long.
         if low < self.min:
             self.min = low
         if high > self.max:
@@ -271,5 +273,5 @@ class Histogram:
 
 
 def _room_for(size: int) -> int:
-    """How many counts there are when *size* are needed: one of few numbers, by which other tables are cached."""
+    """Return the length of the counts array for *size* buckets: a multiple of `_HALF`, at least `_FIRST_SIZE`."""
     return max(_FIRST_SIZE, -(-size // _HALF) * _HALF)

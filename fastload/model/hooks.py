@@ -1,4 +1,4 @@
-"""The functions of a test that run around the load, once each: what they are called, and what went wrong in them."""
+"""Hooks: the functions of a test that run once before or after the load, and their errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One function of the script. *timeout_s* bounds setup and teardown."""
+    """Hook: a function of the script that runs around the load. *timeout_s* limits setup and teardown."""
 
     kind: str
     function: Callable[..., Any]
@@ -18,10 +18,10 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The hooks of a test, None where it has none.
+    """Hooks of a test; None for a hook that the test does not have.
 
-    *setup* and *teardown* are async and make requests, in a process of their own; the others are plain functions,
-    called in the parent: *test_start* with the plan, *test_stop* and *handle_summary* with the summary.
+    *setup* and *teardown* are async and make requests, in the hook process. The others are plain functions that run in
+    the parent: *test_start* is called with the plan, *test_stop* and *handle_summary* with the summary.
     """
 
     setup: Hook | None = None
@@ -32,7 +32,7 @@ class Hooks:
 
     @property
     def need_process(self) -> bool:
-        """Whether one of them makes requests."""
+        """Whether the hooks need the hook process: there is a setup or a teardown."""
         return bool(self.setup or self.teardown)
 
     @classmethod
@@ -41,11 +41,11 @@ class Hooks:
 
 
 INTERRUPTED = "it was interrupted"
-"""The message of the error of a hook that a stop signal ended, or somebody who stopped the run."""
+"""Message of the error of a hook that was ended by a stop signal or a stop command."""
 
 
 class HookError(NamedTuple):
-    """A hook that raised, or took too long: its name, and the user's own lines of the traceback."""
+    """Error of a hook that raised or took too long. *message* is the reason, or the user's lines of the traceback."""
 
     hook: str
     message: str

@@ -1,4 +1,4 @@
-"""How requests are made: the settings of a run, what one request may say otherwise, bodies, and codes of errors."""
+"""HTTP settings of a run and of a single request, request bodies, and k6's error codes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ConnectionReuse = Literal["vu", "iteration", "none"]
 DebugLevel = Literal["", "headers", "full"]
 
 PEM = "-----BEGIN "
-"""How a certificate or key begins that is given itself, and not as a file."""
+"""Beginning of a certificate or key that is given as PEM text, and not as the path of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """Who a request says that it is from: *user* and *password*, or the *token* of ``bearer``."""
+    """Credentials of a request: *user* and *password*, or *token* for the scheme ``bearer``."""
 
     scheme: AuthScheme
     user: str = ""
@@ -34,16 +34,20 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """How every request is made, unless it says otherwise. `docs/transport.md` has each field.
+    """HTTP settings of all requests of a run. A request can override some. `docs/transport.md` explains each field.
 
-    *timeout_s* covers connecting and the whole response; *connect_timeout_s* and *idle_timeout_s* (nothing sent or
-    received for so long) are off at 0. *http_version* "" leaves the choice to ALPN, "2-prior" speaks HTTP/2 without
-    asking. *accept_encoding*: None asks for no compression, "" for all that libcurl can undo. *ca_file* "" means the
-    system's; *cert_file* and *key_file* may also be the PEM text itself. *proxy*: a URL, "" for none, "env" for those
-    of the environment. *dns*: "pinned", "each", or a duration. *hosts*: ``name[:port]`` -> ``address[:port]``.
-    Limits of 0 are none. *fold_paths*: in the names
-    of requests numbers, UUIDs and long hex become ``{id}``. *expected*: the statuses that are a success, like
-    "200-399,404"; "" for those below 400.
+    - *timeout_s* covers connecting and the whole response. *connect_timeout_s* and *idle_timeout_s* (no byte sent or
+      received for so long) are off at 0.
+    - *http_version*: "" leaves the choice to ALPN; "2-prior" uses HTTP/2 without negotiation.
+    - *accept_encoding*: None asks for no compression, "" for every compression that libcurl can decode.
+    - *ca_file*: "" means the system's certificates. *cert_file* and *key_file* are paths or the PEM text itself.
+    - *proxy*: a URL, "" for none, "env" for the proxies of the environment.
+    - *dns*: "pinned" (look up once), "each" (for each connection), or a duration after which to look up again.
+    - *hosts*: ``name[:port]`` -> ``address[:port]``.
+    - *max_body_bytes*, *upload_bytes_per_s*, *download_bytes_per_s*, *max_connection_requests* and
+      *max_connection_age_s*: 0 means no limit.
+    - *fold_paths*: replace numbers, UUIDs and long hex in the names of requests by ``{id}``.
+    - *expected*: the statuses that are a success, like "200-399,404"; "" for all statuses below 400.
     """
 
     timeout_s: float = 60.0
@@ -82,7 +86,7 @@ class HttpSettings:
     expected: StatusSpec = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data that may be shown: no headers, passwords and tokens."""
+        """Return plain data without secrets: without headers, passwords and tokens."""
         hidden = ("headers", "key_password", "auth", "proxy", "hosts", "cert_file", "key_file")
         public = {name: value for name, value in asdict(self).items() if name not in hidden}
         own = {
@@ -97,9 +101,9 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
-    """What one request says otherwise than its run; None: as the run. Fields are those of `HttpSettings`.
+    """HTTP settings of one request. None keeps the setting of the run; the fields are as in `HttpSettings`.
 
-    *source_address* is one address. *accept_encoding* "identity" asks for no compression.
+    *source_address* is a single address. *accept_encoding* "identity" asks for no compression.
     """
 
     timeout_s: float | None = None
@@ -119,7 +123,7 @@ class RequestSettings:
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
-    """*size_bytes* of the file *path* from *offset*, streamed: a request never has more than one chunk in memory."""
+    """Streamed body: *size_bytes* of the file *path* from *offset*. A request has at most one chunk of it in memory."""
 
     path: str
     offset: int
@@ -128,7 +132,7 @@ class FileBody:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a multipart body. *filename* and *content_type* are left out when empty."""
+    """Part of a multipart body. *filename* and *content_type* are left out when empty."""
 
     name: str
     content: bytes | FileBody
@@ -138,7 +142,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Multipart:
-    """A multipart/form-data body; its files are streamed. *boundary* stands in none of the parts by chance."""
+    """Body of multipart/form-data. Its files are streamed. *boundary* is random, so that no part contains it."""
 
     parts: tuple[Part, ...]
     boundary: str = field(default_factory=lambda: f"fastload-{secrets.token_hex(16)}")
@@ -148,7 +152,7 @@ class Multipart:
         return f"multipart/form-data; boundary={self.boundary}"
 
     def segments(self) -> list[bytes | FileBody]:
-        """The body in order, as it goes over the wire."""
+        """Return the pieces of the body, in the order in which they are sent."""
         found: list[bytes | FileBody] = []
         for part in self.parts:
             head = f'--{self.boundary}\r\nContent-Disposition: form-data; name="{_quoted(part.name)}"'
@@ -178,12 +182,14 @@ ERROR_CODES: dict[str, int] = {
     "tls_verify": 1310,
     "decompress": 1701,
 }
-"""k6's numbers by kind of error; a kind without one of its own is `GENERIC_CODE`."""
+"""Error codes of k6, by kind of error. All other kinds have `GENERIC_CODE`."""
 
 
 def error_code(kind: str, status: int = 0) -> int:
-    """k6's ``error_code`` of a kind of error: 1000 and the status for a response of 400 and more (also as the kind
-    ``http_404``), 0 for none."""
+    """Return k6's ``error_code`` of a kind of error; 0 without an error.
+
+    For a status of 400 or more it is 1000 + status; such a status may also be given as a kind, like ``http_404``.
+    """
     if kind.startswith("http_") and kind[5:].isdecimal():
         status, kind = int(kind[5:]), ""
     if kind:
@@ -192,10 +198,10 @@ def error_code(kind: str, status: int = 0) -> int:
 
 
 def check_base_url(url: str, *, what: str = "URL") -> str:
-    """*url* without a slash at its end.
+    """Check a base URL, and return it without a slash at its end. *what* names the URL in messages.
 
     Raises:
-        PlanError: no http or https scheme, or no host.
+        PlanError: malformed, no http or https scheme, no host, or an invalid port.
     """
     try:
         parts = urlsplit(url)
@@ -218,11 +224,11 @@ def check_base_url(url: str, *, what: str = "URL") -> str:
 
 
 def without_credentials(url: str) -> str:
-    """*url* as it may be shown: without ``user:password@``."""
+    """Return *url* without ``user:password@``, so that it can be shown."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
 
 
 def _quoted(text: str) -> str:
-    """*text* within quotes of a part's head, as browsers write it."""
+    """Escape *text* for a quoted value in the header of a part, as browsers do."""
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,4 +1,4 @@
-"""Load models: what each executor is asked for, as plain records, and which of them a set of options means."""
+"""Load models: one plain record of settings for each executor."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fastload.model.units import format_count, format_duration_s, format_number_
 ArrivalDistribution = Literal["constant", "uniform", "poisson"]
 WhenBusy = Literal["queue", "drop"]
 ShapeFunction = Callable[[float], "int | tuple[int, float] | None"]
-"""Seconds since the scenario's start -> VUs, or (VUs, VUs to add or take away a second), or None for the end."""
+"""Shape: seconds since the scenario's start -> VUs, or (VUs, VUs to add or remove per second), or None for the end."""
 
 MOST_VUS = 1_000_000
-"""Of a scenario. More are a slip of the finger: they would take all the memory of the machine."""
+"""Most VUs of a scenario. A larger number is a typing error: so many VUs would take all memory of the machine."""
 DEFAULT_MAX_VUS = 100
 DEFAULT_RATE_DURATION_S = 10.0
 LONGEST_ITERATIONS_S = 600.0
@@ -25,8 +25,10 @@ SHAPE_MAX_VUS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Closed:
-    """A VU starts its next iteration when the last one has ended; with *pacing_s* not before so many seconds have
-    passed since it started that one."""
+    """Closed model: a VU starts its next iteration when its last one has ended.
+
+    *pacing_s* is the least time between the starts of two iterations of a VU; 0 means no pacing.
+    """
 
     pacing_s: float = 0.0
     is_open = False
@@ -34,8 +36,11 @@ class _Closed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Open:
-    """Starts come by the clock. A start that finds none of *max_vus* VUs free waits ("queue": the wait counts in the
-    response time) or is given up at once ("drop")."""
+    """Open model: iterations start at due times.
+
+    When all *max_vus* VUs are busy, a start waits ("queue": the wait counts in the response time) or is given up at
+    once ("drop").
+    """
 
     when_busy: WhenBusy = "queue"
     is_open = True
@@ -61,7 +66,7 @@ class ConstantVUs(_Closed):
 class RampingVUs(_Closed):
     """Closed model: the number of VUs follows *stages* linearly, starting from *start_vus*; a stage of 0 s jumps.
 
-    A VU that leaves in a ramp down may go on with its iteration for *graceful_ramp_down_s*; a ramp up takes it back.
+    A VU that a ramp down removes may continue its iteration for *graceful_ramp_down_s*; a ramp up reuses such a VU.
     """
 
     stages: tuple[Stage, ...]
@@ -86,7 +91,7 @@ class RampingVUs(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class SharedIterations(_Closed):
-    """*iterations* in all, made by *vus* VUs; at most *duration_s*, after which none is started any more."""
+    """Closed model: *vus* VUs share *iterations* iterations. After *duration_s* no iteration is started any more."""
 
     vus: int
     iterations: int
@@ -106,7 +111,7 @@ class SharedIterations(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class PerVUIterations(_Closed):
-    """*iterations* made by each of *vus* VUs; at most *duration_s*, after which none is started any more."""
+    """Closed model: each of *vus* VUs makes *iterations* iterations. After *duration_s* none is started any more."""
 
     vus: int
     iterations: int
@@ -126,8 +131,10 @@ class PerVUIterations(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class Shape(_Closed):
-    """Closed model: the number of VUs is what *function* says, asked once a second, until it says None, and for
-    *duration_s* at most. More than *max_vus* are never made."""
+    """Closed model: *function* returns the number of VUs, at most *max_vus*.
+
+    It is called once a second, until it returns None, for at most *duration_s*.
+    """
 
     function: ShapeFunction = field(repr=False)
     max_vus: int = SHAPE_MAX_VUS
@@ -140,8 +147,10 @@ class Shape(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class ExternallyControlled(_Closed):
-    """Closed model: *vus* VUs at first, and then as many as keyboard, control API or library ask for, up to
-    *max_vus*, for *duration_s*."""
+    """Closed model: *vus* VUs iterate for *duration_s*.
+
+    The keyboard, the control API and the library can change the number of VUs during the run, up to *max_vus*.
+    """
 
     vus: int
     max_vus: int
@@ -157,8 +166,12 @@ class ExternallyControlled(_Closed):
 
 @dataclass(frozen=True, slots=True)
 class ConstantArrivalRate(_Open):
-    """Open model: with *arrivals* "constant" start i (from 0) is due at i / *rate_per_s*; with "uniform" at a random
-    moment of the interval that begins then; with "poisson" the gaps are exponential with that mean."""
+    """Open model: *rate_per_s* starts per second. *arrivals* sets when start i (from 0) is due.
+
+    - "constant": at i / *rate_per_s*.
+    - "uniform": at a random moment of the interval of length 1 / *rate_per_s* that begins at i / *rate_per_s*.
+    - "poisson": the gaps between starts are exponential with mean 1 / *rate_per_s*.
+    """
 
     rate_per_s: float
     duration_s: float
@@ -179,9 +192,11 @@ class ConstantArrivalRate(_Open):
 
 @dataclass(frozen=True, slots=True)
 class RampingArrivalRate(_Open):
-    """Open model: start i (from 1) is due when the integral of the rate reaches i. The rate follows *stages*
-    linearly from *start_rate_per_s*; what a stage leaves of an iteration counts in the next. *arrivals* as of
-    `ConstantArrivalRate`."""
+    """Open model: the rate of starts follows *stages* linearly, starting from *start_rate_per_s*.
+
+    Start i (from 1) is due when the integral of the rate reaches i. A fraction of a start at the end of a stage counts
+    in the next stage. *arrivals* is as in `ConstantArrivalRate`.
+    """
 
     stages: tuple[RateStage, ...]
     start_rate_per_s: float
@@ -208,8 +223,10 @@ class RampingArrivalRate(_Open):
 
 @dataclass(frozen=True, slots=True)
 class Trace(_Open):
-    """Open model: starts are due at *due_ns* (ascending nanoseconds after the scenario's start), which were read
-    from *source*; those after *duration_s* are left out."""
+    """Open model: starts are due at *due_ns* (ascending nanoseconds after the scenario's start).
+
+    *source* names the file with the times. Starts after *duration_s* are left out.
+    """
 
     source: str
     due_ns: Any = field(repr=False, compare=False)
@@ -258,7 +275,7 @@ EXECUTORS: dict[str, type[Any]] = {
 
 
 def describe_executor(executor: Executor) -> dict[str, Any]:
-    """The figures of *executor* as plain data: of a trace how many starts, of a shape the function's name."""
+    """Return the settings of *executor* as plain data: for a trace the number of starts, for a shape the name."""
     plain = {one.name: getattr(executor, one.name) for one in fields(executor) if one.name != "name"}
     if isinstance(executor, Trace):
         del plain["due_ns"]

@@ -1,4 +1,4 @@
-"""From the options of a load to its executor, as k6's short forms do, and what is wrong with a set of options."""
+"""Load options: find the executor that a set of options implies, as k6's short forms do, and reject wrong sets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from fastload.model.units import format_number_of
 
 @dataclass(frozen=True, slots=True)
 class TraceSource:
-    """Start times in ascending nanoseconds, and what to call where they come from."""
+    """Start times of a trace, in ascending nanoseconds; *name* is the name of their source for messages."""
 
     name: str
     due_ns: Any
@@ -43,8 +43,11 @@ class TraceSource:
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """Everything that a scenario, a configuration or the command line may say about when iterations start; None and
-    empty where nothing was said. *executor* is one of `EXECUTORS`, or "" for the one that the other options mean."""
+    """Options for the start of iterations, from a script, a configuration file or the command line.
+
+    None and empty mean that an option is not given. *executor* is one of `EXECUTORS`, or "" for the executor that the
+    other options imply.
+    """
 
     executor: str = ""
     vus: int | None = None
@@ -64,7 +67,7 @@ class LoadOptions:
     graceful_ramp_down_s: float | None = None
 
     def given(self) -> set[str]:
-        """The names of the options that say something."""
+        """Return the names of the options that are given."""
         return {one.name for one in fields(self) if getattr(self, one.name) not in (None, "", ())}
 
 
@@ -82,7 +85,7 @@ _TAKES: dict[str, set[str]] = {
     "externally-controlled": _CLOSED | _OPEN | {"rate_per_s", "duration_s", "arrivals"},
 }
 DECIDING = ("trace", "shape", "rate_stages", "stages", "rate_per_s", "iterations")
-"""What says when iterations start: of these one at most."""
+"""Options that decide when iterations start. At most one of them may be given."""
 _SHOWN = {
     "duration_s": "duration",
     "rate_per_s": "rate",
@@ -94,14 +97,16 @@ _SHOWN = {
 
 
 def build_executor(options: LoadOptions) -> Executor:
-    """The executor that *options* ask for. Without a name: a trace, a shape, stages, a rate, iterations or a duration
-    decide; with nothing but VUs each VU iterates once.
+    """Build the executor of *options*.
+
+    Without the name of an executor, `implied_executor` chooses it. With only VUs given, each VU iterates once.
 
     Raises:
-        PlanError: an unknown executor, options that it does not take or lacks, or a number out of range.
+        PlanError: an unknown executor, an option that the executor does not take, a missing option, or a number out of
+            range.
     """
     _check_numbers(options)
-    name = options.executor or meant_executor(options.given())
+    name = options.executor or implied_executor(options.given())
     if name not in EXECUTORS:
         hint = nearest(name, EXECUTORS) or f"there are {', '.join(EXECUTORS)}"
         raise PlanError(f"there is no executor {name!r}", hint=hint)
@@ -112,11 +117,13 @@ def build_executor(options: LoadOptions) -> Executor:
     return executor
 
 
-def meant_executor(given: Collection[str]) -> str:
-    """The executor that the options of these names (of `LoadOptions`) mean; k6's short forms, and fastload's own.
+def implied_executor(given: Collection[str]) -> str:
+    """Return the name of the executor that the *given* options imply, by k6's short forms and fastload's own.
+
+    *given* has names of fields of `LoadOptions`. A trace, a shape, stages, a rate, iterations or a duration decides.
 
     Raises:
-        PlanError: two of them say when iterations start in ways that contradict each other.
+        PlanError: two given options contradict each other about when iterations start.
     """
     _check_exclusive(given)
     if "trace" in given:
@@ -135,7 +142,7 @@ def meant_executor(given: Collection[str]) -> str:
 
 
 def taken_by(executor: str) -> Collection[str]:
-    """The options (of `LoadOptions`) that go with *executor*; none of one that does not exist."""
+    """Return the options (fields of `LoadOptions`) that *executor* takes; none for an unknown executor."""
     return _TAKES.get(executor, ())
 
 

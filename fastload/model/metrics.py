@@ -1,11 +1,11 @@
-"""Metrics: their names, kinds and units, and the series of each that a run keeps.
+"""Metrics: their names, kinds and units, and the series of each metric that a run keeps.
 
-The built-in names are k6's, so that its users' thresholds and dashboards mean the same here; the fastload
-additions are ``http_req_lookup``, ``http_req_total``, ``http_req_response_time``, ``iteration_lateness``,
-``iterations_failed`` and ``loop_lag``.
+Built-in names are k6's, so that thresholds and dashboards of k6 users mean the same here. Additions of fastload include
+``http_req_lookup``, ``http_req_total``, ``http_req_response_time``, ``iteration_lateness``, ``iterations_failed`` and
+``loop_lag``.
 
-A series is a metric with tags. Which series of the built-in metrics a run keeps is fixed (`KEPT_TAGS`); thresholds may
-ask for more of them (filters), and these are counted where the values come up, in the workers.
+A series is a metric with tags. `KEPT_TAGS` fixes which series of the built-in metrics every run keeps. Thresholds may
+ask for more series (filters); the workers count these when they measure the values.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from enum import StrEnum
 from typing import NamedTuple
 
 HIGHEST_US = 3_600_000_000
-"""The highest duration a trend of times can hold: one hour, in microseconds."""
+"""Highest duration that a trend of times can hold: one hour, in microseconds."""
 HIGHEST_UNITLESS = 10**15
-"""The highest scaled value of a trend that is not a time."""
+"""Highest scaled value of a trend that is not a time."""
 MAX_NAMES = 1000
-"""How many request names have statistics of their own, in one worker and in the whole run; likewise names of groups
-and of checks, and tag sets of a metric of the script."""
+"""Most request names with statistics of their own, in one worker and in the whole run. The same limit holds for names
+of groups, for names of checks, and for the tag sets of a user metric."""
 OTHER_NAME = "(other)"
-"""What requests past the last of these names count under."""
+"""Name for the statistics of all requests whose names are past the first `MAX_NAMES`."""
 
 
 class Kind(StrEnum):
-    """What a metric adds up to."""
+    """Kind of a metric: how its values are combined."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -41,14 +41,14 @@ AGGREGATES: dict[Kind, tuple[str, ...]] = {
     Kind.RATE: ("rate",),
     Kind.TREND: ("avg", "min", "med", "max", "count", "p(N)"),
 }
-"""What a threshold may ask of each kind; ``p(N)`` stands for any percentile."""
+"""Aggregates that thresholds can use, by kind of metric; ``p(N)`` stands for any percentile."""
 
 _US_OF_UNIT = {"us": 1, "ms": 1_000, "s": 1_000_000}
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """A metric's name, kind and unit: "ms", "s" and "us" are times, every other unit is only a label."""
+    """Name, kind and unit of a metric. The units "ms", "s" and "us" are times; every other unit is only a label."""
 
     name: str
     kind: Kind
@@ -56,15 +56,12 @@ class MetricSpec:
 
     @property
     def scale(self) -> int:
-        """What a value is multiplied by to become the integer that a trend stores.
-
-        Times are stored in microseconds; other values with three decimals.
-        """
+        """Factor from a value to the integer that a trend stores: times in microseconds, others with three decimals."""
         return _US_OF_UNIT.get(self.unit, 1_000)
 
     @property
     def highest(self) -> int:
-        """The highest stored integer of a trend."""
+        """Highest integer that a trend of this metric can store."""
         return HIGHEST_US if self.unit in _US_OF_UNIT else HIGHEST_UNITLESS
 
 
@@ -83,7 +80,7 @@ HTTP_TRENDS = (
     "http_req_receiving",
     "http_req_total",
 )
-"""Recorded for every request that got a response."""
+"""Trends that are recorded for every request that got a response."""
 
 BUILTIN: dict[str, MetricSpec] = {
     **_specs(Kind.TREND, "ms", *HTTP_TRENDS, "http_req_response_time"),
@@ -104,7 +101,7 @@ BUILTIN: dict[str, MetricSpec] = {
 }
 
 CALL_METRICS = ("calls", "call_failed", "call_duration", "call_response_time")
-"""Of code that a script measures."""
+"""Metrics of measured calls, that is, of code that a script measures."""
 STREAM_METRICS = ("stream_events", "stream_first_event", "stream_event_gap")
 WEBSOCKET_METRICS = (
     "ws_sessions",
@@ -116,33 +113,33 @@ WEBSOCKET_METRICS = (
     "ws_ping",
 )
 FAILURE_RATES = frozenset(("http_req_failed", "call_failed", "ws_failed"))
-"""The rates whose true values are the bad ones."""
+"""Rates whose true values are failures."""
 
 
 class Series(NamedTuple):
-    """A metric with one set of tags, which are sorted (name, value) pairs."""
+    """Metric with one tag set. The tags are sorted (name, value) pairs."""
 
     metric: str
     tags: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, metric: str, **tags: str) -> Series:
-        """The series of *metric* with these tags; ``name_`` may be written for a tag that is a keyword here."""
+        """Return the series of *metric* with these tags. ``_`` at the end of a tag name is removed (``class_``)."""
         return cls(metric, tuple(sorted((key.rstrip("_"), value) for key, value in tags.items())))
 
     @property
     def label(self) -> str:
-        """The series as a threshold writes it: ``metric``, or ``metric{key:value,key:value}``."""
+        """Series as a threshold writes it: ``metric``, or ``metric{key:value,key:value}``."""
         tags = ",".join(f"{key}:{value}" for key, value in self.tags)
         return f"{self.metric}{{{tags}}}" if tags else self.metric
 
     def matches(self, tags: Mapping[str, str]) -> bool:
-        """Whether a value with *tags* belongs to this series: it has all of the series' own."""
+        """Return whether *tags* include all tags of this series, so that a value with *tags* belongs to it."""
         return all(tags.get(key) == value for key, value in self.tags)
 
     @property
     def is_kept(self) -> bool:
-        """Whether every run keeps this series of a built-in metric, without a filter that asks for it."""
+        """Whether every run keeps this series of a built-in metric, even without a filter."""
         return KEPT_TAGS.get(self.metric) == tuple(key for key, _ in self.tags)
 
 
@@ -155,14 +152,14 @@ KEPT_TAGS: dict[str, tuple[str, ...]] = {
     "group_duration": ("group",),
     **dict.fromkeys((*CALL_METRICS, *STREAM_METRICS, *WEBSOCKET_METRICS), ("name",)),
 }
-"""The tags by which every run splits these metrics, beside their totals."""
+"""Tags by which every run splits these metrics, in addition to their totals."""
 
 SCENARIO_METRICS = ("http_reqs", "http_req_failed", "http_req_duration", "iterations", "iteration_duration")
-"""What a run of several scenarios also keeps for each of them."""
+"""Metrics that a run with several scenarios also keeps for each scenario."""
 
 
 def scenario_series(scenarios: Iterable[str]) -> tuple[Series, ...]:
-    """The filters behind the statistics of each scenario; none when there is only one, whose numbers are the totals."""
+    """Return the series for the results of each scenario; none for a single scenario, whose numbers are the totals."""
     names = tuple(scenarios)
     if len(names) < 2:
         return ()
@@ -170,4 +167,4 @@ def scenario_series(scenarios: Iterable[str]) -> tuple[Series, ...]:
 
 
 OTHER_TAGS = (("tags", OTHER_NAME),)
-"""The series of a metric of the script that takes what comes with tags past `MAX_NAMES` sets of them."""
+"""Tags of the series of a user metric that counts all values whose tag sets are past the first `MAX_NAMES`."""

@@ -1,4 +1,4 @@
-"""Single samples, for outputs that want them: what one worker measured in one second, as columns and tag sets."""
+"""Points (single samples) of one worker in one second, as columns and tag sets, for outputs that need them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ FloatArray = npt.NDArray[np.float64]
 
 
 class RequestColumns(NamedTuple):
-    """Requests, one item of each array (n,) for each of them.
+    """Columns of n requests: arrays of shape (n,).
 
-    *time_ns*: when it ended, since the epoch. *sets*: the number of its tag set. *times_us*: of those that got a
-    response, by name all of `HTTP_TRENDS`, and ``http_req_response_time``, which is -1 without a due time; of those
-    that got none, `LOST_TRENDS`.
+    - *time_ns*: when the request ended, since the epoch
+    - *sets*: the index of its tag set in `PointBlock.tag_sets`
+    - *times_us*: times by metric. Requests with a response have all of `HTTP_TRENDS`, and ``http_req_response_time``
+      (-1 without a due time); requests without a response have `LOST_TRENDS`.
     """
 
     time_ns: Int64Array
@@ -29,7 +30,7 @@ class RequestColumns(NamedTuple):
 
 
 class ValueColumns(NamedTuple):
-    """Values of one metric that come by themselves, in its unit; 0 and 1 for a rate. Arrays as of `RequestColumns`."""
+    """Columns of n single values of one metric, in its unit (0 and 1 for a rate). Arrays are as in `RequestColumns`."""
 
     time_ns: Int64Array
     values: FloatArray
@@ -38,19 +39,19 @@ class ValueColumns(NamedTuple):
 
 _TIMES = (*HTTP_TRENDS, "http_req_response_time")
 LOST_TRENDS = tuple(metric for metric in HTTP_TRENDS if metric not in ("http_req_lookup", "http_req_total"))
-"""The times that single samples have of a request without a response, as k6's have: how long each phase took, and 0 for
-those that it did not come to. No metric of a run has them."""
+"""Trends in the points of a request without a response, as in k6: the time of each phase, 0 for a phase that the
+request did not reach. These times are not in the metrics of a run."""
 
 
 @dataclass(slots=True)
 class PointBlock:
-    """The samples of one worker in one second. It means the same without the blocks before it.
+    """Points of one worker in one second. A block does not depend on earlier blocks.
 
-    *requests* got a response, *lost* got none.
+    *requests* are requests with a response, *lost* are requests without one.
 
-    *tag_sets* are fastload's own tags: ``group`` has no ``::`` before it, ``error`` is the kind of error. Requests have
-    ``url``, ``method``, ``name``, ``status``, ``expected_response`` ("true" or "false"), and ``proto`` ("1.1", "2"),
-    ``tls_version`` ("1.3") and ``error`` where there is one.
+    *tag_sets* use fastload's own tags: ``group`` without a leading ``::``, ``error`` for the kind of error. The tags of
+    requests are ``url``, ``method``, ``name``, ``status`` and ``expected_response`` ("true" or "false"); where known,
+    also ``proto`` ("1.1", "2"), ``tls_version`` ("1.3") and ``error``.
     """
 
     tag_sets: list[dict[str, str]] = field(default_factory=list)
@@ -59,7 +60,7 @@ class PointBlock:
     lost: RequestColumns | None = None
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data for a frame: arrays are little-endian bytes."""
+        """Return plain data for a frame. Arrays become little-endian bytes."""
         return {
             "tags": [[text for pair in tags.items() for text in pair] for tags in self.tag_sets],
             "requests": _requests_to_plain(self.requests, _TIMES),
@@ -72,7 +73,7 @@ class PointBlock:
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Self:
-        """The block whose `to_plain` is *data*."""
+        """Return the block of *data*, the result of `to_plain`."""
         return cls(
             [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in data["tags"]],
             _requests_from_plain(data["requests"], _TIMES),

@@ -1,4 +1,4 @@
-"""What flows from a worker to the end of the run: Delta (one worker, one second) and Snapshot (all, each second)."""
+"""Records of a run's measurements: Delta (one worker, one second) and Snapshot (the whole run, each second)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from fastload.model.series import SeriesTable
 
 @dataclass(slots=True)
 class ErrorTable:
-    """Failures by kind: how many, and the first message of each. ``http_500`` and the like are kinds too.
+    """Failures by kind: the count and the first message of each kind. Bad statuses are kinds too, like ``http_500``.
 
-    ``by_name`` says of which requests and calls they are: by kind, how many of each (method, name). Calls have no
-    method; what else fails, as sessions do, is in no name.
+    ``by_name`` counts the failed requests and calls of each kind by (method, name); the method of a call is empty.
+    Failures of anything else, such as WebSocket sessions, are not in ``by_name``.
     """
 
     entries: dict[str, tuple[int, str]] = field(default_factory=dict)
     by_name: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
 
     def count(self, kind: str, message: str = "", what: tuple[str, str] | None = None) -> None:
-        """One more of *kind*; *message* is kept when it is the first. *what* is the method and name that failed."""
+        """Count one failure of *kind*. Only the first *message* of a kind is kept.
+
+        *what* is the (method, name) of the request or call that failed.
+        """
         known = self.entries.get(kind)
         self.entries[kind] = (1, message) if known is None else (known[0] + 1, known[1])
         if what is not None:
@@ -32,7 +35,7 @@ class ErrorTable:
             names[what] = names.get(what, 0) + 1
 
     def merge(self, other: ErrorTable) -> None:
-        """Add *other*, whose messages count as the later ones."""
+        """Add the failures of *other*. A kind that is in both tables keeps the message of this table."""
         for kind, (count, message) in other.entries.items():
             known = self.entries.get(kind)
             self.entries[kind] = (count, message) if known is None else (known[0] + count, known[1])
@@ -42,7 +45,7 @@ class ErrorTable:
                 mine[what] = mine.get(what, 0) + count
 
     def to_plain(self) -> dict[str, list[Any]]:
-        """Plain data for a frame or a file: ``{kind: [count, first message, [[method, name, count], ...]]}``."""
+        """Return plain data for a frame or a file: ``{kind: [count, first message, [[method, name, count], ...]]}``."""
         return {
             kind: [*entry, [[*what, count] for what, count in self.by_name.get(kind, {}).items()]]
             for kind, entry in self.entries.items()
@@ -50,7 +53,7 @@ class ErrorTable:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Sequence[Any]]) -> Self:
-        """The table whose `to_plain` is *plain*; names may be missing."""
+        """Return the table of *plain*, the result of `to_plain`; the list of names may be missing."""
         entries = {kind: (entry[0], entry[1]) for kind, entry in plain.items()}
         named = {kind: entry[2] for kind, entry in plain.items() if len(entry) > 2 and entry[2]}
         return cls(
@@ -63,19 +66,21 @@ class ErrorTable:
         return sum(count for count, _ in self.entries.values())
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Most frequent first."""
+        """Return one dict for each kind, the most frequent kind first."""
         ordered = sorted(self.entries.items(), key=lambda item: -item[1][0])
         return [{"kind": kind, "count": count, "first": message} for kind, (count, message) in ordered]
 
 
 @dataclass(slots=True)
 class WorkerStats:
-    """How a worker did in one second. ``vus`` is the most VUs at once, ``in_flight`` a state at its end; the others
-    count within the second.
+    """Counts of one worker in one second.
 
-    ``started = finished + failed + change of in_flight``, over a whole run with nothing in flight at the ends:
-    every request that was started is accounted for. ``interrupted`` are requests given up at the end of the run,
-    which count neither as finished nor as failed.
+    ``vus`` is the largest number of VUs at once, ``in_flight`` the requests in flight at the end of the second,
+    ``lag_max_us`` the longest stall of the event loop. All other fields count within the second.
+
+    Every started request is accounted for: ``started = finished + failed + interrupted + warmup + change of
+    in_flight``. Nothing is in flight at the beginning and at the end of a run. ``interrupted`` are requests given up at
+    the end of the run; they count neither as finished nor as failed. ``warmup`` are requests that ended in the warm-up.
     """
 
     vus: int = 0
@@ -92,11 +97,10 @@ class WorkerStats:
 
 @dataclass(slots=True)
 class Delta:
-    """What one worker measured since its last delta. *seq* counts from 0 without gaps.
+    """Measurements of one worker since its last delta. *seq* counts from 0 without gaps.
 
-    *late*: measured after the last start was possible, while iterations that still ran came to their end: it counts,
-    but in no rate per second. *points* are single requests and iterations, as plain data, for a plan that asks for
-    them.
+    *late*: measured after the last possible start, while the last iterations ended. Late values count in all totals,
+    but in no rate per second. *points* are single requests and iterations as plain data, if the plan asks for points.
     """
 
     worker: int
@@ -109,7 +113,7 @@ class Delta:
     points: list[Any] = field(default_factory=list)
 
     def to_body(self) -> dict[str, Any]:
-        """Plain data for a frame."""
+        """Return plain data for a frame."""
         return {
             "worker": self.worker,
             "seq": self.seq,
@@ -123,7 +127,7 @@ class Delta:
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Delta:
-        """The delta whose `to_body` is *body*."""
+        """Return the delta of *body*, the result of `to_body`."""
         return cls(
             worker=body["worker"],
             seq=body["seq"],
@@ -137,7 +141,7 @@ class Delta:
 
 
 class Event(NamedTuple):
-    """Something that happened at *t_s* (as `Snapshot.elapsed_s`): *kind* is "phase", "worker", "control" or "stop"."""
+    """Event of a run: *kind* is "phase", "worker", "control" or "stop". *t_s* counts as `Snapshot.elapsed_s` does."""
 
     t_s: float
     kind: str
@@ -146,18 +150,22 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The run as it stands, made each second. Window values are of the time since the last snapshot.
+    """State of a run, made each second. The window of a snapshot is the time since the last snapshot.
 
-    *elapsed_s* counts from the common start, without pauses. Latencies are milliseconds, None when no response came in
-    the window; *phase* is "warm-up", "running", "paused" or "stopping"; *progress* is 0..1. *message* answers a key
-    that was pressed, *troubles* is what outputs lost so far.
+    - State: *elapsed_s* counts from the common start, without pauses. *progress* is 0..1. *phase* is "warm-up",
+      "running", "paused" or "stopping". *vus*, *in_flight* and *thresholds* are as of now; *requests*, *failed*,
+      *iterations* and *workers_lost* are totals. *verdict* is the verdict of the run so far. *message* answers a
+      pressed key. *troubles* are the losses of outputs so far.
+    - Bounds of the window: it is *span_s* long and ends *t_s* after the common start (without pauses), at *time_ns* on
+      the wall clock (since the epoch).
+    - Load in the window: *table* has all series, *errors* and *exceptions* the failures. *requests_per_s* and
+      *failed_per_s* are rates. *p50_ms*, *p95_ms* and *p99_ms* are None when no response came. *offered* counts the
+      starts that were due in an open model. *late* maps labels of counters (`Series.label`) to the part that came after
+      the last possible start. *points* are single requests and iterations, if the plan asks for points.
+    - Processes in the window: *host*, *target* and *workers* are samples of resource usage. *lag_max_ms* is the longest
+      stall of each worker's event loop. *events* are the events of the run.
 
-    Of the window, which was *span_s* long and ended *t_s* after the common start, at *time_ns* of the wall clock (since
-    the epoch): *table* has all series, *errors* and *exceptions* what went wrong, *offered* how many starts were due in
-    an open model, *late* how much of each counter (by `Series.label`) came after the last start was possible, *workers*
-    the processes that made the load, *lag_max_ms* the longest stall of each worker's loop, *events* what happened, and
-    *points* single requests and iterations, for a plan that asks for them. *verdict* is that of the run so far. What is
-    in it belongs to all outputs: none may change it.
+    All outputs share the objects of a snapshot: no output may change them.
     """
 
     elapsed_s: float

@@ -1,4 +1,4 @@
-"""What the machine and the watched processes used, second by second: records only, no readings."""
+"""Records of the resource usage of the machine and of watched processes, second by second. Nothing is sampled here."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any, Generic, TypeVar
 
 @dataclass(frozen=True, slots=True)
 class HostSample:
-    """One interval of the whole machine; rates and counts cover the time since the previous sample.
+    """Resource usage of the whole machine in one interval. Rates and counts cover the time since the previous sample.
 
-    ``t_s`` counts from the sampler's ``prime()``, on the monotonic clock, and marks the interval's end.
-    CPU per cents run 0 to 100 and count as busy all that is neither idle nor waiting for a disk; time stolen
-    by a hypervisor is busy, because nobody here could use it. ``memory_used_bytes`` is what is not available
-    to a new process: the page cache does not count. The network is that of this process's namespace:
-    ``net_*`` sum all interfaces, loopback included, and ``loopback_bytes_per_s`` is loopback's share of
-    either direction (what is sent there is received there). The TCP numbers are counts in the interval, 0
-    where the kernel does not tell: segments retransmitted, connections refused because an accept queue was
-    full, and all SYNs and connections dropped at a listening socket (overflows included).
+    - ``t_s`` is the end of the interval, in seconds since the sampler's ``prime()``, on the monotonic clock.
+    - CPU percentages are 0 to 100. All time that is neither idle nor waiting for a disk is busy. Time stolen by a
+      hypervisor is busy too, because no process of this machine could use it.
+    - ``memory_used_bytes`` is the memory that is not available to a new process: the page cache does not count.
+    - ``net_*`` sum all network interfaces of this process's namespace, loopback included. ``loopback_bytes_per_s`` is
+      the part of loopback in each direction (loopback receives all that it sends).
+    - TCP figures are counts in the interval, 0 where the kernel does not report them: segments retransmitted,
+      connections refused because an accept queue was full, and all SYNs and connections dropped at a listening socket
+      (overflows included).
     """
 
     t_s: float
@@ -38,15 +39,17 @@ class HostSample:
 
 @dataclass(frozen=True, slots=True)
 class ProcessSample:
-    """One interval of one or several processes taken as one; sums over all of them.
+    """Resource usage of one process, or the sum over several processes, in one interval.
 
-    ``t_s`` as in `HostSample`. ``cpu_percent``: 100 is one core kept busy. ``rss_bytes`` counts a page as
-    often as processes share it. ``fds`` leaves out processes that this user may not inspect.
-    ``context_switches_per_s`` counts how often a thread was put on a CPU. ``run_delay_ratio`` is the time
-    that threads were ready to run and waited for a CPU, per wall time: 0.05 is 50 ms in a second, and many
-    waiting threads together go past 1. It and the switches are 0 on a kernel without schedstat.
-    ``processes`` counts those that ran at the sample's end, ``alive`` is false when none did, and then all
-    but the CPU time of the interval is 0.
+    - ``t_s`` is as in `HostSample`. ``cpu_percent``: 100 is one busy core.
+    - ``rss_bytes`` counts a shared page once for each process that shares it.
+    - ``fds`` leaves out processes that this user may not inspect.
+    - ``context_switches_per_s`` counts how often a thread was put on a CPU.
+    - ``run_delay_ratio`` is the time in which threads were ready to run and waited for a CPU, per wall time: 0.05 is
+      50 ms in a second. The sum over many waiting threads can exceed 1.
+    - The context switches and the run delay are 0 on a kernel without schedstat.
+    - ``processes`` counts the processes that ran at the end of the interval. ``alive`` is False when none ran; then all
+      fields but the CPU time of the interval are 0.
     """
 
     t_s: float
@@ -63,7 +66,7 @@ class ProcessSample:
 
 @dataclass(frozen=True, slots=True)
 class ResourceMetric:
-    """What a threshold may ask of the machine and its processes: one value a second. *unit* is "%", "bytes" or none."""
+    """Resource metric for thresholds, with one value a second. *unit* is "%", "bytes" or empty."""
 
     name: str
     unit: str
@@ -87,7 +90,10 @@ RESOURCE_METRICS: dict[str, ResourceMetric] = {
 def resource_values(
     host: HostSample | None, workers: Sequence[ProcessSample], target: ProcessSample | None
 ) -> dict[str, float]:
-    """The values of `RESOURCE_METRICS` in one second; without those of what was not sampled, or did not run."""
+    """Return the values of `RESOURCE_METRICS` in one second, by name.
+
+    Metrics of processes that were not sampled or did not run are left out.
+    """
     values: dict[str, float] = {}
     if host is not None:
         values |= {"host_cpu": host.cpu_percent, "host_memory": host.memory_used_bytes}
@@ -106,25 +112,28 @@ _NOT_SUMMARISED = frozenset({"t_s", "label", "cpus_percent"})
 
 @dataclass(frozen=True, slots=True)
 class ResourceSeries(Generic[SampleT]):
-    """Samples of one sampler in the order they were taken; ``label`` names it in reports."""
+    """Samples of one sampler, in order of time. ``label`` is the sampler's name in reports."""
 
     label: str
     samples: tuple[SampleT, ...]
 
     def mean(self, field: str) -> float | None:
-        """Mean of a numeric field, each sample counted once; of ``alive`` the share; None without samples."""
+        """Return the mean of a numeric field over the samples, without weights; None without samples.
+
+        For ``alive`` it is the share of samples with a running process.
+        """
         values = self._values(field)
         return float(sum(values) / len(values)) if values else None
 
     def max(self, field: str) -> float | None:
-        """The largest value of a numeric field; None without samples."""
+        """Return the largest value of a numeric field; None without samples."""
         return max(self._values(field), default=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types for JSON: ``{"label", "series": {field: list}, "mean": {...}, "max": {...}}``.
+        """Return plain data for JSON: ``{"label", "series": {field: list}, "mean": {...}, "max": {...}}``.
 
-        In ``mean`` and ``max``, ``cpus_percent`` is a list with one value for each CPU. Without samples all
-        lists and both summaries are empty.
+        In ``mean`` and ``max``, ``cpus_percent`` is a list with one value for each CPU. Without samples ``series``,
+        ``mean`` and ``max`` are empty.
         """
         if not self.samples:
             return {"label": self.label, "series": {}, "mean": {}, "max": {}}
@@ -134,7 +143,7 @@ class ResourceSeries(Generic[SampleT]):
         mean: dict[str, Any] = {name: self.mean(name) for name in numeric}
         largest: dict[str, Any] = {name: self.max(name) for name in numeric}
         if "cpus_percent" in series:
-            # A CPU that went offline shortens later samples: summarise those present throughout.
+            # A CPU that goes offline shortens later samples: summarise as many CPUs as the shortest sample has.
             by_cpu = list(zip(*series["cpus_percent"], strict=False))
             mean["cpus_percent"] = [sum(values) / len(values) for values in by_cpu]
             largest["cpus_percent"] = [max(values) for values in by_cpu]

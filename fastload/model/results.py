@@ -1,4 +1,4 @@
-"""What a summary says by check, by request name, by group and by scenario."""
+"""Results of a summary by check, request name, measured call, group and scenario."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUEST_NAMES = "request names"
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """How often a check of a scenario passed and failed."""
+    """Result of a check of a scenario: how often it passed and failed."""
 
     name: str
     passes: int
@@ -26,7 +26,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class EndpointResult:
-    """One request name: *requests* that ended, how many *failed*, counts by status, and the duration trend."""
+    """Result of one request name: ended *requests*, *failed* requests, counts by status, and the duration trend."""
 
     name: str
     method: str
@@ -48,7 +48,7 @@ class EndpointResult:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """One name of measured calls: *calls* that ended, how many *failed*, and the trend of those that did not raise."""
+    """Result of one name of measured calls: ended and *failed* calls, and the trend of calls that did not raise."""
 
     name: str
     calls: int
@@ -66,7 +66,7 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class GroupResult:
-    """How long a group took. Groups within groups are called ``outer::inner``."""
+    """Result of a group: its duration trend. A group within a group has a name like ``outer::inner``."""
 
     name: str
     duration: MetricView
@@ -77,7 +77,7 @@ class GroupResult:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """One of several scenarios; ``metrics`` has those of `SCENARIO_METRICS`."""
+    """Result of one of several scenarios. ``metrics`` has the views of `SCENARIO_METRICS`."""
 
     name: str
     metrics: Mapping[str, MetricView]
@@ -87,7 +87,7 @@ class ScenarioResult:
 
 
 def collect_checks(table: SeriesTable) -> tuple[CheckResult, ...]:
-    """The checks by name and scenario, in the order in which they first came."""
+    """Return the checks by name and scenario, in the order in which they first came."""
     return tuple(
         CheckResult(tags["check"], sink.trues, sink.total - sink.trues, tags["scenario"])
         for tags, sink in _kept(table, "checks")
@@ -95,7 +95,7 @@ def collect_checks(table: SeriesTable) -> tuple[CheckResult, ...]:
 
 
 def collect_endpoints(table: SeriesTable, duration_s: float) -> tuple[EndpointResult, ...]:
-    """Statistics for each request name, most frequent first."""
+    """Return the result of each request name, most frequent first."""
     spec = BUILTIN["http_req_duration"]
     statuses: dict[tuple[str, str], dict[str, int]] = {}
     for tags, sink in _kept(table, "http_reqs"):
@@ -111,7 +111,7 @@ def collect_endpoints(table: SeriesTable, duration_s: float) -> tuple[EndpointRe
 
 
 def collect_calls(table: SeriesTable, duration_s: float) -> tuple[CallResult, ...]:
-    """Statistics for each name of measured calls, most frequent first."""
+    """Return the result of each name of measured calls, most frequent first."""
     spec = BUILTIN["call_duration"]
     found = []
     for tags, sink in _kept(table, "call_failed"):
@@ -122,7 +122,7 @@ def collect_calls(table: SeriesTable, duration_s: float) -> tuple[CallResult, ..
 
 
 def collect_groups(table: SeriesTable, duration_s: float) -> tuple[GroupResult, ...]:
-    """The groups in the order in which they first ended, those within a group after it."""
+    """Return the groups in the order in which they first ended. Inner groups come after their outermost group."""
     spec = BUILTIN["group_duration"]
     found = {tags["group"]: sink for tags, sink in _kept(table, "group_duration")}
     outermost = list(dict.fromkeys(name.partition("::")[0] for name in found))
@@ -131,7 +131,7 @@ def collect_groups(table: SeriesTable, duration_s: float) -> tuple[GroupResult, 
 
 
 def collect_scenarios(views: Mapping[str, MetricView], scenarios: Iterable[str]) -> tuple[ScenarioResult, ...]:
-    """The statistics of each of *scenarios*, if there are several; *views* has the series of `scenario_series`."""
+    """Return the result of each of several *scenarios*; empty for one. *views* has the series of `scenario_series`."""
     names = tuple(scenarios)
     if len(names) < 2:
         return ()
@@ -148,8 +148,10 @@ def collect_scenarios(views: Mapping[str, MetricView], scenarios: Iterable[str])
 
 
 def crowd_notes(crowded: Iterable[str], table: SeriesTable) -> list[str]:
-    """What to tell of each kind of name of which there were more than a run keeps statistics for: *crowded* has them
-    in words, like "request names" and "tags of orders"."""
+    """Return a note for each kind of name that passed the limit `MAX_NAMES` of a run.
+
+    *crowded* has these kinds in words, like "request names" and "tags of orders".
+    """
     about_requests = names_note(table)
     others = [
         f"there were more than {format_count(MAX_NAMES)} {crowd}: the others are counted together as {OTHER_NAME}. "
@@ -161,14 +163,14 @@ def crowd_notes(crowded: Iterable[str], table: SeriesTable) -> list[str]:
 
 
 def names_note(table: SeriesTable) -> str | None:
-    """What to tell when there were more request names than a run keeps statistics for; else None."""
+    """Return a note if the request names passed the limit `MAX_NAMES`, else None."""
     counts: dict[str, int] = {}
     for tags, sink in _kept(table, "http_reqs"):
         counts[tags["name"]] = counts.get(tags["name"], 0) + int(sink.value)
     other = counts.pop(OTHER_NAME, 0)
     if not other:
         return None
-    # Names that vary come once or twice each.
+    # Examples of names that vary: each of these comes only once or twice.
     examples = " and ".join(repr(name) for name in sorted(counts, key=lambda name: (counts[name], name))[:2])
     seen = f", instead of names such as {examples}" if examples else ""
     return (
@@ -178,7 +180,7 @@ def names_note(table: SeriesTable) -> str | None:
 
 
 def _kept(table: SeriesTable, metric: str) -> list[tuple[dict[str, str], Any]]:
-    """``(tags, sink)`` of the series of *metric* that every run keeps."""
+    """Return ``(tags, sink)`` of the series of *metric* that every run keeps."""
     return [
         (dict(series.tags), sink) for series, sink in table.sinks.items() if series.metric == metric and series.is_kept
     ]

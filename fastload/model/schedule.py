@@ -1,4 +1,4 @@
-"""Pure schedules: how many VUs at a time, which starts are due, and whose share is whose. No clock, no sleep."""
+"""Schedules: the number of VUs over time, the due times of starts, and the share of each worker. No clock, no sleep."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 NS_PER_S = 1_000_000_000
-# What rounding may take from sums of fractions: ten stages of 0.1 starts each are one start.
+# Tolerance for rounding errors in sums of fractions: ten stages of 0.1 starts each must be one start.
 _SLACK = 1e-9
 _RELATIVE_SLACK = 1e-13
 
 Stage = tuple[float, int]
-"""``(seconds, VUs at its end)``; a stage of 0 s jumps."""
+"""Stage of VUs: ``(seconds, VUs at its end)``. A stage of 0 s changes the number of VUs at once."""
 
 
 def share(total: int, worker: int, workers: int) -> int:
-    """How many of *total* things (numbered from 0, dealt in turn) belong to *worker* of *workers*.
+    """Return how many of *total* things belong to *worker* when they are dealt to all *workers* in turn.
 
-    The shares add up to *total* and differ by one at most.
+    The shares add up to *total* and differ by at most 1.
     """
     return (total + workers - 1 - worker) // workers
 
 
 def vus_at(start_vus: int, stages: Sequence[Stage], elapsed_s: float) -> int:
-    """VUs that should run *elapsed_s* after the start: linear within a stage, rounded to the nearest.
+    """Return the VUs that should run *elapsed_s* after the start: linear within a stage, rounded to the nearest.
 
-    Before the start it is *start_vus*, after the last stage the last target.
+    Before the start the result is *start_vus*, after the last stage the last target.
     """
     begin_s, level = 0.0, start_vus
     for duration_s, target in stages:
@@ -40,9 +40,9 @@ def vus_at(start_vus: int, stages: Sequence[Stage], elapsed_s: float) -> int:
 
 
 def vu_changes(start_vus: int, stages: Sequence[Stage]) -> list[tuple[float, int]]:
-    """When the number of VUs changes: ``(seconds, VUs from then on)``, ascending, the first at 0.
+    """Return the changes of the number of VUs: ``(seconds, VUs from then on)``, ascending, the first at 0.
 
-    One step for each VU, at the moment when the linear ramp crosses half a VU, as `vus_at` rounds.
+    A ramp has one change for each VU, at the moment when the line crosses half a VU, as `vus_at` rounds.
     """
     changes = [(0.0, start_vus)]
     begin_s, level = 0.0, start_vus
@@ -60,11 +60,11 @@ def vu_changes(start_vus: int, stages: Sequence[Stage]) -> list[tuple[float, int
 
 
 RateStage = tuple[float, float]
-"""``(seconds, starts per second at its end)``; a stage of 0 s jumps."""
+"""Stage of a rate: ``(seconds, starts per second at its end)``. A stage of 0 s changes the rate at once."""
 
 
 class RateCurve:
-    """A rate over time, piece by piece linear, with its integral in closed form. Times in seconds from 0."""
+    """Rate over time, piecewise linear, with its integral in closed form. Times are in seconds from 0."""
 
     def __init__(self, start_rate_per_s: float, stages: Sequence[RateStage]) -> None:
         self._pieces: list[_Piece] = []
@@ -80,20 +80,20 @@ class RateCurve:
 
     @property
     def total(self) -> float:
-        """The integral over all of it."""
+        """Integral over the whole curve."""
         return self._pieces[-1].end_area if self._pieces else 0.0
 
     def integral(self, at_s: float) -> float:
-        """Starts due until *at_s*, with fractions."""
+        """Return the integral until *at_s*: the number of due starts, with fractions."""
         for piece in self._pieces:
             if at_s < piece.begin_s + piece.duration_s:
                 return piece.area_at(max(0.0, at_s - piece.begin_s))
         return self.total
 
     def due_ns(self, area: float) -> int | None:
-        """When the integral reaches *area*, in whole nanoseconds; None when it never does.
+        """Return the time at which the integral reaches *area*, in whole nanoseconds; None when it never does.
 
-        For ascending *area*: pieces that are done with are not looked at again.
+        *area* must ascend from call to call: earlier pieces are not searched again.
         """
         while self._first < len(self._pieces):
             piece = self._pieces[self._first]
@@ -103,7 +103,7 @@ class RateCurve:
         return None
 
     def change(self, at_s: float, rate_per_s: float) -> None:
-        """From *at_s* on, and until the end, the rate is *rate_per_s*."""
+        """Set the rate to *rate_per_s* from *at_s* until the end of the curve."""
         if at_s >= self.end_s:
             return
         before = [piece for piece in self._pieces if piece.begin_s < at_s]
@@ -116,7 +116,7 @@ class RateCurve:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """The rate goes from *rate* to *end_rate* within *duration_s* from *begin_s*, when the integral is *area*."""
+    """Linear piece of a curve: from *rate* to *end_rate* in *duration_s*. *area* is the integral at its *begin_s*."""
 
     begin_s: float
     duration_s: float
@@ -138,25 +138,27 @@ class _Piece:
             return round(self.begin_s * NS_PER_S)
         if self.rate == self.end_rate:
             return round(self.begin_s * NS_PER_S + wanted * NS_PER_S / self.rate)
-        # The root of rate * t + slope * t**2 / 2 = wanted, in the form that subtracts nothing.
+        # Solve rate * t + slope * t**2 / 2 = wanted for t, in the form without a subtraction (no cancellation).
         slope = (self.end_rate - self.rate) / self.duration_s
         root = math.sqrt(max(0.0, self.rate * self.rate + 2 * slope * wanted))
         return round((self.begin_s + min(self.duration_s, 2 * wanted / (self.rate + root))) * NS_PER_S)
 
     def cut(self, at_s: float) -> _Piece:
-        """The part until *at_s*."""
+        """Return the part of the piece until *at_s*."""
         share = (at_s - self.begin_s) / self.duration_s
         end_rate = self.rate + (self.end_rate - self.rate) * share
         return _Piece(self.begin_s, at_s - self.begin_s, self.rate, end_rate, self.area)
 
 
 class Arrivals:
-    """The starts of one worker, in order. The starts of the whole run are numbered, and worker w of W takes every
-    W-th from w: the workers start evenly in time, not in bursts, and random ones are the same for any W.
+    """Due times of one worker's starts, in order.
 
-    *kind* says where the integral of the rate must be for start i: "constant" at *first* + i, "uniform" at a random
-    point of ``[i, i + 1)``, "poisson" at the i-th point of a Poisson process with mean 1. A start that is due at the
-    very end of the curve belongs to it only when *end_counts*.
+    The starts of the whole run are numbered; worker w of W takes every W-th start from start w. So the starts of the
+    workers are evenly spread in time, without bursts, and random starts are the same for any W.
+
+    *kind* sets the integral of the rate at which start i is due: "constant" at *first* + i, "uniform" at a random
+    point of ``[i, i + 1)``, "poisson" at the i-th point of a Poisson process with mean 1. A start that is due exactly
+    at the end of the curve is made only with *end_counts*.
     """
 
     def __init__(
@@ -179,17 +181,17 @@ class Arrivals:
         self._area = self._next_area(worker + 1)
 
     def next_due_ns(self) -> int | None:
-        """When the next start is due, after the common start; None when there is none."""
+        """Return when the next start is due, in nanoseconds from the beginning of the curve; None after the last."""
         due_ns = self._curve.due_ns(self._area)
         return due_ns if due_ns is not None and due_ns < self._end_ns else None
 
     def advance(self) -> None:
-        """The next start was made."""
+        """Mark the next start as made, and move on to the one after it."""
         self._index += self._workers
         self._area = self._next_area(self._workers)
 
     def change_rate(self, at_s: float, rate_per_s: float) -> None:
-        """See `RateCurve.change`."""
+        """Change the rate: see `RateCurve.change`."""
         self._curve.change(at_s, rate_per_s)
 
     def _next_area(self, steps: int) -> float:
@@ -208,7 +210,7 @@ class Arrivals:
 
 
 class TraceArrivals:
-    """The starts of one worker from a list of times, ascending: every W-th from w."""
+    """Due times of one worker's starts from an ascending list: worker w of W takes every W-th start from start w."""
 
     def __init__(self, due_ns: Sequence[int], *, worker: int = 0, workers: int = 1) -> None:
         self._due_ns = due_ns
@@ -216,9 +218,9 @@ class TraceArrivals:
         self._workers = workers
 
     def next_due_ns(self) -> int | None:
-        """As `Arrivals.next_due_ns`."""
+        """See `Arrivals.next_due_ns`."""
         return int(self._due_ns[self._index]) if self._index < len(self._due_ns) else None
 
     def advance(self) -> None:
-        """As `Arrivals.advance`."""
+        """See `Arrivals.advance`."""
         self._index += self._workers

@@ -1,4 +1,4 @@
-"""Series: the values of metrics by tag set, and the table of them that workers ship and the parent merges."""
+"""Series: the values of metrics by tag set, and the table of series that workers send and the parent merges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastload.model.metrics import HIGHEST_US, Series
 
 @dataclass(slots=True)
 class CounterSink:
-    """A sum."""
+    """Sum of the values of a counter."""
 
     value: float = 0
 
@@ -25,7 +25,7 @@ class CounterSink:
 
 @dataclass(slots=True)
 class GaugeSink:
-    """The last value, and the least and the greatest there were."""
+    """Last, least and greatest value of a gauge."""
 
     value: float = 0
     min: float = float("inf")
@@ -36,11 +36,11 @@ class GaugeSink:
         return self.min <= self.max
 
     def set(self, value: float) -> None:
-        """Make *value* the last one."""
+        """Make *value* the last value."""
         self.value, self.min, self.max = value, min(self.min, value), max(self.max, value)
 
     def merge(self, other: GaugeSink) -> None:
-        """*other* is the later one; it changes nothing when it was never set."""
+        """Add *other*, whose values are later. It changes nothing when it was never set."""
         if other.is_set:
             self.value, self.min, self.max = other.value, min(self.min, other.min), max(self.max, other.max)
 
@@ -50,7 +50,7 @@ class GaugeSink:
 
 @dataclass(slots=True)
 class RateSink:
-    """How many were true of how many."""
+    """Numbers of true values and of all values of a rate."""
 
     trues: int = 0
     total: int = 0
@@ -64,7 +64,7 @@ class RateSink:
 
 
 class TrendSink(Histogram):
-    """A histogram in the clothes of the other sinks."""
+    """Histogram of the values of a trend, with the interface of the other sinks."""
 
     __slots__ = ()
 
@@ -91,12 +91,12 @@ _KIND_OF_SINK: dict[type[Any], str] = {
 
 @dataclass(slots=True)
 class SeriesTable:
-    """All series of one process, or of the whole run: merging tables is exact and keeps every count."""
+    """Table of all series of one process, or of the whole run. Merging tables is exact and keeps every count."""
 
     sinks: dict[Series, Any] = field(default_factory=dict)
 
     def counter(self, series: Series) -> CounterSink:
-        """The counter of *series*, made when it is new; likewise `gauge`, `rate` and `trend`."""
+        """Return the counter of *series*; make it if it is new. `gauge`, `rate` and `trend` do the same."""
         sink = self.sinks.get(series)
         if sink is None:
             sink = self.sinks[series] = CounterSink()
@@ -121,7 +121,7 @@ class SeriesTable:
         return sink
 
     def merge(self, other: SeriesTable) -> None:
-        """Add *other*, which this table may not share sinks with afterwards (new sinks are copied)."""
+        """Add *other*. Sinks that are new here are copied, so that the two tables share no sinks afterwards."""
         for series, sink in other.sinks.items():
             mine = self.sinks.get(series)
             if mine is None:
@@ -130,7 +130,7 @@ class SeriesTable:
 
     @classmethod
     def merged(cls, tables: Sequence[SeriesTable]) -> SeriesTable:
-        """What *tables* add up to, trends with only the buckets that are used. It takes the sinks of *tables*."""
+        """Return the sum of *tables*, with trends that hold only non-empty buckets. It reuses sinks of *tables*."""
         if len(tables) == 1:
             return tables[0]
         found: dict[Series, list[Any]] = {}
@@ -140,17 +140,17 @@ class SeriesTable:
         return cls({series: _merged(sinks) for series, sinks in found.items()})
 
     def of_metric(self, metric: str) -> Iterator[tuple[dict[str, str], Any]]:
-        """``(tags, sink)`` of every tagged series of *metric*."""
+        """Return an iterator over ``(tags, sink)`` of the tagged series of *metric*."""
         return (
             (dict(series.tags), sink) for series, sink in self.sinks.items() if series.metric == metric and series.tags
         )
 
     def get(self, metric: str) -> Any:
-        """The sink of the untagged series of *metric*, or None."""
+        """Return the sink of the series of *metric* without tags, or None."""
         return self.sinks.get(Series(metric))
 
     def to_plain(self) -> list[list[Any]]:
-        """Rows of [metric, flat tags, kind, sink] for a frame."""
+        """Return rows of [metric, flat tags, kind, sink] for a frame."""
         return [
             [
                 series.metric,
@@ -163,7 +163,7 @@ class SeriesTable:
 
     @classmethod
     def from_plain(cls, rows: Iterable[list[Any]]) -> SeriesTable:
-        """The table whose `to_plain` is *rows*."""
+        """Return the table of *rows*, the result of `to_plain`."""
         sinks: dict[Series, Any] = {}
         for metric, flat, kind, plain in rows:
             series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
@@ -172,7 +172,7 @@ class SeriesTable:
 
 
 def _merged(sinks: Sequence[Any]) -> Any:
-    """What *sinks* of one series add up to; the first may be changed for that."""
+    """Return the sum of the *sinks* of one series. The first sink may be changed."""
     first, *others = sinks
     if others and type(first) is TrendSink:
         return TrendSink.pooled(sinks)

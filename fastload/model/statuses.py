@@ -1,4 +1,4 @@
-"""Sets of HTTP statuses, as scripts and options write them."""
+"""Parser of sets of HTTP statuses, as scripts and options write them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Collection
 from fastload.model.errors import PlanError
 
 StatusSpec = int | str | Collection[int]
-"""``404``, ``(200, 404)``, ``range(200, 300)`` or ``"200-299,404"``."""
+"""Set of HTTP statuses as written: ``404``, ``(200, 404)``, ``range(200, 300)`` or ``"200-299,404"``."""
 LEAST, MOST = 100, 999
 _HINT = 'write 404, (200, 404), range(200, 300) or "200-299,404"'
 
 
 def parse_statuses(spec: StatusSpec, *, what: str) -> frozenset[int]:
-    """The statuses that *spec* names.
+    """Return the HTTP statuses named by *spec*.
 
     Raises:
-        PlanError: it names none, or something that is no status; the message begins with *what*.
+        PlanError: *spec* names no status, or a value outside of 100..999; the message begins with *what*.
     """
     if isinstance(spec, str):
         numbers = [number for part in spec.split(",") for number in _part(part.strip(), spec, what)]
@@ -35,7 +35,7 @@ def parse_statuses(spec: StatusSpec, *, what: str) -> frozenset[int]:
 
 
 def _part(part: str, spec: str, what: str) -> range:
-    """One status, or a range with both ends in it."""
+    """Return the statuses of *part*: one status, or a range like ``200-299`` with both ends included."""
     first, dash, last = part.partition("-")
     if not (first.isdecimal() and (last.isdecimal() or not dash)):
         raise PlanError(f"{what}: {spec!r} names no statuses", hint=_HINT)

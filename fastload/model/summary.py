@@ -1,4 +1,4 @@
-"""The end of a run as data: everything that a report, a script or a CI job reads. ``docs/summary.md`` describes it."""
+"""Summary of a run: all data that a report, a script or a CI job reads. ``docs/summary.md`` describes it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ SUMMARY_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """Where every request went: ``started == finished + failed + interrupted + warmup + setup + lost``.
+    """Account of all requests: ``started == finished + failed + interrupted + warmup + setup + lost``.
 
-    *finished* got a response below 400, *failed* a worse one or none, *interrupted* was still in flight when the
-    run ended, *warmup* ended during the warm-up and is in no metric, *setup* was made by setup or teardown and is in
-    none either, *lost* was in flight in a worker that died. *iterations_interrupted* are iterations that were stopped
-    before their end.
+    - *finished*: requests with a good response (by default a status below 400)
+    - *failed*: requests with a bad response or none
+    - *interrupted*: requests in flight when the run ended
+    - *warmup*: requests that ended during the warm-up; they are in no metric
+    - *setup*: requests of setup and teardown; they are in no metric
+    - *lost*: requests in flight in a worker that died
+
+    *iterations_interrupted* counts iterations that were stopped before their end.
     """
 
     started: int = 0
@@ -44,16 +48,25 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary:
-    """A finished run. ``passed`` is what a CI job wants to know; ``metrics`` maps names to `MetricView`s, and labels
-    like ``latency{region:eu}`` to those of series with tags. ``scenarios`` is empty when there is only one.
+    """Summary of a finished run.
 
-    *stopped_by*: "" for the planned end, "interrupt" after Ctrl-C or SIGTERM, "worker-loss" when it was asked to
-    stop with the first lost worker, "threshold" when one asked for it, "abort" when the script did, "control" when it
-    was told to by the control API or the library, "error" when a hook or a shape raised, and "unknown" of a saved run
-    that has no end; *stop_reason* says more.
-    *duration_s* is what was measured, without warm-up and pauses. *hook_errors* are those of setup, teardown and the
-    like; *report* is the text of the script's own summary, which replaces fastload's. *outputs_failed*: something that
-    was to be written was lost, and *notes* tell what.
+    ``passed`` is the result for a CI job. ``metrics`` maps names to `MetricView`s, and labels like
+    ``latency{region:eu}`` to the views of series with tags. ``scenarios`` is empty when there is only one scenario.
+
+    *stopped_by* is the cause of the end; *stop_reason* has details:
+
+    - "": the planned end
+    - "interrupt": Ctrl-C or SIGTERM
+    - "worker-loss": a worker was lost, and the plan asks to stop then
+    - "threshold": a threshold that aborts the run failed
+    - "abort": the script called ``fl.abort``
+    - "control": the control API or the library stopped the run
+    - "error": a hook or a shape raised
+    - "unknown": a saved run without its end
+
+    *duration_s* is the measured time, without warm-up and pauses. *hook_errors* are errors of setup, teardown and the
+    other hooks. *report* is the text of the script's own summary, which replaces fastload's. *outputs_failed*: an
+    output lost data; *notes* say which.
     """
 
     plan: Plan
@@ -94,8 +107,11 @@ class Summary:
 
     @property
     def passed(self) -> bool:
-        """Every threshold holds, no worker was lost, no hook and not every iteration raised, and nothing ended it
-        early but a request to stop."""
+        """Whether the run passed.
+
+        Every threshold holds, no worker was lost, no hook raised, not every iteration raised, and nothing but a stop
+        command ended the run early.
+        """
         return not (
             self.thresholds_failed
             or self.workers_lost
@@ -114,11 +130,11 @@ class Summary:
 
     @property
     def all_raised(self) -> bool:
-        """Whether iterations were made and every one of them raised an exception."""
+        """Whether the run has iterations and every iteration raised an exception."""
         return bool(self.exceptions.total) and not self.metrics["iterations"].count
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as plain data, version `SUMMARY_VERSION`; times in ms, rates per second."""
+        """Return the summary as plain data, version `SUMMARY_VERSION`. Times are in ms, rates per second."""
         return {
             "version": SUMMARY_VERSION,
             "passed": self.passed,
@@ -154,9 +170,9 @@ class Summary:
 
 
 def observe_metric(threshold: Threshold, views: Mapping[str, MetricView]) -> float | None:
-    """What *threshold* is about in *views*, by `Series.label`; None without data.
+    """Return the observed value of *threshold* in *views* (by `Series.label`); None without data.
 
-    A counter that nothing with these tags was added to is 0.
+    A counter whose series does not exist counts as 0.
     """
     view = views.get(threshold.label)
     if view is None:

@@ -1,4 +1,4 @@
-"""Text units to numbers and back: the only module that knows how "10s" is written."""
+"""Parsers and formatters of numbers with units, like "10s". No other module knows how these are written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RATE_PER_S = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 1 / 60, "min": 1 / 60, "h":
 
 
 def parse_duration_s(text: str, *, what: str = "duration") -> float:
-    """Seconds in *text*: a number with a unit, or several ("1m30s", "500ms", "0s").
+    """Parse a duration in seconds: a number with a unit, or several ("1m30s", "500ms", "0s").
 
     Raises:
         PlanError: no unit, an unknown unit, or not a number. *what* names the option in the message.
@@ -31,10 +31,10 @@ def parse_duration_s(text: str, *, what: str = "duration") -> float:
 
 
 def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> float:
-    """Starts per second in *text*: "500", "1.5k", "1k/s", "90/min"; fractions are kept. *zero*: it may be 0.
+    """Parse a rate in starts per second: "500", "1.5k", "1k/s", "90/min". Fractions are kept.
 
     Raises:
-        PlanError: not a rate, or zero.
+        PlanError: not a rate, or 0 without *zero*. *what* names the option in the message.
     """
     match = _RATE.fullmatch(str(text).strip())
     rate = float(match[1]) * _NUMBER_SUFFIX[match[2] and match[2].lower()] * _RATE_PER_S[match[3]] if match else 0
@@ -45,7 +45,7 @@ def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> fl
 
 
 def parse_bytes(text: str | float, *, what: str = "size") -> int:
-    """Bytes in *text*: a number, or one with a unit: "500kB", "1.5MB" (powers of 1,000), "64KiB" (of 1,024).
+    """Parse a size in bytes: a number, or a number with a unit: "500kB", "1.5MB" (powers of 1,000), "64KiB" (of 1,024).
 
     Raises:
         PlanError: not a size.
@@ -57,7 +57,7 @@ def parse_bytes(text: str | float, *, what: str = "size") -> int:
 
 
 def parse_stage(text: str) -> tuple[float, int]:
-    """``(seconds, VUs at its end)`` of a stage like "30s:10".
+    """Parse a stage like "30s:10" to ``(seconds, VUs at its end)``.
 
     Raises:
         PlanError: no colon, no unit on the duration, or no whole number of VUs.
@@ -71,12 +71,14 @@ def parse_stage(text: str) -> tuple[float, int]:
 
 
 def is_rate_stage(text: str) -> bool:
-    """Whether the target of a stage is a rate, like "30s:100/s", and not a number of VUs."""
+    """Return whether a stage ends at a rate, like "30s:100/s", and not at a number of VUs."""
     return "/" in str(text).partition(":")[2]
 
 
 def parse_rate_stage(text: str) -> tuple[float, float]:
-    """``(seconds, starts per second at its end)`` of a stage like "30s:100/s"; without a unit it is per second.
+    """Parse a stage like "30s:100/s" to ``(seconds, starts per second at its end)``.
+
+    A rate without a unit is per second.
 
     Raises:
         PlanError: no colon, no unit on the duration, or no rate.
@@ -91,7 +93,7 @@ def parse_rate_stage(text: str) -> tuple[float, float]:
 
 
 def format_ms(value_ms: float | None) -> str:
-    """Milliseconds for people, three significant digits: ``"840µs"``, ``"12.3ms"``, ``"1.25s"``, ``"-"``."""
+    """Format milliseconds with three significant digits: ``"840µs"``, ``"12.3ms"``, ``"1.25s"``; None as ``"-"``."""
     if value_ms is None or math.isnan(value_ms):
         return "-"
     if value_ms == 0:
@@ -107,7 +109,7 @@ def format_ms(value_ms: float | None) -> str:
 
 
 def format_duration_s(seconds: float) -> str:
-    """Seconds for people: ``"0s"``, ``"350ms"``, ``"10s"``, ``"1m30s"``, ``"2h05m"``."""
+    """Format seconds: ``"0s"``, ``"350ms"``, ``"10s"``, ``"1m30s"``, ``"2h05m"``."""
     if seconds < 10 and seconds != int(seconds):
         return format_ms(seconds * 1e3)
     whole = round(seconds)
@@ -121,19 +123,19 @@ def format_duration_s(seconds: float) -> str:
 
 
 def format_count(value: float) -> str:
-    """A count with thousands separated, or a small number with its digits: ``"12,345"``, ``"3.5"``."""
+    """Format a count with separated thousands, or a small fraction with three digits: ``"12,345"``, ``"3.5"``."""
     if float(value).is_integer() or abs(value) >= 999.5:
         return f"{value:,.0f}"
     return f"{value:,.3g}"
 
 
 def format_number_of(count: float, noun: str) -> str:
-    """A count with its noun: ``"1 VU"``, ``"1,000 VUs"``."""
+    """Format a count with its noun: ``"1 VU"``, ``"1,000 VUs"``."""
     return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def format_bytes(value: float) -> str:
-    """Bytes in powers of 1,000, as k6 and most network tools count: ``"61.2 kB"``, ``"1.3 GB"``."""
+    """Format bytes in powers of 1,000, like k6 and most network tools: ``"61.2 kB"``, ``"1.3 GB"``."""
     size = float(value)
     for unit in ("B", "kB", "MB", "GB"):
         if abs(size) < 999.5:
@@ -143,7 +145,7 @@ def format_bytes(value: float) -> str:
 
 
 def format_percent(ratio: float) -> str:
-    """A ratio as per cent, never rounded up to 100 % or down to 0 %: ``"99.99%"``, ``"<0.01%"``."""
+    """Format a ratio in per cent, never rounded up to 100 % or down to 0 %: ``"99.99%"``, ``"<0.01%"``."""
     percent = ratio * 100
     if 0 < percent < 0.01:
         return "<0.01%"

@@ -1,4 +1,4 @@
-"""Metrics that a script declares and adds to: `Counter`, `Gauge`, `Rate`, `Trend`."""
+"""User metrics, which a script declares and adds values to: `Counter`, `Gauge`, `Rate`, `Trend`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from fastload.model.errors import PlanError
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_TAGS, Kind, MetricSpec, Series
 
 if TYPE_CHECKING:
-    # A script that declares metrics need not wait for numpy.
+    # Importing numpy takes time that a script which declares metrics need not spend.
     from fastload.model.series import SeriesTable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
 class UserMetric(ABC):
-    """What a script declares, once, at module level. Every one is shown in the summary under its name.
+    """Metric of a script, declared once, at module level. The summary shows it under its name.
 
     Two declarations of one name share their values; they must agree in kind and unit.
 
     Raises:
-        PlanError: the name is malformed, is a built-in metric's, or was declared with another kind or unit.
+        PlanError: the name is malformed, is the name of a built-in metric, or was declared with another kind or unit.
     """
 
     kind: Kind
@@ -43,8 +43,8 @@ class UserMetric(ABC):
                 f"metric {name!r} is already declared as a {known.spec.kind} in {known.spec.unit or 'no unit'}",
                 hint="one name, one kind, one unit",
             )
-        # Shared by all declarations of the name. Every value is in `_values`, in the order in which they came; those
-        # with tags are in the lists of their series, too.
+        # All declarations of the name share these lists. `_values` has every value, in the order of `add` calls;
+        # values with tags are also in the lists of their series in `_tagged`.
         self._values: list[Any] = known._values if known is not self else []
         self._tagged: dict[_Tags, list[Any]] = known._tagged if known is not self else {}
         self._filters = _watched.filters_of(name)
@@ -53,17 +53,17 @@ class UserMetric(ABC):
         return f"{type(self).__name__}({self.spec.name!r})"
 
     def drain(self, table: SeriesTable) -> None:
-        """Move what was added since the last drain into *table*."""
+        """Move the values since the last drain into *table*."""
         name = self.spec.name
         for series, pending in ((Series(name), self._values), *self._tagged_lists()):
             if pending:
                 values = pending.copy()
-                # Not clear(): another thread may have added one since the copy.
+                # Not clear(): another thread may have added a value since the copy.
                 del pending[: len(values)]
                 self._fold(values, table, series)
 
     def discard(self) -> None:
-        """Forget what was added since the last drain."""
+        """Drop the values since the last drain."""
         for _, pending in ((None, self._values), *self._tagged_lists()):
             pending.clear()
 
@@ -71,7 +71,7 @@ class UserMetric(ABC):
         return [(Series(self.spec.name, tags), pending) for tags, pending in list(self._tagged.items())]
 
     def _add(self, value: Any, tags: Mapping[str, str] | None) -> None:
-        """Add a value that has tags, or that a filter may ask for."""
+        """Add a value that has tags, or a value of a metric with filters."""
         own = {str(key): str(text) for key, text in tags.items()} if tags else {}
         into = {tuple(sorted(own.items()))} if own else set()
         if self._filters:
@@ -93,18 +93,18 @@ class UserMetric(ABC):
 
     @abstractmethod
     def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
-        """Add *values* to *series*, one of this metric, in *table*."""
+        """Add *values* to *series*, a series of this metric, in *table*."""
 
 
 class Counter(UserMetric):
-    """Adds up: ``orders = fl.Counter("orders"); orders.add(3)``."""
+    """Sum of values: ``orders = fl.Counter("orders"); orders.add(3)``."""
 
     kind = Kind.COUNTER
 
     def add(self, value: float = 1, tags: Mapping[str, str] | None = None) -> None:
-        """Add *value*, 1 by default. What is not a number fails here, in the iteration, not when it is shipped.
+        """Add *value*, 1 by default. With *tags* it counts in the total and in the series of exactly these tags.
 
-        With *tags* it counts in the total and in the series of exactly these tags.
+        A value that is not a number raises here, in the iteration, and not when the worker sends its values.
         """
         if tags is None and not self._filters:
             self._values.append(value + 0)
@@ -116,12 +116,12 @@ class Counter(UserMetric):
 
 
 class Gauge(UserMetric):
-    """Keeps the last value, and the least and greatest: ``depth = fl.Gauge("queue_depth"); depth.add(12)``."""
+    """Last, least and greatest value: ``depth = fl.Gauge("queue_depth"); depth.add(12)``."""
 
     kind = Kind.GAUGE
 
     def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
-        """Make *value* the last one; with *tags* also that of the series of exactly these."""
+        """Make *value* the last value; with *tags* also the last value of the series of exactly these tags."""
         if tags is None and not self._filters:
             self._values.append(float(value))
         else:
@@ -134,12 +134,12 @@ class Gauge(UserMetric):
 
 
 class Rate(UserMetric):
-    """The share of true values: ``ok = fl.Rate("token_success"); ok.add(reply.ok)``."""
+    """Share of true values: ``ok = fl.Rate("token_success"); ok.add(reply.ok)``."""
 
     kind = Kind.RATE
 
     def add(self, value: bool, tags: Mapping[str, str] | None = None) -> None:
-        """Count one more, true or not; with *tags* also in the series of exactly these."""
+        """Count *value*, true or false; with *tags* also in the series of exactly these tags."""
         if tags is None and not self._filters:
             self._values.append(bool(value))
         else:
@@ -152,11 +152,11 @@ class Rate(UserMetric):
 
 
 class Trend(UserMetric):
-    """Percentiles of a value: ``ingest = fl.Trend("ingest_duration", unit="ms"); ingest.add(12.5)``.
+    """Distribution of values, with percentiles: ``ingest = fl.Trend("ingest_duration", unit="ms"); ingest.add(12.5)``.
 
-    Values are kept to three significant digits. *unit* "ms" (default), "s" and "us" are times, up to an hour;
-    any other unit is a label, for values from 0.001 to 10**12. Values outside the range, and those that are
-    not finite, are counted at its nearer end and reported.
+    Values are kept to three significant digits. The units "ms" (default), "s" and "us" are times, up to an hour.
+    Any other *unit* is a label, for values from 0.001 to 10**12. Values outside of the range, and values that are not
+    finite, are counted at the nearer end of the range and reported.
     """
 
     kind = Kind.TREND
@@ -165,7 +165,7 @@ class Trend(UserMetric):
         super().__init__(name, unit=unit)
 
     def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
-        """Record *value*, in the trend's unit; with *tags* also in the series of exactly these."""
+        """Record *value*, in the trend's unit; with *tags* also in the series of exactly these tags."""
         if tags is None and not self._filters:
             self._values.append(float(value))
         else:
@@ -177,15 +177,16 @@ class Trend(UserMetric):
 
 _Tags = tuple[tuple[str, str], ...]
 ValueListener = Callable[[str, Any, Mapping[str, str]], None]
-"""Gets the name of a metric of the script, a value that was added to it, and the tags that it was added with."""
+"""Callback for each added value: gets the name of the user metric, the value, and the tags given with it."""
 _declared: dict[str, UserMetric] = {}
 
 
 class _Watched:
-    """The series that were asked for, by metric, and how to learn where code runs.
+    """Filters of user metrics (series that thresholds ask for), by metric.
 
-    A metric keeps its list of filters, so that it may be declared before or after they are known. Where every single
-    value is wanted, by *tell*, one of them is for all values.
+    ``current_tags`` returns the tags of the scope whose code runs. A metric keeps a reference to its list of filters,
+    so a metric may be declared before or after the filters are known. With a ``listener`` the list also has the series
+    without tags, so that every value of the metric goes through `UserMetric._add`.
     """
 
     def __init__(self) -> None:
@@ -194,7 +195,7 @@ class _Watched:
         self.listener: ValueListener | None = None
 
     def filters_of(self, name: str) -> list[Series]:
-        """The filters of the metric *name*, which may change."""
+        """Return the list of filters of the metric *name*. The list may change later."""
         found = self.filters.setdefault(name, [])
         if self.listener is not None and Series(name) not in found:
             found.append(Series(name))
@@ -207,10 +208,10 @@ _watched = _Watched()
 def watch_metrics(
     filters: Iterable[Series], current_tags: Callable[[], Mapping[str, str]], listener: ValueListener | None = None
 ) -> None:
-    """Have metrics of the script count into the series of *filters*, and into no others that were asked for before.
+    """Set the filters of user metrics: values also count in the series of *filters*. Filters set before are removed.
 
-    *here* says the tags of the place (scenario, group) whose code runs; it is asked for metrics with a filter only.
-    *tell* is called with every single value, from the thread that adds it.
+    *current_tags* returns the tags of the scope (scenario, group) whose code runs; it is called only for metrics with a
+    filter. *listener* is called with every single value, in the thread that adds the value.
     """
     _watched.current_tags, _watched.listener = current_tags, listener
     for asked in _watched.filters.values():
@@ -225,10 +226,10 @@ def watch_metrics(
 
 
 def declared() -> dict[str, UserMetric]:
-    """Every user metric of this process by name."""
+    """Return the user metrics of this process, by name."""
     return _declared
 
 
 def specs() -> dict[str, MetricSpec]:
-    """Every metric that can exist in a run: built in, or declared by the script."""
+    """Return the specs of all metrics of a run, built-in and declared by the script, by name."""
     return BUILTIN | {name: metric.spec for name, metric in _declared.items()}

@@ -1,4 +1,4 @@
-"""Metrics as they are read: a series table with specs and a duration becomes values in the metrics' units."""
+"""Views of metrics: values in the metrics' units, computed from a series table, specs and a duration."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _PERCENTILES = {"p(90)": 0.9, "p(95)": 0.95, "p(99)": 0.99, "p(99.9)": 0.999}
 
 @dataclass(frozen=True, slots=True)
 class MetricView:
-    """One metric of a run, read only. Values are in the metric's unit, times in ms (built in) or as declared.
+    """View of one metric of a run, read only. Values are in the metric's unit; built-in times are in ms.
 
-    ``count`` is a counter's sum or a trend's number of values; ``rate`` a rate's share, or a counter's sum per
-    second: of what came within *duration_s*, without the *late* part that came while the last iterations ended.
-    What a kind does not have, and a trend or gauge without values, is None.
+    ``count`` is the sum of a counter, or the number of values of a trend or rate. ``rate`` is the share of a rate, or
+    the sum of a counter per second: the counts within *duration_s*, without the *late* part that came while the last
+    iterations ended. A value is None if the kind does not have it, or if a trend or gauge has no values.
     """
 
     spec: MetricSpec
@@ -30,7 +30,7 @@ class MetricView:
     late: float = 0.0
 
     def p(self, percent: float) -> float | None:
-        """The percentile (0..100) of a trend: exact over all workers, to 0.1 % of the value."""
+        """Return a percentile (0..100) of a trend, over all workers, to 0.1 % of the value; None for other kinds."""
         if not isinstance(self.sink, TrendSink):
             return None
         value = self.sink.quantile(percent / 100)
@@ -76,18 +76,18 @@ class MetricView:
 
     @property
     def passes(self) -> int:
-        """The good ones: true values, and for ``http_req_failed`` and its like those that did not fail."""
+        """Good values of a rate: the true values; for failure rates like ``http_req_failed`` the false values."""
         if not isinstance(self.sink, RateSink):
             return 0
         return self.sink.total - self.sink.trues if self.spec.name in FAILURE_RATES else self.sink.trues
 
     @property
     def fails(self) -> int:
-        """All others."""
+        """Bad values of a rate: all values that are not `passes`."""
         return self.sink.total - self.passes if isinstance(self.sink, RateSink) else 0
 
     def observe(self, threshold: Threshold) -> float | None:
-        """The value that *threshold* is about; None without data. A counter that counted nothing is 0."""
+        """Return the observed value of *threshold*; None without data. A counter that counted nothing is 0."""
         condition = threshold.condition
         if condition.aggregate == "p":
             return self.p(condition.percent)
@@ -96,7 +96,7 @@ class MetricView:
         return None if empty_trend else value
 
     def to_dict(self) -> dict[str, float | None]:
-        """k6's keys for the metric's kind."""
+        """Return plain data with k6's keys for the kind of the metric."""
         if self.spec.kind is Kind.COUNTER:
             return {"count": self.count, "rate": self.rate}
         if self.spec.kind is Kind.GAUGE:
@@ -104,7 +104,7 @@ class MetricView:
         if self.spec.kind is Kind.RATE:
             return {"rate": self.rate, "passes": self.passes, "fails": self.fails}
         assert isinstance(self.sink, TrendSink)
-        # All at once: a page that shows a thousand series asks for them each second.
+        # All quantiles in one call: a page with a thousand series asks for them each second.
         values: list[float | None] = [
             value / self.spec.scale for value in self.sink.quantiles((0.5, *_PERCENTILES.values()))
         ]
@@ -127,10 +127,11 @@ def view_metrics(
     late: Mapping[str, float] | None = None,
     asked: Iterable[Series] = (),
 ) -> dict[str, MetricView]:
-    """Every metric of *specs*, with the data of *table* or empty; *late* is what of a counter is in no rate, by label.
+    """Return the views of all metrics of *specs* by label, with the data of *table* or empty.
 
-    After each metric come its series with tags, by label: those of metrics of the script, those that a filter asked
-    for, and of what every run keeps, which is a lot, only those of *asked*.
+    After each metric come its series with tags: series of user metrics, and series that a filter asked for. Of the many
+    series that every run keeps, only those in *asked* are included. *late* is the part of each counter that counts in
+    no rate per second, by label.
     """
     late, asked = late or {}, frozenset(asked)
     tagged: dict[str, list[Series]] = {}
@@ -148,7 +149,7 @@ def view_metrics(
 
 
 def empty_sink(spec: MetricSpec) -> MetricSink:
-    """What a metric without any value has."""
+    """Return the sink of a metric without values."""
     match spec.kind:
         case Kind.TREND:
             return TrendSink(spec.highest)

@@ -1,1 +1,1 @@
-"""Whether runs differ, and by how much: the statistics behind `fastload compare`."""
+"""Statistics of `fastload compare`: whether runs differ, and by how much."""

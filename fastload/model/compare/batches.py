@@ -1,4 +1,4 @@
-"""A saved run cut into stretches of time (batches), which say how much its figures vary by chance."""
+"""Batches: stretches of time of a saved run. Their differences say how much the run's figures vary by chance."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from fastload.model.series import CounterSink, SeriesTable
 
 MOST_BATCHES = 10
 FEWEST_BATCHES = 5
-"""A run of fewer seconds says nothing about how much it varies."""
-# What a second may begin before the end of the load and still be of the time after it, or end before its warm-up does.
+"""Fewest batches that say how much a run varies. A batch has at least one second, so a run needs as many seconds."""
+# Tolerance: a second that begins up to this time before the end of the load counts as after it, and a second whose
+# middle is up to this time before the end of the warm-up counts as measured.
 _SLACK_S = 0.05
 
 
 class BatchedRun:
-    """The run of *header*, fed with its seconds in their order. *name* is what it is called, *summary* is
-    `Summary.to_dict`.
+    """Saved run in batches. Its seconds are added in order.
 
-    Few long batches, and not many short ones: what varies slowly must not look as if it did not vary. With ten of them,
-    the price is an interval a tenth longer than it had to be if nothing varied slowly.
+    *name* is the run's name in outputs, *summary* is `Summary.to_dict`. *complete*: False for a truncated run file.
+
+    A run has few long batches, not many short ones: short batches would hide slow variation. The price of ten batches
+    is an interval that is a tenth longer than necessary when nothing varies slowly.
     """
 
     def __init__(self, name: str, header: RunHeader, summary: Mapping[str, Any], *, complete: bool = True) -> None:
@@ -41,7 +43,7 @@ class BatchedRun:
         self._table: SeriesTable | None = None
 
     def add(self, second: Snapshot) -> None:
-        """The next second. It is not changed, and nothing of it is shared."""
+        """Add the next second. It is not changed, and none of its objects is kept."""
         middle_s = second.t_s - second.span_s / 2 - self._warmup_s
         if middle_s < -_SLACK_S:
             return
@@ -58,7 +60,7 @@ class BatchedRun:
 
     @property
     def table(self) -> SeriesTable:
-        """All of it, exactly. Ask for it when the last second has been added."""
+        """Series of the whole run, merged exactly. Read it only after the last second was added."""
         if self._table is None:
             self._table = SeriesTable()
             for batch in self.batches:
@@ -67,29 +69,29 @@ class BatchedRun:
 
     @property
     def is_long_enough(self) -> bool:
-        """Whether its batches say how much it varies."""
+        """Whether the batches are enough to say how much the run varies."""
         return len(self.batches) >= FEWEST_BATCHES and bool(np.count_nonzero(self._spans_s) == len(self.batches))
 
     @property
     def state(self) -> str:
-        """The verdict on the generator: VALID, SUSPECT or INVALID."""
+        """State of the run's verdict: VALID, SUSPECT or INVALID."""
         return str(self.summary["verdict"]["state"])
 
     def sinks(self, series: Series) -> list[Any]:
-        """What each batch has of *series*, None where it has nothing."""
+        """Return the sink of *series* in each batch; None for a batch without it."""
         return [batch.sinks.get(series) for batch in self.batches]
 
     def counts(self, *parts: Series) -> FloatArray:
-        """What the counters *parts* together counted in each batch, without what came after the last start."""
+        """Return the sum of the counters *parts* in each batch, without the counts after the last start."""
         return np.array([sum(counts.get(series, 0.0) for series in parts) for counts in self._in_time])
 
     @property
     def spans_s(self) -> FloatArray:
-        """How long each batch was."""
+        """Length of each batch in seconds."""
         return self._spans_s
 
     def rate(self, *parts: Series) -> float:
-        """The counters *parts* together, per second: of one that the summary has, what it says."""
+        """Return the sum of the counters *parts* per second. For a single counter it is the summary's rate, if any."""
         told = self.summary["metrics"].get(parts[0].label, {}).get("rate") if len(parts) == 1 else None
         if told is not None:
             return float(told)
@@ -98,6 +100,9 @@ class BatchedRun:
 
 
 def _batch_count(duration_s: float) -> int:
-    """Ten, but of two seconds at least; down to five, of one second at least; and one for each second below that."""
+    """Return the number of batches: 10, but fewer so that each has at least 2 s.
+
+    Runs of 5 s or more have at least 5 batches; shorter runs have one batch for each second.
+    """
     seconds = round(duration_s)
     return min(MOST_BATCHES, max(FEWEST_BATCHES, seconds // 2)) if seconds >= FEWEST_BATCHES else max(1, seconds)

@@ -1,4 +1,4 @@
-"""Whether runs can be compared at all, and what about them a reader of a comparison has to know."""
+"""Comparability of runs: reasons to refuse a comparison, and warnings for its readers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAMED_AT_MOST = 2
 
 
 class _Contrast(NamedTuple):
-    """*what* is one thing in the first run and another in a later one, both as they are shown."""
+    """Difference between two runs: *what* differs, and its value in the first and in a later run, as shown."""
 
     what: str
     one: str
@@ -40,15 +40,18 @@ class _Contrast(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ComparabilityIssues:
-    """*refusals*: differences between the plans, that make a comparison say nothing about the target. *warnings*:
-    what else may be behind a difference. All in words, each once."""
+    """Reasons against a comparison, as sentences, each once.
+
+    *refusals* are differences between the plans: with these a comparison says nothing about the target. *warnings* are
+    other possible causes of a difference between the figures.
+    """
 
     refusals: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
 def find_issues(runs: Sequence[BatchedRun]) -> ComparabilityIssues:
-    """What stands between *runs*, each held against the first of them."""
+    """Return the issues of comparing each of *runs* with the first run."""
     first, *others = runs
     alone = [*_untrusted(runs), *(text for run in runs for text in _unfinished(run))]
     refusals = listed(first, {run.name: [*_plans(first, run)] for run in others})
@@ -60,7 +63,7 @@ def find_issues(runs: Sequence[BatchedRun]) -> ComparabilityIssues:
 
 
 def listed(first: BatchedRun, contrasts: Mapping[str, Iterable[_Contrast]]) -> list[str]:
-    """The contrasts by name of the later run in words: what several have in common is said once."""
+    """Return *contrasts* (by name of the later run) in words. A contrast that several runs share is listed once."""
     names: dict[_Contrast, list[str]] = {}
     for name, found in contrasts.items():
         for contrast in found:
@@ -73,7 +76,7 @@ def listed(first: BatchedRun, contrasts: Mapping[str, Iterable[_Contrast]]) -> l
 
 
 def _untrusted(runs: Sequence[BatchedRun]) -> Iterable[str]:
-    """Which runs are INVALID or SUSPECT, those of a state together where they are many."""
+    """Yield warnings about INVALID and SUSPECT runs. Many runs of one state have one warning together."""
     for state, meaning in _DOUBTS.items():
         found = [run for run in runs if run.state == state]
         if len(found) <= _NAMED_AT_MOST:
@@ -97,7 +100,7 @@ def _unfinished(run: BatchedRun) -> Iterable[str]:
 
 
 def _plans(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
-    """What makes the loads different ones."""
+    """Yield the differences between the loads of the plans."""
     plan_a, plan_b = a.header.plan, b.header.plan
     for key, what in (("kind", "command"), ("title", "test"), ("base_url", "path of the base URL")):
         read = {"title": _title, "base_url": _path}.get(key, str)
@@ -116,7 +119,7 @@ def _plans(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
 
 
 def _settings(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
-    """What of the plans may matter, but is often what a comparison is about."""
+    """Yield the differences between settings that may matter, but often are the subject of a comparison."""
     plan_a, plan_b = a.header.plan, b.header.plan
     for key in ("workers", "warmup_s", "env"):
         if plan_a.get(key) != plan_b.get(key):
@@ -167,7 +170,7 @@ def _scenarios(plan: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _title(title: str) -> str:
-    """What is tested, wherever it is: a script's name, and a URL without its host."""
+    """Return the title of a test without locations: the file name of a script, or a URL without its host."""
     words = [_path(word) or "/" if "://" in word else word for word in title.split()]
     return " ".join(words) if len(words) > 1 else PurePath(title).name
 

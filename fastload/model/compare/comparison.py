@@ -1,12 +1,15 @@
-"""The comparison of saved runs: every figure of a baseline and of one or more candidates, and what their difference
-proves.
+"""Comparison of saved runs: the figures of a baseline and of one or more candidates, and whether they really differ.
 
-What is called better or worse is shown twice: the difference is at least the *margin*, relative to the baseline (of a
-share that is better when higher: to what it lacks of all), and it is not chance, by the intervals of `intervals`. With
-many figures some would differ by chance alone. So false alarms are bounded, by the procedure of Benjamini and Hochberg,
-for two families of figures of each candidate: the *headline* (rate, share that failed, latency, checks), which decides
-the verdict, and all *details*. Were they one family, the headline of a script with a hundred endpoints would need a
-hundred times as clear a difference.
+A figure is better or worse only under two conditions:
+
+- The difference is at least the *margin*, relative to the baseline. For a share that is better when higher, the margin
+  is relative to 1 - share.
+- The difference is not chance, by the intervals of `intervals`.
+
+With many figures some would differ by chance alone. The procedure of Benjamini and Hochberg bounds these false alarms,
+for two families of figures of each candidate: the *headline* (rate, share of failures, latency, checks), which decides
+the verdict, and all *details*. With one family for both, the headline of a script with a hundred endpoints would need a
+difference a hundred times as clear.
 """
 
 from __future__ import annotations
@@ -39,18 +42,19 @@ from fastload.model.series import GaugeSink, RateSink, TrendSink
 ComparisonVerdict = Literal["better", "worse", "changed", "no difference shown", ""]
 COMPARISON_VERSION = 1
 MARGIN_OF_REPEATED, MARGIN_OF_SINGLE = 0.01, 0.05
-"""What difference matters if nobody says so: where runs are not repeated, how much they vary is in no interval."""
+"""Default margins: the least relative difference that matters. It is larger for single runs, because their intervals
+do not include the variation from run to run."""
 NO_DIFFERENCE: ComparisonVerdict = "no difference shown"
 UNSTEADY = "too unsteady"
-"""Why there is no verdict where the values of a run are worth fewer than `FEWEST_VALUES` independent ones."""
+"""Reason for no verdict: the values of a run are worth fewer than `FEWEST_VALUES` independent values."""
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-"""What the sides are called in every output, the baseline first."""
+"""Names of the sides in every output, the baseline first."""
 MOST_SIDES = len(LABELS)
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonSide:
-    """One run, or repeated runs of one thing; *name* is that of the file or directory."""
+    """Side of a comparison: one run, or repeated runs of the same test. *name* is the name of the file or directory."""
 
     name: str
     runs: Sequence[BatchedRun]
@@ -58,12 +62,15 @@ class ComparisonSide:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a candidate has other than the baseline.
+    """Change of one figure from the baseline to a candidate.
 
-    *difference* is in the metric's unit, or of shares; *ratio* is relative to the baseline: 0.1 is 10 % more. *low* and
-    *high* are the ends of the interval: of the ratio, but for shares of the difference. *p* is the chance of such a
-    difference where there is none. What cannot be told is None, and *why* says so. *verdict* is "changed" for what
-    differs where neither way is better, and "" where none can be given.
+    - *difference* is in the metric's unit; for a share it is a difference of shares.
+    - *ratio* is the difference relative to the baseline: 0.1 is 10 % more.
+    - *low* and *high* are the ends of the confidence interval of the ratio; for a share, of the difference.
+    - *p* is the chance of a difference at least as large if there is no real difference.
+    - *verdict* is "changed" for a difference where neither direction is better, and "" where no verdict is possible.
+
+    Unknown values are None; *why* gives the reason.
     """
 
     difference: float | None = None
@@ -77,7 +84,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """One figure: its *values* by side, in the metric's unit, and the *changes* of the candidates, one fewer."""
+    """Row of a comparison: one figure with its *values* by side, in the metric's unit.
+
+    *changes* has one change for each candidate, so one fewer than *values*.
+    """
 
     figure: Figure
     values: tuple[float | None, ...]
@@ -90,8 +100,11 @@ class ComparisonRow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """*sides*, the baseline first, by *rows*. *margin* is the least relative difference that matters, of a
-    share that is better when higher relative to what it lacks of all."""
+    """Comparison of *sides*, the baseline first, with one row for each figure.
+
+    *margin* is the least relative difference that matters; for a share that is better when higher, relative to 1 -
+    share.
+    """
 
     sides: tuple[ComparisonSide, ...]
     rows: tuple[ComparisonRow, ...]
@@ -100,20 +113,20 @@ class Comparison:
 
     @property
     def verdict(self) -> ComparisonVerdict:
-        """Of the headline of all candidates: "" when none of it could be judged."""
+        """Verdict on the headline over all candidates; "" when no headline figure could be judged."""
         return self._overall(headline=True)
 
     @property
     def detail_verdict(self) -> ComparisonVerdict:
-        """Of everything else."""
+        """Verdict on all details (figures that are not in the headline) over all candidates."""
         return self._overall(headline=False)
 
     def verdict_of(self, candidate: int) -> ComparisonVerdict:
-        """Of the headline of one candidate, from 0."""
+        """Return the verdict on the headline of one candidate, numbered from 0."""
         return _worst([row.changes[candidate].verdict for row in self.rows if row.is_headline])
 
     def having(self, verdict: ComparisonVerdict, *, headline: bool) -> list[tuple[ComparisonRow, int]]:
-        """The rows, and the candidates in them, with this verdict."""
+        """Return (row, candidate) for each change with this verdict, from the headline or from the details."""
         rows = [row for row in self.rows if row.is_headline is headline]
         return [(row, index) for row in rows for index, one in enumerate(row.changes) if one.verdict == verdict]
 
@@ -129,7 +142,7 @@ def _worst(verdicts: Iterable[ComparisonVerdict]) -> ComparisonVerdict:
 
 
 def compare_sides(sides: Sequence[ComparisonSide], *, margin: float | None = None) -> Comparison:
-    """Compare the other *sides* with the first. Differences of less than *margin* (0.01 is 1 %) are none."""
+    """Compare the other *sides* with the first. A difference of less than *margin* (0.01 is 1 %) counts as none."""
     if margin is None:
         margin = MARGIN_OF_SINGLE if any(len(side.runs) == 1 for side in sides) else MARGIN_OF_REPEATED
     runs = [run for side in sides for run in side.runs]
@@ -143,7 +156,7 @@ def compare_sides(sides: Sequence[ComparisonSide], *, margin: float | None = Non
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A figure of one run: its *value* in the metric's unit, and the estimate, None where *why* says so."""
+    """Figure of one run: its *value* in the metric's unit, and its *estimate* (or None, and *why* is the reason)."""
 
     value: float | None
     estimate: Estimate | None
@@ -160,7 +173,7 @@ def _row(figure: Figure, sides: Sequence[ComparisonSide], *, same_plan: bool) ->
 
 
 def _read(figure: Figure, run: BatchedRun) -> _Read:
-    """The figure of one run."""
+    """Return the value and the estimate of *figure* in one run."""
     if figure.spec.kind is Kind.COUNTER:
         rate, counts = run.rate(*figure.parts), run.counts(*figure.parts)
         if counts.sum() < FEWEST_VALUES:
@@ -186,7 +199,7 @@ def _read(figure: Figure, run: BatchedRun) -> _Read:
 
 
 def _value_of(figure: Figure, runs: Sequence[_Read]) -> float | None:
-    """Of one run its value; of repeated ones the mean of theirs, which is geometric but for shares and gauges."""
+    """Return the value of a side: the mean over its runs. The mean is geometric except for shares, gauges and zeros."""
     values = [run.value for run in runs if run.value is not None]
     if len(values) < 2:
         return values[0] if values else None
@@ -204,7 +217,7 @@ def _change(
     *,
     same_plan: bool,
 ) -> Change:
-    """What side *number* has other than side 0; the verdict comes later, when all are known."""
+    """Return the change from side 0 to side *number*. Its verdict is set later, when all changes are known."""
     one, other = values[0], values[number]
     if one is None or other is None:
         return Change(why="only in " + (LABELS[number] if one is None else LABELS[0]))
@@ -229,7 +242,7 @@ def _with_interval(figure: Figure, change: Change, found: Difference) -> Change:
     if not _is_ratio(figure):
         return replace(change, low=found.low, high=found.high, p=found.p)
     if change.ratio is None:
-        # More than nothing is no ratio; whether it is chance can be said all the same.
+        # A baseline of 0 gives no ratio, but p still says whether the difference is chance.
         return replace(change, p=found.p)
     return replace(change, low=_ratio_of(found.low), high=_ratio_of(found.high), p=found.p)
 
@@ -239,17 +252,17 @@ def _ratio_of(logarithm: float) -> float:
 
 
 def _is_ratio(figure: Figure) -> bool:
-    """Whether its differences are relative: of all but shares and gauges."""
+    """Return whether differences of *figure* are relative: true for trends and counters."""
     return figure.spec.kind in (Kind.TREND, Kind.COUNTER)
 
 
 def _same_time(a: BatchedRun, b: BatchedRun) -> bool:
-    """Whether the batches of two runs of one plan are at the same times."""
+    """Return whether the batches of two runs of one plan are at the same times."""
     return len(a.batches) == len(b.batches) and math.isclose(a.duration_s, b.duration_s, rel_tol=0.02, abs_tol=0.5)
 
 
 def _judged(rows: Sequence[ComparisonRow], candidate: int, *, headline: bool, margin: float) -> list[ComparisonRow]:
-    """*rows*, those of one family with their verdicts."""
+    """Return *rows* with the verdicts of *candidate* set in one family: the headline or the details."""
     tested = {
         index: p
         for index, row in enumerate(rows)
@@ -274,17 +287,17 @@ def _verdict(row: ComparisonRow, change: Change, is_shown: bool, margin: float) 
 
 
 def _matters(row: ComparisonRow, change: Change, margin: float) -> bool:
-    """Whether a difference is of *margin* at least. From nothing on, every one is."""
+    """Return whether a difference is at least *margin*. From a baseline of 0 every difference matters."""
     ratio, base = change.ratio, row.values[0]
     if row.figure.spec.kind is Kind.RATE and row.figure.better == "higher":
-        # Checks that pass are failures that do not come: from 100 % to 96 % is not 4 % less, but all the failures.
+        # Compare with the share of failures: from 100 % to 96 % passed checks is not 4 % less, but all the failures.
         lacking = 0.0 if base is None else 1 - base
         ratio = (change.difference or 0.0) / lacking if lacking > 0 else None
     return ratio is None or abs(ratio) >= margin
 
 
 def comparison_to_dict(comparison: Comparison) -> Mapping[str, Any]:
-    """The comparison as plain data, version `COMPARISON_VERSION`; `docs/reports.md` describes it."""
+    """Return the comparison as plain data, version `COMPARISON_VERSION`; `docs/reports.md` describes it."""
     return {
         "version": COMPARISON_VERSION,
         "verdict": comparison.verdict or None,

@@ -1,4 +1,4 @@
-"""Which figures of runs are compared, in which order, and which way is better."""
+"""Figures of a comparison: which are compared, in which order, and which direction is better."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _LIKE_REQUESTS = (
     ("ws_sessions", "ws_failed", "ws_connecting", ""),
     ("iterations", "", "iteration_duration", ""),
 )
-"""What a run may do most of all: its counter, the share that failed, the time from sent on and that from due on."""
+"""Metrics of each kind of main work: (counter, failure rate, trend from sent on, trend from due on); "" for none.
+The headline shows the first kind that the runs have."""
 _MESSAGES = ("ws_msgs_sent", "ws_msgs_received")
 _OWN_TRENDS = (
     "http_req_response_time",
@@ -63,17 +64,17 @@ _COUNTERS = (
 )
 _LOWER = ("iterations_failed", "dropped_iterations", "queued_iterations")
 _NEITHER = ("ws_session_duration",)
-"""How long a session lasts is up to the script, or to a server that ends it early."""
+"""Metrics without a better direction. The script decides how long a session lasts, or a server that ends it early."""
 _TIMES = ("us", "ms", "s")
 _HEADLINE_Q, _ALL_Q, _FEW_Q = (0.5, 0.95, 0.99), (0.5, 0.95, 0.99, 0.999), (0.5, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure that a run has: the quantile *q* of a trend, the share of a rate, the sum per second of the counters
-    *parts*, or the last value of a gauge.
+    """Figure of a run: one number that is compared.
 
-    *subject* is the metric as people know it, or the endpoint and the like that it is of.
+    It is the quantile *q* of a trend, the share of a rate, the sum per second of the counters *parts*, or the last
+    value of a gauge. *subject* is the name of the metric, or of the endpoint, call, group or check.
     """
 
     section: Section
@@ -89,7 +90,7 @@ class Figure:
 
     @property
     def name(self) -> str:
-        """``p95``, ``rate``, ``failed``, ``share`` or ``value``."""
+        """Name of the figure: ``p95``, ``rate``, ``failed``, ``share`` or ``value``."""
         if self.spec.kind is Kind.TREND:
             return f"p{self.q * 100:g}"
         if self.spec.kind is Kind.COUNTER:
@@ -100,7 +101,7 @@ class Figure:
 
 
 def figures_of(runs: Sequence[BatchedRun]) -> list[Figure]:
-    """All figures of which any of *runs* has a value, by section; the first run is the baseline."""
+    """Return all figures that have a value in any of *runs*, by section. The first run is the baseline."""
     found = _Figures(runs)
     return [*found.headline(), *found.metrics(), *found.script(), *found.scenarios(), *found.by_name()]
 
@@ -127,7 +128,10 @@ class _Figures:
         ]
 
     def headline(self) -> Iterator[Figure]:
-        """What decides: the rate, the share that failed, the latency from the due time on if there is one, checks."""
+        """Yield the figures that decide the verdict: rate, share of failures, latency, and checks.
+
+        The latency is the response time (from due on) if there is one, else the service time (from sent on).
+        """
         for counter, failed, sent, due in _LIKE_REQUESTS:
             if self._has(Series(counter)) or self._has(Series(failed)):
                 yield from self._rate("headline", counter, Series(counter))
@@ -142,7 +146,7 @@ class _Figures:
         yield from self._share("headline", "checks", Series("checks"))
 
     def metrics(self) -> Iterator[Figure]:
-        """What else fastload measures by itself, without what is about the generator."""
+        """Yield the other built-in metrics, without metrics about the generator."""
         for name in _COUNTERS:
             yield from self._rate("metrics", name, Series(name))
         for name in FAILURE_RATES:
@@ -153,19 +157,19 @@ class _Figures:
             yield from self._trend("metrics", name, Series(name), (q,))
 
     def script(self) -> Iterator[Figure]:
-        """The metrics of the script, with their tags."""
+        """Yield the user metrics, with their tags."""
         for series in self._sizes:
             if series.metric not in BUILTIN:
                 yield from self._of_kind("script", series.label, series)
 
     def scenarios(self) -> Iterator[Figure]:
-        """Series by scenario, and those that a threshold asked for."""
+        """Yield the built-in series by scenario, and the series that a threshold asked for."""
         for series in self._sizes:
             if series.metric in BUILTIN and series.tags and not series.is_kept:
                 yield from self._of_kind("scenarios", series.label, series, _HEADLINE_Q)
 
     def by_name(self) -> Iterator[Figure]:
-        """Endpoints, calls, groups and checks, the most frequent first."""
+        """Yield the figures of endpoints, calls, groups and checks, the most frequent first."""
         statuses: dict[tuple[str, str], list[Series]] = {}
         for series in self._kept("http_reqs"):
             tags = dict(series.tags)
@@ -207,7 +211,7 @@ class _Figures:
             yield from self._once(section, label, (series,), q)
 
     def _share(self, section: Section, label: str, series: Series) -> Iterator[Figure]:
-        """Failures that never happened are told of in the headline only."""
+        """Yield the figure of a share. A failure rate without failures is shown in the headline only."""
         if section == "headline" or series.metric not in FAILURE_RATES or self._trues.get(series):
             yield from self._once(section, label, (series,))
 
@@ -232,13 +236,13 @@ class _Figures:
         return bool(self._sizes.get(series))
 
     def _kept(self, metric: str) -> list[Series]:
-        """The series by which every run splits *metric*, the most frequent first."""
+        """Return the tagged series of *metric* that every run keeps, the most frequent first."""
         found = [series for series in self._sizes if series.metric == metric and series.tags and series.is_kept]
         return sorted(found, key=lambda series: -self._sizes[series])
 
 
 def _size(sink: MetricSink) -> float:
-    """How much there is of a series."""
+    """Return the size of a series: the sum of a counter, whether a gauge is set, or the number of values."""
     match sink:
         case CounterSink():
             return sink.value
@@ -251,7 +255,7 @@ def _size(sink: MetricSink) -> float:
 
 
 def _wanted(header: RunHeader) -> Mapping[str, Better]:
-    """Which way the metrics of a script are better, as far as thresholds tell: ``orders: count>100`` wants many."""
+    """Return the better direction of metrics that have thresholds: with ``orders: count>100`` higher is better."""
     found: dict[str, Better] = {}
     for text in header.thresholds:
         with suppress(PlanError):

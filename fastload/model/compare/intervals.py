@@ -1,24 +1,24 @@
-"""How far a figure of a run may be from what it would be in the long run, and what that leaves of a difference.
+"""Confidence intervals of the figures of a run, and of the differences between runs.
 
 Values of one run are not independent: a slow second is slow for every request in it, and often the next second is
-slow, too. So a run is cut into a few long stretches of time (*batches*), and how much these differ from each other says
-how much the figure of the whole run varies: the method of batch means (Schmeiser, Batch size effects in the analysis of
-simulation output, 1982, where 10 to 30 batches are enough). What the batches say is put into the interval that would be
-right for independent values, by a smaller number of values: the *design effect* (Korn and Graubard, Confidence
+slow, too. So a run is divided into a few long stretches of time (*batches*). The differences between the batches say
+how much the figure of the whole run varies. This is the method of batch means (Schmeiser, Batch size effects in the
+analysis of simulation output, 1982, where 10 to 30 batches are enough). The interval for independent values is then
+computed with a smaller number of values: the number divided by the *design effect* (Korn and Graubard, Confidence
 intervals for proportions with small expected number of positive counts, 1998).
 
-- A share has the score interval (Wilson 1927), which holds for shares of 0 and near it, too.
-- A quantile has the interval of order statistics: the interval of the share of values up to it, read off the histogram
-  at both ends (Woodruff 1952). With a design effect of 1 it is the well-known binomial one.
+- A share has the score interval (Wilson 1927), which is valid for shares of 0 and near 0, too.
+- A quantile has the interval of order statistics: take the interval of the share of values up to the quantile, and read
+  both ends off the histogram (Woodruff 1952). With a design effect of 1 it is the well-known binomial interval.
 - A rate per second has the interval of its batches, on a log scale.
-- A difference has its interval from those of both sides (Zou and Donner, Construction of confidence limits about effect
-  measures, 2008), so that it is as skewed as they are.
-- Two runs of the same plan have the same course: a ramp is no chance. Then the differences between batches at the same
+- The interval of a difference is computed from the intervals of both sides (Zou and Donner, Construction of confidence
+  limits about effect measures, 2008), so that it is as skewed as these are.
+- Two runs of the same plan have the same course: a ramp is not chance. Then the differences between batches at the same
   time count, and not the differences between the batches of each run.
-- Where runs were repeated, they vary more than the batches within a run do: Welch's t interval over the runs.
+- Repeated runs vary more than the batches within a run: their interval is Welch's t interval over the runs.
 
-Why not a bootstrap of seconds: with few of them its intervals are too short, as it knows no Student's t, it costs a
-thousand times as much, and it needs a seed.
+Why not a bootstrap of seconds: with few seconds its intervals are too short, because it does not use Student's t; it
+costs a thousand times as much; and it needs a seed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 
 CONFIDENCE = 0.95
 FEWEST_VALUES = 10
-"""With fewer values above a quantile (or below), or fewer counts, nothing is said."""
+"""Fewest values for an interval: above (or below) a quantile, of a share, or counts of a rate."""
 _NODES = 128
 _MOST_T = 1e4
 _ALMOST_NORMAL = 1000.0
@@ -48,13 +48,16 @@ _ALMOST_NORMAL = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure of one run. *at* is where it is on the scale on which differences are taken: the logarithm of a rate and
-    of a quantile, a share itself.
+    """Estimate of a figure of one run.
 
-    *waves*: how much each batch adds to the error, in sum 0; *variance* is what their sum would have if values were
-    independent, and *effect* how many times that it may be at least. ``bounds(t, effect)`` are the ends of the
-    interval at *t* standard errors. *values*: of how many independent values the rarer side is. *step*: what the
-    rounding of stored values may add, on the same scale.
+    - *at* is the figure on the scale of differences: the logarithm of a rate or of a quantile, the share itself.
+    - *waves* are the contributions of the batches to the error; their sum is 0.
+    - *variance* is the variance that the sum of the waves would have if all values were independent.
+    - *least_effect* is the lower limit of the design effect.
+    - ``bounds(t, effect)`` are the ends of the interval at *t* standard errors for the design effect *effect*.
+    - *values* is the number of values; for a quantile, of values on its rarer side. Divided by the design effect it is
+      the number of independent values.
+    - *step* is the error that the rounding of stored values may add, on the scale of *at*.
     """
 
     at: float
@@ -71,18 +74,21 @@ class Estimate:
 
     @property
     def effect(self) -> float:
-        """How many times the variance of independent values this run's has."""
+        """Design effect of this run: its variance relative to the variance of independent values."""
         return self.effect_of(variance_of(self.waves))
 
     def effect_of(self, variance: float) -> float:
-        """The design effect when the true variance is *variance*."""
+        """Return the design effect for a true variance of *variance*."""
         return max(self.least_effect, variance / self.variance) if self.variance else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How much more the second side has, on the scale of `Estimate`: *at*, within *low* to *high*. *p* is the chance of
-    a difference at least as large when there is none."""
+    """Difference of the second side from the first, on the scale of `Estimate.at`.
+
+    *at* is the difference; *low* and *high* are the ends of its interval. *p* is the chance of a difference at least as
+    large if there is no real difference.
+    """
 
     at: float
     low: float
@@ -91,7 +97,7 @@ class Difference:
 
 
 def rate_estimate(counts: FloatArray, spans_s: FloatArray, rate: float) -> Estimate:
-    """*rate* per second, of which the batches had *counts* in *spans_s*; it is above 0."""
+    """Return the estimate of a *rate* per second, above 0. The batches counted *counts* in *spans_s* seconds."""
     total = float(counts.sum())
     waves = (counts - total / float(spans_s.sum()) * spans_s) / total
 
@@ -103,7 +109,7 @@ def rate_estimate(counts: FloatArray, spans_s: FloatArray, rate: float) -> Estim
 
 
 def share_estimate(trues: FloatArray, totals: FloatArray) -> Estimate:
-    """The share of *trues* in *totals*, both by batch."""
+    """Return the estimate of the share of *trues* in *totals*, both by batch."""
     count = float(totals.sum())
     share = float(trues.sum()) / count
 
@@ -115,7 +121,7 @@ def share_estimate(trues: FloatArray, totals: FloatArray) -> Estimate:
 
 
 def quantile_estimate(whole: Histogram, batches: Sequence[Histogram | None], q: float) -> Estimate:
-    """The quantile *q* of *whole*, which has values, and is what *batches* add up to."""
+    """Return the estimate of the quantile *q* of *whole*. *whole* has values, and is the sum of *batches*."""
     cumulative = np.cumsum(whole.counts)
 
     def bounds(t: float, effect: float) -> tuple[float, float]:
@@ -141,9 +147,9 @@ def quantile_estimate(whole: Histogram, batches: Sequence[Histogram | None], q: 
 
 
 def compare_two(a: Estimate, b: Estimate, *, same_course: bool) -> Difference | None:
-    """What *b* has more than *a*, from one run each; None with too few values that are independent.
+    """Return the difference of *b* from *a*, for one run on each side; None with too few independent values.
 
-    *same_course*: their batches are at the same times of one plan.
+    *same_course*: the batches of both runs are at the same times of one plan.
     """
     if same_course and a.batches == b.batches:
         variance, expected = variance_of(b.waves - a.waves), a.variance + b.variance
@@ -167,10 +173,10 @@ def compare_two(a: Estimate, b: Estimate, *, same_course: bool) -> Difference | 
 
 
 def compare_groups(a: Sequence[Estimate], b: Sequence[Estimate]) -> Difference:
-    """What *b* has more than *a*, from repeated runs: at least two on one side.
+    """Return the difference of *b* from *a*, for repeated runs: at least two on one side.
 
-    A run alone on its side is taken to vary as those of the other side do. Runs are never taken to vary less than the
-    batches within them say, so that two runs that agree by chance prove nothing.
+    A single run on its side is assumed to vary as much as the runs of the other side. Runs are assumed to vary at least
+    as much as their batches indicate, so that two runs that agree by chance prove nothing.
     """
     spread_a, spread_b = _spread(a), _spread(b)
     if len(a) == 1 or len(b) == 1:
@@ -189,18 +195,18 @@ def compare_groups(a: Sequence[Estimate], b: Sequence[Estimate]) -> Difference:
 
 
 def mean_of(estimates: Sequence[Estimate]) -> float:
-    """Where a group of runs is: the mean of theirs."""
+    """Return the mean of `Estimate.at` over a group of runs."""
     return sum(one.at for one in estimates) / len(estimates)
 
 
 def variance_of(waves: FloatArray) -> float:
-    """The variance of the sum of *waves*, from how they vary."""
+    """Return the variance of the sum of *waves*, estimated from their spread; infinite for a single wave."""
     count = len(waves)
     return float(waves @ waves) * count / (count - 1) if count > 1 else math.inf
 
 
 def score_interval(share: float, count: float, t: float) -> tuple[float, float]:
-    """Wilson's interval of a *share* of *count* values, at *t* standard errors."""
+    """Return Wilson's interval of a *share* of *count* values, at *t* standard errors."""
     squared = t * t
     middle = (share + squared / (2 * count)) / (1 + squared / count)
     half = t / (1 + squared / count) * math.sqrt(share * (1 - share) / count + squared / (4 * count * count))
@@ -208,10 +214,10 @@ def score_interval(share: float, count: float, t: float) -> tuple[float, float]:
 
 
 def discoveries(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> list[bool]:
-    """Which of many differences are shown, when of those that are at most a share *level* may be chance.
+    """Return which of many differences are shown: on average at most a share *level* of these is chance.
 
-    If there is no difference at all, the chance that any is shown is at most *level* (Benjamini and Hochberg 1995; it
-    also holds for quantities that rise and fall together, Benjamini and Yekutieli 2001).
+    If there is no real difference, the chance that any difference is shown is at most *level* (Benjamini and Hochberg
+    1995; also valid for positively dependent quantities, Benjamini and Yekutieli 2001).
     """
     ordered = sorted(p_values)
     bound = max((p for rank, p in enumerate(ordered, 1) if p <= level * rank / len(ordered)), default=-1.0)
@@ -219,7 +225,7 @@ def discoveries(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> lis
 
 
 def t_tails(t: float, freedom: float) -> float:
-    """The chance that Student's t is further from 0 than *t* (>= 0), with at least 1 degree of *freedom*."""
+    """Return the chance that Student's t is further from 0 than *t* (>= 0), with at least 1 degree of *freedom*."""
     if freedom > _ALMOST_NORMAL:
         return math.erfc(t / math.sqrt(2))
     inside = _t_integral(math.atan(t / math.sqrt(freedom)), freedom)
@@ -228,13 +234,16 @@ def t_tails(t: float, freedom: float) -> float:
 
 @lru_cache(1000)
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
-    """How far from 0 Student's t is at most, with chance *confidence*."""
+    """Return the distance from 0 that Student's t does not exceed with chance *confidence*."""
     return _solve(lambda t: t_tails(t, freedom) <= 1 - confidence)
 
 
 def _t_integral(angle: float, freedom: float) -> float:
-    """The integral of Student's density from 0, without its factor. With t = sqrt(freedom) * tan(angle) the integrand
-    is cos ** (freedom - 1): smooth, so that Gauss's rule has it to twelve digits."""
+    """Return the integral of Student's density from 0, without its constant factor.
+
+    With t = sqrt(freedom) * tan(angle) the integrand is cos ** (freedom - 1). It is smooth, so that Gauss's rule gives
+    twelve digits.
+    """
     nodes, weights = _gauss()
     return float(weights @ np.cos((nodes + 1) * (angle / 2)) ** (freedom - 1)) * angle / 2
 
@@ -253,13 +262,13 @@ def _difference(at: float, interval: Callable[[float], tuple[float, float]], fre
         below, above = interval(t)
         return below <= 0 <= above
 
-    # The chance at which the interval just has 0 in it: so it says the same as the interval does.
+    # p is the level at which the interval just includes 0. So p and the interval always agree.
     p = 1.0 if has_zero(0.0) else t_tails(_solve(has_zero), freedom)
     return Difference(at, low, high, p)
 
 
 def _solve(holds: Callable[[float], bool]) -> float:
-    """The least t from which on *holds*; at most `_MOST_T`."""
+    """Return the least t from which on *holds* is true; a number over `_MOST_T` if there is none up to `_MOST_T`."""
     low, high = 0.0, 1.0
     while high < _MOST_T and not holds(high):
         low, high = high, 2 * high
@@ -270,7 +279,7 @@ def _solve(holds: Callable[[float], bool]) -> float:
 
 
 def _spread(runs: Sequence[Estimate]) -> float:
-    """The variance of one run's figure: as the runs vary, but at least as their batches do."""
+    """Return the variance of one run's figure: the variance between *runs*, but at least that of their batches."""
     within = sum(_within(run) for run in runs) / len(runs)
     if len(runs) == 1:
         return within
@@ -279,7 +288,7 @@ def _spread(runs: Sequence[Estimate]) -> float:
 
 
 def _within(run: Estimate) -> float:
-    """The variance that the batches of *run* tell of; nothing if it is too short to tell."""
+    """Return the variance of a run's figure by its batches; 0 if the run is too short to estimate it."""
     effect = run.effect
     if not math.isfinite(effect):
         return 0.0
@@ -288,12 +297,12 @@ def _within(run: Estimate) -> float:
 
 
 def _welch_freedom(a: float, freedom_a: float, b: float, freedom_b: float) -> float:
-    """The degrees of freedom of a sum of two variances (Satterthwaite 1946, Welch 1947)."""
+    """Return the degrees of freedom of a sum of two variances (Satterthwaite 1946, Welch 1947)."""
     if not a + b or not math.isfinite(a + b):
         return float(min(freedom_a, freedom_b))
     return float((a + b) ** 2 / (a * a / freedom_a + b * b / freedom_b))
 
 
 def _log(stored: int) -> float:
-    """Of a stored integer. 0 counts as 1: what is less than the resolution cannot be told from it."""
+    """Return the logarithm of a stored integer. 0 counts as 1: values below the resolution cannot be distinguished."""
     return math.log(max(1, stored))

@@ -1,7 +1,7 @@
-"""How thresholds are written: a metric with tags, ``http_reqs{name:/,status:200}``, and a condition on it.
+"""Grammar of thresholds: a metric with tags, ``http_reqs{name:/,status:200}``, and a condition on it.
 
 The condition is ``[AGGREGATE] OP NUMBER[UNIT] [for DURATION | over DURATION] [abort [after DURATION]] [optional]``.
-The verdict of a run is compared with a state instead: ``verdict>=SUSPECT``.
+A threshold on the verdict of the run compares it with a state: ``verdict>=SUSPECT``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from fastload.model.resources import RESOURCE_METRICS
 from fastload.model.units import parse_duration_s
 
 RESOURCE, VERDICT = "resource", "verdict"
-"""What a threshold can be about beside the four kinds of metrics."""
+"""Kinds of subjects of a threshold, in addition to the four kinds of metrics."""
 STATES = ("INVALID", "SUSPECT", "VALID")
-"""Of a verdict, from the worst to the best; the limit of such a threshold is the index."""
+"""States of the verdict, from the worst to the best. The limit of a threshold on the verdict is an index into them."""
 
 _NAME = re.compile(r"\s*([A-Za-z_]\w*)\s*")
 _HEAD = re.compile(
@@ -50,8 +50,10 @@ _RESOURCE_EXAMPLE = {"%": "avg<90%", "bytes": "max<2GB", "": "max<1000"}
 
 
 class Condition(NamedTuple):
-    """What must hold. *limit* is in the metric's unit, *percent* (0..100) belongs to the aggregate ``p``; *for_s* and
-    *over_s*, of which one at most is not 0, are whole seconds."""
+    """Condition of a threshold. *limit* is in the metric's unit. *percent* (0..100) belongs to the aggregate ``p``.
+
+    *for_s* and *over_s* are windows in whole seconds; at most one of them is not 0.
+    """
 
     aggregate: str
     percent: float
@@ -66,25 +68,28 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a threshold is about. *kind* is one of `metrics.Kind`, ``RESOURCE`` or ``VERDICT``."""
+    """Subject of a threshold: a metric, a resource or the verdict.
+
+    *kind* is one of `metrics.Kind`, ``RESOURCE`` or ``VERDICT``.
+    """
 
     spec: MetricSpec
     kind: str
 
     @property
     def aggregates(self) -> tuple[str, ...]:
-        """What may be asked of it; ``p(N)`` stands for any percentile."""
+        """Aggregates of the subject; ``p(N)`` stands for any percentile."""
         if self.kind == RESOURCE:
             return ("avg", "min", "med", "max", "value", "p(N)")
         return AGGREGATES[self.spec.kind]
 
     @property
     def example(self) -> str:
-        """A condition on it, for hints."""
+        """Example of a condition on the subject, for hints."""
         return _RESOURCE_EXAMPLE[self.spec.unit] if self.kind == RESOURCE else _EXAMPLE[self.kind]
 
     def units(self, aggregate: str) -> dict[str, Fraction]:
-        """The units in which a limit may be written, and what one of each is in the metric's own."""
+        """Return the units allowed for a limit. Each maps to its size in the metric's own unit."""
         if self.kind == Kind.RATE:
             return {"%": Fraction(1, 100)}
         if self.kind == Kind.TREND and aggregate == "count":
@@ -101,12 +106,12 @@ class Subject:
 
 
 def parse_series(text: str, tags: Collection[str] | None = None) -> tuple[Series, str]:
-    """The metric and its tag filter that *text* begins with, and what comes after.
+    """Parse the metric and its tag filter at the start of *text*. Return the series and the rest of the text.
 
-    *tags*: the tag names that there can be, when they are known; other names are refused then.
+    *tags* are the permitted tag names; None permits every name.
 
     Raises:
-        PlanError: no metric name, or a malformed filter.
+        PlanError: no metric name, a malformed filter, a tag that is not permitted, or two values for one tag.
     """
     match = _NAME.match(text)
     if match is None:
@@ -126,10 +131,10 @@ def parse_series(text: str, tags: Collection[str] | None = None) -> tuple[Series
 
 
 def subject_of(series: Series, known: Mapping[str, MetricSpec]) -> Subject:
-    """What *series* is: one of *known*, or else a resource, or the verdict.
+    """Return the subject of *series*: a metric of *known*, a resource, or the verdict.
 
     Raises:
-        PlanError: nothing of that name, or tags on what has none.
+        PlanError: no subject has that name, or *series* has tags on a resource or on the verdict.
     """
     name = series.metric
     if spec := known.get(name):
@@ -148,10 +153,11 @@ def subject_of(series: Series, known: Mapping[str, MetricSpec]) -> Subject:
 
 
 def parse_condition(subject: Subject, text: str) -> Condition:
-    """The condition *text* on *subject*.
+    """Parse *text* as a condition on *subject*.
 
     Raises:
-        PlanError: not of the grammar, an aggregate or a unit that the metric does not have, or a window that is none.
+        PlanError: *text* breaks the grammar, the metric does not have the aggregate or the unit, or a window is not
+            a whole number of seconds from 1 on.
     """
     match = _HEAD.fullmatch(text)
     if match is None:
@@ -172,13 +178,13 @@ def parse_condition(subject: Subject, text: str) -> Condition:
 
 
 def no_metric(text: str) -> PlanError:
-    """What is wrong with a threshold that begins with its condition."""
+    """Return the error for a threshold that begins with its condition."""
     hint = "write 'METRIC: EXPRESSION', like 'http_req_duration: p(95)<50'"
     return PlanError(f"threshold {text!r} has no metric", hint=hint)
 
 
 def _scan_filter(text: str, rest: str) -> tuple[list[tuple[str, str]], str]:
-    """The pairs up to the closing brace, and what comes after it."""
+    """Parse the pairs TAG:VALUE up to the closing brace. Return the pairs and the text after the brace."""
     pairs: list[tuple[str, str]] = []
     while True:
         key, colon, rest = rest.partition(":")
@@ -186,7 +192,7 @@ def _scan_filter(text: str, rest: str) -> tuple[list[tuple[str, str]], str]:
         if not colon or not key or set(key) & set(",{}"):
             raise _bad_filter(text)
         value, rest = _scan_value(text, rest.lstrip())
-        # k6 writes groups with their root, which has no name.
+        # k6 writes group names with the root group in front, whose name is empty: "::outer".
         pairs.append((key, value.removeprefix("::") if key == "group" else value))
         if rest.startswith("}"):
             return pairs, rest[1:]
@@ -194,7 +200,10 @@ def _scan_filter(text: str, rest: str) -> tuple[list[tuple[str, str]], str]:
 
 
 def _scan_value(text: str, rest: str) -> tuple[str, str]:
-    """A value, quoted or up to the next comma or brace that is not within braces of its own: ``/orders/{id}``."""
+    """Parse one value. Return the value and the rest of the text.
+
+    A value without quotes ends at a comma or closing brace; braces in the value itself nest, as in ``/orders/{id}``.
+    """
     if rest[:1] in ('"', "'"):
         end = rest.find(rest[0], 1)
         value, after = rest[1:end], rest[end + 1 :].lstrip()

@@ -1,6 +1,6 @@
-"""Pass or fail: conditions on the metrics of a run, on what its processes used, and on its verdict.
+"""Thresholds: pass-or-fail conditions on the metrics of a run, on its resource usage, and on its verdict.
 
-`threshold_grammar` says how they are written, `control.threshold_judge` judges those with windows second by second.
+`threshold_grammar` parses the conditions; `control.threshold_judge` judges them during a run and at its end.
 """
 
 from __future__ import annotations
@@ -37,17 +37,19 @@ _AGGREGATE_NAMES = {name.partition("(")[0] for names in AGGREGATES.values() for 
 _EXAMPLE = '{"http_req_duration": "p(95)<500"}'
 
 Observed = float | str
-"""What a threshold found: a value in the metric's unit, or the state of the verdict."""
+"""Observed value of a threshold: a number in the metric's unit, or the state of the verdict."""
 ThresholdText = str | Mapping[str, Any]
-"""An expression, alone or with settings: ``{"threshold": "p(95)<500", "abort_on_fail": True}``."""
+"""Expression of a threshold, alone or with settings: ``{"threshold": "p(95)<500", "abort_on_fail": True}``."""
 ThresholdSpec = Mapping[str, ThresholdText | Sequence[ThresholdText]]
 """Expressions by metric name, as a script writes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """One condition on one series. *expression* is as it was written; *kind* is that of the metric, ``resource`` or
-    ``verdict``."""
+    """Condition on one series. *expression* is the condition as the user wrote it.
+
+    *kind* is the kind of the metric, ``resource`` or ``verdict``.
+    """
 
     series: Series
     expression: str
@@ -57,12 +59,12 @@ class Threshold:
 
     @property
     def label(self) -> str:
-        """The metric with its tags."""
+        """Label of the series: the metric with its tags."""
         return self.series.label
 
     @property
     def aggregate(self) -> str:
-        """As it is written: ``p(95)``, ``rate``; empty for the verdict."""
+        """Aggregate as the grammar writes it: ``p(95)``, ``rate``; empty for the verdict."""
         percent = f"({self.condition.percent:.10g})" if self.condition.aggregate == "p" else ""
         return self.condition.aggregate + percent
 
@@ -71,12 +73,12 @@ class Threshold:
         return bool(self.condition.for_s or self.condition.over_s)
 
     def holds(self, observed: Observed) -> bool:
-        """Whether *observed* satisfies the condition."""
+        """Return whether *observed* satisfies the condition."""
         value = STATES.index(observed) if isinstance(observed, str) else observed
         return _OPERATORS[self.condition.comparison](value, self.condition.limit)
 
     def result(self, observed: Observed | None, *, ok: bool, at_s: float | None = None) -> ThresholdResult:
-        """What comes of it."""
+        """Return the result of the threshold for *observed*."""
         return ThresholdResult(
             self.label,
             self.expression,
@@ -93,10 +95,10 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdResult:
-    """How a threshold ended. *observed* is None without data, and *ok* is false then unless it is *optional*.
+    """Result of a threshold. Without data *observed* is None, and *ok* is False unless the threshold is *optional*.
 
-    *metric* has its tags, like ``http_reqs{name:/}``. *unit* is that of *observed*, a counter's ``rate`` being per
-    second. *at_s*: when a threshold with a window first failed, in seconds of the measurement.
+    *metric* includes the tags, like ``http_reqs{name:/}``. *unit* is the unit of *observed*; a ``rate`` of a counter is
+    in *unit* per second. *at_s* is when a threshold with a window first failed, in seconds of the measurement.
     """
 
     metric: str
@@ -118,12 +120,14 @@ def parse_threshold(
     *,
     tags: Collection[str] | None = None,
 ) -> Threshold:
-    """The threshold that *expression* states about *metric*: one of *known*, with or without tags, a resource, or
-    the verdict. *tags* are the only tag names that there can be, when they are known.
+    """Parse the threshold with the condition *expression* on *metric*.
+
+    *metric* is one of *known*, with or without tags, a resource, or the verdict. *tags* are the permitted tag names;
+    None permits every name.
 
     Raises:
-        PlanError: no such metric or tag, an expression that is none or asks what the metric does not have, or a
-            setting that does not exist.
+        PlanError: no such metric or tag, a malformed expression, an aggregate or unit that the metric does not have,
+            or a setting that does not exist.
     """
     series, rest = parse_series(metric, tags)
     if rest.strip():
@@ -139,10 +143,10 @@ def parse_threshold(
 def parse_threshold_option(
     text: str, known: Mapping[str, MetricSpec], *, tags: Collection[str] | None = None
 ) -> Threshold:
-    """The threshold of a command-line option like ``"http_req_duration: p(95)<50"`` or ``"target_cpu<90"``.
+    """Parse a threshold of the command line, like ``"http_req_duration: p(95)<50"`` or ``"target_cpu<90"``.
 
     Raises:
-        PlanError: no metric, or as `parse_threshold`.
+        PlanError: no metric, or an error of `parse_threshold`.
     """
     series, rest = parse_series(text, tags)
     if series.metric in _AGGREGATE_NAMES and series.metric not in known:
@@ -153,10 +157,10 @@ def parse_threshold_option(
 def parse_thresholds(
     spec: ThresholdSpec, known: Mapping[str, MetricSpec], *, tags: Collection[str] | None = None
 ) -> tuple[Threshold, ...]:
-    """Every threshold of a script's mapping, whose values are one expression or several.
+    """Parse all thresholds of a script: a mapping from each metric to one expression or several.
 
     Raises:
-        PlanError: not such a mapping, or as `parse_threshold`.
+        PlanError: *spec* is no such mapping, or an error of `parse_threshold`.
     """
     if not isinstance(spec, Mapping):
         raise PlanError(f"thresholds are {spec!r}, and no mapping", hint=f"write them like {_EXAMPLE}")
@@ -170,13 +174,13 @@ def parse_thresholds(
 
 
 def judge(threshold: Threshold, observed: Observed | None) -> ThresholdResult:
-    """The result for an *observed* value. None, no data, fails unless it is optional: it never passes silently."""
+    """Return the result of *threshold* for *observed*. Without data (None) it fails unless it is optional."""
     ok = threshold.condition.optional if observed is None else threshold.holds(observed)
     return threshold.result(observed, ok=ok)
 
 
 def _settings(metric: str, given: ThresholdText) -> tuple[str, dict[str, Any]]:
-    """The expression, and the settings that are written beside it, under fastload's names."""
+    """Return the expression and its settings. Setting names of k6 are translated to fastload's."""
     if isinstance(given, str):
         return given, {}
     if not isinstance(given, Mapping):

@@ -1,4 +1,6 @@
-"""Can these numbers be trusted, and what limited the run? Pure judgement over evidence; the bounds are constants.
+"""Verdict of a run: whether its numbers can be trusted, and what limited the run.
+
+The verdict is computed from the evidence alone; its bounds are constants of this module.
 
 States: VALID; SUSPECT (the rate holds, but read the reasons before the latencies); INVALID (the generator was the
 limit: the latencies say more about this machine than about the target).
@@ -34,9 +36,13 @@ GENERATOR_ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvidence:
-    """How hard one worker worked: per-second CPU (100 = one core), the longest stall of its loop, the share of time
-    it was ready to run and had to wait for a CPU, and its peak memory. *stalls*: the longest stall in ms by the place
-    in the script that blocked the loop, as far as it is known."""
+    """Evidence about one worker.
+
+    *cpu_percent* has one value for each second (100 = one core). *lag_max_ms* is the longest stall of the event loop.
+    *run_delay_share* is the share of the time in which the worker was ready to run and waited for a CPU. *rss_bytes*
+    is its peak memory. *lost*: the worker died early. *stalls* maps the places in the script that are known to have
+    blocked the loop to the longest stall of each, in ms.
+    """
 
     index: int
     cpu_percent: tuple[float, ...] = ()
@@ -56,7 +62,7 @@ class WorkerEvidence:
 
     @property
     def saturated_s(self) -> int:
-        """The longest run of seconds over `SATURATED_CPU_PERCENT`."""
+        """Largest number of consecutive seconds over `SATURATED_CPU_PERCENT`."""
         longest = current = 0
         for percent in self.cpu_percent:
             current = current + 1 if percent > SATURATED_CPU_PERCENT else 0
@@ -65,8 +71,10 @@ class WorkerEvidence:
 
 
 class MainCounts(NamedTuple):
-    """What a run did most of all, in numbers: how many of *noun* ended, how many *failed*, and the *pace*, like
-    ``1,000 requests/s``."""
+    """Counts of the main work of a run: how many of *noun* *ended* and *failed*.
+
+    *pace* is the rate as text, like ``1,000 requests/s``.
+    """
 
     noun: str
     ended: int
@@ -76,14 +84,14 @@ class MainCounts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything the verdict rests on. Times in ms; None where nothing was measured.
+    """Evidence for the verdict. Times are in ms; None where nothing was measured.
 
-    *offered* and *started* are the starts that were due and that happened (open model; 0 in the closed one).
-    *target_cpu_percent* is the mean, 100 = one core; *target_cpus* how many cores the target may use.
-    *calls* are those of code that the script measures, *sessions* those of WebSockets: what a run may have instead of
+    *offered* counts the starts that were due, *started* the starts that happened (open model; 0 in a closed model).
+    *calls* are measured calls of the script, *sessions* are WebSocket sessions; a run may have these instead of
     requests.
-    *target_run_delay* is the mean time in which its threads were ready and waited for a CPU, per wall time;
-    *host_cpu_percent* is the host's mean.
+    *target_cpu_percent* is the mean, 100 = one core; *target_cpus* is the number of cores that the target may use.
+    *target_run_delay* is the mean time in which threads of the target were ready and waited for a CPU, per wall time.
+    *host_cpu_percent* is the mean of the host.
     """
 
     open_model: bool
@@ -112,7 +120,7 @@ class Evidence:
 
     @property
     def counts(self) -> MainCounts:
-        """The requests; or if there were none, the calls; or else the WebSocket sessions."""
+        """Counts of the requests; in a run without requests, of the measured calls or else the WebSocket sessions."""
         if self.calls and not self.requests:
             return MainCounts("calls", self.calls, self.calls_failed, f"{format_count(self.calls_per_s)} calls/s")
         if self.sessions and not self.requests:
@@ -123,8 +131,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement: *reasons* with their numbers, worst first, one *remedy*, and *limit*: the sentence that says
-    what limited the run. All texts may be shown as they are."""
+    """Verdict of a run: *state* is "VALID", "SUSPECT" or "INVALID".
+
+    *reasons* are sentences with numbers, the worst first. *remedy* says what to do about the first reason; it is empty
+    for a valid run. *limit* is a sentence that says what limited the run. All texts may be shown as they are.
+    """
 
     state: State
     reasons: tuple[str, ...]
@@ -132,12 +143,12 @@ class Verdict:
     limit: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for the summary."""
+        """Return plain data for the summary."""
         return {"state": self.state, "reasons": list(self.reasons), "remedy": self.remedy, "limit": self.limit}
 
 
 def judge_run(evidence: Evidence) -> Verdict:
-    """The verdict of a finished run (or of a run so far)."""
+    """Return the verdict of a finished run, or of a run so far."""
     invalid = _invalid(evidence)
     suspect = _suspect(evidence)
     state: State = "INVALID" if invalid else "SUSPECT" if suspect else "VALID"
@@ -171,13 +182,13 @@ def _invalid(evidence: Evidence) -> list[tuple[str, str]]:
                 )
             )
         if stalled and not worker.stalls:
-            # A process without a CPU stalls too: then that is the reason to begin with.
+            # A worker that waits for a CPU stalls too. The wait is the cause then, so its reason comes first.
             found.append(_stall(worker))
     return found
 
 
 def _stall(worker: WorkerEvidence) -> tuple[str, str]:
-    """The reason and the remedy for a loop that stood still, with the line that blocked it where that is known."""
+    """Return the reason and the remedy for a stalled event loop, with the lines that blocked it if they are known."""
     text = f"the event loop of worker {worker.index} stood still for {format_ms(worker.lag_max_ms)}"
     if not worker.stalls:
         return text, "look for blocking calls in the scenario (time.sleep, file reads, heavy computing)"
@@ -253,7 +264,7 @@ def _all_well(evidence: Evidence) -> str:
 
 
 def limit_of(evidence: Evidence) -> str:
-    """One sentence: what limited this run, and the numbers behind it."""
+    """Return a sentence that says what limited the run, with the numbers behind it."""
     generator = max((worker.mean_cpu_percent for worker in evidence.workers), default=0.0)
     target = evidence.target_cpu_percent
     numbers = f"busiest worker {generator:.0f}% CPU, target " + ("not sampled" if target is None else f"{target:.0f}%")

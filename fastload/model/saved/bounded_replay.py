@@ -1,4 +1,4 @@
-"""Totals of a run that may go on for days: as `Replay`, but each second costs the same, however many there were."""
+"""Replay with bounded memory, for a run of any length: like `Replay`, but without the samples of each second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_SUMMARISED = ("t_s", "label", "cpus_percent")
 
 
 class BoundedReplay:
-    """Adds up the seconds of the run of *header*. Samples of the machine are kept as their mean and maximum only."""
+    """Totals of the run of *header*, added up second by second. Of resource samples only mean and maximum are kept."""
 
     def __init__(self, header: RunHeader) -> None:
         self._replay = Replay(header)
@@ -24,7 +24,7 @@ class BoundedReplay:
         self._workers: dict[int, MeanAndMax] = {}
 
     def add(self, snapshot: Snapshot) -> None:
-        """The next second."""
+        """Add the next second."""
         self._replay.add(replace(snapshot, host=None, target=None, workers=()))
         if snapshot.host is not None:
             self._host.add(snapshot.host)
@@ -37,7 +37,7 @@ class BoundedReplay:
                 self._workers.setdefault(index, MeanAndMax(sample.label)).add(sample)
 
     def summary(self, *, running: bool) -> dict[str, Any]:
-        """In the form of `Summary.to_dict`, with no series of samples; *running*: as of a run that goes on."""
+        """Return the summary like `Summary.to_dict`, without series of samples. *running*: the run goes on."""
         found = self._replay.summary(running=running)
         found["host"] = self._host.to_dict()
         found["target"] = self._target.to_dict() if self._target is not None else None
@@ -59,7 +59,7 @@ class BoundedReplay:
 
 
 class MeanAndMax:
-    """The mean and the maximum so far of each number in samples of one kind, in the form of `ResourceSeries`."""
+    """Mean and maximum so far of each numeric field of a sampler's samples, in the form of `ResourceSeries`."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -70,7 +70,7 @@ class MeanAndMax:
         self._cpus_max: list[float] = []
 
     def add(self, sample: HostSample | ProcessSample) -> None:
-        """One more sample."""
+        """Add a sample."""
         for field in fields(sample):
             if field.name not in _NOT_SUMMARISED:
                 value = getattr(sample, field.name)
@@ -84,12 +84,12 @@ class MeanAndMax:
         if not self._count:
             self._cpus_sum, self._cpus_max = list(percents), list(percents)
             return
-        # A CPU that went offline shortens what comes: those present throughout are summarised.
+        # A CPU that goes offline shortens later samples: summarise as many CPUs as the shortest sample has.
         self._cpus_sum = [before + value for before, value in zip(self._cpus_sum, percents, strict=False)]
         self._cpus_max = [max(before, value) for before, value in zip(self._cpus_max, percents, strict=False)]
 
     def to_dict(self) -> dict[str, Any]:
-        """``{"label", "series": {}, "mean": {...}, "max": {...}}``."""
+        """Return ``{"label", "series": {}, "mean": {...}, "max": {...}}``."""
         mean: dict[str, Any] = {name: total / self._count for name, total in self._sum.items()}
         largest: dict[str, Any] = dict(self._max)
         if self._cpus_sum:

@@ -1,7 +1,7 @@
-"""The records of a run file: Header, Snapshot and summary as bytes and back. ``docs/run-file.md`` describes them.
+"""Codec of a run file's records: header, snapshots and summary as bytes. ``docs/run-file.md`` describes the format.
 
-A record is its length (of the payload), a checksum (of kind and payload), its kind, and the payload: zlib of msgpack.
-Each stands for itself, so that a file may end after any of them.
+A record is the length of the payload, a checksum of kind and payload, the kind, and the payload (zlib of msgpack).
+A record does not depend on others, so that a file may end after any record.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from fastload.model.units import format_count
 
 MAGIC = b"\x8bfastload"
 VERSION = (1, 1)
-"""Major and minor. A reader knows all files of its own major version: what it does not know there it leaves out."""
+"""Major and minor version. A reader reads all files of its own major version, and leaves out what it does not know."""
 PREAMBLE = MAGIC + bytes(VERSION) + b"\n"
 HEADER, SECOND, SUMMARY = 1, 2, 3
-"""The kinds of records."""
+"""Kinds of records."""
 MAX_RECORD_BYTES = 256 * 1024 * 1024
-"""Of a payload, packed or not: what claims to be longer is damaged."""
+"""Limit of a payload, compressed or not. A record with a larger length is damaged."""
 
 _PREFIX = struct.Struct(">IIB")
 PREFIX_BYTES = _PREFIX.size
-# A summary with the samples of a day takes 4 s with the one and 1 s with the other, and a quarter more room.
+# A summary with the samples of a day takes 4 s to compress at level 6. Level 1 takes 1 s, but a quarter more space.
 _LEVEL, _LEVEL_OF_LARGE = 6, 1
 _LARGE_BYTES = 4 * 1024 * 1024
-# The highest bucket of the widest trend there can be is far below.
+# Limit of a bucket index. The highest bucket of the widest possible trend is far below.
 _BUCKETS_AT_MOST = 1 << 16
-# Of the moment, or too much: nobody asks for them when the run is over.
+# Fields that nobody needs after the run: they are only for the moment (progress, message) or too large (points).
 _NOT_SAVED = frozenset(("points", "progress", "message"))
 _PLAIN = frozenset(one.name for one in fields(Snapshot)) - _NOT_SAVED - {
     *("host", "target", "workers", "thresholds", "verdict", "table", "errors", "exceptions", "events"),
@@ -52,11 +52,11 @@ T = TypeVar("T")
 
 
 class RunFileError(FastloadError):
-    """A file is no run file, one of a later version, or damaged where it must not be."""
+    """A file is no run file, has a later version, or is damaged in a place that cannot be skipped."""
 
 
 class Prefix(NamedTuple):
-    """What stands before a payload: its length, its checksum, and the kind of the record."""
+    """Prefix of a record: length and checksum of the payload, and the kind of the record."""
 
     length: int
     checksum: int
@@ -64,10 +64,10 @@ class Prefix(NamedTuple):
 
 
 def pack_record(kind: int, body: Mapping[str, Any]) -> bytes:
-    """The bytes of one record.
+    """Return the bytes of one record.
 
     Raises:
-        OutputError: it is longer than `MAX_RECORD_BYTES`, and nobody would read it.
+        OutputError: the record is longer than `MAX_RECORD_BYTES`, so that no reader would accept it.
     """
     plain = pack(body)
     if len(plain) > MAX_RECORD_BYTES:
@@ -78,10 +78,10 @@ def pack_record(kind: int, body: Mapping[str, Any]) -> bytes:
 
 
 def unpack_prefix(data: bytes) -> Prefix:
-    """The first `PREFIX_BYTES` of a record.
+    """Parse the first `PREFIX_BYTES` of a record.
 
     Raises:
-        RunFileError: no record can be as long.
+        RunFileError: the length is over `MAX_RECORD_BYTES`.
     """
     prefix = Prefix(*_PREFIX.unpack(data))
     if prefix.length > MAX_RECORD_BYTES:
@@ -90,20 +90,20 @@ def unpack_prefix(data: bytes) -> Prefix:
 
 
 def check_payload(prefix: Prefix, payload: bytes) -> None:
-    """That *payload* is what was written.
+    """Check that *payload* has the checksum of its *prefix*.
 
     Raises:
-        RunFileError: its bytes are others.
+        RunFileError: the checksum differs.
     """
     if _checksum(prefix.kind, payload) != prefix.checksum:
         raise RunFileError("the checksum of a record is wrong")
 
 
 def unpack_payload(payload: bytes) -> dict[str, Any]:
-    """The plain data of a record.
+    """Return the plain data of a record.
 
     Raises:
-        RunFileError: it is none.
+        RunFileError: *payload* is not zlib of msgpack, or not a map.
     """
     try:
         inflate = zlib.decompressobj()
@@ -116,7 +116,7 @@ def unpack_payload(payload: bytes) -> dict[str, Any]:
 
 
 def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
-    """*snapshot* as plain data, without what is not saved: `points`, `progress` and `message`."""
+    """Return *snapshot* as plain data, without the fields that are not saved: `points`, `progress` and `message`."""
     plain: dict[str, Any] = {name: getattr(snapshot, name) for name in sorted(_PLAIN)}
     plain["host"] = asdict(snapshot.host) if snapshot.host else None
     plain["target"] = asdict(snapshot.target) if snapshot.target else None
@@ -130,10 +130,10 @@ def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def snapshot_from_plain(plain: Mapping[str, Any]) -> Snapshot:
-    """The snapshot whose `snapshot_to_plain` is *plain*; what this version does not know is left out.
+    """Return the snapshot of *plain*, the result of `snapshot_to_plain`. Entries unknown to this version are left out.
 
     Raises:
-        RunFileError: something is missing or of another type.
+        RunFileError: an entry is missing or has another type.
     """
     try:
         values = {name: plain[name] for name in _PLAIN if name in plain}
@@ -156,10 +156,10 @@ def snapshot_from_plain(plain: Mapping[str, Any]) -> Snapshot:
 
 
 def header_from_plain(plain: Mapping[str, Any]) -> RunHeader:
-    """The header whose `RunHeader.to_plain` is *plain*; kinds of metrics that this version does not know are left out.
+    """Return the header of *plain*, the result of `RunHeader.to_plain`. Metrics of unknown kinds are left out.
 
     Raises:
-        RunFileError: something is missing or of another type.
+        RunFileError: an entry is missing or has another type.
     """
     try:
         known = [spec for spec in plain["specs"] if spec[1] in set(Kind)]
@@ -186,7 +186,10 @@ def _series_to_plain(series: Series, sink: Any) -> list[Any]:
 
 
 def _trend_to_plain(trend: TrendSink) -> list[Any]:
-    """Plain lists: msgpack needs one byte for most gaps and counts, and so less than any array or HdrHistogram's V2."""
+    """Return a trend as plain lists, with gaps between bucket indexes.
+
+    msgpack needs one byte for most gaps and counts: less space than arrays or HdrHistogram's V2 encoding.
+    """
     sparse = trend.to_sparse()
     index = np.frombuffer(sparse["i"], dtype="<u4").astype(np.int64)
     gaps = np.diff(index, prepend=0).tolist()
@@ -233,7 +236,7 @@ def _table(rows: Sequence[Sequence[Any]]) -> SeriesTable:
 
 
 def _known(kind: type[T], plain: Mapping[str, Any]) -> T:
-    """The record *kind* of those entries of *plain* that it has."""
+    """Return an object of *kind* from the entries of *plain* that *kind* has as fields."""
     return kind(**{one.name: plain[one.name] for one in fields(kind) if one.name in plain})  # type: ignore[arg-type]
 
 

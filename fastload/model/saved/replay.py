@@ -1,4 +1,4 @@
-"""A run told again from its seconds: totals and a summary of a run whose own summary is not there, or not yet."""
+"""Replay of a run from its seconds: totals and a summary for a run without a summary of its own, or not yet ended."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ from fastload.model.units import format_duration_s
 from fastload.model.views import MetricView, view_metrics
 
 UNKNOWN = "unknown"
-"""What `Summary.stopped_by` is when nothing says how the run ended."""
+"""Value of `Summary.stopped_by` for a run whose end is unknown."""
 NO_END = "the end of the run is not there: all figures are of the seconds that are, and the verdict is the last of them"
-# A second that ends so much later than the load was still the load's: snapshots are made when the deltas have come.
+# Tolerance: a second may end so much later than the load and still belong to it, because a snapshot is made only when
+# the deltas have come.
 _SLACK_S = 0.2
 _WORKER = re.compile(r"worker (\d+)")
 
 
 def worker_index(text: str) -> int | None:
-    """Which worker the label of a sample, or the text of an event, is about."""
+    """Return the index of the worker in the label of a sample or the text of an event, or None."""
     found = _WORKER.match(text)
     return int(found[1]) if found else None
 
 
 class _Last(NamedTuple):
-    """What is asked of the last second, which has thousands of series beside."""
+    """Figures of the last second that a replay keeps. The whole snapshot has thousands of series."""
 
     requests: int
     failed: int
@@ -51,11 +52,11 @@ class _Last(NamedTuple):
 
 
 class Replay:
-    """Adds up the seconds of the run of *header*, in their order.
+    """Totals of the run of *header*, added up second by second, in order.
 
-    ``table``, ``errors`` and ``exceptions`` are exact: they are what the seconds had, merged. What no second says is
-    left out of the summary: requests of setup and teardown, errors of hooks, and notes other than about lost workers
-    and too many names.
+    ``table``, ``errors`` and ``exceptions`` are exact sums over the seconds. The summary leaves out all that no second
+    has: requests of setup and teardown, errors of hooks, and all notes except those about the missing end, missing
+    seconds, lost workers and too many names.
     """
 
     def __init__(self, header: RunHeader) -> None:
@@ -77,7 +78,7 @@ class Replay:
         self._lost: dict[int, str] = {}
 
     def add(self, snapshot: Snapshot) -> None:
-        """The next second. It is not changed, and neither its table nor its points are kept."""
+        """Add the next second. It is not changed, and neither its table nor its points are kept."""
         self.table.merge(snapshot.table)
         self.errors.merge(snapshot.errors)
         self.exceptions.merge(snapshot.exceptions)
@@ -92,17 +93,17 @@ class Replay:
 
     @property
     def duration_s(self) -> float:
-        """What was measured so far: without warm-up, pauses, and the time in which the last iterations ended."""
+        """Measured time so far, without warm-up, pauses, and the time in which the last iterations ended."""
         return max(1e-3, self._in_time_s - self.plan.warmup_s)
 
     def views(self) -> dict[str, MetricView]:
-        """The metrics so far, by `Series.label`."""
+        """Return the metrics so far, by `Series.label`."""
         asked = {result.metric for result in self._last.thresholds} if self._last else set()
         series = [one for one in self.table.sinks if one.is_kept and one.label in asked] if asked else []
         return view_metrics(self.table, self.header.specs, self.duration_s, self._late, series)
 
     def result(self, *, running: bool = False) -> Summary:
-        """The run so far as a `Summary`; *running*: it goes on, and so there is nothing to say of its end."""
+        """Return the run so far as a `Summary`. *running*: the run goes on, so its end is not noted as missing."""
         views, duration_s = self.views(), self.duration_s
         last = self._last
         return Summary(
@@ -131,7 +132,7 @@ class Replay:
         )
 
     def summary(self, *, running: bool = False) -> dict[str, Any]:
-        """`result` as plain data, in the form of `Summary.to_dict`."""
+        """Return `result` as plain data, in the form of `Summary.to_dict`."""
         return self.result(running=running).to_dict()
 
     def _add_time(self, snapshot: Snapshot) -> None:
@@ -172,7 +173,10 @@ class Replay:
         )
 
     def _requests(self) -> RequestCounts:
-        """Of the requests of the warm-up only the rate is told, of those in flight how many there were at the end."""
+        """Return the account of requests.
+
+        Warm-up requests are computed from the rates of the seconds. Requests in flight at the end are interrupted.
+        """
         if self._last is None:
             return RequestCounts()
         ended, failed, in_flight, _ = self._last
@@ -192,6 +196,6 @@ class Replay:
 
 
 def _no_verdict(plan: SavedPlan) -> Verdict:
-    """Before the first second."""
+    """Return the verdict before the first second."""
     evidence = Evidence(plan.has_open_model, 0, 0, 0.0, 0)
     return Verdict("SUSPECT", ("nothing was measured: there is no second of the run",), "", limit_of(evidence))

@@ -1,4 +1,4 @@
-"""The plan of a run that is over, as a file tells it: all that a report asks of a plan, and nothing that could run."""
+"""Plan of a saved run: all plan data that a report needs. Such a plan cannot be run."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from fastload.model.plan import Plan, ScenarioPlan
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan(Plan):
-    """A plan without functions. Its HTTP settings are the defaults: *plain* has those of the run."""
+    """Plan of a saved run, without functions. Its ``http`` has the defaults; the run's HTTP settings are in *plain*."""
 
     plain: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """What `Plan.to_dict` of the run was."""
+        """Return `Plan.to_dict` of the run."""
         return dict(self.plain)
 
 
 @dataclass(frozen=True, slots=True)
 class _OtherExecutor:
-    """A load model of another version of fastload."""
+    """Executor of another version of fastload."""
 
     name: str
     is_open: bool
@@ -35,7 +35,7 @@ class _OtherExecutor:
 
 
 def saved_plan(plain: Mapping[str, Any]) -> SavedPlan:
-    """The plan whose `Plan.to_dict` is *plain*; keys that this version does not know are in ``plain`` only."""
+    """Return the plan of *plain*, the result of `Plan.to_dict`. Keys unknown to this version are in ``plain`` only."""
     return SavedPlan(
         kind=plain["kind"],
         title=plain["title"],
@@ -71,14 +71,14 @@ def _executor(plain: Mapping[str, Any]) -> Executor:
     if "function" in figures:
         figures["function"] = _named(figures["function"])
     if "starts" in plain:
-        # A file says how many starts there were, and not when: a range is as long.
+        # A file has the number of starts, but not their times. A range has the same length.
         figures["due_ns"] = range(plain["starts"])
     executor: Executor = kind(**figures)
     return executor
 
 
 def _named(name: str) -> Any:
-    """A function called *name*, which is all that is left of the one of a shape."""
+    """Return a function called *name*. A file has only the name of a shape's function."""
 
     def function(_elapsed_s: float) -> None:
         return None

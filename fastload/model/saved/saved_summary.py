@@ -1,4 +1,4 @@
-"""A `Summary` from its plain data, as a saved run has it: for reports that want the object."""
+"""Summary of a saved run, rebuilt from its plain data, for reports that need the object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SampleT = TypeVar("SampleT", HostSample, ProcessSample)
 
 @dataclass(frozen=True, slots=True)
 class SavedView(MetricView):
-    """A metric as a summary tells it: *plain* is its `MetricView.to_dict`, and there is no other percentile."""
+    """View of a metric in a saved summary. *plain* is its `MetricView.to_dict`; other percentiles are None."""
 
     plain: Mapping[str, float | None] = field(default_factory=dict)
 
@@ -68,7 +68,7 @@ class SavedView(MetricView):
 
 
 def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
-    """The summary whose `Summary.to_dict` is *plain*, but for ``histograms``; *header* is that of its run."""
+    """Return the summary of *plain*, the result of `Summary.to_dict`, without ``histograms``. *header* is its run's."""
     duration_s: float = plain["duration_s"]
     specs = {**BUILTIN, **header.specs}
 
@@ -117,7 +117,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
 
 
 def _own(kind: type[Any], plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Those entries of *plain* that *kind* has: a later version may have more."""
+    """Return the entries of *plain* that *kind* has as fields. A later version may have written more."""
     names = [one.name for one in fields(kind)] if is_dataclass(kind) else kind.__annotations__
     return {name: plain[name] for name in names if name in plain}
 
@@ -135,7 +135,7 @@ def _worker(plain: Mapping[str, Any]) -> WorkerEvidence:
 
 
 def _samples(kind: type[SampleT], plain: Mapping[str, Any]) -> ResourceSeries[SampleT]:
-    """The samples whose `ResourceSeries.to_dict` is *plain*: there they are by field."""
+    """Return the samples of *plain*, the result of `ResourceSeries.to_dict`, which has them by field."""
     series, label = plain["series"], plain["label"]
     rows = [dict(zip(series, values, strict=True)) for values in zip(*series.values(), strict=True)]
     samples = [{key: tuple(one) if isinstance(one, list) else one for key, one in row.items()} for row in rows]

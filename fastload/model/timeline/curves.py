@@ -1,4 +1,4 @@
-"""Shapes of a distribution of times, ready to be drawn: the percentile curve, and the bands of a heat map."""
+"""Chart data of a distribution of times: the percentile curve, and the bands of a heat map."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from fastload.model.histogram import Histogram, highest_equivalents
 
 BANDS_PER_DECADE = 16
 BANDS = BANDS_PER_DECADE * 10
-"""From one microsecond to 10,000 s; what an hour's histogram can hold lies within."""
+"""Bands from 1 µs to 10,000 s. All values of a trend of times (up to one hour) lie within."""
 _US_PER_MS = 1000
 _POINTS_PER_DECADE = 24
 
 
 def band_bounds_ms() -> list[float]:
-    """The ``BANDS + 1`` bounds of the bands of a heat map, on a log scale: band i is ``[bounds[i], bounds[i + 1])``."""
+    """Return the ``BANDS + 1`` bounds of the bands, on a log scale: band i is ``[bounds[i], bounds[i + 1])``, in ms."""
     return [float(f"{10 ** (step / BANDS_PER_DECADE - 3):.5g}") for step in range(BANDS + 1)]
 
 
 def band_counts(histogram: Histogram) -> list[int]:
-    """How many values of a trend of times fall into each band: ``[first band, its count, the next one's, ...]`` up to
-    the last that has any; empty without values. Values under a microsecond are in the first band."""
+    """Return the number of values in each band for a trend of times: ``[first band, count, count, ...]``.
+
+    The counts are those of the first band that has values, of the next band, and so on, up to the last band that has
+    values. The list is empty without values. Values under a microsecond are in band 0.
+    """
     index = np.flatnonzero(histogram.counts)
     if not len(index):
         return []
@@ -33,10 +36,10 @@ def band_counts(histogram: Histogram) -> list[int]:
 
 
 def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:
-    """The values of a trend of times by percentile, as HdrHistogram's plotter draws them.
+    """Return the percentile curve of a trend of times, as HdrHistogram's plotter draws it.
 
-    ``x`` is 1 / (1 - p), for a log axis (10 is p90, 100 is p99), from 1 up to the number of values, where ``y`` is the
-    greatest; ``y`` is in ms. Both are empty without values.
+    ``x`` is 1 / (1 - p), for a log axis: 10 is p90, 100 is p99. It goes from 1 up to the number of values. ``y`` is the
+    percentile in ms; the last one is the greatest value. Both lists are empty without values.
     """
     if not histogram.count:
         return {"x": [], "y": []}
@@ -47,7 +50,7 @@ def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:
 
 
 def _levels(count: int) -> list[float]:
-    """Where a curve has points: equally far apart on the log axis, and at p50, p90, p95, p99 and so on exactly."""
+    """Return the ``x`` of a curve's points: equal steps on the log axis, with p50, p90, p95, p99 and so on exactly."""
     steps = math.floor(math.log10(count) * _POINTS_PER_DECADE)
     levels = {float(f"{10 ** (step / _POINTS_PER_DECADE):.6g}") for step in range(steps + 1)} | {2.0, 20.0}
     return [*sorted(level for level in levels if level < count), float(count)]

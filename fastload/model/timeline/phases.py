@@ -1,4 +1,4 @@
-"""What a run was doing when: its time on the wall clock, and the phases of its load on that."""
+"""Phases of a run's load on the wall clock: warm-up, stages, scenarios, pauses and the graceful stop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Phase = dict[str, Any]
 
 
 class Pause(NamedTuple):
-    """At *t_s* of the run's own time, which then stands still, from *begin_s* to *end_s* on the wall clock."""
+    """Pause of a run: from *begin_s* to *end_s* on the wall clock, while the run's own time stands still at *t_s*."""
 
     t_s: float
     begin_s: float
@@ -24,9 +24,10 @@ class Pause(NamedTuple):
 
 
 class WallClock:
-    """Turns the time of a run, which leaves pauses out, into seconds on the wall clock since the common start.
+    """Converter from the run's own time, without pauses, to seconds on the wall clock since the common start.
 
-    ``end_s`` is how far the run has come on it, ``stop_s`` when it was told to stop, if it was.
+    ``end_s`` is the end of the last snapshot on the wall clock. ``stop_s`` is the moment of the first event "stop" on
+    the wall clock; None without one.
     """
 
     def __init__(self) -> None:
@@ -38,11 +39,11 @@ class WallClock:
 
     @property
     def start_ms(self) -> float | None:
-        """The wall clock at the common start, in ms since the epoch; None when the snapshots do not say."""
+        """Wall clock at the common start, in ms since the epoch; None when the snapshots have no wall-clock time."""
         return self._start_ns / 1e6 if self._start_ns > 0 else None
 
     def add(self, snapshot: Snapshot) -> float:
-        """When *snapshot*, the next one, ends."""
+        """Add the next snapshot, and return its end on the wall clock."""
         t_s = snapshot.t_s or snapshot.elapsed_s
         if not self._start_ns:
             self._start_ns = snapshot.time_ns - round(t_s * NS_PER_S)
@@ -57,11 +58,11 @@ class WallClock:
         return self.end_s
 
     def at(self, t_s: float) -> float:
-        """The moment *t_s* of the run's own time; where a pause began then, its beginning."""
+        """Return the moment *t_s* of the run's own time on the wall clock; for the moment of a pause, its beginning."""
         return t_s + sum(pause.end_s - pause.begin_s for pause in self.pauses if pause.t_s < t_s)
 
     def within(self, snapshot: Snapshot, t_s: float) -> float:
-        """As `at`, for what happened in *snapshot*, the last one."""
+        """Return `at` of *t_s*, limited to the window of *snapshot*, which must be the last snapshot."""
         return round(min(self.end_s, max(self.end_s - snapshot.span_s, self.at(t_s))), 3)
 
     def _find_pause(self, end_s: float, t_s: float) -> None:
@@ -76,11 +77,11 @@ class WallClock:
 
 
 def phases_of(plan: Mapping[str, Any], clock: WallClock) -> list[Phase]:
-    """The phases of the load so far: ``{"from", "to", "name", "kind", "lane"}``, in s on the wall clock.
+    """Return the phases of the load so far: ``{"from", "to", "name", "kind", "lane"}``, in s on the wall clock.
 
-    *kind* is "warm-up", "stage" (a ramp or a level of the only scenario), "scenario" (one of several), "paused" or
-    "stop" (what still ran came to its end). *lane* is 0, but for one of several scenarios, which have a lane each from
-    1 on. *plan* is `Plan.to_dict`.
+    *kind* is "warm-up", "stage" (a ramp or a level of the only scenario), "scenario" (one of several scenarios),
+    "paused" or "stop" (the last iterations ended). *lane* is 0; each of several scenarios has a lane of its own, from 1
+    on. *plan* is `Plan.to_dict`.
     """
     warmup_s, scenarios = plan.get("warmup_s", 0.0), plan.get("scenarios", [])
     begins = _begins(scenarios, warmup_s)
@@ -114,7 +115,7 @@ def _phase(clock: WallClock, begin_s: float, end_s: float, name: str, kind: str,
 
 
 def _begins(scenarios: Iterable[Mapping[str, Any]], warmup_s: float) -> dict[str, float]:
-    """When each scenario begins, by name: one that comes after another, when that ends at the latest."""
+    """Return when each scenario begins, by name. A scenario after another begins at the latest end of the other."""
     begins: dict[str, float] = {}
     latest: dict[str, float] = {}
     for one in scenarios:
@@ -129,7 +130,7 @@ def _duration_s(scenario: Mapping[str, Any]) -> float:
 
 
 def _stages(scenario: Mapping[str, Any], begin_s: float) -> Iterable[tuple[float, float, str]]:
-    """Begin, end and name of each stage; one for all of it where the load has none."""
+    """Yield (begin, end, name) of each stage; a scenario without stages is one stage."""
     if not scenario.get("stages"):
         yield begin_s, begin_s + _duration_s(scenario), _level_name(scenario)
         return

@@ -1,4 +1,4 @@
-"""One row of a timeline: a second of a run, or several neighbouring ones merged without loss."""
+"""Row of a time line: one second of a run, or several neighbouring seconds merged without loss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUBJECTS = {
     "ws": ("ws_connecting", ""),
     "stream": ("stream_first_event", ""),
 }
-"""What the latencies of a run may be of, and their metrics: service, and response where there are due times."""
+"""Sources of a run's latencies, with their metrics: (service time, response time, or "" without due times)."""
 _TIMES = tuple(metric for metrics in SUBJECTS.values() for metric in metrics if metric)
 PHASES = {
     "blocked": "http_req_blocked",
@@ -29,7 +29,7 @@ PHASES = {
     "waiting": "http_req_waiting",
     "receiving": "http_req_receiving",
 }
-"""The phases of a request, in their order, and their metrics."""
+"""Phases of a request, in order, with their metrics."""
 _US_PER_MS = 1000
 _COUNTERS = {
     "iterations_rate": ("iterations",),
@@ -41,11 +41,11 @@ _COUNTERS = {
 }
 _QUANTILES = (0.5, 0.95, 0.99)
 _MERGED = ("rates", "phases_us", "trends", "errors", "workers")
-"""The fields of a row that are added up by name."""
+"""Fields of a row that `TimelineRow.merge` adds up by name."""
 
 
 class WeightedMean(NamedTuple):
-    """An amount over a time: their quotient is a rate, or a mean weighted by time. Two of them add up."""
+    """Amount over a time. The quotient is a rate, or a mean weighted by time. Two weighted means can be added."""
 
     amount: float
     seconds: float
@@ -59,7 +59,7 @@ class WeightedMean(NamedTuple):
 
 
 class RowTrend:
-    """The times of one row: what is drawn of them, and their counts, for merging."""
+    """Distribution of times in one row: its quantiles and bands for charts, and its sparse histogram for merging."""
 
     __slots__ = ("bands", "quantiles_ms", "sparse")
 
@@ -76,10 +76,11 @@ class RowTrend:
 
 @dataclass(slots=True)
 class TimelineRow:
-    """What came until *end_s*, within *span_s*; *seconds* is how many snapshots are in it.
+    """Row of a time line: the *span_s* seconds until *end_s*. *seconds* is the number of snapshots merged in the row.
 
-    *rates* are per second, or means over the time; *most* are the greatest values there were; *phases_us* sums and
-    counts; *trends* by metric; *errors* how many failures by kind; *workers* the CPU by index.
+    *rates* are rates per second, or means over the time. *most* are greatest values. *phases_us* are the sum and count
+    of each request phase. *trends* are by metric. *errors* are numbers of failures by kind. *workers* are the CPU by
+    index of the worker.
     """
 
     end_s: float
@@ -94,7 +95,7 @@ class TimelineRow:
 
     @classmethod
     def of(cls, snapshot: Snapshot, end_s: float, *, has_offered: bool) -> TimelineRow:
-        """The row of one *snapshot*; *has_offered*: whether starts were due by the clock in it."""
+        """Return the row of one *snapshot*. *has_offered*: whether the row has a rate of due starts (open model)."""
         table, span_s = snapshot.table, snapshot.span_s
         amounts = {
             name: sum(_count(snapshot, metric) for metric in metrics) / span_s for name, metrics in _COUNTERS.items()
@@ -120,14 +121,14 @@ class TimelineRow:
         )
 
     def copy(self) -> TimelineRow:
-        """One that can be merged while this one stays as it is."""
+        """Return a copy. Merging rows into the copy does not change this row."""
         other = copy(self)
         for name in (*_MERGED, "most"):
             setattr(other, name, dict(getattr(self, name)))
         return other
 
     def merge(self, later: TimelineRow) -> None:
-        """Add *later*, the next row, to this one."""
+        """Add *later*, the next row, to this row."""
         self.end_s, self.span_s = later.end_s, self.span_s + later.span_s
         self.seconds += later.seconds
         for name in _MERGED:
@@ -147,7 +148,7 @@ def _count(snapshot: Snapshot, metric: str) -> float:
 
 
 def _usage(snapshot: Snapshot) -> dict[str, float]:
-    """What is a mean over the second."""
+    """Return the resource usage of a snapshot that is a mean over its window."""
     used: dict[str, float] = {}
     if (host := snapshot.host) is not None:
         used |= {"host_cpu": host.cpu_percent}

@@ -1,39 +1,39 @@
-"""A run over time, ready to be drawn: what the report, the dashboard and the comparison have in common.
+"""Time line of a run, as data for charts: shared by the report, the dashboard and the comparison.
 
 `Timeline` takes the snapshots of a run one by one, live or from a saved run, and keeps at most `MOST_ROWS` rows. When
-there would be more, neighbours are merged two by two, exactly (histograms and sums are added), and from then on a row
-is twice as long. `Timeline.columns` is plain data: one list for each column, all of the same length.
+there are more, neighbouring rows are merged two by two, exactly (histograms and sums are added); from then on a row
+is twice as long. `Timeline.columns` returns plain data: one list for each column, all of the same length.
 
-The columns, with one value for each row, None where nothing was measured:
+The columns have one value for each row, None where nothing was measured:
 
 ==================== ====================================================================================
 ``t``, ``span``      the row's end, in s since the common start on the wall clock (pauses included), and its length;
-                     charts have the point of a row in the middle between its beginning and its end
-``vus``              the most virtual users
+                     charts draw the point of a row in the middle between its beginning and its end
+``vus``              the largest number of VUs
 ``offered``          starts that were due per s; None in a closed model and in the warm-up
-``rate``             requests that ended per s, those of the warm-up included; ``failed_rate`` those that failed
-``iterations_rate``  iterations that ended per s; ``raised_rate`` those that raised
+``rate``             requests that ended per s, warm-up included; ``failed_rate``: requests that failed per s
+``iterations_rate``  iterations that ended per s; ``raised_rate``: iterations that raised per s
 ``dropped_rate``     starts that found no free VU and were dropped, per s
 ``calls_rate``       measured calls per s; None where the whole run has none
 ``sessions_rate``    WebSockets that were opened per s; None where the whole run has none
 ``messages_rate``    WebSocket messages per s, both ways; None where the whole run has none
 ``events_rate``      events of streams per s; None where the whole run has none
-``response_p50``     and ``_p95``, ``_p99``: from due to done, in ms; None where there are no due times
-``service_p50``      and ``_p95``, ``_p99``: from sent to done, in ms
+``response_p50``     and ``_p95``, ``_p99``: response time, from due to done, in ms; None without due times
+``service_p50``      and ``_p95``, ``_p99``: service time, from sent to done, in ms
 ``blocked`` ...      the mean of each of `PHASES`, in ms
-``lag``              the longest stall of any worker's loop, in ms
-``host_cpu``         per cent of the whole machine; ``host_memory`` the most bytes in use
-``net_sent``         bytes per s of the whole machine, likewise ``net_received``
-``target_cpu``       per cent, 100 is one core; ``target_memory`` the most bytes; None where it was not sampled
+``lag``              the longest stall of any worker's event loop, in ms
+``host_cpu``         per cent of the whole machine; ``host_memory``: the most bytes in use
+``net_sent``         bytes per s of the whole machine; ``net_received`` likewise
+``target_cpu``       per cent, 100 is one core; ``target_memory``: the most bytes; None where it was not sampled
 ``workers``          ``{index: [cpu]}``, per cent, 100 is one core
-``errors``           ``{kind: [failures per s]}``, the most frequent kind first, at most `MOST_KINDS`;
-                     ``errors_other`` those of all other kinds together
-``heat``             how many took how long, of the headline latency: each as `curves.band_counts` has it
+``errors``           ``{kind: [failures per s]}``, the most frequent kind first, at most `MOST_KINDS` kinds;
+                     ``errors_other``: failures per s of all other kinds together
+``heat``             the counts of the headline latency by band, in the form of `curves.band_counts`
 ==================== ====================================================================================
 
-``of`` says what response and service are of: "http_req"; in a run without a response "call", which are its measured
-calls; without these "ws", where service is how long WebSockets took to open, or "stream", where it is the time to the
-first event. The headline latency is the response where there are due times, and else the service.
+``of`` names the source of the response and service times: "http_req" for requests; in a run without a response "call"
+for measured calls; without calls "ws" (service: the time to open a WebSocket) or "stream" (service: the time to the
+first event). The headline latency is the response time where there are due times, else the service time.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ MOST_KINDS = 20
 _RATES = ("rate", "failed_rate", "iterations_rate", "raised_rate", "dropped_rate", "offered")
 _WHERE_THERE_ARE = ("calls_rate", "sessions_rate", "messages_rate", "events_rate")
 _SIGNS = {"call": ("calls",), "ws": ("ws_sessions", "ws_failed"), "stream": ("stream_events",)}
-"""The metrics by which one sees that a run has such things, even if none has a latency."""
+"""Metrics that show that a run has calls, WebSockets or streams, even if none of these has a latency."""
 _MEANS = ("host_cpu", "net_sent", "net_received", "target_cpu")
 _QUANTILES = ("p50", "p95", "p99")
 _US_PER_MS = 1000
@@ -68,7 +68,7 @@ _MOST = ("vus", "lag", "host_memory", "target_memory")
 
 
 class Timeline:
-    """The rows of the run of *header*, and the distribution of its latencies as a whole."""
+    """Time line of the run of *header*: its rows, and the distribution of latencies over the whole run."""
 
     def __init__(self, header: RunHeader, *, most_rows: int = MOST_ROWS) -> None:
         self._plan = header.plan
@@ -90,7 +90,7 @@ class Timeline:
         return len(self._rows)
 
     def add(self, snapshot: Snapshot) -> None:
-        """One more second. *snapshot* is neither kept nor changed."""
+        """Add the next second. *snapshot* is neither kept nor changed."""
         known = self._known()
         end_s = self._clock.add(snapshot)
         has_offered = self._is_open and (snapshot.t_s or snapshot.elapsed_s) > self._plan.get("warmup_s", 0.0)
@@ -105,17 +105,22 @@ class Timeline:
         if len(self._rows) > self._most_rows:
             self.halve()
         if self._known() != known:
-            # Columns that were not there, or were of something else, in the rows before.
+            # Earlier rows have new columns now, or columns of another source: all rows must be sent again.
             self._taken = 0
 
     def columns(self, first: int = 0) -> dict[str, Any]:
-        """The rows from number *first* on as plain data for JSON, and what holds for the run as a whole.
+        """Return the rows from number *first* on, and the data of the whole run, as plain data for JSON.
 
-        Beside the columns: ``first``; ``step_s``, how many seconds a row has; ``wall_ms``, the wall clock at 0 s in ms
-        since the epoch, or None; ``of``, as above; ``open``, whether its latencies are from a due time on, because
-        starts come by the clock; ``errors_left_out``, how many kinds ``errors_other`` has; ``bounds`` of the bands of
-        ``heat``, in ms; ``phases`` (`phases_of`); ``events``, each ``{"t", "kind", "text"}``, and ``events_left_out``,
-        how many more there were; ``curves``, with ``response`` and ``service`` as `percentile_curve` has them.
+        In addition to the columns:
+
+        - ``first``: the number of the first row; ``step_s``: the seconds of a row
+        - ``wall_ms``: the wall clock at 0 s, in ms since the epoch, or None
+        - ``of``: the source of the latencies, see above; ``open``: whether there are response times (open model)
+        - ``errors_left_out``: the number of kinds in ``errors_other``
+        - ``bounds``: the bounds of the bands of ``heat``, in ms
+        - ``phases``: see `phases_of`
+        - ``events``: each ``{"t", "kind", "text"}``; ``events_left_out``: the number of further events
+        - ``curves``: ``response`` and ``service`` in the form of `percentile_curve`
         """
         rows, of = self._rows[first:], self._subject
         service, response = SUBJECTS[of]
@@ -156,21 +161,21 @@ class Timeline:
         }
 
     def take_changes(self) -> dict[str, Any]:
-        """As `columns`, from the first row on that is new, or was changed since the last call: for one who follows.
+        """Return `columns` from the first row on that is new or changed since the last call.
 
-        Who has the rows before ``first`` replaces all from there on by these.
+        A reader keeps its rows before ``first`` and replaces all later rows by these.
         """
         first, self._taken = self._taken, len(self._rows)
         return self.columns(first)
 
     def copy(self) -> Timeline:
-        """One that can be made coarser while this one stays as it is."""
+        """Return a copy. Merging rows of the copy does not change this time line."""
         other = copy(self)
         other._rows = [row.copy() for row in self._rows]
         return other
 
     def halve(self) -> None:
-        """Merge neighbours two by two: half as many rows, each twice as long."""
+        """Merge neighbouring rows two by two: half as many rows, each twice as long."""
         self._per_row *= 2
         for row, later in zip(self._rows[::2], self._rows[1::2], strict=False):
             row.merge(later)
@@ -215,7 +220,7 @@ def _quotient(shares: Mapping[str, WeightedMean], name: str, scale: float = 1.0)
 
 
 def _others(row: TimelineRow, kinds: Iterable[str]) -> int:
-    """The failures of all other kinds than *kinds*."""
+    """Return the number of failures of all kinds that are not in *kinds*."""
     return sum(row.errors.values()) - sum(row.errors.get(kind, 0) for kind in kinds)
 
 
@@ -224,7 +229,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _quantiles(rows: Iterable[TimelineRow], prefix: str, metric: str) -> dict[str, list[float | None]]:
-    """p50, p95 and p99 of each row."""
+    """Return the columns of p50, p95 and p99."""
     columns: dict[str, list[float | None]] = {f"{prefix}_{name}": [] for name in _QUANTILES}
     for row in rows:
         trend = row.trends.get(metric)
