@@ -293,7 +293,7 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
         f"under {verdict.ACHIEVED_SHARE:.0%}".replace("%", " %"),
     ):
         assert bound in bounds
-    assert f"over {verdict.TARGET_STARVED:.0%}".replace("%", " %") in section("numbers.md", "The limit")
+    assert f"over {verdict.TARGET_RUN_DELAY_MAX:.0%}".replace("%", " %") in section("numbers.md", "The limit")
     assert verdict.SATURATED_S == 3
 
 

@@ -78,8 +78,8 @@ class Window:
 class Aggregator:
     """Merged state of the run so far. Merging is exact, and a delta that comes twice counts once.
 
-    *threshold_series*: the series of thresholds; the limit on names does not apply to their names. *windowed*: the series that
-    `Window.windowed` keeps. ``late``: the late part of each counter (after the last possible start), by `Series.label`.
+    *threshold_series*: the series of thresholds; the limit on names does not apply to their names. *windowed*: the series
+    that `Window.windowed` keeps. ``late``: the late part of each counter (after the last possible start), by `Series.label`.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class Aggregator:
 
 
 class _NameLimit:
-    """Limit on the names of all workers together; each worker has the same limit. Series in *threshold_series* are exempt."""
+    """Limit on the names of all workers together; each worker has the same limit. *threshold_series* are exempt."""
 
     def __init__(self, threshold_series: frozenset[Series]) -> None:
         self._threshold_series = threshold_series

@@ -18,7 +18,7 @@ from fastload.model.results import (
     collect_endpoints,
     collect_groups,
     collect_scenarios,
-    crowd_notes,
+    name_limit_notes,
 )
 from fastload.model.summary import RequestCounts, Summary
 from fastload.model.user_metrics import specs
@@ -84,7 +84,7 @@ class SummaryBuilder:
             stopped_by=stopped_by,
             stop_reason=stop_reason,
             hook_errors=hook_errors,
-            notes=(*notes, *crowd_notes(aggregator.over_limit, aggregator.table)),
+            notes=(*notes, *name_limit_notes(aggregator.over_limit, aggregator.table)),
             groups=collect_groups(aggregator.table, duration_s),
             calls=collect_calls(aggregator.table, duration_s),
             scenarios=collect_scenarios(views, [scenario.name for scenario in self._plan.scenarios]),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from fastload.control.sliding_window import SLACK_S, Second, sliding_window
 from fastload.model.judging.threshold_grammar import RESOURCE, VERDICT
-from fastload.model.judging.thresholds import Observed, Threshold, ThresholdResult, judge
+from fastload.model.judging.thresholds import Observed, Threshold, ThresholdResult, evaluate_threshold
 from fastload.model.resources import HostSample, ProcessSample, resource_values
 from fastload.model.series import SeriesTable
 from fastload.model.summary import observe_metric
@@ -64,7 +64,7 @@ class ThresholdJudge:
         one on a counter.
         """
         if self._is_warm_up:
-            self._results = tuple(judge(tracker.threshold, None) for tracker in self._trackers)
+            self._results = tuple(evaluate_threshold(tracker.threshold, None) for tracker in self._trackers)
             return self._results
         self._results = tuple(tracker.result(views, verdict_state) for tracker in self._trackers)
         return self._results
@@ -74,7 +74,7 @@ class ThresholdJudge:
         for tracker, result in zip(self._trackers, self._results, strict=False):
             condition = tracker.threshold.condition
             fails = not result.ok and result.observed is not None
-            if fails and condition.aborts and t_s > max(0.0, condition.abort_after_s):
+            if fails and condition.abort_on_fail and t_s > max(0.0, condition.abort_after_s):
                 return result
         return None
 
@@ -97,14 +97,14 @@ class _MetricTracker(_Tracker):
     """Threshold on a metric over the whole run."""
 
     def result(self, views: Views, verdict_state: str | None) -> ThresholdResult:  # noqa: ARG002
-        return judge(self.threshold, observe_metric(self.threshold, views))
+        return evaluate_threshold(self.threshold, observe_metric(self.threshold, views))
 
 
 class _VerdictTracker(_Tracker):
     """Threshold on the verdict, which exists only at the end."""
 
     def result(self, views: Views, verdict_state: str | None) -> ThresholdResult:  # noqa: ARG002
-        return judge(self.threshold, verdict_state)
+        return evaluate_threshold(self.threshold, verdict_state)
 
 
 class _ResourceTracker(_Tracker):
@@ -118,7 +118,7 @@ class _ResourceTracker(_Tracker):
         self._window.add(second)
 
     def result(self, views: Views, verdict_state: str | None) -> ThresholdResult:  # noqa: ARG002
-        return judge(self.threshold, self._window.observe())
+        return evaluate_threshold(self.threshold, self._window.observe())
 
 
 class _WindowedTracker(_Tracker):
@@ -146,7 +146,7 @@ class _WindowedTracker(_Tracker):
         if self._failure is not None:
             return self._failure
         if self._last is None:
-            return judge(self.threshold, None)
+            return evaluate_threshold(self.threshold, None)
         if verdict_state is not None and self._fails_at_the_end():
             return self._failed()
         return self.threshold.result(self._last, ok=True)

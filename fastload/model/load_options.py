@@ -73,7 +73,7 @@ class LoadOptions:
 
 _CLOSED = {"executor", "pacing_s"}
 _OPEN = {"executor", "max_vus", "vus", "when_busy"}
-_TAKES: dict[str, set[str]] = {
+_OPTIONS_OF_EXECUTOR: dict[str, set[str]] = {
     "shared-iterations": _CLOSED | {"vus", "iterations", "duration_s"},
     "per-vu-iterations": _CLOSED | {"vus", "iterations", "duration_s"},
     "constant-vus": _CLOSED | {"vus", "duration_s"},
@@ -141,9 +141,9 @@ def implied_executor(given: Collection[str]) -> str:
     return "shared-iterations"
 
 
-def taken_by(executor: str) -> Collection[str]:
+def options_of(executor: str) -> Collection[str]:
     """Return the options (fields of `LoadOptions`) that *executor* takes; none for an unknown executor."""
-    return _TAKES.get(executor, ())
+    return _OPTIONS_OF_EXECUTOR.get(executor, ())
 
 
 def _check_exclusive(given: Collection[str]) -> None:
@@ -158,10 +158,10 @@ def _check_exclusive(given: Collection[str]) -> None:
 
 
 def _check_taken(name: str, options: LoadOptions) -> None:
-    surplus = sorted(options.given() - _TAKES[name])
+    surplus = sorted(options.given() - _OPTIONS_OF_EXECUTOR[name])
     if surplus:
         shown = _SHOWN.get(surplus[0], surplus[0])
-        takes = ", ".join(sorted(_SHOWN.get(one, one) for one in _TAKES[name] - {"executor"}))
+        takes = ", ".join(sorted(_SHOWN.get(one, one) for one in _OPTIONS_OF_EXECUTOR[name] - {"executor"}))
         raise PlanError(f"{shown} does not go with {name}", hint=f"it takes {takes}")
 
 
@@ -185,7 +185,7 @@ def _need(options: LoadOptions, name: str, executor: str, example: str) -> Any:
     return value
 
 
-def _most(options: LoadOptions) -> int:
+def _max_vus(options: LoadOptions) -> int:
     return options.max_vus or options.vus or DEFAULT_MAX_VUS
 
 
@@ -228,7 +228,11 @@ def _constant_arrival_rate(options: LoadOptions) -> Executor:
     rate_per_s = _need(options, "rate_per_s", "constant-arrival-rate", 'rate="100/s"')
     duration_s = options.duration_s or DEFAULT_RATE_DURATION_S
     return ConstantArrivalRate(
-        rate_per_s, duration_s, _most(options), options.arrivals or "constant", when_busy=options.when_busy or "queue"
+        rate_per_s,
+        duration_s,
+        _max_vus(options),
+        options.arrivals or "constant",
+        when_busy=options.when_busy or "queue",
     )
 
 
@@ -237,7 +241,7 @@ def _ramping_arrival_rate(options: LoadOptions) -> Executor:
     ramp = RampingArrivalRate(
         stages,
         options.start_rate_per_s or 0.0,
-        _most(options),
+        _max_vus(options),
         options.arrivals or "constant",
         when_busy=options.when_busy or "queue",
     )
@@ -254,7 +258,7 @@ def _trace(options: LoadOptions) -> Executor:
     due_ns = due_ns[due_ns < round(duration_s * NS_PER_S)]
     if not len(due_ns):
         raise PlanError(f"no start of {source.name} is within the duration", hint="give a longer duration, or none")
-    return Trace(source.name, due_ns, duration_s, _most(options), when_busy=options.when_busy or "queue")
+    return Trace(source.name, due_ns, duration_s, _max_vus(options), when_busy=options.when_busy or "queue")
 
 
 def _shape(options: LoadOptions) -> Executor:

@@ -147,7 +147,7 @@ def collect_scenarios(views: Mapping[str, MetricView], scenarios: Iterable[str])
     return tuple(found)
 
 
-def crowd_notes(crowded: Iterable[str], table: SeriesTable) -> list[str]:
+def name_limit_notes(crowded: Iterable[str], table: SeriesTable) -> list[str]:
     """Return a note for each kind of name that passed the limit `MAX_NAMES` of a run.
 
     *crowded* has these kinds in words, like "request names" and "tags of orders".

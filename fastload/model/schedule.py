@@ -68,12 +68,12 @@ class RateCurve:
 
     def __init__(self, start_rate_per_s: float, stages: Sequence[RateStage]) -> None:
         self._pieces: list[_Piece] = []
-        begin_s, area, rate = 0.0, 0.0, start_rate_per_s
+        begin_s, integral, rate = 0.0, 0.0, start_rate_per_s
         for duration_s, target in stages:
             if duration_s > 0:
-                self._pieces.append(_Piece(begin_s, duration_s, rate, target, area))
+                self._pieces.append(_Piece(begin_s, duration_s, rate, target, integral))
                 begin_s += duration_s
-                area = self._pieces[-1].end_area
+                integral = self._pieces[-1].end_area
             rate = target
         self.end_s = begin_s
         self._first = 0
@@ -90,15 +90,15 @@ class RateCurve:
                 return piece.area_at(max(0.0, at_s - piece.begin_s))
         return self.total
 
-    def due_ns(self, area: float) -> int | None:
+    def due_ns(self, integral: float) -> int | None:
         """Return the time at which the integral reaches *area*, in whole nanoseconds; None when it never does.
 
         *area* must ascend from call to call: earlier pieces are not searched again.
         """
         while self._first < len(self._pieces):
             piece = self._pieces[self._first]
-            if piece.end_area > piece.area and area <= piece.end_area + max(_SLACK, _RELATIVE_SLACK * area):
-                return piece.due_ns(area)
+            if piece.end_area > piece.integral and integral <= piece.end_area + max(_SLACK, _RELATIVE_SLACK * integral):
+                return piece.due_ns(integral)
             self._first += 1
         return None
 
@@ -107,10 +107,10 @@ class RateCurve:
         if at_s >= self.end_s:
             return
         before = [piece for piece in self._pieces if piece.begin_s < at_s]
-        area = self.integral(at_s)
+        integral = self.integral(at_s)
         if before and before[-1].begin_s + before[-1].duration_s > at_s:
             before[-1] = before[-1].cut(at_s)
-        self._pieces = [*before, _Piece(at_s, self.end_s - at_s, rate_per_s, rate_per_s, area)]
+        self._pieces = [*before, _Piece(at_s, self.end_s - at_s, rate_per_s, rate_per_s, integral)]
         self._first = 0
 
 
@@ -122,18 +122,18 @@ class _Piece:
     duration_s: float
     rate: float
     end_rate: float
-    area: float
+    integral: float
 
     @property
     def end_area(self) -> float:
-        return self.area + self.duration_s * (self.rate + self.end_rate) / 2
+        return self.integral + self.duration_s * (self.rate + self.end_rate) / 2
 
     def area_at(self, elapsed_s: float) -> float:
         slope = (self.end_rate - self.rate) / self.duration_s
-        return self.area + elapsed_s * (self.rate + slope * elapsed_s / 2)
+        return self.integral + elapsed_s * (self.rate + slope * elapsed_s / 2)
 
-    def due_ns(self, area: float) -> int:
-        wanted = min(area, self.end_area) - self.area
+    def due_ns(self, integral: float) -> int:
+        wanted = min(integral, self.end_area) - self.integral
         if wanted <= 0:
             return round(self.begin_s * NS_PER_S)
         if self.rate == self.end_rate:
@@ -147,7 +147,7 @@ class _Piece:
         """Return the part of the piece until *at_s*."""
         share = (at_s - self.begin_s) / self.duration_s
         end_rate = self.rate + (self.end_rate - self.rate) * share
-        return _Piece(self.begin_s, at_s - self.begin_s, self.rate, end_rate, self.area)
+        return _Piece(self.begin_s, at_s - self.begin_s, self.rate, end_rate, self.integral)
 
 
 class Arrivals:
@@ -176,37 +176,37 @@ class Arrivals:
         self._index = worker
         self._workers = workers
         self._end_ns = round(curve.end_s * NS_PER_S) + end_counts
-        self._areas = self._random_areas(kind, seed) if kind != "constant" else None
+        self._integrals = self._random_areas(kind, seed) if kind != "constant" else None
         self._first = first
-        self._area = self._next_area(worker + 1)
+        self._integral = self._next_area(worker + 1)
 
     def next_due_ns(self) -> int | None:
         """Return when the next start is due, in nanoseconds from the beginning of the curve; None after the last."""
-        due_ns = self._curve.due_ns(self._area)
+        due_ns = self._curve.due_ns(self._integral)
         return due_ns if due_ns is not None and due_ns < self._end_ns else None
 
     def advance(self) -> None:
         """Mark the next start as made, and move on to the one after it."""
         self._index += self._workers
-        self._area = self._next_area(self._workers)
+        self._integral = self._next_area(self._workers)
 
     def change_rate(self, at_s: float, rate_per_s: float) -> None:
         """Change the rate: see `RateCurve.change`."""
         self._curve.change(at_s, rate_per_s)
 
     def _next_area(self, steps: int) -> float:
-        if self._areas is None:
+        if self._integrals is None:
             return float(self._first + self._index)
-        return next(itertools.islice(self._areas, steps - 1, None))
+        return next(itertools.islice(self._integrals, steps - 1, None))
 
     def _random_areas(self, kind: str, seed: str) -> Iterator[float]:
         chance = random.Random(seed)
         if kind == "uniform":
             yield from (index + chance.random() for index in itertools.count())
-        area = 0.0
+        integral = 0.0
         while True:
-            area += chance.expovariate(1.0)
-            yield area
+            integral += chance.expovariate(1.0)
+            yield integral
 
 
 class TraceArrivals:

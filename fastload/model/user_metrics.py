@@ -47,7 +47,7 @@ class UserMetric(ABC):
         # values with tags are also in the lists of their series in `_tagged`.
         self._values: list[Any] = known._values if known is not self else []
         self._tagged: dict[_Tags, list[Any]] = known._tagged if known is not self else {}
-        self._filters = _watched.filters_of(name)
+        self._filters = _registry.filters_of(name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec.name!r})"
@@ -75,10 +75,10 @@ class UserMetric(ABC):
         own = {str(key): str(text) for key, text in tags.items()} if tags else {}
         into = {tuple(sorted(own.items()))} if own else set()
         if self._filters:
-            place = {**_watched.current_tags(), **own}
+            place = {**_registry.current_tags(), **own}
             into.update(series.tags for series in self._filters if series.tags and series.matches(place))
-        if _watched.listener is not None:
-            _watched.listener(self.spec.name, value, own)
+        if _registry.listener is not None:
+            _registry.listener(self.spec.name, value, own)
         self._values.append(value)
         for one in into:
             self._list_of(one).append(value)
@@ -181,7 +181,7 @@ ValueListener = Callable[[str, Any, Mapping[str, str]], None]
 _declared: dict[str, UserMetric] = {}
 
 
-class _Watched:
+class _FilterRegistry:
     """Filters of user metrics (series that thresholds ask for), by metric.
 
     ``current_tags`` returns the tags of the scope whose code runs. A metric keeps a reference to its list of filters,
@@ -202,10 +202,10 @@ class _Watched:
         return found
 
 
-_watched = _Watched()
+_registry = _FilterRegistry()
 
 
-def watch_metrics(
+def set_metric_filters(
     filters: Iterable[Series], current_tags: Callable[[], Mapping[str, str]], listener: ValueListener | None = None
 ) -> None:
     """Set the filters of user metrics: values also count in the series of *filters*. Filters set before are removed.
@@ -213,16 +213,16 @@ def watch_metrics(
     *current_tags* returns the tags of the scope (scenario, group) whose code runs; it is called only for metrics with a
     filter. *listener* is called with every single value, in the thread that adds the value.
     """
-    _watched.current_tags, _watched.listener = current_tags, listener
-    for asked in _watched.filters.values():
+    _registry.current_tags, _registry.listener = current_tags, listener
+    for asked in _registry.filters.values():
         asked.clear()
     for series in filters:
         if series.metric not in BUILTIN and series.tags:
-            asked = _watched.filters.setdefault(series.metric, [])
+            asked = _registry.filters.setdefault(series.metric, [])
             if series not in asked:
                 asked.append(series)
     for name in _declared:
-        _watched.filters_of(name)
+        _registry.filters_of(name)
 
 
 def declared() -> dict[str, UserMetric]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastload.load.script.trace_files import read_trace
 from fastload.model.errors import PlanError, nearest
-from fastload.model.load_options import LoadOptions, implied_executor, taken_by
+from fastload.model.load_options import LoadOptions, implied_executor, options_of
 from fastload.model.units import (
     is_rate_stage,
     parse_duration_s,
@@ -106,7 +106,7 @@ def replaced_by(layer: Layer, below: Mapping[str, Any]) -> dict[str, str]:
             rates = name == "stages" and _has_rates(given)
             if below.get("executor") not in (kept - {"ramping-vus"} if rates else kept):
                 gone["executor"] = name
-    if "executor" in given and (taken := _text_names(taken_by(given["executor"]))):
+    if "executor" in given and (taken := _text_names(options_of(given["executor"]))):
         gone |= {name: "executor" for name in LOAD_OPTIONS if name not in taken}
     return gone
 
@@ -161,7 +161,7 @@ def parse_load(texts: Mapping[str, Any], *, folder: str = "") -> LoadOptions:
 
 def _takes(values: Mapping[str, Any]) -> Collection[str]:
     """Return the options that the executor of *values* accepts; all load options if that executor does not exist."""
-    return _text_names(taken_by(executor_of(values))) or LOAD_OPTIONS
+    return _text_names(options_of(executor_of(values))) or LOAD_OPTIONS
 
 
 def _text_names(fields: Collection[str]) -> set[str]:

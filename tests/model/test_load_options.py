@@ -20,7 +20,7 @@ from fastload.model.load_models import (
     SharedIterations,
     Trace,
 )
-from fastload.model.load_options import LoadOptions, TraceSource, build_executor, implied_executor, taken_by
+from fastload.model.load_options import LoadOptions, TraceSource, build_executor, implied_executor, options_of
 
 STAGES = ((10.0, 5), (20.0, 0))
 RATES = ((10.0, 5.0), (20.0, 0.0))
@@ -156,6 +156,6 @@ def test_mistakes_name_the_option_and_the_remedy(options: dict[str, Any], messag
 def test_every_executor_takes_what_it_means() -> None:
     """What decides for an executor goes with it."""
     for given in ({"trace"}, {"shape"}, {"rate_stages"}, {"rate_per_s"}, {"stages"}, {"iterations"}, {"duration_s"}):
-        assert given <= {*taken_by(implied_executor(given))}
-    assert all(taken_by(name) for name in EXECUTORS)
-    assert not taken_by("no-such-executor")
+        assert given <= {*options_of(implied_executor(given))}
+    assert all(options_of(name) for name in EXECUTORS)
+    assert not options_of("no-such-executor")

@@ -26,14 +26,14 @@ from fastload.model.metrics import (
     Series,
 )
 from fastload.model.series import GaugeSink, SeriesTable
-from fastload.model.user_metrics import Counter, Gauge, Rate, Trend, UserMetric, specs, watch_metrics
+from fastload.model.user_metrics import Counter, Gauge, Rate, Trend, UserMetric, set_metric_filters, specs
 
 
 @pytest.fixture(autouse=True)
 def _undeclared(monkeypatch: pytest.MonkeyPatch) -> None:
     """No metric of another test, and nothing that it asked for."""
     monkeypatch.setattr(user_metrics, "_declared", {})
-    monkeypatch.setattr(user_metrics, "_watched", user_metrics._Watched())
+    monkeypatch.setattr(user_metrics, "_registry", user_metrics._FilterRegistry())
 
 
 tags = st.dictionaries(st.sampled_from(["method", "name", "status"]), st.text(max_size=5), max_size=3)
@@ -312,7 +312,7 @@ class TestTags:
 
     def test_tag_sets_are_bounded(self) -> None:
         wanted = Series.of("c", user="wanted")
-        watch_metrics([wanted], dict)
+        set_metric_filters([wanted], dict)
         counter = Counter("c")
         for number in range(MAX_NAMES + 9):
             counter.add(1, {"user": str(number)})
@@ -349,7 +349,7 @@ class TestTags:
             Series.of("http_reqs", scenario="s"),
         ]
         before, place = Counter("c"), {"scenario": "s", "group": ""}
-        watch_metrics([*asked, *asked], lambda: place)
+        set_metric_filters([*asked, *asked], lambda: place)
         after = Counter("other")
         for metric in (before, after):
             metric.add(1)

@@ -78,14 +78,14 @@ def curve_of(start: Fraction, ramp: list[tuple[Fraction, Fraction]]) -> RateCurv
 
 def exact_integral(start: Fraction, ramp: list[tuple[Fraction, Fraction]], at_s: Fraction) -> Fraction:
     """Trapezoids, in fractions."""
-    begin_s, rate, area = Fraction(0), start, Fraction(0)
+    begin_s, rate, integral = Fraction(0), start, Fraction(0)
     for duration_s, target in ramp:
         lasting_s = min(duration_s, max(Fraction(0), at_s - begin_s))
         if lasting_s:
             end_rate = rate + (target - rate) * lasting_s / duration_s
-            area += lasting_s * (rate + end_rate) / 2
+            integral += lasting_s * (rate + end_rate) / 2
         begin_s, rate = begin_s + duration_s, target
-    return area
+    return integral
 
 
 def drained(arrivals: Arrivals | TraceArrivals, most: int = 100_000) -> list[int]:

@@ -17,7 +17,7 @@ from fastload.model.results import (
     collect_endpoints,
     collect_groups,
     collect_scenarios,
-    crowd_notes,
+    name_limit_notes,
     names_note,
 )
 from fastload.model.series import RateSink, SeriesTable
@@ -235,11 +235,11 @@ class TestNamesNote:
 
 def test_every_crowd_of_names_is_told() -> None:
     table = SeriesTable()
-    assert crowd_notes((), table) == []
-    (note,) = crowd_notes(("request names", "tags of orders"), table)
+    assert name_limit_notes((), table) == []
+    (note,) = name_limit_notes(("request names", "tags of orders"), table)
     assert note.startswith("there were more than 1,000 tags of orders: the others are counted together as (other).")
     table.counter(Series.of("http_reqs", name_="(other)", method="GET", status="200")).value = 3
-    assert [text.split(":")[0] for text in crowd_notes(("request names", "names of groups"), table)] == [
+    assert [text.split(":")[0] for text in name_limit_notes(("request names", "names of groups"), table)] == [
         "there were more than 1,000 request names",
         "there were more than 1,000 names of groups",
     ]

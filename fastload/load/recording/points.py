@@ -34,7 +34,7 @@ from fastload.model.histogram import Int64Array
 from fastload.model.http_settings import without_credentials
 from fastload.model.metrics import BUILTIN, OTHER_TAGS, Kind, Series
 from fastload.model.records import Delta
-from fastload.model.user_metrics import watch_metrics
+from fastload.model.user_metrics import set_metric_filters
 
 MAX_TAG_SETS = 10_000
 """How many endpoints with their own tags one worker has. Requests with further tag sets get `OTHER_TAGS` instead."""
@@ -109,7 +109,7 @@ class PointRecorder(Recorder):
         self._endpoint_tags: list[dict[str, str]] = []
         filters = tuple(filters)
         super().__init__(worker, filters)
-        watch_metrics(filters, current_tags, self._record_value)
+        set_metric_filters(filters, current_tags, self._record_value)
 
     def attach(self, engine: CurlEngine) -> None:
         """Make the handles of *engine* measure what points need."""

@@ -22,7 +22,7 @@ from fastload.model.histogram import Int64Array
 from fastload.model.metrics import Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.series import SeriesTable
-from fastload.model.user_metrics import declared, watch_metrics
+from fastload.model.user_metrics import declared, set_metric_filters
 
 FOLD_AT_REQUESTS = 2048
 MAX_REASONS = 20
@@ -47,7 +47,7 @@ class Recorder:
         self._worker = worker
         self._seq = 0
         self._filters = Filters(filters)
-        watch_metrics(filters, current_tags)
+        set_metric_filters(filters, current_tags)
         self._names = NameLimit(self._filters.values_of("name"))
         self._named_values = NamedValues(self._filters, self._names)
         self._check_names = NameLimit(self._filters.values_of("check"))

@@ -53,10 +53,15 @@ class ComparabilityIssues:
 def find_issues(runs: Sequence[BatchedRun]) -> ComparabilityIssues:
     """Return the issues of comparing each of *runs* with the first run."""
     first, *others = runs
-    alone = [*_untrusted(runs), *(text for run in runs for text in _unfinished(run))]
-    refusals = listed(first, {run.name: [*_plans(first, run)] for run in others})
+    alone = [*_verdict_warnings(runs), *(text for run in runs for text in _unfinished(run))]
+    refusals = listed(first, {run.name: [*_load_contrasts(first, run)] for run in others})
     found = {
-        run.name: [*_settings(first, run), *_machines(first, run), *_versions(first, run), *_durations(first, run)]
+        run.name: [
+            *_setting_contrasts(first, run),
+            *_machines(first, run),
+            *_versions(first, run),
+            *_durations(first, run),
+        ]
         for run in others
     }
     return ComparabilityIssues(tuple(refusals), (*alone, *listed(first, found)))
@@ -75,7 +80,7 @@ def listed(first: BatchedRun, contrasts: Mapping[str, Iterable[_Contrast]]) -> l
     ]
 
 
-def _untrusted(runs: Sequence[BatchedRun]) -> Iterable[str]:
+def _verdict_warnings(runs: Sequence[BatchedRun]) -> Iterable[str]:
     """Yield warnings about INVALID and SUSPECT runs. Many runs of one state have one warning together."""
     for state, meaning in _DOUBTS.items():
         found = [run for run in runs if run.state == state]
@@ -99,7 +104,7 @@ def _unfinished(run: BatchedRun) -> Iterable[str]:
         yield f"{run.name} did not come to its end: it was stopped after {after} ({run.summary['stopped_by']})"
 
 
-def _plans(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
+def _load_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
     """Yield the differences between the loads of the plans."""
     plan_a, plan_b = a.header.plan, b.header.plan
     for key, what in (("kind", "command"), ("title", "test"), ("base_url", "path of the base URL")):
@@ -118,7 +123,7 @@ def _plans(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
                 yield _contrast(f"{where}{key}", one, other)
 
 
-def _settings(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
+def _setting_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
     """Yield the differences between settings that may matter, but often are the subject of a comparison."""
     plan_a, plan_b = a.header.plan, b.header.plan
     for key in ("workers", "warmup_s", "env"):

@@ -29,9 +29,9 @@ from fastload.model.compare.intervals import (
     FEWEST_VALUES,
     Difference,
     Estimate,
+    benjamini_hochberg,
     compare_groups,
     compare_two,
-    discoveries,
     quantile_estimate,
     rate_estimate,
     share_estimate,
@@ -155,7 +155,7 @@ def compare_sides(sides: Sequence[ComparisonSide], *, margin: float | None = Non
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _RunFigure:
     """Figure of one run: its *value* in the metric's unit, and its *estimate* (or None, and *why* is the reason)."""
 
     value: float | None
@@ -164,7 +164,7 @@ class _Read:
 
 
 def _row(figure: Figure, sides: Sequence[ComparisonSide], *, same_plan: bool) -> ComparisonRow:
-    read = [[_read(figure, run) for run in side.runs] for side in sides]
+    read = [[_figure_of_run(figure, run) for run in side.runs] for side in sides]
     values = tuple(_value_of(figure, one) for one in read)
     changes = tuple(
         _change(figure, sides, read, values, number, same_plan=same_plan) for number in range(1, len(sides))
@@ -172,33 +172,37 @@ def _row(figure: Figure, sides: Sequence[ComparisonSide], *, same_plan: bool) ->
     return ComparisonRow(figure, values, changes)
 
 
-def _read(figure: Figure, run: BatchedRun) -> _Read:
+def _figure_of_run(figure: Figure, run: BatchedRun) -> _RunFigure:
     """Return the value and the estimate of *figure* in one run."""
     if figure.spec.kind is Kind.COUNTER:
         rate, counts = run.rate(*figure.parts), run.counts(*figure.parts)
         if counts.sum() < FEWEST_VALUES:
-            return _Read(rate, None, "too few")
-        return _Read(rate, rate_estimate(counts, run.spans_s, rate)) if rate > 0 else _Read(rate, None, "no rate")
+            return _RunFigure(rate, None, "too few")
+        return (
+            _RunFigure(rate, rate_estimate(counts, run.spans_s, rate))
+            if rate > 0
+            else _RunFigure(rate, None, "no rate")
+        )
     sink, batches = run.table.sinks.get(figure.series), run.sinks(figure.series)
     if isinstance(sink, GaugeSink) and sink.is_set:
-        return _Read(sink.value, None, "last value only")
+        return _RunFigure(sink.value, None, "last value only")
     if isinstance(sink, RateSink) and sink.total:
         if sink.total < FEWEST_VALUES:
-            return _Read(sink.trues / sink.total, None, "too few values")
+            return _RunFigure(sink.trues / sink.total, None, "too few values")
         trues, totals = ([getattr(one, name) if one else 0 for one in batches] for name in ("trues", "total"))
         estimate = share_estimate(np.array(trues, dtype=np.float64), np.array(totals, dtype=np.float64))
-        return _Read(sink.trues / sink.total, estimate)
+        return _RunFigure(sink.trues / sink.total, estimate)
     if isinstance(sink, TrendSink) and sink.count:
         value = sink.quantile(figure.q)
         shown = None if value is None else value / figure.spec.scale
         estimate = quantile_estimate(sink, batches, figure.q)
         if estimate.values < FEWEST_VALUES:
-            return _Read(shown, None, "too few values")
-        return _Read(shown, estimate)
-    return _Read(None, None, "no values")
+            return _RunFigure(shown, None, "too few values")
+        return _RunFigure(shown, estimate)
+    return _RunFigure(None, None, "no values")
 
 
-def _value_of(figure: Figure, runs: Sequence[_Read]) -> float | None:
+def _value_of(figure: Figure, runs: Sequence[_RunFigure]) -> float | None:
     """Return the value of a side: the mean over its runs. The mean is geometric except for shares, gauges and zeros."""
     values = [run.value for run in runs if run.value is not None]
     if len(values) < 2:
@@ -211,7 +215,7 @@ def _value_of(figure: Figure, runs: Sequence[_Read]) -> float | None:
 def _change(
     figure: Figure,
     sides: Sequence[ComparisonSide],
-    read: Sequence[Sequence[_Read]],
+    read: Sequence[Sequence[_RunFigure]],
     values: Sequence[float | None],
     number: int,
     *,
@@ -269,7 +273,7 @@ def _judged(rows: Sequence[ComparisonRow], candidate: int, *, headline: bool, ma
         if row.is_headline is headline and (p := row.changes[candidate].p) is not None
     }
     judged = list(rows)
-    for index, is_shown in zip(tested, discoveries([*tested.values()]), strict=True):
+    for index, is_shown in zip(tested, benjamini_hochberg([*tested.values()]), strict=True):
         row = rows[index]
         changes = list(row.changes)
         verdict = _verdict(row, changes[candidate], is_shown, margin)

@@ -27,7 +27,7 @@ SECTIONS: dict[Section, str] = {
     "groups": "Groups",
     "checks": "Checks",
 }
-_LIKE_REQUESTS = (
+_MAIN_WORK_METRICS = (
     ("http_reqs", "http_req_failed", "http_req_duration", "http_req_response_time"),
     ("calls", "call_failed", "call_duration", "call_response_time"),
     ("ws_sessions", "ws_failed", "ws_connecting", ""),
@@ -62,8 +62,8 @@ _COUNTERS = (
     "ws_sessions",
     *_MESSAGES,
 )
-_LOWER = ("iterations_failed", "dropped_iterations", "queued_iterations")
-_NEITHER = ("ws_session_duration",)
+_LOWER_IS_BETTER = ("iterations_failed", "dropped_iterations", "queued_iterations")
+_NO_BETTER_DIRECTION = ("ws_session_duration",)
 """Metrics without a better direction. The script decides how long a session lasts, or a server that ends it early."""
 _TIMES = ("us", "ms", "s")
 _HEADLINE_Q, _ALL_Q, _FEW_Q = (0.5, 0.95, 0.99), (0.5, 0.95, 0.99, 0.999), (0.5, 0.99)
@@ -111,10 +111,10 @@ class _Figures:
         self._specs: dict[str, MetricSpec] = dict(BUILTIN)
         self._sizes: dict[Series, float] = {}
         self._trues: dict[Series, int] = {}
-        self._wanted: dict[str, Better] = {}
+        self._directions_from_thresholds: dict[str, Better] = {}
         for run in runs:
             self._specs |= run.header.specs
-            self._wanted |= _wanted(run.header)
+            self._directions_from_thresholds |= _directions_from_thresholds(run.header)
             for series, sink in run.table.sinks.items():
                 self._sizes[series] = self._sizes.get(series, 0.0) + _size(sink)
                 if isinstance(sink, RateSink):
@@ -132,7 +132,7 @@ class _Figures:
 
         The latency is the response time (from due on) if there is one, else the service time (from sent on).
         """
-        for counter, failed, sent, due in _LIKE_REQUESTS:
+        for counter, failed, sent, due in _MAIN_WORK_METRICS:
             if self._has(Series(counter)) or self._has(Series(failed)):
                 yield from self._rate("headline", counter, Series(counter))
                 if failed:
@@ -225,12 +225,14 @@ class _Figures:
             yield Figure(section, label, spec, parts, self._better(spec), q)
 
     def _better(self, spec: MetricSpec) -> Better:
-        if spec.name in _NEITHER:
+        if spec.name in _NO_BETTER_DIRECTION:
             return ""
         if spec.name in BUILTIN:
-            bad = spec.kind is Kind.TREND or spec.name in FAILURE_RATES or spec.name in _LOWER
+            bad = spec.kind is Kind.TREND or spec.name in FAILURE_RATES or spec.name in _LOWER_IS_BETTER
             return "lower" if bad else "higher"
-        return self._wanted.get(spec.name) or ("lower" if spec.kind is Kind.TREND and spec.unit in _TIMES else "")
+        return self._directions_from_thresholds.get(spec.name) or (
+            "lower" if spec.kind is Kind.TREND and spec.unit in _TIMES else ""
+        )
 
     def _has(self, series: Series) -> bool:
         return bool(self._sizes.get(series))
@@ -254,7 +256,7 @@ def _size(sink: MetricSink) -> float:
             return sink.count
 
 
-def _wanted(header: RunHeader) -> Mapping[str, Better]:
+def _directions_from_thresholds(header: RunHeader) -> Mapping[str, Better]:
     """Return the better direction of metrics that have thresholds: with ``orders: count>100`` higher is better."""
     found: dict[str, Better] = {}
     for text in header.thresholds:

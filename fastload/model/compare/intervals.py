@@ -213,7 +213,7 @@ def score_interval(share: float, count: float, t: float) -> tuple[float, float]:
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
-def discoveries(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> list[bool]:
+def benjamini_hochberg(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> list[bool]:
     """Return which of many differences are shown: on average at most a share *level* of these is chance.
 
     If there is no real difference, the chance that any difference is shown is at most *level* (Benjamini and Hochberg

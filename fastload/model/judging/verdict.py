@@ -24,7 +24,7 @@ SATURATED_S = 3
 STALL_MS = 100.0
 RUN_DELAY_SHARE = 0.05
 _STALLS_AT_MOST = 3
-TARGET_STARVED = 0.25
+TARGET_RUN_DELAY_MAX = 0.25
 GENERATOR_ERRORS = {
     "generator_fd": ("the generator ran out of file descriptors", "raise the limit: ulimit -n 65536"),
     "generator_port": (
@@ -153,7 +153,7 @@ def judge_run(evidence: Evidence) -> Verdict:
     suspect = _suspect(evidence)
     state: State = "INVALID" if invalid else "SUSPECT" if suspect else "VALID"
     found = invalid + suspect
-    reasons = tuple(reason for reason, _ in found) or (_all_well(evidence),)
+    reasons = tuple(reason for reason, _ in found) or (_valid_reason(evidence),)
     return Verdict(state, reasons, found[0][1] if found else "", limit_of(evidence))
 
 
@@ -251,7 +251,7 @@ def _suspect_open(evidence: Evidence) -> list[tuple[str, str]]:
     return found
 
 
-def _all_well(evidence: Evidence) -> str:
+def _valid_reason(evidence: Evidence) -> str:
     parts = []
     if evidence.workers:
         parts.append(f"worker CPU at most {max(worker.max_cpu_percent for worker in evidence.workers):.0f}%")
@@ -296,7 +296,7 @@ def limit_of(evidence: Evidence) -> str:
         )
     if evidence.host_cpu_percent is not None and evidence.host_cpu_percent >= SATURATED_CPU_PERCENT:
         return f"The machine was the limit: its CPUs were {evidence.host_cpu_percent:.0f}% busy ({numbers})."
-    if (evidence.target_run_delay or 0.0) > TARGET_STARVED:
+    if (evidence.target_run_delay or 0.0) > TARGET_RUN_DELAY_MAX:
         return (
             f"The machine was the limit: the target waited for a CPU {evidence.target_run_delay:.0%} of the time "
             f"({numbers}); give it CPUs of its own."

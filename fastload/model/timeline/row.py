@@ -12,15 +12,15 @@ from fastload.model.records import Snapshot
 from fastload.model.series import TrendSink
 from fastload.model.timeline.curves import band_counts
 
-SUBJECTS = {
+LATENCY_SOURCES = {
     "http_req": ("http_req_duration", "http_req_response_time"),
     "call": ("call_duration", "call_response_time"),
     "ws": ("ws_connecting", ""),
     "stream": ("stream_first_event", ""),
 }
 """Sources of a run's latencies, with their metrics: (service time, response time, or "" without due times)."""
-_TIMES = tuple(metric for metrics in SUBJECTS.values() for metric in metrics if metric)
-PHASES = {
+_TIMES = tuple(metric for metrics in LATENCY_SOURCES.values() for metric in metrics if metric)
+REQUEST_PHASES = {
     "blocked": "http_req_blocked",
     "lookup": "http_req_lookup",
     "connecting": "http_req_connecting",
@@ -40,7 +40,7 @@ _COUNTERS = {
     "events_rate": ("stream_events",),
 }
 _QUANTILES = (0.5, 0.95, 0.99)
-_MERGED = ("rates", "phases_us", "trends", "errors", "workers")
+_MERGED = ("rates", "request_phases_us", "trends", "errors", "workers")
 """Fields of a row that `TimelineRow.merge` adds up by name."""
 
 
@@ -86,8 +86,8 @@ class TimelineRow:
     end_s: float
     span_s: float
     rates: dict[str, WeightedMean]
-    most: dict[str, float]
-    phases_us: dict[str, WeightedMean]
+    maxima: dict[str, float]
+    request_phases_us: dict[str, WeightedMean]
     trends: dict[str, RowTrend]
     errors: dict[str, int]
     workers: dict[str, WeightedMean]
@@ -105,14 +105,14 @@ class TimelineRow:
         if has_offered:
             amounts["offered"] = snapshot.offered / span_s
         amounts |= _usage(snapshot)
-        phases = {name: sink for name, metric in PHASES.items() if (sink := table.get(metric)) and sink.count}
+        phases = {name: sink for name, metric in REQUEST_PHASES.items() if (sink := table.get(metric)) and sink.count}
         trends = {metric: sink for metric in _TIMES if (sink := table.get(metric)) and sink.count}
         return cls(
             end_s=end_s,
             span_s=span_s,
             rates={name: WeightedMean(per_s * span_s, span_s) for name, per_s in amounts.items()},
-            most=_most(snapshot),
-            phases_us={name: WeightedMean(sink.sum, sink.count) for name, sink in phases.items()},
+            maxima=_most(snapshot),
+            request_phases_us={name: WeightedMean(sink.sum, sink.count) for name, sink in phases.items()},
             trends={metric: RowTrend(sink) for metric, sink in trends.items()},
             errors={kind: count for kind, (count, _) in snapshot.errors.entries.items()},
             workers={
@@ -123,7 +123,7 @@ class TimelineRow:
     def copy(self) -> TimelineRow:
         """Return a copy. Merging rows into the copy does not change this row."""
         other = copy(self)
-        for name in (*_MERGED, "most"):
+        for name in (*_MERGED, "maxima"):
             setattr(other, name, dict(getattr(self, name)))
         return other
 
@@ -133,8 +133,8 @@ class TimelineRow:
         self.seconds += later.seconds
         for name in _MERGED:
             _add_up(getattr(self, name), getattr(later, name))
-        for name, value in later.most.items():
-            self.most[name] = max(self.most.get(name, value), value)
+        for name, value in later.maxima.items():
+            self.maxima[name] = max(self.maxima.get(name, value), value)
 
 
 def _add_up(into: dict[str, Any], other: Mapping[str, Any]) -> None:
@@ -159,11 +159,11 @@ def _usage(snapshot: Snapshot) -> dict[str, float]:
 
 
 def _most(snapshot: Snapshot) -> dict[str, float]:
-    most: dict[str, float] = {"vus": snapshot.vus}
+    maxima: dict[str, float] = {"vus": snapshot.vus}
     if snapshot.lag_max_ms:
-        most["lag"] = max(snapshot.lag_max_ms)
+        maxima["lag"] = max(snapshot.lag_max_ms)
     if snapshot.host is not None:
-        most["host_memory"] = snapshot.host.memory_used_bytes
+        maxima["host_memory"] = snapshot.host.memory_used_bytes
     if snapshot.target is not None:
-        most["target_memory"] = snapshot.target.rss_bytes
-    return most
+        maxima["target_memory"] = snapshot.target.rss_bytes
+    return maxima

@@ -20,7 +20,7 @@ The columns have one value for each row, None where nothing was measured:
 ``events_rate``      events of streams per s; None where the whole run has none
 ``response_p50``     and ``_p95``, ``_p99``: response time, from due to done, in ms; None without due times
 ``service_p50``      and ``_p95``, ``_p99``: service time, from sent to done, in ms
-``blocked`` ...      the mean of each of `PHASES`, in ms
+``blocked`` ...      the mean of each of `REQUEST_PHASES`, in ms
 ``lag``              the longest stall of any worker's event loop, in ms
 ``host_cpu``         per cent of the whole machine; ``host_memory``: the most bytes in use
 ``net_sent``         bytes per s of the whole machine; ``net_received`` likewise
@@ -50,21 +50,21 @@ from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendSink
 from fastload.model.timeline.curves import band_bounds_ms, percentile_curve
 from fastload.model.timeline.phases import WallClock, phases_of
-from fastload.model.timeline.row import PHASES, SUBJECTS, TimelineRow, WeightedMean
+from fastload.model.timeline.row import LATENCY_SOURCES, REQUEST_PHASES, TimelineRow, WeightedMean
 
-__all__ = ["MOST_ROWS", "PHASES", "Timeline"]
+__all__ = ["MOST_ROWS", "REQUEST_PHASES", "Timeline"]
 
 MOST_ROWS = 900
 MOST_EVENTS = 200
 MOST_KINDS = 20
 _RATES = ("rate", "failed_rate", "iterations_rate", "raised_rate", "dropped_rate", "offered")
-_WHERE_THERE_ARE = ("calls_rate", "sessions_rate", "messages_rate", "events_rate")
-_SIGNS = {"call": ("calls",), "ws": ("ws_sessions", "ws_failed"), "stream": ("stream_events",)}
+_OPTIONAL_RATES = ("calls_rate", "sessions_rate", "messages_rate", "events_rate")
+_PRESENCE_METRICS = {"call": ("calls",), "ws": ("ws_sessions", "ws_failed"), "stream": ("stream_events",)}
 """Metrics that show that a run has calls, WebSockets or streams, even if none of these has a latency."""
 _MEANS = ("host_cpu", "net_sent", "net_received", "target_cpu")
 _QUANTILES = ("p50", "p95", "p99")
 _US_PER_MS = 1000
-_MOST = ("vus", "lag", "host_memory", "target_memory")
+_MAXIMA = ("vus", "lag", "host_memory", "target_memory")
 
 
 class Timeline:
@@ -76,8 +76,8 @@ class Timeline:
         self._most_rows = most_rows
         self._clock = WallClock()
         self._rows: list[TimelineRow] = []
-        self._per_row = 1
-        self._taken = 0
+        self._seconds_per_row = 1
+        self._first_changed_row = 0
         self._totals: dict[str, TrendSink] = {}
         self._errors: Counter[str] = Counter()
         self._workers: set[str] = set()
@@ -97,16 +97,16 @@ class Timeline:
         row = TimelineRow.of(snapshot, end_s, has_offered=has_offered)
         self._add_totals(snapshot, row)
         self._add_events(snapshot)
-        if self._rows and self._rows[-1].seconds < self._per_row:
+        if self._rows and self._rows[-1].seconds < self._seconds_per_row:
             self._rows[-1].merge(row)
-            self._taken = min(self._taken, len(self._rows) - 1)
+            self._first_changed_row = min(self._first_changed_row, len(self._rows) - 1)
         else:
             self._rows.append(row)
         if len(self._rows) > self._most_rows:
             self.halve()
         if self._known() != known:
             # Earlier rows have new columns now, or columns of another source: all rows must be sent again.
-            self._taken = 0
+            self._first_changed_row = 0
 
     def columns(self, first: int = 0) -> dict[str, Any]:
         """Return the rows from number *first* on, and the data of the whole run, as plain data for JSON.
@@ -123,12 +123,12 @@ class Timeline:
         - ``curves``: ``response`` and ``service`` in the form of `percentile_curve`
         """
         rows, of = self._rows[first:], self._subject
-        service, response = SUBJECTS[of]
+        service, response = LATENCY_SOURCES[of]
         is_open = self._is_open and bool(response)
         kinds = [kind for kind, _ in self._errors.most_common(MOST_KINDS)]
         return {
             "first": first,
-            "step_s": self._per_row,
+            "step_s": self._seconds_per_row,
             "wall_ms": self._clock.start_ms,
             "of": of,
             "open": is_open,
@@ -137,10 +137,10 @@ class Timeline:
             **{name: [_quotient(row.rates, name) for row in rows] for name in (*_RATES, *_MEANS)},
             **{
                 name: [_quotient(row.rates, name) if name in self._optional else None for row in rows]
-                for name in _WHERE_THERE_ARE
+                for name in _OPTIONAL_RATES
             },
-            **{name: [_rounded(row.most.get(name)) for row in rows] for name in _MOST},
-            **{name: [_quotient(row.phases_us, name, _US_PER_MS) for row in rows] for name in PHASES},
+            **{name: [_rounded(row.maxima.get(name)) for row in rows] for name in _MAXIMA},
+            **{name: [_quotient(row.request_phases_us, name, _US_PER_MS) for row in rows] for name in REQUEST_PHASES},
             **_quantiles(rows, "response", response if is_open else ""),
             **_quantiles(rows, "service", service),
             "workers": {
@@ -165,7 +165,7 @@ class Timeline:
 
         A reader keeps its rows before ``first`` and replaces all later rows by these.
         """
-        first, self._taken = self._taken, len(self._rows)
+        first, self._first_changed_row = self._first_changed_row, len(self._rows)
         return self.columns(first)
 
     def copy(self) -> Timeline:
@@ -176,17 +176,17 @@ class Timeline:
 
     def halve(self) -> None:
         """Merge neighbouring rows two by two: half as many rows, each twice as long."""
-        self._per_row *= 2
+        self._seconds_per_row *= 2
         for row, later in zip(self._rows[::2], self._rows[1::2], strict=False):
             row.merge(later)
         self._rows = self._rows[::2]
-        self._taken = 0
+        self._first_changed_row = 0
 
     @property
     def _subject(self) -> str:
-        if SUBJECTS["http_req"][0] in self._totals:
+        if LATENCY_SOURCES["http_req"][0] in self._totals:
             return "http_req"
-        return next((name for name in _SIGNS if name in self._seen), "http_req")
+        return next((name for name in _PRESENCE_METRICS if name in self._seen), "http_req")
 
     def _known(self) -> tuple[Any, ...]:
         kinds = frozenset(kind for kind, _ in self._errors.most_common(MOST_KINDS))
@@ -198,9 +198,11 @@ class Timeline:
             self._totals.setdefault(metric, TrendSink(sink.highest)).merge(sink)
         self._errors.update(row.errors)
         self._workers.update(row.workers)
-        self._optional.update(name for name in _WHERE_THERE_ARE if row.rates[name].amount)
+        self._optional.update(name for name in _OPTIONAL_RATES if row.rates[name].amount)
         sinks = snapshot.table.sinks
-        self._seen.update(name for name, signs in _SIGNS.items() if any(Series(metric) in sinks for metric in signs))
+        self._seen.update(
+            name for name, signs in _PRESENCE_METRICS.items() if any(Series(metric) in sinks for metric in signs)
+        )
 
     def _add_events(self, snapshot: Snapshot) -> None:
         for event in snapshot.events:

@@ -358,7 +358,7 @@ class TestJudged:
 def own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """No metric of another test, and what is asked for is forgotten afterwards."""
     monkeypatch.setattr(user_metrics, "_declared", {})
-    monkeypatch.setattr(user_metrics, "_watched", user_metrics._Watched())
+    monkeypatch.setattr(user_metrics, "_registry", user_metrics._FilterRegistry())
 
 
 @pytest.mark.usefixtures("own_metrics")

@@ -50,7 +50,7 @@ Found = list[tuple[float, dict[str, str]]]
 def _own_metrics(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Metrics that a test declares are gone after it, and so is who listens to them."""
     monkeypatch.setattr(user_metrics, "_declared", {})
-    monkeypatch.setattr(user_metrics, "_watched", user_metrics._Watched())
+    monkeypatch.setattr(user_metrics, "_registry", user_metrics._FilterRegistry())
 
 
 @asynccontextmanager
@@ -344,7 +344,7 @@ class TestValues:
         PointRecorder(0)
         recorder = Recorder(0)
         counter.add(1)
-        assert user_metrics._watched.listener is None
+        assert user_metrics._registry.listener is None
         assert counter._filters == []
         assert take(recorder).table.get("counter").value == 1
 

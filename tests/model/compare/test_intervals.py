@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from fastload.model.compare.intervals import (
     Estimate,
+    benjamini_hochberg,
     compare_groups,
     compare_two,
-    discoveries,
     quantile_estimate,
     rate_estimate,
     score_interval,
@@ -74,9 +74,9 @@ def test_false_discoveries_are_those_of_the_paper() -> None:
     """The example of Benjamini and Hochberg (1995): four of fifteen hypotheses are rejected."""
     p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240]
     p += [0.4262, 0.5719, 0.6528, 0.7590, 1.0]
-    assert discoveries(p) == [True] * 4 + [False] * 11
-    assert discoveries(p[::-1]) == [False] * 11 + [True] * 4
-    assert discoveries([]) == []
+    assert benjamini_hochberg(p) == [True] * 4 + [False] * 11
+    assert benjamini_hochberg(p[::-1]) == [False] * 11 + [True] * 4
+    assert benjamini_hochberg([]) == []
 
 
 def test_values_that_come_in_slow_and_quick_spells_have_a_wider_interval() -> None:

@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 
 from fastload.model.errors import PlanError
 from fastload.model.judging.threshold_grammar import RESOURCE, STATES, VERDICT, Condition
-from fastload.model.judging.thresholds import judge, parse_threshold, parse_threshold_option, parse_thresholds
+from fastload.model.judging.thresholds import (
+    evaluate_threshold,
+    parse_threshold,
+    parse_threshold_option,
+    parse_thresholds,
+)
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind, MetricSpec, Series
 from fastload.model.resources import RESOURCE_METRICS
 from tests.conftest import REPO
@@ -161,7 +166,7 @@ def test_what_is_written_is_what_is_read(
         float(Fraction(number) * _FACTOR[unit]),
         for_s=window_s if window == "for" else 0,
         over_s=window_s if window == "over" else 0,
-        aborts=after_s is not None,
+        abort_on_fail=after_s is not None,
         abort_after_s=after_s or 0,
         optional=optional,
     )
@@ -414,22 +419,22 @@ def test_what_is_refused_in_a_mapping(spec: Any, message: str, hint: str) -> Non
 )
 def test_comparisons(comparison: str, below: bool, equal: bool, above: bool) -> None:
     threshold = parse_threshold("orders", f"count{comparison}5", KNOWN)
-    assert [judge(threshold, value).ok for value in (4, 5, 6)] == [below, equal, above]
+    assert [evaluate_threshold(threshold, value).ok for value in (4, 5, 6)] == [below, equal, above]
     verdict = parse_threshold("verdict", f"{comparison}SUSPECT", KNOWN)
-    assert [judge(verdict, state).ok for state in STATES] == [below, equal, above]
-    assert judge(verdict, "VALID").observed == "VALID"
+    assert [evaluate_threshold(verdict, state).ok for state in STATES] == [below, equal, above]
+    assert evaluate_threshold(verdict, "VALID").observed == "VALID"
 
 
 @pytest.mark.parametrize("expression", ["p(95)<5", "p(95)>5", "p(95)!=5"])
 def test_no_data_fails_whatever_was_asked_unless_it_is_optional(expression: str) -> None:
-    result = judge(parse_threshold("http_req_duration", expression, KNOWN), None)
+    result = evaluate_threshold(parse_threshold("http_req_duration", expression, KNOWN), None)
     assert (result.ok, result.observed, result.optional) == (False, None, False)
-    result = judge(parse_threshold("http_req_duration", f"{expression} optional", KNOWN), None)
+    result = evaluate_threshold(parse_threshold("http_req_duration", f"{expression} optional", KNOWN), None)
     assert (result.ok, result.observed, result.optional) == (True, None, True)
 
 
 def test_optional_data_is_judged_as_any() -> None:
-    assert not judge(parse_threshold("http_req_duration", "p(95)<5 optional", KNOWN), 6.0).ok
+    assert not evaluate_threshold(parse_threshold("http_req_duration", "p(95)<5 optional", KNOWN), 6.0).ok
 
 
 @pytest.mark.parametrize(
@@ -447,7 +452,7 @@ def test_optional_data_is_judged_as_any() -> None:
 def test_a_result_says_what_was_observed_in_which_unit(
     metric: str, expression: str, aggregate: str, kind: str, unit: str
 ) -> None:
-    result = judge(parse_threshold(metric, expression, KNOWN), None)
+    result = evaluate_threshold(parse_threshold(metric, expression, KNOWN), None)
     assert (result.metric, result.expression) == (metric, expression)
     assert (result.aggregate, result.kind, result.unit) == (aggregate, kind, unit)
 

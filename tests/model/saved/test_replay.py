@@ -175,7 +175,7 @@ def test_nothing_of_a_snapshot_is_changed_or_shared() -> None:
     assert replay.table.get("http_reqs").value == 400
 
 
-class _Watched(SeriesTable):
+class _FilterRegistry(SeriesTable):
     """A table of which can be asked whether it is still there."""
 
     __slots__ = ("__weakref__",)
@@ -183,7 +183,7 @@ class _Watched(SeriesTable):
 
 def test_no_second_is_kept() -> None:
     one = second(1.0, in_flight=3)
-    one = replace(one, table=_Watched(one.table.sinks))
+    one = replace(one, table=_FilterRegistry(one.table.sinks))
     table = weakref.ref(one.table)
     replay = Replay(header())
     replay.add(one)

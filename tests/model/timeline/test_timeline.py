@@ -16,7 +16,7 @@ from fastload.model.records import ErrorTable, Event
 from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable, TrendSink
 from fastload.model.timeline.curves import BANDS, band_bounds_ms, band_counts, percentile_curve
-from fastload.model.timeline.timeline import MOST_EVENTS, MOST_KINDS, PHASES, Timeline
+from fastload.model.timeline.timeline import MOST_EVENTS, MOST_KINDS, REQUEST_PHASES, Timeline
 from tests.outputs.samples import add_calls, add_requests, fill, make_plan
 from tests.outputs.seconds import START_NS, Made, closed_run, made_run, make_header, ramp, second
 
@@ -80,7 +80,7 @@ def test_a_row_says_what_its_second_says() -> None:
     assert {name: row[name] for name in expected} == expected
     assert {index: column[1] for index, column in columns["workers"].items()} == {"0": 42.0, "1": 47.0}
     assert columns["errors"]["http_500"] == [2.0, 2.0, 2.0]
-    assert set(PHASES) <= columns.keys()
+    assert set(REQUEST_PHASES) <= columns.keys()
     orjson.dumps(columns)
 
 

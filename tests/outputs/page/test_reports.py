@@ -17,7 +17,7 @@ from fastload.model.metrics import Series
 from fastload.model.records import ErrorTable
 from fastload.model.saved.replay import Replay
 from fastload.model.series import SeriesTable
-from fastload.model.timeline.timeline import PHASES
+from fastload.model.timeline.timeline import REQUEST_PHASES
 from fastload.model.units import format_count
 from fastload.outputs.page.render import plotly_js
 from fastload.outputs.page.truncation import MOST_NAME
@@ -139,7 +139,7 @@ def long_run() -> Made:
     made = made_run(seconds=2)
     table = SeriesTable()
     times = np.random.default_rng(1).lognormal(9, 2, 5000).astype(np.int64).tolist()
-    for metric in ("http_req_duration", "http_req_response_time", *PHASES.values()):
+    for metric in ("http_req_duration", "http_req_response_time", *REQUEST_PHASES.values()):
         fill(table, metric, times)
     table.counter(Series("http_reqs")).value = 5000
     errors = ErrorTable({f"{number} {'<e>' * 700}": (3 + number, "m" * 3000) for number in range(50)})
