@@ -1,4 +1,4 @@
-"""What a script's own summary hook returned: a text to show, and files to write."""
+"""The result of the hook ``handle_summary``: a text for the terminal, and files to write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STDOUT, STDERR = "stdout", "stderr"
 
 
 class CustomSummary(NamedTuple):
-    """*report* and *stderr* are texts, "" for none; *files* are contents by path."""
+    """The result of ``handle_summary``: *report* (stdout) and *stderr* are texts or "", *files* is content by path."""
 
     report: str = ""
     stderr: str = ""
@@ -21,10 +21,12 @@ class CustomSummary(NamedTuple):
 
 
 def read_custom_summary(returned: Any) -> CustomSummary:
-    """What ``handle_summary`` returned: None, a text, or texts and bytes by path, "stdout" and "stderr".
+    """Convert the return value of ``handle_summary``.
+
+    It is None, a text for stdout, or a mapping from a path, "stdout" or "stderr" to text or bytes.
 
     Raises:
-        FastloadError: it is none of these.
+        FastloadError: *returned* has another type.
     """
     if returned is None:
         return CustomSummary()
@@ -44,7 +46,7 @@ def read_custom_summary(returned: Any) -> CustomSummary:
 
 
 def write_files(files: Mapping[str, bytes]) -> list[str]:
-    """Write each file; what went wrong with those that could not be."""
+    """Write all *files*, and return one message for each file that could not be written."""
     problems = []
     for path, content in files.items():
         try:

@@ -1,4 +1,4 @@
-"""Where outputs go: two of them in one place or at one port, or one over what is read, are refused before the run."""
+"""Conflicts of outputs, found before the run: two outputs with one file or port, or an output over an input file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Key = str | tuple[int, int]
 
 
 class WrittenFile(NamedTuple):
-    """*option* writes *path*, or to stdout where that is ``-``; *may_be_folder*: or new files in it."""
+    """A file that *option* writes; ``-`` is stdout. *may_be_folder*: *path* may be a directory for new files."""
 
     option: str
     path: str
@@ -23,7 +23,7 @@ class WrittenFile(NamedTuple):
 
 
 class ListeningPort(NamedTuple):
-    """*option* listens on *port* of *host*; 0 is any that is free."""
+    """A port on which *option* listens; port 0 means any free port."""
 
     option: str
     host: str
@@ -31,10 +31,12 @@ class ListeningPort(NamedTuple):
 
 
 def check_ports(listeners: Iterable[ListeningPort]) -> None:
-    """That no two of *listeners* would have one port. Whether others have it is known when it is opened.
+    """Check that no two of *listeners* use the same port.
+
+    A port that another program uses is found only when the port is opened.
 
     Raises:
-        PlanError: they would.
+        PlanError: two listeners use the same port.
     """
     seen: list[ListeningPort] = []
     for one in listeners:
@@ -51,12 +53,14 @@ def _overlap(host: str, other: str) -> bool:
 
 
 def check_apart(written: Iterable[WrittenFile], read: Mapping[str, str]) -> None:
-    """That all of *written* are different files, and none is one of *read*: ``{path: what it is}``.
+    """Check that all *written* files differ, and that none of them is an input file.
 
-    Links are followed. Devices and pipes, like /dev/null, take what several write.
+    *read* is ``{path: description}`` of the input files. Links are followed. Several outputs may write to the same
+    device or pipe, like /dev/null.
 
     Raises:
-        PlanError: they are not; or one is a directory by its name, and a file is wanted.
+        PlanError: two outputs have the same file, an output would overwrite an input file, or the name of an output
+            file is that of a directory (``/`` at the end).
     """
     inputs = {key: what for path, what in read.items() for key in _keys(path)}
     seen: dict[_Key, WrittenFile] = {}
@@ -81,7 +85,10 @@ def _collision(one: WrittenFile, other: WrittenFile) -> PlanError:
 
 
 def _keys(path: str) -> list[_Key]:
-    """What two paths of one file have in common: where links lead, and what is there under several names."""
+    """Return the keys by which two paths of the same file are recognised.
+
+    The keys are the path without links, and device and inode, which hard links share. Devices and pipes have no key.
+    """
     if is_stdout(path):
         return ["-"]
     target = os.path.realpath(path)

@@ -1,4 +1,4 @@
-"""Figures as text, the same in every output."""
+"""Formatting of numbers as text, shared by all outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MS_OF_UNIT = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
 def format_value(spec: MetricSpec, value: float | None) -> str:
-    """A value of the metric in its unit, times in the unit that suits them; ``"-"`` for None and for no number."""
+    """Format *value* in the metric's unit, a time in a unit of suitable size. None, NaN and infinity give ``"-"``."""
     if value is None or not math.isfinite(value):
         return "-"
     if spec.unit in _MS_OF_UNIT:
@@ -23,17 +23,17 @@ def format_value(spec: MetricSpec, value: float | None) -> str:
 
 
 def format_rate(spec: MetricSpec, per_s: float | None) -> str:
-    """A counter's sum per second."""
+    """Format the rate of a counter, in units per second; None gives ``"-"``."""
     return "-" if per_s is None else f"{format_bytes(per_s) if spec.unit == 'bytes' else format_count(per_s)}/s"
 
 
 def unit_label(spec: MetricSpec) -> str:
-    """`` (unit)`` where the values do not show their unit themselves."""
+    """Return `` (unit)`` for a metric, or "" if its formatted values already contain the unit."""
     return "" if not spec.unit or spec.unit in _MS_OF_UNIT or spec.unit == "bytes" else f" ({spec.unit})"
 
 
 def format_observed(result: ThresholdResult) -> str:
-    """What a threshold found, as ``p(95)=1.23ms``; ``no data`` when there was none."""
+    """Format the observed value of a threshold: ``p(95)=1.23ms``, or ``no data``."""
     observed = result.observed
     if observed is None:
         return "no data"
@@ -53,12 +53,12 @@ def _format_number(result: ThresholdResult, observed: float) -> str:
 
 
 def format_cpu(percent: float | None) -> str:
-    """CPU per cents, 100 being one core; ``"-"`` for None."""
+    """Format CPU usage in per cent (100 % is one core); None gives ``"-"``."""
     return "-" if percent is None else f"{percent:.0f}%"
 
 
 def format_clock(seconds: float) -> str:
-    """Whole seconds gone by, as ``5s`` or ``1m05s``, without jumping units."""
+    """Format an elapsed time in whole seconds: ``5s``, ``1m05s`` or ``1h00m05s``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -67,7 +67,7 @@ def format_clock(seconds: float) -> str:
 
 
 def cpu_line(workers: tuple[float, ...], *, most: int = 8) -> str:
-    """The CPU of each worker, ``45% 47%``; of more than *most* the mean and the range."""
+    """Format the CPU usage of each worker, ``45% 47%``; for more than *most* workers, the mean and the range."""
     if len(workers) <= most:
         return " ".join(format_cpu(percent) for percent in workers)
     mean = sum(workers) / len(workers)
@@ -75,10 +75,13 @@ def cpu_line(workers: tuple[float, ...], *, most: int = 8) -> str:
 
 
 def failing_now(snapshot: Snapshot) -> list[ThresholdResult]:
-    """The thresholds that fail so far; one whose metric has no data yet only fails at the end."""
+    """Return the thresholds that fail in *snapshot*.
+
+    A threshold whose metric has no data yet is left out: it can fail only at the end of the run.
+    """
     return [result for result in snapshot.thresholds if not result.ok and result.observed is not None]
 
 
 def one_line(text: str) -> str:
-    """*text* on one line, with what does not print (escape codes, lone surrogates) as ``?``."""
+    """Return *text* on one line, with ``?`` for unprintable characters (escape codes, lone surrogates)."""
     return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Files that outputs write: checked before the run, and replaced whole or not at all. The file ``-`` is stdout."""
+"""Output files: checks before the run, and atomic replacement. The file name ``-`` is stdout."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _kept: BinaryIO | None = None
 
 
 def keep_stdout() -> None:
-    """From now on, `data_stdout` is alone on stdout: what anybody else prints goes to stderr, for the rest of this
-    process, and of those that it starts.
+    """Reserve stdout for `data_stdout`: everything else that this process and its children print goes to stderr.
 
-    It is done to the descriptor, because libraries and programs that a script calls do not ask `sys.stdout`.
+    There is no way back. The function replaces file descriptor 1, because libraries and programs that a script calls
+    do not use `sys.stdout`.
     """
     global _kept
     if _kept is None and sys.__stdout__ is not None:
         sys.__stdout__.flush()
-        # As the standard streams, it is there until the process ends.
+        # Never closed before the process ends, like the standard streams.
         _kept = os.fdopen(os.dup(1), "wb", closefd=False)
         os.dup2(2, 1)
-        # It was made for another descriptor, and a pipe's would keep what is printed until the end.
+        # If descriptor 1 was a pipe, this text stream is block-buffered: its text would reach stderr only at the end.
         sys.__stdout__.reconfigure(line_buffering=True)
 
 
 def data_stdout() -> BinaryIO:
-    """The stdout that this process began with, whatever `sys.stdout` is meanwhile.
+    """Return the stdout with which this process started, even if `sys.stdout` was replaced.
 
     Raises:
-        OSError: it was closed.
+        OSError: stdout is closed.
     """
     if _kept is not None:
         return _kept
@@ -58,10 +58,10 @@ def data_stdout() -> BinaryIO:
 
 
 def write_stdout(data: bytes) -> None:
-    """*data* on `data_stdout`, at once; a reader that went away is no error.
+    """Write *data* to `data_stdout` and flush it. A closed pipe is no error.
 
     Raises:
-        OSError: it cannot be written; what comes after is lost without a word.
+        OSError: the data cannot be written. The stream is muted then: later data is lost without an error.
     """
     stream = data_stdout()
     try:
@@ -70,18 +70,18 @@ def write_stdout(data: bytes) -> None:
     except BrokenPipeError:
         mute(stream)
     except OSError:
-        # What is left in the buffer would fail once more when the interpreter closes it, and change the exit code.
+        # Otherwise the buffered data fail again when the interpreter closes the stream, which changes the exit code.
         mute(stream)
         raise
 
 
 def check_file(path: Path, option: str, *, example: str) -> None:
-    """Find out, before the run, whether a file can be written; an existing one stays as it is.
+    """Check, before the run, that a file can be written. An existing file is not changed.
 
-    *option* is what a `PlanError` calls it, *example* a name that such a file may have.
+    *option* names the file in a `PlanError`; *example* is a file name for its hint.
 
     Raises:
-        PlanError: its directory is missing, it is a directory itself, or it may not be written.
+        PlanError: the directory of the file is missing, *path* is a directory, or there is no permission to write.
     """
     if is_stdout(path):
         return
@@ -103,10 +103,12 @@ def check_file(path: Path, option: str, *, example: str) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write *data*: readers see the old content, or all of the new. Devices and pipes are written into.
+    """Replace the content of a file atomically: readers see the old content or all of *data*.
+
+    Stdout, devices and pipes cannot be replaced: *data* is written into them.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     if is_stdout(path):
         write_stdout(data)
@@ -119,7 +121,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def _target(path: Path) -> Path:
-    """Where the bytes go: a link stays a link."""
+    """Resolve links, so that the target of a link is replaced and not the link itself."""
     return Path(os.path.realpath(path))
 
 
@@ -128,12 +130,12 @@ def _impossible(path: Path, option: str, reason: str, hint: str) -> PlanError:
 
 
 def _is_replaceable(target: Path) -> bool:
-    """Whether *target* is a file, or nothing yet. Devices and pipes, like /dev/null, are written into."""
+    """Whether *target* is a regular file or does not exist. Devices and pipes, like /dev/null, are not replaceable."""
     return target.is_file() or not target.exists()
 
 
 def _beside(target: Path) -> Path:
-    """A new name in the same directory, which is on the same file system."""
+    """Return a new temporary name in the same directory: a rename works only within one file system."""
     return target.with_name(f".fastload-{secrets.token_hex(8)}.tmp")
 
 

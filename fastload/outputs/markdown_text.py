@@ -1,4 +1,4 @@
-"""Pieces of Markdown as GitHub renders it, in which nothing that a script or a server said means anything."""
+"""Parts of GitHub-flavoured Markdown; text of scripts and servers is escaped, so that it has no Markdown meaning."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from itertools import groupby
 
 from fastload.outputs.figures import one_line
 
-# What means something anywhere: the underscore not within a word, the colon around the name of an emoji.
+# Characters with a meaning anywhere in a line: also underscores outside of words, and colons before an emoji's name.
 _ANYWHERE = re.compile(r"[\\`*\[\]<|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w+;)|:(?=[a-z+-][\w+-]*:)")
 _AT_THE_START = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=](?:[-+#=\s]|$)|>))")
 _LONGEST = 200
 
 
 def prose(text: str) -> str:
-    """*text* on one line, as it is: no emphasis, link, image, HTML or name of a user comes of it."""
+    """Escape *text* and put it on one line: GitHub renders no emphasis, link, image, HTML or emoji from it."""
     return _AT_THE_START.sub(r"\1\\", _ANYWHERE.sub(r"\\\g<0>", one_line(text)))
 
 
 def code(text: str, *, longest: int = _LONGEST) -> str:
-    """*text* on one line as a code span, also within a table; cut when it has more than *longest* characters."""
+    """Return *text* on one line as a code span that is safe in a table, cut to *longest* characters; "" gives ``-``."""
     shown = one_line(text)
     if len(shown) > longest:
         shown = shown[: longest - 1] + "…"
@@ -32,7 +32,7 @@ def code(text: str, *, longest: int = _LONGEST) -> str:
 
 
 def code_block(text: str) -> str:
-    """*text* as it is, line by line."""
+    """Return *text* as a fenced code block, without unprintable characters."""
     lines = [line[: len(line) - len(line.lstrip())] + one_line(line) for line in text.splitlines()]
     body = "\n".join(lines)
     fence = "`" * max(3, 1 + _backticks(body))
@@ -40,7 +40,7 @@ def code_block(text: str) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
-    """A table of cells that are Markdown already; all but the first *left* columns are figures and stand right."""
+    """Return a table. Cells are Markdown already; columns after the first *left* ones are right-aligned (numbers)."""
     rules = [":---" if number < left else "---:" for number in range(len(titles))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (titles, rules, *rows))
 

@@ -1,4 +1,4 @@
-"""Feeds the outputs of a run, and keeps the run safe from one that fails."""
+"""Calls the outputs of a run; an output that fails cannot stop the run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from fastload.outputs.base import Output
 from fastload.outputs.streams.sink_output import SinkOutput
 
 SAVED_RUN = "run"
-"""The name of the stream that gets everything last."""
+"""Name of the sink output for saved runs, which ends last, so that its summary has the losses of all others."""
 
 Interruptible = Callable[[int], AbstractContextManager[None]]
-"""Makes a block in which the Ctrl-C of this number, from 1, raises `KeyboardInterrupt`."""
-# The first may well have been meant for the load, which is just over.
+"""Returns a context manager in which the n-th Ctrl-C (n from 1) raises `KeyboardInterrupt`."""
+# The user may have pressed the first Ctrl-C to stop the load, which has just ended.
 _PRESSED_TWICE = 2
 
 
@@ -33,13 +33,14 @@ def _as_ever(_number: int) -> AbstractContextManager[None]:
 
 
 class OutputManager:
-    """Calls every output. One that fails is left out from then on; what streams lose is told in the summary.
+    """Calls all outputs of a run. An output that fails is not called again.
 
-    ``notes`` is what went wrong, ``failed`` whether that makes the run fail: as of streams, it does when the output is
-    ``required`` because it keeps the run. One that only shows it, as a live block does, need not say so.
+    ``notes`` are the errors of outputs. ``failed``: an output failed that has a true attribute ``required``, as outputs
+    that store results have; an output that only shows the run needs no such attribute. What sink outputs lost is in
+    the summary that `finish` returns.
 
-    *interruptible* is where Ctrl-C may come at the end of the run: it ends the wait for streams, and, pressed twice, an
-    output that blocks. Without it, Ctrl-C does what it does for the caller.
+    *interruptible* makes the blocks in which Ctrl-C is accepted at the end of the run: one Ctrl-C ends the wait for
+    sink outputs, a second one ends an output that blocks. By default Ctrl-C is handled as the caller handles it.
     """
 
     def __init__(self, outputs: Sequence[Output], interruptible: Interruptible = _as_ever) -> None:
@@ -51,14 +52,14 @@ class OutputManager:
 
     @property
     def wants_points(self) -> bool:
-        """Whether single requests and iterations are to be measured for one of them."""
+        """Whether any output needs points (single requests and iterations)."""
         return any(stream.wants_points for stream in self._streams)
 
     def check(self) -> None:
-        """Have every stream look whether it can work.
+        """Check all sink outputs before the run.
 
         Raises:
-            PlanError: one cannot.
+            PlanError: a sink output cannot work.
         """
         for stream in self._streams:
             stream.check()
@@ -74,9 +75,10 @@ class OutputManager:
         self._call(lambda output: output.snapshot(shown))
 
     def finish(self, plan: Plan, summary: Summary) -> Summary:
-        """End the streams, which goes first, so that the *summary* for all others says what they lost.
+        """End all sink outputs, and return *summary* with notes about what they lost. Call it before `stop`.
 
-        First those that are not required, then files, and a saved run at last: each has what those before it lost.
+        Sink outputs end in three steps: those that are not required, then required ones (files), then saved runs. The
+        summary that each step gets contains the losses of the steps before it.
         """
         data: dict[str, Any] = {}
         for streams in _in_order(self._streams):
@@ -88,7 +90,7 @@ class OutputManager:
         return summary
 
     def stop(self, summary: Summary) -> Summary:
-        """Give *summary* to every output that is no stream: the summary as it is then."""
+        """Pass *summary* to every output that is no sink output, and return it with the errors of these outputs."""
         before = len(self.notes)
         self._outputs = [output for output in self._outputs if not isinstance(output, SinkOutput)]
         self._call(lambda output: self._stop(output, summary))
@@ -96,7 +98,7 @@ class OutputManager:
         return replace(summary, notes=(*summary.notes, *self.notes[before:]), outputs_failed=failed)
 
     def abandon(self) -> None:
-        """The run failed: let outputs that hold something give it back."""
+        """Release the resources of all outputs after a run that failed without a summary."""
         for output in self._outputs:
             if not isinstance(output, SinkOutput):
                 _close(output)
@@ -107,7 +109,7 @@ class OutputManager:
             stream.end(summary)
         ended_s, waits = time.monotonic(), True
         for stream in streams:
-            # Who pressed Ctrl-C waits for none of the others either.
+            # After a Ctrl-C, do not wait for the other sink outputs either.
             stream.join(ended_s + stream.patience_s, waits=waits, interruptible=partial(self._interruptible, 1))
             waits = waits and not stream.interrupted
 
@@ -137,7 +139,7 @@ def _in_order(streams: Sequence[SinkOutput]) -> list[list[SinkOutput]]:
 
 
 def _close(output: Output) -> None:
-    """Have an output that holds something, as a live block holds the cursor, give it back."""
+    """Release the resources of an output, if it has a method ``close``: the live block has hidden the cursor."""
     close = getattr(output, "close", None)
     if close is not None:
         with contextlib.suppress(OSError, OutputError):

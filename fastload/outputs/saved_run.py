@@ -1,6 +1,6 @@
-"""A saved run given to sinks, as if it were running: what they write is what they would have written then.
+"""Replay of a saved run into sinks: they write the same files and data as during the run.
 
-There is no stream between them: it would drop seconds that come faster than its sink takes them.
+The sinks are called directly and not through a `SinkOutput`, which would drop seconds that come too fast for its sink.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from fastload.outputs.streams.registry import NamedSink, RequestedOutput, make_n
 from fastload.outputs.summary_json import dump_json
 
 _LIVE = ("prometheus",)
-"""Outputs that are asked while a run lasts."""
+"""Names of the outputs that other programs scrape during a run: they cannot show a saved run."""
 
 
 def named_sink(asked: RequestedOutput) -> NamedSink:
-    """The sink that is asked for, which takes a saved run.
+    """Create the requested sink for the replay of a saved run.
 
     Raises:
-        PlanError: there is no such sink, its argument is wrong, its package is not installed, or it needs what is not
-            saved.
+        PlanError: there is no such sink, its argument is wrong, its package is not installed, or it cannot take a saved
+            run: it is scraped during a run, or needs points, which run files do not have.
     """
     name, _ = name_and_argument(asked.text)
     if name in _LIVE:
@@ -44,12 +44,12 @@ def named_sink(asked: RequestedOutput) -> NamedSink:
 
 
 def replay(run: SavedRun, sinks: Iterable[NamedSink]) -> list[str]:
-    """Check all of *sinks*, then give them the run; what went wrong with which of them, in words.
+    """Check all *sinks*, then pass the run to them second by second. Return one message for each sink that failed.
 
-    One that fails is left out from then on.
+    A sink that fails is not called again.
 
     Raises:
-        PlanError: one cannot work: nothing was written then.
+        PlanError: a check failed; no sink has written anything then.
         RunFileError: a second of the run cannot be read.
     """
     left = list(sinks)
@@ -67,7 +67,7 @@ def replay(run: SavedRun, sinks: Iterable[NamedSink]) -> list[str]:
 
 
 def summary_json(run: SavedRun) -> bytes:
-    """The summary of *run*, to the byte what ``--summary`` of the run wrote."""
+    """Return the summary of *run* as JSON, byte for byte the file that ``--summary`` wrote during the run."""
     return dump_json(run.summary_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
@@ -76,7 +76,7 @@ def _write(second: Snapshot, sink: Sink) -> None:
 
 
 def _tell(one: NamedSink, troubles: list[str], action: Callable[[Sink], None]) -> bool:
-    """Whether *one* could do *action*."""
+    """Run *action* with the sink, and return whether it succeeded; an error is added to *troubles*."""
     try:
         action(one.sink)
     except FastloadError as error:
@@ -84,7 +84,7 @@ def _tell(one: NamedSink, troubles: list[str], action: Callable[[Sink], None]) -
     except OSError as error:
         reason = error.strerror or str(error)
     except Exception as error:
-        # A sink may be anybody's: one that is wrong must not cost the others their report.
+        # Sinks of other packages may raise anything; the other sinks must still get the run.
         reason = f"{type(error).__name__}: {error}"
     else:
         return True

@@ -1,4 +1,4 @@
-"""The summary as JSON: to a file, whole or not at all, or to a stream."""
+"""The summary as JSON, written to a file (atomically) or to a stream."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _INT64 = 2**63
 
 
 def dump_summary(summary: Summary) -> bytes:
-    """The summary as JSON, indented, in the order of `Summary.to_dict`; NaN and infinities become null."""
+    """Return the summary as indented JSON, in the order of `Summary.to_dict`; NaN and infinity become null."""
     return dump_json(summary.to_dict(), option=_OPTIONS)
 
 
 def dump_json(data: Any, option: int = 0) -> bytes:
-    """*data* as JSON with orjson's *option*; NaN and infinities become null."""
+    """Return *data* as JSON, with orjson's *option*; NaN and infinity become null."""
     try:
         return orjson.dumps(data, option=option)
     except TypeError:
-        # Scripts put in integers over 64 bits and text that is no Unicode: that must not cost the whole output.
+        # Scripts may supply integers over 64 bits and invalid Unicode, which orjson refuses. The output must not fail.
         return orjson.dumps(_plain(data), option=option)
 
 
 class SummaryFile:
-    """Writes the summary to *path* at the end; *option* is what a `PlanError` calls it."""
+    """An output that writes the summary to *path* at the end; *option* names the file in a `PlanError`."""
 
     required = True
 
@@ -42,28 +42,28 @@ class SummaryFile:
         self._option = option
 
     def check(self) -> None:
-        """Find out, before the run, whether the file can be written; an existing one stays as it is.
+        """Check, before the run, that the file can be written. An existing file is not changed.
 
         Raises:
-            PlanError: its directory is missing, it is a directory itself, or it may not be written.
+            PlanError: the directory of the file is missing, the path is a directory, or the file may not be written.
         """
         check_file(self._path, self._option, example="summary.json")
 
     def start(self, plan: Plan) -> None:
-        """Nothing yet."""
+        """Do nothing before the end of the run."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Nothing yet."""
+        """Do nothing before the end of the run."""
 
     def stop(self, summary: Summary) -> None:
-        """Write the file: readers see the old content, or all of the new."""
+        """Write the file: readers see the old content or all of the new content."""
         data = dump_summary(summary)
         with writing(f"{self._option} {str(self._path)!r}"):
             replace_file(self._path, data)
 
 
 class SummaryStream:
-    """Writes the summary to a binary *stream* at the end, like ``sys.stdout.buffer`` for ``--json``."""
+    """An output that writes the summary to a binary *stream* at the end, like ``sys.stdout.buffer`` for ``--json``."""
 
     required = True
 
@@ -71,13 +71,13 @@ class SummaryStream:
         self._stream = stream
 
     def start(self, plan: Plan) -> None:
-        """Nothing yet."""
+        """Do nothing before the end of the run."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Nothing yet."""
+        """Do nothing before the end of the run."""
 
     def stop(self, summary: Summary) -> None:
-        """Write it all; a reader that went away is no error."""
+        """Write the summary and flush it. A closed pipe is no error."""
         data = dump_summary(summary)
         with writing("the summary", last_to=self._stream):
             try:
@@ -88,7 +88,7 @@ class SummaryStream:
 
 
 def _plain(value: Any) -> Any:
-    """*value* as orjson takes it: integers within 64 bits, text that is Unicode."""
+    """Convert *value* for orjson: integers over 64 bits become floats (or None), invalid Unicode is escaped."""
     if isinstance(value, dict):
         return {_plain(str(key)): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

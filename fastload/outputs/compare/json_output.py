@@ -9,5 +9,5 @@ from fastload.outputs.summary_json import dump_json
 
 
 def comparison_json(comparison: Comparison) -> bytes:
-    """`comparison_to_dict`, indented."""
+    """Return `comparison_to_dict` as indented JSON."""
     return dump_json(comparison_to_dict(comparison), orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

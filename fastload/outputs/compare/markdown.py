@@ -26,7 +26,7 @@ _DETAILS_AT_MOST = 300
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """The verdict, warnings, the headline and what differs in the details; everything else is folded away."""
+    """Render verdict, warnings, headline figures and the details that differ; other details are collapsed."""
     parts = ["# Comparison of runs", *_verdicts(comparison), *_warnings(comparison), _sides(comparison)]
     for candidate in range(len(comparison.sides) - 1):
         parts += _figures(comparison, candidate)

@@ -1,7 +1,7 @@
 """A comparison of runs as a page: the verdict, the figures with their intervals, and the charts of all runs overlaid.
 
-The page is the report's, with other contents: template, styles, charts and tables are those of ``outputs/page``, and
-``compare.js`` there puts them together from this data::
+The page uses the template, styles, charts and tables of ``outputs/page``. The script ``compare.js`` there builds the
+page from these data::
 
     {
       "version": 1, "kind": "comparison", "title": text,
@@ -11,9 +11,9 @@ The page is the report's, with other contents: template, styles, charts and tabl
       "sections": [{"label", "rows": [row]}]                    one for each candidate
     }
 
-A *line* has the columns of `Timeline.columns` that are drawn, ``errors_rate`` (of all kinds, per s), ``busiest`` (the
-CPU of the busiest worker) and ``curve``. A *row* has texts as in every other output, and numbers to sort and to draw
-by.
+A *line* is the time line of one run: the columns of `Timeline.columns` that are drawn, ``errors_rate`` (all kinds of
+errors, per s), ``busiest`` (CPU of the busiest worker) and ``curve``. A *row* is one figure: texts as in the other
+outputs, and numbers for sorting and drawing.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from fastload.outputs.compare.wording import (
 from fastload.outputs.page.render import asset, render_page
 
 MOST_ROWS = 300
-"""What a chart has of one run: several are in one page."""
+"""Limit of time line rows of each run; it is lower than in a report, because a page has several runs."""
 _RATES = ("rate", "iterations_rate", "calls_rate", "sessions_rate", "messages_rate", "events_rate")
 _COLUMNS = ("t", "span", "vus", *_RATES, "host_cpu", "target_cpu")
 _LATENCIES = ("p50", "p95", "p99")
 
 
 def comparison_page(comparison: Comparison, timelines: Sequence[Sequence[Timeline]]) -> bytes:
-    """The page as UTF-8. *timelines* are those of the runs of each side."""
+    """Render the page, as UTF-8. *timelines* has, for each side, the time lines of its runs."""
     data = comparison_data(comparison, timelines)
     return render_page(data, title=data["title"], scripts=[asset("compare.js")], styles=[asset("compare.css")])
 
 
 def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timeline]]) -> dict[str, Any]:
-    """The data of the page."""
+    """Return the data of the page (see the module)."""
     first, *others = [called(comparison, index) for index in range(len(comparison.sides))]
     candidates = range(len(others))
     return {
@@ -91,7 +91,7 @@ def _side(label: str, side: ComparisonSide, timelines: Iterable[Timeline]) -> di
 
 
 def _line(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """What is drawn of a run; its latency is the headline's: from the due time on in an open model."""
+    """Return the drawn data of one run. Its latency is the headline latency: with an open model, from due to done."""
     latency = "response" if columns["open"] else "service"
     workers = list(columns["workers"].values())
     errors = [columns["errors_other"], *columns["errors"].values()]

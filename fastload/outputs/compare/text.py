@@ -1,4 +1,4 @@
-"""A comparison of runs for a terminal: the verdict first, then what to be careful with, then the figures."""
+"""A comparison of runs for a terminal: the verdict, then warnings, then the figures."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _SUBJECT_AT_LEAST = 20
 
 
 def print_comparison(console: Console, comparison: Comparison, *, everything: bool = False) -> None:
-    """Print it; *everything*: also the details in which no difference is shown.
+    """Print *comparison*. *everything*: include details in which no difference is shown.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the text cannot be written.
     """
     with writing("the comparison", last_to=console.file):
         console.print(Legible(render_comparison(comparison, everything=everything)), highlight=False)
 
 
 def render_comparison(comparison: Comparison, *, everything: bool = False) -> RenderableType:
-    """All of it, section by section with an empty line between."""
+    """Render all sections, with an empty line between them."""
     sections = [_verdict(comparison), _warnings(comparison), _sides(comparison)]
     sections += [
         _figures(comparison, candidate, everything=everything) for candidate in range(len(comparison.sides) - 1)
@@ -85,7 +85,7 @@ def _sides(comparison: Comparison) -> list[RenderableType]:
 
 
 def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> list[RenderableType]:
-    """The figures of one candidate beside those of the baseline."""
+    """Render the figures of one candidate beside those of the baseline."""
     label = LABELS[candidate + 1]
     shown, left_out = list[ComparisonRow](), list[ComparisonRow]()
     for row in comparison.rows:
@@ -112,7 +112,7 @@ def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> lis
 
 
 def _grouped(rows: Iterable[ComparisonRow], candidate: int) -> Iterable[list[Cell]]:
-    """The rows, with a heading for each section; a subject is named once."""
+    """Yield the rows, with a heading before each section; successive rows of one subject name it only once."""
     section, subject = "headline", ""
     for row in rows:
         if row.figure.section != section:

@@ -1,4 +1,4 @@
-"""A comparison in words and figures, the same in every output of it."""
+"""Texts and formatted numbers of a comparison, shared by all its outputs."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from fastload.outputs.figures import format_rate, format_value
 
 MARKS: dict[ComparisonVerdict, str] = {"worse": "✗", "better": "✓", "changed": "•", NO_DIFFERENCE: "", "": ""}
 TOLD: tuple[ComparisonVerdict, ...] = ("worse", "better", "changed")
-"""The verdicts that a reader is shown in any case."""
+"""Verdicts that every output shows: those that state a difference."""
 _NAMED_AT_MOST = 3
 _SHORT_NAME = 32
-# From ten times as much on, the factor says more than per cents.
+# From a factor of ten on, the factor is easier to read than per cent.
 _MOST_PERCENT = 9.0
 
 
 def format_figure(figure: Figure, value: float | None) -> str:
-    """A value of one side."""
+    """Format the value that one side has for *figure*."""
     if value is None:
         return "-"
     if figure.spec.kind is Kind.RATE:
@@ -39,14 +39,14 @@ def format_figure(figure: Figure, value: float | None) -> str:
 
 
 def format_change(figure: Figure, change: Change) -> str:
-    """The difference in per cent of the baseline, ``+5.12%``; of shares in percentage points, ``+0.30pp``."""
+    """Format the difference in per cent of the baseline, ``+5.1%``; of shares, in percentage points, ``+0.30pp``."""
     if figure.spec.kind is Kind.RATE:
         return "-" if change.difference is None else _points(change.difference)
     return "-" if change.ratio is None else _percent(change.ratio)
 
 
 def format_difference(figure: Figure, change: Change) -> str:
-    """The difference in the metric's unit, ``+1.2ms``; of shares in percentage points."""
+    """Format the difference in the unit of the metric, ``+1.2ms``; of shares, in percentage points."""
     if change.difference is None:
         return "-"
     if figure.spec.kind is Kind.RATE:
@@ -56,7 +56,7 @@ def format_difference(figure: Figure, change: Change) -> str:
 
 
 def format_interval(figure: Figure, change: Change) -> str:
-    """What the difference is with 95 % confidence, ``+1.2% to +9.3%``, or why that is not known."""
+    """Format the 95 % confidence interval of the difference, ``+1.2% to +9.3%``, or the reason why there is none."""
     if change.low is None or change.high is None:
         return change.why
     form = _points if figure.spec.kind is Kind.RATE else _percent
@@ -64,24 +64,24 @@ def format_interval(figure: Figure, change: Change) -> str:
 
 
 def format_verdict(change: Change) -> str:
-    """``worse``, ``better``, ``changed``, ``none shown``; ``not judged`` without a verdict."""
+    """Return ``worse``, ``better``, ``changed`` or ``none shown``; without a verdict, ``not judged``."""
     if change.verdict == NO_DIFFERENCE:
         return "none shown"
     return change.verdict or "not judged"
 
 
 def row_name(row: ComparisonRow) -> str:
-    """``http_req_duration p95``."""
+    """Return subject and name of the figure: ``http_req_duration p95``."""
     return f"{row.figure.subject} {row.figure.name}"
 
 
 def format_lead(verdict: ComparisonVerdict) -> str:
-    """The verdict of a whole candidate as a heading: ``Worse``, ``No difference shown``, ``Not judged``."""
+    """Return the verdict of a whole candidate as a heading: ``Worse``, ``No difference shown``, ``Not judged``."""
     return (verdict or "not judged").capitalize()
 
 
 def verdict_text(comparison: Comparison, candidate: int) -> str:
-    """What came out for one candidate, after `format_lead`."""
+    """Return the result of one candidate as a phrase that follows `format_lead`."""
     base, name = (called(comparison, index) for index in (0, candidate + 1))
     verdict = comparison.verdict_of(candidate)
     if verdict == NO_DIFFERENCE:
@@ -97,7 +97,7 @@ def verdict_text(comparison: Comparison, candidate: int) -> str:
 
 
 def details_note(comparison: Comparison) -> str:
-    """What the details say beside the headlines, or ""."""
+    """Return how many detail figures differ, by candidate and verdict, or ""."""
     parts = []
     for candidate in range(len(comparison.sides) - 1):
         verdicts = [row.changes[candidate].verdict for row in comparison.rows if not row.is_headline]
@@ -107,7 +107,7 @@ def details_note(comparison: Comparison) -> str:
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
-    """What a reader has to know to read the figures right."""
+    """Yield the notes that a reader needs to interpret the figures."""
     sides = comparison.sides
     if all(len(side.runs) == 1 for side in sides):
         yield (
@@ -133,7 +133,7 @@ def notes(comparison: Comparison) -> Iterator[str]:
 
 
 def side_words(side: ComparisonSide) -> list[str]:
-    """What a side is: when, how long, and whether it can be trusted."""
+    """Return a short description of a side: start and duration of its runs, and the state of their verdicts."""
     runs = side.runs
     if len(runs) == 1:
         return [_run_words(side, 0)]
@@ -149,13 +149,13 @@ def _run_words(side: ComparisonSide, index: int) -> str:
 
 
 def called(comparison: Comparison, index: int) -> str:
-    """A side in a sentence: its label, and its name if that is short."""
+    """Return the label of a side for use in a sentence, with the name of the side if it is short."""
     name = comparison.sides[index].name
     return f"{LABELS[index]} ({name})" if len(name) <= _SHORT_NAME else LABELS[index]
 
 
 def _is_close(change: Change) -> bool:
-    """Whether a difference would have been shown if it were the only figure."""
+    """Whether the interval excludes 0 although no difference is shown: it would be shown for a single figure."""
     return change.verdict == NO_DIFFERENCE and change.low is not None and not change.low <= 0 <= (change.high or 0.0)
 
 
@@ -177,14 +177,14 @@ def _why_not(comparison: Comparison, candidate: int) -> str:
 
 
 def _percent(ratio: float) -> str:
-    """``+5.1%``; ``×12`` from ten times on."""
+    """Format a relative difference: ``+5.1%``, or ``×12`` from a factor of ten on."""
     if ratio >= _MOST_PERCENT:
         return f"×{1 + ratio:.3g}" if ratio < 1e6 else "×∞"
     return _signed(ratio * 100, "%")
 
 
 def _points(share: float) -> str:
-    """``+0.30pp``."""
+    """Format a difference of shares in percentage points: ``+0.30pp``."""
     return _signed(share * 100, "pp")
 
 

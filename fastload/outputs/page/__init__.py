@@ -1,1 +1,1 @@
-"""The page with charts: the report in one file, and what the dashboard and the comparison show it with."""
+"""The page with charts: the HTML report in one file. The dashboard and the comparison use its parts too."""

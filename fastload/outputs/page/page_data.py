@@ -1,24 +1,26 @@
-"""What a page shows, as plain data: the one argument of ``fastload.render`` and ``fastload.update`` in the page.
+"""The plain data of a page: the argument of the JavaScript functions ``fastload.render`` and ``fastload.update``.
 
-``page_data`` gives the whole of it::
+``page_data`` returns all of it::
 
     {
       "version": 1,
       "kind": "report" or "live",
-      "run": {"title", "base_url", "kind", "started_at", "run_id", "own_metrics": names of those of the script},
+      "run": {"title", "base_url", "kind", "started_at", "run_id", "own_metrics": names of the script's metrics},
       "state": {"phase", "progress", "elapsed_s", "complete"},
-      "summary": as Summary.to_dict, without its histograms and series of samples, its texts and tables cut,
-      "left_out": {table of the summary: how many rows it has more, if any},
+      "summary": as Summary.to_dict, without histograms and series of samples; texts and tables are cut,
+      "left_out": {table of the summary: number of rows that were cut, if any},
       "specs": {metric: [kind, unit]},
       "timeline": as Timeline.columns
     }
 
-A page is rendered once with that (``fastload.render(data)``). What is live calls ``fastload.update(data)`` each second
-with `live_data` of the changes: the columns of ``timeline`` replace the rows from ``first`` on, what does not change in
-a run is left out, and everything else replaces what there was. Who comes in the middle is given all of it first.
+``fastload.render(data)`` renders a page once with these data. A live page then calls ``fastload.update(data)`` each
+second, with the changes that `live_data` returns: the columns of ``timeline`` replace the rows from ``first`` on, keys
+that do not change during a run are missing, and all other keys replace their old values. A browser that connects later
+gets the whole data first.
 
-The page is small whatever a script or a server says: long texts are cut (`MOST_NAME` and others in ``cut.py``), tables
-have at most `MOST_ROWS` rows, and fewer when these are too much. The summary itself has everything.
+The size of the data is bounded, whatever texts a script or a server supplies: long texts are cut (`MOST_NAME` and
+others in ``truncation.py``), and tables have at most `MOST_ROWS` rows, or fewer if the data are still too large. The
+JSON summary has everything.
 """
 
 from __future__ import annotations
@@ -35,21 +37,24 @@ from fastload.outputs.summary_json import dump_json
 
 PAGE_VERSION = 1
 MOST_BYTES = 850_000
-"""Of the data of a report: with its scripts and styles that is under 1 MB, beside the chart library."""
+"""Largest size of a report's data: with scripts and styles, but without plotly.js, the page stays under 1 MB."""
 MOST_LIVE_BYTES = 150_000
-"""Of what everybody who watches gets each second, without the rows of the timeline."""
+"""Largest size of one update of a live page, which each browser gets every second; the time line is not counted."""
 _FEWER_ROWS = (MOST_ROWS, 300, 100)
 _FEWER_LIVE_ROWS = (200, 50, 10)
 _FEWEST_POINTS = 50
 _FIXED = ("plan", "versions", "machine", "started_at")
-"""What of a summary is the same in each second."""
+"""Keys of a summary that do not change during a run."""
 
 
 def report_data(
     header: RunHeader, timeline: Timeline, summary: Mapping[str, Any], *, state: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """As `page_data`, within `MOST_BYTES`: with fewer rows of tables if need be, and then with a coarser *timeline*,
-    which is changed."""
+    """Return `page_data` of a report, reduced to at most `MOST_BYTES`.
+
+    If the data are too large, tables get fewer rows, and then *timeline* is made coarser in place, but it is never
+    reduced further once it has at most 50 rows.
+    """
     while True:
         for most_rows in _FEWER_ROWS:
             data = page_data(header, timeline, summary, state=state, most_rows=most_rows)
@@ -68,11 +73,13 @@ def live_data(
     state: Mapping[str, Any],
     changes: bool = False,
 ) -> dict[str, Any]:
-    """As `page_data` of a live page. While the run lasts, tables have fewer rows if all but the timeline would be more
-    than `MOST_LIVE_BYTES`; in the end it has as much as a report.
+    """Return `page_data` of a live page.
 
-    *changes*: without what the call before had already, which is `_FIXED`, most of ``run``, ``specs`` and all but the
-    new rows of *timeline*.
+    During the run, tables get fewer rows if the data without the time line exceed `MOST_LIVE_BYTES`. When the run is
+    over, the limits are those of a report.
+
+    *changes*: return only what changed since the last call: no `_FIXED` keys, no ``specs``, only ``run_id`` of ``run``,
+    and only the new rows of *timeline*.
     """
     columns = timeline.take_changes() if changes else timeline.columns()
     is_over = bool(state.get("complete"))
@@ -102,11 +109,12 @@ def page_data(
     state: Mapping[str, Any] | None = None,
     most_rows: int = MOST_ROWS,
 ) -> dict[str, Any]:
-    """The data of a page.
+    """Return the data of a page (see the module).
 
-    *timeline* may be its columns, if they are at hand. *summary* is in the form of `Summary.to_dict` (of a run without
-    an end, `Replay.summary`). *state* says how a live run stands: ``phase``, ``progress`` (0..1), ``elapsed_s`` and
-    ``complete`` (true when it is over); a report's is complete. *most_rows*: of each table.
+    *timeline* is a `Timeline`, or what `Timeline.columns` returns. *summary* has the form of `Summary.to_dict`; for a
+    run without an end, use `Replay.summary`. *state* is the state of a live run: ``phase``, ``progress`` (0..1),
+    ``elapsed_s`` and ``complete`` (true when the run is over); a report is complete. *most_rows* is the limit of rows
+    of each table.
     """
     shown, left_out = cut_summary(_shown(summary), most_rows)
     return {
@@ -129,13 +137,13 @@ def page_data(
 
 
 def _named(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """*columns* with their names and texts cut."""
+    """Return *columns* with the texts of phases and events, and the kinds of errors, cut."""
     texts = {name: cut_texts(columns[name], MOST_NAME) for name in ("phases", "events")}
     return {**columns, **texts, "errors": cut_keys(columns["errors"])}
 
 
 def _shown(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """*summary* without what the timeline has, or what nobody could read."""
+    """Return *summary* without histograms, and without the series of resource samples, which the time line has."""
     shown = {key: value for key, value in summary.items() if key != "histograms"}
     for key in ("host", "target"):
         if shown.get(key):
@@ -145,7 +153,11 @@ def _shown(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _worker(worker: Mapping[str, Any]) -> dict[str, Any]:
-    """A worker without its series; None for what was never sampled. A process that was has memory."""
+    """Return a worker without its series of samples.
+
+    A worker that was never sampled gets None for all values. Such a worker has no series and 0 bytes of memory: a
+    sampled process always uses memory.
+    """
     used = worker["cpu_percent"]
     if not used.get("series") and not worker["rss_bytes"]:
         nothing = {"cpu_percent": {"mean": None, "max": None}, "run_delay_share": None, "rss_bytes": None}

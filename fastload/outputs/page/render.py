@@ -1,8 +1,8 @@
-"""Puts a page together: one file with everything in it, which opens offline and asks nobody for anything.
+"""Rendering of a page with charts as one HTML file, which opens offline and makes no requests.
 
-The parts are the template ``page.html``, styles and scripts beside this module, the data as JSON, and plotly.js from
-the package ``plotly``. Other pages with charts (dashboard, comparison) give their own template, data and further
-scripts, and share the rest: `asset` has each by its name.
+The parts are the template ``page.html``, the styles and scripts beside this module, the data as JSON, and plotly.js
+from the package ``plotly``. Other pages with charts (dashboard, comparison) add their own template, data and scripts,
+and use the other parts as they are; `asset` returns a part by its file name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SCRIPTS = (
     "outcome.js",
     "page.js",
 )
-"""In this order; each is a plain script that adds to the one global object ``fastload``, and says what at its top."""
+"""Scripts of each page, in the order of execution. Each adds to the one global object ``fastload``; see its head."""
 _START = "start.js"
 
 _HERE = Path(__file__).parent
@@ -54,16 +54,16 @@ def render_page(
     bar: str = "",
     connect: str = "'none'",
 ) -> bytes:
-    """The page as UTF-8.
+    """Render the page, as UTF-8.
 
     Args:
-        data: `page_data`, or what another *template*'s scripts read; it is in the page as ``#data``.
-        template: HTML with the places of ``page.html``; that is the default.
-        plotly_url: where the page loads plotly.js from; by default it is in the page itself.
-        scripts: texts of further scripts, run last: ``live.js``, which follows a run.
-        styles: texts of further styles.
-        bar: HTML for the place under the head, ``#bar``, which is empty in a report: buttons to control a run.
-        connect: what scripts may connect to, as in the header ``Content-Security-Policy``.
+        data: `page_data`, or the data for the scripts of another *template*; the page has it in the element ``#data``.
+        template: HTML with the same placeholders as ``page.html``, which is the default.
+        plotly_url: URL of plotly.js; by default plotly.js is part of the page.
+        scripts: texts of additional scripts, executed after `SCRIPTS`, like ``live.js`` of the dashboard.
+        styles: texts of additional styles.
+        bar: HTML for the element ``#bar`` below the head, like buttons to control a run; a report has none.
+        connect: value of ``connect-src`` in the ``Content-Security-Policy``: the hosts that scripts may connect to.
     """
     texts = [*map(asset, SCRIPTS), *scripts, asset(_START)]
     if not plotly_url:
@@ -84,13 +84,13 @@ def render_page(
 
 @cache
 def asset(name: str) -> str:
-    """The text of a file beside this module."""
+    """Return the text of a file beside this module."""
     return (_HERE / name).read_text(encoding="utf-8")
 
 
 @cache
 def plotly_js() -> str:
-    """The chart library, found without importing its package, which takes long."""
+    """Return the text of plotly.js. The package ``plotly`` is not imported, because its import is slow."""
     spec = importlib.util.find_spec("plotly")
     assert spec is not None
     assert spec.origin is not None
@@ -98,7 +98,7 @@ def plotly_js() -> str:
 
 
 def _script(text: str) -> str:
-    # A closing tag within would end the element, whatever the language says.
+    # A closing tag inside the script would end the element, even inside a JavaScript string.
     return f"<script>{_element_text(text)}</script>"
 
 
@@ -107,7 +107,7 @@ def _element_text(text: str) -> str:
 
 
 def _policy(texts: Iterable[str], plotly_url: str, connect: str) -> str:
-    """A Content-Security-Policy under which these scripts run, and none that a message of a server brings in."""
+    """Return a Content-Security-Policy that allows only these scripts, and none injected by a message of the target."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(_element_text(text).encode()).digest()).decode()}'" for text in texts
     )
@@ -119,6 +119,6 @@ def _policy(texts: Iterable[str], plotly_url: str, connect: str) -> str:
 
 
 def json_in_html(data: Mapping[str, Any]) -> str:
-    """JSON for an element of data: no text of a script or a server can end it."""
+    """Return *data* as JSON for a ``<script>`` element; ``<``, ``>`` and ``&`` are escaped, so no text can end it."""
     text = dump_json(data).decode("utf-8")
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,4 +1,4 @@
-"""Keeps the data of a page small, whatever a script or a server says: texts are cut, and tables have a last row."""
+"""Truncation of the texts and tables of a page, so that no script and no target can make its data large."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COUNTED = ("requests", "calls", "count", "passes")
 
 
 def cut(text: str, most: int = MOST_NAME) -> str:
-    """*text* with at most *most* characters: of a longer one begin and end, with an ellipsis between them."""
+    """Return *text*; if it has more than *most* characters, its begin and its end, with an ellipsis between them."""
     if len(text) <= most:
         return text
     tail = most // 4
@@ -25,7 +25,7 @@ def cut(text: str, most: int = MOST_NAME) -> str:
 
 
 def cut_keys(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """*mapping* with keys cut; keys that become the same are numbered."""
+    """Return *mapping* with its keys cut; keys that become equal get a number."""
     found: dict[str, Any] = {}
     for key, value in mapping.items():
         name, number = cut(key), 1
@@ -37,7 +37,7 @@ def cut_keys(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cut_texts(value: Any, most: int = MOST_TEXT) -> Any:
-    """*value*, plain data, with all its texts and keys cut."""
+    """Return *value*, which is plain data, with all texts and keys in it cut."""
     if isinstance(value, str):
         return cut(value, most)
     if isinstance(value, Mapping):
@@ -48,10 +48,10 @@ def cut_texts(value: Any, most: int = MOST_TEXT) -> Any:
 
 
 def cut_summary(summary: Mapping[str, Any], most_rows: int = MOST_ROWS) -> tuple[dict[str, Any], dict[str, int]]:
-    """*summary* with texts cut and at most *most_rows* rows in each table, and how many each table has more, if any.
+    """Return *summary* with texts cut and at most *most_rows* rows per table, and ``{table: number of rows cut}``.
 
-    Rows that stay are those with failures, and then those that count most; they keep their order. Of tracebacks the
-    first ones stay, at most *most_rows* too.
+    Rows with the most failures are kept first, then those with the most requests (calls, ...). The rows keep their
+    order. The first tracebacks are kept, at most 50 and at most *most_rows*.
     """
     tables: dict[str, Any] = {name: _most(summary.get(name, ()), most_rows) for name in _TABLES}
     tables["metrics"] = dict(list(summary.get("metrics", {}).items())[:most_rows])
@@ -76,7 +76,7 @@ def _most(rows: Iterable[Any], most: int) -> list[Any]:
 
 
 def _weight(row: Any) -> tuple[float, float]:
-    """How much a row of a table would be missed."""
+    """Return the importance of a row of a table: its failures, then its count."""
     if not isinstance(row, Mapping):
         return 0, 0
     failed = not row["ok"] if "ok" in row else next((row[name] for name in _FAILED if name in row), 0)

@@ -1,1 +1,1 @@
-"""Outputs that carry every second of a run somewhere else: files, databases, monitoring. One file for each."""
+"""Sinks, one per module: they write every second of a run to files, databases and monitoring systems."""

@@ -1,4 +1,4 @@
-"""A file that grows by whole pieces: a piece that does not fit on the disk leaves no part of itself behind."""
+"""A file with atomic appends: if a piece of data does not fit on the disk, no part of it stays in the file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fastload.outputs.files import is_stdout, write_stdout
 
 
 class AppendedFile:
-    """Makes *path* anew, and appends to it without a buffer, so that readers see every piece at once; ``-`` is stdout.
+    """A new, empty file at *path* with unbuffered appends, so that readers see each piece at once; ``-`` is stdout.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,7 +25,7 @@ class AppendedFile:
         """Write all of *piece*, or nothing.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: *piece* cannot be written.
         """
         if self._file is None:
             write_stdout(piece)
@@ -35,7 +35,7 @@ class AppendedFile:
             if written != len(piece):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            # What is no file on a disk, as a pipe or /dev/full, has nothing to take back.
+            # Pipes and devices, like /dev/full, cannot be truncated.
             with suppress(OSError):
                 self._file.seek(self._size)
                 self._file.truncate()

@@ -1,4 +1,4 @@
-"""The counts of a trend in the buckets of other systems."""
+"""Conversion of the histogram of a trend to the buckets of other systems."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from fastload.model.histogram import Int64Array, highest_equivalents
 from fastload.model.series import TrendSink
 
 SCHEMA = 5
-"""Of exponential histograms: 32 buckets from one power of two to the next, each 2.2 % wider than the one before."""
+"""Schema of exponential histograms: 32 buckets per power of two, each 2.2 % wider than the one before."""
 
 CLASSIC_BOUNDS_S = tuple(float(f"{step}e{power}") for power in range(-4, 2) for step in (1, 2.5, 5))
 """Upper bounds of classic buckets for times: 100 µs to 50 s."""
 CLASSIC_BOUNDS = tuple(float(f"{step}e{power}") for power in range(-1, 9) for step in (1, 2.5, 5))
-"""Upper bounds of classic buckets for what is no time: 0.1 to 500 million."""
+"""Upper bounds of classic buckets for values that are not times: 0.1 to 500 million."""
 
 
 class Exponential(NamedTuple):
-    """Counts by exponential bucket: bucket ``i`` counts values over ``base ** (i - 1)`` up to ``base ** i``, where
-    base is ``2 ** 2 ** -SCHEMA``. Buckets ascend, none is empty; *zeros* are the values that are 0."""
+    """Counts by exponential bucket, without empty buckets, in ascending order.
+
+    Bucket ``i`` counts the values over ``base ** (i - 1)`` and up to ``base ** i``, with base ``2 ** 2 ** -SCHEMA``.
+    *zeros* is the count of values that are 0.
+    """
 
     zeros: int
     buckets: list[int]
@@ -30,9 +33,9 @@ class Exponential(NamedTuple):
 
 
 def to_exponential(trend: TrendSink, per_unit: float) -> Exponential:
-    """*trend* in exponential buckets, its stored integers divided by *per_unit*.
+    """Convert *trend* to exponential buckets; its stored integers are divided by *per_unit*.
 
-    Each count goes to the bucket of the value that quantiles have for it, which is 0.1 % over the true one at most.
+    A count goes to the bucket of the value that quantiles report for it, which is at most 0.1 % above the true value.
     """
     used = np.flatnonzero(trend.counts)
     counts = trend.counts[used]
@@ -47,15 +50,15 @@ def to_exponential(trend: TrendSink, per_unit: float) -> Exponential:
 
 
 def counts_up_to(trend: TrendSink, per_unit: float, bounds: Sequence[float]) -> list[int]:
-    """How many values of *trend* do not exceed each of the ascending *bounds*, to 0.1 % of the bound."""
+    """Return how many values of *trend* do not exceed each of the ascending *bounds*, to 0.1 % of the bound."""
     so_far = np.cumsum(trend.counts)
     highest = _highest_equivalents(len(so_far))
-    # A bucket that a bound lies in counts as below it.
+    # A histogram bucket that contains a bound counts as below the bound.
     places = np.searchsorted(highest, np.floor(np.array(bounds) * per_unit + 1e-9))
     return [int(count) for count in so_far[np.minimum(places, len(so_far) - 1)]]
 
 
 @cache
 def _highest_equivalents(size: int) -> Int64Array:
-    """Of the first *size* buckets; there are few sizes, because histograms grow by doubling."""
+    """Return the highest value of each of the first *size* buckets. Few sizes occur: histograms grow by doubling."""
     return highest_equivalents(np.arange(size, dtype=np.int64))

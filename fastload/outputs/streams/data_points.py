@@ -1,4 +1,4 @@
-"""What monitoring is told: every value in one series of its metric, and beside the metrics how the run is doing."""
+"""Data points for monitoring systems: the series of all metrics, without double counting, and the state of the run."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ RUN_SPECS: dict[str, MetricSpec] = {
     **_specs(Kind.GAUGE, "bytes/s", "host_net_sent", "host_net_received"),
     **_specs(Kind.GAUGE, "ms", "worker_lag_max"),
 }
-"""What is told of the run beside its metrics. A metric of the script with such a name goes first."""
+"""Metrics of the state of the run, which are sent too. A metric of the script with the same name replaces one."""
 
 
 class DataPoint(NamedTuple):
-    """One series to send: *spec* has the metric's name, kind and unit, *tags* are sorted (name, value) pairs."""
+    """One series to send: *spec* has name, kind and unit of the metric, *tags* are sorted (name, value) pairs."""
 
     spec: MetricSpec
     tags: tuple[tuple[str, str], ...]
@@ -42,12 +42,14 @@ class DataPoint(NamedTuple):
 
 
 class DataPointSelector:
-    """Picks what is sent of a table, for the run of *header*.
+    """Selects the series of a table to send, for the run of *header*.
 
-    Values that a metric keeps under several sets of tags are sent under one of them, so that sums over all series of
-    a metric count nothing twice: the total is not sent when its parts are, but for what is in no part, and filters of
-    thresholds that are about the place, or about several tag sets, are left out. What a run of several scenarios keeps
-    for each of them has metrics of its own, ``scenario_http_reqs`` and the like.
+    A metric may count one value in several series. Each value is sent in one of them only, so that the sum over all
+    series of a metric is right. If series with tags are sent, the series without tags has only the values that are in
+    none of them; for a gauge it has the whole value. Series of script metrics that a threshold asks for are left out if
+    they have the tag ``scenario`` or ``group`` or a tag of a scenario, or if another series has the same tags and more.
+    The series by scenario of a run with several scenarios are sent as metrics of their own, like
+    ``scenario_http_reqs``.
     """
 
     def __init__(self, header: RunHeader) -> None:
@@ -57,12 +59,12 @@ class DataPointSelector:
         self._place = _PLACE_TAGS.union(*_tags_of_scenarios(header))
 
     def window(self, snapshot: Snapshot) -> SeriesTable:
-        """Everything of one second as a table. It shares sinks with *snapshot*: merge it, or read it only."""
+        """Return metrics and state of one second. The table shares sinks with *snapshot*: do not change it."""
         told = {series: sink for series, sink in _run_sinks(snapshot) if series.metric not in self._hidden}
         return SeriesTable({**snapshot.table.sinks, **told})
 
     def readings(self, table: SeriesTable) -> Iterator[DataPoint]:
-        """What to send of *table*, metric by metric."""
+        """Yield the data points to send of *table*, metric by metric."""
         ordered = sorted(table.sinks.items(), key=lambda item: item[0])
         for metric, group in groupby(ordered, key=lambda item: item[0].metric):
             spec = self._specs.get(metric)
@@ -91,14 +93,14 @@ class DataPointSelector:
             return series.is_kept
         if series.label not in self._asked:
             return True
-        # A filter: its values are also in series with more tags, or in those of other tags at the same place.
+        # A series of a threshold: its values are also in series with more tags, or in other series of the same scope.
         tags = set(series.tags)
         wider = any(tags < set(other.tags) for other in sinks)
         return not wider and not self._place & {key for key, _ in series.tags}
 
 
 class RunTotals:
-    """The run so far: the sum of all seconds that were added. Gauges have their last value."""
+    """Totals of the run so far: the sum of all added seconds. Gauges have their last value."""
 
     def __init__(self, reader: DataPointSelector) -> None:
         self._reader = reader
@@ -112,7 +114,7 @@ class RunTotals:
 
 
 def common_tags(header: RunHeader) -> dict[str, str]:
-    """The tags that all scenarios have, as those of ``--tag``: they belong to everything of the run."""
+    """Return the tags that all scenarios have with the same value, like those of ``--tag``."""
     first, *others = [*_tags_of_scenarios(header)] or [{}]
     return {key: value for key, value in first.items() if all(tags.get(key) == value for tags in others)}
 
@@ -153,11 +155,11 @@ def _run_gauges(snapshot: Snapshot) -> Iterator[tuple[Series, float]]:
 
 
 def _without(total: Any, parts: Iterable[Any]) -> MetricSink | None:
-    """What of *total* is in none of *parts*, which do not overlap; None when that is nothing."""
+    """Return *total* without the values of *parts*, which do not overlap; None if nothing is left."""
     parts = list(parts)
     if isinstance(total, CounterSink):
         value = total.value - sum(part.value for part in parts)
-        # Parts of what is no whole number add up to the total but for the last bits.
+        # With floats, the sum of all parts may differ from the total in the last bits.
         return CounterSink(value) if abs(value) > 1e-9 * abs(total.value) else None
     if isinstance(total, RateSink):
         trues, of = (getattr(total, name) - sum(getattr(part, name) for part in parts) for name in ("trues", "total"))

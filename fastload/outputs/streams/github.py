@@ -1,4 +1,4 @@
-"""What GitHub Actions shows of a step: a job summary in Markdown, and annotations for what went wrong."""
+"""``--out github``: a job summary in Markdown and annotations of errors, for a step of GitHub Actions."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from fastload.outputs.streams.plain_summary import threshold_name, thresholds_in
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 MOST_SUMMARY_BYTES = 1_000_000
-"""GitHub refuses all of a step's summary past 1 MiB."""
+"""Limit of the summary of a step. GitHub refuses a summary over 1 MiB as a whole."""
 MOST_ANNOTATIONS = 10
-"""GitHub shows so many of a kind for each step."""
+"""Number of annotations of one kind that GitHub shows per step."""
 _CUT = b"\n\n(The rest is left out: GitHub shows at most 1 MiB.)\n"
 
 
 class GitHub:
-    """Appends to the job summary, and writes annotations to stderr, when the run is over.
+    """A sink that appends to the job summary and writes annotations to stderr, when the run is over.
 
-    GitHub reads both streams of a step for annotations; stdout may be the summary as JSON.
+    GitHub reads annotations from stdout and stderr of a step. They go to stderr because ``--json`` may use stdout.
 
     Raises:
-        PlanError: there is an argument, which this output does not take.
+        PlanError: *argument* is not empty; this output takes none.
     """
 
     required = False
@@ -49,7 +49,7 @@ class GitHub:
         self._header = header
 
     def write(self, snapshot: Snapshot) -> None:
-        """Nothing yet."""
+        """Do nothing before the end of the run."""
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         assert self._header is not None
@@ -63,7 +63,7 @@ class GitHub:
 
 
 def workflow_commands(header: RunHeader, summary: Mapping[str, Any] | None) -> Iterator[str]:
-    """The annotations of a run, a line each. *summary* is `Summary.to_dict`, or None when it broke off without one."""
+    """Yield the annotations of a run, one per line. *summary* is `Summary.to_dict`, or None if the run broke off."""
     if summary is None:
         yield _command("error", "fastload broke off", f"{header.title}: there is no summary")
         return
@@ -86,7 +86,7 @@ def _command(kind: str, title: str, text: str) -> str:
 
 
 def _data(text: str) -> str:
-    """*text* as a workflow command carries it, on one line."""
+    """Escape *text* for a workflow command, which has one line."""
     legible = text.encode("utf-8", "backslashreplace").decode()
     return legible.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
@@ -102,7 +102,7 @@ def _summary_file() -> Path:
 
 
 def _append(path: Path, text: str) -> None:
-    """Add *text* as far as there is room, since a summary that is too long is not shown at all."""
+    """Append *text*, cut to the free space: GitHub does not show a summary that is too long."""
     data = text.encode("utf-8", "backslashreplace")
     if data and not data.endswith(b"\n"):
         data += b"\n"

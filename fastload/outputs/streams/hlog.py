@@ -1,4 +1,4 @@
-"""A histogram log, which the tools of HdrHistogram plot, cut by time and add up."""
+"""``--out hlog=FILE``: a histogram log for the tools of HdrHistogram, which plot it, cut it by time and merge it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from fastload.outputs.files import check_file
 from fastload.outputs.streams.appended_file import AppendedFile
 
 MAX_UNIT_RATIO = 1000
-"""The column Interval_Max is a histogram's value divided by this: milliseconds, where values are microseconds."""
+"""Divisor of the column Interval_Max: values are microseconds, the column has milliseconds."""
 _LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"'
 
 
 class HistogramLog:
-    """Writes one line for each second and each trend that has values in it, tagged with the trend's name.
+    """A sink that writes one line per second for each trend with values, tagged with the name of the trend.
 
-    Its own lines, since the writer of hdrh leaves out tags, gets no start time written, and cuts the maximum to whole
-    units.
+    It does not use the log writer of the package hdrh, which writes no tags and no start time, and truncates the
+    maximum to whole units.
 
     Raises:
-        PlanError: no file is named.
+        PlanError: *file* is empty.
     """
 
     required = True
@@ -53,7 +53,7 @@ class HistogramLog:
         self._file.append(_head(header, started, self._start_s).encode("utf-8", "backslashreplace"))
 
     def write(self, snapshot: Snapshot) -> None:
-        # The wall clock, since the time of a snapshot does not count pauses. It may have been set back.
+        # Use the wall clock: `Snapshot.t_s` does not count pauses. It may have been set back, hence the max().
         begin_s = max(0.0, snapshot.time_ns / 1e9 - snapshot.span_s - self._start_s)
         lines = [
             f"Tag={series.metric},{begin_s:.3f},{snapshot.span_s:.3f},{sink.max / MAX_UNIT_RATIO:.3f},{sink.encode()}\n"

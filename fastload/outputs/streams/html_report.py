@@ -17,12 +17,12 @@ from fastload.outputs.page.render import render_page
 
 
 class HtmlReport:
-    """Keeps what charts need, at most 900 rows, and totals; writes the file at the end, whole or not at all.
+    """A sink that collects a time line (at most 900 rows) and totals, and writes the page atomically at the end.
 
-    A run that ended without a summary has one made of its seconds.
+    For a run without a summary, the page shows a summary of the seconds received.
 
     Raises:
-        PlanError: no file is named.
+        PlanError: *argument* is empty.
     """
 
     required = True

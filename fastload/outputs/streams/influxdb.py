@@ -1,4 +1,4 @@
-"""``--out influxdb=URL``: every second as points of InfluxDB, in line protocol."""
+"""``--out influxdb=URL``: every second as InfluxDB points, in line protocol."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 _HEADERS = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "fastload"}
 _MOST_LINES = 5_000
 
-# Its methods have no types.
+# The methods of `Point` have no type annotations.
 _new_point: Any = Point
 
 Fields = dict[str, float | int]
 
 
 class InfluxDB:
-    """Writes to the database that the URL's path names (InfluxDB 1), or to the bucket of its query (2 and later).
+    """A sink for the database in the path of the URL (InfluxDB 1), or the bucket in its query (InfluxDB 2 and later).
 
-    A measurement for each metric; of a second, not of a request, so that it is as small for any rate.
+    Each metric is a measurement. A point is one second of one series and not one request, so that the amount of data
+    does not depend on the request rate.
     """
 
     required = False
@@ -54,7 +55,7 @@ class InfluxDB:
         self._sender = Sender(self._address)
 
     def check(self) -> None:
-        """Nothing: who listens there may come later."""
+        """Do nothing: the server may start later."""
 
     def open(self, header: RunHeader) -> None:
         self._reader, self._tags = DataPointSelector(header), common_tags(header)
@@ -71,7 +72,7 @@ class InfluxDB:
         self._sender.close()
 
     def _create_database(self) -> None:
-        """Have the database be there; a user who may not do that may still write to one that is."""
+        """Create the database if it is missing. A refusal is no error: users without this right may still write."""
         quoted = self._database.replace("\\", "\\\\").replace('"', '\\"')
         url = self._address.at("/query", {**self._address.query, "q": f'CREATE DATABASE "{quoted}"'})
         try:
@@ -82,10 +83,10 @@ class InfluxDB:
 
 
 def _line(reading: DataPoint, common: Mapping[str, str], time_ns: int) -> str:
-    """One point, with the tags of its series, over the *common* ones; empty when it has no value."""
+    """Return one point in line protocol, or "" if it has no value. Tags of the series override *common* ones."""
     point = _new_point(reading.spec.name)
     for key, value in {**common, **dict(reading.tags)}.items():
-        # Line protocol has no way to write an empty value, or one that ends with a backslash.
+        # Line protocol cannot express an empty tag value, or one that ends with a backslash.
         point.tag(_text(key), _text(value).rstrip("\\") or None)
     fields = fields_of(reading)
     for name, number in fields.items():
@@ -94,8 +95,10 @@ def _line(reading: DataPoint, common: Mapping[str, str], time_ns: int) -> str:
 
 
 def fields_of(reading: DataPoint) -> Fields:
-    """What a second comes to, in the metric's unit: ``value`` is a counter's sum, a gauge's last value, a rate's share,
-    a trend's mean."""
+    """Return the fields of one second, in the unit of the metric.
+
+    ``value`` is the sum of a counter, the last value of a gauge, the share of a rate, or the mean of a trend.
+    """
     sink, scale = reading.sink, reading.spec.scale
     match sink:
         case CounterSink():
@@ -118,7 +121,7 @@ def _text(text: str) -> str:
 
 
 def _with_token(address: SendAddress) -> SendAddress:
-    """*address* with the token as InfluxDB 2 wants it; it may stand in the URL as well, where the password would."""
+    """Return *address* with the InfluxDB 2 token, from the environment or from the URL's query, as a header."""
     token = os.environ.get(TOKEN) or address.query.get("token", "")
     return replace(address, headers={"Authorization": f"Token {token}"}) if token else address
 

@@ -1,4 +1,4 @@
-"""JUnit XML, which CI servers show as tests: thresholds, checks, and how the run itself went."""
+"""``--out junit=FILE``: thresholds, checks and the state of the run as JUnit XML, which CI servers show as tests."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _SECONDS_END = len("2026-01-01T00:00:00")
 
 
 class JUnit:
-    """Writes the file when the run is over.
+    """A sink that writes the file when the run is over.
 
     Raises:
-        PlanError: no file is named.
+        PlanError: *file* is empty.
     """
 
     required = True
@@ -49,7 +49,7 @@ class JUnit:
         self._header = header
 
     def write(self, snapshot: Snapshot) -> None:
-        """Nothing yet."""
+        """Do nothing before the end of the run."""
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         assert self._header is not None
@@ -57,7 +57,7 @@ class JUnit:
 
 
 def render_junit(header: RunHeader, summary: Mapping[str, Any] | None) -> bytes:
-    """The XML. *summary* is `Summary.to_dict`, or None of a run that broke off without one."""
+    """Return the XML. *summary* is `Summary.to_dict`; None means that the run broke off without a summary."""
     suites = [_suite(header, name, cases) for name, cases in _cases(summary).items() if cases]
     run = _suite(header, "run", _run_cases(summary), _properties(header, summary))
     run.time = 0.0 if summary is None else round(float(summary["duration_s"]), 3)
@@ -65,7 +65,7 @@ def render_junit(header: RunHeader, summary: Mapping[str, Any] | None) -> bytes:
     root = JUnitXml(_xml(f"fastload {header.title}"))
     for suite in suites:
         root.add_testsuite(suite)
-    # Not update_statistics, which writes an attribute that Jenkins' schema does not have.
+    # Do not use update_statistics: it writes an attribute that the schema of Jenkins does not have.
     root.tests = sum(suite.tests for suite in suites)
     root.failures = sum(suite.failures for suite in suites)
     root.errors = sum(suite.errors for suite in suites)
@@ -172,7 +172,7 @@ def _hooks_case(summary: Mapping[str, Any]) -> TestCase:
 
 
 def _iterations_case(summary: Mapping[str, Any]) -> TestCase:
-    """It fails when every iteration raised, as the exit code says then."""
+    """Return the test case of the iterations. Like the exit code, it fails if every iteration raised."""
     raised = summary["exceptions"]
     text = "\n\n".join(f"{format_number_of(one['count'], 'time')}:\n{one['first']}" for one in raised)
     if raised and not summary["metrics"]["iterations"]["count"]:
@@ -181,7 +181,7 @@ def _iterations_case(summary: Mapping[str, Any]) -> TestCase:
 
 
 def _errors_case(summary: Mapping[str, Any]) -> TestCase:
-    """Failures by kind. Whoever has a threshold on a share of failures has said how many may be."""
+    """Return the test case of the errors. It fails on any error, unless a threshold limits the share of failures."""
     errors = summary["errors"]
     text = "\n".join(f"{format_count(one['count'])} {one['kind']}: {one['first']}" for one in errors)
     judged = any(one["metric"].partition("{")[0] in FAILURE_RATES for one in summary["thresholds"])
@@ -207,5 +207,5 @@ def _properties(header: RunHeader, summary: Mapping[str, Any] | None) -> list[tu
 
 
 def _xml(text: str) -> str:
-    """*text* without what XML has no way to write, like most control characters, which become escapes."""
+    """Return *text* with characters that XML does not allow, like most control characters, as escapes."""
     return _NOT_IN_XML.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

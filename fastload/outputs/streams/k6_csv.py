@@ -1,4 +1,4 @@
-"""``--out csv=FILE[.gz]``: single samples in k6's CSV columns."""
+"""``--out csv=FILE[.gz]``: points in the CSV columns of k6."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULT_FILE = "file.csv"
 
 
 class K6Csv(SampleFile):
-    """k6's CSV: times are whole seconds. Without *argument* it goes to `DEFAULT_FILE`, as with k6."""
+    """A sink for k6's CSV, whose times are whole seconds. Like k6, it writes `DEFAULT_FILE` if *argument* is empty."""
 
     example = "samples.csv"
 
@@ -60,7 +60,7 @@ def _ms_text(value_us: int) -> str:
 
 
 def _tail(tags: dict[str, str]) -> str:
-    """All columns after the value: what is no tag of k6's goes into ``extra_tags``."""
+    """Return all columns after the value; tags that k6 does not have go into ``extra_tags``."""
     others = "&".join(f"{key}={text}" for key, text in tags.items() if key not in _TAGS)
     row = StringIO()
     csv.writer(row, lineterminator="\n").writerow(["", *(tags.get(tag, "") for tag in _TAGS), others, ""])

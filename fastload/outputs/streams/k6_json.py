@@ -1,4 +1,4 @@
-"""``--out json=FILE[.gz]``: single samples in k6's JSON lines."""
+"""``--out json=FILE[.gz]``: points in the JSON lines of k6."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _VALUE = '","value":'
 
 
 class K6Json(SampleFile):
-    """k6's JSON lines: each metric is declared before its first sample. Without *argument* they go to stdout."""
+    """A sink for k6's JSON lines. Each metric is declared before its first point. An empty *argument* means stdout."""
 
     example = "samples.json"
 
@@ -60,12 +60,12 @@ class K6Json(SampleFile):
         try:
             super().write(snapshot)
         except OSError:
-            # What was to be said of a metric may be lost, and is said once more.
+            # Declarations of this second may be lost, so the next second writes them again.
             self._declared = declared
             raise
 
     def requests(self, requests: Requests, tag_sets: list[dict[str, str]]) -> str:
-        # Those of the requests, and http_reqs and http_req_failed.
+        # The trends of requests, plus http_reqs and http_req_failed.
         named = [*REQUEST_METRICS[: len(requests.times_us) + 2]]
         if any(value >= 0 for value in requests.response_us):
             named.append("http_req_response_time")
@@ -120,7 +120,7 @@ class K6Json(SampleFile):
 
 
 class _Clock:
-    """Nanoseconds since the epoch as RFC 3339, as Go writes it: UTC, without zeros at the end."""
+    """Formatter of ns since the epoch as RFC 3339, like Go: UTC, no trailing zeros. It caches the last second."""
 
     def __init__(self) -> None:
         self._second = -1
@@ -135,13 +135,13 @@ class _Clock:
 
 
 def ms_text(value_us: int) -> str:
-    """Microseconds in milliseconds, exactly: 251 is 0.251."""
+    """Return microseconds as an exact number of milliseconds: 251 gives ``0.251``."""
     whole, rest = divmod(value_us, 1000)
     return f"{whole}.{rest:03}".rstrip("0") if rest else str(whole)
 
 
 def number_text(value: float) -> str:
-    """A number of JSON; null for what is none there."""
+    """Return *value* as a JSON number; NaN and infinity give ``null``."""
     if not isfinite(value):
         return "null"
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)

@@ -1,4 +1,4 @@
-"""What k6's two formats have in common: its tags and metrics, and a file of single samples that grows each second."""
+"""Common parts of k6's JSON and CSV formats: tags, metrics, and a file of points that grows each second."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fastload.outputs.files import check_file
 from fastload.outputs.streams.appended_file import AppendedFile
 
 GZIP_LEVEL = 3
-"""Makes a fiftieth of the lines of `bench` at 870 MB/s; level 9 makes a hundredth at 310 MB/s."""
+"""Compression level. Level 3 compresses the lines of `bench` to 1/50 at 870 MB/s, level 9 to 1/100 at 310 MB/s."""
 REQUESTS_A_PIECE = 5_000
-"""So many requests are some 20 MB of text."""
+"""Number of requests that are written at once: about 20 MB of text."""
 _MOST_TEXTS = 200_000
 TRENDS = (*LOST_TRENDS, *(metric for metric in HTTP_TRENDS if metric not in LOST_TRENDS))
-"""The times of a request in the order of k6, and then those that only fastload has."""
+"""Times of a request: first k6's, in the order of k6, then those that only fastload has."""
 REQUEST_METRICS = ("http_reqs", *LOST_TRENDS, "http_req_failed", *TRENDS[len(LOST_TRENDS) :], "http_req_response_time")
 _AFTER_FAILED = REQUEST_METRICS.index("http_req_failed")
 _GAUGES = ("vus", "vus_max")
@@ -38,8 +38,12 @@ _ERRORS = {
 
 
 class Requests(NamedTuple):
-    """Some requests of a block, column by column. *failed* is by tag set; *response_us* is negative without a due
-    time; *times_us* are in the order of `TRENDS`: all of them, or k6's of requests without a response."""
+    """Some requests of a block, as columns.
+
+    *sets* has the number of each request's tag set, and *failed* has one value per tag set. *response_us* is negative
+    for requests without a due time. *times_us* has one list per trend, in the order of `TRENDS`; requests without a
+    response have only k6's trends.
+    """
 
     time_ns: list[int]
     sets: list[int]
@@ -49,7 +53,7 @@ class Requests(NamedTuple):
 
 
 class Texts(dict[int, str]):
-    """Microseconds as text, by a function that is called once for those that come often."""
+    """Cache of the texts of durations in microseconds; *make* formats a duration. Up to 200,000 texts are kept."""
 
     def __init__(self, make: Callable[[int], str]) -> None:
         super().__init__()
@@ -63,8 +67,11 @@ class Texts(dict[int, str]):
 
 
 class RequestText(NamedTuple):
-    """How a format writes a request: what stands *before* each of `REQUEST_METRICS`, the *time* from nanoseconds since
-    the epoch, the values *one* and *zero*, times in *ms*; and by tag set what stands after a value."""
+    """The texts from which a format builds the lines of a request.
+
+    *before* has the start of the line for each of `REQUEST_METRICS`. *time* formats a time in ns since the epoch. *one*
+    and *zero* are the values 1 and 0, *ms* are durations. *tails* has, for each tag set, the text after the value.
+    """
 
     before: list[str]
     time: Callable[[int], str]
@@ -75,7 +82,7 @@ class RequestText(NamedTuple):
 
 
 def k6_request_lines(requests: Requests, text: RequestText) -> list[str]:
-    """The lines of *requests*, each with all of its metrics."""
+    """Return the lines of *requests*: for each request, one line per metric."""
     lines: list[str] = []
     before, time_text, one, zero, ms, tails = text
     failed = [one if failed else zero for failed in requests.failed]
@@ -92,9 +99,10 @@ def k6_request_lines(requests: Requests, text: RequestText) -> list[str]:
 
 
 class SampleFile(ABC):
-    """A sink for single samples: *argument* is a file, which is compressed if it ends in ``.gz``, or ``-``.
+    """Base class of sinks that write points to a file.
 
-    ``paths``: that file (see `fastload.outputs.streams.registry.make_named`).
+    *argument* is a file, which is compressed if its name ends with ``.gz``, or ``-`` for stdout. ``paths`` is this file
+    (see `fastload.outputs.streams.registry.make_named`).
     """
 
     required = True
@@ -140,32 +148,32 @@ class SampleFile(ABC):
     def _append(self, text: str) -> None:
         if text and self._file is not None:
             data = text.encode("utf-8", "backslashreplace")
-            # Each piece is a whole member of the archive, so that what was written can always be read.
+            # Each piece is a complete gzip member, so that everything written so far can always be read.
             self._file.append(gzip.compress(data, GZIP_LEVEL, mtime=0) if self._packed else data)
 
     example = ""
-    """A name that such a file may have."""
+    """Example of a file name, for error messages."""
 
-    def begin(self, header: RunHeader) -> None:  # noqa: B027 - not every format says something of the run
-        """The run has *header*."""
+    def begin(self, header: RunHeader) -> None:  # noqa: B027 - optional in subclasses
+        """Prepare for the run of *header*."""
 
     def head(self) -> str:
-        """What the file begins with."""
+        """Return the first text of the file."""
         return ""
 
     @abstractmethod
     def requests(self, requests: Requests, tag_sets: list[dict[str, str]]) -> str:
-        """The lines of *requests*, each with all of its metrics."""
+        """Return the lines of *requests*: for each request, one line per metric."""
 
     @abstractmethod
     def values(
         self, metric: str, times_ns: list[int], values: list[float], sets: list[int], tag_sets: list[dict[str, str]]
     ) -> str:
-        """The lines of values of *metric*."""
+        """Return the lines of *values* of *metric*; *sets* has the number of each value's tag set."""
 
 
 def k6_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """fastload's tags of a sample as k6 has them, in alphabetical order."""
+    """Convert the tags of a point to those of k6, in alphabetical order."""
     found = k6_filter(tags)
     if "expected_response" in tags:
         status = int(tags["status"])
@@ -181,7 +189,7 @@ def k6_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def k6_filter(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags that a threshold asks for, with the values that k6 has for them."""
+    """Return *tags*, like those of a threshold, with the values that k6 uses for groups and errors."""
     found = dict(tags)
     if tags.get("group"):
         found["group"] = f"::{tags['group']}"

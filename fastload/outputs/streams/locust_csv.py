@@ -1,4 +1,4 @@
-"""Locust's four CSV files, with its names, columns and headers, for whatever reads those."""
+"""``--out locust=PREFIX``: Locust's four CSV files, with Locust's names and columns, for tools that read them."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ _NS_PER_S = 1_000_000_000
 
 
 class LocustCsv:
-    """Writes ``PREFIX_stats.csv``, ``_stats_history.csv``, ``_failures.csv`` and ``_exceptions.csv``.
+    """A sink that writes ``PREFIX_stats.csv``, ``_stats_history.csv``, ``_failures.csv`` and ``_exceptions.csv``.
 
-    The history grows each second, by a row for each name and one for all; the others are replaced each second, whole.
+    Each second the history gets one row per name and one row for all names together. The stats are replaced atomically
+    each second; the other two files are replaced atomically when they change.
 
     Raises:
         PlanError: *prefix* is empty.
@@ -105,7 +106,7 @@ class LocustCsv:
 
 
 def _csv(*rows: Sequence[CellValue] | Sequence[str]) -> bytes:
-    """*rows* as Locust writes them: quotes where they are needed, and line ends of two characters."""
+    """Return *rows* as CSV in Locust's format: quotes only if needed, line ends CRLF."""
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""The rows of Locust's CSV files: what it calls a request, a failure and an exception, from the seconds of a run."""
+"""The rows of Locust's CSV files (requests, failures, exceptions), made from the seconds of a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAILURES = ["Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen"]
 EXCEPTIONS = ["Count", "Message", "Traceback", "Nodes"]
 
 CALL = "CALL"
-"""The type of measured calls, which have no method."""
+"""Locust's column Type for measured calls, which have no HTTP method."""
 AGGREGATED = "Aggregated"
 _NODE = "local"
 _METRICS = frozenset(
@@ -35,8 +35,11 @@ _NO_DATA = "N/A"
 
 
 class LocustEntry(NamedTuple):
-    """What ended under one name: the median, mean, least and greatest time in ms, all *levels* of percentiles, and the
-    mean *size_bytes* of a reply."""
+    """The results of one name.
+
+    *times* are median, mean, minimum and maximum in ms, *levels* are the percentiles of `LEVELS` in ms. *size_bytes* is
+    the mean size of a reply.
+    """
 
     method: str
     name: str
@@ -48,7 +51,7 @@ class LocustEntry(NamedTuple):
 
     @classmethod
     def of(cls, method: str, name: str, requests: int, failed: int, trend: object) -> LocustEntry:
-        """With the times of *trend*, if it has any."""
+        """Return an entry with the times of *trend*, if it is a trend with values."""
         if not isinstance(trend, TrendSink) or not trend.count:
             return cls(method, name, requests, failed)
         levels = [_ms(value) for value in trend.quantiles(_SHARES)]
@@ -56,17 +59,17 @@ class LocustEntry(NamedTuple):
         return cls(method, name, requests, failed, times, tuple(levels))
 
     def totals(self) -> list[CellValue]:
-        """From the count of requests to the mean size."""
+        """Return the cells from the count of requests to the mean size, in the order of Locust's columns."""
         return [self.requests, self.failed, *self.times, round(self.size_bytes, 3)]
 
 
 def relevant(table: SeriesTable) -> SeriesTable:
-    """The series of *table* that these files are made of."""
+    """Return the series of *table* that these files need."""
     return SeriesTable({series: sink for series, sink in table.sinks.items() if series.metric in _METRICS})
 
 
 def entries_of(table: SeriesTable) -> list[LocustEntry]:
-    """Every name by name and method, and all of them together at the end."""
+    """Return one entry per name, sorted by name and method, and at the end one entry for all names together."""
     requests, calls = collect_endpoints(table, 1.0), collect_calls(table, 1.0)
     found = [LocustEntry.of(one.method, one.name, one.requests, one.failed, one.duration.sink) for one in requests]
     found += [LocustEntry.of(CALL, one.name, one.calls, one.failed, one.duration.sink) for one in calls]
@@ -86,7 +89,7 @@ def _each(total: float, count: int) -> float:
 
 
 def stats_rows(entries: Iterable[LocustEntry], seconds: float) -> list[list[CellValue]]:
-    """The rows of all that ended in *seconds*."""
+    """Return the rows of the stats file; *seconds* is the measured time, for the rates."""
     return [
         [one.method, one.name, *one.totals(), _per_s(one.requests, seconds), _per_s(one.failed, seconds), *one.levels]
         for one in entries
@@ -96,7 +99,11 @@ def stats_rows(entries: Iterable[LocustEntry], seconds: float) -> list[list[Cell
 def history_rows(
     time_s: int, vus: int, totals: Iterable[LocustEntry], window: Iterable[LocustEntry], span_s: float
 ) -> list[list[CellValue]]:
-    """The rows of one second: rates and percentiles of *window*, which was *span_s* long, and *totals* until then."""
+    """Return the history rows of one second.
+
+    Rates and percentiles are those of *window*, which is *span_s* long; *totals* are those of the run so far. *time_s*
+    is in seconds since the epoch.
+    """
     now = {(one.method, one.name): one for one in window}
     rows: list[list[CellValue]] = []
     for total in totals:
@@ -114,17 +121,17 @@ class _Seen:
 
 
 class Failures:
-    """What failed, by method, name and kind of error.
+    """Counts of failures by method, name and kind of error.
 
-    Runs that were saved in version 1.0 of the format do not say which name failed how. Where the counts of names and
-    kinds do not tell either, because several names failed in several ways at once, the kinds are named together.
+    Run files of format version 1.0 do not have the kinds of each name. They are then derived from the counts of names
+    and kinds. If several names failed with several kinds in the same second, the row of a name lists all these kinds.
     """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str, str], _Seen] = {}
 
     def add(self, table: SeriesTable, errors: ErrorTable, time_s: int) -> bool:
-        """Count the failures of a second that ended at *time_s* since the epoch; whether there were any."""
+        """Count the failures of one second, which ended at *time_s* since the epoch. Return whether there were any."""
         if errors.by_name:
             for kind, names in errors.by_name.items():
                 for (method, name), count in names.items():
@@ -150,7 +157,7 @@ class Failures:
     def _by_status(
         self, method: str, name: str, statuses: Mapping[str, int], failed: int, kinds: dict[str, int], time_s: int
     ) -> int:
-        """Count what failed by its status, and take it from *kinds*; how many failed otherwise."""
+        """Count the failures of kind ``http_STATUS`` and subtract them from *kinds*. Return the number of others."""
         for status, count in statuses.items():
             kind = f"http_{status}"
             share = min(count, failed, kinds.get(kind, 0))
@@ -177,18 +184,18 @@ class Failures:
 
 
 def exception_rows(exceptions: ErrorTable) -> list[list[CellValue]]:
-    """The most frequent first."""
+    """Return the rows of the exceptions file, most frequent first."""
     return [[one["count"], _message(one["kind"], one["first"]), one["first"], _NODE] for one in exceptions.to_list()]
 
 
 def _message(kind: str, traceback: str) -> str:
-    """What a traceback ends with: the class and its text, which may have several lines."""
+    """Return the end of a traceback: the class of the exception and its message, which may have several lines."""
     starts = [match.start() for match in re.finditer(rf"^(?:[\w.]+\.)?{re.escape(kind)}\b", traceback, re.MULTILINE)]
     return traceback[starts[-1] :].rstrip() if starts else kind
 
 
 def _outcomes(table: SeriesTable) -> list[tuple[str, str, int, Mapping[str, int]]]:
-    """Method, name, failures and counts by status of all that ended."""
+    """Return method, name, failures and counts by status of each request name and call."""
     requests = collect_endpoints(table, 1.0)
     calls = collect_calls(table, 1.0)
     return [
@@ -206,7 +213,7 @@ def _all_times(table: SeriesTable) -> TrendSink:
 
 
 def _ms(value_us: int) -> float | int:
-    """Without a fraction when there is none, as Locust has them."""
+    """Return milliseconds, as an integer if they are whole, like Locust."""
     return value_us // 1000 if value_us % 1000 == 0 else value_us / 1000
 
 

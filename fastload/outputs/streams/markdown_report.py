@@ -1,4 +1,4 @@
-"""A report in Markdown, for a pull request, a wiki or a job summary."""
+"""``--out md=FILE``: a report in Markdown, for a pull request, a wiki or a job summary."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _GENERATOR = "the generator was the limit: the latencies say more about it than 
 
 
 class MarkdownReport:
-    """Writes the file when the run is over; of a run that broke off, what its seconds say.
+    """A sink that writes the file when the run is over. If the run broke off, the report covers the seconds received.
 
     Raises:
-        PlanError: no file is named.
+        PlanError: *file* is empty.
     """
 
     required = True
@@ -74,7 +74,7 @@ class MarkdownReport:
 
 
 def render_markdown(header: RunHeader, summary: Mapping[str, Any]) -> str:
-    """The report; *summary* is `Summary.to_dict`. Sections without content are left out."""
+    """Return the report; *summary* is `Summary.to_dict`. Sections without content are left out."""
     result = summary_from_plain(summary, header)
     sections = (
         _verdict(result, outcome_of(summary)),
@@ -107,7 +107,7 @@ def _verdict(result: Summary, outcome: str) -> Iterator[str]:
 
 
 def _why(result: Summary) -> Iterator[str]:
-    """What made it fail, or end early."""
+    """Yield the reasons why the run failed or ended early."""
     if result.thresholds_failed:
         failed = sum(not one.ok for one in result.thresholds)
         yield f"{failed} of {format_number_of(len(result.thresholds), 'threshold')} failed"
@@ -147,7 +147,7 @@ def _headline(result: Summary) -> Iterator[str]:
 
 
 def _subject(result: Summary) -> tuple[str, str, str, str]:
-    """What the run is about: a noun, and the metrics with the count, the failures and the times of that."""
+    """Return the main kind of activity of the run: a noun, and its metrics for count, failures and durations."""
     metrics = result.metrics
     if metrics["http_reqs"].count:
         return _REQUESTS
@@ -161,7 +161,7 @@ def _subject(result: Summary) -> tuple[str, str, str, str]:
 
 
 def _share(timed: float, ended: float) -> str:
-    """Of how many there is a due time, where that are not all: only the first request of an iteration has one."""
+    """Say how many requests have a due time, or "" if all have one. Only the first request of an iteration has one."""
     return f", due to done, {format_count(timed)} of {format_count(ended)}" if timed < ended else ""
 
 
@@ -274,7 +274,7 @@ def _trends(result: Summary) -> Iterator[str]:
 
 
 def _others(result: Summary) -> Iterator[str]:
-    """Counters, rates and gauges that have data, or are the script's."""
+    """Render counters, rates and gauges that have data or belong to the script."""
     rows = []
     for label, view in _shown_metrics(result):
         value = _value(view)
@@ -286,13 +286,13 @@ def _others(result: Summary) -> Iterator[str]:
 
 
 def _shown_metrics(result: Summary) -> Iterator[tuple[str, MetricView]]:
-    """All but the series of the scenarios, which have a table of their own."""
+    """Return all metrics except the series by scenario, which have their own table."""
     elsewhere = {Series.of(name, scenario=one.name).label for one in result.scenarios for name in SCENARIO_METRICS}
     return ((label, view) for label, view in result.metrics.items() if label not in elsewhere)
 
 
 def _value(view: MetricView) -> str:
-    """In words; empty without data."""
+    """Format the value of a counter, rate or gauge; "" without data."""
     match view.spec.kind:
         case Kind.COUNTER if view.count:
             return f"{format_value(view.spec, view.count)}, {format_rate(view.spec, view.rate)}"
@@ -344,7 +344,7 @@ def _resources(summary: Mapping[str, Any]) -> Iterator[str]:
 def _worker(one: Mapping[str, Any]) -> list[str]:
     name = f"worker {one['index']}{' (lost)' if one['lost'] else ''}"
     stall = f"stall {format_ms(one['lag_max_ms'])}"
-    # A process that was sampled has memory.
+    # A sampled process always uses memory, so 0 means that the worker was never sampled.
     if not one["rss_bytes"]:
         return [name, "-", "-", "-", f"not sampled, {stall}"]
     used = [format_cpu(one["cpu_percent"][what]) for what in ("mean", "max")]

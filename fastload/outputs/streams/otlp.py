@@ -1,4 +1,4 @@
-"""``--out otlp=URL``: OpenTelemetry metrics over OTLP and HTTP, every second."""
+"""``--out otlp=URL``: OpenTelemetry metrics every second, over OTLP/HTTP."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ _TEMPORALITY = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 _AGGREGATION = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
 _EXPONENTIAL, _EXPLICIT = "base2_exponential_bucket_histogram", "explicit_bucket_histogram"
 _UNITS = {"": "1", "bytes": "By", "bytes/s": "By/s", "ms": "ms", "us": "us", "s": "s", "%": "%"}
-# Of explicit buckets, in the unit of the metric: 0.1 to 50,000, which is 50 s in milliseconds.
+# Upper bounds of explicit buckets, in the unit of the metric: 0.1 to 50,000 (50 s for milliseconds).
 _BOUNDS = tuple(float(f"{step}e{power}") for power in range(-1, 5) for step in (1, 2.5, 5))
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """What points are about: *start_ns* to *end_ns* of the wall clock, since the epoch."""
+    """The time of OTLP data points: *start_ns* to *end_ns* of the wall clock, since the epoch."""
 
     start_ns: int
     end_ns: int
 
 
 class Otlp:
-    """Sends the run so far each second, or with the temporality "delta" that second.
+    """A sink that sends the totals of the run so far each second, or the last second with the temporality "delta".
 
-    The argument is the base URL of a collector, or the whole URL of its metrics; without one, the variables of
-    OpenTelemetry say it. They also say headers, certificate, temporality, and the kind of histograms.
+    *argument* is the base URL of a collector, or the full URL of its metrics endpoint. If it is empty, the environment
+    variables of OpenTelemetry give the URL. They also give headers, certificate, temporality and kind of histograms.
     """
 
     required = False
@@ -78,7 +78,7 @@ class Otlp:
         self._unsent: MetricsData | None = None
 
     def check(self) -> None:
-        """Nothing: who listens there may come later."""
+        """Do nothing: the server may start later."""
 
     def open(self, header: RunHeader) -> None:
         version = header.versions.get("fastload", "")
@@ -111,7 +111,7 @@ class Otlp:
             self._sender.close()
 
     def _flush(self) -> None:
-        """Send what is not sent: the last second again when it did not arrive."""
+        """Send the unsent data, if any: `close` calls this again for a last second that failed."""
         if self._unsent is not None:
             self._sender.post(self._url, encode_metrics(self._unsent).SerializeToString(), self._headers)
             self._unsent = None
@@ -153,7 +153,7 @@ def _metric(spec: MetricSpec) -> Metric:
 
 
 def _number(reading: DataPoint, span: _Span, field: str) -> NumberDataPoint:
-    # Always a float: some backends refuse a metric that is a whole number at one time and none at another.
+    # Always a float: some backends refuse a metric whose type changes between integer and float.
     value = float(getattr(reading.sink, field))
     return NumberDataPoint(dict(reading.tags), span.start_ns, span.end_ns, value)
 
@@ -173,7 +173,7 @@ def _exponential(reading: DataPoint, span: _Span) -> ExponentialHistogramDataPoi
         sum=trend.sum / scale,
         scale=SCHEMA,
         zero_count=zeros,
-        # Bucket 0 is over 1 here, and up to 1 in Prometheus' counting.
+        # In OTLP bucket 0 starts at 1; in Prometheus' numbering, which `to_exponential` uses, bucket 0 ends at 1.
         positive=Buckets(index[0] - 1 if index else 0, dense),
         negative=Buckets(0, []),
         flags=0,
@@ -200,7 +200,7 @@ def _explicit(reading: DataPoint, span: _Span) -> HistogramDataPoint:
 
 
 def _address(argument: str) -> SendAddress:
-    """Where the metrics go: a URL without a path is that of a collector, which takes them at ``/v1/metrics``."""
+    """Return the URL for metrics. A URL without a path is that of a collector, whose endpoint is ``/v1/metrics``."""
     if not argument and (whole := os.environ.get(_METRICS_ENDPOINT)):
         return parse_send_address(whole, _METRICS_ENDPOINT, f"{DEFAULT}/v1/metrics")
     if argument:

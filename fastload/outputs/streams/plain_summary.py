@@ -1,4 +1,4 @@
-"""What a summary says, read from its plain data: for sinks, which have it live or from a saved run."""
+"""Texts and thresholds of a summary in its plain form (`Summary.to_dict`), which sinks get of live and saved runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIELDS = frozenset(field.name for field in fields(ThresholdResult))
 
 
 def thresholds_in(summary: Mapping[str, Any]) -> list[ThresholdResult]:
-    """The thresholds of `Summary.to_dict`; what a later version of fastload says besides is left out."""
+    """Return the thresholds of `Summary.to_dict`; unknown fields of a later version of fastload are ignored."""
     return [
         ThresholdResult(**{name: value for name, value in one.items() if name in _FIELDS})
         for one in summary["thresholds"]
@@ -22,10 +22,10 @@ def thresholds_in(summary: Mapping[str, Any]) -> list[ThresholdResult]:
 
 
 def outcome_of(summary: Mapping[str, Any]) -> str:
-    """What became of the run, in the one word that all reports have for it.
+    """Return the outcome of the run as one word, the same in all reports.
 
-    "Passed" only where thresholds hold; without any, "Finished", or "Stopped" when it was told to stop before its end.
-    "Failed" whatever the reason, and "Incomplete" of a saved run that has no end.
+    "Incomplete": the end of the run is unknown (a saved run without an end). "Failed": the run failed for any reason.
+    "Passed": all thresholds hold. Without thresholds: "Stopped" if the run was stopped early, otherwise "Finished".
     """
     if summary["stopped_by"] == UNKNOWN:
         return "Incomplete"
@@ -37,16 +37,16 @@ def outcome_of(summary: Mapping[str, Any]) -> str:
 
 
 def threshold_name(result: ThresholdResult) -> str:
-    """As it is written on the command line."""
+    """Return the threshold as it is written on the command line."""
     return f"{result.metric}: {result.expression}"
 
 
 def why_failed(result: ThresholdResult) -> str:
-    """What a failed threshold found, and what it asks for."""
+    """Return the observed value of a failed threshold, and the expected one."""
     return f"{format_observed(result)}, expected {result.expression}"
 
 
 def verdict_line(summary: Mapping[str, Any]) -> str:
-    """The reasons of the verdict, one a line, with what to do about it."""
+    """Return the reasons of the verdict, the remedy and the limit, one per line."""
     verdict = summary["verdict"]
     return "\n".join(text for text in (*verdict["reasons"], verdict["remedy"], verdict["limit"]) if text)

@@ -1,4 +1,4 @@
-"""``--out prometheus=PORT``: the run so far, for a Prometheus that scrapes it."""
+"""``--out prometheus=PORT``: an HTTP endpoint with the totals of the run so far, for Prometheus to scrape."""
 
 from __future__ import annotations
 
@@ -35,16 +35,18 @@ from fastload.outputs.streams.prometheus_names import (
 OPTION = "--out prometheus"
 _bound_text: Any = floatToGoString
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
-# At the end, who scrapes at least so often is waited for as long: else the last second would be in no scrape.
+# If scrapes came at intervals of at most this time, the end of the run waits at most this time for one more scrape.
+# Otherwise no scrape would have the last second.
 LINGER_S = 3.0
-# A client that connects and asks nothing is hung up on.
+# The connection of a client that sends no request is closed after this time.
 _CLIENT_TIMEOUT_S = 5.0
 
 
 class Scrape:
-    """Serves all metrics at an address of the argument, ``[HOST:]PORT``, on the loopback interface by default.
+    """A sink that serves all metrics over HTTP for Prometheus.
 
-    ``listens``: that address (see `fastload.outputs.streams.registry.Named`).
+    *argument* is ``[HOST:]PORT``, by default on the loopback interface. ``listens`` is this address as (host, port);
+    see `fastload.outputs.streams.registry.make_named`.
     """
 
     required = False
@@ -57,7 +59,7 @@ class Scrape:
         self._thread: threading.Thread | None = None
 
     def check(self) -> None:
-        """That the port is free; it is let go of again, so that no worker inherits it."""
+        """Check that the port is free. The port is closed again, so that no worker inherits it."""
         try:
             self._bind().server_close()
         except OSError as error:
@@ -95,7 +97,7 @@ class Scrape:
 
 
 class _State(Collector):
-    """The run so far, and who has been told of it."""
+    """Totals of the run so far, and which seconds were scraped. Methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -103,7 +105,7 @@ class _State(Collector):
         self._common: dict[str, str] = {}
         self._info: dict[str, str] = {}
         self._seconds = 0
-        # By thread: of how many seconds the answer is that it has not written whole.
+        # By thread: the number of seconds contained in the reply that this thread is still writing.
         self._answering: dict[int, int] = {}
         self._answered_seconds = 0
         self._answered_s: list[float] = []
@@ -120,23 +122,26 @@ class _State(Collector):
                 self._seconds += 1
 
     def collect(self) -> Iterable[Metric]:
-        """Everything, as Prometheus' own client wants it."""
+        """Return all metrics, for the Prometheus client library."""
         with self._changed:
             self._answering[threading.get_ident()] = self._seconds
             return self._families()
 
     def answered(self) -> None:
-        """The calling thread has done with its client."""
+        """Record that the calling thread has finished its reply."""
         with self._changed:
             seconds = self._answering.pop(threading.get_ident(), None)
             if seconds is not None:
                 self._answered_seconds = max(self._answered_seconds, seconds)
-                # Kept short: it is the last interval that matters.
+                # Keep the times of two replies only: just the last interval matters.
                 self._answered_s = [*self._answered_s[-1:], time.monotonic()]
                 self._changed.notify_all()
 
     def await_scrape(self) -> None:
-        """Wait for a scrape with the last second, written whole, if those so far came in short intervals."""
+        """Wait, at most `LINGER_S`, for a complete reply with the last second.
+
+        It waits only if a reply is being written, or if the last two replies were at most `LINGER_S` apart.
+        """
         with self._changed:
             seen = self._answered_s
             if self._answering or (len(seen) == 2 and seen[1] - seen[0] <= LINGER_S):
@@ -167,8 +172,8 @@ class _Handler(WSGIRequestHandler):
         finally:
             self.server.state.answered()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it has there
-        """Nothing: the terminal belongs to the run."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parameter's name in the base class
+        """Do nothing: the terminal belongs to the run."""
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -179,13 +184,13 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
-        """Without the look-up of this host's name, which may take seconds."""
+        """Bind without the DNS lookup of this host's name, which may take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
         self.setup_environ()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: a client that goes away is no error of the run."""
+        """Do nothing: a closed connection is no error of the run."""
 
 
 def _family(families: dict[str, Metric], name: str, kind: str, reading: DataPoint) -> Metric:
@@ -193,7 +198,7 @@ def _family(families: dict[str, Metric], name: str, kind: str, reading: DataPoin
 
 
 def _add_trend(families: dict[str, Metric], reading: DataPoint, trend: TrendSink, named: dict[str, str]) -> None:
-    """A classic histogram, and the quantiles of the run so far, which are exact to 0.1 %."""
+    """Add a classic histogram, and the quantiles of the run so far, which are exact to 0.1 %."""
     spec = reading.spec
     per_unit = spec.scale * per_base_unit(spec)
     name = base_name(spec)

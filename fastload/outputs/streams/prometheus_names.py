@@ -1,4 +1,4 @@
-"""Names and labels as Prometheus has them: a prefix, base units, and nothing that it would refuse."""
+"""Names, labels and values for Prometheus: a prefix, base units, and only valid characters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TAKEN_LABELS = frozenset(("le", "quantile", "job", "instance"))
 
 
 def per_base_unit(spec: MetricSpec) -> float:
-    """How many of the metric's unit make one of Prometheus': 1,000 for milliseconds, which are told in seconds."""
+    """Return how many units of the metric make one base unit of Prometheus: 1,000 for ms, whose base unit is s."""
     return _SECONDS.get(spec.unit, 1.0)
 
 
@@ -27,7 +27,7 @@ def is_time(spec: MetricSpec) -> bool:
 
 
 def base_name(spec: MetricSpec) -> str:
-    """The metric's name with prefix and unit, like ``fastload_http_req_duration_seconds``."""
+    """Return the name of the metric with prefix and unit, like ``fastload_http_req_duration_seconds``."""
     unit = "seconds" if is_time(spec) else _UNIT_NAMES.get(spec.unit, re.sub(r"\W+", "_", spec.unit).strip("_"))
     unit = unit.encode("ascii", "ignore").decode()
     name = PREFIX + spec.name
@@ -35,15 +35,15 @@ def base_name(spec: MetricSpec) -> str:
 
 
 def help_text(spec: MetricSpec) -> str:
-    """One line of what it is."""
+    """Return the HELP text of the metric, one line."""
     of = f" in {'seconds' if is_time(spec) else spec.unit}" if spec.unit else ""
     return f"The {spec.kind.value} {spec.name}{of}."
 
 
 def labels(tags: Iterable[tuple[str, str]], common: Mapping[str, str]) -> dict[str, str]:
-    """*tags* and the *common* ones as labels; a tag of the series goes over a common one of its name.
+    """Convert *tags* of a series and *common* tags to labels; tags of the series override common tags.
 
-    What no label may be called is changed, and what two of them would be called then is numbered.
+    Invalid label names are changed; names that become equal get a number.
     """
     found: dict[str, str] = {}
     for key, value in {**common, **dict(tags)}.items():
@@ -59,12 +59,12 @@ def labels(tags: Iterable[tuple[str, str]], common: Mapping[str, str]) -> dict[s
 
 
 def clean(text: str) -> str:
-    """*text* as valid Unicode."""
+    """Return *text* as valid Unicode."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 class PrometheusValue(NamedTuple):
-    """One number to tell under *name*: *kind* is "counter" or "gauge"."""
+    """One value of the metric *name*; *kind* is "counter" or "gauge"."""
 
     name: str
     kind: str
@@ -72,7 +72,7 @@ class PrometheusValue(NamedTuple):
 
 
 def values_of(reading: DataPoint) -> list[PrometheusValue]:
-    """What is told of a reading that is no trend. Of a rate it is its share so far, and both counts."""
+    """Return the values of a data point that is not a trend. A rate has its share so far, and both counts."""
     spec, sink = reading.spec, reading.sink
     name = base_name(spec)
     if isinstance(sink, CounterSink):

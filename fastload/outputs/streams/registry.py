@@ -1,4 +1,4 @@
-"""The sinks by name: those that ship with fastload, and those that installed packages add as entry points."""
+"""The sinks by name: those that ship with fastload, and those of installed packages (entry points)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ Factory = Callable[[str], Sink]
 
 
 class ShippedSink(NamedTuple):
-    """A sink that ships: its factory as ``module:name`` below this package, what its argument is, and what it does.
+    """A sink that ships with fastload.
 
-    *extra* is what to install fastload with when its module needs packages that fastload does not. *endings*: the
-    files that it writes are named as its argument, with these at the end.
+    *factory* is ``module:name`` below this package, *argument* the form of its argument, *help* its purpose. *extra* is
+    the extra of fastload with the packages that the module needs. *endings*: the sink writes one file per ending, named
+    argument + ending.
     """
 
     factory: str
@@ -67,7 +68,7 @@ ALIASES = {
     "opentelemetry": "otlp",
     "experimental-opentelemetry": "otlp",
 }
-"""k6's names, where ours are others."""
+"""Names of k6 outputs, and the names of the same outputs in fastload."""
 _ELSEWHERE = {
     "web-dashboard": "give --dashboard",
     "dashboard": "give --dashboard",
@@ -76,15 +77,14 @@ _ELSEWHERE = {
 
 
 class RequestedOutput(NamedTuple):
-    """An output that *option* asks for, as ``NAME`` or ``NAME=ARGUMENT``."""
+    """The request for an output: *option* is its command-line option, *text* is ``NAME`` or ``NAME=ARGUMENT``."""
 
     option: str
     text: str
 
 
 class NamedSink(NamedTuple):
-    """A sink, the ``NAME`` and ``ARGUMENT`` that it was made of, the files that it writes, and where it listens: one
-    address, or none."""
+    """A sink with its ``NAME`` and ``ARGUMENT``, the files that it writes, and the address (if any) it listens on."""
 
     name: str
     argument: str
@@ -94,7 +94,7 @@ class NamedSink(NamedTuple):
 
 
 def out_texts(options: Mapping[str, Any]) -> list[RequestedOutput]:
-    """What the options ``out``, ``html`` and ``save`` ask for, for `make_streams`."""
+    """Return the outputs that the options ``out``, ``html`` and ``save`` request, for `make_streams`."""
     short = [
         RequestedOutput(f"--{key}", f"{name}={options[key]}")
         for key, name in (("html", "html"), ("save", "run"))
@@ -104,10 +104,10 @@ def out_texts(options: Mapping[str, Any]) -> list[RequestedOutput]:
 
 
 def shown_text(text: str) -> str:
-    """A text for `make_streams` as it may be shown: a URL in it has no user, password or query."""
+    """Return a text for `make_streams` without secrets: a URL in it loses user, password and query."""
     name, found, argument = text.partition("=")
     if "://" in argument or _takes_url(name):
-        # A password may have any character in it: all up to the last @ may be one.
+        # A password may contain any character: remove everything up to the last @.
         argument = _CREDENTIALS.sub(r"\1", argument).partition("?")[0]
     return name + found + argument
 
@@ -118,11 +118,11 @@ def _takes_url(name: str) -> bool:
 
 
 def make_streams(texts: Iterable[str | RequestedOutput], *, option: str = "--out") -> list[SinkOutput]:
-    """A stream for each of ``NAME`` or ``NAME=ARGUMENT``; saved runs come last.
+    """Create a sink output for each ``NAME`` or ``NAME=ARGUMENT``; saved runs come last.
 
     Raises:
-        PlanError: there is no such output, its argument is wrong, or its package is not installed; or two of them
-            write one file, listen on one port, or are the same.
+        PlanError: there is no such output, its argument is wrong, or its package is not installed; or two outputs write
+            the same file, listen on the same port, or are equal.
     """
     named = [make_named(RequestedOutput(option, text) if isinstance(text, str) else text) for text in texts]
     check_apart((file for one in named for file in one.written), {})
@@ -131,10 +131,10 @@ def make_streams(texts: Iterable[str | RequestedOutput], *, option: str = "--out
 
 
 def streams_of(named: Iterable[NamedSink]) -> list[SinkOutput]:
-    """A stream for each of *named*; saved runs come last.
+    """Create a sink output for each of *named*; saved runs come last.
 
     Raises:
-        PlanError: two of them are the same, so that a system would be told everything twice.
+        PlanError: two outputs are equal, so that a system would get everything twice.
     """
     named = list(named)
     for index, one in enumerate(named):
@@ -148,11 +148,14 @@ def streams_of(named: Iterable[NamedSink]) -> list[SinkOutput]:
 
 
 def make_named(asked: RequestedOutput) -> NamedSink:
-    """The sink that is asked for. One of another package may tell the files that it writes, as its ``paths``.
+    """Create the requested sink, and find out which files it writes and on which address it listens.
+
+    A sink, also of another package, may state its files in the attribute ``paths`` and its address, (host, port), in
+    ``listens``.
 
     Raises:
-        PlanError: there is no such output, its argument is wrong, or its package is not installed; or it shall write to
-            stdout, and cannot.
+        PlanError: there is no such output, its argument is wrong, or its package is not installed; or the argument is
+            stdout and the sink cannot write to it.
     """
     name, argument = name_and_argument(asked.text)
     said = f"--out {name}" if asked.option == "--out" else asked.option
@@ -171,13 +174,13 @@ def make_named(asked: RequestedOutput) -> NamedSink:
 
 
 def name_and_argument(text: str) -> tuple[str, str]:
-    """``NAME`` and ``ARGUMENT`` of an ``--out`` option; of a name of k6's, ours."""
+    """Split the text of an ``--out`` option into ``NAME`` and ``ARGUMENT``; k6 names are replaced (`ALIASES`)."""
     given, _, argument = text.partition("=")
     return ALIASES.get(given.strip(), given.strip()), argument.strip()
 
 
 def make_sink(name: str, argument: str, *, option: str = "--out") -> Sink:
-    """The sink *name* for *argument*.
+    """Create the sink *name* with *argument*.
 
     Raises:
         PlanError: there is no such output, its argument is wrong, or its package is not installed.
@@ -206,7 +209,7 @@ def _shipped(name: str, option: str) -> Factory:
 
 
 def _load_added(point: EntryPoint, option: str, argument: str) -> Sink:
-    """The sink of another package, whose errors are anybody's."""
+    """Create the sink of another package, which may raise anything."""
     try:
         sink: Sink = point.load()(argument)
     except PlanError:

@@ -1,4 +1,4 @@
-"""``--out prometheus-rw=URL``: every second to Prometheus remote write, trends as native histograms."""
+"""``--out prometheus-rw=URL``: Prometheus remote write every second, with native histograms for trends."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _HEADERS = {
     "X-Prometheus-Remote-Write-Version": "0.1.0",
     "User-Agent": "fastload",
 }
-# What Prometheus takes for the end of a series, instead of showing its last value for five minutes more.
+# Prometheus' staleness marker: it ends a series. Without it Prometheus shows the last value for five more minutes.
 STALE: float = struct.unpack("<d", (0x7FF0000000000002).to_bytes(8, "little"))[0]
-# The width of the zero bucket that Prometheus' own clients have.
+# Width of the zero bucket, the same as in the Prometheus client libraries.
 _ZERO_THRESHOLD = 2.0**-128
 _MOST_SERIES = 5_000
 _BAD_REQUEST = 400
@@ -44,7 +44,7 @@ _T = TypeVar("_T")
 
 
 class RemoteWrite:
-    """Sends the run so far each second, so that what one request loses is in the next one."""
+    """A sink that sends the totals of the run so far each second: the next request makes up for a failed one."""
 
     required = False
     wants_points = False
@@ -53,15 +53,15 @@ class RemoteWrite:
         self._address = parse_send_address(argument, OPTION, EXAMPLE)
         self._url = self._address.at(self._address.path or "/api/v1/write")
         self._sender = Sender(self._address)
-        # Whether they are trends, of the series whose beginning the server may have.
+        # The series whose first sample the server may have, and whether each is a trend.
         self._begun: dict[_Labels, bool] = {}
-        # Where the others began that the server was told of and refused, in ms since the epoch.
+        # The series whose first sample the server refused, and the time of that sample, in ms since the epoch.
         self._refused_ms: dict[_Labels, int] = {}
         self._has_unsent = False
         self._begin_ms = self._last_ms = 0
 
     def check(self) -> None:
-        """Nothing: who listens there may come later."""
+        """Do nothing: the server may start later."""
 
     def open(self, header: RunHeader) -> None:
         self._totals = RunTotals(DataPointSelector(header))
@@ -91,8 +91,11 @@ class RemoteWrite:
             self._has_unsent = False
 
     def _send_first(self, some: Sequence[tuple[_Labels, Any]]) -> None:
-        """Send the last second of some series. What may have arrived begins no second time, even if no answer came: to
-        Prometheus that would be a counter that was set back, and it would count what came before it twice."""
+        """Send the last second of some series.
+
+        If the request may have arrived, new series count as begun, even without a reply. A second start sample would
+        look like a counter reset to Prometheus, which would then count the earlier values twice.
+        """
         new = {named: bool(series.histograms) for named, series in some if named not in self._begun}
         self._begun |= new
         try:
@@ -106,10 +109,11 @@ class RemoteWrite:
             raise
 
     def _begin_again(self, new: Iterable[_Labels], status: int) -> None:
-        """The server refused the beginning of some series with *status*, and may have kept a part all the same.
+        """Prepare a new start of the series *new*, whose first samples the server refused with *status*.
 
-        So they begin once more at the same moment, which is new to the server or what it knows. If it has later samples
-        already, that is a bad request, and they go on from there.
+        The server may have stored some of these series nevertheless. The next request therefore sends their start
+        sample again, with the same time: the server either lacks this sample or has the same one. If the server already
+        has later samples, it replies 400 (bad request), and the series continue without a start sample.
         """
         for named in new:
             if status != _BAD_REQUEST or named not in self._refused_ms:
@@ -129,7 +133,7 @@ class RemoteWrite:
             named = self._labels(name, reading)
             samples = [Sample(value=value, timestamp=self._last_ms)]
             if kind == "counter" and named not in self._begun:
-                # Where it started from: otherwise no rate has what came in its first second.
+                # A start sample of 0: otherwise rate() in Prometheus misses the values of the first second.
                 samples.insert(0, Sample(value=0.0, timestamp=self._begin_of(named)))
             yield named, TimeSeries(labels=_messages(named), samples=samples)
 
@@ -146,7 +150,7 @@ class RemoteWrite:
 
 
 def _pieces(series: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """What goes into one request each."""
+    """Split *series* into the parts for one request each."""
     for first in range(0, len(series), _MOST_SERIES):
         yield series[first : first + _MOST_SERIES]
 

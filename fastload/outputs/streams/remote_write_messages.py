@@ -1,4 +1,4 @@
-"""The messages of Prometheus remote write 1.0, described here so that nothing has to be generated."""
+"""The protobuf messages of Prometheus remote write 1.0, defined at run time, so that no code has to be generated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TYPES = {
     "uint64": _Field.TYPE_UINT64,
     "string": _Field.TYPE_STRING,
 }
-# name -> (number, type, repeated). Numbers and types are those of prometheus/prompb; what we do not send is left out.
+# {message: {field: (number, type, repeated)}}, from prometheus/prompb, without the fields that fastload does not send.
 _MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
     "Label": {"name": (1, "string", False), "value": (2, "string", False)},
     "Sample": {"value": (1, "double", False), "timestamp": (2, "int64", False)},
@@ -39,7 +39,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
     },
     "WriteRequest": {"timeseries": (1, "TimeSeries", True)},
 }
-# Of a oneof: they are written also when they are 0.
+# Fields of a oneof: they are written even if they are 0.
 _EXPLICIT = frozenset(("count_int", "zero_count_int"))
 
 

@@ -1,4 +1,4 @@
-"""Saves a run while it goes: everything that reports are made of later, in one file (``--save``, ``--out run=``)."""
+"""``--save`` (``--out run=``): writes a run file during the run, with all data for later reports."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ _OTHER = re.compile(r"[^A-Za-z0-9]+")
 
 
 class RunFile:
-    """Writes each second as it comes, whole or not at all: whatever ends the process, what was written stays readable.
+    """A sink that writes each second to a run file, whole or not at all: the file stays readable if the process dies.
 
-    *where* is a file, or a directory (that is there, or ends with a slash) for a file named after the run's start and
-    title. A file that is there is replaced when it is a run file, or empty, and refused otherwise; a new one has a
-    suffix, since what has none may be meant as a directory. ``path``: the file, known once it is open; ``paths``:
-    *where*, see `fastload.outputs.streams.registry.make_named`.
+    *where* is a file or a directory. It is a directory if it exists as one or ends with a slash; the file in it is
+    named after start and title of the run. An existing file is replaced if it is a run file or empty, and refused
+    otherwise. A new file must have a suffix, because a name without one may be meant as a directory.
+
+    ``path`` is the file, known once it is open. ``paths`` is *where* (see
+    `fastload.outputs.streams.registry.make_named`).
     """
 
     required = True
@@ -46,11 +48,10 @@ class RunFile:
         self._written = 0
 
     def check(self) -> None:
-        """See `Sink.check`; makes the directory when it ends with a slash and is not there.
+        """See `Sink.check`. Creates a missing directory whose name ends with a slash.
 
         Raises:
-            PlanError: nothing can be written there, the file is there and is no run file, or it is new and has no
-                suffix.
+            PlanError: the file cannot be written, it exists and is no run file, or it is new and has no suffix.
         """
         given = Path(self._where)
         if self._where.endswith("/"):
@@ -86,7 +87,7 @@ class RunFile:
             self._fd = -1
 
     def _begin_in(self, folder: Path, header: RunHeader, begin: bytes) -> None:
-        """In *folder*, under the first name that is free."""
+        """Create the file in *folder*, under the first free name."""
         number = 1
         while True:
             path = folder / run_name(header, number)
@@ -99,7 +100,7 @@ class RunFile:
             return
 
     def _begin_at(self, path: Path, begin: bytes) -> None:
-        """At *path*: a run that is there stays until this one has begun."""
+        """Create the file at *path*. An old run file there stays until the new file has its header."""
         beside = path.with_name(f".fastload-{secrets.token_hex(8)}.tmp")
         self._create(beside, begin)
         try:
@@ -118,7 +119,7 @@ class RunFile:
             raise
 
     def _append(self, data: bytes) -> None:
-        """All of *data*, or nothing of it when there is no room: the next second may find some."""
+        """Append all of *data*, or nothing if the disk is full: there may be space for the next second."""
         view = memoryview(data)
         try:
             while view:
@@ -131,8 +132,11 @@ class RunFile:
 
 
 def run_name(header: RunHeader, number: int = 1) -> str:
-    """``20261121-142131-checkout.fastload``: the start in UTC, and the title as far as it suits a file's name;
-    *number* tells those of the same second apart."""
+    """Return the file name of a run, like ``20261121-142131-checkout.fastload``.
+
+    It has the start of the run in UTC and the characters of the title that suit a file name. A *number* above 1 is
+    appended, for several runs with the same start and title.
+    """
     date, _, clock = header.started_at.partition("T")
     start = f"{date.replace('-', '')}-{clock[:8].replace(':', '')}"
     title = _OTHER.sub("-", header.title.removesuffix(".py"))[-_TITLE_AT_MOST:].strip("-")
@@ -149,7 +153,7 @@ def _make_directory(path: Path) -> None:
 
 
 def _is_replaceable(path: Path) -> bool:
-    """Whether *path* is a run file, or an empty one."""
+    """Whether *path* is a run file or an empty file."""
     if not path.is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""Requests to a monitoring system: one kept connection, short patience, and errors that show no credentials."""
+"""HTTP posts to a monitoring system: one kept connection, a short timeout, and error messages without credentials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import urllib3
 from fastload.model.errors import OutputError, PlanError
 
 TIMEOUT_S = 2.0
-# How many seconds are given up when one was waited for in vain.
+# Number of posts that fail at once after a timeout (a sink posts about once per second).
 REST_SECONDS = 2
 _SHOWN_REPLY = 200
 _MOST_REPLY_BYTES = 65_536
@@ -20,7 +20,7 @@ _MOST_REPLY_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class SendAddress:
-    """Where to send: *origin* is ``scheme://host:port``, *headers* have the credentials that stood in the URL."""
+    """The parsed URL of a monitoring system. *origin* is ``scheme://host:port``, *headers* has the credentials."""
 
     origin: str
     path: str
@@ -29,20 +29,20 @@ class SendAddress:
 
     @property
     def shown(self) -> str:
-        """As it may be told: without user, password and query."""
+        """The URL for messages: without user, password and query."""
         return self.origin + self.path
 
     def at(self, path: str, query: Mapping[str, str] | None = None) -> str:
-        """The URL of another *path* there."""
+        """Return the URL of *path* at this origin, with *query*, or by default with the query of this address."""
         asked = self.query if query is None else query
         return f"{self.origin}{path}{'?' + urlencode(asked) if asked else ''}"
 
 
 def parse_send_address(text: str, option: str, example: str) -> SendAddress:
-    """The address in *text*; *option* is what an error calls it, like ``--out otlp``.
+    """Parse the URL *text*. *option*, like ``--out otlp``, names it in an error; *example* is for the hint.
 
     Raises:
-        PlanError: it is no http or https URL. The message has nothing of what may be a password.
+        PlanError: *text* is no http or https URL. The message contains nothing that may be a password.
     """
     hint = f"write it like {option}={example}"
     if not text:
@@ -65,11 +65,11 @@ def parse_send_address(text: str, option: str, example: str) -> SendAddress:
 
 
 class NotSentError(OutputError):
-    """Nothing was sent, so that nothing can have arrived."""
+    """The request was not sent, so it cannot have arrived."""
 
 
 class RefusedError(OutputError):
-    """It was answered with *status*, which is no success."""
+    """The server replied with *status*, which is not 2xx."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -77,10 +77,10 @@ class RefusedError(OutputError):
 
 
 class Sender:
-    """Posts to one host. What it raises says where to and why, and nothing more.
+    """An HTTP client that posts to one host. Its errors contain only the address without credentials, and the reason.
 
-    After an answer that did not come in time, the next two seconds are given up at once: a sink that waited for
-    each of them would fall ever further behind.
+    After a timeout the next two posts fail at once: a sink that waits for a timeout each second would fall further and
+    further behind.
     """
 
     def __init__(self, address: SendAddress, *, ca_file: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
@@ -92,10 +92,12 @@ class Sender:
         )
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Raises:
-        NotSentError: it did not get there.
-        RefusedError: the answer was no success.
-        OutputError: no answer came: then it may have arrived.
+        """Send *body* to *url*, and wait for the reply.
+
+        Raises:
+            NotSentError: the request was not sent.
+            RefusedError: the reply has no 2xx status.
+            OutputError: there was no reply; the request may have arrived.
         """
         if self._rest:
             self._rest -= 1
@@ -106,7 +108,7 @@ class Sender:
             )
             said = reply.read(_MOST_REPLY_BYTES)
             if not reply.closed:
-                # What is left of it would be taken for the next reply.
+                # The rest of a longer reply would be read as the start of the next reply on this connection.
                 reply.close()
             reply.release_conn()
         except urllib3.exceptions.NewConnectionError as error:
@@ -129,7 +131,7 @@ class Sender:
 
 
 def _reason(error: BaseException) -> str:
-    """The system's own words for what is below *error*."""
+    """Return the message of the operating system for the cause of *error*."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:

@@ -1,4 +1,4 @@
-"""``--out statsd=HOST:PORT``: every second to StatsD, over UDP."""
+"""``--out statsd=HOST:PORT``: StatsD metrics every second, over UDP."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from fastload.outputs.streams.data_points import DataPoint, DataPointSelector
 
 OPTION = "--out statsd"
 PREFIX = "fastload"
-# What fits into a frame of Ethernet together with the heads of IPv6 and UDP.
+# Payload that fits into one Ethernet frame together with the headers of IPv6 and UDP.
 PACKET_BYTES = 1432
-# Timings of one series and second; the more there were, the more each one stands for.
+# Limit of timings per series and second; if there are more values, each timing stands for several (sample rate).
 MOST_TIMINGS = 100
 _MS_PER_UNIT = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
 class StatsD:
-    """Sends sums as counters, last values as gauges, and of the values of a trend at most `MOST_TIMINGS`."""
+    """A sink that sends counters (two for a rate), gauges, and at most `MOST_TIMINGS` timings per trend."""
 
     required = False
     wants_points = False
@@ -37,7 +37,7 @@ class StatsD:
         self._client: _Client | None = None
 
     def check(self) -> None:
-        """Nothing: who listens there may come later."""
+        """Do nothing: the server may start later."""
 
     def open(self, header: RunHeader) -> None:
         self._reader = DataPointSelector(header)
@@ -59,12 +59,12 @@ class StatsD:
 
 
 class _Client(StatsClient):  # type: ignore[misc]
-    """Tells when nobody listens, which the client of the package keeps to itself."""
+    """A StatsD client that reports send errors, like a closed port; the client of the package ignores them."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port, prefix=PREFIX, maxudpsize=PACKET_BYTES, ipv6=":" in host)
         self._error: OSError | None = None
-        # Connected, a socket is told that its port is closed.
+        # A connected UDP socket gets an error if the port is closed.
         self._sock.connect(self._addr)
 
     def _send(self, data: str) -> None:
@@ -74,8 +74,10 @@ class _Client(StatsClient):  # type: ignore[misc]
             self._error = error
 
     def settle(self) -> None:
-        """Raises:
-        OutputError: something since the last call could not be sent.
+        """Report errors of sending since the last call.
+
+        Raises:
+            OutputError: some data could not be sent.
         """
         pending = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         error, self._error = self._error or (OSError(pending, os.strerror(pending)) if pending else None), None
@@ -97,15 +99,16 @@ def _tell(pipe: Any, reading: DataPoint) -> None:
             pipe.incr(f"{name}.samples", sink.total)
         case TrendSink():
             for value, weight in timings(reading.spec, sink):
-                # Its own sampling would leave values out by chance; these are chosen.
+                # Bypass the client's own sampling, which drops values at random; these values are already selected.
                 rate = "" if weight == 1 else f"|@{1 / weight:.9g}"
                 pipe._send_stat(name, f"{value:.6g}|ms{rate}", 1)
 
 
 def timings(spec: MetricSpec, trend: TrendSink) -> Iterator[tuple[float, float]]:
-    """Values of *trend* that are evenly spaced by rank, minimum and maximum included, and how many each stands for.
+    """Yield at most `MOST_TIMINGS` values of *trend*, and the number of values that each stands for.
 
-    In milliseconds; of a trend that is no time, as they are.
+    The values are evenly spaced by rank and include minimum and maximum. Times are in milliseconds, other values in the
+    unit of the metric.
     """
     chosen = min(trend.count, MOST_TIMINGS)
     factor = _MS_PER_UNIT.get(spec.unit, 1.0) / spec.scale
@@ -114,7 +117,8 @@ def timings(spec: MetricSpec, trend: TrendSink) -> Iterator[tuple[float, float]]
 
 
 def stat_name(reading: DataPoint) -> str:
-    """The name with the values of the tags behind it, as far as StatsD takes their letters."""
+    """Return the name of the metric followed by the values of its tags; characters that StatsD does not allow become
+    ``_``."""
     return ".".join((reading.spec.name, *(re.sub(r"[^A-Za-z0-9_-]", "_", value) or "_" for _, value in reading.tags)))
 
 

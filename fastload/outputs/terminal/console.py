@@ -1,4 +1,4 @@
-"""The way to a terminal, or to what stands in for one: a pipe, a file, a CI log, an ASCII-only stream."""
+"""Consoles for a terminal, and for streams that are none: a pipe, a file, a CI log, an ASCII-only stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastload.outputs.terminal.plain_lines import PlainLines
 
 
 class QuietConsole(Console):
-    """A console that falls silent when its reader goes away, where rich's own ends the process."""
+    """A console that prints nothing more after its pipe was closed; rich's own console ends the process then."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -20,7 +20,10 @@ class QuietConsole(Console):
 
 
 def open_console(stream: IO[str], *, color: bool | None = None, width: int | None = None) -> Console:
-    """A console on *stream*. *color* None: when it is a terminal and NO_COLOR is not set; *width* None: its own."""
+    """Return a console for *stream*.
+
+    *color* None: colours if the stream is a terminal and NO_COLOR is not set. *width* None: the width of the terminal.
+    """
     return QuietConsole(
         file=stream,
         width=width,
@@ -33,9 +36,9 @@ def open_console(stream: IO[str], *, color: bool | None = None, width: int | Non
 
 
 def progress_output(console: Console) -> Output:
-    """What shows a run while it lasts: a live block where lines can be redrawn, plain lines elsewhere.
+    """Return the output that shows the progress: `LiveBlock` if the terminal can redraw lines, otherwise `PlainLines`.
 
-    The stream itself is asked as well, because FORCE_COLOR makes rich take a CI log for a terminal.
+    The function also calls ``isatty`` of the stream, because with FORCE_COLOR rich reports a CI log as a terminal.
     """
     if console.is_terminal and not console.is_dumb_terminal and console.file.isatty():
         return LiveBlock(console)

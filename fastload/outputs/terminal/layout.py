@@ -1,4 +1,4 @@
-"""How text is laid out: columns that never wrap, paragraphs that hang, and characters that every stream can take."""
+"""Layout of text: columns that never wrap, paragraphs with a hanging indent, and characters for each encoding."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rich.text import Text
 _ASCII = str.maketrans(dict(zip("✓✗•…→▸µ━─■", "+x*~>>u=-#", strict=True)))
 _ELLIPSIS = "…"
 Truncation: TypeAlias = Literal["end", "middle", "parts"]
-# What is left of the names in the first column when nothing else makes room.
+# Least width of the first column (names) when all other columns are as narrow as possible.
 _NAME_AT_LEAST = 8
 
 
 def legible(text: str, encoding: str) -> str:
-    """*text* in characters that *encoding* has, one for one, so that columns stay aligned."""
+    """Replace characters of *text* that *encoding* lacks, one by one, so that columns stay aligned."""
     if not encoding.startswith("utf"):
         text = text.translate(_ASCII)
     return text.encode(encoding, "replace").decode(encoding)
 
 
 class Legible:
-    """A renderable in characters that the console's stream can take."""
+    """A renderable in which `legible` replaces the characters that the console's encoding lacks."""
 
     def __init__(self, inner: RenderableType) -> None:
         self._inner = inner
@@ -37,7 +37,7 @@ class Legible:
 
 
 class Cell(NamedTuple):
-    """What stands in a row, and how it looks; ``""`` is plain."""
+    """The text of one cell and its rich style; ``""`` is plain text."""
 
     text: str
     style: str = ""
@@ -45,9 +45,12 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. Where the width does not suffice, it may be cut down to *shrink_to* cells, and columns with the
-    highest *drop* above 0 are left out first. *cut* says which part of a long text makes room: with "parts" the last of
-    what is between commas, so that no number in it is cut."""
+    """One column of a table.
+
+    If the table is too wide, the column may shrink to *shrink_to* cells (0: it does not shrink), and columns with
+    *drop* above 0 are left out, the highest *drop* first. *cut* is the part of a long text that is removed. With
+    "parts" the last comma-separated parts are removed as a whole, so that no number is cut.
+    """
 
     title: str = ""
     right: bool = True
@@ -58,11 +61,11 @@ class Column:
 
 
 class Columns:
-    """Rows in aligned columns, one line each at every width. No number is cut: where a column has no *shrink_to*, it
-    is shown whole or left out.
+    """A table with aligned columns; each row has one line at every width.
 
-    *first_width* widens the first column, so that tables below each other line up. Titles are shown when there is
-    one at all. A row of two cells in a wider table is a name and a remark that runs across the other columns.
+    A column without *shrink_to* is shown whole or left out, so that no number is cut. *first_width* is the least width
+    of the first column, to align several tables. The line of titles is shown if any column has a title. A row with
+    fewer cells than columns is a name and a remark; the remark spans the other columns.
     """
 
     def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, first_width: int = 0) -> None:
@@ -79,7 +82,7 @@ class Columns:
             yield self._line(row, shown, widths, gap, options.max_width)
 
     def _fit(self, width: int) -> tuple[list[int], list[int], int]:
-        """Which columns are shown, how wide each is, and how many cells are between them."""
+        """Return the indices of the shown columns, their widths, and the gap between them in cells."""
         shown = list(range(len(self._columns)))
         while True:
             for gap in (2, 1):
@@ -92,7 +95,7 @@ class Columns:
             shown.remove(max(droppable, key=lambda index: self._columns[index].drop))
 
     def _squeezed(self, shown: list[int], width: int) -> tuple[list[int], list[int], int]:
-        """`_fit` where nothing more may be dropped: shorter names, and then fewer columns from the right."""
+        """Do the same as `_fit` if no column may be dropped: shorten the names, then remove columns from the right."""
         while True:
             widths = self._shrunk(shown, width - (len(shown) - 1))
             room = widths[0] - (sum(widths) + len(shown) - 1 - width)
@@ -133,7 +136,7 @@ class Columns:
 
 
 def shorten(text: str, width: int, cut: Truncation = "end") -> str:
-    """*text* in at most *width* cells, with an ellipsis where something is missing."""
+    """Shorten *text* to at most *width* cells, with an ellipsis in place of the removed part."""
     if cell_len(text) <= width:
         return text
     if cut == "parts":
@@ -147,7 +150,7 @@ def shorten(text: str, width: int, cut: Truncation = "end") -> str:
 
 
 class Paragraph:
-    """Text that wraps, its further lines indented under the first, which begins with *lead*."""
+    """Wrapped text with a hanging indent: the first line begins with *lead*, the others are indented by its width."""
 
     def __init__(self, lead: str, text: str, *, lead_style: str = "", style: str = "", fold: bool = False) -> None:
         self._lead = lead

@@ -1,4 +1,4 @@
-"""The live block: one screenful that is redrawn each second while a run lasts."""
+"""The live block: the progress of a run on a terminal, redrawn each second."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fastload.outputs.terminal.sparkline import ASCII_BARS, BARS, BarValue, Join
 from fastload.outputs.terminal.style import BAD, DIM, GOOD, STRONG, WARN, cpu_style
 
 _PHASE_STYLE = {"running": GOOD, "warm-up": WARN, "paused": WARN, "stopping": WARN}
-# What may be over long before its duration.
+# Executors that may end long before their duration.
 _OPEN_END = SharedIterations | PerVUIterations | Shape
 _LABEL_WIDTH = 10
 _BAR_AT_LEAST, _BAR_AT_MOST = 5, 60
@@ -40,9 +40,9 @@ _PLACES_AT_LEAST, _PLACES_AT_MOST = 1, 12
 
 
 class LiveBlock:
-    """Shows a run on a terminal, redrawn with every snapshot, gone when the run is over.
+    """An output that redraws a block on the terminal with every snapshot, and removes it when the run is over.
 
-    It starts no thread and does not touch ``sys.stdout``; cost and time are those of one drawing a second.
+    It starts no thread and does not redirect ``sys.stdout``. Its cost is one drawing per second.
     """
 
     def __init__(self, console: Console) -> None:
@@ -75,7 +75,7 @@ class LiveBlock:
         self.close()
 
     def close(self) -> None:
-        """Remove the block and show the cursor again; for a run that ends without a summary. May be repeated."""
+        """Remove the block and show the cursor again, also for a run without a summary. Further calls do nothing."""
         live, self._live = self._live, None
         if live is not None:
             with writing("the live block"):
@@ -83,7 +83,7 @@ class LiveBlock:
 
 
 def render_snapshot(plan: Plan, now: Snapshot, recent: Recent | None = None) -> RenderableType:
-    """The whole block for one snapshot; *recent* has it too, and what came before."""
+    """Render the block for the snapshot *now*. *recent* has the earlier snapshots, and *now* itself."""
     if recent is None:
         recent = Recent()
         recent.kinds.add(now)
@@ -91,7 +91,7 @@ def render_snapshot(plan: Plan, now: Snapshot, recent: Recent | None = None) -> 
 
 
 class _Block:
-    """What always shows, and what shows where there is room: bars of the last minute, and a table of names."""
+    """The block: lines that are always shown, and, if there is room, bars of the last minute and a table of names."""
 
     def __init__(self, plan: Plan, now: Snapshot, recent: Recent) -> None:
         self._plan = plan
@@ -110,7 +110,7 @@ class _Block:
         yield from above
         yield from bars
         yield from below
-        # A blank and the titles.
+        # The table needs two more lines: an empty line and the titles.
         places = min(_PLACES_AT_MOST, recent.names, room - len(bars) - 2)
         if options.max_width >= _TABLE_FROM_WIDTH and places >= _PLACES_AT_LEAST:
             yield Text()
@@ -138,10 +138,10 @@ def _side_row(side: OtherActivity) -> list[Cell]:
 
 
 def _bars(recent: Recent, width: int, bars: str) -> list[RenderableType]:
-    """Three lines, or none when there is nothing to draw or no room to draw it."""
+    """Return three lines of bars, or none if there are no values or the terminal is too narrow."""
     first = recent.kinds.first
     seconds = [one[first] for one in recent.seconds]
-    # Sessions may last as long as the run: what happens each second is their messages.
+    # WebSocket sessions may last as long as the run, so the bars show messages per second.
     drawn = MESSAGES if first == SESSIONS else first
     rows: tuple[tuple[str, list[BarValue], Join, Callable[[float], str], str], ...] = (
         (f"{drawn}/s", [one[drawn].per_s for one in recent.seconds], mean, _rounded, GOOD),
@@ -165,7 +165,7 @@ def _top(values: list[BarValue], shown: Callable[[float], str]) -> str:
 
 
 def _table(places: list[NameActivity]) -> RenderableType:
-    """The names that came most often, with the times of the last second."""
+    """Render the most frequent names, with their latencies of the last second."""
     titles = ["requests", "per s", "p50", "p95", "p99", "failed"]
     return Columns(
         [Column("endpoints", right=False, shrink_to=20, cut="middle"), *(Column(title) for title in titles)],
@@ -202,7 +202,7 @@ def _head(plan: Plan) -> list[RenderableType]:
 
 
 class _Progress:
-    """Phase, clock, a bar as wide as there is room, and per cents, on one line."""
+    """One line with phase, clock, a bar of the free width, and per cent."""
 
     def __init__(self, plan: Plan, now: Snapshot) -> None:
         counted = any(isinstance(scenario.executor, _OPEN_END) for scenario in plan.scenarios)
@@ -240,7 +240,7 @@ def _offered(plan: Plan) -> str:
 
 
 class _Latency:
-    """The percentiles on one line, said the shorter way where there is little room."""
+    """One line with the percentiles of the last second; shorter on a narrow terminal."""
 
     def __init__(self, lead: OtherActivity) -> None:
         self._label = "connecting" if lead.what == SESSIONS else "latency"
@@ -287,7 +287,7 @@ def _failing(now: Snapshot) -> list[RenderableType]:
 
 
 def _troubles(now: Snapshot) -> list[RenderableType]:
-    """What outputs lost so far."""
+    """Render the losses of outputs so far."""
     lines = []
     for number, trouble in enumerate(now.troubles[:_TROUBLES_AT_MOST]):
         lines.append(_labelled("" if number else "outputs").append(one_line(trouble), WARN))
@@ -297,7 +297,7 @@ def _troubles(now: Snapshot) -> list[RenderableType]:
 
 
 def _message(now: Snapshot) -> list[RenderableType]:
-    """What the last key did."""
+    """Render the effect of the last key."""
     return [_labelled("keys").append(one_line(now.message))] if now.message else []
 
 

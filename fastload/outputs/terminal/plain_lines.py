@@ -1,4 +1,4 @@
-"""One plain line every few seconds, for pipes and CI logs."""
+"""Progress as one plain line every few seconds, for pipes and CI logs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fastload.outputs.terminal.recent import REQUESTS, SESSIONS, Kinds, OtherAct
 
 _FIRST_S = 1.0
 _SLACK_S = 0.25
-"""A snapshot that comes this much early still counts as the one of its second."""
+"""Tolerance: a snapshot that comes up to this much before a line is due is shown."""
 
 
 class PlainLines:
-    """Shows a run as lines without colours: the first after one second, then one every *every_s*.
+    """An output that prints lines without colours: the first after one second, then one every *every_s*.
 
-    Which snapshots are shown depends on their ``elapsed_s`` only.
+    ``Snapshot.elapsed_s`` alone decides which snapshots are shown.
     """
 
     def __init__(self, console: Console, every_s: float = 5.0) -> None:
@@ -44,7 +44,7 @@ class PlainLines:
                 self._console.out(legible(self._line(snapshot), self._console.encoding), highlight=False)
 
     def stop(self, summary: Summary) -> None:
-        """Nothing: the report tells the end."""
+        """Do nothing: the report shows the result."""
 
     def _line(self, now: Snapshot) -> str:
         clock = f"{format_clock(now.elapsed_s)}/{self._total}"

@@ -1,4 +1,4 @@
-"""A plan in text: what will run and when, what must hold, and who set each value."""
+"""A plan as text: scenarios and their times, thresholds, and the source of each option."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _NO_VALUE = "-"
 
 
 def print_plan(console: Console, plan: Mapping[str, Any]) -> None:
-    """Print *plan*, as `planning.describe` has it.
+    """Print *plan*, a description made by `fastload.planning.describe`.
 
     Raises:
-        OutputError: the stream does not take it.
+        OutputError: the text cannot be written.
     """
     with writing("the plan", last_to=console.file):
         console.print(Legible(render_plan(plan)), highlight=False)
 
 
 def plan_text(plan: Mapping[str, Any], *, width: int = 100) -> str:
-    """The same as plain text, at most *width* columns wide."""
+    """Return the text of `print_plan` without styles, at most *width* columns wide."""
     text = StringIO()
     console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
     console.print(Legible(render_plan(plan)))
@@ -38,7 +38,7 @@ def plan_text(plan: Mapping[str, Any], *, width: int = 100) -> str:
 
 
 def render_plan(plan: Mapping[str, Any]) -> RenderableType:
-    """All sections with an empty line between; those without content are left out."""
+    """Render all sections, with an empty line between them; sections without content are left out."""
     sections = (_head(plan), _timetable(plan), *map(_scenario, plan["scenarios"]), _promises(plan), _options(plan))
     lines: list[RenderableType] = []
     for section in (*sections, _notes(plan)):
@@ -117,7 +117,7 @@ def _facts(scenario: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _promises(plan: Mapping[str, Any]) -> list[RenderableType]:
-    """What must hold, what is measured beside the built-in metrics, and the functions around the test."""
+    """Render the thresholds, the script's own metrics, and the hooks."""
     metrics = [
         f"{metric['name']} ({metric['kind']}{f', {unit}' if (unit := metric['unit']) else ''})"
         for metric in plan["metrics"]

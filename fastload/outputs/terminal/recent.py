@@ -1,4 +1,4 @@
-"""What a live view remembers of a run: its last minute, and how often each name came."""
+"""The state of a live view: figures of the last minute, and totals of each request name."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SIDES = {
     MESSAGES: ("ws_msgs_sent", "ws_msgs_received"),
     "events": ("stream_events",),
 }
-"""What a run counts beside requests, and the metrics that are it."""
+"""Kinds of activity other than requests, and the counters of each."""
 _TIMED = {"calls": ("call_failed", "call_duration"), SESSIONS: ("ws_failed", "ws_connecting")}
-"""Those of them that fail and take time: a run without requests is about the first of these that it has."""
+"""Kinds with failures and durations, and their metrics. The first kind present is the main one without requests."""
 
 
 class SecondFigures(NamedTuple):
-    """What came of one kind in a second, and how long it took."""
+    """Rates and percentiles of one kind of activity in one second."""
 
     per_s: float = 0.0
     failed_per_s: float = 0.0
@@ -35,7 +35,7 @@ class SecondFigures(NamedTuple):
 
 
 class OtherActivity(NamedTuple):
-    """What came of one kind beside what stands first: in the last second, and *total* and *failed* so far."""
+    """One kind of activity: its figures of the last second, and *total* and *failed* of the run so far."""
 
     what: str
     now: SecondFigures
@@ -44,7 +44,7 @@ class OtherActivity(NamedTuple):
 
 
 class NameActivity(NamedTuple):
-    """One name: *requests* and *failed* of the run so far, and what came of it in the last second."""
+    """One request name (or call): *requests* and *failed* of the run so far, rate and *duration* of the last second."""
 
     label: str
     requests: int
@@ -54,10 +54,9 @@ class NameActivity(NamedTuple):
 
 
 class Kinds:
-    """Of what kinds a run is, so far: takes every snapshot, and has its `figures` by kind.
+    """The kinds of activity of a run so far. ``figures`` has the last second by kind.
 
-    ``first`` is what stands first: requests, and in a run that has had none yet calls, or else the sessions of
-    WebSockets.
+    ``first`` is the main kind: requests; if the run had none yet, calls; if it had none either, WebSocket sessions.
     """
 
     def __init__(self) -> None:
@@ -67,7 +66,7 @@ class Kinds:
         self._failed: Counter[str] = Counter()
 
     def add(self, now: Snapshot) -> None:
-        """One second more."""
+        """Add one second."""
         span_s = now.span_s or 1.0
         requests = SecondFigures(now.requests_per_s, now.failed_per_s, now.p50_ms, now.p95_ms, now.p99_ms)
         figures = self.figures = {REQUESTS: requests}
@@ -80,11 +79,11 @@ class Kinds:
         self.first = next((what for what in (REQUESTS, *_TIMED) if self._has(what)), REQUESTS)
 
     def lead(self) -> OtherActivity:
-        """What stands first."""
+        """Return the main kind."""
         return self._side(self.first)
 
     def sides(self) -> list[OtherActivity]:
-        """What else the run counts; only what there is."""
+        """Return the other kinds that the run has."""
         return [self._side(what) for what in _SIDES if what != self.first and self._has(what)]
 
     def _has(self, what: str) -> bool:
@@ -95,7 +94,7 @@ class Kinds:
 
 
 def _side_of(table: SeriesTable, what: str, metrics: Sequence[str]) -> tuple[int, int, Sequence[float | None]]:
-    """How often *what* came in the second of *table*, how often it failed, and its percentiles."""
+    """Return count and failures of the kind *what* in *table*, and p50, p95 and p99 in ms (empty if there are none)."""
     count = sum(sink.value for sink in map(table.get, metrics) if isinstance(sink, CounterSink))
     failed = 0
     took_ms: tuple[float | None, ...] = ()
@@ -108,8 +107,11 @@ def _side_of(table: SeriesTable, what: str, metrics: Sequence[str]) -> tuple[int
 
 
 class Recent:
-    """Takes every snapshot of a run. ``seconds`` are the last ones by kind, ``first`` the number of the first of
-    them; ``kinds`` is what the run is about."""
+    """The last minute of a run, and the totals of its names; call `add` with every snapshot.
+
+    ``seconds`` has the figures by kind of the last 60 snapshots, ``first`` is the number of the oldest of them, from 0.
+    ``kinds`` are the kinds of activity.
+    """
 
     def __init__(self) -> None:
         self.seconds: deque[Mapping[str, SecondFigures]] = deque(maxlen=MINUTE_S)
@@ -121,7 +123,7 @@ class Recent:
         self._span_s = 1.0
 
     def add(self, now: Snapshot) -> None:
-        """One second more."""
+        """Add one second."""
         self.first += len(self.seconds) == MINUTE_S
         self.kinds.add(now)
         self.seconds.append(self.kinds.figures)
@@ -133,7 +135,7 @@ class Recent:
             self._add(f"call {call.name}", call.calls, call.failed, call.duration)
 
     def places(self, most: int) -> list[NameActivity]:
-        """The names that came most often so far, and calls likewise."""
+        """Return the *most* most frequent request names and calls."""
         places = []
         for label, requests in self._requests.most_common(most):
             count, duration = self._now.get(label, (0, None))
@@ -142,7 +144,7 @@ class Recent:
 
     @property
     def names(self) -> int:
-        """How many names there are."""
+        """Number of request names and calls."""
         return len(self._requests)
 
     def _add(self, label: str, ended: int, failed: int, duration: MetricView) -> None:

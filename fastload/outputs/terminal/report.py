@@ -1,4 +1,4 @@
-"""The end of a run in text: first whether to trust it, then what was asked, what was measured, and what limited it."""
+"""The report of a run as text: first the verdict, then the run, the measurements, and the limit of the generator."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ _TRACEBACK_LINES = 20
 
 
 class SummaryReport:
-    """Prints the summary when the run is over. Goes after the outputs that occupy the same terminal meanwhile."""
+    """An output that prints the report when the run is over. It must follow outputs that draw on the same terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def start(self, plan: Plan) -> None:
-        """Nothing yet."""
+        """Do nothing before the end of the run."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Nothing yet."""
+        """Do nothing before the end of the run."""
 
     def stop(self, summary: Summary) -> None:
         with writing("the summary", last_to=self._console.file):
@@ -62,7 +62,7 @@ class SummaryReport:
 
 
 def summary_text(summary: Summary, *, width: int = 100) -> str:
-    """The report of a run as plain text, at most *width* columns wide: ``print(fl.summary_text(summary))``."""
+    """Return the report of a run as plain text, at most *width* columns wide: ``print(fl.summary_text(summary))``."""
     text = StringIO()
     console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
     console.print(Legible(render_summary(summary)))
@@ -70,7 +70,7 @@ def summary_text(summary: Summary, *, width: int = 100) -> str:
 
 
 def render_summary(summary: Summary) -> RenderableType:
-    """The whole report, section by section with an empty line between; sections without content are left out."""
+    """Render the report: all sections with an empty line between them; sections without content are left out."""
     sections = (
         _verdict(summary),
         _run(summary),
@@ -125,14 +125,14 @@ def _run(summary: Summary) -> list[RenderableType]:
 
 
 def _course(scenario: ScenarioPlan) -> str:
-    """What a scenario does, and when it begins if that is not the start of the test."""
+    """Describe the executor of a scenario, and its start if that is not the start of the run."""
     begin = [f"after {scenario.after}"] if scenario.after else []
     begin += [f"from {format_duration_s(scenario.start_s)} on"] if scenario.start_s else []
     return ", ".join([scenario.executor.describe(), *map(one_line, begin)])
 
 
 def _hook_errors(summary: Summary) -> list[RenderableType]:
-    """What went wrong around the load, in the user's own lines."""
+    """Render the errors of hooks, with the lines of the user's code."""
     lines: list[RenderableType] = []
     for error in summary.hook_errors:
         *before, last = error.message.splitlines() or [""]
@@ -225,7 +225,7 @@ def _exceptions(summary: Summary) -> list[RenderableType]:
 
 
 def _shortened(lines: list[str]) -> Iterable[str]:
-    """A traceback's lines, of a long one the first and the last, which name the scenario and the error."""
+    """Yield the lines of a traceback; of a long one, only its begin (names the scenario) and its end (the error)."""
     left_out = len(lines) - _TRACEBACK_LINES
     for number, line in enumerate(lines):
         if left_out <= 0 or number < _TRACEBACK_LINES // 2 or number >= _TRACEBACK_LINES // 2 + left_out:
@@ -236,7 +236,7 @@ def _shortened(lines: list[str]) -> Iterable[str]:
 
 
 def _remarks(summary: Summary) -> list[RenderableType]:
-    """Where requests went that no metric counts, and notes."""
+    """Render notes, and the counts of requests and iterations that are in no metric, like interrupted ones."""
     counts = summary.requests
     lines: list[RenderableType] = []
     if counts.interrupted or counts.lost or counts.warmup or counts.setup:

@@ -1,4 +1,4 @@
-"""The report's tables by scenario, by group and by request name."""
+"""Tables of the report by scenario, group, request name and call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUPS_AT_MOST = 20
 
 
 def render_scenarios(summary: Summary) -> list[RenderableType]:
-    """One row for each scenario, when there are several."""
+    """Render one row per scenario, if there are several."""
     if not summary.scenarios:
         return []
     columns = [
@@ -33,7 +33,7 @@ def render_scenarios(summary: Summary) -> list[RenderableType]:
 
 
 def render_groups(summary: Summary) -> list[RenderableType]:
-    """One row for each group, when there are any."""
+    """Render one row per group, if there are any."""
     groups = summary.groups
     if not groups:
         return []
@@ -51,7 +51,7 @@ def render_groups(summary: Summary) -> list[RenderableType]:
 
 
 def render_endpoints(summary: Summary) -> list[RenderableType]:
-    """One row for each request name, most frequent first, when there is more than one."""
+    """Render one row per request name, most frequent first, if there are at least two."""
     endpoints = summary.endpoints
     if len(endpoints) < 2:
         return []
@@ -69,7 +69,7 @@ def render_endpoints(summary: Summary) -> list[RenderableType]:
 
 
 def render_calls(summary: Summary) -> list[RenderableType]:
-    """One row for each name of measured calls, most frequent first, when there are any."""
+    """Render one row per name of measured calls, most frequent first, if there are any."""
     calls = summary.calls
     if not calls:
         return []
@@ -128,7 +128,8 @@ def _endpoint_row(endpoint: EndpointResult) -> list[Cell]:
 
 
 def _statuses(statuses: dict[str, int]) -> str:
-    """``200, 500 (12)``: the most frequent, then the others with their counts; status 0 is no response at all."""
+    """Format ``200, 500 (12)``: the most frequent status, then the others with their counts. Status 0 (no response) is
+    ``none``."""
     ordered = sorted(statuses.items(), key=lambda item: -item[1])
     names = ["none" if status == "0" else status for status, _ in ordered]
     others = zip(names[1:], ordered[1:], strict=True)

@@ -1,11 +1,11 @@
-"""The report's metrics.
+"""The metrics of the report.
 
-What is shown of the built-in metrics: a trend with data, and of the phases of a request only those that tell
-something. A phase of getting a connection (blocked, lookup, connecting, TLS) that fewer than one request in a
-hundred had is left out, which is all of them when connections are kept; with the last of them goes
-``http_req_total``, because it is then ``http_req_duration`` again. ``loop_lag`` is the generator's and is shown
-with the workers. The JSON summary has everything. A metric of the script is always shown. Series with tags stand under
-their metric, but for those that have a table of their own.
+Built-in trends are shown if they have data. Phases of a request are shown only if they matter: a connection phase
+(blocked, lookup, connecting, TLS) is left out if fewer than one request in a hundred had it, so with kept connections
+all of them are left out. Without any connection phase ``http_req_total`` is left out too, because it then equals
+``http_req_duration``. ``loop_lag`` is about the generator and is shown with the workers. Metrics of the script are
+always shown. Series with tags are listed below their metric, except those that have a table of their own. The JSON
+summary has everything.
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ _FIRST_WIDTH = 22
 
 
 def headline_of(summary: Summary) -> str:
-    """The trend that a reader should look at first: the response time where starts come by the clock. It is of calls
-    when there were no requests, and without those the time in which WebSockets were opened."""
+    """Return the name of the headline trend.
+
+    It is the response time if the plan has an open model, otherwise the duration: of requests, or of calls if there
+    were no requests. Without requests and calls it is the time to open a WebSocket.
+    """
     metrics = summary.metrics
     if not metrics["http_reqs"].count and not summary.calls and metrics[_CONNECTING].count:
         return _CONNECTING
@@ -52,7 +55,10 @@ def headline_of(summary: Summary) -> str:
 
 
 def render_latencies(summary: Summary) -> list[RenderableType]:
-    """Open model only: the three clocks side by side, so that waiting in the generator cannot hide."""
+    """Render, for an open model, the latency from due to done beside its parts.
+
+    The table shows time spent waiting in the generator, which the duration of requests does not contain.
+    """
     if not summary.plan.has_open_model:
         return []
     headline = headline_of(summary)
@@ -80,7 +86,7 @@ def render_latencies(summary: Summary) -> list[RenderableType]:
 
 
 def render_metrics(summary: Summary) -> list[RenderableType]:
-    """Trends, then counters, rates and gauges, their names in one column."""
+    """Render the trends, then counters, rates and gauges; both tables have the same first column."""
     trends = _shown_trends(summary)
     others = _shown_others(summary)
     cells = [_name(name, "", summary.metrics[name]) for name in (*trends, *others)]
@@ -103,7 +109,7 @@ def render_metrics(summary: Summary) -> list[RenderableType]:
 
 
 def _with_tagged(summary: Summary, name: str, row_of: Callable[[Summary, str], list[Cell]]) -> list[list[Cell]]:
-    """The row of a metric, and under it those of its series with tags."""
+    """Return the row of a metric, followed by the rows of its series with tags."""
     tagged = _tagged(summary, name)
     rows = [row_of(summary, label) for label in (name, *tagged[:TAGGED_AT_MOST])]
     if len(tagged) > TAGGED_AT_MOST:
@@ -112,7 +118,7 @@ def _with_tagged(summary: Summary, name: str, row_of: Callable[[Summary, str], l
 
 
 def _tagged(summary: Summary, name: str) -> list[str]:
-    """The labels of the series of a metric with tags; statistics by scenario are in a table of their own."""
+    """Return the labels of a metric's series with tags, without the series of scenarios, which have their own table."""
     begin = f"{name}{{"
     labels = [label for label in summary.metrics if label.startswith(begin)]
     if name not in SCENARIO_METRICS:
@@ -135,12 +141,12 @@ def _shown_trends(summary: Summary) -> list[str]:
 
 
 def _own(summary: Summary) -> list[str]:
-    """The metrics of the script."""
+    """Return the metrics of the script."""
     return [name for name, view in summary.metrics.items() if name == view.spec.name and name not in BUILTIN]
 
 
 def _shown_others(summary: Summary) -> list[str]:
-    """Failures first, then what the script counts, then the volumes."""
+    """Return the counters, rates and gauges to show: built-in ones, then the script's, then data volumes and VUs."""
     metrics = summary.metrics
     shown = ["http_req_failed", "http_reqs"] if metrics["http_reqs"].count else []
     shown += [name for name in _BESIDE_REQUESTS if metrics[name].spec.kind is not Kind.TREND and metrics[name].count]
@@ -197,7 +203,7 @@ def _other_row(summary: Summary, label: str) -> list[Cell]:
 
 
 def _name(label: str, headline: str, view: MetricView) -> Cell:
-    """``metric (unit)``, or of a series with tags ``{ key:value }``, indented."""
+    """Return ``metric (unit)``, or for a series with tags an indented ``{ key:value }``."""
     name = view.spec.name
     if label != name:
         return Cell(f"    {{ {one_line(label[len(name) + 1 : -1])} }}")

@@ -1,4 +1,4 @@
-"""The report's section on who worked how hard: each worker, this machine, and the target."""
+"""The section of the report on resource usage: workers, this machine, and the target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _WORKERS_AT_MOST = 8
 
 
 def render_resources(summary: Summary) -> list[RenderableType]:
-    """One row each; more than eight workers are one row, and one for each that was lost."""
+    """Render rows for the workers, this machine and the target.
+
+    More than eight workers get one row together, and one row for each lost worker.
+    """
     rows = [*_workers(summary.workers), *_host(summary.host), *_target(summary.target)]
     columns = [
         Column("RESOURCES", right=False, shrink_to=16, title_style=STRONG),

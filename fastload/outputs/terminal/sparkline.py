@@ -1,4 +1,4 @@
-"""A row of bars, one character high: how a figure went, in the width that there is."""
+"""Sparklines: the course of a figure as a row of bars, one character high."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Callable, Sequence
 
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.-:=+*#"
-"""For a stream that has no block characters."""
+"""Bars for a stream whose encoding has no block characters."""
 
 BarValue = float | None
 Join = Callable[[Sequence[float]], float]
 
 
 def sparkline(values: Sequence[BarValue], *, bars: str = BARS) -> str:
-    """A bar for each of *values*, the highest one being as high as a bar can be; a blank for None.
+    """Return one bar per value, scaled to the maximum of *values*; None gives a blank.
 
-    Only what is not above 0 has the lowest bar, so that a single failure shows beside thousands.
+    Only values up to 0 get the lowest bar, so that a single failure is visible beside thousands.
     """
     top = max((value for value in values if value is not None), default=0.0)
     return "".join(" " if value is None else _bar(value, top, bars) for value in values)
 
 
 def condense(values: Sequence[BarValue], first: int, seconds: int, width: int, join: Join) -> list[BarValue]:
-    """*values*, of which there may be about *seconds*, in at most *width*: neighbours become one by *join*.
+    """Reduce *values*, one per second and about *seconds* at most, to at most *width*; *join* merges neighbours.
 
-    *first* is the number of the first value since the beginning. What is joined depends on these numbers, not on what
-    else is there, so that bars keep their height while they move.
+    *first* is the number of the first value since the start of the run. These numbers alone decide which values are
+    merged, so that a bar keeps its height while it moves.
     """
     if width <= 0:
         return []
@@ -39,7 +39,7 @@ def condense(values: Sequence[BarValue], first: int, seconds: int, width: int, j
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean of at least one value."""
+    """Return the mean of at least one value."""
     return sum(values) / len(values)
 
 

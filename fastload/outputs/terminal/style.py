@@ -1,4 +1,4 @@
-"""Colours and headings, the same in everything that is drawn on a terminal."""
+"""Colours and headings of all text on a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def mark_style(ok: bool) -> str:
 
 
 def cpu_style(percent: float | None) -> str:
-    """Yellow where a process is about as fast as one core lets it."""
+    """Return yellow for a process that uses about all of one core."""
     return WARN if percent is not None and percent >= SATURATED_CPU_PERCENT else ""
 
 
 def heading(title: str, note: str = "", note_style: str = DIM) -> Text:
-    """The line above a section that has no column titles of its own."""
+    """Return the heading of a section without column titles."""
     line = Text(no_wrap=True, overflow="ellipsis").append(title, STRONG)
     return line.append(f"  {note}", note_style) if note else line
