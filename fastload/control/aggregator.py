@@ -78,8 +78,9 @@ class Window:
 class Aggregator:
     """Merged state of the run so far. Merging is exact, and a delta that comes twice counts once.
 
-    *threshold_series*: the series of thresholds; the limit on names does not apply to their names. *windowed*: the series
-    that `Window.windowed` keeps. ``late``: the late part of each counter (after the last possible start), by `Series.label`.
+    *threshold_series*: the series of thresholds; the limit on names does not apply to their names. *windowed*: the
+    series that `Window.windowed` keeps. ``late``: the late part of each counter (after the last possible start), by
+    `Series.label`.
     """
 
     def __init__(

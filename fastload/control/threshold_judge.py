@@ -74,7 +74,7 @@ class ThresholdJudge:
         for tracker, result in zip(self._trackers, self._results, strict=False):
             condition = tracker.threshold.condition
             fails = not result.ok and result.observed is not None
-            if fails and condition.abort_on_fail and t_s > max(0.0, condition.abort_after_s):
+            if fails and condition.aborts and t_s > max(0.0, condition.abort_after_s):
                 return result
         return None
 

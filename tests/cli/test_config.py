@@ -324,8 +324,8 @@ def test_thresholds_of_k6_with_settings() -> None:
     given = {"http_req_failed": [{"threshold": "rate<0.1", "abortOnFail": True, "delayAbortEval": "10s"}, "rate<0.5"]}
     Path("o.json").write_text(json.dumps({"thresholds": given}))
     first, second = draft_of("--opts", "o.json").plan.thresholds
-    assert (first.condition.abort_on_fail, first.condition.abort_after_s) == (True, 10.0)
-    assert not second.condition.abort_on_fail
+    assert (first.condition.aborts, first.condition.abort_after_s) == (True, 10.0)
+    assert not second.condition.aborts
 
 
 def test_other_options_of_k6() -> None:

@@ -342,14 +342,14 @@ def test_seconds_may_be_longer_or_shorter() -> None:
         ("avg<200 over 1s abort", 1.0, True),
     ],
 )
-def test_who_aborts_and_when(expression: str, t_s: float, abort_on_fail: bool) -> None:
+def test_who_aborts_and_when(expression: str, t_s: float, aborts: bool) -> None:
     judge = judge_of(checks="rate>0.9 abort", http_req_duration=expression)
     table = table_of(DURATION, [300.0])
     judge.add_second(table, 1.0)
     assert judge.first_aborting(t_s) is None
     _, result = judge.results(view_metrics(table, KNOWN, 1.0))
-    assert result.abort_on_fail is ("abort" in expression)
-    assert judge.first_aborting(t_s) == (result if abort_on_fail else None)
+    assert result.aborts is ("abort" in expression)
+    assert judge.first_aborting(t_s) == (result if aborts else None)
 
 
 def test_a_resource_aborts_too() -> None:

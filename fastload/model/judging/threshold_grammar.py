@@ -61,7 +61,7 @@ class Condition(NamedTuple):
     limit: float
     for_s: int = 0
     over_s: int = 0
-    abort_on_fail: bool = False
+    aborts: bool = False
     abort_after_s: float = 0.0
     optional: bool = False
 
@@ -281,7 +281,7 @@ def _parse_modifiers(condition: Condition, text: str, words: list[str]) -> Condi
             condition = condition._replace(for_s=window_s) if word == "for" else condition._replace(over_s=window_s)
         elif word == "abort":
             after_s = _duration_s(text, words.pop(0), words) if words[:1] == ["after"] else 0.0
-            condition = condition._replace(abort_on_fail=True, abort_after_s=after_s)
+            condition = condition._replace(aborts=True, abort_after_s=after_s)
         elif word == "optional":
             condition = condition._replace(optional=True)
         else:
@@ -314,7 +314,7 @@ def _verdict_condition(subject: Subject, text: str, match: re.Match[str]) -> Con
         raise PlanError(f"threshold {text!r} on {VERDICT} is not OP STATE", hint=hint)
     condition = Condition("", 0.0, match["comparison"], STATES.index(state.upper()))
     condition = _parse_modifiers(condition, text, words)
-    if condition.for_s or condition.over_s or condition.abort_on_fail:
+    if condition.for_s or condition.over_s or condition.aborts:
         raise PlanError(
             f"threshold {text!r}: the {VERDICT} is judged once, at the end",
             hint=f"write {subject.example!r}",

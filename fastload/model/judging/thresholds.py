@@ -88,7 +88,7 @@ class Threshold:
             kind=self.kind,
             unit="" if self.aggregate == "count" and self.kind == "trend" else self.spec.unit,
             optional=self.condition.optional,
-            abort_on_fail=self.condition.abort_on_fail,
+            aborts=self.condition.aborts,
             at_s=at_s,
         )
 
@@ -109,7 +109,7 @@ class ThresholdResult:
     kind: str = ""
     unit: str = ""
     optional: bool = False
-    abort_on_fail: bool = False
+    aborts: bool = False
     at_s: float | None = None
 
 
@@ -208,10 +208,10 @@ def _with_settings(condition: Condition, text: str, settings: Mapping[str, Any])
     if settings.get("optional"):
         condition = condition._replace(optional=True)
     if settings.get("abort_on_fail"):
-        condition = condition._replace(abort_on_fail=True)
+        condition = condition._replace(aborts=True)
     delay = settings.get("delay_abort")
     if delay is None:
         return condition
-    if not condition.abort_on_fail and "abort_on_fail" not in settings:
+    if not condition.aborts and "abort_on_fail" not in settings:
         raise PlanError(f"threshold {text!r}: delay_abort without abort_on_fail", hint='add "abort_on_fail": True')
     return condition._replace(abort_after_s=parse_duration_s(delay, what=f"threshold {text!r}: delay_abort"))

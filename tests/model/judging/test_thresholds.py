@@ -166,7 +166,7 @@ def test_what_is_written_is_what_is_read(
         float(Fraction(number) * _FACTOR[unit]),
         for_s=window_s if window == "for" else 0,
         over_s=window_s if window == "over" else 0,
-        abort_on_fail=after_s is not None,
+        aborts=after_s is not None,
         abort_after_s=after_s or 0,
         optional=optional,
     )
