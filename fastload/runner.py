@@ -38,7 +38,7 @@ from fastload.model.summary import Summary
 from fastload.model.user_metrics import declared, specs
 from fastload.outputs.base import Output
 from fastload.outputs.output_manager import OutputManager
-from fastload.outputs.streams.registry import make_streams, out_texts
+from fastload.outputs.streams.registry import make_sink_outputs, requested_outputs
 from fastload.planning import PlanContext, Tier, Tiers, as_scenario, draft_plan, file_tier, merge_run_options
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
 from fastload.planning.preflight import check_can_resume, check_descriptors, looks_up, resolve_host
@@ -127,7 +127,7 @@ def run(
     below = [] if config is None else [file_tier(str(config), option="config")]
     tiers = Tiers(below, [Tier("fl.run", {name: value for name, value in options.items() if name != "http"})])
     draft = draft_plan([as_scenario(item) for item in scenarios], tiers, PlanContext(http=http, hooks=hooks))
-    streams = make_streams(out_texts(merge_run_options(tiers).values))
+    streams = make_sink_outputs(requested_outputs(merge_run_options(tiers).values))
     plan = replace(draft.plan, stdout_is_data=any(stream.on_stdout for stream in streams))
     return execute(plan, (*outputs, *streams), commands=control)
 

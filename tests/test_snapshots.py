@@ -54,10 +54,10 @@ def test_the_seconds_add_up_to_the_summary(collected: tuple[Collector, fl.Summar
     for snapshot in seen.snapshots:
         table.merge(snapshot.table)
         errors.merge(snapshot.errors)
-    assert table.sinks.keys() == summary.table.sinks.keys()
+    assert table.series_values.keys() == summary.table.series_values.keys()
     assert errors.entries == summary.errors.entries
-    for series, sink in summary.table.sinks.items():
-        assert table.sinks[series].to_plain() == sink.to_plain(), series.label
+    for series, sink in summary.table.series_values.items():
+        assert table.series_values[series].to_plain() == sink.to_plain(), series.label
     last = seen.snapshots[-1]
     assert last.verdict == summary.verdict
     assert last.requests == summary.requests.finished + summary.requests.failed

@@ -24,7 +24,7 @@ from fastload.outputs.compare.json_output import comparison_json
 from fastload.outputs.compare.markdown import comparison_markdown
 from fastload.outputs.compare.page import MOST_ROWS, comparison_page
 from fastload.outputs.compare.text import print_comparison
-from fastload.outputs.destinations import WrittenFile, check_apart
+from fastload.outputs.destinations import WrittenFile, check_distinct_files
 from fastload.outputs.files import check_file, is_stdout, replace_file
 from fastload.outputs.terminal.console import open_console
 
@@ -113,7 +113,7 @@ def _check_files(files: Mapping[str, str | None], runs: Sequence[str]) -> None:
     """Check, before any run is read, that *files* can be written and that none of them is one of *runs*."""
     read = {str(file): "a run that is compared" for run in runs for file in _files(Path(run))}
     written = [WrittenFile(option, file) for option, file in files.items() if file]
-    check_apart(written, read)
+    check_distinct_files(written, read)
     for option, file, _ in written:
         check_file(Path(file), option, example=f"compare.{option.removeprefix('--')}")
 

@@ -25,9 +25,9 @@ from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.outputs.base import Output
-from fastload.outputs.destinations import ListeningPort, WrittenFile, check_apart, check_ports
+from fastload.outputs.destinations import ListeningPort, WrittenFile, check_distinct_files, check_ports
 from fastload.outputs.files import STDOUT, data_stdout, is_stdout
-from fastload.outputs.streams.registry import make_named, out_texts, streams_of
+from fastload.outputs.streams.registry import make_named_sink, requested_outputs, sink_outputs_of
 from fastload.outputs.streams.sink_output import SinkOutput
 from fastload.outputs.summary_json import SummaryFile, SummaryStream
 from fastload.outputs.terminal.console import open_console, progress_output
@@ -219,11 +219,13 @@ class SharedOptions:
             PlanError: an output does not exist, the summary file cannot be written, stdout is closed, two outputs
                 use the same file or port, or an output would overwrite a file that the command reads.
         """
-        named = [make_named(one) for one in out_texts({"out": self.out, "html": self.html, "save": self.save})]
+        named = [
+            make_named_sink(one) for one in requested_outputs({"out": self.out, "html": self.html, "save": self.save})
+        ]
         given = (("--json", STDOUT if self.as_json else None), ("--summary", self.summary_file))
         written = [WrittenFile(option, path) for option, path in given if path]
         written += [file for one in named for file in one.written]
-        check_apart(written, _files_read())
+        check_distinct_files(written, _files_read())
         dashboard = dashboard_address(self.dashboard, opens=self.open)
         ports = [
             ListeningPort(f"--{option}", *at) for option, at in (("control", control), ("dashboard", dashboard)) if at
@@ -242,7 +244,7 @@ class SharedOptions:
             outputs.append(summary_file)
         if self.as_json:
             outputs.append(SummaryStream(data_stdout()))
-        return RunOutputs([*outputs, *streams_of(named)], stdout_is_data)
+        return RunOutputs([*outputs, *sink_outputs_of(named)], stdout_is_data)
 
     def make_dashboard(self) -> DashboardAddress | None:
         """Return the dashboard that these options ask for, if any.

@@ -10,9 +10,9 @@ import click
 from fastload.cli.exit_codes import ExitCode
 from fastload.model.saved.run_file import SavedRun, load_run
 from fastload.outputs.base import writing
-from fastload.outputs.destinations import WrittenFile, check_apart
+from fastload.outputs.destinations import WrittenFile, check_distinct_files
 from fastload.outputs.files import check_file, replace_file
-from fastload.outputs.saved_run import named_sink, replay, summary_json
+from fastload.outputs.saved_run import make_replay_sink, replay, summary_json
 from fastload.outputs.streams.registry import NamedSink, RequestedOutput
 from fastload.outputs.terminal.console import open_console
 from fastload.outputs.terminal.report import SummaryReport
@@ -63,8 +63,8 @@ def report(
     if not asked and not summaries:
         SummaryReport(open_console(sys.stdout)).stop(saved.to_summary())
         return ExitCode.OK
-    sinks = [named_sink(one) for one in asked]
-    check_apart([*(file for one in sinks for file in one.written), *summaries], {run: "the run that is read"})
+    sinks = [make_replay_sink(one) for one in asked]
+    check_distinct_files([*(file for one in sinks for file in one.written), *summaries], {run: "the run that is read"})
     return _write(saved, sinks, summaries)
 
 

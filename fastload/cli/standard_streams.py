@@ -7,7 +7,7 @@ import sys
 
 from fastload.model.errors import PlanError
 from fastload.outputs.base import mute
-from fastload.outputs.files import keep_stdout
+from fastload.outputs.files import reserve_stdout
 
 
 def fill_standard_streams() -> None:
@@ -27,14 +27,14 @@ def fill_standard_streams() -> None:
 
 
 def claim_stdout(option: str) -> None:
-    """Reserve stdout for the data of *option*; everything else that is printed goes to stderr (see `keep_stdout`).
+    """Reserve stdout for the data of *option*; everything else that is printed goes to stderr (see `reserve_stdout`).
 
     Raises:
         PlanError: stdout is closed.
     """
     if sys.__stdout__ is None:
         raise PlanError(f"{option} would go to stdout, which is closed", hint="write it to a file")
-    keep_stdout()
+    reserve_stdout()
 
 
 def write_stderr(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, OTHER_TAGS, Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.results import REQUEST_NAMES
-from fastload.model.series import CounterSink, SeriesTable, TrendSink
+from fastload.model.series import CounterValue, SeriesTable, TrendValue
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Window:
     requests: int = 0
     failed: int = 0
     offered: int = 0
-    duration: TrendSink = field(default_factory=TrendSink)
+    duration: TrendValue = field(default_factory=TrendValue)
     table: SeriesTable = field(default_factory=SeriesTable)
     windowed: SeriesTable = field(default_factory=SeriesTable)
     errors: ErrorTable = field(default_factory=ErrorTable)
@@ -59,7 +59,7 @@ class Window:
     @property
     def is_empty(self) -> bool:
         """Whether the window has no values, errors or exceptions. Valid only before it is taken."""
-        return not (any(table.sinks for table in self.tables) or self.errors.entries or self.exceptions.entries)
+        return not (any(table.series_values for table in self.tables) or self.errors.entries or self.exceptions.entries)
 
     def add(self, delta: Delta, table: SeriesTable) -> None:
         """Add *delta*. *table* is its table with limited names; from now on it belongs to the window."""
@@ -120,13 +120,15 @@ class Aggregator:
         self.errors.merge(delta.errors)
         self.exceptions.merge(delta.exceptions)
         if delta.late:
-            for series, sink in table.sinks.items():
-                if isinstance(sink, CounterSink):
+            for series, series_value in table.series_values.items():
+                if isinstance(series_value, CounterValue):
                     for late in (self.late, self._window.late):
-                        late[series.label] = late.get(series.label, 0) + sink.value
+                        late[series.label] = late.get(series.label, 0) + series_value.value
         else:
             self._window.in_time = True
-            windowed = {series: table.sinks[series] for series in self._windowed if series in table.sinks}
+            windowed = {
+                series: table.series_values[series] for series in self._windowed if series in table.series_values
+            }
             self._window.windowed.merge(SeriesTable(windowed))
         if duration := table.get(self.headline(table)):
             self._window.duration.merge(duration)
@@ -181,13 +183,17 @@ class _NameLimit:
     def limit_names(self, table: SeriesTable) -> SeriesTable:
         """Return *table* with the series of names beyond `MAX_NAMES` merged under `OTHER_NAME`."""
         renamed = {
-            series: new for series in table.sinks if series.tags and (new := self._limited(series)) is not series
+            series: new
+            for series in table.series_values
+            if series.tags and (new := self._limited(series)) is not series
         }
         if not renamed:
             return table
-        bounded = SeriesTable({series: sink for series, sink in table.sinks.items() if series not in renamed})
+        bounded = SeriesTable(
+            {series: series_value for series, series_value in table.series_values.items() if series not in renamed}
+        )
         for series, new in renamed.items():
-            bounded.merge(SeriesTable({new: table.sinks[series]}))
+            bounded.merge(SeriesTable({new: table.series_values[series]}))
         return bounded
 
     def _limited(self, series: Series) -> Series:

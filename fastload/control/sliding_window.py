@@ -13,16 +13,16 @@ from typing import Any
 from fastload.model.judging.threshold_grammar import RESOURCE
 from fastload.model.judging.thresholds import Threshold
 from fastload.model.metrics import Kind
-from fastload.model.series import CounterSink, GaugeSink, MetricSink, RateSink, SeriesTable, TrendSink
+from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, SeriesValue, TrendValue
 from fastload.model.views import MetricView
 
 SLACK_S = 0.1
 """Tolerance of a full window: the parent's seconds are not exact, so data this much shorter than a window fills it."""
 
-_EMPTY: dict[str, type[CounterSink] | type[GaugeSink] | type[RateSink]] = {
-    Kind.COUNTER: CounterSink,
-    Kind.GAUGE: GaugeSink,
-    Kind.RATE: RateSink,
+_EMPTY: dict[str, type[CounterValue] | type[GaugeValue] | type[RateValue]] = {
+    Kind.COUNTER: CounterValue,
+    Kind.GAUGE: GaugeValue,
+    Kind.RATE: RateValue,
 }
 
 
@@ -113,7 +113,7 @@ class _ResourceWindow(SlidingWindow):
             del self._sorted[bisect_left(self._sorted, value)]
 
 
-class _SinkWindow(SlidingWindow):
+class _SeriesWindow(SlidingWindow):
     """Window of a counter, gauge or rate: one small sink of the metric per second, None without data."""
 
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
@@ -122,13 +122,13 @@ class _SinkWindow(SlidingWindow):
 
     def observe(self) -> float | None:
         merged: Any = _EMPTY[self.threshold.kind]()
-        for sink in self._sinks:
-            if sink is not None:
-                merged.merge(sink)
+        for series_value in self._sinks:
+            if series_value is not None:
+                merged.merge(series_value)
         return _observe(self, merged)
 
     def _push(self, second: Second) -> None:
-        self._sinks.append(second.table.sinks.get(self.threshold.series))
+        self._sinks.append(second.table.series_values.get(self.threshold.series))
 
     def _drop(self) -> None:
         self._sinks.popleft()
@@ -140,23 +140,23 @@ class _TrendWindow(SlidingWindow):
     def __init__(self, threshold: Threshold, keep_s: float) -> None:
         super().__init__(threshold, keep_s)
         self._packed: deque[dict[str, Any] | None] = deque()
-        self._sum = TrendSink(threshold.spec.highest)
+        self._sum = TrendValue(threshold.spec.highest)
 
     def observe(self) -> float | None:
         return _observe(self, self._sum)
 
     def _push(self, second: Second) -> None:
-        sink: TrendSink | None = second.table.sinks.get(self.threshold.series)
-        has_data = sink is not None and sink.count
-        self._packed.append(sink.to_sparse() if sink is not None and has_data else None)
-        if sink is not None:
-            self._sum.merge(sink)
+        series_value: TrendValue | None = second.table.series_values.get(self.threshold.series)
+        has_data = series_value is not None and series_value.count
+        self._packed.append(series_value.to_sparse() if series_value is not None and has_data else None)
+        if series_value is not None:
+            self._sum.merge(series_value)
 
     def _drop(self) -> None:
         packed = self._packed.popleft()
         if packed is None:
             return
-        old, total = TrendSink.from_sparse(packed), self._sum
+        old, total = TrendValue.from_sparse(packed), self._sum
         size = min(len(old.counts), len(total.counts))
         total.counts[:size] -= old.counts[:size]
         total.count -= old.count
@@ -171,8 +171,8 @@ def sliding_window(threshold: Threshold, keep_s: float) -> SlidingWindow:
     """Return a window of *keep_s* seconds for *threshold*, which must not be one on the verdict."""
     if threshold.kind == RESOURCE:
         return _ResourceWindow(threshold, keep_s)
-    return _TrendWindow(threshold, keep_s) if threshold.kind == Kind.TREND else _SinkWindow(threshold, keep_s)
+    return _TrendWindow(threshold, keep_s) if threshold.kind == Kind.TREND else _SeriesWindow(threshold, keep_s)
 
 
-def _observe(window: SlidingWindow, sink: MetricSink) -> float | None:
-    return MetricView(window.threshold.spec, sink, window.length_s).observe(window.threshold)
+def _observe(window: SlidingWindow, series_value: SeriesValue) -> float | None:
+    return MetricView(window.threshold.spec, series_value, window.length_s).observe(window.threshold)

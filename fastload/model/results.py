@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, SCENARIO_METRICS, Series
-from fastload.model.series import RateSink, SeriesTable, TrendSink
+from fastload.model.series import RateValue, SeriesTable, TrendValue
 from fastload.model.units import format_count, format_number_of
-from fastload.model.views import MetricView, empty_sink
+from fastload.model.views import MetricView, empty_value
 
 REQUEST_NAMES = "request names"
 
@@ -89,8 +89,8 @@ class ScenarioResult:
 def collect_checks(table: SeriesTable) -> tuple[CheckResult, ...]:
     """Return the checks by name and scenario, in the order in which they first came."""
     return tuple(
-        CheckResult(tags["check"], sink.trues, sink.total - sink.trues, tags["scenario"])
-        for tags, sink in _kept(table, "checks")
+        CheckResult(tags["check"], series_value.trues, series_value.total - series_value.trues, tags["scenario"])
+        for tags, series_value in _kept(table, "checks")
     )
 
 
@@ -98,13 +98,13 @@ def collect_endpoints(table: SeriesTable, duration_s: float) -> tuple[EndpointRe
     """Return the result of each request name, most frequent first."""
     spec = BUILTIN["http_req_duration"]
     statuses: dict[tuple[str, str], dict[str, int]] = {}
-    for tags, sink in _kept(table, "http_reqs"):
-        statuses.setdefault((tags["name"], tags["method"]), {})[tags["status"]] = int(sink.value)
+    for tags, series_value in _kept(table, "http_reqs"):
+        statuses.setdefault((tags["name"], tags["method"]), {})[tags["status"]] = int(series_value.value)
     found = []
     for (name, method), by_status in statuses.items():
         series = (("method", method), ("name", name))
-        failed = table.sinks.get(Series("http_req_failed", series), RateSink())
-        trend = table.sinks.get(Series("http_req_duration", series), TrendSink())
+        failed = table.series_values.get(Series("http_req_failed", series), RateValue())
+        trend = table.series_values.get(Series("http_req_duration", series), TrendValue())
         view = MetricView(spec, trend, duration_s)
         found.append(EndpointResult(name, method, sum(by_status.values()), failed.trues, by_status, view))
     return tuple(sorted(found, key=lambda endpoint: -endpoint.requests))
@@ -114,17 +114,17 @@ def collect_calls(table: SeriesTable, duration_s: float) -> tuple[CallResult, ..
     """Return the result of each name of measured calls, most frequent first."""
     spec = BUILTIN["call_duration"]
     found = []
-    for tags, sink in _kept(table, "call_failed"):
+    for tags, series_value in _kept(table, "call_failed"):
         name = tags["name"]
-        trend = table.sinks.get(Series.of("call_duration", name=name), TrendSink())
-        found.append(CallResult(name, sink.total, sink.trues, MetricView(spec, trend, duration_s)))
+        trend = table.series_values.get(Series.of("call_duration", name=name), TrendValue())
+        found.append(CallResult(name, series_value.total, series_value.trues, MetricView(spec, trend, duration_s)))
     return tuple(sorted(found, key=lambda call: -call.calls))
 
 
 def collect_groups(table: SeriesTable, duration_s: float) -> tuple[GroupResult, ...]:
     """Return the groups in the order in which they first ended. Inner groups come after their outermost group."""
     spec = BUILTIN["group_duration"]
-    found = {tags["group"]: sink for tags, sink in _kept(table, "group_duration")}
+    found = {tags["group"]: series_value for tags, series_value in _kept(table, "group_duration")}
     outermost = list(dict.fromkeys(name.partition("::")[0] for name in found))
     ordered = sorted(found, key=lambda name: (outermost.index(name.partition("::")[0]), name))
     return tuple(GroupResult(name, MetricView(spec, found[name], duration_s)) for name in ordered)
@@ -142,7 +142,7 @@ def collect_scenarios(views: Mapping[str, MetricView], scenarios: Iterable[str])
         for metric in SCENARIO_METRICS:
             spec = BUILTIN[metric]
             view = views.get(Series.of(metric, scenario=name).label)
-            metrics[metric] = view or MetricView(spec, empty_sink(spec), duration_s)
+            metrics[metric] = view or MetricView(spec, empty_value(spec), duration_s)
         found.append(ScenarioResult(name, metrics))
     return tuple(found)
 
@@ -165,8 +165,8 @@ def name_limit_notes(crowded: Iterable[str], table: SeriesTable) -> list[str]:
 def names_note(table: SeriesTable) -> str | None:
     """Return a note if the request names passed the limit `MAX_NAMES`, else None."""
     counts: dict[str, int] = {}
-    for tags, sink in _kept(table, "http_reqs"):
-        counts[tags["name"]] = counts.get(tags["name"], 0) + int(sink.value)
+    for tags, series_value in _kept(table, "http_reqs"):
+        counts[tags["name"]] = counts.get(tags["name"], 0) + int(series_value.value)
     other = counts.pop(OTHER_NAME, 0)
     if not other:
         return None
@@ -182,5 +182,7 @@ def names_note(table: SeriesTable) -> str | None:
 def _kept(table: SeriesTable, metric: str) -> list[tuple[dict[str, str], Any]]:
     """Return ``(tags, sink)`` of the series of *metric* that every run keeps."""
     return [
-        (dict(series.tags), sink) for series, sink in table.sinks.items() if series.metric == metric and series.is_kept
+        (dict(series.tags), series_value)
+        for series, series_value in table.series_values.items()
+        if series.metric == metric and series.is_kept
     ]

@@ -11,12 +11,12 @@ from fastload.model.metrics import HIGHEST_US, Series
 
 
 @dataclass(slots=True)
-class CounterSink:
+class CounterValue:
     """Sum of the values of a counter."""
 
     value: float = 0
 
-    def merge(self, other: CounterSink) -> None:
+    def merge(self, other: CounterValue) -> None:
         self.value += other.value
 
     def to_plain(self) -> list[float]:
@@ -24,7 +24,7 @@ class CounterSink:
 
 
 @dataclass(slots=True)
-class GaugeSink:
+class GaugeValue:
     """Last, least and greatest value of a gauge."""
 
     value: float = 0
@@ -39,7 +39,7 @@ class GaugeSink:
         """Make *value* the last value."""
         self.value, self.min, self.max = value, min(self.min, value), max(self.max, value)
 
-    def merge(self, other: GaugeSink) -> None:
+    def merge(self, other: GaugeValue) -> None:
         """Add *other*, whose values are later. It changes nothing when it was never set."""
         if other.is_set:
             self.value, self.min, self.max = other.value, min(self.min, other.min), max(self.max, other.max)
@@ -49,13 +49,13 @@ class GaugeSink:
 
 
 @dataclass(slots=True)
-class RateSink:
+class RateValue:
     """Numbers of true values and of all values of a rate."""
 
     trues: int = 0
     total: int = 0
 
-    def merge(self, other: RateSink) -> None:
+    def merge(self, other: RateValue) -> None:
         self.trues += other.trues
         self.total += other.total
 
@@ -63,29 +63,29 @@ class RateSink:
         return [self.trues, self.total]
 
 
-class TrendSink(Histogram):
+class TrendValue(Histogram):
     """Histogram of the values of a trend, with the interface of the other sinks."""
 
     __slots__ = ()
 
-    def merge(self, other: TrendSink) -> None:
+    def merge(self, other: TrendValue) -> None:
         self.add(other)
 
     def to_plain(self) -> dict[str, Any]:
         return self.to_sparse()
 
 
-MetricSink = CounterSink | GaugeSink | RateSink | TrendSink
-_SINK_OF_KIND: dict[str, type[CounterSink] | type[GaugeSink] | type[RateSink]] = {
-    "counter": CounterSink,
-    "gauge": GaugeSink,
-    "rate": RateSink,
+SeriesValue = CounterValue | GaugeValue | RateValue | TrendValue
+_VALUE_OF_KIND: dict[str, type[CounterValue] | type[GaugeValue] | type[RateValue]] = {
+    "counter": CounterValue,
+    "gauge": GaugeValue,
+    "rate": RateValue,
 }
-_KIND_OF_SINK: dict[type[Any], str] = {
-    CounterSink: "counter",
-    GaugeSink: "gauge",
-    RateSink: "rate",
-    TrendSink: "trend",
+_KIND_OF_VALUE: dict[type[Any], str] = {
+    CounterValue: "counter",
+    GaugeValue: "gauge",
+    RateValue: "rate",
+    TrendValue: "trend",
 }
 
 
@@ -93,40 +93,42 @@ _KIND_OF_SINK: dict[type[Any], str] = {
 class SeriesTable:
     """Table of all series of one process, or of the whole run. Merging tables is exact and keeps every count."""
 
-    sinks: dict[Series, Any] = field(default_factory=dict)
+    series_values: dict[Series, Any] = field(default_factory=dict)
 
-    def counter(self, series: Series) -> CounterSink:
+    def counter(self, series: Series) -> CounterValue:
         """Return the counter of *series*; make it if it is new. `gauge`, `rate` and `trend` do the same."""
-        sink = self.sinks.get(series)
-        if sink is None:
-            sink = self.sinks[series] = CounterSink()
-        return sink
+        series_value = self.series_values.get(series)
+        if series_value is None:
+            series_value = self.series_values[series] = CounterValue()
+        return series_value
 
-    def gauge(self, series: Series) -> GaugeSink:
-        sink = self.sinks.get(series)
-        if sink is None:
-            sink = self.sinks[series] = GaugeSink()
-        return sink
+    def gauge(self, series: Series) -> GaugeValue:
+        series_value = self.series_values.get(series)
+        if series_value is None:
+            series_value = self.series_values[series] = GaugeValue()
+        return series_value
 
-    def rate(self, series: Series) -> RateSink:
-        sink = self.sinks.get(series)
-        if sink is None:
-            sink = self.sinks[series] = RateSink()
-        return sink
+    def rate(self, series: Series) -> RateValue:
+        series_value = self.series_values.get(series)
+        if series_value is None:
+            series_value = self.series_values[series] = RateValue()
+        return series_value
 
-    def trend(self, series: Series, highest: int = HIGHEST_US) -> TrendSink:
-        sink = self.sinks.get(series)
-        if sink is None:
-            sink = self.sinks[series] = TrendSink(highest)
-        return sink
+    def trend(self, series: Series, highest: int = HIGHEST_US) -> TrendValue:
+        series_value = self.series_values.get(series)
+        if series_value is None:
+            series_value = self.series_values[series] = TrendValue(highest)
+        return series_value
 
     def merge(self, other: SeriesTable) -> None:
         """Add *other*. Sinks that are new here are copied, so that the two tables share no sinks afterwards."""
-        for series, sink in other.sinks.items():
-            mine = self.sinks.get(series)
+        for series, series_value in other.series_values.items():
+            mine = self.series_values.get(series)
             if mine is None:
-                mine = self.sinks[series] = TrendSink(sink.highest) if type(sink) is TrendSink else type(sink)()
-            mine.merge(sink)
+                mine = self.series_values[series] = (
+                    TrendValue(series_value.highest) if type(series_value) is TrendValue else type(series_value)()
+                )
+            mine.merge(series_value)
 
     @classmethod
     def merged(cls, tables: Sequence[SeriesTable]) -> SeriesTable:
@@ -135,19 +137,21 @@ class SeriesTable:
             return tables[0]
         found: dict[Series, list[Any]] = {}
         for table in tables:
-            for series, sink in table.sinks.items():
-                found.setdefault(series, []).append(sink)
-        return cls({series: _merged(sinks) for series, sinks in found.items()})
+            for series, series_value in table.series_values.items():
+                found.setdefault(series, []).append(series_value)
+        return cls({series: _merged(series_values) for series, series_values in found.items()})
 
     def of_metric(self, metric: str) -> Iterator[tuple[dict[str, str], Any]]:
         """Return an iterator over ``(tags, sink)`` of the tagged series of *metric*."""
         return (
-            (dict(series.tags), sink) for series, sink in self.sinks.items() if series.metric == metric and series.tags
+            (dict(series.tags), series_value)
+            for series, series_value in self.series_values.items()
+            if series.metric == metric and series.tags
         )
 
     def get(self, metric: str) -> Any:
         """Return the sink of the series of *metric* without tags, or None."""
-        return self.sinks.get(Series(metric))
+        return self.series_values.get(Series(metric))
 
     def to_plain(self) -> list[list[Any]]:
         """Return rows of [metric, flat tags, kind, sink] for a frame."""
@@ -155,27 +159,27 @@ class SeriesTable:
             [
                 series.metric,
                 [text for pair in series.tags for text in pair],
-                _KIND_OF_SINK[type(sink)],
-                sink.to_plain(),
+                _KIND_OF_VALUE[type(series_value)],
+                series_value.to_plain(),
             ]
-            for series, sink in self.sinks.items()
+            for series, series_value in self.series_values.items()
         ]
 
     @classmethod
     def from_plain(cls, rows: Iterable[list[Any]]) -> SeriesTable:
         """Return the table of *rows*, the result of `to_plain`."""
-        sinks: dict[Series, Any] = {}
+        series_values: dict[Series, Any] = {}
         for metric, flat, kind, plain in rows:
             series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
-            sinks[series] = TrendSink.from_sparse(plain) if kind == "trend" else _SINK_OF_KIND[kind](*plain)
-        return cls(sinks)
+            series_values[series] = TrendValue.from_sparse(plain) if kind == "trend" else _VALUE_OF_KIND[kind](*plain)
+        return cls(series_values)
 
 
-def _merged(sinks: Sequence[Any]) -> Any:
+def _merged(series_values: Sequence[Any]) -> Any:
     """Return the sum of the *sinks* of one series. The first sink may be changed."""
-    first, *others = sinks
-    if others and type(first) is TrendSink:
-        return TrendSink.pooled(sinks)
+    first, *others = series_values
+    if others and type(first) is TrendValue:
+        return TrendValue.pooled(series_values)
     for other in others:
         first.merge(other)
     return first

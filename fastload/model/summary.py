@@ -15,7 +15,7 @@ from fastload.model.plan import Plan
 from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
-from fastload.model.series import SeriesTable, TrendSink
+from fastload.model.series import SeriesTable, TrendValue
 from fastload.model.units import format_ms
 from fastload.model.views import MetricView
 
@@ -162,9 +162,9 @@ class Summary:
             "versions": self.versions,
             "machine": self.machine,
             "histograms": {
-                name: view.sink.encode()
+                name: view.series_value.encode()
                 for name, view in self.metrics.items()
-                if isinstance(view.sink, TrendSink) and view.sink.count
+                if isinstance(view.series_value, TrendValue) and view.series_value.count
             },
         }
 

@@ -128,9 +128,9 @@ class Gauge(UserMetric):
             self._add(float(value), tags)
 
     def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
-        sink = table.gauge(series)
+        series_value = table.gauge(series)
         for value in values:
-            sink.set(value)
+            series_value.set(value)
 
 
 class Rate(UserMetric):
@@ -146,9 +146,9 @@ class Rate(UserMetric):
             self._add(bool(value), tags)
 
     def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
-        sink = table.rate(series)
-        sink.trues += sum(values)
-        sink.total += len(values)
+        series_value = table.rate(series)
+        series_value.trues += sum(values)
+        series_value.total += len(values)
 
 
 class Trend(UserMetric):

@@ -52,7 +52,7 @@ def _overlap(host: str, other: str) -> bool:
     return len(hosts) == 1 or not hosts.isdisjoint(("0.0.0.0", "::"))
 
 
-def check_apart(written: Iterable[WrittenFile], read: Mapping[str, str]) -> None:
+def check_distinct_files(written: Iterable[WrittenFile], read: Mapping[str, str]) -> None:
     """Check that all *written* files differ, and that none of them is an input file.
 
     *read* is ``{path: description}`` of the input files. Links are followed. Several outputs may write to the same

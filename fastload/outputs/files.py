@@ -24,20 +24,20 @@ def is_stdout(path: str | Path) -> bool:
     return os.path.normpath(path) in _STDOUTS
 
 
-_kept: BinaryIO | None = None
+_reserved_stdout: BinaryIO | None = None
 
 
-def keep_stdout() -> None:
+def reserve_stdout() -> None:
     """Reserve stdout for `data_stdout`: everything else that this process and its children print goes to stderr.
 
     There is no way back. The function replaces file descriptor 1, because libraries and programs that a script calls
     do not use `sys.stdout`.
     """
-    global _kept
-    if _kept is None and sys.__stdout__ is not None:
+    global _reserved_stdout
+    if _reserved_stdout is None and sys.__stdout__ is not None:
         sys.__stdout__.flush()
         # Never closed before the process ends, like the standard streams.
-        _kept = os.fdopen(os.dup(1), "wb", closefd=False)
+        _reserved_stdout = os.fdopen(os.dup(1), "wb", closefd=False)
         os.dup2(2, 1)
         # If descriptor 1 was a pipe, this text stream is block-buffered: its text would reach stderr only at the end.
         sys.__stdout__.reconfigure(line_buffering=True)
@@ -49,8 +49,8 @@ def data_stdout() -> BinaryIO:
     Raises:
         OSError: stdout is closed.
     """
-    if _kept is not None:
-        return _kept
+    if _reserved_stdout is not None:
+        return _reserved_stdout
     stdout: TextIO | None = sys.__stdout__
     if stdout is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -94,7 +94,7 @@ def check_file(path: Path, option: str, *, example: str) -> None:
         if target.exists() and not os.access(target, os.W_OK, effective_ids=_EFFECTIVE):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if _is_replaceable(target):
-            probe = _beside(target)
+            probe = _temporary_path(target)
             os.close(_create(probe))
             probe.unlink()
     except OSError as error:
@@ -134,7 +134,7 @@ def _is_replaceable(target: Path) -> bool:
     return target.is_file() or not target.exists()
 
 
-def _beside(target: Path) -> Path:
+def _temporary_path(target: Path) -> Path:
     """Return a new temporary name in the same directory: a rename works only within one file system."""
     return target.with_name(f".fastload-{secrets.token_hex(8)}.tmp")
 
@@ -144,7 +144,7 @@ def _create(path: Path) -> int:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    temporary = _beside(target)
+    temporary = _temporary_path(target)
     try:
         with os.fdopen(_create(temporary), "wb") as file:
             file.write(data)

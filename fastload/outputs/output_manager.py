@@ -28,7 +28,7 @@ Interruptible = Callable[[int], AbstractContextManager[None]]
 _PRESSED_TWICE = 2
 
 
-def _as_ever(_number: int) -> AbstractContextManager[None]:
+def _caller_handles_ctrl_c(_number: int) -> AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
@@ -43,7 +43,7 @@ class OutputManager:
     sink outputs, a second one ends an output that blocks. By default Ctrl-C is handled as the caller handles it.
     """
 
-    def __init__(self, outputs: Sequence[Output], interruptible: Interruptible = _as_ever) -> None:
+    def __init__(self, outputs: Sequence[Output], interruptible: Interruptible = _caller_handles_ctrl_c) -> None:
         self._outputs = list(outputs)
         self._interruptible = interruptible
         self._streams = [output for output in outputs if isinstance(output, SinkOutput)]

@@ -14,14 +14,20 @@ from fastload.model.errors import FastloadError, PlanError
 from fastload.model.records import Snapshot
 from fastload.model.saved.run_file import SavedRun
 from fastload.outputs.streams.base import Sink
-from fastload.outputs.streams.registry import NamedSink, RequestedOutput, make_named, name_and_argument, shown_text
+from fastload.outputs.streams.registry import (
+    NamedSink,
+    RequestedOutput,
+    make_named_sink,
+    name_and_argument,
+    text_without_secrets,
+)
 from fastload.outputs.summary_json import dump_json
 
 _LIVE = ("prometheus",)
 """Names of the outputs that other programs scrape during a run: they cannot show a saved run."""
 
 
-def named_sink(asked: RequestedOutput) -> NamedSink:
+def make_replay_sink(asked: RequestedOutput) -> NamedSink:
     """Create the requested sink for the replay of a saved run.
 
     Raises:
@@ -34,7 +40,7 @@ def named_sink(asked: RequestedOutput) -> NamedSink:
             f"{asked.option} {name} is scraped while a run lasts, and a saved run is over",
             hint=f"give {asked.option} {name} to the run itself, or send the saved run with prometheus-rw",
         )
-    one = make_named(asked)
+    one = make_named_sink(asked)
     if one.sink.wants_points:
         raise PlanError(
             f"{asked.option} {name} needs single requests, and a saved run has their histograms of each second",
@@ -56,13 +62,13 @@ def replay(run: SavedRun, sinks: Iterable[NamedSink]) -> list[str]:
     for one in left:
         one.sink.check()
     troubles: list[str] = []
-    left = [one for one in left if _tell(one, troubles, lambda sink: sink.open(run.header))]
+    left = [one for one in left if _try_action(one, troubles, lambda sink: sink.open(run.header))]
     for second in run.seconds:
         write = partial(_write, second)
-        left = [one for one in left if _tell(one, troubles, write)]
+        left = [one for one in left if _try_action(one, troubles, write)]
     summary = run.summary_dict()
     for one in left:
-        _tell(one, troubles, lambda sink: sink.close(summary))
+        _try_action(one, troubles, lambda sink: sink.close(summary))
     return troubles
 
 
@@ -75,7 +81,7 @@ def _write(second: Snapshot, sink: Sink) -> None:
     sink.write(second)
 
 
-def _tell(one: NamedSink, troubles: list[str], action: Callable[[Sink], None]) -> bool:
+def _try_action(one: NamedSink, troubles: list[str], action: Callable[[Sink], None]) -> bool:
     """Run *action* with the sink, and return whether it succeeded; an error is added to *troubles*."""
     try:
         action(one.sink)
@@ -88,6 +94,6 @@ def _tell(one: NamedSink, troubles: list[str], action: Callable[[Sink], None]) -
         reason = f"{type(error).__name__}: {error}"
     else:
         return True
-    _, _, shown = shown_text(f"{one.name}={one.argument}").partition("=")
+    _, _, shown = text_without_secrets(f"{one.name}={one.argument}").partition("=")
     troubles.append(f"output {one.name} {shown!r} could not be written: {reason}")
     return False

@@ -21,7 +21,7 @@ from fastload.model.load_models import (
 )
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.user_metrics import declared
-from fastload.outputs.streams.registry import shown_text
+from fastload.outputs.streams.registry import text_without_secrets
 from fastload.planning.draft import DEFAULT_GRACEFUL_STOP, Draft
 from fastload.planning.options import OPTIONS
 from fastload.planning.tiers import GivenValue, MergedOptions
@@ -227,7 +227,7 @@ def _shown(option: str, value: Any) -> str:
     if option in ("base_url", "proxy"):
         return without_credentials(value)
     if option == "out":
-        return ", ".join(shown_text(text) for text in value)
+        return ", ".join(text_without_secrets(text) for text in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if callable(value):

@@ -15,7 +15,7 @@ from fastload.model.metrics import MetricSpec
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import ErrorTable
 from fastload.model.resources import ResourceSeries
-from fastload.model.series import CounterSink
+from fastload.model.series import CounterValue
 from fastload.model.summary import RequestCounts, Summary
 from fastload.model.user_metrics import specs
 from fastload.model.views import MetricView
@@ -23,7 +23,7 @@ from fastload.model.views import MetricView
 PLAN = Plan("run", "test", (ScenarioPlan("test", ConstantVUs(1, 1.0), None),), workers=1)
 SUMMARY = Summary(
     plan=PLAN,
-    metrics={"iterations": MetricView(specs()["iterations"], CounterSink(5), 1.0)},
+    metrics={"iterations": MetricView(specs()["iterations"], CounterValue(5), 1.0)},
     thresholds=(),
     checks=(),
     endpoints=(),
@@ -44,7 +44,7 @@ CUT = (HookError("teardown", INTERRUPTED),)
 FAILED = (ThresholdResult("m", "p(95)<1", False, 2.0),)
 LOST = (WorkerEvidence(0, lost=True),)
 RAISED = ErrorTable({"ValueError": (5, "traceback")})
-NO_ITERATIONS = {"iterations": MetricView(MetricSpec("iterations", specs()["iterations"].kind), CounterSink(0), 1.0)}
+NO_ITERATIONS = {"iterations": MetricView(MetricSpec("iterations", specs()["iterations"].kind), CounterValue(0), 1.0)}
 
 
 @pytest.mark.parametrize(

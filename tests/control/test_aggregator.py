@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fastload.control.aggregator import Aggregator
 from fastload.model.metrics import MAX_NAMES, OTHER_NAME, OTHER_TAGS, Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
-from fastload.model.series import SeriesTable, TrendSink
+from fastload.model.series import SeriesTable, TrendValue
 
 
 def delta(worker: int, seq: int, values_us: list[int], **stats: int) -> Delta:
@@ -103,23 +103,23 @@ def test_a_window_has_the_watched_series_and_no_late_ones() -> None:
     aggregator.update_gauges(10)
     window = aggregator.take_window()
     assert window.in_time
-    assert set(window.windowed.sinks) == windowed
-    assert window.windowed.sinks[Series("http_req_duration")].count == 3
-    assert window.windowed.sinks[tagged].value == 2
-    assert window.table.sinks[tagged].value == 3
+    assert set(window.windowed.series_values) == windowed
+    assert window.windowed.series_values[Series("http_req_duration")].count == 3
+    assert window.windowed.series_values[tagged].value == 2
+    assert window.table.series_values[tagged].value == 3
     late.seq = 2
     aggregator.add(late)
     window = aggregator.take_window()
-    assert (window.in_time, window.requests, window.windowed.sinks) == (False, 1, {})
-    assert window.table.sinks[tagged].value == 1
-    assert aggregator.table.sinks[tagged].value == 4
+    assert (window.in_time, window.requests, window.windowed.series_values) == (False, 1, {})
+    assert window.table.series_values[tagged].value == 1
+    assert aggregator.table.series_values[tagged].value == 4
 
 
 def test_without_thresholds_nothing_is_watched() -> None:
     aggregator = Aggregator(1)
     aggregator.add(named(0, "/a"))
     aggregator.update_gauges(10)
-    assert aggregator.take_window().windowed.sinks == {}
+    assert aggregator.take_window().windowed.series_values == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 10**6), max_size=5), st.booleans()), max_size=12))
@@ -137,8 +137,8 @@ def test_windows_add_up_to_the_totals(parts: list[tuple[int, list[int], bool]]) 
     window = aggregator.take_window()
     seen.merge(window.table)
     errors.merge(window.errors)
-    assert {series: sink.to_plain() for series, sink in seen.sinks.items()} == {
-        series: sink.to_plain() for series, sink in aggregator.table.sinks.items()
+    assert {series: sink.to_plain() for series, sink in seen.series_values.items()} == {
+        series: sink.to_plain() for series, sink in aggregator.table.series_values.items()
     }
     assert errors.entries == aggregator.errors.entries
 
@@ -170,7 +170,7 @@ def test_names_are_bounded_over_all_workers() -> None:
     durations = {tags["name"]: sink.count for tags, sink in aggregator.table.of_metric("http_req_duration")}
     assert (durations["/asked"], durations[OTHER_NAME]) == (1, 2)
     assert aggregator.table.get("http_reqs").value == sum(counts.values()) == MAX_NAMES + 5
-    assert aggregator.table.sinks[asked].count == 1
+    assert aggregator.table.series_values[asked].count == 1
 
 
 def test_a_worker_that_has_too_many_names_is_noticed() -> None:
@@ -191,10 +191,10 @@ def test_names_of_checks_and_groups_and_tags_of_own_metrics_are_bounded_too() ->
     aggregator.add(found)
     assert aggregator.over_limit == ("names of checks", "names of groups", "tags of orders")
     table = aggregator.table
-    assert table.sinks[Series.of("checks", check=OTHER_NAME, scenario="a")].total == 5
-    assert table.sinks[Series.of("group_duration", group=OTHER_NAME)].count == 5
-    assert table.sinks[Series("orders", OTHER_TAGS)].value == 5
-    assert table.sinks[asked].value == 1
+    assert table.series_values[Series.of("checks", check=OTHER_NAME, scenario="a")].total == 5
+    assert table.series_values[Series.of("group_duration", group=OTHER_NAME)].count == 5
+    assert table.series_values[Series("orders", OTHER_TAGS)].value == 5
+    assert table.series_values[asked].value == 1
 
 
 def from_the_wire(made: Delta) -> Delta:
@@ -206,7 +206,7 @@ def test_a_window_of_several_workers_is_small_and_its_own() -> None:
     for worker in range(3):
         aggregator.add(from_the_wire(named(0, "/a", "/b", worker=worker)))
     window = aggregator.take_window()
-    trends = [sink for sink in window.table.sinks.values() if isinstance(sink, TrendSink)]
+    trends = [sink for sink in window.table.series_values.values() if isinstance(sink, TrendValue)]
     assert [trend.count for trend in trends] == [6, 3, 3]
     assert sum(column.nbytes for trend in trends for column in trend.used()) < 100
     assert all(trend._dense is None for trend in trends)

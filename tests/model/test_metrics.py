@@ -25,7 +25,7 @@ from fastload.model.metrics import (
     MetricSpec,
     Series,
 )
-from fastload.model.series import GaugeSink, SeriesTable
+from fastload.model.series import GaugeValue, SeriesTable
 from fastload.model.user_metrics import Counter, Gauge, Rate, Trend, UserMetric, set_metric_filters, specs
 
 
@@ -73,8 +73,8 @@ def test_a_table_survives_the_wire(filling: list[tuple[str, Series, int]]) -> No
     (frame,) = FrameDecoder().feed(encode(Frame("delta", {"table": table.to_plain()})))
     copy = SeriesTable.from_plain(frame.body["table"])
     assert copy.to_plain() == table.to_plain()
-    assert list(copy.sinks) == list(table.sinks)
-    assert [type(sink) for sink in copy.sinks.values()] == [type(sink) for sink in table.sinks.values()]
+    assert list(copy.series_values) == list(table.series_values)
+    assert [type(sink) for sink in copy.series_values.values()] == [type(sink) for sink in table.series_values.values()]
 
 
 @given(fillings, fillings)
@@ -108,10 +108,10 @@ def test_a_gauge_keeps_the_last_and_the_extremes() -> None:
 
 
 def test_a_gauge_that_was_never_set_changes_nothing() -> None:
-    gauge = GaugeSink()
+    gauge = GaugeValue()
     assert not gauge.is_set
     gauge.set(7)
-    gauge.merge(GaugeSink())
+    gauge.merge(GaugeValue())
     assert gauge.to_plain() == [7, 7, 7]
 
 
@@ -176,13 +176,13 @@ def test_drain_moves_and_discard_forgets() -> None:
     assert table.get("g").to_plain() == [2, 1, 3]
     assert table.get("r").to_plain() == [2, 3]
     assert (table.get("t").count, table.get("t").sum) == (3, 6_000)
-    assert drained(counter, gauge, rate, trend).sinks == {}
+    assert drained(counter, gauge, rate, trend).series_values == {}
     rate.add(True)
     for number_metric in (counter, gauge, trend):
         number_metric.add(1)
     for metric in (counter, gauge, rate, trend):
         metric.discard()
-    assert drained(counter, gauge, rate, trend).sinks == {}
+    assert drained(counter, gauge, rate, trend).series_values == {}
 
 
 def test_a_value_added_by_a_thread_while_draining_is_kept() -> None:
@@ -243,7 +243,7 @@ def test_what_is_no_number_fails_where_it_is_added(declare: Any) -> None:
     metric = declare("m")
     with pytest.raises((TypeError, ValueError)):
         metric.add("many")
-    assert drained(metric).sinks == {}
+    assert drained(metric).series_values == {}
 
 
 def test_a_counter_takes_numpy_numbers_through_the_wire() -> None:
@@ -270,7 +270,7 @@ class TestTags:
         counter.add(10)
         counter.add(20, {})
         table = drained(counter, gauge, rate, trend)
-        found = {series.label: sink for series, sink in table.sinks.items()}
+        found = {series.label: sink for series, sink in table.series_values.items()}
         assert found["c"].value == 37
         assert (found["c{region:eu,tier:a}"].value, found["c{region:us,tier:a}"].value) == (5, 1)
         assert found["c{region:eu}"].value == 1
@@ -282,25 +282,25 @@ class TestTags:
         assert (found["r"].to_plain(), found["r{region:eu,tier:a}"].to_plain()) == ([2, 3], [2, 2])
         assert (found["t"].sum, found["t{region:eu,tier:a}"].sum) == (6_000, 5_000)
         assert len(found) == 4 + 3 + 3 + 3
-        assert drained(counter, gauge, rate, trend).sinks == {}
+        assert drained(counter, gauge, rate, trend).series_values == {}
 
     def test_tags_are_text(self) -> None:
         counter = Counter("c")
         counter.add(1, {"size": 3})  # type: ignore[dict-item]
         counter.add(1, {"size": "3"})
-        assert drained(counter).sinks[Series.of("c", size="3")].value == 2
+        assert drained(counter).series_values[Series.of("c", size="3")].value == 2
 
     def test_a_second_declaration_shares_the_series(self) -> None:
         first, second = Counter("c"), Counter("c")
         first.add(1, {"a": "b"})
         second.add(2, {"a": "b"})
-        assert drained(first, second).sinks[Series.of("c", a="b")].value == 3
+        assert drained(first, second).series_values[Series.of("c", a="b")].value == 3
 
     def test_discard_forgets_them_too(self) -> None:
         counter = Counter("c")
         counter.add(1, {"a": "b"})
         counter.discard()
-        assert drained(counter).sinks == {}
+        assert drained(counter).series_values == {}
 
     def test_what_is_no_number_is_in_no_series(self) -> None:
         counter = Counter("c")
@@ -308,7 +308,7 @@ class TestTags:
             counter.add("many", {"a": "b"})  # type: ignore[arg-type]
         with pytest.raises(AttributeError):
             counter.add(1, "a")  # type: ignore[arg-type]
-        assert drained(counter).sinks == {}
+        assert drained(counter).series_values == {}
 
     def test_tag_sets_are_bounded(self) -> None:
         wanted = Series.of("c", user="wanted")
@@ -319,10 +319,10 @@ class TestTags:
         counter.add(1, {"user": "wanted"})
         counter.add(1, {"user": "5"})
         table = drained(counter)
-        assert len(table.sinks) == 1 + MAX_NAMES + 1 + 1
-        assert table.sinks[Series("c", OTHER_TAGS)].value == 9
-        assert (table.sinks[wanted].value, table.sinks[Series.of("c", user="5")].value) == (1, 2)
-        assert sum(sink.value for series, sink in table.sinks.items() if series.tags) == table.get("c").value
+        assert len(table.series_values) == 1 + MAX_NAMES + 1 + 1
+        assert table.series_values[Series("c", OTHER_TAGS)].value == 9
+        assert (table.series_values[wanted].value, table.series_values[Series.of("c", user="5")].value) == (1, 2)
+        assert sum(sink.value for series, sink in table.series_values.items() if series.tags) == table.get("c").value
 
     @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["eu", "us", "de"])), max_size=30))
     def test_the_series_of_one_tag_add_up_to_the_total(self, added: list[tuple[int, str]]) -> None:
@@ -357,7 +357,7 @@ class TestTags:
             metric.add(4, {"region": "us"})
         place = {}
         before.add(8)
-        found = {series.label: sink.value for series, sink in drained(before, after).sinks.items()}
+        found = {series.label: sink.value for series, sink in drained(before, after).series_values.items()}
         assert found == {
             "c": 15,
             "c{scenario:s}": 7,

@@ -20,7 +20,7 @@ from fastload.model.results import (
     name_limit_notes,
     names_note,
 )
-from fastload.model.series import RateSink, SeriesTable
+from fastload.model.series import RateValue, SeriesTable
 from fastload.model.views import view_metrics
 from tests.outputs.samples import add_requests, closed_bench, fill, full_run
 
@@ -200,7 +200,7 @@ class TestScenarios:
     def test_several_are_told_apart(self) -> None:
         table = SeriesTable()
         table.counter(Series.of("http_reqs", scenario="a")).value = 6
-        table.rate(Series.of("http_req_failed", scenario="a")).merge(RateSink(2, 6))
+        table.rate(Series.of("http_req_failed", scenario="a")).merge(RateValue(2, 6))
         fill(table, "http_req_duration", [4_000], scenario="a")
         table.counter(Series.of("iterations", scenario="a")).value = 3
         views = view_metrics(table, SPECS, 2.0, {"http_reqs{scenario:a}": 2})

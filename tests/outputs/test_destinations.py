@@ -13,8 +13,8 @@ import fastload as fl
 from fastload.cli.main import run_cli
 from fastload.model.errors import PlanError
 from fastload.outputs.destinations import ListeningPort, check_ports
-from fastload.outputs.saved_run import named_sink
-from fastload.outputs.streams.registry import SHIPPED, RequestedOutput, make_named, make_streams
+from fastload.outputs.saved_run import make_replay_sink
+from fastload.outputs.streams.registry import SHIPPED, RequestedOutput, make_named_sink, make_sink_outputs
 from tests.conftest import Cli, Nginx, cli_env
 from tests.data.renew import RUN
 
@@ -134,9 +134,9 @@ def test_two_at_one_port_and_two_that_are_the_same_are_refused(
 def test_ports_of_other_hosts_and_free_ones_are_not_refused() -> None:
     addresses = [("--control", "127.0.0.1", 7), ("--dashboard", "127.0.0.2", 7), ("a", "h", 0), ("b", "h", 0)]
     check_ports(ListeningPort(*address) for address in addresses)
-    assert len(make_streams(["prometheus=127.0.0.1:7", "prometheus=127.0.0.1:8", "prometheus=127.0.0.2:7"])) == 3
+    assert len(make_sink_outputs(["prometheus=127.0.0.1:7", "prometheus=127.0.0.1:8", "prometheus=127.0.0.2:7"])) == 3
     with pytest.raises(PlanError, match="would both listen on port 7"):
-        make_streams(["prometheus=7", "prometheus=localhost:7"])
+        make_sink_outputs(["prometheus=7", "prometheus=localhost:7"])
 
 
 @pytest.mark.usefixtures("folder")
@@ -157,15 +157,15 @@ def test_a_script_that_runs_itself_is_told_as_well(folder: Path) -> None:
 @pytest.mark.parametrize("name", [name for name, one in SHIPPED.items() if one.endings or name == "run"])
 def test_an_output_writes_the_files_that_are_checked(name: str, tmp_path: Path) -> None:
     out = tmp_path / "out.x"
-    expected = {Path(one.path) for one in make_named(RequestedOutput("--out", f"{name}={out}")).written}
+    expected = {Path(one.path) for one in make_named_sink(RequestedOutput("--out", f"{name}={out}")).written}
     assert run_cli(["report", str(RUN), "--out", f"{name}={out}"]) == 0
     assert set(tmp_path.iterdir()) == expected
 
 
 def test_an_output_of_somebody_else_may_tell_its_files() -> None:
     with pytest.raises(PlanError, match=f"--out json and --out csv {BOTH}"):
-        make_streams(["json=a.gz", "csv=a.gz"])
-    assert make_named(RequestedOutput("--out", "statsd=h:1")).written == ()
+        make_sink_outputs(["json=a.gz", "csv=a.gz"])
+    assert make_named_sink(RequestedOutput("--out", "statsd=h:1")).written == ()
 
 
 @pytest.mark.parametrize("out", ["json", "json=-", "csv=-", "md=-", "html=-", "junit=-", "hlog=-"])
@@ -218,4 +218,4 @@ def test_a_quiet_run_with_an_output_on_stdout_says_nothing_else(cli: Cli, nginx:
 
 def test_a_saved_run_is_not_scraped() -> None:
     with pytest.raises(PlanError, match="--out prometheus is scraped while a run lasts, and a saved run is over"):
-        named_sink(RequestedOutput("--out", "prometheus=19999"))
+        make_replay_sink(RequestedOutput("--out", "prometheus=19999"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fastload.model.metrics import BUILTIN
-from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
-from fastload.model.views import empty_sink
-from fastload.outputs.streams.data_points import RUN_SPECS, DataPoint
+from fastload.model.series import CounterValue, GaugeValue, RateValue, TrendValue
+from fastload.model.views import empty_value
+from fastload.outputs.streams.data_points import RUN_STATE_SPECS, DataPoint
 from fastload.outputs.streams.otlp import _AGGREGATION, _ENDPOINT, _METRICS_ENDPOINT, _TEMPORALITY
 from fastload.outputs.streams.prometheus_names import base_name, values_of
 from fastload.outputs.streams.registry import ALIASES, SHIPPED
@@ -19,16 +19,16 @@ PAGE = (REPO / "docs" / "outputs.md").read_text()
 
 
 def prometheus_names(of: str) -> Iterator[str]:
-    spec = {**BUILTIN, **RUN_SPECS}[of]
-    sink = empty_sink(spec)
+    spec = {**BUILTIN, **RUN_STATE_SPECS}[of]
+    sink = empty_value(spec)
     match sink:
-        case TrendSink():
+        case TrendValue():
             yield base_name(spec)
-        case GaugeSink():
+        case GaugeValue():
             sink.set(1)
-        case RateSink():
+        case RateValue():
             sink.total = 1
-        case CounterSink():
+        case CounterValue():
             pass
     yield from (value.name for value in values_of(DataPoint(spec, (), sink)))
 
@@ -53,7 +53,7 @@ def test_what_is_told_of_a_run_is_there() -> None:
     shown = {names(row[0])[0]: (row[1], names(row[2])) for row in rows(section("outputs.md", "Monitoring"))}
     assert shown == {
         name: (spec.kind.value + (f", {spec.unit}" if spec.unit else ""), list(prometheus_names(name)))
-        for name, spec in RUN_SPECS.items()
+        for name, spec in RUN_STATE_SPECS.items()
     }
 
 

@@ -315,9 +315,9 @@ class Recorder:
             by_check = Series.of("checks", check=name, scenario=scope.tags["scenario"])
             tags = {**scope.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "check": name}
             for series in (*series_of("checks", tags), by_check):
-                sink = table.rate(series)
-                sink.trues += trues
-                sink.total += total
+                series_value = table.rate(series)
+                series_value.trues += trues
+                series_value.total += total
 
     def _fold_requests(self) -> None:
         if self._rows:

@@ -11,7 +11,7 @@ from fastload.model.compare.intervals import FloatArray
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import CounterSink, SeriesTable
+from fastload.model.series import CounterValue, SeriesTable
 
 MOST_BATCHES = 10
 FEWEST_BATCHES = 5
@@ -54,9 +54,9 @@ class BatchedRun:
             return
         self._spans_s[index] += second.span_s
         counts = self._in_time[index]
-        for series, sink in second.table.sinks.items():
-            if isinstance(sink, CounterSink):
-                counts[series] = counts.get(series, 0.0) + sink.value
+        for series, series_value in second.table.series_values.items():
+            if isinstance(series_value, CounterValue):
+                counts[series] = counts.get(series, 0.0) + series_value.value
 
     @property
     def table(self) -> SeriesTable:
@@ -77,9 +77,9 @@ class BatchedRun:
         """State of the run's verdict: VALID, SUSPECT or INVALID."""
         return str(self.summary["verdict"]["state"])
 
-    def sinks(self, series: Series) -> list[Any]:
+    def series_values(self, series: Series) -> list[Any]:
         """Return the sink of *series* in each batch; None for a batch without it."""
-        return [batch.sinks.get(series) for batch in self.batches]
+        return [batch.series_values.get(series) for batch in self.batches]
 
     def counts(self, *parts: Series) -> FloatArray:
         """Return the sum of the counters *parts* in each batch, without the counts after the last start."""

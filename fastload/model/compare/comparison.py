@@ -37,7 +37,7 @@ from fastload.model.compare.intervals import (
     share_estimate,
 )
 from fastload.model.metrics import Kind
-from fastload.model.series import GaugeSink, RateSink, TrendSink
+from fastload.model.series import GaugeValue, RateValue, TrendValue
 
 ComparisonVerdict = Literal["better", "worse", "changed", "no difference shown", ""]
 COMPARISON_VERSION = 1
@@ -183,19 +183,19 @@ def _figure_of_run(figure: Figure, run: BatchedRun) -> _RunFigure:
             if rate > 0
             else _RunFigure(rate, None, "no rate")
         )
-    sink, batches = run.table.sinks.get(figure.series), run.sinks(figure.series)
-    if isinstance(sink, GaugeSink) and sink.is_set:
-        return _RunFigure(sink.value, None, "last value only")
-    if isinstance(sink, RateSink) and sink.total:
-        if sink.total < FEWEST_VALUES:
-            return _RunFigure(sink.trues / sink.total, None, "too few values")
+    series_value, batches = run.table.series_values.get(figure.series), run.series_values(figure.series)
+    if isinstance(series_value, GaugeValue) and series_value.is_set:
+        return _RunFigure(series_value.value, None, "last value only")
+    if isinstance(series_value, RateValue) and series_value.total:
+        if series_value.total < FEWEST_VALUES:
+            return _RunFigure(series_value.trues / series_value.total, None, "too few values")
         trues, totals = ([getattr(one, name) if one else 0 for one in batches] for name in ("trues", "total"))
         estimate = share_estimate(np.array(trues, dtype=np.float64), np.array(totals, dtype=np.float64))
-        return _RunFigure(sink.trues / sink.total, estimate)
-    if isinstance(sink, TrendSink) and sink.count:
-        value = sink.quantile(figure.q)
+        return _RunFigure(series_value.trues / series_value.total, estimate)
+    if isinstance(series_value, TrendValue) and series_value.count:
+        value = series_value.quantile(figure.q)
         shown = None if value is None else value / figure.spec.scale
-        estimate = quantile_estimate(sink, batches, figure.q)
+        estimate = quantile_estimate(series_value, batches, figure.q)
         if estimate.values < FEWEST_VALUES:
             return _RunFigure(shown, None, "too few values")
         return _RunFigure(shown, estimate)

@@ -12,7 +12,7 @@ from fastload.model.errors import PlanError
 from fastload.model.judging.thresholds import parse_threshold_option
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, HTTP_TRENDS, Kind, MetricSpec, Series
 from fastload.model.run_header import RunHeader
-from fastload.model.series import CounterSink, GaugeSink, MetricSink, RateSink
+from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesValue
 
 Better = Literal["higher", "lower", ""]
 Section = Literal["headline", "metrics", "script", "scenarios", "endpoints", "calls", "groups", "checks"]
@@ -115,10 +115,10 @@ class _Figures:
         for run in runs:
             self._specs |= run.header.specs
             self._directions_from_thresholds |= _directions_from_thresholds(run.header)
-            for series, sink in run.table.sinks.items():
-                self._sizes[series] = self._sizes.get(series, 0.0) + _size(sink)
-                if isinstance(sink, RateSink):
-                    self._trues[series] = self._trues.get(series, 0) + sink.trues
+            for series, series_value in run.table.series_values.items():
+                self._sizes[series] = self._sizes.get(series, 0.0) + _size(series_value)
+                if isinstance(series_value, RateValue):
+                    self._trues[series] = self._trues.get(series, 0) + series_value.trues
         self._shown: set[tuple[Series, float]] = set()
         self._phases = [
             (name, q)
@@ -243,17 +243,17 @@ class _Figures:
         return sorted(found, key=lambda series: -self._sizes[series])
 
 
-def _size(sink: MetricSink) -> float:
+def _size(series_value: SeriesValue) -> float:
     """Return the size of a series: the sum of a counter, whether a gauge is set, or the number of values."""
-    match sink:
-        case CounterSink():
-            return sink.value
-        case GaugeSink():
-            return float(sink.is_set)
-        case RateSink():
-            return sink.total
+    match series_value:
+        case CounterValue():
+            return series_value.value
+        case GaugeValue():
+            return float(series_value.is_set)
+        case RateValue():
+            return series_value.total
         case _:
-            return sink.count
+            return series_value.count
 
 
 def _directions_from_thresholds(header: RunHeader) -> Mapping[str, Better]:

@@ -22,7 +22,7 @@ from fastload.model.metrics import Kind, Series
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.run_header import RunHeader
-from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, TrendSink
+from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, TrendValue
 from fastload.model.units import format_count
 
 MAGIC = b"\x8bfastload"
@@ -125,7 +125,9 @@ def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
     plain["verdict"] = snapshot.verdict.to_dict() if snapshot.verdict else None
     plain["events"] = [list(event) for event in snapshot.events]
     plain["errors"], plain["exceptions"] = snapshot.errors.to_plain(), snapshot.exceptions.to_plain()
-    plain["series"] = [_series_to_plain(series, sink) for series, sink in snapshot.table.sinks.items()]
+    plain["series"] = [
+        _series_to_plain(series, series_value) for series, series_value in snapshot.table.series_values.items()
+    ]
     return plain
 
 
@@ -172,20 +174,20 @@ def _checksum(kind: int, payload: bytes) -> int:
     return zlib.crc32(payload, zlib.crc32(bytes([kind])))
 
 
-def _series_to_plain(series: Series, sink: Any) -> list[Any]:
+def _series_to_plain(series: Series, series_value: Any) -> list[Any]:
     tags = [text for pair in series.tags for text in pair]
-    match sink:
-        case TrendSink():
-            return [series.metric, tags, "trend", _trend_to_plain(sink)]
-        case GaugeSink():
-            return [series.metric, tags, "gauge", sink.to_plain()]
-        case RateSink():
-            return [series.metric, tags, "rate", sink.to_plain()]
+    match series_value:
+        case TrendValue():
+            return [series.metric, tags, "trend", _trend_to_plain(series_value)]
+        case GaugeValue():
+            return [series.metric, tags, "gauge", series_value.to_plain()]
+        case RateValue():
+            return [series.metric, tags, "rate", series_value.to_plain()]
         case _:
-            return [series.metric, tags, "counter", sink.to_plain()]
+            return [series.metric, tags, "counter", series_value.to_plain()]
 
 
-def _trend_to_plain(trend: TrendSink) -> list[Any]:
+def _trend_to_plain(trend: TrendValue) -> list[Any]:
     """Return a trend as plain lists, with gaps between bucket indexes.
 
     msgpack needs one byte for most gaps and counts: less space than arrays or HdrHistogram's V2 encoding.
@@ -198,13 +200,13 @@ def _trend_to_plain(trend: TrendSink) -> list[Any]:
     return [*moments, gaps, counts]
 
 
-def _trend_from_plain(plain: Sequence[Any]) -> TrendSink:
+def _trend_from_plain(plain: Sequence[Any]) -> TrendValue:
     top, clamped, total, squares, low, high, gaps, counts = plain[:8]
     index = np.cumsum(np.array(gaps, dtype=np.int64))
     is_ascending = not gaps or (gaps[0] >= 0 and min(gaps[1:], default=1) > 0)
     if len(gaps) != len(counts) or not is_ascending or (gaps and index[-1] >= _BUCKETS_AT_MOST):
         raise ValueError("a histogram has no such buckets")
-    return TrendSink.from_sparse(
+    return TrendValue.from_sparse(
         {
             "i": index.astype("<u4").tobytes(),
             "c": np.array(counts, dtype="<u8").tobytes(),
@@ -220,19 +222,19 @@ def _trend_from_plain(plain: Sequence[Any]) -> TrendSink:
 
 
 def _table(rows: Sequence[Sequence[Any]]) -> SeriesTable:
-    sinks: dict[Series, Any] = {}
+    series_values: dict[Series, Any] = {}
     for metric, flat, kind, plain, *_ in rows:
         series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
         match kind:
             case "trend":
-                sinks[series] = _trend_from_plain(plain)
+                series_values[series] = _trend_from_plain(plain)
             case "counter":
-                sinks[series] = CounterSink(plain[0])
+                series_values[series] = CounterValue(plain[0])
             case "gauge":
-                sinks[series] = GaugeSink(*plain[:3])
+                series_values[series] = GaugeValue(*plain[:3])
             case "rate":
-                sinks[series] = RateSink(*plain[:2])
-    return SeriesTable(sinks)
+                series_values[series] = RateValue(*plain[:2])
+    return SeriesTable(series_values)
 
 
 def _known(kind: type[T], plain: Mapping[str, Any]) -> T:

@@ -99,7 +99,7 @@ class Replay:
     def views(self) -> dict[str, MetricView]:
         """Return the metrics so far, by `Series.label`."""
         asked = {result.metric for result in self._last.thresholds} if self._last else set()
-        series = [one for one in self.table.sinks if one.is_kept and one.label in asked] if asked else []
+        series = [one for one in self.table.series_values if one.is_kept and one.label in asked] if asked else []
         return view_metrics(self.table, self.header.specs, self.duration_s, self._late, series)
 
     def result(self, *, running: bool = False) -> Summary:

@@ -16,7 +16,7 @@ from fastload.model.results import CallResult, CheckResult, EndpointResult, Grou
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.summary import RequestCounts, Summary
-from fastload.model.views import MetricView, empty_sink
+from fastload.model.views import MetricView, empty_value
 
 T = TypeVar("T")
 SampleT = TypeVar("SampleT", HostSample, ProcessSample)
@@ -74,7 +74,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
 
     def view(metric: str, values: Mapping[str, float | None]) -> MetricView:
         spec = specs.get(metric) or MetricSpec(metric, Kind.GAUGE)
-        return SavedView(spec, empty_sink(spec), duration_s, plain=values)
+        return SavedView(spec, empty_value(spec), duration_s, plain=values)
 
     return Summary(
         plan=saved_plan(plain["plan"]),

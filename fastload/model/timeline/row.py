@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
-from fastload.model.series import TrendSink
+from fastload.model.series import TrendValue
 from fastload.model.timeline.curves import band_counts
 
 LATENCY_SOURCES = {
@@ -63,15 +63,15 @@ class RowTrend:
 
     __slots__ = ("bands", "quantiles_ms", "sparse")
 
-    def __init__(self, sink: TrendSink) -> None:
-        self.sparse = sink.to_sparse()
-        self.quantiles_ms = tuple((sink.quantile(q) or 0) / _US_PER_MS for q in _QUANTILES)
-        self.bands = band_counts(sink)
+    def __init__(self, series_value: TrendValue) -> None:
+        self.sparse = series_value.to_sparse()
+        self.quantiles_ms = tuple((series_value.quantile(q) or 0) / _US_PER_MS for q in _QUANTILES)
+        self.bands = band_counts(series_value)
 
     def __add__(self, other: RowTrend) -> RowTrend:
-        sink = TrendSink.from_sparse(self.sparse)
-        sink.merge(TrendSink.from_sparse(other.sparse))
-        return RowTrend(sink)
+        series_value = TrendValue.from_sparse(self.sparse)
+        series_value.merge(TrendValue.from_sparse(other.sparse))
+        return RowTrend(series_value)
 
 
 @dataclass(slots=True)
@@ -105,15 +105,23 @@ class TimelineRow:
         if has_offered:
             amounts["offered"] = snapshot.offered / span_s
         amounts |= _usage(snapshot)
-        phases = {name: sink for name, metric in REQUEST_PHASES.items() if (sink := table.get(metric)) and sink.count}
-        trends = {metric: sink for metric in _TIMES if (sink := table.get(metric)) and sink.count}
+        phases = {
+            name: series_value
+            for name, metric in REQUEST_PHASES.items()
+            if (series_value := table.get(metric)) and series_value.count
+        }
+        trends = {
+            metric: series_value for metric in _TIMES if (series_value := table.get(metric)) and series_value.count
+        }
         return cls(
             end_s=end_s,
             span_s=span_s,
             rates={name: WeightedMean(per_s * span_s, span_s) for name, per_s in amounts.items()},
             maxima=_most(snapshot),
-            request_phases_us={name: WeightedMean(sink.sum, sink.count) for name, sink in phases.items()},
-            trends={metric: RowTrend(sink) for metric, sink in trends.items()},
+            request_phases_us={
+                name: WeightedMean(series_value.sum, series_value.count) for name, series_value in phases.items()
+            },
+            trends={metric: RowTrend(series_value) for metric, series_value in trends.items()},
             errors={kind: count for kind, (count, _) in snapshot.errors.entries.items()},
             workers={
                 one.label.rpartition(" ")[2]: WeightedMean(one.cpu_percent * span_s, span_s) for one in snapshot.workers
@@ -143,8 +151,8 @@ def _add_up(into: dict[str, Any], other: Mapping[str, Any]) -> None:
 
 
 def _count(snapshot: Snapshot, metric: str) -> float:
-    sink = snapshot.table.sinks.get(Series(metric))
-    return float(sink.value) if sink is not None else 0.0
+    series_value = snapshot.table.series_values.get(Series(metric))
+    return float(series_value.value) if series_value is not None else 0.0
 
 
 def _usage(snapshot: Snapshot) -> dict[str, float]:

@@ -47,7 +47,7 @@ from typing import Any
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import TrendSink
+from fastload.model.series import TrendValue
 from fastload.model.timeline.curves import band_bounds_ms, percentile_curve
 from fastload.model.timeline.phases import WallClock, phases_of
 from fastload.model.timeline.row import LATENCY_SOURCES, REQUEST_PHASES, TimelineRow, WeightedMean
@@ -78,7 +78,7 @@ class Timeline:
         self._rows: list[TimelineRow] = []
         self._seconds_per_row = 1
         self._first_changed_row = 0
-        self._totals: dict[str, TrendSink] = {}
+        self._totals: dict[str, TrendValue] = {}
         self._errors: Counter[str] = Counter()
         self._workers: set[str] = set()
         self._optional: set[str] = set()
@@ -194,14 +194,16 @@ class Timeline:
 
     def _add_totals(self, snapshot: Snapshot, row: TimelineRow) -> None:
         for metric in row.trends:
-            sink = snapshot.table.get(metric)
-            self._totals.setdefault(metric, TrendSink(sink.highest)).merge(sink)
+            series_value = snapshot.table.get(metric)
+            self._totals.setdefault(metric, TrendValue(series_value.highest)).merge(series_value)
         self._errors.update(row.errors)
         self._workers.update(row.workers)
         self._optional.update(name for name in _OPTIONAL_RATES if row.rates[name].amount)
-        sinks = snapshot.table.sinks
+        series_values = snapshot.table.series_values
         self._seen.update(
-            name for name, signs in _PRESENCE_METRICS.items() if any(Series(metric) in sinks for metric in signs)
+            name
+            for name, signs in _PRESENCE_METRICS.items()
+            if any(Series(metric) in series_values for metric in signs)
         )
 
     def _add_events(self, snapshot: Snapshot) -> None:
@@ -213,7 +215,7 @@ class Timeline:
                 self._events_left_out += 1
 
     def _curve(self, metric: str) -> dict[str, list[float]]:
-        return percentile_curve(self._totals.get(metric) or TrendSink())
+        return percentile_curve(self._totals.get(metric) or TrendValue())
 
 
 def _quotient(shares: Mapping[str, WeightedMean], name: str, scale: float = 1.0) -> float | None:

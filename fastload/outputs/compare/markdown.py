@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, ComparisonRow, ComparisonVerdict
 from fastload.model.compare.figures import SECTIONS
 from fastload.outputs.compare.wording import (
-    TOLD,
+    SHOWN_VERDICTS,
+    describe_side,
     details_note,
     format_change,
     format_difference,
@@ -16,7 +17,6 @@ from fastload.outputs.compare.wording import (
     format_lead,
     format_verdict,
     notes,
-    side_words,
     verdict_text,
 )
 from fastload.outputs.markdown_text import code, prose, table
@@ -52,7 +52,7 @@ def _warnings(comparison: Comparison) -> Iterator[str]:
 
 def _sides(comparison: Comparison) -> str:
     rows = [
-        [label, code(side.name), prose(", ".join(side_words(side)))]
+        [label, code(side.name), prose(", ".join(describe_side(side)))]
         for label, side in zip(LABELS, comparison.sides, strict=False)
     ]
     return table(["", "Runs", "What"], rows, left=3)
@@ -72,7 +72,7 @@ def _figures(comparison: Comparison, candidate: int) -> Iterator[str]:
 
 
 def _differs(row: ComparisonRow, candidate: int) -> bool:
-    return row.changes[candidate].verdict in TOLD
+    return row.changes[candidate].verdict in SHOWN_VERDICTS
 
 
 def _table(rows: Sequence[ComparisonRow], candidate: int) -> str:

@@ -25,7 +25,7 @@ from fastload.model.compare.comparison import LABELS, Comparison, ComparisonRow,
 from fastload.model.compare.figures import SECTIONS
 from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.compare.wording import (
-    called,
+    describe_side,
     details_note,
     format_change,
     format_difference,
@@ -34,7 +34,7 @@ from fastload.outputs.compare.wording import (
     format_lead,
     format_verdict,
     notes,
-    side_words,
+    side_label,
     verdict_text,
 )
 from fastload.outputs.page.render import asset, render_page
@@ -54,7 +54,7 @@ def comparison_page(comparison: Comparison, timelines: Sequence[Sequence[Timelin
 
 def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timeline]]) -> dict[str, Any]:
     """Return the data of the page (see the module)."""
-    first, *others = [called(comparison, index) for index in range(len(comparison.sides))]
+    first, *others = [side_label(comparison, index) for index in range(len(comparison.sides))]
     candidates = range(len(others))
     return {
         "version": 1,
@@ -84,7 +84,7 @@ def _side(label: str, side: ComparisonSide, timelines: Iterable[Timeline]) -> di
     return {
         "label": label,
         "name": side.name,
-        "words": side_words(side),
+        "words": describe_side(side),
         "runs": [run_to_dict(run) for run in side.runs],
         "lines": [_line(timeline.columns()) for timeline in timelines],
     }

@@ -13,7 +13,8 @@ from fastload.model.units import format_count
 from fastload.outputs.base import writing
 from fastload.outputs.compare.wording import (
     MARKS,
-    TOLD,
+    SHOWN_VERDICTS,
+    describe_side,
     details_note,
     format_change,
     format_difference,
@@ -22,7 +23,6 @@ from fastload.outputs.compare.wording import (
     format_lead,
     format_verdict,
     notes,
-    side_words,
     verdict_text,
 )
 from fastload.outputs.figures import one_line
@@ -79,7 +79,7 @@ def _warnings(comparison: Comparison) -> list[RenderableType]:
 
 def _sides(comparison: Comparison) -> list[RenderableType]:
     return [
-        Paragraph(f"{label}  ", f"{one_line(side.name)}: {', '.join(side_words(side))}", lead_style=STRONG)
+        Paragraph(f"{label}  ", f"{one_line(side.name)}: {', '.join(describe_side(side))}", lead_style=STRONG)
         for label, side in zip(LABELS, comparison.sides, strict=False)
     ]
 
@@ -89,7 +89,7 @@ def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> lis
     label = LABELS[candidate + 1]
     shown, left_out = list[ComparisonRow](), list[ComparisonRow]()
     for row in comparison.rows:
-        told = everything or row.is_headline or row.changes[candidate].verdict in TOLD
+        told = everything or row.is_headline or row.changes[candidate].verdict in SHOWN_VERDICTS
         (shown if told else left_out).append(row)
     rows = list(_grouped(shown, candidate))
     columns = [
@@ -131,7 +131,7 @@ def _row(row: ComparisonRow, name: str, candidate: int) -> list[Cell]:
         Cell(format_figure(figure, row.values[0])),
         Cell(format_figure(figure, row.values[candidate + 1])),
         Cell(format_difference(figure, change)),
-        Cell(format_change(figure, change), style if change.verdict in TOLD else ""),
+        Cell(format_change(figure, change), style if change.verdict in SHOWN_VERDICTS else ""),
         Cell(format_interval(figure, change), "" if change.low is not None else DIM),
         Cell(f"{mark} {format_verdict(change)}", style),
     ]

@@ -21,7 +21,7 @@ from fastload.model.units import format_duration_s, format_percent
 from fastload.outputs.figures import format_rate, format_value
 
 MARKS: dict[ComparisonVerdict, str] = {"worse": "✗", "better": "✓", "changed": "•", NO_DIFFERENCE: "", "": ""}
-TOLD: tuple[ComparisonVerdict, ...] = ("worse", "better", "changed")
+SHOWN_VERDICTS: tuple[ComparisonVerdict, ...] = ("worse", "better", "changed")
 """Verdicts that every output shows: those that state a difference."""
 _NAMED_AT_MOST = 3
 _SHORT_NAME = 32
@@ -82,14 +82,14 @@ def format_lead(verdict: ComparisonVerdict) -> str:
 
 def verdict_text(comparison: Comparison, candidate: int) -> str:
     """Return the result of one candidate as a phrase that follows `format_lead`."""
-    base, name = (called(comparison, index) for index in (0, candidate + 1))
+    base, name = (side_label(comparison, index) for index in (0, candidate + 1))
     verdict = comparison.verdict_of(candidate)
     if verdict == NO_DIFFERENCE:
         return f"between {name} and {base}"
     if not verdict:
         return f"{name} against {base}: {_why_not(comparison, candidate)}"
     parts = []
-    for kind in TOLD:
+    for kind in SHOWN_VERDICTS:
         found = [row for row, index in comparison.having(kind, headline=True) if index == candidate]
         if found:
             parts.append(f"{kind} in {_named(found, candidate)}")
@@ -101,7 +101,7 @@ def details_note(comparison: Comparison) -> str:
     parts = []
     for candidate in range(len(comparison.sides) - 1):
         verdicts = [row.changes[candidate].verdict for row in comparison.rows if not row.is_headline]
-        if counts := [f"{verdicts.count(kind)} {kind}" for kind in TOLD if kind in verdicts]:
+        if counts := [f"{verdicts.count(kind)} {kind}" for kind in SHOWN_VERDICTS if kind in verdicts]:
             parts.append(f"in the details of {LABELS[candidate + 1]}: {', '.join(counts)}")
     return "; ".join(parts)
 
@@ -132,7 +132,7 @@ def notes(comparison: Comparison) -> Iterator[str]:
         )
 
 
-def side_words(side: ComparisonSide) -> list[str]:
+def describe_side(side: ComparisonSide) -> list[str]:
     """Return a short description of a side: start and duration of its runs, and the state of their verdicts."""
     runs = side.runs
     if len(runs) == 1:
@@ -148,7 +148,7 @@ def _run_words(side: ComparisonSide, index: int) -> str:
     return f"{_minute(run.header.started_at)}, {format_duration_s(round(run.duration_s, 1))}, {run.state}"
 
 
-def called(comparison: Comparison, index: int) -> str:
+def side_label(comparison: Comparison, index: int) -> str:
     """Return the label of a side for use in a sentence, with the name of the side if it is short."""
     name = comparison.sides[index].name
     return f"{LABELS[index]} ({name})" if len(name) <= _SHORT_NAME else LABELS[index]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastload.model.histogram import Int64Array, highest_equivalents
-from fastload.model.series import TrendSink
+from fastload.model.series import TrendValue
 
 SCHEMA = 5
 """Schema of exponential histograms: 32 buckets per power of two, each 2.2 % wider than the one before."""
@@ -32,7 +32,7 @@ class Exponential(NamedTuple):
     counts: list[int]
 
 
-def to_exponential(trend: TrendSink, per_unit: float) -> Exponential:
+def to_exponential(trend: TrendValue, per_unit: float) -> Exponential:
     """Convert *trend* to exponential buckets; its stored integers are divided by *per_unit*.
 
     A count goes to the bucket of the value that quantiles report for it, which is at most 0.1 % above the true value.
@@ -49,7 +49,7 @@ def to_exponential(trend: TrendSink, per_unit: float) -> Exponential:
     return Exponential(zeros, buckets.tolist(), summed.tolist())
 
 
-def counts_up_to(trend: TrendSink, per_unit: float, bounds: Sequence[float]) -> list[int]:
+def counts_up_to(trend: TrendValue, per_unit: float, bounds: Sequence[float]) -> list[int]:
     """Return how many values of *trend* do not exceed each of the ascending *bounds*, to 0.1 % of the bound."""
     so_far = np.cumsum(trend.counts)
     highest = _highest_equivalents(len(so_far))

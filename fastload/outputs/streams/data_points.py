@@ -12,7 +12,7 @@ from fastload.model.metrics import BUILTIN, SCENARIO_METRICS, Kind, MetricSpec, 
 from fastload.model.records import Snapshot
 from fastload.model.resources import resource_values
 from fastload.model.run_header import RunHeader
-from fastload.model.series import CounterSink, GaugeSink, MetricSink, RateSink, SeriesTable, TrendSink
+from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, SeriesValue, TrendValue
 
 _PLACE_TAGS = frozenset(("scenario", "group"))
 _VERDICTS = {"VALID": 0, "SUSPECT": 1, "INVALID": 2}
@@ -22,7 +22,7 @@ def _specs(kind: Kind, unit: str, *names: str) -> dict[str, MetricSpec]:
     return {name: MetricSpec(name, kind, unit) for name in names}
 
 
-RUN_SPECS: dict[str, MetricSpec] = {
+RUN_STATE_SPECS: dict[str, MetricSpec] = {
     **_specs(Kind.COUNTER, "", "errors", "exceptions", "offered_iterations"),
     **_specs(Kind.GAUGE, "", "in_flight", "workers_alive", "workers_lost", "verdict", "threshold_ok", "target_fds"),
     **_specs(Kind.GAUGE, "%", "host_cpu", "worker_cpu", "target_cpu"),
@@ -38,7 +38,7 @@ class DataPoint(NamedTuple):
 
     spec: MetricSpec
     tags: tuple[tuple[str, str], ...]
-    sink: MetricSink
+    series_value: SeriesValue
 
 
 class DataPointSelector:
@@ -53,64 +53,70 @@ class DataPointSelector:
     """
 
     def __init__(self, header: RunHeader) -> None:
-        self._specs = {**RUN_SPECS, **BUILTIN, **header.specs}
-        self._hidden = frozenset(name for name in RUN_SPECS if name in header.specs)
-        self._asked = frozenset(text.rpartition(": ")[0] for text in header.thresholds)
-        self._place = _PLACE_TAGS.union(*_tags_of_scenarios(header))
+        self._specs = {**RUN_STATE_SPECS, **BUILTIN, **header.specs}
+        self._hidden = frozenset(name for name in RUN_STATE_SPECS if name in header.specs)
+        self._threshold_series = frozenset(text.rpartition(": ")[0] for text in header.thresholds)
+        self._scope_tags = _PLACE_TAGS.union(*_tags_of_scenarios(header))
 
     def window(self, snapshot: Snapshot) -> SeriesTable:
         """Return metrics and state of one second. The table shares sinks with *snapshot*: do not change it."""
-        told = {series: sink for series, sink in _run_sinks(snapshot) if series.metric not in self._hidden}
-        return SeriesTable({**snapshot.table.sinks, **told})
+        run_sinks = {
+            series: series_value for series, series_value in _run_sinks(snapshot) if series.metric not in self._hidden
+        }
+        return SeriesTable({**snapshot.table.series_values, **run_sinks})
 
-    def readings(self, table: SeriesTable) -> Iterator[DataPoint]:
+    def data_points(self, table: SeriesTable) -> Iterator[DataPoint]:
         """Yield the data points to send of *table*, metric by metric."""
-        ordered = sorted(table.sinks.items(), key=lambda item: item[0])
+        ordered = sorted(table.series_values.items(), key=lambda item: item[0])
         for metric, group in groupby(ordered, key=lambda item: item[0].metric):
             spec = self._specs.get(metric)
             if spec is not None:
                 yield from self._of_metric(spec, dict(group))
 
-    def _of_metric(self, spec: MetricSpec, sinks: dict[Series, Any]) -> Iterator[DataPoint]:
-        parts = {series: sink for series, sink in sinks.items() if self._is_part(series, sinks)}
-        for series, sink in parts.items():
-            yield DataPoint(spec, series.tags, sink)
-        total = sinks.get(Series(spec.name))
+    def _of_metric(self, spec: MetricSpec, series_values: dict[Series, Any]) -> Iterator[DataPoint]:
+        parts = {
+            series: series_value
+            for series, series_value in series_values.items()
+            if self._is_part(series, series_values)
+        }
+        for series, series_value in parts.items():
+            yield DataPoint(spec, series.tags, series_value)
+        total = series_values.get(Series(spec.name))
         if total is not None and (not parts or spec.kind is Kind.GAUGE):
             yield DataPoint(spec, (), total)
         elif total is not None and (rest := _without(total, parts.values())) is not None:
             yield DataPoint(spec, (), rest)
         if spec.name in SCENARIO_METRICS and spec.name in BUILTIN:
             own = MetricSpec(f"scenario_{spec.name}", spec.kind, spec.unit)
-            for series, sink in sinks.items():
+            for series, series_value in series_values.items():
                 if [key for key, _ in series.tags] == ["scenario"]:
-                    yield DataPoint(own, series.tags, sink)
+                    yield DataPoint(own, series.tags, series_value)
 
-    def _is_part(self, series: Series, sinks: Iterable[Series]) -> bool:
+    def _is_part(self, series: Series, series_values: Iterable[Series]) -> bool:
         if not series.tags:
             return False
         if series.metric in BUILTIN:
             return series.is_kept
-        if series.label not in self._asked:
+        if series.label not in self._threshold_series:
             return True
         # A series of a threshold: its values are also in series with more tags, or in other series of the same scope.
         tags = set(series.tags)
-        wider = any(tags < set(other.tags) for other in sinks)
-        return not wider and not self._place & {key for key, _ in series.tags}
+        wider = any(tags < set(other.tags) for other in series_values)
+        return not wider and not self._scope_tags & {key for key, _ in series.tags}
 
 
 class RunTotals:
     """Totals of the run so far: the sum of all added seconds. Gauges have their last value."""
 
-    def __init__(self, reader: DataPointSelector) -> None:
-        self._reader = reader
+    def __init__(self, selector: DataPointSelector) -> None:
+        self._selector = selector
         self._table = SeriesTable()
 
     def add(self, snapshot: Snapshot) -> None:
-        self._table.merge(self._reader.window(snapshot))
+        self._table.merge(self._selector.window(snapshot))
 
-    def readings(self) -> Iterator[DataPoint]:
-        return self._reader.readings(self._table)
+    def data_points(self) -> Iterator[DataPoint]:
+        return self._selector.data_points(self._table)
 
 
 def common_tags(header: RunHeader) -> dict[str, str]:
@@ -124,14 +130,14 @@ def _tags_of_scenarios(header: RunHeader) -> Iterator[dict[str, str]]:
         yield {str(key): str(value) for key, value in scenario.get("tags", {}).items()}
 
 
-def _run_sinks(snapshot: Snapshot) -> Iterator[tuple[Series, CounterSink | GaugeSink]]:
+def _run_sinks(snapshot: Snapshot) -> Iterator[tuple[Series, CounterValue | GaugeValue]]:
     for name, table in (("errors", snapshot.errors), ("exceptions", snapshot.exceptions)):
         for kind, (count, _) in table.entries.items():
-            yield Series.of(name, kind=kind), CounterSink(count)
+            yield Series.of(name, kind=kind), CounterValue(count)
     if snapshot.offered:
-        yield Series("offered_iterations"), CounterSink(snapshot.offered)
+        yield Series("offered_iterations"), CounterValue(snapshot.offered)
     for series, value in _run_gauges(snapshot):
-        yield series, GaugeSink(value, value, value)
+        yield series, GaugeValue(value, value, value)
 
 
 def _run_gauges(snapshot: Snapshot) -> Iterator[tuple[Series, float]]:
@@ -154,23 +160,23 @@ def _run_gauges(snapshot: Snapshot) -> Iterator[tuple[Series, float]]:
         yield Series("verdict"), _VERDICTS[snapshot.verdict.state]
 
 
-def _without(total: Any, parts: Iterable[Any]) -> MetricSink | None:
+def _without(total: Any, parts: Iterable[Any]) -> SeriesValue | None:
     """Return *total* without the values of *parts*, which do not overlap; None if nothing is left."""
     parts = list(parts)
-    if isinstance(total, CounterSink):
+    if isinstance(total, CounterValue):
         value = total.value - sum(part.value for part in parts)
         # With floats, the sum of all parts may differ from the total in the last bits.
-        return CounterSink(value) if abs(value) > 1e-9 * abs(total.value) else None
-    if isinstance(total, RateSink):
+        return CounterValue(value) if abs(value) > 1e-9 * abs(total.value) else None
+    if isinstance(total, RateValue):
         trues, of = (getattr(total, name) - sum(getattr(part, name) for part in parts) for name in ("trues", "total"))
-        return RateSink(trues, of) if of > 0 else None
+        return RateValue(trues, of) if of > 0 else None
     return _trend_without(total, parts)
 
 
-def _trend_without(total: TrendSink, parts: Iterable[TrendSink]) -> TrendSink | None:
+def _trend_without(total: TrendValue, parts: Iterable[TrendValue]) -> TrendValue | None:
     if total.count <= sum(part.count for part in parts):
         return None
-    rest = TrendSink(total.highest)
+    rest = TrendValue(total.highest)
     rest.merge(total)
     for part in parts:
         size = min(len(part.counts), len(rest.counts))

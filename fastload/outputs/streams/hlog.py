@@ -11,7 +11,7 @@ from fastload.model.errors import PlanError
 from fastload.model.metrics import HIGHEST_US
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import TrendSink
+from fastload.model.series import TrendValue
 from fastload.outputs.figures import one_line
 from fastload.outputs.files import check_file
 from fastload.outputs.streams.appended_file import AppendedFile
@@ -56,9 +56,10 @@ class HistogramLog:
         # Use the wall clock: `Snapshot.t_s` does not count pauses. It may have been set back, hence the max().
         begin_s = max(0.0, snapshot.time_ns / 1e9 - snapshot.span_s - self._start_s)
         lines = [
-            f"Tag={series.metric},{begin_s:.3f},{snapshot.span_s:.3f},{sink.max / MAX_UNIT_RATIO:.3f},{sink.encode()}\n"
-            for series, sink in snapshot.table.sinks.items()
-            if isinstance(sink, TrendSink) and sink.count and not series.tags
+            f"Tag={series.metric},{begin_s:.3f},{snapshot.span_s:.3f},"
+            f"{trend.max / MAX_UNIT_RATIO:.3f},{trend.encode()}\n"
+            for series, trend in snapshot.table.series_values.items()
+            if isinstance(trend, TrendValue) and trend.count and not series.tags
         ]
         if lines and self._file is not None:
             self._file.append("".join(lines).encode())

@@ -13,7 +13,7 @@ from influxdb_client.client.write.point import Point
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
+from fastload.model.series import CounterValue, GaugeValue, RateValue, TrendValue
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, common_tags
 from fastload.outputs.streams.sender import SendAddress, Sender, parse_send_address
 
@@ -58,13 +58,13 @@ class InfluxDB:
         """Do nothing: the server may start later."""
 
     def open(self, header: RunHeader) -> None:
-        self._reader, self._tags = DataPointSelector(header), common_tags(header)
+        self._selector, self._tags = DataPointSelector(header), common_tags(header)
         if self._database:
             self._create_database()
 
     def write(self, snapshot: Snapshot) -> None:
-        readings = self._reader.readings(self._reader.window(snapshot))
-        lines = [line for reading in readings if (line := _line(reading, self._tags, snapshot.time_ns))]
+        data_points = self._selector.data_points(self._selector.window(snapshot))
+        lines = [line for point in data_points if (line := _line(point, self._tags, snapshot.time_ns))]
         for first in range(0, len(lines), _MOST_LINES):
             self._sender.post(self._url, "\n".join(lines[first : first + _MOST_LINES]).encode(), _HEADERS)
 
@@ -74,7 +74,7 @@ class InfluxDB:
     def _create_database(self) -> None:
         """Create the database if it is missing. A refusal is no error: users without this right may still write."""
         quoted = self._database.replace("\\", "\\\\").replace('"', '\\"')
-        url = self._address.at("/query", {**self._address.query, "q": f'CREATE DATABASE "{quoted}"'})
+        url = self._address.url_for("/query", {**self._address.query, "q": f'CREATE DATABASE "{quoted}"'})
         try:
             self._sender.post(url, b"", _HEADERS)
         except OutputError as error:
@@ -82,36 +82,40 @@ class InfluxDB:
                 raise
 
 
-def _line(reading: DataPoint, common: Mapping[str, str], time_ns: int) -> str:
+def _line(point: DataPoint, common: Mapping[str, str], time_ns: int) -> str:
     """Return one point in line protocol, or "" if it has no value. Tags of the series override *common* ones."""
-    point = _new_point(reading.spec.name)
-    for key, value in {**common, **dict(reading.tags)}.items():
+    line = _new_point(point.spec.name)
+    for key, value in {**common, **dict(point.tags)}.items():
         # Line protocol cannot express an empty tag value, or one that ends with a backslash.
-        point.tag(_text(key), _text(value).rstrip("\\") or None)
-    fields = fields_of(reading)
+        line.tag(_text(key), _text(value).rstrip("\\") or None)
+    fields = fields_of(point)
     for name, number in fields.items():
-        point.field(name, number)
-    return str(point.time(time_ns).to_line_protocol()) if fields else ""
+        line.field(name, number)
+    return str(line.time(time_ns).to_line_protocol()) if fields else ""
 
 
-def fields_of(reading: DataPoint) -> Fields:
+def fields_of(point: DataPoint) -> Fields:
     """Return the fields of one second, in the unit of the metric.
 
     ``value`` is the sum of a counter, the last value of a gauge, the share of a rate, or the mean of a trend.
     """
-    sink, scale = reading.sink, reading.spec.scale
-    match sink:
-        case CounterSink():
-            return {"value": float(sink.value)}
-        case GaugeSink() if sink.is_set:
-            return {"value": float(sink.value)}
-        case RateSink() if sink.total:
-            return {"value": sink.trues / sink.total, "trues": sink.trues, "total": sink.total}
-        case TrendSink() if sink.count:
-            known = {"min": sink.min, "max": sink.max, "sum": sink.sum}
-            known |= dict(zip(PERCENTILES, sink.quantiles(tuple(PERCENTILES.values())), strict=True))
+    series_value, scale = point.series_value, point.spec.scale
+    match series_value:
+        case CounterValue():
+            return {"value": float(series_value.value)}
+        case GaugeValue() if series_value.is_set:
+            return {"value": float(series_value.value)}
+        case RateValue() if series_value.total:
+            return {
+                "value": series_value.trues / series_value.total,
+                "trues": series_value.trues,
+                "total": series_value.total,
+            }
+        case TrendValue() if series_value.count:
+            known = {"min": series_value.min, "max": series_value.max, "sum": series_value.sum}
+            known |= dict(zip(PERCENTILES, series_value.quantiles(tuple(PERCENTILES.values())), strict=True))
             in_unit = {name: value / scale for name, value in known.items()}
-            return {"value": in_unit["sum"] / sink.count, "count": sink.count, **in_unit}
+            return {"value": in_unit["sum"] / series_value.count, "count": series_value.count, **in_unit}
         case _:
             return {}
 
@@ -128,6 +132,6 @@ def _with_token(address: SendAddress) -> SendAddress:
 
 def _write_url(address: SendAddress, database: str) -> str:
     if database:
-        return address.at("/write", {**address.query, "db": database, "precision": "ns"})
+        return address.url_for("/write", {**address.query, "db": database, "precision": "ns"})
     known = {key: value for key, value in address.query.items() if key != "token"}
-    return address.at("/api/v2/write", {**known, "precision": "ns"})
+    return address.url_for("/api/v2/write", {**known, "precision": "ns"})

@@ -7,10 +7,10 @@ from io import StringIO
 
 from fastload.outputs.streams.k6_samples import (
     REQUEST_METRICS,
-    Requests,
-    RequestText,
-    SampleFile,
-    Texts,
+    DurationTexts,
+    K6PointFile,
+    RequestLineTexts,
+    RequestPart,
     k6_request_lines,
 )
 
@@ -24,20 +24,20 @@ _BEFORE = [f"{metric}," for metric in REQUEST_METRICS]
 DEFAULT_FILE = "file.csv"
 
 
-class K6Csv(SampleFile):
+class K6Csv(K6PointFile):
     """A sink for k6's CSV, whose times are whole seconds. Like k6, it writes `DEFAULT_FILE` if *argument* is empty."""
 
     example = "samples.csv"
 
     def __init__(self, argument: str) -> None:
         super().__init__("csv", argument or DEFAULT_FILE)
-        self._ms = Texts(_ms_text)
+        self._ms = DurationTexts(_ms_text)
 
     def head(self) -> str:
         return ",".join(COLUMNS) + "\n"
 
-    def requests(self, requests: Requests, tag_sets: list[dict[str, str]]) -> str:
-        text = RequestText(_BEFORE, _time, "1.000000", "0.000000", self._ms, [_tail(tags) for tags in tag_sets])
+    def requests(self, requests: RequestPart, tag_sets: list[dict[str, str]]) -> str:
+        text = RequestLineTexts(_BEFORE, _time, "1.000000", "0.000000", self._ms, [_tail(tags) for tags in tag_sets])
         return "".join(k6_request_lines(requests, text))
 
     def values(

@@ -14,10 +14,10 @@ from fastload.model.run_header import RunHeader
 from fastload.outputs.streams.k6_samples import (
     REQUEST_METRICS,
     STDOUT,
-    Requests,
-    RequestText,
-    SampleFile,
-    Texts,
+    DurationTexts,
+    K6PointFile,
+    RequestLineTexts,
+    RequestPart,
     k6_filter,
     k6_request_lines,
 )
@@ -36,7 +36,7 @@ _BEFORE = {metric: _before_time(metric) for metric in REQUEST_METRICS}
 _VALUE = '","value":'
 
 
-class K6Json(SampleFile):
+class K6Json(K6PointFile):
     """A sink for k6's JSON lines. Each metric is declared before its first point. An empty *argument* means stdout."""
 
     example = "samples.json"
@@ -47,7 +47,7 @@ class K6Json(SampleFile):
         self._thresholds: dict[str, list[str]] = {}
         self._submetrics: dict[str, list[dict[str, Any]]] = {}
         self._declared: set[str] = set()
-        self._ms = Texts(ms_text)
+        self._ms = DurationTexts(ms_text)
 
     def begin(self, header: RunHeader) -> None:
         self._specs = dict(header.specs)
@@ -64,14 +64,14 @@ class K6Json(SampleFile):
             self._declared = declared
             raise
 
-    def requests(self, requests: Requests, tag_sets: list[dict[str, str]]) -> str:
+    def requests(self, requests: RequestPart, tag_sets: list[dict[str, str]]) -> str:
         # The trends of requests, plus http_reqs and http_req_failed.
         named = [*REQUEST_METRICS[: len(requests.times_us) + 2]]
         if any(value >= 0 for value in requests.response_us):
             named.append("http_req_response_time")
         lines = [self._declaration(metric) for metric in named]
         clock, before = _Clock(), [_BEFORE[metric] for metric in REQUEST_METRICS]
-        text = RequestText(
+        text = RequestLineTexts(
             before, lambda ns: clock.text(ns) + _VALUE, "1", "0", self._ms, [_tail(tags) for tags in tag_sets]
         )
         return "".join([*lines, *k6_request_lines(requests, text)])

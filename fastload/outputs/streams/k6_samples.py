@@ -37,7 +37,7 @@ _ERRORS = {
 }
 
 
-class Requests(NamedTuple):
+class RequestPart(NamedTuple):
     """Some requests of a block, as columns.
 
     *sets* has the number of each request's tag set, and *failed* has one value per tag set. *response_us* is negative
@@ -52,7 +52,7 @@ class Requests(NamedTuple):
     times_us: list[list[int]]
 
 
-class Texts(dict[int, str]):
+class DurationTexts(dict[int, str]):
     """Cache of the texts of durations in microseconds; *make* formats a duration. Up to 200,000 texts are kept."""
 
     def __init__(self, make: Callable[[int], str]) -> None:
@@ -66,7 +66,7 @@ class Texts(dict[int, str]):
         return text
 
 
-class RequestText(NamedTuple):
+class RequestLineTexts(NamedTuple):
     """The texts from which a format builds the lines of a request.
 
     *before* has the start of the line for each of `REQUEST_METRICS`. *time* formats a time in ns since the epoch. *one*
@@ -77,11 +77,11 @@ class RequestText(NamedTuple):
     time: Callable[[int], str]
     one: str
     zero: str
-    ms: Texts
+    ms: DurationTexts
     tails: list[str]
 
 
-def k6_request_lines(requests: Requests, text: RequestText) -> list[str]:
+def k6_request_lines(requests: RequestPart, text: RequestLineTexts) -> list[str]:
     """Return the lines of *requests*: for each request, one line per metric."""
     lines: list[str] = []
     before, time_text, one, zero, ms, tails = text
@@ -98,11 +98,11 @@ def k6_request_lines(requests: Requests, text: RequestText) -> list[str]:
     return lines
 
 
-class SampleFile(ABC):
+class K6PointFile(ABC):
     """Base class of sinks that write points to a file.
 
     *argument* is a file, which is compressed if its name ends with ``.gz``, or ``-`` for stdout. ``paths`` is this file
-    (see `fastload.outputs.streams.registry.make_named`).
+    (see `fastload.outputs.streams.registry.make_named_sink`).
     """
 
     required = True
@@ -162,7 +162,7 @@ class SampleFile(ABC):
         return ""
 
     @abstractmethod
-    def requests(self, requests: Requests, tag_sets: list[dict[str, str]]) -> str:
+    def requests(self, requests: RequestPart, tag_sets: list[dict[str, str]]) -> str:
         """Return the lines of *requests*: for each request, one line per metric."""
 
     @abstractmethod
@@ -198,19 +198,19 @@ def k6_filter(tags: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _pieces(block: PointBlock) -> Iterator[Requests]:
+def _pieces(block: PointBlock) -> Iterator[RequestPart]:
     failed = [tags.get("expected_response") == "false" for tags in block.tag_sets]
     for columns, trends in ((block.requests, TRENDS), (block.lost, LOST_TRENDS)):
         if columns is not None:
             yield from _pieces_of(columns, trends, failed)
 
 
-def _pieces_of(columns: RequestColumns, trends: Sequence[str], failed: list[bool]) -> Iterator[Requests]:
+def _pieces_of(columns: RequestColumns, trends: Sequence[str], failed: list[bool]) -> Iterator[RequestPart]:
     count = len(columns.time_ns)
     response_us = columns.times_us.get("http_req_response_time", np.full(count, -1))
     for first in range(0, count, REQUESTS_A_PIECE):
         some = slice(first, first + REQUESTS_A_PIECE)
-        yield Requests(
+        yield RequestPart(
             columns.time_ns[some].tolist(),
             columns.sets[some].tolist(),
             failed,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from fastload.model.records import ErrorTable
 from fastload.model.results import collect_calls, collect_endpoints
-from fastload.model.series import SeriesTable, TrendSink
+from fastload.model.series import SeriesTable, TrendValue
 
 CellValue = str | int | float
 
@@ -52,7 +52,7 @@ class LocustEntry(NamedTuple):
     @classmethod
     def of(cls, method: str, name: str, requests: int, failed: int, trend: object) -> LocustEntry:
         """Return an entry with the times of *trend*, if it is a trend with values."""
-        if not isinstance(trend, TrendSink) or not trend.count:
+        if not isinstance(trend, TrendValue) or not trend.count:
             return cls(method, name, requests, failed)
         levels = [_ms(value) for value in trend.quantiles(_SHARES)]
         times = (levels[0], round((trend.mean or 0.0) / 1000, 3), _ms(trend.min), _ms(trend.max))
@@ -65,16 +65,22 @@ class LocustEntry(NamedTuple):
 
 def relevant(table: SeriesTable) -> SeriesTable:
     """Return the series of *table* that these files need."""
-    return SeriesTable({series: sink for series, sink in table.sinks.items() if series.metric in _METRICS})
+    return SeriesTable(
+        {series: series_value for series, series_value in table.series_values.items() if series.metric in _METRICS}
+    )
 
 
 def entries_of(table: SeriesTable) -> list[LocustEntry]:
     """Return one entry per name, sorted by name and method, and at the end one entry for all names together."""
     requests, calls = collect_endpoints(table, 1.0), collect_calls(table, 1.0)
-    found = [LocustEntry.of(one.method, one.name, one.requests, one.failed, one.duration.sink) for one in requests]
-    found += [LocustEntry.of(CALL, one.name, one.calls, one.failed, one.duration.sink) for one in calls]
+    found = [
+        LocustEntry.of(one.method, one.name, one.requests, one.failed, one.duration.series_value) for one in requests
+    ]
+    found += [LocustEntry.of(CALL, one.name, one.calls, one.failed, one.duration.series_value) for one in calls]
     ended = sum(one.requests for one in found)
-    received = {(tags["method"], tags["name"]): sink.value for tags, sink in table.of_metric("data_received")}
+    received = {
+        (tags["method"], tags["name"]): series_value.value for tags, series_value in table.of_metric("data_received")
+    }
     found = [one._replace(size_bytes=_each(received.get((one.method, one.name), 0), one.requests)) for one in found]
     size_bytes = _each(sum(received.values()), ended)
     failed = sum(one.failed for one in found)
@@ -204,11 +210,11 @@ def _outcomes(table: SeriesTable) -> list[tuple[str, str, int, Mapping[str, int]
     ]
 
 
-def _all_times(table: SeriesTable) -> TrendSink:
-    merged = TrendSink()
+def _all_times(table: SeriesTable) -> TrendValue:
+    merged = TrendValue()
     for metric in ("http_req_duration", "call_duration"):
-        if (sink := table.get(metric)) is not None:
-            merged.merge(sink)
+        if (series_value := table.get(metric)) is not None:
+            merged.merge(series_value)
     return merged
 
 

@@ -32,7 +32,7 @@ from fastload.model.errors import PlanError, nearest
 from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
+from fastload.model.series import CounterValue, GaugeValue, RateValue, TrendValue
 from fastload.outputs.streams.buckets import SCHEMA, counts_up_to, to_exponential
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
 from fastload.outputs.streams.sender import SendAddress, Sender, parse_send_address
@@ -69,7 +69,7 @@ class Otlp:
 
     def __init__(self, argument: str) -> None:
         self._address = _address(argument)
-        self._url = self._address.at(self._address.path)
+        self._url = self._address.url_for(self._address.path)
         self._delta = _choice(_TEMPORALITY, ("cumulative", "delta", "lowmemory")) in ("delta", "lowmemory")
         self._explicit = _choice(_AGGREGATION, (_EXPONENTIAL, _EXPLICIT)) == _EXPLICIT
         self._headers = {**_headers(), "Content-Type": "application/x-protobuf", "User-Agent": "fastload"}
@@ -90,18 +90,20 @@ class Otlp:
         }
         self._resource = Resource.create({**common_tags(header), **own})
         self._scope = InstrumentationScope("fastload", version)
-        self._reader = DataPointSelector(header)
-        self._totals = RunTotals(self._reader)
+        self._selector = DataPointSelector(header)
+        self._totals = RunTotals(self._selector)
 
     def write(self, snapshot: Snapshot) -> None:
         end_ns = snapshot.time_ns
         second_ns = end_ns - round(snapshot.span_s * 1e9)
         self._begin_ns = self._begin_ns or second_ns
         if self._delta:
-            self._unsent = self._data(self._reader.readings(self._reader.window(snapshot)), _Span(second_ns, end_ns))
+            self._unsent = self._data(
+                self._selector.data_points(self._selector.window(snapshot)), _Span(second_ns, end_ns)
+            )
         else:
             self._totals.add(snapshot)
-            self._unsent = self._data(self._totals.readings(), _Span(self._begin_ns, end_ns))
+            self._unsent = self._data(self._totals.data_points(), _Span(self._begin_ns, end_ns))
         self._flush()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:  # noqa: ARG002 - the interface of every sink
@@ -116,35 +118,35 @@ class Otlp:
             self._sender.post(self._url, encode_metrics(self._unsent).SerializeToString(), self._headers)
             self._unsent = None
 
-    def _data(self, readings: Iterable[DataPoint], span: _Span) -> MetricsData:
+    def _data(self, data_points: Iterable[DataPoint], span: _Span) -> MetricsData:
         metrics = [
             metric
-            for spec, group in groupby(readings, key=lambda reading: reading.spec)
+            for spec, group in groupby(data_points, key=lambda point: point.spec)
             for metric in self._metrics(spec, list(group), span)
         ]
         scope = ScopeMetrics(self._scope, metrics, schema_url="")
         return MetricsData([ResourceMetrics(self._resource, [scope], schema_url="")])
 
-    def _metrics(self, spec: MetricSpec, readings: list[DataPoint], span: _Span) -> Iterator[Metric]:
+    def _metrics(self, spec: MetricSpec, data_points: list[DataPoint], span: _Span) -> Iterator[Metric]:
         temporality = AggregationTemporality.DELTA if self._delta else AggregationTemporality.CUMULATIVE
         named = _metric(spec)
-        match readings[0].sink:
-            case TrendSink() if self._explicit:
-                yield replace(named, data=Histogram([_explicit(one, span) for one in readings], temporality))
-            case TrendSink():
+        match data_points[0].series_value:
+            case TrendValue() if self._explicit:
+                yield replace(named, data=Histogram([_explicit(one, span) for one in data_points], temporality))
+            case TrendValue():
                 yield replace(
-                    named, data=ExponentialHistogram([_exponential(one, span) for one in readings], temporality)
+                    named, data=ExponentialHistogram([_exponential(one, span) for one in data_points], temporality)
                 )
-            case CounterSink():
-                points = [_number(one, span, "value") for one in readings]
+            case CounterValue():
+                points = [_number(one, span, "value") for one in data_points]
                 yield replace(named, data=Sum(points, temporality, is_monotonic=True))
-            case RateSink():
+            case RateValue():
                 for suffix, field in (("true", "trues"), ("samples", "total")):
-                    points = [_number(one, span, field) for one in readings]
+                    points = [_number(one, span, field) for one in data_points]
                     data = Sum(points, temporality, is_monotonic=True)
                     yield replace(named, name=f"{named.name}.{suffix}", data=data)
-            case GaugeSink():
-                yield replace(named, data=Gauge([_number(one, span, "value") for one in readings]))
+            case GaugeValue():
+                yield replace(named, data=Gauge([_number(one, span, "value") for one in data_points]))
 
 
 def _metric(spec: MetricSpec) -> Metric:
@@ -152,21 +154,21 @@ def _metric(spec: MetricSpec) -> Metric:
     return Metric(f"fastload.{spec.name}", f"The {spec.kind.value} {spec.name}.", unit, Gauge([]))
 
 
-def _number(reading: DataPoint, span: _Span, field: str) -> NumberDataPoint:
+def _number(point: DataPoint, span: _Span, field: str) -> NumberDataPoint:
     # Always a float: some backends refuse a metric whose type changes between integer and float.
-    value = float(getattr(reading.sink, field))
-    return NumberDataPoint(dict(reading.tags), span.start_ns, span.end_ns, value)
+    value = float(getattr(point.series_value, field))
+    return NumberDataPoint(dict(point.tags), span.start_ns, span.end_ns, value)
 
 
-def _exponential(reading: DataPoint, span: _Span) -> ExponentialHistogramDataPoint:
-    trend, scale = reading.sink, reading.spec.scale
-    assert isinstance(trend, TrendSink)
+def _exponential(point: DataPoint, span: _Span) -> ExponentialHistogramDataPoint:
+    trend, scale = point.series_value, point.spec.scale
+    assert isinstance(trend, TrendValue)
     zeros, index, counts = to_exponential(trend, scale)
     dense = [0] * (index[-1] - index[0] + 1) if index else []
     for bucket, count in zip(index, counts, strict=True):
         dense[bucket - index[0]] = count
     return ExponentialHistogramDataPoint(
-        dict(reading.tags),
+        dict(point.tags),
         span.start_ns,
         span.end_ns,
         count=trend.count,
@@ -182,12 +184,12 @@ def _exponential(reading: DataPoint, span: _Span) -> ExponentialHistogramDataPoi
     )
 
 
-def _explicit(reading: DataPoint, span: _Span) -> HistogramDataPoint:
-    trend, scale = reading.sink, reading.spec.scale
-    assert isinstance(trend, TrendSink)
+def _explicit(point: DataPoint, span: _Span) -> HistogramDataPoint:
+    trend, scale = point.series_value, point.spec.scale
+    assert isinstance(trend, TrendValue)
     so_far = [0, *counts_up_to(trend, scale, _BOUNDS), trend.count]
     return HistogramDataPoint(
-        dict(reading.tags),
+        dict(point.tags),
         span.start_ns,
         span.end_ns,
         count=trend.count,

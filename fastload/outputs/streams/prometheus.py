@@ -18,7 +18,7 @@ from prometheus_client.utils import floatToGoString
 from fastload.model.errors import PlanError
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import TrendSink
+from fastload.model.series import TrendValue
 from fastload.outputs.streams.buckets import CLASSIC_BOUNDS, CLASSIC_BOUNDS_S, counts_up_to
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
 from fastload.outputs.streams.prometheus_names import (
@@ -37,16 +37,16 @@ _bound_text: Any = floatToGoString
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 # If scrapes came at intervals of at most this time, the end of the run waits at most this time for one more scrape.
 # Otherwise no scrape would have the last second.
-LINGER_S = 3.0
+SCRAPE_WAIT_S = 3.0
 # The connection of a client that sends no request is closed after this time.
 _CLIENT_TIMEOUT_S = 5.0
 
 
-class Scrape:
+class PrometheusEndpoint:
     """A sink that serves all metrics over HTTP for Prometheus.
 
     *argument* is ``[HOST:]PORT``, by default on the loopback interface. ``listens`` is this address as (host, port);
-    see `fastload.outputs.streams.registry.make_named`.
+    see `fastload.outputs.streams.registry.make_named_sink`.
     """
 
     required = False
@@ -138,26 +138,26 @@ class _State(Collector):
                 self._changed.notify_all()
 
     def await_scrape(self) -> None:
-        """Wait, at most `LINGER_S`, for a complete reply with the last second.
+        """Wait, at most `SCRAPE_WAIT_S`, for a complete reply with the last second.
 
-        It waits only if a reply is being written, or if the last two replies were at most `LINGER_S` apart.
+        It waits only if a reply is being written, or if the last two replies were at most `SCRAPE_WAIT_S` apart.
         """
         with self._changed:
             seen = self._answered_s
-            if self._answering or (len(seen) == 2 and seen[1] - seen[0] <= LINGER_S):
-                self._changed.wait_for(lambda: self._answered_seconds == self._seconds, LINGER_S)
+            if self._answering or (len(seen) == 2 and seen[1] - seen[0] <= SCRAPE_WAIT_S):
+                self._changed.wait_for(lambda: self._answered_seconds == self._seconds, SCRAPE_WAIT_S)
 
     def _families(self) -> list[Metric]:
         families: dict[str, Metric] = {}
         info = families[PREFIX + "run"] = Metric(PREFIX + "run", "The run; its value is always 1.", "gauge")
         info.add_sample(PREFIX + "run", self._info | labels((), self._common), 1)
-        for reading in self._totals.readings() if self._totals is not None else ():
-            named = labels(reading.tags, self._common)
-            if isinstance(reading.sink, TrendSink):
-                _add_trend(families, reading, reading.sink, named)
+        for point in self._totals.data_points() if self._totals is not None else ():
+            named = labels(point.tags, self._common)
+            if isinstance(point.series_value, TrendValue):
+                _add_trend(families, point, point.series_value, named)
                 continue
-            for name, kind, value in values_of(reading):
-                family = _family(families, name.removesuffix("_total"), kind, reading)
+            for name, kind, value in values_of(point):
+                family = _family(families, name.removesuffix("_total"), kind, point)
                 family.add_sample(name, named, value)
         return list(families.values())
 
@@ -193,23 +193,23 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
         """Do nothing: a closed connection is no error of the run."""
 
 
-def _family(families: dict[str, Metric], name: str, kind: str, reading: DataPoint) -> Metric:
-    return families.setdefault(name, Metric(name, help_text(reading.spec), kind))
+def _family(families: dict[str, Metric], name: str, kind: str, point: DataPoint) -> Metric:
+    return families.setdefault(name, Metric(name, help_text(point.spec), kind))
 
 
-def _add_trend(families: dict[str, Metric], reading: DataPoint, trend: TrendSink, named: dict[str, str]) -> None:
+def _add_trend(families: dict[str, Metric], point: DataPoint, trend: TrendValue, named: dict[str, str]) -> None:
     """Add a classic histogram, and the quantiles of the run so far, which are exact to 0.1 %."""
-    spec = reading.spec
+    spec = point.spec
     per_unit = spec.scale * per_base_unit(spec)
     name = base_name(spec)
     bounds = CLASSIC_BOUNDS_S if is_time(spec) else CLASSIC_BOUNDS
-    histogram = _family(families, name, "histogram", reading)
+    histogram = _family(families, name, "histogram", point)
     for bound, count in zip(bounds, counts_up_to(trend, per_unit, bounds), strict=True):
         histogram.add_sample(f"{name}_bucket", {**named, "le": _bound_text(bound)}, count)
     histogram.add_sample(f"{name}_bucket", {**named, "le": "+Inf"}, trend.count)
     histogram.add_sample(f"{name}_count", named, trend.count)
     histogram.add_sample(f"{name}_sum", named, trend.sum / per_unit)
-    quantiles = _family(families, f"{name}_quantile", "gauge", reading)
+    quantiles = _family(families, f"{name}_quantile", "gauge", point)
     for quantile, value in zip(QUANTILES, trend.quantiles(QUANTILES), strict=False):
         quantiles.add_sample(f"{name}_quantile", {**named, "quantile": str(quantile)}, value / per_unit)
 

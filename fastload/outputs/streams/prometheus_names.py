@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from fastload.model.metrics import MetricSpec
-from fastload.model.series import CounterSink, GaugeSink, RateSink
+from fastload.model.series import CounterValue, GaugeValue, RateValue
 from fastload.outputs.streams.data_points import DataPoint
 
 PREFIX = "fastload_"
@@ -71,18 +71,22 @@ class PrometheusValue(NamedTuple):
     value: float
 
 
-def values_of(reading: DataPoint) -> list[PrometheusValue]:
+def values_of(point: DataPoint) -> list[PrometheusValue]:
     """Return the values of a data point that is not a trend. A rate has its share so far, and both counts."""
-    spec, sink = reading.spec, reading.sink
+    spec, series_value = point.spec, point.series_value
     name = base_name(spec)
-    if isinstance(sink, CounterSink):
-        return [PrometheusValue(f"{name}_total", "counter", sink.value / per_base_unit(spec))]
-    if isinstance(sink, RateSink):
+    if isinstance(series_value, CounterValue):
+        return [PrometheusValue(f"{name}_total", "counter", series_value.value / per_base_unit(spec))]
+    if isinstance(series_value, RateValue):
         counts = [
-            PrometheusValue(f"{name}_true_total", "counter", sink.trues),
-            PrometheusValue(f"{name}_samples_total", "counter", sink.total),
+            PrometheusValue(f"{name}_true_total", "counter", series_value.trues),
+            PrometheusValue(f"{name}_samples_total", "counter", series_value.total),
         ]
-        return [*counts, PrometheusValue(f"{name}_rate", "gauge", sink.trues / sink.total)] if sink.total else counts
-    if isinstance(sink, GaugeSink) and sink.is_set:
-        return [PrometheusValue(name, "gauge", sink.value / per_base_unit(spec))]
+        return (
+            [*counts, PrometheusValue(f"{name}_rate", "gauge", series_value.trues / series_value.total)]
+            if series_value.total
+            else counts
+        )
+    if isinstance(series_value, GaugeValue) and series_value.is_set:
+        return [PrometheusValue(name, "gauge", series_value.value / per_base_unit(spec))]
     return []

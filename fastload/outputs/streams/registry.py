@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from fastload.model.errors import PlanError, nearest
-from fastload.outputs.destinations import ListeningPort, WrittenFile, check_apart, check_ports
+from fastload.outputs.destinations import ListeningPort, WrittenFile, check_distinct_files, check_ports
 from fastload.outputs.files import is_stdout
 from fastload.outputs.streams.base import Sink
 from fastload.outputs.streams.sink_output import SinkOutput
@@ -55,7 +55,9 @@ SHIPPED: dict[str, ShippedSink] = {
     "junit": ShippedSink("junit:JUnit", "FILE", "thresholds and checks as JUnit XML", endings=_ONE_FILE),
     "hlog": ShippedSink("hlog:HistogramLog", "FILE", "a histogram log of HdrHistogram", endings=_ONE_FILE),
     "github": ShippedSink("github:GitHub", "", "a job summary and annotations of GitHub Actions"),
-    "prometheus": ShippedSink("prometheus:Scrape", "[HOST:]PORT", "metrics for Prometheus to scrape", "prometheus"),
+    "prometheus": ShippedSink(
+        "prometheus:PrometheusEndpoint", "[HOST:]PORT", "metrics for Prometheus to scrape", "prometheus"
+    ),
     "prometheus-rw": ShippedSink(
         "remote_write:RemoteWrite", "URL", "Prometheus remote write, with native histograms", "prometheus"
     ),
@@ -69,7 +71,7 @@ ALIASES = {
     "experimental-opentelemetry": "otlp",
 }
 """Names of k6 outputs, and the names of the same outputs in fastload."""
-_ELSEWHERE = {
+_HINTS_FOR_K6_OUTPUTS = {
     "web-dashboard": "give --dashboard",
     "dashboard": "give --dashboard",
     "summary": "give --summary FILE.json",
@@ -93,8 +95,8 @@ class NamedSink(NamedTuple):
     listeners: tuple[ListeningPort, ...] = ()
 
 
-def out_texts(options: Mapping[str, Any]) -> list[RequestedOutput]:
-    """Return the outputs that the options ``out``, ``html`` and ``save`` request, for `make_streams`."""
+def requested_outputs(options: Mapping[str, Any]) -> list[RequestedOutput]:
+    """Return the outputs that the options ``out``, ``html`` and ``save`` request, for `make_sink_outputs`."""
     short = [
         RequestedOutput(f"--{key}", f"{name}={options[key]}")
         for key, name in (("html", "html"), ("save", "run"))
@@ -103,8 +105,8 @@ def out_texts(options: Mapping[str, Any]) -> list[RequestedOutput]:
     return [*(RequestedOutput("--out", text) for text in options.get("out", ())), *short]
 
 
-def shown_text(text: str) -> str:
-    """Return a text for `make_streams` without secrets: a URL in it loses user, password and query."""
+def text_without_secrets(text: str) -> str:
+    """Return a text for `make_sink_outputs` without secrets: a URL in it loses user, password and query."""
     name, found, argument = text.partition("=")
     if "://" in argument or _takes_url(name):
         # A password may contain any character: remove everything up to the last @.
@@ -117,20 +119,20 @@ def _takes_url(name: str) -> bool:
     return name in SHIPPED and SHIPPED[name].argument == "URL"
 
 
-def make_streams(texts: Iterable[str | RequestedOutput], *, option: str = "--out") -> list[SinkOutput]:
+def make_sink_outputs(texts: Iterable[str | RequestedOutput], *, option: str = "--out") -> list[SinkOutput]:
     """Create a sink output for each ``NAME`` or ``NAME=ARGUMENT``; saved runs come last.
 
     Raises:
         PlanError: there is no such output, its argument is wrong, or its package is not installed; or two outputs write
             the same file, listen on the same port, or are equal.
     """
-    named = [make_named(RequestedOutput(option, text) if isinstance(text, str) else text) for text in texts]
-    check_apart((file for one in named for file in one.written), {})
+    named = [make_named_sink(RequestedOutput(option, text) if isinstance(text, str) else text) for text in texts]
+    check_distinct_files((file for one in named for file in one.written), {})
     check_ports(listener for one in named for listener in one.listeners)
-    return streams_of(named)
+    return sink_outputs_of(named)
 
 
-def streams_of(named: Iterable[NamedSink]) -> list[SinkOutput]:
+def sink_outputs_of(named: Iterable[NamedSink]) -> list[SinkOutput]:
     """Create a sink output for each of *named*; saved runs come last.
 
     Raises:
@@ -139,7 +141,7 @@ def streams_of(named: Iterable[NamedSink]) -> list[SinkOutput]:
     named = list(named)
     for index, one in enumerate(named):
         if not one.written and any((one.name, one.argument) == (other.name, other.argument) for other in named[:index]):
-            text = shown_text(f"{one.name}={one.argument}" if one.argument else one.name)
+            text = text_without_secrets(f"{one.name}={one.argument}" if one.argument else one.name)
             raise PlanError(f"--out {text} is given twice", hint="leave one of them out")
     streams = [
         SinkOutput(one.name, one.sink, on_stdout=any(is_stdout(file.path) for file in one.written)) for one in named
@@ -147,7 +149,7 @@ def streams_of(named: Iterable[NamedSink]) -> list[SinkOutput]:
     return sorted(streams, key=lambda stream: stream.name == "run")
 
 
-def make_named(asked: RequestedOutput) -> NamedSink:
+def make_named_sink(asked: RequestedOutput) -> NamedSink:
     """Create the requested sink, and find out which files it writes and on which address it listens.
 
     A sink, also of another package, may state its files in the attribute ``paths`` and its address, (host, port), in
@@ -191,7 +193,7 @@ def make_sink(name: str, argument: str, *, option: str = "--out") -> Sink:
     if name in added:
         return _load_added(added[name], option, argument)
     names = [*SHIPPED, *added]
-    hint = _ELSEWHERE.get(name) or nearest(name, names) or f"there are {', '.join(names)}"
+    hint = _HINTS_FOR_K6_OUTPUTS.get(name) or nearest(name, names) or f"there are {', '.join(names)}"
     raise PlanError(f"{option}: there is no output {name!r}", hint=hint)
 
 

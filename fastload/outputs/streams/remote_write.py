@@ -10,7 +10,7 @@ import cramjam
 
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import TrendSink
+from fastload.model.series import TrendValue
 from fastload.outputs.streams.buckets import SCHEMA, to_exponential
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
 from fastload.outputs.streams.prometheus_names import base_name, clean, labels, per_base_unit, values_of
@@ -51,10 +51,10 @@ class RemoteWrite:
 
     def __init__(self, argument: str) -> None:
         self._address = parse_send_address(argument, OPTION, EXAMPLE)
-        self._url = self._address.at(self._address.path or "/api/v1/write")
+        self._url = self._address.url_for(self._address.path or "/api/v1/write")
         self._sender = Sender(self._address)
         # The series whose first sample the server may have, and whether each is a trend.
-        self._begun: dict[_Labels, bool] = {}
+        self._started_series: dict[_Labels, bool] = {}
         # The series whose first sample the server refused, and the time of that sample, in ms since the epoch.
         self._refused_ms: dict[_Labels, int] = {}
         self._has_unsent = False
@@ -78,7 +78,7 @@ class RemoteWrite:
     def close(self, summary: Mapping[str, Any] | None) -> None:  # noqa: ARG002 - the interface of every sink
         try:
             self._flush()
-            stale = [_stale(named, self._last_ms + 1, is_trend) for named, is_trend in self._begun.items()]
+            stale = [_stale(named, self._last_ms + 1, is_trend) for named, is_trend in self._started_series.items()]
             for some in _pieces(stale):
                 self._send(some)
         finally:
@@ -86,29 +86,29 @@ class RemoteWrite:
 
     def _flush(self) -> None:
         if self._has_unsent:
-            for some in _pieces([one for reading in self._totals.readings() for one in self._series(reading)]):
-                self._send_first(some)
+            for some in _pieces([one for point in self._totals.data_points() for one in self._series(point)]):
+                self._send_with_start(some)
             self._has_unsent = False
 
-    def _send_first(self, some: Sequence[tuple[_Labels, Any]]) -> None:
+    def _send_with_start(self, some: Sequence[tuple[_Labels, Any]]) -> None:
         """Send the last second of some series.
 
         If the request may have arrived, new series count as begun, even without a reply. A second start sample would
         look like a counter reset to Prometheus, which would then count the earlier values twice.
         """
-        new = {named: bool(series.histograms) for named, series in some if named not in self._begun}
-        self._begun |= new
+        new = {named: bool(series.histograms) for named, series in some if named not in self._started_series}
+        self._started_series |= new
         try:
             self._send([series for _, series in some])
         except NotSentError:
             for named in new:
-                del self._begun[named]
+                del self._started_series[named]
             raise
         except RefusedError as error:
-            self._begin_again(new, error.status)
+            self._retry_start(new, error.status)
             raise
 
-    def _begin_again(self, new: Iterable[_Labels], status: int) -> None:
+    def _retry_start(self, new: Iterable[_Labels], status: int) -> None:
         """Prepare a new start of the series *new*, whose first samples the server refused with *status*.
 
         The server may have stored some of these series nevertheless. The next request therefore sends their start
@@ -117,22 +117,24 @@ class RemoteWrite:
         """
         for named in new:
             if status != _BAD_REQUEST or named not in self._refused_ms:
-                del self._begun[named]
+                del self._started_series[named]
                 self._refused_ms.setdefault(named, self._begin_ms)
 
-    def _series(self, reading: DataPoint) -> Iterable[tuple[_Labels, Any]]:
-        if isinstance(reading.sink, TrendSink):
-            named = self._labels(base_name(reading.spec), reading)
-            per_unit = reading.spec.scale * per_base_unit(reading.spec)
-            histograms = [_histogram(reading.sink, per_unit, self._last_ms)]
-            if named not in self._begun:
-                histograms.insert(0, _histogram(TrendSink(reading.sink.highest), per_unit, self._begin_of(named)))
+    def _series(self, point: DataPoint) -> Iterable[tuple[_Labels, Any]]:
+        if isinstance(point.series_value, TrendValue):
+            named = self._labels(base_name(point.spec), point)
+            per_unit = point.spec.scale * per_base_unit(point.spec)
+            histograms = [_histogram(point.series_value, per_unit, self._last_ms)]
+            if named not in self._started_series:
+                histograms.insert(
+                    0, _histogram(TrendValue(point.series_value.highest), per_unit, self._begin_of(named))
+                )
             yield named, TimeSeries(labels=_messages(named), histograms=histograms)
             return
-        for name, kind, value in values_of(reading):
-            named = self._labels(name, reading)
+        for name, kind, value in values_of(point):
+            named = self._labels(name, point)
             samples = [Sample(value=value, timestamp=self._last_ms)]
-            if kind == "counter" and named not in self._begun:
+            if kind == "counter" and named not in self._started_series:
                 # A start sample of 0: otherwise rate() in Prometheus misses the values of the first second.
                 samples.insert(0, Sample(value=0.0, timestamp=self._begin_of(named)))
             yield named, TimeSeries(labels=_messages(named), samples=samples)
@@ -140,8 +142,8 @@ class RemoteWrite:
     def _begin_of(self, named: _Labels) -> int:
         return self._refused_ms.get(named, self._begin_ms)
 
-    def _labels(self, name: str, reading: DataPoint) -> _Labels:
-        named = {"job": "fastload", **labels(reading.tags, self._common), "__name__": name}
+    def _labels(self, name: str, point: DataPoint) -> _Labels:
+        named = {"job": "fastload", **labels(point.tags, self._common), "__name__": name}
         return tuple(sorted(named.items()))
 
     def _send(self, series: Sequence[Any]) -> None:
@@ -167,7 +169,7 @@ def _stale(named: _Labels, time_ms: int, is_trend: bool) -> Any:
     return TimeSeries(labels=_messages(named), samples=[Sample(value=STALE, timestamp=time_ms)])
 
 
-def _histogram(trend: TrendSink, per_unit: float, time_ms: int) -> Any:
+def _histogram(trend: TrendValue, per_unit: float, time_ms: int) -> Any:
     zeros, index, counts = to_exponential(trend, per_unit)
     histogram = HistogramMessage(
         count_int=trend.count,

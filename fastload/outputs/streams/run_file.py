@@ -31,7 +31,7 @@ class RunFile:
     otherwise. A new file must have a suffix, because a name without one may be meant as a directory.
 
     ``path`` is the file, known once it is open. ``paths`` is *where* (see
-    `fastload.outputs.streams.registry.make_named`).
+    `fastload.outputs.streams.registry.make_named_sink`).
     """
 
     required = True

@@ -13,7 +13,7 @@ from fastload.model.errors import OutputError, PlanError
 
 TIMEOUT_S = 2.0
 # Number of posts that fail at once after a timeout (a sink posts about once per second).
-REST_SECONDS = 2
+POSTS_SKIPPED_AFTER_TIMEOUT = 2
 _SHOWN_REPLY = 200
 _MOST_REPLY_BYTES = 65_536
 
@@ -32,7 +32,7 @@ class SendAddress:
         """The URL for messages: without user, password and query."""
         return self.origin + self.path
 
-    def at(self, path: str, query: Mapping[str, str] | None = None) -> str:
+    def url_for(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """Return the URL of *path* at this origin, with *query*, or by default with the query of this address."""
         asked = self.query if query is None else query
         return f"{self.origin}{path}{'?' + urlencode(asked) if asked else ''}"
@@ -86,7 +86,7 @@ class Sender:
     def __init__(self, address: SendAddress, *, ca_file: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self._address = address
         self._timeout_s = timeout_s
-        self._rest = 0
+        self._posts_to_skip = 0
         self._pool = urllib3.PoolManager(
             num_pools=1, maxsize=1, retries=False, timeout=urllib3.Timeout(total=timeout_s), ca_certs=ca_file
         )
@@ -99,9 +99,9 @@ class Sender:
             RefusedError: the reply has no 2xx status.
             OutputError: there was no reply; the request may have arrived.
         """
-        if self._rest:
-            self._rest -= 1
-            raise NotSentError(self._told(f"did not answer within {self._timeout_s:g} s"))
+        if self._posts_to_skip:
+            self._posts_to_skip -= 1
+            raise NotSentError(self._message(f"did not answer within {self._timeout_s:g} s"))
         try:
             reply = self._pool.request(
                 "POST", url, body=body, headers={**self._address.headers, **headers}, preload_content=False
@@ -112,21 +112,21 @@ class Sender:
                 reply.close()
             reply.release_conn()
         except urllib3.exceptions.NewConnectionError as error:
-            raise NotSentError(self._told(f"could not be reached: {_reason(error)}")) from error
+            raise NotSentError(self._message(f"could not be reached: {_reason(error)}")) from error
         except urllib3.exceptions.TimeoutError as error:
-            self._rest = REST_SECONDS
+            self._posts_to_skip = POSTS_SKIPPED_AFTER_TIMEOUT
             kind = NotSentError if isinstance(error, urllib3.exceptions.ConnectTimeoutError) else OutputError
-            raise kind(self._told(f"did not answer within {self._timeout_s:g} s")) from error
+            raise kind(self._message(f"did not answer within {self._timeout_s:g} s")) from error
         except urllib3.exceptions.HTTPError as error:
-            raise OutputError(self._told(f"could not be reached: {_reason(error)}")) from error
+            raise OutputError(self._message(f"could not be reached: {_reason(error)}")) from error
         if not 200 <= reply.status < 300:
             text = " ".join(said.decode("utf-8", "replace").split())[:_SHOWN_REPLY]
-            raise RefusedError(self._told(f"answered {reply.status}{': ' + text if text else ''}"), reply.status)
+            raise RefusedError(self._message(f"answered {reply.status}{': ' + text if text else ''}"), reply.status)
 
     def close(self) -> None:
         self._pool.clear()
 
-    def _told(self, what: str) -> str:
+    def _message(self, what: str) -> str:
         return f"{self._address.shown} {what}"
 
 

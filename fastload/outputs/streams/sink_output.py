@@ -119,7 +119,7 @@ class SinkOutput:
         self._thread = thread
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        series = len(snapshot.table.sinks)
+        series = len(snapshot.table.series_values)
         with self._changed:
             self._offered += 1
             # One second fits in whatever its size.
@@ -216,7 +216,7 @@ class SinkOutput:
             if not self._waiting:
                 return None
             snapshot = self._waiting.popleft()
-            self._waiting_series -= len(snapshot.table.sinks)
+            self._waiting_series -= len(snapshot.table.series_values)
             return snapshot
 
     def _refuse(self) -> None:

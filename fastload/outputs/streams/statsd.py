@@ -14,7 +14,7 @@ from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import CounterSink, GaugeSink, RateSink, TrendSink
+from fastload.model.series import CounterValue, GaugeValue, RateValue, TrendValue
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector
 
 OPTION = "--out statsd"
@@ -40,7 +40,7 @@ class StatsD:
         """Do nothing: the server may start later."""
 
     def open(self, header: RunHeader) -> None:
-        self._reader = DataPointSelector(header)
+        self._selector = DataPointSelector(header)
         try:
             self._client = _Client(self._host, self._port)
         except OSError as error:
@@ -49,8 +49,8 @@ class StatsD:
     def write(self, snapshot: Snapshot) -> None:
         assert self._client is not None
         with self._client.pipeline() as pipe:
-            for reading in self._reader.readings(self._reader.window(snapshot)):
-                _tell(pipe, reading)
+            for point in self._selector.data_points(self._selector.window(snapshot)):
+                _send_point(pipe, point)
         self._client.settle()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:  # noqa: ARG002 - the interface of every sink
@@ -86,25 +86,25 @@ class _Client(StatsClient):  # type: ignore[misc]
             raise _unreachable(host, port, error) from error
 
 
-def _tell(pipe: Any, reading: DataPoint) -> None:
-    sink = reading.sink
-    name = stat_name(reading)
-    match sink:
-        case CounterSink():
-            pipe.incr(name, _number(sink.value))
-        case GaugeSink() if sink.is_set:
-            pipe.gauge(name, _number(sink.value))
-        case RateSink():
-            pipe.incr(f"{name}.true", sink.trues)
-            pipe.incr(f"{name}.samples", sink.total)
-        case TrendSink():
-            for value, weight in timings(reading.spec, sink):
+def _send_point(pipe: Any, point: DataPoint) -> None:
+    series_value = point.series_value
+    name = stat_name(point)
+    match series_value:
+        case CounterValue():
+            pipe.incr(name, _number(series_value.value))
+        case GaugeValue() if series_value.is_set:
+            pipe.gauge(name, _number(series_value.value))
+        case RateValue():
+            pipe.incr(f"{name}.true", series_value.trues)
+            pipe.incr(f"{name}.samples", series_value.total)
+        case TrendValue():
+            for value, weight in timings(point.spec, series_value):
                 # Bypass the client's own sampling, which drops values at random; these values are already selected.
                 rate = "" if weight == 1 else f"|@{1 / weight:.9g}"
                 pipe._send_stat(name, f"{value:.6g}|ms{rate}", 1)
 
 
-def timings(spec: MetricSpec, trend: TrendSink) -> Iterator[tuple[float, float]]:
+def timings(spec: MetricSpec, trend: TrendValue) -> Iterator[tuple[float, float]]:
     """Yield at most `MOST_TIMINGS` values of *trend*, and the number of values that each stands for.
 
     The values are evenly spaced by rank and include minimum and maximum. Times are in milliseconds, other values in the
@@ -116,10 +116,10 @@ def timings(spec: MetricSpec, trend: TrendSink) -> Iterator[tuple[float, float]]
         yield value * factor, trend.count / chosen
 
 
-def stat_name(reading: DataPoint) -> str:
+def stat_name(point: DataPoint) -> str:
     """Return the name of the metric followed by the values of its tags; characters that StatsD does not allow become
     ``_``."""
-    return ".".join((reading.spec.name, *(re.sub(r"[^A-Za-z0-9_-]", "_", value) or "_" for _, value in reading.tags)))
+    return ".".join((point.spec.name, *(re.sub(r"[^A-Za-z0-9_-]", "_", value) or "_" for _, value in point.tags)))
 
 
 def _number(value: float) -> float | int:

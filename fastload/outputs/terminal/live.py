@@ -23,7 +23,15 @@ from fastload.model.units import format_bytes, format_count, format_duration_s, 
 from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, cpu_line, failing_now, format_clock, format_cpu, format_observed, one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible
-from fastload.outputs.terminal.recent import MESSAGES, MINUTE_S, SESSIONS, Kinds, NameActivity, OtherActivity, Recent
+from fastload.outputs.terminal.recent import (
+    MESSAGES,
+    MINUTE_S,
+    SESSIONS,
+    ActivityKinds,
+    KindActivity,
+    NameActivity,
+    Recent,
+)
 from fastload.outputs.terminal.sparkline import ASCII_BARS, BARS, BarValue, Join, condense, mean, sparkline
 from fastload.outputs.terminal.style import BAD, DIM, GOOD, STRONG, WARN, cpu_style
 
@@ -101,7 +109,7 @@ class _Block:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         plan, now, recent = self._plan, self._now, self._recent
         kinds = recent.kinds
-        above = [*_head(plan), _Progress(plan, now), Text(), _figures(plan, now, kinds), _Latency(kinds.lead())]
+        above = [*_head(plan), _Progress(plan, now), Text(), _figures(plan, now, kinds), _Latency(kinds.main())]
         below = [*_generator(now), *_failing(now), *_troubles(now), *_message(now)]
         room = options.size.height - sum(len(console.render_lines(one, options)) for one in (*above, *below))
         bars = _bars(recent, options.max_width, BARS if console.encoding.startswith("utf") else ASCII_BARS)
@@ -117,20 +125,20 @@ class _Block:
             yield _table(recent.places(places))
 
 
-def _figures(plan: Plan, now: Snapshot, kinds: Kinds) -> RenderableType:
-    lead = kinds.lead()
-    failed, style = format_count(lead.failed), BAD if lead.failed else ""
+def _figures(plan: Plan, now: Snapshot, kinds: ActivityKinds) -> RenderableType:
+    main = kinds.main()
+    failed, style = format_count(main.failed), BAD if main.failed else ""
     rows = [
         _row("load", f"{format_count(now.vus)} VUs", "", _offered(plan)),
-        _row(lead.what, _per_s(lead.now.per_s), format_count(lead.total), "in all"),
-        _row("failed", _per_s(lead.now.failed_per_s), failed, "in all", style=style),
+        _row(main.what, _per_s(main.now.per_s), format_count(main.total), "in all"),
+        _row("failed", _per_s(main.now.failed_per_s), failed, "in all", style=style),
         *map(_side_row, kinds.sides()),
     ]
     columns = [Column(right=False), Column(), Column(), Column(right=False, shrink_to=1)]
     return Columns(columns, rows, first_width=_LABEL_WIDTH)
 
 
-def _side_row(side: OtherActivity) -> list[Cell]:
+def _side_row(side: KindActivity) -> list[Cell]:
     note = f"in all, {format_count(side.failed)} failed" if side.failed else "in all"
     return _row(
         side.what, _per_s(side.now.per_s), format_count(side.total), note, note_style=BAD if side.failed else DIM
@@ -242,9 +250,9 @@ def _offered(plan: Plan) -> str:
 class _Latency:
     """One line with the percentiles of the last second; shorter on a narrow terminal."""
 
-    def __init__(self, lead: OtherActivity) -> None:
-        self._label = "connecting" if lead.what == SESSIONS else "latency"
-        self._figures = (("p50", lead.now.p50_ms), ("p95", lead.now.p95_ms), ("p99", lead.now.p99_ms))
+    def __init__(self, main: KindActivity) -> None:
+        self._label = "connecting" if main.what == SESSIONS else "latency"
+        self._figures = (("p50", main.now.p50_ms), ("p95", main.now.p95_ms), ("p99", main.now.p99_ms))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         line = _labelled(self._label)

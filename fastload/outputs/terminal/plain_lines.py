@@ -11,7 +11,7 @@ from fastload.model.units import format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
 from fastload.outputs.figures import cpu_line, failing_now, format_clock, format_cpu, one_line
 from fastload.outputs.terminal.layout import legible
-from fastload.outputs.terminal.recent import REQUESTS, SESSIONS, Kinds, OtherActivity
+from fastload.outputs.terminal.recent import REQUESTS, SESSIONS, ActivityKinds, KindActivity
 
 _FIRST_S = 1.0
 _SLACK_S = 0.25
@@ -29,7 +29,7 @@ class PlainLines:
         self._every_s = every_s
         self._due_s = _FIRST_S
         self._total = ""
-        self._kinds = Kinds()
+        self._kinds = ActivityKinds()
 
     def start(self, plan: Plan) -> None:
         self._due_s = _FIRST_S
@@ -49,16 +49,16 @@ class PlainLines:
     def _line(self, now: Snapshot) -> str:
         clock = f"{format_clock(now.elapsed_s)}/{self._total}"
         phase = [] if now.phase == "running" else [now.phase]
-        lead = self._kinds.lead()
-        took = (("p50", lead.now.p50_ms), ("p95", lead.now.p95_ms), ("p99", lead.now.p99_ms))
+        main = self._kinds.main()
+        took = (("p50", main.now.p50_ms), ("p95", main.now.p95_ms), ("p99", main.now.p99_ms))
         latency = " ".join(f"{name} {format_ms(value)}" for name, value in took)
         parts = [
             f"{clock:>{2 * len(self._total) + 1}}",
             *phase,
             f"{format_count(now.vus)} VUs",
-            f"{format_count(round(lead.now.per_s))} {'req' if lead.what == REQUESTS else lead.what}/s",
-            f"{format_count(round(lead.now.failed_per_s))} failed/s",
-            f"connecting {latency}" if lead.what == SESSIONS else latency,
+            f"{format_count(round(main.now.per_s))} {'req' if main.what == REQUESTS else main.what}/s",
+            f"{format_count(round(main.now.failed_per_s))} failed/s",
+            f"connecting {latency}" if main.what == SESSIONS else latency,
             *map(_side, self._kinds.sides()),
         ]
         if now.worker_cpu_percent:
@@ -76,6 +76,6 @@ class PlainLines:
         return "  ".join(parts)
 
 
-def _side(side: OtherActivity) -> str:
+def _side(side: KindActivity) -> str:
     failed = f" ({format_count(round(side.now.failed_per_s))} failed/s)" if side.failed else ""
     return f"{format_count(round(side.now.per_s))} {side.what}/s{failed}"

@@ -39,7 +39,13 @@ def plan_text(plan: Mapping[str, Any], *, width: int = 100) -> str:
 
 def render_plan(plan: Mapping[str, Any]) -> RenderableType:
     """Render all sections, with an empty line between them; sections without content are left out."""
-    sections = (_head(plan), _timetable(plan), *map(_scenario, plan["scenarios"]), _promises(plan), _options(plan))
+    sections = (
+        _head(plan),
+        _timetable(plan),
+        *map(_scenario, plan["scenarios"]),
+        _thresholds_metrics_hooks(plan),
+        _options(plan),
+    )
     lines: list[RenderableType] = []
     for section in (*sections, _notes(plan)):
         if section:
@@ -116,7 +122,7 @@ def _facts(scenario: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield from scenario["hooks"].items()
 
 
-def _promises(plan: Mapping[str, Any]) -> list[RenderableType]:
+def _thresholds_metrics_hooks(plan: Mapping[str, Any]) -> list[RenderableType]:
     """Render the thresholds, the script's own metrics, and the hooks."""
     metrics = [
         f"{metric['name']} ({metric['kind']}{f', {unit}' if (unit := metric['unit']) else ''})"

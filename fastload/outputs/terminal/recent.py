@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fastload.model.records import Snapshot
 from fastload.model.results import collect_calls, collect_endpoints
-from fastload.model.series import CounterSink, RateSink, SeriesTable, TrendSink
+from fastload.model.series import CounterValue, RateValue, SeriesTable, TrendValue
 from fastload.model.views import MetricView
 
 MINUTE_S = 60
@@ -34,7 +34,7 @@ class SecondFigures(NamedTuple):
     p99_ms: float | None = None
 
 
-class OtherActivity(NamedTuple):
+class KindActivity(NamedTuple):
     """One kind of activity: its figures of the last second, and *total* and *failed* of the run so far."""
 
     what: str
@@ -53,7 +53,7 @@ class NameActivity(NamedTuple):
     duration: MetricView | None
 
 
-class Kinds:
+class ActivityKinds:
     """The kinds of activity of a run so far. ``figures`` has the last second by kind.
 
     ``first`` is the main kind: requests; if the run had none yet, calls; if it had none either, WebSocket sessions.
@@ -78,30 +78,32 @@ class Kinds:
         self._total[REQUESTS], self._failed[REQUESTS] = now.requests, now.failed
         self.first = next((what for what in (REQUESTS, *_TIMED) if self._has(what)), REQUESTS)
 
-    def lead(self) -> OtherActivity:
+    def main(self) -> KindActivity:
         """Return the main kind."""
         return self._side(self.first)
 
-    def sides(self) -> list[OtherActivity]:
+    def sides(self) -> list[KindActivity]:
         """Return the other kinds that the run has."""
         return [self._side(what) for what in _SIDES if what != self.first and self._has(what)]
 
     def _has(self, what: str) -> bool:
         return bool(self._total[what] or self._failed[what])
 
-    def _side(self, what: str) -> OtherActivity:
-        return OtherActivity(what, self.figures.get(what, SecondFigures()), self._total[what], self._failed[what])
+    def _side(self, what: str) -> KindActivity:
+        return KindActivity(what, self.figures.get(what, SecondFigures()), self._total[what], self._failed[what])
 
 
 def _side_of(table: SeriesTable, what: str, metrics: Sequence[str]) -> tuple[int, int, Sequence[float | None]]:
     """Return count and failures of the kind *what* in *table*, and p50, p95 and p99 in ms (empty if there are none)."""
-    count = sum(sink.value for sink in map(table.get, metrics) if isinstance(sink, CounterSink))
+    count = sum(
+        series_value.value for series_value in map(table.get, metrics) if isinstance(series_value, CounterValue)
+    )
     failed = 0
     took_ms: tuple[float | None, ...] = ()
     if what in _TIMED:
         rate, trend = map(table.get, _TIMED[what])
-        failed = rate.trues if isinstance(rate, RateSink) else 0
-        if isinstance(trend, TrendSink):
+        failed = rate.trues if isinstance(rate, RateValue) else 0
+        if isinstance(trend, TrendValue):
             took_ms = tuple(None if value is None else value / 1000 for value in map(trend.quantile, (0.5, 0.95, 0.99)))
     return round(count), failed, took_ms
 
@@ -116,7 +118,7 @@ class Recent:
     def __init__(self) -> None:
         self.seconds: deque[Mapping[str, SecondFigures]] = deque(maxlen=MINUTE_S)
         self.first = 0
-        self.kinds = Kinds()
+        self.kinds = ActivityKinds()
         self._requests: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._now: dict[str, tuple[int, MetricView]] = {}

@@ -37,7 +37,9 @@ class TestGroups:
                         await asyncio.sleep(0.01)
                 table = made.take().table
                 assert groups_of(table) == {"login::form": 1, "login": 1}
-                outer, inner = (table.sinks[Series.of("group_duration", group=g)] for g in ("login", "login::form"))
+                outer, inner = (
+                    table.series_values[Series.of("group_duration", group=g)] for g in ("login", "login::form")
+                )
                 # A timer of uvloop may be early by less than a millisecond.
                 assert outer.min >= 28_000
                 assert 9_000 <= inner.min <= outer.min - 19_000
@@ -65,7 +67,7 @@ class TestGroups:
                     await vu.get("/")
                 await vu.get("/")
                 table = made.take().table
-                assert [table.sinks[series].value for series in asked] == [2, 2, 2, 1]
+                assert [table.series_values[series].value for series in asked] == [2, 2, 2, 1]
 
         run(main())
 
@@ -84,7 +86,7 @@ class TestGroups:
                     await vu.get("/")
                 await asyncio.gather(part(vu, "z", 1), vu.get("/"))
                 table = made.take().table
-                assert [table.sinks[series].value for series in asked] == [2, 3, 2, 1, 1]
+                assert [table.series_values[series].value for series in asked] == [2, 3, 2, 1, 1]
                 assert groups_of(table) == {"page": 1, "page::x": 1, "page::y": 1, "z": 1}
 
         run(main())
@@ -99,7 +101,7 @@ class TestGroups:
                     await first.get("/")
                     await second.get("/")
                 table = made.take().table
-                assert [series.label for series in asked if series in table.sinks] == [
+                assert [series.label for series in asked if series in table.series_values] == [
                     "http_reqs{group:g,scenario:s}",
                     "http_reqs{group:,scenario:t}",
                 ]
@@ -279,9 +281,9 @@ class TestExpect:
                         async with vu.expect("GET", "/", name="home", tags={"kind": "read"}) as reply:
                             getattr(reply, judge)(*["bad"] * (judge == "failure"))
                 table = made.take().table
-                assert table.sinks[asked[0]].to_plain() == [1, 1]
-                assert table.sinks[asked[1]].value == 1
-                assert table.sinks[Series.of("http_req_duration", method="GET", name_="home")].count == 2
+                assert table.series_values[asked[0]].to_plain() == [1, 1]
+                assert table.series_values[asked[1]].value == 1
+                assert table.series_values[Series.of("http_req_duration", method="GET", name_="home")].count == 2
                 assert table.get("http_req_response_time").count == 1, "of the first request of an iteration"
 
         run(main())

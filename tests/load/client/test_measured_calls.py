@@ -56,9 +56,9 @@ class TestBlock:
                     table.get("calls").value == table.get("call_failed").total == table.get("call_duration").count == 2
                 )
                 assert table.get("call_failed").trues == 0
-                hello = table.sinks[Series.of("call_duration", name_="grpc.Hello")]
+                hello = table.series_values[Series.of("call_duration", name_="grpc.Hello")]
                 assert 19_000 <= hello.min == table.get("call_duration").max
-                assert not made.take().table.sinks
+                assert not made.take().table.series_values
 
         run(main())
 
@@ -74,7 +74,7 @@ class TestBlock:
                 delta = made.take()
                 assert (delta.table.get("call_failed").trues, delta.table.get("call_failed").total) == (1, 2)
                 assert delta.table.get("call_duration").count == 1, "no latency is made up for it"
-                assert delta.table.sinks[Series.of("calls", error="ValueError")].value == 1
+                assert delta.table.series_values[Series.of("calls", error="ValueError")].value == 1
                 assert delta.errors.entries == {"ValueError": (1, "a: boom")}
 
         run(main())
@@ -87,7 +87,7 @@ class TestBlock:
                     call.fail("stale")
                 delta = made.take()
                 assert (delta.table.get("call_failed").trues, delta.table.get("call_duration").count) == (1, 1)
-                assert delta.table.sinks[Series.of("calls", error="judged")].value == 1
+                assert delta.table.series_values[Series.of("calls", error="judged")].value == 1
                 assert delta.errors.entries == {"judged: stale": (1, "a: stale")}
 
         run(main())
@@ -116,7 +116,7 @@ class TestBlock:
                 async with fl.measure("a") as call:
                     pass
                 assert call.duration_ms is not None
-                assert not made.take().table.sinks
+                assert not made.take().table.series_values
 
         run(main())
 
@@ -147,7 +147,11 @@ class TestSeries:
                 async with fl.measure("b", tags={"kind": "read"}):
                     pass
                 table = made.take().table
-                assert [table.sinks[asked[0]].value, table.sinks[asked[1]].count, table.sinks[asked[2]].total] == [
+                assert [
+                    table.series_values[asked[0]].value,
+                    table.series_values[asked[1]].count,
+                    table.series_values[asked[2]].total,
+                ] == [
                     4,
                     2,
                     1,

@@ -75,7 +75,7 @@ class TestEvents:
                 assert table.get("stream_events").value == 5
                 assert table.get("stream_first_event").count == 1
                 assert table.get("stream_event_gap").count == 4
-                assert table.sinks[Series.of("stream_events", name_="/chat")].value == 5
+                assert table.series_values[Series.of("stream_events", name_="/chat")].value == 5
                 table = made.take().table
                 assert table.get("http_reqs").value == 1
                 assert table.get("http_req_failed").trues == 0
@@ -117,9 +117,9 @@ class TestEvents:
                     async for _ in reply.events():
                         pass
                 table = made.take().table
-                assert table.sinks[asked[0]].value == 2
-                assert asked[1] not in table.sinks
-                assert table.sinks[Series.of("stream_events", name_="feed")].value == 2
+                assert table.series_values[asked[0]].value == 2
+                assert asked[1] not in table.series_values
+                assert table.series_values[Series.of("stream_events", name_="feed")].value == 2
 
         run(main())
 

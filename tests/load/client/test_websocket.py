@@ -199,9 +199,9 @@ class TestMessages:
                 table = made.take().table
                 moved = table.get("data_sent").value, table.get("data_received").value
                 assert moved == (relay.sent_bytes, relay.received_bytes)
-                assert (table.sinks[asked[0]].value, table.sinks[asked[2]].value) == moved
-                assert asked[1] not in table.sinks
-                assert [one.label for one in table.sinks if one.metric == "data_sent" and one not in asked] == [
+                assert (table.series_values[asked[0]].value, table.series_values[asked[2]].value) == moved
+                assert asked[1] not in table.series_values
+                assert [one.label for one in table.series_values if one.metric == "data_sent" and one not in asked] == [
                     "data_sent"
                 ]
                 if path == "/echo":
@@ -294,10 +294,10 @@ class TestHandshake:
                     async with vu.websocket("/forbidden"):
                         pass
                 table = made.take().table
-                assert table.sinks[asked[0]].value == 1
-                assert (table.sinks[asked[1]].trues, table.sinks[asked[1]].total) == (1, 1)
-                assert table.sinks[Series.of("ws_sessions", name_="chat")].value == 1
-                assert table.sinks[Series.of("ws_failed", name_="/forbidden")].trues == 1
+                assert table.series_values[asked[0]].value == 1
+                assert (table.series_values[asked[1]].trues, table.series_values[asked[1]].total) == (1, 1)
+                assert table.series_values[Series.of("ws_sessions", name_="chat")].value == 1
+                assert table.series_values[Series.of("ws_failed", name_="/forbidden")].trues == 1
 
         run(main())
 

@@ -141,7 +141,7 @@ def expected(happened: list[Request], series: Series) -> Any:
 
 def value_of(table: SeriesTable, series: Series) -> Any:
     """The same of a table; what has no series is nothing."""
-    sink = table.sinks.get(series)
+    sink = table.series_values.get(series)
     if series.metric == "http_req_failed":
         return sink.to_plain() if sink else [0, 0]
     if series.metric in ("http_reqs", "data_sent", "data_received"):
@@ -174,10 +174,10 @@ def test_a_partition_by_any_tag_adds_up_to_the_total(happened: list[Request], ke
 @settings(max_examples=60)
 def test_what_nobody_asked_for_is_as_without_filters(happened: list[Request], asked: list[Series]) -> None:
     table, plain = recorded(happened, asked), recorded(happened, [])
-    assert {series for series in plain.sinks if series.tags and not series.is_kept} == set()
-    for series in plain.sinks:
+    assert {series for series in plain.series_values if series.tags and not series.is_kept} == set()
+    for series in plain.series_values:
         assert value_of(table, series) == value_of(plain, series), series.label
-    assert set(table.sinks) - set(plain.sinks) <= set(asked)
+    assert set(table.series_values) - set(plain.series_values) <= set(asked)
 
 
 def test_filters_hold_over_many_folds() -> None:
@@ -186,7 +186,7 @@ def test_filters_hold_over_many_folds() -> None:
     endpoint = recorder.endpoint("/", "GET")
     for number in range(3 * FOLD_AT_REQUESTS + 5):
         recorder.record(endpoint, NO_DUE, measurement(404 if number % 4 == 0 else 200))
-    assert take(recorder).table.sinks[asked].count == (3 * FOLD_AT_REQUESTS + 5 + 3) // 4
+    assert take(recorder).table.series_values[asked].count == (3 * FOLD_AT_REQUESTS + 5 + 3) // 4
 
 
 def test_a_name_that_a_filter_wants_is_never_among_the_others() -> None:
@@ -197,7 +197,7 @@ def test_a_name_that_a_filter_wants_is_never_among_the_others() -> None:
     for name in ("/late", "/later", "/other"):
         recorder.record(recorder.endpoint(name, "GET"), NO_DUE, measurement(200))
     table = take(recorder).table
-    assert table.sinks[late].count == 1
+    assert table.series_values[late].count == 1
     counts = {tags["name"]: sink.value for tags, sink in table.of_metric("http_reqs")}
     assert (counts["/late"], counts["/later"], counts[OTHER_NAME]) == (1, 1, 8)
 
@@ -245,7 +245,7 @@ class TestPlaces:
         table = self.filled()
         counters = {
             series.label: sink.value
-            for series, sink in table.sinks.items()
+            for series, sink in table.series_values.items()
             if series.metric in ("iterations", "iterations_failed", "dropped_iterations")
         }
         assert counters == {
@@ -260,7 +260,7 @@ class TestPlaces:
         }
         trends = {
             series.label: (sink.count, sink.sum)
-            for series, sink in table.sinks.items()
+            for series, sink in table.series_values.items()
             if series.metric in ("iteration_duration", "iteration_lateness", "group_duration")
         }
         assert trends == {
@@ -275,7 +275,9 @@ class TestPlaces:
             "group_duration{group:a}": (2, 307),
             "group_duration{group:a::b}": (1, 100),
         }
-        checks = {series.label: sink.to_plain() for series, sink in table.sinks.items() if series.metric == "checks"}
+        checks = {
+            series.label: sink.to_plain() for series, sink in table.series_values.items() if series.metric == "checks"
+        }
         assert checks == {
             "checks": [3, 4],
             "checks{check:ok}": [2, 3],
@@ -292,7 +294,7 @@ class TestPlaces:
         recorder.scope("s").iteration_us.append(5)
         recorder.record_check("ok", True, recorder.scope("s"))
         take(recorder)
-        assert take(recorder).table.sinks == {}
+        assert take(recorder).table.series_values == {}
         assert recorder.scope("s") is recorder.scope("s")
 
     def test_groups_and_checks_are_bounded(self) -> None:
@@ -331,7 +333,7 @@ class TestJudged:
         statuses = {tags["status"]: sink.value for tags, sink in delta.table.of_metric("http_reqs")}
         assert statuses == {"404": 2, "200": 1, "0": 2}
         assert delta.table.get("http_req_failed").to_plain() == [3, 5]
-        assert delta.table.sinks[unanswered].to_plain() == [1, 2]
+        assert delta.table.series_values[unanswered].to_plain() == [1, 2]
         assert (delta.stats.finished, delta.stats.failed) == (2, 3)
         assert (delta.table.get("http_req_duration").count, delta.table.get("http_req_response_time").count) == (3, 1)
         assert delta.errors.entries == {
@@ -391,9 +393,11 @@ class TestOwnMetrics:
                 early.add(1000)
                 table = made.take().table
                 assert {
-                    series.label: sink.value for series, sink in table.sinks.items() if series.metric == "early"
+                    series.label: sink.value for series, sink in table.series_values.items() if series.metric == "early"
                 } == {"early": 1222, "early{scenario:s}": 111, "early{group:g,scenario:s}": 10}
-                assert {series.label: sink.sum for series, sink in table.sinks.items() if series.metric == "late"} == {
+                assert {
+                    series.label: sink.sum for series, sink in table.series_values.items() if series.metric == "late"
+                } == {
                     "late": 14_000,
                     "late{region:eu}": 2_000,
                     "late{region:us}": 4_000,
@@ -410,7 +414,7 @@ class TestOwnMetrics:
         recorder = Recorder(0)
         assert not counter._filters
         counter.add(3)
-        assert [series.label for series in take(recorder).table.sinks] == ["c"]
+        assert [series.label for series in take(recorder).table.series_values] == ["c"]
 
 
 class TestAgainstTheAccessLog:
@@ -472,7 +476,11 @@ class TestAgainstTheAccessLog:
             by_path: Tally[str] = Tally()
             for target, count in logged.items():
                 by_path[target.partition("?")[0]] += count
-            found = {series.label: table.sinks[series].to_plain() for series in asked if "req_dur" not in series.metric}
+            found = {
+                series.label: table.series_values[series].to_plain()
+                for series in asked
+                if "req_dur" not in series.metric
+            }
             bytes_received = found.pop("data_received{group:login::form}")
             assert bytes_received[0] / by_path["/in/form"] == pytest.approx(160, abs=60)
             assert found == {
@@ -485,7 +493,7 @@ class TestAgainstTheAccessLog:
                 "http_reqs{error:connect_refused}": [1],
                 "http_reqs{method:POST,team:blue}": [by_path["/posted"] // 2],
             }
-            fast = table.sinks[Series.of("http_req_duration", kind="read", status="200")]
+            fast = table.series_values[Series.of("http_req_duration", kind="read", status="200")]
             assert fast.count == by_path["/in/login"] // 2 + by_path["/in/form"]
 
         run(main())

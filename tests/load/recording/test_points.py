@@ -333,7 +333,7 @@ class TestValues:
                 [(4, home)],
                 [(1, home)],
             ]
-            tables = {series: sink for series, sink in delta.table.sinks.items() if series.metric == "early"}
+            tables = {series: sink for series, sink in delta.table.series_values.items() if series.metric == "early"}
             assert tables.keys() == {Series("early"), Series.of("early", shop="a")}
             assert tables[Series("early")].value == 10**400 + 6
 

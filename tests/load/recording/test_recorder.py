@@ -14,7 +14,7 @@ from fastload.load.recording.recorder import FOLD_AT_REQUESTS, Recorder
 from fastload.model import user_metrics
 from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME
 from fastload.model.records import Delta, ErrorTable, WorkerStats
-from fastload.model.series import SeriesTable, TrendSink
+from fastload.model.series import SeriesTable, TrendValue
 from fastload.model.user_metrics import Counter
 
 
@@ -42,8 +42,10 @@ def take(recorder: Recorder) -> Delta:
 def only(table: SeriesTable, metric: str, **tags: str) -> Any:
     """The one value of a trend, else the sink of the series."""
     wanted = tuple(sorted(tags.items()))
-    sink = next(sink for series, sink in table.sinks.items() if (series.metric, series.tags) == (metric, wanted))
-    if isinstance(sink, TrendSink):
+    sink = next(
+        sink for series, sink in table.series_values.items() if (series.metric, series.tags) == (metric, wanted)
+    )
+    if isinstance(sink, TrendValue):
         assert sink.count == 1
         return sink.sum
     return sink
@@ -166,7 +168,7 @@ class TestCounts:
         for _ in range(3):
             recorder.record_no_response(endpoint, "connect_refused", "nobody listens")
         delta = take(recorder)
-        assert not [series for series, sink in delta.table.sinks.items() if isinstance(sink, TrendSink)]
+        assert not [series for series, sink in delta.table.series_values.items() if isinstance(sink, TrendValue)]
         assert only(delta.table, "http_reqs", method="GET", name="/", status="0").value == 3
         assert only(delta.table, "http_req_failed").to_plain() == [3, 3]
         assert delta.errors.entries == {"connect_refused": (3, "nobody listens")}
@@ -286,7 +288,7 @@ class TestFolding:
         assert only(first.table, "orders").value == 5
         second = take(recorder)
         assert second.seq == 1
-        assert second.table.sinks == {}
+        assert second.table.series_values == {}
         assert (second.errors, second.exceptions, second.stats) == (ErrorTable(), ErrorTable(), WorkerStats())
         assert only(first.table, "http_reqs").value == 1, "what was taken is not touched any more"
 
@@ -370,7 +372,7 @@ class TestDiscard:
         user_counter.add(1)
         recorder.discard()
         delta = recorder.take(vus=1, in_flight=2, offered=0)
-        assert delta.table.sinks == {}
+        assert delta.table.series_values == {}
         assert delta.errors.entries == delta.exceptions.entries == {}
         stats = delta.stats
         assert (stats.finished, stats.failed, stats.warmup) == (0, 0, 4)
@@ -400,4 +402,4 @@ class TestDiscard:
         recorder.discard()
         delta = take(recorder)
         assert delta.stats.warmup == delta.stats.started == FOLD_AT_REQUESTS + 10
-        assert delta.table.sinks == {}
+        assert delta.table.series_values == {}

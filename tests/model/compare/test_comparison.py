@@ -488,7 +488,7 @@ def test_a_long_run_is_compared_in_a_moment() -> None:
     """No bound on the time, which depends on the machine: on how much is kept. Ten batches, however long the run."""
     run = side("a", lognormal(20.0), 1, seconds=600).runs[0]
     assert len(run.batches) == 10
-    assert sum(len(batch.sinks) for batch in run.batches) <= 10 * len(run.table.sinks)
+    assert sum(len(batch.series_values) for batch in run.batches) <= 10 * len(run.table.series_values)
 
 
 def snapshots(count: int) -> list[Snapshot]:

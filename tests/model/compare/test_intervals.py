@@ -23,21 +23,21 @@ from fastload.model.compare.intervals import (
     t_tails,
     variance_of,
 )
-from fastload.model.series import TrendSink
+from fastload.model.series import TrendValue
 
 
-def trend(values: object) -> TrendSink:
-    sink = TrendSink()
+def trend(values: object) -> TrendValue:
+    sink = TrendValue()
     sink.fold(np.asarray(values, dtype=np.int64))
     return sink
 
 
 def quantile_of(batches: Sequence[object], q: float) -> Estimate:
-    sinks = [trend(values) for values in batches]
-    whole = TrendSink()
-    for sink in sinks:
+    series_values = [trend(values) for values in batches]
+    whole = TrendValue()
+    for sink in series_values:
         whole.merge(sink)
-    return quantile_estimate(whole, sinks, q)
+    return quantile_estimate(whole, series_values, q)
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ class _FilterRegistry(SeriesTable):
 
 def test_no_second_is_kept() -> None:
     one = second(1.0, in_flight=3)
-    one = replace(one, table=_FilterRegistry(one.table.sinks))
+    one = replace(one, table=_FilterRegistry(one.table.series_values))
     table = weakref.ref(one.table)
     replay = Replay(header())
     replay.add(one)

@@ -52,7 +52,7 @@ from fastload.model.saved.codec import (
 from fastload.model.saved.run_file import RunReader, load_run
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.saved.saved_summary import summary_from_plain
-from fastload.model.series import CounterSink, GaugeSink, RateSink, SeriesTable, TrendSink
+from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, TrendValue
 from fastload.outputs.summary_json import dump_summary
 from fastload.outputs.terminal.report import summary_text
 from tests.data.renew import RUN as GOLDEN
@@ -65,23 +65,23 @@ small = st.integers(0, 1000)
 
 
 @st.composite
-def trends(draw: st.DrawFn) -> TrendSink:
+def trends(draw: st.DrawFn) -> TrendValue:
     """Of few values, or of many equal ones, within and beyond what it can hold."""
     top = draw(st.sampled_from([HIGHEST_US, 10**15]))
-    trend = TrendSink(top)
+    trend = TrendValue(top)
     for value, times in draw(st.lists(st.tuples(st.integers(-5, 2 * top), st.integers(1, 300)), max_size=6)):
         trend.fold(np.full(times, value, dtype=np.int64))
     return trend
 
 
-sinks = st.one_of(
-    st.builds(CounterSink, counts | numbers),
-    st.builds(GaugeSink, numbers, numbers, numbers),
-    st.builds(RateSink, counts, counts),
+series_values = st.one_of(
+    st.builds(CounterValue, counts | numbers),
+    st.builds(GaugeValue, numbers, numbers, numbers),
+    st.builds(RateValue, counts, counts),
     trends(),
 )
 tags = st.dictionaries(texts, texts, max_size=3).map(lambda own: tuple(sorted(own.items())))
-tables = st.dictionaries(st.builds(Series, texts, tags), sinks, max_size=5).map(SeriesTable)
+tables = st.dictionaries(st.builds(Series, texts, tags), series_values, max_size=5).map(SeriesTable)
 names = st.lists(st.tuples(texts, texts, small), max_size=2)
 errors = st.dictionaries(texts, st.tuples(small, texts, names), max_size=3).map(ErrorTable.from_plain)
 some_numbers = st.lists(numbers, max_size=3).map(tuple)
@@ -185,10 +185,10 @@ def test_every_second_comes_back_equal(snapshot: Snapshot) -> None:
 
 
 @given(trends(), trends())
-def test_histograms_merge_after_the_journey_as_before(first: TrendSink, other: TrendSink) -> None:
+def test_histograms_merge_after_the_journey_as_before(first: TrendValue, other: TrendValue) -> None:
     table = SeriesTable({Series("a"): first, Series("b"): other})
     plain = unpack(pack(snapshot_to_plain(replace(make_snapshot(), table=table))))
-    a, b = snapshot_from_plain(plain).table.sinks.values()
+    a, b = snapshot_from_plain(plain).table.series_values.values()
     a.merge(b)
     first.merge(other)
     assert a.to_sparse() == first.to_sparse()
@@ -219,7 +219,7 @@ def test_values_of_any_script_are_saved() -> None:
 def test_histograms_take_less_than_in_hdrhistograms_own_encoding() -> None:
     seconds = list(load_run(GOLDEN).seconds)
     ours = sum(len(pack_record(SECOND, {"series": snapshot_to_plain(one)["series"]})) for one in seconds)
-    trends = [sink for one in seconds for sink in one.table.sinks.values() if isinstance(sink, TrendSink)]
+    trends = [sink for one in seconds for sink in one.table.series_values.values() if isinstance(sink, TrendValue)]
     theirs = sum(len(base64.b64decode(one.encode())) for one in trends)
     assert ours < theirs
 

@@ -14,7 +14,7 @@ from fastload.model.metrics import Series
 from fastload.model.plan import ScenarioPlan
 from fastload.model.records import ErrorTable, Event
 from fastload.model.run_header import RunHeader
-from fastload.model.series import SeriesTable, TrendSink
+from fastload.model.series import SeriesTable, TrendValue
 from fastload.model.timeline.curves import BANDS, band_bounds_ms, band_counts, percentile_curve
 from fastload.model.timeline.timeline import MOST_EVENTS, MOST_KINDS, REQUEST_PHASES, Timeline
 from tests.outputs.samples import add_calls, add_requests, fill, make_plan
@@ -160,7 +160,7 @@ def test_merged_rows_lose_nothing() -> None:
         assert total(merged, name) == pytest.approx(total(whole, name))
     assert bands_of(merged) == bands_of(whole)
     assert merged["curves"] == whole["curves"]
-    sink = TrendSink()
+    sink = TrendValue()
     for snapshot in made.seconds[4:8]:
         sink.merge(snapshot.table.get("http_req_duration"))
     assert merged["service_p99"][1] == (sink.quantile(0.99) or 0) / 1000
@@ -321,7 +321,7 @@ def test_a_short_last_row_has_rates_of_its_own_length() -> None:
 
 def test_the_percentile_curve_has_the_histogram_s_own_percentiles() -> None:
     values = np.random.default_rng(3).lognormal(8, 1, 20_000).astype(np.int64)
-    sink = TrendSink()
+    sink = TrendValue()
     sink.fold(values)
     curve = percentile_curve(sink)
     at = dict(zip(curve["x"], curve["y"], strict=True))
@@ -334,7 +334,7 @@ def test_the_percentile_curve_has_the_histogram_s_own_percentiles() -> None:
 
 @pytest.mark.parametrize("values", [[5], [5, 7]])
 def test_the_percentile_curve_of_very_few_values(values: list[int]) -> None:
-    sink = TrendSink()
+    sink = TrendValue()
     sink.fold(np.array(values, dtype=np.int64))
     curve = percentile_curve(sink)
     assert curve["x"][-1] == len(values)
@@ -343,7 +343,7 @@ def test_the_percentile_curve_of_very_few_values(values: list[int]) -> None:
 
 def test_bands_hold_all_values_where_they_belong() -> None:
     bounds = band_bounds_ms()
-    sink = TrendSink()
+    sink = TrendValue()
     fill_us = [0, 1, 999, 1_000_000, 3_600_000_000]
     sink.fold(np.array(fill_us, dtype=np.int64))
     first, *counts = band_counts(sink)
@@ -354,7 +354,7 @@ def test_bands_hold_all_values_where_they_belong() -> None:
     assert bounds == sorted(bounds)
     for value_us in fill_us[1:]:
         assert any(bounds[band] * 0.999 <= value_us / 1000 <= bounds[band + 1] * 1.001 for band in bands)
-    assert band_counts(TrendSink()) == []
+    assert band_counts(TrendValue()) == []
 
 
 def test_a_run_of_an_hour_keeps_its_size() -> None:

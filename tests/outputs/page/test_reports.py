@@ -21,7 +21,7 @@ from fastload.model.timeline.timeline import REQUEST_PHASES
 from fastload.model.units import format_count
 from fastload.outputs.page.render import plotly_js
 from fastload.outputs.page.truncation import MOST_NAME
-from fastload.outputs.streams.registry import make_streams
+from fastload.outputs.streams.registry import make_sink_outputs
 from tests.browser import shoot
 from tests.conftest import Nginx
 from tests.outputs.page.made_reports import data_of, write
@@ -220,9 +220,9 @@ def test_a_run_that_broke_off_before_its_first_second_has_one(shown: Page, tmp_p
 
 
 def test_where_the_report_cannot_go_is_told_before_the_run(tmp_path: Path) -> None:
-    (stream,) = make_streams([f"html={tmp_path / 'missing' / 'report.html'}"])
+    (stream,) = make_sink_outputs([f"html={tmp_path / 'missing' / 'report.html'}"])
     assert stream.required
     with pytest.raises(PlanError, match=r"--html '.*missing/report.html' has no directory"):
         stream.check()
     with pytest.raises(PlanError, match="no file is named"):
-        make_streams(["html="])
+        make_sink_outputs(["html="])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
-from fastload.model.series import CounterSink, RateSink, SeriesTable, TrendSink
+from fastload.model.series import CounterValue, RateValue, SeriesTable, TrendValue
 from fastload.outputs.streams.buckets import (
     CLASSIC_BOUNDS,
     CLASSIC_BOUNDS_S,
@@ -19,14 +19,14 @@ from fastload.outputs.streams.buckets import (
     counts_up_to,
     to_exponential,
 )
-from fastload.outputs.streams.data_points import RUN_SPECS, DataPointSelector, RunTotals, common_tags
+from fastload.outputs.streams.data_points import RUN_STATE_SPECS, DataPointSelector, RunTotals, common_tags
 from tests.outputs.sinks import TAGS, make_header, make_second, total_of
 
 stored = st.lists(st.integers(0, 3_600_000_000) | st.integers(0, 3_000), min_size=1, max_size=200)
 
 
-def trend_of(values: list[int]) -> TrendSink:
-    trend = TrendSink()
+def trend_of(values: list[int]) -> TrendValue:
+    trend = TrendValue()
     trend.fold(np.array(values, dtype=np.int64))
     return trend
 
@@ -74,8 +74,8 @@ def test_many_quantiles_are_those_of_the_trend(values: list[int], shares: list[f
 
 
 def test_a_trend_without_values_has_no_quantiles() -> None:
-    assert TrendSink().quantiles((0.5, 0.9)) == []
-    assert to_exponential(TrendSink(), 1e6) == (0, [], [])
+    assert TrendValue().quantiles((0.5, 0.9)) == []
+    assert to_exponential(TrendValue(), 1e6) == (0, [], [])
 
 
 def test_all_series_of_a_metric_add_up_to_its_total() -> None:
@@ -84,14 +84,14 @@ def test_all_series_of_a_metric_add_up_to_its_total() -> None:
     for second in seconds:
         totals.add(second)
     found: dict[str, SeriesTable] = {}
-    for reading in totals.readings():
-        found.setdefault(reading.spec.name, SeriesTable()).merge(SeriesTable({Series(""): reading.sink}))
+    for point in totals.data_points():
+        found.setdefault(point.spec.name, SeriesTable()).merge(SeriesTable({Series(""): point.series_value}))
     wanted = total_of(seconds)
     for name in ("http_reqs", "http_req_duration", "http_req_failed", "checks", "orders", "data_sent", "batch_size"):
         mine, theirs = found[name].get(""), wanted.get(name)
-        if isinstance(theirs, CounterSink):
+        if isinstance(theirs, CounterValue):
             assert mine.value == theirs.value, name
-        elif isinstance(theirs, RateSink):
+        elif isinstance(theirs, RateValue):
             assert mine == theirs, name
         else:
             assert (mine.count, mine.sum) == (theirs.count, theirs.sum), name
@@ -100,7 +100,7 @@ def test_all_series_of_a_metric_add_up_to_its_total() -> None:
 
 
 def names_and_tags(reader: DataPointSelector, table: SeriesTable) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
-    return {(reading.spec.name, reading.tags) for reading in reader.readings(table)}
+    return {(point.spec.name, point.tags) for point in reader.data_points(table)}
 
 
 def test_a_total_goes_without_its_parts_only_where_it_is_more() -> None:
@@ -114,19 +114,19 @@ def test_a_total_goes_without_its_parts_only_where_it_is_more() -> None:
     reader = DataPointSelector(make_header())
     assert names_and_tags(reader, table) == {("orders", (("region", "eu"),)), ("orders", (("region", "us"),))}
     table.counter(Series("orders")).value = 10.5
-    rest = {reading.tags: reading.sink for reading in reader.readings(table)}[()]
-    assert rest == CounterSink(0.5)
+    rest = {point.tags: point.series_value for point in reader.data_points(table)}[()]
+    assert rest == CounterValue(0.5)
 
 
 def test_the_rest_of_a_trend_has_the_values_of_no_part() -> None:
     table = SeriesTable()
     table.trend(Series("ingest_duration")).fold(np.array([5, 7, 7, 900]))
     table.trend(Series.of("ingest_duration", kind="a")).fold(np.array([7, 900]))
-    readings = {reading.tags: reading.sink for reading in DataPointSelector(make_header()).readings(table)}
-    rest = readings[()]
-    assert isinstance(rest, TrendSink)
+    data_points = {point.tags: point.series_value for point in DataPointSelector(make_header()).data_points(table)}
+    rest = data_points[()]
+    assert isinstance(rest, TrendValue)
     assert (rest.count, rest.sum, rest.counts[5], rest.counts[7], rest.counts[900]) == (2, 12, 1, 1, 0)
-    assert len(readings) == 2
+    assert len(data_points) == 2
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_filters_of_thresholds_count_nothing_twice(
         table.counter(one).value = 3
     reader = DataPointSelector(make_header(thresholds=(f"{series.label}: count>1",)))
     assert (("orders", series.tags) in names_and_tags(reader, table)) is sent
-    assert [one.sink for one in reader.readings(table)] == [CounterSink(3)]
+    assert [one.series_value for one in reader.data_points(table)] == [CounterValue(3)]
 
 
 def test_built_in_metrics_have_the_tags_that_every_run_keeps() -> None:
@@ -171,8 +171,8 @@ def test_built_in_metrics_have_the_tags_that_every_run_keeps() -> None:
 def test_the_run_itself_is_told_of() -> None:
     reader = DataPointSelector(make_header())
     window = reader.window(make_second(4))
-    assert window.sinks[Series.of("errors", kind="http_500")] == CounterSink(2)
-    assert window.sinks[Series("offered_iterations")] == CounterSink(5)
+    assert window.series_values[Series.of("errors", kind="http_500")] == CounterValue(2)
+    assert window.series_values[Series("offered_iterations")] == CounterValue(5)
     for name in ("in_flight", "host_cpu", "target_cpu", "workers_alive"):
         assert math.isfinite(window.get(name).value)
     assert {name for name, _ in names_and_tags(reader, window)} >= {"errors", "host_memory", "host_net_sent"}
@@ -183,9 +183,9 @@ def test_a_metric_of_the_script_goes_over_what_is_told_of_the_run() -> None:
     reader = DataPointSelector(make_header(specs=BUILTIN | {"errors": own}))
     second = make_second(1)
     second.table.trend(Series("errors")).record(5)
-    (reading,) = [one for one in reader.readings(reader.window(second)) if one.spec.name == "errors"]
-    assert reading.spec is own
-    assert "errors" in RUN_SPECS
+    (point,) = [one for one in reader.data_points(reader.window(second)) if one.spec.name == "errors"]
+    assert point.spec is own
+    assert "errors" in RUN_STATE_SPECS
 
 
 def test_a_snapshot_is_not_changed_by_adding_it() -> None:
@@ -194,7 +194,7 @@ def test_a_snapshot_is_not_changed_by_adding_it() -> None:
     totals = RunTotals(DataPointSelector(make_header()))
     totals.add(second)
     totals.add(make_second(2))
-    list(totals.readings())
+    list(totals.data_points())
     assert second.table.to_plain() == before
 
 

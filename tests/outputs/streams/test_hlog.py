@@ -16,7 +16,7 @@ from fastload.model.errors import PlanError
 from fastload.model.metrics import BUILTIN, HIGHEST_US, Kind, MetricSpec, Series
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import SeriesTable, TrendSink
+from fastload.model.series import SeriesTable, TrendValue
 from fastload.outputs.streams.hlog import HistogramLog
 from tests.conftest import Cli, Nginx
 from tests.outputs.samples import add_requests, durations, fill, make_snapshot
@@ -74,8 +74,8 @@ def test_hdrhs_reader_finds_every_count_under_its_tag(tmp_path: Path) -> None:
         by_tag = {histogram.get_tag(): histogram for histogram in one}
         trends = {
             series.metric: sink
-            for series, sink in snapshot_table.sinks.items()
-            if isinstance(sink, TrendSink) and not series.tags
+            for series, sink in snapshot_table.series_values.items()
+            if isinstance(sink, TrendValue) and not series.tags
         }
         assert set(by_tag) == set(trends)
         for name, trend in trends.items():

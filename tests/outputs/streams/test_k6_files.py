@@ -28,7 +28,7 @@ from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.outputs.streams.k6_csv import K6Csv
 from fastload.outputs.streams.k6_json import K6Json, ms_text, number_text
-from fastload.outputs.streams.k6_samples import SampleFile, k6_tags
+from fastload.outputs.streams.k6_samples import K6PointFile, k6_tags
 from fastload.outputs.streams.sink_output import SinkOutput
 from tests.conftest import Cli, Nginx, cli_command, cli_env, wait_until
 from tests.outputs.samples import make_snapshot
@@ -374,7 +374,7 @@ def second(time_ns: int = 1_795_290_930_000_000_000, count: int = 3, **tags: str
     return replace(make_snapshot(), points=(block.to_plain(),), time_ns=time_ns)
 
 
-def written(sink: SampleFile, path: Path, *snapshots: Snapshot, head: RunHeader | None = None) -> str:
+def written(sink: K6PointFile, path: Path, *snapshots: Snapshot, head: RunHeader | None = None) -> str:
     """What *sink* makes of *snapshots*."""
     sink.check()
     sink.open(head or header())

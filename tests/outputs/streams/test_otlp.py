@@ -15,7 +15,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.histogram import bucket_index
-from fastload.model.series import TrendSink
+from fastload.model.series import TrendValue
 from fastload.outputs.streams.buckets import SCHEMA
 from fastload.outputs.streams.otlp import Otlp
 from tests.conftest import free_port
@@ -134,7 +134,7 @@ def test_the_variables_of_opentelemetry_are_heard(monkeypatch: pytest.MonkeyPatc
     assert requests.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
     assert sum(point.as_double for point in requests.data_points) == 400
     assert {point.start_time_unix_nano for point in requests.data_points} == {BEGIN_NS + 10**9}
-    trend: TrendSink = SECONDS[1].table.get("http_req_waiting")
+    trend: TrendValue = SECONDS[1].table.get("http_req_waiting")
     (point,) = found["fastload.http_req_waiting"].histogram.data_points
     assert sum(point.bucket_counts) == point.count == trend.count
     assert len(point.bucket_counts) == len(point.explicit_bounds) + 1

@@ -22,11 +22,11 @@ from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
 from fastload.model.records import Snapshot
 from fastload.outputs.streams import prometheus
 from fastload.outputs.streams.buckets import CLASSIC_BOUNDS_S
-from fastload.outputs.streams.prometheus import Scrape
+from fastload.outputs.streams.prometheus import PrometheusEndpoint
 from fastload.outputs.streams.prometheus_names import base_name, labels
 from fastload.outputs.streams.remote_write import RemoteWrite
 from fastload.outputs.streams.remote_write_messages import WriteRequest
-from fastload.outputs.streams.sender import REST_SECONDS
+from fastload.outputs.streams.sender import POSTS_SKIPPED_AFTER_TIMEOUT
 from tests.conftest import Nginx, answers, free_port, wait_until
 from tests.outputs.sinks import carry, fastload_threads, make_header, make_second, total_of
 from tests.outputs.streams.receivers import PrometheusServer, Receiver, prometheus_server, receiver
@@ -35,9 +35,9 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @pytest.fixture
-def scrape() -> Iterator[tuple[Scrape, int]]:
+def scrape() -> Iterator[tuple[PrometheusEndpoint, int]]:
     port = free_port()
-    sink = Scrape(str(port))
+    sink = PrometheusEndpoint(str(port))
     sink.check()
     sink.open(make_header())
     yield sink, port
@@ -57,7 +57,7 @@ def samples_of(families: dict[str, Metric], name: str) -> Samples:
     }
 
 
-def test_what_is_scraped_is_the_run_so_far(scrape: tuple[Scrape, int]) -> None:
+def test_what_is_scraped_is_the_run_so_far(scrape: tuple[PrometheusEndpoint, int]) -> None:
     sink, port = scrape
     seconds = [make_second(number) for number in (1, 2, 3)]
     for second in seconds:
@@ -83,7 +83,7 @@ def test_what_is_scraped_is_the_run_so_far(scrape: tuple[Scrape, int]) -> None:
     assert run.labels == {"run": "c0ffee", "title": "shop.py", "version": "1.2.3", "team": "check out"}
 
 
-def test_a_trend_is_a_histogram_in_seconds_and_has_its_quantiles(scrape: tuple[Scrape, int]) -> None:
+def test_a_trend_is_a_histogram_in_seconds_and_has_its_quantiles(scrape: tuple[PrometheusEndpoint, int]) -> None:
     sink, port = scrape
     sink.write(make_second(1))
     trend = make_second(1).table.get("http_req_waiting")
@@ -114,12 +114,12 @@ def test_a_port_that_is_taken_is_an_error_before_the_run() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PlanError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
-            Scrape(str(port)).check()
+            PrometheusEndpoint(str(port)).check()
 
 
 def test_nothing_is_left_of_an_endpoint_even_with_a_client_that_asks_nothing() -> None:
     port = free_port()
-    sink = Scrape(f"localhost:{port}")
+    sink = PrometheusEndpoint(f"localhost:{port}")
     sink.check()
     assert not answers(port)
     sink.open(make_header())
@@ -128,12 +128,12 @@ def test_nothing_is_left_of_an_endpoint_even_with_a_client_that_asks_nothing() -
         assert not answers(port)
         assert fastload_threads() == []
         # And it can be had again at once.
-        Scrape(str(port)).check()
+        PrometheusEndpoint(str(port)).check()
 
 
 def test_only_loopback_hears_unless_asked() -> None:
     port = free_port()
-    sink = Scrape(str(port))
+    sink = PrometheusEndpoint(str(port))
     sink.open(make_header())
     try:
         with socket.socket(socket.AF_INET) as other, pytest.raises(ConnectionRefusedError):
@@ -143,9 +143,9 @@ def test_only_loopback_hears_unless_asked() -> None:
 
 
 def test_the_end_waits_for_a_scrape_that_is_about_to_come(
-    scrape: tuple[Scrape, int], monkeypatch: pytest.MonkeyPatch
+    scrape: tuple[PrometheusEndpoint, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prometheus, "LINGER_S", 20.0)
+    monkeypatch.setattr(prometheus, "SCRAPE_WAIT_S", 20.0)
     sink, port = scrape
     for _ in range(2):
         families_at(port)
@@ -158,9 +158,9 @@ def test_the_end_waits_for_a_scrape_that_is_about_to_come(
 
 
 def test_the_end_waits_until_an_answer_is_written_whole(
-    scrape: tuple[Scrape, int], monkeypatch: pytest.MonkeyPatch
+    scrape: tuple[PrometheusEndpoint, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prometheus, "LINGER_S", 20.0)
+    monkeypatch.setattr(prometheus, "SCRAPE_WAIT_S", 20.0)
     sink, port = scrape
     # More than lies in the buffers of two sockets.
     big = make_second(1)
@@ -292,7 +292,7 @@ def test_remote_write_begins_no_series_twice_when_an_answer_is_lost(hangs_up: bo
     with first_answer_lost(hangs_up=hangs_up) as (port, bodies):
         sink = RemoteWrite(f"http://127.0.0.1:{port}")
         sink.open(make_header())
-        lost = 1 if hangs_up else 1 + REST_SECONDS
+        lost = 1 if hangs_up else 1 + POSTS_SKIPPED_AFTER_TIMEOUT
         for number in range(1, lost + 1):
             with pytest.raises(OutputError):
                 sink.write(make_second(number))

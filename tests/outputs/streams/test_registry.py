@@ -11,7 +11,13 @@ import pytest
 
 from fastload.model.errors import PlanError
 from fastload.outputs.streams import registry
-from fastload.outputs.streams.registry import ALIASES, SHIPPED, make_streams, out_texts, shown_text
+from fastload.outputs.streams.registry import (
+    ALIASES,
+    SHIPPED,
+    make_sink_outputs,
+    requested_outputs,
+    text_without_secrets,
+)
 
 ARGUMENTS = {
     "FILE": "out.file",
@@ -35,14 +41,14 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_output_that_ships_can_be_made_and_makes_nothing_by_that(name: str, in_tmp: Path) -> None:
     argument = ARGUMENTS[SHIPPED[name].argument]
-    (stream,) = make_streams([f"{name}={argument}" if argument else name])
+    (stream,) = make_sink_outputs([f"{name}={argument}" if argument else name])
     assert stream.name == name
     assert list(in_tmp.iterdir()) == []
 
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())
 def test_names_of_k6_mean_ours(alias: str, name: str) -> None:
-    (stream,) = make_streams([f"{alias}=http://localhost:1"])
+    (stream,) = make_sink_outputs([f"{alias}=http://localhost:1"])
     assert stream.name == name
 
 
@@ -59,7 +65,7 @@ def test_names_of_k6_mean_ours(alias: str, name: str) -> None:
 )
 def test_an_unknown_name_gets_the_nearest(text: str, hint: str) -> None:
     with pytest.raises(PlanError, match="--out: there is no output") as caught:
-        make_streams([text])
+        make_sink_outputs([text])
     assert caught.value.hint.startswith(hint)
 
 
@@ -83,7 +89,7 @@ def test_an_unknown_name_gets_the_nearest(text: str, hint: str) -> None:
 )
 def test_a_wrong_argument_is_an_error_that_says_how_to_write_it(text: str, message: str) -> None:
     with pytest.raises(PlanError) as caught:
-        make_streams([text])
+        make_sink_outputs([text])
     assert caught.value.message == message
     assert "write it like --out " in caught.value.hint
 
@@ -94,7 +100,7 @@ def test_a_wrong_argument_is_an_error_that_says_how_to_write_it(text: str, messa
 )
 def test_no_error_has_a_password(name: str, url: str) -> None:
     with pytest.raises(PlanError) as caught:
-        make_streams([f"{name}={url}"])
+        make_sink_outputs([f"{name}={url}"])
     assert "secret" not in caught.value.message + caught.value.hint
 
 
@@ -115,12 +121,12 @@ def test_no_error_has_a_password(name: str, url: str) -> None:
     ],
 )
 def test_an_output_is_shown_without_secrets(text: str, shown: str) -> None:
-    assert shown_text(text) == shown
+    assert text_without_secrets(text) == shown
 
 
 def test_the_short_options_mean_outputs_and_a_saved_run_comes_last() -> None:
-    texts = out_texts({"html": "a.html", "save": "b.run", "out": ("statsd=h:1",)})
-    assert [stream.name for stream in make_streams(texts)] == ["statsd", "html", "run"]
+    texts = requested_outputs({"html": "a.html", "save": "b.run", "out": ("statsd=h:1",)})
+    assert [stream.name for stream in make_sink_outputs(texts)] == ["statsd", "html", "run"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +146,7 @@ def test_a_package_that_is_missing_is_named(
     monkeypatch.delitem(sys.modules, f"fastload.outputs.streams.{module}", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(PlanError, match=f"--out {name} needs the package {package}, which is not installed") as caught:
-        make_streams([f"{name}={ARGUMENTS[SHIPPED[name].argument]}"])
+        make_sink_outputs([f"{name}={ARGUMENTS[SHIPPED[name].argument]}"])
     assert caught.value.hint == f"pip install 'fastload[{extra}]'"
 
 
@@ -149,7 +155,7 @@ def test_nothing_of_an_output_is_imported_before_it_is_asked_for() -> None:
         "import sys, fastload.outputs.streams.registry as r\n"
         "heavy = {'urllib3', 'prometheus_client', 'opentelemetry', 'influxdb_client', 'statsd', 'google', 'cramjam'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
-        "r.make_streams(['statsd=h:1'])\n"
+        "r.make_sink_outputs(['statsd=h:1'])\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -181,7 +187,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("added")
 def test_an_installed_package_adds_outputs() -> None:
-    (stream,) = make_streams(["good=a=b"])
+    (stream,) = make_sink_outputs(["good=a=b"])
     assert (stream.name, stream.required, stream.wants_points) == ("good", False, False)
 
 
@@ -205,6 +211,6 @@ def test_an_installed_package_adds_outputs() -> None:
 )
 def test_what_is_wrong_with_an_added_output_is_said(name: str, message: str) -> None:
     with pytest.raises(PlanError) as caught:
-        make_streams([name])
+        make_sink_outputs([name])
     assert caught.value.message == message
     assert name != "goodd" or caught.value.hint == "did you mean 'good'?"

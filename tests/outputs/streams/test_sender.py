@@ -10,7 +10,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 import pytest
 
 from fastload.model.errors import OutputError
-from fastload.outputs.streams.sender import REST_SECONDS, Sender, parse_send_address
+from fastload.outputs.streams.sender import POSTS_SKIPPED_AFTER_TIMEOUT, Sender, parse_send_address
 from tests.outputs.streams.receivers import receiver
 
 
@@ -30,10 +30,10 @@ def test_who_does_not_answer_is_left_alone_for_a_while() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = parse_send_address(f"http://127.0.0.1:{server.getsockname()[1]}/x", "--out x", "")
         sender = Sender(address, timeout_s=0.1)
-        for seconds, connections in ((1, 1), (REST_SECONDS, 0), (1, 1)):
+        for seconds, connections in ((1, 1), (POSTS_SKIPPED_AFTER_TIMEOUT, 0), (1, 1)):
             for _ in range(seconds):
                 with pytest.raises(OutputError, match=r"/x did not answer within 0\.1 s"):
-                    sender.post(address.at("/x"), b"", {})
+                    sender.post(address.url_for("/x"), b"", {})
             assert tried(server) == connections
         sender.close()
 
@@ -44,7 +44,7 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
         sender = Sender(address)
         for _ in range(2):
             with pytest.raises(OutputError) as caught:
-                sender.post(address.at("/"), b"", {})
+                sender.post(address.url_for("/"), b"", {})
             assert caught.value.message == f"{kept.url} answered 500: {'x' * 200}"
         sender.close()
 
@@ -75,7 +75,7 @@ def test_after_a_reply_that_was_not_read_whole_comes_the_next_post() -> None:
         sender = Sender(address)
         try:
             for _ in range(3):
-                sender.post(address.at("/"), b"", {})
+                sender.post(address.url_for("/"), b"", {})
         finally:
             sender.close()
             server.shutdown()
@@ -89,7 +89,7 @@ def test_a_redirect_is_not_followed() -> None:
         address = parse_send_address(kept.url, "--out x", "")
         sender = Sender(address)
         with pytest.raises(OutputError, match="answered 301"):
-            sender.post(address.at("/"), b"", {})
+            sender.post(address.url_for("/"), b"", {})
         sender.close()
         assert len(kept.requests) == 1
 
@@ -105,5 +105,5 @@ def test_a_redirect_is_not_followed() -> None:
 def test_addresses_are_shown_without_secrets(text: str, shown: str, url: str) -> None:
     address = parse_send_address(text, "--out x", "")
     assert address.shown == shown
-    assert address.at(address.path) == url.removesuffix("?")
+    assert address.url_for(address.path) == url.removesuffix("?")
     assert "p" not in repr(address).replace("path", "").replace("http", "")

@@ -17,7 +17,7 @@ from fastload.control.signals import caught_stop_signals
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
-from fastload.model.series import CounterSink, SeriesTable
+from fastload.model.series import CounterValue, SeriesTable
 from fastload.outputs.output_manager import OutputManager
 from fastload.outputs.streams.sink_output import (
     CAPACITY_SECONDS,
@@ -110,7 +110,7 @@ def test_a_queue_is_bounded_by_series_too() -> None:
     stream = started(SinkOutput("slow", kept))
 
     def offer(series: int) -> int:
-        table = SeriesTable({Series("m", (("n", str(number)),)): CounterSink() for number in range(series)})
+        table = SeriesTable({Series("m", (("n", str(number)),)): CounterValue() for number in range(series)})
         stream.snapshot(replace(make_snapshot(), table=table))
         return stream._dropped
 

@@ -9,7 +9,7 @@ import pytest
 
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import BUILTIN, Series
-from fastload.model.series import CounterSink
+from fastload.model.series import CounterValue
 from fastload.outputs.streams.data_points import DataPoint
 from fastload.outputs.streams.statsd import MOST_TIMINGS, PACKET_BYTES, StatsD, stat_name
 from tests.conftest import free_port
@@ -93,7 +93,7 @@ def test_few_values_are_sent_one_by_one() -> None:
     [("/users/{id}", "_users__id_"), ("a:b|c@d#e", "a_b_c_d_e"), ("é\n", "__"), ("", "_"), ("a.b", "a_b")],
 )
 def test_names_have_only_letters_that_statsd_takes(value: str, name: str) -> None:
-    assert stat_name(DataPoint(BUILTIN["http_reqs"], (("name", value),), CounterSink())) == f"http_reqs.{name}"
+    assert stat_name(DataPoint(BUILTIN["http_reqs"], (("name", value),), CounterValue())) == f"http_reqs.{name}"
 
 
 def test_that_nobody_listens_is_told_and_somebody_who_comes_gets_everything_from_then_on() -> None:
