@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,28 @@ def test_public_names_are_exactly_all() -> None:
         and name not in ("Any", "TYPE_CHECKING", "import_module")
     }
     assert set(fastload.__all__) == public
+
+
+def test_a_name_stands_for_one_thing() -> None:
+    """No two public classes, types or functions of modules have one name; a command is called what it calls."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((REPO / "fastload").rglob("*.py")):
+        for name in public_definitions(ast.parse(path.read_text())):
+            found.setdefault(name, []).append(str(path.relative_to(REPO)))
+    shared = {name: paths for name, paths in found.items() if len(paths) > 1 and name not in ("main", "run")}
+    assert shared == {}
+
+
+def public_definitions(module: ast.Module) -> Iterator[str]:
+    """The classes, functions and types that *module* defines at its top; overloads count once, constants not."""
+    names = set()
+    for node in module.body:
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)) if len(name) > 1:
+                names |= set() if name.isupper() else {name}
+    yield from (name for name in names if not name.startswith("_"))
 
 
 def test_importing_starts_nothing() -> None:

@@ -22,7 +22,7 @@ from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.base import writing
 from fastload.outputs.compare.json_output import comparison_json
 from fastload.outputs.compare.markdown import comparison_markdown
-from fastload.outputs.compare.page import MOST_ROWS, comparison_page
+from fastload.outputs.compare.page import MOST_CHART_ROWS, comparison_page
 from fastload.outputs.compare.text import print_comparison
 from fastload.outputs.destinations import WrittenFile, check_distinct_files
 from fastload.outputs.files import check_file, is_stdout, replace_file
@@ -151,7 +151,7 @@ def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[ComparisonSi
 def _load_one(file: Path, name: str, with_charts: bool) -> tuple[BatchedRun, Timeline]:
     saved = load_run(file)
     run = BatchedRun(name, saved.header, saved.summary_dict(), complete=saved.complete)
-    timeline = Timeline(saved.header, most_rows=MOST_ROWS)
+    timeline = Timeline(saved.header, most_rows=MOST_CHART_ROWS)
     for second in saved.seconds:
         run.add(second)
         if with_charts:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from fastload.cli.exit_codes import ExitCode, report_error
-from fastload.cli.shipped_scripts import PREFIX
+from fastload.cli.shipped_scripts import SCRIPT_PREFIX
 from fastload.cli.standard_streams import fill_standard_streams
 from fastload.control.signals import ignore_stop_signals
 from fastload.model.errors import FastloadError, PlanError, nearest
@@ -36,7 +36,7 @@ class CommandGroup(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             if name.startswith(("http://", "https://")):
                 hint = f"did you mean 'fastload bench {name}'?"
-            elif name.endswith(".py") or name.startswith(PREFIX):
+            elif name.endswith(".py") or name.startswith(SCRIPT_PREFIX):
                 hint = f"did you mean 'fastload run {name}'?"
             else:
                 hint = nearest(name, COMMAND_NAMES) or f"one of: {', '.join(COMMAND_NAMES)}"

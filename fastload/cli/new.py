@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from fastload.cli.shipped_scripts import PREFIX, shipped_script
+from fastload.cli.shipped_scripts import SCRIPT_PREFIX, shipped_script
 from fastload.convert import DATA_TEMPLATE, TEMPLATES, Conversion, RecordingFilter, convert, data_rows, from_template
 from fastload.model.errors import PlanError
 from fastload.model.units import parse_duration_s
@@ -59,14 +59,14 @@ def new(name: str, source: str | None, template: str | None, force: bool, **opti
     recording_filter = RecordingFilter(options["all_hosts"], options["static"], options["max_pause"])
     if source and template:
         raise PlanError("--from and --template exclude each other", hint="leave one of them out")
-    if source is None or source.startswith(PREFIX):
+    if source is None or source.startswith(SCRIPT_PREFIX):
         recording_filter.check_unused("a template" if source is None else source)
     template = template or "minimal"
     files = [path] if source or template != DATA_TEMPLATE else [path, path.with_suffix(".csv")]
     _check_free(files, force)
     if source is None:
         made = from_template(template, path)
-    elif source.startswith(PREFIX):
+    elif source.startswith(SCRIPT_PREFIX):
         made = _copy_of(source, path)
     else:
         made = convert(Path(source), str(path), recording_filter)
@@ -106,7 +106,7 @@ def _copy_of(source: str, path: Path) -> Conversion:
     """Return a copy of a shipped scenario; the commands in its text use the new path."""
     shipped = shipped_script(source)
     text = shipped.read_text(encoding="utf-8")
-    for shown in (f"scenarios/{shipped.name}", f"{PREFIX}{shipped.stem}"):
+    for shown in (f"scenarios/{shipped.name}", f"{SCRIPT_PREFIX}{shipped.stem}"):
         text = re.sub(rf"{re.escape(shown)}\b", lambda _: str(path), text)
     return Conversion(text)
 

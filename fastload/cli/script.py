@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from fastload.cli.shipped_scripts import PREFIX, shipped_script
+from fastload.cli.shipped_scripts import SCRIPT_PREFIX, shipped_script
 from fastload.load.script.hooks import hook_of, make_hooks
 from fastload.load.script.scenarios import Scenario
 from fastload.model.errors import FastloadError, PlanError, nearest, user_traceback
@@ -31,7 +31,7 @@ def load_script(text: str) -> Script:
     Raises:
         PlanError: there is no such script, its import fails, or it declares no scenario.
     """
-    path = shipped_script(text) if text.startswith(PREFIX) else Path(text)
+    path = shipped_script(text) if text.startswith(SCRIPT_PREFIX) else Path(text)
     if path.suffix in (".js", ".ts"):
         raise PlanError(
             f"{text} is a script of k6, which fastload does not run",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fastload.model.errors import PlanError, nearest
 
-PREFIX = "scenario:"
+SCRIPT_PREFIX = "scenario:"
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -16,11 +16,11 @@ def shipped_script(text: str) -> Path:
     Raises:
         PlanError: no shipped script has that name.
     """
-    name = text.removeprefix(PREFIX).removesuffix(".py")
+    name = text.removeprefix(SCRIPT_PREFIX).removesuffix(".py")
     scripts = {path.stem: path for path in sorted(_folder().glob("[!_]*.py"))}
     if name not in scripts:
-        known = f"there are {', '.join(PREFIX + known for known in scripts)}"
-        guess = nearest(name, scripts).replace("'", f"'{PREFIX}", 1)
+        known = f"there are {', '.join(SCRIPT_PREFIX + known for known in scripts)}"
+        guess = nearest(name, scripts).replace("'", f"'{SCRIPT_PREFIX}", 1)
         raise PlanError(f"there is no {text!r}", hint=f"{guess} {known}".strip())
     return scripts[name]
 

@@ -81,7 +81,7 @@ class Guard:
         try:
             app = self._admit(request) or self._app
         except RequestRefused as refusal:
-            app = refuse(refusal)
+            app = refusal_response(refusal)
             if refusal.status is HTTPStatus.UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
                 app = _login(request, refusal)
         await app(scope, receive, send_with_headers)
@@ -126,7 +126,7 @@ def _cookie_of(host: str) -> str:
     return f"fastload-{port}" if port.isascii() and port.isdecimal() else "fastload"
 
 
-def refuse(refusal: RequestRefused) -> Response:
+def refusal_response(refusal: RequestRefused) -> Response:
     """Return the response for a refused request, in the JSON form of the control API."""
     return JSONResponse(refusal.to_dict(), refusal.status, refusal.headers)
 
@@ -135,7 +135,7 @@ def error_handlers() -> Mapping[Any, Any]:
     """Return error handlers for refused requests, 404 and 405. They answer in the JSON form of the control API."""
 
     async def refused(_request: Request, error: Any) -> Response:
-        return refuse(error)
+        return refusal_response(error)
 
     async def failed(request: Request, error: Any) -> Response:
         allow = (error.headers or {}).get("Allow", "")

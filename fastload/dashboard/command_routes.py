@@ -45,7 +45,7 @@ class CommandRoutes:
             RequestRefused: with the same statuses as the control API, 400 to 503.
         """
         check_json(request.headers.get("content-type", ""))
-        given = arguments_of(await read_body(request))
+        given = arguments_of(await receive_body(request))
         name = request.url.path.rpartition("/")[2]
         try:
             arguments = check_command(name, given)
@@ -59,7 +59,7 @@ def command_routes(serve: Callable[[Request], Any], prefix: str = "/control") ->
     return [Route(f"{prefix}/{name}", serve, methods=["POST"]) for name in ROUTED_COMMANDS]
 
 
-async def read_body(request: Request) -> bytes:
+async def receive_body(request: Request) -> bytes:
     """Return the whole body of *request*.
 
     Raises:

@@ -15,9 +15,9 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from fastload.control.commands.http_checks import RequestRefused, arguments_of, check_json, plain
-from fastload.dashboard.access_guard import error_handlers, refuse
+from fastload.dashboard.access_guard import error_handlers, refusal_response
 from fastload.dashboard.app import Dashboard, dashboard_asset, plotly_path, send_plotly
-from fastload.dashboard.command_routes import read_body
+from fastload.dashboard.command_routes import receive_body
 from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.ui_form import FormError
 from fastload.dashboard.ui_run import UiRun
@@ -111,7 +111,7 @@ class UiApp:
         try:
             live = _live_of(run)
         except RequestRefused as refusal:
-            await refuse(refusal)(scope, receive, send)
+            await refusal_response(refusal)(scope, receive, send)
             return
         if run.number not in self._dashboards:
             kept = {
@@ -159,7 +159,7 @@ def _page_of(run: UiRun, live: LiveRun, script: str) -> bytes:
 
 async def _object_in(request: Request) -> dict[str, Any]:
     check_json(request.headers.get("content-type", ""))
-    return arguments_of(await read_body(request))
+    return arguments_of(await receive_body(request))
 
 
 async def _send_asset(request: Request) -> Response:

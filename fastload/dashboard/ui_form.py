@@ -122,7 +122,7 @@ def _common(plan: Mapping[str, Any], option: str) -> str:
     return str(of_all.pop()) if len(of_all) == 1 else ""
 
 
-def arguments_of(form: Form, first: Form) -> list[str]:
+def run_arguments(form: Form, first: Form) -> list[str]:
     """Return the arguments of ``fastload run`` for the fields of *form* that differ from *first*.
 
     *first* is the form with its first values, which the script already sets. Each argument has the form

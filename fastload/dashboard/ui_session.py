@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from fastload.control.commands.http_checks import RequestRefused
 from fastload.dashboard.ui_command import UiCommands
-from fastload.dashboard.ui_form import Form, FormError, arguments_of, env_names, first_form
+from fastload.dashboard.ui_form import Form, FormError, env_names, first_form, run_arguments
 from fastload.dashboard.ui_run import UiRun
+from fastload.model.saved.run_file import SUFFIX
 
-SUFFIX = ".fastload"
 LIVE_PAGES = 5
 """Number of newest runs that keep a live page, of some 10 MB each. Older runs have only reports."""
 
@@ -132,7 +132,7 @@ class UiSession:
         Raises:
             FormError: a run with this form would be refused.
         """
-        arguments = arguments_of(replace(self._form_in(data), needs_host=False), first_form(self._plan))
+        arguments = run_arguments(replace(self._form_in(data), needs_host=False), first_form(self._plan))
         if self._is_busy():
             return {}
         plan = self._commands.plan(arguments) if arguments else self._plan
@@ -146,7 +146,7 @@ class UiSession:
             RequestRefused: another run is in progress, or the ui is closing.
         """
         form = self._form_in(data)
-        arguments = arguments_of(form, first_form(self._plan))
+        arguments = run_arguments(form, first_form(self._plan))
         with self._lock:
             if self._is_busy() or self._is_closed:
                 raise self._busy()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fastload.dashboard.ui_command import error_of
-from fastload.dashboard.ui_form import Form, FormError, arguments_of, env_names, first_form
+from fastload.dashboard.ui_form import Form, FormError, env_names, first_form, run_arguments
 
 PLAN: dict[str, Any] = {
     "target": "",
@@ -32,7 +32,7 @@ def form(**values: Any) -> Form:
 
 def faults_of(**values: Any) -> dict[str, str]:
     with pytest.raises(FormError) as raised:
-        arguments_of(form(**values), FIRST)
+        run_arguments(form(**values), FIRST)
     return {name: fault.message for name, fault in raised.value.fields.items()}
 
 
@@ -60,7 +60,7 @@ def test_it_begins_with_what_is_the_same_for_all_scenarios() -> None:
     ],
 )
 def test_what_is_changed_becomes_arguments(values: dict[str, Any], arguments: list[str]) -> None:
-    assert arguments_of(form(**values), FIRST) == arguments
+    assert run_arguments(form(**values), FIRST) == arguments
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_a_spawn_rate_needs_users_and_a_time_and_a_run_a_host() -> None:
     bare = Form(("browse",))
     with pytest.raises(FormError) as raised:
-        arguments_of(Form(("browse",), spawn_rate="1"), bare)
+        run_arguments(Form(("browse",), spawn_rate="1"), bare)
     assert {*raised.value.fields} == {"users", "duration", "base_url"}
-    assert arguments_of(Form(("browse",), needs_host=False), bare) == []
+    assert run_arguments(Form(("browse",), needs_host=False), bare) == []
 
 
 @pytest.mark.parametrize(

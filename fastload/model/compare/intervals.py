@@ -27,16 +27,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastload.model.histogram import Histogram, highest_equivalents
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
-FloatArray: TypeAlias = "NDArray[np.float64]"
+
+from fastload.model.points import FloatArray
 
 CONFIDENCE = 0.95
 FEWEST_VALUES = 10

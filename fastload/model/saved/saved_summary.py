@@ -11,7 +11,7 @@ from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict, WorkerEvidence
 from fastload.model.metrics import BUILTIN, Kind, MetricSpec
 from fastload.model.records import ErrorTable
-from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
+from fastload.model.resources import HostSample, ProcessSample, ResourceSeries, SampleT
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.saved_plan import saved_plan
@@ -19,7 +19,6 @@ from fastload.model.summary import RequestCounts, Summary
 from fastload.model.views import MetricView, empty_value
 
 T = TypeVar("T")
-SampleT = TypeVar("SampleT", HostSample, ProcessSample)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fastload.model.records import Snapshot
+from fastload.model.schedule import NS_PER_S
 from fastload.model.units import format_count, format_number_of
 
-NS_PER_S = 1_000_000_000
 _SHORTEST_PAUSE_S = 0.02
 _SHORTEST_STOP_S = 0.25
 

@@ -39,7 +39,7 @@ from fastload.outputs.compare.wording import (
 )
 from fastload.outputs.page.render import asset, render_page
 
-MOST_ROWS = 300
+MOST_CHART_ROWS = 300
 """Limit of time line rows of each run; it is lower than in a report, because a page has several runs."""
 _RATES = ("rate", "iterations_rate", "calls_rate", "sessions_rate", "messages_rate", "events_rate")
 _COLUMNS = ("t", "span", "vus", *_RATES, "host_cpu", "target_cpu")

@@ -19,8 +19,8 @@ that do not change during a run are missing, and all other keys replace their ol
 gets the whole data first.
 
 The size of the data is bounded, whatever texts a script or a server supplies: long texts are cut (`MOST_NAME` and
-others in ``truncation.py``), and tables have at most `MOST_ROWS` rows, or fewer if the data are still too large. The
-JSON summary has everything.
+others in ``truncation.py``), and tables have at most `MOST_TABLE_ROWS` rows, or fewer if the data are still too large.
+The JSON summary has everything.
 """
 
 from __future__ import annotations
@@ -32,7 +32,15 @@ from fastload.model.metrics import BUILTIN
 from fastload.model.run_header import RunHeader
 from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.page.render import json_in_html
-from fastload.outputs.page.truncation import MOST_NAME, MOST_ROWS, MOST_TEXT, cut, cut_keys, cut_summary, cut_texts
+from fastload.outputs.page.truncation import (
+    MOST_NAME,
+    MOST_TABLE_ROWS,
+    MOST_TEXT,
+    cut,
+    cut_keys,
+    cut_summary,
+    cut_texts,
+)
 from fastload.outputs.summary_json import dump_json
 
 PAGE_VERSION = 1
@@ -40,7 +48,7 @@ MOST_BYTES = 850_000
 """Largest size of a report's data: with scripts and styles, but without plotly.js, the page stays under 1 MB."""
 MOST_LIVE_BYTES = 150_000
 """Largest size of one update of a live page, which each browser gets every second; the time line is not counted."""
-_FEWER_ROWS = (MOST_ROWS, 300, 100)
+_FEWER_ROWS = (MOST_TABLE_ROWS, 300, 100)
 _FEWER_LIVE_ROWS = (200, 50, 10)
 _FEWEST_POINTS = 50
 _FIXED = ("plan", "versions", "machine", "started_at")
@@ -107,7 +115,7 @@ def page_data(
     *,
     kind: Literal["report", "live"] = "report",
     state: Mapping[str, Any] | None = None,
-    most_rows: int = MOST_ROWS,
+    most_rows: int = MOST_TABLE_ROWS,
 ) -> dict[str, Any]:
     """Return the data of a page (see the module).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-MOST_ROWS = 1_000
+MOST_TABLE_ROWS = 1_000
 MOST_NAME = 200
 MOST_TEXT = 1_000
 MOST_TRACEBACK = 4_000
@@ -47,7 +47,7 @@ def cut_texts(value: Any, most: int = MOST_TEXT) -> Any:
     return value
 
 
-def cut_summary(summary: Mapping[str, Any], most_rows: int = MOST_ROWS) -> tuple[dict[str, Any], dict[str, int]]:
+def cut_summary(summary: Mapping[str, Any], most_rows: int = MOST_TABLE_ROWS) -> tuple[dict[str, Any], dict[str, int]]:
     """Return *summary* with texts cut and at most *most_rows* rows per table, and ``{table: number of rows cut}``.
 
     Rows with the most failures are kept first, then those with the most requests (calls, ...). The rows keep their

@@ -11,7 +11,7 @@ import numpy as np
 from fastload.model.histogram import Int64Array, highest_equivalents
 from fastload.model.series import TrendValue
 
-SCHEMA = 5
+HISTOGRAM_SCHEMA = 5
 """Schema of exponential histograms: 32 buckets per power of two, each 2.2 % wider than the one before."""
 
 CLASSIC_BOUNDS_S = tuple(float(f"{step}e{power}") for power in range(-4, 2) for step in (1, 2.5, 5))
@@ -42,7 +42,7 @@ def to_exponential(trend: TrendValue, per_unit: float) -> Exponential:
     stored = np.clip(_highest_equivalents(len(trend.counts))[used], trend.min, trend.max)
     zeros = int(counts[stored <= 0].sum())
     values, counts = stored[stored > 0] / per_unit, counts[stored > 0]
-    index = np.ceil(np.log2(values) * 2**SCHEMA).astype(np.int64)
+    index = np.ceil(np.log2(values) * 2**HISTOGRAM_SCHEMA).astype(np.int64)
     buckets, places = np.unique(index, return_inverse=True)
     summed = np.zeros(len(buckets), dtype=np.int64)
     np.add.at(summed, places, counts)

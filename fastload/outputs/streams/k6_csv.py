@@ -6,7 +6,7 @@ import csv
 from io import StringIO
 
 from fastload.outputs.streams.k6_samples import (
-    REQUEST_METRICS,
+    K6_REQUEST_METRICS,
     DurationTexts,
     K6PointFile,
     RequestLineTexts,
@@ -20,7 +20,7 @@ _TAGS = (
     *("service", "status", "subproto", "tls_version", "url"),
 )
 COLUMNS = ("metric_name", "timestamp", "metric_value", *_TAGS, "extra_tags", "metadata")
-_BEFORE = [f"{metric}," for metric in REQUEST_METRICS]
+_BEFORE = [f"{metric}," for metric in K6_REQUEST_METRICS]
 DEFAULT_FILE = "file.csv"
 
 

@@ -12,7 +12,7 @@ from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.outputs.streams.k6_samples import (
-    REQUEST_METRICS,
+    K6_REQUEST_METRICS,
     STDOUT,
     DurationTexts,
     K6PointFile,
@@ -32,7 +32,7 @@ def _before_time(metric: str) -> str:
     return f'{{"metric":"{metric}","type":"Point","data":{{"time":"'
 
 
-_BEFORE = {metric: _before_time(metric) for metric in REQUEST_METRICS}
+_BEFORE = {metric: _before_time(metric) for metric in K6_REQUEST_METRICS}
 _VALUE = '","value":'
 
 
@@ -66,11 +66,11 @@ class K6Json(K6PointFile):
 
     def requests(self, requests: RequestPart, tag_sets: list[dict[str, str]]) -> str:
         # The trends of requests, plus http_reqs and http_req_failed.
-        named = [*REQUEST_METRICS[: len(requests.times_us) + 2]]
+        named = [*K6_REQUEST_METRICS[: len(requests.times_us) + 2]]
         if any(value >= 0 for value in requests.response_us):
             named.append("http_req_response_time")
         lines = [self._declaration(metric) for metric in named]
-        clock, before = _Clock(), [_BEFORE[metric] for metric in REQUEST_METRICS]
+        clock, before = _Clock(), [_BEFORE[metric] for metric in K6_REQUEST_METRICS]
         text = RequestLineTexts(
             before, lambda ns: clock.text(ns) + _VALUE, "1", "0", self._ms, [_tail(tags) for tags in tag_sets]
         )

@@ -26,8 +26,14 @@ REQUESTS_A_PIECE = 5_000
 _MOST_TEXTS = 200_000
 TRENDS = (*LOST_TRENDS, *(metric for metric in HTTP_TRENDS if metric not in LOST_TRENDS))
 """Times of a request: first k6's, in the order of k6, then those that only fastload has."""
-REQUEST_METRICS = ("http_reqs", *LOST_TRENDS, "http_req_failed", *TRENDS[len(LOST_TRENDS) :], "http_req_response_time")
-_AFTER_FAILED = REQUEST_METRICS.index("http_req_failed")
+K6_REQUEST_METRICS = (
+    "http_reqs",
+    *LOST_TRENDS,
+    "http_req_failed",
+    *TRENDS[len(LOST_TRENDS) :],
+    "http_req_response_time",
+)
+_AFTER_FAILED = K6_REQUEST_METRICS.index("http_req_failed")
 _GAUGES = ("vus", "vus_max")
 _PROTOCOLS = {"1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2.0", "3": "HTTP/3.0"}
 _ERRORS = {
@@ -69,8 +75,9 @@ class DurationTexts(dict[int, str]):
 class RequestLineTexts(NamedTuple):
     """The texts from which a format builds the lines of a request.
 
-    *before* has the start of the line for each of `REQUEST_METRICS`. *time* formats a time in ns since the epoch. *one*
-    and *zero* are the values 1 and 0, *ms* are durations. *tails* has, for each tag set, the text after the value.
+    *before* has the start of the line for each of `K6_REQUEST_METRICS`. *time* formats a time in ns since the epoch.
+    *one* and *zero* are the values 1 and 0, *ms* are durations. *tails* has, for each tag set, the text after the
+    value.
     """
 
     before: list[str]

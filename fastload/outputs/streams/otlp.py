@@ -33,7 +33,7 @@ from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterValue, GaugeValue, RateValue, TrendValue
-from fastload.outputs.streams.buckets import SCHEMA, counts_up_to, to_exponential
+from fastload.outputs.streams.buckets import HISTOGRAM_SCHEMA, counts_up_to, to_exponential
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
 from fastload.outputs.streams.sender import SendAddress, Sender, parse_send_address
 
@@ -173,7 +173,7 @@ def _exponential(point: DataPoint, span: _Span) -> ExponentialHistogramDataPoint
         span.end_ns,
         count=trend.count,
         sum=trend.sum / scale,
-        scale=SCHEMA,
+        scale=HISTOGRAM_SCHEMA,
         zero_count=zeros,
         # In OTLP bucket 0 starts at 1; in Prometheus' numbering, which `to_exponential` uses, bucket 0 ends at 1.
         positive=Buckets(index[0] - 1 if index else 0, dense),

@@ -11,7 +11,7 @@ import cramjam
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendValue
-from fastload.outputs.streams.buckets import SCHEMA, to_exponential
+from fastload.outputs.streams.buckets import HISTOGRAM_SCHEMA, to_exponential
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
 from fastload.outputs.streams.prometheus_names import base_name, clean, labels, per_base_unit, values_of
 from fastload.outputs.streams.remote_write_messages import (
@@ -164,7 +164,8 @@ def _messages(named: _Labels) -> list[Any]:
 def _stale(named: _Labels, time_ms: int, is_trend: bool) -> Any:
     if is_trend:
         return TimeSeries(
-            labels=_messages(named), histograms=[HistogramMessage(sum=STALE, schema=SCHEMA, timestamp=time_ms)]
+            labels=_messages(named),
+            histograms=[HistogramMessage(sum=STALE, schema=HISTOGRAM_SCHEMA, timestamp=time_ms)],
         )
     return TimeSeries(labels=_messages(named), samples=[Sample(value=STALE, timestamp=time_ms)])
 
@@ -174,7 +175,7 @@ def _histogram(trend: TrendValue, per_unit: float, time_ms: int) -> Any:
     histogram = HistogramMessage(
         count_int=trend.count,
         sum=trend.sum / per_unit,
-        schema=SCHEMA,
+        schema=HISTOGRAM_SCHEMA,
         zero_threshold=_ZERO_THRESHOLD,
         zero_count_int=zeros,
         timestamp=time_ms,

@@ -15,7 +15,7 @@ from fastload.model.series import CounterValue, RateValue, SeriesTable, TrendVal
 from fastload.outputs.streams.buckets import (
     CLASSIC_BOUNDS,
     CLASSIC_BOUNDS_S,
-    SCHEMA,
+    HISTOGRAM_SCHEMA,
     counts_up_to,
     to_exponential,
 )
@@ -42,20 +42,20 @@ def test_every_value_is_in_the_exponential_bucket_that_holds_it(values: list[int
     # What quantiles have for each value, bucket by bucket.
     told = Counter(trend.quantile((rank + 1) / len(values)) for rank in range(len(values)))
     for bucket, count in zip(index, counts, strict=True):
-        low, high = (2 ** (one / 2**SCHEMA) for one in (bucket - 1, bucket))
+        low, high = (2 ** (one / 2**HISTOGRAM_SCHEMA) for one in (bucket - 1, bucket))
         assert count == sum(n for value, n in told.items() if value and low < value / 1e6 <= high)
 
 
 @pytest.mark.parametrize("power", range(-6, 12))
 def test_a_power_of_two_is_the_upper_bound_of_its_bucket(power: int) -> None:
     value = round(2.0**power * 1e6)
-    assert to_exponential(trend_of([value]), 1e6).buckets == [power * 2**SCHEMA]
+    assert to_exponential(trend_of([value]), 1e6).buckets == [power * 2**HISTOGRAM_SCHEMA]
 
 
 def test_the_only_value_is_in_its_own_bucket_also_next_to_a_bound() -> None:
     # The last integers below bounds: what their own histogram bucket reaches up to is over the bound.
-    for bucket in range(1, 12 * 2**SCHEMA, 3):
-        value = math.floor(2 ** (bucket / 2**SCHEMA) * 1e4)
+    for bucket in range(1, 12 * 2**HISTOGRAM_SCHEMA, 3):
+        value = math.floor(2 ** (bucket / 2**HISTOGRAM_SCHEMA) * 1e4)
         assert to_exponential(trend_of([value]), 1e4).buckets == [bucket]
 
 

@@ -16,7 +16,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.histogram import bucket_index
 from fastload.model.series import TrendValue
-from fastload.outputs.streams.buckets import SCHEMA
+from fastload.outputs.streams.buckets import HISTOGRAM_SCHEMA
 from fastload.outputs.streams.otlp import Otlp
 from tests.conftest import free_port
 from tests.outputs.sinks import BEGIN_NS, carry, make_header, make_second, total_of
@@ -86,7 +86,7 @@ def test_trends_are_exponential_histograms_with_the_same_quantiles() -> None:
         last = metrics_of(kept, 2)
     trend = total_of(SECONDS).get("http_req_waiting")
     (point,) = last["fastload.http_req_waiting"].exponential_histogram.data_points
-    assert point.scale == SCHEMA
+    assert point.scale == HISTOGRAM_SCHEMA
     assert (point.count, point.min, point.max) == (trend.count, trend.min / 1000, trend.max / 1000)
     assert point.sum == pytest.approx(trend.sum / 1000)
     assert point.zero_count + sum(point.positive.bucket_counts) == trend.count
