@@ -16,13 +16,13 @@ from fastload.load.script.hooks import handle_summary, setup, teardown, test_sta
 from fastload.load.script.scenarios import Scenario, scenario
 from fastload.model.errors import ControlError, FastloadError, OutputError, PlanError, TargetError
 from fastload.model.http_settings import Auth, HttpSettings, RequestSettings
-from fastload.model.judging.verdict import Verdict
 from fastload.model.user_metrics import Counter, Gauge, Rate, Trend
 from fastload.version import __version__
 
 if TYPE_CHECKING:
     from fastload.handle import Run, start
     from fastload.load.script.data_set import DataExhausted, DataSet, data
+    from fastload.model.judging.verdict import Verdict
     from fastload.model.plan import Plan
     from fastload.model.records import Snapshot
     from fastload.model.run_header import RunHeader
@@ -130,6 +130,7 @@ _LATER = {
     "SinkOutput": ("fastload.outputs.streams.sink_output", "SinkOutput"),
     "Snapshot": ("fastload.model.records", "Snapshot"),
     "Summary": ("fastload.model.summary", "Summary"),
+    "Verdict": ("fastload.model.judging.verdict", "Verdict"),
     "WidgetOptions": ("fastload.targets", "WidgetOptions"),
     "data": ("fastload.load.script.data_set", "data"),
     "load_run": ("fastload.model.saved.run_file", "load_run"),

@@ -8,16 +8,19 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from fastload.load.client.request_options import RequestDefaults, defaults_of
 from fastload.load.client.vu import VU
 from fastload.load.engine.header_lines import Headers
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import RequestSettings
-from fastload.model.judging.thresholds import ThresholdSpec
 from fastload.model.load_models import ShapeFunction
 from fastload.model.statuses import StatusSpec
+
+if TYPE_CHECKING:
+    # Thresholds are parsed before a run: a script that declares them need not wait for that.
+    from fastload.model.judging.thresholds import ThresholdSpec
 
 ScenarioFunction = Callable[[VU], Awaitable[Any]]
 
