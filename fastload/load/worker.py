@@ -29,7 +29,7 @@ from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.stall_watch import StallWatch
 from fastload.load.scenario_runner import ScenarioRunner, make_scenario_runners
 from fastload.load.script import data_set
-from fastload.model.errors import FastloadError, user_traceback
+from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.metrics import Series, scenario_series
 from fastload.model.plan import Plan
@@ -56,6 +56,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     # A fork copies the state of the random generators: all workers would draw the same random numbers.
     random.seed(f"{plan.seed}:worker {index}")
     np.random.seed((plan.seed + index) % 2**32)
+    rehearse(index, plan)
     uvloop.run(Worker(channel, index, plan, resolve).run())
 
 
@@ -75,16 +76,18 @@ class Worker:
         self._warming_up = False
         self._late = False
         self._runners: list[ScenarioRunner] = []
+        self._loop_error: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Serve the parent until the run is over."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         listener = asyncio.create_task(self._listen(reader))
         self._send("hello", {"worker": self._index, "pid": os.getpid()})
         try:
             await self._load()
         except Exception as error:
-            self._send_error(error)
+            self._send_error(_first_of(error))
         listener.cancel()
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
@@ -117,13 +120,14 @@ class Worker:
         self._send("ready", {"worker": self._index})
         await self._start.wait()
         before = _Usage.now()
-        reports = asyncio.create_task(self._report())
-        probe = asyncio.create_task(self._probe_loop())
-        try:
-            await self._run_phases()
-        finally:
-            probe.cancel()
-            reports.cancel()
+        # A task that fails ends the group, and with it the worker: without its reports counts would be lost silently.
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [tasks.create_task(one) for one in (self._report(), self._probe_loop(), self._raise_loop_error())]
+            try:
+                await self._run_phases()
+            finally:
+                for task in helpers:
+                    task.cancel()
         used = _Usage.now().since(before)
         for runner in self._runners:
             runner.work.close()
@@ -241,6 +245,23 @@ class Worker:
         finally:
             self._stall_watch.stop()
 
+    async def _raise_loop_error(self) -> None:
+        """Wait for the first error of a callback of fastload's own, and raise it."""
+        self._loop_error = asyncio.get_running_loop().create_future()
+        await self._loop_error
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle an error that no task awaits. In a callback of fastload's own it means that something is not counted.
+
+        Errors of tasks that the script started, and of its own callbacks, are logged as asyncio does.
+        """
+        error, waiting = context.get("exception"), self._loop_error
+        is_own = isinstance(error, Exception) and "handle" in context and begins_in_fastload(error)
+        if isinstance(error, Exception) and is_own and waiting is not None and not waiting.done():
+            waiting.set_exception(error)
+        else:
+            loop.default_exception_handler(context)
+
     def _discard(self) -> None:
         """Delete the measurements of the warm-up."""
         self._recorder.discard()
@@ -260,10 +281,19 @@ class Worker:
 
     def _send_error(self, error: Exception) -> None:
         hint = error.hint if isinstance(error, FastloadError) else ""
-        self._send("error", {"worker": self._index, "message": user_traceback(error), "hint": hint})
+        self._send("error", {"worker": self._index, "message": worker_traceback(error), "hint": hint})
 
     def _send(self, kind: str, body: dict[str, object]) -> None:
         self._writer.write(encode(Frame(kind, body)))
+
+
+def rehearse(index: int, plan: Plan) -> None:
+    """Record, fold and encode one request, so that everything that this imports is imported before the run.
+
+    numpy imports some of its modules in the first call of a function. That stops the loop for 20 ms, and it fails when
+    no file descriptor is left.
+    """
+    encode(Frame("delta", make_recorder(index, plan).rehearse().to_body()))
 
 
 def make_recorder(index: int, plan: Plan) -> Recorder:
@@ -280,6 +310,13 @@ def filters_of(plan: Plan) -> tuple[Series, ...]:
     several scenarios, the statistics of each scenario."""
     asked = (threshold.series for threshold in plan.thresholds)
     return (*(series for series in asked if series.tags), *scenario_series(one.name for one in plan.scenarios))
+
+
+def _first_of(error: Exception) -> Exception:
+    """Return the first error of a task group, or *error* itself if it is no group."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class _Usage(NamedTuple):

@@ -59,6 +59,23 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     return f"did you mean {found[0]!r}?" if found else ""
 
 
+def begins_in_fastload(error: BaseException) -> bool:
+    """Whether the outermost frame of *error* is fastload's own, as in a callback that it gave to the event loop.
+
+    Frames of the event loop do not count: uvloop adds those of its C code.
+    """
+    files = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
+    return next((file.startswith(_PACKAGE) for file in files if not file.startswith("uvloop/")), False)
+
+
+def worker_traceback(error: BaseException) -> str:
+    """Return `user_traceback`; of an error without a line of the user's, a defect of fastload, all frames."""
+    report = user_traceback(error)
+    if isinstance(error, FastloadError) or "\n  File " in report:
+        return report
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
 def user_traceback(error: BaseException) -> str:
     """Return the traceback of *error* with the user's own lines: without frames of fastload and the import system."""
     report = traceback.TracebackException.from_exception(error)

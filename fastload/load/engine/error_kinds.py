@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from fastload.load.engine.curl_transfer import IDLE_TIMEOUT, Transfer
 
@@ -48,6 +49,7 @@ _KIND_OF_ERRNO = {
     errno.ENETUNREACH: "connect_unreachable",
     errno.ETIMEDOUT: "connect_timeout",
 }
+_COULD_NOT_CONNECT = 7
 ERROR_KINDS = frozenset(
     (*_KIND_OF_CODE.values(), *_KIND_OF_ERRNO.values(), "connect_timeout", "connect_failed", "other")
 ) - {"connect"}
@@ -70,5 +72,18 @@ def error_kind(transfer: Transfer, code: int) -> str:
         # QUIC: the refused socket has already sent a packet, so libcurl does not report a failed connect.
         kind = "connect"
     if kind in ("connect", "reset", "other"):
-        return _KIND_OF_ERRNO.get(transfer.os_errno(), "connect_failed" if kind == "connect" else kind)
+        number = transfer.os_errno() or (_errno_of_new_descriptor() if code == _COULD_NOT_CONNECT else 0)
+        return _KIND_OF_ERRNO.get(number, "connect_failed" if kind == "connect" else kind)
     return kind
+
+
+def _errno_of_new_descriptor() -> int:
+    """Return why this process cannot open one more descriptor: EMFILE or ENFILE; 0 if it can.
+
+    libcurl keeps no error number when it cannot make a socket.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno or 0
+    return 0
