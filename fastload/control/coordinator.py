@@ -224,7 +224,7 @@ class Coordinator:
             stop_reason=self._state.stop_reason,
             hook_requests=self._hooks.requests,
             hook_errors=(*self._errors, *self._hooks.errors),
-            notes=(*self._workers.notes, *self._steering.notes),
+            notes=(*self._workers.notes, *self._hooks.notes, *self._steering.notes),
         )
 
     # What happens each second.

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from fastload.control.signals import StopSignals
-from fastload.control.supervisor import ChildEvent, ChildFunction, Supervisor
+from fastload.control.supervisor import DID_NOT_EXIT, EXIT_S, ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame
 from fastload.model.hooks import INTERRUPTED, Hook, HookError, Hooks
 
@@ -24,11 +24,12 @@ OnEvent = Callable[[], bool]
 class HookRunner:
     """Runner of the *hooks* that make requests: setup and teardown.
 
-    *work*: the function of the hook process. *stdout_to_stderr*: as in `Supervisor`. *attend*: called whenever
-    *attend_fd* is readable while a hook runs.
+    *work*: the function of the hook process. *stdout_to_stderr*: as in `Supervisor`. *on_event*: called whenever
+    *event_fd* is readable while a hook runs.
 
     ``data``: what setup returned. ``errors``: the errors of hooks. ``requests``: how many requests the hooks made.
-    ``aborted``: why setup aborted the test, "" if it did not. ``interrupted``: whether a stop signal ended setup.
+    ``notes``: what a reader of the summary should know. ``aborted``: why setup aborted the test, "" if it did
+    not. ``interrupted``: whether a stop signal ended setup.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class HookRunner:
         self._supervisor: Supervisor | None = None
         self.data: Any = None
         self.errors: list[HookError] = []
+        self.notes: list[str] = []
         self.requests = 0
         self.aborted = ""
         self.interrupted = False
@@ -79,7 +81,9 @@ class HookRunner:
         """End the hook process."""
         if self._supervisor is not None:
             self._supervisor.send(Frame("quit", {}))
-            self._supervisor.close()
+            self._supervisor.close(EXIT_S)
+            if self._supervisor.killed:
+                self.notes.append(f"the process of setup and teardown {DID_NOT_EXIT}")
             self._supervisor = None
 
     def _run(self, hook: Hook, stop_signals: StopSignals) -> dict[str, Any]:

@@ -6,6 +6,7 @@ It does not know what the children do.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import signal
@@ -23,6 +24,10 @@ from fastload.model.frames import Frame, FrameDecoder, encode
 ChildFunction = Callable[[socket.socket, int], None]
 """Function that a child runs. Its arguments: the child's end of the channel, and the child's index."""
 
+# How long a child may take to exit once it has closed its channel. A script can hold it up: with a task that catches
+# its own cancellation, or a thread.
+EXIT_S = 5.0
+DID_NOT_EXIT = "did not exit after its work, and was killed: a task or a thread of the script does not end"
 _READ_BYTES = 1 << 20
 _SEND_BUFFER_BYTES = 1 << 20
 
@@ -44,6 +49,7 @@ class _Child:
         self.channel = channel
         self.pidfd = os.pidfd_open(pid)
         self.decoder = FrameDecoder()
+        self.kill_at_s = math.inf
         self.reaped = False
 
 
@@ -52,7 +58,10 @@ class Supervisor:
 
     *cpus*: the CPUs to which the children are bound, () for all. *stdout_to_stderr*: children print to stderr.
 
-    Call `start` before this process has any thread or event loop. `close` ends all children in any case.
+    Call `start` before this process has any thread or event loop. `close` ends all children in any case. No method
+    waits for a child without a bound: one that closed its channel has `EXIT_S` to exit, and is killed then.
+
+    ``killed``: the children that `close` had to kill.
     """
 
     def __init__(
@@ -69,6 +78,7 @@ class Supervisor:
         self._stdout_to_stderr = stdout_to_stderr
         self._children: dict[int, _Child] = {}
         self._selector = selectors.DefaultSelector()
+        self.killed: tuple[int, ...] = ()
 
     @property
     def pids(self) -> dict[int, int]:
@@ -92,9 +102,13 @@ class Supervisor:
 
     def wait(self, timeout_s: float) -> Iterator[ChildEvent]:
         """Wait up to *timeout_s* until something happens, and yield the events of children."""
-        for key, _ in self._selector.select(max(0.0, timeout_s)):
+        kill_at_s = min((child.kill_at_s for child in self._children.values() if not child.reaped), default=math.inf)
+        for key, _ in self._selector.select(max(0.0, min(timeout_s, kill_at_s - time.monotonic()))):
             if isinstance(key.data, _Child):
                 yield from self._receive(key.data, is_pidfd=key.fd == key.data.pidfd)
+        for child in self._children.values():
+            if time.monotonic() >= child.kill_at_s:
+                self.kill(child.index)
 
     def send(self, frame: Frame, *, to: int | None = None) -> None:
         """Send *frame* to child *to*, or to all living children. Skip a child that died meanwhile."""
@@ -117,7 +131,8 @@ class Supervisor:
         while self.pids and time.monotonic() < deadline:
             for _ in self.wait(deadline - time.monotonic()):
                 pass
-        for index in list(self.pids):
+        self.killed = tuple(self.pids)
+        for index in self.killed:
             self.kill(index)
         for child in list(self._children.values()):
             if not child.reaped:
@@ -179,7 +194,10 @@ class Supervisor:
             except ConnectionError:
                 data = b""
             if not data:
-                ended = True
+                if not is_pidfd:
+                    # It may take a moment to exit: its descriptor tells when.
+                    self._selector.unregister(child.channel)
+                    child.kill_at_s = time.monotonic() + EXIT_S
                 break
             try:
                 for frame in child.decoder.feed(data):
@@ -197,7 +215,9 @@ class Supervisor:
         _, status = os.waitpid(child.pid, 0)
         self._forget(child)
         code = os.waitstatus_to_exitcode(status)
-        if not reason and code < 0:
+        if not reason and code < 0 and time.monotonic() >= child.kill_at_s:
+            reason = f"did not exit within {EXIT_S:g} s of its end, and was killed"
+        elif not reason and code < 0:
             reason = f"killed by {signal.Signals(-code).name}"
         elif not reason and code > 0:
             reason = f"exited with code {code}"
@@ -205,7 +225,8 @@ class Supervisor:
 
     def _forget(self, child: _Child) -> None:
         child.reaped = True
-        self._selector.unregister(child.channel)
+        if child.kill_at_s == math.inf:
+            self._selector.unregister(child.channel)
         self._selector.unregister(child.pidfd)
         child.channel.close()
         os.close(child.pidfd)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastload.control.aggregator import Aggregator
-from fastload.control.supervisor import ChildEvent, ChildFunction, Supervisor
+from fastload.control.supervisor import DID_NOT_EXIT, EXIT_S, ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame
 from fastload.model.plan import Plan
 
@@ -15,7 +15,7 @@ class Workers:
     """Worker processes of *plan*, which run *function*, and the state of each.
 
     *aggregator* has the totals of each worker. ``ended_ns``: the last possible start by worker (monotonic). ``notes``:
-    one sentence for each lost worker.
+    one sentence for each worker that was lost, or had to be killed at the end.
     """
 
     def __init__(self, plan: Plan, function: ChildFunction, aggregator: Aggregator) -> None:
@@ -30,8 +30,10 @@ class Workers:
         self._supervisor.start()
 
     def close(self) -> None:
-        """End all worker processes."""
-        self._supervisor.close()
+        """End all worker processes. Kill those that do not exit although their work is over, and note it."""
+        done = [index for index, worker in self._aggregator.workers.items() if worker.done]
+        self._supervisor.close(EXIT_S if self.all_over else 1.0)
+        self.notes += [f"worker {index} {DID_NOT_EXIT}" for index in self._supervisor.killed if index in done]
 
     @property
     def pids(self) -> dict[int, int]:

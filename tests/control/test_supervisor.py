@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from fastload.control import supervisor as supervisor_module
 from fastload.control.signals import STOP_SIGNALS, caught_stop_signals
 from fastload.control.supervisor import ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame, encode
@@ -127,6 +128,26 @@ def test_send_reaches_one_or_all() -> None:
         supervisor.send(Frame("stop", {"now": True}))
         # Child 1 takes the second message for its leave to end.
         assert {event.child for event in collect(supervisor, 2)} == {0, 1}
+
+
+def test_a_child_that_closed_its_channel_has_a_while_to_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "EXIT_S", 0.2)
+
+    def linger(channel: socket.socket, index: int) -> None:
+        channel.close()
+        if index:
+            time.sleep(60)
+
+    for supervisor in supervising(linger, 2):
+        events = {event.child: event.reason for event in collect(supervisor, 2)}
+        assert events == {0: "", 1: "did not exit within 0.2 s of its end, and was killed"}
+
+
+def test_close_kills_what_does_not_exit_and_tells() -> None:
+    for supervisor in supervising(lambda _channel, _index: time.sleep(60), 1):
+        supervisor.close(0.1)
+        assert supervisor.killed == (0,)
+        assert supervisor.pids == {}
 
 
 def test_close_leaves_nothing(waiting: Supervisor) -> None:
