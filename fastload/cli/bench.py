@@ -21,6 +21,7 @@ from fastload.cli.options import (
     shared_options,
     shipped_target,
 )
+from fastload.load.client.request_options import as_method
 from fastload.load.executors.request_sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import check_base_url, without_credentials
@@ -182,7 +183,7 @@ def _ingest_source(url: str, options: dict[str, Any]) -> RequestSource:
 
 def _request_source(url: str, options: dict[str, Any]) -> RequestSource:
     payload = options["payload"]
-    method = (options["method"] or ("GET" if payload is None else "POST")).upper()
+    method = as_method(options["method"] or ("GET" if payload is None else "POST"))
     return FixedRequest(method, url, header_lines(options), payload, name=urlsplit(url).path or "/")
 
 

@@ -13,7 +13,14 @@ from fastload.load.client.batch import MOST_AT_ONCE, MOST_PER_HOST, BatchItem, s
 from fastload.load.client.cookies import Cookies, host_of
 from fastload.load.client.judged_request import JudgedRequest
 from fastload.load.client.reply import Reply
-from fastload.load.client.request_options import RequestDefaults, RequestOptions, VUDefaults, as_auth, as_base_url
+from fastload.load.client.request_options import (
+    RequestDefaults,
+    RequestOptions,
+    VUDefaults,
+    as_auth,
+    as_base_url,
+    as_method,
+)
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Auth, RequestSettings
 
@@ -66,10 +73,10 @@ class HttpClient(ABC):
         The options are those of `RequestOptions`. The request starts when the returned coroutine is awaited.
 
         Raises:
-            PlanError: on await: *url* is relative without a base URL, a file cannot be read, a tag has the name of a
-                built-in tag, or another option is not valid.
+            PlanError: *method* is no HTTP method; on await: *url* is relative without a base URL, a file cannot be
+                read, a tag has the name of a built-in tag, or another option is not valid.
         """
-        return self._request(method, url, **options)
+        return self._request(as_method(method), url, **options)
 
     def expect(self, method: str, url: str, **options: Unpack[RequestOptions]) -> JudgedRequest:
         """Send one request and judge it in a block: ``async with vu.expect("GET", "/") as reply:``.
@@ -78,6 +85,7 @@ class HttpClient(ABC):
         `JudgedReply.failure` counts it as failed, and so does an exception in the block. Without any of these it counts
         like every other request. The options are those of `request`.
         """
+        method = as_method(method)
         return JudgedRequest(lambda judged: self._request(method, url, judged=judged, **options))
 
     @overload
@@ -104,7 +112,7 @@ class HttpClient(ABC):
         """
         absolute = partial(self._context.absolute, params=None, base_url=self.base_url)
         items = list(requests.values() if isinstance(requests, Mapping) else requests)
-        replies = await send_all(items, self._request, absolute, limit=limit, per_host=per_host)
+        replies = await send_all(items, self.request, absolute, limit=limit, per_host=per_host)
         return dict(zip(requests, replies, strict=True)) if isinstance(requests, Mapping) else replies
 
     @property

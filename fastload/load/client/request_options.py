@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypedDict
 
 from fastload.load.client.bodies import Data, Files
@@ -13,6 +15,10 @@ from fastload.load.engine.header_lines import Headers
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Auth, RequestSettings, check_base_url
 from fastload.model.statuses import StatusSpec
+
+# A token of RFC 9110, which is what a method may be.
+_METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
 class RequestOptions(TypedDict, total=False):
@@ -116,6 +122,19 @@ class VUDefaults:
 
 NO_DEFAULTS = VUDefaults(RequestDefaults())
 """Defaults of a VU whose scenario has none and for which the script sets none."""
+
+
+@lru_cache(maxsize=100)
+def as_method(method: str) -> str:
+    """Return *method* in upper case, as all methods of HTTP are written: libcurl would wait for the body of a "head".
+
+    Raises:
+        PlanError: it is no name of a method.
+    """
+    if isinstance(method, str) and _METHOD(method):
+        return method.upper()
+    hint = nearest(str(method).upper(), _METHODS) or f"write one of {', '.join(_METHODS)}, or another word"
+    raise PlanError(f"{method!r} is no HTTP method", hint=hint)
 
 
 def as_auth(auth: Auth | tuple[str, str] | None) -> Auth | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from fastload.load.client.context import WorkerContext
 from fastload.load.client.judged_request import JudgedRequest
 from fastload.load.client.prepared_request import prepare_request
-from fastload.load.client.request_options import NO_DEFAULTS, RequestOptions, VUDefaults
+from fastload.load.client.request_options import NO_DEFAULTS, RequestOptions, VUDefaults, as_method
 from fastload.load.client.streamed_request import PreparedStream, StreamedRequest, StreamSender
 from fastload.load.client.websocket import WebSocket, WebSocketOpening, WebSocketSession
 from fastload.load.engine.curl_handle import ConnectionCache
@@ -57,7 +57,7 @@ class StreamingClient(StreamSender):
             PlanError: an option is not valid here.
         """
         _refuse(options, _NOT_OF_STREAMS, "a stream")
-        return StreamedRequest(self, method, url, options)
+        return StreamedRequest(self, as_method(method), url, options)
 
     def websocket(
         self, url: str, *, subprotocols: tuple[str, ...] = (), **options: Unpack[RequestOptions]

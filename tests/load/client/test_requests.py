@@ -47,6 +47,38 @@ class TestRequests:
 
         run(main())
 
+    def test_methods_in_lower_case_are_those_of_http(self, run: Run, nginx: Nginx) -> None:
+        async def main() -> None:
+            async with harness(nginx.url) as made:
+                vu = made.vu()
+                head = await vu.request("head", "/method", timeout=5)
+                assert (head.status, head.method, head.error) == (200, "HEAD", "")
+                assert (await vu.request("Purge", "/method")).text.split()[0] == "PURGE"
+                (put,) = await vu.batch([("put", "/method")])
+                assert put.text.split()[0] == "PUT"
+                async with vu.expect("delete", "/method") as deleted:
+                    assert deleted.text.split()[0] == "DELETE"
+                async with vu.stream("patch", "/method") as patched:
+                    assert (await patched.read()).split()[0] == b"PATCH"
+
+        run(main())
+
+    @pytest.mark.parametrize("method", ["", "GE T", "GET\r\nX: y", "GÉT", b"GET", None, 7])
+    def test_what_is_no_method_is_refused(self, run: Run, nginx: Nginx, method: Any) -> None:
+        async def main() -> None:
+            async with harness(nginx.url) as made:
+                vu = made.vu()
+                for refuse in (
+                    lambda: vu.request(method, "/"),
+                    lambda: vu.expect(method, "/"),
+                    lambda: vu.stream(method, "/"),
+                ):
+                    with pytest.raises(fl.PlanError, match="is no HTTP method"):
+                        refuse()
+                assert made.take().stats.started == 0
+
+        run(main())
+
     def test_bodies(self, run: Run) -> None:
         async def main() -> None:
             async with Peer(echo_body) as peer, harness(peer.url) as made:
