@@ -177,7 +177,8 @@ def execute(
         for metric in declared().values():
             metric.discard()
         try:
-            with _closed_after(commands), _closed_after(server):
+            # The queue is closed first: then no thread of the server waits for an answer.
+            with _closed_after(server), _closed_after(commands):
                 summary = coordinator.run(stop_signals)
             return _finish(plan, summary, manager, around, stop_signals)
         except BaseException:

@@ -26,7 +26,11 @@ import psutil
 import pytest
 
 import fastload as fl
-from fastload.model.plan import Plan
+from fastload.control.commands.command_queue import CommandQueue
+from fastload.control.commands.control_server import ControlServer
+from fastload.model.load_models import SharedIterations
+from fastload.model.plan import Plan, ScenarioPlan
+from fastload.runner import execute
 from fastload.targets import RunningTarget
 from tests.conftest import DEADLINE_S, Cli, cli_command, cli_env, wait_until
 
@@ -472,6 +476,27 @@ def test_a_run_with_a_handle(counter: Counter, sequencer: RunningTarget) -> None
     run.stop()
     with pytest.raises(fl.ControlError, match="the run is over"):
         run.status()
+
+
+def test_the_queue_of_commands_is_closed_before_the_server_that_waits_for_it(sequencer: RunningTarget) -> None:
+    """Otherwise a request that comes as the run ends waits for an answer that nobody gives."""
+    closed: list[str] = []
+
+    class Queue(CommandQueue):
+        def close(self) -> None:
+            closed.append("queue")
+            super().close()
+
+    class Server(ControlServer):
+        def close(self) -> None:
+            closed.append("server")
+            super().close()
+
+    queue = Queue()
+    executor = SharedIterations(1, 1, 30.0)
+    plan = Plan("run", "test", (ScenarioPlan("visit", executor, visit),), 1, base_url=sequencer.base_url)
+    execute(plan, commands=queue, server=Server(queue, "127.0.0.1", 0))
+    assert closed == ["queue", "server"]
 
 
 @pytest.mark.usefixtures("clean")

@@ -65,13 +65,13 @@ class Retry:
         object.__setattr__(self, "_wait_s", parse_duration_s(self.wait, what="Retry: wait"))
         object.__setattr__(self, "_longest_s", parse_duration_s(self.longest, what="Retry: longest"))
 
-    def should_retry(self, reply: Reply) -> bool:
+    def wants(self, reply: Reply) -> bool:
         """Return whether *reply* calls for another try."""
         if reply.error:
             return reply.error in self._on or ANY_ERROR in self._on
         return reply.status in self._on
 
-    def wait_s(self, tries: int, reply: Reply, random_fraction: float) -> float:
+    def wait_s(self, tries: int, reply: Reply, chance: float) -> float:
         """Return the wait in seconds after try number *tries* (from 1), which got *reply*.
 
         *chance* is a random number from 0 to 1, for the jitter.
@@ -80,14 +80,14 @@ class Retry:
         if asked_s is not None:
             return min(asked_s, self._longest_s)
         wait_s = min(self._wait_s * float(self.factor ** (tries - 1)), self._longest_s)
-        return wait_s * (1 - self.jitter * random_fraction)
+        return wait_s * (1 - self.jitter * chance)
 
 
 async def send_with_retries(
     retry: Retry,
     send: Callable[[], Awaitable[Reply]],
     pause: Callable[[float], Awaitable[None]],
-    random_fraction: Callable[[], float],
+    chance: Callable[[], float],
     before_retry: Callable[[], None],
 ) -> Reply:
     """Send a request until *retry* wants no further try, and return the last reply.
@@ -96,10 +96,10 @@ async def send_with_retries(
     """
     for tries in itertools.count(1):
         reply = await send()
-        if tries > retry.times or not retry.should_retry(reply):
+        if tries > retry.times or not retry.wants(reply):
             break
         before_retry()
-        await pause(retry.wait_s(tries, reply, random_fraction()))
+        await pause(retry.wait_s(tries, reply, chance()))
     reply._tries = tries
     return reply
 

@@ -19,7 +19,7 @@ _OTHERS = tuple(
     {
         folder + os.sep
         for folder in (
-            str(Path(__file__).parents[1]),
+            str(Path(__file__).parents[2]),
             *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
         )
     }

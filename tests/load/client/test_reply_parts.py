@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import fastload as fl
 from fastload.load.client.reply import Reply
 from fastload.load.client.reply_parts import ReplyParts, parts_read_by
 from fastload.load.client.vu import VU
@@ -15,6 +16,14 @@ from fastload.load.client.vu import VU
 NOTHING, BODY, HEADERS, BOTH = (
     ReplyParts(body, headers) for body, headers in ((False, False), (True, False), (False, True), (True, True))
 )
+
+
+@pytest.mark.parametrize("function", [fl.abort, fl.fail, fl.measure, fl.Measured, fl.env, fl.data])
+def test_what_a_script_calls_of_fastload_reads_no_part_of_a_reply(function: Callable[..., Any]) -> None:
+    async def visit(vu: VU) -> None:
+        function("text")
+
+    assert parts_read_by(visit) == NOTHING
 
 
 async def reads_nothing(vu: VU) -> None:

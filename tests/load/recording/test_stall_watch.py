@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import fastload
 from fastload.load.recording.stall_watch import STALL_S, StallWatch
 from tests.conftest import wait_until
 
@@ -55,6 +56,14 @@ def stalls_of(block: Callable[[], object], kind: type[StallWatch] = Undisturbed)
 
 def line_of(function: Callable[[], object], offset: int) -> int:
     return function.__code__.co_firstlineno + offset
+
+
+@pytest.mark.parametrize("file", ["runner.py", "control/supervisor.py", "model/frames.py", "load/worker.py"])
+def test_a_line_of_fastload_is_never_named(file: str) -> None:
+    """As in a process that was stopped while none of the script's code ran."""
+    block = compile(f"block({LONG_S})", str(Path(fastload.__file__).parent / file), "eval")
+    named = stalls_of(lambda: eval(block, {"block": time.sleep}))
+    assert not any(Path(file).name in line for line in named), named
 
 
 def test_sleep() -> None:
