@@ -132,8 +132,10 @@ class HookRunner:
                 supervisor.send(Frame("cancel", {}))
                 deadline_s, why = time.monotonic() + _CANCEL_S, INTERRUPTED
         supervisor.kill(0)
-        # Reap the killed process.
-        list(supervisor.wait(_CANCEL_S))
+        # Reap the killed process. Other descriptors may be readable meanwhile.
+        deadline_s = time.monotonic() + _CANCEL_S
+        while supervisor.pids and (left_s := deadline_s - time.monotonic()) > 0:
+            list(supervisor.wait(left_s))
         return {"message": why, "interrupted": interrupted}
 
 

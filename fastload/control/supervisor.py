@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import select
 import selectors
 import signal
 import socket
@@ -27,6 +28,8 @@ ChildFunction = Callable[[socket.socket, int], None]
 # How long a child may take to exit once it has closed its channel. A script can hold it up: with a task that catches
 # its own cancellation, or a thread.
 EXIT_S = 5.0
+# Nearly all exit at once: they are waited for on the spot.
+_EXITS_SOON_S = 0.05
 DID_NOT_EXIT = "did not exit after its work, and was killed: a task or a thread of the script does not end"
 _READ_BYTES = 1 << 20
 _SEND_BUFFER_BYTES = 1 << 20
@@ -51,6 +54,12 @@ class _Child:
         self.decoder = FrameDecoder()
         self.kill_at_s = math.inf
         self.reaped = False
+
+    def exits_within(self, timeout_s: float) -> bool:
+        """Wait up to *timeout_s* for the end of the process, and return whether it came."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(timeout_s * 1000))
 
 
 class Supervisor:
@@ -194,8 +203,9 @@ class Supervisor:
             except ConnectionError:
                 data = b""
             if not data:
-                if not is_pidfd:
-                    # It may take a moment to exit: its descriptor tells when.
+                ended = ended or child.exits_within(_EXITS_SOON_S)
+                if not ended:
+                    # Its end is an event of its pidfd then.
                     self._selector.unregister(child.channel)
                     child.kill_at_s = time.monotonic() + EXIT_S
                 break
