@@ -72,7 +72,7 @@ def new(name: str, source: str | None, template: str | None, force: bool, **opti
         made = convert(Path(source), str(path), recording_filter)
     for file, text in zip(files, (made.text, data_rows()), strict=False):
         _write(file, text, force)
-    _tell(files, made)
+    _print_next_steps(files, made)
     return 0
 
 
@@ -120,7 +120,7 @@ def _write(file: Path, text: str, force: bool) -> None:
         raise PlanError(f"{file} cannot be written: {error.strerror}", hint="choose another place") from error
 
 
-def _tell(files: list[Path], made: Conversion) -> None:
+def _print_next_steps(files: list[Path], made: Conversion) -> None:
     for note in made.notes:
         sys.stderr.write(f"Note: {note}\n")
     script = shlex.quote(str(files[0]))

@@ -57,7 +57,7 @@ class LiveRun:
             self.number += 1
             if self._listeners:
                 self._changes = (self.number, dump_json(self._data(changes=True)))
-        self._tell()
+        self._notify_viewers()
 
     def end(self, summary: Mapping[str, Any] | None) -> None:
         """Mark the run as over. *summary* is `Summary.to_dict`, or None if the run ended without a summary."""
@@ -70,7 +70,7 @@ class LiveRun:
             self._state = {"phase": OVER} | {name: last[name] for name in _SHOWN_IN_THE_END if name in last}
             self._over = True
             self.number += 1
-        self._tell()
+        self._notify_viewers()
 
     @property
     def is_over(self) -> bool:
@@ -124,6 +124,6 @@ class LiveRun:
             return self._summary
         return self._totals.summary(running=not self._over)
 
-    def _tell(self) -> None:
+    def _notify_viewers(self) -> None:
         for listener in tuple(self._listeners):
             listener()

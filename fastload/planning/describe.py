@@ -166,28 +166,28 @@ def _hooks(hooks: Hooks | None) -> dict[str, str]:
     return {name: name_of(hook.function) for name, hook in found.items() if hook is not None}
 
 
-def _of_scenario(plan: ScenarioPlan, settled: MergedOptions) -> list[Origin]:
+def _of_scenario(plan: ScenarioPlan, merged: MergedOptions) -> list[Origin]:
     rows = {
-        "executor": Origin("", "executor", plan.executor.name, _meant_by(settled)),
+        "executor": Origin("", "executor", plan.executor.name, _implied_by(merged)),
         "graceful_stop": Origin("", "graceful_stop", DEFAULT_GRACEFUL_STOP, DEFAULT),
     }
     figures = describe_executor(plan.executor)
     for name in ("vus", "iterations", "max_vus", "when_busy", "arrivals"):
         if name in figures:
             rows[name] = Origin("", name, _shown(name, figures[name]), DEFAULT)
-    rows |= {row.option: row for row in _rows(settled)}
+    rows |= {row.option: row for row in _rows(merged)}
     return sorted(rows.values(), key=lambda row: _ORDER.get(row.option.partition(".")[0], len(_ORDER)))
 
 
-def _meant_by(settled: MergedOptions) -> str:
+def _implied_by(merged: MergedOptions) -> str:
     """Return the origin of an executor that no option names: the option that implies it, or the default."""
     deciding = [
-        name for name in ("trace", "shape", "stages", "rate", "iterations", "duration") if name in settled.values
+        name for name in ("trace", "shape", "stages", "rate", "iterations", "duration") if name in merged.values
     ]
     return f"from {deciding[0]}" if deciding else DEFAULT
 
 
-def _of_run(plan: Plan, settled: MergedOptions) -> list[Origin]:
+def _of_run(plan: Plan, merged: MergedOptions) -> list[Origin]:
     timeout = f"{plan.http.timeout_s:g}s"
     rows = {
         "workers": Origin("", "workers", str(plan.workers), DEFAULT),
@@ -195,17 +195,17 @@ def _of_run(plan: Plan, settled: MergedOptions) -> list[Origin]:
         "timeout": Origin("", "timeout", timeout, DEFAULT),
     }
     # The environment is shown with the scenarios, because a scenario may have another value for a variable.
-    rows |= {row.option: row for row in _rows(settled) if not row.option.startswith("env.")}
+    rows |= {row.option: row for row in _rows(merged) if not row.option.startswith("env.")}
     return sorted(rows.values(), key=lambda row: _ORDER.get(row.option.partition(".")[0], len(_ORDER)))
 
 
-def _rows(settled: MergedOptions) -> Iterable[Origin]:
-    for option in (*settled.values, *settled.removed_by):
-        lost = tuple(GivenValue(_shown(option, given.value), given.by) for given in settled.lost.get(option, ()))
-        if option in settled.values:
-            yield Origin("", option, _shown(option, settled.values[option]), settled.by(option), lost)
+def _rows(merged: MergedOptions) -> Iterable[Origin]:
+    for option in (*merged.values, *merged.removed_by):
+        lost = tuple(GivenValue(_shown(option, given.value), given.by) for given in merged.lost.get(option, ()))
+        if option in merged.values:
+            yield Origin("", option, _shown(option, merged.values[option]), merged.by(option), lost)
         else:
-            yield Origin("", option, None, settled.removed_by[option], lost)
+            yield Origin("", option, None, merged.removed_by[option], lost)
 
 
 def _merged(of_scenarios: Mapping[str, list[Origin]]) -> list[Origin]:

@@ -107,15 +107,15 @@ def nothing_replaced(_layer: Layer, _below: Mapping[str, Any]) -> Mapping[str, s
 
 def merge_layers(layers: Sequence[Layer], replaced: Replaced = nothing_replaced) -> MergedOptions:
     """Merge *layers*, from the lowest to the highest: each overrides those below it. Empty values are ignored."""
-    settled = MergedOptions(layers)
+    merged = MergedOptions(layers)
     for level, layer in enumerate(layers):
         given = {name: value for name, value in layer.options.items() if is_given(value)}
-        for name, because in replaced(layer, settled.values).items():
-            if name in settled.values and name not in given:
-                settled.drop(name, f"{because} ({layer.by(because)})" if because else layer.name)
+        for name, because in replaced(layer, merged.values).items():
+            if name in merged.values and name not in given:
+                merged.drop(name, f"{because} ({layer.by(because)})" if because else layer.name)
         for name, value in given.items():
-            settled.set(name, value, level)
-    return settled
+            merged.set(name, value, level)
+    return merged
 
 
 def flat(options: Mapping[str, Any], tables: Sequence[str]) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def flat(options: Mapping[str, Any], tables: Sequence[str]) -> dict[str, Any]:
     return entries
 
 
-def table_of(settled: MergedOptions, table: str) -> dict[str, Any]:
+def table_of(merged: MergedOptions, table: str) -> dict[str, Any]:
     """Return the entries of *table* after a merge of layers with `flat` options."""
     start = f"{table}."
-    return {name.removeprefix(start): value for name, value in settled.values.items() if name.startswith(start)}
+    return {name.removeprefix(start): value for name, value in merged.values.items() if name.startswith(start)}
