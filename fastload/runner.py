@@ -108,7 +108,7 @@ def run(
         paused: nothing starts before it is asked to.
         setup, teardown, test_start, test_stop, handle_summary: functions around the test, as with the decorators of
             these names.
-        control: the mailbox of those who ask things of the run while it lasts.
+        control: the queue of the commands to the run while it lasts; `start` fills it.
         out: what else to write, and where, like ``"junit=report.xml"``; see ``docs/outputs.md``.
         save: the file or directory for everything of the run, which reports can be made from later.
         html: the file for a report with charts.
