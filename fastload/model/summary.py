@@ -162,9 +162,9 @@ class Summary:
             "versions": self.versions,
             "machine": self.machine,
             "histograms": {
-                name: view.series_value.encode()
+                name: view.sink.encode()
                 for name, view in self.metrics.items()
-                if isinstance(view.series_value, TrendValue) and view.series_value.count
+                if isinstance(view.sink, TrendValue) and view.sink.count
             },
         }
 

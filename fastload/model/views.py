@@ -25,22 +25,22 @@ class MetricView:
     """
 
     spec: MetricSpec
-    series_value: SeriesValue
+    sink: SeriesValue
     duration_s: float
     late: float = 0.0
 
     def p(self, percent: float) -> float | None:
         """Return a percentile (0..100) of a trend, over all workers, to 0.1 % of the value; None for other kinds."""
-        if not isinstance(self.series_value, TrendValue):
+        if not isinstance(self.sink, TrendValue):
             return None
-        value = self.series_value.quantile(percent / 100)
+        value = self.sink.quantile(percent / 100)
         return None if value is None else value / self.spec.scale
 
     @property
     def avg(self) -> float | None:
-        if not isinstance(self.series_value, TrendValue) or self.series_value.mean is None:
+        if not isinstance(self.sink, TrendValue) or self.sink.mean is None:
             return None
-        return self.series_value.mean / self.spec.scale
+        return self.sink.mean / self.spec.scale
 
     @property
     def med(self) -> float | None:
@@ -56,41 +56,35 @@ class MetricView:
 
     @property
     def count(self) -> float:
-        if isinstance(self.series_value, CounterValue):
-            return self.series_value.value
-        if isinstance(self.series_value, RateValue):
-            return self.series_value.total
-        return self.series_value.count if isinstance(self.series_value, TrendValue) else 0
+        if isinstance(self.sink, CounterValue):
+            return self.sink.value
+        if isinstance(self.sink, RateValue):
+            return self.sink.total
+        return self.sink.count if isinstance(self.sink, TrendValue) else 0
 
     @property
     def rate(self) -> float | None:
-        if isinstance(self.series_value, RateValue):
-            return self.series_value.trues / self.series_value.total if self.series_value.total else None
-        if not isinstance(self.series_value, CounterValue) or not self.duration_s:
+        if isinstance(self.sink, RateValue):
+            return self.sink.trues / self.sink.total if self.sink.total else None
+        if not isinstance(self.sink, CounterValue) or not self.duration_s:
             return None
-        return (self.series_value.value - self.late) / self.duration_s
+        return (self.sink.value - self.late) / self.duration_s
 
     @property
     def value(self) -> float | None:
-        return (
-            self.series_value.value if isinstance(self.series_value, GaugeValue) and self.series_value.is_set else None
-        )
+        return self.sink.value if isinstance(self.sink, GaugeValue) and self.sink.is_set else None
 
     @property
     def passes(self) -> int:
         """Good values of a rate: the true values; for failure rates like ``http_req_failed`` the false values."""
-        if not isinstance(self.series_value, RateValue):
+        if not isinstance(self.sink, RateValue):
             return 0
-        return (
-            self.series_value.total - self.series_value.trues
-            if self.spec.name in FAILURE_RATES
-            else self.series_value.trues
-        )
+        return self.sink.total - self.sink.trues if self.spec.name in FAILURE_RATES else self.sink.trues
 
     @property
     def fails(self) -> int:
         """Bad values of a rate: all values that are not `passes`."""
-        return self.series_value.total - self.passes if isinstance(self.series_value, RateValue) else 0
+        return self.sink.total - self.passes if isinstance(self.sink, RateValue) else 0
 
     def observe(self, threshold: Threshold) -> float | None:
         """Return the observed value of *threshold*; None without data. A counter that counted nothing is 0."""
@@ -98,7 +92,7 @@ class MetricView:
         if condition.aggregate == "p":
             return self.p(condition.percent)
         value: float | None = getattr(self, condition.aggregate)
-        empty_trend = isinstance(self.series_value, TrendValue) and not self.series_value.count
+        empty_trend = isinstance(self.sink, TrendValue) and not self.sink.count
         return None if empty_trend else value
 
     def to_dict(self) -> dict[str, float | None]:
@@ -109,20 +103,20 @@ class MetricView:
             return {"value": self.value, "min": self.min, "max": self.max}
         if self.spec.kind is Kind.RATE:
             return {"rate": self.rate, "passes": self.passes, "fails": self.fails}
-        assert isinstance(self.series_value, TrendValue)
+        assert isinstance(self.sink, TrendValue)
         # All quantiles in one call: a page with a thousand series asks for them each second.
         values: list[float | None] = [
-            value / self.spec.scale for value in self.series_value.quantiles((0.5, *_PERCENTILES.values()))
+            value / self.spec.scale for value in self.sink.quantiles((0.5, *_PERCENTILES.values()))
         ]
         median, *high = values or [None] * (1 + len(_PERCENTILES))
         trend = {"avg": self.avg, "min": self.min, "med": median, "max": self.max}
         return trend | dict(zip(_PERCENTILES, high, strict=True)) | {"count": self.count}
 
     def _extreme(self, which: str) -> float | None:
-        if isinstance(self.series_value, GaugeValue) and self.series_value.is_set:
-            return float(getattr(self.series_value, which))
-        if isinstance(self.series_value, TrendValue) and self.series_value.count:
-            return float(getattr(self.series_value, which)) / self.spec.scale
+        if isinstance(self.sink, GaugeValue) and self.sink.is_set:
+            return float(getattr(self.sink, which))
+        if isinstance(self.sink, TrendValue) and self.sink.count:
+            return float(getattr(self.sink, which)) / self.spec.scale
         return None
 
 

@@ -90,7 +90,7 @@ def test_the_parts_of_the_schema() -> None:
 def test_no_data_and_no_number_are_null() -> None:
     summary = all_failed()
     summary.table.gauge(Series("vus")).set(float("inf"))
-    metrics = {**summary.metrics, "vus": replace(summary.metrics["vus"], series_value=summary.table.get("vus"))}
+    metrics = {**summary.metrics, "vus": replace(summary.metrics["vus"], sink=summary.table.get("vus"))}
     dumped = dump_summary(replace(summary, metrics=metrics, duration_s=float("nan")))
     data = orjson.loads(dumped)
     assert data["duration_s"] is None

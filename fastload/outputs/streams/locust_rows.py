@@ -73,10 +73,8 @@ def relevant(table: SeriesTable) -> SeriesTable:
 def entries_of(table: SeriesTable) -> list[LocustEntry]:
     """Return one entry per name, sorted by name and method, and at the end one entry for all names together."""
     requests, calls = collect_endpoints(table, 1.0), collect_calls(table, 1.0)
-    found = [
-        LocustEntry.of(one.method, one.name, one.requests, one.failed, one.duration.series_value) for one in requests
-    ]
-    found += [LocustEntry.of(CALL, one.name, one.calls, one.failed, one.duration.series_value) for one in calls]
+    found = [LocustEntry.of(one.method, one.name, one.requests, one.failed, one.duration.sink) for one in requests]
+    found += [LocustEntry.of(CALL, one.name, one.calls, one.failed, one.duration.sink) for one in calls]
     ended = sum(one.requests for one in found)
     received = {
         (tags["method"], tags["name"]): series_value.value for tags, series_value in table.of_metric("data_received")

@@ -183,7 +183,7 @@ def test_iterations_fail_when_every_one_raised() -> None:
     some = case(summary, "run", "iterations")
     assert some.is_passed
     assert str(some.system_out).startswith("12 times:\nTraceback")
-    summary.metrics["iterations"].series_value.value = 0  # type: ignore[union-attr]
+    summary.metrics["iterations"].sink.value = 0  # type: ignore[union-attr]
     (error,) = case(summary, "run", "iterations").result
     assert (error.message, error.type) == ("every iteration raised", "KeyError")
 
