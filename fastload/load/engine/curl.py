@@ -8,7 +8,8 @@ five rules, each measured (`docs/architecture.md` has the figures):
   descriptor, so the engine never confuses a reused number with the old connection.
 * All sockets are registered with one poller of the engine. The event loop watches only the poller's descriptor,
   and one wake-up handles every socket that is ready.
-* Timers are lazy: the engine does not re-arm a timer that fires early enough.
+* The engine asks libcurl for its next time-out once a wake-up. libcurl's timer callback would come three times a
+  request. Timers are lazy: the engine does not re-arm a timer that fires early enough.
 * Finished transfers are read in bulk, once a wake-up.
 * The engine never calls libcurl from inside one of libcurl's callbacks.
 """
@@ -65,14 +66,15 @@ class CurlEngine:
         self._poll_masks: dict[int, int] = {}
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline_s: float | None = None
-        self._timeout_due = False
+        # Whether a transfer waits for libcurl's next run, which `_drain` makes.
+        self._run_due = False
         self._draining = False
         self._transfers: weakref.WeakSet[Transfer] = weakref.WeakSet()
         self._open_websockets: dict[WebSocketTransfer, None] = {}
         self._websocket_by_fd: dict[int, WebSocketTransfer] = {}
+        self._next_timeout_ms = self._multi.timeout
         self._add_handle = self._multi.add_handle
         self._remove_handle = self._multi.remove_handle
         self._idle: IdleWatch | None = None
@@ -104,6 +106,14 @@ class CurlEngine:
         transfer.in_flight = True
         self.in_flight += 1
         self._add_handle(transfer)
+        if not self._run_due:
+            self.run_soon()
+
+    def run_soon(self) -> None:
+        """Let libcurl go on with its transfers: in this wake-up, or else in the next turn of the loop."""
+        self._run_due = True
+        if not self._draining:
+            self._loop.call_soon(self._on_run_due)
 
     def cancel(self, transfer: Transfer) -> bool:
         """Cancel a submitted request without a call of its ``on_done``. Return False if it has already ended."""
@@ -134,6 +144,8 @@ class CurlEngine:
         self._loop.remove_reader(self._poller.fileno())
         if self._timer is not None:
             self._timer.cancel()
+        # The end of a transfer can close the engine, in the middle of `_drain`.
+        self._run_due, self._next_timeout_ms = False, _never
         self._multi.close()
         self._poller.close()
 
@@ -144,6 +156,7 @@ class CurlEngine:
         transfer.connecting = True
         self._open_websockets[transfer] = None
         self._add_handle(transfer)
+        self.run_soon()
 
     def watch(self, transfer: WebSocketTransfer, mask: int) -> None:
         """Call ``on_ready`` each time the socket is ready for *mask* (`READABLE`, `WRITABLE` or both; 0 for never)."""
@@ -196,22 +209,6 @@ class CurlEngine:
             self._poller.change(fd, mask)
             masks[fd] = mask
 
-    def _on_timer(self, timeout_ms: int) -> None:
-        if timeout_ms == 0:
-            if not self._timeout_due:
-                self._timeout_due = True
-                if not self._draining:
-                    self._loop.call_soon(self._on_timeout_due)
-        elif timeout_ms < 0:
-            self._deadline_s = None
-        else:
-            self._deadline_s = self._loop.time() + timeout_ms / 1000
-            if self._timer is None:
-                self._timer = self._loop.call_later(timeout_ms / 1000, self._on_deadline)
-            elif self._timer.when() > self._deadline_s + _EARLY_S:
-                self._timer.cancel()
-                self._timer = self._loop.call_later(timeout_ms / 1000, self._on_deadline)
-
     # Callbacks of the event loop.
 
     def _on_deadline(self) -> None:
@@ -223,11 +220,11 @@ class CurlEngine:
             self._timer = self._loop.call_later(left_s, self._on_deadline)
             return
         self._deadline_s = None
-        self._timeout_due = True
+        self._run_due = True
         self._drain()
 
-    def _on_timeout_due(self) -> None:
-        if self._timeout_due:
+    def _on_run_due(self) -> None:
+        if self._run_due:
             self._drain()
 
     def _on_ready(self) -> None:
@@ -250,8 +247,8 @@ class CurlEngine:
         self._draining = True
         multi = self._multi
         for _ in range(_ROUNDS_A_WAKE_UP):
-            if self._timeout_due:
-                self._timeout_due = False
+            if self._run_due or self._next_timeout_ms() == 0:
+                self._run_due = False
                 multi.socket_action(_SOCKET_TIMEOUT, 0)
             _, finished, failed = multi.info_read(_FINISHED_A_READ)
             if finished:
@@ -262,11 +259,24 @@ class CurlEngine:
                 now_ns = monotonic_ns()
                 for transfer, code, text in failed:
                     self._end(transfer, now_ns, (code, text))
-            if not self._timeout_due:
+            if not self._run_due:
                 break
         self._draining = False
-        if self._timeout_due:
-            self._loop.call_soon(self._on_timeout_due)
+        self._arm_timer(0 if self._run_due else self._next_timeout_ms())
+
+    def _arm_timer(self, timeout_ms: int) -> None:
+        """Run libcurl again in *timeout_ms* milliseconds; -1 for no time-out."""
+        if timeout_ms == 0:
+            self.run_soon()
+        elif timeout_ms < 0:
+            self._deadline_s = None
+        else:
+            self._deadline_s = self._loop.time() + timeout_ms / 1000
+            if self._timer is None:
+                self._timer = self._loop.call_later(timeout_ms / 1000, self._on_deadline)
+            elif self._timer.when() > self._deadline_s + _EARLY_S:
+                self._timer.cancel()
+                self._timer = self._loop.call_later(timeout_ms / 1000, self._on_deadline)
 
     def _end(self, transfer: Any, now_ns: int, error: tuple[int, str] | None) -> None:
         if transfer.in_flight:
@@ -301,3 +311,7 @@ class CurlEngine:
         transfer.in_flight = False
         self.in_flight -= 1
         self._remove_handle(transfer)
+
+
+def _never() -> int:
+    return -1

@@ -89,10 +89,13 @@ class ConnectionCache:
         self._share.close()
 
 
-class IdleWatcher(Protocol):
+class Engine(Protocol):
     """The part of the engine that a handle uses."""
 
     def watch_idle(self) -> None: ...
+    def run_soon(self) -> None: ...
+    def announce_socket(self, fd: int) -> None: ...
+    def announce_multiplexed(self, fd: int) -> None: ...
 
 
 class Handle(pycurl.Curl):
@@ -136,7 +139,7 @@ class Handle(pycurl.Curl):
         self._headers: tuple[str, ...] = ()
         self._http, self._number, self._cache = settings, number, cache
         self._request: RequestSettings | None = None
-        self._engine: IdleWatcher | None = None
+        self._engine: Engine | None = None
         self._reader: BodyReader | None = None
         self._printer: DebugPrinter | None = None
         self._source = self._cookie = ""
@@ -318,7 +321,7 @@ class Handle(pycurl.Curl):
     def counts_connections(self) -> bool:
         return self._cache.used is not None
 
-    def bind(self, engine: IdleWatcher) -> None:
+    def bind(self, engine: Engine) -> None:
         """Set the engine; called by the engine that adopts this handle."""
         self._engine = engine
 

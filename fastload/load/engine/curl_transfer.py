@@ -101,6 +101,8 @@ class Transfer(Handle):
         """Receive again. libcurl passes the data it has buffered to the callbacks within this call."""
         self.is_paused = False
         self.pause(pycurl.PAUSE_CONT)
+        if self._engine is not None:
+            self._engine.run_soon()
 
     def moved_bytes(self) -> int:
         """Return `Handle.moved_bytes`; -1 also while receiving is paused, because then the generator causes the idle
