@@ -129,6 +129,11 @@ class WorkerContext:
                 self._urls[url] = full
         return self.with_params(full, params) if params else full
 
+    def relative(self, url: str) -> str:
+        """Return *url* without the base URL of the run, if it begins with it."""
+        base = self.base_url
+        return url[len(base) :] if base and url.startswith(base + "/") else url
+
     def with_params(self, url: str, params: Mapping[str, Any] | None) -> str:
         """Return *url* with *params* added to its query."""
         return url + ("&" if "?" in url else "?") + urlencode(params, doseq=True) if params else url

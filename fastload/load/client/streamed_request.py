@@ -11,8 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastload.load.client.judged_request import JudgedRequest
+from fastload.load.client.redirects import REDIRECTS, Chain
 from fastload.load.client.reply import JudgedReply, Reply
 from fastload.load.client.sse import EventParser, LineSplitter, ServerEvent
+from fastload.load.engine.curl_transfer import BODY_NOT_READ
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 BUFFER_BYTES = 256 * 2**10
 """The transfer pauses if more unread bytes are buffered; it resumes at half of this size."""
-_REDIRECTS = (301, 302, 303, 307, 308)
 _ASKS_FOR_AUTH = (401, 407)
 _NOTHING = (0,) * 11
 
@@ -38,7 +39,7 @@ class BodyBuffer:
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
-        self._another_response_follows = False
+        self._another_response_follows = self._is_redirect = False
         self.header_lines: list[bytes] = []
         self.headers_complete = False
         self.ended = False
@@ -49,16 +50,19 @@ class BodyBuffer:
         if line.startswith(b"HTTP/"):
             words = line.split(maxsplit=2)
             self.status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-            # libcurl may follow this response with another request, to another URL or with credentials. If it does
-            # not, the first chunk of the body or the end of the transfer shows that this response is the final one.
+            # libcurl may answer this response with credentials. If it does not, the first chunk of the body or the end
+            # of the transfer shows that this response is the final one.
             self._another_response_follows = self.status < 200 or self.status in _ASKS_FOR_AUTH
-        elif line[:9].lower() == b"location:":
-            self._another_response_follows = self._another_response_follows or self.status in _REDIRECTS
+            self._is_redirect = False
+        elif line[:9].lower() == b"location:" and self.status in REDIRECTS and self._transfer.max_redirects:
+            self._another_response_follows = self._is_redirect = True
         elif not line.strip() and not self._another_response_follows:
             self._complete_headers()
 
     def on_chunk(self, data: bytes) -> None:
-        """Add a chunk of the body. libcurl calls this."""
+        """Add a chunk of the body; the body of a redirect is not kept. libcurl calls this."""
+        if self._is_redirect:
+            return
         self._complete_headers()
         self._chunks.append((monotonic_ns(), data))
         self._bytes += len(data)
@@ -206,8 +210,10 @@ class PreparedStream(NamedTuple):
     endpoint: int
     expected: ExpectedStatuses | None
     scope: Scope
+    name: str
     tags: Mapping[str, str] | None
     due_ns: int
+    chain: Chain
 
 
 class StreamSender(ABC):
@@ -239,6 +245,14 @@ class StreamSender(ABC):
         self, out: PreparedStream, error: tuple[int, str] | None, method: str, judged: JudgedRequest
     ) -> None:
         """Record the end of the transfer."""
+
+    @abstractmethod
+    def follow_stream(self, out: PreparedStream, url: str) -> PreparedStream:
+        """Record the redirect to *url*, and send the request that follows it.
+
+        Raises:
+            OSError: a file of the body cannot be opened.
+        """
 
     @abstractmethod
     def give_up_stream(self, out: PreparedStream) -> None:
@@ -302,7 +316,17 @@ class StreamedRequest(JudgedRequest):
         vu.release_stream(out)
         await super().__aexit__(kind, error, traceback)
 
-    def _on_done(self, _transfer: Transfer, error: tuple[int, str] | None) -> None:
+    def _on_done(self, transfer: Transfer, error: tuple[int, str] | None) -> None:
+        out, url = self._outgoing, transfer.next_url()
+        if error is None and transfer.status() in REDIRECTS and url:
+            error = out.chain.error(transfer.status(), url)
+            if error is None:
+                try:
+                    self._outgoing = self._vu.follow_stream(out, url)
+                except OSError as cause:
+                    error = BODY_NOT_READ, str(cause)
+                else:
+                    return
         self._vu.finish_stream(self._outgoing, error, self._method, self)
         self._streamed._header_lines = self._buffer.header_lines
         self._buffer.on_done()

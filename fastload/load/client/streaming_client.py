@@ -6,11 +6,13 @@ import asyncio
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Unpack
 
 from fastload.load.client.context import WorkerContext
 from fastload.load.client.judged_request import JudgedRequest
 from fastload.load.client.prepared_request import prepare_request
+from fastload.load.client.redirects import Chain
 from fastload.load.client.request_options import NO_DEFAULTS, RequestOptions, VUDefaults, as_method
 from fastload.load.client.streamed_request import PreparedStream, StreamedRequest, StreamSender
 from fastload.load.client.websocket import WebSocket, WebSocketOpening, WebSocketSession
@@ -131,8 +133,17 @@ class StreamingClient(StreamSender):
         transfer.send_cookies(prepared.cookie)
         transfer.prepare(method, prepared.url, prepared.lines, prepared.body)
         due_ns, self._due_ns = self._due_ns, 0
+        chain = Chain.begin(transfer, monotonic_ns(), method, prepared.url, prepared.lines, prepared.body)
         return PreparedStream(
-            transfer, prepared.url, prepared.endpoint, prepared.expected, scope, options.get("tags"), due_ns
+            transfer,
+            prepared.url,
+            prepared.endpoint,
+            prepared.expected,
+            scope,
+            options.get("name") or "",
+            options.get("tags"),
+            due_ns,
+            chain,
         )
 
     def submit_stream(self, out: PreparedStream) -> None:
@@ -150,6 +161,15 @@ class StreamingClient(StreamSender):
         self.in_flight -= 1
         self._finish(out.transfer, error, out.endpoint, out.due_ns, method, out.url, judged)
 
+    def follow_stream(self, out: PreparedStream, url: str) -> PreparedStream:
+        transfer, chain, context = out.transfer, out.chain, self._context
+        self.in_flight -= 1
+        self._finish(transfer, None, out.endpoint, out.due_ns, chain.method, chain.url, None)
+        chain.follow(transfer, transfer.status(), url)
+        endpoint = context.endpoint(out.scope, chain.method, context.relative(url), out.name, out.tags)
+        self.submit_stream(out)
+        return out._replace(endpoint=endpoint, due_ns=0)
+
     def give_up_stream(self, out: PreparedStream) -> None:
         if self._context.engine.cancel(out.transfer):
             self.in_flight -= 1
@@ -158,6 +178,8 @@ class StreamingClient(StreamSender):
 
     def release_stream(self, out: PreparedStream) -> None:
         out.transfer.stream_to(len, len)
+        if out.chain.redirects_left != out.transfer.max_redirects:
+            out.transfer.end_redirects()
         self._streaming.append(out.transfer)
 
     def close_sockets(self) -> None:

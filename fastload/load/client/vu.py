@@ -16,6 +16,7 @@ from fastload.load.client.handle_pool import LONG_PAUSE_S, is_poolable
 from fastload.load.client.http_client import HttpClient
 from fastload.load.client.judged_request import JudgedRequest
 from fastload.load.client.prepared_request import PreparedRequest, prepare_request
+from fastload.load.client.redirects import Chain
 from fastload.load.client.reply import ConnectionInfo, Reply
 from fastload.load.client.request_options import NO_DEFAULTS, VUDefaults
 from fastload.load.client.retry import Retry, send_with_retries
@@ -136,29 +137,64 @@ class VU(HttpClient, StreamingClient):
                 endpoint = context.endpoint(scope, method, url, name, tags)
                 body, lines = context.body_and_headers(json, data, headers)
             transfer = free.pop() if free else self._take_transfer()
-        transfer.prepare(method, full_url, lines, body)
-        due_ns, self._due_ns = self._due_ns, 0
-        stats = context.recorder.stats
-        stats.started += 1
-        self.requests += 1
         response: TransferFuture = transfer.owner
         self.in_flight += 1
         try:
+            transfer.prepare(method, full_url, lines, body)
+            due_ns, self._due_ns = self._due_ns, 0
+            context.recorder.stats.started += 1
+            self.requests += 1
             context.engine.submit(transfer)
             await response
+            reply = self._finish(transfer, response.error, endpoint, due_ns, method, full_url, judged)
+            if 300 < reply.status < 309 and transfer.next_url():
+                sent_ns = transfer.done_ns - reply._measurement[7] * 1000
+                chain = Chain.begin(transfer, sent_ns, method, full_url, lines, body)
+                reply = await self._follow(chain, transfer, reply, name, tags or more.get("tags"), judged)
         except asyncio.CancelledError:
             context.recorder.stats.interrupted += 1
-            transfer.chunks.clear()
-            transfer.header_lines.clear()
+            transfer.drop_parts()
             raise
         finally:
             self.in_flight -= 1
             free.append(transfer)
-        reply = self._finish(transfer, response.error, endpoint, due_ns, method, full_url, judged)
         if keep:
             reply._body = transfer.take_body()
         if "retry" in more:
             reply._retry_after_s = transfer.retry_after_s()
+        return reply
+
+    async def _follow(
+        self,
+        chain: Chain,
+        transfer: Transfer,
+        first: Reply,
+        name: str,
+        tags: Mapping[str, str] | None,
+        judged: JudgedRequest | ExpectedStatuses | None,
+    ) -> Reply:
+        """Follow the redirects after *first* and return the last reply, with the URL and method of *first*.
+
+        Each request is recorded by itself, under *name*, or else under its own path. *judged* judges the last one.
+        """
+        context, response, reply = self._context, transfer.owner, first
+        scope, header_lines = self._scope(), first._header_lines or []
+        try:
+            while 300 < reply.status < 309 and (url := transfer.next_url()):
+                chain.follow(transfer, reply.status, url)
+                endpoint = context.endpoint(scope, chain.method, context.relative(url), name, tags)
+                context.recorder.stats.started += 1
+                self.requests += 1
+                context.engine.submit(transfer)
+                await response
+                error = response.error or chain.error(transfer.status(), transfer.next_url())
+                reply = self._finish(transfer, error, endpoint, 0, chain.method, chain.url, judged)
+                header_lines += reply._header_lines or []
+        finally:
+            transfer.end_redirects()
+        reply.method, reply.url = first.method, first.url
+        if self._reply_parts.headers:
+            reply._header_lines = header_lines
         return reply
 
     async def _send_with_retries(
@@ -233,6 +269,9 @@ class VU(HttpClient, StreamingClient):
     ) -> Reply:
         recorder = self._context.recorder
         measurement = transfer.measure()
+        if judged is not None and error is None and 300 < measurement[0] < 309 and transfer.next_url():
+            # The last reply of the chain is judged.
+            judged = None
         reply = Reply(method, url, measurement) if judged is None else judged.reply_class(method, url, measurement)
         if self._keeps_reply_parts:
             self._keep_reply_parts(transfer, reply)

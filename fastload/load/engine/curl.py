@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import socket
 import weakref
 from collections.abc import Callable
 from time import monotonic_ns
@@ -26,10 +27,11 @@ from typing import Any
 import pycurl
 
 from fastload.load.engine.curl_handle import Handle
-from fastload.load.engine.curl_transfer import IDLE_TIMEOUT, Transfer
+from fastload.load.engine.curl_transfer import GOT_NOTHING, IDLE_TIMEOUT, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
+from fastload.load.engine.used_connections import SocketAddress
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _MASK_OF_POLL = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
@@ -47,6 +49,7 @@ _FINISHED_A_READ = 100_000
 _EARLY_S = 0.0005
 # How many times one wake-up may start new transfers and read finished ones before other callbacks of the loop run.
 _ROUNDS_A_WAKE_UP = 3
+_MOST_MOVES = 20
 
 
 class CurlEngine:
@@ -71,6 +74,9 @@ class CurlEngine:
         # Whether a transfer waits for libcurl's next run, which `_drain` makes.
         self._run_due = False
         self._draining = False
+        # Descriptors of connections with HTTP/2 or 3, and local addresses of those that must carry no further request.
+        self._multiplexed: set[int] = set()
+        self._unusable: set[SocketAddress] = set()
         self._transfers: weakref.WeakSet[Transfer] = weakref.WeakSet()
         self._open_websockets: dict[WebSocketTransfer, None] = {}
         self._websocket_by_fd: dict[int, WebSocketTransfer] = {}
@@ -80,13 +86,12 @@ class CurlEngine:
         self._idle: IdleWatch | None = None
         self.on_adopt: Callable[[Transfer], None] | None = None
         self.in_flight = 0
-        loop.add_reader(self._poller.fileno(), self._on_ready)
+        loop.add_reader(self._poller.fileno(), self._drain)
 
     def adopt(self, transfer: Transfer) -> None:
         """Make *transfer* usable with this engine. Call it once, before the first `submit` of *transfer*."""
-        transfer.setopt(pycurl.SOCKOPTFUNCTION, self._on_new_socket)
         self._transfers.add(transfer)
-        transfer.bind(self)
+        transfer.guard_writes(self, self._unusable)
         # Features that only some runs use replace a method, so they cost other runs nothing.
         if self.on_adopt is not None:
             self.on_adopt(transfer)
@@ -104,6 +109,7 @@ class CurlEngine:
     def submit(self, transfer: Transfer) -> None:
         """Start the prepared request. The loop calls its ``on_done`` once."""
         transfer.in_flight = True
+        transfer.writes = transfer.moves = 0
         self.in_flight += 1
         self._add_handle(transfer)
         if not self._run_due:
@@ -164,7 +170,7 @@ class CurlEngine:
         if fd < 0:
             fd = transfer.fd = transfer.getinfo(pycurl.ACTIVESOCKET)
             self._websocket_by_fd[fd] = transfer
-            # From now on the events of this socket go to the WebSocket and not to libcurl: see `_on_ready`.
+            # From now on the events of this socket go to the WebSocket and not to libcurl: see `_serve_ready`.
             self._poll_masks[fd] = 0
         if mask:
             self._poller.add(fd, mask)
@@ -183,9 +189,10 @@ class CurlEngine:
 
     # Callbacks of libcurl. None of these may raise: an exception here would abort every transfer of the multi.
 
-    def _on_new_socket(self, fd: int, _purpose: int) -> int:
+    def announce_socket(self, fd: int) -> None:
+        """Note that *fd* is a new socket of libcurl: the number may have been that of an older one."""
         self._poll_masks[fd] = 0
-        return pycurl.SOCKOPT_OK
+        self._multiplexed.discard(fd)
 
     def _on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
         masks = self._poll_masks
@@ -209,6 +216,10 @@ class CurlEngine:
             self._poller.change(fd, mask)
             masks[fd] = mask
 
+    def announce_multiplexed(self, fd: int) -> None:
+        """Note that *fd* is a connection with HTTP/2 or 3, on which data may arrive while no request uses it."""
+        self._multiplexed.add(fd)
+
     # Callbacks of the event loop.
 
     def _on_deadline(self) -> None:
@@ -227,8 +238,8 @@ class CurlEngine:
         if self._run_due:
             self._drain()
 
-    def _on_ready(self) -> None:
-        self._draining = True
+    def _serve_ready(self) -> None:
+        """Let libcurl read and write on each socket that is ready."""
         action = self._multi.socket_action
         masks = self._poll_masks
         for fd, events in self._poller.wait():
@@ -236,17 +247,43 @@ class CurlEngine:
                 action(fd, _SELECT_OF_EVENTS[events & 31])
             elif fd in self._websocket_by_fd:
                 self._websocket_by_fd[fd].on_ready(events)
+            elif masks[fd] < 0:
+                self._on_idle_event(fd, events)
+
+    def _on_idle_event(self, fd: int, events: int) -> None:
+        """Exclude the connection *fd*, which no request uses, from further use if the server has closed it, or has sent
+        an answer unasked. libcurl would write the next request to it, or take those bytes for the next response.
+        """
+        if events == _OUT:
+            # It was written last, and its response has come within the same call of libcurl.
+            self._watch_idle(fd, _IN)
+            return
+        try:
+            connection = socket.socket(fileno=fd)
+        except OSError:
+            # libcurl has closed it within this wake-up.
+            return
+        try:
+            if fd in self._multiplexed and not _has_ended(connection):
+                self._watch_idle(fd, select.EPOLLRDHUP)
             else:
-                # The server closed, or wrote to, a connection that no request uses. libcurl notices this only when
-                # it needs that connection again. Until then a watched descriptor would wake the loop for ever.
-                masks[fd] = 0
+                self._unusable.add(connection.getsockname()[:2])
+                # Watched further, it would wake the loop until libcurl closes it.
+                self._poll_masks[fd] = 0
                 self._poller.forget(fd)
-        self._drain()
+        finally:
+            connection.detach()
+
+    def _watch_idle(self, fd: int, mask: int) -> None:
+        self._poller.change(fd, mask)
+        self._poll_masks[fd] = -mask
 
     def _drain(self) -> None:
         self._draining = True
         multi = self._multi
         for _ in range(_ROUNDS_A_WAKE_UP):
+            # Before each write, too: a connection that the server has just closed must not be written to.
+            self._serve_ready()
             if self._run_due or self._next_timeout_ms() == 0:
                 self._run_due = False
                 multi.socket_action(_SOCKET_TIMEOUT, 0)
@@ -258,7 +295,7 @@ class CurlEngine:
             if failed:
                 now_ns = monotonic_ns()
                 for transfer, code, text in failed:
-                    self._end(transfer, now_ns, (code, text))
+                    self._end_failed(transfer, now_ns, (code, text))
             if not self._run_due:
                 break
         self._draining = False
@@ -288,6 +325,19 @@ class CurlEngine:
             transfer.done_ns = now_ns
             transfer.on_done(transfer, error)
 
+    def _end_failed(self, transfer: Any, now_ns: int, error: tuple[int, str]) -> None:
+        if not transfer.is_refused or not transfer.in_flight:
+            self._end(transfer, now_ns, error)
+        elif transfer.was_written() or transfer.moves >= _MOST_MOVES:
+            transfer.is_refused = False
+            self._end(transfer, now_ns, (GOT_NOTHING, "the server closed the connection without an answer"))
+        else:
+            # Nothing of the request was written, so it goes to another connection.
+            transfer.move()
+            self._remove_handle(transfer)
+            self._add_handle(transfer)
+            self._run_due = True
+
     def _end_counted(self, transfer: Any, now_ns: int, error: tuple[int, str] | None) -> None:
         if transfer.in_flight:
             transfer.count_connection()
@@ -311,6 +361,15 @@ class CurlEngine:
         transfer.in_flight = False
         self.in_flight -= 1
         self._remove_handle(transfer)
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _never() -> int:

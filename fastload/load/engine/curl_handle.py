@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from fastload.load.engine.curl_options import (
     connect_to,
     connect_to_wildcard,
     set_all,
+    set_auth,
+    set_times,
     source_address,
 )
 from fastload.load.engine.http_debug import DebugPrinter
@@ -27,9 +30,7 @@ from fastload.model.http_settings import Auth, HttpSettings, Multipart, RequestS
 
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 _TLS_LINE = b"SSL connection using TLSv"
-# CURLFOLLOW_OBEYCODE: the status of a redirect decides the next method. libcurl before 8.13 treats it like 1: a
-# redirect then keeps the requested method.
-_FOLLOW_WITH_THE_METHOD_OF_THE_STATUS = 2
+_LENGTH_REQUIRED = ("POST", "PUT", "PATCH")
 
 
 def keeps_state(auth: Auth | None) -> bool:
@@ -102,8 +103,10 @@ class Handle(pycurl.Curl):
     """Reusable easy handle with its settings: the base class of `curl_transfer.Transfer`."""
 
     __slots__ = (
+        "_answers_challenges",
         "_cache",
         "_cookie",
+        "_declares_no_body",
         "_engine",
         "_has_large_buffer",
         "_headers",
@@ -113,7 +116,6 @@ class Handle(pycurl.Curl):
         "_number",
         "_printer",
         "_reader",
-        "_redirects",
         "_request",
         "_source",
         "_url",
@@ -122,6 +124,8 @@ class Handle(pycurl.Curl):
         "header_lines",
         "idle_timeout_s",
         "in_flight",
+        "max_redirects",
+        "timeout_s",
     )
 
     # pycurl's own attribute access searches a dict and libcurl's constants before the slots. That takes 500 ns for the
@@ -146,6 +150,7 @@ class Handle(pycurl.Curl):
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
         self.in_flight = self._has_large_buffer = self._watches_tls = self._is_verbose = False
+        self._declares_no_body = False
         cache.attach(self)
         cache.limit(self, settings)
         set_all(self.setopt, settings, pinned=resolve)
@@ -184,13 +189,15 @@ class Handle(pycurl.Curl):
         self._request = request
 
     def _set_own(self, settings: HttpSettings) -> None:
-        """Apply the settings that are not plain libcurl options: source address, redirects and idle timeout."""
+        """Apply the settings that are not plain libcurl options: source address, redirects, timeouts."""
         sources = settings.source_addresses
         source = f"host!{source_address(sources, self._number)}" if sources else ""
         if source != self._source:
             self.setopt(pycurl.INTERFACE, source)
             self._source = source
-        self._redirects = settings.max_redirects
+        self.max_redirects, self.timeout_s = settings.max_redirects, settings.timeout_s
+        # Then libcurl writes a request without credentials, and once more with the answer to the server's challenge.
+        self._answers_challenges = keeps_state(settings.auth) or settings.proxy_auth != "basic"
         self.idle_timeout_s = settings.idle_timeout_s
         if self.idle_timeout_s and self._engine is not None:
             self._engine.watch_idle()
@@ -200,6 +207,21 @@ class Handle(pycurl.Curl):
         if cookie != self._cookie:
             self.setopt(pycurl.COOKIE, cookie or None)
             self._cookie = cookie
+
+    def withhold_credentials(self) -> None:
+        """Send no credentials and no cookies of the request, because it goes to another server."""
+        self.send_cookies("")
+        set_auth(self.setopt, replace(self._http, auth=None))
+
+    def limit_time(self, timeout_s: float) -> None:
+        """Give the next request *timeout_s* seconds."""
+        self.setopt(pycurl.TIMEOUT_MS, max(1, round(timeout_s * 1000)))
+
+    def end_redirects(self) -> None:
+        """Undo `withhold_credentials` and `limit_time`."""
+        settings = changes(self._http, None, self._request).settings
+        set_auth(self.setopt, settings)
+        set_times(self.setopt, settings)
 
     def cookie_lines(self) -> list[str]:
         """Return the VU's cookies as lines in Netscape's format."""
@@ -247,13 +269,14 @@ class Handle(pycurl.Curl):
         chunks.clear()
         return body
 
+    def drop_parts(self) -> None:
+        """Drop what was collected of a response that nobody will read."""
+        self.chunks.clear()
+        self.header_lines.clear()
+
     def os_errno(self) -> int:
         """Return the operating system's error number (errno) of a failed connect; 0 without one."""
         return self.getinfo(pycurl.OS_ERRNO)  # type: ignore[no-any-return]
-
-    def redirect_count(self) -> int:
-        """Return how many redirects the last request followed."""
-        return self.getinfo(pycurl.REDIRECT_COUNT)  # type: ignore[no-any-return]
 
     def effective_url(self) -> str:
         """Return the URL that answered, after redirects; the requested text if it is not a valid URL."""
@@ -321,10 +344,6 @@ class Handle(pycurl.Curl):
     def counts_connections(self) -> bool:
         return self._cache.used is not None
 
-    def bind(self, engine: Engine) -> None:
-        """Set the engine; called by the engine that adopts this handle."""
-        self._engine = engine
-
     def _be_verbose(self) -> None:
         self._is_verbose = True
         self.setopt(pycurl.VERBOSE, 1)
@@ -350,8 +369,6 @@ class Handle(pycurl.Curl):
         self.setopt(pycurl.READFUNCTION, reader.read)
         self.setopt(pycurl.SEEKFUNCTION, reader.seek)
         self.setopt(pycurl.CUSTOMREQUEST, method)
-        if self._redirects:
-            self.setopt(pycurl.FOLLOWLOCATION, _FOLLOW_WITH_THE_METHOD_OF_THE_STATUS)
         if isinstance(body, Multipart) and not any(line.lower().startswith("content-type:") for line in headers):
             self._set_headers((*headers, f"Content-Type: {body.content_type}"))
         # Not a valid method, so that the next request always sets its own.
@@ -361,7 +378,6 @@ class Handle(pycurl.Curl):
         self._reader = None
         self.unsetopt(pycurl.READFUNCTION)
         self.unsetopt(pycurl.SEEKFUNCTION)
-        self.setopt(pycurl.FOLLOWLOCATION, int(self._redirects > 0))
 
     def connected(self) -> bool:
         """Return whether the last request got a connection."""
@@ -381,8 +397,16 @@ class Handle(pycurl.Curl):
             self.setopt(pycurl.NOBODY, 1)
         elif method != ("POST" if has_body else "GET"):
             self.setopt(pycurl.CUSTOMREQUEST, method)
+        declares_no_body = not has_body and method in _LENGTH_REQUIRED
+        if declares_no_body != self._declares_no_body:
+            self._declares_no_body = declares_no_body
+            self._set_headers(self._headers)
 
     def _set_headers(self, headers: tuple[str, ...]) -> None:
         # Otherwise libcurl would send "Expect: 100-continue" before a body over 1 MB and wait up to a second.
-        self.setopt(pycurl.HTTPHEADER, ["Expect:", *headers])
+        own = ["Expect:", *headers]
+        if self._declares_no_body and not any(line.lower().startswith("content-length") for line in headers):
+            # RFC 9110, section 8.6: strict servers answer 411 to such a method without a length.
+            own.append("Content-Length: 0")
+        self.setopt(pycurl.HTTPHEADER, own)
         self._headers = headers

@@ -138,17 +138,14 @@ def _given(request: RequestSettings | None) -> dict[str, Any]:
     return given
 
 
-def _set_times(set_: SetOption, settings: HttpSettings) -> None:
+def set_times(set_: SetOption, settings: HttpSettings) -> None:
+    """Set the time-outs of *settings*."""
     set_(pycurl.TIMEOUT_MS, round(settings.timeout_s * 1000))
     set_(pycurl.CONNECTTIMEOUT_MS, round((settings.connect_timeout_s or settings.timeout_s) * 1000))
 
 
-def _set_redirects(set_: SetOption, settings: HttpSettings) -> None:
-    set_(pycurl.FOLLOWLOCATION, int(settings.max_redirects > 0))
-    set_(pycurl.MAXREDIRS, settings.max_redirects)
-
-
-def _set_auth(set_: SetOption, settings: HttpSettings) -> None:
+def set_auth(set_: SetOption, settings: HttpSettings) -> None:
+    """Set the credentials of *settings*, or none."""
     auth = settings.auth
     if auth is None:
         # Without a user name libcurl sends no credentials.
@@ -198,10 +195,9 @@ def _set_proxy(set_: SetOption, settings: HttpSettings) -> None:
 
 
 _SETTERS: dict[str, Callable[[SetOption, HttpSettings], None]] = {
-    "timeout_s": _set_times,
-    "connect_timeout_s": _set_times,
-    "max_redirects": _set_redirects,
-    "auth": _set_auth,
+    "timeout_s": set_times,
+    "connect_timeout_s": set_times,
+    "auth": set_auth,
     "upload_bytes_per_s": _set_limits,
     "download_bytes_per_s": _set_limits,
     "max_body_bytes": _set_limits,
@@ -211,7 +207,7 @@ _SETTERS: dict[str, Callable[[SetOption, HttpSettings], None]] = {
     "proxy": _set_proxy,
 }
 """Setters of the libcurl options that one request may change, by the name of the setting. (`Handle` applies source
-addresses and idle timeouts.)"""
+addresses, redirects and idle timeouts.)"""
 
 
 def _set_tls(set_: SetOption, settings: HttpSettings) -> None:

@@ -5,14 +5,16 @@ Only `curl.py` and the `curl_*.py` import pycurl.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pycurl
 
-from fastload.load.engine.curl_handle import ConnectionCache, Handle
+from fastload.load.engine.curl_handle import ConnectionCache, Engine, Handle
 from fastload.load.engine.curl_options import SMALL_UPLOAD_BYTES
 from fastload.load.engine.request_info import RequestInfoTable
+from fastload.load.engine.used_connections import SocketAddress
 from fastload.model.http_settings import Body, HttpSettings
 
 _RESPONSE_CODE, _NUM_CONNECTS = pycurl.RESPONSE_CODE, pycurl.NUM_CONNECTS
@@ -22,8 +24,18 @@ _TOTAL, _QUEUE = pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
 # libcurl counts a request's body in its size, but a response's body not in its header size.
 _REQUEST_SIZE, _HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.REQUEST_SIZE, pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
 
+_HTTP_VERSION, _HTTP_1_1, _ACTIVE_SOCKET = pycurl.INFO_HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1, pycurl.ACTIVESOCKET
+
+_GO_ON, _ABORT = pycurl.PREREQFUNC_OK, pycurl.PREREQFUNC_ABORT
 IDLE_TIMEOUT = -1
 """Error number of fastload's own, beside those of libcurl: nothing was sent or received for the idle timeout."""
+
+GOT_NOTHING = pycurl.E_GOT_NOTHING
+"""libcurl's error number for a connection that ended before the first byte of the response."""
+
+TOO_MANY_REDIRECTS = pycurl.E_TOO_MANY_REDIRECTS
+BODY_NOT_READ = pycurl.E_READ_ERROR
+"""libcurl's error number for a body of a request that cannot be read."""
 
 Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """Measurement of one finished request, 11 items:
@@ -43,15 +55,24 @@ class Transfer(Handle):
 
     ``on_done(transfer, error)`` is called when a submitted request ends: *error* is None, or the error number
     (libcurl's or `IDLE_TIMEOUT`) and text. ``done_ns`` is the monotonic time of the end.
+
+    A submitted request is written once. libcurl would write it again, POST included, if a reused connection ends before
+    the first byte of the response, and no option switches that off. So libcurl has to ask before each write and before
+    each new connection: ``writes`` counts the writes of the submitted request, ``moves`` how often it went to another
+    connection before a byte of it was written, ``is_refused`` is set when the answer was no.
     """
 
     __slots__ = (
+        "_unusable",
         "done_ns",
         "due_ns",
         "is_paused",
+        "is_refused",
+        "moves",
         "on_done",
         "owner",
         "request_infos",
+        "writes",
     )
 
     on_done: Callable[[Transfer, tuple[int, str] | None], None]
@@ -75,11 +96,54 @@ class Transfer(Handle):
         """
         self.owner: Any = None
         self.due_ns = self.done_ns = 0
-        self.is_paused = False
+        self.is_paused = self.is_refused = False
+        self.writes = self.moves = 0
         self.configure_handle(settings, cache, resolve, number)
         self.keep_body(keep_body)
         if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
             self.__class__ = WildcardTransfer
+
+    def guard_writes(self, engine: Engine, unusable: set[SocketAddress]) -> None:
+        """Write each submitted request once, and not on an *unusable* connection (local addresses).
+
+        Called by the *engine* that adopts this handle.
+        """
+        self._engine = engine
+        self._unusable = unusable
+        self.setopt(pycurl.SOCKOPTFUNCTION, self._before_connect)
+        self.setopt(pycurl.PREREQFUNCTION, self._before_write)
+
+    def was_written(self) -> bool:
+        """Return whether at least one byte of the submitted request went to the kernel."""
+        return self.writes > 0 and self.getinfo(_REQUEST_SIZE) > 0
+
+    def move(self) -> None:
+        """Prepare the request, of which nothing was written, for another connection."""
+        self.moves += 1
+        self.writes = 0
+        self.is_refused = False
+        if self._reader is not None:
+            self._reader.seek(0, os.SEEK_SET)
+
+    def _before_connect(self, fd: int, _purpose: int) -> int:
+        if self.writes and not self._answers_challenges:
+            self.is_refused = True
+            return pycurl.SOCKOPT_ERROR
+        if self._engine is not None:
+            self._engine.announce_socket(fd)
+        return pycurl.SOCKOPT_OK
+
+    def _before_write(self, _remote_ip: str, local_ip: str, _remote_port: int, local_port: int) -> int:
+        if self.writes:
+            if not self._answers_challenges:
+                self.is_refused = True
+                return _ABORT
+        elif self._unusable and (local_ip, local_port) in self._unusable:
+            self._unusable.discard((local_ip, local_port))
+            self.is_refused = True
+            return _ABORT
+        self.writes += 1
+        return _GO_ON
 
     # Streamed responses (`client/streamed_request.py`).
 
@@ -136,6 +200,14 @@ class Transfer(Handle):
                 if not self._has_large_buffer and len(body) > SMALL_UPLOAD_BYTES:  # type: ignore[arg-type]
                     self._enlarge_buffer()
 
+    def status(self) -> int:
+        """Return the status of the last response; 0 without one."""
+        return self.getinfo(_RESPONSE_CODE)  # type: ignore[no-any-return]
+
+    def next_url(self) -> str:
+        """Return the absolute URL of the last response's Location; "" without one, or if redirects are not followed."""
+        return (self.getinfo(pycurl.REDIRECT_URL) or "") if self.max_redirects else ""
+
     def measure(self) -> Measurement:
         """Return libcurl's measurement of the request that just ended."""
         info = self.getinfo
@@ -143,6 +215,8 @@ class Transfer(Handle):
         if info(_NUM_CONNECTS):
             lookup_us, connect_us, tls_us = info(_LOOKUP), info(_CONNECT), info(_TLS)
             ready_us = tls_us or connect_us
+            if self._engine is not None and info(_HTTP_VERSION) > _HTTP_1_1:
+                self._engine.announce_multiplexed(info(_ACTIVE_SOCKET))
         else:
             lookup_us = connect_us = tls_us = 0
             ready_us = queue_us

@@ -40,10 +40,6 @@ class WebSocketTransfer(Transfer):
         if self._http.hosts:
             self._override_host(url)
 
-    def status(self) -> int:
-        """Return the status of the server's answer to the handshake; 0 without an answer."""
-        return self.getinfo(pycurl.RESPONSE_CODE)  # type: ignore[no-any-return]
-
     def handshake_bytes(self) -> tuple[int, int]:
         """Return the bytes sent and received by the handshake, including the body of a refusal."""
         info = self.getinfo

@@ -1,4 +1,4 @@
-"""What bounds a request: its timeouts, rates, the size of its body, redirects."""
+"""What bounds a request: its timeouts, rates, the size of its body."""
 
 from __future__ import annotations
 
@@ -139,18 +139,5 @@ class TestLimits:
                 assert len(got.body) <= 1000
                 more = RequestSettings(max_body_bytes=5000)
                 assert (await one.ask(f"http://127.0.0.1:{port}/1001", request=more)).status == 200
-
-        run(main())
-
-    def test_redirects(self, run: Run, site: Web) -> None:
-        async def main() -> None:
-            async with client() as one:
-                got = await one.ask(site.url("plain", "/to/x"))
-                assert (got.status, got.body) == (200, b"hello")
-                assert one.last.redirect_count() == 1
-                assert one.last.effective_url() == site.url("plain", "/files/hello")
-                stay = await one.ask(site.url("plain", "/to/x"), request=RequestSettings(max_redirects=0))
-                assert (stay.status, one.last.redirect_count()) == (302, 0)
-                assert (await one.ask(site.url("plain", "/to/x"))).status == 200
 
         run(main())

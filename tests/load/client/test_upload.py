@@ -93,15 +93,6 @@ class TestStreamedBodies:
 
         run(main())
 
-    def test_a_redirect_that_asks_for_a_get(self, run: Run) -> None:
-        async def main() -> None:
-            async with serving(self.echo) as port, client() as one:
-                form = Multipart((Part("a", b"b"),))
-                got = await one.ask(f"http://127.0.0.1:{port}/moved", method="POST", body=form)
-                assert self.seen(got.headers).startswith("GET /there")
-
-        run(main())
-
     def test_a_file_that_became_shorter(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"short")
 

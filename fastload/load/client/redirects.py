@@ -1,0 +1,96 @@
+"""Redirects: the request that follows a response with a Location.
+
+Each request of a chain is sent and counted by itself. libcurl could follow redirects alone, but then a chain would be
+one request in the results and several at the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fastload.load.engine.curl_transfer import TOO_MANY_REDIRECTS
+from fastload.model.http_settings import Body
+
+if TYPE_CHECKING:
+    from fastload.load.engine.curl_transfer import Transfer
+
+REDIRECTS = (301, 302, 303, 307, 308)
+_OF_A_BODY = ("content-type", "content-length", "content-encoding", "content-language", "content-location")
+_CREDENTIALS = ("authorization", "cookie")
+_NS_PER_S = 10**9
+
+
+@dataclass(slots=True)
+class Chain:
+    """A request and the redirects after it: the request that was sent last, and what is left of the limits.
+
+    *ends_ns* is when the time-out of the chain ends (monotonic, ns); 0 without a time-out.
+    """
+
+    method: str
+    url: str
+    lines: tuple[str, ...]
+    body: Body | None
+    ends_ns: int
+    redirects_left: int
+
+    @classmethod
+    def begin(
+        cls, transfer: Transfer, started_ns: int, method: str, url: str, lines: tuple[str, ...], body: Body | None
+    ) -> Chain:
+        """Return the chain that begins with the request of *transfer*, which started at *started_ns* (monotonic)."""
+        ends_ns = started_ns + round(transfer.timeout_s * _NS_PER_S) if transfer.timeout_s else 0
+        return cls(method, url, lines, body, ends_ns, transfer.max_redirects)
+
+    def follow(self, transfer: Transfer, status: int, url: str) -> None:
+        """Prepare *transfer* for the request that follows a response with *status* and the Location *url*.
+
+        Raises:
+            OSError: a file of the body cannot be opened.
+        """
+        self.redirects_left -= 1
+        self._take_method(status)
+        if _origin(url) != _origin(self.url):
+            # As libcurl and browsers do: another server does not get the credentials of this one.
+            self.lines = _without(self.lines, _CREDENTIALS)
+            transfer.withhold_credentials()
+        self.url = url
+        if self.ends_ns:
+            transfer.limit_time(max(0.001, (self.ends_ns - monotonic_ns()) / _NS_PER_S))
+        transfer.chunks.clear()
+        transfer.prepare(self.method, self.url, self.lines, self.body)
+
+    def error(self, status: int, url: str) -> tuple[int, str] | None:
+        """Return the error of a response that asks for more redirects than allowed; None if it does not."""
+        if self.redirects_left > 0 or status not in REDIRECTS or not url:
+            return None
+        return (
+            TOO_MANY_REDIRECTS,
+            f"the server redirects again, to {url}, after as many redirects as max_redirects allows",
+        )
+
+    def _take_method(self, status: int) -> None:
+        """Choose the next method as the Fetch standard (section 4.4) does.
+
+        A 303 asks for a GET, and a POST after 301 or 302 becomes a GET. All others keep method and body.
+        """
+        to_get = (status == 303 and self.method not in ("GET", "HEAD")) or (
+            status in (301, 302) and self.method == "POST"
+        )
+        if to_get:
+            self.method, self.body = "GET", None
+            self.lines = _without(self.lines, _OF_A_BODY)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    host = parts.netloc.rpartition("@")[2].lower()
+    return scheme, host.removesuffix(":443" if scheme == "https" else ":80")
+
+
+def _without(lines: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(line for line in lines if line.partition(":")[0].strip(" ;").lower() not in names)
