@@ -85,7 +85,8 @@ HTTP_TRENDS = (
 BUILTIN: dict[str, MetricSpec] = {
     **_specs(Kind.TREND, "ms", *HTTP_TRENDS, "http_req_response_time"),
     **_specs(Kind.TREND, "ms", "iteration_duration", "iteration_lateness", "group_duration", "loop_lag"),
-    **_specs(Kind.COUNTER, "", "http_reqs", "iterations", "iterations_failed"),
+    **_specs(Kind.COUNTER, "", "http_reqs", "http_req_retried", "http_auth_challenges"),
+    **_specs(Kind.COUNTER, "", "iterations", "iterations_failed"),
     **_specs(Kind.COUNTER, "", "dropped_iterations", "queued_iterations"),
     **_specs(Kind.COUNTER, "bytes", "data_sent", "data_received"),
     **_specs(Kind.RATE, "", "http_req_failed", "checks"),

@@ -99,7 +99,10 @@ class Reply:
 
     @property
     def tries(self) -> int:
-        """How often the request was sent: the first try and the retries of a `Retry`."""
+        """How often the request was tried: first try, retries of a `Retry`, and moves to another connection.
+
+        A request moves if the server has closed its connection before a byte of the request was written.
+        """
         return getattr(self, "_tries", 1)
 
     @property

@@ -100,7 +100,7 @@ async def send_with_retries(
             break
         before_retry()
         await pause(retry.wait_s(tries, reply, chance()))
-    reply._tries = tries
+    reply._tries = tries + reply.tries - 1
     return reply
 
 

@@ -203,10 +203,13 @@ class VU(HttpClient, StreamingClient):
         """Send a request with retries, as its option ``retry`` says. Each try is recorded as a separate request."""
         retry: Retry = options["retry"]
         options["retry"] = None
+        context, scope, tags = self._context, self._scope(), options["tags"]
+        endpoint = context.endpoint(scope, method, url, options["name"], tags)
 
         def give_up() -> None:
             if isinstance(judged, JudgedRequest):
                 judged.record_unjudged()
+            context.recorder.sample(scope, "http_req_retried", context.recorder.name_of(endpoint), 1, tags)
 
         return await send_with_retries(
             retry, lambda: self._request(method, url, judged=judged, **options), self.sleep, self.random.random, give_up
@@ -273,6 +276,9 @@ class VU(HttpClient, StreamingClient):
             # The last reply of the chain is judged.
             judged = None
         reply = Reply(method, url, measurement) if judged is None else judged.reply_class(method, url, measurement)
+        if transfer.moves or transfer.writes > 1:
+            recorder.record_sent_again(self._scope(), recorder.name_of(endpoint), transfer)
+            reply._tries = 1 + transfer.moves
         if self._keeps_reply_parts:
             self._keep_reply_parts(transfer, reply)
         response = NO_DUE

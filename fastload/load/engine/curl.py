@@ -17,6 +17,7 @@ five rules, each measured (`docs/architecture.md` has the figures):
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import socket
 import weakref
@@ -44,6 +45,7 @@ _SELECT_OF_EVENTS = [
     | (_SELECT_ERR if events & select.EPOLLERR else 0)
     for events in range(32)
 ]
+_ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 READABLE, WRITABLE = _IN, _OUT
 _FINISHED_A_READ = 100_000
 _EARLY_S = 0.0005
@@ -74,9 +76,10 @@ class CurlEngine:
         # Whether a transfer waits for libcurl's next run, which `_drain` makes.
         self._run_due = False
         self._draining = False
-        # Descriptors of connections with HTTP/2 or 3, and local addresses of those that must carry no further request.
+        # Descriptors of connections with HTTP/2 or 3.
         self._multiplexed: set[int] = set()
-        self._unusable: set[SocketAddress] = set()
+        # Connections that must carry no further request: whether each has HTTP/2 or 3, by its local address.
+        self._unusable: dict[SocketAddress, bool] = {}
         self._transfers: weakref.WeakSet[Transfer] = weakref.WeakSet()
         self._open_websockets: dict[WebSocketTransfer, None] = {}
         self._websocket_by_fd: dict[int, WebSocketTransfer] = {}
@@ -110,6 +113,7 @@ class CurlEngine:
         """Start the prepared request. The loop calls its ``on_done`` once."""
         transfer.in_flight = True
         transfer.writes = transfer.moves = 0
+        transfer.is_refused = False
         self.in_flight += 1
         self._add_handle(transfer)
         if not self._run_due:
@@ -264,10 +268,14 @@ class CurlEngine:
             # libcurl has closed it within this wake-up.
             return
         try:
-            if fd in self._multiplexed and not _has_ended(connection):
+            if fd in self._multiplexed and not events & _ENDED and not _has_ended(connection):
                 self._watch_idle(fd, select.EPOLLRDHUP)
             else:
-                self._unusable.add(connection.getsockname()[:2])
+                is_multiplexed = fd in self._multiplexed
+                if is_multiplexed:
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
+                self._unusable[connection.getsockname()[:2]] = is_multiplexed
                 # Watched further, it would wake the loop until libcurl closes it.
                 self._poll_masks[fd] = 0
                 self._poller.forget(fd)
@@ -329,7 +337,6 @@ class CurlEngine:
         if not transfer.is_refused or not transfer.in_flight:
             self._end(transfer, now_ns, error)
         elif transfer.was_written() or transfer.moves >= _MOST_MOVES:
-            transfer.is_refused = False
             self._end(transfer, now_ns, (GOT_NOTHING, "the server closed the connection without an answer"))
         else:
             # Nothing of the request was written, so it goes to another connection.

@@ -103,8 +103,10 @@ class Transfer(Handle):
         if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
             self.__class__ = WildcardTransfer
 
-    def guard_writes(self, engine: Engine, unusable: set[SocketAddress]) -> None:
-        """Write each submitted request once, and not on an *unusable* connection (local addresses).
+    def guard_writes(self, engine: Engine, unusable: dict[SocketAddress, bool]) -> None:
+        """Write each submitted request once, and not on an *unusable* connection.
+
+        *unusable*: whether each such connection has HTTP/2 or 3, by its local address.
 
         Called by the *engine* that adopts this handle.
         """
@@ -119,7 +121,7 @@ class Transfer(Handle):
 
     def move(self) -> None:
         """Prepare the request, of which nothing was written, for another connection."""
-        self.moves += 1
+        self.moves += self.writes
         self.writes = 0
         self.is_refused = False
         if self._reader is not None:
@@ -139,9 +141,11 @@ class Transfer(Handle):
                 self.is_refused = True
                 return _ABORT
         elif self._unusable and (local_ip, local_port) in self._unusable:
-            self._unusable.discard((local_ip, local_port))
             self.is_refused = True
-            return _ABORT
+            self.moves += 1
+            # After an abort libcurl keeps a connection with HTTP/2. The engine has shut it down, so libcurl's write
+            # fails, and libcurl closes it.
+            return _GO_ON if self._unusable.pop((local_ip, local_port)) else _ABORT
         self.writes += 1
         return _GO_ON
 

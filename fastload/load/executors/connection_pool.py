@@ -63,6 +63,8 @@ class ConnectionPool(SlotPool):
 
     def _on_done(self, transfer: Transfer, error: tuple[int, str] | None) -> None:
         recorder = self.context.recorder
+        if transfer.moves or transfer.writes > 1:
+            recorder.record_sent_again(self.scope, self._source.name, transfer)
         if error is None:
             recorder.record(self._endpoint, response_us(transfer.due_ns, transfer.done_ns), transfer.measure())
             pause_s = 0.0

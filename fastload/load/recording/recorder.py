@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from fastload.load.engine.curl import CurlEngine
-from fastload.load.engine.curl_transfer import Measurement
+from fastload.load.engine.curl_transfer import Measurement, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.recording.filters import ROW_WIDTH, Filters, RequestBatch
 from fastload.load.recording.named_values import NamedValues
@@ -192,6 +192,13 @@ class Recorder:
     ) -> None:
         """Record one *value* of a metric that is not of requests, under *name*; *error* is the kind of its failure."""
         self._named_values.add(scope, self._table, metric, name, value, tags, error)
+
+    def record_sent_again(self, scope: Scope, name: str, transfer: Transfer) -> None:
+        """Record that the request of *transfer* went to another connection, or answered a challenge of the server."""
+        if transfer.moves:
+            self.sample(scope, "http_req_retried", name, transfer.moves)
+        if transfer.writes > 1:
+            self.sample(scope, "http_auth_challenges", name, transfer.writes - 1)
 
     def record_error(self, kind: str, message: str, call: str = "") -> None:
         """Record a failure outside of requests; *call* is the name of the measured call, if it is one."""

@@ -149,6 +149,7 @@ def _shown_others(summary: Summary) -> list[str]:
     """Return the counters, rates and gauges to show: built-in ones, then the script's, then data volumes and VUs."""
     metrics = summary.metrics
     shown = ["http_req_failed", "http_reqs"] if metrics["http_reqs"].count else []
+    shown += [name for name in ("http_req_retried", "http_auth_challenges") if metrics[name].count]
     shown += [name for name in _BESIDE_REQUESTS if metrics[name].spec.kind is not Kind.TREND and metrics[name].count]
     if summary.plan.kind == "run" or metrics["iterations"].count:
         shown += ["iterations"]

@@ -1,0 +1,225 @@
+"""A request is written once: no schedule of closes makes the server see a request twice, or one that is not counted.
+
+The server is a process of its own, because libcurl reads right after it has written: only a server that runs at the
+same time can close within this moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import uvloop
+
+from fastload.model.http_settings import Auth, HttpSettings
+from tests.conftest import Cli
+from tests.load.client.transport_servers import DigestServer, serving
+from tests.load.engine.http2_peer import GOAWAY, PING, REFUSED_STREAM, RST_STREAM, Http2Connection, Http2Peer
+from tests.load.harness import Harness, Peer, Run, harness, until
+
+SERVER = Path(__file__).parent / "closing_server.py"
+SMALL, LARGE = b"{}", b"x" * 200_000
+
+
+class Seen(NamedTuple):
+    """What the server saw: how often each request, by its number."""
+
+    port: int
+    process: subprocess.Popen[str]
+
+    def end(self) -> Counter[int]:
+        out, _ = self.process.communicate("end\n", timeout=30)
+        return Counter({int(number): count for number, count in json.loads(out).items()})
+
+
+@pytest.fixture
+def closing(request: pytest.FixtureRequest) -> Iterator[Seen]:
+    """A server that does one of the parameter's actions after each request, by chance (with a seed)."""
+    process = subprocess.Popen(
+        [sys.executable, str(SERVER), ",".join(request.param)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield Seen(int(process.stdout.readline()), process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def send(made: Harness, requests: int, at_once: int, method: str, body: Any, pauses: bool) -> Counter[str | int]:
+    """Send numbered requests of one VU and return how many ended with each status or error."""
+    ends: Counter[str | int] = Counter()
+    numbers = iter(range(requests))
+    vu = made.vu()
+
+    async def loop() -> None:
+        for number in numbers:
+            reply = await vu.request(method, "/", data=body, headers={"x-number": str(number)})
+            ends[reply.error or reply.status] += 1
+            if pauses:
+                await asyncio.sleep(0.002 * (number % 3))
+
+    await asyncio.gather(*(loop() for _ in range(at_once)))
+    return ends
+
+
+def bodies(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "body").write_bytes(LARGE)
+    return {"none": None, "small": SMALL, "large": LARGE, "file": tmp_path / "body", "form": {"a": "b"}}
+
+
+KINDS = [("GET", "none"), ("DELETE", "none"), ("POST", "small"), ("POST", "large"), ("PUT", "file"), ("POST", "form")]
+# The server reads the whole request, or at least its head, before it closes.
+READ_FIRST = [("close", "ok"), ("reset", "ok"), ("head_close", "ok"), ("close", "reset", "head_close", "ok", "ok")]
+# The server may close before it has read what was written.
+RACES = [("answer_close", "ok"), ("answer_reset", "ok"), ("answer_close", "close", "answer_reset", "ok")]
+
+
+class TestSchedules:
+    @pytest.mark.parametrize("closing", READ_FIRST, indirect=True, ids="-".join)
+    def test_the_server_saw_what_is_reported(self, closing: Seen, tmp_path: Path) -> None:
+        async def main() -> None:
+            async with harness(f"http://127.0.0.1:{closing.port}") as made:
+                total = 0
+                for at_once, pauses in ((1, False), (4, True)):
+                    for method, kind in KINDS:
+                        ends = await send(made, 40, at_once, method, bodies(tmp_path)[kind], pauses)
+                        assert set(ends) == {200, "reset"}, (method, kind)
+                        total += ends["reset"]
+                assert made.errors() == {"reset": total}
+
+        uvloop.run(main())
+        seen = closing.end()
+        # Every series of requests has the numbers 0 to 39.
+        assert set(seen.values()) == {2 * len(KINDS)}
+        assert set(seen) == set(range(40))
+
+    @pytest.mark.parametrize("closing", RACES, indirect=True, ids="-".join)
+    def test_nothing_is_sent_again_in_a_race(self, closing: Seen, tmp_path: Path) -> None:
+        async def main() -> None:
+            async with harness(f"http://127.0.0.1:{closing.port}") as made:
+                ends: Counter[str | int] = Counter()
+                for method, kind in KINDS:
+                    ends += await send(made, 40, 1, method, bodies(tmp_path)[kind], pauses=False)
+                assert set(ends) <= {200, "reset"}
+                answered.append(ends[200])
+
+        answered: list[int] = []
+        uvloop.run(main())
+        seen = closing.end()
+        assert max(seen.values()) <= len(KINDS)
+        assert answered[0] <= sum(seen.values()) <= 40 * len(KINDS)
+
+    @pytest.mark.parametrize("closing", [("close", "ok"), ("reset", "head_close", "ok")], indirect=True, ids="-".join)
+    def test_bench(self, closing: Seen, cli: Cli) -> None:
+        url = f"http://127.0.0.1:{closing.port}/"
+        done = cli("bench", url, "-n", "200", "-c", "2", "-X", "POST", "-b", "{}", "-H", "x-number: 1", "--json", "-q")
+        metrics = json.loads(done.stdout)["metrics"]
+        assert metrics["http_reqs"]["count"] == 200 == closing.end()[1]
+        assert metrics["http_req_failed"]["passes"] > 0
+
+
+class TestIdleConnections:
+    def test_one_that_the_server_closed_is_not_used(self, run: Run) -> None:
+        """Nothing is written to it: also a POST goes to a new connection, and does not count as sent twice."""
+
+        async def main() -> None:
+            async with Peer(lambda connection, _head: connection.reply()) as peer, harness(peer.url) as made:
+                vu = made.vu()
+                for method in ("GET", "POST", "PUT"):
+                    assert (await vu.request(method, "/")).tries == 1
+                    peer.connections[-1].transport.close()
+                    await until(lambda: not peer.open)
+                    await asyncio.sleep(0.01)
+                    reply = await vu.request(method, "/", data=b"x" if method != "GET" else None)
+                    assert (reply.status, reply.error, reply.tries) == (200, "", 2)
+                assert len(peer.requests) == 6
+                retried = made.take().table.get("http_req_retried")
+                assert retried.value == 3
+
+        run(main())
+
+    def test_one_with_an_unasked_answer_is_not_used(self, run: Run) -> None:
+        async def main() -> None:
+            async with Peer(lambda connection, _head: connection.reply(b"mine")) as peer, harness(peer.url) as made:
+                vu = made.vu()
+                assert (await vu.get("/")).text == "mine"
+                peer.connections[-1].reply(b"of nobody", status="201 Created")
+                await asyncio.sleep(0.05)
+                reply = await vu.get("/")
+                assert (reply.status, reply.text, reply.tries) == (200, "mine", 2)
+                assert len(peer.connections) == 2
+
+        run(main())
+
+
+class TestHttp2:
+    HTTP = HttpSettings(timeout_s=10, http_version="2-prior")
+
+    @pytest.mark.parametrize("at_once", [1, 5])
+    @pytest.mark.parametrize("how", ["refused", "closed", "goaway"])
+    def test_a_request_is_written_once(self, run: Run, how: str, at_once: int) -> None:
+        def answer(connection: Http2Connection, stream: int) -> None:
+            if peer.requests % 3:
+                connection.ok(stream)
+            elif how == "refused":
+                connection.frame(RST_STREAM, 0, stream, REFUSED_STREAM.to_bytes(4, "big"))
+            else:
+                if how == "goaway":
+                    connection.frame(GOAWAY, 0, 0, bytes(8))
+                connection.transport.close()
+
+        peer = Http2Peer(answer)
+
+        async def main() -> None:
+            async with peer, harness(peer.url, http=self.HTTP) as made:
+                vu = made.vu()
+                for _ in range(30 // at_once):
+                    replies = await asyncio.gather(*(vu.get("/") for _ in range(at_once)))
+                    assert all(reply.status == 200 or reply.error in ("reset", "protocol") for reply in replies)
+                reported = made.take().table.get("http_reqs").value
+                assert reported == 30 == peer.requests
+
+        run(main())
+
+    def test_frames_on_an_idle_connection_are_no_answer(self, run: Run) -> None:
+        """A ping is not for a request: the connection stays in use until it ends."""
+
+        async def main() -> None:
+            async with Http2Peer(Http2Connection.ok) as peer, harness(peer.url, http=self.HTTP) as made:
+                vu = made.vu()
+                for _ in range(3):
+                    assert (await vu.get("/")).status == 200
+                    peer.connections[-1].frame(PING, 0, 0, bytes(8))
+                    await asyncio.sleep(0.02)
+                assert len(peer.connections) == 1
+                peer.connections[-1].transport.close()
+                await until(lambda: not peer.open)
+                await asyncio.sleep(0.02)
+                reply = await vu.get("/")
+                assert (reply.status, reply.message, reply.tries, len(peer.connections)) == (200, "", 2, 2)
+
+        run(main())
+
+
+class TestChallenges:
+    def test_what_digest_sends_in_addition_is_counted(self, run: Run) -> None:
+        async def main() -> None:
+            server, http = DigestServer(), HttpSettings(timeout_s=10, auth=Auth("digest", "ada", "lovelace"))
+            async with serving(server) as port, harness(f"http://127.0.0.1:{port}", http=http) as made:
+                vu = made.vu()
+                for _ in range(3):
+                    assert (await vu.post("/a", data=b"x")).status == 200
+                    server.nonce += "a"
+                table = made.take().table
+                assert table.get("http_reqs").value == 3
+                assert table.get("http_reqs").value + table.get("http_auth_challenges").value == len(server.seen)
+
+        run(main())
