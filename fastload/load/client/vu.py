@@ -270,7 +270,11 @@ class VU(HttpClient, StreamingClient):
         context = self._context
         transfer = Transfer()
         transfer.configure(
-            context.http, cache=self._cache, resolve=context.resolve, keep_body=self._reply_parts.body, number=self.id
+            context.http_of(self.id),
+            cache=self._cache,
+            resolve=context.resolve,
+            keep_body=self._reply_parts.body,
+            number=self.id,
         )
         if self._reply_parts.headers:
             transfer.keep_headers()
