@@ -83,7 +83,7 @@ def test_a_run_with_any_text(cli: Cli, tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stderr
     assert dict(seen) == {"/%C3%A4/%C3%BC": 4}
-    assert set(json.loads(done.stdout)["requests"]) == {"GET /ü"}
+    assert '"name": "/ü"' in done.stdout
 
 
 @pytest.mark.parametrize(

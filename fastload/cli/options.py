@@ -156,8 +156,9 @@ _HTTP = (
     click.option(
         "--dns-select",
         type=click.Choice(["first", "random", "roundRobin"]),
+        metavar="HOW",
         envvar="FASTLOAD_DNS_SELECT",
-        help="Which address VUs take if the host has several.  [default: first]",
+        help="Which of a host's addresses VUs take: first, random, roundRobin.",
     ),
     click.option(
         "--http",
