@@ -9,6 +9,7 @@ from fastload.model.wire_text import shown, utf8
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
 _SAFE = r"A-Za-z0-9!$%&()*+,\-./:;=@\[\]_|~"
+_SAFE_EVERYWHERE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?&=+,;!$*()"
 # A URL that is sent as it is, which is nearly every one. The host has no user name before it.
 _IS_PLAIN = re.compile(rf"{_SCHEME}[A-Za-z0-9.:_\[\]-]*(?:/[{_SAFE}']*)?(?:\?[{_SAFE}?^`{{}}\\]*)?").fullmatch
 _PARTS = re.compile(
@@ -34,7 +35,7 @@ def encode_url(url: str) -> str:
 
     A host that is no name is encoded byte by byte: libcurl then says what is wrong with it.
     """
-    if _IS_PLAIN(url):
+    if url.isascii() and (not url.encode().translate(None, _SAFE_EVERYWHERE) or _IS_PLAIN(url)):
         return url
     parts = _PARTS(trim_url(url))
     if parts is None:
@@ -96,8 +97,12 @@ def with_ascii_host(url: str) -> str:
 
 def path_of(url: str) -> str:
     """Return the path of *url*, absolute or relative, as it was written; "/" if it has none."""
-    found = _PATH(url)
-    return shown(found[1] if found else "") or "/"
+    if url.startswith("/"):
+        path = url.partition("?")[0].partition("#")[0]
+    else:
+        found = _PATH(url)
+        path = found[1] if found else ""
+    return shown(path) or "/"
 
 
 def leaves_segment(segment: str) -> bool:
@@ -107,10 +112,8 @@ def leaves_segment(segment: str) -> bool:
 
 def add_query(url: str, query: str) -> str:
     """Return *url* with *query* at the end of its query, and so before its fragment."""
-    if "#" in url:
-        url, _, fragment = url.partition("#")
-        return f"{add_query(url, query)}#{fragment}"
-    return url + ("&" if "?" in url else "?") + query
+    url, mark, fragment = url.partition("#")
+    return f"{url}{'&' if '?' in url else '?'}{query}{mark}{fragment}"
 
 
 def _encode(part: str, unsafe: re.Pattern[bytes]) -> str:

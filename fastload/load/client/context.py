@@ -149,7 +149,10 @@ class WorkerContext:
 
     def with_params(self, url: str, params: Mapping[str, Any] | None) -> str:
         """Return *url* with *params* added to its query."""
-        return add_query(url, urlencode(params, doseq=True, errors=LENIENT)) if params else url
+        if not params:
+            return url
+        query = urlencode(params, doseq=True, errors=LENIENT)
+        return add_query(url, query) if "#" in url else url + ("&" if "?" in url else "?") + query
 
     def endpoint(self, scope: Scope, method: str, url: str, name: str, tags: Mapping[str, str] | None = None) -> int:
         """Return the endpoint number under which the recorder counts a request.
@@ -236,12 +239,15 @@ def joined(base_url: str, url: str) -> str:
     Raises:
         PlanError: *url* is relative and there is no base URL.
     """
-    url = url if url.isprintable() and " " not in url else trim_url(url)
+    if base_url and url.startswith("/"):
+        return base_url + url
     if _ABSOLUTE(url):
         return url
+    if url[:1] <= " " and (trimmed := trim_url(url)) != url:
+        return joined(base_url, trimmed)
     if not base_url:
         raise PlanError(f"{url!r} is relative and there is no base URL", hint="pass --base-url or base_url=")
-    return base_url + (url if url.startswith("/") else "/" + url)
+    return f"{base_url}/{url}"
 
 
 def _nobody_listens(_reason: str) -> None:

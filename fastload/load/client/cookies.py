@@ -137,11 +137,14 @@ def cookie_line(cookies: Mapping[str, str]) -> str:
     Raises:
         PlanError: a name or value has a character with which it would be another cookie, or another header.
     """
-    for name, value in cookies.items():
-        for part in (str(name), str(value)):
-            if _HAS_NO_PLACE(part):
-                raise _refused(part, name)
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
+    line = "; ".join([f"{name}={value}" for name, value in cookies.items()])
+    # Two quick looks at the whole line clear nearly every one.
+    if not line.isprintable() or line.count(";") != len(cookies) - 1:
+        for name, value in cookies.items():
+            for part in (str(name), str(value)):
+                if _HAS_NO_PLACE(part):
+                    raise _refused(part, name)
+    return line
 
 
 def _refused(part: str, name: str) -> PlanError:

@@ -70,7 +70,7 @@ def prepare_request(
         lines,
         body,
         _settings(vu_defaults, given("http"), given("auth"), given("timeout"), given("max_redirects")),
-        cookie_line(given("cookies") or {}),
+        cookie_line(cookies) if (cookies := given("cookies")) else "",
         (vu_defaults.scenario_defaults.expected or context.expected)
         if expected is None
         else expected_statuses(expected),

@@ -117,10 +117,10 @@ def _name(line: str) -> str:
 
 def _line(name: str, value: str | None) -> str:
     """Return the header line for libcurl: ``Name:`` removes a header of libcurl's own, ``Name;`` sends an empty one."""
-    check_header(name, "" if value is None else value)
-    if value is None:
-        return f"{name}:"
-    return f"{name}: {value}" if value != "" else f"{name};"
+    line = f"{name}:" if value is None else f"{name}: {value}" if value != "" else f"{name};"
+    if not is_token(name) or "\n" in line or "\r" in line or "\0" in line:
+        check_header(name, value or "")
+    return line
 
 
 def check_header(name: str, value: str) -> None:
