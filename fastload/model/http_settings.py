@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -134,6 +135,11 @@ class RequestSettings:
     def __post_init__(self) -> None:
         for name in ("accept_encoding", "proxy", "source_address"):
             check_line(getattr(self, name) or "", name)
+        for name in ("timeout_s", "connect_timeout_s", "idle_timeout_s"):
+            seconds = getattr(self, name)
+            if seconds is not None and not (0 <= seconds < math.inf and (seconds or name != "timeout_s")):
+                hint = "give it some seconds" + ("" if name == "timeout_s" else "; 0 is no limit")
+                raise PlanError(f"{name} {seconds} is no time limit", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
+from typing import Any
 
 import pytest
 import uvloop
 
 from fastload.load.engine.curl_options import whole_units
-from fastload.model.http_settings import RequestSettings
+from fastload.model.errors import PlanError
+from fastload.model.http_settings import HttpSettings, RequestSettings
+from fastload.planning import make_http
 from tests.load.client.transport_servers import LARGE, Web, answer, client, read_request, serving
 from tests.load.harness import Run
 
@@ -96,6 +100,17 @@ class TestTimeouts:
             assert got.error in ("connect_timeout", "timeout")
 
         run(main())
+
+    @pytest.mark.parametrize("seconds", [-1.0, math.inf, math.nan])
+    def test_what_is_no_time(self, seconds: float) -> None:
+        for name in ("timeout_s", "connect_timeout_s", "idle_timeout_s"):
+            given: Any = {name: seconds}
+            with pytest.raises(PlanError, match=f"{name} {seconds} is no time limit"):
+                RequestSettings(**given)
+            with pytest.raises(PlanError, match="timeout"):
+                make_http({}, HttpSettings(**given))
+        with pytest.raises(PlanError, match="timeout_s 0 is no time limit"):
+            RequestSettings(timeout_s=0)
 
     def test_whole_units(self) -> None:
         assert [whole_units(one) for one in (0, 1e-9, 0.4, 1.4, 1.6, 1e30)] == [0, 1, 1, 1, 2, 2**31 - 1]
