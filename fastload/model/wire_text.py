@@ -28,7 +28,7 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", LENIENT)
 
 
-def wire_text(text: str) -> str | bytes:
+def curl_text(text: str) -> str | bytes:
     """Return *text* as pycurl takes it, which is ASCII or bytes."""
     return text if text.isascii() else utf8(text)
 

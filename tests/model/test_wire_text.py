@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.model.errors import PlanError
-from fastload.model.wire_text import check_line, read_text, shown, utf8, wire_text
+from fastload.model.wire_text import check_line, curl_text, read_text, shown, utf8
 
 
 @given(st.text())
 def test_text_is_sent_as_utf8(text: str) -> None:
     assert read_text(utf8(text)) == text
-    assert wire_text(text) == (text if text.isascii() else text.encode())
+    assert curl_text(text) == (text if text.isascii() else text.encode())
 
 
 @given(st.binary())

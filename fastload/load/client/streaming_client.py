@@ -37,6 +37,7 @@ class StreamingClient(StreamSender):
     _cache: ConnectionCache
     _vu_defaults: VUDefaults | None
     _due_ns: int
+    _transfers: list[Transfer]
     id: int
     requests: int
     in_flight: int
@@ -134,8 +135,9 @@ class StreamingClient(StreamSender):
             transfer.send_cookies(prepared.cookie)
             transfer.prepare(method, prepared.url, prepared.lines, prepared.body)
         except BaseException:
-            # A file that is gone, for example. The next request sets what this one could not.
-            self._streaming.append(transfer)
+            # A file that is gone, for example. The handle may have a part of the settings, so no request uses it again.
+            self._transfers.remove(transfer)
+            transfer.close()
             raise
         due_ns, self._due_ns = self._due_ns, 0
         return PreparedStream(

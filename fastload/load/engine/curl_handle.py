@@ -24,7 +24,7 @@ from fastload.load.engine.http_debug import DebugPrinter
 from fastload.load.engine.upload import BodyReader
 from fastload.load.engine.used_connections import SocketAddress, UsedConnections
 from fastload.model.http_settings import Auth, HttpSettings, Multipart, RequestSettings, StreamedBody
-from fastload.model.wire_text import read_text, wire_text
+from fastload.model.wire_text import curl_text, read_text
 
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 _TLS_LINE = b"SSL connection using TLSv"
@@ -196,7 +196,7 @@ class Handle(pycurl.Curl):
     def send_cookies(self, cookie: str) -> None:
         """Send *cookie*, like ``a=1; b=2``, with the next requests, besides the VU's own cookies; "" for none."""
         if cookie != self._cookie:
-            self.setopt(pycurl.COOKIE, wire_text(cookie) or None)
+            self.setopt(pycurl.COOKIE, curl_text(cookie) or None)
             self._cookie = cookie
 
     def cookie_lines(self) -> list[bytes]:
@@ -386,5 +386,5 @@ class Handle(pycurl.Curl):
         try:
             self.setopt(pycurl.HTTPHEADER, lines)
         except UnicodeEncodeError:
-            self.setopt(pycurl.HTTPHEADER, [wire_text(line) for line in lines])
+            self.setopt(pycurl.HTTPHEADER, [curl_text(line) for line in lines])
         self._headers = headers

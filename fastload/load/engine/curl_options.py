@@ -17,7 +17,7 @@ import pycurl
 from fastload.model.http_settings import PEM, HttpSettings, RequestSettings
 from fastload.model.units import parse_duration_s
 from fastload.model.urls import encode_url
-from fastload.model.wire_text import utf8, wire_text
+from fastload.model.wire_text import curl_text, utf8
 
 SetOption = Callable[[int, Any], None]
 
@@ -101,7 +101,7 @@ def set_all(set_: SetOption, settings: HttpSettings, *, pinned: Iterable[str]) -
     """Set the options that are the same for all requests of a handle. *pinned*: addresses looked up before the run."""
     set_(pycurl.NOSIGNAL, 1)
     set_(pycurl.UPLOAD_BUFFERSIZE, SMALL_UPLOAD_BYTES)
-    set_(pycurl.USERAGENT, wire_text(settings.user_agent))
+    set_(pycurl.USERAGENT, curl_text(settings.user_agent))
     if settings.cookies:
         set_(pycurl.COOKIEFILE, "")
     for setter in dict.fromkeys(_SETTERS.values()):
@@ -169,10 +169,10 @@ def _set_auth(set_: SetOption, settings: HttpSettings) -> None:
     if auth.scheme == "bearer":
         set_(pycurl.USERNAME, None)
         set_(pycurl.PASSWORD, None)
-        set_(pycurl.XOAUTH2_BEARER, wire_text(auth.token))
+        set_(pycurl.XOAUTH2_BEARER, curl_text(auth.token))
     else:
-        set_(pycurl.USERNAME, wire_text(auth.user))
-        set_(pycurl.PASSWORD, wire_text(auth.password))
+        set_(pycurl.USERNAME, curl_text(auth.user))
+        set_(pycurl.PASSWORD, curl_text(auth.password))
 
 
 def _set_limits(set_: SetOption, settings: HttpSettings) -> None:
@@ -205,7 +205,7 @@ def _set_proxy(set_: SetOption, settings: HttpSettings) -> None:
     if settings.proxy:
         # pycurl cannot unset NOPROXY for a request that goes back to the environment, so its value is given.
         without = settings.no_proxy or (of_environment and (os.getenv("no_proxy") or os.getenv("NO_PROXY"))) or ""
-        set_(pycurl.NOPROXY, wire_text(without))
+        set_(pycurl.NOPROXY, curl_text(without))
     set_(pycurl.PROXYAUTH, _AUTH[settings.proxy_auth])
 
 
@@ -228,9 +228,9 @@ addresses and idle timeouts.)"""
 
 def _set_tls(set_: SetOption, settings: HttpSettings) -> None:
     if settings.ca_file:
-        set_(pycurl.CAINFO, wire_text(settings.ca_file))
+        set_(pycurl.CAINFO, curl_text(settings.ca_file))
         if supports("https proxy"):
-            set_(pycurl.PROXY_CAINFO, wire_text(settings.ca_file))
+            set_(pycurl.PROXY_CAINFO, curl_text(settings.ca_file))
     if settings.cert_file.endswith((".p12", ".pfx")):
         set_(pycurl.SSLCERTTYPE, "P12")
     for text, of_file, of_text in (
@@ -240,7 +240,7 @@ def _set_tls(set_: SetOption, settings: HttpSettings) -> None:
         if text:
             set_(of_text if text.startswith(PEM) else of_file, utf8(text))
     if settings.key_password:
-        set_(pycurl.KEYPASSWD, wire_text(settings.key_password))
+        set_(pycurl.KEYPASSWD, curl_text(settings.key_password))
     if settings.tls_min or settings.tls_max:
         set_(pycurl.SSLVERSION, _TLS_MIN[settings.tls_min] | _TLS_MAX[settings.tls_max])
     if settings.ciphers:

@@ -306,7 +306,7 @@ class Deleting(dict[str, str]):
         return super().items()
 
 
-def test_a_stream_that_cannot_be_prepared_uses_no_handle_up(run: Run, tmp_path: Path) -> None:
+def test_a_stream_that_cannot_be_prepared_leaves_no_handle(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "gone"
 
     async def main() -> None:
