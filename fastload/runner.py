@@ -41,7 +41,7 @@ from fastload.outputs.output_manager import OutputManager
 from fastload.outputs.streams.registry import make_sink_outputs, requested_outputs
 from fastload.planning import PlanContext, Tier, Tiers, as_scenario, draft_plan, file_tier, merge_run_options
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
-from fastload.planning.preflight import check_can_resume, check_descriptors, looks_up, resolve_host
+from fastload.planning.preflight import check_can_resume, check_descriptors, looks_up, resolve_host, several_addresses
 from fastload.version import __version__
 
 
@@ -180,6 +180,7 @@ def execute(
             # The queue is closed first: then no thread of the server waits for an answer.
             with _closed_after(server), _closed_after(commands):
                 summary = coordinator.run(stop_signals)
+            summary = replace(summary, notes=(*summary.notes, *several_addresses(plan, addresses)))
             return _finish(plan, summary, manager, around, stop_signals)
         except BaseException:
             manager.abandon()

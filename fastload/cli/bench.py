@@ -24,10 +24,12 @@ from fastload.cli.options import (
 from fastload.load.client.request_options import as_method
 from fastload.load.executors.request_sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
 from fastload.model.errors import PlanError
-from fastload.model.http_settings import check_base_url, without_credentials
+from fastload.model.http_settings import check_base_url, check_url, without_credentials
 from fastload.model.load_options import LoadOptions, build_executor
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.units import parse_duration_s, parse_rate_per_s
+from fastload.model.urls import encode_url, path_of
+from fastload.model.wire_text import check_line
 from fastload.planning import choose_workers, thresholds_of
 
 DEFAULT_CONNECTIONS = 64
@@ -172,24 +174,25 @@ def _ingest_source(url: str, options: dict[str, Any]) -> RequestSource:
             raise PlanError(f"--{name} {options[name]!r} is not a UUID", hint=f"write it like {NIL_UUID}") from error
     key = options["api_key"]
     return SequencerIngest(
-        url,
+        encode_url(url),
         batch_size=options["batch_size"],
         tenant_id=options["tenant"],
         store_id=options["store"],
         agent_id=options["agent"],
-        headers=(*((f"Authorization: ApiKey {key}",) if key else ()), *header_lines(options)),
+        headers=(*((f"Authorization: ApiKey {check_line(key, '--api-key')}",) if key else ()), *header_lines(options)),
     )
 
 
 def _request_source(url: str, options: dict[str, Any]) -> RequestSource:
     payload = options["payload"]
     method = as_method(options["method"] or ("GET" if payload is None else "POST"))
-    return FixedRequest(method, url, header_lines(options), payload, name=urlsplit(url).path or "/")
+    return FixedRequest(method, encode_url(url), header_lines(options), payload, name=path_of(url))
 
 
 def _check_request_url(url: str) -> str:
-    check_base_url(url)
-    return url if urlsplit(url).path else url + "/"
+    url = check_url(url)
+    parts = urlsplit(url)
+    return url if parts.path else parts._replace(path="/").geturl()
 
 
 def _check_ingest_options(options: dict[str, Any], *, ingest: bool) -> None:

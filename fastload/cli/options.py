@@ -19,6 +19,7 @@ from fastload.control.commands.command_queue import CommandQueue
 from fastload.control.commands.control_server import ControlServer
 from fastload.control.sampling.host import usable_cpus
 from fastload.control.signals import ignore_stop_signals
+from fastload.load.engine.header_lines import check_header
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import HttpSettings
 from fastload.model.plan import OnWorkerLoss, Plan
@@ -151,6 +152,13 @@ _HTTP = (
     ),
     click.option(
         "-k", "--insecure", is_flag=True, envvar="FASTLOAD_INSECURE", help="Do not verify the server's TLS certificate."
+    ),
+    click.option(
+        "--dns-select",
+        type=click.Choice(["first", "random", "roundRobin"]),
+        metavar="HOW",
+        envvar="FASTLOAD_DNS_SELECT",
+        help="Which of a host's addresses VUs take: first, random, roundRobin.",
     ),
     click.option(
         "--http",
@@ -292,7 +300,7 @@ def http_settings(options: dict[str, Any], **settings: Any) -> HttpSettings:
     Raises:
         PlanError: the timeout is malformed, or this libcurl does not support the HTTP version.
     """
-    names = {"timeout": "timeout", "insecure": "insecure", "http_version": "http"}
+    names = {"timeout": "timeout", "insecure": "insecure", "http_version": "http", "dns_select": "dns_select"}
     given = {to: options[name] for name, to in names.items() if options[name]}
     return make_http(given, HttpSettings(**settings))
 
@@ -301,9 +309,11 @@ def header_lines(options: dict[str, Any]) -> tuple[str, ...]:
     """Return the header lines of repeated ``-H`` options.
 
     Raises:
-        PlanError: a header has no colon or no name.
+        PlanError: a header has no colon or no name, or has a line break in it.
     """
     pairs = parse_pairs(options["headers"], separator=":", what="header", example="Accept: application/json")
+    for name, value in pairs.items():
+        check_header(name, value)
     return tuple(f"{name}: {value}" for name, value in pairs.items())
 
 

@@ -110,7 +110,7 @@ def _make_work(
     scenario: ScenarioPlan, plan: Plan, context: WorkerContext, numbers: itertools.count[int], index: int
 ) -> SlotPool:
     if not isinstance(scenario.work, Scenario):
-        return ConnectionPool(context, scenario.work, scenario.name)
+        return ConnectionPool(context, scenario.work, scenario.name, numbers)
     declared = scenario.work
     used = parts_read_by(*declared.functions)
     reply_parts = ReplyParts(

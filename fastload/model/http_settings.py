@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 from fastload.model.errors import PlanError
 from fastload.model.statuses import StatusSpec
+from fastload.model.urls import encode_url, trim_url, with_ascii_host
+from fastload.model.wire_text import check_line, shown, utf8
 from fastload.version import __version__
 
 HttpVersion = Literal["", "1.1", "2", "2-prior", "3"]
@@ -17,7 +20,9 @@ AuthScheme = Literal["basic", "digest", "ntlm", "bearer"]
 TlsVersion = Literal["", "1.0", "1.1", "1.2", "1.3"]
 ConnectionReuse = Literal["vu", "iteration", "none"]
 DebugLevel = Literal["", "headers", "full"]
+DnsSelect = Literal["first", "random", "roundRobin"]
 
+TO_THE_END = -1
 PEM = "-----BEGIN "
 """Beginning of a certificate or key that is given as PEM text, and not as the path of a file."""
 
@@ -31,6 +36,10 @@ class Auth:
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
 
+    def __post_init__(self) -> None:
+        for name in ("user", "password", "token"):
+            check_line(getattr(self, name), f"the {name} of auth")
+
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
@@ -43,6 +52,8 @@ class HttpSettings:
     - *ca_file*: "" means the system's certificates. *cert_file* and *key_file* are paths or the PEM text itself.
     - *proxy*: a URL, "" for none, "env" for the proxies of the environment.
     - *dns*: "pinned" (look up once), "each" (for each connection), or a duration after which to look up again.
+    - *dns_select*: to which of several addresses of the base URL's host a VU connects: the "first" that answers, one at
+      "random", or the next for each VU ("roundRobin").
     - *hosts*: ``name[:port]`` -> ``address[:port]``.
     - *max_body_bytes*, *upload_bytes_per_s*, *download_bytes_per_s*, *max_connection_requests* and
       *max_connection_age_s*: 0 means no limit.
@@ -76,6 +87,7 @@ class HttpSettings:
     proxy_auth: Literal["basic", "digest", "ntlm"] = "basic"
     hosts: Mapping[str, str] = field(default_factory=dict, hash=False)
     dns: str = "pinned"
+    dns_select: DnsSelect = "first"
     ip_version: Literal["", "4", "6"] = ""
     source_addresses: tuple[str, ...] = ()
     connection_reuse: ConnectionReuse = "vu"
@@ -120,14 +132,26 @@ class RequestSettings:
     proxy: str | None = field(default=None, repr=False)
     source_address: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("accept_encoding", "proxy", "source_address"):
+            check_line(getattr(self, name) or "", name)
+        for name in ("timeout_s", "connect_timeout_s", "idle_timeout_s"):
+            seconds = getattr(self, name)
+            if seconds is not None and not (0 <= seconds < math.inf and (seconds or name != "timeout_s")):
+                hint = "give it some seconds" + ("" if name == "timeout_s" else "; 0 is no limit")
+                raise PlanError(f"{name} {seconds} is no time limit", hint=hint)
+
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
-    """Streamed body: *size_bytes* of the file *path* from *offset*. A request has at most one chunk of it in memory."""
+    """Streamed body: *size_bytes* of the file *path* from *offset*. A request has at most one chunk of it in memory.
+
+    `TO_THE_END`: as many as the file has when the request begins.
+    """
 
     path: str
-    offset: int
-    size_bytes: int
+    offset: int = 0
+    size_bytes: int = TO_THE_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +184,7 @@ class Multipart:
                 head += f'; filename="{_quoted(part.filename)}"'
             if part.content_type:
                 head += f"\r\nContent-Type: {part.content_type}"
-            found += [f"{head}\r\n\r\n".encode(), part.content, b"\r\n"]
+            found += [utf8(f"{head}\r\n\r\n"), part.content, b"\r\n"]
         return [*found, f"--{self.boundary}--\r\n".encode()]
 
 
@@ -198,11 +222,32 @@ def error_code(kind: str, status: int = 0) -> int:
 
 
 def check_base_url(url: str, *, what: str = "URL") -> str:
-    """Check a base URL, and return it without a slash at its end. *what* names the URL in messages.
+    """Check a base URL, and return it with its host in ASCII and without a slash at its end. *what* names the URL in
+    messages.
 
     Raises:
-        PlanError: malformed, no http or https scheme, no host, or an invalid port.
+        PlanError: as `check_url`; or it has a query or a fragment, to which no path can be added.
     """
+    url = check_url(url, what=what)
+    for mark, part in (("#", "fragment"), ("?", "query")):
+        before, found, _ = url.partition(mark)
+        if found and mark not in before:
+            hint = f"write {without_credentials(before).rstrip('/')}"
+            hint += "" if mark == "#" else ", and give parameters to the requests: params={...}"
+            raise PlanError(f"{what} {without_credentials(url)!r} has a {part}", hint=hint)
+    return url.rstrip("/")
+
+
+def check_url(url: str, *, what: str = "URL") -> str:
+    """Check an absolute URL, and return it with its host in ASCII. *what* names the URL in messages.
+
+    Raises:
+        PlanError: malformed, no http or https scheme, no host, a host that is no name, or an invalid port.
+    """
+    url = trim_url(url)
+    if shown(url) != url:
+        # Bytes that are no UTF-8 could not be printed.
+        url = encode_url(url)
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -220,7 +265,10 @@ def check_base_url(url: str, *, what: str = "URL") -> str:
         _ = parts.port
     except ValueError as error:
         raise PlanError(f"{what} {url!r} has a port that is not a number up to 65535", hint="check the port") from error
-    return url.rstrip("/")
+    try:
+        return with_ascii_host(url)
+    except ValueError as error:
+        raise PlanError(f"{what} {without_credentials(url)!r} has a host that is no name: {error}") from error
 
 
 def without_credentials(url: str) -> str:
@@ -231,4 +279,4 @@ def without_credentials(url: str) -> str:
 
 def _quoted(text: str) -> str:
     """Escape *text* for a quoted value in the header of a part, as browsers do."""
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A").replace("\0", "%00")

@@ -46,9 +46,16 @@ def _dns(value: Any, where: str) -> dict[str, Any]:
     if "ttl" in value:
         ttl = str(value["ttl"])
         options["dns"] = {"inf": "pinned", "0": "each"}.get(ttl, f"{ttl}ms" if ttl.isdecimal() else ttl)
+    if _shares_addresses(value):
+        options["dns_select"] = value["select"]
     if value.get("policy") in _IP_VERSIONS:
         options["ip_version"] = _IP_VERSIONS[value["policy"]]
     return options
+
+
+def _shares_addresses(dns: Mapping[str, Any]) -> bool:
+    """Return whether *dns* deals several addresses to the VUs. Those of a later lookup are libcurl's to choose."""
+    return dns.get("select") in ("random", "roundRobin") and str(dns.get("ttl", "inf")) == "inf"
 
 
 def _debug(value: Any, _where: str) -> dict[str, Any]:
@@ -69,12 +76,12 @@ TRANSPORT: dict[str, Callable[[Any, str], dict[str, Any]]] = {
 def without_effect(options: Mapping[str, Any]) -> list[str]:
     """Return the names of k6's DNS options in *options* that have no effect in fastload.
 
-    fastload tries the addresses of a name in the order of the lookup, IPv6 and IPv4 side by side.
+    libcurl tries the addresses of a later lookup in its order, IPv6 and IPv4 side by side.
     """
     dns = options.get("dns")
     found = []
     if isinstance(dns, Mapping):
-        if dns.get("select", "first") != "first":
+        if dns.get("select", "first") != "first" and not _shares_addresses(dns):
             found.append("dns.select")
         if "policy" in dns and dns["policy"] not in _IP_VERSIONS:
             found.append("dns.policy")

@@ -81,6 +81,7 @@ OPTIONS: dict[str, Option] = {
         Option("proxy_auth", "text", "run", ("basic", "digest", "ntlm")),
         Option("hosts", "table of texts", "run"),
         Option("dns", "text", "run"),
+        Option("dns_select", "text", "run", ("first", "random", "roundRobin")),
         Option("ip_version", "text", "run", ("4", "6")),
         Option("source_addresses", "list of texts", "run"),
         Option("no_connection_reuse", "yes or no", "run"),

@@ -65,7 +65,8 @@ def looks_up(plan: Plan) -> bool:
 def resolve_host(base_url: str) -> tuple[str, ...]:
     """Look up the host of *base_url*, once, so that no worker waits for DNS: ``("host:port:address,...",)``.
 
-    The result is empty if the host is an address, and without a base URL.
+    The result is empty if the host is an address, and without a base URL. ``localhost`` has both of the machine's own
+    addresses, as for curl and browsers, also if only one of them is in /etc/hosts.
 
     Raises:
         PlanError: the host has no address.
@@ -78,12 +79,45 @@ def resolve_host(base_url: str) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise PlanError(
-            f"host {host!r} of {base_url} cannot be resolved: {error}", hint="check its spelling"
-        ) from error
+        if not _is_localhost(host):
+            raise PlanError(
+                f"host {host!r} of {base_url} cannot be resolved: {error}", hint="check its spelling"
+            ) from error
+        found = []
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if _is_localhost(host):
+        addresses += [one for one in ("127.0.0.1", "::1") if one not in addresses and _is_own(one)]
     shown = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
     return (f"{host}:{port}:{shown}",)
+
+
+def several_addresses(plan: Plan, pinned: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a note if the host of the base URL has several addresses of a kind, and all VUs will use the first."""
+    if not pinned or plan.http.dns_select != "first":
+        return ()
+    host, _, addresses = pinned[0].split(":", 2)
+    of_one_kind = max(addresses.count("["), addresses.count(",") + 1 - addresses.count("["))
+    if of_one_kind < 2 or _is_localhost(host):
+        return ()
+    return (
+        f"{host} has {of_one_kind} addresses, and all VUs used the first one that answered "
+        "(--dns-select roundRobin shares them)",
+    )
+
+
+def _is_localhost(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_own(address: str) -> bool:
+    """Return whether this machine has *address*."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 def _is_address(host: str) -> bool:

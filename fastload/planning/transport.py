@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import socket
 import ssl
@@ -12,6 +13,7 @@ from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from fastload.load.engine.curl_options import ENCODINGS, source_address, split_port, supports
+from fastload.load.engine.header_lines import check_header_lines
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import (
     PEM,
@@ -19,6 +21,7 @@ from fastload.model.http_settings import (
     AuthScheme,
     ConnectionReuse,
     DebugLevel,
+    DnsSelect,
     HttpSettings,
     HttpVersion,
     TlsVersion,
@@ -26,6 +29,8 @@ from fastload.model.http_settings import (
 )
 from fastload.model.statuses import parse_statuses
 from fastload.model.units import parse_bytes, parse_duration_s
+from fastload.model.urls import ascii_host
+from fastload.model.wire_text import check_line
 
 _SAME = (
     "accept_encoding",
@@ -33,6 +38,7 @@ _SAME = (
     "ciphers",
     "cookies",
     "dns",
+    "dns_select",
     "expected",
     "fold_paths",
     "ip_version",
@@ -55,6 +61,7 @@ _TIMES = {
 }
 _SIZES = {"max_body": "max_body_bytes", "upload_rate": "upload_bytes_per_s", "download_rate": "download_bytes_per_s"}
 _PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_MAYBE_PEM = ("cert_file", "key_file")
 _AUTH_EXAMPLE = "write it like basic:USER:PASSWORD, digest:USER:PASSWORD or bearer:TOKEN"
 
 
@@ -81,7 +88,7 @@ def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> Ht
     if "auth" in values:
         settings["auth"] = parse_auth(values["auth"])
     if "hosts" in values:
-        settings["hosts"] = dict(values["hosts"])
+        settings["hosts"] = {_host(name): _host(address) for name, address in values["hosts"].items()}
     for name, field in (("headers", "headers"), ("source_addresses", "source_addresses")):
         if name in values:
             settings[field] = tuple(values[name])
@@ -89,6 +96,14 @@ def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> Ht
     made = replace(base or HttpSettings(), **settings)
     check_http(made)
     return made
+
+
+def _host(name: str) -> str:
+    """Return the host *name* in ASCII, as it is in the URLs that are sent."""
+    try:
+        return name if name.isascii() else ascii_host(name)
+    except ValueError as error:
+        raise PlanError(f"--host-override {name!r} is no name of a host: {error}") from error
 
 
 def parse_auth(text: str) -> Auth:
@@ -114,8 +129,13 @@ def check_http(http: HttpSettings) -> None:
     """
     if http.timeout_s <= 0:
         raise PlanError("--timeout is 0", hint="give it some time, like 10s")
+    check_header_lines(http.headers)
     for field in fields(http):
         value = getattr(http, field.name)
+        if isinstance(value, str) and field.name not in _MAYBE_PEM:
+            check_line(value, field.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise PlanError(f"{field.name} {value} is no duration", hint="give seconds; 0 is no limit")
         if isinstance(value, int | float) and value < 0:
             hint = "0 follows none" if field.name == "max_redirects" else "0 is no limit"
             raise PlanError(f"{field.name} {value} is below 0", hint=hint)
@@ -126,6 +146,7 @@ def check_http(http: HttpSettings) -> None:
         ("connection_reuse", http.connection_reuse, get_args(ConnectionReuse)),
         ("http_debug", http.debug, get_args(DebugLevel)),
         ("ip_version", http.ip_version, ("", "4", "6")),
+        ("dns_select", http.dns_select, get_args(DnsSelect)),
         ("proxy_auth", http.proxy_auth, ("basic", "digest", "ntlm")),
     ):
         if value not in choices:
@@ -215,6 +236,11 @@ def _check_names(http: HttpSettings) -> None:
         except PlanError as error:
             hint = 'write "pinned", "each", or for how long a lookup holds, like "30s"'
             raise PlanError(error.message, hint=hint) from error
+    if http.dns_select != "first" and http.dns != "pinned":
+        raise PlanError(
+            f"--dns-select {http.dns_select} does not go with --dns {http.dns}",
+            hint="VUs share the addresses that are looked up once: leave --dns out",
+        )
 
 
 def _check_sources(http: HttpSettings) -> None:

@@ -83,11 +83,14 @@ async def harness(
     http: HttpSettings = SETTINGS,
     env: Mapping[str, str] | None = None,
     filters: Iterable[Series] = (),
+    resolve: tuple[str, ...] = (),
 ) -> AsyncIterator[Harness]:
-    """A harness on the running loop; nothing may be in flight at its end. *filters* as a recorder takes them."""
+    """A harness on the running loop; nothing may be in flight at its end. *filters* as a recorder takes them.
+    *resolve*: addresses looked up before."""
     loop = asyncio.get_running_loop()
     engine = CurlEngine(loop)
-    context = WorkerContext(engine=engine, recorder=Recorder(0, filters), loop=loop, http=http, base_url=base_url)
+    recorder = Recorder(0, filters)
+    context = WorkerContext(engine=engine, recorder=recorder, loop=loop, http=http, base_url=base_url, resolve=resolve)
     made = Harness(context, env or {})
     try:
         yield made

@@ -143,6 +143,13 @@ def test_defaults_are_those_of_before() -> None:
         ({"hosts": {"a:b": "1.2.3.4"}}, "'a:b' = '1.2.3.4' is not NAME", "*.example.com"),
         ({"hosts": {"a": "1.2.3.4:99999"}}, "'a' = '1.2.3.4:99999' is not NAME", "*.example.com"),
         ({"dns": "never"}, "--dns 'never' is not a duration", '"each"'),
+        ({"dns_select": "roundrobin"}, "--dns-select 'roundrobin' is unknown", "roundRobin"),
+        ({"dns_select": "random", "dns": "30s"}, "--dns-select random does not go with --dns 30s", "leave --dns out"),
+        ({"hosts": {"ü b": "127.0.0.1"}}, "--host-override 'ü b' is no name of a host", ""),
+        ({"user_agent": "a\r\nX: y"}, "user_agent has a line break in it", "strip"),
+        ({"headers": ("A: b\nX: y",)}, "the header 'A' has a line break in it", "strip"),
+        ({"headers": ("A b: c",)}, "'A b' is no name of a header", "letters"),
+        ({"auth": "bearer:a\r\nX: y"}, "the token of auth has a line break in it", "strip"),
         ({"source_addresses": ("10.0.0",)}, "--source-address '10.0.0' is no address", "10.0.0.0/28"),
         ({"source_addresses": ("10.0.0.9-10.0.0.1",)}, "is no address, range or network", "10.0.0.0/28"),
         ({"source_addresses": ("203.0.113.0/24",)}, "this machine has no address 203.0.113.1", "ip addr"),
@@ -244,6 +251,15 @@ def test_options_of_k6(certificate: Path) -> None:
         Path("o.json").write_text(json.dumps({"dns": dns, "tlsVersion": "tls1.3"}))
         http = draft_of("--opts", "o.json").plan.http
         assert (http.dns, http.tls_min, http.tls_max) == (found, "1.3", "1.3")
+
+
+@pytest.mark.parametrize(
+    ("dns", "select"), [({"select": "random"}, "random"), ({"select": "roundRobin", "ttl": "inf"}, "roundRobin")]
+)
+def test_addresses_are_shared_as_in_k6(dns: dict[str, str], select: str) -> None:
+    Path("o.json").write_text(json.dumps({"dns": dns}))
+    draft = draft_of("--opts", "o.json")
+    assert (draft.plan.http.dns_select, draft.plan.http.dns, draft.notes) == (select, "pinned", ())
 
 
 @pytest.mark.parametrize(

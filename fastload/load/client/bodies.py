@@ -14,6 +14,7 @@ import orjson
 
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Body, FileBody, Multipart, Part
+from fastload.model.wire_text import LENIENT, check_line, utf8
 
 Data = bytes | str | Path | Mapping[str, Any]
 """A raw body, a file to stream, or the fields of a form."""
@@ -46,7 +47,7 @@ def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | N
     if isinstance(data, Path):
         return file_body(data, what="data"), f"Content-Type: {_type_of(data.name)}"
     if isinstance(data, Mapping):
-        return urlencode(data, doseq=True).encode(), _FORM
+        return urlencode(data, doseq=True, errors=LENIENT).encode(), _FORM
     return _raw(data, "data"), ""
 
 
@@ -68,7 +69,7 @@ def file_body(path: Path, *, what: str) -> FileBody:
         raise PlanError(f"{what}: {str(path)!r} is no file", hint="give the path of a regular file")
     if not os.access(path, os.R_OK):
         raise PlanError(f"{what}: the file {str(path)!r} may not be read", hint="check its permissions")
-    return FileBody(str(path), 0, status.st_size)
+    return FileBody(str(path))
 
 
 def _fields(data: Data | None) -> list[Part]:
@@ -81,7 +82,7 @@ def _fields(data: Data | None) -> list[Part]:
     found = []
     for name, value in data.items():
         values = value if isinstance(value, list | tuple) else (value,)
-        found += [Part(str(name), one if isinstance(one, bytes) else str(one).encode()) for one in values]
+        found += [Part(str(name), one if isinstance(one, bytes) else utf8(str(one))) for one in values]
     return found
 
 
@@ -100,6 +101,7 @@ def _file(name: str, spec: Any) -> Part:
         case (str(filename), content):
             return Part(name, _content(content, what), filename, _type_of(filename))
         case (str(filename), content, str(content_type)):
+            check_line(content_type, f"{what}: its content type")
             return Part(name, _content(content, what), filename, content_type)
     raise PlanError(
         f"{what} is a {type(spec).__name__}",
@@ -113,7 +115,7 @@ def _content(content: Any, what: str) -> bytes | FileBody:
 
 def _raw(content: Any, what: str) -> bytes:
     if isinstance(content, str):
-        return content.encode()
+        return utf8(content)
     if isinstance(content, bytes):
         return content
     if isinstance(content, bytearray | memoryview):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import orjson
 
@@ -22,6 +23,8 @@ from fastload.load.engine.header_lines import Headers, request_lines
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Body, HttpSettings
+from fastload.model.urls import add_query, encode_url, path_of, trim_url
+from fastload.model.wire_text import LENIENT
 
 if TYPE_CHECKING:
     from fastload.load.recording.recorder import Recorder
@@ -71,6 +74,8 @@ class WorkerContext:
         self.expected = expected_statuses(http.expected) if http.expected else None
         self.base_url = base_url
         self.resolve = resolve
+        self._by_address = _settings_by_address(http, resolve)
+        self._random_offset = random.getrandbits(32)
         self.stopping = self.aborting = self.skip_on_stop = False
         self.setup_data: Any = None
         self.on_abort: Callable[[str], None] = _nobody_listens
@@ -84,6 +89,17 @@ class WorkerContext:
         It has no TLS sessions if the base URL is ``http://``, and no cookies if the run keeps none.
         """
         return ConnectionCache(tls=not self.base_url.startswith("http://"), cookies=self.http.cookies)
+
+    def http_of(self, number: int) -> HttpSettings:
+        """Return the settings of VU *number* (from 1): those of the run, with the address that the VU connects to if
+        VUs share several."""
+        settings = self._by_address
+        if not settings:
+            return self.http
+        at = number - 1
+        if self.http.dns_select == "random":
+            at = random.Random(self._random_offset + number).randrange(len(settings))
+        return settings[at % len(settings)]
 
     def abort(self, reason: str) -> None:
         """Abort the whole test, as the script asked for; only the first *reason* counts."""
@@ -115,16 +131,18 @@ class WorkerContext:
         return self._cached <= _MAX_CACHED_URLS
 
     def absolute(self, url: str, params: Mapping[str, Any] | None, base_url: str = "") -> str:
-        """Return the absolute URL with *params* in its query; *base_url* takes precedence over that of the run.
+        """Return the absolute URL as it is sent, with *params* in its query.
+
+        *base_url* takes precedence over that of the run.
 
         Raises:
             PlanError: *url* is relative and there is no base URL.
         """
         if base_url:
-            return self.with_params(url if _ABSOLUTE(url) else _join(base_url, url), params)
+            return self.with_params(encode_url(joined(base_url, url)), params)
         full = self._urls.get(url)
         if full is None:
-            full = url if _ABSOLUTE(url) else _join(self.base_url, url)
+            full = encode_url(joined(self.base_url, url))
             if len(self._urls) < _MAX_CACHED_URLS:
                 self._urls[url] = full
         return self.with_params(full, params) if params else full
@@ -136,7 +154,10 @@ class WorkerContext:
 
     def with_params(self, url: str, params: Mapping[str, Any] | None) -> str:
         """Return *url* with *params* added to its query."""
-        return url + ("&" if "?" in url else "?") + urlencode(params, doseq=True) if params else url
+        if not params:
+            return url
+        query = urlencode(params, doseq=True, errors=LENIENT)
+        return add_query(url, query) if "#" in url else url + ("&" if "?" in url else "?") + query
 
     def endpoint(self, scope: Scope, method: str, url: str, name: str, tags: Mapping[str, str] | None = None) -> int:
         """Return the endpoint number under which the recorder counts a request.
@@ -189,7 +210,16 @@ class WorkerContext:
         return lines
 
     def _name_of(self, url: str) -> str:
-        return fold_path(url) if self.http.fold_paths else urlsplit(url).path or "/"
+        return fold_path(url) if self.http.fold_paths else path_of(url)
+
+
+def _settings_by_address(http: HttpSettings, resolve: tuple[str, ...]) -> list[HttpSettings]:
+    """Return *http* for each address of the base URL's host in *resolve*; none if VUs do not share them."""
+    if not resolve or http.dns_select == "first":
+        return []
+    host, port, addresses = resolve[0].split(":", 2)
+    usable = [one for one in addresses.split(",") if http.ip_version in ("", "6" if ":" in one else "4")]
+    return [replace(http, hosts={**http.hosts, f"{host}:{port}": one}) for one in usable]
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
@@ -205,13 +235,24 @@ def check_tags(tags: Mapping[str, str]) -> None:
 
 def fold_path(url: str) -> str:
     """Return the path of *url* without query; numbers, UUIDs and hex of 16 digits or more become ``{id}``."""
-    return _ID_SEGMENT.sub("{id}", urlsplit(url).path or "/")
+    return _ID_SEGMENT.sub("{id}", path_of(url))
 
 
-def _join(base_url: str, url: str) -> str:
+def joined(base_url: str, url: str) -> str:
+    """Return *url* as an absolute URL, not encoded yet; a relative one is below *base_url*.
+
+    Raises:
+        PlanError: *url* is relative and there is no base URL.
+    """
+    if base_url and url.startswith("/"):
+        return base_url + url
+    if _ABSOLUTE(url):
+        return url
+    if url[:1] <= " " and (trimmed := trim_url(url)) != url:
+        return joined(base_url, trimmed)
     if not base_url:
         raise PlanError(f"{url!r} is relative and there is no base URL", hint="pass --base-url or base_url=")
-    return base_url + (url if url.startswith("/") else "/" + url)
+    return f"{base_url}/{url}"
 
 
 def _nobody_listens(_reason: str) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+import re
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.model.errors import PlanError
+from fastload.model.wire_text import read_text, utf8
 
 _HTTP_ONLY = "#HttpOnly_"
+# libcurl drops a cookie with any other control character without a word.
+_HAS_NO_PLACE = re.compile(r"[\0-\x1f;\x7f]").search
 _FOREVER = 0
-_PAST = 1
+_PAST = b"1"
 
 
 class Cookie(NamedTuple):
@@ -48,11 +52,14 @@ class Cookies(MutableMapping[str, str]):
         self.set(name, value)
 
     def __delitem__(self, name: str) -> None:
-        doomed = [cookie for cookie in self.all() if cookie.name == name]
-        if not doomed:
-            raise KeyError(name)
-        for cookie in doomed:
-            self._put(cookie._replace(expires=_PAST))
+        with self._idle() as transfer:
+            doomed = [line for line in transfer.cookie_lines() if _parsed(line).name == name]
+            if not doomed:
+                raise KeyError(name)
+            for line in doomed:
+                # The rest of the line stays as it came: its name may be no UTF-8.
+                *before, _, own_name, value = line.split(b"\t")
+                transfer.put_cookie(b"\t".join((*before, _PAST, own_name, value)))
 
     def __iter__(self) -> Iterator[str]:
         return iter({cookie.name: None for cookie in self.all()})
@@ -95,15 +102,12 @@ class Cookies(MutableMapping[str, str]):
     def clear(self) -> None:
         """Delete all cookies."""
         with self._idle() as transfer:
-            transfer.put_cookie("ALL")
+            transfer.put_cookie(b"ALL")
 
     def _put(self, cookie: Cookie) -> None:
         for part in (cookie.name, cookie.value, cookie.domain, cookie.path):
-            if any(character in part for character in "\t\r\n;") or not (part or part is cookie.value):
-                raise PlanError(
-                    f"{part!r} cannot be a part of the cookie {cookie.name!r}",
-                    hint="encode the value, as by urllib.parse.quote",
-                )
+            if _HAS_NO_PLACE(part) or not (part or part is cookie.value):
+                raise _refused(part, cookie.name)
         below = cookie.domain.startswith(".")
         fields = (
             (_HTTP_ONLY if cookie.http_only else "") + cookie.domain,
@@ -115,7 +119,7 @@ class Cookies(MutableMapping[str, str]):
             cookie.value,
         )
         with self._idle() as transfer:
-            transfer.put_cookie("\t".join(fields))
+            transfer.put_cookie(utf8("\t".join(fields)))
 
 
 def host_of(url: str) -> str:
@@ -127,8 +131,30 @@ def _flag(value: bool) -> str:
     return "TRUE" if value else "FALSE"
 
 
-def _parsed(line: str) -> Cookie:
+def cookie_line(cookies: Mapping[str, str]) -> str:
+    """Return *cookies* as the header of a request has them: ``a=1; b=2``.
+
+    Raises:
+        PlanError: a name or value has a character with which it would be another cookie, or another header.
+    """
+    line = "; ".join([f"{name}={value}" for name, value in cookies.items()])
+    # Two quick looks at the whole line clear nearly every one.
+    if not line.isprintable() or line.count(";") != len(cookies) - 1:
+        for name, value in cookies.items():
+            for part in (str(name), str(value)):
+                if _HAS_NO_PLACE(part):
+                    raise _refused(part, name)
+    return line
+
+
+def _refused(part: str, name: str) -> PlanError:
+    return PlanError(
+        f"{part!r} cannot be a part of the cookie {name!r}", hint="encode the value, as by urllib.parse.quote"
+    )
+
+
+def _parsed(line: bytes) -> Cookie:
     """Parse one line of Netscape's cookie format, as libcurl returns it."""
-    domain, _, path, secure, expires, name, value = line.split("\t")
+    domain, _, path, secure, expires, name, value = read_text(line).split("\t")
     http_only = domain.startswith(_HTTP_ONLY)
     return Cookie(name, value, domain.removeprefix(_HTTP_ONLY), path, int(expires), secure == "TRUE", http_only)

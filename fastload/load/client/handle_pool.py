@@ -38,6 +38,7 @@ def is_poolable(settings: HttpSettings) -> bool:
         not keeps_state(settings.auth)
         and settings.proxy_auth == "basic"
         and not settings.source_addresses
+        and settings.dns_select == "first"
         and not settings.debug
         and settings.connection_reuse == "vu"
         and not settings.max_connection_requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -10,7 +11,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from fastload.load.client.bodies import body_of
-from fastload.load.client.context import WorkerContext
+from fastload.load.client.context import WorkerContext, joined
+from fastload.load.client.cookies import cookie_line
 from fastload.load.client.expected_statuses import ExpectedStatuses, expected_statuses
 from fastload.load.client.request_options import RequestOptions, VUDefaults, as_auth
 from fastload.load.engine.header_lines import Headers, merged
@@ -18,6 +20,8 @@ from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Auth, Body, Multipart, RequestSettings
 from fastload.model.units import parse_duration_s
+from fastload.model.urls import encode_url, leaves_segment
+from fastload.model.wire_text import LENIENT
 
 _NAME_IN_URL = re.compile(r"\{(\w+)\}")
 _SETTINGS = tuple(field.name for field in fields(RequestSettings))
@@ -51,9 +55,10 @@ def prepare_request(
     for option in options:
         if option not in _KNOWN:
             raise PlanError(f"a request has no option {option!r}", hint=nearest(option, _KNOWN))
-    full_url = context.absolute(url, None, vu_defaults.base_url)
-    if (path := given("path")) is not None:
-        full_url = filled_url(full_url, path)
+    if (path := given("path")) is None:
+        full_url = context.absolute(url, None, vu_defaults.base_url)
+    else:
+        full_url = encode_url(filled_url(joined(vu_defaults.base_url or context.base_url, url), path))
     full_url = context.with_params(full_url, given("params"))
     body, content_type = body_of(given("json"), given("data"), given("files"))
     headers = _headers(vu_defaults, given("headers"))
@@ -65,7 +70,7 @@ def prepare_request(
         lines,
         body,
         _settings(vu_defaults, given("http"), given("auth"), given("timeout"), given("max_redirects")),
-        "; ".join(f"{name}={value}" for name, value in (given("cookies") or {}).items()),
+        cookie_line(cookies) if (cookies := given("cookies")) else "",
         (vu_defaults.scenario_defaults.expected or context.expected)
         if expected is None
         else expected_statuses(expected),
@@ -114,7 +119,7 @@ def filled_url(url: str, values: Mapping[str, Any]) -> str:
     """Return *url* with its ``{names}`` replaced by *values*, encoded so that each value stays one path segment.
 
     Raises:
-        PlanError: a name has no value, or a value has no name.
+        PlanError: a name has no value, a value has no name, or a value would make its segment "." or "..".
     """
     names = _NAME_IN_URL.findall(url)
     for name in names:
@@ -124,11 +129,28 @@ def filled_url(url: str, values: Mapping[str, Any]) -> str:
     for name in values:
         if name not in names:
             raise PlanError(f"path= has {name!r}, and {url!r} has no {{{name}}}", hint=nearest(name, names))
-    return _NAME_IN_URL.sub(lambda found: quote(str(values[found[1]]), safe=""), url)
+    filled = _NAME_IN_URL.sub(lambda found: quote(str(values[found[1]]), safe="", errors=LENIENT), url)
+    if "/." in filled or "%2e" in filled or "%2E" in filled:
+        _check_segments(url, filled)
+    return filled
+
+
+def _check_segments(url: str, filled: str) -> None:
+    """Check that no value led to another place in the path, with segments that mean "here" or "one above"."""
+    for before, after in zip(_segments(url), _segments(filled), strict=True):
+        if before != after and leaves_segment(after):
+            raise PlanError(
+                f"path= makes {before!r} of {url!r} to {after!r}, which is another place in the path",
+                hint='a segment cannot be "." or "..": leave such values out, or write the path without path=',
+            )
+
+
+def _segments(url: str) -> list[str]:
+    return url.partition("#")[0].partition("?")[0].split("/")
 
 
 def _seconds(timeout: str | float) -> float:
     seconds = parse_duration_s(timeout, what="timeout") if isinstance(timeout, str) else float(timeout)
-    if not seconds > 0:
-        raise PlanError(f"timeout {timeout!r} is not above 0", hint='give it some time, like "5s"')
+    if not 0 < seconds < math.inf:
+        raise PlanError(f"timeout {timeout!r} is not above 0 and finite", hint='give it some time, like "5s"')
     return seconds

@@ -19,6 +19,7 @@ from fastload.load.client.websocket import WebSocket, WebSocketOpening, WebSocke
 from fastload.load.engine.curl_handle import ConnectionCache
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
+from fastload.load.engine.header_lines import is_token
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
 
@@ -38,6 +39,7 @@ class StreamingClient(StreamSender):
     _cache: ConnectionCache
     _vu_defaults: VUDefaults | None
     _due_ns: int
+    _transfers: list[Transfer]
     id: int
     requests: int
     in_flight: int
@@ -78,6 +80,7 @@ class StreamingClient(StreamSender):
         _refuse(options, _NOT_OF_WEBSOCKETS, "a WebSocket")
         given: dict[str, Any] = dict(options)
         if subprotocols:
+            _check_subprotocols(subprotocols)
             given["headers"] = {**(given.get("headers") or {}), "Sec-WebSocket-Protocol": ", ".join(subprotocols)}
         return WebSocketSession(lambda: self._opening(url, given), self._connected, self._sockets, self.recorder)
 
@@ -129,9 +132,15 @@ class StreamingClient(StreamSender):
         scope = self.scope
         prepared = prepare_request(self._context, self._vu_defaults or NO_DEFAULTS, scope, method, url, dict(options))
         transfer = self._streaming.pop() if self._streaming else self._new_transfer()
-        transfer.apply(prepared.settings)
-        transfer.send_cookies(prepared.cookie)
-        transfer.prepare(method, prepared.url, prepared.lines, prepared.body)
+        try:
+            transfer.apply(prepared.settings)
+            transfer.send_cookies(prepared.cookie)
+            transfer.prepare(method, prepared.url, prepared.lines, prepared.body)
+        except BaseException:
+            # A file that is gone, for example. The handle may have a part of the settings, so no request uses it again.
+            self._transfers.remove(transfer)
+            transfer.close()
+            raise
         due_ns, self._due_ns = self._due_ns, 0
         chain = Chain.begin(transfer, monotonic_ns(), method, prepared.url, prepared.lines, prepared.body)
         return PreparedStream(
@@ -199,12 +208,17 @@ class StreamingClient(StreamSender):
         prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, "GET", url, options)
         full_url = _HTTP.sub("ws", prepared.url, count=1)
         transfer = WebSocketTransfer()
-        transfer.configure(context.http, cache=self._cache, resolve=context.resolve, keep_body=False, number=self.id)
+        http = context.http_of(self.id)
+        transfer.configure(http, cache=self._cache, resolve=context.resolve, keep_body=False, number=self.id)
         context.engine.adopt(transfer)
         transfer.owner = context.engine
-        transfer.apply(prepared.settings)
-        transfer.send_cookies(prepared.cookie)
-        transfer.prepare_handshake(full_url, prepared.lines)
+        try:
+            transfer.apply(prepared.settings)
+            transfer.send_cookies(prepared.cookie)
+            transfer.prepare_handshake(full_url, prepared.lines)
+        except BaseException:
+            transfer.close()
+            raise
         # The opening uses up the due time of the iteration: no later request counts from it.
         self._due_ns = 0
         own_s = prepared.settings.timeout_s if prepared.settings is not None else None
@@ -215,6 +229,14 @@ class StreamingClient(StreamSender):
 
     def _connected(self) -> None:
         self.requests += 1
+
+
+def _check_subprotocols(subprotocols: tuple[str, ...]) -> None:
+    """Check that each of *subprotocols* is one name (RFC 6455, section 4.1): ``("a, b",)`` would offer two."""
+    if isinstance(subprotocols, str) or not all(is_token(name) for name in subprotocols):
+        raise PlanError(
+            f"subprotocols {subprotocols!r} are no tuple of names", hint='write subprotocols=("chat.v2", "chat.v1")'
+        )
 
 
 def _refuse(options: Mapping[str, Any], unwanted: tuple[str, ...], what: str) -> None:

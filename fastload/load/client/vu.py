@@ -218,9 +218,15 @@ class VU(HttpClient, StreamingClient):
     def _configured_transfer(self, prepared: PreparedRequest, *, keep_body: bool) -> Transfer:
         """Return a handle with the settings of *prepared*. Handles of plain requests never get such settings."""
         transfer = self._configured.pop() if self._configured else self._take_transfer(configured=True)
-        transfer.keep_body(keep_body)
-        transfer.apply(prepared.settings)
-        transfer.send_cookies(prepared.cookie)
+        try:
+            transfer.keep_body(keep_body)
+            transfer.apply(prepared.settings)
+            transfer.send_cookies(prepared.cookie)
+        except BaseException:
+            # The handle may have a part of the settings, so no request uses it again.
+            self._transfers.remove(transfer)
+            transfer.close()
+            raise
         return transfer
 
     def check(
@@ -315,7 +321,11 @@ class VU(HttpClient, StreamingClient):
         context = self._context
         transfer = Transfer()
         transfer.configure(
-            context.http, cache=self._cache, resolve=context.resolve, keep_body=self._reply_parts.body, number=self.id
+            context.http_of(self.id),
+            cache=self._cache,
+            resolve=context.resolve,
+            keep_body=self._reply_parts.body,
+            number=self.id,
         )
         if self._reply_parts.headers:
             transfer.keep_headers()

@@ -33,6 +33,7 @@ from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
 from fastload.load.engine.used_connections import SocketAddress
+from fastload.model.wire_text import shown
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _MASK_OF_POLL = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
@@ -303,7 +304,8 @@ class CurlEngine:
             if failed:
                 now_ns = monotonic_ns()
                 for transfer, code, text in failed:
-                    self._end_failed(transfer, now_ns, (code, text))
+                    # pycurl has the bytes of a redirect that are no UTF-8 as surrogates, which no frame takes.
+                    self._end_failed(transfer, now_ns, (code, shown(text)))
             if not self._run_due:
                 break
         self._draining = False

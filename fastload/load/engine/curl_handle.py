@@ -22,11 +22,13 @@ from fastload.load.engine.curl_options import (
     set_auth,
     set_times,
     source_address,
+    whole_units,
 )
 from fastload.load.engine.http_debug import DebugPrinter
 from fastload.load.engine.upload import BodyReader
 from fastload.load.engine.used_connections import SocketAddress, UsedConnections
 from fastload.model.http_settings import Auth, HttpSettings, Multipart, RequestSettings, StreamedBody
+from fastload.model.wire_text import curl_text, read_text
 
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 _TLS_LINE = b"SSL connection using TLSv"
@@ -205,7 +207,7 @@ class Handle(pycurl.Curl):
     def send_cookies(self, cookie: str) -> None:
         """Send *cookie*, like ``a=1; b=2``, with the next requests, besides the VU's own cookies; "" for none."""
         if cookie != self._cookie:
-            self.setopt(pycurl.COOKIE, cookie or None)
+            self.setopt(pycurl.COOKIE, curl_text(cookie) or None)
             self._cookie = cookie
 
     def withhold_credentials(self) -> None:
@@ -215,7 +217,7 @@ class Handle(pycurl.Curl):
 
     def limit_time(self, timeout_s: float) -> None:
         """Give the next request *timeout_s* seconds."""
-        self.setopt(pycurl.TIMEOUT_MS, max(1, round(timeout_s * 1000)))
+        self.setopt(pycurl.TIMEOUT_MS, whole_units(timeout_s * 1000))
 
     def end_redirects(self) -> None:
         """Undo `withhold_credentials` and `limit_time`."""
@@ -223,12 +225,12 @@ class Handle(pycurl.Curl):
         set_auth(self.setopt, settings)
         set_times(self.setopt, settings)
 
-    def cookie_lines(self) -> list[str]:
-        """Return the VU's cookies as lines in Netscape's format."""
-        return self.getinfo(pycurl.INFO_COOKIELIST)  # type: ignore[no-any-return]
+    def cookie_lines(self) -> list[bytes]:
+        """Return the VU's cookies as lines in Netscape's format. A server may have set any bytes."""
+        return self.getinfo_raw(pycurl.INFO_COOKIELIST)  # type: ignore[no-any-return]
 
-    def put_cookie(self, line: str) -> None:
-        """Add a cookie, a line in Netscape's format, to the VU's cookies; "ALL" deletes all of them."""
+    def put_cookie(self, line: bytes) -> None:
+        """Add a cookie, a line in Netscape's format, to the VU's cookies; b"ALL" deletes all of them."""
         # With VERBOSE libcurl would call the debug callback, and pycurl allows no callback within a setopt.
         self.setopt(pycurl.VERBOSE, 0)
         self.setopt(pycurl.COOKIELIST, line)
@@ -281,7 +283,7 @@ class Handle(pycurl.Curl):
     def effective_url(self) -> str:
         """Return the URL that answered, after redirects; the requested text if it is not a valid URL."""
         try:
-            return self.getinfo(pycurl.EFFECTIVE_URL)  # type: ignore[no-any-return]
+            return read_text(self.getinfo_raw(pycurl.EFFECTIVE_URL))
         except pycurl.error:
             return self._url
 
@@ -404,9 +406,12 @@ class Handle(pycurl.Curl):
 
     def _set_headers(self, headers: tuple[str, ...]) -> None:
         # Otherwise libcurl would send "Expect: 100-continue" before a body over 1 MB and wait up to a second.
-        own = ["Expect:", *headers]
+        lines = ["Expect:", *headers]
         if self._declares_no_body and not any(line.lower().startswith("content-length") for line in headers):
             # RFC 9110, section 8.6: strict servers answer 411 to such a method without a length.
-            own.append("Content-Length: 0")
-        self.setopt(pycurl.HTTPHEADER, own)
+            lines.append("Content-Length: 0")
+        try:
+            self.setopt(pycurl.HTTPHEADER, lines)
+        except UnicodeEncodeError:
+            self.setopt(pycurl.HTTPHEADER, [curl_text(line) for line in lines])
         self._headers = headers

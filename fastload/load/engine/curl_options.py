@@ -6,6 +6,7 @@ Only `curl.py` and the `curl_*.py` import pycurl.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -15,6 +16,8 @@ import pycurl
 
 from fastload.model.http_settings import PEM, HttpSettings, RequestSettings
 from fastload.model.units import parse_duration_s
+from fastload.model.urls import encode_url
+from fastload.model.wire_text import curl_text, utf8
 
 SetOption = Callable[[int, Any], None]
 
@@ -55,6 +58,7 @@ _FEATURES = {
     "ntlm": "VERSION_NTLM",
     "https proxy": "VERSION_HTTPS_PROXY",
 }
+_LONGEST = 2**31 - 1
 ENCODINGS = ("gzip", "deflate", "br", "zstd")
 KEEP_FOR_EVER = -1
 
@@ -88,11 +92,16 @@ SMALL_UPLOAD_BYTES = 16_384
 LARGE_UPLOAD_BYTES = 65_536
 
 
+def whole_units(duration: float) -> int:
+    """Return *duration* as a whole number, as libcurl takes it: 0, which is none, only for 0."""
+    return min(_LONGEST, max(1, round(duration))) if duration else 0
+
+
 def set_all(set_: SetOption, settings: HttpSettings, *, pinned: Iterable[str]) -> None:
     """Set the options that are the same for all requests of a handle. *pinned*: addresses looked up before the run."""
     set_(pycurl.NOSIGNAL, 1)
     set_(pycurl.UPLOAD_BUFFERSIZE, SMALL_UPLOAD_BYTES)
-    set_(pycurl.USERAGENT, settings.user_agent)
+    set_(pycurl.USERAGENT, curl_text(settings.user_agent))
     if settings.cookies:
         set_(pycurl.COOKIEFILE, "")
     for setter in dict.fromkeys(_SETTERS.values()):
@@ -103,7 +112,7 @@ def set_all(set_: SetOption, settings: HttpSettings, *, pinned: Iterable[str]) -
         set_(pycurl.FRESH_CONNECT, 1)
         set_(pycurl.FORBID_REUSE, 1)
     if settings.max_connection_age_s:
-        set_(pycurl.MAXLIFETIME_CONN, max(1, round(settings.max_connection_age_s)))
+        set_(pycurl.MAXLIFETIME_CONN, whole_units(settings.max_connection_age_s))
 
 
 _MOST_CHANGES = 4096
@@ -140,8 +149,8 @@ def _given(request: RequestSettings | None) -> dict[str, Any]:
 
 def set_times(set_: SetOption, settings: HttpSettings) -> None:
     """Set the time-outs of *settings*."""
-    set_(pycurl.TIMEOUT_MS, round(settings.timeout_s * 1000))
-    set_(pycurl.CONNECTTIMEOUT_MS, round((settings.connect_timeout_s or settings.timeout_s) * 1000))
+    set_(pycurl.TIMEOUT_MS, whole_units(settings.timeout_s * 1000))
+    set_(pycurl.CONNECTTIMEOUT_MS, whole_units((settings.connect_timeout_s or settings.timeout_s) * 1000))
 
 
 def set_auth(set_: SetOption, settings: HttpSettings) -> None:
@@ -157,10 +166,10 @@ def set_auth(set_: SetOption, settings: HttpSettings) -> None:
     if auth.scheme == "bearer":
         set_(pycurl.USERNAME, None)
         set_(pycurl.PASSWORD, None)
-        set_(pycurl.XOAUTH2_BEARER, auth.token)
+        set_(pycurl.XOAUTH2_BEARER, curl_text(auth.token))
     else:
-        set_(pycurl.USERNAME, auth.user)
-        set_(pycurl.PASSWORD, auth.password)
+        set_(pycurl.USERNAME, curl_text(auth.user))
+        set_(pycurl.PASSWORD, curl_text(auth.password))
 
 
 def _set_limits(set_: SetOption, settings: HttpSettings) -> None:
@@ -188,9 +197,12 @@ def _set_verify(set_: SetOption, settings: HttpSettings) -> None:
 
 def _set_proxy(set_: SetOption, settings: HttpSettings) -> None:
     # libcurl reads the proxy from the environment only if PROXY is unset. An empty string counts as set: no proxy.
-    set_(pycurl.PROXY, None if settings.proxy == "env" else settings.proxy)
-    if settings.proxy and settings.proxy != "env":
-        set_(pycurl.NOPROXY, settings.no_proxy)
+    of_environment = settings.proxy == "env"
+    set_(pycurl.PROXY, None if of_environment else encode_url(settings.proxy) if settings.proxy else "")
+    if settings.proxy:
+        # pycurl cannot unset NOPROXY for a request that goes back to the environment, so its value is given.
+        without = settings.no_proxy or (of_environment and (os.getenv("no_proxy") or os.getenv("NO_PROXY"))) or ""
+        set_(pycurl.NOPROXY, curl_text(without))
     set_(pycurl.PROXYAUTH, _AUTH[settings.proxy_auth])
 
 
@@ -212,9 +224,9 @@ addresses, redirects and idle timeouts.)"""
 
 def _set_tls(set_: SetOption, settings: HttpSettings) -> None:
     if settings.ca_file:
-        set_(pycurl.CAINFO, settings.ca_file)
+        set_(pycurl.CAINFO, curl_text(settings.ca_file))
         if supports("https proxy"):
-            set_(pycurl.PROXY_CAINFO, settings.ca_file)
+            set_(pycurl.PROXY_CAINFO, curl_text(settings.ca_file))
     if settings.cert_file.endswith((".p12", ".pfx")):
         set_(pycurl.SSLCERTTYPE, "P12")
     for text, of_file, of_text in (
@@ -222,9 +234,9 @@ def _set_tls(set_: SetOption, settings: HttpSettings) -> None:
         (settings.key_file, pycurl.SSLKEY, pycurl.SSLKEY_BLOB),
     ):
         if text:
-            set_(of_text if text.startswith(PEM) else of_file, text.encode())
+            set_(of_text if text.startswith(PEM) else of_file, utf8(text))
     if settings.key_password:
-        set_(pycurl.KEYPASSWD, settings.key_password)
+        set_(pycurl.KEYPASSWD, curl_text(settings.key_password))
     if settings.tls_min or settings.tls_max:
         set_(pycurl.SSLVERSION, _TLS_MIN[settings.tls_min] | _TLS_MAX[settings.tls_max])
     if settings.ciphers:
@@ -252,7 +264,7 @@ def _set_names(set_: SetOption, settings: HttpSettings, pinned: Iterable[str]) -
             set_(pycurl.RESOLVE, addresses)
     else:
         seconds = 0.0 if settings.dns == "each" else parse_duration_s(settings.dns, what="dns")
-        set_(pycurl.DNS_CACHE_TIMEOUT, round(seconds))
+        set_(pycurl.DNS_CACHE_TIMEOUT, whole_units(seconds))
 
 
 def connect_to(hosts: Mapping[str, str]) -> list[str]:

@@ -16,6 +16,7 @@ from fastload.load.engine.curl_options import SMALL_UPLOAD_BYTES
 from fastload.load.engine.request_info import RequestInfoTable
 from fastload.load.engine.used_connections import SocketAddress
 from fastload.model.http_settings import Body, HttpSettings
+from fastload.model.urls import encode_url
 
 _RESPONSE_CODE, _NUM_CONNECTS = pycurl.RESPONSE_CODE, pycurl.NUM_CONNECTS
 _LOOKUP, _CONNECT, _TLS = pycurl.NAMELOOKUP_TIME_T, pycurl.CONNECT_TIME_T, pycurl.APPCONNECT_TIME_T
@@ -210,7 +211,8 @@ class Transfer(Handle):
 
     def next_url(self) -> str:
         """Return the absolute URL of the last response's Location; "" without one, or if redirects are not followed."""
-        return (self.getinfo(pycurl.REDIRECT_URL) or "") if self.max_redirects else ""
+        raw = self.getinfo_raw(pycurl.REDIRECT_URL) if self.max_redirects else None
+        return encode_url(raw.decode("utf-8", "surrogateescape")) if raw else ""
 
     def measure(self) -> Measurement:
         """Return libcurl's measurement of the request that just ended."""

@@ -19,7 +19,7 @@ _KIND_OF_CODE = {
     16: "protocol",  # HTTP/2 framing
     18: "partial",
     28: "timeout",
-    26: "body",  # a file became shorter
+    26: "body",  # a file was written to meanwhile
     35: "tls",
     43: "tls",  # missing private key, or a wrong password
     47: "redirects",

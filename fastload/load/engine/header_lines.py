@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urljoin
 
 from fastload.model.errors import PlanError
+from fastload.model.wire_text import check_line, read_text
 
 Headers = Mapping[str, str | None]
 """Headers of a request by name; None removes a header that would be sent otherwise."""
+# RFC 9110, section 5.1. Few names are used again and again.
+is_token = lru_cache(1024)(re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch)
 _REDIRECTS = (
     HTTPStatus.MOVED_PERMANENTLY,
     HTTPStatus.FOUND,
@@ -44,7 +49,7 @@ def request_lines(run: Iterable[str], content_type: str, headers: Headers) -> tu
     A header of *headers* replaces the run's line with the same name.
 
     Raises:
-        PlanError: one of *headers* contains a line break, which would inject another header.
+        PlanError: one of *headers* has no name of a header, or a line break, which would inject another header.
     """
     own = {name.lower() for name in headers}
     lines = [line for line in run if _name(line) not in own]
@@ -92,7 +97,7 @@ def _responses(lines: Iterable[bytes]) -> Iterator[tuple[int, list[tuple[str, st
     """Yield status and headers of every response in *lines*: the last one, and redirects and others before it."""
     status, headers = 0, list[tuple[str, str]]()
     for raw in lines:
-        line = raw.decode("latin-1").strip()
+        line = read_text(raw).strip()
         if line.startswith("HTTP/"):
             if status:
                 yield status, headers
@@ -112,9 +117,31 @@ def _name(line: str) -> str:
 
 def _line(name: str, value: str | None) -> str:
     """Return the header line for libcurl: ``Name:`` removes a header of libcurl's own, ``Name;`` sends an empty one."""
-    if value is None:
-        return f"{name}:"
-    line = f"{name}: {value}" if value != "" else f"{name};"
-    if "\n" in line or "\r" in line:
-        raise PlanError(f"the header {name!r} has a line break in it", hint="strip() the value that it is given")
+    line = f"{name}:" if value is None else f"{name}: {value}" if value != "" else f"{name};"
+    if not is_token(name) or "\n" in line or "\r" in line or "\0" in line:
+        check_header(name, value or "")
     return line
+
+
+def check_header(name: str, value: str) -> None:
+    """Check that the header *name* with *value* is one header.
+
+    Raises:
+        PlanError: the name is no name of a header, or the value has a line break or a NUL.
+    """
+    if not is_token(name):
+        raise PlanError(
+            f"{name!r} is no name of a header", hint="a name has letters, digits and dashes, like X-Request-Id"
+        )
+    check_line(f"{value}", f"the header {name!r}")
+
+
+def check_header_lines(lines: Iterable[str]) -> None:
+    """Check *lines* as `HttpSettings` has them: ``Name: value``; with ``Name:`` or ``Name;`` as libcurl takes them.
+
+    Raises:
+        PlanError: as `check_header`.
+    """
+    for line in lines:
+        name, _, value = line.partition(":")
+        check_header(name.strip().removesuffix(";"), value)

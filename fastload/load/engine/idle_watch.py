@@ -12,6 +12,8 @@ from typing import NamedTuple
 from fastload.load.engine.curl_handle import Handle
 
 _LOOKS_A_TIMEOUT = 8
+# uvloop rounds to milliseconds: a shorter time would be none, and the loop would do nothing but look.
+_SHORTEST_S = 0.001
 
 
 class _Seen(NamedTuple):
@@ -49,7 +51,7 @@ class IdleWatch:
         self._seen.clear()
 
     def _wait(self, handle: Handle, moved_bytes: int, since_s: float) -> None:
-        timer = self._loop.call_later(handle.idle_timeout_s / _LOOKS_A_TIMEOUT, self._look, handle)
+        timer = self._loop.call_later(max(_SHORTEST_S, handle.idle_timeout_s / _LOOKS_A_TIMEOUT), self._look, handle)
         self._seen[handle] = _Seen(timer, moved_bytes, since_s)
 
     def _look(self, handle: Handle) -> None:

@@ -5,26 +5,48 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 
-from fastload.model.http_settings import FileBody, Multipart, StreamedBody
+from fastload.model.http_settings import TO_THE_END, FileBody, Multipart, StreamedBody
+
+_Version = tuple[int, int, int, int]
 
 
 class _OpenFile:
-    """Open file shared by all bodies of the same path; the descriptor is closed when the last body is freed."""
+    """Open file shared by all bodies of the same path that were made of the same content. The descriptor is closed when
+    the last body is freed."""
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.version = _version(os.fstat(self.fd))
+
+    @property
+    def size_bytes(self) -> int:
+        return self.version[2]
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file was written to since it was opened. (One that was replaced by another still has its
+        content.)"""
+        return _version(os.fstat(self.fd)) != self.version
 
     def __del__(self) -> None:
         if hasattr(self, "fd"):
             os.close(self.fd)
 
 
-_OPEN: weakref.WeakValueDictionary[str, _OpenFile] = weakref.WeakValueDictionary()
+def _version(status: os.stat_result) -> _Version:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+_OPEN: weakref.WeakValueDictionary[tuple[str, _Version], _OpenFile] = weakref.WeakValueDictionary()
 
 
 class BodyReader:
     """Reader of a streamed body for libcurl, which reads piece by piece and may seek to any position.
+
+    A file is sent as it was when the request began, also if another one takes its place meanwhile. If it is written to,
+    the request fails: what it sent would be a part of the old content and a part of the new.
 
     Raises:
         OSError: a file of the body cannot be opened.
@@ -33,12 +55,15 @@ class BodyReader:
     def __init__(self, body: StreamedBody) -> None:
         segments: Sequence[bytes | FileBody] = body.segments() if isinstance(body, Multipart) else [body]
         self._files = {one.path: _opened(one.path) for one in segments if isinstance(one, FileBody)}
-        self._segments = [(one, len(one) if isinstance(one, bytes) else one.size_bytes) for one in segments]
+        self._segments = [(one, len(one) if isinstance(one, bytes) else self._size(one)) for one in segments]
         self.size_bytes = sum(size for _, size in self._segments)
         self._at = 0
 
+    def _size(self, part: FileBody) -> int:
+        return part.size_bytes if part.size_bytes != TO_THE_END else self._files[part.path].size_bytes - part.offset
+
     def read(self, most_bytes: int) -> bytes:
-        """Return the next bytes, at most *most_bytes*; none at the end, or if a file has become shorter."""
+        """Return the next bytes, at most *most_bytes*; none at the end, or if a file was written to."""
         start = 0
         for segment, size in self._segments:
             within = self._at - start
@@ -47,7 +72,10 @@ class BodyReader:
                 if isinstance(segment, bytes):
                     chunk = segment[within : within + wanted]
                 else:
-                    chunk = os.pread(self._files[segment.path].fd, wanted, segment.offset + within)
+                    file = self._files[segment.path]
+                    chunk = os.pread(file.fd, wanted, segment.offset + within)
+                    if file.changed:
+                        return b""
                 self._at += len(chunk)
                 return chunk
             start += size
@@ -62,7 +90,8 @@ class BodyReader:
 
 
 def _opened(path: str) -> _OpenFile:
-    file = _OPEN.get(path)
+    file = _OPEN.get((path, _version(Path(path).stat())))
     if file is None:
-        file = _OPEN[path] = _OpenFile(path)
+        file = _OpenFile(path)
+        file = _OPEN.setdefault((path, file.version), file)
     return file

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from time import monotonic_ns
 
 from fastload.load.client.context import WorkerContext
@@ -16,10 +18,20 @@ from fastload.model.http_settings import without_credentials
 
 
 class ConnectionPool(SlotPool):
-    """Slot pool of `bench`: a slot is a connection, an iteration is one request of *source*, without a coroutine."""
+    """Slot pool of `bench`: a slot is a connection, an iteration is one request of *source*, without a coroutine.
 
-    def __init__(self, context: WorkerContext, source: RequestSource, scenario: str = "bench") -> None:
+    *numbers* yields the numbers of new connections, from 1 by default.
+    """
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        source: RequestSource,
+        scenario: str = "bench",
+        numbers: Iterator[int] | None = None,
+    ) -> None:
         super().__init__(context)
+        self._numbers = numbers or itertools.count(1)
         self.scope = context.recorder.scope(scenario)
         self._source = source
         self._endpoint = context.recorder.endpoint(source.name, source.method, self.scope.tags)
@@ -30,8 +42,9 @@ class ConnectionPool(SlotPool):
         context = self.context
         transfer = Transfer()
         cache = self._caches[transfer] = context.connection_cache()
+        number = next(self._numbers)
         transfer.configure(
-            context.http, cache=cache, resolve=context.resolve, keep_body=False, number=len(self._caches)
+            context.http_of(number), cache=cache, resolve=context.resolve, keep_body=False, number=number
         )
         context.engine.adopt(transfer)
         transfer.on_done = self._on_done

@@ -132,8 +132,10 @@ def _setting_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
     host_a, host_b = (urlsplit(str(plan.get("base_url", ""))).hostname or "" for plan in (plan_a, plan_b))
     if host_a != host_b:
         yield _contrast("host", host_a, host_b)
-    for key, one, other in _changes(plan_a.get("http", {}), plan_b.get("http", {})):
-        if key not in _BY_CHANCE:
+    http_a, http_b = plan_a.get("http", {}), plan_b.get("http", {})
+    for key, one, other in _changes(http_a, http_b):
+        # A setting that one of the two versions did not have yet is no difference between the runs.
+        if key not in _BY_CHANCE and key in http_a and key in http_b:
             yield _contrast(f"http {key}", one, other)
     scenarios_b = _scenarios(plan_b)
     for name, load in _scenarios(plan_a).items():

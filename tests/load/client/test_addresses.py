@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+from typing import Literal
 
 import pytest
 
 from fastload.load.engine.curl_options import source_address
-from fastload.model.http_settings import RequestSettings
+from fastload.model.http_settings import DnsSelect, HttpSettings, RequestSettings
 from tests.load.client.transport_servers import Web, client, greet, serving
-from tests.load.harness import Run
+from tests.load.harness import Run, harness
 
 
 class TestNames:
@@ -142,3 +143,38 @@ def test_addresses(run: Run, site: Web) -> None:
             assert one.last.local_address()[1] >= 0
 
     run(main())
+
+
+class TestSeveralAddresses:
+    """A host with two addresses, of which each is a server of its own."""
+
+    @staticmethod
+    async def asked(site: Web, select: DnsSelect, vus: int, *, version: Literal["", "4"] = "") -> list[str]:
+        """Which address each of *vus* VUs reaches with all that it does."""
+        port = site.ports["plain"]
+        http = HttpSettings(timeout_s=20, dns_select=select, ip_version=version, hosts={"*.wild.invalid": "127.0.0.1"})
+        pinned = (f"many.invalid:{port}:127.0.0.1,[::1]",)
+        reached = []
+        async with harness(f"http://many.invalid:{port}", http=http, resolve=pinned) as made:
+            for _ in range(vus):
+                vu = made.vu(headers=True)
+                replies = [await vu.get("/"), await vu.get("/", tags={"a": "b"}), await vu.get("/", timeout="5s")]
+                async with vu.stream("GET", "/") as streamed:
+                    await streamed.read()
+                other = await vu.get(f"http://a.wild.invalid:{port}/")
+                assert other.remote_address[0] == "127.0.0.1"
+                assert {reply.status for reply in (*replies, streamed, other)} == {200}
+                found = {reply.remote_address[0] for reply in (*replies, streamed)}
+                assert len(found) == 1
+                reached.append(found.pop())
+        return reached
+
+    def test_the_vus_share_them(self, run: Run, site: Web) -> None:
+        async def main() -> None:
+            assert await self.asked(site, "roundRobin", 5) == ["127.0.0.1", "::1", "127.0.0.1", "::1", "127.0.0.1"]
+            assert await self.asked(site, "roundRobin", 3, version="4") == ["127.0.0.1"] * 3
+            assert len(set(await self.asked(site, "first", 4))) == 1
+            # That 60 VUs draw the same one of two happens once in 10^18 runs.
+            assert len(set(await self.asked(site, "random", 60))) == 2
+
+        run(main())

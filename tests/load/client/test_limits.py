@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
+from typing import Any
 
 import pytest
 import uvloop
 
-from fastload.model.http_settings import RequestSettings
+from fastload.load.engine.curl_options import whole_units
+from fastload.model.errors import PlanError
+from fastload.model.http_settings import HttpSettings, RequestSettings
+from fastload.planning import make_http
 from tests.load.client.transport_servers import LARGE, Web, answer, client, read_request, serving
 from tests.load.harness import Run
 
@@ -60,6 +65,55 @@ class TestTimeouts:
                 assert one.engine.in_flight == 0
 
         run(main())
+
+    @pytest.mark.parametrize("seconds", [0.0004, 0.0000001])
+    def test_a_time_that_would_be_rounded_to_none(self, run: Run, seconds: float) -> None:
+        """libcurl takes whole milliseconds and seconds, and 0 is no limit at all."""
+
+        async def main() -> None:
+            async with serving(stall) as port:
+                url = f"http://127.0.0.1:{port}/none"
+                async with client(timeout_s=seconds) as one:
+                    assert (await one.ask(url)).error in ("timeout", "connect_timeout")
+                async with client() as one:
+                    own = RequestSettings(timeout_s=seconds)
+                    assert (await one.ask(url, request=own)).error in ("timeout", "connect_timeout")
+                async with client(idle_timeout_s=seconds) as one:
+                    assert (await one.ask(url)).error == "idle_timeout"
+
+        run(main())
+
+    def test_a_connect_timeout_that_would_be_rounded_to_none(self, run: Run) -> None:
+        async def main() -> None:
+            # Nobody accepts: the queue of one is full, and what comes then waits.
+            with socket.socket() as full:
+                full.bind(("127.0.0.1", 0))
+                full.listen(0)
+                waiting = [socket.socket() for _ in range(8)]
+                for other in waiting:
+                    other.setblocking(False)
+                    other.connect_ex(full.getsockname())
+                async with client(connect_timeout_s=0.0004) as one:
+                    got = await one.ask(f"http://127.0.0.1:{full.getsockname()[1]}/")
+                for other in waiting:
+                    other.close()
+            assert got.error in ("connect_timeout", "timeout")
+
+        run(main())
+
+    @pytest.mark.parametrize("seconds", [-1.0, math.inf, math.nan])
+    def test_what_is_no_time(self, seconds: float) -> None:
+        for name in ("timeout_s", "connect_timeout_s", "idle_timeout_s"):
+            given: Any = {name: seconds}
+            with pytest.raises(PlanError, match=f"{name} {seconds} is no time limit"):
+                RequestSettings(**given)
+            with pytest.raises(PlanError, match="timeout"):
+                make_http({}, HttpSettings(**given))
+        with pytest.raises(PlanError, match="timeout_s 0 is no time limit"):
+            RequestSettings(timeout_s=0)
+
+    def test_whole_units(self) -> None:
+        assert [whole_units(one) for one in (0, 1e-9, 0.4, 1.4, 1.6, 1e30)] == [0, 1, 1, 1, 2, 2**31 - 1]
 
     def test_cancelled_while_watched(self, run: Run) -> None:
         async def main() -> None:

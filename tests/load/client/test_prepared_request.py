@@ -354,6 +354,7 @@ class TestScenarioOptions:
             ({"expected": "x"}, "expected: 'x' names no statuses"),
             ({"http": SETTINGS}, "http is a HttpSettings"),
             ({"headers": ["a"]}, "headers is a list"),
+            ({"headers": {"A": "b\r\nX: y"}}, "the header 'A' has a line break in it"),
         ):
             with pytest.raises(fl.PlanError, match=said):
                 fl.scenario(**options)

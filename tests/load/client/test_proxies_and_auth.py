@@ -77,6 +77,37 @@ class TestProxies:
 
         run(main())
 
+    def test_exceptions_from_the_proxy_of_the_environment(
+        self, run: Run, site: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def main() -> None:
+            proxy = HttpProxy()
+            async with serving(proxy) as port:
+                monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+                monkeypatch.delenv("no_proxy", raising=False)
+                monkeypatch.setenv("NO_PROXY", "localhost")
+                for no_proxy, by_proxy in (("127.0.0.1", 0), ("", 1), ("localhost,127.0.0.0/8", 0), ("other", 1)):
+                    async with client(proxy="env", no_proxy=no_proxy) as one:
+                        assert (await one.ask(site.url("plain"))).status == 200
+                        assert len(proxy.seen) == by_proxy
+                        # After a proxy of its own, a request goes back to the environment's, and to its exceptions.
+                        own = RequestSettings(proxy=f"http://127.0.0.1:{port}")
+                        await one.ask(site.url("plain"), request=own)
+                        proxy.seen.clear()
+                        assert (await one.ask(site.url("plain", host="localhost"))).status == 200
+                        assert len(proxy.seen) == (no_proxy in ("127.0.0.1", "other"))
+                        proxy.seen.clear()
+
+        run(main())
+
+    def test_a_proxy_whose_user_is_no_ascii(self, run: Run, site: Web) -> None:
+        async def main() -> None:
+            proxy = HttpProxy("ü:ß")
+            async with serving(proxy) as port, client(proxy=f"http://ü:ß@127.0.0.1:{port}") as one:
+                assert (await one.ask(site.url("plain"))).status == 200
+
+        run(main())
+
     def test_the_environment(self, run: Run, site: Web, monkeypatch: pytest.MonkeyPatch) -> None:
         async def main() -> None:
             proxy = HttpProxy()

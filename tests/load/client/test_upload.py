@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fastload.load.client.bodies import file_body
 from fastload.model.http_settings import FileBody, Multipart, Part
 from tests.load.client.transport_servers import answer, client, read_request, serving
 from tests.load.harness import Run
@@ -90,6 +91,71 @@ class TestStreamedBodies:
                 own = await one.ask(f"http://127.0.0.1:{port}/", "content-type: a/b", method="POST", body=form)
                 assert self.seen(own.headers) == "POST / a/b"
                 assert self.seen((await one.ask(f"http://127.0.0.1:{port}/")).headers) == "GET / -"
+
+        run(main())
+
+    @pytest.mark.parametrize("old_size", [300_000, 3_000_000])
+    def test_a_file_that_is_replaced_meanwhile(self, run: Run, tmp_path: Path, old_size: int) -> None:
+        """Each request sends one file from its beginning to its end, the old one or the new one."""
+        file = tmp_path / "file"
+        old, new = b"o" * old_size, b"n" * 1_000_000
+        file.write_bytes(old)
+
+        async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            begun.set()
+            await replaced.wait()
+            size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            body = await reader.readexactly(size)
+            writer.write(answer(f"{size} {set(body.decode())}".encode()))
+            await writer.drain()
+
+        async def main() -> None:
+            async with serving(slow) as port, client(timeout_s=20) as one:
+                url = f"http://127.0.0.1:{port}/"
+                first = asyncio.create_task(one.ask(url, method="POST", body=file_body(file, what="data")))
+                await begun.wait()
+                prepared = file_body(file, what="data")
+                (tmp_path / "new").write_bytes(new)
+                (tmp_path / "new").rename(file)
+                # It was looked at before, and begins after the other one came.
+                second = asyncio.create_task(one.ask(url, method="POST", body=prepared))
+                form = asyncio.create_task(one.ask(url, method="POST", body=Multipart((Part("a", prepared),))))
+                replaced.set()
+                assert (await first).body == f"{old_size} {{'o'}}".encode()
+                assert (await second).body == b"1000000 {'n'}"
+                assert 1_000_000 < int((await form).body.split()[0]) < 1_001_000
+
+        begun, replaced = asyncio.Event(), asyncio.Event()
+        run(main())
+
+    def test_a_file_that_is_written_to_meanwhile(self, run: Run, tmp_path: Path) -> None:
+        """The rest would be of another file: the request fails, and the next one sends what is there now."""
+        file = tmp_path / "file"
+        file.write_bytes(b"o" * 20_000_000)
+        begun, written = asyncio.Event(), asyncio.Event()
+
+        async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                begun.set()
+                await written.wait()
+                size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                body = await reader.readexactly(size)
+                writer.write(answer(str(set(body.decode())).encode()))
+                await writer.drain()
+
+        async def main() -> None:
+            async with serving(slow) as port, client(timeout_s=20) as one:
+                url = f"http://127.0.0.1:{port}/"
+                first = asyncio.create_task(one.ask(url, method="POST", body=file_body(file, what="data")))
+                await begun.wait()
+                with file.open("r+b") as opened:
+                    opened.write(b"n" * 20_000_000)
+                written.set()
+                assert (await first).error == "body"
+                got = await one.ask(url, method="POST", body=file_body(file, what="data"))
+                assert got.body == b"{'n'}"
 
         run(main())
 

@@ -282,6 +282,19 @@ class TestHandshake:
 
         run(main())
 
+    def test_text_outside_ascii(self, run: Run, server: Server) -> None:
+        async def main() -> None:
+            async with harness(server.http) as made:
+                own: Any = {"params": {"ü": "ß"}, "cookies": {"id": "é"}, "headers": {"X-Own": "ü"}}
+                async with made.vu().websocket("/tells?ä b", **own) as ws:
+                    told = json.loads(await ws.receive())
+                    assert told["path"] == "/tells?%C3%A4%20b&%C3%BC=%C3%9F"
+                    headers = {name.lower(): value for name, value in told["headers"].items()}
+                    sent = [headers[name].encode("latin-1") for name in ("x-own", "cookie")]
+                    assert sent == ["ü".encode(), "id=é".encode()]
+
+        run(main())
+
     def test_series_by_name_group_and_tags(self, run: Run, server: Server) -> None:
         asked = [Series.of("ws_msgs_sent", group="chat", kind="x"), Series.of("ws_failed", error="http_403")]
 
