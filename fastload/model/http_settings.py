@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from fastload.model.errors import PlanError
+from fastload.model.errors import PlanError, nearest
 from fastload.model.statuses import StatusSpec
 from fastload.version import __version__
 
@@ -171,6 +171,7 @@ GENERIC_CODE = 1000
 ERROR_CODES: dict[str, int] = {
     "url": 1020,
     "timeout": 1050,
+    "tls_timeout": 1050,
     "idle_timeout": 1050,
     "dns": 1101,
     "connect_failed": 1210,
@@ -221,6 +222,22 @@ def check_base_url(url: str, *, what: str = "URL") -> str:
     except ValueError as error:
         raise PlanError(f"{what} {url!r} has a port that is not a number up to 65535", hint="check the port") from error
     return url.rstrip("/")
+
+
+def check_scheme(url: str, scheme: str) -> None:
+    """Check that the *scheme* of the absolute *url* of a request is http or https.
+
+    Raises:
+        PlanError: it is another one.
+    """
+    scheme = scheme.lower()
+    if scheme in ("ws", "wss"):
+        raise PlanError(f"{url!r} is the URL of a WebSocket", hint="write async with vu.websocket(...) as ws:")
+    if scheme not in ("http", "https"):
+        raise PlanError(
+            f"{url!r} has the scheme {scheme!r}, and only http and https are requests",
+            hint=nearest(scheme, ("http", "https")) or "use http:// or https://",
+        )
 
 
 def without_credentials(url: str) -> str:

@@ -21,7 +21,7 @@ from fastload.load.engine.curl_handle import ConnectionCache
 from fastload.load.engine.header_lines import Headers, request_lines
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
-from fastload.model.http_settings import Body, HttpSettings
+from fastload.model.http_settings import Body, HttpSettings, check_scheme
 
 if TYPE_CHECKING:
     from fastload.load.recording.recorder import Recorder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ID_SEGMENT = re.compile(
     r"(?<=/)(?:\d+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,})(?=/|$)"
 )
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://").match
+_ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://").match
 _MAX_CACHED_URLS = 10_000
 _BUILT_IN_TAGS = frozenset(("scenario", "group", "name", "method", "status", "error", "check"))
 
@@ -118,13 +118,13 @@ class WorkerContext:
         """Return the absolute URL with *params* in its query; *base_url* takes precedence over that of the run.
 
         Raises:
-            PlanError: *url* is relative and there is no base URL.
+            PlanError: *url* is relative and there is no base URL, or its scheme is not http or https.
         """
         if base_url:
-            return self.with_params(url if _ABSOLUTE(url) else _join(base_url, url), params)
+            return self.with_params(_absolute(base_url, url), params)
         full = self._urls.get(url)
         if full is None:
-            full = url if _ABSOLUTE(url) else _join(self.base_url, url)
+            full = _absolute(self.base_url, url)
             if len(self._urls) < _MAX_CACHED_URLS:
                 self._urls[url] = full
         return self.with_params(full, params) if params else full
@@ -203,7 +203,10 @@ def fold_path(url: str) -> str:
     return _ID_SEGMENT.sub("{id}", urlsplit(url).path or "/")
 
 
-def _join(base_url: str, url: str) -> str:
+def _absolute(base_url: str, url: str) -> str:
+    if scheme := _ABSOLUTE(url):
+        check_scheme(url, scheme[1])
+        return url
     if not base_url:
         raise PlanError(f"{url!r} is relative and there is no base URL", hint="pass --base-url or base_url=")
     return base_url + (url if url.startswith("/") else "/" + url)

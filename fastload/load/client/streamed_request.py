@@ -273,7 +273,7 @@ class StreamedRequest(JudgedRequest):
         self._outgoing = out = vu.begin_stream(self._method, self._url, self._options)
         self.expected = out.expected
         self._buffer = buffer = BodyBuffer(out.transfer)
-        out.transfer.stream_to(buffer.on_chunk, buffer.on_header)
+        out.transfer.stream_to(buffer.on_chunk, buffer.on_header, buffer.header_lines)
         out.transfer.on_done = self._on_done
         event_timer = EventTimer(vu.recorder, out.scope, vu.recorder.name_of(out.endpoint), out.tags, out.transfer)
         self._streamed = reply = StreamedReply(self._method, out.url, buffer, event_timer)

@@ -20,7 +20,7 @@ from fastload.load.client.reply import ConnectionInfo, Reply
 from fastload.load.client.request_options import NO_DEFAULTS, VUDefaults
 from fastload.load.client.retry import Retry, send_with_retries
 from fastload.load.client.streaming_client import StreamingClient
-from fastload.load.engine.curl_transfer import Transfer
+from fastload.load.engine.curl_transfer import CUT_HEADERS, Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import NO_DUE, response_us
@@ -237,15 +237,15 @@ class VU(HttpClient, StreamingClient):
         if self._keeps_reply_parts:
             self._keep_reply_parts(transfer, reply)
         response = NO_DUE
-        if error is None:
+        if error is None and measurement[0]:
             response = response_us(due_ns, transfer.done_ns)
             if judged is None:
                 recorder.record(endpoint, response, measurement)
             self.back_off_s = 0.0
         else:
             reply.status = 0
-            reply.error = error_kind(transfer, error[0])
-            reply.message = error[1]
+            code, reply.message = error or CUT_HEADERS
+            reply.error = error_kind(transfer, code)
             if judged is None:
                 recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
             refused = not transfer.connected()

@@ -27,6 +27,7 @@ import pycurl
 from fastload.load.engine.curl_handle import Handle
 from fastload.load.engine.curl_transfer import IDLE_TIMEOUT, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
+from fastload.load.engine.error_kinds import error_text
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
 
@@ -261,7 +262,7 @@ class CurlEngine:
             if failed:
                 now_ns = monotonic_ns()
                 for transfer, code, text in failed:
-                    self._end(transfer, now_ns, (code, text))
+                    self._end(transfer, now_ns, (code, text or error_text(code)))
             if not self._timeout_due:
                 break
         self._draining = False

@@ -57,6 +57,7 @@ _FEATURES = {
 }
 ENCODINGS = ("gzip", "deflate", "br", "zstd")
 KEEP_FOR_EVER = -1
+_WEB = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
 
 
 def supports(feature: str) -> bool:
@@ -91,6 +92,9 @@ LARGE_UPLOAD_BYTES = 65_536
 def set_all(set_: SetOption, settings: HttpSettings, *, pinned: Iterable[str]) -> None:
     """Set the options that are the same for all requests of a handle. *pinned*: addresses looked up before the run."""
     set_(pycurl.NOSIGNAL, 1)
+    # Not file:, ftp: and their like, which libcurl speaks as well: also where a redirect leads.
+    set_(pycurl.PROTOCOLS, _WEB)
+    set_(pycurl.REDIR_PROTOCOLS, _WEB)
     set_(pycurl.UPLOAD_BUFFERSIZE, SMALL_UPLOAD_BYTES)
     set_(pycurl.USERAGENT, settings.user_agent)
     if settings.cookies:

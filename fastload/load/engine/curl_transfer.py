@@ -5,7 +5,7 @@ Only `curl.py` and the `curl_*.py` import pycurl.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pycurl
@@ -21,14 +21,17 @@ _POSTTRANSFER, _STARTTRANSFER = pycurl.POSTTRANSFER_TIME_T, pycurl.STARTTRANSFER
 _TOTAL, _QUEUE = pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
 # libcurl counts a request's body in its size, but a response's body not in its header size.
 _REQUEST_SIZE, _HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.REQUEST_SIZE, pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
+_CONTENT_LENGTH = pycurl.CONTENT_LENGTH_DOWNLOAD_T
 
 IDLE_TIMEOUT = -1
 """Error number of fastload's own, beside those of libcurl: nothing was sent or received for the idle timeout."""
+CUT_HEADERS = (-2, "the connection was closed within the headers of the response")
+"""Error number and text of fastload's own for a response whose `measure` has status 0: to libcurl it is complete."""
 
 Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """Measurement of one finished request, 11 items:
 
-* status;
+* status; 0 if the headers of the response were cut, which libcurl does not report as an error;
 * microseconds since libcurl started the transfer: lookup, connect and TLS done (all three 0 on a reused connection),
   connection ready for the request, request sent, first byte received, last byte received;
 * microseconds spent waiting for a free connection;
@@ -83,12 +86,16 @@ class Transfer(Handle):
 
     # Streamed responses (`client/streamed_request.py`).
 
-    def stream_to(self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any]) -> None:
+    def stream_to(
+        self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any], lines: Sequence[bytes] | None = None
+    ) -> None:
         """Call *on_chunk* with each piece of the body and *on_header* with each header line, as they arrive.
 
-        The callbacks must not raise, and must not call libcurl, except for `pause_receiving`.
+        The callbacks must not raise, and must not call libcurl, except for `pause_receiving`. *lines* is where
+        *on_header* puts the lines.
         """
         self.is_paused = False
+        self._seen_lines, self.watches_lines = lines, False
         self.setopt(pycurl.WRITEFUNCTION, on_chunk)
         self.setopt(pycurl.HEADERFUNCTION, on_header)
 
@@ -137,15 +144,18 @@ class Transfer(Handle):
     def measure(self) -> Measurement:
         """Return libcurl's measurement of the request that just ended."""
         info = self.getinfo
-        queue_us = info(_QUEUE)
+        queue_us, downloaded = info(_QUEUE), info(_SIZE_DOWNLOAD)
         if info(_NUM_CONNECTS):
             lookup_us, connect_us, tls_us = info(_LOOKUP), info(_CONNECT), info(_TLS)
             ready_us = tls_us or connect_us
+            if self.watches_lines and (downloaded or info(_CONTENT_LENGTH) >= 0):
+                self.stop_watching_lines()
         else:
             lookup_us = connect_us = tls_us = 0
             ready_us = queue_us
         return (
-            info(_RESPONSE_CODE),
+            # A body or its announced length comes after complete headers.
+            info(_RESPONSE_CODE) if downloaded or info(_CONTENT_LENGTH) >= 0 else self.status_of_complete_headers(),
             lookup_us,
             connect_us,
             tls_us,
@@ -155,7 +165,7 @@ class Transfer(Handle):
             info(_TOTAL),
             queue_us,
             info(_REQUEST_SIZE),
-            info(_HEADER_SIZE) + info(_SIZE_DOWNLOAD),
+            info(_HEADER_SIZE) + downloaded,
         )
 
 

@@ -33,16 +33,14 @@ class WebSocketTransfer(Transfer):
         self.connecting = False
         self.keep_headers()
         self.prepare("GET", url, headers, None)
+        # pycurl does not name the protocols of WebSockets.
+        self.setopt(pycurl.PROTOCOLS, pycurl.PROTO_ALL)
         self.setopt(pycurl.CONNECT_ONLY, 2)
         # libcurl would delay its own answers to pings until the next message is sent, so the session answers pings.
         self.setopt(pycurl.WS_OPTIONS, pycurl.WS_NOAUTOPONG)
         self.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         if self._http.hosts:
             self._override_host(url)
-
-    def status(self) -> int:
-        """Return the status of the server's answer to the handshake; 0 without an answer."""
-        return self.getinfo(pycurl.RESPONSE_CODE)  # type: ignore[no-any-return]
 
     def handshake_bytes(self) -> tuple[int, int]:
         """Return the bytes sent and received by the handshake, including the body of a refusal."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urljoin
@@ -11,7 +11,7 @@ from fastload.model.errors import PlanError
 
 Headers = Mapping[str, str | None]
 """Headers of a request by name; None removes a header that would be sent otherwise."""
-_REDIRECTS = (
+REDIRECTS = (
     HTTPStatus.MOVED_PERMANENTLY,
     HTTPStatus.FOUND,
     HTTPStatus.SEE_OTHER,
@@ -62,6 +62,16 @@ def last_headers(lines: Iterable[bytes]) -> dict[str, str]:
     return found
 
 
+def has_end_of_headers(lines: Sequence[bytes]) -> bool:
+    """Return whether the headers of the last response in the raw *lines* are complete; trailers may follow them."""
+    for line in reversed(lines):
+        if not line.strip():
+            return True
+        if line.startswith(b"HTTP/"):
+            return False
+    return False
+
+
 def cookies_set(lines: Iterable[bytes]) -> dict[str, str]:
     """Return the cookies that the last response in the raw *lines* sets, by name, without their attributes."""
     found = {}
@@ -77,7 +87,7 @@ def redirects(url: str, lines: Iterable[bytes]) -> tuple[Redirect, ...]:
     found: list[Redirect] = []
     for status, headers in list(_responses(lines))[:-1]:
         location = dict(headers).get("location")
-        if status in _REDIRECTS and location is not None:
+        if status in REDIRECTS and location is not None:
             at = found[-1].location if found else url
             found.append(Redirect(status, at, urljoin(at, location)))
     return tuple(found)
