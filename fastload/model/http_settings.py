@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from fastload.model.errors import PlanError, nearest
+from fastload.model.redaction import redacted_url
 from fastload.model.statuses import StatusSpec
 from fastload.version import __version__
 
@@ -204,23 +205,28 @@ def check_base_url(url: str, *, what: str = "URL") -> str:
     Raises:
         PlanError: malformed, no http or https scheme, no host, or an invalid port.
     """
+    shown = without_credentials(url)
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise PlanError(f"{what} {url!r} is not a URL: {error}", hint="check the brackets of the IPv6 host") from error
+        raise PlanError(
+            f"{what} {shown!r} is not a URL: {error}", hint="check the brackets of the IPv6 host"
+        ) from error
     if parts.scheme in ("http", "https") and not parts.hostname:
-        raise PlanError(f"{what} {url!r} has no host", hint="write it like http://127.0.0.1:8080")
+        raise PlanError(f"{what} {shown!r} has no host", hint="write it like http://127.0.0.1:8080")
     if parts.scheme not in ("http", "https"):
-        bare = url.split("://", 1)[-1]
+        bare = shown.split("://", 1)[-1]
         if bare.startswith("/"):
             raise PlanError(
-                f"{what} {url!r} has no host", hint=f"write it like http://127.0.0.1:8080{bare.rstrip('/')}"
+                f"{what} {shown!r} has no host", hint=f"write it like http://127.0.0.1:8080{bare.rstrip('/')}"
             )
-        raise PlanError(f"{what} {url!r} has no http:// or https:// scheme", hint=f"write http://{bare}")
+        raise PlanError(f"{what} {shown!r} has no http:// or https:// scheme", hint=f"write http://{bare}")
     try:
         _ = parts.port
     except ValueError as error:
-        raise PlanError(f"{what} {url!r} has a port that is not a number up to 65535", hint="check the port") from error
+        raise PlanError(
+            f"{what} {shown!r} has a port that is not a number up to 65535", hint="check the port"
+        ) from error
     return url.rstrip("/")
 
 
@@ -232,18 +238,19 @@ def check_scheme(url: str, scheme: str) -> None:
     """
     scheme = scheme.lower()
     if scheme in ("ws", "wss"):
-        raise PlanError(f"{url!r} is the URL of a WebSocket", hint="write async with vu.websocket(...) as ws:")
+        raise PlanError(
+            f"{without_credentials(url)!r} is the URL of a WebSocket", hint="write async with vu.websocket(...) as ws:"
+        )
     if scheme not in ("http", "https"):
         raise PlanError(
-            f"{url!r} has the scheme {scheme!r}, and only http and https are requests",
+            f"{without_credentials(url)!r} has the scheme {scheme!r}, and only http and https are requests",
             hint=nearest(scheme, ("http", "https")) or "use http:// or https://",
         )
 
 
 def without_credentials(url: str) -> str:
-    """Return *url* without ``user:password@``, so that it can be shown."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
+    """Return *url* without ``user:password@`` and the values of secret parameters, so that it can be shown."""
+    return redacted_url(url)
 
 
 def _quoted(text: str) -> str:

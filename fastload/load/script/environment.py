@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar, overload
 
 from fastload.model.errors import PlanError, nearest
+from fastload.model.redaction import is_secret
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -21,7 +22,6 @@ _KIND = {
     int: "an int: a whole number, like 10",
     float: "a float: a finite number, like 0.5",
 }
-_SECRET_PARTS = ("KEY", "TOKEN", "PASS", "PWD", "SECRET", "CREDENTIAL", "AUTH", "PRIVATE", "COOKIE")
 # Minimum similarity of a suggested name: a less similar one is no help.
 _CLOSE = 0.8
 
@@ -72,11 +72,11 @@ def env(
         return default
     kind = default.__class__
     wanted = type or (kind if kind in _KIND else str)
-    shown = "its value (not shown)" if _looks_secret(name) else repr(text)
+    shown = "its value (not shown)" if is_secret(name) else repr(text)
     value = _converted(name, shown, text, wanted)
     if choices is not None and value not in choices:
         allowed = [str(choice) for choice in choices]
-        guess = "" if _looks_secret(name) else nearest(text, allowed)
+        guess = "" if is_secret(name) else nearest(text, allowed)
         raise PlanError(
             f"environment name {name}: {shown} is not allowed",
             hint=f"{guess} " * bool(guess) + f"one of: {', '.join(allowed)}",
@@ -120,10 +120,6 @@ def _near_name(name: str) -> str:
     by_upper = {other.upper(): other for other in os.environ if other != name}
     close = difflib.get_close_matches(name.upper(), by_upper, n=1, cutoff=_CLOSE)
     return f"did you mean {by_upper[close[0]]!r}?" if close else ""
-
-
-def _looks_secret(name: str) -> bool:
-    return any(part in name.upper() for part in _SECRET_PARTS)
 
 
 def _bool(text: str) -> bool:
