@@ -40,7 +40,7 @@ class HttpSettings:
     - *timeout_s* covers connecting and the whole response. *connect_timeout_s* and *idle_timeout_s* (no byte sent or
       received for so long) are off at 0.
     - *http_version*: "" leaves the choice to ALPN; "2-prior" uses HTTP/2 without negotiation.
-    - *accept_encoding*: None asks for no compression, "" for every compression that libcurl can decode.
+    - *accept_encoding*: None asks for no compression, "" for gzip and deflate.
     - *ca_file*: "" means the system's certificates. *cert_file* and *key_file* are paths or the PEM text itself.
     - *proxy*: a URL, "" for none, "env" for the proxies of the environment.
     - *dns*: "pinned" (look up once), "each" (for each connection), or a duration after which to look up again.

@@ -8,12 +8,13 @@ from __future__ import annotations
 import select
 import weakref
 from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pycurl
 
+from fastload.load.engine.body_decoder import BodyDecoder, decodes
 from fastload.load.engine.curl_options import (
     LARGE_UPLOAD_BYTES,
     changes,
@@ -99,6 +100,8 @@ class IdleWatcher(Protocol):
 
     def watch_idle(self) -> None: ...
 
+    def check_bodies(self) -> None: ...
+
 
 class Handle(pycurl.Curl):
     """Reusable easy handle with its settings: the base class of `curl_transfer.Transfer`."""
@@ -118,10 +121,12 @@ class Handle(pycurl.Curl):
         "_redirects",
         "_request",
         "_seen_lines",
+        "_sink",
         "_source",
         "_url",
         "_watches_tls",
         "chunks",
+        "decoder",
         "header_lines",
         "idle_timeout_s",
         "in_flight",
@@ -149,6 +154,9 @@ class Handle(pycurl.Curl):
         self._reader: BodyReader | None = None
         self._printer: DebugPrinter | None = None
         self._source = self._cookie = ""
+        self.decoder: BodyDecoder | None = None
+        self._seen_lines, self.watches_lines = None, False
+        self._sink: Callable[[bytes], Any] = len
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
         self.in_flight = self._has_large_buffer = self._watches_tls = self._is_verbose = False
@@ -160,8 +168,9 @@ class Handle(pycurl.Curl):
             self._printer = DebugPrinter(full=settings.debug == "full")
             self._be_verbose()
         self._set_headers(())
-        self._keep_last_lines()
-        self.watches_lines = True
+        if self.decoder is None:
+            self._keep_last_lines()
+            self.watches_lines = True
 
     @property
     def is_bound_to_vu(self) -> bool:
@@ -202,6 +211,20 @@ class Handle(pycurl.Curl):
         self.idle_timeout_s = settings.idle_timeout_s
         if self.idle_timeout_s and self._engine is not None:
             self._engine.watch_idle()
+        if decodes(settings.accept_encoding) or self.decoder is not None:
+            self._set_decoder(settings)
+
+    def _set_decoder(self, settings: HttpSettings) -> None:
+        """Decode the next bodies, or leave that to libcurl."""
+        self.decoder = None
+        if decodes(settings.accept_encoding):
+            if self._seen_lines is None or self.watches_lines:
+                self._keep_last_lines()
+            assert self._seen_lines is not None
+            self.decoder = BodyDecoder(self._seen_lines, self._sink, settings.max_body_bytes)
+            if self._engine is not None:
+                self._engine.check_bodies()
+        self.write_to(self._sink)
 
     def send_cookies(self, cookie: str) -> None:
         """Send *cookie*, like ``a=1; b=2``, with the next requests, besides the VU's own cookies; "" for none."""
@@ -226,11 +249,19 @@ class Handle(pycurl.Curl):
 
     def keep_body(self, keep: bool) -> None:
         """Collect the body of each response in ``chunks``, or drop it. Both cost one C call a chunk."""
-        self.setopt(pycurl.WRITEFUNCTION, self.chunks.append if keep else len)
+        self.write_to(self.chunks.append if keep else len)
+
+    def write_to(self, sink: Callable[[bytes], Any]) -> None:
+        """Call *sink* with each piece of the body, after decoding it."""
+        self._sink = sink
+        if self.decoder is not None:
+            self.decoder.sink = sink
+            sink = self.decoder.feed
+        self.setopt(pycurl.WRITEFUNCTION, sink)
 
     def keep_headers(self) -> None:
         """Collect the raw header lines of each response in ``header_lines``."""
-        self._seen_lines, self.watches_lines = self.header_lines, False
+        self._see_lines(self.header_lines)
         self.setopt(pycurl.HEADERFUNCTION, self.header_lines.append)
 
     def status_of_complete_headers(self) -> int:
@@ -255,9 +286,14 @@ class Handle(pycurl.Curl):
         self._seen_lines, self.watches_lines = None, False
         self.unsetopt(pycurl.HEADERFUNCTION)
 
+    def _see_lines(self, lines: Sequence[bytes] | None) -> None:
+        self._seen_lines, self.watches_lines = lines, False
+        if self.decoder is not None:
+            self.decoder.lines = () if lines is None else lines
+
     def _keep_last_lines(self) -> None:
         last_lines = deque[bytes](maxlen=_LAST_LINES)
-        self._seen_lines = last_lines
+        self._see_lines(last_lines)
         self.setopt(pycurl.HEADERFUNCTION, last_lines.append)
 
     def _peer_has_closed(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pycurl
 
+from fastload.load.engine.body_decoder import DECODED, decodes
 from fastload.model.http_settings import PEM, HttpSettings, RequestSettings
 from fastload.model.units import parse_duration_s
 
@@ -182,7 +183,9 @@ def _set_version(set_: SetOption, settings: HttpSettings) -> None:
 
 
 def _set_encoding(set_: SetOption, settings: HttpSettings) -> None:
-    set_(pycurl.ACCEPT_ENCODING, settings.accept_encoding)
+    own = decodes(settings.accept_encoding)
+    set_(pycurl.ACCEPT_ENCODING, settings.accept_encoding or ", ".join(DECODED) if own else settings.accept_encoding)
+    set_(pycurl.HTTP_CONTENT_DECODING, int(not own))
 
 
 def _set_verify(set_: SetOption, settings: HttpSettings) -> None:

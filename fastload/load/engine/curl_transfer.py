@@ -95,8 +95,8 @@ class Transfer(Handle):
         *on_header* puts the lines.
         """
         self.is_paused = False
-        self._seen_lines, self.watches_lines = lines, False
-        self.setopt(pycurl.WRITEFUNCTION, on_chunk)
+        self._see_lines(lines)
+        self.write_to(on_chunk)
         self.setopt(pycurl.HEADERFUNCTION, on_header)
 
     def pause_receiving(self) -> None:

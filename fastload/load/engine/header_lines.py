@@ -72,6 +72,18 @@ def has_end_of_headers(lines: Sequence[bytes]) -> bool:
     return False
 
 
+def content_encodings(lines: Sequence[bytes]) -> list[str]:
+    """Return the content encodings of the last response in the raw *lines*, in the order in which they were applied."""
+    found: list[str] = []
+    for line in reversed(lines):
+        if line.startswith(b"HTTP/"):
+            break
+        if line[:17].lower() == b"content-encoding:":
+            names = line[17:].decode("latin-1").lower().split(",")
+            found[:0] = [name.strip() for name in names if name.strip()]
+    return found
+
+
 def cookies_set(lines: Iterable[bytes]) -> dict[str, str]:
     """Return the cookies that the last response in the raw *lines* sets, by name, without their attributes."""
     found = {}
