@@ -15,7 +15,13 @@ NO_LONGER_USED = re.compile(
 # Of a program that uses libcurl in a way in which fastload does not, or without a cause that could be told.
 OF_PROGRAMS = {
     *("E_AGAIN", "E_FAILED_INIT", "E_RANGE_ERROR", "E_ABORTED_BY_CALLBACK", "E_UNKNOWN_OPTION", "E_CHUNK_FAILED"),
-    "E_NO_CONNECTION_AVAILABLE",
+    *(
+        "E_NO_CONNECTION_AVAILABLE",
+        "E_BAD_DOWNLOAD_RESUME",
+        "E_HTTP_RANGE_ERROR",
+        "E_HTTP_RETURNED_ERROR",
+        "E_NOT_BUILT_IN",
+    ),
 }
 
 
