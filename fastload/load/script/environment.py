@@ -72,11 +72,11 @@ def env(
         return default
     kind = default.__class__
     wanted = type or (kind if kind in _KIND else str)
-    shown = "its value (not shown)" if is_secret(name) else repr(text)
+    shown = "its value (not shown)" if _looks_secret(name) else repr(text)
     value = _converted(name, shown, text, wanted)
     if choices is not None and value not in choices:
         allowed = [str(choice) for choice in choices]
-        guess = "" if is_secret(name) else nearest(text, allowed)
+        guess = "" if _looks_secret(name) else nearest(text, allowed)
         raise PlanError(
             f"environment name {name}: {shown} is not allowed",
             hint=f"{guess} " * bool(guess) + f"one of: {', '.join(allowed)}",
@@ -120,6 +120,11 @@ def _near_name(name: str) -> str:
     by_upper = {other.upper(): other for other in os.environ if other != name}
     close = difflib.get_close_matches(name.upper(), by_upper, n=1, cutoff=_CLOSE)
     return f"did you mean {by_upper[close[0]]!r}?" if close else ""
+
+
+def _looks_secret(name: str) -> bool:
+    # Environment names often have no joints between words, as in DBPASS.
+    return is_secret(name) or any(part in name.lower() for part in ("key", "pass", "auth"))
 
 
 def _bool(text: str) -> bool:

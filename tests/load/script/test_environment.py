@@ -145,7 +145,10 @@ class TestErrors:
         assert error.hint == "did you mean 'prod'? one of: prod, dev"
         assert refusal("FL_NAME", choices=["1"]).hint == "one of: 1"
 
-    @pytest.mark.parametrize("name", ["FL_API_KEY", "fl_password", "AUTH_FL", "FLTOKENS", *SECRET_PARTS, *SECRET_WORDS])
+    @pytest.mark.parametrize(
+        "name",
+        ["FL_API_KEY", "fl_password", "AUTH_FL", "FLTOKENS", "DBPASS", "MYKEY", "FLAUTH", *SECRET_PARTS, *SECRET_WORDS],
+    )
     def test_a_secret_is_never_shown(self, put: Callable[[str, str], None], name: str) -> None:
         put(name, "hunter2")
         for options in ({"type": int}, {"type": float}, {"type": bool}, {"choices": ["hunter3"]}):
