@@ -29,7 +29,7 @@ import fastload as fl
 from fastload.cli.exit_codes import ExitCode
 from fastload.cli.main import cli as command_line
 from fastload.load.client.request_options import RequestOptions
-from fastload.load.engine import error_kinds
+from fastload.model import error_remedies
 from fastload.model.judging import verdict
 from fastload.model.load_models import EXECUTORS
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
@@ -283,7 +283,8 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
         row[0]: names(row[1])[: len(AGGREGATES[Kind(row[0])])] for row in rows(section("numbers.md", "Thresholds"))
     }
     assert aggregates == {kind.value: list(allowed) for kind, allowed in AGGREGATES.items()}
-    assert set(first_column(section("numbers.md", "Errors"))) - {"http_400"} == error_kinds.ERROR_KINDS
+    remedies = {names(row[0])[0]: row[2] for row in rows(section("numbers.md", "Errors"))}
+    assert remedies == {kind: f"{text[0].upper()}{text[1:]}." for kind, text in error_remedies.REMEDIES.items()}
     bounds = section("numbers.md", "The verdict")
     for bound in (
         f"over {verdict.SATURATED_CPU_PERCENT:.0f} %",

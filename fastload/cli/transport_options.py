@@ -27,7 +27,7 @@ _REQUESTS = (
     _option("--connect-timeout", metavar="DURATION", help="Longest time to connect, TLS included."),
     _option("--idle-timeout", metavar="DURATION", help="Longest time in which nothing is sent or received."),
     _option("--auth", metavar="SCHEME:USER:PASSWORD", help="basic, digest or ntlm; or bearer:TOKEN."),
-    _option("--compressed", is_flag=True, help="Ask for compressed responses, of all kinds that this libcurl has."),
+    _option("--compressed", is_flag=True, help="Ask for compressed responses: gzip and deflate."),
     _option("-A", "--user-agent", metavar="TEXT", help="What requests say that they come from."),
     _option("--max-redirects", type=int, help="How many redirects are followed; 0 follows none.  [default: 10]"),
     _option("--max-body", metavar="SIZE", help="Longest response body, like 1MB; a longer one fails."),

@@ -12,6 +12,7 @@ from fastload.control.threshold_judge import ThresholdJudge
 from fastload.model.hooks import HookError
 from fastload.model.judging.verdict import Evidence, Verdict, WorkerEvidence, judge_run
 from fastload.model.plan import Plan
+from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS
 from fastload.model.results import (
     collect_calls,
     collect_checks,
@@ -84,7 +85,12 @@ class SummaryBuilder:
             stopped_by=stopped_by,
             stop_reason=stop_reason,
             hook_errors=hook_errors,
-            notes=(*notes, *name_limit_notes(aggregator.over_limit, aggregator.table)),
+            notes=(
+                *notes,
+                *name_limit_notes(aggregator.over_limit, aggregator.table),
+                *aggregator.errors.limit_notes(KINDS_OF_ERRORS),
+                *aggregator.exceptions.limit_notes(TYPES_OF_EXCEPTIONS),
+            ),
             groups=collect_groups(aggregator.table, duration_s),
             calls=collect_calls(aggregator.table, duration_s),
             scenarios=collect_scenarios(views, [scenario.name for scenario in self._plan.scenarios]),

@@ -9,11 +9,9 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from urllib.parse import unquote
 
+from fastload.model import redaction
+
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SECRET = re.compile(
-    r"passw(?:or)?d|passphrase|secret|token|credential|api[-_]?key|access[-_]?key|authorization|session|csrf|xsrf|jwt",
-    re.IGNORECASE,
-)
 _ID = re.compile(
     r"\d+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,}",
     re.IGNORECASE,
@@ -51,9 +49,10 @@ def unique(name: str, taken: Collection[str], joint: str = "_") -> str:
     return found
 
 
-def is_secret(name: str) -> bool:
+def is_secret_field(name: str) -> bool:
     """Return whether a field of this name holds a secret, which must not be written into a script."""
-    return _SECRET.search(name) is not None
+    # A field that is called just "key" mostly names the value beside it.
+    return name.lower() != "key" and redaction.is_secret(name)
 
 
 def request_name(path: str) -> str:

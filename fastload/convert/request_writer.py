@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import msgspec
 
 from fastload.convert.har import HarEntry, PostData
-from fastload.convert.names import constant, is_secret, request_name, single_line
+from fastload.convert.names import constant, is_secret_field, request_name, single_line
 from fastload.convert.writer import Call, Module, flatten
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
@@ -102,7 +102,7 @@ class RequestWriter:
                 continue
             headers[header.name] = (
                 self._module.secret(constant(header.name))
-                if is_secret(name)
+                if is_secret_field(name)
                 else self._module.short(header.value, "HEADER")
             )
         return headers
@@ -146,7 +146,9 @@ class RequestWriter:
             return {key: self._without_secrets(item, key) for key, item in value.items()}
         if isinstance(value, list):
             return [self._without_secrets(item, name) for item in value]
-        return self._module.secret(constant(name)) if isinstance(value, str) and value and is_secret(name) else value
+        return (
+            self._module.secret(constant(name)) if isinstance(value, str) and value and is_secret_field(name) else value
+        )
 
 
 def _bare(mime_type: str) -> str:

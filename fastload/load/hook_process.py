@@ -27,6 +27,7 @@ from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import INTERRUPTED, Hook
 from fastload.model.plan import Plan
+from fastload.model.redaction import shortened
 
 _READ_BYTES = 65536
 _MOST_NESTED = 200
@@ -92,7 +93,7 @@ class _HookProcess:
     def _describe(self, error: BaseException, hook: Hook, *, expired: bool) -> tuple[str, bool]:
         """Return the message for *error*, which *hook* raised, and whether it aborts the test."""
         if isinstance(error, TestAborted):
-            return str(error) or "no reason given", True
+            return shortened(str(error)) or "no reason given", True
         if isinstance(error, asyncio.CancelledError) and self._cancelled:
             return INTERRUPTED, False
         if isinstance(error, TimeoutError) and expired:

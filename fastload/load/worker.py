@@ -33,6 +33,7 @@ from fastload.model.errors import FastloadError, begins_in_fastload, worker_trac
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.metrics import Series, scenario_series
 from fastload.model.plan import Plan
+from fastload.model.redaction import shortened
 from fastload.model.schedule import NS_PER_S
 
 PROBE_INTERVAL_S = 0.01
@@ -211,7 +212,7 @@ class Worker:
             runner.set_rate(body["rate_per_s"], body["at_ns"])
 
     def _abort(self, reason: str) -> None:
-        self._send("abort", {"reason": reason})
+        self._send("abort", {"reason": shortened(reason)})
         self._stop(now=True, skip_on_stop=False)
 
     def _stop(self, *, now: bool, skip_on_stop: bool) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from fastload.model.redaction import shortened
+
 _PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -73,7 +75,7 @@ def worker_traceback(error: BaseException) -> str:
     report = user_traceback(error)
     if isinstance(error, FastloadError) or "\n  File " in report:
         return report
-    return "".join(traceback.format_exception(error)).rstrip()
+    return shortened("".join(traceback.format_exception(error)).rstrip())
 
 
 def user_traceback(error: BaseException) -> str:
@@ -84,4 +86,4 @@ def user_traceback(error: BaseException) -> str:
         own = [frame for frame in nested.stack if not frame.filename.startswith((_PACKAGE, "<frozen "))]
         nested.stack = traceback.StackSummary.from_list(own)
         nested = nested.__cause__ or nested.__context__
-    return "".join(report.format()).rstrip()
+    return shortened("".join(report.format()).rstrip())

@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from fastload.model.errors import PlanError
+from fastload.model.errors import PlanError, nearest
+from fastload.model.redaction import redacted_url
 from fastload.model.statuses import StatusSpec
 from fastload.model.urls import encode_url, trim_url, with_ascii_host
-from fastload.model.wire_text import check_line, shown, utf8
+from fastload.model.wire_text import check_line, utf8
+from fastload.model.wire_text import shown as as_shown
 from fastload.version import __version__
 
 HttpVersion = Literal["", "1.1", "2", "2-prior", "3"]
@@ -48,7 +50,7 @@ class HttpSettings:
     - *timeout_s* covers connecting and the whole response. *connect_timeout_s* and *idle_timeout_s* (no byte sent or
       received for so long) are off at 0.
     - *http_version*: "" leaves the choice to ALPN; "2-prior" uses HTTP/2 without negotiation.
-    - *accept_encoding*: None asks for no compression, "" for every compression that libcurl can decode.
+    - *accept_encoding*: None asks for no compression, "" for gzip and deflate.
     - *ca_file*: "" means the system's certificates. *cert_file* and *key_file* are paths or the PEM text itself.
     - *proxy*: a URL, "" for none, "env" for the proxies of the environment.
     - *dns*: "pinned" (look up once), "each" (for each connection), or a duration after which to look up again.
@@ -195,6 +197,7 @@ GENERIC_CODE = 1000
 ERROR_CODES: dict[str, int] = {
     "url": 1020,
     "timeout": 1050,
+    "tls_timeout": 1050,
     "idle_timeout": 1050,
     "dns": 1101,
     "connect_failed": 1210,
@@ -245,36 +248,58 @@ def check_url(url: str, *, what: str = "URL") -> str:
         PlanError: malformed, no http or https scheme, no host, a host that is no name, or an invalid port.
     """
     url = trim_url(url)
-    if shown(url) != url:
+    if as_shown(url) != url:
         # Bytes that are no UTF-8 could not be printed.
         url = encode_url(url)
+    shown = without_credentials(url)
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise PlanError(f"{what} {url!r} is not a URL: {error}", hint="check the brackets of the IPv6 host") from error
+        raise PlanError(
+            f"{what} {shown!r} is not a URL: {error}", hint="check the brackets of the IPv6 host"
+        ) from error
     if parts.scheme in ("http", "https") and not parts.hostname:
-        raise PlanError(f"{what} {url!r} has no host", hint="write it like http://127.0.0.1:8080")
+        raise PlanError(f"{what} {shown!r} has no host", hint="write it like http://127.0.0.1:8080")
     if parts.scheme not in ("http", "https"):
-        bare = url.split("://", 1)[-1]
+        bare = shown.split("://", 1)[-1]
         if bare.startswith("/"):
             raise PlanError(
-                f"{what} {url!r} has no host", hint=f"write it like http://127.0.0.1:8080{bare.rstrip('/')}"
+                f"{what} {shown!r} has no host", hint=f"write it like http://127.0.0.1:8080{bare.rstrip('/')}"
             )
-        raise PlanError(f"{what} {url!r} has no http:// or https:// scheme", hint=f"write http://{bare}")
+        raise PlanError(f"{what} {shown!r} has no http:// or https:// scheme", hint=f"write http://{bare}")
     try:
         _ = parts.port
     except ValueError as error:
-        raise PlanError(f"{what} {url!r} has a port that is not a number up to 65535", hint="check the port") from error
+        raise PlanError(
+            f"{what} {shown!r} has a port that is not a number up to 65535", hint="check the port"
+        ) from error
     try:
         return with_ascii_host(url)
     except ValueError as error:
-        raise PlanError(f"{what} {without_credentials(url)!r} has a host that is no name: {error}") from error
+        raise PlanError(f"{what} {shown!r} has a host that is no name: {error}") from error
+
+
+def check_scheme(url: str, scheme: str) -> None:
+    """Check that the *scheme* of the absolute *url* of a request is http or https.
+
+    Raises:
+        PlanError: it is another one.
+    """
+    scheme = scheme.lower()
+    if scheme in ("ws", "wss"):
+        raise PlanError(
+            f"{without_credentials(url)!r} is the URL of a WebSocket", hint="write async with vu.websocket(...) as ws:"
+        )
+    if scheme not in ("http", "https"):
+        raise PlanError(
+            f"{without_credentials(url)!r} has the scheme {scheme!r}, and only http and https are requests",
+            hint=nearest(scheme, ("http", "https")) or "use http:// or https://",
+        )
 
 
 def without_credentials(url: str) -> str:
-    """Return *url* without ``user:password@``, so that it can be shown."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
+    """Return *url* without ``user:password@`` and the values of secret parameters, so that it can be shown."""
+    return redacted_url(url)
 
 
 def _quoted(text: str) -> str:

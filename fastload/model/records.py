@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
+from fastload.model.error_remedies import REMEDIES
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
+from fastload.model.metrics import OTHER_NAME
+from fastload.model.redaction import shortened
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.series import SeriesTable
+from fastload.model.units import format_number_of
+
+MOST_KINDS = 100
+"""How many kinds of errors, or types of exceptions, are counted separately."""
+KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS = "kinds of errors", "types of exceptions"
+_MOST_KIND = 200
+_JUDGED = "judged"
+_STATUS = re.compile(r"http_\d+").fullmatch
 
 
 @dataclass(slots=True)
@@ -18,6 +30,9 @@ class ErrorTable:
 
     ``by_name`` counts the failed requests and calls of each kind by (method, name); the method of a call is empty.
     Failures of anything else, such as WebSocket sessions, are not in ``by_name``.
+
+    The table is bounded, whatever a script raises: the kinds after the first `MOST_KINDS` are counted together, as
+    ``judged`` or `OTHER_NAME`, except for fastload's own kinds and statuses, and long texts are shortened.
     """
 
     entries: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -28,8 +43,7 @@ class ErrorTable:
 
         *what* is the (method, name) of the request or call that failed.
         """
-        known = self.entries.get(kind)
-        self.entries[kind] = (1, message) if known is None else (known[0] + 1, known[1])
+        kind = self._add(kind, 1, message)
         if what is not None:
             names = self.by_name.setdefault(kind, {})
             names[what] = names.get(what, 0) + 1
@@ -37,12 +51,35 @@ class ErrorTable:
     def merge(self, other: ErrorTable) -> None:
         """Add the failures of *other*. A kind that is in both tables keeps the message of this table."""
         for kind, (count, message) in other.entries.items():
-            known = self.entries.get(kind)
-            self.entries[kind] = (count, message) if known is None else (known[0] + count, known[1])
-        for kind, names in other.by_name.items():
-            mine = self.by_name.setdefault(kind, {})
-            for what, count in names.items():
-                mine[what] = mine.get(what, 0) + count
+            counted_as = self._add(kind, count, message)
+            if names := other.by_name.get(kind):
+                mine = self.by_name.setdefault(counted_as, {})
+                for what, of_name in names.items():
+                    mine[what] = mine.get(what, 0) + of_name
+
+    def _add(self, kind: str, count: int, message: str) -> str:
+        """Add *count* failures of *kind*, and return the kind under which they are counted."""
+        known = self.entries.get(kind)
+        if known is None:
+            counted_as = self._admitted(shortened(kind, _MOST_KIND))
+            if counted_as == OTHER_NAME != kind:
+                message = f"{kind}: {message}"
+            kind = counted_as
+            known = self.entries.get(kind) or (0, shortened(message))
+        self.entries[kind] = (known[0] + count, known[1])
+        return kind
+
+    def _admitted(self, kind: str) -> str:
+        """Return *kind*, or, if the table is full, what it is counted as."""
+        if len(self.entries) < MOST_KINDS or kind in self.entries or kind in REMEDIES or _STATUS(kind):
+            return kind
+        return _JUDGED if kind.startswith(f"{_JUDGED}:") else OTHER_NAME
+
+    def limit_notes(self, what: str) -> list[str]:
+        """Return a note if the table was full; *what* names its kinds, like "kinds of errors"."""
+        count, _ = self.entries.get(OTHER_NAME, (0, ""))
+        counted = f"{format_number_of(count, 'failure')} of the others are counted together as {OTHER_NAME}"
+        return [f"there were more than {MOST_KINDS} {what}: {counted}"] if count else []
 
     def to_plain(self) -> dict[str, list[Any]]:
         """Return plain data for a frame or a file: ``{kind: [count, first message, [[method, name, count], ...]]}``."""
@@ -54,12 +91,14 @@ class ErrorTable:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Sequence[Any]]) -> Self:
         """Return the table of *plain*, the result of `to_plain`; the list of names may be missing."""
-        entries = {kind: (entry[0], entry[1]) for kind, entry in plain.items()}
         named = {kind: entry[2] for kind, entry in plain.items() if len(entry) > 2 and entry[2]}
-        return cls(
-            entries,
+        as_sent = cls(
+            {kind: (entry[0], entry[1]) for kind, entry in plain.items()},
             {kind: {(method, name): count for method, name, count, *_ in rows} for kind, rows in named.items()},
         )
+        bounded = cls()
+        bounded.merge(as_sent)
+        return bounded
 
     @property
     def total(self) -> int:

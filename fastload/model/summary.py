@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fastload.model.error_remedies import remedy_of
 from fastload.model.hooks import HookError
 from fastload.model.http_settings import error_code
 from fastload.model.judging.thresholds import Threshold, ThresholdResult
@@ -152,7 +153,10 @@ class Summary:
             "endpoints": [endpoint.to_dict() for endpoint in self.endpoints],
             "calls": [call.to_dict() for call in self.calls],
             "requests": asdict(self.requests),
-            "errors": [one | {"code": error_code(one["kind"])} for one in self.errors.to_list()],
+            "errors": [
+                one | {"code": error_code(one["kind"]), "remedy": remedy_of(one["kind"])}
+                for one in self.errors.to_list()
+            ],
             "exceptions": self.exceptions.to_list(),
             "workers": [_worker_dict(worker) for worker in self.workers],
             "host": self.host.to_dict(),

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from fastload.load.engine.curl_options import is_overridden
 from fastload.model.errors import PlanError
+from fastload.model.http_settings import without_credentials
 from fastload.model.load_models import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from fastload.model.plan import Plan
 
@@ -81,7 +82,8 @@ def resolve_host(base_url: str) -> tuple[str, ...]:
     except OSError as error:
         if not _is_localhost(host):
             raise PlanError(
-                f"host {host!r} of {base_url} cannot be resolved: {error}", hint="check its spelling"
+                f"host {host!r} of {without_credentials(base_url)} cannot be resolved: {error}",
+                hint="check its spelling",
             ) from error
         found = []
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))

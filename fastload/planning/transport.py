@@ -62,6 +62,8 @@ _TIMES = {
 _SIZES = {"max_body": "max_body_bytes", "upload_rate": "upload_bytes_per_s", "download_rate": "download_bytes_per_s"}
 _PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _MAYBE_PEM = ("cert_file", "key_file")
+# libcurl's own lowest version, since 8.16.
+_LOWEST_TLS = "1.2"
 _AUTH_EXAMPLE = "write it like basic:USER:PASSWORD, digest:USER:PASSWORD or bearer:TOKEN"
 
 
@@ -189,6 +191,11 @@ def _check_tls(http: HttpSettings) -> None:
     if http.tls_min and http.tls_max and http.tls_min > http.tls_max:
         raise PlanError(
             f"--tls-min {http.tls_min} is above --tls-max {http.tls_max}", hint="give the older one as --tls-min"
+        )
+    if not http.tls_min and http.tls_max and http.tls_max < _LOWEST_TLS:
+        raise PlanError(
+            f"--tls-max {http.tls_max} is below TLS {_LOWEST_TLS}, the lowest version unless --tls-min is given",
+            hint=f"give --tls-min {http.tls_max} as well, or a higher --tls-max",
         )
     for name, path in (("--cacert", http.ca_file), ("--cert", http.cert_file), ("--key", http.key_file)):
         if path and not path.startswith(PEM) and not os.access(path, os.R_OK):

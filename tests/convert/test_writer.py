@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.convert.names import constant, counted, identifier, is_secret, request_name, single_line, unique
+from fastload.convert.names import constant, counted, identifier, is_secret_field, request_name, single_line, unique
 from fastload.convert.writer import Call, Code, Module, docstring, render, statement, text_literal
 from tests.convert.conftest import check_style
 
@@ -136,5 +136,5 @@ def test_other_names() -> None:
     assert single_line("a\n b\t" + "c" * 80) == "a b " + "c" * 53 + "..."
     assert counted(["a", "b", "b", *"cdef"]) == "b (2), a, c, d, e and 1 more"
     secrets = ["password", "X-Api-Key", "access_token", "PHPSESSIONID", "Authorization", "client-secret"]
-    assert all(map(is_secret, secrets))
-    assert not any(map(is_secret, ["user", "key", "monkey", "page"]))
+    assert all(map(is_secret_field, secrets))
+    assert not any(map(is_secret_field, ["user", "key", "monkey", "page"]))

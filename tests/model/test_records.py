@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.metrics import Series
-from fastload.model.records import Delta, ErrorTable, WorkerStats
+from fastload.model.metrics import OTHER_NAME, Series
+from fastload.model.records import MOST_KINDS, Delta, ErrorTable, WorkerStats
+from fastload.model.redaction import MOST_TEXT
 from fastload.model.series import SeriesTable
 
 whats = st.sampled_from([None, ("GET", "/"), ("GET", "/a"), ("", "/")])
@@ -68,3 +69,58 @@ def test_a_delta_survives_the_wire() -> None:
     assert (copy.worker, copy.seq, copy.stats) == (1, 7, stats)
     assert (copy.errors, copy.exceptions) == (delta.errors, delta.exceptions)
     assert copy.table.to_plain() == table.to_plain()
+
+
+class TestBounds:
+    """Whatever a script raises, a table stays small: when it counts, when it merges, and when it comes from a frame."""
+
+    def test_kinds_after_the_first_are_counted_together(self) -> None:
+        table = table_of([(f"Error{number}", f"message {number}", ("GET", "/")) for number in range(3_000)])
+        assert len(table.entries) == MOST_KINDS + 1
+        assert table.total == 3_000
+        assert table.entries[OTHER_NAME] == (3_000 - MOST_KINDS, f"Error{MOST_KINDS}: message {MOST_KINDS}")
+        assert sum(sum(names.values()) for names in table.by_name.values()) == 3_000
+        assert table.by_name[OTHER_NAME] == {("GET", "/"): 3_000 - MOST_KINDS}
+        (note,) = table.limit_notes("types of exceptions")
+        assert note == (
+            f"there were more than {MOST_KINDS} types of exceptions: 2,900 failures of the others are counted together "
+            f"as {OTHER_NAME}"
+        )
+        assert table_of([("a",)]).limit_notes("types") == []
+
+    def test_own_kinds_and_statuses_are_never_among_them(self) -> None:
+        table = table_of([(f"Error{number}",) for number in range(MOST_KINDS)])
+        own = ("generator_fd", "timeout", "http_503", "http_299")
+        for kind in (*own, "judged: slow", "http_x"):
+            table.count(kind)
+        assert {kind: table.entries[kind][0] for kind in (*own, "judged", OTHER_NAME)} == {
+            **dict.fromkeys(own, 1),
+            "judged": 1,
+            OTHER_NAME: 1,
+        }
+
+    def test_merging_keeps_the_bound_and_the_total(self) -> None:
+        merged = ErrorTable()
+        for first in range(0, 3_000, 60):
+            merged.merge(table_of([(f"Error{number}", "", ("GET", "/")) for number in range(first, first + 60)]))
+        assert (len(merged.entries), merged.total) == (MOST_KINDS + 1, 3_000)
+        assert sum(sum(names.values()) for names in merged.by_name.values()) == 3_000
+
+    def test_a_frame_is_bounded_too(self) -> None:
+        plain = {f"Error{number}": [1, "m" * 50_000, [["GET", "/", 1]]] for number in range(300)}
+        table = ErrorTable.from_plain(plain)
+        assert (len(table.entries), table.total) == (MOST_KINDS + 1, 300)
+        assert max(len(message) for _, message in table.entries.values()) <= MOST_TEXT
+
+    def test_long_texts_say_how_much_is_missing(self) -> None:
+        table = table_of([("K" * 10_000, "begin" + "m" * 5_000_000 + "end")])
+        ((kind, (_, message)),) = table.entries.items()
+        assert len(kind) <= 200
+        assert len(message) <= MOST_TEXT
+        assert message.startswith("begin")
+        assert message.endswith("end")
+        assert "4,996,068 characters left out" in message
+
+    def test_secrets_do_not_stay(self) -> None:
+        table = table_of([("judged: http://a:b@c/?key=s3cret", "GET http://a:b@c/?key=s3cret: refused")] * 2)
+        assert table.entries == {"judged: http://c/?key=***": (2, "GET http://c/?key=***: refused")}

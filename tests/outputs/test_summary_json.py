@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
+from fastload.model.error_remedies import OTHER_REMEDY
 from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import Series
 from fastload.model.records import ErrorTable
@@ -105,7 +106,8 @@ def test_what_json_cannot_hold_does_not_cost_the_summary() -> None:
     summary.table.counter(Series("orders")).value = 2**70
     data = orjson.loads(dump_summary(replace(summary, errors=ErrorTable({"a\udc80": (1, "b\ud800")}))))
     assert data["metrics"]["orders"]["count"] == 2.0**70
-    assert data["errors"][0] == {"kind": "a\\udc80", "count": 1, "first": "b\\ud800", "code": 1000}
+    kept = {"kind": "a\\udc80", "count": 1, "first": "b\\ud800", "code": 1000, "remedy": OTHER_REMEDY}
+    assert data["errors"][0] == kept
     assert data["passed"] is False
 
 

@@ -135,6 +135,7 @@ def test_defaults_are_those_of_before() -> None:
         ({"key": "client.key"}, "--key needs a certificate", "--cert"),
         ({"cert": "client.pem", "key": "other.key"}, "--cert 'client.pem' cannot be used", "belongs"),
         ({"tls_min": "1.3", "tls_max": "1.2"}, "--tls-min 1.3 is above --tls-max 1.2", "older"),
+        ({"tls_max": "1.1"}, "--tls-max 1.1 is below TLS 1.2", "--tls-min 1.1"),
         ({"proxy": "127.0.0.1:3128"}, "--proxy '127.0.0.1:3128' has no scheme", "http://127.0.0.1:3128"),
         ({"proxy": "ftp://a:secret@b"}, "--proxy 'ftp://b' has no scheme", "socks5h"),
         ({"proxy": "http://"}, "--proxy 'http://' has no host", "3128"),
@@ -282,3 +283,8 @@ def test_codes_of_errors() -> None:
     assert [error_code(kind) for kind in ("connect_refused", "dns", "timeout", "other")] == [1212, 1101, 1050, 1000]
     assert [error_code("", status) for status in (0, 200, 404, 503)] == [0, 0, 1404, 1503]
     assert (error_code("http_404"), error_code("http_x")) == (1404, 1000)
+
+
+def test_an_old_tls_version_is_allowed_by_both_bounds() -> None:
+    http = make_http({"tls_min": "1.0", "tls_max": "1.1"})
+    assert (http.tls_min, http.tls_max) == ("1.0", "1.1")

@@ -22,7 +22,7 @@ from fastload.load.engine.curl_handle import ConnectionCache
 from fastload.load.engine.header_lines import Headers, request_lines
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
-from fastload.model.http_settings import Body, HttpSettings
+from fastload.model.http_settings import Body, HttpSettings, check_scheme
 from fastload.model.urls import add_query, encode_url, path_of, trim_url
 from fastload.model.wire_text import LENIENT
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _ID_SEGMENT = re.compile(
     r"(?<=/)(?:\d+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,})(?=/|$)"
 )
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://").match
+_ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://").match
 _MAX_CACHED_URLS = 10_000
 _BUILT_IN_TAGS = frozenset(("scenario", "group", "name", "method", "status", "error", "check"))
 
@@ -136,7 +136,7 @@ class WorkerContext:
         *base_url* takes precedence over that of the run.
 
         Raises:
-            PlanError: *url* is relative and there is no base URL.
+            PlanError: *url* is relative and there is no base URL, or its scheme is not http or https.
         """
         if base_url:
             return self.with_params(encode_url(joined(base_url, url)), params)
@@ -242,11 +242,12 @@ def joined(base_url: str, url: str) -> str:
     """Return *url* as an absolute URL, not encoded yet; a relative one is below *base_url*.
 
     Raises:
-        PlanError: *url* is relative and there is no base URL.
+        PlanError: *url* is relative and there is no base URL, or its scheme is not http or https.
     """
     if base_url and url.startswith("/"):
         return base_url + url
-    if _ABSOLUTE(url):
+    if scheme := _ABSOLUTE(url):
+        check_scheme(url, scheme[1])
         return url
     if url[:1] <= " " and (trimmed := trim_url(url)) != url:
         return joined(base_url, trimmed)

@@ -11,13 +11,13 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fastload.load.engine.curl_transfer import TOO_MANY_REDIRECTS
+from fastload.load.engine.curl_transfer import NOT_FOLLOWED
+from fastload.load.engine.header_lines import REDIRECTS
 from fastload.model.http_settings import Body
 
 if TYPE_CHECKING:
     from fastload.load.engine.curl_transfer import Transfer
 
-REDIRECTS = (301, 302, 303, 307, 308)
 _OF_A_BODY = ("content-type", "content-length", "content-encoding", "content-language", "content-location")
 _CREDENTIALS = ("authorization", "cookie")
 _NS_PER_S = 10**9
@@ -64,11 +64,16 @@ class Chain:
         transfer.prepare(self.method, self.url, self.lines, self.body)
 
     def error(self, status: int, url: str) -> tuple[int, str] | None:
-        """Return the error of a response that asks for more redirects than allowed; None if it does not."""
-        if self.redirects_left > 0 or status not in REDIRECTS or not url:
+        """Return the error of a response whose redirect to *url* is not allowed; None if it is, or if it is no
+        redirect."""
+        if status not in REDIRECTS or not url:
+            return None
+        if error := url_error(url):
+            return error
+        if self.redirects_left > 0:
             return None
         return (
-            TOO_MANY_REDIRECTS,
+            NOT_FOLLOWED,
             f"the server redirects again, to {url}, after as many redirects as max_redirects allows",
         )
 
@@ -83,6 +88,17 @@ class Chain:
         if to_get:
             self.method, self.body = "GET", None
             self.lines = _without(self.lines, _OF_A_BODY)
+
+
+def url_error(url: str) -> tuple[int, str] | None:
+    """Return the error of a redirect to *url* if it is not a URL with http or https; None if it is."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        return NOT_FOLLOWED, f"the server redirects to {url}, which is not a URL: {error}"
+    if scheme in ("http", "https"):
+        return None
+    return NOT_FOLLOWED, f"the server redirects to {url}, and only http and https are followed"
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -84,7 +84,7 @@ class Reply:
 
     def __repr__(self) -> str:
         outcome = self.error or str(self.status)
-        return f"<Reply {self.method} {self.url} {outcome} {self.duration_ms:.3f} ms>"
+        return f"<Reply {self._shown} {outcome} {self.duration_ms:.3f} ms>"
 
     @property
     def ok(self) -> bool:
@@ -107,8 +107,12 @@ class Reply:
 
     @property
     def what_failed(self) -> str:
-        """Method, URL without credentials, and error message, for the errors of the summary."""
-        return f"{self.method} {without_credentials(self.url)}: {self.message}"
+        """Method, URL without secrets, and error message, for the errors of the summary."""
+        return f"{self._shown}: {self.message}"
+
+    @property
+    def _shown(self) -> str:
+        return f"{self.method} {without_credentials(self.url)}"
 
     @property
     def duration_ms(self) -> float:
@@ -179,12 +183,10 @@ class Reply:
             parsed = orjson.loads(self.body)
             return at_path(parsed, path) if path else parsed
         except NoSuchPathError as error:
-            raise ReplyError(
-                f"the body of {self.method} {self.url} ({self.status}) has no {path!r}", hint=str(error)
-            ) from error
+            raise ReplyError(f"the body of {self._shown} ({self.status}) has no {path!r}", hint=str(error)) from error
         except orjson.JSONDecodeError as error:
             raise ReplyError(
-                f"the body of {self.method} {self.url} ({self.status}) is not JSON: {error}",
+                f"the body of {self._shown} ({self.status}) is not JSON: {error}",
                 hint=f"it begins with {self.body[:60]!r}",
             ) from error
 

@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastload.load.client.judged_request import JudgedRequest
-from fastload.load.client.redirects import REDIRECTS, Chain
+from fastload.load.client.redirects import Chain
 from fastload.load.client.reply import JudgedReply, Reply
 from fastload.load.client.sse import EventParser, LineSplitter, ServerEvent
 from fastload.load.engine.curl_transfer import BODY_NOT_READ
+from fastload.load.engine.header_lines import REDIRECTS
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
@@ -287,7 +288,7 @@ class StreamedRequest(JudgedRequest):
         self._outgoing = out = vu.begin_stream(self._method, self._url, self._options)
         self.expected = out.expected
         self._buffer = buffer = BodyBuffer(out.transfer)
-        out.transfer.stream_to(buffer.on_chunk, buffer.on_header)
+        out.transfer.stream_to(buffer.on_chunk, buffer.on_header, buffer.header_lines)
         out.transfer.on_done = self._on_done
         event_timer = EventTimer(vu.recorder, out.scope, vu.recorder.name_of(out.endpoint), out.tags, out.transfer)
         self._streamed = reply = StreamedReply(self._method, out.url, buffer, event_timer)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fastload.load.recording.recorder import Recorder
 
 _HTTP = re.compile(r"http(?=s?://)", re.IGNORECASE)
+_WS = re.compile(r"^ws(?=s?://)", re.IGNORECASE)
 _NOT_OF_WEBSOCKETS = ("json", "data", "files", "expected", "retry", "keep_body")
 _NOT_OF_STREAMS = ("retry", "keep_body")
 
@@ -205,7 +206,8 @@ class StreamingClient(StreamSender):
     def _opening(self, url: str, options: dict[str, Any]) -> WebSocketOpening:
         self._end_if_stopping()
         context, scope = self._context, self.scope
-        prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, "GET", url, options)
+        http_url = _WS.sub("http", url, count=1)
+        prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, "GET", http_url, options)
         full_url = _HTTP.sub("ws", prepared.url, count=1)
         transfer = WebSocketTransfer()
         http = context.http_of(self.id)

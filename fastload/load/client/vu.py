@@ -16,12 +16,12 @@ from fastload.load.client.handle_pool import LONG_PAUSE_S, is_poolable
 from fastload.load.client.http_client import HttpClient
 from fastload.load.client.judged_request import JudgedRequest
 from fastload.load.client.prepared_request import PreparedRequest, prepare_request
-from fastload.load.client.redirects import Chain
+from fastload.load.client.redirects import Chain, url_error
 from fastload.load.client.reply import ConnectionInfo, Reply
 from fastload.load.client.request_options import NO_DEFAULTS, VUDefaults
 from fastload.load.client.retry import Retry, send_with_retries
 from fastload.load.client.streaming_client import StreamingClient
-from fastload.load.engine.curl_transfer import Transfer
+from fastload.load.engine.curl_transfer import CUT_HEADERS, Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import NO_DUE, response_us
@@ -278,9 +278,10 @@ class VU(HttpClient, StreamingClient):
     ) -> Reply:
         recorder = self._context.recorder
         measurement = transfer.measure()
-        if judged is not None and error is None and 300 < measurement[0] < 309 and transfer.next_url():
+        if 300 < measurement[0] < 309 and error is None and (next_url := transfer.next_url()):
+            error = url_error(next_url)
             # The last reply of the chain is judged.
-            judged = None
+            judged = judged if error else None
         reply = Reply(method, url, measurement) if judged is None else judged.reply_class(method, url, measurement)
         if transfer.moves or transfer.writes > 1:
             recorder.record_sent_again(self._scope(), recorder.name_of(endpoint), transfer)
@@ -288,15 +289,15 @@ class VU(HttpClient, StreamingClient):
         if self._keeps_reply_parts:
             self._keep_reply_parts(transfer, reply)
         response = NO_DUE
-        if error is None:
+        if error is None and measurement[0]:
             response = response_us(due_ns, transfer.done_ns)
             if judged is None:
                 recorder.record(endpoint, response, measurement)
             self.back_off_s = 0.0
         else:
             reply.status = 0
-            reply.error = error_kind(transfer, error[0])
-            reply.message = error[1]
+            code, reply.message = error or CUT_HEADERS
+            reply.error = error_kind(transfer, code)
             if judged is None:
                 recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
             refused = not transfer.connected()

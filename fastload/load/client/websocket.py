@@ -25,6 +25,7 @@ from fastload.load.engine.curl_websocket import (
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.header_lines import last_headers
 from fastload.model.errors import FastloadError
+from fastload.model.http_settings import without_credentials
 
 if TYPE_CHECKING:
     from fastload.load.recording.recorder import Recorder
@@ -114,7 +115,7 @@ class WebSocket:
 
     def __repr__(self) -> str:
         state = f"closed {self.code}" if self._error else "open"
-        return f"<WebSocket {self._opening.url} {state}>"
+        return f"<WebSocket {without_credentials(self._opening.url)} {state}>"
 
     @property
     def subprotocol(self) -> str:

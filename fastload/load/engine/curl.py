@@ -30,6 +30,7 @@ import pycurl
 from fastload.load.engine.curl_handle import Handle
 from fastload.load.engine.curl_transfer import GOT_NOTHING, IDLE_TIMEOUT, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
+from fastload.load.engine.error_kinds import error_text
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
 from fastload.load.engine.used_connections import SocketAddress
@@ -88,6 +89,7 @@ class CurlEngine:
         self._add_handle = self._multi.add_handle
         self._remove_handle = self._multi.remove_handle
         self._idle: IdleWatch | None = None
+        self._end_unchecked: Callable[[Any, int, tuple[int, str] | None], None] | None = None
         self.on_adopt: Callable[[Transfer], None] | None = None
         self.in_flight = 0
         loop.add_reader(self._poller.fileno(), self._drain)
@@ -99,8 +101,10 @@ class CurlEngine:
         # Features that only some runs use replace a method, so they cost other runs nothing.
         if self.on_adopt is not None:
             self.on_adopt(transfer)
-        if transfer.counts_connections:
+        if transfer.counts_connections and self._end_unchecked is None:
             self._end = self._end_counted  # type: ignore[method-assign]
+        if transfer.decoder is not None:
+            self.check_bodies()
         if transfer.idle_timeout_s:
             self.watch_idle()
 
@@ -109,6 +113,12 @@ class CurlEngine:
         if self._idle is None:
             self._idle = IdleWatch(self._loop, self._give_up)
             self.submit = self._submit_watched  # type: ignore[method-assign]
+
+    def check_bodies(self) -> None:
+        """From now on, look whether the bodies that handles decode are complete."""
+        if self._end_unchecked is None:
+            self._end_unchecked = self._end
+            self._end = self._end_checked  # type: ignore[method-assign]
 
     def submit(self, transfer: Transfer) -> None:
         """Start the prepared request. The loop calls its ``on_done`` once."""
@@ -131,10 +141,14 @@ class CurlEngine:
         if not transfer.in_flight:
             return False
         self._detach(transfer)
+        if transfer.decoder is not None:
+            transfer.decoder.reset()
         return True
 
     def finish(self, transfer: Transfer) -> None:
         """End a submitted request now, as if it were complete, and call its ``on_done`` at once."""
+        if transfer.decoder is not None:
+            transfer.decoder.reset()
         self._end(transfer, monotonic_ns(), None)
 
     def cancel_all(self) -> list[Transfer]:
@@ -305,7 +319,7 @@ class CurlEngine:
                 now_ns = monotonic_ns()
                 for transfer, code, text in failed:
                     # pycurl has the bytes of a redirect that are no UTF-8 as surrogates, which no frame takes.
-                    self._end_failed(transfer, now_ns, (code, shown(text)))
+                    self._end_failed(transfer, now_ns, (code, shown(text) or error_text(code)))
             if not self._run_due:
                 break
         self._draining = False
@@ -357,6 +371,12 @@ class CurlEngine:
             transfer.on_done(transfer, error)
         else:
             CurlEngine._end(self, transfer, now_ns, error)
+
+    def _end_checked(self, transfer: Any, now_ns: int, error: tuple[int, str] | None) -> None:
+        assert self._end_unchecked is not None
+        if transfer.decoder is not None:
+            error = transfer.decoder.end(error)
+        self._end_unchecked(transfer, now_ns, error)
 
     def _submit_watched(self, transfer: Transfer) -> None:
         CurlEngine.submit(self, transfer)

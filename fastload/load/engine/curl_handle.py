@@ -5,14 +5,17 @@ A plain request uses almost nothing of it. Only `curl.py` and the `curl_*.py` im
 
 from __future__ import annotations
 
+import select
 import weakref
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pycurl
 
+from fastload.load.engine.body_decoder import BodyDecoder, decodes
 from fastload.load.engine.curl_options import (
     LARGE_UPLOAD_BYTES,
     changes,
@@ -24,6 +27,7 @@ from fastload.load.engine.curl_options import (
     source_address,
     whole_units,
 )
+from fastload.load.engine.header_lines import has_end_of_headers
 from fastload.load.engine.http_debug import DebugPrinter
 from fastload.load.engine.upload import BodyReader
 from fastload.load.engine.used_connections import SocketAddress, UsedConnections
@@ -33,6 +37,8 @@ from fastload.model.wire_text import curl_text, read_text
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 _TLS_LINE = b"SSL connection using TLSv"
 _LENGTH_REQUIRED = ("POST", "PUT", "PATCH")
+# Of them, `has_end_of_headers` needs the trailers, the end of the headers, and what begins the response.
+_LAST_LINES = 64
 
 
 def keeps_state(auth: Auth | None) -> bool:
@@ -100,6 +106,8 @@ class Engine(Protocol):
     def announce_socket(self, fd: int) -> None: ...
     def announce_multiplexed(self, fd: int) -> None: ...
 
+    def check_bodies(self) -> None: ...
+
 
 class Handle(pycurl.Curl):
     """Reusable easy handle with its settings: the base class of `curl_transfer.Transfer`."""
@@ -119,16 +127,22 @@ class Handle(pycurl.Curl):
         "_printer",
         "_reader",
         "_request",
+        "_seen_lines",
+        "_sink",
         "_source",
         "_url",
         "_watches_tls",
         "chunks",
+        "decoder",
         "header_lines",
         "idle_timeout_s",
         "in_flight",
         "max_redirects",
         "timeout_s",
+        "watches_lines",
     )
+
+    _seen_lines: Sequence[bytes] | None
 
     # pycurl's own attribute access searches a dict and libcurl's constants before the slots. That takes 500 ns for the
     # six attributes of a request instead of 50 ns: a tenth of the CPU time of a request.
@@ -149,6 +163,9 @@ class Handle(pycurl.Curl):
         self._reader: BodyReader | None = None
         self._printer: DebugPrinter | None = None
         self._source = self._cookie = ""
+        self.decoder: BodyDecoder | None = None
+        self._seen_lines, self.watches_lines = None, False
+        self._sink: Callable[[bytes], Any] = len
         self.chunks: list[bytes] = []
         self.header_lines: list[bytes] = []
         self.in_flight = self._has_large_buffer = self._watches_tls = self._is_verbose = False
@@ -161,6 +178,9 @@ class Handle(pycurl.Curl):
             self._printer = DebugPrinter(full=settings.debug == "full")
             self._be_verbose()
         self._set_headers(())
+        if self.decoder is None:
+            self._keep_last_lines()
+            self.watches_lines = True
 
     @property
     def is_bound_to_vu(self) -> bool:
@@ -203,6 +223,20 @@ class Handle(pycurl.Curl):
         self.idle_timeout_s = settings.idle_timeout_s
         if self.idle_timeout_s and self._engine is not None:
             self._engine.watch_idle()
+        if decodes(settings.accept_encoding) or self.decoder is not None:
+            self._set_decoder(settings)
+
+    def _set_decoder(self, settings: HttpSettings) -> None:
+        """Decode the next bodies, or leave that to libcurl."""
+        self.decoder = None
+        if decodes(settings.accept_encoding):
+            if self._seen_lines is None or self.watches_lines:
+                self._keep_last_lines()
+            assert self._seen_lines is not None
+            self.decoder = BodyDecoder(self._seen_lines, self._sink, settings.max_body_bytes)
+            if self._engine is not None:
+                self._engine.check_bodies()
+        self.write_to(self._sink)
 
     def send_cookies(self, cookie: str) -> None:
         """Send *cookie*, like ``a=1; b=2``, with the next requests, besides the VU's own cookies; "" for none."""
@@ -242,11 +276,59 @@ class Handle(pycurl.Curl):
 
     def keep_body(self, keep: bool) -> None:
         """Collect the body of each response in ``chunks``, or drop it. Both cost one C call a chunk."""
-        self.setopt(pycurl.WRITEFUNCTION, self.chunks.append if keep else len)
+        self.write_to(self.chunks.append if keep else len)
+
+    def write_to(self, sink: Callable[[bytes], Any]) -> None:
+        """Call *sink* with each piece of the body, after decoding it."""
+        self._sink = sink
+        if self.decoder is not None:
+            self.decoder.sink = sink
+            sink = self.decoder.feed
+        self.setopt(pycurl.WRITEFUNCTION, sink)
 
     def keep_headers(self) -> None:
         """Collect the raw header lines of each response in ``header_lines``."""
+        self._see_lines(self.header_lines)
         self.setopt(pycurl.HEADERFUNCTION, self.header_lines.append)
+
+    def status_of_complete_headers(self) -> int:
+        """Return the status of the request that just ended; 0 if the connection was closed within the headers.
+
+        libcurl takes such a response for a complete one, so the header lines have to tell. To get them costs 1 us a
+        request. A handle gets those of its first responses, until one has a body or a length. It gets them again from
+        a response on that may be cut. That one is judged by its connection, which libcurl has kept although the peer
+        has closed it.
+        """
+        status = self.status()
+        if not status or self.protocol() not in ("1.0", "1.1"):
+            return status
+        lines = self._seen_lines
+        if lines is None:
+            self._keep_last_lines()
+            return 0 if self._peer_has_closed() else status
+        return status if has_end_of_headers(lines) else 0
+
+    def stop_watching_lines(self) -> None:
+        """Get no more header lines for `status_of_complete_headers`."""
+        self._seen_lines, self.watches_lines = None, False
+        self.unsetopt(pycurl.HEADERFUNCTION)
+
+    def _see_lines(self, lines: Sequence[bytes] | None) -> None:
+        self._seen_lines, self.watches_lines = lines, False
+        if self.decoder is not None:
+            self.decoder.lines = () if lines is None else lines
+
+    def _keep_last_lines(self) -> None:
+        last_lines = deque[bytes](maxlen=_LAST_LINES)
+        self._see_lines(last_lines)
+        self.setopt(pycurl.HEADERFUNCTION, last_lines.append)
+
+    def _peer_has_closed(self) -> bool:
+        """Return whether the peer has closed the connection of the last request, which libcurl has kept."""
+        fd = self.getinfo(pycurl.ACTIVESOCKET)
+        poll = select.poll()
+        poll.register(max(0, fd), select.POLLRDHUP)
+        return fd >= 0 and bool(poll.poll(0))
 
     def _override_host(self, url: str) -> None:
         """Connect to the address that the run's ``hosts`` (names or wildcards) give for the host of *url*."""
@@ -279,6 +361,19 @@ class Handle(pycurl.Curl):
     def os_errno(self) -> int:
         """Return the operating system's error number (errno) of a failed connect; 0 without one."""
         return self.getinfo(pycurl.OS_ERRNO)  # type: ignore[no-any-return]
+
+    def status(self) -> int:
+        """Return the status of the last response; 0 without one."""
+        return self.getinfo(pycurl.RESPONSE_CODE)  # type: ignore[no-any-return]
+
+    def header_bytes(self) -> int:
+        """Return the bytes of the headers of all responses to the last request."""
+        return self.getinfo(pycurl.HEADER_SIZE)  # type: ignore[no-any-return]
+
+    def is_in_handshake(self) -> bool:
+        """Return whether the last request ended in the TLS handshake, after connecting and before anything was sent."""
+        sent = self.getinfo(pycurl.APPCONNECT_TIME_T) or self.getinfo(pycurl.REQUEST_SIZE)
+        return not sent and self.effective_url().lower().startswith(("https://", "wss://"))
 
     def effective_url(self) -> str:
         """Return the URL that answered, after redirects; the requested text if it is not a valid URL."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pycurl
 
+from fastload.load.engine.body_decoder import DECODED, decodes
 from fastload.model.http_settings import PEM, HttpSettings, RequestSettings
 from fastload.model.units import parse_duration_s
 from fastload.model.urls import encode_url
@@ -61,6 +62,7 @@ _FEATURES = {
 _LONGEST = 2**31 - 1
 ENCODINGS = ("gzip", "deflate", "br", "zstd")
 KEEP_FOR_EVER = -1
+_WEB = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
 
 
 def supports(feature: str) -> bool:
@@ -100,6 +102,9 @@ def whole_units(duration: float) -> int:
 def set_all(set_: SetOption, settings: HttpSettings, *, pinned: Iterable[str]) -> None:
     """Set the options that are the same for all requests of a handle. *pinned*: addresses looked up before the run."""
     set_(pycurl.NOSIGNAL, 1)
+    # Not file:, ftp: and their like, which libcurl speaks as well: also where a redirect leads.
+    set_(pycurl.PROTOCOLS, _WEB)
+    set_(pycurl.REDIR_PROTOCOLS, _WEB)
     set_(pycurl.UPLOAD_BUFFERSIZE, SMALL_UPLOAD_BYTES)
     set_(pycurl.USERAGENT, curl_text(settings.user_agent))
     if settings.cookies:
@@ -184,7 +189,9 @@ def _set_version(set_: SetOption, settings: HttpSettings) -> None:
 
 
 def _set_encoding(set_: SetOption, settings: HttpSettings) -> None:
-    set_(pycurl.ACCEPT_ENCODING, settings.accept_encoding)
+    own = decodes(settings.accept_encoding)
+    set_(pycurl.ACCEPT_ENCODING, settings.accept_encoding or ", ".join(DECODED) if own else settings.accept_encoding)
+    set_(pycurl.HTTP_CONTENT_DECODING, int(not own))
 
 
 def _set_verify(set_: SetOption, settings: HttpSettings) -> None:

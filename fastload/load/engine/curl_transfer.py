@@ -6,7 +6,7 @@ Only `curl.py` and the `curl_*.py` import pycurl.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pycurl
@@ -24,24 +24,28 @@ _POSTTRANSFER, _STARTTRANSFER = pycurl.POSTTRANSFER_TIME_T, pycurl.STARTTRANSFER
 _TOTAL, _QUEUE = pycurl.TOTAL_TIME_T, pycurl.QUEUE_TIME_T
 # libcurl counts a request's body in its size, but a response's body not in its header size.
 _REQUEST_SIZE, _HEADER_SIZE, _SIZE_DOWNLOAD = pycurl.REQUEST_SIZE, pycurl.HEADER_SIZE, pycurl.SIZE_DOWNLOAD_T
+_CONTENT_LENGTH = pycurl.CONTENT_LENGTH_DOWNLOAD_T
 
 _HTTP_VERSION, _HTTP_1_1, _ACTIVE_SOCKET = pycurl.INFO_HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1, pycurl.ACTIVESOCKET
 
 _GO_ON, _ABORT = pycurl.PREREQFUNC_OK, pycurl.PREREQFUNC_ABORT
 IDLE_TIMEOUT = -1
 """Error number of fastload's own, beside those of libcurl: nothing was sent or received for the idle timeout."""
+CUT_HEADERS = (-2, "the connection was closed within the headers of the response")
+"""Error number and text of fastload's own for a response whose `measure` has status 0: to libcurl it is complete."""
 
 GOT_NOTHING = pycurl.E_GOT_NOTHING
 """libcurl's error number for a connection that ended before the first byte of the response."""
 
-TOO_MANY_REDIRECTS = pycurl.E_TOO_MANY_REDIRECTS
+NOT_FOLLOWED = pycurl.E_TOO_MANY_REDIRECTS
+"""libcurl's error number for a redirect that is not followed."""
 BODY_NOT_READ = pycurl.E_READ_ERROR
 """libcurl's error number for a body of a request that cannot be read."""
 
 Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """Measurement of one finished request, 11 items:
 
-* status;
+* status; 0 if the headers of the response were cut, which libcurl does not report as an error;
 * microseconds since libcurl started the transfer: lookup, connect and TLS done (all three 0 on a reused connection),
   connection ready for the request, request sent, first byte received, last byte received;
 * microseconds spent waiting for a free connection;
@@ -152,13 +156,17 @@ class Transfer(Handle):
 
     # Streamed responses (`client/streamed_request.py`).
 
-    def stream_to(self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any]) -> None:
+    def stream_to(
+        self, on_chunk: Callable[[bytes], Any], on_header: Callable[[bytes], Any], lines: Sequence[bytes] | None = None
+    ) -> None:
         """Call *on_chunk* with each piece of the body and *on_header* with each header line, as they arrive.
 
-        The callbacks must not raise, and must not call libcurl, except for `pause_receiving`.
+        The callbacks must not raise, and must not call libcurl, except for `pause_receiving`. *lines* is where
+        *on_header* puts the lines.
         """
         self.is_paused = False
-        self.setopt(pycurl.WRITEFUNCTION, on_chunk)
+        self._see_lines(lines)
+        self.write_to(on_chunk)
         self.setopt(pycurl.HEADERFUNCTION, on_header)
 
     def pause_receiving(self) -> None:
@@ -205,10 +213,6 @@ class Transfer(Handle):
                 if not self._has_large_buffer and len(body) > SMALL_UPLOAD_BYTES:  # type: ignore[arg-type]
                     self._enlarge_buffer()
 
-    def status(self) -> int:
-        """Return the status of the last response; 0 without one."""
-        return self.getinfo(_RESPONSE_CODE)  # type: ignore[no-any-return]
-
     def next_url(self) -> str:
         """Return the absolute URL of the last response's Location; "" without one, or if redirects are not followed."""
         raw = self.getinfo_raw(pycurl.REDIRECT_URL) if self.max_redirects else None
@@ -217,7 +221,14 @@ class Transfer(Handle):
     def measure(self) -> Measurement:
         """Return libcurl's measurement of the request that just ended."""
         info = self.getinfo
-        queue_us = info(_QUEUE)
+        queue_us, downloaded = info(_QUEUE), info(_SIZE_DOWNLOAD)
+        # A body or its announced length comes after complete headers.
+        if downloaded or info(_CONTENT_LENGTH) >= 0:
+            status = info(_RESPONSE_CODE)
+            if self.watches_lines:
+                self.stop_watching_lines()
+        else:
+            status = self.status_of_complete_headers()
         if info(_NUM_CONNECTS):
             lookup_us, connect_us, tls_us = info(_LOOKUP), info(_CONNECT), info(_TLS)
             ready_us = tls_us or connect_us
@@ -227,7 +238,7 @@ class Transfer(Handle):
             lookup_us = connect_us = tls_us = 0
             ready_us = queue_us
         return (
-            info(_RESPONSE_CODE),
+            status,
             lookup_us,
             connect_us,
             tls_us,
@@ -237,7 +248,7 @@ class Transfer(Handle):
             info(_TOTAL),
             queue_us,
             info(_REQUEST_SIZE),
-            info(_HEADER_SIZE) + info(_SIZE_DOWNLOAD),
+            info(_HEADER_SIZE) + downloaded,
         )
 
 

@@ -33,6 +33,8 @@ class WebSocketTransfer(Transfer):
         self.connecting = False
         self.keep_headers()
         self.prepare("GET", url, headers, None)
+        # pycurl does not name the protocols of WebSockets.
+        self.setopt(pycurl.PROTOCOLS, pycurl.PROTO_ALL)
         self.setopt(pycurl.CONNECT_ONLY, 2)
         # libcurl would delay its own answers to pings until the next message is sent, so the session answers pings.
         self.setopt(pycurl.WS_OPTIONS, pycurl.WS_NOAUTOPONG)

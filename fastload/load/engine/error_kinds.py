@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
-from fastload.load.engine.curl_transfer import IDLE_TIMEOUT, Transfer
+from fastload.load.engine.curl_transfer import CUT_HEADERS, IDLE_TIMEOUT, Transfer
+from fastload.load.engine.header_lines import REDIRECTS
 
-# By libcurl's error number (CURLcode in include/curl/curl.h): pycurl does not name all of them.
+# By libcurl's error number (CURLcode in include/curl/curl.h): pycurl does not name all of them. Those that are missing
+# belong to other protocols, or are errors of a program that uses libcurl.
 _KIND_OF_CODE = {
     IDLE_TIMEOUT: "idle_timeout",
+    CUT_HEADERS[0]: "partial",
     1: "url",  # unsupported protocol
     3: "url",  # malformed
     5: "dns",  # proxy not resolved
@@ -18,12 +22,17 @@ _KIND_OF_CODE = {
     8: "protocol",  # weird server reply
     16: "protocol",  # HTTP/2 framing
     18: "partial",
-    28: "timeout",
+    23: "decompress",  # all bodies are taken, so what cannot be written is decompressed data
     26: "body",  # a file was written to meanwhile
+    27: "generator_memory",
+    28: "timeout",
     35: "tls",
     43: "tls",  # missing private key, or a wrong password
+    45: "connect",  # the source address or port
     47: "redirects",
     52: "reset",  # closed without a response
+    53: "tls",  # crypto engine
+    54: "tls",
     55: "reset",  # send failed
     56: "reset",  # receive failed
     58: "tls",  # local certificate
@@ -31,12 +40,21 @@ _KIND_OF_CODE = {
     60: "tls_verify",
     61: "decompress",
     63: "too_large",
+    65: "body",  # it had to be sent again, and cannot be read again
+    66: "tls",  # crypto engine
     77: "tls_verify",  # CA file
+    80: "tls",  # shutdown
+    82: "tls_verify",  # revocation list
+    83: "tls_verify",  # issuer
+    90: "tls_verify",  # pinned key
+    91: "tls_verify",  # OCSP status
     92: "protocol",  # HTTP/2 stream
     95: "protocol",  # HTTP/3
     96: "connect",  # QUIC
     97: "proxy",
+    98: "tls",  # the server wants a client certificate
     100: "too_large",
+    101: "tls",  # ECH
 }
 _KIND_OF_ERRNO = {
     errno.ECONNREFUSED: "connect_refused",
@@ -45,13 +63,25 @@ _KIND_OF_ERRNO = {
     errno.EMFILE: "generator_fd",
     errno.ENFILE: "generator_fd",
     errno.EADDRNOTAVAIL: "generator_port",
+    errno.EADDRINUSE: "generator_port",
     errno.EHOSTUNREACH: "connect_unreachable",
     errno.ENETUNREACH: "connect_unreachable",
     errno.ETIMEDOUT: "connect_timeout",
 }
+_CLOSED = (errno.ECONNRESET, errno.EPIPE)
 _COULD_NOT_CONNECT = 7
+_HTTP2_ERROR = 16
+# libcurl has one number, 56, for a connection that fails and for a response that it does not understand.
+_RECEIVE_FAILED = 56
+_MOST_HEADER_BYTES = 300 * 1024
+_CHUNK_ERRORS = re.compile(r"chunk", re.IGNORECASE)
+_TEXTS = {
+    16: "the connection was closed before the end of the response",
+    23: "the data behind the end of the compressed body is not part of it",
+    100: "a header line is longer than 100 KB, which is the most that libcurl takes",
+}
 ERROR_KINDS = frozenset(
-    (*_KIND_OF_CODE.values(), *_KIND_OF_ERRNO.values(), "connect_timeout", "connect_failed", "other")
+    (*_KIND_OF_CODE.values(), *_KIND_OF_ERRNO.values(), "connect_timeout", "connect_failed", "tls_timeout", "other")
 ) - {"connect"}
 """All values that `error_kind` can return."""
 
@@ -63,11 +93,16 @@ def error_kind(transfer: Transfer, code: int) -> str:
     if kind in ("connect", "reset") and transfer.proxy_status() >= 400:
         # The proxy was reached and refused the CONNECT.
         return "proxy"
-    if kind == "timeout" and not transfer.connected():
-        return "connect_timeout"
+    if kind == "timeout":
+        return _kind_of_timeout(transfer)
     if kind == "url" and transfer.connected():
         # libcurl also reports "unsupported protocol" for an answer that is not HTTP.
-        return "protocol"
+        return "redirects" if transfer.status() in REDIRECTS else "protocol"
+    if kind == "protocol" and (transfer.os_errno() in _CLOSED or (code == _HTTP2_ERROR and not transfer.errstr())):
+        # To libcurl it is an error of HTTP/2 that a connection ends early.
+        return "partial" if transfer.status() else "reset"
+    if code == _RECEIVE_FAILED and not transfer.os_errno():
+        kind = _kind_of_response(transfer)
     if kind == "reset" and not transfer.connected():
         # QUIC: the refused socket has already sent a packet, so libcurl does not report a failed connect.
         kind = "connect"
@@ -75,6 +110,25 @@ def error_kind(transfer: Transfer, code: int) -> str:
         number = transfer.os_errno() or (_errno_of_new_descriptor() if code == _COULD_NOT_CONNECT else 0)
         return _KIND_OF_ERRNO.get(number, "connect_failed" if kind == "connect" else kind)
     return kind
+
+
+def error_text(code: int) -> str:
+    """Return the text of libcurl's error number *code* for an error to which libcurl gives none."""
+    return _TEXTS.get(code, f"libcurl's error {code}")
+
+
+def _kind_of_timeout(transfer: Transfer) -> str:
+    """Return the kind of a timeout: which part of the request took too long."""
+    if not transfer.connected():
+        return "connect_timeout"
+    return "tls_timeout" if transfer.is_in_handshake() else "timeout"
+
+
+def _kind_of_response(transfer: Transfer) -> str:
+    """Return the kind of a failed receive that is no error of the operating system."""
+    if transfer.header_bytes() > _MOST_HEADER_BYTES:
+        return "too_large"
+    return "protocol" if _CHUNK_ERRORS.search(transfer.errstr()) else "reset"
 
 
 def _errno_of_new_descriptor() -> int:

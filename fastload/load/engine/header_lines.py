@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
@@ -16,7 +16,7 @@ Headers = Mapping[str, str | None]
 """Headers of a request by name; None removes a header that would be sent otherwise."""
 # RFC 9110, section 5.1. Few names are used again and again.
 is_token = lru_cache(1024)(re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch)
-_REDIRECTS = (
+REDIRECTS = (
     HTTPStatus.MOVED_PERMANENTLY,
     HTTPStatus.FOUND,
     HTTPStatus.SEE_OTHER,
@@ -67,6 +67,28 @@ def last_headers(lines: Iterable[bytes]) -> dict[str, str]:
     return found
 
 
+def has_end_of_headers(lines: Sequence[bytes]) -> bool:
+    """Return whether the headers of the last response in the raw *lines* are complete; trailers may follow them."""
+    for line in reversed(lines):
+        if not line.strip():
+            return True
+        if line.startswith(b"HTTP/"):
+            return False
+    return False
+
+
+def content_encodings(lines: Sequence[bytes]) -> list[str]:
+    """Return the content encodings of the last response in the raw *lines*, in the order in which they were applied."""
+    found: list[str] = []
+    for line in reversed(lines):
+        if line.startswith(b"HTTP/"):
+            break
+        if line[:17].lower() == b"content-encoding:":
+            names = line[17:].decode("latin-1").lower().split(",")
+            found[:0] = [name.strip() for name in names if name.strip()]
+    return found
+
+
 def cookies_set(lines: Iterable[bytes]) -> dict[str, str]:
     """Return the cookies that the last response in the raw *lines* sets, by name, without their attributes."""
     found = {}
@@ -82,7 +104,7 @@ def redirects(url: str, lines: Iterable[bytes]) -> tuple[Redirect, ...]:
     found: list[Redirect] = []
     for status, headers in list(_responses(lines))[:-1]:
         location = dict(headers).get("location")
-        if status in _REDIRECTS and location is not None:
+        if status in REDIRECTS and location is not None:
             at = found[-1].location if found else url
             found.append(Redirect(status, at, urljoin(at, location)))
     return tuple(found)

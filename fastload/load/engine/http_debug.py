@@ -6,12 +6,14 @@ import re
 import sys
 from typing import TextIO
 
+from fastload.model.redaction import REDACTED, is_secret, redacted
+
 # libcurl's CURLINFO_TEXT and following values; encrypted data (5 and 6) is not shown.
 _TEXT, _HEADER_IN, _HEADER_OUT, _DATA_IN, _DATA_OUT = range(5)
 _MARK = {_TEXT: "* ", _HEADER_IN: "< ", _HEADER_OUT: "> ", _DATA_IN: "", _DATA_OUT: ""}
-_NAMES = r"authorization|proxy-authorization|cookie|set-cookie"
-_SECRET_LINE = re.compile(rf"^(\s*(?:{_NAMES})\s*:).*", re.IGNORECASE)
-_SECRET_IN_TEXT = re.compile(rf"(\[(?:{_NAMES}):)[^\]]*\]", re.IGNORECASE)
+# A header as a line of HTTP/1, and in libcurl's text about HTTP/2.
+_HEADER_LINE = re.compile(r"^(\s*([^:\s]+)\s*:).+")
+_HEADER_IN_TEXT = re.compile(r"(\[([^\[\]:]+):)[^\]]*(?=\])")
 
 
 class DebugPrinter:
@@ -39,5 +41,9 @@ class DebugPrinter:
         if self._full:
             return lines
         if kind == _TEXT:
-            return [_SECRET_IN_TEXT.sub(r"\1 ***]", line) for line in lines]
-        return [_SECRET_LINE.sub(r"\1 ***", line) for line in lines]
+            return [redacted(_HEADER_IN_TEXT.sub(_without_value, line)) for line in lines]
+        return [redacted(_HEADER_LINE.sub(_without_value, line)) for line in lines]
+
+
+def _without_value(header: re.Match[str]) -> str:
+    return f"{header[1]} {REDACTED}" if is_secret(header[2]) else header[0]

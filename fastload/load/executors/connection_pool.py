@@ -9,7 +9,7 @@ from time import monotonic_ns
 from fastload.load.client.context import WorkerContext
 from fastload.load.client.vu import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 from fastload.load.engine.curl_handle import ConnectionCache
-from fastload.load.engine.curl_transfer import Transfer
+from fastload.load.engine.curl_transfer import CUT_HEADERS, Measurement, Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.executors.request_sources import RequestSource
 from fastload.load.executors.slot_pool import IterationScheduler, SlotPool
@@ -76,13 +76,14 @@ class ConnectionPool(SlotPool):
 
     def _on_done(self, transfer: Transfer, error: tuple[int, str] | None) -> None:
         recorder = self.context.recorder
+        measurement = transfer.measure()
         if transfer.moves or transfer.writes > 1:
             recorder.record_sent_again(self.scope, self._source.name, transfer)
-        if error is None:
-            recorder.record(self._endpoint, response_us(transfer.due_ns, transfer.done_ns), transfer.measure())
+        if error is None and measurement[0]:
+            recorder.record(self._endpoint, response_us(transfer.due_ns, transfer.done_ns), measurement)
             pause_s = 0.0
         else:
-            pause_s = self._record_failure(transfer, error)
+            pause_s = self._record_failure(transfer, error or CUT_HEADERS, measurement)
         scheduler: IterationScheduler = transfer.owner
         due_ns = scheduler.next(transfer)
         if due_ns is None:
@@ -92,13 +93,13 @@ class ConnectionPool(SlotPool):
         else:
             self._send(transfer, due_ns)
 
-    def _record_failure(self, transfer: Transfer, error: tuple[int, str]) -> float:
+    def _record_failure(self, transfer: Transfer, error: tuple[int, str], measurement: Measurement) -> float:
         """Record the failed request and return how many seconds to pause. Without a pause, connections that are refused
         at once would use a whole CPU."""
         source = self._source
         message = f"{source.method} {without_credentials(source.url)}: {error[1]}"
         kind = error_kind(transfer, error[0])
-        self.context.recorder.record_no_response(self._endpoint, kind, message, transfer.measure())
+        self.context.recorder.record_no_response(self._endpoint, kind, message, measurement)
         if transfer.connected():
             self._back_off_s.pop(transfer, None)
             return 0.0

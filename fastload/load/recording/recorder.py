@@ -21,6 +21,7 @@ from fastload.load.recording.scope import NameLimit, Scope, current_tags
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
+from fastload.model.redaction import redacted
 from fastload.model.series import SeriesTable
 from fastload.model.user_metrics import declared, set_metric_filters
 
@@ -103,6 +104,7 @@ class Recorder:
 
         The filters see all *tags*. Names after the first `MAX_NAMES` share one name, so that memory is bounded.
         """
+        name = redacted(name)
         every = {**tags, "name": name, "method": method}
         matches = tuple(one.matches(every) for one in self._filters.of_requests)
         key = (self._names.admit(name), method, matches)

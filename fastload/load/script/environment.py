@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar, overload
 
 from fastload.model.errors import PlanError, nearest
+from fastload.model.redaction import is_secret
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -21,7 +22,6 @@ _KIND = {
     int: "an int: a whole number, like 10",
     float: "a float: a finite number, like 0.5",
 }
-_SECRET_PARTS = ("KEY", "TOKEN", "PASS", "PWD", "SECRET", "CREDENTIAL", "AUTH", "PRIVATE", "COOKIE")
 # Minimum similarity of a suggested name: a less similar one is no help.
 _CLOSE = 0.8
 
@@ -123,7 +123,8 @@ def _near_name(name: str) -> str:
 
 
 def _looks_secret(name: str) -> bool:
-    return any(part in name.upper() for part in _SECRET_PARTS)
+    # Environment names often have no joints between words, as in DBPASS.
+    return is_secret(name) or any(part in name.lower() for part in ("key", "pass", "auth"))
 
 
 def _bool(text: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from fastload.model.error_remedies import REMEDIES
 from fastload.model.units import format_count, format_ms, format_number_of, format_percent
 
 State = Literal["VALID", "SUSPECT", "INVALID"]
@@ -26,11 +27,9 @@ RUN_DELAY_SHARE = 0.05
 _STALLS_AT_MOST = 3
 TARGET_RUN_DELAY_MAX = 0.25
 GENERATOR_ERRORS = {
-    "generator_fd": ("the generator ran out of file descriptors", "raise the limit: ulimit -n 65536"),
-    "generator_port": (
-        "the generator ran out of local ports",
-        "reuse connections, or widen net.ipv4.ip_local_port_range",
-    ),
+    "generator_fd": ("the generator ran out of file descriptors", REMEDIES["generator_fd"]),
+    "generator_port": ("the generator ran out of local ports", REMEDIES["generator_port"]),
+    "generator_memory": ("the generator ran out of memory", REMEDIES["generator_memory"]),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Evidence, Verdict, WorkerEvidence, limit_of
-from fastload.model.records import ErrorTable, Snapshot
+from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS, ErrorTable, Snapshot
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import (
     collect_calls,
@@ -193,6 +193,8 @@ class Replay:
             yield f"{format_duration_s(self._missing_s)} of the run are missing: an output that was too slow lost them"
         if note := names_note(self.table):
             yield note
+        yield from self.errors.limit_notes(KINDS_OF_ERRORS)
+        yield from self.exceptions.limit_notes(TYPES_OF_EXCEPTIONS)
 
 
 def _no_verdict(plan: SavedPlan) -> Verdict:

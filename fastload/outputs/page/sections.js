@@ -123,6 +123,7 @@ fastload.sections = (() => {
       text("kind", (row) => row.kind),
       number("count", (row) => row.count, count, { mark: () => "bad" }),
       text("first message", (row) => row.first, { wide: true }),
+      text("what to do", (row) => row.remedy || "", { wide: true }),
       number("k6 code", (row) => row.code, String),
     ],
   };

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastload.model.error_remedies import remedy_of
 from fastload.model.errors import PlanError
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, SCENARIO_METRICS, Kind, Series
 from fastload.model.records import Snapshot
@@ -309,8 +310,10 @@ def _errors(result: Summary) -> Iterator[str]:
     found = result.errors.to_list()
     if found:
         yield "## Errors"
-        rows = [[code(one["kind"]), code(one["first"]), format_count(one["count"])] for one in found]
-        yield from _cut(("Kind", "First message", "count"), rows, left=2)
+        rows = [
+            [code(one["kind"]), code(one["first"]), remedy_of(one["kind"]), format_count(one["count"])] for one in found
+        ]
+        yield from _cut(("Kind", "First message", "What to do", "count"), rows, left=3)
 
 
 def _exceptions(result: Summary) -> Iterator[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from io import StringIO
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from fastload.model.error_remedies import remedy_of
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
@@ -208,7 +210,18 @@ def _errors(summary: Summary) -> list[RenderableType]:
         Column("count"),
         Column("first message", right=False, shrink_to=10),
     ]
-    return [Columns(columns, rows), *_more(len(found) - _ERRORS_AT_MOST)]
+    return [Columns(columns, rows), *_more(len(found) - _ERRORS_AT_MOST), *_remedies(found[:_ERRORS_AT_MOST])]
+
+
+def _remedies(errors: list[dict[str, Any]]) -> list[RenderableType]:
+    """Render what to do about *errors*, each remedy once."""
+    kinds: dict[str, list[str]] = {}
+    for error in errors:
+        kinds.setdefault(remedy_of(error["kind"]), []).append(error["kind"].partition(":")[0])
+    return [
+        Paragraph("  → ", f"{one_line(', '.join(dict.fromkeys(names)))}: {remedy}", style=DIM)
+        for remedy, names in kinds.items()
+    ]
 
 
 def _exceptions(summary: Summary) -> list[RenderableType]:

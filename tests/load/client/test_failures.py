@@ -182,7 +182,7 @@ class TestTls:
         async def main() -> None:
             async with Peer(ok) as peer:
                 url = peer.url.replace("http:", "https:")
-                assert await TestFailures.failure(url, HttpSettings(timeout_s=0.2)) in ("tls", "timeout")
+                assert await TestFailures.failure(url, HttpSettings(timeout_s=0.2)) in ("tls", "tls_timeout")
 
         run(main())
 

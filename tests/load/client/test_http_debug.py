@@ -14,13 +14,16 @@ from tests.load.harness import Run
 class TestDebug:
     def test_what_is_shown(self, run: Run, site: Web, capsys: pytest.CaptureFixture[str]) -> None:
         async def main() -> None:
-            secrets = ("Authorization: Bearer s3cret", "Cookie: id=s3cret", "X-Plain: seen")
+            secrets = (
+                *("Authorization: Bearer s3cret", "Cookie: id=s3cret", "X-Plain: seen"),
+                *("X-Api-Key: s3cret", "x-session-id: s3cret"),
+            )
             for debug in ("headers", "full"):
                 for server, version in (("plain", "1.1"), ("h2c", "2-prior")):
                     async with client(debug=debug, http_version=version) as one:
-                        await one.ask(site.url(server, "/files/hello"), *secrets)
+                        await one.ask(site.url(server, "/files/hello?page=2&api_key=s3cret"), *secrets)
                     shown = capsys.readouterr().err
-                    assert "> GET /files/hello HTTP/" in shown
+                    assert f"> GET /files/hello?page=2&api_key={'s3cret' if debug == 'full' else '***'} HTTP/" in shown
                     assert "\n< HTTP/" in shown
                     assert "seen" in shown
                     assert ("s3cret" in shown) == (debug == "full")

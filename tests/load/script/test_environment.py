@@ -12,7 +12,7 @@ from typing import Any, assert_type
 import pytest
 
 import fastload as fl
-from fastload.load.script import environment
+from fastload.model.redaction import SECRET_PARTS, SECRET_WORDS
 from tests.conftest import Cli
 from tests.test_docs import first_column, section
 
@@ -145,7 +145,10 @@ class TestErrors:
         assert error.hint == "did you mean 'prod'? one of: prod, dev"
         assert refusal("FL_NAME", choices=["1"]).hint == "one of: 1"
 
-    @pytest.mark.parametrize("name", ["FL_API_KEY", "fl_password", "AUTH_FL", "FLTOKENS", *environment._SECRET_PARTS])
+    @pytest.mark.parametrize(
+        "name",
+        ["FL_API_KEY", "fl_password", "AUTH_FL", "FLTOKENS", "DBPASS", "MYKEY", "FLAUTH", *SECRET_PARTS, *SECRET_WORDS],
+    )
     def test_a_secret_is_never_shown(self, put: Callable[[str, str], None], name: str) -> None:
         put(name, "hunter2")
         for options in ({"type": int}, {"type": float}, {"type": bool}, {"choices": ["hunter3"]}):
@@ -184,4 +187,4 @@ def test_the_result_has_a_type(put: Callable[[str, str], None]) -> None:
 def test_every_argument_and_every_secret_word_is_documented() -> None:
     text = section("data.md", "Environment")
     assert first_column(text) == list(inspect.signature(fl.env).parameters)
-    assert [part for part in environment._SECRET_PARTS if f"`{part}`" not in text] == []
+    assert [part for part in (*SECRET_PARTS, *SECRET_WORDS) if f"`{part}`" not in text] == []

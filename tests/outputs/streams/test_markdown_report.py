@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from fastload.model.error_remedies import remedy_of
 from fastload.model.errors import PlanError
 from fastload.model.hooks import HookError
 from fastload.model.judging.thresholds import ThresholdResult
@@ -159,7 +160,9 @@ def test_the_numbers_are_those_of_the_summary() -> None:
     assert cells(section(markdown, "Requests"))[2] == [
         "GET /orders/{id}", "4,000", "10", "2.15ms", "2.54ms", "2.59ms", "6.79ms", "200 (3,990), 500 (10)"
     ]  # fmt: skip
-    assert cells(section(markdown, "Errors"))[1] == ["http_500", "GET /orders/{id} answered 500", "10"]
+    assert cells(section(markdown, "Errors"))[1] == [
+        "http_500", "GET /orders/{id} answered 500", remedy_of("http_500"), "10"
+    ]  # fmt: skip
     assert ["batch_size (rows)", "200", "1", "200", "380", "396", "399", "399", "399"] in cells(
         section(markdown, "Trends")
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from fastload.model.error_remedies import remedy_of
 from fastload.model.errors import OutputError
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import WorkerEvidence
@@ -310,6 +311,15 @@ def test_errors_have_counts_and_the_first_message_cut_to_the_width() -> None:
     assert rows[1].startswith("  connect_refused      2  Failed to connect to 127.0.0.1")
     assert rows[1].endswith("…")
     assert "Could not connect to server" in render(full_run(), 120)
+    wide = section(render(full_run(), 160), "ERRORS")
+    assert wide[3:] == [f"  → {kind}: {remedy_of(kind)}" for kind in ("http_500", "connect_refused")]
+
+
+def test_kinds_with_the_same_remedy_share_its_line() -> None:
+    errors = ErrorTable({"judged: slow": (3, "slow"), "http_500": (2, "answered"), "judged: odd": (1, "odd")})
+    errors.count("http_507")
+    rows = section(render(replace(full_run(), errors=errors), 160), "ERRORS")
+    assert rows[5:] == [f"  → judged: {remedy_of('judged')}", f"  → http_500, http_507: {remedy_of('http_500')}"]
 
 
 def test_exceptions_show_the_first_traceback_indented() -> None:

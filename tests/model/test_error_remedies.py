@@ -1,0 +1,45 @@
+"""What to do about each kind of error: one table, which has them all."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastload.load.client.websocket import WebSocketClosed
+from fastload.load.engine.error_kinds import ERROR_KINDS
+from fastload.load.recording.outcome import JUDGED
+from fastload.model.error_remedies import OTHER_REMEDY, REMEDIES, remedy_of
+from fastload.model.judging.verdict import GENERATOR_ERRORS
+
+
+def test_every_kind_has_a_remedy() -> None:
+    own = {kind for kind in REMEDIES if not kind.startswith("http_")}
+    assert own == {*ERROR_KINDS, JUDGED, WebSocketClosed(1011, "").kind}
+    assert {kind: remedy for kind, (_, remedy) in GENERATOR_ERRORS.items()} == {
+        kind: text for kind, text in REMEDIES.items() if kind.startswith("generator_")
+    }
+
+
+def test_a_remedy_is_short_and_plain() -> None:
+    for text in (*REMEDIES.values(), OTHER_REMEDY):
+        assert 10 < len(text) <= 110
+        assert text[0].islower()
+        assert not text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("kind", "like"),
+    [
+        ("judged: too slow: 5 s", "judged"),
+        ("http_503", "http_503"),
+        ("http_418", "http_4xx"),
+        ("http_599", "http_5xx"),
+        ("http_204", "http_xxx"),
+    ],
+)
+def test_kinds_that_share_one(kind: str, like: str) -> None:
+    assert remedy_of(kind) == REMEDIES[like]
+
+
+@pytest.mark.parametrize("kind", ["KeyError", "ValueError", "", "a: b"])
+def test_what_is_no_kind_is_an_exception_of_the_script(kind: str) -> None:
+    assert remedy_of(kind) == OTHER_REMEDY
