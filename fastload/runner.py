@@ -179,6 +179,8 @@ def execute(
         for metric in declared().values():
             metric.discard()
         try:
+            with stop_signals.raising():
+                manager.lock()
             # The queue is closed first: then no thread of the server waits for an answer.
             with _closed_after(server), _closed_after(commands):
                 summary = coordinator.run(stop_signals)
