@@ -13,6 +13,7 @@ from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.outputs.base import mute
 from fastload.outputs.files import check_file
+from fastload.outputs.streams.base import SecondsNeeded
 from fastload.outputs.streams.markdown_report import render_markdown
 from fastload.outputs.streams.plain_summary import threshold_name, thresholds_in, verdict_line, why_failed
 
@@ -44,6 +45,10 @@ class GitHub:
     def check(self) -> None:
         """See `Sink.check`."""
         check_file(_summary_file(), f"--out github: {VARIABLE}", example="summary.md")
+
+    def expect_summary(self) -> SecondsNeeded:
+        """See `Sink`: everything is in the summary."""
+        return "none"
 
     def open(self, header: RunHeader) -> None:
         self._header = header
