@@ -58,9 +58,10 @@ class Histogram:
     __slots__ = ("_dense", "_sparse", "clamped", "count", "highest", "max", "min", "sum", "sum_squares")
 
     # Either the counts of all buckets, or the indexes (ascending) and the counts of the non-empty buckets; these may be
-    # the lists of `from_gaps` until they are read, because most histograms of a saved run never are.
+    # the lists of `from_gaps`, or the parts of `pooled_later`, until they are read, because most histograms of a saved
+    # run never are.
     _dense: Int64Array | None
-    _sparse: tuple[Int64Array, Int64Array] | tuple[list[int], list[int]]
+    _sparse: tuple[Int64Array, Int64Array] | tuple[list[int], list[int]] | list[Histogram]
 
     def __init__(self, highest: int = HIGHEST_US) -> None:
         self.highest = highest
@@ -86,7 +87,9 @@ class Histogram:
     def used(self) -> tuple[Int64Array, Int64Array]:
         """Return the indexes (ascending) and the counts of the non-empty buckets."""
         if self._dense is None:
-            if isinstance(self._sparse[0], list):
+            if isinstance(self._sparse, list):
+                self._sparse = _summed(*_joined(self._sparse))
+            elif isinstance(self._sparse[0], list):
                 self._sparse = _joined([self])
             return self._sparse
         index = np.flatnonzero(self._dense)
@@ -148,18 +151,16 @@ class Histogram:
     @classmethod
     def pooled(cls, parts: Sequence[Histogram]) -> Self:
         """Return the sum of *parts* (one or more), as a histogram that holds only its non-empty buckets."""
+        pooled = cls.pooled_later(parts)
+        pooled.used()
+        return pooled
+
+    @classmethod
+    def pooled_later(cls, parts: Sequence[Histogram]) -> Self:
+        """As `pooled`, but its buckets are added up when they are first read; *parts* must not change until then."""
         pooled = cls._bare(parts[0].highest)
         pooled._forget_moments()
-        index, counts = _joined(parts)
-        if len(index):
-            order = index.argsort(kind="stable")
-            index, counts = index[order], counts[order]
-            begins = np.empty(len(index), dtype=np.bool_)
-            begins[0] = True
-            np.not_equal(index[1:], index[:-1], out=begins[1:])
-            firsts = begins.nonzero()[0]
-            index, counts = index[firsts], np.add.reduceat(counts, firsts)
-        pooled._sparse = index, counts
+        pooled._sparse = list(parts)
         for part in parts:
             if part.count:
                 pooled._add_moments(part.count, part.sum, part.sum_squares, part.min, part.max)
@@ -320,10 +321,11 @@ def _joined(parts: Sequence[Histogram]) -> tuple[Int64Array, Int64Array]:
     """Return the indexes and counts of the non-empty buckets of *parts*, one after the other."""
     gaps, counts, ready = [], [], []
     for part in parts:
-        if part._dense is None and isinstance(part._sparse[0], list):
-            if part._sparse[0]:
-                gaps.append(part._sparse[0])
-                counts.append(part._sparse[1])
+        lists = None if part._dense is not None else part._sparse
+        if isinstance(lists, tuple) and isinstance(lists[0], list) and isinstance(lists[1], list):
+            if lists[0]:
+                gaps.append(lists[0])
+                counts.append(lists[1])
         else:
             ready.append(part.used())
     if gaps:
@@ -338,6 +340,19 @@ def _joined(parts: Sequence[Histogram]) -> tuple[Int64Array, Int64Array]:
         return ready[0]
     empty = [np.zeros(0, dtype=np.int64)]
     return np.concatenate([one for one, _ in ready] or empty), np.concatenate([one for _, one in ready] or empty)
+
+
+def _summed(index: Int64Array, counts: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Return the indexes in order, each once, with the sums of their *counts*."""
+    if not len(index):
+        return index, counts
+    order = index.argsort(kind="stable")
+    index, counts = index[order], counts[order]
+    begins = np.empty(len(index), dtype=np.bool_)
+    begins[0] = True
+    np.not_equal(index[1:], index[:-1], out=begins[1:])
+    firsts = begins.nonzero()[0]
+    return index[firsts], np.add.reduceat(counts, firsts)
 
 
 def _as_array(lists: Sequence[list[int]]) -> Int64Array:

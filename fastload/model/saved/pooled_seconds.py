@@ -93,7 +93,7 @@ class _TablePool:
                 continue
             series, value = found[0]
             if len(found) > 1 and type(value) is TrendValue:
-                value = TrendValue.pooled([one for _, one in found])
+                value = TrendValue.pooled_later([one for _, one in found])
             else:
                 for _, other in found[1:]:
                     value.merge(other)
