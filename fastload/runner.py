@@ -32,7 +32,7 @@ from fastload.model.judging.thresholds import ThresholdSpec
 from fastload.model.load_models import (
     ShapeFunction,
 )
-from fastload.model.plan import OnWorkerLoss, Plan
+from fastload.model.plan import OnNoAnswer, OnWorkerLoss, Plan
 from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.model.user_metrics import declared, specs
@@ -74,6 +74,7 @@ def run(
     watch: Iterable[str | int] = (),
     http: HttpSettings | None = None,
     on_worker_loss: OnWorkerLoss | None = None,
+    on_no_answer: OnNoAnswer | None = None,
     paused: bool | None = None,
     setup: Callable[[VU], Awaitable[Any]] | None = None,
     teardown: Callable[[VU], Awaitable[Any]] | None = None,
@@ -105,6 +106,7 @@ def run(
         env: for ``vu.env`` and ``os.environ`` of the workers.
         watch: processes of the target to sample: PIDs, names or ports. A local target is found by itself.
         on_worker_loss: whether the run goes on ("continue", the default) when a worker dies, or not ("stop").
+        on_no_answer: whether the run ends ("stop", the default) when no request gets an answer, or not ("continue").
         paused: nothing starts before it is asked to.
         setup, teardown, test_start, test_stop, handle_summary: functions around the test, as with the decorators of
             these names.
@@ -177,6 +179,8 @@ def execute(
         for metric in declared().values():
             metric.discard()
         try:
+            with stop_signals.raising():
+                manager.lock()
             # The queue is closed first: then no thread of the server waits for an answer.
             with _closed_after(server), _closed_after(commands):
                 summary = coordinator.run(stop_signals)

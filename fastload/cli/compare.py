@@ -25,6 +25,7 @@ from fastload.outputs.compare.markdown import comparison_markdown
 from fastload.outputs.compare.page import MOST_CHART_ROWS, comparison_page
 from fastload.outputs.compare.text import print_comparison
 from fastload.outputs.destinations import WrittenFile, check_distinct_files
+from fastload.outputs.file_locks import FileLocks
 from fastload.outputs.files import check_file, is_stdout, replace_file
 from fastload.outputs.terminal.console import open_console
 
@@ -85,7 +86,8 @@ def compare(
     comparison = compare_sides([side for side, _ in loaded], margin=least)
     if comparison.issues.refusals and not force:
         raise _refused(comparison)
-    _write(files, comparison, [timelines for _, timelines in loaded])
+    with FileLocks().take(WrittenFile(option, file) for option, file in files.items() if file):
+        _write(files, comparison, [timelines for _, timelines in loaded])
     if not any(file and is_stdout(file) for file in files.values()):
         print_comparison(open_console(sys.stdout), comparison, everything=everything)
     return _exit_code(comparison, fail_on)
@@ -152,7 +154,9 @@ def _load_one(file: Path, name: str, with_charts: bool) -> tuple[BatchedRun, Tim
     saved = load_run(file)
     run = BatchedRun(name, saved.header, saved.summary_dict(), complete=saved.complete)
     timeline = Timeline(saved.header, most_rows=MOST_CHART_ROWS)
-    for second in saved.seconds:
+    # A row of a time line, and a batch, gets the same sums however its seconds are pooled.
+    per_row = Timeline.seconds_per_row(len(saved.seconds), MOST_CHART_ROWS)
+    for second in saved.read(lambda number, t_s, span_s: (number // per_row, run.part_of(t_s, span_s))):
         run.add(second)
         if with_charts:
             timeline.add(second)

@@ -27,7 +27,7 @@ def exit_code(summary: Summary) -> ExitCode:
     """Return the exit code of a finished run. If several apply, the gravest one wins; it is checked first."""
     if summary.stopped_by == "interrupt" or _only_teardown_interrupted(summary):
         return ExitCode.INTERRUPTED
-    if summary.stopped_by == "abort":
+    if summary.stopped_by in ("abort", "no-answer"):
         return ExitCode.ABORTED
     if summary.workers_lost:
         return ExitCode.WORKERS_LOST

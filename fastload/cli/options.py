@@ -22,7 +22,7 @@ from fastload.control.signals import ignore_stop_signals
 from fastload.load.engine.header_lines import check_header
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import HttpSettings
-from fastload.model.plan import OnWorkerLoss, Plan
+from fastload.model.plan import OnNoAnswer, OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.outputs.base import Output
@@ -82,6 +82,14 @@ _SHARED = (
         show_default=True,
         envvar="FASTLOAD_ON_WORKER_LOSS",
         help="What to do when a worker process dies; the exit code is 97 in any case.",
+    ),
+    click.option(
+        "--on-no-answer",
+        type=click.Choice(["stop", "continue"]),
+        default="stop",
+        show_default=True,
+        envvar="FASTLOAD_ON_NO_ANSWER",
+        help="What to do when no request gets an answer for 10 s; stopped so, the exit code is 108.",
     ),
     click.option("--strict", is_flag=True, envvar="FASTLOAD_STRICT", help="Exit 96 when the verdict is INVALID."),
     click.option(
@@ -193,6 +201,7 @@ class SharedOptions:
     thresholds: tuple[str, ...]
     watch: tuple[str, ...]
     on_worker_loss: OnWorkerLoss
+    on_no_answer: OnNoAnswer
     strict: bool
     summary_file: str | None
     save: str | None
@@ -214,6 +223,7 @@ class SharedOptions:
         return {
             "watch": self.watch,
             "on_worker_loss": self.on_worker_loss,
+            "on_no_answer": self.on_no_answer,
             "strict": self.strict,
             "strict_outputs": self.strict_outputs,
         }

@@ -11,6 +11,7 @@ from fastload.cli.exit_codes import ExitCode
 from fastload.model.saved.run_file import SavedRun, load_run
 from fastload.outputs.base import writing
 from fastload.outputs.destinations import WrittenFile, check_distinct_files
+from fastload.outputs.file_locks import FileLocks
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.saved_run import make_replay_sink, replay, summary_json
 from fastload.outputs.streams.registry import NamedSink, RequestedOutput
@@ -64,8 +65,10 @@ def report(
         SummaryReport(open_console(sys.stdout)).stop(saved.to_summary())
         return ExitCode.OK
     sinks = [make_replay_sink(one) for one in asked]
-    check_distinct_files([*(file for one in sinks for file in one.written), *summaries], {run: "the run that is read"})
-    return _write(saved, sinks, summaries)
+    written = [*(file for one in sinks for file in one.written), *summaries]
+    check_distinct_files(written, {run: "the run that is read"})
+    with FileLocks().take(written):
+        return _write(saved, sinks, summaries)
 
 
 def _write(run: SavedRun, sinks: list[NamedSink], summaries: list[WrittenFile]) -> ExitCode:

@@ -100,6 +100,7 @@ def _shared(options: Mapping[str, Any]) -> SharedOptions:
         thresholds=(),
         watch=options.get("watch", ()),
         on_worker_loss=options.get("on_worker_loss", "continue"),
+        on_no_answer=options.get("on_no_answer", "stop"),
         strict=options.get("strict", False),
         summary_file=options.get("summary"),
         save=options.get("save"),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from fastload.control.aggregator import Aggregator
+from fastload.control.answer_watch import AnswerWatch
 from fastload.control.commands.command_handler import CommandHandler
 from fastload.control.commands.command_queue import Command, CommandQueue
 from fastload.control.commands.keyboard import Keyboard
@@ -25,6 +26,7 @@ from fastload.control.threshold_judge import ThresholdJudge
 from fastload.control.workers import Workers
 from fastload.model.frames import Frame
 from fastload.model.hooks import HookError, Hooks
+from fastload.model.http_settings import without_credentials
 from fastload.model.plan import Plan
 from fastload.model.records import Delta, Snapshot
 from fastload.model.schedule import NS_PER_S
@@ -78,6 +80,7 @@ class Coordinator:
         self._commands = commands
         self._keyboard = Keyboard() if keyboard else None
         self._judge = ThresholdJudge(plan.thresholds)
+        self._answers = AnswerWatch(without_credentials(plan.base_url))
         self._aggregator = Aggregator(plan.workers, windowed=self._judge.windowed, threshold_series=self._judge.series)
         self._workers = Workers(plan, functions.worker, self._aggregator)
         self._steering = Steering(plan, self._workers.send)
@@ -243,11 +246,16 @@ class Coordinator:
         if window is None:
             return
         moment = self._status.moment(now_ns, window)
-        self._on_snapshot(self._snapshots.make(moment, self._workers.pids, self._steering.max_vus))
+        snapshot = self._snapshots.make(moment, self._workers.pids, self._steering.max_vus)
+        self._on_snapshot(snapshot)
         failed = self._judge.first_aborting(moment.t_s - self._plan.warmup_s)
         if failed is not None and not self._state.is_stopping and not is_last:
             self._state.stop_reason = f"{failed.metric}: {failed.expression}"
             self._stop("threshold", now=True)
+        silence = self._answers.add(snapshot)
+        if silence and self._plan.on_no_answer == "stop" and moment.phase == "running" and not is_last:
+            self._state.stop_reason = silence
+            self._stop("no-answer", now=True)
 
     def _give_up_hung(self, now_ns: int) -> None:
         hang_ns = self._state.start_ns + round((self._plan.longest_s + ON_STOP_S + HANG_S) * NS_PER_S)

@@ -15,8 +15,8 @@ class RunState:
 
     ``start_ns``: the common start on the monotonic clock, 0 before it is known. ``started_at_ns``: the same on the
     wall clock. ``stopped_by``: what stopped the run early ("interrupt", "abort", "threshold", "control",
-    "worker-loss", "error"), "" if nothing did. ``stop_reason``: the reason as text. ``give_up_ns``: when workers that
-    still run after a stop count as lost, 0 without a stop.
+    "worker-loss", "no-answer", "error"), "" if nothing did. ``stop_reason``: the reason as text. ``give_up_ns``: when
+    workers that still run after a stop count as lost, 0 without a stop.
     """
 
     def __init__(self, plan: Plan, steering: Steering) -> None:

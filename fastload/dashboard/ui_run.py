@@ -33,7 +33,7 @@ EXIT_CODES: Mapping[int, str] = {
     104: "refused, or an output failed",
     105: "interrupted",
     107: "the script raised",
-    108: "aborted by the script",
+    108: "aborted by the script, or nothing answered",
 }
 """Short meanings of the exit codes of ``fastload run``."""
 _Reason = Literal["refused", "over", "timeout"]

@@ -8,7 +8,9 @@ bucket index is computed for thousands of values at once.
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
@@ -49,15 +51,17 @@ class Histogram:
     Values outside ``0..highest`` are counted at the nearer end and in ``clamped``. Memory is bounded by *highest* and
     grows only as far as the largest value seen (192 KB for an hour in microseconds).
 
-    A histogram from `from_sparse` or `pooled` holds only its non-empty buckets, mostly a few dozen, until values are
-    added to it. Reading changes nothing, so that several threads may read the same histogram.
+    A histogram from `from_sparse`, `from_gaps` or `pooled` holds only its non-empty buckets, mostly a few dozen, until
+    values are added to it. Reading changes nothing, so that several threads may read the same histogram.
     """
 
     __slots__ = ("_dense", "_sparse", "clamped", "count", "highest", "max", "min", "sum", "sum_squares")
 
-    # Either the counts of all buckets, or the indexes (ascending) and the counts of the non-empty buckets.
+    # Either the counts of all buckets, or the indexes (ascending) and the counts of the non-empty buckets; these may be
+    # the lists of `from_gaps`, or the parts of `pooled_later`, until they are read, because most histograms of a saved
+    # run never are.
     _dense: Int64Array | None
-    _sparse: tuple[Int64Array, Int64Array]
+    _sparse: tuple[Int64Array, Int64Array] | tuple[list[int], list[int]] | list[Histogram]
 
     def __init__(self, highest: int = HIGHEST_US) -> None:
         self.highest = highest
@@ -83,6 +87,10 @@ class Histogram:
     def used(self) -> tuple[Int64Array, Int64Array]:
         """Return the indexes (ascending) and the counts of the non-empty buckets."""
         if self._dense is None:
+            if isinstance(self._sparse, list):
+                self._sparse = _summed(*_joined(self._sparse))
+            elif isinstance(self._sparse[0], list):
+                self._sparse = _joined([self])
             return self._sparse
         index = np.flatnonzero(self._dense)
         return index, self._dense[index]
@@ -123,29 +131,36 @@ class Histogram:
         if not other.count:
             return
         if other._dense is None:
-            index, counts = other._sparse
+            index, counts = other.used()
             self._own(int(index[-1]) + 1)[index] += counts
         else:
             self._own(len(other._dense))[: len(other._dense)] += other._dense
         self._add_moments(other.count, other.sum, other.sum_squares, other.min, other.max)
         self.clamped += other.clamped
 
+    def add_all(self, others: Sequence[Histogram]) -> None:
+        """Merge *others*, one after the other: the same result as of `add`, and several times as fast for many."""
+        index, counts = _joined(others)
+        if len(index):
+            np.add.at(self._own(int(index.max()) + 1), index, counts)
+        for other in others:
+            if other.count:
+                self._add_moments(other.count, other.sum, other.sum_squares, other.min, other.max)
+                self.clamped += other.clamped
+
     @classmethod
     def pooled(cls, parts: Sequence[Histogram]) -> Self:
         """Return the sum of *parts* (one or more), as a histogram that holds only its non-empty buckets."""
+        pooled = cls.pooled_later(parts)
+        pooled.used()
+        return pooled
+
+    @classmethod
+    def pooled_later(cls, parts: Sequence[Histogram]) -> Self:
+        """As `pooled`, but its buckets are added up when they are first read; *parts* must not change until then."""
         pooled = cls._bare(parts[0].highest)
         pooled._forget_moments()
-        used = [part.used() for part in parts]
-        index, counts = (np.concatenate([one[column] for one in used]) for column in (0, 1))
-        if len(index):
-            order = index.argsort(kind="stable")
-            index, counts = index[order], counts[order]
-            begins = np.empty(len(index), dtype=np.bool_)
-            begins[0] = True
-            np.not_equal(index[1:], index[:-1], out=begins[1:])
-            firsts = begins.nonzero()[0]
-            index, counts = index[firsts], np.add.reduceat(counts, firsts)
-        pooled._sparse = index, counts
+        pooled._sparse = list(parts)
         for part in parts:
             if part.count:
                 pooled._add_moments(part.count, part.sum, part.sum_squares, part.min, part.max)
@@ -166,7 +181,7 @@ class Histogram:
             return []
         ranks = np.maximum(1, np.ceil(np.asarray(shares, dtype=np.float64) * self.count - 1e-9))
         if self._dense is None:
-            index, counts = self._sparse
+            index, counts = self.used()
             places = index[np.minimum(np.searchsorted(np.cumsum(counts), ranks), len(index) - 1)]
         else:
             places = np.searchsorted(np.cumsum(self._dense), ranks)
@@ -215,6 +230,36 @@ class Histogram:
             histogram._forget_moments()
         return histogram
 
+    @classmethod
+    def from_gaps(cls, gaps: list[int], counts: list[int], data: dict[str, Any]) -> Self:
+        """Return the histogram of *data*, as of `from_sparse`; its buckets are *counts* with *gaps* between indexes.
+
+        Raises:
+            ValueError: the indexes do not ascend, or there are not as many as counts.
+        """
+        total = sum(counts)
+        # A sum of whole numbers is one: so nothing else is among them.
+        whole = isinstance(total, int) and total < 2**63 and isinstance(sum(gaps), int)
+        ascending = not gaps or (gaps[0] >= 0 and min(gaps[1:], default=1) >= 1)
+        if not (whole and ascending and len(gaps) == len(counts) and min(counts, default=0) >= 0):
+            raise ValueError("a histogram has no such buckets")
+        histogram = cls._bare(data["top"])
+        histogram._sparse = gaps, counts
+        if gaps:
+            histogram.count, histogram.sum, histogram.sum_squares = total, int(data["s"]), data["q"]
+            histogram.min, histogram.max, histogram.clamped = data["lo"], data["hi"], data["x"]
+        else:
+            histogram._forget_moments()
+        return histogram
+
+    def compact_copy(self) -> Self:
+        """Return a copy that holds only non-empty buckets; it may share them with this histogram."""
+        copy = self._bare(self.highest)
+        copy._sparse = self.used()
+        copy.count, copy.sum, copy.sum_squares = self.count, self.sum, self.sum_squares
+        copy.min, copy.max, copy.clamped = self.min, self.max, self.clamped
+        return copy
+
     def to_hdr(self) -> HdrHistogram:
         """Return the same counts as an hdrh histogram, for its V2 encoding and its log files."""
         hdr = HdrHistogram(1, self.highest, SIGNIFICANT_DIGITS)
@@ -251,7 +296,7 @@ class Histogram:
 
     def _expanded(self) -> Int64Array:
         """Return the counts of all buckets, made from the non-empty buckets."""
-        index, counts = self._sparse
+        index, counts = self.used()
         dense = np.zeros(_room_for(int(index[-1]) + 1 if len(index) else 0), dtype=np.int64)
         dense[index] = counts
         return dense
@@ -270,6 +315,49 @@ class Histogram:
             self.min = low
         if high > self.max:
             self.max = high
+
+
+def _joined(parts: Sequence[Histogram]) -> tuple[Int64Array, Int64Array]:
+    """Return the indexes and counts of the non-empty buckets of *parts*, one after the other."""
+    gaps, counts, ready = [], [], []
+    for part in parts:
+        lists = None if part._dense is not None else part._sparse
+        if isinstance(lists, tuple) and isinstance(lists[0], list) and isinstance(lists[1], list):
+            if lists[0]:
+                gaps.append(lists[0])
+                counts.append(lists[1])
+        else:
+            ready.append(part.used())
+    if gaps:
+        # All lists at once: one call of numpy costs as much as some hundred numbers.
+        steps = _as_array(gaps)
+        index = np.cumsum(steps)
+        lengths = np.array([len(one) for one in gaps])
+        begins = np.cumsum(lengths) - lengths
+        index -= np.repeat(index[begins] - steps[begins], lengths)
+        ready.append((index, _as_array(counts)))
+    if len(ready) == 1:
+        return ready[0]
+    empty = [np.zeros(0, dtype=np.int64)]
+    return np.concatenate([one for one, _ in ready] or empty), np.concatenate([one for _, one in ready] or empty)
+
+
+def _summed(index: Int64Array, counts: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """Return the indexes in order, each once, with the sums of their *counts*."""
+    if not len(index):
+        return index, counts
+    order = index.argsort(kind="stable")
+    index, counts = index[order], counts[order]
+    begins = np.empty(len(index), dtype=np.bool_)
+    begins[0] = True
+    np.not_equal(index[1:], index[:-1], out=begins[1:])
+    firsts = begins.nonzero()[0]
+    return index[firsts], np.add.reduceat(counts, firsts)
+
+
+def _as_array(lists: Sequence[list[int]]) -> Int64Array:
+    """Return the numbers of *lists*; an array of the standard library takes them twice as fast as numpy does."""
+    return np.frombuffer(array("q", chain.from_iterable(lists) if len(lists) > 1 else lists[0]), dtype=np.int64)
 
 
 def _room_for(size: int) -> int:

@@ -11,6 +11,7 @@ from fastload.model.judging.thresholds import Threshold
 from fastload.model.load_models import Executor, describe_executor
 
 OnWorkerLoss = Literal["continue", "stop"]
+OnNoAnswer = Literal["stop", "continue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Plan:
     listens on the base URL's port (`control.host.resolve_watch`). *cpus*: where the workers may run; empty for no
     restriction. *points*: whether single requests and iterations are kept for outputs that want them, which costs
     speed. *strict_outputs*: whether it counts as a failure when any output lost something.
+    *on_no_answer*: what to do when no request gets an answer (`control.answer_watch`).
     """
 
     kind: Literal["bench", "run"]
@@ -61,6 +63,7 @@ class Plan:
     grace_s: float = 5.0
     watch: tuple[str, ...] = ()
     on_worker_loss: OnWorkerLoss = "continue"
+    on_no_answer: OnNoAnswer = "stop"
     strict: bool = False
     strict_outputs: bool = False
     env: dict[str, str] = field(default_factory=dict)

@@ -88,6 +88,9 @@ _KIND_OF_VALUE: dict[type[Any], str] = {
     TrendValue: "trend",
 }
 
+# Tables and series that wait to be merged: enough to be fast, and few enough to take no time at once, nor much memory.
+_GROUP_TABLES, _GROUP_SERIES = 32, 4096
+
 
 @dataclass(slots=True)
 class SeriesTable:
@@ -129,6 +132,23 @@ class SeriesTable:
                     TrendValue(series_value.highest) if type(series_value) is TrendValue else type(series_value)()
                 )
             mine.merge(series_value)
+
+    def merge_all(self, tables: Sequence[SeriesTable]) -> None:
+        """Add *tables*, one after the other: the same result as of `merge`, and several times as fast for many."""
+        trends: dict[Series, list[TrendValue]] = {}
+        for table in tables:
+            for series, series_value in table.series_values.items():
+                mine = self.series_values.get(series)
+                if type(series_value) is TrendValue:
+                    if mine is None:
+                        self.series_values[series] = TrendValue(series_value.highest)
+                    trends.setdefault(series, []).append(series_value)
+                    continue
+                if mine is None:
+                    mine = self.series_values[series] = type(series_value)()
+                mine.merge(series_value)
+        for series, series_values in trends.items():
+            self.series_values[series].add_all(series_values)
 
     @classmethod
     def merged(cls, tables: Sequence[SeriesTable]) -> SeriesTable:
@@ -173,6 +193,31 @@ class SeriesTable:
             series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
             series_values[series] = TrendValue.from_sparse(plain) if kind == "trend" else _VALUE_OF_KIND[kind](*plain)
         return cls(series_values)
+
+
+class SeriesTotal:
+    """Sum of many tables, which it merges in groups: they must not change after they were added."""
+
+    def __init__(self) -> None:
+        self._table = SeriesTable()
+        self._waiting: list[SeriesTable] = []
+        self._waiting_series = 0
+
+    def add(self, table: SeriesTable) -> None:
+        self._waiting.append(table)
+        self._waiting_series += len(table.series_values)
+        if len(self._waiting) >= _GROUP_TABLES or self._waiting_series >= _GROUP_SERIES:
+            self._merge()
+
+    @property
+    def table(self) -> SeriesTable:
+        """The sum so far."""
+        self._merge()
+        return self._table
+
+    def _merge(self) -> None:
+        self._table.merge_all(self._waiting)
+        self._waiting, self._waiting_series = [], 0
 
 
 def _merged(series_values: Sequence[Any]) -> Any:

@@ -61,6 +61,7 @@ class Summary:
     - "worker-loss": a worker was lost, and the plan asks to stop then
     - "threshold": a threshold that aborts the run failed
     - "abort": the script called ``fl.abort``
+    - "no-answer": no request was answered, and the plan asks to stop then
     - "control": the control API or the library stopped the run
     - "error": a hook or a shape raised
     - "unknown": a saved run without its end

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from fastload.model.errors import FastloadError, OutputError
 from fastload.outputs.base import writing
+from fastload.outputs.files import replace_file
 
 STDOUT, STDERR = "stdout", "stderr"
 
@@ -46,12 +47,12 @@ def read_custom_summary(returned: Any) -> CustomSummary:
 
 
 def write_files(files: Mapping[str, bytes]) -> list[str]:
-    """Write all *files*, and return one message for each file that could not be written."""
+    """Write all *files*, each whole or not at all, and return one message for each that could not be written."""
     problems = []
     for path, content in files.items():
         try:
             with writing(f"summary file {path!r}"):
-                Path(path).write_bytes(content)
+                replace_file(Path(path), content)
         except OutputError as error:
             problems.append(error.message)
     return problems

@@ -17,6 +17,7 @@ from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.outputs.base import Output
+from fastload.outputs.file_locks import FileLocks
 from fastload.outputs.streams.sink_output import SinkOutput
 
 SAVED_RUN = "run"
@@ -47,6 +48,7 @@ class OutputManager:
         self._outputs = list(outputs)
         self._interruptible = interruptible
         self._streams = [output for output in outputs if isinstance(output, SinkOutput)]
+        self._locks = FileLocks()
         self.notes: list[str] = []
         self.failed = False
 
@@ -63,6 +65,14 @@ class OutputManager:
         """
         for stream in self._streams:
             stream.check()
+
+    def lock(self) -> None:
+        """Lock the files of all outputs against other runs, until `stop` or `abandon`.
+
+        Raises:
+            PlanError: another run is writing one of the files.
+        """
+        self._locks.take(file for output in self._outputs for file in getattr(output, "written", ()))
 
     def start(self, plan: Plan, header: RunHeader) -> None:
         for stream in self._streams:
@@ -94,6 +104,7 @@ class OutputManager:
         before = len(self.notes)
         self._outputs = [output for output in self._outputs if not isinstance(output, SinkOutput)]
         self._call(lambda output: self._stop(output, summary))
+        self._locks.release()
         failed = summary.outputs_failed or self.failed
         return replace(summary, notes=(*summary.notes, *self.notes[before:]), outputs_failed=failed)
 
@@ -103,6 +114,7 @@ class OutputManager:
             if not isinstance(output, SinkOutput):
                 _close(output)
         self._end(self._streams, None)
+        self._locks.release()
 
     def _end(self, streams: Sequence[SinkOutput], summary: Mapping[str, Any] | None) -> None:
         for stream in streams:

@@ -12,6 +12,7 @@ from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.outputs.base import mute, writing
+from fastload.outputs.destinations import WrittenFile
 from fastload.outputs.files import check_file, replace_file
 
 _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -40,6 +41,7 @@ class SummaryFile:
     def __init__(self, path: str | Path, *, option: str = "summary file") -> None:
         self._path = Path(path)
         self._option = option
+        self.written = (WrittenFile(option, str(path)),)
 
     def check(self) -> None:
         """Check, before the run, that the file can be written. An existing file is not changed.

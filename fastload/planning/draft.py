@@ -158,6 +158,7 @@ def _plan(
         warmup_s=parse_duration_s(values.get("warmup", "0s"), what="warmup"),
         watch=values.get("watch", ()),
         on_worker_loss=values.get("on_worker_loss", "continue"),
+        on_no_answer=values.get("on_no_answer", "stop"),
         strict=values.get("strict", False),
         strict_outputs=values.get("strict_outputs", False),
         env=_common_env(run, scenarios),

@@ -100,6 +100,7 @@ OPTIONS: dict[str, Option] = {
         Option("expected", "text", "run"),
         Option("watch", "list of texts", "run"),
         Option("on_worker_loss", "text", "run", ("continue", "stop")),
+        Option("on_no_answer", "text", "run", ("stop", "continue")),
         Option("strict", "yes or no", "run"),
         Option("paused", "yes or no", "run"),
         Option("control", "address", "run"),

@@ -11,7 +11,7 @@ from fastload.model.metrics import Series
 from fastload.model.points import FloatArray
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
-from fastload.model.series import CounterValue, SeriesTable
+from fastload.model.series import CounterValue, SeriesTable, SeriesTotal
 
 MOST_BATCHES = 10
 FEWEST_BATCHES = 5
@@ -36,27 +36,39 @@ class BatchedRun:
         self.summary = summary
         self.complete = complete
         self.duration_s = float(summary["duration_s"])
-        self.batches = tuple(SeriesTable() for _ in range(_batch_count(self.duration_s)))
+        self._totals = tuple(SeriesTotal() for _ in range(_batch_count(self.duration_s)))
         self._warmup_s = float(header.plan.get("warmup_s", 0.0))
-        self._in_time: tuple[dict[Series, float], ...] = tuple({} for _ in self.batches)
-        self._spans_s = np.zeros(len(self.batches))
+        self._in_time: tuple[dict[Series, float], ...] = tuple({} for _ in self._totals)
+        self._spans_s = np.zeros(len(self._totals))
         self._table: SeriesTable | None = None
 
     def add(self, second: Snapshot) -> None:
-        """Add the next second. It is not changed, and none of its objects is kept."""
-        middle_s = second.t_s - second.span_s / 2 - self._warmup_s
-        if middle_s < -_SLACK_S:
+        """Add the next second. It is not changed, and must not change after this."""
+        index, after = self.part_of(second.t_s, second.span_s)
+        if index < 0:
             return
-        last = len(self.batches) - 1
-        index = min(last, int(max(0.0, middle_s) / self.duration_s * len(self.batches))) if self.duration_s else last
-        self.batches[index].merge(second.table)
-        if second.t_s - second.span_s > self._warmup_s + self.duration_s - _SLACK_S and self._spans_s.any():
+        self._totals[index].add(second.table)
+        if after and self._spans_s.any():
             return
         self._spans_s[index] += second.span_s
         counts = self._in_time[index]
         for series, series_value in second.table.series_values.items():
             if isinstance(series_value, CounterValue):
                 counts[series] = counts.get(series, 0.0) + series_value.value
+
+    def part_of(self, t_s: float, span_s: float) -> tuple[int, bool]:
+        """Return the index of the batch of a second, -1 in the warm-up; and whether it begins after the load."""
+        middle_s = t_s - span_s / 2 - self._warmup_s
+        if middle_s < -_SLACK_S:
+            return -1, False
+        last = len(self._totals) - 1
+        index = min(last, int(max(0.0, middle_s) / self.duration_s * len(self._totals))) if self.duration_s else last
+        return index, t_s - span_s > self._warmup_s + self.duration_s - _SLACK_S
+
+    @property
+    def batches(self) -> tuple[SeriesTable, ...]:
+        """Series of each batch, merged exactly."""
+        return tuple(total.table for total in self._totals)
 
     @property
     def table(self) -> SeriesTable:

@@ -10,7 +10,8 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple, TypeVar
+from functools import cache
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -131,8 +132,10 @@ def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
     return plain
 
 
-def snapshot_from_plain(plain: Mapping[str, Any]) -> Snapshot:
+def snapshot_from_plain(plain: Mapping[str, Any], table: SeriesTable | None = None) -> Snapshot:
     """Return the snapshot of *plain*, the result of `snapshot_to_plain`. Entries unknown to this version are left out.
+
+    With *table*, the snapshot gets that instead of its own.
 
     Raises:
         RunFileError: an entry is missing or has another type.
@@ -151,7 +154,7 @@ def snapshot_from_plain(plain: Mapping[str, Any]) -> Snapshot:
             events=tuple(Event(*event[:3]) for event in plain["events"]),
             errors=ErrorTable.from_plain(plain["errors"]),
             exceptions=ErrorTable.from_plain(plain["exceptions"]),
-            table=_table(plain["series"]),
+            table=_table(plain["series"]) if table is None else table,
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise RunFileError(f"a second cannot be read: {type(error).__name__}: {error}") from error
@@ -202,44 +205,46 @@ def _trend_to_plain(trend: TrendValue) -> list[Any]:
 
 def _trend_from_plain(plain: Sequence[Any]) -> TrendValue:
     top, clamped, total, squares, low, high, gaps, counts = plain[:8]
-    index = np.cumsum(np.array(gaps, dtype=np.int64))
-    is_ascending = not gaps or (gaps[0] >= 0 and min(gaps[1:], default=1) > 0)
-    if len(gaps) != len(counts) or not is_ascending or (gaps and index[-1] >= _BUCKETS_AT_MOST):
+    if sum(gaps) >= _BUCKETS_AT_MOST:
         raise ValueError("a histogram has no such buckets")
-    return TrendValue.from_sparse(
-        {
-            "i": index.astype("<u4").tobytes(),
-            "c": np.array(counts, dtype="<u8").tobytes(),
-            "n": sum(counts),
-            "s": total,
-            "q": squares,
-            "lo": low,
-            "hi": high,
-            "x": clamped,
-            "top": top,
-        }
+    return TrendValue.from_gaps(
+        gaps, counts, {"s": total, "q": squares, "lo": low, "hi": high, "x": clamped, "top": top}
     )
 
 
 def _table(rows: Sequence[Sequence[Any]]) -> SeriesTable:
-    series_values: dict[Series, Any] = {}
-    for metric, flat, kind, plain, *_ in rows:
-        series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
-        match kind:
-            case "trend":
-                series_values[series] = _trend_from_plain(plain)
-            case "counter":
-                series_values[series] = CounterValue(plain[0])
-            case "gauge":
-                series_values[series] = GaugeValue(*plain[:3])
-            case "rate":
-                series_values[series] = RateValue(*plain[:2])
-    return SeriesTable(series_values)
+    return SeriesTable(dict(one for row in rows if (one := series_from_row(row)) is not None))
+
+
+def series_from_row(row: Sequence[Any]) -> tuple[Series, Any] | None:
+    """Return a series of a table and its value; None for a kind that this version does not know.
+
+    Raises:
+        TypeError, ValueError, IndexError: a part is missing, or has another type.
+    """
+    metric, flat, kind, plain, *_ = row
+    series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
+    match kind:
+        case "trend":
+            return series, _trend_from_plain(plain)
+        case "counter":
+            return series, CounterValue(plain[0])
+        case "gauge":
+            return series, GaugeValue(*plain[:3])
+        case "rate":
+            return series, RateValue(*plain[:2])
+        case _:
+            return None
 
 
 def _known(kind: type[T], plain: Mapping[str, Any]) -> T:
     """Return an object of *kind* from the entries of *plain* that *kind* has as fields."""
-    return kind(**{one.name: plain[one.name] for one in fields(kind) if one.name in plain})  # type: ignore[arg-type]
+    return kind(**{name: plain[name] for name in _field_names(cast(Any, kind)) if name in plain})
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
 
 
 def _host(plain: Mapping[str, Any]) -> HostSample:

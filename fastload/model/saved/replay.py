@@ -22,7 +22,7 @@ from fastload.model.results import (
 )
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.saved_plan import SavedPlan, saved_plan
-from fastload.model.series import SeriesTable
+from fastload.model.series import SeriesTable, SeriesTotal
 from fastload.model.summary import RequestCounts, Summary
 from fastload.model.units import format_duration_s
 from fastload.model.views import MetricView, view_metrics
@@ -62,7 +62,7 @@ class Replay:
     def __init__(self, header: RunHeader) -> None:
         self.header = header
         self.plan: SavedPlan = saved_plan(header.plan)
-        self.table = SeriesTable()
+        self._total = SeriesTotal()
         self.errors = ErrorTable()
         self.exceptions = ErrorTable()
         self._late: dict[str, float] = {}
@@ -78,8 +78,8 @@ class Replay:
         self._lost: dict[int, str] = {}
 
     def add(self, snapshot: Snapshot) -> None:
-        """Add the next second. It is not changed, and neither its table nor its points are kept."""
-        self.table.merge(snapshot.table)
+        """Add the next second. It is not changed, and must not change later; only its table is kept for a while."""
+        self._total.add(snapshot.table)
         self.errors.merge(snapshot.errors)
         self.exceptions.merge(snapshot.exceptions)
         self._add_time(snapshot)
@@ -90,6 +90,11 @@ class Replay:
         self._ended += snapshot.requests_per_s * snapshot.span_s
         self._verdict = snapshot.verdict or self._verdict
         self._last = _Last(snapshot.requests, snapshot.failed, snapshot.in_flight, snapshot.thresholds)
+
+    @property
+    def table(self) -> SeriesTable:
+        """Sum of the tables of all seconds."""
+        return self._total.table
 
     @property
     def duration_s(self) -> float:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, overload
@@ -33,12 +34,14 @@ from fastload.model.saved.codec import (
     unpack_payload,
     unpack_prefix,
 )
+from fastload.model.saved.pooled_seconds import GroupOf, pooled_seconds
 from fastload.model.saved.replay import NO_END, Replay
 from fastload.model.saved.saved_summary import summary_from_plain
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_number_of
 
 SUFFIX = ".fastload"
+_POOLED_SECONDS = 32
 _HINT = f"give a file that --save wrote, like NAME{SUFFIX}"
 _NAMES: dict[int, Literal["header", "second", "summary"]] = {HEADER: "header", SECOND: "second", SUMMARY: "summary"}
 
@@ -68,6 +71,10 @@ class SavedSeconds(Sequence[Snapshot]):
             return SavedSeconds(self._payloads[index])
         return snapshot_from_plain(unpack_payload(self._payloads[index]))
 
+    def pooled(self, group_of: GroupOf, metrics: Collection[str] | None = None) -> Iterator[Snapshot]:
+        """See `fastload.model.saved.pooled_seconds`."""
+        return pooled_seconds(self._payloads, group_of, metrics)
+
     def __iter__(self) -> Iterator[Snapshot]:
         return (snapshot_from_plain(unpack_payload(payload)) for payload in self._payloads)
 
@@ -79,13 +86,30 @@ class SavedRun:
 
     path: Path
     header: RunHeader
-    seconds: Sequence[Snapshot]
+    seconds: SavedSeconds
     summary: dict[str, Any] | None
     notes: tuple[str, ...] = ()
+    _summed: list[Summary] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:
         return self.summary is not None
+
+    def read(self, group_of: GroupOf | None = None, metrics: Collection[str] | None = None) -> Iterator[Snapshot]:
+        """The seconds; with *group_of*, and *metrics* if these are enough, as `pooled_seconds` has them.
+
+        Of a run that is not complete, `to_summary` needs not read them again after this.
+        """
+        complete = self.summary is not None or bool(self._summed)
+        seconds = self.seconds if group_of is None else self.seconds.pooled(group_of, metrics if complete else None)
+        if complete:
+            yield from seconds
+            return
+        replay = Replay(self.header)
+        for second in seconds:
+            replay.add(second)
+            yield second
+        self._summed.append(replay.result())
 
     def summary_dict(self) -> dict[str, Any]:
         """The summary as `Summary.to_dict` has it; of a run that is not complete, made of its seconds."""
@@ -97,10 +121,9 @@ class SavedRun:
         """The same as a `Summary`. Trends of a complete run only answer the percentiles that its summary has."""
         if self.summary is not None:
             return summary_from_plain(self.summary_dict(), self.header)
-        replay = Replay(self.header)
-        for second in self.seconds:
-            replay.add(second)
-        summary = replay.result()
+        if not self._summed:
+            deque(self.read(lambda number, *_: number // _POOLED_SECONDS), maxlen=0)
+        [summary] = self._summed
         return replace(summary, notes=(*self.notes, *(note for note in summary.notes if note != NO_END)))
 
 

@@ -26,11 +26,11 @@ def band_counts(histogram: Histogram) -> list[int]:
     The counts are those of the first band that has values, of the next band, and so on, up to the last band that has
     values. The list is empty without values. Values under a microsecond are in band 0.
     """
-    index = np.flatnonzero(histogram.counts)
+    index, used = histogram.used()
     if not len(index):
         return []
     bands = np.floor(np.log10(np.maximum(highest_equivalents(index), 1)) * BANDS_PER_DECADE).astype(np.int64)
-    counts = np.bincount(np.minimum(bands, BANDS - 1), weights=histogram.counts[index])
+    counts = np.bincount(np.minimum(bands, BANDS - 1), weights=used)
     first = int(bands[0])
     return [first, *(int(count) for count in counts[first:])]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 from fastload.model.metrics import Series
@@ -39,7 +40,11 @@ _COUNTERS = {
     "messages_rate": ("ws_msgs_sent", "ws_msgs_received"),
     "events_rate": ("stream_events",),
 }
+ROW_METRICS = frozenset((*_TIMES, *REQUEST_PHASES.values(), *chain.from_iterable(_COUNTERS.values())))
+"""All metrics that a row reads, without tags."""
 _QUANTILES = (0.5, 0.95, 0.99)
+# Histograms of a row that wait to be pooled.
+_MOST_PARTS = 32
 _MERGED = ("rates", "request_phases_us", "trends", "errors", "workers")
 """Fields of a row that `TimelineRow.merge` adds up by name."""
 
@@ -59,19 +64,40 @@ class WeightedMean(NamedTuple):
 
 
 class RowTrend:
-    """Distribution of times in one row: its quantiles and bands for charts, and its sparse histogram for merging."""
+    """Distribution of times in one row: its histogram for merging, and its quantiles and bands for charts.
 
-    __slots__ = ("bands", "quantiles_ms", "sparse")
+    Quantiles and bands are computed when they are first asked for: the rows of a long run are merged many times before.
+    """
 
-    def __init__(self, series_value: TrendValue) -> None:
-        self.sparse = series_value.to_sparse()
-        self.quantiles_ms = tuple((series_value.quantile(q) or 0) / _US_PER_MS for q in _QUANTILES)
-        self.bands = band_counts(series_value)
+    __slots__ = ("_parts", "_shown")
+
+    def __init__(self, parts: tuple[TrendValue, ...]) -> None:
+        self._parts = (TrendValue.pooled(parts),) if len(parts) > _MOST_PARTS else parts
+        self._shown: tuple[tuple[float, ...], list[int]] | None = None
+
+    @classmethod
+    def of(cls, series_value: TrendValue) -> RowTrend:
+        return cls((series_value.compact_copy(),))
+
+    @property
+    def quantiles_ms(self) -> tuple[float, ...]:
+        return self._figures()[0]
+
+    @property
+    def bands(self) -> list[int]:
+        return self._figures()[1]
 
     def __add__(self, other: RowTrend) -> RowTrend:
-        series_value = TrendValue.from_sparse(self.sparse)
-        series_value.merge(TrendValue.from_sparse(other.sparse))
-        return RowTrend(series_value)
+        return RowTrend((*self._parts, *other._parts))
+
+    def _figures(self) -> tuple[tuple[float, ...], list[int]]:
+        if self._shown is None:
+            if len(self._parts) > 1:
+                self._parts = (TrendValue.pooled(self._parts),)
+            [whole] = self._parts
+            quantiles_ms = tuple(value / _US_PER_MS for value in whole.quantiles(_QUANTILES))
+            self._shown = quantiles_ms, band_counts(whole)
+        return self._shown
 
 
 @dataclass(slots=True)
@@ -121,7 +147,7 @@ class TimelineRow:
             request_phases_us={
                 name: WeightedMean(series_value.sum, series_value.count) for name, series_value in phases.items()
             },
-            trends={metric: RowTrend(series_value) for metric, series_value in trends.items()},
+            trends={metric: RowTrend.of(series_value) for metric, series_value in trends.items()},
             errors={kind: count for kind, (count, _) in snapshot.errors.entries.items()},
             workers={
                 one.label.rpartition(" ")[2]: WeightedMean(one.cpu_percent * span_s, span_s) for one in snapshot.workers

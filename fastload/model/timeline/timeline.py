@@ -42,6 +42,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import copy
+from itertools import chain
 from typing import Any
 
 from fastload.model.metrics import Series
@@ -50,7 +51,7 @@ from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendValue
 from fastload.model.timeline.curves import band_bounds_ms, percentile_curve
 from fastload.model.timeline.phases import WallClock, phases_of
-from fastload.model.timeline.row import LATENCY_SOURCES, REQUEST_PHASES, TimelineRow, WeightedMean
+from fastload.model.timeline.row import LATENCY_SOURCES, REQUEST_PHASES, ROW_METRICS, TimelineRow, WeightedMean
 
 __all__ = ["MOST_ROWS", "REQUEST_PHASES", "Timeline"]
 
@@ -63,6 +64,8 @@ _PRESENCE_METRICS = {"call": ("calls",), "ws": ("ws_sessions", "ws_failed"), "st
 """Metrics that show that a run has calls, WebSockets or streams, even if none of these has a latency."""
 _MEANS = ("host_cpu", "net_sent", "net_received", "target_cpu")
 _QUANTILES = ("p50", "p95", "p99")
+METRICS = frozenset((*ROW_METRICS, *chain.from_iterable(_PRESENCE_METRICS.values())))
+"""All metrics that a time line reads, without tags."""
 _US_PER_MS = 1000
 _MAXIMA = ("vus", "lag", "host_memory", "target_memory")
 
@@ -85,6 +88,14 @@ class Timeline:
         self._seen: set[str] = set()
         self._events: list[dict[str, Any]] = []
         self._events_left_out = 0
+
+    @staticmethod
+    def seconds_per_row(seconds: int, most_rows: int = MOST_ROWS) -> int:
+        """Return how many seconds are in a row of a time line with so many *seconds*: a power of two."""
+        per_row = 1
+        while -(-seconds // per_row) > most_rows:
+            per_row *= 2
+        return per_row
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -18,6 +18,7 @@ fastload.outcome = (() => {
     "worker-loss": "a worker was lost",
     threshold: "a threshold stopped it",
     abort: "the script stopped it",
+    "no-answer": "nothing answered",
     control: "it was told to stop",
     error: "a function of the script raised",
   };

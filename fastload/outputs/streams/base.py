@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
+
+SecondsNeeded = Literal["each", "rows", "charts", "none"]
+"""What a sink needs of a saved run: ``each`` second; ``rows``, so that the seconds of a row of a time line may be
+pooled (`fastload.model.saved.pooled_seconds`); of these the metrics of the ``charts`` only; or ``none``, because
+everything is in the summary. There are at most 900 rows, and one for each second if the run is not longer."""
 
 
 class Sink(Protocol):
@@ -17,6 +22,9 @@ class Sink(Protocol):
 
     ``required``: the run's exit code is 104 when something was lost, as for a file that somebody asked for.
     ``wants_points``: single requests and iterations are measured for it, in `Snapshot.points`.
+
+    A sink may have a method ``expect_summary() -> SecondsNeeded``, which is called before it gets a saved run: `close`
+    will get a summary, and the sink says which seconds it needs.
     """
 
     required: bool

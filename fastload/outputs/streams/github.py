@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.outputs.base import mute
 from fastload.outputs.files import check_file
+from fastload.outputs.streams.base import SecondsNeeded
 from fastload.outputs.streams.markdown_report import render_markdown
 from fastload.outputs.streams.plain_summary import threshold_name, thresholds_in, verdict_line, why_failed
 
@@ -44,6 +47,10 @@ class GitHub:
     def check(self) -> None:
         """See `Sink.check`."""
         check_file(_summary_file(), f"--out github: {VARIABLE}", example="summary.md")
+
+    def expect_summary(self) -> SecondsNeeded:
+        """See `Sink`: everything is in the summary."""
+        return "none"
 
     def open(self, header: RunHeader) -> None:
         self._header = header
@@ -106,9 +113,17 @@ def _append(path: Path, text: str) -> None:
     data = text.encode("utf-8", "backslashreplace")
     if data and not data.endswith(b"\n"):
         data += b"\n"
-    room = MOST_SUMMARY_BYTES - (path.stat().st_size if path.exists() else 0)
+    size = path.stat().st_size if path.exists() else 0
+    room = MOST_SUMMARY_BYTES - size
     if len(data) > room:
         cut = data[: max(0, room - len(_CUT))]
         data = cut[: cut.rfind(b"\n") + 1] + _CUT if room > len(_CUT) else b""
-    with path.open("ab") as file:
-        file.write(data)
+    try:
+        with path.open("ab", buffering=0) as file:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
+        # The summary belongs to the whole step: half a table in it would spoil what others write.
+        with suppress(OSError):
+            os.truncate(path, size)
+        raise

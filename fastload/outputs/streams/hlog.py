@@ -15,6 +15,7 @@ from fastload.model.series import TrendValue
 from fastload.outputs.figures import one_line
 from fastload.outputs.files import check_file
 from fastload.outputs.streams.appended_file import AppendedFile
+from fastload.outputs.streams.base import SecondsNeeded
 
 MAX_UNIT_RATIO = 1000
 """Divisor of the column Interval_Max: values are microseconds, the column has milliseconds."""
@@ -23,6 +24,8 @@ _LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compresse
 
 class HistogramLog:
     """A sink that writes one line per second for each trend with values, tagged with the name of the trend.
+
+    Of a saved run of more than 900 s, a line has several seconds.
 
     It does not use the log writer of the package hdrh, which writes no tags and no start time, and truncates the
     maximum to whole units.
@@ -39,11 +42,18 @@ class HistogramLog:
             raise PlanError("--out hlog has no file", hint="write it like hlog=latency.hlog")
         self._path = Path(file)
         self._start_s = 0.0
+        self._pooled = False
+        self._span_s = 0.0
         self._file: AppendedFile | None = None
 
     def check(self) -> None:
         """See `Sink.check`."""
         check_file(self._path, "--out hlog", example="latency.hlog")
+
+    def expect_summary(self) -> SecondsNeeded:
+        """See `Sink`: a line may have a longer interval."""
+        self._pooled = True
+        return "rows"
 
     def open(self, header: RunHeader) -> None:
         started = datetime.fromisoformat(header.started_at)
@@ -53,11 +63,14 @@ class HistogramLog:
         self._file.append(_head(header, started, self._start_s).encode("utf-8", "backslashreplace"))
 
     def write(self, snapshot: Snapshot) -> None:
+        self._span_s += snapshot.span_s
+        if self._pooled and not snapshot.table.series_values:
+            return
+        span_s, self._span_s = self._span_s, 0.0
         # Use the wall clock: `Snapshot.t_s` does not count pauses. It may have been set back, hence the max().
-        begin_s = max(0.0, snapshot.time_ns / 1e9 - snapshot.span_s - self._start_s)
+        begin_s = max(0.0, snapshot.time_ns / 1e9 - span_s - self._start_s)
         lines = [
-            f"Tag={series.metric},{begin_s:.3f},{snapshot.span_s:.3f},"
-            f"{trend.max / MAX_UNIT_RATIO:.3f},{trend.encode()}\n"
+            f"Tag={series.metric},{begin_s:.3f},{span_s:.3f},{trend.max / MAX_UNIT_RATIO:.3f},{trend.encode()}\n"
             for series, trend in snapshot.table.series_values.items()
             if isinstance(trend, TrendValue) and trend.count and not series.tags
         ]

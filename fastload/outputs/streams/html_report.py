@@ -14,6 +14,7 @@ from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.page.page_data import report_data
 from fastload.outputs.page.render import render_page
+from fastload.outputs.streams.base import SecondsNeeded
 
 
 class HtmlReport:
@@ -33,11 +34,17 @@ class HtmlReport:
             raise PlanError("--out html: no file is named", hint="write --html report.html")
         self._path = Path(argument)
         self._header: RunHeader | None = None
+        self._has_summary = False
         self._timeline: Timeline | None = None
         self._totals: BoundedReplay | None = None
 
     def check(self) -> None:
         check_file(self._path, "--html", example="report.html")
+
+    def expect_summary(self) -> SecondsNeeded:
+        """See `Sink`: the charts need the seconds, and nothing needs the totals."""
+        self._has_summary = True
+        return "charts"
 
     def open(self, header: RunHeader) -> None:
         self._header, self._timeline, self._totals = header, Timeline(header), BoundedReplay(header)
@@ -46,7 +53,8 @@ class HtmlReport:
         assert self._timeline is not None
         assert self._totals is not None
         self._timeline.add(snapshot)
-        self._totals.add(snapshot)
+        if not self._has_summary:
+            self._totals.add(snapshot)
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         assert self._header is not None

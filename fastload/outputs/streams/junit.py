@@ -18,6 +18,7 @@ from fastload.model.run_header import RunHeader
 from fastload.model.saved.replay import UNKNOWN
 from fastload.model.units import format_count, format_number_of, format_percent
 from fastload.outputs.files import check_file, replace_file
+from fastload.outputs.streams.base import SecondsNeeded
 from fastload.outputs.streams.plain_summary import threshold_name, thresholds_in, verdict_line, why_failed
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -44,6 +45,10 @@ class JUnit:
     def check(self) -> None:
         """See `Sink.check`."""
         check_file(self._path, "--out junit", example="report.xml")
+
+    def expect_summary(self) -> SecondsNeeded:
+        """See `Sink`: everything is in the summary."""
+        return "none"
 
     def open(self, header: RunHeader) -> None:
         self._header = header

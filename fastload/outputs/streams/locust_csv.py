@@ -14,6 +14,7 @@ from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.streams.appended_file import AppendedFile
+from fastload.outputs.streams.base import SecondsNeeded
 from fastload.outputs.streams.locust_rows import (
     EXCEPTIONS,
     FAILURES,
@@ -56,12 +57,21 @@ class LocustCsv:
         self._failed = Failures()
         self._raised = ErrorTable()
         self._new_failures = self._new_exceptions = False
+        self._pooled = False
+        self._span_s = 0.0
+        self._errors = ErrorTable()
+        self._named = False
         self._appended: AppendedFile | None = None
 
     def check(self) -> None:
         """See `Sink.check`."""
         for path in (self._stats, self._history, self._failures, self._exceptions):
             check_file(path, "--out locust", example="results_stats.csv")
+
+    def expect_summary(self) -> SecondsNeeded:
+        """See `Sink`: a row of the history may have several seconds, and nobody reads the other files meanwhile."""
+        self._pooled = True
+        return "rows"
 
     def open(self, header: RunHeader) -> None:
         self._warmup_s = float(header.plan.get("warmup_s", 0.0))
@@ -77,21 +87,26 @@ class LocustCsv:
         window = relevant(snapshot.table)
         self._table.merge(window)
         self._measured_s = max(0.0, snapshot.t_s - self._warmup_s)
-        self._new_failures |= self._failed.add(window, snapshot.errors, time_s)
         if snapshot.exceptions.entries:
             self._raised.merge(snapshot.exceptions)
             self._new_exceptions = True
+        self._span_s += snapshot.span_s
+        if snapshot.errors.by_name:
+            self._new_failures |= self._failed.add(window, snapshot.errors, time_s)
+            self._named = True
+        self._errors.merge(snapshot.errors)
+        if self._pooled and not snapshot.table.series_values:
+            return
+        if not self._named:
+            self._new_failures |= self._failed.add(window, self._errors, time_s)
         totals = entries_of(self._table)
-        rows = history_rows(time_s, snapshot.vus, totals, entries_of(window), snapshot.span_s)
+        rows = history_rows(time_s, snapshot.vus, totals, entries_of(window), self._span_s)
+        self._span_s, self._errors, self._named = 0.0, ErrorTable(), False
         if self._appended is not None:
             self._appended.append(_csv(*rows))
-        self._write_stats(totals)
-        if self._new_failures:
-            replace_file(self._failures, _csv(FAILURES, *self._failed.rows()))
-            self._new_failures = False
-        if self._new_exceptions:
-            replace_file(self._exceptions, _csv(EXCEPTIONS, *exception_rows(self._raised)))
-            self._new_exceptions = False
+        if not self._pooled:
+            self._write_stats(totals)
+            self._write_failures()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         if self._appended is not None:
@@ -99,6 +114,15 @@ class LocustCsv:
         if summary is not None:
             self._measured_s = float(summary["duration_s"])
         self._write_stats()
+        self._write_failures()
+
+    def _write_failures(self) -> None:
+        if self._new_failures:
+            replace_file(self._failures, _csv(FAILURES, *self._failed.rows()))
+            self._new_failures = False
+        if self._new_exceptions:
+            replace_file(self._exceptions, _csv(EXCEPTIONS, *exception_rows(self._raised)))
+            self._new_exceptions = False
 
     def _write_stats(self, entries: Sequence[LocustEntry] | None = None) -> None:
         rows = stats_rows(entries or entries_of(self._table), self._measured_s)

@@ -27,6 +27,7 @@ from fastload.model.views import MetricView
 from fastload.outputs.figures import MARK, format_cpu, format_observed, format_rate, format_value, unit_label
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.markdown_text import code, code_block, prose, table
+from fastload.outputs.streams.base import SecondsNeeded
 from fastload.outputs.streams.plain_summary import outcome_of
 from fastload.outputs.terminal.report_metrics import headline_of
 
@@ -58,6 +59,10 @@ class MarkdownReport:
     def check(self) -> None:
         """See `Sink.check`."""
         check_file(self._path, "--out md", example="report.md")
+
+    def expect_summary(self) -> SecondsNeeded:
+        """See `Sink`: everything is in the summary."""
+        return "none"
 
     def open(self, header: RunHeader) -> None:
         self._header, self._totals = header, BoundedReplay(header)

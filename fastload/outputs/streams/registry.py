@@ -144,7 +144,8 @@ def sink_outputs_of(named: Iterable[NamedSink]) -> list[SinkOutput]:
             text = text_without_secrets(f"{one.name}={one.argument}" if one.argument else one.name)
             raise PlanError(f"--out {text} is given twice", hint="leave one of them out")
     streams = [
-        SinkOutput(one.name, one.sink, on_stdout=any(is_stdout(file.path) for file in one.written)) for one in named
+        SinkOutput(one.name, one.sink, on_stdout=any(is_stdout(file.path) for file in one.written), written=one.written)
+        for one in named
     ]
     return sorted(streams, key=lambda stream: stream.name == "run")
 

@@ -16,6 +16,7 @@ from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_number_of
+from fastload.outputs.destinations import WrittenFile
 from fastload.outputs.streams.base import Sink
 
 CAPACITY_SECONDS = 10
@@ -38,7 +39,7 @@ class SinkOutput:
     *capacity* seconds, and with `CAPACITY_SERIES` of them all. After `end`, the first failure is the last: what still
     waits would only keep the program from ending. ``header`` is set by whoever made this, before `start`.
     ``patience_s``: how long the sink may take at the end; by default less if it is not required. ``on_stdout``: what
-    it writes is this process' stdout, where nothing else may be.
+    it writes is this process' stdout, where nothing else may be. ``written``: the files that the sink writes.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class SinkOutput:
         capacity: int = CAPACITY_SECONDS,
         patience_s: float | None = None,
         on_stdout: bool = False,
+        written: tuple[WrittenFile, ...] = (),
     ) -> None:
         self.name = name
         self.on_stdout = on_stdout
+        self.written = written
         self.patience_s = patience_s or (FILES_PATIENCE_S if sink.required else PATIENCE_S)
         self.header: RunHeader | None = None
         self._sink = sink

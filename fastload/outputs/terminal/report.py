@@ -34,6 +34,7 @@ _STOPPED = {
     "worker-loss": "stopped after {after}, when a worker was lost",
     "threshold": "stopped after {after} by a threshold: {reason}",
     "abort": "stopped after {after} by the script: {reason}",
+    "no-answer": "stopped after {after}: {reason}",
     "control": "stopped after {after}, as it was told to",
     "error": "stopped after {after}, because a function of the script raised",
     "unknown": "known until {after}: the end of the run is not in its file",

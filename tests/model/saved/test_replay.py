@@ -188,6 +188,7 @@ def test_no_second_is_kept() -> None:
     replay = Replay(header())
     replay.add(one)
     del one
+    assert replay.table.series_values
     gc.collect()
     assert table() is None
     assert replay.summary()["requests"]["interrupted"] == 3
