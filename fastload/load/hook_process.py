@@ -20,9 +20,10 @@ from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.client.vu import VU
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.executors.vu_pool import innermost
+from fastload.load.loop_runner import run_to_end
 from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
+from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
-from fastload.load.script.flow import TestAborted
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import INTERRUPTED, Hook
@@ -38,7 +39,7 @@ def run_hook_process(channel: socket.socket, _index: int, plan: Plan, resolve: t
     leave_signals_to_parent()
     os.environ.update(plan.env)
     random.seed(f"{plan.seed}:hooks")
-    asyncio.run(_HookProcess(channel, plan, resolve).run())
+    run_to_end(_HookProcess(channel, plan, resolve).run(), asyncio.new_event_loop)
 
 
 class _HookProcess:

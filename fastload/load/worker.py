@@ -24,6 +24,7 @@ import uvloop
 
 from fastload.load.client.context import WorkerContext
 from fastload.load.engine.curl import CurlEngine
+from fastload.load.loop_runner import run_to_end
 from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.stall_watch import StallWatch
@@ -57,7 +58,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     random.seed(f"{plan.seed}:worker {index}")
     np.random.seed((plan.seed + index) % 2**32)
     rehearse(index, plan)
-    uvloop.run(Worker(channel, index, plan, resolve).run())
+    run_to_end(Worker(channel, index, plan, resolve).run(), uvloop.new_event_loop)
 
 
 class Worker:

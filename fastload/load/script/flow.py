@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastload.load.client.vu import current_vu
+from fastload.load.recording.outcome import TestAborted
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
@@ -19,12 +20,6 @@ class IterationFailed(FastloadError):
 
 class IterationTimeout(FastloadError):
     """An iteration took longer than the scenario's ``iteration_timeout``."""
-
-
-class TestAborted(BaseException):
-    """The script called `abort`. A `BaseException`, so that a script's ``except Exception`` does not catch it."""
-
-    __test__ = False
 
 
 def fail(reason: str) -> NoReturn:
