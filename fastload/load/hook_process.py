@@ -24,6 +24,8 @@ from fastload.load.loop_runner import run_to_end
 from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
+from fastload.load.recording.unawaited_watch import UnawaitedWatch
+from fastload.load.script.flow import NeverAwaited
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import INTERRUPTED, Hook
@@ -79,12 +81,18 @@ class _HookProcess:
         engine = CurlEngine(asyncio.get_running_loop())
         recorder = Recorder(0)
         vu = self._make_vu(engine, recorder, setup_data)
+        unawaited: list[str] = []
+        watch = UnawaitedWatch(unawaited.append)
+        watch.start()
         try:
             async with limit:
                 body["data"] = check_plain(await hook.function(vu), hook.kind)
+            if unawaited:
+                raise NeverAwaited(unawaited[0])
         except BaseException as raised:
             # BaseException, not only Exception, because the parent waits for a report in every case.
             body["message"], body["aborted"] = self._describe(innermost(raised), hook, expired=limit.expired())
+        watch.stop()
         vu.close()
         engine.close()
         body["requests"] = recorder.take(vus=0, in_flight=0, offered=0).stats.started

@@ -23,11 +23,13 @@ import numpy as np
 import uvloop
 
 from fastload.load.client.context import WorkerContext
+from fastload.load.client.vu import current_vu
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.loop_runner import run_to_end
 from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.stall_watch import StallWatch
+from fastload.load.recording.unawaited_watch import UnawaitedWatch
 from fastload.load.scenario_runner import ScenarioRunner, make_scenario_runners
 from fastload.load.script import data_set
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
@@ -71,6 +73,7 @@ class Worker:
         self._resolve = resolve
         self._recorder = make_recorder(index, plan)
         self._stall_watch = StallWatch()
+        self._unawaited_watch = UnawaitedWatch(_note_unawaited)
         self._start = asyncio.Event()
         self._start_ns = 0
         self._stopping = False
@@ -121,6 +124,7 @@ class Worker:
         self._send("ready", {"worker": self._index})
         await self._start.wait()
         before = _Usage.now()
+        self._unawaited_watch.start()
         # A task that fails ends the group, and with it the worker: without its reports counts would be lost silently.
         async with asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(one) for one in (self._report(), self._probe_loop(), self._raise_loop_error())]
@@ -129,6 +133,7 @@ class Worker:
             finally:
                 for task in helpers:
                     task.cancel()
+        self._unawaited_watch.stop()
         used = _Usage.now().since(before)
         for runner in self._runners:
             runner.work.close()
@@ -137,7 +142,13 @@ class Worker:
         self._send_delta()
         self._send(
             "done",
-            {"worker": self._index, "ended_ns": ended_ns, "stalls": self._stall_watch.lines_that_blocked, **used},
+            {
+                "worker": self._index,
+                "ended_ns": ended_ns,
+                "stalls": self._stall_watch.lines_that_blocked,
+                "unawaited": self._unawaited_watch.lines,
+                **used,
+            },
         )
 
     async def _run_phases(self) -> None:
@@ -311,6 +322,13 @@ def filters_of(plan: Plan) -> tuple[Series, ...]:
     several scenarios, the statistics of each scenario."""
     asked = (threshold.series for threshold in plan.thresholds)
     return (*(series for series in asked if series.tags), *scenario_series(one.name for one in plan.scenarios))
+
+
+def _note_unawaited(line: str) -> None:
+    """Let the running iteration fail, unless it was interrupted: then a coroutine may be left without a mistake."""
+    vu = current_vu()
+    if vu is not None and not vu.was_interrupted():
+        vu.unawaited = vu.iteration, line
 
 
 def _first_of(error: Exception) -> Exception:

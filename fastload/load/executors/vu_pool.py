@@ -15,7 +15,7 @@ from fastload.load.executors.slot_pool import CANCEL_GRACE_S, IterationScheduler
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.scope import CURRENT_VU
 from fastload.load.script.data_set import DataExhausted
-from fastload.load.script.flow import IterationTimeout
+from fastload.load.script.flow import IterationTimeout, NeverAwaited
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.model.errors import user_traceback
 
@@ -140,6 +140,8 @@ class VUPool(SlotPool):
                         scope.lateness_us.append((start_ns - due_ns) // 1000)
                     try:
                         await function(vu)
+                        if vu.unawaited is not None:
+                            _raise_unawaited(vu)
                     except BaseException as error:
                         self._record_exception(vu, error, requests, scheduler)
                     else:
@@ -147,12 +149,8 @@ class VUPool(SlotPool):
                         if vu.requests == requests:
                             # A good iteration without requests: no request has reset the back-off.
                             vu.back_off_s = 0.0
-                if vu.end_iteration() == requests:
-                    # Without requests the iteration may not have awaited anything: this sleep keeps it from starving
-                    # the loop.
-                    await self._pause(vu, 0, scheduler)
-                if vu.back_off_s and not scheduler.is_open_model:
-                    await self._pause(vu, vu.back_off_s, scheduler)
+                if vu.end_iteration() == requests or vu.back_off_s:
+                    await self._pause(vu, scheduler)
                 due_ns = scheduler.next(vu)
             if vu in self._leaving:
                 await self._run_on_stop(vu)
@@ -163,10 +161,14 @@ class VUPool(SlotPool):
         finally:
             self._end(vu)
 
-    async def _pause(self, vu: VU, pause_s: float, scheduler: IterationScheduler) -> None:
-        """Pause between iterations. If the script has cancelled the task of its own VU, record that."""
+    async def _pause(self, vu: VU, scheduler: IterationScheduler) -> None:
+        """Pause between iterations, for the back-off if there is one.
+
+        Without requests an iteration may not have awaited anything: a pause of no length keeps it from starving the
+        loop. If the script has cancelled the task of its own VU, record that.
+        """
         try:
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(0.0 if scheduler.is_open_model else vu.back_off_s)
         except BaseException as error:
             self._record_exception(vu, error, vu.requests, scheduler)
 
@@ -243,6 +245,8 @@ class VUPool(SlotPool):
         requests = vu.requests
         try:
             await hook(vu)
+            if vu.unawaited is not None:
+                _raise_unawaited(vu)
         except BaseException as error:
             self._record_exception(vu, error, requests, scheduler)
             return False
@@ -293,6 +297,14 @@ def innermost(error: BaseException) -> BaseException:
             return error
         error = inner[0]
     return error
+
+
+def _raise_unawaited(vu: VU) -> None:
+    """Raise `NeverAwaited` if *vu* threw a coroutine away in this iteration, and not in one that raised before it."""
+    assert vu.unawaited is not None
+    (iteration, line), vu.unawaited = vu.unawaited, None
+    if iteration == vu.iteration:
+        raise NeverAwaited(line)
 
 
 def _limited(function: ScenarioFunction, timeout_s: float) -> ScenarioFunction:

@@ -18,6 +18,13 @@ class IterationFailed(FastloadError):
     """The script called `fail`: the iteration counts as failed, under this class name, and the next one begins."""
 
 
+class NeverAwaited(FastloadError):
+    """An iteration made a coroutine, like ``vu.get("/")``, and did not await it: it did nothing."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(f"without await this does nothing: {line}")
+
+
 class IterationTimeout(FastloadError):
     """An iteration took longer than the scenario's ``iteration_timeout``."""
 
