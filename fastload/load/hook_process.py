@@ -21,7 +21,7 @@ from fastload.load.client.vu import VU
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.executors.vu_pool import innermost
 from fastload.load.loop_runner import run_to_end
-from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
+from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.unawaited_watch import UnawaitedWatch
@@ -38,6 +38,7 @@ _MOST_NESTED = 200
 def run_hook_process(channel: socket.socket, _index: int, plan: Plan, resolve: tuple[str, ...]) -> None:
     """Run the hooks that the parent requests until it sends ``quit`` or closes *channel*."""
     die_with_parent()
+    adopt_orphans()
     leave_signals_to_parent()
     os.environ.update(plan.env)
     random.seed(f"{plan.seed}:hooks")

@@ -1,8 +1,8 @@
 """Worker process: forked by the supervisor, it makes its share of the load and sends a delta each second.
 
 The protocol with the parent, in frames of `model/frames.py`: the worker sends hello and ready, waits for start, and
-sends delta each second, then done; or it sends error. Frames from the parent pause the worker, change the load, or end
-it early. The end of the stream means that the parent has died; the worker then exits.
+sends delta each second, then done; or it sends error. Then it waits for quit. Frames from the parent pause the worker,
+change the load, or end it early. The end of the stream means that the parent has died; the worker then exits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fastload.load.client.context import WorkerContext
 from fastload.load.client.vu import current_vu
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.loop_runner import run_to_end
-from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
+from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.stall_watch import StallWatch
 from fastload.load.recording.unawaited_watch import UnawaitedWatch
@@ -50,6 +50,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     *resolve*: addresses looked up by the parent, in the form for `Transfer.configure`.
     """
     die_with_parent()
+    adopt_orphans()
     leave_signals_to_parent()
     os.environ.update(plan.env)
     # Every VU has its own connection, and the usual soft limit of descriptors is 1,024.
@@ -75,6 +76,7 @@ class Worker:
         self._stall_watch = StallWatch()
         self._unawaited_watch = UnawaitedWatch(_note_unawaited)
         self._start = asyncio.Event()
+        self._quit = asyncio.Event()
         self._start_ns = 0
         self._stopping = False
         self._warming_up = False
@@ -92,6 +94,8 @@ class Worker:
             await self._load()
         except Exception as error:
             self._send_error(_first_of(error))
+        # The parent looks for processes that the script has left here, while they can be found.
+        await self._quit.wait()
         listener.cancel()
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
@@ -200,6 +204,8 @@ class Worker:
                 self._start_ns = body["at_ns"]
                 self._context.setup_data = body["setup_data"]
                 self._start.set()
+            case "quit":
+                self._quit.set()
             case "stop":
                 self._stop(now=body["now"], skip_on_stop=body["skip_on_stop"])
             case "pause":
