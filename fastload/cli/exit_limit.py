@@ -19,6 +19,10 @@ def limit_exit(code: int) -> None:
 
     Python waits without a bound for threads that are no daemons, and for functions registered with `atexit`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # Who reads them may take any time: only what comes after this is limited.
+        with contextlib.suppress(Exception):
+            stream.flush()
     if MODULE_NAME in sys.modules:
         threading.Thread(target=_end, args=(code,), name="fastload-exit", daemon=True).start()
 

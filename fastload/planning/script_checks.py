@@ -7,6 +7,7 @@ always means the VU. What is not seen here is noticed while it runs.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import linecache
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,12 +64,12 @@ class _Definition(NamedTuple):
 
 
 def check_awaits(functions: Iterable[Callable[..., Any]]) -> None:
-    """Check that *functions*, which are called with a VU, await what they call.
+    """Check that *functions*, which are called with a VU, and the functions that they pass it to await what they call.
 
     Raises:
         PlanError: a call is not awaited; a block is not entered with ``async with``; or a check is an ``async def``.
     """
-    for definition in _definitions(functions):
+    for definition in _with_helpers(_definitions(functions)):
         _check_calls(definition)
         _check_conditions(definition)
 
@@ -164,25 +165,48 @@ def _text(node: ast.AST) -> str:
 
 
 def _definitions(functions: Iterable[Callable[..., Any]]) -> list[_Definition]:
-    sources: dict[str, list[tuple[Function, CodeType]]] = {}
-    found = []
-    for function in functions:
-        if isinstance(function, FunctionType):
-            file = function.__code__.co_filename
-            if file not in sources:
-                sources[file] = _functions_in(file)
-            found += [
-                _Definition(node, vu, function.__globals__, file)
-                for node, code in sources[file]
-                if code == function.__code__ and (vu := _name_of_vu(node))
-            ]
-    return found
+    linecache.checkcache()
+    return [found for function in functions for found in _definition(function, 0)]
 
 
-def _functions_in(file: str) -> list[tuple[Function, CodeType]]:
-    """Return all functions of *file* with their compiled code; none if it cannot be read or compiled."""
-    linecache.checkcache(file)
-    source = "".join(linecache.getlines(file))
+def _with_helpers(definitions: Iterable[_Definition]) -> Iterator[_Definition]:
+    """Yield *definitions*, and those of the functions that get their VU as a positional argument, and so on."""
+    pending, seen = list(definitions), set()
+    while pending:
+        definition = pending.pop()
+        if (place := (definition.file, definition.node.lineno, definition.vu)) in seen:
+            continue
+        seen.add(place)
+        yield definition
+        for node in ast.walk(definition.node):
+            match node:
+                case ast.Call(func=ast.Name(id=name), args=args) if not any(isinstance(a, ast.Starred) for a in args):
+                    for position, argument in enumerate(args):
+                        if isinstance(argument, ast.Name) and argument.id == definition.vu:
+                            pending += _definition(definition.knows.get(name), position)
+
+
+def _definition(function: Any, position: int) -> list[_Definition]:
+    """Return the definition of *function*, whose parameter at *position* is a VU; empty if it is not known for sure."""
+    if not isinstance(function, FunctionType):
+        return []
+    file = function.__code__.co_filename
+    return [
+        _Definition(node, vu, _known(node, function.__globals__), file)
+        for node, code in _functions_in(file, "".join(linecache.getlines(file)))
+        if code == function.__code__ and (vu := _name_of_vu(node, position))
+    ]
+
+
+def _known(node: Function, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the global *names* that mean the same in *node*."""
+    bound = _bound_names(node)
+    return {name: value for name, value in names.items() if name not in bound}
+
+
+@functools.lru_cache(maxsize=16)
+def _functions_in(file: str, source: str) -> list[tuple[Function, CodeType]]:
+    """Return all functions of *file* with their compiled code; none if *source* cannot be compiled."""
     try:
         tree = ast.parse(source)
         codes = list(_nested(compile(source, file, "exec", dont_inherit=True)))
@@ -204,19 +228,28 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
             yield from _nested(constant)
 
 
-def _name_of_vu(node: Function) -> str:
-    """Return the name of the first parameter of *node*; "" if it has none, or if the name may mean something else."""
+def _name_of_vu(node: Function, position: int) -> str:
+    """Return the name of a parameter of *node*; "" if there is none, or if the name may mean something else."""
     parameters = [*node.args.posonlyargs, *node.args.args]
-    if not parameters:
+    if position >= len(parameters):
         return ""
-    name = parameters[0].arg
-    for other in ast.walk(node):
-        # All fields that bind a name: targets, parameters, imports, nested functions and classes, patterns, handlers.
-        bound = {getattr(other, field, None) for field in ("arg", "asname", "name", "rest")}
-        if isinstance(other, ast.Global | ast.Nonlocal):
-            bound.update(other.names)
-        if isinstance(other, ast.Name) and not isinstance(other.ctx, ast.Load):
-            bound.add(other.id)
-        if name in bound and other is not parameters[0] and other is not node and not isinstance(other, ast.keyword):
-            return ""
-    return name
+    parameter = parameters[position]
+    return "" if parameter.arg in _bound_names(node, besides=parameter) else parameter.arg
+
+
+def _bound_names(function: Function, *, besides: ast.arg | None = None) -> set[str]:
+    """Return all names that *function* and what is nested in it bind, without those of one parameter."""
+    bound: set[str] = set()
+    for node in ast.walk(function):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                bound.add(name)
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                bound.update(names)
+            case ast.keyword():
+                continue
+            case _ if node is not besides and node is not function:
+                # Parameters, imports, nested functions and classes, handlers and patterns.
+                fields = (getattr(node, field, None) for field in ("arg", "asname", "name", "rest"))
+                bound.update(name for name in fields if isinstance(name, str))
+    return bound

@@ -146,6 +146,20 @@ def test_a_helper_that_sets_the_base_url_is_followed(tmp_path: Path) -> None:
     assert check(tmp_path, "await choose(vu)", "await vu.get('/')", before=helper, has_base_url=False) == ""
 
 
+def test_functions_that_get_the_vu_are_followed(tmp_path: Path) -> None:
+    helpers = "async def pay(item, user):\n    await ship(user)\nasync def ship(vu):\n    vu.expect('GET', '/ship')\n"
+    line = HEAD.count("\n") + 4
+    assert check(tmp_path, "await pay(1, vu)", before=helpers).startswith(f"ship (shop.py:{line}): vu.expect(")
+    for call in (
+        "await pay(vu, {})",
+        "await pay(*[1, vu])",
+        "await pay(1, user=vu)",
+        "vu.state['pay'] = pay",
+        "pay = login; await pay(1, vu)",
+    ):
+        assert check(tmp_path, call, before=helpers) == ""
+
+
 def test_only_the_source_that_runs_is_judged(tmp_path: Path) -> None:
     """A file that was edited after its import, code without a file, and functions that are no plain ones."""
     path = tmp_path / "shop.py"

@@ -296,6 +296,8 @@ def limit_of(evidence: Evidence) -> str:
     target = evidence.target_cpu_percent
     numbers = f"busiest worker {generator:.0f}% CPU, target " + ("not sampled" if target is None else f"{target:.0f}%")
     counts = evidence.counts
+    if not counts.ended and evidence.recorded_itself:
+        return f"Not known: no request was measured, only checks and metrics of the script ({numbers})."
     if not counts.ended:
         return f"Nothing was measured: no request ended ({numbers})."
     for kind, (reason, _) in GENERATOR_ERRORS.items():
