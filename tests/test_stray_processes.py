@@ -123,3 +123,27 @@ async def visit(vu):
     done = life.finish()
     assert done.code == 105, done.stdout + done.stderr
     assert notes(done.summary) == [f"worker 0 {LEFT}sleep 1002"]
+
+
+def test_a_fork_that_comes_back_to_the_event_loop_makes_no_load(life: Life) -> None:
+    """It would be a second worker on the connections of the first one."""
+    done = life.run(
+        """
+import os
+import fastload as fl
+@fl.setup
+async def prepare(vu):
+    os.fork()
+    await vu.get("/setup")
+@fl.scenario(vus=2, executor="per-vu-iterations", iterations=4)
+async def visit(vu):
+    await vu.get("/before")
+    if vu.iteration == 1:
+        os.fork()
+    await vu.get("/after")
+"""
+    )
+    assert done.code == 0, done.stdout + done.stderr
+    assert done.counts == {"/setup": 1, "/before": 8, "/after": 8}
+    assert done.metric("http_reqs")["count"] == 16
+    assert (done.summary["notes"], done.stderr) == ([], "")

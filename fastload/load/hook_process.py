@@ -20,7 +20,7 @@ from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.client.vu import VU
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.executors.vu_pool import innermost
-from fastload.load.loop_runner import run_to_end
+from fastload.load.loop_runner import end_forks, run_to_end
 from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
@@ -80,6 +80,7 @@ class _HookProcess:
         body: dict[str, Any] = {"hook": hook.kind, "data": None, "message": "", "aborted": False}
         limit = asyncio.timeout(hook.timeout_s)
         engine = CurlEngine(asyncio.get_running_loop())
+        end_forks(asyncio.get_running_loop(), engine)
         recorder = Recorder(0)
         vu = self._make_vu(engine, recorder, setup_data)
         unawaited: list[str] = []

@@ -1,11 +1,16 @@
-"""Loop runner: runs the event loop of a process until its work is done, whatever the script's tasks raise."""
+"""Loop runner: runs the event loop of a process until its work is done, whatever the script's tasks raise or fork."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Coroutine
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastload.load.engine.curl import CurlEngine
 
 
 def run_to_end(main: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
@@ -22,3 +27,21 @@ def run_to_end(main: Coroutine[Any, Any, None], loop_factory: Callable[[], async
             with contextlib.suppress(SystemExit, KeyboardInterrupt, RuntimeError):
                 loop.run_until_complete(task)
         task.result()
+
+
+def end_forks(loop: asyncio.AbstractEventLoop, engine: CurlEngine) -> None:
+    """Let every fork that the script makes of this process end when it sends a request or comes back to *loop*.
+
+    It would go on as a second worker, on the connections and the channel of the first one.
+    """
+    os.register_at_fork(after_in_child=partial(_end_soon, loop, engine))
+
+
+def _end_soon(loop: asyncio.AbstractEventLoop, engine: CurlEngine) -> None:
+    setattr(engine, "submit", _end)  # noqa: B010 - for mypy, a method is no attribute to set
+    if not loop.is_closed():
+        loop.call_soon(_end)
+
+
+def _end(*_: Any) -> None:
+    os._exit(1)

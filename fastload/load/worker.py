@@ -25,7 +25,7 @@ import uvloop
 from fastload.load.client.context import WorkerContext
 from fastload.load.client.vu import current_vu
 from fastload.load.engine.curl import CurlEngine
-from fastload.load.loop_runner import run_to_end
+from fastload.load.loop_runner import end_forks, run_to_end
 from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.stall_watch import StallWatch
@@ -106,6 +106,7 @@ class Worker:
     async def _load(self) -> None:
         loop = asyncio.get_running_loop()
         engine = CurlEngine(loop)
+        end_forks(loop, engine)
         self._recorder.attach(engine)
         self._context = context = WorkerContext(
             engine=engine,
