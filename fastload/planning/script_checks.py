@@ -50,6 +50,13 @@ class _Definition(NamedTuple):
                 case ast.Call(func=ast.Attribute(value=ast.Name(id=self.vu), attr=name)) if name in methods:
                     yield node
 
+    def coroutine_calls(self, nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
+        """Yield those of *nodes* that call an ``async def`` of the script."""
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Name(id=name)) if inspect.iscoroutinefunction(self.knows.get(name)):
+                    yield node
+
     def blocks(self, nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
         """Yield those of *nodes* that make something for an ``async with``."""
         nodes = list(nodes)
@@ -89,7 +96,7 @@ def check_urls(functions: Iterable[Callable[..., Any]]) -> None:
 def _check_calls(definition: _Definition) -> None:
     nodes = list(ast.walk(definition.node))
     statements = [node.value for node in nodes if isinstance(node, ast.Expr)]
-    for call in definition.calls(statements, COROUTINES):
+    for call in (*definition.calls(statements, COROUTINES), *definition.coroutine_calls(statements)):
         text = _text(call)
         raise PlanError(f"{definition.at(call)}: without await, {text} does nothing", hint=f"write: await {text}")
     awaited = [node.value for node in nodes if isinstance(node, ast.Await)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ SCENARIO = "@fl.scenario(vus=1, iterations=1)\nasync def visit(vu):\n"
 LINE = HEAD.count("\n") + 3
 
 
+@pytest.fixture(autouse=True)
+def own_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script's folder is added to the path of modules."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
 def check(folder: Path, *lines: str, before: str = "", has_base_url: bool = True) -> str:
     """What is said of a scenario of these *lines*; "" for nothing."""
     body = "\n".join(f"    {line}" for line in lines)
@@ -67,6 +74,7 @@ def test_the_methods_are_those_of_a_vu() -> None:
         ("vu.batch(['/'])", "does nothing"),
         ("if vu.iteration: vu.post('/', json={})", "without await, vu.post('/', json={}) does nothing"),
         ("async def part(): vu.get('/')", "without await"),
+        ("login(vu)", "without await, login(vu) does nothing write: await login(vu)"),
         ("vu.expect('GET', '/')", "is a block, and does nothing without async with"),
         ("await vu.expect('GET', '/')", "write: async with vu.expect('GET', '/'):"),
         ("with vu.group('a'): pass", "write: async with vu.group('a'):"),
@@ -93,6 +101,7 @@ def test_a_call_that_does_nothing_is_refused(tmp_path: Path, line: str, said: st
         ("block = vu.group('a')", "async with block:", "    pass"),
         ("vu.state.get('a')", "vu.cookies.get('a')", "vu.random.random()"),
         ("measured = fl.measure('a')(login)", "await measured(vu)"),
+        ("login = print", "login(vu)"),
         ("vu = vu.state.setdefault('a', {})", "vu.get('a')"),
         ("for vu in [{}]:", "    vu.get('a')"),
         ("def look(vu):", "    vu.get('a')", "look({})"),
