@@ -66,7 +66,8 @@ class AroundTest:
         try:
             with self._redirected():
                 return _plain_call(hook.function, argument)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
+            # Also Ctrl-C, SystemExit, and what test frameworks raise.
             errors.append(HookError(hook.kind, user_traceback(error)))
             return None
 

@@ -129,6 +129,7 @@ def run(
     below = [] if config is None else [file_tier(str(config), option="config")]
     tiers = Tiers(below, [Tier("fl.run", {name: value for name, value in options.items() if name != "http"})])
     draft = draft_plan([as_scenario(item) for item in scenarios], tiers, PlanContext(http=http, hooks=hooks))
+    draft.check_can_run()
     streams = make_sink_outputs(requested_outputs(merge_run_options(tiers).values))
     plan = replace(draft.plan, stdout_is_data=any(stream.on_stdout for stream in streams))
     return execute(plan, (*outputs, *streams), commands=control)

@@ -14,6 +14,7 @@ import pytest
 
 from fastload.control.supervisor import DID_NOT_EXIT
 from tests.conftest import REPO, Nginx, wait_until
+from tests.life import Life
 
 ENDLESS = """
 import asyncio
@@ -89,6 +90,74 @@ def test_a_task_that_catches_its_cancellation_does_not_hold_the_run_up(
     assert summary["metrics"]["http_reqs"]["count"] == 4
     assert f"{who} {DID_NOT_EXIT}" in summary["notes"]
     assert not [worker for worker in summary["workers"] if worker["lost"]]
+
+
+def test_no_function_or_thread_of_the_script_holds_the_run_up(life: Life) -> None:
+    """It waits in turn for what may end by itself: on_stop, tasks, teardown, threads. Hence it takes some 15 s."""
+    done = life.run(
+        """
+import asyncio, atexit, threading, time
+import fastload as fl
+def forever():
+    while True:
+        time.sleep(1)
+async def endless(vu):
+    while True:
+        try:
+            await asyncio.sleep(1)
+        except BaseException:
+            pass
+@fl.teardown(timeout="100ms")
+async def clean(vu):
+    await endless(vu)
+@fl.scenario(vus=2, executor="per-vu-iterations", iterations=1, on_stop=endless, duration="1s", graceful_stop="100ms")
+async def leave(vu):
+    await vu.get("/leave")
+@fl.scenario(vus=2, executor="per-vu-iterations", iterations=1, duration="1s", graceful_stop="100ms")
+async def visit(vu):
+    await vu.get("/visit")
+    threading.Thread(target=forever).start()
+    atexit.register(forever)
+    vu.state["thread"] = asyncio.get_running_loop().run_in_executor(None, forever)
+    try:
+        await vu.sleep(1000)
+    finally:
+        await endless(vu)
+"""
+    )
+    assert done.code == 107, done.stdout + done.stderr
+    assert done.counts == {"/visit": 2, "/leave": 2}
+    (error,) = done.summary["hook_errors"]
+    assert (error["hook"], "longer than 100ms" in error["message"] or "0.1 s" in error["message"]) == ("teardown", True)
+    assert f"worker 0 {DID_NOT_EXIT}" in done.summary["notes"]
+    assert not [worker for worker in done.summary["workers"] if worker["lost"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("threading.Thread(target=forever, name='mine').start()", "the thread mine"),
+        ("atexit.register(forever)", "a function of atexit"),
+    ],
+)
+def test_nothing_of_the_script_keeps_the_command_from_exiting(life: Life, line: str, what: str) -> None:
+    """At its import the script is in the parent. It waits for 5 s."""
+    done = life.run(
+        f"""
+import atexit, threading, time
+import fastload as fl
+def forever():
+    while True:
+        time.sleep(1)
+{line}
+@fl.scenario(vus=1, iterations=2, thresholds={{"http_reqs": "count>2"}})
+async def visit(vu):
+    await vu.get("/visit")
+"""
+    )
+    assert done.code == 99, done.stdout + done.stderr
+    assert f"because {what} of the script did not end within 5 s" in done.stderr
+    assert "count>2" in done.stdout
 
 
 def test_ctrl_c_ends_such_a_run(nginx: Nginx, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from fastload.cli.exit_codes import ExitCode, report_error
+from fastload.cli.exit_limit import limit_exit
 from fastload.cli.shipped_scripts import SCRIPT_PREFIX
 from fastload.cli.standard_streams import fill_standard_streams
 from fastload.control.signals import ignore_stop_signals
@@ -64,6 +65,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     # the next exec, even if the interrupt was caught. `python -m` would then end as if killed by Ctrl-C. This exec
     # clears the flag.
     exec("")
+    limit_exit(code)
     sys.exit(code)
 
 

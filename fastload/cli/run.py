@@ -41,6 +41,7 @@ def run(script: str, **_: Any) -> int:
     # Before the script is imported, because the script may print.
     outputs, dashboard = shared.outputs(settings.control), shared.make_dashboard()
     draft = settings.read(script)
+    draft.check_can_run()
     for note in draft.notes:
         write_stderr(f"Note: {note}")
     name = options.get("target", "")

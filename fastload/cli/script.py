@@ -68,7 +68,10 @@ def _import(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except FastloadError as error:
         raise PlanError(f"{path}: {error.message}", hint=error.hint) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        # Ctrl-C: nobody can tell it from one that the script raises.
+        raise
+    except BaseException as error:
         raise PlanError(
             f"{path} does not import:\n{user_traceback(error)}", hint="mend that line; nothing was sent"
         ) from error

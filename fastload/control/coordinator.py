@@ -242,6 +242,7 @@ class Coordinator:
 
     def _take_snapshot(self, now_ns: int) -> None:
         is_last = self._workers.all_over
+        self._workers.look_for_strays()
         window = self._snapshots.next_window(now_ns, self._workers.ended_ns if is_last else None)
         if window is None:
             return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from fastload.control.sampling.strays import Strays
 from fastload.control.signals import StopSignals
 from fastload.control.supervisor import DID_NOT_EXIT, EXIT_S, ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame
@@ -16,6 +17,7 @@ from fastload.model.hooks import INTERRUPTED, Hook, HookError, Hooks
 _HANG_S = 2.0
 # Time for a cancelled hook to end before its process is killed.
 _CANCEL_S = 1.0
+_WHO = "the process of setup and teardown"
 
 OnEvent = Callable[[], bool]
 """Function that handles other events, such as commands, while a hook runs; True means that setup must end."""
@@ -47,6 +49,7 @@ class HookRunner:
         self._began = False
         self._make = partial(Supervisor, work, 1, stdout_to_stderr=stdout_to_stderr)
         self._supervisor: Supervisor | None = None
+        self._strays = Strays()
         self.data: Any = None
         self.errors: list[HookError] = []
         self.notes: list[str] = []
@@ -80,10 +83,12 @@ class HookRunner:
     def close(self) -> None:
         """End the hook process."""
         if self._supervisor is not None:
+            self._note_strays(self._supervisor)
             self._supervisor.send(Frame("quit", {}))
             self._supervisor.close(EXIT_S)
             if self._supervisor.killed:
-                self.notes.append(f"the process of setup and teardown {DID_NOT_EXIT}")
+                self.notes.append(f"{_WHO} {DID_NOT_EXIT}")
+            self.notes += self._strays.end()
             self._supervisor = None
 
     def _run(self, hook: Hook, stop_signals: StopSignals) -> dict[str, Any]:
@@ -94,6 +99,7 @@ class HookRunner:
             supervisor.watch(fd)
         supervisor.send(Frame(hook.kind, {"setup_data": self.data}))
         reply = self._await(supervisor, hook, stop_signals)
+        self._note_strays(supervisor)
         for fd in watched:
             supervisor.unwatch(fd)
         self.requests += reply.get("requests", 0)
@@ -131,12 +137,17 @@ class HookRunner:
                 cancelled = True
                 supervisor.send(Frame("cancel", {}))
                 deadline_s, why = time.monotonic() + _CANCEL_S, INTERRUPTED
+        self._note_strays(supervisor)
         supervisor.kill(0)
         # Reap the killed process. Other descriptors may be readable meanwhile.
         deadline_s = time.monotonic() + _CANCEL_S
         while supervisor.pids and (left_s := deadline_s - time.monotonic()) > 0:
             list(supervisor.wait(left_s))
         return {"message": why, "interrupted": interrupted}
+
+    def _note_strays(self, supervisor: Supervisor) -> None:
+        for pid in supervisor.pids.values():
+            self._strays.note(pid, _WHO)
 
 
 def _reply(event: ChildEvent) -> dict[str, Any]:

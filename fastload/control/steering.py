@@ -110,7 +110,8 @@ class Steering:
         try:
             wanted = shape.function(float(second))
             vus = None if wanted is None else _vus_of(wanted, steered.wanted_load or 0)
-        except Exception as error:
+        except BaseException as error:
+            # Also SystemExit, and what test frameworks raise. No Ctrl-C: it is a descriptor here.
             steered.over = True
             self.error = HookError(f"shape of {steered.plan.name}", user_traceback(error))
             self._send(Frame("finish", {"scenario": steered.plan.name}))

@@ -22,7 +22,7 @@ from fastload.model.results import (
     name_limit_notes,
 )
 from fastload.model.summary import RequestCounts, Summary
-from fastload.model.user_metrics import specs
+from fastload.model.user_metrics import declared, specs
 from fastload.model.views import MetricView, view_metrics
 
 
@@ -129,6 +129,10 @@ class SummaryBuilder:
         """Return the verdict: whether the numbers can be trusted, and what limited the run."""
         return judge_run(self._evidence(views, workers))
 
+    def _recorded_itself(self) -> bool:
+        """Return whether the script has recorded a check, or a value of a metric of its own."""
+        return any(series.metric in ("checks", *declared()) for series in self._aggregator.table.series_values)
+
     def _made_load(self) -> bool:
         """Return whether any request or iteration began. Without one, workers used CPU only to end: no evidence."""
         aggregator = self._aggregator
@@ -155,6 +159,7 @@ class SummaryBuilder:
             rss_bytes=int(max([sample.rss_bytes for sample in samples] + [usage.get("rss_bytes", 0)])),
             lost=totals.lost,
             stalls=usage.get("stalls", {}),
+            unawaited=usage.get("unawaited", {}),
         )
 
     def _evidence(self, views: Mapping[str, MetricView], workers: tuple[WorkerEvidence, ...]) -> Evidence:
@@ -173,6 +178,7 @@ class SummaryBuilder:
             sessions=int(views["ws_failed"].count),
             sessions_failed=views["ws_failed"].fails,
             messages_per_s=(views["ws_msgs_sent"].rate or 0.0) + (views["ws_msgs_received"].rate or 0.0),
+            recorded_itself=self._recorded_itself(),
             workers=workers,
             offered=self._aggregator.total("offered"),
             started=int(views["iteration_lateness"].count),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastload.control.aggregator import Aggregator
+from fastload.control.sampling.strays import Strays
 from fastload.control.supervisor import DID_NOT_EXIT, EXIT_S, ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame
 from fastload.model.plan import Plan
@@ -15,13 +16,14 @@ class Workers:
     """Worker processes of *plan*, which run *function*, and the state of each.
 
     *aggregator* has the totals of each worker. ``ended_ns``: the last possible start by worker (monotonic). ``notes``:
-    one sentence for each worker that was lost, or had to be killed at the end.
+    one sentence for each worker that was lost or had to be killed at the end, and each process that the script left.
     """
 
     def __init__(self, plan: Plan, function: ChildFunction, aggregator: Aggregator) -> None:
         self._supervisor = Supervisor(function, plan.workers, cpus=plan.cpus, stdout_to_stderr=plan.stdout_is_data)
         self._aggregator = aggregator
         self._ready: set[int] = set()
+        self._strays = Strays()
         self.ended_ns: dict[int, int] = {}
         self.notes: list[str] = []
 
@@ -32,8 +34,15 @@ class Workers:
     def close(self) -> None:
         """End all worker processes. Kill those that do not exit although their work is over, and note it."""
         done = [index for index, worker in self._aggregator.workers.items() if worker.done]
+        self.look_for_strays()
         self._supervisor.close(EXIT_S if self.all_over else 1.0)
         self.notes += [f"worker {index} {DID_NOT_EXIT}" for index in self._supervisor.killed if index in done]
+        self.notes += self._strays.end()
+
+    def look_for_strays(self) -> None:
+        """Note the processes that the script has started in living workers: `close` ends those that are left."""
+        for index, pid in self.pids.items():
+            self._strays.note(pid, f"worker {index}")
 
     @property
     def pids(self) -> dict[int, int]:
@@ -80,6 +89,7 @@ class Workers:
         worker = self._aggregator.workers[index]
         worker.done, worker.usage = True, dict(usage)
         self.ended_ns[index] = usage["ended_ns"]
+        self._dismiss(index)
 
     def is_unfinished(self, index: int) -> bool:
         """Whether worker *index* is neither done nor lost."""
@@ -89,8 +99,15 @@ class Workers:
     def lose(self, index: int, reason: str) -> str:
         """Mark worker *index* as lost, and return the note that says why."""
         self._aggregator.lose(index, reason)
+        self._dismiss(index)
         self.notes.append(f"worker {index} {reason}")
         return self.notes[-1]
+
+    def _dismiss(self, index: int) -> None:
+        """Let worker *index* exit, if it still lives. It has waited for that, so its processes can be found now."""
+        if (pid := self.pids.get(index)) is not None:
+            self._strays.note(pid, f"worker {index}")
+            self._supervisor.send(Frame("quit", {}), to=index)
 
     def kill(self, index: int) -> None:
         """Send SIGKILL to worker *index*."""

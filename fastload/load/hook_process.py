@@ -20,9 +20,12 @@ from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.client.vu import VU
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.executors.vu_pool import innermost
-from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
+from fastload.load.loop_runner import end_forks, run_to_end
+from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
+from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
-from fastload.load.script.flow import TestAborted
+from fastload.load.recording.unawaited_watch import UnawaitedWatch
+from fastload.load.script.flow import NeverAwaited
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import INTERRUPTED, Hook
@@ -36,10 +39,11 @@ _MOST_NESTED = 200
 def run_hook_process(channel: socket.socket, _index: int, plan: Plan, resolve: tuple[str, ...]) -> None:
     """Run the hooks that the parent requests until it sends ``quit`` or closes *channel*."""
     die_with_parent()
+    adopt_orphans()
     leave_signals_to_parent()
     os.environ.update(plan.env)
     random.seed(f"{plan.seed}:hooks")
-    asyncio.run(_HookProcess(channel, plan, resolve).run())
+    run_to_end(_HookProcess(channel, plan, resolve).run(), asyncio.new_event_loop)
 
 
 class _HookProcess:
@@ -77,14 +81,21 @@ class _HookProcess:
         body: dict[str, Any] = {"hook": hook.kind, "data": None, "message": "", "aborted": False}
         limit = asyncio.timeout(hook.timeout_s)
         engine = CurlEngine(asyncio.get_running_loop())
+        end_forks(asyncio.get_running_loop(), engine)
         recorder = Recorder(0)
         vu = self._make_vu(engine, recorder, setup_data)
+        unawaited: list[str] = []
+        watch = UnawaitedWatch(unawaited.append)
+        watch.start()
         try:
             async with limit:
                 body["data"] = check_plain(await hook.function(vu), hook.kind)
+            if unawaited:
+                raise NeverAwaited(unawaited[0])
         except BaseException as raised:
             # BaseException, not only Exception, because the parent waits for a report in every case.
             body["message"], body["aborted"] = self._describe(innermost(raised), hook, expired=limit.expired())
+        watch.stop()
         vu.close()
         engine.close()
         body["requests"] = recorder.take(vus=0, in_flight=0, offered=0).stats.started

@@ -1,8 +1,8 @@
 """Worker process: forked by the supervisor, it makes its share of the load and sends a delta each second.
 
 The protocol with the parent, in frames of `model/frames.py`: the worker sends hello and ready, waits for start, and
-sends delta each second, then done; or it sends error. Frames from the parent pause the worker, change the load, or end
-it early. The end of the stream means that the parent has died; the worker then exits.
+sends delta each second, then done; or it sends error. Then it waits for quit. Frames from the parent pause the worker,
+change the load, or end it early. The end of the stream means that the parent has died; the worker then exits.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ import numpy as np
 import uvloop
 
 from fastload.load.client.context import WorkerContext
+from fastload.load.client.vu import current_vu
 from fastload.load.engine.curl import CurlEngine
-from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
+from fastload.load.loop_runner import end_forks, run_to_end
+from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.stall_watch import StallWatch
+from fastload.load.recording.unawaited_watch import UnawaitedWatch
 from fastload.load.scenario_runner import ScenarioRunner, make_scenario_runners
 from fastload.load.script import data_set
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
@@ -48,6 +51,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     *resolve*: addresses looked up by the parent, in the form for `Transfer.configure`.
     """
     die_with_parent()
+    adopt_orphans()
     leave_signals_to_parent()
     os.environ.update(plan.env)
     # Every VU has its own connection, and the usual soft limit of descriptors is 1,024.
@@ -58,7 +62,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     random.seed(f"{plan.seed}:worker {index}")
     np.random.seed((plan.seed + index) % 2**32)
     rehearse(index, plan)
-    uvloop.run(Worker(channel, index, plan, resolve).run())
+    run_to_end(Worker(channel, index, plan, resolve).run(), uvloop.new_event_loop)
 
 
 class Worker:
@@ -71,7 +75,9 @@ class Worker:
         self._resolve = resolve
         self._recorder = make_recorder(index, plan)
         self._stall_watch = StallWatch()
+        self._unawaited_watch = UnawaitedWatch(_note_unawaited)
         self._start = asyncio.Event()
+        self._quit = asyncio.Event()
         self._start_ns = 0
         self._stopping = False
         self._warming_up = False
@@ -89,6 +95,8 @@ class Worker:
             await self._load()
         except Exception as error:
             self._send_error(_first_of(error))
+        # The parent looks for processes that the script has left here, while they can be found.
+        await self._quit.wait()
         listener.cancel()
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
@@ -99,6 +107,7 @@ class Worker:
     async def _load(self) -> None:
         loop = asyncio.get_running_loop()
         engine = CurlEngine(loop)
+        end_forks(loop, engine)
         self._recorder.attach(engine)
         self._context = context = WorkerContext(
             engine=engine,
@@ -121,6 +130,7 @@ class Worker:
         self._send("ready", {"worker": self._index})
         await self._start.wait()
         before = _Usage.now()
+        self._unawaited_watch.start()
         # A task that fails ends the group, and with it the worker: without its reports counts would be lost silently.
         async with asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(one) for one in (self._report(), self._probe_loop(), self._raise_loop_error())]
@@ -129,6 +139,7 @@ class Worker:
             finally:
                 for task in helpers:
                     task.cancel()
+        self._unawaited_watch.stop()
         used = _Usage.now().since(before)
         for runner in self._runners:
             runner.work.close()
@@ -137,7 +148,13 @@ class Worker:
         self._send_delta()
         self._send(
             "done",
-            {"worker": self._index, "ended_ns": ended_ns, "stalls": self._stall_watch.lines_that_blocked, **used},
+            {
+                "worker": self._index,
+                "ended_ns": ended_ns,
+                "stalls": self._stall_watch.lines_that_blocked,
+                "unawaited": self._unawaited_watch.lines,
+                **used,
+            },
         )
 
     async def _run_phases(self) -> None:
@@ -189,6 +206,8 @@ class Worker:
                 self._start_ns = body["at_ns"]
                 self._context.setup_data = body["setup_data"]
                 self._start.set()
+            case "quit":
+                self._quit.set()
             case "stop":
                 self._stop(now=body["now"], skip_on_stop=body["skip_on_stop"])
             case "pause":
@@ -311,6 +330,13 @@ def filters_of(plan: Plan) -> tuple[Series, ...]:
     several scenarios, the statistics of each scenario."""
     asked = (threshold.series for threshold in plan.thresholds)
     return (*(series for series in asked if series.tags), *scenario_series(one.name for one in plan.scenarios))
+
+
+def _note_unawaited(line: str) -> None:
+    """Let the running iteration fail, unless it was interrupted: then a coroutine may be left without a mistake."""
+    vu = current_vu()
+    if vu is not None and not vu.was_interrupted():
+        vu.unawaited = vu.iteration, line
 
 
 def _first_of(error: Exception) -> Exception:

@@ -77,8 +77,13 @@ def describe_draft(draft: Draft, *, target: str = "") -> dict[str, Any]:
         ],
         "hooks": _hooks(plan.hooks),
         "options": [origin.to_dict() for origin in origins(draft)],
-        "notes": list(draft.notes),
+        "notes": [*draft.notes, *_why_not(draft)],
     }
+
+
+def _why_not(draft: Draft) -> list[str]:
+    error = draft.needs_url
+    return [f"run would refuse this: {error.message}; {error.hint}"] if error is not None else []
 
 
 def origins(draft: Draft) -> list[Origin]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.units import parse_duration_s
 from fastload.planning.load import merge_loads, of_scenario, parse_load
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
+from fastload.planning.script_checks import check_awaits, check_urls
 from fastload.planning.settings import (
     SetThreshold,
     check_tables,
@@ -55,13 +56,26 @@ class Tiers:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Plan with its sources: the merged options of the run and of each scenario, and who set each threshold."""
+    """Plan with its sources: the merged options of the run and of each scenario, and who set each threshold.
+
+    *needs_url*: why the plan needs a base URL and has none; a run refuses it then. None if it can do without.
+    """
 
     plan: Plan
     run: MergedOptions
     scenarios: Mapping[str, MergedOptions] = field(repr=False)
     thresholds: Sequence[SetThreshold]
     notes: tuple[str, ...] = ()
+    needs_url: PlanError | None = None
+
+    def check_can_run(self) -> None:
+        """Check what only a run needs.
+
+        Raises:
+            PlanError: there is no base URL, and a request is relative to it.
+        """
+        if self.needs_url is not None:
+            raise self.needs_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +125,11 @@ def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext | No
     _check_order(plans)
     thresholds = merge_thresholds(scenarios, tiers.below, tiers.above)
     plan = _plan(run, plans, thresholds, around)
-    return Draft(plan, run, merged, thresholds, (*tiers.notes, *notes))
+    functions = (*(scenario.functions for scenario in scenarios), _async_hooks(plan.hooks))
+    for called in functions:
+        check_awaits(called)
+    needs_url = None if plan.base_url or "target" in run.values else _needs_base_url(functions)
+    return Draft(plan, run, merged, thresholds, (*tiers.notes, *notes), needs_url)
 
 
 def _own_address(scenarios: Sequence[Scenario]) -> Layer | None:
@@ -238,6 +256,20 @@ def _hooks(hooks: Hooks | None, values: Mapping[str, Any]) -> Hooks | None:
     """Return *hooks* without those that ``no_setup`` and ``no_teardown`` switch off."""
     left_out = {name: None for name in ("setup", "teardown") if values.get(f"no_{name}")}
     return replace(hooks, **left_out) if hooks and left_out else hooks
+
+
+def _needs_base_url(functions: Iterable[Iterable[Callable[..., Any]]]) -> PlanError | None:
+    """Return the error of the first request with a relative URL, which the missing base URL makes impossible."""
+    try:
+        for called in functions:
+            check_urls(called)
+    except PlanError as error:
+        return error
+    return None
+
+
+def _async_hooks(hooks: Hooks | None) -> list[Callable[..., Any]]:
+    return [hook.function for hook in (hooks.setup, hooks.teardown) if hook is not None] if hooks else []
 
 
 def _check_unique(names: Sequence[str]) -> None:

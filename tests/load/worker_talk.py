@@ -60,6 +60,8 @@ class Talk:
                     self.ends[event.child] = event.reason
                 else:
                     self.frames[event.child].append(event.frame)
+                    if event.frame.kind in ("done", "error"):
+                        self.supervisor.send(Frame("quit", {}), to=event.child)
 
     def kinds(self, worker: int = 0) -> list[str]:
         return [frame.kind for frame in self.frames[worker]]

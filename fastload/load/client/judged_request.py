@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from fastload.load.client.reply import JudgedReply, Reply
+from fastload.load.recording.outcome import is_failure
 
 if TYPE_CHECKING:
     from fastload.load.client.expected_statuses import ExpectedStatuses
@@ -46,7 +47,7 @@ class JudgedRequest:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         judgement = self._reply.judgement
-        if isinstance(error, Exception | SystemExit) and not judgement:
+        if is_failure(error) and not judgement:
             judgement = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         self._record(judgement)
 

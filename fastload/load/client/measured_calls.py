@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from fastload.load.client.context import check_tags
 from fastload.load.client.vu import VU, current_vu
-from fastload.load.recording.outcome import JUDGED
+from fastload.load.recording.outcome import JUDGED, is_failure
 from fastload.model.errors import PlanError
 
 P = ParamSpec("P")
@@ -125,4 +125,4 @@ def _is_no_outcome(error: BaseException | None, vu: VU) -> bool:
     """Return whether *error* comes from an interruption or the end of the run, and says nothing about the call."""
     if isinstance(error, asyncio.CancelledError):
         return vu.was_interrupted()
-    return error is not None and not isinstance(error, Exception | SystemExit)
+    return error is not None and not is_failure(error)

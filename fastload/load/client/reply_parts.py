@@ -36,7 +36,7 @@ def parts_read_by(*functions: Callable[..., Any]) -> ReplyParts:
     error that says how to keep it.
     """
     names: set[str] = set()
-    for code in _reachable_code(functions):
+    for code in reachable_code(functions):
         names.update(code.co_names)
     return ReplyParts(
         body=bool(names & _BODY_NAMES),
@@ -46,7 +46,8 @@ def parts_read_by(*functions: Callable[..., Any]) -> ReplyParts:
     )
 
 
-def _reachable_code(functions: Iterable[Callable[..., Any]]) -> Iterator[CodeType]:
+def reachable_code(functions: Iterable[Callable[..., Any]]) -> Iterator[CodeType]:
+    """Yield the code of *functions*, of nested functions, and of those that are reachable by a global name."""
     pending: list[Any] = list(functions)
     seen: set[int] = set()
     while pending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from random import Random
@@ -68,6 +69,7 @@ class VU(HttpClient, StreamingClient):
         self.in_flight = 0
         self.back_off_s = 0.0
         self.interrupted = self.on_start_done = self.in_on_stop = False
+        self.unawaited: tuple[int, str] | None = None
 
     @cached_property
     def random(self) -> Random:
@@ -244,7 +246,9 @@ class VU(HttpClient, StreamingClient):
         scope, record_check = self._scope(), self._context.recorder.record_check
         all_hold = True
         for name, condition in checks.items():
-            holds = bool(condition(_subject)) if callable(condition) else bool(condition)
+            holds = condition(_subject) if callable(condition) else condition
+            if holds is not True and holds is not False:
+                holds = _truth_of(name, holds)
             record_check(name, holds, scope, tags)
             all_hold = all_hold and holds
         return all_hold
@@ -408,6 +412,23 @@ def current_vu() -> VU | None:
     """Return the VU of the running code; None outside of iterations."""
     # The type as a text: `parts_read_by` follows names, and would find that a VU reads all parts of replies.
     return cast("VU | None", CURRENT_VU.get())
+
+
+def _truth_of(check: str, value: Any) -> bool:
+    """Return whether *value* is true.
+
+    Raises:
+        PlanError: it is something to await, which is true whatever its result.
+    """
+    if inspect.isawaitable(value) or inspect.isasyncgen(value):
+        if inspect.iscoroutine(value):
+            # Python warns of a coroutine that is neither awaited nor closed.
+            value.close()
+        raise PlanError(
+            f"check {check!r} is something to await, which is true whatever its result",
+            hint="await it before the check, and give the check the result",
+        )
+    return bool(value)
 
 
 def _judge_of(

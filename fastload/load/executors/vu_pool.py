@@ -12,9 +12,10 @@ from typing import Any, cast
 from fastload.load.client.context import ScenarioContext, WorkerContext
 from fastload.load.client.vu import VU
 from fastload.load.executors.slot_pool import CANCEL_GRACE_S, IterationScheduler, SlotPool
+from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.scope import CURRENT_VU
 from fastload.load.script.data_set import DataExhausted
-from fastload.load.script.flow import IterationTimeout, TestAborted
+from fastload.load.script.flow import IterationTimeout, NeverAwaited
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.model.errors import user_traceback
 
@@ -84,8 +85,7 @@ class VUPool(SlotPool):
             # It already runs its on_stop.
             self._limit_on_stop(slot)
             return
-        slot.interrupted = True
-        task.cancel()
+        self._cancel(slot)
         if inspect.getcoroutinestate(cast(Coroutine[Any, Any, None], task.get_coro())) == inspect.CORO_CREATED:
             # A task that is cancelled before its first step never runs, so its own cleanup does not run either.
             self._never_began(slot)
@@ -120,7 +120,12 @@ class VUPool(SlotPool):
     def _limit_on_stop(self, vu: VU) -> None:
         """Cancel the ``on_stop`` of *vu* after `ON_STOP_TIMEOUT_S`."""
         if vu not in self._on_stop_limits:
-            self._on_stop_limits[vu] = self.context.loop.call_later(ON_STOP_TIMEOUT_S, self._tasks[vu].cancel)
+            self._on_stop_limits[vu] = self.context.loop.call_later(ON_STOP_TIMEOUT_S, self._cancel, vu)
+
+    def _cancel(self, vu: VU) -> None:
+        """Cancel the task of *vu*, marked: the script may cancel it as well, which ends no more than an iteration."""
+        vu.interrupted = True
+        self._tasks[vu].cancel()
 
     async def _iterate(self, vu: VU, due_ns: int | None, scheduler: IterationScheduler) -> None:
         # One coroutine and not two saves 0.1 us per iteration.
@@ -135,6 +140,8 @@ class VUPool(SlotPool):
                         scope.lateness_us.append((start_ns - due_ns) // 1000)
                     try:
                         await function(vu)
+                        if vu.unawaited is not None:
+                            _raise_unawaited(vu)
                     except BaseException as error:
                         self._record_exception(vu, error, requests, scheduler)
                     else:
@@ -142,12 +149,8 @@ class VUPool(SlotPool):
                         if vu.requests == requests:
                             # A good iteration without requests: no request has reset the back-off.
                             vu.back_off_s = 0.0
-                if vu.end_iteration() == requests:
-                    # Without requests the iteration may not have awaited anything: this sleep keeps it from starving
-                    # the loop.
-                    await asyncio.sleep(0)
-                if vu.back_off_s and not scheduler.is_open_model:
-                    await asyncio.sleep(vu.back_off_s)
+                if vu.end_iteration() == requests or vu.back_off_s:
+                    await self._pause(vu, scheduler)
                 due_ns = scheduler.next(vu)
             if vu in self._leaving:
                 await self._run_on_stop(vu)
@@ -157,6 +160,17 @@ class VUPool(SlotPool):
             await self._interrupted(vu, abort)
         finally:
             self._end(vu)
+
+    async def _pause(self, vu: VU, scheduler: IterationScheduler) -> None:
+        """Pause between iterations, for the back-off if there is one.
+
+        Without requests an iteration may not have awaited anything: a pause of no length keeps it from starving the
+        loop. If the script has cancelled the task of its own VU, record that.
+        """
+        try:
+            await asyncio.sleep(0.0 if scheduler.is_open_model else vu.back_off_s)
+        except BaseException as error:
+            self._record_exception(vu, error, vu.requests, scheduler)
 
     async def _run_on_stop_task(self, vu: VU) -> None:
         """Run ``on_stop`` and the end of a VU that is in no iteration."""
@@ -192,8 +206,8 @@ class VUPool(SlotPool):
         if abort is not None:
             self.context.abort(str(abort))
         if vu in self._leaving:
-            while self._tasks[vu].uncancel():
-                pass
+            self._uncancel(vu)
+            vu.interrupted = False
             self._limit_on_stop(vu)
             with contextlib.suppress(asyncio.CancelledError):
                 await self._run_on_stop(vu)
@@ -231,6 +245,8 @@ class VUPool(SlotPool):
         requests = vu.requests
         try:
             await hook(vu)
+            if vu.unawaited is not None:
+                _raise_unawaited(vu)
         except BaseException as error:
             self._record_exception(vu, error, requests, scheduler)
             return False
@@ -245,18 +261,30 @@ class VUPool(SlotPool):
         """
         error = innermost(error)
         if isinstance(error, asyncio.CancelledError):
-            # The script may have raised it itself: only a cancellation of this task ends the task.
-            if self.context.stopping or self._tasks[vu].cancelling():
+            # The script may have raised it, or have cancelled its own task: that ends no more than this iteration.
+            if self.context.stopping or vu.interrupted:
                 raise error
+            self._uncancel(vu)
         elif isinstance(error, DataExhausted) and error.planned and scheduler is not None:
             scheduler.finish()
             return
-        elif not isinstance(error, Exception | SystemExit):
+        elif isinstance(error, TestAborted) or (isinstance(error, GeneratorExit) and not self._runs(vu)):
             raise error
         self.context.recorder.record_exception(type(error).__name__, user_traceback(error), self.scope)
         if vu.requests == requests_before:
             # It failed before it sent a request. Without a back-off, repeated failures would use a whole CPU.
             vu.back_off()
+
+    def _uncancel(self, vu: VU) -> None:
+        while self._tasks[vu].uncancel():
+            pass
+
+    def _runs(self, vu: VU) -> bool:
+        """Whether the running code is that of *vu*. It is not while Python closes the coroutine of a lost task."""
+        try:
+            return asyncio.current_task() is self._tasks[vu]
+        except RuntimeError:
+            return False
 
 
 def innermost(error: BaseException) -> BaseException:
@@ -269,6 +297,14 @@ def innermost(error: BaseException) -> BaseException:
             return error
         error = inner[0]
     return error
+
+
+def _raise_unawaited(vu: VU) -> None:
+    """Raise `NeverAwaited` if *vu* threw a coroutine away in this iteration, and not in one that raised before it."""
+    assert vu.unawaited is not None
+    (iteration, line), vu.unawaited = vu.unawaited, None
+    if iteration == vu.iteration:
+        raise NeverAwaited(line)
 
 
 def _limited(function: ScenarioFunction, timeout_s: float) -> ScenarioFunction:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 FAILED_FROM_STATUS = 400
 NO_DUE = -1
 
@@ -12,6 +14,21 @@ JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED = 1000, 2000, 3000
 although it is 400 or more. `UNEXPECTED`: its status is not expected although it is less than 400."""
 JUDGED = "judged"
 """Error kind of requests that the script judged failed."""
+
+
+class TestAborted(BaseException):
+    """The script called `fl.abort`. A `BaseException`, so that a script's ``except Exception`` does not catch it."""
+
+    __test__ = False
+
+
+def is_failure(error: BaseException | None) -> bool:
+    """Return whether *error*, which ended a block of the script, is a failure of what the block did.
+
+    An abort of the test, a cancellation and the end of a generator say nothing about it. Every other exception does,
+    whatever its base: test frameworks raise some that are no `Exception`.
+    """
+    return error is not None and not isinstance(error, TestAborted | asyncio.CancelledError | GeneratorExit)
 
 
 def response_us(due_ns: int, done_ns: int) -> int:

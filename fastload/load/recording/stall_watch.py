@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 STALL_S = 0.1
-_MOST_LINES = 20
+MOST_LINES = 20
 # Folders of code that is not the script's: fastload, the standard library, and installed packages.
 _OTHERS = tuple(
     {
@@ -78,18 +78,28 @@ class StallWatch:
     def _on_alarm(self, _number: int, frame: FrameType | None) -> None:
         starved_ns = self._run_delay_ns() - self._waited_ns
         if starved_ns < (monotonic_ns() - self._armed_ns) / 2:
-            line = _line_of(frame)
-            if line in self.lines_that_blocked or len(self.lines_that_blocked) < _MOST_LINES:
+            line = line_of(frame)
+            if line in self.lines_that_blocked or len(self.lines_that_blocked) < MOST_LINES:
                 self._line = line
 
 
-def _line_of(frame: FrameType | None) -> str:
+def line_of(frame: FrameType | None) -> str:
     """Return ``visit (shop.py:12): time.sleep(0.2)`` for the innermost frame of the script; "" without one."""
     while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith(("<", *_OTHERS)):
-            line = linecache.getline(code.co_filename, frame.f_lineno).strip()
-            where = f"{code.co_name} ({Path(code.co_filename).name}:{frame.f_lineno})"
-            return f"{where}: {line}" if line else where
+        if is_of_script(code.co_filename):
+            return line_at(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back
     return ""
+
+
+def line_at(filename: str, number: int, function: str) -> str:
+    """Return ``visit (shop.py:12): time.sleep(0.2)`` for line *number* of a file, in *function*."""
+    line = linecache.getline(filename, number).strip()
+    where = f"{function} ({Path(filename).name}:{number})"
+    return f"{where}: {line}" if line else where
+
+
+def is_of_script(filename: str) -> bool:
+    """Return whether the file is the script's own code: not fastload, the standard library or a package."""
+    return not filename.startswith(("<", *_OTHERS))

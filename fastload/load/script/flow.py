@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastload.load.client.vu import current_vu
+from fastload.load.recording.outcome import TestAborted
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
@@ -17,14 +18,15 @@ class IterationFailed(FastloadError):
     """The script called `fail`: the iteration counts as failed, under this class name, and the next one begins."""
 
 
+class NeverAwaited(FastloadError):
+    """An iteration made a coroutine, like ``vu.get("/")``, and did not await it: it did nothing."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(f"without await this does nothing: {line}")
+
+
 class IterationTimeout(FastloadError):
     """An iteration took longer than the scenario's ``iteration_timeout``."""
-
-
-class TestAborted(BaseException):
-    """The script called `abort`. A `BaseException`, so that a script's ``except Exception`` does not catch it."""
-
-    __test__ = False
 
 
 def fail(reason: str) -> NoReturn:

@@ -8,6 +8,7 @@ limit: the latencies say more about this machine than about the target).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -24,7 +25,7 @@ SATURATED_CPU_PERCENT = 90.0
 SATURATED_S = 3
 STALL_MS = 100.0
 RUN_DELAY_SHARE = 0.05
-_STALLS_AT_MOST = 3
+_PLACES_AT_MOST = 3
 TARGET_RUN_DELAY_MAX = 0.25
 GENERATOR_ERRORS = {
     "generator_fd": ("the generator ran out of file descriptors", REMEDIES["generator_fd"]),
@@ -40,7 +41,8 @@ class WorkerEvidence:
     *cpu_percent* has one value for each second (100 = one core). *lag_max_ms* is the longest stall of the event loop.
     *run_delay_share* is the share of the time in which the worker was ready to run and waited for a CPU. *rss_bytes*
     is its peak memory. *lost*: the worker died early. *stalls* maps the places in the script that are known to have
-    blocked the loop to the longest stall of each, in ms.
+    blocked the loop to the longest stall of each, in ms. *unawaited* maps lines of the script to the number of
+    coroutines that they made and never awaited.
     """
 
     index: int
@@ -50,6 +52,7 @@ class WorkerEvidence:
     rss_bytes: int = 0
     lost: bool = False
     stalls: Mapping[str, float] = field(default_factory=dict)
+    unawaited: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def mean_cpu_percent(self) -> float:
@@ -87,7 +90,7 @@ class Evidence:
 
     *offered* counts the starts that were due, *started* the starts that happened (open model; 0 in a closed model).
     *calls* are measured calls of the script, *sessions* are WebSocket sessions; a run may have these instead of
-    requests.
+    requests. *recorded_itself*: the script has recorded checks or values of its own metrics.
     *target_cpu_percent* is the mean, 100 = one core; *target_cpus* is the number of cores that the target may use.
     *target_run_delay* is the mean time in which threads of the target were ready and waited for a CPU, per wall time.
     *host_cpu_percent* is the mean of the host.
@@ -105,6 +108,7 @@ class Evidence:
     sessions: int = 0
     sessions_failed: int = 0
     messages_per_s: float = 0.0
+    recorded_itself: bool = False
     workers: tuple[WorkerEvidence, ...] = ()
     offered: int = 0
     started: int = 0
@@ -148,10 +152,12 @@ class Verdict:
 
 def judge_run(evidence: Evidence) -> Verdict:
     """Return the verdict of a finished run, or of a run so far."""
+    unawaited = _unawaited(evidence)
     invalid = _invalid(evidence)
     suspect = _suspect(evidence)
-    state: State = "INVALID" if invalid else "SUSPECT" if suspect else "VALID"
-    found = invalid + suspect
+    state: State = "INVALID" if invalid else "SUSPECT" if unawaited or suspect else "VALID"
+    # The mistake in the script leads: what was to be measured has not happened.
+    found = unawaited + invalid + suspect
     reasons = tuple(reason for reason, _ in found) or (_valid_reason(evidence),)
     return Verdict(state, reasons, found[0][1] if found else "", limit_of(evidence))
 
@@ -186,12 +192,25 @@ def _invalid(evidence: Evidence) -> list[tuple[str, str]]:
     return found
 
 
+def _unawaited(evidence: Evidence) -> list[tuple[str, str]]:
+    """Return the reason that calls of the script did nothing, because an ``await`` is missing; empty without one."""
+    lines: Counter[str] = Counter()
+    for worker in evidence.workers:
+        lines.update(worker.unawaited)
+    if not lines:
+        return []
+    named = "; ".join(
+        f"{line}, {format_number_of(count, 'time')}" for line, count in lines.most_common(_PLACES_AT_MOST)
+    )
+    return [(f"calls without await did nothing: {named}", "write await before them, and run it again")]
+
+
 def _stall(worker: WorkerEvidence) -> tuple[str, str]:
     """Return the reason and the remedy for a stalled event loop, with the lines that blocked it if they are known."""
     text = f"the event loop of worker {worker.index} stood still for {format_ms(worker.lag_max_ms)}"
     if not worker.stalls:
         return text, "look for blocking calls in the scenario (time.sleep, file reads, heavy computing)"
-    places = sorted(worker.stalls.items(), key=lambda item: -item[1])[:_STALLS_AT_MOST]
+    places = sorted(worker.stalls.items(), key=lambda item: -item[1])[:_PLACES_AT_MOST]
     named = "; ".join(f"{place}, {format_ms(stalled_ms)}" for place, stalled_ms in places)
     return f"{text}: a blocking call in {named}", "await instead: vu.sleep for time.sleep, vu.get for requests.get"
 
@@ -206,6 +225,14 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
     if not counts.ended and not evidence.iterations:
         nothing = "nothing was measured: no request and no iteration ended"
         found.append((nothing, "see what kept the load from starting"))
+    elif not counts.ended and not evidence.recorded_itself:
+        found.append(
+            (
+                f"nothing was measured: {format_number_of(evidence.iterations, 'iteration')} ended without a request "
+                "of the VU, a measured call, a WebSocket, a check or a value of a metric",
+                "send requests with the VU (vu.get, not requests.get), or put what another client does into fl.measure",
+            )
+        )
     if counts.ended and counts.failed == counts.ended:
         every = f"every {counts.noun.removesuffix('s')} failed"
         found.append((f"{every}: nothing below says how fast a working target is", "see the errors"))
@@ -268,6 +295,8 @@ def limit_of(evidence: Evidence) -> str:
     target = evidence.target_cpu_percent
     numbers = f"busiest worker {generator:.0f}% CPU, target " + ("not sampled" if target is None else f"{target:.0f}%")
     counts = evidence.counts
+    if not counts.ended and evidence.recorded_itself:
+        return f"Not known: no request was measured, only checks and metrics of the script ({numbers})."
     if not counts.ended:
         return f"Nothing was measured: no request ended ({numbers})."
     for kind, (reason, _) in GENERATOR_ERRORS.items():

@@ -14,8 +14,9 @@ from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.executors.base import ExecutionSegment, LoadExecutor
 from fastload.load.executors.registry import make_executor
 from fastload.load.executors.vu_pool import VUPool
+from fastload.load.recording.outcome import TestAborted
 from fastload.load.script.data_set import DataExhausted
-from fastload.load.script.flow import IterationFailed, TestAborted
+from fastload.load.script.flow import IterationFailed
 from fastload.load.script.scenarios import Scenario
 from fastload.model import load_models
 from tests.load.executors.vus import Notes, count, executor_of, failures, play, stop_now, work_of

@@ -50,6 +50,13 @@ OPEN, CLOSED = True, False
         (OPEN, {"started": 9_900}, "VALID"),
         (OPEN, {"started": 9_899}, "SUSPECT"),
         (OPEN, {"offered": 0, "started": 0}, "VALID"),
+        # Nothing measured, and calls without await.
+        (CLOSED, {"requests": 0, "iterations": 5}, "SUSPECT"),
+        (OPEN, {"requests": 0, "iterations": 5}, "SUSPECT"),
+        (CLOSED, {"requests": 0, "iterations": 5, "recorded_itself": True}, "VALID"),
+        (CLOSED, {"requests": 0, "iterations": 5, "calls": 5}, "VALID"),
+        (CLOSED, {"requests": 0, "iterations": 5, "sessions": 5}, "VALID"),
+        (CLOSED, worker(unawaited={"visit (shop.py:3): vu.get('/')": 1}), "SUSPECT"),
         # Losses.
         (OPEN, {"dropped": 1}, "SUSPECT"),
         (CLOSED, worker(lost=True), "SUSPECT"),
@@ -113,6 +120,16 @@ def test_the_worst_comes_first_and_gives_the_remedy() -> None:
         "5 iterations were dropped",
     ]
     assert verdict.remedy == "raise the limit: ulimit -n 65536"
+
+
+def test_calls_without_await_lead_whatever_else_there_is() -> None:
+    lines = {"a (x.py:1)": 2, "b (x.py:2)": 1}
+    workers = (WorkerEvidence(0, lag_max_ms=500.0, unawaited=lines), WorkerEvidence(1, unawaited={"b (x.py:2)": 5}))
+    verdict = judge_run(evidence(workers=workers))
+    assert verdict.state == "INVALID"
+    assert verdict.reasons[0] == "calls without await did nothing: b (x.py:2), 6 times; a (x.py:1), 2 times"
+    assert verdict.remedy == "write await before them, and run it again"
+    assert len(verdict.reasons) == 2
 
 
 def test_a_valid_run_says_why_and_has_no_remedy() -> None:

@@ -1,0 +1,262 @@
+"""Script checks: mistakes in the source of a script that can be seen before the run.
+
+A function is checked only if its source is found and compiles to the code that will run, and if the name of its VU
+always means the VU. What is not seen here is noticed while it runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+from fastload.load.client.measured_calls import measure
+from fastload.load.client.reply_parts import reachable_code
+from fastload.model.errors import PlanError
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+_URL_FIRST = frozenset(("get", "post", "put", "patch", "delete", "head", "options", "websocket"))
+_URL_SECOND = frozenset(("request", "expect", "stream"))
+COROUTINES = (_URL_FIRST - {"websocket"}) | {"request", "batch", "sleep"}
+"""Methods of a VU that do nothing without ``await``."""
+BLOCKS = frozenset(("group", "expect", "stream", "websocket"))
+"""Methods of a VU that do nothing without ``async with``."""
+_MAY_NOT_RUN = ast.If | ast.IfExp | ast.BoolOp | ast.Match | ast.Try | Function | ast.Lambda | ast.comprehension
+_LONGEST_SHOWN = 80
+
+
+class _Definition(NamedTuple):
+    """The source of a function: its *node*, the *vu*'s name in it, the names that it *knows*, and its file."""
+
+    node: Function
+    vu: str
+    knows: Mapping[str, Any]
+    file: str
+
+    def at(self, node: ast.AST) -> str:
+        """Return ``visit (shop.py:12)``."""
+        return f"{self.node.name} ({Path(self.file).name}:{getattr(node, 'lineno', 0)})"
+
+    def calls(self, nodes: Iterable[ast.AST], methods: Iterable[str]) -> Iterator[ast.Call]:
+        """Yield those of *nodes* that call one of *methods* of the VU."""
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=self.vu), attr=name)) if name in methods:
+                    yield node
+
+    def coroutine_calls(self, nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
+        """Yield those of *nodes* that call an ``async def`` of the script."""
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Name(id=name)) if inspect.iscoroutinefunction(self.knows.get(name)):
+                    yield node
+
+    def blocks(self, nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
+        """Yield those of *nodes* that make something for an ``async with``."""
+        nodes = list(nodes)
+        yield from self.calls(nodes, BLOCKS)
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Name(id=name)) if self.knows.get(name) is measure:
+                    yield node
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="measure")):
+                    if getattr(self.knows.get(name), "measure", None) is measure:
+                        yield node
+
+
+def check_awaits(functions: Iterable[Callable[..., Any]]) -> None:
+    """Check that *functions*, which are called with a VU, and the functions that they pass it to await what they call.
+
+    Raises:
+        PlanError: a call is not awaited; a block is not entered with ``async with``; or a check is an ``async def``.
+    """
+    for definition in _with_helpers(_definitions(functions)):
+        _check_calls(definition)
+        _check_conditions(definition)
+
+
+def check_urls(functions: Iterable[Callable[..., Any]]) -> None:
+    """Check that *functions*, which are called with a VU, need no base URL.
+
+    Raises:
+        PlanError: a request that is surely sent has a relative URL.
+    """
+    functions = list(functions)
+    if not any("base_url" in code.co_names for code in reachable_code(functions)):
+        for definition in _definitions(functions):
+            _check_urls(definition)
+
+
+def _check_calls(definition: _Definition) -> None:
+    nodes = list(ast.walk(definition.node))
+    statements = [node.value for node in nodes if isinstance(node, ast.Expr)]
+    for call in (*definition.calls(statements, COROUTINES), *definition.coroutine_calls(statements)):
+        text = _text(call)
+        raise PlanError(f"{definition.at(call)}: without await, {text} does nothing", hint=f"write: await {text}")
+    awaited = [node.value for node in nodes if isinstance(node, ast.Await)]
+    entered = [item.context_expr for node in nodes if isinstance(node, ast.With) for item in node.items]
+    for call in definition.blocks([*statements, *awaited, *entered]):
+        text = _text(call)
+        raise PlanError(
+            f"{definition.at(call)}: {text} is a block, and does nothing without async with",
+            hint=f"write: async with {text}:",
+        )
+
+
+def _check_conditions(definition: _Definition) -> None:
+    for call in definition.calls(ast.walk(definition.node), ("check",)):
+        for argument in call.args:
+            for condition in argument.values if isinstance(argument, ast.Dict) else ():
+                if isinstance(condition, ast.Name) and inspect.iscoroutinefunction(definition.knows.get(condition.id)):
+                    raise PlanError(
+                        f"{definition.at(call)}: the check {condition.id} is async, and would always hold",
+                        hint=f"await {condition.id}(...) before the check, and give the check the result",
+                    )
+
+
+def _check_urls(definition: _Definition) -> None:
+    if _gives_vu_away(definition):
+        return
+    sure = list(_surely_run(definition.node.body))
+    for methods, position in ((_URL_FIRST, 0), (_URL_SECOND, 1)):
+        for call in definition.calls(sure, methods):
+            named = [keyword.value for keyword in call.keywords if keyword.arg == "url"]
+            url = next(iter([*call.args[position : position + 1], *named]), None)
+            if url is not None and _is_relative(url):
+                raise PlanError(
+                    f"{definition.at(call)}: {_text(url)} is relative, and there is no base URL",
+                    hint="give one: --base-url URL, base_url= in fl.run, or @fl.scenario(base_url=...)",
+                )
+
+
+def _is_relative(url: ast.expr) -> bool:
+    if isinstance(url, ast.JoinedStr) and url.values:
+        url = url.values[0]
+    return isinstance(url, ast.Constant) and isinstance(url.value, str) and url.value.startswith("/")
+
+
+def _gives_vu_away(definition: _Definition) -> bool:
+    """Return whether code that is not known gets the VU: it could set the base URL."""
+    nodes = list(ast.walk(definition.node))
+    uses = sum(isinstance(node, ast.Name) and node.id == definition.vu for node in nodes)
+    own = sum(
+        isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == definition.vu
+        for node in nodes
+    )
+    known = 0
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=args) if isinstance(definition.knows.get(name), FunctionType):
+                known += sum(isinstance(one, ast.Name) and one.id == definition.vu for one in args)
+    return uses > own + known
+
+
+def _surely_run(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Yield the nodes within *nodes* that run whenever the function does."""
+    for node in nodes:
+        if not isinstance(node, _MAY_NOT_RUN):
+            yield node
+            yield from _surely_run(ast.iter_child_nodes(node))
+
+
+def _text(node: ast.AST) -> str:
+    """Return the code of *node* on one line, shortened."""
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def _definitions(functions: Iterable[Callable[..., Any]]) -> list[_Definition]:
+    linecache.checkcache()
+    return [found for function in functions for found in _definition(function, 0)]
+
+
+def _with_helpers(definitions: Iterable[_Definition]) -> Iterator[_Definition]:
+    """Yield *definitions*, and those of the functions that get their VU as a positional argument, and so on."""
+    pending, seen = list(definitions), set()
+    while pending:
+        definition = pending.pop()
+        if (place := (definition.file, definition.node.lineno, definition.vu)) in seen:
+            continue
+        seen.add(place)
+        yield definition
+        for node in ast.walk(definition.node):
+            match node:
+                case ast.Call(func=ast.Name(id=name), args=args) if not any(isinstance(a, ast.Starred) for a in args):
+                    for position, argument in enumerate(args):
+                        if isinstance(argument, ast.Name) and argument.id == definition.vu:
+                            pending += _definition(definition.knows.get(name), position)
+
+
+def _definition(function: Any, position: int) -> list[_Definition]:
+    """Return the definition of *function*, whose parameter at *position* is a VU; empty if it is not known for sure."""
+    if not isinstance(function, FunctionType):
+        return []
+    file = function.__code__.co_filename
+    return [
+        _Definition(node, vu, _known(node, function.__globals__), file)
+        for node, code in _functions_in(file, "".join(linecache.getlines(file)))
+        if code == function.__code__ and (vu := _name_of_vu(node, position))
+    ]
+
+
+def _known(node: Function, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the global *names* that mean the same in *node*."""
+    bound = _bound_names(node)
+    return {name: value for name, value in names.items() if name not in bound}
+
+
+@functools.lru_cache(maxsize=16)
+def _functions_in(file: str, source: str) -> list[tuple[Function, CodeType]]:
+    """Return all functions of *file* with their compiled code; none if *source* cannot be compiled."""
+    try:
+        tree = ast.parse(source)
+        codes = list(_nested(compile(source, file, "exec", dont_inherit=True)))
+    except (SyntaxError, ValueError):
+        return []
+    by_place = {(code.co_name, code.co_firstlineno): code for code in codes}
+    return [
+        (node, by_place[place])
+        for node in ast.walk(tree)
+        if isinstance(node, Function)
+        and (place := (node.name, min(one.lineno for one in (node, *node.decorator_list)))) in by_place
+    ]
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _nested(constant)
+
+
+def _name_of_vu(node: Function, position: int) -> str:
+    """Return the name of a parameter of *node*; "" if there is none, or if the name may mean something else."""
+    parameters = [*node.args.posonlyargs, *node.args.args]
+    if position >= len(parameters):
+        return ""
+    parameter = parameters[position]
+    return "" if parameter.arg in _bound_names(node, besides=parameter) else parameter.arg
+
+
+def _bound_names(function: Function, *, besides: ast.arg | None = None) -> set[str]:
+    """Return all names that *function* and what is nested in it bind, without those of one parameter."""
+    bound: set[str] = set()
+    for node in ast.walk(function):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                bound.add(name)
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                bound.update(names)
+            case ast.keyword():
+                continue
+            case _ if node is not besides and node is not function:
+                # Parameters, imports, nested functions and classes, handlers and patterns.
+                fields = (getattr(node, field, None) for field in ("arg", "asname", "name", "rest"))
+                bound.update(name for name in fields if isinstance(name, str))
+    return bound
