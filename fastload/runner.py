@@ -174,7 +174,7 @@ def execute(
             target=KnownTarget(target_pids, target_name),
             commands=commands,
             keyboard=keyboard,
-            output=ScriptOutput(manager.print_lines, prompts=not manager.redraws),
+            output=ScriptOutput(manager.print_lines, redrawn=manager.redraws),
         )
         for metric in declared().values():
             metric.discard()

@@ -140,6 +140,45 @@ def test_prints_stay_above_the_live_block(tmp_path: Path) -> None:
     assert b"\x1b[2J" not in shown.raw
 
 
+SHAPED = """
+import logging, os, subprocess, warnings
+import fastload as fl
+
+logging.basicConfig(format="%(message)s")
+calls = iter(range(100))
+
+def follow(moment):
+    number = next(calls)
+    print("the shape prints", number)
+    logging.warning("the shape logs %s", number)
+    subprocess.run(["echo", f"the shape calls {number}"])
+    os.write(1, b"no end of the line")
+    os.write(2, b", yet\\n")
+    return None if number == 2 else 1
+
+@fl.scenario(shape=follow)
+async def visit(vu):
+    await vu.sleep(0.2)
+
+@fl.teardown
+async def clean_up(vu):
+    print("teardown says")
+"""
+
+
+def test_prints_of_the_parent_stay_above_the_live_block(tmp_path: Path) -> None:
+    with terminal(tmp_path, SHAPED, "-w", "1") as shown:
+        shown.read()
+        assert shown.process.wait(60) == 0
+    lines = [line for line in shown.text() if line.startswith(("the shape", "no end", "teardown"))]
+    assert Counter(lines) == Counter(
+        [f"the shape {what} {number}" for number in range(3) for what in ("prints", "logs", "calls")]
+        + ["no end of the line, yet"] * 3
+        + ["teardown says"]
+    )
+    assert not [line for line in shown.text() if line.startswith(("running", "latency", "failed/s"))]
+
+
 @pytest.mark.parametrize("merged", [True, False])
 def test_prints_into_a_file_are_whole_lines(tmp_path: Path, merged: bool) -> None:
     script = """

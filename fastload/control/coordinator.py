@@ -113,6 +113,8 @@ class Coordinator:
         try:
             self._fork()
             self._open_outputs()
+            if self._output is not None:
+                self._output.capture()
             self._await_ready(stop_signals)
             self._set_up(stop_signals)
             with self._listening_to_keys():
@@ -124,6 +126,7 @@ class Coordinator:
             self._workers.close()
             self._hooks.close()
             if self._output is not None:
+                self._output.release()
                 self._output.close()
         return self._summarize(started_at)
 

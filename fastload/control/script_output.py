@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from fcntl import F_SETPIPE_SZ, fcntl
 
 Write = Callable[[int, bytes], None]
-"""Function that writes whole lines to a standard stream of this process: 1 or 2."""
+"""Function that writes whole lines to a descriptor: stdout or stderr of this process."""
 
 QUEUE_BYTES = 4 << 20
 LINE_BYTES = 65_536
@@ -48,14 +48,16 @@ class _Source:
 class ScriptOutput:
     """The output of child processes, which *write* gets as whole lines, in a thread of its own.
 
-    *prompts*: whether the start of a line is shown on a terminal when its end does not come, as of a question.
+    *redrawn*: lines of the terminal are redrawn. What this process itself prints comes through a pipe then, too.
+    Otherwise the start of a line is shown on a terminal when its end does not come, as of a question.
 
     Call `pipes` before each fork, and `start` after the first ones. ``notes``: one sentence for each kind of loss.
     """
 
-    def __init__(self, write: Write, *, prompts: bool = False) -> None:
+    def __init__(self, write: Write, *, redrawn: bool = False) -> None:
         self._write = write
-        self._prompts = prompts
+        self._redrawn = redrawn
+        self._streams = {1: 1, 2: 2}
         self._epoll = select.epoll()
         self._wake = os.eventfd(0)
         self._epoll.register(self._wake, select.EPOLLIN)
@@ -116,6 +118,24 @@ class ScriptOutput:
         os.close(self._wake)
         self._epoll.close()
 
+    def capture(self) -> None:
+        """Let what this process prints come through a pipe from now on, if lines of the terminal are redrawn."""
+        if self._redrawn:
+            _flush()
+            streams = {to: os.dup(to) for to in (1, 2)}
+            become_output(*self.pipes(stdout_to_stderr=False))
+            self._streams = streams
+
+    def release(self) -> None:
+        """Give this process its stdout and stderr back."""
+        streams, self._streams = self._streams, {1: 1, 2: 2}
+        if streams[1] != 1:
+            _flush()
+            with self._writing:
+                for to, stream in streams.items():
+                    os.dup2(stream, to)
+                    os.close(stream)
+
     def close(self) -> None:
         """Write what is left, and free everything. Call this when the processes have ended; again, it does nothing.
 
@@ -168,7 +188,7 @@ class ScriptOutput:
             self._changed.notify()
 
     def _patience_s(self) -> float | None:
-        waits = self._prompts and any(source.partial for source in list(self._sources.values()))
+        waits = not self._redrawn and any(source.partial for source in list(self._sources.values()))
         return _PROMPT_S if waits else None
 
     def _read(self, source: _Source) -> None:
@@ -193,7 +213,7 @@ class ScriptOutput:
 
     def _show_prompts(self) -> None:
         """Show the start of a line whose end does not come, on a terminal: it is a question, as of a debugger."""
-        if not self._prompts:
+        if self._redrawn:
             return
         now_s = time.monotonic()
         for source in list(self._sources.values()):
@@ -252,7 +272,7 @@ class ScriptOutput:
             return
         try:
             with self._writing:
-                self._write(to, data)
+                self._write(self._streams[to], data)
         except OSError as error:
             self._errors[to] = error
         self._written += 1
@@ -268,6 +288,12 @@ def become_output(stdout: int, stderr: int) -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(line_buffering=True)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
 
 
 def _is_same_file(one: int, other: int) -> bool:

@@ -69,10 +69,13 @@ class LiveBlock:
         self._live: Live | None = None
         self._plan: Plan | None = None
         self._recent = Recent()
+        self._shared = console.file
         self._lock = threading.Lock()
 
     def start(self, plan: Plan) -> None:
         self._plan = plan
+        self._shared = self._console.file
+        self._console.file = _own_file(self._shared)
         with writing("the live block"):
             self._live = Live(
                 Legible(Group(*_head(plan))),
@@ -100,7 +103,12 @@ class LiveBlock:
             live, self._live = self._live, None
             if live is not None:
                 with writing("the live block"):
-                    live.stop()
+                    try:
+                        live.stop()
+                    finally:
+                        own, self._console.file = self._console.file, self._shared
+                        if own is not self._shared:
+                            own.close()
 
     def print_above(self, stream: int, lines: bytes) -> bool:
         """See `RedrawnOutput`. Colours are kept; what would move the cursor is left out."""
@@ -135,6 +143,15 @@ def shown_lines(text: str) -> str:
 
 def _colours_only(found: re.Match[str]) -> str:
     return found[0] if _COLOURS.fullmatch(found[0]) else ""
+
+
+def _own_file(file: IO[str]) -> IO[str]:
+    """Return a file on the terminal of *file* that stays there when the standard streams lead elsewhere."""
+    try:
+        descriptor = os.dup(file.fileno())
+    except (OSError, ValueError):
+        return file
+    return os.fdopen(descriptor, "w", encoding=getattr(file, "encoding", None), errors=getattr(file, "errors", None))
 
 
 def _is_same_terminal(fd: int, file: IO[str]) -> bool:
