@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from typing import NoReturn
+from fastload.cli.interrupts import end_at_once_on_stop_signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the command and leave with its exit code; a Ctrl-C while it is imported is one, and no traceback."""
-    try:
-        from fastload.cli.main import main as command
-    except KeyboardInterrupt:
-        # As in fastload.cli.main, which is not there.
-        exec("")
-        sys.exit(105)
+    end_at_once_on_stop_signals()
+    from fastload.cli.main import main as command
+
     command()
 
 

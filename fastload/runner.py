@@ -19,6 +19,7 @@ from fastload.control.commands.command_queue import CommandQueue
 from fastload.control.commands.control_server import ControlServer
 from fastload.control.coordinator import ChildFunctions, Coordinator, KnownTarget
 from fastload.control.sampling.host import describe_host
+from fastload.control.script_output import ScriptOutput
 from fastload.control.signals import StopSignals, caught_stop_signals
 from fastload.load.client.vu import VU
 from fastload.load.engine import curl_options
@@ -176,6 +177,7 @@ def execute(
             target=KnownTarget(target_pids, target_name),
             commands=commands,
             keyboard=keyboard,
+            output=ScriptOutput(manager.print_lines, redrawn=manager.redraws),
         )
         for metric in declared().values():
             metric.discard()
@@ -219,6 +221,8 @@ def _finish(
     summary = replace(
         summary, versions=versions(), notes=(*summary.notes, *manager.notes), outputs_failed=manager.failed
     )
+    # It may print, which would tear what is redrawn.
+    manager.end_progress()
     has_own = plan.hooks is not None and plan.hooks.handle_summary is not None
     try:
         with stop_signals.raising() if has_own else contextlib.nullcontext():

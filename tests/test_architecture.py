@@ -147,12 +147,25 @@ def public_definitions(module: ast.Module) -> Iterator[str]:
 
 def test_importing_starts_nothing() -> None:
     code = (
-        "import sys, threading, asyncio, signal, os\n"
+        "import sys, threading, signal, os\n"
         "before = set(os.listdir('/proc/self/fd')), signal.getsignal(signal.SIGINT)\n"
         "import fastload\n"
         "assert threading.active_count() == 1\n"
         "assert (set(os.listdir('/proc/self/fd')), signal.getsignal(signal.SIGINT)) == before\n"
+        "assert not {'pycurl', 'asyncio', 'typing'} & set(sys.modules)\n"
+        "fastload.scenario, fastload.VU, fastload.setup, fastload.Trend, fastload.HttpSettings\n"
         "assert not {'numpy', 'psutil', 'rich', 'click', 'uvicorn'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=REPO, check=True, timeout=60)
+
+
+def test_a_run_has_imported_what_scenarios_use() -> None:
+    """A worker that imports under load blocks its loop."""
+    code = (
+        "import sys, fastload, fastload.runner\n"
+        "later = {where[0] for where in fastload._LATER.values() if where[0].startswith('fastload.load.')}\n"
+        "assert len(later) > 8\n"
+        "assert later - set(sys.modules) == set()\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=REPO, check=True, timeout=60)
 

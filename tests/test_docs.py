@@ -501,6 +501,27 @@ def test_scripts_and_examples_import_nothing_below_fastload() -> None:
     ] == []
 
 
+def missing_tests(page: Path, *, at_least: int) -> list[str]:
+    """The tests that *page* names, like `test_bench.py::test_x`, and that are not there."""
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", page.read_text())
+    assert len(named) >= at_least
+    there: dict[str, set[str]] = {}
+    for path, _ in named:
+        file = REPO / "tests" / path
+        there[path] = (
+            set(re.findall(r"^\s*(?:async )?def (\w+)", file.read_text(), re.MULTILINE)) if file.exists() else set()
+        )
+    return [f"{path}::{name}" for path, name in named if name not in there[path]]
+
+
+def test_every_fault_has_its_test() -> None:
+    assert missing_tests(DOCS / "reliability.md", at_least=150) == []
+    rows = [line for line in (DOCS / "reliability.md").read_text().splitlines() if line.startswith("| ")]
+    faults = [line for line in rows if not line.startswith(("| Fault |", "| ---"))]
+    assert [line for line in faults if "::" not in line or line.count(" | ") + line.endswith(" | |") < 3] == []
+    assert len(set(faults)) == len(faults)
+
+
 def test_the_changelog_begins_with_this_version() -> None:
     found = re.search(r"^## (\S+)", (DOCS / "changelog.md").read_text(), re.MULTILINE)
     assert found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -111,18 +114,91 @@ def test_ctrl_c_while_python_ends_is_too_late_to_matter(life: Life) -> None:
     assert (done.code, done.stderr) == (0, "")
 
 
-def test_ctrl_c_while_the_command_is_imported(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import signal, sys\n"
-        "def press(frame, event, _):\n"
-        "    if event == 'call' and frame.f_code.co_filename.endswith('fastload/cli/main.py'):\n"
-        "        sys.setprofile(None)\n"
-        "        signal.raise_signal(signal.SIGINT)\n"
-        "sys.setprofile(press)\n"
-    )
+# As if somebody sent the signal at the call number {calls} of any function since its handlers are set.
+SENDS = """
+import signal, sys
+left = [{calls}]
+
+def send(frame, event, _):
+    if event == "call" and (left[0] < {calls} or frame.f_code.co_filename.endswith("fastload/cli/main.py")):
+        left[0] -= 1
+        if not left[0]:
+            sys.setprofile(None)
+            signal.raise_signal(signal.{name})
+
+sys.setprofile(send)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "calls"),
+    [
+        ("run script.py", "SIGINT", 1),
+        ("run script.py", "SIGTERM", 1_000),
+        ("run script.py", "SIGINT", 20_000),
+        ("bench", "SIGHUP", 5_000),
+        ("bench", "SIGINT", 60_000),
+        ("plan script.py", "SIGINT", 2_000),
+    ],
+)
+def test_a_stop_signal_while_the_command_is_imported(tmp_path: Path, command: str, name: str, calls: int) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SENDS.format(calls=calls, name=name))
+    (tmp_path / "script.py").write_text(VISIT)
     env = cli_env(PYTHONPATH=f"{tmp_path}:{REPO}")
-    done = subprocess.run(cli_command("--version"), cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (105, "", "")
+    done = subprocess.run(
+        cli_command(*command.split()), cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (105, "", "Interrupted.\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_signal_at_any_time_is_no_traceback(nginx: Nginx, tmp_path: Path, number: signal.Signals) -> None:
+    """At ten moments of the first second. Before fastload's first line Python itself may end with a traceback."""
+    (tmp_path / "script.py").write_text(VISIT.replace("iterations=4", "duration='30s'"))
+    command = cli_command("run", "script.py", "-q", "-w", "1", "--base-url", nginx.url, "--summary", "summary.json")
+    begun_s = time.monotonic()
+    processes = [
+        subprocess.Popen(command, cwd=tmp_path, env=cli_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(10)
+    ]
+    try:
+        for at, process in enumerate(processes):
+            wait_until(lambda at=at: time.monotonic() - begun_s > at / 10)  # type: ignore[misc]
+            process.send_signal(number)
+        for process in processes:
+            stdout, stderr = (text.decode() for text in process.communicate(timeout=60))
+            if process.returncode == 105:
+                assert (stdout, stderr) in [("", "Interrupted.\n"), ("", "")]
+            else:
+                assert process.returncode in (-number, 1)
+                assert not re.findall(r"fastload/(?!__init__|__main__|cli/interrupts)", stderr), stderr
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def test_ctrl_c_while_a_program_imports_the_library_comes_after_the_import(tmp_path: Path) -> None:
+    """In the import of a C extension it crashed the process, or was lost."""
+    program = """
+import signal, sys
+import fastload as fl
+
+def press(frame, event, _):
+    if event == "call" and frame.f_code.co_filename.endswith("saved/run_file.py"):
+        sys.setprofile(None)
+        signal.raise_signal(signal.SIGINT)
+        print("pressed")
+
+sys.setprofile(press)
+try:
+    fl.load_run
+except KeyboardInterrupt:
+    print("interrupted", "fastload.model.saved.run_file" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=cli_env(), capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("pressed\ninterrupted True\n", "")
 
 
 def test_ctrl_c_while_the_script_is_read(tmp_path: Path) -> None:
@@ -130,7 +206,7 @@ def test_ctrl_c_while_the_script_is_read(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("exec('import signal; signal.raise_signal(signal.SIGINT)')\n")
     command = cli_command("run", "script.py")
     done = subprocess.run(command, cwd=tmp_path, env=cli_env(), capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr.strip()) == (105, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (105, "", "Interrupted.\n")
 
 
 def test_a_run_under_nohup_outlives_its_terminal(nginx: Nginx, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import click
 
 from fastload.cli.exit_codes import ExitCode, report_error
 from fastload.cli.exit_limit import limit_exit
+from fastload.cli.interrupts import INTERRUPTED, raise_on_stop_signals
 from fastload.cli.shipped_scripts import SCRIPT_PREFIX
-from fastload.cli.standard_streams import fill_standard_streams
+from fastload.cli.standard_streams import fill_standard_streams, write_stderr
 from fastload.control.signals import ignore_stop_signals
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.version import __version__
@@ -30,6 +31,7 @@ class CommandGroup(click.Group):
         if cmd_name not in COMMAND_NAMES:
             return None
         command: click.Command = getattr(import_module(f"{__package__}.{cmd_name}"), cmd_name)
+        raise_on_stop_signals()
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -43,6 +45,13 @@ class CommandGroup(click.Group):
                 hint = nearest(name, COMMAND_NAMES) or f"one of: {', '.join(COMMAND_NAMES)}"
             raise PlanError(f"there is no command {name!r}", hint=hint)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # click would print an empty line.
+            return _report_interrupt()
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -84,5 +93,10 @@ def run_cli(args: list[str] | None = None) -> int:
     except click.ClickException as error:
         return report_error(PlanError(error.format_message()))
     except (click.Abort, KeyboardInterrupt):
-        return ExitCode.INTERRUPTED
+        return _report_interrupt()
     return int(code or 0)
+
+
+def _report_interrupt() -> ExitCode:
+    write_stderr(INTERRUPTED)
+    return ExitCode.INTERRUPTED

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from fastload.control.aggregator import Aggregator
 from fastload.control.answer_watch import AnswerWatch
@@ -17,6 +17,7 @@ from fastload.control.hook_runner import HookRunner
 from fastload.control.run_state import RunState
 from fastload.control.run_status import RunStatus
 from fastload.control.sampling.samplers import Samplers, find_target_processes
+from fastload.control.script_output import ScriptOutput
 from fastload.control.signals import StopSignals
 from fastload.control.snapshots import SNAPSHOT_LAG_S, SnapshotMaker
 from fastload.control.steering import Steering
@@ -55,12 +56,19 @@ class KnownTarget(NamedTuple):
     name: str = ""
 
 
+class _Streams(TypedDict):
+    """The standard streams of all processes; see `Supervisor`."""
+
+    output: ScriptOutput | None
+    stdin_is_taken: bool
+
+
 class Coordinator:
     """One run of *plan*.
 
     *on_start* is called once, after the workers were forked; the `HookError` that it returns ends the run before any
     load. *on_snapshot* is called about once a second. *commands* is the queue in which others ask for things while
-    the run lasts; with *keyboard* the keys of the terminal do the same.
+    the run lasts; with *keyboard* the keys of the terminal do the same. *output* writes what the processes print.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class Coordinator:
         target: KnownTarget = KnownTarget(),  # noqa: B008 - a tuple, which nobody can change
         commands: CommandQueue | None = None,
         keyboard: bool = False,
+        output: ScriptOutput | None = None,
     ) -> None:
         self._plan = plan
         self._on_start, self._on_snapshot = on_start, on_snapshot
@@ -82,13 +91,16 @@ class Coordinator:
         self._judge = ThresholdJudge(plan.thresholds)
         self._answers = AnswerWatch(without_credentials(plan.base_url))
         self._aggregator = Aggregator(plan.workers, windowed=self._judge.windowed, threshold_series=self._judge.series)
-        self._workers = Workers(plan, functions.worker, self._aggregator)
+        self._output = output
+        streams: _Streams = {"output": output, "stdin_is_taken": keyboard and Keyboard.has_terminal()}
+        self._workers = Workers(plan, functions.worker, self._aggregator, **streams)
         self._steering = Steering(plan, self._workers.send)
         self._state = RunState(plan, self._steering)
         self._hooks = HookRunner(
             plan.hooks or Hooks(),
             functions.hook_process,
             stdout_to_stderr=plan.stdout_is_data,
+            **streams,
             event_fd=commands.fd if commands is not None else None,
             on_event=self._answer_commands,
         )
@@ -104,6 +116,8 @@ class Coordinator:
         try:
             self._fork()
             self._open_outputs()
+            if self._output is not None:
+                self._output.capture()
             self._await_ready(stop_signals)
             self._set_up(stop_signals)
             with self._listening_to_keys():
@@ -114,6 +128,9 @@ class Coordinator:
         finally:
             self._workers.close()
             self._hooks.close()
+            if self._output is not None:
+                self._output.release()
+                self._output.close()
         return self._summarize(started_at)
 
     # The steps.
@@ -122,6 +139,8 @@ class Coordinator:
         watched = find_target_processes(self._plan, self._target.pids)
         self._workers.fork()
         self._hooks.fork()
+        if self._output is not None:
+            self._output.start()
         self._samplers = Samplers(self._workers.pids, watched, self._target.name)
         self._summary = SummaryBuilder(self._plan, self._aggregator, self._samplers)
         self._snapshots = SnapshotMaker(self._plan, self._aggregator, self._samplers, self._judge, self._summary)
@@ -227,8 +246,11 @@ class Coordinator:
             stop_reason=self._state.stop_reason,
             hook_requests=self._hooks.requests,
             hook_errors=(*self._errors, *self._hooks.errors),
-            notes=(*self._workers.notes, *self._hooks.notes, *self._steering.notes),
+            notes=(*self._workers.notes, *self._hooks.notes, *self._steering.notes, *self._output_notes()),
         )
+
+    def _output_notes(self) -> list[str]:
+        return self._output.notes if self._output is not None else []
 
     # What happens each second.
 

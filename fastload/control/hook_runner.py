@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from fastload.control.sampling.strays import Strays
+from fastload.control.script_output import ScriptOutput
 from fastload.control.signals import StopSignals
 from fastload.control.supervisor import DID_NOT_EXIT, EXIT_S, ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame
@@ -26,8 +27,8 @@ OnEvent = Callable[[], bool]
 class HookRunner:
     """Runner of the *hooks* that make requests: setup and teardown.
 
-    *work*: the function of the hook process. *stdout_to_stderr*: as in `Supervisor`. *on_event*: called whenever
-    *event_fd* is readable while a hook runs.
+    *work*: the function of the hook process. *stdout_to_stderr*, *output*, *stdin_is_taken*: as in `Supervisor`.
+    *on_event*: called whenever *event_fd* is readable while a hook runs.
 
     ``data``: what setup returned. ``errors``: the errors of hooks. ``requests``: how many requests the hooks made.
     ``notes``: what a reader of the summary should know. ``aborted``: why setup aborted the test, "" if it did
@@ -40,6 +41,8 @@ class HookRunner:
         work: ChildFunction,
         *,
         stdout_to_stderr: bool,
+        output: ScriptOutput | None = None,
+        stdin_is_taken: bool = False,
         event_fd: int | None = None,
         on_event: OnEvent = lambda: False,
     ) -> None:
@@ -47,7 +50,9 @@ class HookRunner:
         self._event_fd = event_fd
         self._on_event = on_event
         self._began = False
-        self._make = partial(Supervisor, work, 1, stdout_to_stderr=stdout_to_stderr)
+        self._make = partial(
+            Supervisor, work, 1, stdout_to_stderr=stdout_to_stderr, output=output, stdin_is_taken=stdin_is_taken
+        )
         self._supervisor: Supervisor | None = None
         self._strays = Strays()
         self.data: Any = None

@@ -16,8 +16,9 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from fastload.control.script_output import ScriptOutput, become_output
 from fastload.control.signals import ignore_stop_signals, stop_signals_held
 from fastload.model.errors import FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
@@ -66,6 +67,8 @@ class Supervisor:
     """Supervisor of *count* children that run *target* and send frames.
 
     *cpus*: the CPUs to which the children are bound, () for all. *stdout_to_stderr*: children print to stderr.
+    *output*: it writes the lines that children print; without it they print where this process does.
+    *stdin_is_taken*: children have no standard input, because this process reads it.
 
     Call `start` before this process has any thread or event loop. `close` ends all children in any case. No method
     waits for a child without a bound: one that closed its channel has `EXIT_S` to exit, and is killed then.
@@ -80,11 +83,15 @@ class Supervisor:
         *,
         cpus: tuple[int, ...] = (),
         stdout_to_stderr: bool = False,
+        output: ScriptOutput | None = None,
+        stdin_is_taken: bool = False,
     ) -> None:
         self._function = function
         self._count = count
         self._cpus = cpus
         self._stdout_to_stderr = stdout_to_stderr
+        self._output = output
+        self._stdin_is_taken = stdin_is_taken
         self._children: dict[int, _Child] = {}
         self._selector = selectors.DefaultSelector()
         self.killed: tuple[int, ...] = ()
@@ -152,9 +159,11 @@ class Supervisor:
 
     def _fork(self, index: int) -> None:
         ours, theirs = socket.socketpair()
+        output = self._output
+        pipes = output.pipes(stdout_to_stderr=self._stdout_to_stderr) if output else ()
         # Ctrl-C goes to every process of the terminal. Hold it back until the child ignores it: the handler that the
         # child inherits would count it a second time.
-        with warnings.catch_warnings(), stop_signals_held():
+        with warnings.catch_warnings(), output.held() if output else contextlib.nullcontext(), stop_signals_held():
             # Python 3.12 warns about threads (of a notebook, or of `fl.start`). The child uses none of their locks.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
@@ -162,14 +171,16 @@ class Supervisor:
                 ignore_stop_signals()
         if pid == 0:
             ours.close()
-            self._run_child(theirs, index)
+            self._run_child(theirs, index, pipes)
         theirs.close()
+        for pipe in pipes:
+            os.close(pipe)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SEND_BUFFER_BYTES)
         child = self._children[index] = _Child(index, pid, ours)
         self._selector.register(ours, selectors.EVENT_READ, child)
         self._selector.register(child.pidfd, selectors.EVENT_READ, child)
 
-    def _run_child(self, channel: socket.socket, index: int) -> None:
+    def _run_child(self, channel: socket.socket, index: int, pipes: tuple[int, ...]) -> None:
         """Run the target and exit. It never returns: the child must not continue as a second parent."""
         code = 1
         try:
@@ -177,8 +188,7 @@ class Supervisor:
             for sibling in self._children.values():
                 sibling.channel.close()
                 os.close(sibling.pidfd)
-            if self._stdout_to_stderr:
-                os.dup2(2, 1)
+            self._set_streams(pipes)
             if self._cpus:
                 os.sched_setaffinity(0, self._cpus)
             self._function(channel, index)
@@ -190,6 +200,18 @@ class Supervisor:
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(code)
+
+    def _set_streams(self, pipes: tuple[int, ...]) -> None:
+        if self._output is not None:
+            self._output.close_in_child()
+            become_output(*pipes)
+        elif self._stdout_to_stderr:
+            os.dup2(2, 1)
+        if self._stdin_is_taken:
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, 0)
+            os.close(null)
+            sys.breakpointhook = _refuse_breakpoint
 
     def _receive(self, child: _Child, *, is_pidfd: bool) -> Iterator[ChildEvent]:
         if child.reaped:
@@ -240,3 +262,10 @@ class Supervisor:
         self._selector.unregister(child.pidfd)
         child.channel.close()
         os.close(child.pidfd)
+
+
+def _refuse_breakpoint(*arguments: Any, **named: Any) -> Any:
+    """Refuse ``breakpoint()``, unless PYTHONBREAKPOINT names a debugger, which may need no terminal."""
+    if os.environ.get("PYTHONBREAKPOINT"):
+        return sys.__breakpointhook__(*arguments, **named)
+    raise RuntimeError("breakpoint() has no keyboard, because its keys steer the run: add -q -w 1 to debug")

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastload.control.aggregator import Aggregator
 from fastload.control.sampling.strays import Strays
+from fastload.control.script_output import ScriptOutput
 from fastload.control.supervisor import DID_NOT_EXIT, EXIT_S, ChildEvent, ChildFunction, Supervisor
 from fastload.model.frames import Frame
 from fastload.model.plan import Plan
@@ -15,12 +16,28 @@ from fastload.model.plan import Plan
 class Workers:
     """Worker processes of *plan*, which run *function*, and the state of each.
 
-    *aggregator* has the totals of each worker. ``ended_ns``: the last possible start by worker (monotonic). ``notes``:
-    one sentence for each worker that was lost or had to be killed at the end, and each process that the script left.
+    *aggregator* has the totals of each worker; *output* and *stdin_is_taken* are as in `Supervisor`. ``ended_ns``: the
+    last possible start by worker (monotonic). ``notes``: one sentence for each worker that was lost or had to be killed
+    at the end, and each process that the script left.
     """
 
-    def __init__(self, plan: Plan, function: ChildFunction, aggregator: Aggregator) -> None:
-        self._supervisor = Supervisor(function, plan.workers, cpus=plan.cpus, stdout_to_stderr=plan.stdout_is_data)
+    def __init__(
+        self,
+        plan: Plan,
+        function: ChildFunction,
+        aggregator: Aggregator,
+        *,
+        output: ScriptOutput | None = None,
+        stdin_is_taken: bool = False,
+    ) -> None:
+        self._supervisor = Supervisor(
+            function,
+            plan.workers,
+            cpus=plan.cpus,
+            stdout_to_stderr=plan.stdout_is_data,
+            output=output,
+            stdin_is_taken=stdin_is_taken,
+        )
         self._aggregator = aggregator
         self._ready: set[int] = set()
         self._strays = Strays()

@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import uvloop
 
+# `fl.measure` is imported when a script first uses it, which must not be in a worker under load.
+import fastload.load.client.measured_calls  # noqa: F401
 from fastload.load.client.context import WorkerContext
 from fastload.load.client.vu import current_vu
 from fastload.load.engine.curl import CurlEngine

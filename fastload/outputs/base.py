@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, runtime_checkable
 
 from fastload.model.errors import OutputError
 from fastload.model.plan import Plan
@@ -31,6 +31,20 @@ class Output(Protocol):
 
     def stop(self, summary: Summary) -> None:
         """The run is over; called once, also after an interrupt. Every output gets the same summary."""
+
+
+@runtime_checkable
+class RedrawnOutput(Output, Protocol):
+    """An output that redraws lines of a terminal, and so writes what others print there."""
+
+    def print_above(self, stream: int, lines: bytes) -> bool:
+        """Write *lines* above the lines that are redrawn, and return True; any thread may call this.
+
+        Return False, and write nothing, if *stream* (1 or 2) is not that terminal, or nothing is redrawn now.
+        """
+
+    def close(self) -> None:
+        """Remove the lines that are redrawn."""
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import select
 import stat
 import sys
 from contextlib import suppress
@@ -73,6 +74,23 @@ def write_stdout(data: bytes) -> None:
         # Otherwise the buffered data fail again when the interpreter closes the stream, which changes the exit code.
         mute(stream)
         raise
+
+
+def write_lines(fd: int, lines: bytes) -> None:
+    """Write all of *lines* to descriptor *fd*, in pieces that a pipe takes whole: no other line gets in between.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    while lines:
+        end = lines.rfind(b"\n", 0, select.PIPE_BUF) + 1 or lines.find(b"\n") + 1 or len(lines)
+        piece, lines = lines[:end], lines[end:]
+        while piece:
+            try:
+                piece = piece[os.write(fd, piece) :]
+            except BlockingIOError:
+                # Another program has made the terminal non-blocking.
+                select.select((), (fd,), (), 1.0)
 
 
 def check_file(path: Path, option: str, *, example: str) -> None:

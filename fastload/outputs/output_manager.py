@@ -16,8 +16,9 @@ from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
-from fastload.outputs.base import Output
+from fastload.outputs.base import Output, RedrawnOutput
 from fastload.outputs.file_locks import FileLocks
+from fastload.outputs.files import write_lines
 from fastload.outputs.streams.sink_output import SinkOutput
 
 SAVED_RUN = "run"
@@ -49,6 +50,7 @@ class OutputManager:
         self._interruptible = interruptible
         self._streams = [output for output in outputs if isinstance(output, SinkOutput)]
         self._locks = FileLocks()
+        self._redrawn = next((output for output in outputs if isinstance(output, RedrawnOutput)), None)
         self.notes: list[str] = []
         self.failed = False
 
@@ -56,6 +58,25 @@ class OutputManager:
     def wants_points(self) -> bool:
         """Whether any output needs points (single requests and iterations)."""
         return any(stream.wants_points for stream in self._streams)
+
+    @property
+    def redraws(self) -> bool:
+        """Whether an output redraws lines of a terminal."""
+        return self._redrawn is not None
+
+    def print_lines(self, stream: int, lines: bytes) -> None:
+        """Write whole *lines* that the script printed to stdout (1) or stderr (2). Any thread may call this.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        if self._redrawn is None or not self._redrawn.print_above(stream, lines):
+            write_lines(stream, lines)
+
+    def end_progress(self) -> None:
+        """Remove what is redrawn on the terminal."""
+        if self._redrawn is not None:
+            _close(self._redrawn)
 
     def check(self) -> None:
         """Check all sink outputs before the run.

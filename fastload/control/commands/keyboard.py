@@ -56,6 +56,11 @@ class Keyboard:
         self._catches_suspend = False
         self._listening = False
 
+    @staticmethod
+    def has_terminal() -> bool:
+        """Whether standard input is the terminal of this process, whose keys a keyboard reads."""
+        return _own_terminal() is not None
+
     @property
     def fd(self) -> int | None:
         """Descriptor that is readable while a key waits; None without a keyboard."""

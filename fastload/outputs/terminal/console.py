@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from fastload.outputs.base import Output, mute
 from fastload.outputs.terminal.live import LiveBlock
@@ -13,6 +14,18 @@ from fastload.outputs.terminal.plain_lines import PlainLines
 
 class QuietConsole(Console):
     """A console that prints nothing more after its pipe was closed; rich's own console ends the process then."""
+
+    @property  # type: ignore[misc]  # nobody sets it
+    def size(self) -> ConsoleDimensions:
+        """The size of the console. rich asks the standard streams, which may lead elsewhere during a run."""
+        found = super().size
+        if self.is_dumb_terminal or not {"COLUMNS", "LINES"}.isdisjoint(self._environ):
+            return found
+        try:
+            width, height = os.get_terminal_size(self.file.fileno())
+        except (OSError, ValueError):
+            return found
+        return ConsoleDimensions(self._width or width or found.width, self._height or height or found.height)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import threading
 from collections.abc import Callable
+from typing import IO
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.segment import Segment
 from rich.text import Text
 
 from fastload.model.http_settings import without_credentials
@@ -22,7 +27,7 @@ from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms
 from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, cpu_line, failing_now, format_clock, format_cpu, format_observed, one_line
-from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, legible
 from fastload.outputs.terminal.recent import (
     MESSAGES,
     MINUTE_S,
@@ -45,12 +50,18 @@ _TROUBLES_AT_MOST = 3
 _SPARK_AT_LEAST = 10
 _TABLE_FROM_WIDTH = 120
 _PLACES_AT_LEAST, _PLACES_AT_MOST = 1, 12
+# Escape sequences (CSI; OSC and the like, which end with BEL or ST; two characters) and control characters but the tab.
+_UNSHOWN = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 class LiveBlock:
     """An output that redraws a block on the terminal with every snapshot, and removes it when the run is over.
 
-    It starts no thread and does not redirect ``sys.stdout``. Its cost is one drawing per second.
+    It starts no thread and does not redirect ``sys.stdout``. Its cost is one drawing per second, and one for the lines
+    that `print_above` gets.
     """
 
     def __init__(self, console: Console) -> None:
@@ -58,9 +69,13 @@ class LiveBlock:
         self._live: Live | None = None
         self._plan: Plan | None = None
         self._recent = Recent()
+        self._shared = console.file
+        self._lock = threading.Lock()
 
     def start(self, plan: Plan) -> None:
         self._plan = plan
+        self._shared = self._console.file
+        self._console.file = _own_file(self._shared)
         with writing("the live block"):
             self._live = Live(
                 Legible(Group(*_head(plan))),
@@ -76,7 +91,7 @@ class LiveBlock:
     def snapshot(self, snapshot: Snapshot) -> None:
         if self._live is not None and self._plan is not None:
             self._recent.add(snapshot)
-            with writing("the live block"):
+            with self._lock, writing("the live block"):
                 self._live.update(Legible(render_snapshot(self._plan, snapshot, self._recent)), refresh=True)
 
     def stop(self, summary: Summary) -> None:  # noqa: ARG002 - the interface of every output
@@ -84,10 +99,66 @@ class LiveBlock:
 
     def close(self) -> None:
         """Remove the block and show the cursor again, also for a run without a summary. Further calls do nothing."""
-        live, self._live = self._live, None
-        if live is not None:
-            with writing("the live block"):
-                live.stop()
+        with self._lock:
+            live, self._live = self._live, None
+            if live is not None:
+                with writing("the live block"):
+                    try:
+                        live.stop()
+                    finally:
+                        own, self._console.file = self._console.file, self._shared
+                        if own is not self._shared:
+                            own.close()
+
+    def print_above(self, stream: int, lines: bytes) -> bool:
+        """See `RedrawnOutput`. Colours are kept; what would move the cursor is left out."""
+        with self._lock:
+            if self._live is None or not _is_same_terminal(stream, self._console.file):
+                return False
+            text = shown_lines(lines.decode(errors="replace"))
+            # The block must not get a colour that the script left on.
+            text += "\x1b[0m" if "\x1b" in text else ""
+            self._console.print(_Verbatim(legible(text, self._console.encoding)), crop=False)
+            return True
+
+
+class _Verbatim:
+    """Lines that rich neither wraps nor cuts."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment(self._text)
+
+
+def shown_lines(text: str) -> str:
+    """Return what a terminal would show of *text*, with its colours and without anything that moves the cursor.
+
+    Of a line that a carriage return starts anew, like that of a progress bar, the last state is left.
+    """
+    lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    return "\n".join(_UNSHOWN.sub(_colours_only, line) for line in lines)
+
+
+def _colours_only(found: re.Match[str]) -> str:
+    return found[0] if _COLOURS.fullmatch(found[0]) else ""
+
+
+def _own_file(file: IO[str]) -> IO[str]:
+    """Return a file on the terminal of *file* that stays there when the standard streams lead elsewhere."""
+    try:
+        descriptor = os.dup(file.fileno())
+    except (OSError, ValueError):
+        return file
+    return os.fdopen(descriptor, "w", encoding=getattr(file, "encoding", None), errors=getattr(file, "errors", None))
+
+
+def _is_same_terminal(fd: int, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.fstat(file.fileno()))
+    except (OSError, ValueError):
+        return False
 
 
 def render_snapshot(plan: Plan, now: Snapshot, recent: Recent | None = None) -> RenderableType:

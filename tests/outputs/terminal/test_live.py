@@ -24,7 +24,7 @@ from fastload.model.records import Snapshot
 from fastload.model.series import SeriesTable
 from fastload.outputs.terminal.console import open_console, progress_output
 from fastload.outputs.terminal.layout import Legible
-from fastload.outputs.terminal.live import LiveBlock, render_snapshot
+from fastload.outputs.terminal.live import LiveBlock, render_snapshot, shown_lines
 from fastload.outputs.terminal.plain_lines import PlainLines
 from fastload.outputs.terminal.recent import Recent
 from fastload.outputs.terminal.sparkline import condense, sparkline
@@ -387,6 +387,23 @@ def test_a_terminal_shows_the_last_block_and_nothing_of_it_afterwards(size: tupl
     output.stop(closed_bench())
     terminal.feed(stream.getvalue())
     assert not "".join(screen.display).strip()
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("plain\ttext\n", "plain\ttext\n"),
+        ("\x1b[1;31mred\x1b[0m \x1b[38:5:9mred\x1b[m\n", "\x1b[1;31mred\x1b[0m \x1b[38:5:9mred\x1b[m\n"),
+        ("10%\r 50%\r100%\n", "100%\n"),
+        ("of Windows\r\n", "of Windows\n"),
+        ("a\x1b[2Jb\x1b[10;5Hc\x1b[?25ld\x1bce\x1b7f\n", "abcdef\n"),
+        ("\x1b]0;title\x07a\x1b]8;;http://x\x1b\\link\x1b(Bb\n", "alinkb\n"),
+        ("bell\x07 back\x08 form\x0c vertical\x0b c1\x9b2J\n", "bell back form vertical c12J\n"),
+        ("cut off \x1b[", "cut off "),
+    ],
+)
+def test_what_a_script_prints_keeps_its_colours_and_moves_no_cursor(printed: str, shown: str) -> None:
+    assert shown_lines(printed) == shown
 
 
 def test_plain_lines_tell_what_comes_beside_requests_once_it_came() -> None:
