@@ -1,5 +1,6 @@
 """Load testing for Python: write ``async def`` scenarios, run them on every core, trust the numbers."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,7 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
-        raise AttributeError(f"module 'fastload' has no attribute {name!r}")
+        raise AttributeError(f"module 'fastload' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     module, attribute = _LATER[name]
     value = getattr(import_module(module), attribute)
     globals()[name] = value

@@ -22,6 +22,7 @@ from fastload.load.engine.curl import CurlEngine
 from fastload.load.executors.vu_pool import innermost
 from fastload.load.parent_death import die_with_parent, leave_signals_to_parent
 from fastload.load.recording.recorder import Recorder
+from fastload.load.script.advice import advised_traceback
 from fastload.load.script.flow import TestAborted
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
@@ -99,7 +100,7 @@ class _HookProcess:
             # The traceback of the time-out's cancellation shows where the hook was waiting.
             lines = user_traceback(error.__cause__ or error).splitlines()[:-1]
             return "\n".join([*lines, f"it took longer than {hook.timeout_s:g} s"]), False
-        return user_traceback(error), False
+        return advised_traceback(error), False
 
     def _make_vu(self, engine: CurlEngine, recorder: Recorder, setup_data: Any) -> VU:
         plan = self._plan

@@ -59,6 +59,14 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     return f"did you mean {found[0]!r}?" if found else ""
 
 
+def text_of_error(error: BaseException) -> str:
+    """Return the message of *error*, also of one of a script whose message cannot be made."""
+    try:
+        return str(error)
+    except Exception as other:
+        return f"(its message cannot be made: {type(other).__name__})"
+
+
 def begins_in_fastload(error: BaseException) -> bool:
     """Whether the outermost frame of *error* is fastload's own, as in a callback that it gave to the event loop.
 

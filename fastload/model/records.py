@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
+from fastload.model.names import LONGEST_MESSAGE, shortened
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.series import SeriesTable
 
@@ -29,7 +30,10 @@ class ErrorTable:
         *what* is the (method, name) of the request or call that failed.
         """
         known = self.entries.get(kind)
-        self.entries[kind] = (1, message) if known is None else (known[0] + 1, known[1])
+        if known is None:
+            self.entries[kind] = (1, shortened(message, LONGEST_MESSAGE))
+        else:
+            self.entries[kind] = (known[0] + 1, known[1])
         if what is not None:
             names = self.by_name.setdefault(kind, {})
             names[what] = names.get(what, 0) + 1

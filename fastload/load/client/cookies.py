@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.model.errors import PlanError
+from fastload.model.names import as_text
 
+_UNFIT = frozenset("\0\t\r\n;")
 _HTTP_ONLY = "#HttpOnly_"
 _FOREVER = 0
 _PAST = 1
@@ -85,12 +87,14 @@ class Cookies(MutableMapping[str, str]):
             PlanError: there is no base URL and no *domain*; or a part is empty or has a character that cookies cannot
                 have.
         """
-        host = domain or self._host()
+        name = as_text(name, "a name in cookies")
+        value = as_text(value, f"the cookie {name!r}")
+        host = as_text(domain, "domain=") or self._host()
         if not host:
             raise PlanError(
                 f"the cookie {name!r} has no domain, and there is no base URL", hint="give it domain=, or --base-url"
             )
-        self._put(Cookie(name, value, host, path, expires, secure, http_only))
+        self._put(Cookie(name, value, host, as_text(path, "path="), expires, secure, http_only))
 
     def clear(self) -> None:
         """Delete all cookies."""
@@ -99,7 +103,7 @@ class Cookies(MutableMapping[str, str]):
 
     def _put(self, cookie: Cookie) -> None:
         for part in (cookie.name, cookie.value, cookie.domain, cookie.path):
-            if any(character in part for character in "\t\r\n;") or not (part or part is cookie.value):
+            if not _UNFIT.isdisjoint(part) or not part.isascii() or not (part or part is cookie.value):
                 raise PlanError(
                     f"{part!r} cannot be a part of the cookie {cookie.name!r}",
                     hint="encode the value, as by urllib.parse.quote",

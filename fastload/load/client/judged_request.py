@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from fastload.load.client.reply import JudgedReply, Reply
+from fastload.model.errors import text_of_error
 
 if TYPE_CHECKING:
     from fastload.load.client.expected_statuses import ExpectedStatuses
@@ -47,7 +48,8 @@ class JudgedRequest:
     ) -> None:
         judgement = self._reply.judgement
         if isinstance(error, Exception | SystemExit) and not judgement:
-            judgement = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            message = text_of_error(error)
+            judgement = f"{type(error).__name__}: {message}" if message else type(error).__name__
         self._record(judgement)
 
     def _record(self, judgement: str | None) -> None:

@@ -17,8 +17,10 @@ from fastload.load.engine.header_lines import Headers, merged
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Auth, Body, Multipart, RequestSettings
+from fastload.model.names import as_text
 from fastload.model.units import parse_duration_s
 
+_ENCODE = "encode the value, as by urllib.parse.quote"
 _NAME_IN_URL = re.compile(r"\{(\w+)\}")
 _SETTINGS = tuple(field.name for field in fields(RequestSettings))
 _KNOWN = frozenset(RequestOptions.__annotations__)
@@ -65,7 +67,7 @@ def prepare_request(
         lines,
         body,
         _settings(vu_defaults, given("http"), given("auth"), given("timeout"), given("max_redirects")),
-        "; ".join(f"{name}={value}" for name, value in (given("cookies") or {}).items()),
+        cookie_line(given("cookies") or {}),
         (vu_defaults.scenario_defaults.expected or context.expected)
         if expected is None
         else expected_statuses(expected),
@@ -125,6 +127,26 @@ def filled_url(url: str, values: Mapping[str, Any]) -> str:
         if name not in names:
             raise PlanError(f"path= has {name!r}, and {url!r} has no {{{name}}}", hint=nearest(name, names))
     return _NAME_IN_URL.sub(lambda found: quote(str(values[found[1]]), safe=""), url)
+
+
+def cookie_line(cookies: Mapping[str, Any]) -> str:
+    """Return *cookies* as the value of the header Cookie: ``a=1; b=2``.
+
+    Raises:
+        PlanError: *cookies* is no mapping, or a name or a value is no text that a cookie can have.
+    """
+    try:
+        line = "; ".join([name + "=" + value for name, value in cookies.items()])
+    except (AttributeError, TypeError):
+        # Not all are texts: this may be mended.
+        if not isinstance(cookies, Mapping):
+            hint = 'write cookies={"id": "7"}'
+            raise PlanError(f"cookies is a {type(cookies).__name__}", hint=hint) from None
+        texts = [(as_text(name, "a name in cookies"), value) for name, value in cookies.items()]
+        line = "; ".join(f"{name}={as_text(value, f'the cookie {name!r}')}" for name, value in texts)
+    if line and not (line.isascii() and line.isprintable()):
+        raise PlanError(f"cookies: {line!r:.80} has characters that a cookie cannot have", hint=_ENCODE)
+    return line
 
 
 def _seconds(timeout: str | float) -> float:

@@ -25,7 +25,6 @@ from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import NO_DUE, response_us
 from fastload.load.recording.scope import CURRENT_SCOPE, CURRENT_VU, Scope
-from fastload.model.errors import PlanError
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0
@@ -87,13 +86,8 @@ class VU(HttpClient, StreamingClient):
         All samples of the block have the tag ``group``. A group within a group is named ``outer::inner``.
 
         Raises:
-            PlanError: the name is empty or contains ``::``.
+            PlanError: at the beginning of the block, if the name is no text, is empty, or contains ``::``.
         """
-        if not name or "::" in name:
-            raise PlanError(
-                f"group name {name!r} is {'empty' if not name else 'not valid'}",
-                hint="give it a name without ::, which joins the names of groups within groups",
-            )
         return Group(lambda: self._context.recorder.group(self._scope(), name), self._was_interrupted)
 
     async def _request(
@@ -124,8 +118,11 @@ class VU(HttpClient, StreamingClient):
                 return await self._send_with_retries(method, url, judged, more | {"keep_body": keep_body})
             prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, method, url, more)
             full_url, endpoint, lines, body = prepared[:4]
-            judged = _judge_of(judged, prepared.expected)
-            free, keep = self._configured, keep if keep_body is None else keep_body
+            judged, free, keep = (
+                _judge_of(judged, prepared.expected),
+                self._configured,
+                keep if keep_body is None else keep_body,
+            )
             transfer = self._configured_transfer(prepared, keep_body=keep)
         else:
             if params is None and headers is None and json is None and data is None and tags is None:
@@ -136,10 +133,13 @@ class VU(HttpClient, StreamingClient):
                 endpoint = context.endpoint(scope, method, url, name, tags)
                 body, lines = context.body_and_headers(json, data, headers)
             transfer = free.pop() if free else self._take_transfer()
-        transfer.prepare(method, full_url, lines, body)
+        try:
+            transfer.prepare(method, full_url, lines, body)
+        except BaseException:
+            free.append(transfer)
+            raise
         due_ns, self._due_ns = self._due_ns, 0
-        stats = context.recorder.stats
-        stats.started += 1
+        context.recorder.stats.started += 1
         self.requests += 1
         response: TransferFuture = transfer.owner
         self.in_flight += 1

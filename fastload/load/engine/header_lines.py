@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 from fastload.model.errors import PlanError
+from fastload.model.names import as_text
 
 Headers = Mapping[str, str | None]
 """Headers of a request by name; None removes a header that would be sent otherwise."""
+_BREAKS = frozenset("\r\n\0")
 _REDIRECTS = (
     HTTPStatus.MOVED_PERMANENTLY,
     HTTPStatus.FOUND,
@@ -32,9 +34,40 @@ def merged(*layers: Headers | None) -> dict[str, str | None]:
     """Return one mapping of all *layers*, given from lowest to highest: the highest wins. Names ignore case."""
     found: dict[str, tuple[str, str | None]] = {}
     for layer in layers:
-        for name, value in (layer or {}).items():
-            found[name.lower()] = (name, value)
+        try:
+            for name, value in (layer or {}).items():
+                found[name.lower()] = (name, value)
+        except AttributeError:
+            # A name that is not yet a text, or no mapping.
+            found.update({name.lower(): (name, value) for name, value in header_texts(layer).items()})
     return dict(found.values())
+
+
+def header_texts(headers: Any) -> dict[str, str | None]:
+    """Return *headers* with names and values as of `as_text`; None stays None.
+
+    Raises:
+        PlanError: *headers* is no mapping; a name or a value is no text, is not ASCII, or has a line break, which would
+            inject another header.
+    """
+    if not isinstance(headers, Mapping):
+        raise PlanError(f"headers is a {type(headers).__name__}", hint='write headers={"X-Team": "checkout"}')
+    texts = {}
+    for given, value in headers.items():
+        name = _header_text(given, "a name in headers")
+        if not name:
+            raise PlanError("a header has no name", hint='write headers={"X-Team": "checkout"}')
+        texts[name] = None if value is None else _header_text(value, f"the header {name!r}")
+    return texts
+
+
+def _header_text(value: Any, what: str) -> str:
+    text = as_text(value, what)
+    if not text.isascii():
+        raise PlanError(f"{what} is not ASCII: {text!r:.80}", hint="encode it, as by urllib.parse.quote")
+    if not _BREAKS.isdisjoint(text):
+        raise PlanError(f"{what} has a line break in it", hint="strip() the value that it is given")
+    return text
 
 
 def request_lines(run: Iterable[str], content_type: str, headers: Headers) -> tuple[str, ...]:
@@ -44,8 +77,9 @@ def request_lines(run: Iterable[str], content_type: str, headers: Headers) -> tu
     A header of *headers* replaces the run's line with the same name.
 
     Raises:
-        PlanError: one of *headers* contains a line break, which would inject another header.
+        PlanError: as `header_texts`.
     """
+    headers = header_texts(headers)
     own = {name.lower() for name in headers}
     lines = [line for line in run if _name(line) not in own]
     given = own | {_name(line) for line in lines}
@@ -114,7 +148,4 @@ def _line(name: str, value: str | None) -> str:
     """Return the header line for libcurl: ``Name:`` removes a header of libcurl's own, ``Name;`` sends an empty one."""
     if value is None:
         return f"{name}:"
-    line = f"{name}: {value}" if value != "" else f"{name};"
-    if "\n" in line or "\r" in line:
-        raise PlanError(f"the header {name!r} has a line break in it", hint="strip() the value that it is given")
-    return line
+    return f"{name}: {value}" if value != "" else f"{name};"
