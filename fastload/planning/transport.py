@@ -12,6 +12,7 @@ from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from fastload.load.engine.curl_options import ENCODINGS, source_address, split_port, supports
+from fastload.model.argument_types import CallArguments, check_types
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import (
     PEM,
@@ -24,6 +25,7 @@ from fastload.model.http_settings import (
     TlsVersion,
     without_credentials,
 )
+from fastload.model.names import tag_texts
 from fastload.model.statuses import parse_statuses
 from fastload.model.units import parse_bytes, parse_duration_s
 
@@ -87,6 +89,8 @@ def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> Ht
             settings[field] = tuple(values[name])
     assert settings.keys() <= {field.name for field in fields(HttpSettings)}
     made = replace(base or HttpSettings(), **settings)
+    check_types(CallArguments.of("fl.HttpSettings", made))
+    made = replace(made, hosts=tag_texts(made.hosts, "hosts"))
     check_http(made)
     return made
 
@@ -170,7 +174,7 @@ def _check_tls(http: HttpSettings) -> None:
             f"--tls-min {http.tls_min} is above --tls-max {http.tls_max}", hint="give the older one as --tls-min"
         )
     for name, path in (("--cacert", http.ca_file), ("--cert", http.cert_file), ("--key", http.key_file)):
-        if path and not path.startswith(PEM) and not os.access(path, os.R_OK):
+        if path and not path.startswith(PEM) and not _is_readable(path):
             raise PlanError(f"{name} {path!r} cannot be read", hint="give the path of a PEM file")
     if http.key_file and not http.cert_file:
         raise PlanError("--key needs a certificate", hint="give --cert as well")
@@ -183,6 +187,14 @@ def _check_tls(http: HttpSettings) -> None:
     except (OSError, ValueError) as error:
         hint = "check that the key belongs to the certificate, and --key-password"
         raise PlanError(f"--cert {http.cert_file!r} cannot be used: {error}", hint=hint) from error
+
+
+def _is_readable(path: str) -> bool:
+    try:
+        return os.access(path, os.R_OK)
+    except ValueError:
+        # It has a NUL or another character that no path can have.
+        return False
 
 
 def _check_proxy(http: HttpSettings) -> None:

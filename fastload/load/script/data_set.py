@@ -12,7 +12,9 @@ from weakref import WeakSet
 import orjson
 
 from fastload.load.script.data_files import READERS, DataSource, PackedRows
+from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import FastloadError, PlanError, nearest
+from fastload.model.names import as_text
 
 if TYPE_CHECKING:
     from fastload.load.client.vu import VU
@@ -145,14 +147,27 @@ def data(
         PlanError: the file does not exist, has no rows or is malformed, an option does not fit the format, or the
             function is called in a worker.
     """
-    name = str(path)
+    given = dict(locals())
+    folder = _folder_of(sys._getframe(1).f_code.co_filename)
+    with wrong_types_named(CallArguments("fl.data", data, given)):
+        return _load(folder, **given)
+
+
+def _load(
+    folder: Path,
+    path: str | Path,
+    format: str | None,  # noqa: A002 - as `data` calls it
+    types: Mapping[str, Callable[[str], Any]] | None,
+    delimiter: str,
+    key: str | None,
+) -> DataSet:
+    name = as_text(path, "fl.data: path")
     if _is_worker:
         raise PlanError(
             f"{name} is loaded during the run, by each worker again", hint="call fl.data at the top of the script"
         )
     chosen = _format_of(name, format)
     _check_options(name, chosen, types=types, delimiter=delimiter, key=key)
-    folder = _folder_of(sys._getframe(1).f_code.co_filename)
     try:
         rows = READERS[chosen](DataSource(_find(name, folder), name, types or {}, delimiter, key))
     except OSError as error:
