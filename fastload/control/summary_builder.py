@@ -13,6 +13,7 @@ from fastload.model.hooks import HookError
 from fastload.model.judging.verdict import Evidence, Verdict, WorkerEvidence, judge_run
 from fastload.model.plan import Plan
 from fastload.model.results import (
+    clamp_notes,
     collect_calls,
     collect_checks,
     collect_endpoints,
@@ -84,7 +85,11 @@ class SummaryBuilder:
             stopped_by=stopped_by,
             stop_reason=stop_reason,
             hook_errors=hook_errors,
-            notes=(*notes, *name_limit_notes(aggregator.over_limit, aggregator.table)),
+            notes=(
+                *notes,
+                *name_limit_notes(aggregator.over_limit, aggregator.table),
+                *clamp_notes(aggregator.table, self._specs),
+            ),
             groups=collect_groups(aggregator.table, duration_s),
             calls=collect_calls(aggregator.table, duration_s),
             scenarios=collect_scenarios(views, [scenario.name for scenario in self._plan.scenarios]),

@@ -6,8 +6,11 @@ import math
 import re
 
 from fastload.model.errors import PlanError
-from fastload.model.names import as_text
+from fastload.model.names import as_text, shortened
 
+LONGEST_S = 100 * 366 * 86_400.0
+MOST_PER_S = 1e9
+MOST_BYTES = 2**62
 _DURATION_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _NUMBER_SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "M": 1e6}
@@ -28,7 +31,10 @@ def parse_duration_s(text: str, *, what: str = "duration") -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         hint = f"write {text}s or {text}m" if _is_number(text) else 'write it like "30s", "5m" or "1m30s"'
         raise PlanError(f"{what} {text!r} is not a duration with a unit", hint=hint)
-    return sum(float(number) * _DURATION_S[unit] for number, unit in parts)
+    seconds = sum(float(number) * _DURATION_S[unit] for number, unit in parts)
+    if seconds > LONGEST_S:
+        raise PlanError(f"{what} {shortened(text, 80)!r} is longer than 100 years", hint="write a shorter one")
+    return seconds
 
 
 def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> float:
@@ -42,6 +48,8 @@ def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> fl
     if not match or (rate <= 0 and not zero):
         wanted = "a rate" if zero else "a rate above zero"
         raise PlanError(f"{what} {text!r} is not {wanted}", hint='write it like "500", "1k/s" or "90/min"')
+    if rate > MOST_PER_S:
+        raise PlanError(f"{what} {shortened(str(text), 80)!r} is above 1,000,000,000/s", hint="write a lower one")
     return rate
 
 
@@ -54,7 +62,10 @@ def parse_bytes(text: str | float, *, what: str = "size") -> int:
     match = _BYTES.fullmatch(as_text(text, what).strip())
     if not match:
         raise PlanError(f"{what} {text!r} is not a number of bytes", hint='write it like 500, "64KiB" or "1MB"')
-    return round(float(match[1]) * _BYTES_UNIT[(match[2] or "").replace("K", "k")])
+    size = float(match[1]) * _BYTES_UNIT[(match[2] or "").replace("K", "k")]
+    if size > MOST_BYTES:
+        raise PlanError(f"{what} {shortened(str(text), 80)!r} is above 2**62 bytes", hint="write a lower one")
+    return round(size)
 
 
 def parse_stage(text: str) -> tuple[float, int]:

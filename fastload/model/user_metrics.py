@@ -29,7 +29,8 @@ class UserMetric(ABC):
     Two declarations of one name share their values; they must agree in kind and unit.
 
     Raises:
-        PlanError: the name is malformed, is the name of a built-in metric, or was declared with another kind or unit.
+        PlanError: the name is malformed, is the name of a built-in metric, or was declared with another kind or unit;
+            or it is declared while load is made: no other process would know it.
     """
 
     kind: Kind
@@ -43,6 +44,8 @@ class UserMetric(ABC):
             )
         if name in BUILTIN:
             raise PlanError(f"{name!r} is a built-in metric", hint="give your metric a name of its own")
+        if _registry.is_closed and name not in _declared:
+            raise PlanError(f"metric {name!r} is declared during the run", hint="declare it at the top of the script")
         self.spec = MetricSpec(name, self.kind, unit)
         known = _declared.setdefault(name, self)
         if known.spec != self.spec:
@@ -247,6 +250,7 @@ class _FilterRegistry:
     """
 
     def __init__(self) -> None:
+        self.is_closed = False
         self.filters: dict[str, list[Series]] = {}
         self.current_tags: Callable[[], Mapping[str, str]] = dict
         self.listener: ValueListener | None = None
@@ -280,6 +284,11 @@ def set_metric_filters(
                 asked.append(series)
     for name in _declared:
         _registry.filters_of(name)
+
+
+def close_declarations() -> None:
+    """Refuse new metrics from now on. Workers call this: the parent knows only what was declared before the fork."""
+    _registry.is_closed = True
 
 
 def declared() -> dict[str, UserMetric]:
