@@ -26,7 +26,7 @@ from fastload.load.hook_process import run_hook_process
 from fastload.load.script.hooks import as_hook, make_hooks
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.load.worker import run_worker
-from fastload.model.argument_types import CallArguments, wrong_types_named
+from fastload.model.argument_types import CallArguments, check_types, wrong_types_named
 from fastload.model.hooks import HookError, Hooks
 from fastload.model.http_settings import HttpSettings
 from fastload.model.judging.thresholds import ThresholdSpec
@@ -38,7 +38,7 @@ from fastload.model.plan import OnWorkerLoss, Plan
 from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.model.user_metrics import declared, specs
-from fastload.outputs.base import Output
+from fastload.outputs.base import Output, check_output
 from fastload.outputs.output_manager import OutputManager
 from fastload.outputs.streams.registry import make_sink_outputs, requested_outputs
 from fastload.outputs.streams.sink_output import SinkOutput
@@ -124,11 +124,13 @@ def run(
     # Before any other name is bound: what the signature has, by name.
     given = dict(locals())
     calls = [CallArguments("fl.run", run, {name: value for name, value in given.items() if name != "scenarios"})]
+    # What no plan reads, and a worker would fail of.
+    check_types(CallArguments("fl.run", run, {name: given[name] for name in ("seed", "workers", "control")}))
     if isinstance(http, HttpSettings):
         calls.append(CallArguments.of("fl.HttpSettings", http))
     with wrong_types_named(*calls):
         plan, streams = _plan_of(given)
-        outputs = (*outputs, *streams)
+        outputs = (*map(check_output, outputs), *streams)
     return execute(plan, outputs, commands=control)
 
 

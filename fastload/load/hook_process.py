@@ -27,6 +27,7 @@ from fastload.load.script.flow import TestAborted
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import INTERRUPTED, Hook
+from fastload.model.names import as_text
 from fastload.model.plan import Plan
 
 _READ_BYTES = 65536
@@ -148,12 +149,25 @@ def _problems(value: Any, where: str, depth: int = 0) -> Iterator[tuple[str, str
         for key, item in value.items():
             if not isinstance(key, str | int | float | bytes | None):
                 yield where, f"a dict with a key of {type(key).__name__}"
+            elif problem := _problem_of(key):
+                yield where, f"a dict with a key that is {problem}"
             yield from _problems(item, f"{where}[{key!r}]", depth + 1)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _problems(item, f"{where}[{index}]", depth + 1)
-    elif isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
-            yield where, "an int of more than 64 bits"
-    elif not isinstance(value, str | float | bytes | None):
-        yield where, f"a value of type {type(value).__name__}"
+    elif problem := _problem_of(value):
+        yield where, problem
+
+
+def _problem_of(value: Any) -> str:
+    """Return why *value*, which is no container, cannot be sent as it is; "" if it can."""
+    if isinstance(value, int):
+        return "" if -(2**63) <= value < 2**64 else "an int of more than 64 bits"
+    if isinstance(value, str):
+        return (
+            "" if as_text(value, "") == value else "a text with half of a surrogate pair, which no encoding can write"
+        )
+    if isinstance(value, float | bytes | None):
+        return ""
+    of_numpy = " (of numpy: call its tolist())" if hasattr(value, "tolist") else ""
+    return f"a value of type {type(value).__name__}{of_numpy}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -167,7 +168,7 @@ def _plan(
         strict=values.get("strict", False),
         strict_outputs=values.get("strict_outputs", False),
         env=_common_env(run, scenarios),
-        seed=values.get("seed", random.SystemRandom().getrandbits(32)),
+        seed=operator.index(values.get("seed", random.SystemRandom().getrandbits(32))),
         paused=values.get("paused", False),
         hooks=_hooks(around.hooks, values),
     )

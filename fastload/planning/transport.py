@@ -25,7 +25,7 @@ from fastload.model.http_settings import (
     TlsVersion,
     without_credentials,
 )
-from fastload.model.names import tag_texts
+from fastload.model.names import as_text, tag_texts
 from fastload.model.statuses import parse_statuses
 from fastload.model.units import parse_bytes, parse_duration_s
 
@@ -90,7 +90,9 @@ def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> Ht
     assert settings.keys() <= {field.name for field in fields(HttpSettings)}
     made = replace(base or HttpSettings(), **settings)
     check_types(CallArguments.of("fl.HttpSettings", made))
-    made = replace(made, hosts=tag_texts(made.hosts, "hosts"))
+    given = {field.name: getattr(made, field.name) for field in fields(made)}
+    texts = {name: as_text(value, name) for name, value in given.items() if isinstance(value, str)}
+    made = replace(made, **texts, hosts=tag_texts(made.hosts, "hosts"))  # type: ignore[arg-type]
     check_http(made)
     return made
 

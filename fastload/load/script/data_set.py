@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import operator
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from fastload.model.names import as_text
 if TYPE_CHECKING:
     from fastload.load.client.vu import VU
 
+_HUGE_INTEGER = re.compile(rb"[\[:,\s]-?\d{19,}\s*(?:[\]},\n]|$)")
 _FORMATS = ", ".join(READERS)
 
 
@@ -40,13 +43,27 @@ class DataSet(Sequence[Any]):
     ``name`` is the path as written in the script; ``format`` is the file format, like "csv".
     """
 
-    __slots__ = ("__weakref__", "_blob", "_bounds", "_next", "_once", "_rows", "_worker", "_workers", "format", "name")
+    __slots__ = (
+        "__weakref__",
+        "_blob",
+        "_bounds",
+        "_loads",
+        "_next",
+        "_once",
+        "_rows",
+        "_worker",
+        "_workers",
+        "format",
+        "name",
+    )
 
     def __init__(self, name: str, format: str, rows: PackedRows) -> None:  # noqa: A002 - as `data` calls it
         self.name = name
         self.format = format
         self._blob, self._bounds = rows
         self._rows = len(rows.bounds) // 2
+        # orjson makes a float of an integer over 64 bits, with other digits.
+        self._loads = json.loads if _HUGE_INTEGER.search(self._blob) else orjson.loads
         self._worker = self._next = self._once = 0
         self._workers = 1
 
@@ -113,7 +130,7 @@ class DataSet(Sequence[Any]):
         return self._row(at)
 
     def _row(self, at: int) -> Any:
-        return orjson.loads(self._blob[self._bounds[2 * at] : self._bounds[2 * at + 1]])
+        return self._loads(self._blob[self._bounds[2 * at] : self._bounds[2 * at + 1]])
 
     def _assign_rows(self, worker: int, workers: int) -> None:
         self._worker = self._next = self._once = worker
