@@ -64,10 +64,13 @@ def tag_texts(tags: Any, what: str = "tags") -> dict[str, str]:
     """
     if not isinstance(tags, Mapping):
         raise PlanError(f"{what} is a {type(tags).__name__}", hint=f'write {what}={{"kind": "read"}}')
-    return {
+    texts = {
         (key := as_name(name, f"a name in {what}")): as_name(value, f"{key!r} in {what}")
         for name, value in tags.items()
     }
+    if "" in texts:
+        raise PlanError(f"{what} has an empty name", hint=f'write {what}={{"kind": "read"}}')
+    return texts
 
 
 def are_plain(texts: Iterable[Any]) -> bool:

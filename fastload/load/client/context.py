@@ -110,7 +110,7 @@ class WorkerContext:
         if known is None:
             _, lines = self.body_and_headers(None, None, None)
             known = self.absolute(url, None), self.endpoint(scope, method, url, name), lines
-            if are_plain((url, name or "")) and self._reserve_cache_entry():
+            if are_plain((url, "" if name is None else name)) and self._reserve_cache_entry():
                 scope.plain_requests[key] = known
         return known
 
@@ -159,13 +159,14 @@ class WorkerContext:
             # No mapping, or what cannot be hashed: the error says which it is.
             key, number = (), None
         if number is None:
+            # Texts only: 1 and True are one key, and two names.
             own = tag_texts(tags) if tags else {}
             check_tags(own)
             is_named = name is not None and not (isinstance(name, str) and not name)
             text = as_name(name if is_named else self._name_of(as_text(url, "the URL")), "name=")
             number = self.recorder.endpoint(text, method, {**scope.tags, **own})
-            is_cached = are_plain((url, name or "", *((*own, *own.values()) if own == tags else ())))
-            if is_cached and self._reserve_cache_entry():
+            given = (url, "" if name is None else name, *(tags or {}), *(tags or {}).values())
+            if are_plain(given) and self._reserve_cache_entry():
                 scope.endpoints[key] = number
         return number
 

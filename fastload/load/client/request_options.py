@@ -12,6 +12,7 @@ from fastload.load.client.bodies import Data, Files
 from fastload.load.client.expected_statuses import ExpectedStatuses, expected_statuses
 from fastload.load.client.retry import Retry
 from fastload.load.engine.header_lines import Headers, header_texts
+from fastload.model.argument_types import CallArguments, check_types
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Auth, RequestSettings, check_base_url
 from fastload.model.statuses import StatusSpec
@@ -102,6 +103,8 @@ def defaults_of(
             raise PlanError(f"{whose}{error.message}", hint=error.hint) from error
     if http is not None and not isinstance(http, RequestSettings):
         raise PlanError(f"{whose}http is a {type(http).__name__}", hint="write http=fl.RequestSettings(timeout_s=5)")
+    if http is not None:
+        check_types(CallArguments.of(f"{whose}http", http))
     if cookies not in (None, "keep", "clear"):
         raise PlanError(
             f"{whose}cookies {cookies!r} is unknown",

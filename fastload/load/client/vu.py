@@ -179,9 +179,15 @@ class VU(HttpClient, StreamingClient):
     def _configured_transfer(self, prepared: PreparedRequest, *, keep_body: bool) -> Transfer:
         """Return a handle with the settings of *prepared*. Handles of plain requests never get such settings."""
         transfer = self._configured.pop() if self._configured else self._take_transfer(configured=True)
-        transfer.keep_body(keep_body)
-        transfer.apply(prepared.settings)
-        transfer.send_cookies(prepared.cookie)
+        try:
+            transfer.keep_body(keep_body)
+            transfer.apply(prepared.settings)
+            transfer.send_cookies(prepared.cookie)
+        except BaseException:
+            # It may have a part of the settings: no other request may use it.
+            self._transfers.remove(transfer)
+            transfer.close()
+            raise
         return transfer
 
     def check(
