@@ -425,3 +425,36 @@ def test_a_run_with_any_option_ends_with_a_summary_or_does_not_begin(nginx: Ngin
     assert summary.workers_lost == 0, summary.notes
     assert summary.metrics["iterations"].count + summary.exceptions.total in (1, 2) or name == "vus"
     assert fl.summary_text(summary)
+
+
+def test_what_is_clamped_refused_or_declared_too_late_is_said(nginx: Nginx) -> None:
+    duration, rows = fl.Trend("own_duration"), fl.Trend("rows", unit="rows")
+
+    async def add(vu: fl.VU) -> None:
+        await vu.get("/")
+        for value in (-5, 3, 4e6, 4e6):
+            duration.add(value)
+        rows.add(1e20)
+        if vu.iteration == 1:
+            fl.Counter("late").add()
+
+    summary = fl.run(add, vus=1, iterations=2, workers=1, base_url=nginx.url, out=["json=points.json"])
+    notes = [note.partition(":")[0] for note in summary.notes]
+    assert notes == [
+        "6 of 8 values of own_duration were outside of its range, and count as 0 ms or 3,600,000 ms",
+        "2 of 2 values of rows were outside of its range, and count as 1,000,000,000,000 rows",
+    ]
+    ((kind, (count, message)),) = summary.exceptions.entries.items()
+    assert (kind, count) == ("PlanError", 1)
+    assert message.endswith("metric 'late' is declared during the run; declare it at the top of the script")
+
+
+def test_any_reason_aborts_the_test(nginx: Nginx) -> None:
+    for reason in (None, SINGLE["hostile object"], {"a": 1}):
+
+        async def end(vu: fl.VU, reason: Any = reason) -> None:
+            await vu.get("/")
+            fl.abort(reason)
+
+        summary = fl.run(end, vus=1, duration="20s", workers=1, base_url=nginx.url)
+        assert summary.stopped_by == "abort", summary.exceptions
