@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import operator
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from json import loads as exact_loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 from weakref import WeakSet
@@ -63,7 +63,7 @@ class DataSet(Sequence[Any]):
         self._blob, self._bounds = rows
         self._rows = len(rows.bounds) // 2
         # orjson makes a float of an integer over 64 bits, with other digits.
-        self._loads = json.loads if _HUGE_INTEGER.search(self._blob) else orjson.loads
+        self._loads = exact_loads if _HUGE_INTEGER.search(self._blob) else orjson.loads
         self._worker = self._next = self._once = 0
         self._workers = 1
 
