@@ -90,6 +90,8 @@ def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> Ht
     assert settings.keys() <= {field.name for field in fields(HttpSettings)}
     made = replace(base or HttpSettings(), **settings)
     check_types(CallArguments.of("fl.HttpSettings", made))
+    if made.auth is not None:
+        check_types(CallArguments.of("fl.Auth", made.auth))
     given = {field.name: getattr(made, field.name) for field in fields(made)}
     texts = {name: as_text(value, name) for name, value in given.items() if isinstance(value, str)}
     made = replace(made, **texts, hosts=tag_texts(made.hosts, "hosts"))  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import NO_DUE, response_us
 from fastload.load.recording.scope import CURRENT_SCOPE, CURRENT_VU, Scope
+from fastload.model.errors import PlanError
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0
@@ -166,6 +167,8 @@ class VU(HttpClient, StreamingClient):
     ) -> Reply:
         """Send a request with retries, as its option ``retry`` says. Each try is recorded as a separate request."""
         retry: Retry = options["retry"]
+        if not isinstance(retry, Retry):
+            raise PlanError(f"retry is a {type(retry).__name__}", hint="write retry=fl.Retry(times=2)")
         options["retry"] = None
 
         def give_up() -> None:

@@ -92,6 +92,7 @@ def test_headers_and_cookies_are_sent_as_texts() -> None:
         ({"name": ["a"]}, "name= is a list"),
         ({"name": ("a", 1)}, "name= is a tuple"),
         ({"name": b"a"}, "name= is a bytes"),
+        ({"retry": True}, "retry is a bool"),
         ({"tags": 5}, "tags is a int"),
         ({"tags": {"a": [1]}}, "'a' in tags is a list"),
         ({"headers": 5}, "headers is a int"),
