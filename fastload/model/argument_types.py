@@ -11,7 +11,7 @@ from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from fastload.model.errors import PlanError
+from fastload.model.errors import PlanError, ends_in_fastload, text_of_error
 from fastload.model.names import as_text
 
 _TEXTS = (str, bytes)
@@ -57,9 +57,9 @@ def wrong_types_named(*calls: CallArguments) -> Iterator[None]:
     except Exception as error:
         for call in calls:
             check_types(call, cause=error)
-        if isinstance(error, OverflowError | ValueError):
-            hint = "look at the numbers and texts that it is given"
-            raise PlanError(f"{calls[0].where}: a value cannot be used: {error}", hint=hint) from error
+        if isinstance(error, OverflowError | ValueError) or not ends_in_fastload(error):
+            what = f"{calls[0].where}: a value cannot be used: {type(error).__name__}: {text_of_error(error)}"
+            raise PlanError(what, hint="look at the values that it is given") from error
         raise
 
 

@@ -76,6 +76,12 @@ def begins_in_fastload(error: BaseException) -> bool:
     return next((file.startswith(_PACKAGE) for file in files if not file.startswith("uvloop/")), False)
 
 
+def ends_in_fastload(error: BaseException) -> bool:
+    """Whether the innermost frame of *error* is fastload's own, and not one of a value that it was given."""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(files) and files[-1].startswith(_PACKAGE)
+
+
 def worker_traceback(error: BaseException) -> str:
     """Return `user_traceback`; of an error without a line of the user's, a defect of fastload, all frames."""
     report = user_traceback(error)
