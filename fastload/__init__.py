@@ -5,6 +5,8 @@ from fastload.version import __version__
 # As `typing.TYPE_CHECKING`, which takes longer to import than all of this module.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from fastload.handle import Run, start
     from fastload.load.client.measured_calls import Measured, measure
     from fastload.load.client.reply import JudgedReply, Reply, ReplyError
@@ -175,9 +177,11 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> "Any":
     if name not in _LATER:
-        raise AttributeError(f"module 'fastload' has no attribute {name!r}")
+        import sys
+
+        raise AttributeError(f"module 'fastload' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     import signal
     from importlib import import_module
 
@@ -185,7 +189,7 @@ def __getattr__(name: str) -> object:
     # A Ctrl-C in the import of a C extension may crash it. Hold the stop signals for as long as the import takes.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     try:
-        value: object = getattr(import_module(module), attribute)
+        value = getattr(import_module(module), attribute)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     globals()[name] = value

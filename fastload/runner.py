@@ -27,19 +27,22 @@ from fastload.load.hook_process import run_hook_process
 from fastload.load.script.hooks import as_hook, make_hooks
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.load.worker import run_worker
+from fastload.model.argument_types import CallArguments, check_types, wrong_types_named
 from fastload.model.hooks import HookError, Hooks
 from fastload.model.http_settings import HttpSettings
 from fastload.model.judging.thresholds import ThresholdSpec
 from fastload.model.load_models import (
     ShapeFunction,
 )
+from fastload.model.names import as_text
 from fastload.model.plan import OnNoAnswer, OnWorkerLoss, Plan
 from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.model.user_metrics import declared, specs
-from fastload.outputs.base import Output
+from fastload.outputs.base import Output, check_output
 from fastload.outputs.output_manager import OutputManager
 from fastload.outputs.streams.registry import make_sink_outputs, requested_outputs
+from fastload.outputs.streams.sink_output import SinkOutput
 from fastload.planning import PlanContext, Tier, Tiers, as_scenario, draft_plan, file_tier, merge_run_options
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
 from fastload.planning.preflight import check_can_resume, check_descriptors, looks_up, resolve_host, several_addresses
@@ -123,17 +126,30 @@ def run(
     """
     # Before any other name is bound: what the signature has, by name.
     given = dict(locals())
+    calls = [CallArguments("fl.run", run, {name: value for name, value in given.items() if name != "scenarios"})]
+    # What no plan reads, and a worker would fail of.
+    check_types(CallArguments("fl.run", run, {name: given[name] for name in ("seed", "workers", "control")}))
+    if isinstance(http, HttpSettings):
+        calls.append(CallArguments.of("fl.HttpSettings", http))
+    with wrong_types_named(*calls):
+        plan, streams = _plan_of(given)
+        outputs = (*map(check_output, outputs), *streams)
+    return execute(plan, outputs, commands=control)
+
+
+def _plan_of(given: Mapping[str, Any]) -> tuple[Plan, list[SinkOutput]]:
+    """Return the plan and the outputs of the arguments of `run`."""
+    stages, watch, out, http, config = (given[name] for name in ("stages", "watch", "out", "http", "config"))
     options = {name: given[name] for name in given.keys() & {*LOAD_OPTIONS, *SCENARIO_OPTIONS, *RUN_OPTIONS}}
-    options |= {"stages": tuple(stages), "watch": tuple(str(item) for item in watch), "out": tuple(out)}
-    options |= {name: str(path) for name, path in (("save", save), ("html", html)) if path is not None}
+    options |= {"stages": tuple(stages), "watch": tuple(as_text(item, "watch") for item in watch), "out": tuple(out)}
+    options |= {name: as_text(path, name) for name in ("save", "html") if (path := given[name]) is not None}
     hooks = make_hooks(as_hook(kind, given[kind]) for kind in Hooks.names() if given[kind] is not None)
-    below = [] if config is None else [file_tier(str(config), option="config")]
+    below = [] if config is None else [file_tier(as_text(config, "config"), option="config")]
     tiers = Tiers(below, [Tier("fl.run", {name: value for name, value in options.items() if name != "http"})])
-    draft = draft_plan([as_scenario(item) for item in scenarios], tiers, PlanContext(http=http, hooks=hooks))
+    draft = draft_plan([as_scenario(item) for item in given["scenarios"]], tiers, PlanContext(http=http, hooks=hooks))
     draft.check_can_run()
     streams = make_sink_outputs(requested_outputs(merge_run_options(tiers).values))
-    plan = replace(draft.plan, stdout_is_data=any(stream.on_stdout for stream in streams))
-    return execute(plan, (*outputs, *streams), commands=control)
+    return replace(draft.plan, stdout_is_data=any(stream.on_stdout for stream in streams)), streams
 
 
 def execute(

@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import NamedTuple
 
 from fastload.cli.shipped_scripts import SCRIPT_PREFIX, shipped_script
+from fastload.load.script.advice import advised_traceback
 from fastload.load.script.hooks import hook_of, make_hooks
 from fastload.load.script.scenarios import Scenario
-from fastload.model.errors import FastloadError, PlanError, nearest, user_traceback
+from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.model.hooks import Hooks
 
 MODULE_NAME = "fastload_script"
@@ -73,7 +74,7 @@ def _import(path: Path) -> ModuleType:
         raise
     except BaseException as error:
         raise PlanError(
-            f"{path} does not import:\n{user_traceback(error)}", hint="mend that line; nothing was sent"
+            f"{path} does not import:\n{advised_traceback(error)}", hint="mend that line; nothing was sent"
         ) from error
     return module
 

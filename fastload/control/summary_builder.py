@@ -14,6 +14,7 @@ from fastload.model.judging.verdict import Evidence, Verdict, WorkerEvidence, ju
 from fastload.model.plan import Plan
 from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS
 from fastload.model.results import (
+    clamp_notes,
     collect_calls,
     collect_checks,
     collect_endpoints,
@@ -90,6 +91,7 @@ class SummaryBuilder:
                 *name_limit_notes(aggregator.over_limit, aggregator.table),
                 *aggregator.errors.limit_notes(KINDS_OF_ERRORS),
                 *aggregator.exceptions.limit_notes(TYPES_OF_EXCEPTIONS),
+                *clamp_notes(aggregator.table, self._specs),
             ),
             groups=collect_groups(aggregator.table, duration_s),
             calls=collect_calls(aggregator.table, duration_s),

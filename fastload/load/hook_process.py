@@ -25,10 +25,12 @@ from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_sig
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.unawaited_watch import UnawaitedWatch
+from fastload.load.script.advice import advised_traceback
 from fastload.load.script.flow import NeverAwaited
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import INTERRUPTED, Hook
+from fastload.model.names import as_text
 from fastload.model.plan import Plan
 from fastload.model.redaction import shortened
 
@@ -111,7 +113,7 @@ class _HookProcess:
             # The traceback of the time-out's cancellation shows where the hook was waiting.
             lines = user_traceback(error.__cause__ or error).splitlines()[:-1]
             return "\n".join([*lines, f"it took longer than {hook.timeout_s:g} s"]), False
-        return user_traceback(error), False
+        return advised_traceback(error), False
 
     def _make_vu(self, engine: CurlEngine, recorder: Recorder, setup_data: Any) -> VU:
         plan = self._plan
@@ -159,12 +161,25 @@ def _problems(value: Any, where: str, depth: int = 0) -> Iterator[tuple[str, str
         for key, item in value.items():
             if not isinstance(key, str | int | float | bytes | None):
                 yield where, f"a dict with a key of {type(key).__name__}"
+            elif problem := _problem_of(key):
+                yield where, f"a dict with a key that is {problem}"
             yield from _problems(item, f"{where}[{key!r}]", depth + 1)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _problems(item, f"{where}[{index}]", depth + 1)
-    elif isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
-            yield where, "an int of more than 64 bits"
-    elif not isinstance(value, str | float | bytes | None):
-        yield where, f"a value of type {type(value).__name__}"
+    elif problem := _problem_of(value):
+        yield where, problem
+
+
+def _problem_of(value: Any) -> str:
+    """Return why *value*, which is no container, cannot be sent as it is; "" if it can."""
+    if isinstance(value, int):
+        return "" if -(2**63) <= value < 2**64 else "an int of more than 64 bits"
+    if isinstance(value, str):
+        return (
+            "" if as_text(value, "") == value else "a text with half of a surrogate pair, which no encoding can write"
+        )
+    if isinstance(value, float | bytes | None):
+        return ""
+    of_numpy = " (of numpy: call its tolist())" if hasattr(value, "tolist") else ""
+    return f"a value of type {type(value).__name__}{of_numpy}"

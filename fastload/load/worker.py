@@ -40,6 +40,7 @@ from fastload.model.metrics import Series, scenario_series
 from fastload.model.plan import Plan
 from fastload.model.redaction import shortened
 from fastload.model.schedule import NS_PER_S
+from fastload.model.user_metrics import close_declarations
 
 PROBE_INTERVAL_S = 0.01
 _READ_BYTES = 65536
@@ -60,6 +61,7 @@ def run_worker(channel: socket.socket, index: int, plan: Plan, resolve: tuple[st
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     data_set.assign_rows(index, plan.workers)
+    close_declarations()
     # A fork copies the state of the random generators: all workers would draw the same random numbers.
     random.seed(f"{plan.seed}:worker {index}")
     np.random.seed((plan.seed + index) % 2**32)

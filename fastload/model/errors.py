@@ -61,6 +61,14 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     return f"did you mean {found[0]!r}?" if found else ""
 
 
+def text_of_error(error: BaseException) -> str:
+    """Return the message of *error*, also of one of a script whose message cannot be made."""
+    try:
+        return str(error)
+    except Exception as other:
+        return f"(its message cannot be made: {type(other).__name__})"
+
+
 def begins_in_fastload(error: BaseException) -> bool:
     """Whether the outermost frame of *error* is fastload's own, as in a callback that it gave to the event loop.
 
@@ -68,6 +76,12 @@ def begins_in_fastload(error: BaseException) -> bool:
     """
     files = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
     return next((file.startswith(_PACKAGE) for file in files if not file.startswith("uvloop/")), False)
+
+
+def ends_in_fastload(error: BaseException) -> bool:
+    """Whether the innermost frame of *error* is fastload's own, and not one of a value that it was given."""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(files) and files[-1].startswith(_PACKAGE)
 
 
 def worker_traceback(error: BaseException) -> str:

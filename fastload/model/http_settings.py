@@ -40,7 +40,8 @@ class Auth:
 
     def __post_init__(self) -> None:
         for name in ("user", "password", "token"):
-            check_line(getattr(self, name), f"the {name} of auth")
+            if isinstance(text := getattr(self, name), str):
+                check_line(text, f"the {name} of auth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +137,12 @@ class RequestSettings:
 
     def __post_init__(self) -> None:
         for name in ("accept_encoding", "proxy", "source_address"):
-            check_line(getattr(self, name) or "", name)
+            if isinstance(text := getattr(self, name), str):
+                check_line(text, name)
         for name in ("timeout_s", "connect_timeout_s", "idle_timeout_s"):
             seconds = getattr(self, name)
-            if seconds is not None and not (0 <= seconds < math.inf and (seconds or name != "timeout_s")):
+            # `check_types` refuses what is no number, with the place.
+            if isinstance(seconds, int | float) and not (0 <= seconds < math.inf and (seconds or name != "timeout_s")):
                 hint = "give it some seconds" + ("" if name == "timeout_s" else "; 0 is no limit")
                 raise PlanError(f"{name} {seconds} is no time limit", hint=hint)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, SCENARIO_METRICS, Series
+from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, SCENARIO_METRICS, MetricSpec, Series
 from fastload.model.series import RateValue, SeriesTable, TrendValue
 from fastload.model.units import format_count, format_number_of
 from fastload.model.views import MetricView, empty_value
@@ -160,6 +160,23 @@ def name_limit_notes(crowded: Iterable[str], table: SeriesTable) -> list[str]:
         if crowd != REQUEST_NAMES
     ]
     return [about_requests, *others] if about_requests else others
+
+
+def clamp_notes(table: SeriesTable, specs: Mapping[str, MetricSpec]) -> list[str]:
+    """Return a note for each trend that was given values outside of its range: how many, and as what they count."""
+    notes = []
+    for series, trend in table.series_values.items():
+        spec = specs.get(series.metric)
+        if spec is None or series.tags or not isinstance(trend, TrendValue) or not trend.clamped:
+            continue
+        ends = [("0", trend.min == 0), (f"{spec.highest / spec.scale:,.0f}", trend.max == trend.highest)]
+        counted_as = " or ".join(f"{end} {spec.unit}".rstrip() for end, reached in ends if reached)
+        share = f"{format_count(trend.clamped)} of {format_number_of(trend.count, 'value')}"
+        notes.append(
+            f"{share} of {series.metric} were outside of its range, and count as {counted_as}: "
+            "its average, and percentiles that reach them, are not exact"
+        )
+    return notes
 
 
 def names_note(table: SeriesTable) -> str | None:

@@ -6,7 +6,12 @@ import math
 import re
 
 from fastload.model.errors import PlanError
+from fastload.model.names import as_text
+from fastload.model.redaction import shortened
 
+LONGEST_S = 100 * 366 * 86_400.0
+MOST_PER_S = 1e9
+MOST_BYTES = 2**62
 _DURATION_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _NUMBER_SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "M": 1e6}
@@ -22,12 +27,15 @@ def parse_duration_s(text: str, *, what: str = "duration") -> float:
     Raises:
         PlanError: no unit, an unknown unit, or not a number. *what* names the option in the message.
     """
-    text = str(text).strip()
+    text = as_text(text, what).strip()
     parts = _DURATION_PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         hint = f"write {text}s or {text}m" if _is_number(text) else 'write it like "30s", "5m" or "1m30s"'
         raise PlanError(f"{what} {text!r} is not a duration with a unit", hint=hint)
-    return sum(float(number) * _DURATION_S[unit] for number, unit in parts)
+    seconds = sum(float(number) * _DURATION_S[unit] for number, unit in parts)
+    if seconds > LONGEST_S:
+        raise PlanError(f"{what} {shortened(text, 80)!r} is longer than 100 years", hint="write a shorter one")
+    return seconds
 
 
 def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> float:
@@ -36,11 +44,13 @@ def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> fl
     Raises:
         PlanError: not a rate, or 0 without *zero*. *what* names the option in the message.
     """
-    match = _RATE.fullmatch(str(text).strip())
+    match = _RATE.fullmatch(as_text(text, what).strip())
     rate = float(match[1]) * _NUMBER_SUFFIX[match[2] and match[2].lower()] * _RATE_PER_S[match[3]] if match else 0
     if not match or (rate <= 0 and not zero):
         wanted = "a rate" if zero else "a rate above zero"
         raise PlanError(f"{what} {text!r} is not {wanted}", hint='write it like "500", "1k/s" or "90/min"')
+    if rate > MOST_PER_S:
+        raise PlanError(f"{what} {shortened(str(text), 80)!r} is above 1,000,000,000/s", hint="write a lower one")
     return rate
 
 
@@ -50,10 +60,13 @@ def parse_bytes(text: str | float, *, what: str = "size") -> int:
     Raises:
         PlanError: not a size.
     """
-    match = _BYTES.fullmatch(str(text).strip())
+    match = _BYTES.fullmatch(as_text(text, what).strip())
     if not match:
         raise PlanError(f"{what} {text!r} is not a number of bytes", hint='write it like 500, "64KiB" or "1MB"')
-    return round(float(match[1]) * _BYTES_UNIT[(match[2] or "").replace("K", "k")])
+    size = float(match[1]) * _BYTES_UNIT[(match[2] or "").replace("K", "k")]
+    if size > MOST_BYTES:
+        raise PlanError(f"{what} {shortened(str(text), 80)!r} is above 2**62 bytes", hint="write a lower one")
+    return round(size)
 
 
 def parse_stage(text: str) -> tuple[float, int]:
@@ -62,7 +75,7 @@ def parse_stage(text: str) -> tuple[float, int]:
     Raises:
         PlanError: no colon, no unit on the duration, or no whole number of VUs.
     """
-    duration, colon, target = str(text).partition(":")
+    duration, colon, target = as_text(text, "a stage").partition(":")
     if not colon or not target.strip().isdecimal():
         raise PlanError(
             f"stage {text!r} is not DURATION:VUS", hint='write it like "30s:10": reach 10 VUs in 30 seconds'
@@ -72,7 +85,7 @@ def parse_stage(text: str) -> tuple[float, int]:
 
 def is_rate_stage(text: str) -> bool:
     """Return whether a stage ends at a rate, like "30s:100/s", and not at a number of VUs."""
-    return "/" in str(text).partition(":")[2]
+    return "/" in as_text(text, "a stage").partition(":")[2]
 
 
 def parse_rate_stage(text: str) -> tuple[float, float]:
@@ -83,7 +96,7 @@ def parse_rate_stage(text: str) -> tuple[float, float]:
     Raises:
         PlanError: no colon, no unit on the duration, or no rate.
     """
-    duration, colon, target = str(text).partition(":")
+    duration, colon, target = as_text(text, "a stage").partition(":")
     if not colon:
         raise PlanError(
             f"stage {text!r} is not DURATION:RATE", hint='write it like "30s:100/s": reach 100 starts/s in 30 seconds'

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from fastload.model.errors import PlanError
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_TAGS, Kind, MetricSpec, Series
+from fastload.model.names import are_plain, as_name, tag_texts
 
 if TYPE_CHECKING:
     # Importing numpy takes time that a script which declares metrics need not spend.
     from fastload.model.series import SeriesTable
 
+MOST_VALUE = 10**100
+"""Largest value that a user metric takes: the sum of any number of them is finite."""
+# Comparing numbers of one type takes half of the time.
+_LEAST, _LEAST_FLOAT, _MOST_FLOAT = -MOST_VALUE, -float(MOST_VALUE), float(MOST_VALUE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_MAX_TAG_SETS = 10_000
 
 
 class UserMetric(ABC):
@@ -23,12 +29,14 @@ class UserMetric(ABC):
     Two declarations of one name share their values; they must agree in kind and unit.
 
     Raises:
-        PlanError: the name is malformed, is the name of a built-in metric, or was declared with another kind or unit.
+        PlanError: the name is malformed, is the name of a built-in metric, or was declared with another kind or unit;
+            or it is declared while load is made: no other process would know it.
     """
 
     kind: Kind
 
     def __init__(self, name: str, *, unit: str = "") -> None:
+        name, unit = as_name(name, "the name of a metric"), as_name(unit, "unit=")
         if not _NAME.fullmatch(name):
             raise PlanError(
                 f"metric name {name!r} is not valid",
@@ -36,6 +44,8 @@ class UserMetric(ABC):
             )
         if name in BUILTIN:
             raise PlanError(f"{name!r} is a built-in metric", hint="give your metric a name of its own")
+        if _registry.is_closed and name not in _declared:
+            raise PlanError(f"metric {name!r} is declared during the run", hint="declare it at the top of the script")
         self.spec = MetricSpec(name, self.kind, unit)
         known = _declared.setdefault(name, self)
         if known.spec != self.spec:
@@ -72,7 +82,7 @@ class UserMetric(ABC):
 
     def _add(self, value: Any, tags: Mapping[str, str] | None) -> None:
         """Add a value that has tags, or a value of a metric with filters."""
-        own = {str(key): str(text) for key, text in tags.items()} if tags else {}
+        own = _own_tags(tags) if tags else {}
         into = {tuple(sorted(own.items()))} if own else set()
         if self._filters:
             place = {**_registry.current_tags(), **own}
@@ -82,6 +92,11 @@ class UserMetric(ABC):
         self._values.append(value)
         for one in into:
             self._list_of(one).append(value)
+
+    def _refusal(self, value: Any) -> ValueError:
+        # Not the value itself: Python writes no integer of more than 4,300 digits.
+        what = "a huge integer" if isinstance(value, int) else repr(value)
+        return ValueError(f"{self.spec.kind} {self.spec.name!r} takes a finite number up to 10**100, not {what}")
 
     def _list_of(self, tags: _Tags) -> list[Any]:
         pending = self._tagged.get(tags)
@@ -104,12 +119,17 @@ class Counter(UserMetric):
     def add(self, value: float = 1, tags: Mapping[str, str] | None = None) -> None:
         """Add *value*, 1 by default. With *tags* it counts in the total and in the series of exactly these tags.
 
-        A value that is not a number raises here, in the iteration, and not when the worker sends its values.
+        Raises:
+            ValueError: *value* is not finite, or over 10**100; here and not when the worker sends its values.
+            TypeError: *value* is not a number.
         """
+        number = value if type(value) is int else float(value + 0)
+        if not _LEAST <= number <= MOST_VALUE:
+            raise self._refusal(value)
         if tags is None and not self._filters:
-            self._values.append(value + 0)
+            self._values.append(number)
         else:
-            self._add(value + 0, tags)
+            self._add(number, tags)
 
     def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
         table.counter(series).value += sum(values)
@@ -121,11 +141,20 @@ class Gauge(UserMetric):
     kind = Kind.GAUGE
 
     def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
-        """Make *value* the last value; with *tags* also the last value of the series of exactly these tags."""
+        """Make *value* the last value; with *tags* also the last value of the series of exactly these tags.
+
+        Raises as `Counter.add`.
+        """
+        try:
+            number = float(value)
+        except OverflowError:
+            raise self._refusal(value) from None
+        if not _LEAST_FLOAT <= number <= _MOST_FLOAT:
+            raise self._refusal(value)
         if tags is None and not self._filters:
-            self._values.append(float(value))
+            self._values.append(number)
         else:
-            self._add(float(value), tags)
+            self._add(number, tags)
 
     def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
         series_value = table.gauge(series)
@@ -139,7 +168,13 @@ class Rate(UserMetric):
     kind = Kind.RATE
 
     def add(self, value: bool, tags: Mapping[str, str] | None = None) -> None:
-        """Count *value*, true or false; with *tags* also in the series of exactly these tags."""
+        """Count *value*, true or false; with *tags* also in the series of exactly these tags.
+
+        Raises:
+            ValueError: *value* is NaN, which is neither.
+        """
+        if value != value:
+            raise self._refusal(value)
         if tags is None and not self._filters:
             self._values.append(bool(value))
         else:
@@ -155,8 +190,8 @@ class Trend(UserMetric):
     """Distribution of values, with percentiles: ``ingest = fl.Trend("ingest_duration", unit="ms"); ingest.add(12.5)``.
 
     Values are kept to three significant digits. The units "ms" (default), "s" and "us" are times, up to an hour.
-    Any other *unit* is a label, for values from 0.001 to 10**12. Values outside of the range, and values that are not
-    finite, are counted at the nearer end of the range and reported.
+    Any other *unit* is a label, for values from 0.001 to 10**12. Values outside of the range are counted at the nearer
+    end of it, and the summary says how many.
     """
 
     kind = Kind.TREND
@@ -165,20 +200,45 @@ class Trend(UserMetric):
         super().__init__(name, unit=unit)
 
     def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
-        """Record *value*, in the trend's unit; with *tags* also in the series of exactly these tags."""
+        """Record *value*, in the trend's unit; with *tags* also in the series of exactly these tags.
+
+        Raises as `Counter.add`.
+        """
+        try:
+            number = float(value)
+        except OverflowError:
+            raise self._refusal(value) from None
+        if not _LEAST_FLOAT <= number <= _MOST_FLOAT:
+            raise self._refusal(value)
         if tags is None and not self._filters:
-            self._values.append(float(value))
+            self._values.append(number)
         else:
-            self._add(float(value), tags)
+            self._add(number, tags)
 
     def _fold(self, values: list[Any], table: SeriesTable, series: Series) -> None:
         table.trend(series, self.spec.highest).fold_floats(values, self.spec.scale)
+
+
+def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return `tag_texts` of *tags*, cached: a tagged value is added as often as a request is sent."""
+    try:
+        key = tuple(tags.items())
+        found = _tag_texts.get(key)
+    except (AttributeError, TypeError):
+        # No mapping, or what cannot be hashed: the error says which it is.
+        return tag_texts(tags)
+    if found is None:
+        found = tag_texts(tags)
+        if found == tags and are_plain((*found, *found.values())) and len(_tag_texts) < _MAX_TAG_SETS:
+            _tag_texts[key] = found
+    return found
 
 
 _Tags = tuple[tuple[str, str], ...]
 ValueListener = Callable[[str, Any, Mapping[str, str]], None]
 """Callback for each added value: gets the name of the user metric, the value, and the tags given with it."""
 _declared: dict[str, UserMetric] = {}
+_tag_texts: dict[tuple[Any, ...], dict[str, str]] = {}
 
 
 class _FilterRegistry:
@@ -190,6 +250,7 @@ class _FilterRegistry:
     """
 
     def __init__(self) -> None:
+        self.is_closed = False
         self.filters: dict[str, list[Series]] = {}
         self.current_tags: Callable[[], Mapping[str, str]] = dict
         self.listener: ValueListener | None = None
@@ -223,6 +284,11 @@ def set_metric_filters(
                 asked.append(series)
     for name in _declared:
         _registry.filters_of(name)
+
+
+def close_declarations() -> None:
+    """Refuse new metrics from now on. Workers call this: the parent knows only what was declared before the fork."""
+    _registry.is_closed = True
 
 
 def declared() -> dict[str, UserMetric]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Protocol, runtime_checkable
 
-from fastload.model.errors import OutputError
+from fastload.model.errors import OutputError, PlanError
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
@@ -45,6 +45,19 @@ class RedrawnOutput(Output, Protocol):
 
     def close(self) -> None:
         """Remove the lines that are redrawn."""
+
+
+def check_output(output: Any) -> Output:
+    """Return *output*, if it has what a run calls.
+
+    Raises:
+        PlanError: it has not; the run would end with no result.
+    """
+    missing = [name for name in ("start", "snapshot", "stop") if not callable(getattr(output, name, None))]
+    if missing:
+        what = f"outputs has a {type(output).__name__}, which has no method {missing[0]}"
+        raise PlanError(what, hint='give objects like fl.Output; files are named by out=["junit=report.xml"]')
+    return output  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -91,7 +91,12 @@ def _keys(path: str) -> list[_Key]:
     """
     if is_stdout(path):
         return ["-"]
-    target = os.path.realpath(path)
+    try:
+        target = os.path.realpath(path)
+    except ValueError as error:
+        raise PlanError(
+            f"the output {path!r:.80} has no path that can be: {error}", hint="give another path"
+        ) from error
     try:
         found = Path(target).stat()
     except OSError:

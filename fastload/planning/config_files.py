@@ -45,7 +45,12 @@ def file_tier(text: str, *, option: str) -> Tier:
         PlanError: the file cannot be read, or an option in it is wrong.
     """
     path = Path(text)
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError) as error:
+        # Too long, or with a NUL.
+        raise PlanError(f"{option}: {text!r:.80} is no path: {error}", hint="give a .toml or a .json file") from error
+    if not is_file:
         beside = [found.name for found in path.parent.glob("*") if found.suffix in (".toml", ".json")]
         raise PlanError(
             f"{option}: there is no file {text!r}", hint=nearest(path.name, beside) or "give a .toml or a .json file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastload.load.script.scenarios import Scenario
+from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import PlanError, nearest
 from fastload.model.hooks import Hooks
 from fastload.model.http_settings import HttpSettings, check_base_url
 from fastload.model.load_options import build_executor
+from fastload.model.names import as_text, tag_texts
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.units import parse_duration_s
 from fastload.planning.load import merge_loads, of_scenario, parse_load
@@ -111,10 +114,14 @@ def draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext | No
     Raises:
         PlanError: a mistake that can be found before the first request.
     """
-    around = around or PlanContext()
-    run = merge_run_options(tiers)
     if not found:
         raise PlanError("there is no scenario to run", hint="write an async function under @fl.scenario")
+    with wrong_types_named(*(CallArguments.of(f"scenario {one.name}", one) for one in found)):
+        return _draft_plan(found, tiers, around or PlanContext())
+
+
+def _draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext) -> Draft:
+    run = merge_run_options(tiers)
     chosen = choose_scenarios(found, tiers.all)
     _check_unique([scenario.name for scenario in chosen])
     notes = check_tables([scenario.name for scenario in chosen], found, tiers.all)
@@ -180,7 +187,7 @@ def _plan(
         strict=values.get("strict", False),
         strict_outputs=values.get("strict_outputs", False),
         env=_common_env(run, scenarios),
-        seed=values.get("seed", random.SystemRandom().getrandbits(32)),
+        seed=operator.index(values.get("seed", random.SystemRandom().getrandbits(32))),
         paused=values.get("paused", False),
         hooks=_hooks(around.hooks, values),
     )
@@ -229,7 +236,7 @@ def _scenario_plan(scenario: Scenario, merged: MergedOptions) -> ScenarioPlan:
             after=values.get("after", ""),
             iteration_timeout_s=_time(values, "iteration_timeout"),
             tags=_tags(table_of(merged, "tags")),
-            env={name: str(value) for name, value in table_of(merged, "env").items()},
+            env={name: as_text(value, f"{name!r} in env") for name, value in table_of(merged, "env").items()},
         )
 
 
@@ -241,12 +248,12 @@ def _tags(tags: Mapping[str, Any]) -> dict[str, str]:
     for name in tags:
         if name in _BUILTIN_TAGS:
             raise PlanError(f"tag {name!r} is one of fastload's own", hint=f"choose another name, like 'my_{name}'")
-    return {str(name): str(value) for name, value in tags.items()}
+    return tag_texts(tags)
 
 
 def _common_env(run: MergedOptions, scenarios: Sequence[ScenarioPlan]) -> dict[str, str]:
     """Return the environment of the whole run, without variables for which a scenario has another value."""
-    given = {name: str(value) for name, value in table_of(run, "env").items()}
+    given = {name: as_text(value, f"{name!r} in env") for name, value in table_of(run, "env").items()}
     return {
         name: value for name, value in given.items() if all(scenario.env.get(name) == value for scenario in scenarios)
     }

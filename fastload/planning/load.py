@@ -9,6 +9,7 @@ from typing import Any
 from fastload.load.script.trace_files import read_trace
 from fastload.model.errors import PlanError, nearest
 from fastload.model.load_options import LoadOptions, implied_executor, options_of
+from fastload.model.names import as_text
 from fastload.model.units import (
     is_rate_stage,
     parse_duration_s,
@@ -118,7 +119,7 @@ def executor_of(texts: Mapping[str, Any]) -> str:
         PlanError: the options contradict each other.
     """
     if is_given(texts.get("executor")):
-        return str(texts["executor"])
+        return as_text(texts["executor"], "executor")
     names = {name for name in texts if name in LOAD_OPTIONS and name not in _MODIFIERS}
     if "start_rate" in texts:
         names.add("start_rate")
@@ -134,7 +135,7 @@ def parse_load(texts: Mapping[str, Any], *, folder: str = "") -> LoadOptions:
     Raises:
         PlanError: an option is malformed.
     """
-    stages = tuple(str(text) for text in texts.get("stages", ()))
+    stages = tuple(as_text(text, "a stage") for text in texts.get("stages", ()))
     rates = bool(stages) and _has_rates(texts)
     trace = texts.get("trace")
     return LoadOptions(
@@ -144,9 +145,9 @@ def parse_load(texts: Mapping[str, Any], *, folder: str = "") -> LoadOptions:
         iterations=_whole(texts, "iterations"),
         stages=() if rates else tuple(map(parse_stage, stages)),
         start_vus=_whole(texts, "start_vus"),
-        rate_per_s=parse_rate_per_s(str(texts["rate"])) if "rate" in texts else None,
+        rate_per_s=parse_rate_per_s(texts["rate"]) if "rate" in texts else None,
         rate_stages=tuple(map(parse_rate_stage, stages)) if rates else (),
-        start_rate_per_s=parse_rate_per_s(str(texts["start_rate"]), what="start_rate", zero=True)
+        start_rate_per_s=parse_rate_per_s(texts["start_rate"], what="start_rate", zero=True)
         if "start_rate" in texts
         else None,
         max_vus=_whole(texts, "max_vus"),
@@ -201,6 +202,7 @@ def _one_of(texts: Mapping[str, Any], name: str) -> Any:
     value, allowed = texts.get(name), OPTIONS[name].choices
     if value is not None and value not in allowed:
         raise PlanError(
-            f"{name} {value!r} is unknown", hint=nearest(str(value), allowed) or f"one of {', '.join(allowed)}"
+            f"{name} {value!r} is unknown",
+            hint=nearest(as_text(value, name), allowed) or f"one of {', '.join(allowed)}",
         )
     return value

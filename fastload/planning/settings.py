@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -15,6 +16,8 @@ from fastload.model.units import format_number_of
 from fastload.model.user_metrics import specs
 from fastload.planning.options import is_given
 from fastload.planning.tiers import GivenValue, Tier
+
+MOST_WORKERS = 10_000
 
 
 class SetThreshold(NamedTuple):
@@ -38,12 +41,14 @@ def choose_workers(asked: int | None, most: int, *, what: str, most_workers: int
         return max(1, min(usable_cpus(), most, most_workers or most))
     if asked < 1:
         raise PlanError(f"{asked} workers are below 1", hint="give at least 1, or leave it out")
+    if asked > MOST_WORKERS:
+        raise PlanError("there are more than 10,000 workers", hint="leave it out for one on each CPU")
     if asked > most:
         raise PlanError(
             f"{format_number_of(most, what)} cannot be shared by {format_number_of(asked, 'worker')}",
             hint=f"give {format_number_of(asked, what)}, or fewer workers",
         )
-    return asked
+    return operator.index(asked)
 
 
 def as_scenario(item: Scenario | ScenarioFunction) -> Scenario:

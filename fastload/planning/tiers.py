@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from fastload.model.names import as_text
 from fastload.planning.options import is_given
 
 
@@ -125,7 +126,8 @@ def flat(options: Mapping[str, Any], tables: Sequence[str]) -> dict[str, Any]:
     """
     entries = {name: value for name, value in options.items() if name not in tables}
     for table in tables:
-        entries |= {f"{table}.{name}": value for name, value in (options.get(table) or {}).items()}
+        given = (options.get(table) or {}).items()
+        entries |= {f"{table}.{as_text(name, f'a name in {table}')}": value for name, value in given}
     return entries
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from fastload.load.engine.curl_options import ENCODINGS, source_address, split_port, supports
 from fastload.load.engine.header_lines import check_header_lines
+from fastload.model.argument_types import CallArguments, check_types
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import (
     PEM,
@@ -27,6 +28,7 @@ from fastload.model.http_settings import (
     TlsVersion,
     without_credentials,
 )
+from fastload.model.names import as_text, tag_texts
 from fastload.model.statuses import parse_statuses
 from fastload.model.units import parse_bytes, parse_duration_s
 from fastload.model.urls import ascii_host
@@ -96,6 +98,12 @@ def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> Ht
             settings[field] = tuple(values[name])
     assert settings.keys() <= {field.name for field in fields(HttpSettings)}
     made = replace(base or HttpSettings(), **settings)
+    check_types(CallArguments.of("fl.HttpSettings", made))
+    if made.auth is not None:
+        check_types(CallArguments.of("fl.Auth", made.auth))
+    given = {field.name: getattr(made, field.name) for field in fields(made)}
+    texts = {name: as_text(value, name) for name, value in given.items() if isinstance(value, str)}
+    made = replace(made, **texts, hosts=tag_texts(made.hosts, "hosts"))  # type: ignore[arg-type]
     check_http(made)
     return made
 
@@ -198,7 +206,7 @@ def _check_tls(http: HttpSettings) -> None:
             hint=f"give --tls-min {http.tls_max} as well, or a higher --tls-max",
         )
     for name, path in (("--cacert", http.ca_file), ("--cert", http.cert_file), ("--key", http.key_file)):
-        if path and not path.startswith(PEM) and not os.access(path, os.R_OK):
+        if path and not path.startswith(PEM) and not _is_readable(path):
             raise PlanError(f"{name} {path!r} cannot be read", hint="give the path of a PEM file")
     if http.key_file and not http.cert_file:
         raise PlanError("--key needs a certificate", hint="give --cert as well")
@@ -211,6 +219,14 @@ def _check_tls(http: HttpSettings) -> None:
     except (OSError, ValueError) as error:
         hint = "check that the key belongs to the certificate, and --key-password"
         raise PlanError(f"--cert {http.cert_file!r} cannot be used: {error}", hint=hint) from error
+
+
+def _is_readable(path: str) -> bool:
+    try:
+        return os.access(path, os.R_OK)
+    except ValueError:
+        # It has a NUL or another character that no path can have.
+        return False
 
 
 def _check_proxy(http: HttpSettings) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from fastload.model.errors import PlanError
+from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Body, FileBody, Multipart, Part
 from fastload.model.wire_text import LENIENT, check_line, utf8
 
@@ -59,17 +59,26 @@ def file_body(path: Path, *, what: str) -> FileBody:
     """
     try:
         status = path.stat()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         hint = "relative paths are relative to where fastload was started" if not path.is_absolute() else ""
+        hint = hint and f'{hint}; write Path(__file__).parent / "{path}" for one beside the script'
+        problem = error.strerror if isinstance(error, OSError) else error
         raise PlanError(
-            f"{what}: the file {str(path)!r} cannot be sent: {error.strerror}",
-            hint=hint and f'{hint}; write Path(__file__).parent / "{path}" for one beside the script',
+            f"{what}: the file {str(path)!r} cannot be sent: {problem}",
+            hint="; ".join(filter(None, (_near_file(path), hint))),
         ) from error
     if not stat.S_ISREG(status.st_mode):
         raise PlanError(f"{what}: {str(path)!r} is no file", hint="give the path of a regular file")
     if not os.access(path, os.R_OK):
         raise PlanError(f"{what}: the file {str(path)!r} may not be read", hint="check its permissions")
     return FileBody(str(path))
+
+
+def _near_file(path: Path) -> str:
+    try:
+        return nearest(path.name, [other.name for other in path.parent.iterdir() if other.is_file()])
+    except (OSError, ValueError):
+        return ""
 
 
 def _fields(data: Data | None) -> list[Part]:

@@ -23,6 +23,7 @@ from fastload.load.engine.header_lines import Headers, request_lines
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Body, HttpSettings, check_scheme
+from fastload.model.names import are_plain, as_name, as_text, tag_texts
 from fastload.model.urls import add_query, encode_url, path_of, trim_url
 from fastload.model.wire_text import LENIENT
 
@@ -117,11 +118,15 @@ class WorkerContext:
         A repeated request costs one dict look-up.
         """
         key = (method, url, name)
-        known = scope.plain_requests.get(key)
+        try:
+            known = scope.plain_requests.get(key)
+        except TypeError:
+            # What cannot be hashed is no text: the error says which it is.
+            known = None
         if known is None:
             _, lines = self.body_and_headers(None, None, None)
             known = self.absolute(url, None), self.endpoint(scope, method, url, name), lines
-            if self._reserve_cache_entry():
+            if are_plain((url, "" if name is None else name)) and self._reserve_cache_entry():
                 scope.plain_requests[key] = known
         return known
 
@@ -139,11 +144,15 @@ class WorkerContext:
             PlanError: *url* is relative and there is no base URL, or its scheme is not http or https.
         """
         if base_url:
-            return self.with_params(encode_url(joined(base_url, url)), params)
-        full = self._urls.get(url)
+            text = url if type(url) is str else as_text(url, "the URL")
+            return self.with_params(encode_url(joined(base_url, text)), params)
+        try:
+            full = self._urls.get(url)
+        except TypeError:
+            full = None
         if full is None:
-            full = encode_url(joined(self.base_url, url))
-            if len(self._urls) < _MAX_CACHED_URLS:
+            full = encode_url(joined(self.base_url, url if type(url) is str else as_text(url, "the URL")))
+            if len(self._urls) < _MAX_CACHED_URLS and are_plain((url,)):
                 self._urls[url] = full
         return self.with_params(full, params) if params else full
 
@@ -166,15 +175,23 @@ class WorkerContext:
         by `fold_path`, unless the run switches that off).
 
         Raises:
-            PlanError: one of *tags* has the name of a built-in tag.
+            PlanError: *name* or one of *tags* is no text (see `as_text`), or a tag has the name of a built-in tag.
         """
-        key = (method, url, name, *tags.items()) if tags else (method, url, name)
-        number = scope.endpoints.get(key)
+        try:
+            key = (method, url, name, *tags.items()) if tags else (method, url, name)
+            number = scope.endpoints.get(key)
+        except (AttributeError, TypeError):
+            # No mapping, or what cannot be hashed: the error says which it is.
+            key, number = (), None
         if number is None:
-            own = {str(tag): str(value) for tag, value in (tags or {}).items()}
+            # Texts only: 1 and True are one key, and two names.
+            own = tag_texts(tags) if tags else {}
             check_tags(own)
-            number = self.recorder.endpoint(name or self._name_of(url), method, {**scope.tags, **own})
-            if self._reserve_cache_entry():
+            is_named = name is not None and not (isinstance(name, str) and not name)
+            text = as_name(name if is_named else self._name_of(as_text(url, "the URL")), "name=")
+            number = self.recorder.endpoint(text, method, {**scope.tags, **own})
+            given = (url, "" if name is None else name, *(tags or {}), *(tags or {}).values())
+            if are_plain(given) and self._reserve_cache_entry():
                 scope.endpoints[key] = number
         return number
 
@@ -190,7 +207,10 @@ class WorkerContext:
             body = json if isinstance(json, bytes) else orjson.dumps(json)
             content_type = JSON_LINE
         # The same look-up as in `header_lines`: made here, it saves a call for every body that is sent.
-        lines = self._header_lines.get((content_type,) if headers is None else (content_type, *headers.items()))
+        try:
+            lines = self._header_lines.get((content_type,) if headers is None else (content_type, *headers.items()))
+        except (AttributeError, TypeError):
+            lines = None
         return body, self.header_lines(content_type, headers) if lines is None else lines
 
     def header_lines(self, content_type: str, headers: Headers | None, *, keep: bool = True) -> tuple[str, ...]:
@@ -199,13 +219,18 @@ class WorkerContext:
         *keep* caches the lines; pass False if no later request has the same headers.
 
         Raises:
-            PlanError: a value has a line break.
+            PlanError: *headers* is no mapping, or a name or a value is no text that a header can have.
         """
-        key = (content_type,) if headers is None else (content_type, *headers.items())
-        lines = self._header_lines.get(key)
+        try:
+            key = (content_type,) if headers is None else (content_type, *headers.items())
+            lines = self._header_lines.get(key)
+        except (AttributeError, TypeError):
+            # No mapping, or what cannot be hashed: the error says which it is.
+            key, lines, keep = (), None, False
         if lines is None:
             lines = request_lines(self.http.headers, content_type, headers or {})
-            if keep and len(self._header_lines) < _MAX_CACHED_URLS:
+            texts = (part for pair in (headers or {}).items() for part in pair if part is not None)
+            if keep and len(self._header_lines) < _MAX_CACHED_URLS and are_plain(texts):
                 self._header_lines[key] = lines
         return lines
 

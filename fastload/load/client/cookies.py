@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.model.errors import PlanError
+from fastload.model.names import as_text
 from fastload.model.wire_text import read_text, utf8
 
 _HTTP_ONLY = "#HttpOnly_"
@@ -92,12 +93,14 @@ class Cookies(MutableMapping[str, str]):
             PlanError: there is no base URL and no *domain*; or a part is empty or has a character that cookies cannot
                 have.
         """
-        host = domain or self._host()
+        name = as_text(name, "a name in cookies")
+        value = as_text(value, f"the cookie {name!r}")
+        host = as_text(domain, "domain=") or self._host()
         if not host:
             raise PlanError(
                 f"the cookie {name!r} has no domain, and there is no base URL", hint="give it domain=, or --base-url"
             )
-        self._put(Cookie(name, value, host, path, expires, secure, http_only))
+        self._put(Cookie(name, value, host, as_text(path, "path="), expires, secure, http_only))
 
     def clear(self) -> None:
         """Delete all cookies."""
@@ -131,20 +134,33 @@ def _flag(value: bool) -> str:
     return "TRUE" if value else "FALSE"
 
 
-def cookie_line(cookies: Mapping[str, str]) -> str:
+def cookie_line(cookies: Mapping[str, Any]) -> str:
     """Return *cookies* as the header of a request has them: ``a=1; b=2``.
 
     Raises:
-        PlanError: a name or value has a character with which it would be another cookie, or another header.
+        PlanError: *cookies* is no mapping, a name or a value is no text, or it has a character with which it would be
+            another cookie, or another header.
     """
-    line = "; ".join([f"{name}={value}" for name, value in cookies.items()])
+    try:
+        line = "; ".join([name + "=" + value for name, value in cookies.items()])
+    except (AttributeError, TypeError):
+        # Not all are texts.
+        cookies = _cookie_texts(cookies)
+        line = "; ".join([name + "=" + value for name, value in cookies.items()])
     # Two quick looks at the whole line clear nearly every one.
     if not line.isprintable() or line.count(";") != len(cookies) - 1:
         for name, value in cookies.items():
-            for part in (str(name), str(value)):
+            for part in (name, value):
                 if _HAS_NO_PLACE(part):
                     raise _refused(part, name)
     return line
+
+
+def _cookie_texts(cookies: Any) -> dict[str, str]:
+    if not isinstance(cookies, Mapping):
+        raise PlanError(f"cookies is a {type(cookies).__name__}", hint='write cookies={"id": "7"}')
+    texts = {as_text(name, "a name in cookies"): value for name, value in cookies.items()}
+    return {name: as_text(value, f"the cookie {name!r}") for name, value in texts.items()}
 
 
 def _refused(part: str, name: str) -> PlanError:

@@ -21,6 +21,7 @@ from fastload.load.client.request_options import (
     as_base_url,
     as_method,
 )
+from fastload.load.engine.header_lines import header_texts
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Auth, RequestSettings
 
@@ -122,7 +123,7 @@ class HttpClient(ABC):
 
     @headers.setter
     def headers(self, headers: Mapping[str, str | None]) -> None:
-        self._changeable_defaults().headers = dict(headers)
+        self._changeable_defaults().headers = header_texts(headers)
 
     @property
     def http(self) -> RequestSettings | None:

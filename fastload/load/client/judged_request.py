@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from fastload.load.client.reply import JudgedReply, Reply
 from fastload.load.recording.outcome import is_failure
+from fastload.model.errors import text_of_error
 
 if TYPE_CHECKING:
     from fastload.load.client.expected_statuses import ExpectedStatuses
@@ -47,8 +48,9 @@ class JudgedRequest:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         judgement = self._reply.judgement
-        if is_failure(error) and not judgement:
-            judgement = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        if error is not None and is_failure(error) and not judgement:
+            message = text_of_error(error)
+            judgement = f"{type(error).__name__}: {message}" if message else type(error).__name__
         self._record(judgement)
 
     def _record(self, judgement: str | None) -> None:

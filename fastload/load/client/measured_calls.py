@@ -12,7 +12,8 @@ from typing import ParamSpec, TypeVar
 from fastload.load.client.context import check_tags
 from fastload.load.client.vu import VU, current_vu
 from fastload.load.recording.outcome import JUDGED, is_failure
-from fastload.model.errors import PlanError
+from fastload.model.errors import PlanError, text_of_error
+from fastload.model.names import as_name, as_text, tag_texts
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,7 +37,7 @@ class Measured:
 
         Each *reason* is counted as a separate kind of error: leave numbers and ids out of it.
         """
-        self._failure = str(reason) or "no reason given"
+        self._failure = as_text(reason, "the reason of a failure") or "no reason given"
 
     def begin(self) -> None:
         """Start the clock. `Measure` calls this at the beginning of the block."""
@@ -66,7 +67,8 @@ class Measured:
                 us = max(0, done_ns - self._due_ns) // 1000
                 record(self._scope, "call_response_time", self._name, us, self._tags, kind)
         if error is not None:
-            record_error(kind, f"{self._name}: {error}" if str(error) else self._name, self._name)
+            message = text_of_error(error)
+            record_error(kind, f"{self._name}: {message}" if message else self._name, self._name)
         elif self._failure is not None:
             vu.recorder.record_judgement(self._name, self._failure)
 
@@ -109,14 +111,16 @@ def measure(name: str, *, tags: Mapping[str, str] | None = None) -> Measure:
     `measure` measures every call of the function. Outside of an iteration, as in setup, nothing is recorded.
 
     Raises:
-        PlanError: *name* is empty, or one of *tags* has the name of a built-in tag.
+        PlanError: *name* is empty or no text, or *tags* are not valid, or have the name of a built-in tag.
     """
-    if not name or not isinstance(name, str):
+    if type(name) is not str:
+        name = as_name(name, "the name of a measured call")
+    if not name:
         raise PlanError(
-            f"the name {name!r} of a measured call is not valid", hint='write: async with fl.measure("redis.get"):'
+            "the name '' of a measured call is not valid", hint='write: async with fl.measure("redis.get"):'
         )
     if tags:
-        tags = {str(key): str(value) for key, value in tags.items()}
+        tags = tag_texts(tags)
         check_tags(tags)
     return Measure(name, tags)
 

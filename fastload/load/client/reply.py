@@ -12,6 +12,7 @@ from fastload.load.engine.header_lines import Redirect, cookies_set, last_header
 from fastload.load.recording.outcome import FAILED_FROM_STATUS
 from fastload.model.errors import FastloadError
 from fastload.model.http_settings import error_code, without_credentials
+from fastload.model.names import as_text
 
 if TYPE_CHECKING:
     from fastload.load.engine.curl_transfer import Measurement
@@ -273,4 +274,4 @@ class JudgedReply(Reply):
 
         Each *reason* is counted as a separate kind of error: leave numbers and ids out of it.
         """
-        self.judgement = str(reason) or "no reason given"
+        self.judgement = as_text(reason, "the reason of a failure") or "no reason given"

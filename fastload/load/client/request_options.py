@@ -11,7 +11,8 @@ from typing import Any, TypedDict
 from fastload.load.client.bodies import Data, Files
 from fastload.load.client.expected_statuses import ExpectedStatuses, expected_statuses
 from fastload.load.client.retry import Retry
-from fastload.load.engine.header_lines import Headers, check_header
+from fastload.load.engine.header_lines import Headers, header_texts
+from fastload.model.argument_types import CallArguments, check_types
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Auth, RequestSettings, check_base_url
 from fastload.model.statuses import StatusSpec
@@ -95,12 +96,15 @@ def defaults_of(
         PlanError: an option is not valid; the message begins with the scenario's name.
     """
     whose = f"{scenario}: " if scenario else ""
-    if headers is not None and not isinstance(headers, Mapping):
-        raise PlanError(f"{whose}headers is a {type(headers).__name__}", hint='write headers={"X-Team": "checkout"}')
-    for name, value in (headers or {}).items():
-        check_header(name, value or "")
+    if headers is not None:
+        try:
+            headers = header_texts(headers)
+        except PlanError as error:
+            raise PlanError(f"{whose}{error.message}", hint=error.hint) from error
     if http is not None and not isinstance(http, RequestSettings):
         raise PlanError(f"{whose}http is a {type(http).__name__}", hint="write http=fl.RequestSettings(timeout_s=5)")
+    if http is not None:
+        check_types(CallArguments.of(f"{whose}http", http))
     if cookies not in (None, "keep", "clear"):
         raise PlanError(
             f"{whose}cookies {cookies!r} is unknown",

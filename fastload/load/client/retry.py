@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastload.load.engine.error_kinds import ERROR_KINDS
+from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import PlanError, nearest
 from fastload.model.statuses import parse_statuses
 from fastload.model.units import parse_duration_s
@@ -49,6 +50,10 @@ class Retry:
     _longest_s: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        with wrong_types_named(CallArguments.of("fl.Retry", self)):
+            self._check()
+
+    def _check(self) -> None:
         if self.times < 1:
             raise PlanError(f"Retry: times {self.times} is below 1", hint="leave retry= out for no further try")
         if not self.factor >= 1:

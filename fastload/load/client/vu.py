@@ -90,13 +90,8 @@ class VU(HttpClient, StreamingClient):
         All samples of the block have the tag ``group``. A group within a group is named ``outer::inner``.
 
         Raises:
-            PlanError: the name is empty or contains ``::``.
+            PlanError: at the beginning of the block, if the name is no text, is empty, or contains ``::``.
         """
-        if not name or "::" in name:
-            raise PlanError(
-                f"group name {name!r} is {'empty' if not name else 'not valid'}",
-                hint="give it a name without ::, which joins the names of groups within groups",
-            )
         return Group(lambda: self._context.recorder.group(self._scope(), name), self._was_interrupted)
 
     async def _request(
@@ -127,8 +122,11 @@ class VU(HttpClient, StreamingClient):
                 return await self._send_with_retries(method, url, judged, more | {"keep_body": keep_body})
             prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, method, url, more)
             full_url, endpoint, lines, body = prepared[:4]
-            judged = _judge_of(judged, prepared.expected)
-            free, keep = self._configured, keep if keep_body is None else keep_body
+            judged, free, keep = (
+                _judge_of(judged, prepared.expected),
+                self._configured,
+                keep if keep_body is None else keep_body,
+            )
             transfer = self._configured_transfer(prepared, keep_body=keep)
         else:
             if params is None and headers is None and json is None and data is None and tags is None:
@@ -204,6 +202,8 @@ class VU(HttpClient, StreamingClient):
     ) -> Reply:
         """Send a request with retries, as its option ``retry`` says. Each try is recorded as a separate request."""
         retry: Retry = options["retry"]
+        if not isinstance(retry, Retry):
+            raise PlanError(f"retry is a {type(retry).__name__}", hint="write retry=fl.Retry(times=2)")
         options["retry"] = None
         context, scope, tags = self._context, self._scope(), options["tags"]
         endpoint = context.endpoint(scope, method, url, options["name"], tags)

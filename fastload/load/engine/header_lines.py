@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 from fastload.model.errors import PlanError
+from fastload.model.names import as_text
 from fastload.model.wire_text import check_line, read_text
 
 Headers = Mapping[str, str | None]
@@ -37,9 +38,31 @@ def merged(*layers: Headers | None) -> dict[str, str | None]:
     """Return one mapping of all *layers*, given from lowest to highest: the highest wins. Names ignore case."""
     found: dict[str, tuple[str, str | None]] = {}
     for layer in layers:
-        for name, value in (layer or {}).items():
-            found[name.lower()] = (name, value)
+        try:
+            for name, value in (layer or {}).items():
+                found[name.lower()] = (name, value)
+        except AttributeError:
+            # A name that is not yet a text, or no mapping.
+            found.update({name.lower(): (name, value) for name, value in header_texts(layer).items()})
     return dict(found.values())
+
+
+def header_texts(headers: Any) -> dict[str, str | None]:
+    """Return *headers* with names and values as of `as_text`; None stays None.
+
+    Raises:
+        PlanError: *headers* is no mapping, a name or a value is no text, or as `check_header`.
+    """
+    if not isinstance(headers, Mapping):
+        raise PlanError(f"headers is a {type(headers).__name__}", hint='write headers={"X-Team": "checkout"}')
+    texts = {}
+    for given, value in headers.items():
+        name = as_text(given, "a name in headers")
+        # A text is sent with any bytes that it stands for.
+        text = value if value is None or type(value) is str else as_text(value, f"the header {name!r}")
+        check_header(name, text or "")
+        texts[name] = text
+    return texts
 
 
 def request_lines(run: Iterable[str], content_type: str, headers: Headers) -> tuple[str, ...]:
@@ -49,8 +72,9 @@ def request_lines(run: Iterable[str], content_type: str, headers: Headers) -> tu
     A header of *headers* replaces the run's line with the same name.
 
     Raises:
-        PlanError: one of *headers* has no name of a header, or a line break, which would inject another header.
+        PlanError: as `header_texts`.
     """
+    headers = header_texts(headers)
     own = {name.lower() for name in headers}
     lines = [line for line in run if _name(line) not in own]
     given = own | {_name(line) for line in lines}
@@ -139,10 +163,9 @@ def _name(line: str) -> str:
 
 def _line(name: str, value: str | None) -> str:
     """Return the header line for libcurl: ``Name:`` removes a header of libcurl's own, ``Name;`` sends an empty one."""
-    line = f"{name}:" if value is None else f"{name}: {value}" if value != "" else f"{name};"
-    if not is_token(name) or "\n" in line or "\r" in line or "\0" in line:
-        check_header(name, value or "")
-    return line
+    if value is None:
+        return f"{name}:"
+    return f"{name}: {value}" if value != "" else f"{name};"
 
 
 def check_header(name: str, value: str) -> None:
@@ -155,7 +178,7 @@ def check_header(name: str, value: str) -> None:
         raise PlanError(
             f"{name!r} is no name of a header", hint="a name has letters, digits and dashes, like X-Request-Id"
         )
-    check_line(f"{value}", f"the header {name!r}")
+    check_line(value, f"the header {name!r}")
 
 
 def check_header_lines(lines: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, NO_DUE, UNEXPECTED
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import HTTP_TRENDS, Series
+from fastload.model.names import are_plain, tag_texts
 from fastload.model.points import LOST_TRENDS
 from fastload.model.series import SeriesTable
 
@@ -19,6 +20,7 @@ _ENDPOINT, _RESPONSE, _STATUS, _LOOKUP, _CONNECT, _TLS, _READY, _POST, _START, _
     ROW_WIDTH
 )
 _JUDGEMENT = JUDGED_FAILED
+_MAX_TAG_SETS = 10_000
 _BY_HAND, _BY_EXPECTATION = JUDGED_FAILED // _JUDGEMENT, UNEXPECTED // _JUDGEMENT
 
 VOLUMES = ("data_sent", "data_received")
@@ -154,14 +156,30 @@ class Filters:
             if series.metric not in REQUEST_METRICS or series.metric in VOLUMES:
                 self._of_scopes.setdefault(series.metric, []).append(series)
         self._tags = frozenset(pair for series in every for pair in series.tags)
+        self._relevant: dict[tuple[Any, ...], tuple[tuple[str, str], ...]] = {}
 
     def values_of(self, key: str) -> frozenset[str]:
         """Return the values of the tag *key* in all asked series."""
         return frozenset(value for name, value in self._tags if name == key)
 
     def relevant(self, tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        """Return the pairs of *tags* that an asked series contains, sorted. No filter depends on the other tags."""
-        return tuple(sorted(pair for pair in tags.items() if pair in self._tags))
+        """Return the pairs of *tags* that an asked series contains, sorted. No filter depends on the other tags.
+
+        Raises:
+            PlanError: *tags* is no mapping, or has what is no text (see `tag_texts`).
+        """
+        try:
+            key = tuple(tags.items())
+            found = self._relevant.get(key)
+        except (AttributeError, TypeError):
+            # No mapping, or what cannot be hashed: the error says which it is.
+            key, found = (), None
+        if found is None:
+            texts = tag_texts(tags)
+            found = tuple(sorted(pair for pair in texts.items() if pair in self._tags))
+            if texts == tags and are_plain((*texts, *texts.values())) and len(self._relevant) < _MAX_TAG_SETS:
+                self._relevant[key] = found
+        return found
 
     def series_of(self, metric: str, tags: Mapping[str, str]) -> list[Series]:
         """Return the series in which a value of *metric* with *tags* counts: the total and the matching asked series.

@@ -13,6 +13,7 @@ import numpy as np
 from fastload.load.recording.filters import VOLUMES, Filters
 from fastload.load.recording.scope import NameLimit, Scope
 from fastload.model.metrics import BUILTIN, Kind, Series
+from fastload.model.names import as_name
 from fastload.model.series import SeriesTable
 
 # Between two deltas, streams may have far more events than a worker has requests.
@@ -44,7 +45,7 @@ class NamedValues:
         key = (metric, name) if tags is None and not error else self._key(metric, name, tags or {}, error)
         values = scope.samples.get(key)
         if values is None:
-            key = (metric, self._names.admit(name), *key[2:])
+            key = (metric, self._names.admit(as_name(name, "the name of a call")), *key[2:])
             values = scope.samples.setdefault(key, [])
         values.append(value)
         if len(values) >= FOLD_AT_VALUES:

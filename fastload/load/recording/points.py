@@ -33,6 +33,7 @@ from fastload.load.recording.scope import CURRENT_SCOPE, CURRENT_VU, Scope, curr
 from fastload.model.histogram import Int64Array
 from fastload.model.http_settings import without_credentials
 from fastload.model.metrics import BUILTIN, OTHER_TAGS, Kind, Series
+from fastload.model.names import as_name, tag_texts
 from fastload.model.records import Delta
 from fastload.model.user_metrics import set_metric_filters
 
@@ -189,13 +190,16 @@ class PointRecorder(Recorder):
         error: str = "",
     ) -> None:
         super().sample(scope, metric, name, value, tags, error)
-        own: SampleTags = (*(tags.items() if tags else ()), ("name", name), *((("error", error),) if error else ()))
+        own: SampleTags = (
+            *_texts(tags),
+            ("name", as_name(name, "the name of a call")),
+            *((("error", error),) if error else ()),
+        )
         self._add(metric, value / 1000 if BUILTIN[metric].kind is Kind.TREND else value, scope, own)
 
     def record_check(self, name: str, passed: bool, scope: Scope, tags: Mapping[str, str] | None = None) -> None:
         super().record_check(name, passed, scope, tags)
-        own = tuple((str(key), str(text)) for key, text in tags.items()) if tags else ()
-        self._add("checks", passed, scope, (*own, ("check", name)))
+        self._add("checks", passed, scope, (*_texts(tags), ("check", as_name(name, "the name of a check"))))
 
     def record_exception(self, kind: str, traceback: str, scope: Scope | None = None) -> None:
         super().record_exception(kind, traceback, scope)
@@ -326,6 +330,10 @@ class PointRecorder(Recorder):
 
     def _scenario_scope_of(self, endpoint: int) -> Scope:
         return self._scenario_scopes.get(self._endpoint_tags[endpoint].get("scenario", ""), self.unscoped)
+
+
+def _texts(tags: Mapping[str, str] | None) -> Iterable[tuple[str, str]]:
+    return tag_texts(tags).items() if tags else ()
 
 
 def _joined(tags: Mapping[str, str], own: SampleTags) -> dict[str, str]:

@@ -18,8 +18,10 @@ from fastload.load.recording.filters import ROW_WIDTH, Filters, RequestBatch
 from fastload.load.recording.named_values import NamedValues
 from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED, kind_tag
 from fastload.load.recording.scope import NameLimit, Scope, current_tags
+from fastload.model.errors import PlanError
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import Series
+from fastload.model.names import as_name
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.redaction import redacted
 from fastload.model.series import SeriesTable
@@ -80,13 +82,22 @@ class Recorder:
 
     def group(self, outer: Scope, name: str) -> Scope:
         """Return the scope of the group *name* within *outer*. Groups after the first `MAX_NAMES` share one scope, so
-        that memory is bounded."""
-        scope = outer.nested.get(name)
+        that memory is bounded.
+
+        Raises:
+            PlanError: *name* is no text, is empty, or contains ``::``.
+        """
+        try:
+            scope = outer.nested.get(name)
+        except TypeError:
+            # What cannot be hashed is no text: the error says so.
+            scope = None
         if scope is None:
-            path = self._group_names.admit(f"{outer.group}::{name}" if outer.group else name)
+            text = _group_name(name)
+            path = self._group_names.admit(f"{outer.group}::{text}" if outer.group else text)
             scope = self._scope({**outer.tags, "group": path}, outer.scenario_scope)
-            if path == name or path.endswith(f"::{name}"):
-                outer.nested[name] = scope
+            if text == name and (path == name or path.endswith(f"::{name}")):
+                outer.nested[text] = scope
         return scope
 
     def _scope(self, tags: dict[str, str], scenario_scope: Scope | None) -> Scope:
@@ -228,7 +239,7 @@ class Recorder:
         key = (name,) if tags is None else (name, *(text for pair in self._filters.relevant(tags) for text in pair))
         counts = scope.checks.get(key)
         if counts is None:
-            key = (self._check_names.admit(name), *key[1:])
+            key = (self._check_names.admit(as_name(name, "the name of a check")), *key[1:])
             counts = scope.checks.setdefault(key, [0, 0])
         counts[0] += passed
         counts[1] += 1
@@ -272,7 +283,7 @@ class Recorder:
         return method, name
 
     def _call_and_name(self, name: str) -> tuple[str, str]:
-        return "", self._names.admit(name)
+        return "", self._names.admit(as_name(name, "the name of a call"))
 
     def _record_bad_status(self, endpoint: int, status: int) -> None:
         what = self._method_and_name(endpoint)
@@ -388,3 +399,13 @@ class Recorder:
             rate.total += count
         self.stats.failed += failed
         self.stats.finished += count - failed
+
+
+def _group_name(name: str) -> str:
+    text = as_name(name, "the name of a group")
+    if not text or "::" in text:
+        raise PlanError(
+            f"group name {text!r} is {'not valid' if text else 'empty'}",
+            hint="give it a name without ::, which joins the names of groups within groups",
+        )
+    return text

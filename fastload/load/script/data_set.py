@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from json import loads as exact_loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 from weakref import WeakSet
@@ -12,11 +14,14 @@ from weakref import WeakSet
 import orjson
 
 from fastload.load.script.data_files import READERS, DataSource, PackedRows
+from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import FastloadError, PlanError, nearest
+from fastload.model.names import as_text
 
 if TYPE_CHECKING:
     from fastload.load.client.vu import VU
 
+_HUGE_INTEGER = re.compile(rb"[\[:,\s]-?\d{19,}\s*(?:[\]},\n]|$)")
 _FORMATS = ", ".join(READERS)
 
 
@@ -38,13 +43,27 @@ class DataSet(Sequence[Any]):
     ``name`` is the path as written in the script; ``format`` is the file format, like "csv".
     """
 
-    __slots__ = ("__weakref__", "_blob", "_bounds", "_next", "_once", "_rows", "_worker", "_workers", "format", "name")
+    __slots__ = (
+        "__weakref__",
+        "_blob",
+        "_bounds",
+        "_loads",
+        "_next",
+        "_once",
+        "_rows",
+        "_worker",
+        "_workers",
+        "format",
+        "name",
+    )
 
     def __init__(self, name: str, format: str, rows: PackedRows) -> None:  # noqa: A002 - as `data` calls it
         self.name = name
         self.format = format
         self._blob, self._bounds = rows
         self._rows = len(rows.bounds) // 2
+        # orjson makes a float of an integer over 64 bits, with other digits.
+        self._loads = exact_loads if _HUGE_INTEGER.search(self._blob) else orjson.loads
         self._worker = self._next = self._once = 0
         self._workers = 1
 
@@ -111,7 +130,7 @@ class DataSet(Sequence[Any]):
         return self._row(at)
 
     def _row(self, at: int) -> Any:
-        return orjson.loads(self._blob[self._bounds[2 * at] : self._bounds[2 * at + 1]])
+        return self._loads(self._blob[self._bounds[2 * at] : self._bounds[2 * at + 1]])
 
     def _assign_rows(self, worker: int, workers: int) -> None:
         self._worker = self._next = self._once = worker
@@ -145,14 +164,27 @@ def data(
         PlanError: the file does not exist, has no rows or is malformed, an option does not fit the format, or the
             function is called in a worker.
     """
-    name = str(path)
+    given = dict(locals())
+    folder = _folder_of(sys._getframe(1).f_code.co_filename)
+    with wrong_types_named(CallArguments("fl.data", data, given)):
+        return _load(folder, **given)
+
+
+def _load(
+    folder: Path,
+    path: str | Path,
+    format: str | None,  # noqa: A002 - as `data` calls it
+    types: Mapping[str, Callable[[str], Any]] | None,
+    delimiter: str,
+    key: str | None,
+) -> DataSet:
+    name = as_text(path, "fl.data: path")
     if _is_worker:
         raise PlanError(
             f"{name} is loaded during the run, by each worker again", hint="call fl.data at the top of the script"
         )
     chosen = _format_of(name, format)
     _check_options(name, chosen, types=types, delimiter=delimiter, key=key)
-    folder = _folder_of(sys._getframe(1).f_code.co_filename)
     try:
         rows = READERS[chosen](DataSource(_find(name, folder), name, types or {}, delimiter, key))
     except OSError as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar, overload
 
 from fastload.model.errors import PlanError, nearest
+from fastload.model.names import as_text
 from fastload.model.redaction import is_secret
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ def env(
     Raises:
         PlanError: the name is required and not set, or its value cannot be converted or is not one of *choices*.
     """
+    name = as_text(name, "a name of the environment")
     text = os.environ.get(name, "")
     if not text:
         if default is _REQUIRED:

@@ -39,13 +39,22 @@ def fail(reason: str) -> NoReturn:
 
 def abort(reason: str) -> NoReturn:
     """End the whole test now: interrupt all iterations, run teardown, and exit with code 108."""
+    text = _text_of(reason)
     vu = current_vu()
     task = _current_task()
     if vu is not None and task is not None:
         # In a task that nobody awaits, the exception would be lost: the callback reports the abort in that case too.
         # If another task awaits this one, it gets the exception as usual.
         task.add_done_callback(partial(_report_abort, vu._context))
-    raise TestAborted(reason)
+    raise TestAborted(text)
+
+
+def _text_of(reason: Any) -> str:
+    """Return *reason* as a text; of what has none the type, because the test has to end in any case."""
+    try:
+        return str(reason)
+    except Exception:
+        return f"a reason of type {type(reason).__name__}"
 
 
 def _current_task() -> asyncio.Task[Any] | None:

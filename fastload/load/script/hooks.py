@@ -107,7 +107,11 @@ def _declare(kind: str, function: Any, timeout: str) -> Any:
 
     def declare(function: Any) -> Any:
         _check(kind, function)
-        function.__fastload_hook__ = Hook(kind, function, timeout_s)
+        try:
+            function.__fastload_hook__ = Hook(kind, function, timeout_s)
+        except AttributeError as error:
+            hint = "write it above a def of the script"
+            raise PlanError(f"@fl.{kind} cannot mark a {type(function).__name__}", hint=hint) from error
         return function
 
     return declare if function is None else declare(function)
@@ -121,7 +125,7 @@ def _check(kind: str, function: Any) -> None:
         raise PlanError(f"{kind} {name} ({where(function)}) {problem}", hint=f"write: {wanted}")
     try:
         inspect.signature(function).bind(None)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise PlanError(
             f"{kind} {name} ({where(function)}) cannot be called with the {_TAKES[kind]} alone: {error}",
             hint=f"write: {wanted}",

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 from fastload.load.client.request_options import RequestDefaults, defaults_of
 from fastload.load.client.vu import VU
 from fastload.load.engine.header_lines import Headers
+from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import RequestSettings
 from fastload.model.load_models import ShapeFunction
+from fastload.model.names import as_name
 from fastload.model.statuses import StatusSpec
 
 if TYPE_CHECKING:
@@ -145,6 +147,9 @@ class Scenario:
     cookies: Literal["keep", "clear"] | None = None
     tasks: Mapping[ScenarioFunction, float] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", as_name(self.name, "the name of a scenario"))
+
     def __call__(self, vu: VU) -> Awaitable[Any]:
         return self.function(vu)
 
@@ -196,6 +201,11 @@ def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **o
         PlanError: an option is unknown or not valid; or a function is not ``async def``, or cannot be called with the
             VU alone.
     """
+    with wrong_types_named(CallArguments("fl.scenario", Scenario, {**options, "name": name})):
+        return _declare(function, as_name(name, "the name of a scenario"), options)
+
+
+def _declare(function: Any, name: str, options: dict[str, Any]) -> Any:
     _check_options(options)
     defaults_of(name, *(options.get(option) for option in ("headers", "http", "expected", "cookies")))
     options["stages"] = tuple(options.get("stages", ()))

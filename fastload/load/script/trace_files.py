@@ -9,6 +9,7 @@ import numpy as np
 
 from fastload.model.errors import PlanError, nearest
 from fastload.model.load_options import TraceSource
+from fastload.model.names import as_text
 from fastload.model.schedule import NS_PER_S
 
 _LONGEST_S = 365 * 86_400.0
@@ -25,7 +26,8 @@ def read_trace(trace: str | Path | Iterable[float], *, folder: str = "") -> Trac
             no times.
     """
     if isinstance(trace, str | Path):
-        source, numbers = str(trace), _read_file(Path(folder, trace))
+        source = as_text(trace, "trace")
+        numbers = _read_file(Path(folder, source))
     else:
         source = "a list"
         numbers = [_seconds(number, f"trace, entry {entry}") for entry, number in enumerate(trace, 1)]
@@ -38,7 +40,7 @@ def read_trace(trace: str | Path | Iterable[float], *, folder: str = "") -> Trac
 def _read_file(path: Path) -> list[float]:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         beside = [found.name for found in path.parent.glob("*")] if path.parent.is_dir() else []
         reason = getattr(error, "strerror", None) or "it is not text"
         raise PlanError(

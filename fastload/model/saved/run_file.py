@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, overload
 
 from fastload.model.errors import nearest
+from fastload.model.names import as_text
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.codec import (
@@ -138,7 +139,7 @@ class RunReader:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(as_text(path, "the path of a run file"))
         self.damage = ""
         self.unread_bytes = 0
         self._offset = 0
@@ -265,8 +266,9 @@ def _open(path: Path) -> int:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
         raise RunFileError(f"there is no file {str(path)!r}", hint=_similar(path) or _HINT) from error
-    except OSError as error:
-        raise RunFileError(f"{str(path)!r} cannot be read: {error.strerror}", hint=_HINT) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RunFileError(f"{str(path)!r:.200} cannot be read: {reason}", hint=_HINT) from error
     mode = os.fstat(fd).st_mode
     if stat.S_ISREG(mode):
         return fd

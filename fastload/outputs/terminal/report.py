@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.error_remedies import remedy_of
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.plan import Plan, ScenarioPlan
@@ -67,8 +68,9 @@ class SummaryReport:
 def summary_text(summary: Summary, *, width: int = 100) -> str:
     """Return the report of a run as plain text, at most *width* columns wide: ``print(fl.summary_text(summary))``."""
     text = StringIO()
-    console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
-    console.print(Legible(render_summary(summary)))
+    with wrong_types_named(CallArguments("fl.summary_text", summary_text, {"summary": summary, "width": width})):
+        console = Console(file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False)
+        console.print(Legible(render_summary(summary)))
     return text.getvalue()
 
 

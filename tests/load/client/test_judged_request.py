@@ -151,7 +151,8 @@ class TestGroups:
         async def main() -> None:
             async with harness() as made:
                 with pytest.raises(fl.PlanError, match="group name") as caught:
-                    made.vu().group(name)
+                    async with made.vu().group(name):
+                        pass
                 assert "::" in caught.value.hint
 
         run(main())
