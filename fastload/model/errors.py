@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 _PACKAGE = str(Path(__file__).parents[1])
+# Limit of a message: it may quote what somebody passed, of any length, and still has to be read.
+_LONGEST_MESSAGE = 4_000
+_LONGEST_NAME = 200
 
 
 class FastloadError(Exception):
@@ -18,9 +21,8 @@ class FastloadError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = shortened(message), shortened(hint)
+        super().__init__(self.message)
 
 
 class PlanError(FastloadError):
@@ -53,8 +55,18 @@ class ControlError(FastloadError):
         self.reason = reason
 
 
+def shortened(text: str) -> str:
+    """Return *text*, with the middle left out if it is longer than a message may be."""
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    half = _LONGEST_MESSAGE // 2
+    return f"{text[:half]} [... {len(text) - 2 * half:,} characters ...] {text[-half:]}"
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """Return ``"did you mean 'X'?"`` with the candidate most similar to *word*, or ``""`` when none is similar."""
+    if len(word) > _LONGEST_NAME:
+        return ""
     found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
     return f"did you mean {found[0]!r}?" if found else ""
 

@@ -25,7 +25,7 @@ from fastload.model.http_settings import (
     without_credentials,
 )
 from fastload.model.statuses import parse_statuses
-from fastload.model.units import parse_bytes, parse_duration_s
+from fastload.model.units import parse_bytes, parse_duration_s, parse_whole
 
 _SAME = (
     "accept_encoding",
@@ -204,7 +204,7 @@ def _check_names(http: HttpSettings) -> None:
         host, port = split_port(name)
         to, to_port = split_port(address)
         right = host and to and "*" not in host.removeprefix("*.") and "*" not in to
-        if not right or not all(one == "" or (one.isdecimal() and int(one) < 65536) for one in (port, to_port)):
+        if not right or not all(one == "" or parse_whole(one, 65535) is not None for one in (port, to_port)):
             raise PlanError(
                 f"--host-override {name!r} = {address!r} is not NAME[:PORT] = ADDRESS[:PORT]",
                 hint="write it like shop.example.com=127.0.0.1:8080 or '*.example.com=10.0.0.7'",

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from urllib.parse import urljoin
 
 from fastload.model.errors import PlanError
+from fastload.model.statuses import MOST
+from fastload.model.units import parse_whole
 
 Headers = Mapping[str, str | None]
 """Headers of a request by name; None removes a header that would be sent otherwise."""
@@ -96,14 +98,19 @@ def _responses(lines: Iterable[bytes]) -> Iterator[tuple[int, list[tuple[str, st
         if line.startswith("HTTP/"):
             if status:
                 yield status, headers
-            words = line.split(maxsplit=2)
-            status, headers = int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0, []
+            status, headers = status_of(line), []
             continue
         name, colon, value = line.partition(":")
         if colon:
             headers.append((name.lower(), value.strip()))
     if status:
         yield status, headers
+
+
+def status_of(line: str) -> int:
+    """Return the status of the status line *line*; 0 if it has none."""
+    words = line.split(maxsplit=2)
+    return parse_whole(words[1], MOST) or 0 if len(words) > 1 else 0
 
 
 def _name(line: str) -> str:
