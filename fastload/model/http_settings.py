@@ -226,7 +226,11 @@ def check_base_url(url: str, *, what: str = "URL") -> str:
 
 def without_credentials(url: str) -> str:
     """Return *url* without ``user:password@``, so that it can be shown."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # No URL, but there may be a password in it.
+        return url.rpartition("@")[2]
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
 
 

@@ -79,6 +79,8 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
+    except RecursionError as error:
+        raise PlanError(f"{name} has too many brackets within each other", hint="write plain options") from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(name, error) from error
 
@@ -92,6 +94,10 @@ def _read_json(path: Path, name: str) -> Any:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(name, error) from error
+    except (RecursionError, ValueError) as error:
+        # Python refuses a number of thousands of digits.
+        what = "a number is too long" if isinstance(error, ValueError) else "it has too many brackets within each other"
+        raise PlanError(f"{name} cannot be read: {what}", hint="write plain options") from error
 
 
 def _unreadable(name: str, error: Exception) -> PlanError:

@@ -15,7 +15,7 @@ def _tls_version(value: Any, where: str) -> dict[str, Any]:
     bounds = value if isinstance(value, Mapping) else {"min": value, "max": value}
     options = {}
     for bound, version in bounds.items():
-        if bound not in ("min", "max") or version not in _TLS:
+        if bound not in ("min", "max") or not isinstance(version, str) or version not in _TLS:
             raise PlanError(
                 f"{where}: tlsVersion {value!r} is unknown", hint='write "tls1.2" or {"min": "tls1.2", "max": "tls1.3"}'
             )
@@ -46,7 +46,7 @@ def _dns(value: Any, where: str) -> dict[str, Any]:
     if "ttl" in value:
         ttl = str(value["ttl"])
         options["dns"] = {"inf": "pinned", "0": "each"}.get(ttl, f"{ttl}ms" if ttl.isdecimal() else ttl)
-    if value.get("policy") in _IP_VERSIONS:
+    if isinstance(value.get("policy"), str) and value["policy"] in _IP_VERSIONS:
         options["ip_version"] = _IP_VERSIONS[value["policy"]]
     return options
 
@@ -76,6 +76,6 @@ def without_effect(options: Mapping[str, Any]) -> list[str]:
     if isinstance(dns, Mapping):
         if dns.get("select", "first") != "first":
             found.append("dns.select")
-        if "policy" in dns and dns["policy"] not in _IP_VERSIONS:
+        if "policy" in dns and str(dns["policy"]) not in _IP_VERSIONS:
             found.append("dns.policy")
     return found

@@ -189,7 +189,11 @@ def _check_proxy(http: HttpSettings) -> None:
     if not http.proxy or http.proxy == "env":
         return
     shown = without_credentials(http.proxy)
-    parts = urlsplit(http.proxy)
+    try:
+        parts = urlsplit(http.proxy)
+        _ = parts.port
+    except ValueError as error:
+        raise PlanError(f"--proxy {shown!r} is no URL: {error}", hint="write it like http://127.0.0.1:3128") from error
     if parts.scheme not in _PROXIES:
         hint = f"write it like http://127.0.0.1:3128; there are {', '.join(_PROXIES)}"
         raise PlanError(f"--proxy {shown!r} has no scheme that is known", hint=hint)

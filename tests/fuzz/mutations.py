@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
+from tests.fuzz.source import Source
+
 Place = tuple[Any, Any]
 """A container, and the key or the index of a value in it."""
 
@@ -47,7 +49,7 @@ def places(data: Any, most: int = 100_000) -> list[Place]:
     return found
 
 
-def mutated(data: Any, chance: random.Random, *, most: int = 3) -> Any:
+def mutated(data: Any, chance: random.Random | Source, *, most: int = 3) -> Any:
     """A copy of *data* with one to *most* places changed."""
     copy = deepcopy(data)
     for _ in range(chance.randint(1, most)):
@@ -56,7 +58,7 @@ def mutated(data: Any, chance: random.Random, *, most: int = 3) -> Any:
     return copy
 
 
-def _change(container: Any, key: Any, chance: random.Random) -> None:
+def _change(container: Any, key: Any, chance: random.Random | Source) -> None:
     value = container[key]
     match chance.randrange(8):
         case 0:

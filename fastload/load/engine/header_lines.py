@@ -81,7 +81,7 @@ def redirects(url: str, lines: Iterable[bytes]) -> tuple[Redirect, ...]:
         location = dict(headers).get("location")
         if status in _REDIRECTS and location is not None:
             at = found[-1].location if found else url
-            found.append(Redirect(status, at, urljoin(at, location)))
+            found.append(Redirect(status, at, _joined(at, location)))
     return tuple(found)
 
 
@@ -105,6 +105,14 @@ def _responses(lines: Iterable[bytes]) -> Iterator[tuple[int, list[tuple[str, st
             headers.append((name.lower(), value.strip()))
     if status:
         yield status, headers
+
+
+def _joined(url: str, location: str) -> str:
+    """Return *location* as an absolute URL; as the server sent it, if it is none."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 def status_of(line: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from fastload.model.hooks import HookError
@@ -25,6 +25,13 @@ _texts, _numbers = converter(tuple[str, ...]), converter(tuple[float, ...])
 _texts_by_name = converter(dict[str, str])
 _map, _maps = converter(dict[str, Any]), converter(tuple[dict[str, Any], ...])
 _means = converter(dict[str, float | bool | tuple[float, ...] | None])
+# What is always there, though the classes have defaults for it.
+_ROWS = {
+    "workers": ("index", "cpu_percent", "lag_max_ms", "run_delay_share", "rss_bytes", "lost"),
+    "thresholds": ("metric", "expression", "ok", "observed"),
+    "checks": ("name", "passes", "fails", "scenario"),
+    "errors": ("kind", "count", "first"),
+}
 _COUNTS: Mapping[Kind, tuple[str, ...]] = {
     Kind.COUNTER: ("count",),
     Kind.RATE: ("passes", "fails"),
@@ -147,9 +154,12 @@ def check_summary(plain: Mapping[str, Any], header: RunHeader) -> None:
         summary_from_plain(plain, header)
         _flag(plain["passed"])
         _texts_by_name(plain["histograms"])
-        for sampled in (plain["host"], plain["target"] or {"mean": {}, "max": {}}):
-            for name in ("mean", "max"):
-                _means(sampled[name])
+        _check_means(HostSample, plain["host"])
+        _check_means(ProcessSample, plain["target"] or {"series": {}, "mean": {}, "max": {}})
+        for kind, rows in _ROWS.items():
+            for row in plain[kind]:
+                if missing := next((name for name in rows if name not in row), ""):
+                    raise ValueError(f"{kind}: there is no {missing!r}")
         for worker in plain["workers"]:
             for name in ("mean", "max"):
                 _number(worker["cpu_percent"][name])
@@ -159,6 +169,13 @@ def check_summary(plain: Mapping[str, Any], header: RunHeader) -> None:
 
 def _empty(spec: MetricSpec) -> dict[str, float | None]:
     return MetricView(spec, empty_value(spec), 1.0).to_dict()
+
+
+def _check_means(kind: type[HostSample] | type[ProcessSample], sampled: Mapping[str, Any]) -> None:
+    wanted = [one.name for one in fields(kind) if one.name not in ("t_s", "label")] if sampled["series"] else []
+    for name in ("mean", "max"):
+        if missing := next((one for one in wanted if one not in _means(sampled[name])), ""):
+            raise ValueError(f"{name}: there is no {missing!r}")
 
 
 def _figures(spec: MetricSpec, values: Any) -> dict[str, float | None]:
