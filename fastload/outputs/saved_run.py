@@ -63,9 +63,15 @@ def replay(run: SavedRun, sinks: Iterable[NamedSink]) -> list[str]:
         one.sink.check()
     troubles: list[str] = []
     left = [one for one in left if _try_action(one, troubles, lambda sink: sink.open(run.header))]
-    for second in run.seconds:
-        write = partial(_write, second)
-        left = [one for one in left if _try_action(one, troubles, write)]
+    try:
+        for second in run.seconds:
+            write = partial(_write, second)
+            left = [one for one in left if _try_action(one, troubles, write)]
+    except FastloadError:
+        # They hold files and connections.
+        for one in left:
+            _try_action(one, troubles, lambda sink: sink.close(None))
+        raise
     summary = run.summary_dict()
     for one in left:
         _try_action(one, troubles, lambda sink: sink.close(summary))

@@ -9,8 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from fastload.model.frames import pack
-from fastload.model.saved.codec import HEADER, PREAMBLE, SECOND, SUMMARY, snapshot_to_plain, unpack_payload
+from fastload.model.run_header import RunHeader
+from fastload.model.saved.codec import (
+    HEADER,
+    PREAMBLE,
+    SECOND,
+    SUMMARY,
+    check_kinds,
+    header_from_plain,
+    snapshot_from_plain,
+    snapshot_to_plain,
+    unpack_payload,
+)
 from fastload.model.saved.run_file import RunReader, load_run
+from fastload.model.saved.saved_summary import check_summary
 from tests.data.renew import RUN as GOLDEN
 from tests.fuzz.mutations import mutated
 from tests.fuzz.source import Source
@@ -65,3 +77,14 @@ def read_whole(path: Path) -> None:
         pass
     run.to_summary().to_dict()
     run.summary_dict()
+
+
+def read_record(kind: int, payload: bytes, known: RunHeader) -> None:
+    """Read one record of a run whose header is *known*."""
+    plain = unpack_payload(payload)
+    if kind == HEADER:
+        header_from_plain(plain)
+    elif kind == SECOND:
+        check_kinds(snapshot_from_plain(plain).table, known.specs)
+    else:
+        check_summary(plain, known)

@@ -40,14 +40,16 @@ _LINE = (
 _EVENTS = ("data", "event", "id", "retry", ":", ": ", "\n", "\r", "\r\n", "\n\n", "\ufeff", "x", *NUMBERS)
 
 
-def _delta() -> dict[str, Any]:
+def delta_body() -> dict[str, Any]:
     table = SeriesTable()
     add_requests(table, durations(20))
     errors = ErrorTable({"http_500": (2, "GET / answered 500")}, {"http_500": {("GET", "/"): 2}})
-    return Delta(0, 0, table, errors, ErrorTable(), WorkerStats(started=20, finished=20)).to_body()
+    body = Delta(0, 0, table, errors, ErrorTable(), WorkerStats(started=20, finished=20)).to_body()
+    plain: dict[str, Any] = unpack(pack(body))
+    return plain
 
 
-_DELTA = unpack(pack(_delta()))
+_DELTA = delta_body()
 
 
 def test_any_bytes_are_frames_or_an_error() -> None:

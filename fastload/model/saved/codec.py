@@ -366,7 +366,7 @@ def _check_header(header: RunHeader) -> None:
     if began.tzinfo is None or not _FIRST_YEAR <= began.year <= _LAST_YEAR:
         raise ValueError(f"started_at is {header.started_at!r:.40}")
     converter(dict[str, str])(header.versions)
-    memory = header.machine.get("memory_total_bytes", 0)
-    converter(int | None)(memory)
+    machine = converter(dict[str, Any])(header.machine)
+    converter(int | None)(machine.get("memory_total_bytes"))
     converter(str)(header.run_id)
     converter(tuple[str, ...])(list(header.thresholds))
