@@ -126,8 +126,8 @@ def parse_rate_stage(text: str) -> tuple[float, float]:
 
 
 def format_ms(value_ms: float | None) -> str:
-    """Format milliseconds with three significant digits: ``"840µs"``, ``"12.3ms"``, ``"1.25s"``; None as ``"-"``."""
-    if value_ms is None or math.isnan(value_ms):
+    """Format milliseconds with three significant digits: ``"840µs"``, ``"12.3ms"``, ``"1.25s"``; no number as ``"-"``."""
+    if value_ms is None or not math.isfinite(value_ms):
         return "-"
     if value_ms == 0:
         return "0s"

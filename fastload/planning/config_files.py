@@ -79,10 +79,10 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
-    except RecursionError as error:
-        raise PlanError(f"{name} has too many brackets within each other", hint="write plain options") from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(name, error) from error
+    except (RecursionError, ValueError) as error:
+        raise _immoderate(name, error) from error
 
 
 def _read_json(path: Path, name: str) -> Any:
@@ -95,9 +95,7 @@ def _read_json(path: Path, name: str) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(name, error) from error
     except (RecursionError, ValueError) as error:
-        # Python refuses a number of thousands of digits.
-        what = "a number is too long" if isinstance(error, ValueError) else "it has too many brackets within each other"
-        raise PlanError(f"{name} cannot be read: {what}", hint="write plain options") from error
+        raise _immoderate(name, error) from error
 
 
 def _unreadable(name: str, error: Exception) -> PlanError:
@@ -105,3 +103,9 @@ def _unreadable(name: str, error: Exception) -> PlanError:
         f"{name} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",
         hint="check the path and its permissions",
     )
+
+
+def _immoderate(name: str, error: Exception) -> PlanError:
+    """Return the error for a file that is right but for its measure: Python refuses a number of thousands of digits."""
+    what = "it has too many brackets within each other" if isinstance(error, RecursionError) else str(error)
+    return PlanError(f"{name} cannot be read: {what}", hint="write plain options")

@@ -25,7 +25,14 @@ def test_nothing_that_atheris_finds_ends_in_another_error(name: str, tmp_path: P
     done = subprocess.run(
         [
             *(sys.executable, "-m", "tests.fuzz.atheris_target", name, f"-max_total_time={SECONDS}", "-max_len=512"),
-            *("-seed=1", "-rss_limit_mb=2048", "-timeout=20", f"-artifact_prefix={tmp_path}/", "-verbosity=0"),
+            *(
+                "-seed=1",
+                "-len_control=0",
+                "-rss_limit_mb=2048",
+                "-timeout=20",
+                f"-artifact_prefix={tmp_path}/",
+                "-verbosity=0",
+            ),
         ],
         cwd=REPO,
         capture_output=True,

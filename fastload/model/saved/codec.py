@@ -20,7 +20,7 @@ from fastload.model.frames import pack, unpack
 from fastload.model.histogram import Int64Array
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
-from fastload.model.metrics import BUILTIN, HIGHEST_UNITLESS, HIGHEST_US, Kind, MetricSpec, Series
+from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.run_header import RunHeader
@@ -28,7 +28,6 @@ from fastload.model.saved.plain_types import LARGEST, MOST_WHOLE, any_number, ch
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, TrendValue
 from fastload.model.units import LONGEST_DURATION_S, format_count
-from fastload.model.views import empty_value
 
 MAGIC = b"\x8bfastload"
 VERSION = (1, 1)
@@ -58,10 +57,13 @@ _MOST_CONTAINERS = 2_000_000
 
 FIRST_METRICS = ("http_reqs", "http_req_failed", "http_req_duration", "iterations", "iteration_duration", "vus")
 """Metrics that every run has had from the first version on."""
-_HIGHEST = max(HIGHEST_US, HIGHEST_UNITLESS) * 1_000_000
+# numpy counts in 64 bits, and fastload writes less than that.
+_HIGHEST = 2**62
 _LEAST_SPAN_S = 1e-6
 _FIRST_YEAR, _LAST_YEAR = 1970, 2262
+_VALUES = {Kind.COUNTER: CounterValue, Kind.GAUGE: GaugeValue, Kind.RATE: RateValue, Kind.TREND: TrendValue}
 _SPEC = converter(tuple[str, str, str])
+_pair = converter(tuple[int, int])
 _event = converter(tuple[float, str, str])
 _errors = converter(dict[str, tuple[int, str, tuple[tuple[str, str, int], ...]] | tuple[int, str]])
 
@@ -229,12 +231,17 @@ def header_from_plain(plain: Mapping[str, Any]) -> RunHeader:
 def check_kinds(table: SeriesTable, specs: Mapping[str, MetricSpec]) -> None:
     """Check that the values in *table* are of the kinds that *specs* have, and make sense where fastload counts itself.
 
+    Series of other metrics are removed: nothing says how they are read.
+
     Raises:
-        RunFileError: one is not, or belongs to no metric.
+        RunFileError: a value is of another kind.
     """
-    for series, series_value in table.series_values.items():
+    for series, series_value in list(table.series_values.items()):
         spec = specs.get(series.metric)
-        if spec is None or type(series_value) is not type(empty_value(spec)):
+        if spec is None:
+            del table.series_values[series]
+            continue
+        if type(series_value) is not _VALUES[spec.kind]:
             kind = _kind_of(series_value)
             raise RunFileError(f"a second cannot be read: {series.metric:.40} is no {kind} of this run")
         if series.metric in BUILTIN and isinstance(series_value, CounterValue | GaugeValue):
@@ -274,17 +281,22 @@ def _trend_to_plain(trend: TrendValue) -> list[Any]:
 def _trend_from_plain(plain: Sequence[Any]) -> TrendValue:
     (top, clamped, total, squares, low, high), (gaps, counts) = plain[:6], plain[6:8]
     _check_moments(top, clamped, total, squares, low, high)
-    index = np.cumsum(_whole_numbers(gaps))
-    is_ascending = not gaps or (gaps[0] >= 0 and min(gaps[1:], default=1) > 0)
-    if len(gaps) != len(counts) or not is_ascending or (gaps and index[-1] >= _BUCKETS_AT_MOST):
+    steps, amounts = _whole_numbers(gaps), _whole_numbers(counts)
+    # The sum in Python: numpy's wraps around.
+    count = sum(counts)
+    if len(steps) != len(amounts):
         raise ValueError("a histogram has no such buckets")
-    if counts and (min(_whole_numbers(counts)) < 1 or sum(counts) > MOST_WHOLE or clamped > sum(counts)):
-        raise ValueError("a histogram has no such counts")
+    if gaps:
+        is_ascending = gaps[0] >= 0 and (len(gaps) == 1 or steps[1:].min() > 0)
+        if not is_ascending or sum(gaps) >= _BUCKETS_AT_MOST:
+            raise ValueError("a histogram has no such buckets")
+        if amounts.min() < 1 or count > MOST_WHOLE or clamped > count:
+            raise ValueError("a histogram has no such counts")
     return TrendValue.from_sparse(
         {
-            "i": index.astype("<u4").tobytes(),
-            "c": np.array(counts, dtype="<u8").tobytes(),
-            "n": sum(counts),
+            "i": np.cumsum(steps).astype("<u4").tobytes(),
+            "c": amounts.astype("<u8").tobytes(),
+            "n": count,
             "s": total,
             "q": squares,
             "lo": low,
@@ -309,9 +321,10 @@ def _table(rows: Sequence[Sequence[Any]]) -> SeriesTable:
             case "gauge":
                 series_values[series] = GaugeValue(*map(any_number, plain[:3]))
             case "rate":
-                series_values[series] = made_of(RateValue, dict(zip(("trues", "total"), plain, strict=False)))
-                if series_values[series].trues > series_values[series].total:
+                trues, total = _pair(plain)
+                if trues > total:
                     raise ValueError("a rate has more true values than values")
+                series_values[series] = RateValue(trues, total)
     return SeriesTable(series_values)
 
 
@@ -328,10 +341,10 @@ def _whole_numbers(values: Any) -> Int64Array:
     """Return *values* as an array; numpy would make whole numbers of texts and fractions, too."""
     if not isinstance(values, list):
         raise ValueError("a histogram has no list of buckets")
-    array = np.array(values)
-    if values and (array.ndim != 1 or array.dtype != np.int64):
+    array = np.array(values) if values else np.zeros(0, dtype=np.int64)
+    if array.ndim != 1 or array.dtype != np.int64:
         raise ValueError("a histogram has buckets that are no whole numbers")
-    return array.astype(np.int64)
+    return array
 
 
 def _kind_of(series_value: Any) -> str:
