@@ -126,7 +126,7 @@ def parse_rate_stage(text: str) -> tuple[float, float]:
 
 
 def format_ms(value_ms: float | None) -> str:
-    """Format milliseconds with three significant digits: ``"840µs"``, ``"12.3ms"``, ``"1.25s"``; no number as ``"-"``."""
+    """Format milliseconds with three significant digits: ``"840µs"``, ``"12.3ms"``, ``"1.25s"``; else ``"-"``."""
     if value_ms is None or not math.isfinite(value_ms):
         return "-"
     if value_ms == 0:

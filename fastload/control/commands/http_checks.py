@@ -159,7 +159,8 @@ def parse_address(text: str, *, what: str, port: int) -> tuple[str, int]:
     """
     host, _, digits = text.strip().rpartition(":")
     number = parse_whole(digits, _MOST_PORT)
-    if number is None or (":" in host and host[0] != "["):
+    bracketed = host.startswith("[") and host.endswith("]")
+    if number is None or (not bracketed and any(sign in host for sign in ":[]")):
         raise PlanError(
             f"{what} {text!r} is not PORT or HOST:PORT",
             hint=f"write it like {port}, 0 (a free port) or 0.0.0.0:{port}",
