@@ -22,7 +22,7 @@ SEED = int(os.environ.get("FASTLOAD_FUZZ_SEED", "0"))
 _LONGEST_S = 5.0
 """Longest CPU time of a case: what takes more than linear time needs minutes for some of them."""
 # What hypothesis does for an example takes longer than most parsers, so each example has several cases.
-_CASES_OF_EXAMPLE = 8
+_CASES_OF_EXAMPLE = 25
 _BYTES_OF_CASE = 96
 
 

@@ -57,7 +57,7 @@ class Source:
     def made_of(self, tokens: Sequence[str], most: int = 12) -> str:
         """A text of *tokens* of a grammar, sometimes with others between them, and sometimes very long."""
         pieces = self.several(lambda: self.text(3) if not self.randrange(8) else self.choice(tokens), most)
-        if pieces and not self.randrange(60):
+        if pieces and not self.randrange(150):
             place, times = self.randrange(len(pieces)), self.choice((50, 3_000, 30_000))
             pieces[place] = (pieces[place] * times)[:_LONGEST_PIECE]
         return "".join(pieces)

@@ -40,7 +40,7 @@ def test_any_record_is_read_or_an_error() -> None:
 
 def test_any_run_file_is_a_run_or_an_error(tmp_path: Path) -> None:
     records, path = small(), tmp_path / "hostile.fastload"
-    fuzz(lambda source: read_whole(file_of(path, hostile(records, source))), cases=800)
+    fuzz(lambda source: read_whole(file_of(path, hostile(records, source))), cases=400)
 
 
 def test_any_bytes_after_the_preamble_are_a_run_or_an_error(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_any_bytes_after_the_preamble_are_a_run_or_an_error(tmp_path: Path) -> N
         path.write_bytes(whole[:at] + source.binary(30) + whole[at + source.randrange(30) :])
         read_whole(path)
 
-    fuzz(run, cases=400)
+    fuzz(run, cases=200)
 
 
 def _commands(path: Path, folder: Path) -> list[list[str]]:
@@ -114,12 +114,13 @@ def _changed(*steps: Any, to: Any, kind: int) -> Records:
     return records
 
 
+_NAME = small()[0][1]["plan"]["scenarios"][0]["name"]
 CASES: dict[str, tuple[Records, str]] = {
     "no header": (small()[1:], "ends before the first record"),
     "a header that is a list": ([(HEADER, [1])], "no map"),
     "an unknown executor without a model": (_changed("plan", "scenarios", 0, "model", to=7, kind=HEADER), "no text"),
     "no scenario": (_changed("plan", "scenarios", to=[], kind=HEADER), "no scenario"),
-    "a scenario after itself": (_changed("plan", "scenarios", 0, "after", to="scenario", kind=HEADER), "comes after"),
+    "a scenario after itself": (_changed("plan", "scenarios", 0, "after", to=_NAME, kind=HEADER), "comes after"),
     "a plan within a plan": (_changed("plan", "http", to={"a": nested(400)}, kind=HEADER), "within each other"),
     "a year of a million": (_changed("started_at", to="+1000000-01-01", kind=HEADER), "first record"),
     "a metric of another kind": (_changed("specs", 0, 1, to="counter", kind=HEADER), "another metric"),
@@ -129,7 +130,7 @@ CASES: dict[str, tuple[Records, str]] = {
     "a second of no length": (_changed("span_s", to=0, kind=SECOND), "0 s long"),
     "a time out of range": (_changed("time_ns", to=2**63, kind=SECOND), "time_ns"),
     "a histogram of texts": (_changed("series", 0, 3, to="x", kind=SECOND), "a second cannot be read"),
-    "a histogram for a counter": (_changed("series", 0, 0, to="http_req_duration", kind=SECOND), "of this run"),
+    "a histogram for a gauge": (_changed("series", 4, 0, to="vus", kind=SECOND), "of this run"),
 }
 
 
