@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,10 @@ SECONDS = int(os.environ.get("FASTLOAD_ATHERIS_SECONDS", "10"))
 """For each of the three. Most of the way is found in the first seconds."""
 
 
+@pytest.mark.skipif(find_spec("atheris") is None, reason="there is no wheel of atheris for this Python")
 @pytest.mark.timeout(SECONDS * 4 + 120)
 @pytest.mark.parametrize("name", ["frames", "deltas", "run_files"])
 def test_nothing_that_atheris_finds_ends_in_another_error(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("atheris", reason="there is no wheel of atheris for this Python")
     done = subprocess.run(
         [
             *(sys.executable, "-m", "tests.fuzz.atheris_target", name, f"-max_total_time={SECONDS}", "-max_len=512"),
@@ -31,7 +32,6 @@ def test_nothing_that_atheris_finds_ends_in_another_error(name: str, tmp_path: P
                 "-rss_limit_mb=2048",
                 "-timeout=20",
                 f"-artifact_prefix={tmp_path}/",
-                "-verbosity=0",
             ),
         ],
         cwd=REPO,
