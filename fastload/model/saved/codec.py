@@ -24,7 +24,7 @@ from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.run_header import RunHeader
-from fastload.model.saved.plain_types import LARGEST, MOST_WHOLE, any_number, check_plain, converter, made_of
+from fastload.model.saved.plain_types import LARGEST, MOST_WHOLE, any_number, check_plain_data, converter, made_of
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, TrendValue
 from fastload.model.units import LONGEST_DURATION_S, format_count
@@ -213,7 +213,7 @@ def header_from_plain(plain: Mapping[str, Any]) -> RunHeader:
         RunFileError: an entry is missing or has another type.
     """
     try:
-        check_plain(plain)
+        check_plain_data(plain)
         known = [_SPEC(spec) for spec in plain["specs"] if spec[1] in set(Kind)]
         for name, kind, unit in known:
             if name in BUILTIN and (kind, unit) != (BUILTIN[name].kind, BUILTIN[name].unit):

@@ -75,7 +75,7 @@ def any_number(value: Any) -> Any:
     raise ValueError(f"{_shown(value)} is no number")
 
 
-def check_plain(value: Any, depth: int = DEEPEST) -> None:
+def check_plain_data(value: Any, depth: int = DEEPEST) -> None:
     """Check that *value* is plain data, as JSON has it, at most *depth* maps and lists deep.
 
     Raises:
@@ -96,7 +96,7 @@ def check_plain(value: Any, depth: int = DEEPEST) -> None:
     # A list of samples has hundreds of thousands of numbers.
     if not _SCALARS.issuperset(map(type, inside)):
         for one in inside:
-            check_plain(one, depth - 1)
+            check_plain_data(one, depth - 1)
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from fastload.model.resources import HostSample, ProcessSample, ResourceSeries, 
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.codec import FIRST_METRICS, RunFileError, reason_of, threshold_result
-from fastload.model.saved.plain_types import any_number, check_plain, converter, made_of
+from fastload.model.saved.plain_types import any_number, check_plain_data, converter, made_of
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.summary import RequestCounts, Summary
 from fastload.model.views import MetricView, empty_value
@@ -92,7 +92,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
         KeyError: an entry is missing.
         ValueError: an entry has another type than in a summary, or a metric is missing that every run has.
     """
-    check_plain(plain)
+    check_plain_data(plain)
     duration_s = _number(plain["duration_s"])
     specs = {**BUILTIN, **header.specs}
 
