@@ -26,8 +26,6 @@ def code(text: str, *, longest: int = _LONGEST) -> str:
         shown = shown[: longest - 1] + "…"
     if not shown:
         return "-"
-    # A backslash before the escaped bar would escape the escape.
-    shown = shown.replace("\\|", "\\ |")
     fence = "`" * (1 + _backticks(shown))
     space = " " * (shown[0] in "` " or shown[-1] in "` ")
     return f"{fence}{space}{shown}{space}{fence}".replace("|", "\\|")

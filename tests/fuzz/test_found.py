@@ -22,7 +22,6 @@ from fastload.model.judging.thresholds import parse_threshold
 from fastload.model.metrics import BUILTIN
 from fastload.model.statuses import parse_statuses
 from fastload.model.units import format_ms, parse_bytes, parse_duration_s, parse_rate_per_s, parse_stage
-from fastload.outputs.markdown_text import code
 from fastload.outputs.streams.prometheus_names import labels
 from fastload.planning.config_files import file_tier
 from fastload.planning.transport import make_http
@@ -157,10 +156,6 @@ def test_labels_without_a_letter_are_valid() -> None:
     found = labels([("%", "a"), ("&", "b"), ("_", "c")], {})
     assert sorted(found.values()) == ["a", "b", "c"]
     assert not any(name.startswith("__") for name in found)
-
-
-def test_a_bar_after_a_backslash_ends_no_cell() -> None:
-    assert code("a\\|b") == "`a\\ \\|b`"
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
