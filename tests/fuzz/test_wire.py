@@ -87,7 +87,7 @@ def test_any_body_is_a_delta_or_an_error() -> None:
     def run(source: Source) -> None:
         Delta.from_body(mutated(_DELTA, source, most=2))
 
-    fuzz(run, cases=4_000)
+    fuzz(run, cases=2_000)
 
 
 def test_histograms_come_back_from_their_encoding() -> None:
