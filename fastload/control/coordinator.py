@@ -25,6 +25,7 @@ from fastload.control.summary_builder import SummaryBuilder
 from fastload.control.supervisor import ChildEvent, ChildFunction
 from fastload.control.threshold_judge import ThresholdJudge
 from fastload.control.workers import Workers
+from fastload.model.errors import FrameError
 from fastload.model.frames import Frame
 from fastload.model.hooks import HookError, Hooks
 from fastload.model.http_settings import without_credentials
@@ -309,7 +310,12 @@ class Coordinator:
             case "ready":
                 self._workers.mark_ready(index)
             case "delta":
-                self._aggregator.add(Delta.from_body(body))
+                try:
+                    delta = Delta.from_body(body)
+                except FrameError as error:
+                    self._give_up(index, f"sent garbage: {error.message}")
+                    return
+                self._aggregator.add(delta)
             case "ended":
                 self._steering.ended(body["scenario"], index, self._workers.not_lost, time.monotonic_ns())
             case "abort":

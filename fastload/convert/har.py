@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -126,7 +127,22 @@ def read_har(name: str, data: bytes) -> Recording:
     entries = [_decode(name, raw, HarEntry, ["log", "entries", number]) for number, raw in enumerate(log.entries)]
     if not entries:
         raise PlanError(f"{name}: log.entries is empty: nothing was recorded", hint=_HINT)
+    for number, entry in enumerate(entries):
+        _check_entry(name, entry, ["log", "entries", number])
     return Recording(pages, sorted(entries, key=lambda entry: entry.start_s))
+
+
+def _check_entry(name: str, entry: HarEntry, steps: list[str | int]) -> None:
+    """Check the URLs of *entry* and its time, whose texts the decoder takes as they are."""
+    try:
+        _ = urlsplit(entry.request.url).port
+        urljoin(entry.request.url, entry.response.redirect_url or "")
+    except ValueError as error:
+        refuse(name, json_path([*steps, "request", "url"]), str(error), hint=_HINT)
+    try:
+        _ = entry.end_s
+    except (ValueError, OverflowError) as error:
+        refuse(name, json_path([*steps, "startedDateTime"]), str(error), hint=_HINT)
 
 
 def _decode(name: str, data: bytes | msgspec.Raw, of: type[_Decoded], steps: Iterable[str | int]) -> _Decoded:

@@ -121,7 +121,10 @@ class _ApiScript:
         server = servers[0]
         variables = server.get("variables") or {}
         url = _PLACE.sub(lambda found: str(variables.get(found[1], {}).get("default", found[1])), server["url"])
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            self._api.refuse(("servers", 0, "url"), str(error), "write it like https://api.example.com/v1")
         origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else "http://localhost:8080"
         return origin, parts.path.rstrip("/")
 

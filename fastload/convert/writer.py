@@ -79,6 +79,7 @@ def statement(value: Any, indent: int, prefix: str = "") -> str:
 def docstring(text: str, indent: int = 0) -> str:
     """Return *text* as a docstring. Long lines are wrapped, except lines that begin with a space."""
     margin = " " * indent
+    text = "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
     text = text.replace("\\", "/").replace('"', "'")
     lines: list[str] = []
     for line in text.split("\n"):

@@ -11,6 +11,8 @@ from typing import Literal
 from fastload.model.redaction import shortened
 
 _PACKAGE = str(Path(__file__).parents[1])
+# Limit of a message: it may quote what somebody passed, of any length, and still has to be read.
+_LONGEST_NAME = 200
 
 
 class FastloadError(Exception):
@@ -20,9 +22,8 @@ class FastloadError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = shortened(message), shortened(hint)
+        super().__init__(self.message)
 
 
 class PlanError(FastloadError):
@@ -57,6 +58,8 @@ class ControlError(FastloadError):
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """Return ``"did you mean 'X'?"`` with the candidate most similar to *word*, or ``""`` when none is similar."""
+    if len(word) > _LONGEST_NAME:
+        return ""
     found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
     return f"did you mean {found[0]!r}?" if found else ""
 

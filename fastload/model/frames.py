@@ -10,7 +10,7 @@ start) and then, at any time, ``begin``, ``scale`` and ``finish`` (of a scenario
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgpack
@@ -30,14 +30,20 @@ def pack(data: Any) -> bytes:
     return packed
 
 
-def unpack(packed: bytes) -> Any:
+def unpack(packed: bytes, *, most_containers: int = 0) -> Any:
     """Unpack the result of `pack`. Tuples come back as lists.
 
+    *most_containers*: how many lists and maps there may be in all, 0 for no limit. An empty one takes a byte here and
+    64 bytes in memory.
+
     Raises:
-        ValueError: *packed* is no msgpack.
+        ValueError: *packed* is no msgpack, or has too many lists and maps.
     """
+    counted = {"list_hook": _counter(most_containers)} if 0 < most_containers < len(packed) else {}
+    if counted:
+        counted["object_hook"] = counted["list_hook"]
     try:
-        return msgpack.unpackb(packed, strict_map_key=False, ext_hook=_unpack_other)
+        return msgpack.unpackb(packed, strict_map_key=False, ext_hook=_unpack_other, **counted)
     except Exception as error:
         raise ValueError(f"no msgpack: {error}") from error
 
@@ -94,6 +100,18 @@ class FrameDecoder:
 
 def _pack_other(value: Any) -> Any:
     return msgpack.ExtType(_BIG_INTEGER, b"%d" % value) if isinstance(value, int) else float(value)
+
+
+def _counter(most: int) -> Callable[[Any], Any]:
+    left = [most]
+
+    def count(container: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise ValueError(f"there are more than {most:,} lists and maps")
+        return container
+
+    return count
 
 
 def _unpack_other(code: int, data: bytes) -> Any:

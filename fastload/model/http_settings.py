@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from fastload.model.errors import PlanError, nearest
 from fastload.model.redaction import redacted_url
-from fastload.model.statuses import StatusSpec
+from fastload.model.statuses import MOST, StatusSpec
+from fastload.model.units import parse_whole
 from fastload.model.urls import encode_url, trim_url, with_ascii_host
 from fastload.model.wire_text import check_line, utf8
 from fastload.model.wire_text import shown as as_shown
@@ -220,8 +221,8 @@ def error_code(kind: str, status: int = 0) -> int:
 
     For a status of 400 or more it is 1000 + status; such a status may also be given as a kind, like ``http_404``.
     """
-    if kind.startswith("http_") and kind[5:].isdecimal():
-        status, kind = int(kind[5:]), ""
+    if kind.startswith("http_") and (named := parse_whole(kind[5:], MOST)) is not None:
+        status, kind = named, ""
     if kind:
         return ERROR_CODES.get(kind, GENERIC_CODE)
     return GENERIC_CODE + status if status >= 400 else 0

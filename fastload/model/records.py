@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
 from fastload.model.error_remedies import REMEDIES
+from fastload.model.errors import FrameError
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import OTHER_NAME
@@ -166,17 +167,24 @@ class Delta:
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Delta:
-        """Return the delta of *body*, the result of `to_body`."""
-        return cls(
-            worker=body["worker"],
-            seq=body["seq"],
-            table=SeriesTable.from_plain(body["table"]),
-            errors=ErrorTable.from_plain(body["errors"]),
-            exceptions=ErrorTable.from_plain(body["exceptions"]),
-            stats=WorkerStats(**body["stats"]),
-            late=body["late"],
-            points=body["points"],
-        )
+        """Return the delta of *body*, the result of `to_body`.
+
+        Raises:
+            FrameError: *body* has another form.
+        """
+        try:
+            return cls(
+                worker=body["worker"],
+                seq=body["seq"],
+                table=SeriesTable.from_plain(body["table"]),
+                errors=ErrorTable.from_plain(body["errors"]),
+                exceptions=ErrorTable.from_plain(body["exceptions"]),
+                stats=WorkerStats(**body["stats"]),
+                late=body["late"],
+                points=body["points"],
+            )
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise FrameError(f"no delta: {type(error).__name__}: {error}") from error
 
 
 class Event(NamedTuple):

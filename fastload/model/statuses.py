@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from fastload.model.errors import PlanError
 
 StatusSpec = int | str | Collection[int]
 """Set of HTTP statuses as written: ``404``, ``(200, 404)``, ``range(200, 300)`` or ``"200-299,404"``."""
 LEAST, MOST = 100, 999
+_DIGITS_AT_MOST = 9
 _HINT = 'write 404, (200, 404), range(200, 300) or "200-299,404"'
 
 
@@ -18,25 +20,31 @@ def parse_statuses(spec: StatusSpec, *, what: str) -> frozenset[int]:
     Raises:
         PlanError: *spec* names no status, or a value outside of 100..999; the message begins with *what*.
     """
+    numbers: Iterable[Any]
     if isinstance(spec, str):
-        numbers = [number for part in spec.split(",") for number in _part(part.strip(), spec, what)]
+        numbers = (number for part in spec.split(",") for number in _part(part.strip(), spec, what))
     elif isinstance(spec, int) and not isinstance(spec, bool):
-        numbers = [spec]
+        numbers = (spec,)
     elif isinstance(spec, Collection) and not isinstance(spec, bytes):
-        numbers = list(spec)
+        numbers = spec
     else:
         raise PlanError(f"{what}: {spec!r} names no statuses", hint=_HINT)
+    found = set()
+    # One after the other: a range may be far too long for a list.
     for number in numbers:
         if not isinstance(number, int) or isinstance(number, bool) or not LEAST <= number <= MOST:
             raise PlanError(f"{what}: {number!r} is no HTTP status", hint=_HINT)
-    if not numbers:
+        found.add(number)
+    if not found:
         raise PlanError(f"{what}: {spec!r} names no statuses", hint=_HINT)
-    return frozenset(numbers)
+    return frozenset(found)
 
 
 def _part(part: str, spec: str, what: str) -> range:
     """Return the statuses of *part*: one status, or a range like ``200-299`` with both ends included."""
     first, dash, last = part.partition("-")
-    if not (first.isdecimal() and (last.isdecimal() or not dash)):
+    # Longer ones are no statuses, and int() refuses thousands of digits.
+    too_long = max(len(first), len(last)) > _DIGITS_AT_MOST
+    if too_long or not (first.isdecimal() and (last.isdecimal() or not dash)):
         raise PlanError(f"{what}: {spec!r} names no statuses", hint=_HINT)
     return range(int(first), int(last or first) + 1)

@@ -7,34 +7,41 @@ import re
 
 from fastload.model.errors import PlanError
 from fastload.model.names import as_text
-from fastload.model.redaction import shortened
 
-LONGEST_S = 100 * 366 * 86_400.0
-MOST_PER_S = 1e9
-MOST_BYTES = 2**62
 _DURATION_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h|d)")
 _NUMBER_SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "M": 1e6}
-_RATE = re.compile(r"(\d+(?:\.\d+)?)([kKmM]?)(?:/(s|sec|m|min|h))?")
-_BYTES = re.compile(r"(\d+(?:\.\d+)?) ?([kKMG]i?)?B?")
+_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmM]?)(?:/(s|sec|m|min|h))?")
+_BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMG]i?)?B?")
 _BYTES_UNIT = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _RATE_PER_S = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 1 / 60, "min": 1 / 60, "h": 1 / 3600}
+LONGEST_DURATION_S = 100 * 365 * 86_400.0
+"""Longest duration: in nanoseconds it still fits into 64 bits."""
+FASTEST_RATE_PER_S = 1e9
+"""Highest rate: one start in each nanosecond, the finest time of a start."""
+MOST_BYTES = 2**63 - 1
+# No number with a unit is longer. Longer texts are not looked at: each regular expression ends soon.
+_LONGEST_TEXT = 200
+# Far above what a load model takes, which says how many that are.
+_MOST_VUS_WRITTEN = 10**12
 
 
 def parse_duration_s(text: str, *, what: str = "duration") -> float:
     """Parse a duration in seconds: a number with a unit, or several ("1m30s", "500ms", "0s").
 
     Raises:
-        PlanError: no unit, an unknown unit, or not a number. *what* names the option in the message.
+        PlanError: no unit, an unknown unit, not a number, or over a hundred years. *what* names the option in the
+            message.
     """
     text = as_text(text, what).strip()
-    parts = _DURATION_PART.findall(text)
+    parts = _DURATION_PART.findall(text[:_LONGEST_TEXT])
     if not parts or "".join(number + unit for number, unit in parts) != text:
         hint = f"write {text}s or {text}m" if _is_number(text) else 'write it like "30s", "5m" or "1m30s"'
         raise PlanError(f"{what} {text!r} is not a duration with a unit", hint=hint)
     seconds = sum(float(number) * _DURATION_S[unit] for number, unit in parts)
-    if seconds > LONGEST_S:
-        raise PlanError(f"{what} {shortened(text, 80)!r} is longer than 100 years", hint="write a shorter one")
+    if seconds > LONGEST_DURATION_S:
+        raise PlanError(f"{what} {text!r} is longer than a hundred years", hint='write it like "30s", "5m" or "24h"')
     return seconds
 
 
@@ -42,15 +49,16 @@ def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> fl
     """Parse a rate in starts per second: "500", "1.5k", "1k/s", "90/min". Fractions are kept.
 
     Raises:
-        PlanError: not a rate, or 0 without *zero*. *what* names the option in the message.
+        PlanError: not a rate, 0 without *zero*, or over one start in each nanosecond. *what* names the option in the
+            message.
     """
-    match = _RATE.fullmatch(as_text(text, what).strip())
+    match = _match(_RATE, as_text(text, what).strip())
     rate = float(match[1]) * _NUMBER_SUFFIX[match[2] and match[2].lower()] * _RATE_PER_S[match[3]] if match else 0
     if not match or (rate <= 0 and not zero):
         wanted = "a rate" if zero else "a rate above zero"
         raise PlanError(f"{what} {text!r} is not {wanted}", hint='write it like "500", "1k/s" or "90/min"')
-    if rate > MOST_PER_S:
-        raise PlanError(f"{what} {shortened(str(text), 80)!r} is above 1,000,000,000/s", hint="write a lower one")
+    if rate > FASTEST_RATE_PER_S:
+        raise PlanError(f"{what} {text!r} is over one start in each nanosecond", hint='write it like "500" or "1k/s"')
     return rate
 
 
@@ -58,15 +66,27 @@ def parse_bytes(text: str | float, *, what: str = "size") -> int:
     """Parse a size in bytes: a number, or a number with a unit: "500kB", "1.5MB" (powers of 1,000), "64KiB" (of 1,024).
 
     Raises:
-        PlanError: not a size.
+        PlanError: not a size, or one over 63 bits.
     """
-    match = _BYTES.fullmatch(as_text(text, what).strip())
+    match = _match(_BYTES, as_text(text, what).strip())
     if not match:
         raise PlanError(f"{what} {text!r} is not a number of bytes", hint='write it like 500, "64KiB" or "1MB"')
     size = float(match[1]) * _BYTES_UNIT[(match[2] or "").replace("K", "k")]
-    if size > MOST_BYTES:
-        raise PlanError(f"{what} {shortened(str(text), 80)!r} is above 2**62 bytes", hint="write a lower one")
+    if size >= MOST_BYTES:
+        raise PlanError(f"{what} {text!r} is more bytes than there can be", hint='write it like "64KiB" or "1GB"')
     return round(size)
+
+
+def parse_whole(text: str, most: int) -> int | None:
+    """Parse *text* as a whole number from 0 to *most*, in ASCII digits; None if it is anything else.
+
+    ``int`` takes more than that: signs, spaces, digits of other scripts. It raises an error for thousands of digits.
+    """
+    digits = text.lstrip("0") or text[:1]
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > len(str(most)):
+        return None
+    number = int(digits)
+    return number if number <= most else None
 
 
 def parse_stage(text: str) -> tuple[float, int]:
@@ -75,12 +95,13 @@ def parse_stage(text: str) -> tuple[float, int]:
     Raises:
         PlanError: no colon, no unit on the duration, or no whole number of VUs.
     """
-    duration, colon, target = as_text(text, "a stage").partition(":")
-    if not colon or not target.strip().isdecimal():
+    duration, _, target = as_text(text, "a stage").partition(":")
+    vus = parse_whole(target.strip(), _MOST_VUS_WRITTEN)
+    if vus is None:
         raise PlanError(
             f"stage {text!r} is not DURATION:VUS", hint='write it like "30s:10": reach 10 VUs in 30 seconds'
         )
-    return parse_duration_s(duration, what=f"stage {text!r}: duration"), int(target)
+    return parse_duration_s(duration, what=f"stage {text!r}: duration"), vus
 
 
 def is_rate_stage(text: str) -> bool:
@@ -106,8 +127,8 @@ def parse_rate_stage(text: str) -> tuple[float, float]:
 
 
 def format_ms(value_ms: float | None) -> str:
-    """Format milliseconds with three significant digits: ``"840µs"``, ``"12.3ms"``, ``"1.25s"``; None as ``"-"``."""
-    if value_ms is None or math.isnan(value_ms):
+    """Format milliseconds with three significant digits: ``"840µs"``, ``"12.3ms"``, ``"1.25s"``; else ``"-"``."""
+    if value_ms is None or not math.isfinite(value_ms):
         return "-"
     if value_ms == 0:
         return "0s"
@@ -174,5 +195,9 @@ def _three_digits(value: float) -> str:
     return f"{value:.1f}" if magnitude >= 9.995 else f"{value:.2f}"
 
 
+def _match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return pattern.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+
+
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\d+(?:\.\d+)?", text) is not None
+    return _match(_NUMBER, text) is not None

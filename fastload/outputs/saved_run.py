@@ -65,9 +65,15 @@ def replay(run: SavedRun, sinks: Iterable[NamedSink]) -> list[str]:
     troubles: list[str] = []
     needs = {id(one): _seconds_needed(one.sink) for one in left}
     left = [one for one in left if _try_action(one, troubles, lambda sink: sink.open(run.header))]
-    for second in _read(run, set(needs.values())):
-        write = partial(_write, second)
-        left = [one for one in left if needs[id(one)] == "none" or _try_action(one, troubles, write)]
+    try:
+        for second in _read(run, set(needs.values())):
+            write = partial(_write, second)
+            left = [one for one in left if needs[id(one)] == "none" or _try_action(one, troubles, write)]
+    except FastloadError:
+        # They hold files and connections.
+        for one in left:
+            _try_action(one, troubles, lambda sink: sink.close(None))
+        raise
     summary = run.summary_dict()
     for one in left:
         _try_action(one, troubles, lambda sink: sink.close(summary))

@@ -86,6 +86,8 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
         raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(name, error) from error
+    except (RecursionError, ValueError) as error:
+        raise _immoderate(name, error) from error
 
 
 def _read_json(path: Path, name: str) -> Any:
@@ -97,6 +99,8 @@ def _read_json(path: Path, name: str) -> Any:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(name, error) from error
+    except (RecursionError, ValueError) as error:
+        raise _immoderate(name, error) from error
 
 
 def _unreadable(name: str, error: Exception) -> PlanError:
@@ -104,3 +108,9 @@ def _unreadable(name: str, error: Exception) -> PlanError:
         f"{name} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",
         hint="check the path and its permissions",
     )
+
+
+def _immoderate(name: str, error: Exception) -> PlanError:
+    """Return the error for a file that is right but for its measure: Python refuses a number of thousands of digits."""
+    what = "it has too many brackets within each other" if isinstance(error, RecursionError) else str(error)
+    return PlanError(f"{name} cannot be read: {what}", hint="write plain options")

@@ -143,7 +143,7 @@ def _unknown(name: str, key: str, known: tuple[str, ...]) -> PlanError:
 
 def _scenario(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
     executor = spec.get("executor")
-    if executor not in EXECUTORS:
+    if not isinstance(executor, str) or executor not in EXECUTORS:
         problem = "has no executor" if executor is None else f"has an unknown executor {executor!r}"
         hint = nearest(str(executor or ""), EXECUTORS) or f"give one of {', '.join(EXECUTORS)}"
         raise PlanError(f"{where} {problem}", hint=hint)

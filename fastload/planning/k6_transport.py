@@ -15,7 +15,7 @@ def _tls_version(value: Any, where: str) -> dict[str, Any]:
     bounds = value if isinstance(value, Mapping) else {"min": value, "max": value}
     options = {}
     for bound, version in bounds.items():
-        if bound not in ("min", "max") or version not in _TLS:
+        if bound not in ("min", "max") or not isinstance(version, str) or version not in _TLS:
             raise PlanError(
                 f"{where}: tlsVersion {value!r} is unknown", hint='write "tls1.2" or {"min": "tls1.2", "max": "tls1.3"}'
             )
@@ -48,7 +48,7 @@ def _dns(value: Any, where: str) -> dict[str, Any]:
         options["dns"] = {"inf": "pinned", "0": "each"}.get(ttl, f"{ttl}ms" if ttl.isdecimal() else ttl)
     if _shares_addresses(value):
         options["dns_select"] = value["select"]
-    if value.get("policy") in _IP_VERSIONS:
+    if isinstance(value.get("policy"), str) and value["policy"] in _IP_VERSIONS:
         options["ip_version"] = _IP_VERSIONS[value["policy"]]
     return options
 
@@ -83,6 +83,6 @@ def without_effect(options: Mapping[str, Any]) -> list[str]:
     if isinstance(dns, Mapping):
         if dns.get("select", "first") != "first" and not _shares_addresses(dns):
             found.append("dns.select")
-        if "policy" in dns and dns["policy"] not in _IP_VERSIONS:
+        if "policy" in dns and str(dns["policy"]) not in _IP_VERSIONS:
             found.append("dns.policy")
     return found

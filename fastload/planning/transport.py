@@ -30,7 +30,7 @@ from fastload.model.http_settings import (
 )
 from fastload.model.names import as_text, tag_texts
 from fastload.model.statuses import parse_statuses
-from fastload.model.units import parse_bytes, parse_duration_s
+from fastload.model.units import parse_bytes, parse_duration_s, parse_whole
 from fastload.model.urls import ascii_host
 from fastload.model.wire_text import check_line
 
@@ -233,7 +233,11 @@ def _check_proxy(http: HttpSettings) -> None:
     if not http.proxy or http.proxy == "env":
         return
     shown = without_credentials(http.proxy)
-    parts = urlsplit(http.proxy)
+    try:
+        parts = urlsplit(http.proxy)
+        _ = parts.port
+    except ValueError as error:
+        raise PlanError(f"--proxy {shown!r} is no URL: {error}", hint="write it like http://127.0.0.1:3128") from error
     if parts.scheme not in _PROXIES:
         hint = f"write it like http://127.0.0.1:3128; there are {', '.join(_PROXIES)}"
         raise PlanError(f"--proxy {shown!r} has no scheme that is known", hint=hint)
@@ -248,7 +252,7 @@ def _check_names(http: HttpSettings) -> None:
         host, port = split_port(name)
         to, to_port = split_port(address)
         right = host and to and "*" not in host.removeprefix("*.") and "*" not in to
-        if not right or not all(one == "" or (one.isdecimal() and int(one) < 65536) for one in (port, to_port)):
+        if not right or not all(one == "" or parse_whole(one, 65535) is not None for one in (port, to_port)):
             raise PlanError(
                 f"--host-override {name!r} = {address!r} is not NAME[:PORT] = ADDRESS[:PORT]",
                 hint="write it like shop.example.com=127.0.0.1:8080 or '*.example.com=10.0.0.7'",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from fastload.model.errors import PlanError
+from fastload.model.units import parse_whole
 from fastload.targets.distributions import parse_distribution
 
 
@@ -227,9 +229,7 @@ class ScoreOptions(TargetOptions):
 
 
 def _whole_number(text: str, variable: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise PlanError(
-            f"environment variable {variable}={text!r} is not a whole number", hint=f"unset {variable}"
-        ) from None
+    number = parse_whole(text.strip(), sys.maxsize)
+    if number is None:
+        raise PlanError(f"environment variable {variable}={text!r} is not a whole number", hint=f"unset {variable}")
+    return number

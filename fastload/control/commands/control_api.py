@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from fastload.control.commands.http_checks import (
     plain,
 )
 from fastload.model.errors import ControlError, nearest
+from fastload.model.units import parse_whole
 
 # Time limits: for the whole request to arrive, for the run to answer it, and for the client to read the reply.
 READ_S, ANSWER_S, WRITE_S = 5.0, 10.0, 2.0
@@ -111,9 +113,10 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
 
     def _body_length(self) -> int:
         text = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not (text.isascii() and text.isdecimal()):
+        length = parse_whole(text, sys.maxsize)
+        if "Transfer-Encoding" in self.headers or length is None:
             raise RequestRefused(HTTPStatus.LENGTH_REQUIRED, "the body has no length", "send Content-Length")
-        return int(text)
+        return length
 
     def _arguments(self) -> dict[str, Any]:
         # A page of another site must send a CORS preflight (OPTIONS) before this type of body. The preflight gets 405.

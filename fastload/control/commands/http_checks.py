@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from fastload.control.sampling.processes import find_listener, process_name
 from fastload.model.errors import ControlError, PlanError
+from fastload.model.units import parse_whole
 
 MOST_BODY_BYTES = 64 * 1024
 DEFAULT_HOST = "127.0.0.1"
@@ -157,12 +158,14 @@ def parse_address(text: str, *, what: str, port: int) -> tuple[str, int]:
         PlanError: no port from 0 to 65535. *what* is the option's name and *port* an example, both for the message.
     """
     host, _, digits = text.strip().rpartition(":")
-    if not (digits.isascii() and digits.isdecimal() and int(digits) <= _MOST_PORT) or (":" in host and host[0] != "["):
+    number = parse_whole(digits, _MOST_PORT)
+    bracketed = host.startswith("[") and host.endswith("]")
+    if number is None or (not bracketed and any(sign in host for sign in ":[]")):
         raise PlanError(
             f"{what} {text!r} is not PORT or HOST:PORT",
             hint=f"write it like {port}, 0 (a free port) or 0.0.0.0:{port}",
         )
-    return host.strip("[]") or DEFAULT_HOST, int(digits)
+    return host.strip("[]") or DEFAULT_HOST, number
 
 
 def check_exposed(what: str, host: str, token: str, *, variable: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fastload.control.sampling import procfs
 from fastload.model.errors import PlanError, nearest
 from fastload.model.resources import ProcessSample
+from fastload.model.units import parse_whole
 
 ProcessKey = tuple[int, int]
 """``(start_ticks, pid)``: unique while the machine is up, and parents sort before their children."""
@@ -22,6 +23,8 @@ _OPTIONS_WITH_VALUE = frozenset({"-W", "-X", "-r", "--require", "-cp", "-classpa
 _INLINE_CODE = frozenset({"-c", "-e", "--eval", "-lc", "-ec", "-xc"})
 # These listen for services that do not run yet. Their other children do not belong to the target.
 _SOCKET_ACTIVATORS = frozenset({"systemd", "init", "launchd"})
+# No system has more: 2**22 is Linux's own limit.
+_MOST_PID = 2**31 - 1
 _MAX_PORT = 65_535
 # The kernel gives the start time of a process in steps of 10 ms.
 _START_SLACK_TICKS = 2
@@ -296,18 +299,18 @@ def resolve_watch(text: str) -> tuple[int, ...]:
     if text.startswith(":"):
         return _watch_port(text, text[1:])
     if text.isdecimal():
-        pid = int(text)
-        stat = procfs.read_process(pid)
-        if stat and stat.running and procfs.is_thread_group(pid):
+        pid = parse_whole(text, _MOST_PID)
+        stat = procfs.read_process(pid) if pid is not None else None
+        if pid is not None and stat and stat.running and procfs.is_thread_group(pid):
             return (pid,)
         return _watch_port(text, text)
     return _watch_name(text)
 
 
 def _watch_port(text: str, digits: str) -> tuple[int, ...]:
-    port = int(digits) if digits.isdecimal() else 0
+    port = parse_whole(digits, _MAX_PORT)
     bare = text == digits
-    if not 0 < port <= _MAX_PORT:
+    if not port:
         message = f"no process has the PID {text}" if bare else f"watch {text!r}: not a port from 1 to {_MAX_PORT}"
         raise PlanError(message, hint="give the PID, the program's name, or the port it listens on as :8080")
     found = find_listener(port)

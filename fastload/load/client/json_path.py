@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from fastload.model.errors import nearest
+from fastload.model.units import parse_whole
 
 
 class NoSuchPathError(LookupError):
@@ -31,9 +33,10 @@ def _step(data: Any, part: str, where: str) -> Any:
         guess = nearest(part, data) or f"there are {', '.join(map(str, list(data)[:10])) or 'no names'}"
         raise NoSuchPathError(f"there is no {part!r} at {where}: {guess}")
     if isinstance(data, list):
-        if not part.removeprefix("-").isdecimal():
+        size = parse_whole(part.removeprefix("-"), sys.maxsize)
+        if size is None:
             raise NoSuchPathError(f"{where} is an array, and {part!r} is no number")
-        number = int(part)
+        number = -size if part.startswith("-") else size
         if not -len(data) <= number < len(data):
             raise NoSuchPathError(f"the array at {where} has {len(data)} items, and no {number}")
         return data[number]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
 
 from fastload.model.errors import FastloadError
+from fastload.model.units import parse_whole
 
 MAX_LINE_BYTES = 16 * 2**20
 """Maximum length of a line. A line is kept in memory until its end."""
@@ -120,8 +122,8 @@ class EventParser:
                 self._event = value
             case "id" if "\0" not in value:
                 self._id = value
-            case "retry" if value.isascii() and value.isdigit():
-                self._retry = int(value)
+            case "retry" if (wait_ms := parse_whole(value, sys.maxsize)) is not None:
+                self._retry = wait_ms
 
     def _forget(self) -> None:
         self._event = ""

@@ -15,7 +15,7 @@ from fastload.load.client.redirects import Chain
 from fastload.load.client.reply import JudgedReply, Reply
 from fastload.load.client.sse import EventParser, LineSplitter, ServerEvent
 from fastload.load.engine.curl_transfer import BODY_NOT_READ
-from fastload.load.engine.header_lines import REDIRECTS
+from fastload.load.engine.header_lines import REDIRECTS, status_of
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ class BodyBuffer:
         """Add a header line, of this response or of an earlier one (a redirect, for example). libcurl calls this."""
         self.header_lines.append(line)
         if line.startswith(b"HTTP/"):
-            words = line.split(maxsplit=2)
-            self.status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+            self.status = status_of(line.decode("latin-1"))
             # libcurl may answer this response with credentials. If it does not, the first chunk of the body or the end
             # of the transfer shows that this response is the final one.
             self._another_response_follows = self.status < 200 or self.status in _ASKS_FOR_AUTH

@@ -11,6 +11,8 @@ from urllib.parse import urljoin
 
 from fastload.model.errors import PlanError
 from fastload.model.names import as_text
+from fastload.model.statuses import MOST
+from fastload.model.units import parse_whole
 from fastload.model.wire_text import check_line, read_text
 
 Headers = Mapping[str, str | None]
@@ -130,7 +132,7 @@ def redirects(url: str, lines: Iterable[bytes]) -> tuple[Redirect, ...]:
         location = dict(headers).get("location")
         if status in REDIRECTS and location is not None:
             at = found[-1].location if found else url
-            found.append(Redirect(status, at, urljoin(at, location)))
+            found.append(Redirect(status, at, _joined(at, location)))
     return tuple(found)
 
 
@@ -147,14 +149,27 @@ def _responses(lines: Iterable[bytes]) -> Iterator[tuple[int, list[tuple[str, st
         if line.startswith("HTTP/"):
             if status:
                 yield status, headers
-            words = line.split(maxsplit=2)
-            status, headers = int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0, []
+            status, headers = status_of(line), []
             continue
         name, colon, value = line.partition(":")
         if colon:
             headers.append((name.lower(), value.strip()))
     if status:
         yield status, headers
+
+
+def _joined(url: str, location: str) -> str:
+    """Return *location* as an absolute URL; as the server sent it, if it is none."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
+
+
+def status_of(line: str) -> int:
+    """Return the status of the status line *line*; 0 if it has none."""
+    words = line.split(maxsplit=2)
+    return parse_whole(words[1], MOST) or 0 if len(words) > 1 else 0
 
 
 def _name(line: str) -> str:

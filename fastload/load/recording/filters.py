@@ -13,6 +13,8 @@ from fastload.model.metrics import HTTP_TRENDS, Series
 from fastload.model.names import are_plain, tag_texts
 from fastload.model.points import LOST_TRENDS
 from fastload.model.series import SeriesTable
+from fastload.model.statuses import MOST
+from fastload.model.units import parse_whole
 
 # A row is [endpoint, response time or NO_DUE, *Measurement]. A judgement may be added to the status: see `outcome.py`.
 ROW_WIDTH = 13
@@ -105,7 +107,7 @@ class RequestFilter:
         """Add the requests of *batch* that belong to the series to *table*."""
         chosen = np.array(self._of_endpoint, dtype=bool)[batch.endpoints]
         if self._status is not None:
-            chosen &= batch.statuses == (int(self._status) if self._status.isdecimal() else -1)
+            chosen &= batch.statuses == _status_of(self._status)
         if self._error is not None:
             chosen &= self._has_error(batch, self._error)
         count = int(chosen.sum())
@@ -140,8 +142,14 @@ class RequestFilter:
         if error == JUDGED:
             return batch.judgements == _BY_HAND
         status = error.removeprefix("http_")
-        wanted = int(status) if error != status and status.isdecimal() else -1
+        wanted = _status_of(status) if error != status else -1
         return batch.failed & (batch.judgements != _BY_HAND) & (batch.statuses == wanted)
+
+
+def _status_of(text: str) -> int:
+    """Return the status that *text* writes; -1, which no request has, if it is none."""
+    number = parse_whole(text, MOST)
+    return -1 if number is None else number
 
 
 class Filters:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastload.model.compare.batches import BatchedRun
 from fastload.model.units import format_bytes, format_duration_s
@@ -129,7 +129,7 @@ def _setting_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
     for key in ("workers", "warmup_s", "env"):
         if plan_a.get(key) != plan_b.get(key):
             yield _contrast(key, plan_a.get(key), plan_b.get(key))
-    host_a, host_b = (urlsplit(str(plan.get("base_url", ""))).hostname or "" for plan in (plan_a, plan_b))
+    host_a, host_b = (_split(str(plan.get("base_url", ""))).hostname or "" for plan in (plan_a, plan_b))
     if host_a != host_b:
         yield _contrast("host", host_a, host_b)
     http_a, http_b = plan_a.get("http", {}), plan_b.get("http", {})
@@ -182,8 +182,16 @@ def _title(title: str) -> str:
     return " ".join(words) if len(words) > 1 else PurePath(title).name
 
 
+def _split(url: str) -> SplitResult:
+    """Return the parts of *url*; of what is no URL, all of it as its path."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", url, "", "")
+
+
 def _path(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _split(url)
     return parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")
 
 

@@ -6,6 +6,8 @@ A threshold on the verdict of the run compares it with a state: ``verdict>=SUSPE
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -22,14 +24,16 @@ RESOURCE, VERDICT = "resource", "verdict"
 STATES = ("INVALID", "SUSPECT", "VALID")
 """States of the verdict, from the worst to the best. The limit of a threshold on the verdict is an index into them."""
 
+_LONGEST_TEXT = 10_000
+"""Limit of a threshold's text: it may have long names of requests, and it is read in a moment."""
 _NAME = re.compile(r"\s*([A-Za-z_]\w*)\s*")
 _HEAD = re.compile(
-    r"\s*(?P<aggregate>p\s*\(\s*(?P<percent>\d+(?:\.\d+)?)\s*\)|[A-Za-z_]\w*)?\s*"
+    r"(?:(?P<aggregate>p\s*\(\s*(?P<percent>[0-9]+(?:\.[0-9]+)?)\s*\)|[A-Za-z_]\w*)\s*)?"
     r"(?P<comparison><=|>=|===|==|!=|<|>)\s*(?P<rest>.*)",
     re.DOTALL,
 )
 _NUMBER = re.compile(
-    r"(?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)(?P<unit>[A-Za-zµ%]*(?:/s)?)(?=\s|$)(?P<words>.*)",
+    r"(?P<number>[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)(?P<unit>[A-Za-zµ%]*(?:/s)?)(?=\s|$)(?P<words>.*)",
     re.DOTALL,
 )
 _WORDS = ("for", "over", "abort", "optional")
@@ -113,6 +117,7 @@ def parse_series(text: str, tags: Collection[str] | None = None) -> tuple[Series
     Raises:
         PlanError: no metric name, a malformed filter, a tag that is not permitted, or two values for one tag.
     """
+    _check_length(text)
     match = _NAME.match(text)
     if match is None:
         raise no_metric(text)
@@ -159,7 +164,8 @@ def parse_condition(subject: Subject, text: str) -> Condition:
         PlanError: *text* breaks the grammar, the metric does not have the aggregate or the unit, or a window is not
             a whole number of seconds from 1 on.
     """
-    match = _HEAD.fullmatch(text)
+    _check_length(text)
+    match = _HEAD.fullmatch(text.strip())
     if match is None:
         raise _malformed(subject, text)
     if subject.kind == VERDICT:
@@ -172,7 +178,7 @@ def parse_condition(subject: Subject, text: str) -> Condition:
     units = subject.units(aggregate)
     if not unit and words and (words[0] in units or words[0] in _US or words[0] in _BYTES):
         unit = words.pop(0)
-    limit = float(Fraction(number["number"]) * _factor(subject, text, unit, units))
+    limit = _limit(text, number["number"], _factor(subject, text, unit, units))
     condition = Condition(aggregate, float(match["percent"] or 0), match["comparison"], limit)
     return _parse_modifiers(condition, text, words)
 
@@ -265,6 +271,22 @@ def _factor(subject: Subject, text: str, unit: str, units: Mapping[str, Fraction
             hint=fit + (f"; {guess}" if guess else ""),
         )
     return factor
+
+
+def _limit(text: str, number: str, factor: Fraction) -> float:
+    """Return *number* times *factor*, by way of a float: the fraction of 1e99999999 has as many digits."""
+    value = float(number)
+    with contextlib.suppress(OverflowError):
+        if math.isfinite(value):
+            return float(Fraction(repr(value)) * factor)
+    raise PlanError(f"threshold {text!r}: {number} is too large", hint="write a smaller limit, up to 1e300")
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _LONGEST_TEXT:
+        raise PlanError(
+            f"threshold {text[:50]!r}... has {len(text):,} characters", hint=f"write {_LONGEST_TEXT:,} at most"
+        )
 
 
 def _parse_modifiers(condition: Condition, text: str, words: list[str]) -> Condition:

@@ -65,7 +65,7 @@ class Threshold:
     @property
     def aggregate(self) -> str:
         """Aggregate as the grammar writes it: ``p(95)``, ``rate``; empty for the verdict."""
-        percent = f"({self.condition.percent:.10g})" if self.condition.aggregate == "p" else ""
+        percent = f"({self.condition.percent:.15g})" if self.condition.aggregate == "p" else ""
         return self.condition.aggregate + percent
 
     @property

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
-from functools import cache
-from typing import Any, NamedTuple, TypeVar, cast
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,12 +19,14 @@ from fastload.model.errors import FastloadError, OutputError
 from fastload.model.frames import pack, unpack
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
-from fastload.model.metrics import Kind, Series
+from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.run_header import RunHeader
+from fastload.model.saved.plain_types import LARGEST, MOST_WHOLE, any_number, check_plain_data, converter, made_of
+from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, TrendValue
-from fastload.model.units import format_count
+from fastload.model.units import LONGEST_DURATION_S, format_count
 
 MAGIC = b"\x8bfastload"
 VERSION = (1, 1)
@@ -47,9 +49,22 @@ _NOT_SAVED = frozenset(("points", "progress", "message"))
 _PLAIN = frozenset(one.name for one in fields(Snapshot)) - _NOT_SAVED - {
     *("host", "target", "workers", "thresholds", "verdict", "table", "errors", "exceptions", "events"),
 }  # fmt: skip
-_TUPLES = frozenset(("worker_cpu_percent", "lag_max_ms", "troubles"))
+_ERRORS = (KeyError, TypeError, ValueError, IndexError, OverflowError)
+# Limit of a factor by which a record unpacks, beyond what is small anyway. Figures of a run have a tenth of it.
+_MOST_EXPANSION = 100
+_MOST_CONTAINERS = 2_000_000
 
-T = TypeVar("T")
+FIRST_METRICS = ("http_reqs", "http_req_failed", "http_req_duration", "iterations", "iteration_duration", "vus")
+"""Metrics that every run has had from the first version on."""
+# numpy counts in 64 bits, and fastload writes less than that.
+_HIGHEST = 2**62
+_LEAST_SPAN_S = 1e-6
+_FIRST_YEAR, _LAST_YEAR = 1970, 2262
+_VALUES = {Kind.COUNTER: CounterValue, Kind.GAUGE: GaugeValue, Kind.RATE: RateValue, Kind.TREND: TrendValue}
+_SPEC = converter(tuple[str, str, str])
+_pair = converter(tuple[int, int])
+_event = converter(tuple[float, str, str])
+_errors = converter(dict[str, tuple[int, str, tuple[tuple[str, str, int], ...]] | tuple[int, str]])
 
 
 class RunFileError(FastloadError):
@@ -75,6 +90,8 @@ def pack_record(kind: int, body: Mapping[str, Any]) -> bytes:
         size, limit = format_count(len(plain)), format_count(MAX_RECORD_BYTES)
         raise OutputError(f"a record of {size} bytes is over the limit of a run file, which is {limit} bytes")
     payload = zlib.compress(plain, _LEVEL_OF_LARGE if len(plain) > _LARGE_BYTES else _LEVEL)
+    if len(plain) > _plain_limit(len(payload)):
+        payload = zlib.compress(plain, 0)
     return _PREFIX.pack(len(payload), _checksum(kind, payload), kind) + payload
 
 
@@ -104,16 +121,25 @@ def unpack_payload(payload: bytes) -> dict[str, Any]:
     """Return the plain data of a record.
 
     Raises:
-        RunFileError: *payload* is not zlib of msgpack, or not a map.
+        RunFileError: *payload* is not zlib of msgpack, not a map, or it unpacks to far more than figures of a run do.
     """
+    limit = _plain_limit(len(payload))
     try:
         inflate = zlib.decompressobj()
-        body = unpack(inflate.decompress(payload, MAX_RECORD_BYTES))
+        plain = inflate.decompress(payload, limit + 1)
+        if len(plain) > limit:
+            raise RunFileError(f"a record of {len(payload):,} bytes unpacks to more than {limit:,}")
+        body = unpack(plain, most_containers=_MOST_CONTAINERS)
     except (zlib.error, ValueError) as error:
         raise RunFileError(f"a record cannot be read: {error}") from error
     if not isinstance(body, dict):
         raise RunFileError("a record is no map")
     return body
+
+
+def _plain_limit(payload_bytes: int) -> int:
+    """Return how many bytes a payload may unpack to, so that a small file cannot fill the memory."""
+    return min(MAX_RECORD_BYTES, max(_LARGE_BYTES, _MOST_EXPANSION * payload_bytes))
 
 
 def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
@@ -141,23 +167,44 @@ def snapshot_from_plain(plain: Mapping[str, Any], table: SeriesTable | None = No
         RunFileError: an entry is missing or has another type.
     """
     try:
-        values = {name: plain[name] for name in _PLAIN if name in plain}
-        values |= {name: tuple(values[name]) for name in _TUPLES if name in values}
-        return Snapshot(
-            **values,
+        snapshot = made_of(
+            Snapshot,
+            plain,
             progress=0.0,
-            host=_host(plain["host"]) if plain["host"] else None,
-            target=_known(ProcessSample, plain["target"]) if plain["target"] else None,
-            workers=tuple(_known(ProcessSample, sample) for sample in plain["workers"]),
-            thresholds=tuple(_known(ThresholdResult, result) for result in plain["thresholds"]),
-            verdict=_verdict(plain["verdict"]) if plain["verdict"] else None,
-            events=tuple(Event(*event[:3]) for event in plain["events"]),
-            errors=ErrorTable.from_plain(plain["errors"]),
-            exceptions=ErrorTable.from_plain(plain["exceptions"]),
+            message="",
+            points=(),
+            late=_late(plain.get("late", {})),
+            host=made_of(HostSample, plain["host"]) if plain["host"] else None,
+            target=made_of(ProcessSample, plain["target"]) if plain["target"] else None,
+            workers=tuple(made_of(ProcessSample, sample) for sample in plain["workers"]),
+            thresholds=tuple(threshold_result(result) for result in plain["thresholds"]),
+            verdict=made_of(Verdict, plain["verdict"]) if plain["verdict"] else None,
+            events=tuple(Event(*_event(event)) for event in plain["events"]),
+            errors=ErrorTable.from_plain(_errors(plain["errors"])),
+            exceptions=ErrorTable.from_plain(_errors(plain["exceptions"])),
             table=_table(plain["series"]) if table is None else table,
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise RunFileError(f"a second cannot be read: {type(error).__name__}: {error}") from error
+        _check_times(snapshot)
+    except _ERRORS as error:
+        raise RunFileError(f"a second cannot be read: {reason_of(error)}") from error
+    return snapshot
+
+
+def reason_of(error: Exception) -> str:
+    """Return why plain data cannot be read, in words."""
+    return f"there is no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def threshold_result(plain: Any) -> ThresholdResult:
+    """Return the result of a threshold of *plain*.
+
+    Raises:
+        ValueError: an entry is missing or has another type.
+    """
+    observed = plain["observed"]
+    if not isinstance(observed, str | None):
+        observed = any_number(observed)
+    return made_of(ThresholdResult, plain, observed=observed)
 
 
 def header_from_plain(plain: Mapping[str, Any]) -> RunHeader:
@@ -167,10 +214,39 @@ def header_from_plain(plain: Mapping[str, Any]) -> RunHeader:
         RunFileError: an entry is missing or has another type.
     """
     try:
-        known = [spec for spec in plain["specs"] if spec[1] in set(Kind)]
-        return RunHeader.from_plain({**plain, "specs": [spec[:3] for spec in known]})
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise RunFileError(f"its first record cannot be read: {type(error).__name__}: {error}") from error
+        check_plain_data(plain)
+        known = [_SPEC(spec) for spec in plain["specs"] if spec[1] in set(Kind)]
+        for name, kind, unit in known:
+            if name in BUILTIN and (kind, unit) != (BUILTIN[name].kind, BUILTIN[name].unit):
+                raise ValueError(f"{name} is another metric here")
+        # An earlier version had fewer.
+        missing = [(spec.name, spec.kind, spec.unit) for spec in BUILTIN.values() if spec.name not in _names(known)]
+        header = RunHeader.from_plain({**plain, "specs": [*known, *missing]})
+        saved_plan(header.plan)
+        _check_header(header)
+    except _ERRORS as error:
+        raise RunFileError(f"its first record cannot be read: {reason_of(error)}") from error
+    return header
+
+
+def check_kinds(table: SeriesTable, specs: Mapping[str, MetricSpec]) -> None:
+    """Check that the values in *table* are of the kinds that *specs* have, and make sense where fastload counts itself.
+
+    Series of other metrics are removed: nothing says how they are read.
+
+    Raises:
+        RunFileError: a value is of another kind.
+    """
+    for series, series_value in list(table.series_values.items()):
+        spec = specs.get(series.metric)
+        if spec is None:
+            del table.series_values[series]
+            continue
+        if type(series_value) is not _VALUES[spec.kind]:
+            kind = _kind_of(series_value)
+            raise RunFileError(f"a second cannot be read: {series.metric:.40} is no {kind} of this run")
+        if series.metric in BUILTIN and isinstance(series_value, CounterValue | GaugeValue):
+            _check_own(series.metric, series_value)
 
 
 def _checksum(kind: int, payload: bytes) -> int:
@@ -205,11 +281,15 @@ def _trend_to_plain(trend: TrendValue) -> list[Any]:
 
 def _trend_from_plain(plain: Sequence[Any]) -> TrendValue:
     top, clamped, total, squares, low, high, gaps, counts = plain[:8]
-    if sum(gaps) >= _BUCKETS_AT_MOST:
+    _check_moments(top, clamped, total, squares, low, high)
+    if not isinstance(gaps, list) or not isinstance(counts, list) or sum(gaps) >= _BUCKETS_AT_MOST:
         raise ValueError("a histogram has no such buckets")
-    return TrendValue.from_gaps(
+    trend = TrendValue.from_gaps(
         gaps, counts, {"s": total, "q": squares, "lo": low, "hi": high, "x": clamped, "top": top}
     )
+    if gaps and (min(counts) < 1 or clamped > sum(counts)):
+        raise ValueError("a histogram has no such counts")
+    return trend
 
 
 def _table(rows: Sequence[Sequence[Any]]) -> SeriesTable:
@@ -223,33 +303,67 @@ def series_from_row(row: Sequence[Any]) -> tuple[Series, Any] | None:
         TypeError, ValueError, IndexError: a part is missing, or has another type.
     """
     metric, flat, kind, plain, *_ = row
+    if not isinstance(metric, str) or not isinstance(flat, list) or not all(isinstance(one, str) for one in flat):
+        raise ValueError("a series has no name or no tags")
     series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
     match kind:
         case "trend":
             return series, _trend_from_plain(plain)
         case "counter":
-            return series, CounterValue(plain[0])
+            return series, CounterValue(any_number(plain[0]))
         case "gauge":
-            return series, GaugeValue(*plain[:3])
+            return series, GaugeValue(*map(any_number, plain[:3]))
         case "rate":
-            return series, RateValue(*plain[:2])
+            trues, total = _pair(plain)
+            if trues > total:
+                raise ValueError("a rate has more true values than values")
+            return series, RateValue(trues, total)
         case _:
             return None
 
 
-def _known(kind: type[T], plain: Mapping[str, Any]) -> T:
-    """Return an object of *kind* from the entries of *plain* that *kind* has as fields."""
-    return kind(**{name: plain[name] for name in _field_names(cast(Any, kind)) if name in plain})
+def _check_moments(top: Any, clamped: Any, total: Any, squares: Any, low: Any, high: Any) -> None:
+    """Check what a histogram has beside its buckets. The sum of many large values has more than 64 bits."""
+    whole = all(isinstance(one, int) and not isinstance(one, bool) for one in (top, clamped, total, low, high))
+    if not whole or not 0 < top <= _HIGHEST or clamped < 0 or not 0 <= low <= top or not 0 <= high <= top:
+        raise ValueError("a histogram has no such bounds")
+    if not 0 <= total <= MOST_WHOLE * top or not 0 <= any_number(squares) <= float(MOST_WHOLE) * top * top:
+        raise ValueError("a histogram has no such sum")
 
 
-@cache
-def _field_names(kind: Any) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind))
+def _kind_of(series_value: Any) -> str:
+    return type(series_value).__name__.removesuffix("Value").lower()
 
 
-def _host(plain: Mapping[str, Any]) -> HostSample:
-    return _known(HostSample, {**plain, "cpus_percent": tuple(plain["cpus_percent"])})
+def _check_own(metric: str, series_value: CounterValue | GaugeValue) -> None:
+    is_unset = isinstance(series_value, GaugeValue) and not series_value.is_set
+    numbers = [series_value.value] if is_unset else series_value.to_plain()
+    if not all(0 <= number <= LARGEST for number in numbers):
+        raise RunFileError(f"a second cannot be read: {metric} is {numbers[0]!r:.40}")
 
 
-def _verdict(plain: Mapping[str, Any]) -> Verdict:
-    return _known(Verdict, {**plain, "reasons": tuple(plain["reasons"])})
+def _names(specs: Iterable[tuple[str, str, str]]) -> set[str]:
+    return {name for name, _, _ in specs}
+
+
+def _late(plain: Any) -> dict[str, float]:
+    return {label: any_number(value) for label, value in converter(dict[str, Any])(plain).items()}
+
+
+def _check_times(snapshot: Snapshot) -> None:
+    if not _LEAST_SPAN_S <= snapshot.span_s <= LONGEST_DURATION_S:
+        raise ValueError(f"it is {snapshot.span_s!r} s long")
+    if max(abs(snapshot.t_s), abs(snapshot.elapsed_s)) > LONGEST_DURATION_S:
+        raise ValueError("it is a hundred years from the start")
+
+
+def _check_header(header: RunHeader) -> None:
+    """Check what reports compute with, or name files by."""
+    began = datetime.fromisoformat(header.started_at)
+    if began.tzinfo is None or not _FIRST_YEAR <= began.year <= _LAST_YEAR:
+        raise ValueError(f"started_at is {header.started_at!r:.40}")
+    converter(dict[str, str])(header.versions)
+    machine = converter(dict[str, Any])(header.machine)
+    converter(int | None)(machine.get("memory_total_bytes"))
+    converter(str)(header.run_id)
+    converter(tuple[str, ...])(list(header.thresholds))

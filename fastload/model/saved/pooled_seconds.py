@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastload.model.records import Snapshot
-from fastload.model.saved.codec import RunFileError, series_from_row, snapshot_from_plain, unpack_payload
+from fastload.model.saved.codec import RunFileError, reason_of, series_from_row, snapshot_from_plain, unpack_payload
 from fastload.model.series import SeriesTable, TrendValue
 
 GroupOf = Callable[[int, float, float], Hashable]
@@ -52,8 +52,8 @@ def pooled_seconds(
 def _readable() -> Iterator[None]:
     try:
         yield
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise RunFileError(f"a second cannot be read: {type(error).__name__}: {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+        raise RunFileError(f"a second cannot be read: {reason_of(error)}") from error
 
 
 class _TablePool:
@@ -92,6 +92,8 @@ class _TablePool:
             if not found:
                 continue
             series, value = found[0]
+            if any(type(other) is not type(value) for _, other in found):
+                raise RunFileError(f"a second cannot be read: {series.metric:.40} has values of several kinds")
             if len(found) > 1 and type(value) is TrendValue:
                 value = TrendValue.pooled_later([one for _, one in found])
             else:

@@ -29,6 +29,7 @@ from fastload.model.saved.codec import (
     SUMMARY,
     VERSION,
     RunFileError,
+    check_kinds,
     check_payload,
     header_from_plain,
     snapshot_from_plain,
@@ -37,7 +38,7 @@ from fastload.model.saved.codec import (
 )
 from fastload.model.saved.pooled_seconds import GroupOf, pooled_seconds
 from fastload.model.saved.replay import NO_END, Replay
-from fastload.model.saved.saved_summary import summary_from_plain
+from fastload.model.saved.saved_summary import check_summary, summary_from_plain
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_number_of
 
@@ -57,8 +58,9 @@ class Record(NamedTuple):
 class SavedSeconds(Sequence[Snapshot]):
     """The seconds of a saved run. Each is decoded when it is asked for: thousands of them fit into memory packed."""
 
-    def __init__(self, payloads: Sequence[bytes]) -> None:
+    def __init__(self, payloads: Sequence[bytes], header: RunHeader) -> None:
         self._payloads = payloads
+        self._header = header
 
     def __len__(self) -> int:
         return len(self._payloads)
@@ -69,15 +71,17 @@ class SavedSeconds(Sequence[Snapshot]):
     def __getitem__(self, index: slice) -> SavedSeconds: ...
     def __getitem__(self, index: int | slice) -> Snapshot | SavedSeconds:
         if isinstance(index, slice):
-            return SavedSeconds(self._payloads[index])
-        return snapshot_from_plain(unpack_payload(self._payloads[index]))
+            return SavedSeconds(self._payloads[index], self._header)
+        return _second(self._payloads[index], self._header)
 
     def pooled(self, group_of: GroupOf, metrics: Collection[str] | None = None) -> Iterator[Snapshot]:
         """See `fastload.model.saved.pooled_seconds`."""
-        return pooled_seconds(self._payloads, group_of, metrics)
+        for second in pooled_seconds(self._payloads, group_of, metrics):
+            check_kinds(second.table, self._header.specs)
+            yield second
 
     def __iter__(self) -> Iterator[Snapshot]:
-        return (snapshot_from_plain(unpack_payload(payload)) for payload in self._payloads)
+        return (_second(payload, self._header) for payload in self._payloads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,7 @@ class RunReader:
         self.damage = ""
         self.unread_bytes = 0
         self._offset = 0
+        self._header: RunHeader | None = None
         self._fd = _open(self.path)
         try:
             self._begin()
@@ -172,9 +177,10 @@ class RunReader:
         """
         records = []
         for kind, payload in self.payloads():
-            if kind in _NAMES:
+            # Seconds and a summary mean nothing without the header. A second header is none: a file has one run.
+            if kind in _NAMES and (kind == HEADER) == (self._header is None):
                 try:
-                    records.append(Record(_NAMES[kind], _decode(kind, payload)))
+                    records.append(Record(_NAMES[kind], self._decode(kind, payload)))
                 except RunFileError as error:
                     if kind != SUMMARY:
                         raise
@@ -188,6 +194,12 @@ class RunReader:
             while not self.damage and (found := self._next()) is not None:
                 yield found
         self.unread_bytes = os.fstat(self._fd).st_size - self._offset
+
+    def _decode(self, kind: int, payload: bytes) -> Any:
+        if self._header is None:
+            self._header = header_from_plain(unpack_payload(payload))
+            return self._header
+        return (_second if kind == SECOND else _summary)(payload, self._header)
 
     def _begin(self) -> bool:
         """Whether the file begins as it should; not yet when there is too little of it."""
@@ -239,17 +251,17 @@ def load_run(path: str | Path) -> SavedRun:
                 header = header_from_plain(unpack_payload(payload))
             elif kind == SECOND:
                 seconds.append(payload)
-            elif kind == SUMMARY:
+            elif kind == SUMMARY and header is not None:
                 # The seconds are there, whatever became of it.
                 try:
-                    summary, damage = unpack_payload(payload), ""
+                    summary, damage = _summary(payload, header), ""
                 except RunFileError as error:
                     damage = error.message
     if header is None:
         why = f" ({reader.damage})" if reader.damage else ""
         raise RunFileError(f"there is no run in {str(path)!r}: it ends before the first record{why}", hint=_HINT)
     notes = _notes(reader, len(seconds), complete=summary is not None, end_damage=damage)
-    return SavedRun(Path(path), header, SavedSeconds(seconds), summary, notes)
+    return SavedRun(Path(path), header, SavedSeconds(seconds, header), summary, notes)
 
 
 def load_summary(path: str | Path) -> Summary:
@@ -286,11 +298,16 @@ def _similar(path: Path) -> str:
     return ""
 
 
-def _decode(kind: int, payload: bytes) -> Any:
+def _second(payload: bytes, header: RunHeader) -> Snapshot:
+    snapshot = snapshot_from_plain(unpack_payload(payload))
+    check_kinds(snapshot.table, header.specs)
+    return snapshot
+
+
+def _summary(payload: bytes, header: RunHeader) -> dict[str, Any]:
     plain = unpack_payload(payload)
-    if kind == HEADER:
-        return header_from_plain(plain)
-    return snapshot_from_plain(plain) if kind == SECOND else plain
+    check_summary(plain, header)
+    return plain
 
 
 def _notes(reader: RunReader, seconds: int, *, complete: bool, end_damage: str) -> tuple[str, ...]:

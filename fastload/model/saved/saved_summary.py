@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from fastload.model.hooks import HookError
-from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict, WorkerEvidence
-from fastload.model.metrics import BUILTIN, Kind, MetricSpec
+from fastload.model.metrics import BUILTIN, SCENARIO_METRICS, Kind, MetricSpec
 from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries, SampleT
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.run_header import RunHeader
+from fastload.model.saved.codec import FIRST_METRICS, RunFileError, reason_of, threshold_result
+from fastload.model.saved.plain_types import any_number, check_plain_data, converter, made_of
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.summary import RequestCounts, Summary
 from fastload.model.views import MetricView, empty_value
 
 T = TypeVar("T")
+_flag, _whole, _number, _text = converter(bool), converter(int), converter(float), converter(str)
+_texts, _numbers = converter(tuple[str, ...]), converter(tuple[float, ...])
+_texts_by_name = converter(dict[str, str])
+_map, _maps = converter(dict[str, Any]), converter(tuple[dict[str, Any], ...])
+_means = converter(dict[str, float | bool | tuple[float, ...] | None])
+# What is always there, though the classes have defaults for it.
+_ROWS = {
+    "workers": ("index", "cpu_percent", "lag_max_ms", "run_delay_share", "rss_bytes", "lost"),
+    "thresholds": ("metric", "expression", "ok", "observed"),
+    "checks": ("name", "passes", "fails", "scenario"),
+    "errors": ("kind", "count", "first"),
+}
+_COUNTS: Mapping[Kind, tuple[str, ...]] = {
+    Kind.COUNTER: ("count",),
+    Kind.RATE: ("passes", "fails"),
+    Kind.TREND: ("count",),
+    Kind.GAUGE: (),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,75 +86,126 @@ class SavedView(MetricView):
 
 
 def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
-    """Return the summary of *plain*, the result of `Summary.to_dict`, without ``histograms``. *header* is its run's."""
-    duration_s: float = plain["duration_s"]
+    """Return the summary of *plain*, the result of `Summary.to_dict`, without ``histograms``. *header* is its run's.
+
+    Raises:
+        KeyError: an entry is missing.
+        ValueError: an entry has another type than in a summary, or a metric is missing that every run has.
+    """
+    check_plain_data(plain)
+    duration_s = _number(plain["duration_s"])
     specs = {**BUILTIN, **header.specs}
 
-    def view(metric: str, values: Mapping[str, float | None]) -> MetricView:
+    def view(metric: str, values: Any) -> MetricView:
         spec = specs.get(metric) or MetricSpec(metric, Kind.GAUGE)
-        return SavedView(spec, empty_value(spec), duration_s, plain=values)
+        return SavedView(spec, empty_value(spec), duration_s, plain=_figures(spec, values))
 
+    metrics = {label: view(label.partition("{")[0], values) for label, values in _map(plain["metrics"]).items()}
+    if missing := next((name for name in FIRST_METRICS if name not in metrics), ""):
+        raise ValueError(f"there is no metric {missing!r}")
+    # An earlier version had fewer.
+    metrics |= {name: view(name, _empty(spec)) for name, spec in BUILTIN.items() if name not in metrics}
     return Summary(
         plan=saved_plan(plain["plan"]),
-        metrics={label: view(label.partition("{")[0], values) for label, values in plain["metrics"].items()},
-        thresholds=_all(ThresholdResult, plain["thresholds"]),
+        metrics=metrics,
+        thresholds=tuple(threshold_result(one) for one in _maps(plain["thresholds"])),
         checks=_all(CheckResult, plain["checks"]),
         endpoints=tuple(
-            EndpointResult(
-                **{**_own(EndpointResult, one), "duration": view("http_req_duration", one["http_req_duration"])}
-            )
-            for one in plain["endpoints"]
+            made_of(EndpointResult, one, duration=view("http_req_duration", one["http_req_duration"]))
+            for one in _maps(plain["endpoints"])
         ),
         errors=_errors(plain["errors"]),
         exceptions=_errors(plain["exceptions"]),
-        verdict=Verdict(**{**_own(Verdict, plain["verdict"]), "reasons": tuple(plain["verdict"]["reasons"])}),
-        requests=RequestCounts(**_own(RequestCounts, plain["requests"])),
-        workers=tuple(_worker(one) for one in plain["workers"]),
+        verdict=made_of(Verdict, plain["verdict"]),
+        requests=made_of(RequestCounts, plain["requests"]),
+        workers=tuple(_worker(one) for one in _maps(plain["workers"])),
         host=_samples(HostSample, plain["host"]),
         target=_samples(ProcessSample, plain["target"]) if plain["target"] else None,
-        versions=dict(plain["versions"]),
-        machine=dict(plain["machine"]),
-        started_at=plain["started_at"],
+        versions=_texts_by_name(plain["versions"]),
+        machine=_map(plain["machine"]),
+        started_at=_text(plain["started_at"]),
         duration_s=duration_s,
-        stopped_by=plain["stopped_by"],
-        stop_reason=plain["stop_reason"],
+        stopped_by=_text(plain["stopped_by"]),
+        stop_reason=_text(plain["stop_reason"]),
         hook_errors=_all(HookError, plain["hook_errors"]),
-        notes=tuple(plain["notes"]),
+        notes=_texts(plain["notes"]),
         groups=tuple(
-            GroupResult(one["name"], view("group_duration", one["group_duration"])) for one in plain["groups"]
+            GroupResult(_text(one["name"]), view("group_duration", one["group_duration"]))
+            for one in _maps(plain["groups"])
         ),
         calls=tuple(
-            CallResult(one["name"], one["calls"], one["failed"], view("call_duration", one["call_duration"]))
-            for one in plain["calls"]
+            made_of(CallResult, one, duration=view("call_duration", one["call_duration"]))
+            for one in _maps(plain["calls"])
         ),
         scenarios=tuple(
-            ScenarioResult(one["name"], {name: view(name, values) for name, values in one.items() if name != "name"})
-            for one in plain["scenarios"]
+            ScenarioResult(_text(one["name"]), {name: view(name, one[name]) for name in SCENARIO_METRICS})
+            for one in _maps(plain["scenarios"])
         ),
     )
 
 
-def _own(kind: type[Any], plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of *plain* that *kind* has as fields. A later version may have written more."""
-    names = [one.name for one in fields(kind)] if is_dataclass(kind) else kind.__annotations__
-    return {name: plain[name] for name in names if name in plain}
+def check_summary(plain: Mapping[str, Any], header: RunHeader) -> None:
+    """Check that *plain* is the result of `Summary.to_dict`, for those who read it as it is. *header* is its run's.
+
+    Raises:
+        RunFileError: it is not.
+    """
+    try:
+        summary_from_plain(plain, header)
+        _flag(plain["passed"])
+        _texts_by_name(plain["histograms"])
+        _check_means(HostSample, plain["host"])
+        _check_means(ProcessSample, plain["target"] or {"series": {}, "mean": {}, "max": {}})
+        for kind, rows in _ROWS.items():
+            for row in plain[kind]:
+                if missing := next((name for name in rows if name not in row), ""):
+                    raise ValueError(f"{kind}: there is no {missing!r}")
+        for worker in plain["workers"]:
+            for name in ("mean", "max"):
+                _number(worker["cpu_percent"][name])
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+        raise RunFileError(f"the summary cannot be read: {reason_of(error)}") from error
 
 
-def _all(kind: type[T], rows: Sequence[Mapping[str, Any]]) -> tuple[T, ...]:
-    return tuple(kind(**_own(kind, row)) for row in rows)
+def _empty(spec: MetricSpec) -> dict[str, float | None]:
+    return MetricView(spec, empty_value(spec), 1.0).to_dict()
 
 
-def _errors(rows: Sequence[Mapping[str, Any]]) -> ErrorTable:
-    return ErrorTable({row["kind"]: (row["count"], row["first"]) for row in rows})
+def _check_means(kind: type[HostSample] | type[ProcessSample], sampled: Mapping[str, Any]) -> None:
+    wanted = [one.name for one in fields(kind) if one.name not in ("t_s", "label")] if sampled["series"] else []
+    for name in ("mean", "max"):
+        if missing := next((one for one in wanted if one not in _means(sampled[name])), ""):
+            raise ValueError(f"{name}: there is no {missing!r}")
+
+
+def _figures(spec: MetricSpec, values: Any) -> dict[str, float | None]:
+    """Return the figures of a metric. Only those of a script's own metric may be infinite, or not a number."""
+    figures: dict[str, float | None] = {}
+    own = spec.name not in BUILTIN
+    for name, value in _map(values).items():
+        figures[name] = None if value is None else any_number(value) if own else _number(value)
+    # None is what a gauge or a trend without values has; counts are always there.
+    for name in _COUNTS[spec.kind]:
+        any_number(figures.get(name))
+    for name in ("passes", "fails"):
+        converter(int | None)(figures.get(name))
+    return figures
+
+
+def _all(kind: type[T], rows: Any) -> tuple[T, ...]:
+    return tuple(made_of(kind, row) for row in _maps(rows))
+
+
+def _errors(rows: Any) -> ErrorTable:
+    return ErrorTable({_text(row["kind"]): (_whole(row["count"]), _text(row["first"])) for row in _maps(rows)})
 
 
 def _worker(plain: Mapping[str, Any]) -> WorkerEvidence:
-    return WorkerEvidence(**{**_own(WorkerEvidence, plain), "cpu_percent": tuple(plain["cpu_percent"]["series"])})
+    return made_of(WorkerEvidence, plain, cpu_percent=_numbers(_map(plain["cpu_percent"])["series"]))
 
 
-def _samples(kind: type[SampleT], plain: Mapping[str, Any]) -> ResourceSeries[SampleT]:
+def _samples(kind: type[SampleT], plain: Any) -> ResourceSeries[SampleT]:
     """Return the samples of *plain*, the result of `ResourceSeries.to_dict`, which has them by field."""
-    series, label = plain["series"], plain["label"]
+    series, label = converter(dict[str, tuple[Any, ...]])(_map(plain)["series"]), _text(plain["label"])
     rows = [dict(zip(series, values, strict=True)) for values in zip(*series.values(), strict=True)]
-    samples = [{key: tuple(one) if isinstance(one, list) else one for key, one in row.items()} for row in rows]
-    return ResourceSeries(label, tuple(kind(**_own(kind, sample | {"label": label})) for sample in samples))
+    return ResourceSeries(label, tuple(made_of(kind, row | {"label": label}) for row in rows))

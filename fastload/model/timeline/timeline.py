@@ -52,6 +52,7 @@ from fastload.model.series import TrendValue
 from fastload.model.timeline.curves import band_bounds_ms, percentile_curve
 from fastload.model.timeline.phases import WallClock, phases_of
 from fastload.model.timeline.row import LATENCY_SOURCES, REQUEST_PHASES, ROW_METRICS, TimelineRow, WeightedMean
+from fastload.model.units import parse_whole
 
 __all__ = ["MOST_ROWS", "REQUEST_PHASES", "Timeline"]
 
@@ -260,4 +261,5 @@ def _bands(rows: Iterable[TimelineRow], metric: str) -> list[list[int]]:
 
 
 def _number(index: str) -> tuple[int, str]:
-    return (int(index), "") if index.isdecimal() else (sys.maxsize, index)
+    number = parse_whole(index, sys.maxsize)
+    return (sys.maxsize, index) if number is None else (number, "")

@@ -19,6 +19,7 @@ from fastload.model.errors import PlanError
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendValue
+from fastload.model.units import parse_whole
 from fastload.outputs.streams.buckets import CLASSIC_BOUNDS, CLASSIC_BOUNDS_S, counts_up_to
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
 from fastload.outputs.streams.prometheus_names import (
@@ -217,6 +218,7 @@ def _add_trend(families: dict[str, Metric], point: DataPoint, trend: TrendValue,
 def _parse(argument: str) -> tuple[str, int]:
     host, _, port = argument.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    number = parse_whole(port, 65535)
+    if not number:
         raise PlanError(f"{OPTION}: {argument!r} is not [HOST:]PORT", hint=f"write it like {OPTION}=9464")
-    return host or "127.0.0.1", int(port)
+    return host or "127.0.0.1", number

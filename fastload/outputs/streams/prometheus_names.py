@@ -48,7 +48,7 @@ def labels(tags: Iterable[tuple[str, str]], common: Mapping[str, str]) -> dict[s
     found: dict[str, str] = {}
     for key, value in {**common, **dict(tags)}.items():
         name = re.sub(r"[^a-zA-Z0-9_]", "_", key)
-        if not name or name[0].isdigit() or name.startswith("__") or name in _TAKEN_LABELS:
+        if not name.strip("_") or name[0].isdigit() or name.startswith("__") or name in _TAKEN_LABELS:
             name = f"tag_{name.lstrip('_')}"
         number, free = 1, name
         while free in found:

@@ -15,6 +15,7 @@ from fastload.model.metrics import MetricSpec
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterValue, GaugeValue, RateValue, TrendValue
+from fastload.model.units import parse_whole
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector
 
 OPTION = "--out statsd"
@@ -133,6 +134,7 @@ def _unreachable(host: str, port: int, error: OSError) -> OutputError:
 def _parse(argument: str) -> tuple[str, int]:
     host, _, port = argument.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    number = parse_whole(port, 65535)
+    if not host or not number:
         raise PlanError(f"{OPTION}: {argument!r} is not HOST:PORT", hint=f"write it like {OPTION}=localhost:8125")
-    return host, int(port)
+    return host, number

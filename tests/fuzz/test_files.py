@@ -1,0 +1,211 @@
+"""Files that users give: traces, data, configuration, recordings, descriptions of APIs."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastload.convert import RecordingFilter, convert
+from fastload.convert.har import read_har
+from fastload.load.script.data_files import READERS, DataSource
+from fastload.load.script.environment import convert_text
+from fastload.load.script.trace_files import read_trace
+from fastload.planning.config_files import file_tier
+from tests.convert.conftest import DATA
+from tests.fuzz.mutations import mutated
+from tests.fuzz.parsing import fuzz
+from tests.fuzz.source import NUMBERS, Source
+
+_TRACE = (*NUMBERS, "\n", "\r\n", ",", " ", "\t", "#", "\ufeff", "0.25\n", "1,GET\n")
+_CSV = ("a", "b", ",", ";", "\n", "\r\n", "\r", '"', '""', " ", "\0", "\ufeff", "1", "é", *NUMBERS)
+_JSON = (
+    "{",
+    "}",
+    "[",
+    "]",
+    '"a"',
+    '"\\u',
+    "d800",
+    ":",
+    ",",
+    "null",
+    "true",
+    "\n",
+    " ",
+    "\ufeff",
+    "\\",
+    "[" * 30_000,
+    *NUMBERS,
+)
+_TOML = (
+    "vus", "duration", "stages", "rate", "thresholds", "headers", "scenarios", "timeout", "hosts", "tags", "=", ".",
+    "[", "]", "[scenarios.a]", "\n", '"', "'", '"""', '"10s"', '"30s:10"', "{", "}", ",", "true", "#", *NUMBERS,
+)  # fmt: skip
+_K6 = {
+    "vus": 10, "duration": "30s", "stages": [{"duration": "30s", "target": 10}], "iterations": 5, "tags": {"a": "b"},
+    "thresholds": {"http_req_duration": ["p(95)<500", {"threshold": "avg<1", "abortOnFail": True}]},
+    "hosts": {"a.test": "127.0.0.1"}, "dns": {"ttl": "5m", "policy": "onlyIPv4"}, "tlsVersion": {"min": "tls1.2"},
+    "tlsAuth": [{"cert": "x", "key": "y"}], "tlsCipherSuites": ["A"], "localIPs": "127.0.0.1", "userAgent": "x",
+    "scenarios": {
+        "read": {"executor": "constant-arrival-rate", "rate": 10, "timeUnit": "1s", "duration": "1m", "exec": "a"},
+        "ramp": {"executor": "ramping-vus", "stages": [{"duration": 1000, "target": 1}], "env": {"A": "b"}},
+    },
+}  # fmt: skip
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_bytes(text.encode("utf-8", "replace"))
+    return path
+
+
+def test_any_trace_is_read_or_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "starts.txt"
+
+    def run(source: Source) -> None:
+        trace = read_trace(_write(path, source.made_of(_TRACE)))
+        assert (np.diff(trace.due_ns) >= 0).all()
+
+    fuzz(run)
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "jsonl"])
+def test_any_data_file_is_rows_or_an_error(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"rows.{name}"
+    tokens: Sequence[str] = _CSV if name == "csv" else _JSON
+
+    def run(source: Source) -> None:
+        types: dict[str, Callable[[str], Any]] = (
+            {"a": source.choice((int, float, bool))} if not source.randrange(4) else {}
+        )
+        delimiter, key = source.choice((",", ";", "\t", "a")), source.choice((None, None, "a"))
+        _write(path, source.made_of(tokens))
+        if not source.randrange(9):
+            path.write_bytes(source.binary(20))
+        rows = READERS[name](DataSource(path, path.name, types, delimiter, key))
+        for begin, end in zip(rows.bounds[::2], rows.bounds[1::2], strict=True):
+            json.loads(rows.blob[begin:end])
+
+    fuzz(run)
+
+
+def test_rows_of_a_data_file_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+
+    def run(source: Source) -> None:
+        rows = [{source.text(): source.text()} for _ in range(source.randint(1, 4))]
+        path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        packed = READERS["jsonl"](DataSource(path, path.name))
+        bounds = zip(packed.bounds[::2], packed.bounds[1::2], strict=True)
+        assert [json.loads(packed.blob[begin:end]) for begin, end in bounds] == rows
+
+    fuzz(run)
+
+
+def test_any_value_of_the_environment_is_one_or_an_error() -> None:
+    def run(source: Source) -> None:
+        with contextlib.suppress(ValueError):
+            convert_text(source.made_of((*NUMBERS, "true", "off", " "), 2), source.choice((int, float, bool, str)))
+
+    fuzz(run)
+
+
+def test_any_toml_is_options_or_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "options.toml"
+
+    def run(source: Source) -> None:
+        text = source.made_of(_TOML, 16)
+        file_tier(str(_write(path, "a = " + "[" * 20_000 if not source.randrange(300) else text)), option="--config")
+
+    fuzz(run)
+
+
+def test_any_options_of_k6_are_options_or_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "options.json"
+
+    def run(source: Source) -> None:
+        text = json.dumps(mutated(_K6, source), default=str, skipkeys=True)
+        if not source.randrange(20):
+            text = source.choice(("[" * 50_000, '{"vus": ' + "9" * 5_000 + "}", '{"a": 1e999}', "{", "null", text[:-9]))
+        file_tier(str(_write(path, text)), option="--opts")
+
+    fuzz(run)
+
+
+def _convert(path: Path) -> None:
+    made = convert(path, "visit.py", RecordingFilter(all_hosts=True, static=True))
+    ast.parse(made.text)
+
+
+def _recording() -> dict[str, Any]:
+    whole = json.loads((DATA / "shop.har").read_text())
+    return {"log": {"pages": whole["log"].get("pages", [])[:2], "entries": whole["log"]["entries"][:3]}}
+
+
+def _har(recording: dict[str, Any], source: Source) -> str:
+    """A recording with anything in it, or with any URL and any time."""
+    if source.randrange(3):
+        return json.dumps(mutated(recording, source), default=str, skipkeys=True)
+    entry = json.loads(json.dumps(recording["log"]["entries"][0]))
+    url = source.made_of(("http", "s", "://", "a.test", "/", "[", "]", ":", "@", "?", "#", "%", *NUMBERS), 9)
+    entry["request"]["url"] = source.choice(("", "http://", "https://a.test/")) + url
+    entry["startedDateTime"] = source.choice((entry["startedDateTime"], "0001-01-01T00:00:00+23:59", "2026-01-01"))
+    return json.dumps({"log": {"entries": [entry]}})
+
+
+def test_any_recording_is_read_or_an_error() -> None:
+    recording = _recording()
+    fuzz(lambda source: read_har("made.har", _har(recording, source).encode()))
+
+
+def test_any_recording_is_a_script_or_an_error(tmp_path: Path) -> None:
+    recording, path = _recording(), tmp_path / "made.har"
+    # A script takes milliseconds.
+    fuzz(lambda source: _convert(_write(path, _har(recording, source))), cases=800)
+
+
+def test_any_description_of_an_api_is_a_script_or_an_error(tmp_path: Path) -> None:
+    import yaml
+
+    description = yaml.safe_load((DATA / "pets.yaml").read_text())
+    path = tmp_path / "api.json"
+
+    def run(source: Source) -> None:
+        _convert(_write(path, json.dumps(mutated(description, source), default=str, skipkeys=True)))
+
+    # The check of OpenAPI takes milliseconds for each.
+    fuzz(run, cases=240)
+
+
+def test_any_yaml_is_a_script_or_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "api.yaml"
+    tokens = (
+        "openapi",
+        ": ",
+        "3.1.0",
+        "\n",
+        "  ",
+        "- ",
+        "&a",
+        "*a",
+        "[",
+        "]",
+        "{",
+        "}",
+        "!!python/x",
+        "<<: ",
+        "|",
+        "paths",
+        ",",
+    )
+
+    def run(source: Source) -> None:
+        _convert(_write(path, source.made_of(tokens)))
+
+    fuzz(run, cases=1_000)
