@@ -122,11 +122,8 @@ class VU(HttpClient, StreamingClient):
                 return await self._send_with_retries(method, url, judged, more | {"keep_body": keep_body})
             prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, method, url, more)
             full_url, endpoint, lines, body = prepared[:4]
-            judged, free, keep = (
-                _judge_of(judged, prepared.expected),
-                self._configured,
-                keep if keep_body is None else keep_body,
-            )
+            judged, free = _judge_of(judged, prepared.expected), self._configured
+            keep = keep if keep_body is None else keep_body
             transfer = self._configured_transfer(prepared, keep_body=keep)
         else:
             if params is None and headers is None and json is None and data is None and tags is None:

@@ -304,9 +304,8 @@ class CurlEngine:
     def _drain(self) -> None:
         self._draining = True
         multi = self._multi
+        self._serve_ready()
         for _ in range(_ROUNDS_A_WAKE_UP):
-            # Before each write, too: a connection that the server has just closed must not be written to.
-            self._serve_ready()
             if self._run_due or self._next_timeout_ms() == 0:
                 self._run_due = False
                 multi.socket_action(_SOCKET_TIMEOUT, 0)

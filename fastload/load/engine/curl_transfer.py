@@ -141,16 +141,23 @@ class Transfer(Handle):
         return pycurl.SOCKOPT_OK
 
     def _before_write(self, _remote_ip: str, local_ip: str, _remote_port: int, local_port: int) -> int:
+        if self.writes or self._unusable:
+            return self._judge_write((local_ip, local_port))
+        self.writes = 1
+        return _GO_ON
+
+    def _judge_write(self, local: SocketAddress) -> int:
+        """Return whether a further write, or one on the connection with the address *local*, is allowed."""
         if self.writes:
             if not self._answers_challenges:
                 self.is_refused = True
                 return _ABORT
-        elif self._unusable and (local_ip, local_port) in self._unusable:
+        elif local in self._unusable:
             self.is_refused = True
             self.moves += 1
             # After an abort libcurl keeps a connection with HTTP/2. The engine has shut it down, so libcurl's write
             # fails, and libcurl closes it.
-            return _GO_ON if self._unusable.pop((local_ip, local_port)) else _ABORT
+            return _GO_ON if self._unusable.pop(local) else _ABORT
         self.writes += 1
         return _GO_ON
 
