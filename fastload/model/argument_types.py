@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from fastload.model.errors import PlanError, ends_in_fastload, text_of_error
 from fastload.model.names import as_text
@@ -83,7 +83,8 @@ def _hints_of(callee: Any) -> dict[str, Any]:
 
 def _evaluated(text: Any, scope: dict[str, Any]) -> Any:
     try:
-        return eval(text, scope) if isinstance(text, str) else text
+        annotated = type("Annotated", (), {"__annotations__": {"value": text}})
+        return get_type_hints(annotated, scope)["value"]
     except NameError:
         # A name that is imported for type checkers only.
         return Any

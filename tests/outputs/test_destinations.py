@@ -83,7 +83,10 @@ STDOUT = "would both go to stdout"
         ("bench --summary - --out md=/dev/stdout", f"--summary and --out md {STDOUT}"),
         ("run shop.py --save -", "--save cannot go to stdout"),
         ("run shop.py --out locust=-", "--out locust cannot go to stdout"),
-        ("run shop.py --save runs", "--save 'runs' is no directory, and has no suffix of a file"),
+        (
+            "run shop.py --base-url http://127.0.0.1:9 --save runs",
+            "--save 'runs' is no directory, and has no suffix of a file",
+        ),
         ("report a.fastload --md a.fastload", "--md 'a.fastload' would overwrite the run that is read"),
         ("report link --json a.fastload", "--json 'a.fastload' would overwrite the run that is read"),
         ("report a.fastload --hlog same", "--hlog 'same' would overwrite the run that is read"),
@@ -150,7 +153,7 @@ def test_a_script_that_runs_itself_is_told_as_well(folder: Path) -> None:
         await vu.get("/")
 
     with pytest.raises(PlanError, match=f"--out md and --html {BOTH}"):
-        fl.run(fl.scenario(vus=1, iterations=1)(read), out=["md=a"], html="a")
+        fl.run(fl.scenario(vus=1, iterations=1)(read), base_url="http://127.0.0.1:9", out=["md=a"], html="a")
     assert not (folder / "a").exists()
 
 

@@ -16,6 +16,8 @@ from fastload.model.metrics import BUILTIN, Kind, Series
 from fastload.model.names import as_name
 from fastload.model.series import SeriesTable
 
+_COUNTED_AS_A_WHOLE = (*VOLUMES, "http_req_retried", "http_auth_challenges")
+"""Metrics without a series of each name."""
 # Between two deltas, streams may have far more events than a worker has requests.
 FOLD_AT_VALUES = 16_384
 
@@ -57,7 +59,7 @@ class NamedValues:
             tags = {"error": "", **scope.tags, **dict(zip(flat[::2], flat[1::2], strict=True)), "name": name}
             for series in self._filters.series_of(metric, tags):
                 _fold_into(table, series, values)
-            if metric not in VOLUMES:
+            if metric not in _COUNTED_AS_A_WHOLE:
                 _fold_into(table, Series.of(metric, name_=name), values)
         scope.samples.clear()
 
