@@ -235,6 +235,10 @@ class CurlEngine:
             self._poller.change(fd, mask)
             masks[fd] = mask
 
+    def exclude(self, local: SocketAddress, *, is_multiplexed: bool) -> None:
+        """Write no further request to the connection with the local address *local*; one with HTTP/2 is shut down."""
+        self._unusable[local] = is_multiplexed
+
     def announce_multiplexed(self, fd: int) -> None:
         """Note that *fd* is a connection with HTTP/2 or 3, on which data may arrive while no request uses it."""
         self._multiplexed.add(fd)
@@ -269,6 +273,16 @@ class CurlEngine:
             elif masks[fd] < 0:
                 self._on_idle_event(fd, events)
 
+    def _look_at_idle(self) -> None:
+        """Notice idle connections that the server has just closed, before the next requests are written.
+
+        Sockets with a response wait for the next wake-up: to read them now would make smaller rounds, which cost more.
+        """
+        masks = self._poll_masks
+        for fd, events in self._poller.wait():
+            if masks.get(fd, 1) < 0:
+                self._on_idle_event(fd, events)
+
     def _on_idle_event(self, fd: int, events: int) -> None:
         """Exclude the connection *fd*, which no request uses, from further use if the server has closed it, or has sent
         an answer unasked. libcurl would write the next request to it, or take those bytes for the next response.
@@ -290,7 +304,7 @@ class CurlEngine:
                 if is_multiplexed:
                     with contextlib.suppress(OSError):
                         connection.shutdown(socket.SHUT_RDWR)
-                self._unusable[connection.getsockname()[:2]] = is_multiplexed
+                self.exclude(connection.getsockname()[:2], is_multiplexed=is_multiplexed)
                 # Watched further, it would wake the loop until libcurl closes it.
                 self._poll_masks[fd] = 0
                 self._poller.forget(fd)
@@ -305,7 +319,9 @@ class CurlEngine:
         self._draining = True
         multi = self._multi
         self._serve_ready()
-        for _ in range(_ROUNDS_A_WAKE_UP):
+        for number in range(_ROUNDS_A_WAKE_UP):
+            if number and self._run_due:
+                self._look_at_idle()
             if self._run_due or self._next_timeout_ms() == 0:
                 self._run_due = False
                 multi.socket_action(_SOCKET_TIMEOUT, 0)

@@ -105,6 +105,7 @@ class Engine(Protocol):
     def run_soon(self) -> None: ...
     def announce_socket(self, fd: int) -> None: ...
     def announce_multiplexed(self, fd: int) -> None: ...
+    def exclude(self, local: SocketAddress, *, is_multiplexed: bool) -> None: ...
 
     def check_bodies(self) -> None: ...
 
@@ -305,8 +306,13 @@ class Handle(pycurl.Curl):
         lines = self._seen_lines
         if lines is None:
             self._keep_last_lines()
-            return 0 if self._peer_has_closed() else status
-        return status if has_end_of_headers(lines) else 0
+            is_complete = not self._peer_has_closed()
+        else:
+            is_complete = has_end_of_headers(lines)
+        if not is_complete and self._engine is not None:
+            # libcurl has kept the connection.
+            self._engine.exclude(self.local_address(), is_multiplexed=False)
+        return status if is_complete else 0
 
     def stop_watching_lines(self) -> None:
         """Get no more header lines for `status_of_complete_headers`."""

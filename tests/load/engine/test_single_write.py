@@ -10,6 +10,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from fastload.model.http_settings import Auth, HttpSettings
 from tests.conftest import Cli
 from tests.load.client.transport_servers import DigestServer, serving
 from tests.load.engine.http2_peer import GOAWAY, PING, REFUSED_STREAM, RST_STREAM, Http2Connection, Http2Peer
-from tests.load.harness import Harness, Peer, Run, harness, until
+from tests.load.harness import Connection, Harness, Peer, Run, harness, until
 
 SERVER = Path(__file__).parent / "closing_server.py"
 SMALL, LARGE = b"{}", b"x" * 200_000
@@ -221,5 +222,50 @@ class TestChallenges:
                 table = made.take().table
                 assert table.get("http_reqs").value == 3
                 assert table.get("http_reqs").value + table.get("http_auth_challenges").value == len(server.seen)
+
+        run(main())
+
+
+class TestScriptsThatCompute:
+    def test_a_connection_that_was_closed_meanwhile_is_not_written_to(self) -> None:
+        """The loop stands still while the script computes, and the server closes."""
+
+        async def main() -> None:
+            process = subprocess.Popen(
+                [sys.executable, str(SERVER), "answer_close"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            assert process.stdout is not None
+            try:
+                port = int(process.stdout.readline())
+                async with harness(f"http://127.0.0.1:{port}") as made:
+                    vu = made.vu()
+                    for number in range(20):
+                        reply = await vu.post("/", data=b"x", headers={"x-number": str(number)})
+                        assert (reply.status, reply.error, reply.tries) == (200, "", 1 + (number > 0))
+                        deadline = time.perf_counter() + 0.05
+                        while time.perf_counter() < deadline:
+                            pass
+                    assert made.take().table.get("http_req_retried").value == 19
+            finally:
+                process.kill()
+                process.communicate()
+
+        uvloop.run(main())
+
+    def test_the_request_after_a_reply_cut_within_its_headers(self, run: Run) -> None:
+        def cut(connection: Connection, head: bytes) -> None:
+            if b"/cut" in head:
+                connection.transport.write(b"HTTP/1.1 200 OK\r\nContent-Le")
+                connection.transport.close()
+            else:
+                connection.reply()
+
+        async def main() -> None:
+            async with Peer(cut) as peer, harness(peer.url) as made:
+                vu = made.vu()
+                for _ in range(5):
+                    assert (await vu.get("/cut")).error == "partial"
+                    assert (await vu.get("/ok")).status == 200
+                assert len(peer.requests) == 10
 
         run(main())
