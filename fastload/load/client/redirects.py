@@ -57,6 +57,8 @@ class Chain:
             # As libcurl and browsers do: another server does not get the credentials of this one.
             self.lines = _without(self.lines, _CREDENTIALS)
             transfer.withhold_credentials()
+        else:
+            url = _with_user_of(self.url, url)
         self.url = url
         if self.ends_ns:
             transfer.limit_time(max(0.001, (self.ends_ns - monotonic_ns()) / _NS_PER_S))
@@ -106,6 +108,12 @@ def _origin(url: str) -> tuple[str, str]:
     scheme = parts.scheme.lower()
     host = parts.netloc.rpartition("@")[2].lower()
     return scheme, host.removesuffix(":443" if scheme == "https" else ":80")
+
+
+def _with_user_of(before: str, url: str) -> str:
+    """Return *url* with the ``user:password@`` of the URL *before*, unless it has its own."""
+    parts, (user, at, _) = urlsplit(url), urlsplit(before).netloc.rpartition("@")
+    return url if not at or "@" in parts.netloc else parts._replace(netloc=f"{user}@{parts.netloc}").geturl()
 
 
 def _without(lines: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:

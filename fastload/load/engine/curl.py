@@ -33,7 +33,7 @@ from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.engine.error_kinds import error_text
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
-from fastload.load.engine.used_connections import SocketAddress
+from fastload.load.engine.used_connections import SocketAddress, UnusableConnection
 from fastload.model.wire_text import shown
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
@@ -80,8 +80,9 @@ class CurlEngine:
         self._draining = False
         # Descriptors of connections with HTTP/2 or 3.
         self._multiplexed: set[int] = set()
-        # Connections that must carry no further request: whether each has HTTP/2 or 3, by its local address.
-        self._unusable: dict[SocketAddress, bool] = {}
+        # Connections that must carry no further request, by their local address.
+        self._unusable: dict[SocketAddress, UnusableConnection] = {}
+        self._paused: weakref.WeakSet[Transfer] = weakref.WeakSet()
         self._transfers: weakref.WeakSet[Transfer] = weakref.WeakSet()
         self._open_websockets: dict[WebSocketTransfer, None] = {}
         self._websocket_by_fd: dict[int, WebSocketTransfer] = {}
@@ -237,7 +238,18 @@ class CurlEngine:
 
     def exclude(self, local: SocketAddress, *, is_multiplexed: bool) -> None:
         """Write no further request to the connection with the local address *local*; one with HTTP/2 is shut down."""
-        self._unusable[local] = is_multiplexed
+        self._unusable.setdefault(local, UnusableConnection(is_multiplexed, is_closed_here=False))
+
+    def exclude_closed(self, fd: int, local: SocketAddress) -> None:
+        """As `exclude`, for the connection *fd* that this side has closed: to leave it is no retry."""
+        self._unusable[local] = UnusableConnection(fd in self._multiplexed, is_closed_here=True)
+
+    def announce_paused(self, transfer: Transfer, *, is_paused: bool) -> None:
+        """Note whether *transfer* receives nothing for now: what arrives on its connection is not unasked."""
+        if is_paused:
+            self._paused.add(transfer)
+        else:
+            self._paused.discard(transfer)
 
     def announce_multiplexed(self, fd: int) -> None:
         """Note that *fd* is a connection with HTTP/2 or 3, on which data may arrive while no request uses it."""
@@ -287,9 +299,10 @@ class CurlEngine:
         """Exclude the connection *fd*, which no request uses, from further use if the server has closed it, or has sent
         an answer unasked. libcurl would write the next request to it, or take those bytes for the next response.
         """
-        if events == _OUT:
-            # It was written last, and its response has come within the same call of libcurl.
-            self._watch_idle(fd, _IN)
+        if self._paused and self._is_paused(fd):
+            # libcurl asks for this socket again when the transfer goes on.
+            self._poll_masks[fd] = 0
+            self._poller.forget(fd)
             return
         try:
             connection = socket.socket(fileno=fd)
@@ -297,7 +310,11 @@ class CurlEngine:
             # libcurl has closed it within this wake-up.
             return
         try:
-            if fd in self._multiplexed and not events & _ENDED and not _has_ended(connection):
+            pending = _pending(connection)
+            if pending is None and not events & _ENDED:
+                # What had arrived was read within this wake-up; or it may be written, which is no event.
+                self._watch_idle(fd, _IN)
+            elif fd in self._multiplexed and not events & _ENDED and pending:
                 self._watch_idle(fd, select.EPOLLRDHUP)
             else:
                 is_multiplexed = fd in self._multiplexed
@@ -310,6 +327,9 @@ class CurlEngine:
                 self._poller.forget(fd)
         finally:
             connection.detach()
+
+    def _is_paused(self, fd: int) -> bool:
+        return any(one.is_paused and one.in_flight and one.getinfo(pycurl.ACTIVESOCKET) == fd for one in self._paused)
 
     def _watch_idle(self, fd: int, mask: int) -> None:
         self._poller.change(fd, mask)
@@ -407,13 +427,14 @@ class CurlEngine:
         self._remove_handle(transfer)
 
 
-def _has_ended(connection: socket.socket) -> bool:
+def _pending(connection: socket.socket) -> bytes | None:
+    """Return a byte that has arrived on *connection* and was not read, b"" if it has ended, None for nothing."""
     try:
-        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
-        return False
+        return None
     except OSError:
-        return True
+        return b""
 
 
 def _never() -> int:

@@ -18,6 +18,7 @@ import pycurl
 from fastload.load.engine.body_decoder import BodyDecoder, decodes
 from fastload.load.engine.curl_options import (
     LARGE_UPLOAD_BYTES,
+    SMALL_UPLOAD_BYTES,
     changes,
     connect_to,
     connect_to_wildcard,
@@ -106,6 +107,8 @@ class Engine(Protocol):
     def announce_socket(self, fd: int) -> None: ...
     def announce_multiplexed(self, fd: int) -> None: ...
     def exclude(self, local: SocketAddress, *, is_multiplexed: bool) -> None: ...
+    def exclude_closed(self, fd: int, local: SocketAddress) -> None: ...
+    def announce_paused(self, transfer: Any, *, is_paused: bool) -> None: ...
 
     def check_bodies(self) -> None: ...
 
@@ -131,6 +134,7 @@ class Handle(pycurl.Curl):
         "_seen_lines",
         "_sink",
         "_source",
+        "_uploads_slowly",
         "_url",
         "_watches_tls",
         "chunks",
@@ -179,7 +183,7 @@ class Handle(pycurl.Curl):
             self._printer = DebugPrinter(full=settings.debug == "full")
             self._be_verbose()
         self._set_headers(())
-        if self.decoder is None:
+        if self.decoder is None and not self._answers_challenges:
             self._keep_last_lines()
             self.watches_lines = True
 
@@ -220,8 +224,15 @@ class Handle(pycurl.Curl):
             self._source = source
         self.max_redirects, self.timeout_s = settings.max_redirects, settings.timeout_s
         # Then libcurl writes a request without credentials, and once more with the answer to the server's challenge.
-        self._answers_challenges = keeps_state(settings.auth) or settings.proxy_auth != "basic"
+        self._answers_challenges = keeps_state(settings.auth) or bool(settings.proxy and settings.proxy_auth != "basic")
+        if self._answers_challenges and (self._seen_lines is None or self.watches_lines):
+            self._keep_last_lines()
         self.idle_timeout_s = settings.idle_timeout_s
+        # libcurl 8.23 sends nothing at all if a buffer holds more than the bytes of a second.
+        self._uploads_slowly = 0 < settings.upload_bytes_per_s < LARGE_UPLOAD_BYTES
+        if self._uploads_slowly and self._has_large_buffer:
+            self.setopt(pycurl.UPLOAD_BUFFERSIZE, SMALL_UPLOAD_BYTES)
+            self._has_large_buffer = False
         if self.idle_timeout_s and self._engine is not None:
             self._engine.watch_idle()
         if decodes(settings.accept_encoding) or self.decoder is not None:
@@ -313,6 +324,10 @@ class Handle(pycurl.Curl):
             # libcurl has kept the connection.
             self._engine.exclude(self.local_address(), is_multiplexed=False)
         return status if is_complete else 0
+
+    def last_status_line(self) -> bytes | None:
+        """Return the last status line that was received; None without one, or if no lines are kept."""
+        return next((line for line in reversed(self._seen_lines or ()) if line.startswith(b"HTTP/")), None)
 
     def stop_watching_lines(self) -> None:
         """Get no more header lines for `status_of_complete_headers`."""
@@ -461,7 +476,7 @@ class Handle(pycurl.Curl):
 
     def _enlarge_buffer(self) -> None:
         """Use the large upload buffer from now on."""
-        if not self._has_large_buffer:
+        if not self._has_large_buffer and not self._uploads_slowly:
             self.setopt(pycurl.UPLOAD_BUFFERSIZE, LARGE_UPLOAD_BYTES)
             self._has_large_buffer = True
 

@@ -14,7 +14,7 @@ import pycurl
 from fastload.load.engine.curl_handle import ConnectionCache, Engine, Handle
 from fastload.load.engine.curl_options import SMALL_UPLOAD_BYTES
 from fastload.load.engine.request_info import RequestInfoTable
-from fastload.load.engine.used_connections import SocketAddress
+from fastload.load.engine.used_connections import SocketAddress, UnusableConnection
 from fastload.model.http_settings import Body, HttpSettings
 from fastload.model.urls import encode_url
 
@@ -68,6 +68,7 @@ class Transfer(Handle):
     """
 
     __slots__ = (
+        "_answered",
         "_unusable",
         "done_ns",
         "due_ns",
@@ -108,15 +109,16 @@ class Transfer(Handle):
         if type(self) is Transfer and any(name.startswith("*") for name in settings.hosts):
             self.__class__ = WildcardTransfer
 
-    def guard_writes(self, engine: Engine, unusable: dict[SocketAddress, bool]) -> None:
-        """Write each submitted request once, and not on an *unusable* connection.
-
-        *unusable*: whether each such connection has HTTP/2 or 3, by its local address.
+    def guard_writes(self, engine: Engine, unusable: dict[SocketAddress, UnusableConnection]) -> None:
+        """Write each submitted request once, and not on an *unusable* connection, by its local address.
 
         Called by the *engine* that adopts this handle.
         """
         self._engine = engine
         self._unusable = unusable
+        if self._cache.used is not None:
+            self._cache.used.on_close = engine.exclude_closed
+        self._answered: bytes | None = None
         self.setopt(pycurl.SOCKOPTFUNCTION, self._before_connect)
         self.setopt(pycurl.PREREQFUNCTION, self._before_write)
 
@@ -133,7 +135,7 @@ class Transfer(Handle):
             self._reader.seek(0, os.SEEK_SET)
 
     def _before_connect(self, fd: int, _purpose: int) -> int:
-        if self.writes and not self._answers_challenges:
+        if self.writes and not self._was_answered():
             self.is_refused = True
             return pycurl.SOCKOPT_ERROR
         if self._engine is not None:
@@ -149,17 +151,24 @@ class Transfer(Handle):
     def _judge_write(self, local: SocketAddress) -> int:
         """Return whether a further write, or one on the connection with the address *local*, is allowed."""
         if self.writes:
-            if not self._answers_challenges:
+            if not self._was_answered():
                 self.is_refused = True
                 return _ABORT
         elif local in self._unusable:
+            unusable = self._unusable.pop(local)
             self.is_refused = True
-            self.moves += 1
+            self.moves += not unusable.is_closed_here
             # After an abort libcurl keeps a connection with HTTP/2. The engine has shut it down, so libcurl's write
             # fails, and libcurl closes it.
-            return _GO_ON if self._unusable.pop(local) else _ABORT
+            return _GO_ON if unusable.is_multiplexed else _ABORT
+        if self._answers_challenges:
+            self._answered = self.last_status_line()
         self.writes += 1
         return _GO_ON
+
+    def _was_answered(self) -> bool:
+        """Return whether a response has come since the last write: libcurl then answers its challenge."""
+        return self._answers_challenges and self.last_status_line() is not self._answered
 
     # Streamed responses (`client/streamed_request.py`).
 
@@ -179,11 +188,15 @@ class Transfer(Handle):
     def pause_receiving(self) -> None:
         """Stop receiving for now; the server has to wait."""
         self.is_paused = True
+        if self._engine is not None:
+            self._engine.announce_paused(self, is_paused=True)
         self.pause(pycurl.PAUSE_RECV)
 
     def resume_receiving(self) -> None:
         """Receive again. libcurl passes the data it has buffered to the callbacks within this call."""
         self.is_paused = False
+        if self._engine is not None:
+            self._engine.announce_paused(self, is_paused=False)
         self.pause(pycurl.PAUSE_CONT)
         if self._engine is not None:
             self._engine.run_soon()

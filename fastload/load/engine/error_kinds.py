@@ -72,6 +72,7 @@ _CLOSED = (errno.ECONNRESET, errno.EPIPE)
 _COULD_NOT_CONNECT = 7
 _HTTP2_ERROR = 16
 # libcurl has one number, 56, for a connection that fails and for a response that it does not understand.
+_HTTP2_STREAM = 92
 _RECEIVE_FAILED = 56
 _MOST_HEADER_BYTES = 300 * 1024
 _CHUNK_ERRORS = re.compile(r"chunk", re.IGNORECASE)
@@ -100,6 +101,8 @@ def error_kind(transfer: Transfer, code: int) -> str:
         return "redirects" if transfer.status() in REDIRECTS else "protocol"
     if kind == "protocol" and (transfer.os_errno() in _CLOSED or (code == _HTTP2_ERROR and not transfer.errstr())):
         # To libcurl it is an error of HTTP/2 that a connection ends early.
+        return "partial" if transfer.status() else "reset"
+    if code == _HTTP2_STREAM:
         return "partial" if transfer.status() else "reset"
     if code == _RECEIVE_FAILED and not transfer.os_errno():
         kind = _kind_of_response(transfer)

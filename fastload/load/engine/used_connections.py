@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 SocketAddress = tuple[str, int]
 
@@ -18,6 +20,13 @@ class _Used:
     fd: int
     local: SocketAddress
     requests: int = 0
+
+
+class UnusableConnection(NamedTuple):
+    """A connection that must carry no further request: whether it has HTTP/2 or 3, and whether this side closed it."""
+
+    is_multiplexed: bool
+    is_closed_here: bool
 
 
 class UsedConnections:
@@ -30,6 +39,8 @@ class UsedConnections:
     def __init__(self, most_requests: int) -> None:
         self.most_requests = most_requests
         self._used: dict[int, _Used] = {}
+        self.on_close: Callable[[int, SocketAddress], None] | None = None
+        """Called with the descriptor and the local address of each connection that is closed."""
 
     def count_request(self, connection: int, fd: int, local: SocketAddress) -> None:
         """Count a request that ended on *connection*, which has the descriptor *fd* and the local address *local*."""
@@ -44,17 +55,23 @@ class UsedConnections:
             for connection, used in list(self._used.items()):
                 if used.requests >= self.most_requests:
                     del self._used[connection]
-                    _shut(used)
+                    self._close(used)
 
     def close_all(self) -> None:
         """Close all connections; none may be in use."""
         for used in self._used.values():
-            _shut(used)
+            self._close(used)
         self._used.clear()
 
+    def _close(self, used: _Used) -> None:
+        if _shut(used) and self.on_close is not None:
+            self.on_close(used.fd, used.local)
 
-def _shut(used: _Used) -> None:
+
+def _shut(used: _Used) -> bool:
     # The descriptor number may belong to another socket by now, so the local address must match.
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(used.fd)) as one:
         if one.getsockname()[:2] == used.local:
             one.shutdown(socket.SHUT_RDWR)
+            return True
+    return False

@@ -209,7 +209,7 @@ HTTP2 = {
     "closed before the response": (SETTINGS_FRAMES, ("reset",)),
     "within the headers": (SETTINGS_FRAMES + frame(1, 0, 1, STATUS_200), ("partial",)),
     "within the body": (SETTINGS_FRAMES + frame(1, 4, 1, STATUS_200) + frame(0, 0, 1, b"hello"), ("partial",)),
-    "reset by the server": (SETTINGS_FRAMES + frame(1, 4, 1, STATUS_200) + frame(3, 0, 1, b"\0\0\0\2"), ("protocol",)),
+    "reset by the server": (SETTINGS_FRAMES + frame(1, 4, 1, STATUS_200) + frame(3, 0, 1, b"\0\0\0\2"), ("partial",)),
     "not HTTP/2": (COMPLETE["no body"], ("protocol",)),
     "complete": (SETTINGS_FRAMES + frame(1, 5, 1, STATUS_200), ("",)),
 }

@@ -225,6 +225,27 @@ class TestChallenges:
 
         run(main())
 
+    def test_a_request_that_died_is_no_challenge(self, run: Run) -> None:
+        """The server answers the first request of a connection, and reads the second and closes."""
+
+        def dying(connection: Connection, _head: bytes) -> None:
+            if sum(number == connection.number for number, _ in peer.requests) == 1:
+                connection.reply()
+            else:
+                connection.transport.close()
+
+        peer = Peer(dying)
+
+        async def main() -> None:
+            http = HttpSettings(timeout_s=10, auth=Auth("digest", "ada", "lovelace"))
+            async with peer, harness(peer.url, http=http) as made:
+                vu = made.vu()
+                assert [(await vu.get("/")).error for _ in range(6)] == ["", "reset"] * 3
+                assert len(peer.requests) == 6
+                assert made.take().table.get("http_auth_challenges") is None
+
+        run(main())
+
 
 class TestScriptsThatCompute:
     def test_a_connection_that_was_closed_meanwhile_is_not_written_to(self) -> None:
@@ -267,5 +288,36 @@ class TestScriptsThatCompute:
                     assert (await vu.get("/cut")).error == "partial"
                     assert (await vu.get("/ok")).status == 200
                 assert len(peer.requests) == 10
+
+        run(main())
+
+
+class TestConnectionsClosedHere:
+    @pytest.mark.parametrize("limit", [{"max_connection_requests": 2}, {"connection_reuse": "iteration"}])
+    def test_to_leave_one_is_no_retry(self, run: Run, limit: dict[str, Any]) -> None:
+        async def main() -> None:
+            http = HttpSettings(timeout_s=10, **limit)
+            async with Peer(lambda connection, _head: connection.reply()) as peer, harness(peer.url, http=http) as made:
+                vu = made.vu()
+                for number in range(4):
+                    vu.begin_iteration(0, number)
+                    for _ in range(2):
+                        assert (await vu.get("/")).tries == 1
+                    vu.end_iteration()
+                assert len(peer.connections) == 4
+                assert made.take().table.get("http_req_retried") is None
+
+        run(main())
+
+    def test_a_paused_stream_is_not_idle(self, run: Run) -> None:
+        async def main() -> None:
+            body = b"x" * 2_000_000
+            async with Peer(lambda connection, _head: connection.reply(body)) as peer, harness(peer.url) as made:
+                vu = made.vu()
+                for _ in range(5):
+                    async with vu.stream("GET", "/") as reply:
+                        await asyncio.sleep(0.02)
+                        assert len(await reply.read()) == len(body)
+                assert (len(peer.connections), len(peer.requests)) == (1, 5)
 
         run(main())
