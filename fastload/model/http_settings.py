@@ -30,6 +30,10 @@ PEM = "-----BEGIN "
 """Beginning of a certificate or key that is given as PEM text, and not as the path of a file."""
 
 
+LEAST_UPLOAD_RATE = 16_384
+"""Lowest upload rate, in bytes per second."""
+
+
 @dataclass(frozen=True, slots=True)
 class Auth:
     """Credentials of a request: *user* and *password*, or *token* for the scheme ``bearer``."""
@@ -146,6 +150,7 @@ class RequestSettings:
             if isinstance(seconds, int | float) and not (0 <= seconds < math.inf and (seconds or name != "timeout_s")):
                 hint = "give it some seconds" + ("" if name == "timeout_s" else "; 0 is no limit")
                 raise PlanError(f"{name} {seconds} is no time limit", hint=hint)
+        check_upload_rate(self.upload_bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,19 @@ ERROR_CODES: dict[str, int] = {
     "decompress": 1701,
 }
 """Error codes of k6, by kind of error. All other kinds have `GENERIC_CODE`."""
+
+
+def check_upload_rate(bytes_per_s: Any) -> None:
+    """Check an upload rate: libcurl sends nothing if its buffer, of 16 KiB at least, holds more than one second.
+
+    Raises:
+        PlanError: it is above 0 and below 16 KiB.
+    """
+    if isinstance(bytes_per_s, int | float) and 0 < bytes_per_s < LEAST_UPLOAD_RATE:
+        raise PlanError(
+            f"an upload rate of {bytes_per_s:g} bytes per second is below {LEAST_UPLOAD_RATE:,}",
+            hint='write it like "16KiB"',
+        )
 
 
 def error_code(kind: str, status: int = 0) -> int:

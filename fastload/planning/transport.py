@@ -26,6 +26,7 @@ from fastload.model.http_settings import (
     HttpSettings,
     HttpVersion,
     TlsVersion,
+    check_upload_rate,
     without_credentials,
 )
 from fastload.model.names import as_text, tag_texts
@@ -139,6 +140,7 @@ def check_http(http: HttpSettings) -> None:
     """
     if http.timeout_s <= 0:
         raise PlanError("--timeout is 0", hint="give it some time, like 10s")
+    check_upload_rate(http.upload_bytes_per_s)
     check_header_lines(http.headers)
     for field in fields(http):
         value = getattr(http, field.name)

@@ -143,7 +143,7 @@ class Transfer(Handle):
         return pycurl.SOCKOPT_OK
 
     def _before_write(self, _remote_ip: str, local_ip: str, _remote_port: int, local_port: int) -> int:
-        if self.writes or self._unusable:
+        if self.writes or self._unusable or self._answers_challenges:
             return self._judge_write((local_ip, local_port))
         self.writes = 1
         return _GO_ON
