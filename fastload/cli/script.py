@@ -43,7 +43,7 @@ def load_script(text: str) -> Script:
         guess = nearest(path.name, [found.name for found in folder.glob("*.py")])
         raise PlanError(f"there is no script {text!r}", hint=guess or "give the path of a Python file")
     module = _import(path)
-    found = list({id(item): item for item in vars(module).values() if isinstance(item, Scenario)}.values())
+    found = list({id(item): item for item in vars(module).values() if type(item) is Scenario}.values())
     if not found:
         raise PlanError(f"{text} declares no scenario", hint=_hint_without_scenario(module))
     return Script(found, _hooks_of(text, module))

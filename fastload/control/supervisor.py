@@ -103,8 +103,10 @@ class Supervisor:
 
     def start(self) -> None:
         """Fork the children."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            # A program without a terminal may have none.
+            if stream is not None:
+                stream.flush()
         for index in range(self._count):
             self._fork(index)
 
@@ -244,7 +246,11 @@ class Supervisor:
             yield self._reap(child, "")
 
     def _reap(self, child: _Child, reason: str) -> ChildEvent:
-        _, status = os.waitpid(child.pid, 0)
+        try:
+            _, status = os.waitpid(child.pid, 0)
+        except ChildProcessError:
+            # The program ignores SIGCHLD, or a handler of its own has waited for all children.
+            status = 0
         self._forget(child)
         code = os.waitstatus_to_exitcode(status)
         if not reason and code < 0 and time.monotonic() >= child.kill_at_s:

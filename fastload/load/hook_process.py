@@ -86,14 +86,14 @@ class _HookProcess:
         end_forks(asyncio.get_running_loop(), engine)
         recorder = Recorder(0)
         vu = self._make_vu(engine, recorder, setup_data)
-        unawaited: list[str] = []
-        watch = UnawaitedWatch(unawaited.append)
+        unawaited: dict[str, bool] = {}
+        watch = UnawaitedWatch(lambda line: unawaited.setdefault(line, True))
         watch.start()
         try:
             async with limit:
                 body["data"] = check_plain(await hook.function(vu), hook.kind)
             if unawaited:
-                raise NeverAwaited(unawaited[0])
+                raise NeverAwaited(next(iter(unawaited)))
         except BaseException as raised:
             # BaseException, not only Exception, because the parent waits for a report in every case.
             body["message"], body["aborted"] = self._describe(innermost(raised), hook, expired=limit.expired())

@@ -79,7 +79,7 @@ class Worker:
         self._resolve = resolve
         self._recorder = make_recorder(index, plan)
         self._stall_watch = StallWatch()
-        self._unawaited_watch = UnawaitedWatch(_note_unawaited)
+        self._unawaited_watch = UnawaitedWatch(self._note_unawaited)
         self._start = asyncio.Event()
         self._quit = asyncio.Event()
         self._start_ns = 0
@@ -160,6 +160,20 @@ class Worker:
                 **used,
             },
         )
+
+    def _note_unawaited(self, line: str) -> bool:
+        """Let the running iteration fail, and return True.
+
+        An interrupted iteration may leave coroutines without a mistake: return False.
+        """
+        vu = current_vu()
+        if vu is None:
+            # Python has found it later. At the end of the load it is one of an interrupted iteration.
+            return not self._late and not self._context.stopping
+        if vu.was_interrupted():
+            return False
+        vu.unawaited = vu.iteration, line
+        return True
 
     async def _run_phases(self) -> None:
         plan = self._plan
@@ -334,13 +348,6 @@ def filters_of(plan: Plan) -> tuple[Series, ...]:
     several scenarios, the statistics of each scenario."""
     asked = (threshold.series for threshold in plan.thresholds)
     return (*(series for series in asked if series.tags), *scenario_series(one.name for one in plan.scenarios))
-
-
-def _note_unawaited(line: str) -> None:
-    """Let the running iteration fail, unless it was interrupted: then a coroutine may be left without a mistake."""
-    vu = current_vu()
-    if vu is not None and not vu.was_interrupted():
-        vu.unawaited = vu.iteration, line
 
 
 def _first_of(error: Exception) -> Exception:

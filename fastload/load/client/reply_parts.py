@@ -71,13 +71,19 @@ def _with_nested(code: CodeType) -> Iterator[CodeType]:
 def _named_functions(code: CodeType, scope: dict[str, Any]) -> Iterator[Any]:
     for name in code.co_names:
         found = scope.get(name)
-        if isinstance(found, FunctionType):
+        # The type and the namespace run no code of the object: proxies and lazy modules may raise.
+        kind = type(found)
+        if kind is FunctionType:
             yield found
-        elif isinstance(found, type):
-            yield from (member for member in vars(found).values() if isinstance(member, FunctionType))
-        elif isinstance(found, ModuleType):
-            members = (getattr(found, other, None) for other in code.co_names)
-            yield from (member for member in members if isinstance(member, FunctionType))
+        elif issubclass(kind, type):
+            yield from (member for member in type.__getattribute__(found, "__dict__").values() if _is_function(member))
+        elif issubclass(kind, ModuleType):
+            members = ModuleType.__getattribute__(found, "__dict__")
+            yield from (members[other] for other in code.co_names if _is_function(members.get(other)))
+
+
+def _is_function(item: Any) -> bool:
+    return type(item) is FunctionType
 
 
 def _is_filled(cell: Any) -> bool:

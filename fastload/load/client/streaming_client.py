@@ -45,6 +45,7 @@ class StreamingClient(StreamSender):
     requests: int
     in_flight: int
     in_on_stop: bool
+    is_closed: bool
 
     def __init__(self) -> None:
         self._call_due_ns = 0
@@ -187,6 +188,8 @@ class StreamingClient(StreamSender):
         self.release_stream(out)
 
     def release_stream(self, out: PreparedStream) -> None:
+        if self.is_closed:
+            return
         out.transfer.stream_to(len, len)
         if out.chain.redirects_left != out.transfer.max_redirects:
             out.transfer.end_redirects()

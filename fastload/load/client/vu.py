@@ -70,6 +70,7 @@ class VU(HttpClient, StreamingClient):
         self.back_off_s = 0.0
         self.interrupted = self.on_start_done = self.in_on_stop = False
         self.unawaited: tuple[int, str] | None = None
+        self.is_closed = False
 
     @cached_property
     def random(self) -> Random:
@@ -149,7 +150,8 @@ class VU(HttpClient, StreamingClient):
                 chain = Chain.begin(transfer, sent_ns, method, full_url, lines, body)
                 reply = await self._follow(chain, transfer, reply, name, tags or more.get("tags"), judged)
         except asyncio.CancelledError:
-            context.recorder.stats.interrupted += 1
+            # What `close` has cancelled is counted.
+            context.recorder.stats.interrupted += not self.is_closed
             transfer.drop_parts()
             raise
         finally:
@@ -396,8 +398,10 @@ class VU(HttpClient, StreamingClient):
     def close(self) -> None:
         """Cancel all requests and close all connections, because the VU leaves. Internal."""
         self.close_sockets()
+        self.is_closed = True
         for transfer in self._transfers:
-            self._context.engine.cancel(transfer)
+            # Of a task of the script that outlives its iteration.
+            self._context.recorder.stats.interrupted += self._context.engine.cancel(transfer)
             transfer.close()
         self._transfers.clear()
         self._plain.clear()

@@ -26,10 +26,10 @@ class UnawaitedWatch:
     statement is thrown away at once: the running line is its own. A coroutine with a name is thrown away with the
     variables of its function. From the first one on, Python notes where each coroutine is made, to name these as well.
 
-    ``lines`` counts the coroutines by line. *on_found* is called with the line of each.
+    ``lines`` counts the coroutines by line. *on_found* is called with the line of each, and returns whether it counts.
     """
 
-    def __init__(self, on_found: Callable[[str], None]) -> None:
+    def __init__(self, on_found: Callable[[str], bool]) -> None:
         self.lines: dict[str, int] = {}
         self._on_found = on_found
         self._warn: Callable[[Coroutine[Any, Any, Any]], None]
@@ -50,9 +50,10 @@ class UnawaitedWatch:
             self._warn(coroutine)
             return
         sys.set_coroutine_origin_tracking_depth(_ORIGIN_DEPTH)
+        if not self._on_found(line):
+            return
         if line in self.lines or len(self.lines) < MOST_LINES:
             self.lines[line] = self.lines.get(line, 0) + 1
-        self._on_found(line)
 
 
 def _line_that_made(coroutine: Any, frame: FrameType) -> str:

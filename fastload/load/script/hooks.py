@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any, TypeVar, overload
 
 from fastload.load.script.scenarios import name_of, where
@@ -85,7 +86,8 @@ def make_hooks(found: Iterable[Hook]) -> Hooks:
 
 def hook_of(item: Any) -> Hook | None:
     """Return the hook that a decorator has attached to a function; None for every other object."""
-    found = getattr(item, "__fastload_hook__", None)
+    # Only functions are asked: a proxy, as of Flask, runs code of its own for each attribute, which may raise.
+    found = vars(item).get("__fastload_hook__") if type(item) is FunctionType else None
     return found if isinstance(found, Hook) else None
 
 
