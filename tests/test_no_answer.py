@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -115,6 +116,37 @@ def test_a_short_run_that_nothing_answered_has_not_passed(tmp_path: Path) -> Non
             assert "connect_refused" in summary["stop_reason"]
             assert "--on-no-answer continue" in summary["stop_reason"]
             assert (load_run(tmp_path / f"{name}.fastload").summary or {})["stopped_by"] == "no-answer"
+
+
+def test_an_interrupt_stays_one(tmp_path: Path) -> None:
+    arguments = ("bench", f"http://127.0.0.1:{free_port()}", "-d", "1m", "-c", "20", "-w", "1", "--summary", "s.json")
+    process = subprocess.Popen(
+        cli_command(*arguments),
+        cwd=tmp_path,
+        env=cli_env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    # The first line of progress comes after a second of load.
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert summary["metrics"]["http_req_failed"]["fails"] >= 10
+    assert (process.returncode, summary["stopped_by"]) == (105, "interrupt")
+
+
+def test_requests_that_were_under_way_at_the_end_are_told_of(tmp_path: Path) -> None:
+    with silent_server() as silent:
+        mute = script(tmp_path, "mute", 'vus=4, duration="500ms", graceful_stop="0s"', f"http://{silent}")
+        code, summary = ended(tmp_path, "mute", start(tmp_path, "mute", "run", mute))
+    assert (code, summary["stopped_by"], summary["requests"]["interrupted"]) == (0, "", 4)
+    verdict = summary["verdict"]
+    nothing = "nothing was measured: 4 requests were under way when the run ended, and none had ended before"
+    assert nothing in verdict["reasons"]
+    assert "kept the load from starting" not in verdict["remedy"]
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ FAILURES = {
         for where, why in {
             "http://:bad:/": "Port",
             "http://": "it has no host",
-            "http://a b/": "' ' is in its host",
+            "http://a%20b/": "' ' is in its host",
             "http://a%3Cb/": "'<' is in its host",
             "http://127.0.0.1:99999/": "Port out of range",
             "https://[zz]/": "'zz'",
