@@ -269,7 +269,7 @@ def check_function(function: Any) -> None:
     name = name_of(function)
     if not callable(function):
         raise PlanError(
-            f"a scenario is an async function, and this is {described(function)}",
+            f"a scenario is an async function, and this is {class_and_value(function)}",
             hint="write: async def visit(vu: fl.VU) -> None, and give the function itself",
         )
     if not inspect.iscoroutinefunction(function):
@@ -290,7 +290,7 @@ def name_of(function: Any) -> str:
     return str(getattr(getattr(function, "func", function), "__name__", "scenario"))
 
 
-def described(value: Any) -> str:
+def class_and_value(value: Any) -> str:
     """Return what *value* is, for an error: its class, and the value itself if it is a plain one."""
     shown = f": {value!r:.80}" if type(value) in (str, bytes, int, float, bool) else ""
     return f"of the class {type(value).__name__}{shown}"
