@@ -44,7 +44,7 @@ from fastload.outputs.output_manager import OutputManager
 from fastload.outputs.streams.registry import make_sink_outputs, requested_outputs
 from fastload.outputs.streams.sink_output import SinkOutput
 from fastload.planning import PlanContext, Tier, Tiers, as_scenario, draft_plan, file_tier, merge_run_options
-from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
+from fastload.planning.options import LOAD_OPTIONS, OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS, check_value
 from fastload.planning.preflight import check_can_resume, check_descriptors, looks_up, resolve_host, several_addresses
 from fastload.version import __version__
 
@@ -142,6 +142,9 @@ def _plan_of(given: Mapping[str, Any]) -> tuple[Plan, list[SinkOutput]]:
     stages, watch, out, http, config = (given[name] for name in ("stages", "watch", "out", "http", "config"))
     options = {name: given[name] for name in given.keys() & {*LOAD_OPTIONS, *SCENARIO_OPTIONS, *RUN_OPTIONS}}
     options |= {"stages": tuple(stages), "watch": tuple(as_text(item, "watch") for item in watch), "out": tuple(out)}
+    for name in ("on_worker_loss", "on_no_answer"):
+        if given[name] is not None:
+            check_value(OPTIONS[name], given[name], where="fl.run")
     options |= {name: as_text(path, name) for name in ("save", "html") if (path := given[name]) is not None}
     hooks = make_hooks(as_hook(kind, given[kind]) for kind in Hooks.names() if given[kind] is not None)
     below = [] if config is None else [file_tier(as_text(config, "config"), option="config")]

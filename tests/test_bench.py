@@ -200,7 +200,7 @@ def responses_of_a_frozen_target(tmp_path: Path, by: str) -> tuple[dict[str, Any
 
 def test_refused_connections_end_with_counts_and_without_spinning(cli: Cli) -> None:
     done = cli("bench", f"http://127.0.0.1:{free_port()}", "-d", "2s", "-w", "1", "-c", "8", "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 108, done.stderr
     assert "no response" in done.stderr
     assert "connect_refused" in done.stderr
     summary = summary_of(done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import fastload as fl
 from fastload.model.saved.run_file import load_run
 from tests.conftest import cli_command, cli_env, free_port
 
@@ -89,3 +91,78 @@ def ended(folder: Path, name: str, process: subprocess.Popen[str]) -> tuple[int,
     if process.returncode == 108:
         assert "not one was" in out
     return process.returncode, json.loads((folder / f"{name}.json").read_text())
+
+
+def test_a_short_run_that_nothing_answered_has_not_passed(tmp_path: Path) -> None:
+    refused = f"http://127.0.0.1:{free_port()}"
+    visit = script(tmp_path, "visit", 'vus=1, iterations=20, executor="per-vu-iterations"', refused)
+    wanted = "http_req_failed: rate==1"
+    thirty = ("bench", refused, "-n", "30", "-c", "4")
+    runs = {
+        "bench": (108, start(tmp_path, "bench", *thirty)),
+        "script": (108, start(tmp_path, "script", "run", visit)),
+        "few": (0, start(tmp_path, "few", "bench", refused, "-n", "9", "-c", "2")),
+        "passes": (0, start(tmp_path, "passes", *thirty, "--on-no-answer", "continue")),
+        "held": (0, start(tmp_path, "held", *thirty, "--threshold", wanted)),
+        "failed": (99, start(tmp_path, "failed", *thirty, "--threshold", "http_req_failed: rate<0.5")),
+    }
+    for name, (expected, process) in runs.items():
+        code, summary = ended(tmp_path, name, process)
+        assert code == expected, (name, summary["stop_reason"])
+        assert summary["passed"] == (code == 0)
+        assert summary["stopped_by"] == ("no-answer" if code == 108 else "")
+        assert summary["verdict"]["state"] != "VALID"
+        if code == 108:
+            assert "connect_refused" in summary["stop_reason"]
+            assert "--on-no-answer continue" in summary["stop_reason"]
+            assert (load_run(tmp_path / f"{name}.fastload").summary or {})["stopped_by"] == "no-answer"
+
+
+def test_an_interrupt_stays_one(tmp_path: Path) -> None:
+    arguments = ("bench", f"http://127.0.0.1:{free_port()}", "-d", "1m", "-c", "20", "-w", "1", "--summary", "s.json")
+    process = subprocess.Popen(
+        cli_command(*arguments),
+        cwd=tmp_path,
+        env=cli_env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    # The first line of progress comes after a second of load.
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert summary["metrics"]["http_req_failed"]["fails"] >= 10
+    assert (process.returncode, summary["stopped_by"]) == (105, "interrupt")
+
+
+def test_requests_that_were_under_way_at_the_end_are_told_of(tmp_path: Path) -> None:
+    with silent_server() as silent:
+        mute = script(tmp_path, "mute", 'vus=4, duration="500ms", graceful_stop="0s"', f"http://{silent}")
+        code, summary = ended(tmp_path, "mute", start(tmp_path, "mute", "run", mute))
+    assert (code, summary["stopped_by"], summary["requests"]["interrupted"]) == (0, "", 4)
+    verdict = summary["verdict"]
+    nothing = "nothing was measured: 4 requests were under way when the run ended, and none had ended before"
+    assert nothing in verdict["reasons"]
+    assert "kept the load from starting" not in verdict["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ({"on_no_answer": "contine"}, "fl.run: on_no_answer 'contine' is unknown", "continue"),
+        ({"on_no_answer": "x"}, "fl.run: on_no_answer 'x' is unknown", "stop, continue"),
+        ({"on_worker_loss": "stpo"}, "fl.run: on_worker_loss 'stpo' is unknown", "stop"),
+        ({"on_worker_loss": 7}, "fl.run: on_worker_loss is 7", "on_worker_loss = "),
+    ],
+)
+def test_what_to_do_then_is_one_of_the_choices(given: dict[str, Any], message: str, hint: str) -> None:
+    async def visit(vu: fl.VU) -> None:
+        await vu.get("http://127.0.0.1:9/")
+
+    with pytest.raises(fl.PlanError) as caught:
+        fl.run(visit, **given)
+    assert caught.value.message.startswith(message)
+    assert hint in caught.value.hint

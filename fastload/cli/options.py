@@ -89,7 +89,7 @@ _SHARED = (
         default="stop",
         show_default=True,
         envvar="FASTLOAD_ON_NO_ANSWER",
-        help="What to do when no request gets an answer for 10 s; stopped so, the exit code is 108.",
+        help="What to do when no request gets an answer for 10 s, or in a shorter run; then the exit code is 108.",
     ),
     click.option("--strict", is_flag=True, envvar="FASTLOAD_STRICT", help="Exit 96 when the verdict is INVALID."),
     click.option(

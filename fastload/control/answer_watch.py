@@ -16,6 +16,8 @@ _SIGNS = ("http_req_duration", "ws_connecting", "stream_first_event")
 # Errors of requests that were answered, but not as they should be.
 _ANSWERED = frozenset(("partial", "too_large", "decompress", "redirects", "protocol"))
 _TRIES = ("http_req_failed", "ws_failed")
+_JUDGED = ("http_req_failed", "call_failed")
+_GO_ON, _ACCEPT = "go on all the same", "let such a run pass"
 _LONGEST_ERROR = 160
 
 
@@ -26,6 +28,7 @@ class AnswerWatch:
         self._where = f" at {base_url}" if base_url else ""
         self._answered = False
         self._since_s: float | None = None
+        self._ends_s = 0.0
         self._tried = 0
         self._errors: Counter[str] = Counter()
         self._messages: dict[str, str] = {}
@@ -41,25 +44,38 @@ class AnswerWatch:
         for kind, (count, message) in snapshot.errors.entries.items():
             self._errors[kind] += count
             self._messages.setdefault(kind, message)
-        silent_s = 0.0 if self._since_s is None else snapshot.t_s - self._since_s
-        return self._reason(silent_s) if self._tried >= FEWEST_TRIES and silent_s >= LONGEST_SILENCE_S else ""
+        self._ends_s = snapshot.t_s
+        return self._reason(_GO_ON) if self._is_silent and self._silent_s >= LONGEST_SILENCE_S else ""
+
+    def at_the_end(self) -> str:
+        """Return the sentence about a run that came to its end without an answer; "" if there was one, or few tries."""
+        return self._reason(_ACCEPT) if self._is_silent else ""
+
+    @property
+    def _is_silent(self) -> bool:
+        return not self._answered and self._tried >= FEWEST_TRIES
+
+    @property
+    def _silent_s(self) -> float:
+        return 0.0 if self._since_s is None else self._ends_s - self._since_s
 
     def _has_answer(self, snapshot: Snapshot) -> bool:
         table = snapshot.table
         if any((trend := table.get(metric)) is not None and trend.count for metric in _SIGNS):
             return True
-        calls = table.get("call_failed")
-        returned = calls is not None and calls.total > calls.trues
-        return returned or not _ANSWERED.isdisjoint(snapshot.errors.entries)
+        # A script may judge a request good that had no answer: then it is what the script wants.
+        good = any((rate := table.get(metric)) is not None and rate.total > rate.trues for metric in _JUDGED)
+        return good or not _ANSWERED.isdisjoint(snapshot.errors.entries)
 
-    def _reason(self, silent_s: float) -> str:
+    def _reason(self, or_else: str) -> str:
         [(kind, _)] = self._errors.most_common(1) or [("no response", 0)]
         message = self._messages.get(kind, "")[:_LONGEST_ERROR]
+        within = format_duration_s(self._silent_s)
         return (
-            f"{format_number_of(self._tried, 'request')} in {format_duration_s(silent_s)}, and not one was answered: "
+            f"{format_number_of(self._tried, 'request')} in {within}, and not one was answered: "
             f"{kind}{f' ({message})' if message else ''}; "
             f"see that the target{self._where} runs and can be reached from here, "
-            "or go on all the same with --on-no-answer continue"
+            f"or {or_else} with --on-no-answer continue"
         )
 
 

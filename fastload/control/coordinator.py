@@ -27,8 +27,9 @@ from fastload.control.threshold_judge import ThresholdJudge
 from fastload.control.workers import Workers
 from fastload.model.errors import FrameError
 from fastload.model.frames import Frame
-from fastload.model.hooks import HookError, Hooks
+from fastload.model.hooks import INTERRUPTED, HookError, Hooks
 from fastload.model.http_settings import without_credentials
+from fastload.model.metrics import FAILURE_RATES
 from fastload.model.plan import Plan
 from fastload.model.records import Delta, Snapshot
 from fastload.model.schedule import NS_PER_S
@@ -126,6 +127,7 @@ class Coordinator:
                 self._start_load()
                 self._watch_load(stop_signals)
             self._tear_down(stop_signals)
+            self._judge_silence()
         finally:
             self._workers.close()
             self._hooks.close()
@@ -280,6 +282,19 @@ class Coordinator:
         if silence and self._plan.on_no_answer == "stop" and moment.phase == "running" and not is_last:
             self._state.stop_reason = silence
             self._stop("no-answer", now=True)
+
+    def _judge_silence(self) -> None:
+        """Judge a run that came to its planned end without an answer as one that was ended for it.
+
+        A threshold about failures has the last word: its run may be there to see them.
+        """
+        asked = any(threshold.series.metric in FAILURE_RATES for threshold in self._plan.thresholds)
+        cut = HookError("teardown", INTERRUPTED) in self._hooks.errors
+        cut = cut or self._workers.not_lost != self._aggregator.workers.keys()
+        if self._plan.on_no_answer == "continue" or asked or cut or self._state.is_stopping:
+            return
+        if silence := self._answers.at_the_end():
+            self._state.stop("no-answer", silence)
 
     def _give_up_hung(self, now_ns: int) -> None:
         hang_ns = self._state.start_ns + round((self._plan.longest_s + ON_STOP_S + HANG_S) * NS_PER_S)

@@ -40,6 +40,17 @@ def parse_statuses(spec: StatusSpec, *, what: str) -> frozenset[int]:
     return frozenset(found)
 
 
+def statuses_text(statuses: Collection[int]) -> str:
+    """Return *statuses* as an option takes them, like ``200-299,404``."""
+    runs: list[list[int]] = []
+    for status in sorted(statuses):
+        if runs and status == runs[-1][1] + 1:
+            runs[-1][1] = status
+        else:
+            runs.append([status, status])
+    return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)
+
+
 def _part(part: str, spec: str, what: str) -> range:
     """Return the statuses of *part*: one status, or a range like ``200-299`` with both ends included."""
     first, dash, last = part.partition("-")

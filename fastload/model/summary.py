@@ -58,10 +58,10 @@ class Summary:
 
     - "": the planned end
     - "interrupt": Ctrl-C or SIGTERM
-    - "worker-loss": a worker was lost, and the plan asks to stop then
+    - "worker-loss": a worker was lost, and the plan does not go on then
     - "threshold": a threshold that aborts the run failed
     - "abort": the script called ``fl.abort``
-    - "no-answer": no request was answered, and the plan asks to stop then
+    - "no-answer": no request was answered (see ``on_no_answer``)
     - "control": the control API or the library stopped the run
     - "error": a hook or a shape raised
     - "unknown": a saved run without its end
@@ -155,7 +155,7 @@ class Summary:
             "calls": [call.to_dict() for call in self.calls],
             "requests": asdict(self.requests),
             "errors": [
-                one | {"code": error_code(one["kind"]), "remedy": remedy_of(one["kind"])}
+                one | {"code": error_code(one["kind"]), "remedy": remedy_of(one["kind"], one["first"])}
                 for one in self.errors.to_list()
             ],
             "exceptions": self.exceptions.to_list(),

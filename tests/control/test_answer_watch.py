@@ -95,3 +95,22 @@ def test_failed_sessions_of_websockets_are_tries() -> None:
     for one in seconds:
         one.table.rate(Series("ws_failed")).total = 1
     assert reasons(seconds)[-1]
+
+
+def test_at_the_end_any_time_is_long_enough_but_few_tries_are_few() -> None:
+    def at_the_end(*seconds: Snapshot) -> str:
+        watch = AnswerWatch("")
+        assert not any(watch.add(one) for one in seconds)
+        return watch.at_the_end()
+
+    assert at_the_end(second(1, FEWEST_TRIES)).startswith("10 requests in 1.00s, and not one was answered: dns (")
+    assert at_the_end(second(1, FEWEST_TRIES)).endswith("or let such a run pass with --on-no-answer continue")
+    assert not at_the_end(second(1, FEWEST_TRIES - 1))
+    assert not at_the_end(second(1, FEWEST_TRIES), second(2, trends=("http_req_duration",)))
+    assert not at_the_end()
+
+
+def test_a_request_that_the_script_judged_good_without_an_answer_is_what_it_wanted() -> None:
+    seconds = [second(number, 40) for number in range(1, 2 * LATE)]
+    seconds[3].table.rate(Series("http_req_failed")).trues = 39
+    assert not any(reasons(seconds))

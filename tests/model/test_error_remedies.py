@@ -7,7 +7,7 @@ import pytest
 from fastload.load.client.websocket import WebSocketClosed
 from fastload.load.engine.error_kinds import ERROR_KINDS
 from fastload.load.recording.outcome import JUDGED
-from fastload.model.error_remedies import OTHER_REMEDY, REMEDIES, remedy_of
+from fastload.model.error_remedies import OTHER_REMEDY, PROXY_REMEDY, REMEDIES, remedy_of
 from fastload.model.judging.verdict import GENERATOR_ERRORS
 
 
@@ -20,7 +20,7 @@ def test_every_kind_has_a_remedy() -> None:
 
 
 def test_a_remedy_is_short_and_plain() -> None:
-    for text in (*REMEDIES.values(), OTHER_REMEDY):
+    for text in (*REMEDIES.values(), OTHER_REMEDY, PROXY_REMEDY):
         assert 10 < len(text) <= 110
         assert text[0].islower()
         assert not text.endswith(".")
@@ -38,6 +38,15 @@ def test_a_remedy_is_short_and_plain() -> None:
 )
 def test_kinds_that_share_one(kind: str, like: str) -> None:
     assert remedy_of(kind) == REMEDIES[like]
+
+
+def test_who_does_not_get_past_the_proxy_is_told_of_the_proxy() -> None:
+    over = "GET http://a/: Failed to connect to a:80 over proxy 10.0.0.9 after 0 ms: Could not connect to server"
+    for kind in ("connect_refused", "connect_timeout", "connect_unreachable", "connect_failed"):
+        assert remedy_of(kind, over) == PROXY_REMEDY
+        assert remedy_of(kind, "GET http://a/: Failed to connect to a:80 after 0 ms") == REMEDIES[kind]
+    assert remedy_of("dns", "GET http://a/: Could not resolve proxy: b") == PROXY_REMEDY
+    assert remedy_of("timeout", over) == REMEDIES["timeout"]
 
 
 @pytest.mark.parametrize("kind", ["KeyError", "ValueError", "", "a: b"])

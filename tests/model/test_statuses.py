@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.model.errors import PlanError
-from fastload.model.statuses import LEAST, MOST, parse_statuses
+from fastload.model.statuses import LEAST, MOST, parse_statuses, statuses_text
 
 STATUSES = st.integers(LEAST, MOST)
 
@@ -51,3 +51,8 @@ def test_mistakes(spec: Any, said: str) -> None:
     with pytest.raises(PlanError, match=r"^expected: ") as caught:
         parse_statuses(spec, what="expected")
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["200", "200-299", "200-299,404", "200,202,204", "100-999"])
+def test_a_set_is_shown_as_an_option_takes_it(text: str) -> None:
+    assert statuses_text(parse_statuses(text, what="expected")) == text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastload.load.client.reply import Reply
 from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED_GOOD, UNEXPECTED
-from fastload.model.statuses import StatusSpec, parse_statuses
+from fastload.model.statuses import StatusSpec, parse_statuses, statuses_text
 
 if TYPE_CHECKING:
     from fastload.load.engine.curl_transfer import Measurement
@@ -20,12 +20,13 @@ _known: dict[Hashable, ExpectedStatuses] = {}
 class ExpectedStatuses:
     """A set of expected statuses that judges requests. It has no state per request, so requests can share one."""
 
-    __slots__ = ("_statuses",)
+    __slots__ = ("_statuses", "_wanted")
 
     reply_class = Reply
 
     def __init__(self, statuses: frozenset[int]) -> None:
         self._statuses = statuses
+        self._wanted = f", expected was {statuses_text(statuses)}"
 
     def judge(self, status: int) -> int:
         """Return the number to add to *status* when it is recorded.
@@ -49,7 +50,7 @@ class ExpectedStatuses:
         if reply.error:
             recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
         else:
-            recorder.record_expected(endpoint, response_us, measurement, self.judge(measurement[0]))
+            recorder.record_expected(endpoint, response_us, measurement, self.judge(measurement[0]), self._wanted)
 
 
 def expected_statuses(spec: StatusSpec, *, what: str = "expected") -> ExpectedStatuses:

@@ -6,10 +6,11 @@ one request in the results and several at the server.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from time import monotonic_ns
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fastload.load.engine.curl_transfer import NOT_FOLLOWED
 from fastload.load.engine.header_lines import REDIRECTS
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _OF_A_BODY = ("content-type", "content-length", "content-encoding", "content-language", "content-location")
 _CREDENTIALS = ("authorization", "cookie")
+# What libcurl refuses in the name of a host (hostname_check in lib/urlapi.c), and an IPv6 address.
+_NOT_IN_A_HOST = re.compile(r"""[\s/:#?!@{}\[\]\\$'"^`*<>=;,+&()]""").search
+_IN_BRACKETS = re.compile(r"(?:^|@)\[[^\]]*\](?::\d*)?$").search
 _NS_PER_S = 10**9
 
 
@@ -95,12 +99,18 @@ class Chain:
 def url_error(url: str) -> tuple[int, str] | None:
     """Return the error of a redirect to *url* if it is not a URL with http or https; None if it is."""
     try:
-        scheme = urlsplit(url).scheme
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        host, _ = parts.hostname or "", parts.port
     except ValueError as error:
         return NOT_FOLLOWED, f"the server redirects to {url}, which is not a URL: {error}"
-    if scheme in ("http", "https"):
-        return None
-    return NOT_FOLLOWED, f"the server redirects to {url}, and only http and https are followed"
+    if parts.scheme not in ("http", "https"):
+        return NOT_FOLLOWED, f"the server redirects to {url}, and only http and https are followed"
+    if not host:
+        return NOT_FOLLOWED, f"the server redirects to {url}, which is not a URL: it has no host"
+    if not _IN_BRACKETS(parts.netloc) and (wrong := _NOT_IN_A_HOST(unquote(host))):
+        return NOT_FOLLOWED, f"the server redirects to {url}, which is not a URL: {wrong[0]!r} is in its host"
+    return None
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -141,23 +141,28 @@ class Recorder:
         `PointRecorder` adds more."""
         return tags
 
-    def record(self, endpoint: int, response_us: int, measurement: Measurement) -> None:
-        """Record a request with a response. *response_us* counts from its due time; `NO_DUE` without a schedule."""
+    def record(self, endpoint: int, response_us: int, measurement: Measurement, wanted: str = "") -> None:
+        """Record a request with a response. *response_us* counts from its due time; `NO_DUE` without a schedule.
+
+        *wanted* is added to the message of a bad status: what was expected.
+        """
         rows = self._rows
         rows.extend((endpoint, response_us, *measurement))
         if measurement[0] >= FAILED_FROM_STATUS:
-            self._record_bad_status(endpoint, measurement[0])
+            self._record_bad_status(endpoint, measurement[0], wanted)
         if len(rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
             self._fold_requests()
 
-    def record_expected(self, endpoint: int, response_us: int, measurement: Measurement, judgement: int) -> None:
+    def record_expected(
+        self, endpoint: int, response_us: int, measurement: Measurement, judgement: int, wanted: str = ""
+    ) -> None:
         """Record a request with a response and the *judgement* of its expected statuses: `JUDGED_GOOD`, `UNEXPECTED`,
-        or 0 if the status alone decides."""
+        or 0 if the status alone decides. *wanted*: as in `record`."""
         if not judgement:
-            self.record(endpoint, response_us, measurement)
+            self.record(endpoint, response_us, measurement, wanted)
             return
         if judgement == UNEXPECTED:
-            self._record_bad_status(endpoint, measurement[0])
+            self._record_bad_status(endpoint, measurement[0], wanted)
         self._append(endpoint, response_us, measurement[0] + judgement, measurement)
 
     def record_no_response(
@@ -285,9 +290,9 @@ class Recorder:
     def _call_and_name(self, name: str) -> tuple[str, str]:
         return "", self._names.admit(as_name(name, "the name of a call"))
 
-    def _record_bad_status(self, endpoint: int, status: int) -> None:
+    def _record_bad_status(self, endpoint: int, status: int, wanted: str) -> None:
         what = self._method_and_name(endpoint)
-        self._errors.count(f"http_{status}", f"{' '.join(what)} answered {status}", what)
+        self._errors.count(f"http_{status}", f"{' '.join(what)} answered {status}{wanted}", what)
 
     def _count_no_response(self, endpoint: int, error: str) -> None:
         key = (endpoint, error)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any, TypeVar, overload
 
-from fastload.load.script.scenarios import name_of, where
+from fastload.load.script.scenarios import class_and_value, name_of, where
 from fastload.model.errors import PlanError
 from fastload.model.hooks import Hook, Hooks
 from fastload.model.units import parse_duration_s
@@ -120,9 +120,12 @@ def _declare(kind: str, function: Any, timeout: str) -> Any:
 
 
 def _check(kind: str, function: Any) -> None:
-    name = name_of(function)
+    name = name_of(function) if callable(function) else kind
     wanted = f"{'async ' * (kind in _ASYNC)}def {name}({_TAKES[kind]})"
-    if not callable(function) or inspect.iscoroutinefunction(function) != (kind in _ASYNC):
+    if not callable(function):
+        what = f"{kind} is a function, and this is {class_and_value(function)}"
+        raise PlanError(what, hint=f"write: {wanted}, and give the function itself")
+    if inspect.iscoroutinefunction(function) != (kind in _ASYNC):
         problem = "is not async" if kind in _ASYNC else "is async: it runs in the parent, which has no event loop"
         raise PlanError(f"{kind} {name} ({where(function)}) {problem}", hint=f"write: {wanted}")
     try:

@@ -267,6 +267,11 @@ def check_function(function: Any) -> None:
         PlanError: *function* is not ``async def``, or cannot be called with one VU.
     """
     name = name_of(function)
+    if not callable(function):
+        raise PlanError(
+            f"a scenario is an async function, and this is {class_and_value(function)}",
+            hint="write: async def visit(vu: fl.VU) -> None, and give the function itself",
+        )
     if not inspect.iscoroutinefunction(function):
         raise PlanError(
             f"scenario {name} ({where(function)}) is not async", hint=f"write: async def {name}(vu: fl.VU) -> None"
@@ -283,6 +288,12 @@ def check_function(function: Any) -> None:
 def name_of(function: Any) -> str:
     """Return the name of a function, also of a `functools.partial`."""
     return str(getattr(getattr(function, "func", function), "__name__", "scenario"))
+
+
+def class_and_value(value: Any) -> str:
+    """Return what *value* is, for an error: its class, and the value itself if it is a plain one."""
+    shown = f": {value!r:.80}" if type(value) in (str, bytes, int, float, bool) else ""
+    return f"of the class {type(value).__name__}{shown}"
 
 
 def where(function: Any) -> str:

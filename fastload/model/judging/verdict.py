@@ -90,7 +90,9 @@ class Evidence:
 
     *offered* counts the starts that were due, *started* the starts that happened (open model; 0 in a closed model).
     *calls* are measured calls of the script, *sessions* are WebSocket sessions; a run may have these instead of
-    requests. *recorded_itself*: the script has recorded checks or values of its own metrics.
+    requests. *recorded_itself*: the script has recorded checks or values of its own metrics. *bench*: the VUs are the
+    connections of ``fastload bench``. *interrupted* counts requests, *iterations_interrupted* iterations that were
+    under way when the run ended.
     *target_cpu_percent* is the mean, 100 = one core; *target_cpus* is the number of cores that the target may use.
     *target_run_delay* is the mean time in which threads of the target were ready and waited for a CPU, per wall time.
     *host_cpu_percent* is the mean of the host.
@@ -109,6 +111,9 @@ class Evidence:
     sessions_failed: int = 0
     messages_per_s: float = 0.0
     recorded_itself: bool = False
+    bench: bool = False
+    interrupted: int = 0
+    iterations_interrupted: int = 0
     workers: tuple[WorkerEvidence, ...] = ()
     offered: int = 0
     started: int = 0
@@ -223,8 +228,7 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
     ]
     counts = evidence.counts
     if not counts.ended and not evidence.iterations:
-        nothing = "nothing was measured: no request and no iteration ended"
-        found.append((nothing, "see what kept the load from starting"))
+        found.append(_nothing_ended(evidence))
     elif not counts.ended and not evidence.recorded_itself:
         found.append(
             (
@@ -253,15 +257,28 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
     return found
 
 
+def _nothing_ended(evidence: Evidence) -> tuple[str, str]:
+    """Return the reason and the remedy for a run in which neither a request nor an iteration ended."""
+    if evidence.interrupted:
+        count, noun, remedy = evidence.interrupted, "request", "run longer than a request takes, or lower --timeout"
+    elif evidence.iterations_interrupted:
+        count, noun, remedy = evidence.iterations_interrupted, "iteration", "run longer than an iteration takes"
+    else:
+        return "nothing was measured: no request and no iteration ended", "see what kept the load from starting"
+    begun = f"{format_number_of(count, noun)} {'was' if count == 1 else 'were'} under way when the run ended"
+    return f"nothing was measured: {begun}, and none had ended before", remedy
+
+
 def _suspect_open(evidence: Evidence) -> list[tuple[str, str]]:
     found = []
     late_ms, p50_ms = evidence.lateness_p99_ms, evidence.response_p50_ms or 0.0
+    more = "raise -c/--connections" if evidence.bench else "raise --max-vus"
     bound_ms = max(LATENESS_FLOOR_MS, LATENESS_SHARE_OF_P50 * p50_ms)
     if late_ms is not None and late_ms > bound_ms:
         found.append(
             (
                 f"starts were late: p99 {format_ms(late_ms)}, over {format_ms(bound_ms)}",
-                "the response times count it; lower the rate, raise --connections or --max-vus, or add workers",
+                f"the response times count it; lower the rate, {more}, or add workers",
             )
         )
     if evidence.offered and evidence.started < ACHIEVED_SHARE * evidence.offered:
@@ -269,11 +286,11 @@ def _suspect_open(evidence: Evidence) -> list[tuple[str, str]]:
             (
                 f"only {format_percent(evidence.started / evidence.offered)} of the offered load was started "
                 f"({format_count(evidence.started)} of {format_count(evidence.offered)})",
-                "lower the rate, or raise --connections or --max-vus",
+                f"lower the rate, or {more}",
             )
         )
     if evidence.dropped:
-        found.append((f"{format_count(evidence.dropped)} iterations were dropped", "raise --connections or --max-vus"))
+        found.append((f"{format_count(evidence.dropped)} iterations were dropped", more))
     return found
 
 

@@ -316,7 +316,8 @@ def _errors(result: Summary) -> Iterator[str]:
     if found:
         yield "## Errors"
         rows = [
-            [code(one["kind"]), code(one["first"]), remedy_of(one["kind"]), format_count(one["count"])] for one in found
+            [code(one["kind"]), code(one["first"]), remedy_of(one["kind"], one["first"]), format_count(one["count"])]
+            for one in found
         ]
         yield from _cut(("Kind", "First message", "What to do", "count"), rows, left=3)
 

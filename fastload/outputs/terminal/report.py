@@ -35,7 +35,7 @@ _STOPPED = {
     "worker-loss": "stopped after {after}, when a worker was lost",
     "threshold": "stopped after {after} by a threshold: {reason}",
     "abort": "stopped after {after} by the script: {reason}",
-    "no-answer": "stopped after {after}: {reason}",
+    "no-answer": "ended after {after}: {reason}",
     "control": "stopped after {after}, as it was told to",
     "error": "stopped after {after}, because a function of the script raised",
     "unknown": "known until {after}: the end of the run is not in its file",
@@ -220,7 +220,7 @@ def _remedies(errors: list[dict[str, Any]]) -> list[RenderableType]:
     """Render what to do about *errors*, each remedy once."""
     kinds: dict[str, list[str]] = {}
     for error in errors:
-        kinds.setdefault(remedy_of(error["kind"]), []).append(error["kind"].partition(":")[0])
+        kinds.setdefault(remedy_of(error["kind"], error["first"]), []).append(error["kind"].partition(":")[0])
     return [
         Paragraph("  → ", f"{one_line(', '.join(dict.fromkeys(names)))}: {remedy}", style=DIM)
         for remedy, names in kinds.items()

@@ -179,6 +179,21 @@ FAILURES = {
         "redirects",
         "ftp",
     ),
+    **{
+        f"redirect to {where}": (
+            b"HTTP/1.1 302 Found\r\nLocation: " + where.encode() + b"\r\nContent-Length: 0\r\n\r\n",
+            "redirects",
+            f"redirects to {where}, which is not a URL: {why}",
+        )
+        for where, why in {
+            "http://:bad:/": "Port",
+            "http://": "it has no host",
+            "http://a%20b/": "' ' is in its host",
+            "http://a%3Cb/": "'<' is in its host",
+            "http://127.0.0.1:99999/": "Port out of range",
+            "https://[zz]/": "'zz'",
+        }.items()
+    },
     "redirect to no URL": (
         b"HTTP/1.1 302 Found\r\nLocation: http://[::\r\nContent-Length: 0\r\n\r\n",
         "redirects",

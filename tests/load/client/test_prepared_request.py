@@ -237,6 +237,10 @@ class TestExpectedStatuses:
                 assert (delta.stats.failed, delta.stats.finished) == (3, 2)
                 errors = {kind: count for kind, (count, _) in delta.errors.entries.items()}
                 assert errors == {"http_200": 1, "http_500": 1, "http_404": 1}
+                said = {kind: message for kind, (_, message) in delta.errors.entries.items()}
+                assert said["http_200"] == "GET /{id} answered 200, expected was 201-204,404"
+                assert said["http_500"] == "GET /{id} answered 500, expected was 404"
+                assert said["http_404"] == "GET /{id} answered 404"
                 rate = delta.table.get("http_req_failed")
                 assert (rate.trues, rate.total) == (3, 5)
                 by_tags = {tuple(tags.items()): sink for tags, sink in delta.table.of_metric("http_reqs")}

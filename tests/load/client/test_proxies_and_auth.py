@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fastload.model.error_remedies import PROXY_REMEDY, remedy_of
 from fastload.model.http_settings import Auth, FileBody, RequestSettings
 from tests.load.client.transport_servers import DigestServer, HttpProxy, Socks5Proxy, Web, client, serving
 from tests.load.harness import Run
@@ -128,7 +129,13 @@ class TestProxies:
     def test_one_that_is_not_there(self, run: Run, site: Web) -> None:
         async def main() -> None:
             async with client(proxy="http://127.0.0.1:1") as one:
-                assert (await one.ask(site.url("plain"))).error == "connect_refused"
+                got = await one.ask(site.url("plain"))
+                assert got.error == "connect_refused"
+                # The remedy is told by libcurl's words for it.
+                assert remedy_of(got.error, got.message) == PROXY_REMEDY
+            async with client(proxy="http://no-such-proxy.invalid:1") as one:
+                got = await one.ask(site.url("plain"))
+                assert remedy_of(got.error, got.message) == PROXY_REMEDY
 
         run(main())
 

@@ -50,7 +50,8 @@ def test_a_time_out_is_a_duration() -> None:
     ("kind", "function", "message", "hint"),
     [
         ("setup", plain, r"setup plain \(test_hooks.py:\d+\) is not async", "async def plain(vu)"),
-        ("teardown", 7, "teardown scenario .* is not async", "async def scenario(vu)"),
+        ("teardown", 7, "teardown is a function, and this is of the class int: 7", "async def teardown(vu)"),
+        ("test_stop", "end", "test_stop is a function, and this is of the class str: 'end'", "write: def test_stop("),
         ("test_start", begin, "is async: it runs in the parent", "write: def begin(plan)"),
         ("handle_summary", end, "is async: it runs in the parent", "write: def end(summary)"),
         ("setup", nothing, "cannot be called with the vu alone", "async def nothing(vu)"),

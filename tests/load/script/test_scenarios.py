@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -101,4 +102,12 @@ class TestErrors:
 
     def test_what_has_no_name(self) -> None:
         with pytest.raises(fl.PlanError, match="is not async"):
-            check_function(42)
+            check_function(partial(print))
+
+    @pytest.mark.parametrize(("given", "shown"), [(42, "int: 42"), ("visit", "str: 'visit'"), (None, "NoneType")])
+    def test_what_is_no_function(self, given: Any, shown: str) -> None:
+        for declare in (check_function, fl.run):
+            with pytest.raises(fl.PlanError) as caught:
+                declare(given)
+            assert caught.value.message == f"a scenario is an async function, and this is of the class {shown}"
+            assert "async def visit(vu: fl.VU)" in caught.value.hint
