@@ -15,7 +15,7 @@ _ASCII = str.maketrans(dict(zip("✓✗•…→▸µ━─■", "+x*~>>u=-#", s
 _ELLIPSIS = "…"
 LINES_OF_A_LINE, LINES_OF_A_TEXT = 4, 20
 """How many lines of the terminal one line of a foreign text takes at most, and how many the whole text."""
-_ELSEWHERE = "… the rest is in the reports of --html, --md and --out json"
+_ELSEWHERE = "… the rest is in the reports of --html, --out md and --out json"
 Truncation: TypeAlias = Literal["end", "middle", "parts"]
 # Least width of the first column (names) when all other columns are as narrow as possible.
 _NAME_AT_LEAST = 8

@@ -351,7 +351,7 @@ def test_exceptions_with_long_messages_take_few_lines() -> None:
     kinds = {f"Error{number}": (1, text) for number in range(4)} | {"Error4": (1, many)}
     lines = section(render(replace(closed_bench(), exceptions=ErrorTable(kinds))), "EXCEPTIONS")
     assert len(lines) <= 1 + 4 * (1 + 2 + 4) + 1 + 21
-    assert lines.count("    … the rest is in the reports of --html, --md and --out json") >= 5
+    assert lines.count("    … the rest is in the reports of --html, --out md and --out json") >= 5
     assert lines[4].startswith("    ValueError: word word")
 
 
