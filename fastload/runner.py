@@ -27,7 +27,8 @@ from fastload.load.hook_process import run_hook_process
 from fastload.load.script.hooks import as_hook, make_hooks
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.load.worker import run_worker
-from fastload.model.argument_types import CallArguments, check_types, wrong_types_named
+from fastload.model.argument_types import CallArguments, check_lists, check_types, wrong_types_named
+from fastload.model.errors import PlanError
 from fastload.model.hooks import HookError, Hooks
 from fastload.model.http_settings import HttpSettings
 from fastload.model.judging.thresholds import ThresholdSpec
@@ -129,7 +130,11 @@ def run(
     calls = [CallArguments("fl.run", run, {name: value for name, value in given.items() if name != "scenarios"})]
     # What no plan reads, and a worker would fail of.
     check_types(CallArguments("fl.run", run, {name: given[name] for name in ("seed", "workers", "control")}))
-    if isinstance(http, HttpSettings):
+    check_lists("fl.run", {name: given[name] for name in ("stages", "watch", "out")})
+    if not isinstance(http, HttpSettings | None):
+        what = f"fl.run: http is a {type(http).__name__}"
+        raise PlanError(what, hint="write http=fl.HttpSettings(timeout_s=5)")
+    if http is not None:
         calls.append(CallArguments.of("fl.HttpSettings", http))
     with wrong_types_named(*calls):
         plan, streams = _plan_of(given)

@@ -76,6 +76,18 @@ def check_types(call: CallArguments, *, cause: Exception | None = None) -> None:
             raise PlanError(what, hint=f"it takes {_described(hints[name])}") from cause
 
 
+def check_lists(where: str, given: Mapping[str, Any]) -> None:
+    """Check that no argument that takes several values is a single text, which has one for each character.
+
+    Raises:
+        PlanError: one is.
+    """
+    for name, value in given.items():
+        if isinstance(value, _TEXTS):
+            shown = value if isinstance(value, str) else "..."
+            raise PlanError(f"{where}: {name} is a {type(value).__name__}", hint=f"write {name}=[{shown!r:.80}]")
+
+
 def _hints_of(callee: Any) -> dict[str, Any]:
     scope = vars(sys.modules[callee.__module__])
     return {name: _evaluated(text, scope) for name, text in callee.__annotations__.items()}

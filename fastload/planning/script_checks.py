@@ -131,7 +131,7 @@ def _check_urls(definition: _Definition) -> None:
             if url is not None and _is_relative(url):
                 raise PlanError(
                     f"{definition.at(call)}: {_text(url)} is relative, and there is no base URL",
-                    hint="give one: --base-url URL, base_url= in fl.run, or @fl.scenario(base_url=...)",
+                    hint="give one: --base-url URL, --target NAME, base_url= in fl.run, or @fl.scenario(base_url=...)",
                 )
 
 

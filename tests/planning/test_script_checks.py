@@ -129,7 +129,9 @@ def test_what_may_be_right_is_left_alone(tmp_path: Path, lines: tuple[str, ...])
     ],
 )
 def test_a_relative_url_without_a_base_url_is_refused(tmp_path: Path, line: str) -> None:
-    assert "is relative, and there is no base URL" in check(tmp_path, line, has_base_url=False)
+    said = check(tmp_path, line, has_base_url=False)
+    assert "is relative, and there is no base URL" in said
+    assert "--base-url URL, --target NAME" in said
     assert check(tmp_path, line) == ""
 
 

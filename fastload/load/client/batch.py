@@ -20,6 +20,21 @@ MOST_AT_ONCE, MOST_PER_HOST = 20, 6
 SendRequest = Callable[..., Awaitable[Reply]]
 
 
+def items_of(requests: Iterable[BatchItem] | Mapping[str, BatchItem]) -> list[BatchItem]:
+    """Return the requests of a batch as a list.
+
+    Raises:
+        PlanError: *requests* is no list or mapping of requests; a text would be a request for each of its characters.
+    """
+    if isinstance(requests, Mapping):
+        return list(requests.values())
+    if isinstance(requests, str | bytes | bytearray) or not isinstance(requests, Iterable):
+        url = requests if isinstance(requests, str) else "/"
+        what = f"batch: requests is a {type(requests).__name__}"
+        raise PlanError(what, hint=f'write vu.batch(["{url}"])')
+    return list(requests)
+
+
 async def send_all(
     items: Iterable[BatchItem], send: SendRequest, absolute: Callable[[str], str], *, limit: int, per_host: int
 ) -> list[Reply]:

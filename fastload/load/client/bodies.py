@@ -31,7 +31,8 @@ def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | N
     """Return the body and its Content-Type header line; the line is "" if the body implies no type.
 
     Raises:
-        PlanError: *json* is given together with another body, a file cannot be read, or a value is not a body.
+        PlanError: *json* cannot be encoded or is given together with another body, a file cannot be read, or a value is
+            not a body.
     """
     if files is not None:
         if json is not None:
@@ -41,7 +42,10 @@ def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | N
     if json is not None:
         if data is not None:
             raise PlanError("json and data are both given", hint="give one of them")
-        return json if isinstance(json, bytes) else orjson.dumps(json), JSON_LINE
+        try:
+            return json if isinstance(json, bytes) else orjson.dumps(json), JSON_LINE
+        except TypeError as error:
+            raise json_error(error) from None
     if data is None:
         return None, ""
     if isinstance(data, Path):
@@ -49,6 +53,14 @@ def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | N
     if isinstance(data, Mapping):
         return urlencode(data, doseq=True, errors=LENIENT).encode(), _FORM
     return _raw(data, "data"), ""
+
+
+def json_error(error: TypeError) -> PlanError:
+    """Return the error for a value of ``json`` that orjson refuses with *error*."""
+    return PlanError(
+        f"json cannot be encoded: {error}",
+        hint="give dicts with texts as keys, lists, texts, numbers, booleans and None; a set as sorted(...)",
+    )
 
 
 def file_body(path: Path, *, what: str) -> FileBody:

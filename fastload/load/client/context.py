@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from fastload.load.client.bodies import JSON_LINE, Data, body_of
+from fastload.load.client.bodies import JSON_LINE, Data, body_of, json_error
 from fastload.load.client.expected_statuses import expected_statuses
 from fastload.load.client.handle_pool import HandlePool
 from fastload.load.client.reply_parts import ReplyParts
@@ -162,10 +162,18 @@ class WorkerContext:
         return url[len(base) :] if base and url.startswith(base + "/") else url
 
     def with_params(self, url: str, params: Mapping[str, Any] | None) -> str:
-        """Return *url* with *params* added to its query."""
+        """Return *url* with *params* added to its query.
+
+        Raises:
+            PlanError: *params* has no names and values.
+        """
         if not params:
             return url
-        query = urlencode(params, doseq=True, errors=LENIENT)
+        try:
+            query = urlencode(params, doseq=True, errors=LENIENT)
+        except TypeError:
+            what = f"params is a {type(params).__name__}, which has no names and values"
+            raise PlanError(what, hint='write params={"page": 1}') from None
         return add_query(url, query) if "#" in url else url + ("&" if "?" in url else "?") + query
 
     def endpoint(self, scope: Scope, method: str, url: str, name: str, tags: Mapping[str, str] | None = None) -> int:
@@ -204,7 +212,10 @@ class WorkerContext:
         if data is not None:
             body, content_type = body_of(json, data, None)
         elif json is not None:
-            body = json if isinstance(json, bytes) else orjson.dumps(json)
+            try:
+                body = json if isinstance(json, bytes) else orjson.dumps(json)
+            except TypeError as error:
+                raise json_error(error) from None
             content_type = JSON_LINE
         # The same look-up as in `header_lines`: made here, it saves a call for every body that is sent.
         try:
@@ -277,7 +288,7 @@ def joined(base_url: str, url: str) -> str:
     if url[:1] <= " " and (trimmed := trim_url(url)) != url:
         return joined(base_url, trimmed)
     if not base_url:
-        raise PlanError(f"{url!r} is relative and there is no base URL", hint="pass --base-url or base_url=")
+        raise PlanError(f"{url!r} is relative and there is no base URL", hint="pass --base-url, --target or base_url=")
     return f"{base_url}/{url}"
 
 

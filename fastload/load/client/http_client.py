@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from fastload.load.client.batch import MOST_AT_ONCE, MOST_PER_HOST, BatchItem, send_all
+from fastload.load.client.batch import MOST_AT_ONCE, MOST_PER_HOST, BatchItem, items_of, send_all
 from fastload.load.client.cookies import Cookies, host_of
 from fastload.load.client.judged_request import JudgedRequest
 from fastload.load.client.reply import Reply
@@ -20,6 +20,7 @@ from fastload.load.client.request_options import (
     as_auth,
     as_base_url,
     as_method,
+    as_request_settings,
 )
 from fastload.load.engine.header_lines import header_texts
 from fastload.model.errors import PlanError
@@ -109,11 +110,11 @@ class HttpClient(ABC):
         at the same time, and at most *per_host* to one host. Requests of the last form do not count in *per_host*.
 
         Raises:
-            PlanError: an item is not a request, a limit is below 1, or as `request`; the other requests are cancelled.
+            PlanError: *requests* is a text, an item is not a request, a limit is below 1, or as `request`; the other
+                requests are cancelled.
         """
         absolute = partial(self._context.absolute, params=None, base_url=self.base_url)
-        items = list(requests.values() if isinstance(requests, Mapping) else requests)
-        replies = await send_all(items, self.request, absolute, limit=limit, per_host=per_host)
+        replies = await send_all(items_of(requests), self.request, absolute, limit=limit, per_host=per_host)
         return dict(zip(requests, replies, strict=True)) if isinstance(requests, Mapping) else replies
 
     @property
@@ -132,7 +133,7 @@ class HttpClient(ABC):
 
     @http.setter
     def http(self, settings: RequestSettings | None) -> None:
-        self._changeable_defaults().http = settings
+        self._changeable_defaults().http = as_request_settings(settings)
 
     @property
     def auth(self) -> Auth | None:

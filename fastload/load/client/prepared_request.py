@@ -14,7 +14,13 @@ from fastload.load.client.bodies import body_of
 from fastload.load.client.context import WorkerContext, joined
 from fastload.load.client.cookies import cookie_line
 from fastload.load.client.expected_statuses import ExpectedStatuses, expected_statuses
-from fastload.load.client.request_options import RequestOptions, VUDefaults, as_auth
+from fastload.load.client.request_options import (
+    RequestOptions,
+    VUDefaults,
+    as_auth,
+    as_request_settings,
+    unknown_option,
+)
 from fastload.load.engine.header_lines import Headers, merged
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError, nearest
@@ -54,7 +60,7 @@ def prepare_request(
     given = options.get
     for option in options:
         if option not in _KNOWN:
-            raise PlanError(f"a request has no option {option!r}", hint=nearest(option, _KNOWN))
+            raise unknown_option(option)
     if (path := given("path")) is None:
         full_url = context.absolute(url, None, vu_defaults.base_url)
     else:
@@ -89,6 +95,8 @@ def _settings(
     timeout: str | float | None,
     max_redirects: int | None,
 ) -> RequestSettings | None:
+    if http is not None:
+        http = as_request_settings(http)
     if auth is None and timeout is None and max_redirects is None:
         if http is None and vu_defaults.http is None:
             return vu_defaults.scenario_defaults.http

@@ -178,7 +178,7 @@ class Reply:
         """Return the body parsed as JSON, or only the value at a *path* like ``"data.items.0.id"``.
 
         Raises:
-            ReplyError: the body is not JSON, there is no value at *path*, or as `body`.
+            ReplyError: there was no response, the body is empty or not JSON, there is no value at *path*, or as `body`.
         """
         try:
             parsed = orjson.loads(self.body)
@@ -186,10 +186,19 @@ class Reply:
         except NoSuchPathError as error:
             raise ReplyError(f"the body of {self._shown} ({self.status}) has no {path!r}", hint=str(error)) from error
         except orjson.JSONDecodeError as error:
+            if not self.status or not self.body:
+                raise self._no_json() from None
             raise ReplyError(
                 f"the body of {self._shown} ({self.status}) is not JSON: {error}",
                 hint=f"it begins with {self.body[:60]!r}",
             ) from error
+
+    def _no_json(self) -> ReplyError:
+        """Return the error for a reply that has no body to parse, or the begin of one."""
+        if not self.status:
+            whole = "whole " if self.body else ""
+            return ReplyError(f"{self._shown}: there was no {whole}response: {self.error}", hint=self.message)
+        return ReplyError(f"the body of {self._shown} ({self.status}) is empty", hint="look at reply.status first")
 
     @property
     def headers(self) -> Mapping[str, str]:

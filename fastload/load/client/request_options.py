@@ -19,6 +19,24 @@ from fastload.model.statuses import StatusSpec
 
 # A token of RFC 9110, which is what a method may be.
 _METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
+_OF_OTHER_TOOLS = {
+    # Of requests, httpx and Locust.
+    "body": "data=...",
+    "content": "data=...",
+    "query": "params={...}",
+    "verify": "http=fl.RequestSettings(verify_tls=False), or --insecure for all requests",
+    "allow_redirects": "max_redirects=0 to follow none",
+    "follow_redirects": "max_redirects=0 to follow none",
+    "proxies": 'http=fl.RequestSettings(proxy="http://...")',
+    "proxy": 'http=fl.RequestSettings(proxy="http://...")',
+    "cert": "http=fl.HttpSettings(cert_file=..., key_file=...) in fl.run",
+    "stream": "'async with vu.stream(...) as reply'",
+    "catch_response": "'async with vu.expect(...) as reply'",
+    # Of k6.
+    "redirects": "max_redirects=0 to follow none",
+    "responseCallback": "expected=(200, 404)",
+    "responseType": "keep_body=False to drop the body",
+}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
@@ -124,6 +142,24 @@ class VUDefaults:
         self.headers: dict[str, str | None] = {}
         self.http: RequestSettings | None = None
         self.base_url = ""
+
+
+def as_request_settings(settings: RequestSettings | None) -> RequestSettings | None:
+    """Return *settings*, the ``http`` of a request or a VU.
+
+    Raises:
+        PlanError: they are no `RequestSettings`.
+    """
+    if settings is None or isinstance(settings, RequestSettings):
+        return settings
+    raise PlanError(f"http is a {type(settings).__name__}", hint="write http=fl.RequestSettings(timeout_s=5)")
+
+
+def unknown_option(option: str) -> PlanError:
+    """Return the error for an *option* that no request has, with the one that was meant."""
+    hint = _OF_OTHER_TOOLS.get(option)
+    hint = f"write {hint}" if hint else nearest(option, RequestOptions.__annotations__)
+    return PlanError(f"a request has no option {option!r}", hint=hint)
 
 
 NO_DEFAULTS = VUDefaults(RequestDefaults())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from math import inf
 from random import Random
 from typing import Any, cast
 
 from fastload.load.client.bodies import Data
+from fastload.load.client.conditions import pause_error, truth_of
 from fastload.load.client.context import ScenarioContext, WorkerContext
 from fastload.load.client.expected_statuses import ExpectedStatuses
 from fastload.load.client.groups import Group
@@ -241,22 +242,40 @@ class VU(HttpClient, StreamingClient):
         *_subject* is usually a reply. Each check is a bool, or a function that takes *_subject*. A failed check does
         not fail the run: for that, set a threshold on ``checks``, or with *tags* on some of them, like
         ``checks{kind:read}``.
+
+        Raises:
+            PlanError: *checks* is no mapping, or a condition is a text or something to await: both are always true.
         """
+        try:
+            conditions = checks.items()
+        except AttributeError:
+            what = f"vu.check: checks is a {type(checks).__name__}"
+            raise PlanError(what, hint='write vu.check(reply, {"ok": reply.ok})') from None
         scope, record_check = self._scope(), self._context.recorder.record_check
         all_hold = True
-        for name, condition in checks.items():
+        for name, condition in conditions:
             holds = condition(_subject) if callable(condition) else condition
             if holds is not True and holds is not False:
-                holds = _truth_of(name, holds)
+                holds = truth_of(name, holds)
             record_check(name, holds, scope, tags)
             all_hold = all_hold and holds
         return all_hold
 
     async def sleep(self, least_s: float, most_s: float | None = None) -> None:
-        """Pause for *least_s* seconds, or for a random time between *least_s* and *most_s* (think time)."""
+        """Pause for *least_s* seconds, or for a random time between *least_s* and *most_s* (think time).
+
+        Raises:
+            PlanError: a time is no number, is below 0, or is not finite.
+        """
         if self._context.stopping and not self.in_on_stop:
             raise asyncio.CancelledError
-        pause_s = least_s if most_s is None else self.random.uniform(least_s, most_s)
+        try:
+            pause_s = least_s if most_s is None else self.random.uniform(least_s, most_s)
+            is_positive = pause_s >= 0 and (most_s is None or least_s >= 0 <= most_s)
+        except TypeError:
+            raise pause_error(least_s, most_s) from None
+        if not is_positive or pause_s == inf:
+            raise pause_error(least_s, most_s)
         if pause_s >= LONG_PAUSE_S:
             self.release_handles()
         await asyncio.sleep(pause_s)
@@ -413,23 +432,6 @@ def current_vu() -> VU | None:
     """Return the VU of the running code; None outside of iterations."""
     # The type as a text: `parts_read_by` follows names, and would find that a VU reads all parts of replies.
     return cast("VU | None", CURRENT_VU.get())
-
-
-def _truth_of(check: str, value: Any) -> bool:
-    """Return whether *value* is true.
-
-    Raises:
-        PlanError: it is something to await, which is true whatever its result.
-    """
-    if inspect.isawaitable(value) or inspect.isasyncgen(value):
-        if inspect.iscoroutine(value):
-            # Python warns of a coroutine that is neither awaited nor closed.
-            value.close()
-        raise PlanError(
-            f"check {check!r} is something to await, which is true whatever its result",
-            hint="await it before the check, and give the check the result",
-        )
-    return bool(value)
 
 
 def _judge_of(

@@ -30,7 +30,7 @@ import pycurl
 from fastload.load.engine.curl_handle import Handle
 from fastload.load.engine.curl_transfer import GOT_NOTHING, IDLE_TIMEOUT, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
-from fastload.load.engine.error_kinds import error_text
+from fastload.load.engine.error_kinds import NO_ANSWER, error_text
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
 from fastload.load.engine.used_connections import SocketAddress, UnusableConnection
@@ -354,7 +354,7 @@ class CurlEngine:
                 now_ns = monotonic_ns()
                 for transfer, code, text in failed:
                     # pycurl has the bytes of a redirect that are no UTF-8 as surrogates, which no frame takes.
-                    self._end_failed(transfer, now_ns, (code, shown(text) or error_text(code)))
+                    self._end_failed(transfer, now_ns, (code, error_text(code, shown(text))))
             if not self._run_due:
                 break
         self._draining = False
@@ -388,7 +388,7 @@ class CurlEngine:
         if not transfer.is_refused or not transfer.in_flight:
             self._end(transfer, now_ns, error)
         elif transfer.was_written() or transfer.moves >= _MOST_MOVES:
-            self._end(transfer, now_ns, (GOT_NOTHING, "the server closed the connection without an answer"))
+            self._end(transfer, now_ns, (GOT_NOTHING, NO_ANSWER))
         else:
             # Nothing of the request was written, so it goes to another connection.
             transfer.move()

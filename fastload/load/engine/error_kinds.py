@@ -6,7 +6,7 @@ import errno
 import os
 import re
 
-from fastload.load.engine.curl_transfer import CUT_HEADERS, IDLE_TIMEOUT, Transfer
+from fastload.load.engine.curl_transfer import CUT_HEADERS, GOT_NOTHING, IDLE_TIMEOUT, Transfer
 from fastload.load.engine.header_lines import REDIRECTS
 
 # By libcurl's error number (CURLcode in include/curl/curl.h): pycurl does not name all of them. Those that are missing
@@ -68,6 +68,8 @@ _KIND_OF_ERRNO = {
     errno.ENETUNREACH: "connect_unreachable",
     errno.ETIMEDOUT: "connect_timeout",
 }
+NO_ANSWER = "the server closed the connection without an answer"
+"""The message of libcurl's `GOT_NOTHING`."""
 _CLOSED = (errno.ECONNRESET, errno.EPIPE)
 _COULD_NOT_CONNECT = 7
 _HTTP2_ERROR = 16
@@ -115,9 +117,11 @@ def error_kind(transfer: Transfer, code: int) -> str:
     return kind
 
 
-def error_text(code: int) -> str:
-    """Return the text of libcurl's error number *code* for an error to which libcurl gives none."""
-    return _TEXTS.get(code, f"libcurl's error {code}")
+def error_text(code: int, text: str) -> str:
+    """Return the message of libcurl's error number *code*, for which libcurl gives *text*, or "" if it gives none."""
+    if code == GOT_NOTHING:
+        return NO_ANSWER
+    return text or _TEXTS.get(code, f"libcurl's error {code}")
 
 
 def _kind_of_timeout(transfer: Transfer) -> str:

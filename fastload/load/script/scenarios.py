@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 from fastload.load.client.request_options import RequestDefaults, defaults_of
 from fastload.load.client.vu import VU
 from fastload.load.engine.header_lines import Headers
-from fastload.model.argument_types import CallArguments, wrong_types_named
+from fastload.model.argument_types import CallArguments, check_lists, wrong_types_named
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import RequestSettings
 from fastload.model.load_models import ShapeFunction
@@ -208,6 +208,7 @@ def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **o
 def _declare(function: Any, name: str, options: dict[str, Any]) -> Any:
     _check_options(options)
     defaults_of(name, *(options.get(option) for option in ("headers", "http", "expected", "cookies")))
+    check_lists("fl.scenario", {"stages": options.get("stages", ())})
     options["stages"] = tuple(options.get("stages", ()))
     for hook in ("on_start", "on_stop"):
         if options.get(hook) is not None:

@@ -29,6 +29,8 @@ def read_trace(trace: str | Path | Iterable[float], *, folder: str = "") -> Trac
         source = as_text(trace, "trace")
         numbers = _read_file(Path(folder, source))
     else:
+        if isinstance(trace, bytes | bytearray):
+            raise PlanError(f"trace is a {type(trace).__name__}", hint='write trace="starts.csv" or trace=[0, 0.5, 2]')
         source = "a list"
         numbers = [_seconds(number, f"trace, entry {entry}") for entry, number in enumerate(trace, 1)]
     if not numbers:

@@ -165,7 +165,8 @@ def parse_condition(subject: Subject, text: str) -> Condition:
             a whole number of seconds from 1 on.
     """
     _check_length(text)
-    match = _HEAD.fullmatch(text.strip())
+    text = text.strip()
+    match = _HEAD.fullmatch(text)
     if match is None:
         raise _malformed(subject, text)
     if subject.kind == VERDICT:

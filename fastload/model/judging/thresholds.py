@@ -135,9 +135,10 @@ def parse_threshold(
             f"threshold on {metric!r}: {rest.strip()!r} is not part of a metric", hint=f"write {series[0]!r}"
         )
     text, settings = _settings(series.label, expression)
+    text = text.strip()
     subject = subject_of(series, known)
     condition = parse_condition(subject, text)
-    return Threshold(series, text.strip(), subject.spec, subject.kind, _with_settings(condition, text, settings))
+    return Threshold(series, text, subject.spec, subject.kind, _with_settings(condition, text, settings))
 
 
 def parse_threshold_option(

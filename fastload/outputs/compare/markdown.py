@@ -39,7 +39,7 @@ def _verdicts(comparison: Comparison) -> Iterator[str]:
         verdict = comparison.verdict_of(candidate)
         yield f"{_SIGN[verdict] or '⚪ '}**{format_lead(verdict)}** {prose(verdict_text(comparison, candidate))}"
     if note := details_note(comparison):
-        yield note.capitalize()
+        yield note[:1].upper() + note[1:]
 
 
 def _warnings(comparison: Comparison) -> Iterator[str]:

@@ -36,7 +36,7 @@ _EXCEPTIONS_AT_MOST = 5
 _NEGLIGIBLE_MS = 0.001
 _OUTCOME_MARK = {"Passed": "✅ ", "Failed": "❌ ", "Incomplete": "⚠️ "}
 _STATE = {"VALID": "the numbers can be trusted", "SUSPECT": "read the reasons before you use the numbers"}
-_GENERATOR = "the generator was the limit: the latencies say more about it than about the target"
+_GENERATOR = "the generator was the limit: the latencies say more about this machine than about the target"
 
 
 class MarkdownReport:
@@ -343,7 +343,7 @@ def _resources(summary: Mapping[str, Any]) -> Iterator[str]:
     if target and target["max"]:
         most = target["max"]
         gone = "" if target["mean"]["alive"] >= 1 else ", it did not run all the time"
-        remark = f"{format_count(most['threads'])} threads{gone}"
+        remark = f"{format_number_of(most['threads'], 'thread')}{gone}"
         rows.append([f"target {code(target['label'])}", *_cpu(target), format_bytes(most["rss_bytes"]), remark])
     if rows:
         yield "## Resources"

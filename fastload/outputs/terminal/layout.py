@@ -13,6 +13,9 @@ from rich.text import Text
 
 _ASCII = str.maketrans(dict(zip("✓✗•…→▸µ━─■", "+x*~>>u=-#", strict=True)))
 _ELLIPSIS = "…"
+LINES_OF_A_LINE, LINES_OF_A_TEXT = 4, 20
+"""How many lines of the terminal one line of a foreign text takes at most, and how many the whole text."""
+_ELSEWHERE = "… the rest is in the reports of --html, --out md and --out json"
 Truncation: TypeAlias = Literal["end", "middle", "parts"]
 # Least width of the first column (names) when all other columns are as narrow as possible.
 _NAME_AT_LEAST = 8
@@ -149,22 +152,61 @@ def shorten(text: str, width: int, cut: Truncation = "end") -> str:
     return head + _ELLIPSIS + (text[-tail:] if tail and cell_len(text[-tail:]) == tail else "")
 
 
-class Paragraph:
-    """Wrapped text with a hanging indent: the first line begins with *lead*, the others are indented by its width."""
+class Excerpt:
+    """Foreign text, like a traceback, with the lines that its begin and its end take on the terminal.
 
-    def __init__(self, lead: str, text: str, *, lead_style: str = "", style: str = "", fold: bool = False) -> None:
+    A single line of the text takes at most `LINES_OF_A_LINE` there, and the whole text `LINES_OF_A_TEXT` and the mark.
+    """
+
+    def __init__(self, indent: str, text: Sequence[str], *, style: str = "") -> None:
+        self._indent = indent
+        self._text = text
+        self._style = style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = max(8, options.max_width - cell_len(self._indent))
+        shown: list[Text] = []
+        for line in self._text:
+            wrapped = Text(line, self._style).wrap(console, room, overflow="fold") or [Text()]
+            shown += _cut(list(wrapped), LINES_OF_A_LINE, LINES_OF_A_LINE - 1, Text(_ELSEWHERE, self._style))
+        half = LINES_OF_A_TEXT // 2
+        left_out = f"… {len(shown) - 2 * half} lines left out"
+        for row in _cut(shown, LINES_OF_A_TEXT, half, Text(left_out, self._style), end=half):
+            row.rstrip()
+            yield Text(self._indent, no_wrap=True, overflow="crop").append_text(row)
+
+
+class Paragraph:
+    """Wrapped text with a hanging indent: the first line begins with *lead*, the others are indented by its width.
+
+    A *foreign* text, of any length, takes at most `LINES_OF_A_LINE`.
+    """
+
+    def __init__(
+        self, lead: str, text: str, *, lead_style: str = "", style: str = "", fold: bool = False, foreign: bool = False
+    ) -> None:
         self._lead = lead
         self._text = text
         self._lead_style = lead_style
         self._style = style
+        self._foreign = foreign
         self._overflow: Literal["fold", "ellipsis"] = "fold" if fold else "ellipsis"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         indent = cell_len(self._lead)
         room = max(8, options.max_width - indent)
-        lines = Text(self._text, self._style).wrap(console, room, overflow=self._overflow) or [Text()]
+        lines = list(Text(self._text, self._style).wrap(console, room, overflow=self._overflow)) or [Text()]
+        if self._foreign:
+            lines = _cut(lines, LINES_OF_A_LINE, LINES_OF_A_LINE - 1, Text(_ELSEWHERE, self._style))
         for number, line in enumerate(lines):
             start = Text(no_wrap=True, overflow="crop")
             start.append(" " * indent if number else self._lead, self._lead_style or None)
             line.rstrip()
             yield start.append_text(line)
+
+
+def _cut(lines: list[Text], most: int, begin: int, mark: Text, *, end: int = 0) -> list[Text]:
+    """Return *lines*; of more than *most*, only *begin* and *end* of them, with *mark* for the others."""
+    if len(lines) <= most:
+        return lines
+    return [*lines[:begin], mark, *lines[len(lines) - end :]]

@@ -24,7 +24,7 @@ from fastload.model.load_models import (
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
-from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms
+from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms, format_number_of
 from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, cpu_line, failing_now, format_clock, format_cpu, format_observed, one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, legible
@@ -200,7 +200,7 @@ def _figures(plan: Plan, now: Snapshot, kinds: ActivityKinds) -> RenderableType:
     main = kinds.main()
     failed, style = format_count(main.failed), BAD if main.failed else ""
     rows = [
-        _row("load", f"{format_count(now.vus)} VUs", "", _offered(plan)),
+        _row("load", format_number_of(now.vus, "VU"), "", _offered(plan)),
         _row(main.what, _per_s(main.now.per_s), format_count(main.total), "in all"),
         _row("failed", _per_s(main.now.failed_per_s), failed, "in all", style=style),
         *map(_side_row, kinds.sides()),

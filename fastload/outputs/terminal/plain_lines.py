@@ -7,7 +7,7 @@ from rich.console import Console
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
-from fastload.model.units import format_count, format_duration_s, format_ms
+from fastload.model.units import format_count, format_duration_s, format_ms, format_number_of
 from fastload.outputs.base import writing
 from fastload.outputs.figures import cpu_line, failing_now, format_clock, format_cpu, one_line
 from fastload.outputs.terminal.layout import legible
@@ -55,7 +55,7 @@ class PlainLines:
         parts = [
             f"{clock:>{2 * len(self._total) + 1}}",
             *phase,
-            f"{format_count(now.vus)} VUs",
+            format_number_of(now.vus, "VU"),
             f"{format_count(round(main.now.per_s))} {'req' if main.what == REQUESTS else main.what}/s",
             f"{format_count(round(main.now.failed_per_s))} failed/s",
             f"connecting {latency}" if main.what == SESSIONS else latency,

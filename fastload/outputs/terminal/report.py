@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from io import StringIO
 from typing import Any
 
@@ -19,7 +18,7 @@ from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_duration_s, format_percent
 from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, format_observed, one_line
-from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph, legible
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Excerpt, Legible, Paragraph, legible
 from fastload.outputs.terminal.report_breakdown import render_calls, render_endpoints, render_groups, render_scenarios
 from fastload.outputs.terminal.report_metrics import render_latencies, render_metrics
 from fastload.outputs.terminal.report_resources import render_resources
@@ -42,7 +41,6 @@ _STOPPED = {
 }
 _ERRORS_AT_MOST = 20
 _EXCEPTIONS_AT_MOST = 5
-_TRACEBACK_LINES = 20
 
 
 class SummaryReport:
@@ -141,8 +139,8 @@ def _hook_errors(summary: Summary) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for error in summary.hook_errors:
         *before, last = error.message.splitlines() or [""]
-        lines.append(Paragraph(f"FAILED  {error.hook}: ", one_line(last), lead_style=f"bold {BAD}"))
-        lines += [Paragraph("    ", line, style=DIM, fold=True) for line in _shortened(before)]
+        lines.append(Paragraph(f"FAILED  {error.hook}: ", one_line(last), lead_style=f"bold {BAD}", foreign=True))
+        lines.append(Excerpt("    ", [_printable(line) for line in before], style=DIM))
     return lines
 
 
@@ -236,19 +234,12 @@ def _exceptions(summary: Summary) -> list[RenderableType]:
     for entry in found[:_EXCEPTIONS_AT_MOST]:
         times = f"{format_count(entry['count'])} time{'s' * (entry['count'] != 1)}"
         lines.append(Paragraph("  ", f"{one_line(entry['kind'])}  {times}", style=BAD))
-        lines += [Paragraph("    ", line, style=DIM, fold=True) for line in _shortened(entry["first"].splitlines())]
+        lines.append(Excerpt("    ", [_printable(line) for line in entry["first"].splitlines()], style=DIM))
     return [*lines, *_more(len(found) - _EXCEPTIONS_AT_MOST)]
 
 
-def _shortened(lines: list[str]) -> Iterable[str]:
-    """Yield the lines of a traceback; of a long one, only its begin (names the scenario) and its end (the error)."""
-    left_out = len(lines) - _TRACEBACK_LINES
-    for number, line in enumerate(lines):
-        if left_out <= 0 or number < _TRACEBACK_LINES // 2 or number >= _TRACEBACK_LINES // 2 + left_out:
-            indent = len(line) - len(line.lstrip())
-            yield " " * indent + one_line(line)
-        elif number == _TRACEBACK_LINES // 2:
-            yield f"… {left_out} lines left out"
+def _printable(line: str) -> str:
+    return " " * (len(line) - len(line.lstrip())) + one_line(line)
 
 
 def _remarks(summary: Summary) -> list[RenderableType]:

@@ -50,6 +50,20 @@ COMPLETE = {
 }
 
 
+class Ten:
+    """Ten requests, one after the other."""
+
+    is_open_model = False
+    left = 9
+
+    def next(self, _slot: object) -> int | None:
+        self.left -= 1
+        return 0 if self.left >= 0 else None
+
+    def finish(self) -> None:
+        self.left = 0
+
+
 class TestCutHeaders:
     """libcurl takes a response without the end of its headers for a complete one."""
 
@@ -132,19 +146,6 @@ class TestCutHeaders:
         run(main())
 
     def test_of_bench(self, run: Run) -> None:
-        class Ten:
-            """Ten requests, one after the other."""
-
-            is_open_model = False
-            left = 9
-
-            def next(self, _slot: object) -> int | None:
-                self.left -= 1
-                return 0 if self.left >= 0 else None
-
-            def finish(self) -> None:
-                self.left = 0
-
         async def main() -> None:
             async with Peer(raw(CUT["within a line"])) as peer, harness(peer.url) as made:
                 pool = ConnectionPool(made.context, FixedRequest("GET", peer.url, name="x"))
@@ -168,7 +169,7 @@ FAILURES = {
     "headers of 350 KB": (OK + (b"X: " + b"a" * 1000 + b"\r\n") * 350 + b"\r\n", "too_large", "headers"),
     "6,000 headers": (OK + b"X: a\r\n" * 6000 + b"\r\n", "too_large", "headers"),
     "20,000 interim responses": (b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000, "too_large", "headers"),
-    "only an interim response": (b"HTTP/1.1 103 Early Hints\r\n\r\n", "reset", "Empty"),
+    "only an interim response": (b"HTTP/1.1 103 Early Hints\r\n\r\n", "reset", "without an answer"),
     "redirect to a file": (
         b"HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\nContent-Length: 0\r\n\r\n",
         "redirects",
@@ -309,3 +310,20 @@ class TestSchemes:
                 assert "disabled" in got.message
 
         run(main())
+
+
+def test_run_and_bench_have_one_text_for_a_closed_connection(run: Run) -> None:
+    async def main() -> None:
+        async with Peer(lambda connection, _: connection.transport.close()) as peer, harness(peer.url) as made:
+            reply = await made.vu().get("/")
+            made.take()
+            pool = ConnectionPool(made.context, FixedRequest("GET", peer.url, name="x"))
+            pool.start(pool.acquire(), 0, Ten())
+            await until(lambda: not pool.active)
+            pool.close()
+            (kind, (count, first)), *others = made.take().errors.entries.items()
+            assert (kind, count, others) == ("reset", 10, [])
+            assert reply.message == "the server closed the connection without an answer"
+            assert first.endswith(reply.message)
+
+    run(main())

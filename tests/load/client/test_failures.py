@@ -105,6 +105,9 @@ class TestFailures:
         async def main() -> None:
             async with Peer(lambda connection, _: connection.transport.close()) as peer:
                 assert await self.failure(peer.url) == "reset"
+            async with Peer(lambda connection, _: connection.transport.close()) as peer, harness(peer.url) as made:
+                reply = await made.vu().get("/")
+                assert reply.message == "the server closed the connection without an answer"
 
         run(main())
 

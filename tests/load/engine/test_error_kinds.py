@@ -41,4 +41,4 @@ def test_every_error_of_http_has_a_kind() -> None:
 
 
 def test_no_error_is_without_a_text() -> None:
-    assert all(error_kinds.error_text(code) for code in range(1, 102))
+    assert all(error_kinds.error_text(code, "") for code in range(1, 102))

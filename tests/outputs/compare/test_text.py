@@ -114,6 +114,7 @@ def test_markdown_folds_away_what_does_not_differ(comparison: Comparison) -> Non
     text = comparison_markdown(comparison)
     assert text.startswith("# Comparison of runs\n\n⚪ **No difference shown** between B (after) and A (before)\n")
     assert "❌ **Worse** C (broken) against A (before): worse in http_req_failed failed (+" in text
+    assert "\n\nIn the details of B: " in text or "\n\nIn the details of C: " in text
     shown, _, folded = text.partition("## C against A")[0].partition("<details>")
     assert "| `POST /login` | p50 |" in shown
     assert "`GET /users`" not in shown

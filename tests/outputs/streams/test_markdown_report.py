@@ -41,6 +41,7 @@ from tests.outputs.samples import (
     make_plan,
     make_snapshot,
     summarise,
+    target_series,
 )
 
 # As GitHub does it, without the links that it makes of bare addresses.
@@ -301,3 +302,10 @@ def test_a_report_needs_a_file_that_can_be_written(tmp_path: Path) -> None:
         MarkdownReport("")
     with pytest.raises(PlanError, match="has no directory to be in"):
         MarkdownReport(str(tmp_path / "no" / "report.md")).check()
+
+
+def test_one_thread_is_not_several() -> None:
+    target = target_series()
+    one = replace(target, samples=tuple(replace(sample, threads=1) for sample in target.samples))
+    assert "| 1 thread |" in report(replace(full_run(), target=one))
+    assert "| 2 threads |" in report(replace(full_run(), target=target))

@@ -438,6 +438,11 @@ def test_a_plain_line_reads_exactly_so_and_never_wraps() -> None:
     ]
 
 
+def test_one_vu_is_not_several() -> None:
+    (line,) = plain_lines([5.0], vus=1)
+    assert line.startswith(" 5s/10s  1 VU  ")
+
+
 def test_a_plain_line_tells_phase_losses_and_failing_thresholds() -> None:
     changes = {"phase": "warm-up", "workers_lost": 2, "thresholds": (failing_threshold(),), "target": None}
     (line,) = plain_lines([5.0], **changes)

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from fastload.model.error_remedies import remedy_of
 from fastload.model.errors import OutputError
+from fastload.model.hooks import HookError
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import WorkerEvidence
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
@@ -342,6 +343,24 @@ def test_a_long_traceback_keeps_its_ends() -> None:
     assert "    … 42 lines left out" in lines
     assert lines[-1] == "    KeyError: 7"
     assert len(lines) == 2 + 21
+
+
+def test_exceptions_with_long_messages_take_few_lines() -> None:
+    text = 'Traceback (most recent call last):\n  File "shop.py", line 12, in main\nValueError: ' + "word " * 1_000
+    many = "\n".join([text] * 20)
+    kinds = {f"Error{number}": (1, text) for number in range(4)} | {"Error4": (1, many)}
+    lines = section(render(replace(closed_bench(), exceptions=ErrorTable(kinds))), "EXCEPTIONS")
+    assert len(lines) <= 1 + 4 * (1 + 2 + 4) + 1 + 21
+    assert lines.count("    … the rest is in the reports of --html, --out md and --out json") >= 5
+    assert lines[4].startswith("    ValueError: word word")
+
+
+def test_a_hook_with_a_long_message_takes_few_lines() -> None:
+    error = HookError("setup", "Traceback:\nValueError: " + "word " * 1_000)
+    text = render(replace(closed_bench(), hook_errors=(error,)))
+    assert "FAILED  setup: ValueError: word" in text
+    assert text.count("word ") < 100
+    assert "… the rest is in the reports" in text
 
 
 def test_every_iteration_raised_is_said() -> None:
