@@ -126,6 +126,8 @@ def _why(result: Summary) -> Iterator[str]:
     after = format_duration_s(result.duration_s)
     if result.stopped_by == UNKNOWN:
         yield f"it broke off after {after}"
+    elif result.stopped_by == "no-answer":
+        yield f"ended after {after}: {result.stop_reason}"
     elif result.stopped_by:
         reason = f" ({result.stop_reason})" if result.stop_reason else ""
         yield f"stopped after {after} by {result.stopped_by}{reason}"

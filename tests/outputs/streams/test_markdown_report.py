@@ -188,6 +188,8 @@ def test_why_a_run_failed_or_ended_early_is_said_first() -> None:
     assert first(replace(closed_bench(), stopped_by="control")) == "**Stopped**: stopped after 10s by control"
     stopped = replace(closed_bench(), stopped_by="control", thresholds=holds)
     assert first(stopped) == "✅ **Passed**: stopped after 10s by control"
+    silent = replace(closed_bench(), stopped_by="no-answer", stop_reason="nothing answered")
+    assert first(silent).endswith("ended after 10s: nothing answered")
     assert first(lost_worker()) == "❌ **Failed**: 1 worker lost; stopped after 10s by interrupt"
     assert first(replace(closed_bench(), stopped_by="unknown")) == "⚠️ **Incomplete**: it broke off after 10s"
     assert first(replace(closed_bench(), stopped_by="abort", stop_reason="no *luck*")) == (
