@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import sys
@@ -17,6 +18,7 @@ from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.model.hooks import Hooks
 
 MODULE_NAME = "fastload_script"
+_DECLARES = {"scenario", "setup", "teardown", "test_start", "test_stop", "handle_summary"}
 
 
 class Script(NamedTuple):
@@ -43,10 +45,25 @@ def load_script(text: str) -> Script:
         guess = nearest(path.name, [found.name for found in folder.glob("*.py")])
         raise PlanError(f"there is no script {text!r}", hint=guess or "give the path of a Python file")
     module = _import(path)
+    _refuse_replaced(text, path)
     found = list({id(item): item for item in vars(module).values() if type(item) is Scenario}.values())
     if not found:
         raise PlanError(f"{text} declares no scenario", hint=_hint_without_scenario(module))
     return Script(found, _hooks_of(text, module))
+
+
+def _refuse_replaced(text: str, path: Path) -> None:
+    """Refuse a script that declares two scenarios, setups and so on under one name: Python keeps only the last one."""
+    lines: dict[str, int] = {}
+    for node in ast.parse(path.read_bytes()).body:
+        if not isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef):
+            continue
+        kinds = [ast.unparse(one).partition("(")[0].rpartition(".")[2] for one in node.decorator_list]
+        if not _DECLARES.isdisjoint(kinds):
+            if node.name in lines:
+                what = f"{text} declares {node.name} twice, in lines {lines[node.name]} and {node.lineno}"
+                raise PlanError(what, hint="give each a name of its own: Python keeps only the last one")
+            lines[node.name] = node.lineno
 
 
 def _hooks_of(text: str, module: ModuleType) -> Hooks:

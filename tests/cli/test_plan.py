@@ -180,3 +180,14 @@ def test_a_configured_environment_is_there_while_the_script_is_read(cli: Cli, fo
         done = cli("plan", "env.py", "--json", *args, **env)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["max_vus"] == vus
+
+
+@pytest.mark.parametrize("declared", ["@fl.scenario(vus=1)", "@fl.setup", "@fl.teardown"])
+def test_what_is_declared_twice_under_one_name_is_refused(cli: Cli, tmp_path: Path, declared: str) -> None:
+    """Python keeps the last one, and the first one would make no load without a word."""
+    function = f"{declared}\nasync def visit(vu):\n    await vu.get('/')\n\n"
+    other = "@fl.scenario(vus=1)\nasync def other(vu):\n    await vu.get('/')\n"
+    (tmp_path / "script.py").write_text(f"import fastload as fl\n\n{function}{function}{other}")
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 104
+    assert "declares visit twice, in lines 4 and 8" in done.stderr

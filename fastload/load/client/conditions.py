@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import inspect
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
 from fastload.model.errors import PlanError
+
+_TRUE_WHATEVER_THEY_SAY = (tuple, set, frozenset, GeneratorType, FunctionType, MethodType, BuiltinFunctionType)
 
 
 def truth_of(check: str, value: Any) -> bool:
     """Return whether *value* is true, as Python sees it.
 
     Raises:
-        PlanError: it is a text, or something to await: both are true whatever they say.
+        PlanError: it is true whatever it says: a text, a pair, a function that was not called, something to await.
     """
+    if isinstance(value, _TRUE_WHATEVER_THEY_SAY):
+        raise PlanError(
+            f"check {check!r} is a {type(value).__name__}, and no condition",
+            hint="give one condition, like reply.status == 200; several become all(...) or any(...)",
+        )
     if isinstance(value, str | bytes | bytearray):
         raise PlanError(
             f"check {check!r} is a text, {value!r:.80}, and no condition",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastload.load.client.vu import current_vu
@@ -11,7 +10,7 @@ from fastload.load.recording.outcome import TestAborted
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
-    from fastload.load.client.context import WorkerContext
+    pass
 
 
 class IterationFailed(FastloadError):
@@ -43,9 +42,8 @@ def abort(reason: str) -> NoReturn:
     vu = current_vu()
     task = _current_task()
     if vu is not None and task is not None:
-        # In a task that nobody awaits, the exception would be lost: the callback reports the abort in that case too.
-        # If another task awaits this one, it gets the exception as usual.
-        task.add_done_callback(partial(_report_abort, vu._context))
+        # At once: the exception would be lost in a task that nobody awaits, or in an "except:" of the script.
+        vu._context.abort(text)
     raise TestAborted(text)
 
 
@@ -63,8 +61,3 @@ def _current_task() -> asyncio.Task[Any] | None:
     except RuntimeError:
         # In a thread there is no task; the caller of the thread gets the exception.
         return None
-
-
-def _report_abort(context: WorkerContext, task: asyncio.Task[Any]) -> None:
-    if not task.cancelled() and isinstance(error := task.exception(), TestAborted):
-        context.abort(str(error))

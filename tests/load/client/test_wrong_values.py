@@ -86,6 +86,23 @@ def test_a_text_is_no_condition(condition: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("condition", "kind"),
+    [
+        ((False, "the status is 200"), "tuple"),
+        ({False}, "set"),
+        ((one for one in (False,)), "generator"),
+        (lambda _: lambda: False, "function"),
+        ("abc".isdigit, "builtin_function_or_method"),
+    ],
+)
+def test_what_is_true_whatever_it_says_is_no_condition(condition: Any, kind: str) -> None:
+    given = condition if kind != "builtin_function_or_method" else lambda _: condition
+    error = asyncio.run(refusal(lambda vu: check(vu, {"is good": given})))
+    assert f"check 'is good' is a {kind}, and no condition" in error.message
+    assert "reply.status == 200" in error.hint
+
+
+@pytest.mark.parametrize(
     ("condition", "holds"),
     [
         (True, True),

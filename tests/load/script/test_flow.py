@@ -14,6 +14,7 @@ from tests.life import Life
         "async with asyncio.TaskGroup() as group:\n        group.create_task(give_up(vu))",
         "await asyncio.gather(give_up(vu), vu.sleep(60))",
         "await asyncio.create_task(give_up(vu))",
+        "try:\n        await give_up(vu)\n    except BaseException:\n        pass",
     ],
 )
 def test_abort_in_a_task_of_its_own(life: Life, where: str) -> None:
