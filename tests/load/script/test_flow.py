@@ -14,7 +14,6 @@ from tests.life import Life
         "async with asyncio.TaskGroup() as group:\n        group.create_task(give_up(vu))",
         "await asyncio.gather(give_up(vu), vu.sleep(60))",
         "await asyncio.create_task(give_up(vu))",
-        "try:\n        await give_up(vu)\n    except BaseException:\n        pass",
     ],
 )
 def test_abort_in_a_task_of_its_own(life: Life, where: str) -> None:
@@ -42,3 +41,23 @@ async def visit(vu):
     assert done.counts == {"/last": 1, "/bye": 1}
     assert done.summary["requests"]["iterations_interrupted"] == 1
     assert done.stderr == ""
+
+
+def test_abort_that_the_script_catches(life: Life) -> None:
+    done = life.run(
+        """
+import fastload as fl
+
+@fl.scenario(vus=1, duration="20s")
+async def visit(vu):
+    try:
+        await vu.get("/last")
+        fl.abort("the queue is full")
+    except BaseException:
+        pass
+    await vu.sleep(60)
+"""
+    )
+    assert done.code == 108, done.stdout + done.stderr
+    assert (done.summary["stopped_by"], done.summary["stop_reason"]) == ("abort", "the queue is full")
+    assert done.counts == {"/last": 1}
