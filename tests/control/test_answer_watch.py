@@ -103,7 +103,7 @@ def test_at_the_end_any_time_is_long_enough_but_few_tries_are_few() -> None:
         assert not any(watch.add(one) for one in seconds)
         return watch.at_the_end()
 
-    assert at_the_end(second(1, FEWEST_TRIES)).startswith("10 requests in 1.00s, and not one was answered: dns (")
+    assert at_the_end(second(1, FEWEST_TRIES)).startswith("10 requests in 1s, and not one was answered: dns (")
     assert at_the_end(second(1, FEWEST_TRIES)).endswith("or let such a run pass with --on-no-answer continue")
     assert not at_the_end(second(1, FEWEST_TRIES - 1))
     assert not at_the_end(second(1, FEWEST_TRIES), second(2, trends=("http_req_duration",)))

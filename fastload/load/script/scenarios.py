@@ -105,6 +105,9 @@ class ScenarioOptions(TypedDict, total=False):
     cookies: Literal["keep", "clear"]
 
 
+_SHOWN_BITS = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """An ``async def`` function with its scenario options; the run sets the options that are None.
@@ -293,7 +296,9 @@ def name_of(function: Any) -> str:
 
 def class_and_value(value: Any) -> str:
     """Return what *value* is, for an error: its class, and the value itself if it is a plain one."""
-    shown = f": {value!r:.80}" if type(value) in (str, bytes, int, float, bool) else ""
+    # Python makes no text of an integer with thousands of digits.
+    is_plain = type(value) in (str, bytes, float, bool) or (type(value) is int and value.bit_length() < _SHOWN_BITS)
+    shown = f": {value!r:.80}" if is_plain else ""
     return f"of the class {type(value).__name__}{shown}"
 
 
