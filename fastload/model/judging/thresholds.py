@@ -20,6 +20,7 @@ from fastload.model.judging.threshold_grammar import (
     subject_of,
 )
 from fastload.model.metrics import AGGREGATES, MetricSpec, Series
+from fastload.model.names import as_text
 from fastload.model.units import parse_duration_s
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -166,7 +167,8 @@ def parse_thresholds(
     if not isinstance(spec, Mapping):
         raise PlanError(f"thresholds are {spec!r}, and no mapping", hint=f"write them like {_EXAMPLE}")
     pairs: list[tuple[str, ThresholdText]] = []
-    for metric, given in spec.items():
+    for key, given in spec.items():
+        metric = as_text(key, "a metric of thresholds")
         several: Sequence[ThresholdText] = [given] if isinstance(given, str | Mapping) else given
         if not isinstance(several, Sequence):
             raise _no_text(metric, given)
