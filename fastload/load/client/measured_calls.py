@@ -119,7 +119,7 @@ def measure(name: str, *, tags: Mapping[str, str] | None = None) -> Measure:
         raise PlanError(
             "the name '' of a measured call is not valid", hint='write: async with fl.measure("redis.get"):'
         )
-    if tags:
+    if tags is not None:
         tags = tag_texts(tags)
         check_tags(tags)
     return Measure(name, tags)
