@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import click
 import pytest
@@ -29,8 +29,11 @@ import fastload as fl
 from fastload.cli.exit_codes import ExitCode
 from fastload.cli.main import cli as command_line
 from fastload.load.client.request_options import RequestOptions
+from fastload.load.recording.stall_watch import STALL_S
 from fastload.model import error_remedies
-from fastload.model.judging import verdict
+from fastload.model.judging import generator_findings, load_findings
+from fastload.model.judging.evidence import SATURATED_CPU_PERCENT
+from fastload.model.judging.finding import Cause
 from fastload.model.load_models import EXECUTORS
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
 from fastload.model.resources import HostSample, ProcessSample
@@ -278,6 +281,9 @@ def test_every_metric_is_defined() -> None:
     }
 
 
+_NAMED_BY_THEIR_LIMIT = {"accept_queue", "target_cpu", "target_core", "target_starved", "host_cpu", "concurrency"}
+
+
 def test_every_aggregate_error_kind_and_bound_is_there() -> None:
     aggregates = {
         row[0]: names(row[1])[: len(AGGREGATES[Kind(row[0])])] for row in rows(section("numbers.md", "Thresholds"))
@@ -287,15 +293,25 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
     assert remedies == {kind: f"{text[0].upper()}{text[1:]}." for kind, text in error_remedies.REMEDIES.items()}
     bounds = section("numbers.md", "The verdict")
     for bound in (
-        f"over {verdict.SATURATED_CPU_PERCENT:.0f} %",
-        f"over {verdict.STALL_MS:.0f} ms",
-        f"over {verdict.RUN_DELAY_SHARE:.0%}".replace("%", " %"),
-        f"over {verdict.LATENESS_FLOOR_MS:.0f} ms or {verdict.LATENESS_SHARE_OF_P50:.0%}".replace("%", " %"),
-        f"under {verdict.ACHIEVED_SHARE:.0%}".replace("%", " %"),
+        f"at p50 is half of what is reported there, and {generator_findings.FLOOR_MS[50]:.0f} ms at least",
+        f"at p95 or p99 is half of what is reported there, and {generator_findings.FLOOR_MS[99]:.0f} ms at least",
+        f"for {generator_findings.STALLED_SHARE:.0%} of the time, in stalls of over {1000 * STALL_S:.0f} ms",
+        f"used {SATURATED_CPU_PERCENT:.0f}% of its core in a tenth of the seconds",
+        f"{generator_findings.TOUCHED_SHARE:.0%} of the starts that were due did not happen",
     ):
-        assert bound in bounds
-    assert f"over {verdict.TARGET_RUN_DELAY_MAX:.0%}".replace("%", " %") in section("numbers.md", "The limit")
-    assert verdict.SATURATED_S == 3
+        assert bound.replace("%", " %") in bounds
+    assert generator_findings.OWN_SHARE == load_findings.MOST_FAILED_SHARE == 0.5
+    assert generator_findings.SATURATED_SHARE == generator_findings.STALLED_SHARE == 0.1
+    assert generator_findings.FLOOR_MS[95] == generator_findings.FLOOR_MS[99] == 5
+    limits = section("numbers.md", "The limit")
+    assert f"over {load_findings.TARGET_RUN_DELAY_MAX:.0%} of the time".replace("%", " %") in limits
+    assert load_findings.QUEUE_FACTOR == 3
+    told = {
+        name
+        for page in ("The verdict", "The limit")
+        for name in re.findall(r"`([a-z_]+)`", section("numbers.md", page))
+    }
+    assert set(get_args(Cause)) - told == {"none"} | _NAMED_BY_THEIR_LIMIT
 
 
 def test_the_test_that_is_quoted_exists() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from fastload.model.judging.stalls import StallTable
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, OTHER_TAGS, Series
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.results import REQUEST_NAMES
@@ -22,7 +23,7 @@ class WorkerTotals:
 
     *next_seq*: the lowest sequence number that is not merged yet. *stats*: the sums of its counts, its latest ``vus``
     and ``in_flight``, and its highest ``lag_max_us``. *lost*: it died before it was done; *reason* says how. *usage*:
-    the body of its ``done`` frame.
+    the body of its ``done`` frame. *stalls*: all stalls of its event loop.
     """
 
     next_seq: int = 0
@@ -30,7 +31,8 @@ class WorkerTotals:
     lost: bool = False
     done: bool = False
     reason: str = ""
-    usage: dict[str, float] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
+    stalls: StallTable = field(default_factory=StallTable)
 
 
 @dataclass(slots=True)
@@ -112,6 +114,7 @@ class Aggregator:
         worker.next_seq = delta.seq + 1
         vus = worker.stats.vus
         _add_stats(worker.stats, delta.stats)
+        worker.stalls.merge(delta.stalls)
         if delta.late:
             # A VU that only ends its last iteration is no load: keep the number of VUs from before the end.
             worker.stats.vus = vus

@@ -104,6 +104,7 @@ class SnapshotMaker:
         window = aggregator.take_window()
         measured_s = moment.t_s - self._plan.warmup_s
         if window.in_time:
+            self._summary.add_second()
             host = samplers.host_samples[-1]
             self._judge.add_second(window.windowed, measured_s, host, samplers.last_workers, samplers.last_target)
         views = self._summary.views(measured_s)

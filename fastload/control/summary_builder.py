@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import mean
 from typing import Any, NamedTuple
 
 from fastload.control.aggregator import Aggregator
@@ -10,9 +11,13 @@ from fastload.control.sampling.host import describe_host
 from fastload.control.sampling.samplers import Samplers, allowed_cpus
 from fastload.control.threshold_judge import ThresholdJudge
 from fastload.model.hooks import HookError
-from fastload.model.judging.verdict import Evidence, Verdict, WorkerEvidence, judge_run
+from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence, WorkerEvidence
+from fastload.model.judging.own_delay import own_delays_us
+from fastload.model.judging.stalls import worst_first
+from fastload.model.judging.verdict import Verdict, judge_run
 from fastload.model.plan import Plan
 from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS
+from fastload.model.resources import ProcessSample, ResourceSeries
 from fastload.model.results import (
     clamp_notes,
     collect_calls,
@@ -25,6 +30,10 @@ from fastload.model.results import (
 from fastload.model.summary import RequestCounts, Summary
 from fastload.model.user_metrics import declared, specs
 from fastload.model.views import MetricView, view_metrics
+
+# What waits must grow by this factor, and by so many, to be a backlog.
+_GROWTH, _LEAST_GROWTH = 1.25, 10
+_RESPONSE_TIMES = ("http_req_response_time", "call_response_time")
 
 
 class RunCounts(NamedTuple):
@@ -43,6 +52,14 @@ class SummaryBuilder:
         self._specs = specs()
         self._aggregator = aggregator
         self._samplers = samplers
+        self._backlog = Backlog()
+
+    def add_second(self) -> None:
+        """Note what waits at the end of a second in which load was made."""
+        total = self._aggregator.total
+        started = self._aggregator.table.get("iteration_lateness")
+        not_started = total("offered") - (started.count if started else 0)
+        self._backlog.add(total("in_flight") + max(0, not_started))
 
     def views(self, duration_s: float) -> dict[str, MetricView]:
         """Return the current metrics by `Series.label`; rates are over *duration_s* of measurement."""
@@ -153,6 +170,7 @@ class SummaryBuilder:
             # The run ended before the first sample: take what the worker itself measured (its ``done`` frame).
             cpu_percent = (usage["cpu_percent"],)
             run_delay_share = usage["run_delay_share"]
+        stalls = totals.stalls
         return WorkerEvidence(
             index=index,
             cpu_percent=cpu_percent,
@@ -160,19 +178,27 @@ class SummaryBuilder:
             run_delay_share=run_delay_share,
             rss_bytes=int(max([sample.rss_bytes for sample in samples] + [usage.get("rss_bytes", 0)])),
             lost=totals.lost,
-            stalls=usage.get("stalls", {}),
             unawaited=usage.get("unawaited", {}),
+            watched_ms=stalls.watched_us / 1000,
+            late_ms={cause: late_us / 1000 for cause, late_us in stalls.late_us.items()},
+            stalls=worst_first(stalls),
         )
 
     def _evidence(self, views: Mapping[str, MetricView], workers: tuple[WorkerEvidence, ...]) -> Evidence:
+        aggregator, plan = self._aggregator, self._plan
         target = self._samplers.target_series()
         host = self._samplers.host_series()
+        response = _first_with_data(
+            views, *(_RESPONSE_TIMES if plan.has_only_open_models else ()), "http_req_duration", "call_duration"
+        )
+        service = _first_with_data(views, "http_req_duration", "call_duration")
+        offered, duration_s = aggregator.total("offered"), views["http_reqs"].duration_s
         return Evidence(
-            open_model=self._plan.has_open_model,
+            open_model=plan.has_open_model,
             requests=int(views["http_reqs"].count),
             failed=views["http_req_failed"].fails,
             requests_per_s=views["http_reqs"].rate or 0.0,
-            vus=int(views["vus"].max or self._plan.max_vus),
+            vus=int(views["vus"].max or plan.max_vus),
             iterations=int(views["iterations"].count),
             calls=int(views["calls"].count),
             calls_failed=views["call_failed"].fails,
@@ -181,23 +207,73 @@ class SummaryBuilder:
             sessions_failed=views["ws_failed"].fails,
             messages_per_s=(views["ws_msgs_sent"].rate or 0.0) + (views["ws_msgs_received"].rate or 0.0),
             recorded_itself=self._recorded_itself(),
-            bench=self._plan.kind == "bench",
-            interrupted=self._aggregator.total("interrupted"),
-            iterations_interrupted=self._aggregator.total("iterations_interrupted"),
+            bench=plan.kind == "bench",
+            interrupted=aggregator.total("interrupted"),
+            iterations_interrupted=aggregator.total("iterations_interrupted"),
+            iteration_mean_ms=views["iteration_duration"].avg,
             workers=workers,
-            offered=self._aggregator.total("offered"),
+            offered=offered,
+            offered_per_s=offered / duration_s,
             started=int(views["iteration_lateness"].count),
-            dropped=int(views["dropped_iterations"].count) if self._plan.has_open_model else 0,
-            lateness_p99_ms=views["iteration_lateness"].p(99),
-            response_p50_ms=_first_p50(views, "http_req_response_time", "call_response_time"),
-            errors={kind: count for kind, (count, _) in self._aggregator.errors.entries.items()},
+            queued=int(views["queued_iterations"].count),
+            dropped=int(views["dropped_iterations"].count) if plan.has_open_model else 0,
+            backlog_grew=self._backlog.grew,
+            response_ms=_percentiles(response),
+            lateness_ms=_percentiles(views["iteration_lateness"]) if plan.has_open_model else {},
+            own_delay_ms=self._own_delays_ms(),
+            quickest_ms=service.min if service else None,
+            median_ms=service.p(50) if service else None,
+            errors={kind: count for kind, (count, _) in aggregator.errors.entries.items()},
+            throttled_share=self._samplers.throttled_share,
             target_cpu_percent=target.mean("cpu_percent") if target and target.samples else None,
             target_cpus=allowed_cpus(self._samplers.watched),
             target_run_delay=target.mean("run_delay_ratio") if target else None,
+            target_ended_s=_ended_s(target) if target else None,
+            connections_dropped=int(sum(sample.listen_overflows for sample in host.samples)),
             host_cpu_percent=host.mean("cpu_percent"),
         )
 
+    def _own_delays_ms(self) -> dict[int, float]:
+        delays_us = own_delays_us(
+            self._aggregator.table.get("loop_lag"), [percent / 100 for percent in JUDGED_PERCENTILES]
+        )
+        return {percent: delay_us / 1000 for percent, delay_us in zip(JUDGED_PERCENTILES, delays_us, strict=False)}
 
-def _first_p50(views: Mapping[str, MetricView], *names: str) -> float | None:
-    """Return the median, in ms, of the first of these trends that has data; None if none has."""
-    return next((median for name in names if (median := views[name].p(50)) is not None), None)
+
+class Backlog:
+    """Requests and starts that wait, second by second: whether they become more and more."""
+
+    def __init__(self) -> None:
+        self._waiting: list[int] = []
+
+    def add(self, waiting: int) -> None:
+        """Add a second, at whose end *waiting* requests and starts had not ended."""
+        self._waiting.append(waiting)
+
+    @property
+    def grew(self) -> bool:
+        """Whether the last third of the seconds had a quarter more than the second third, and ten more at least."""
+        third = len(self._waiting) // 3
+        if not third:
+            return False
+        middle, last = mean(self._waiting[third : 2 * third]), mean(self._waiting[-third:])
+        return last >= max(_GROWTH * middle, middle + _LEAST_GROWTH)
+
+
+def _first_with_data(views: Mapping[str, MetricView], *names: str) -> MetricView | None:
+    """Return the first of these trends that has data; None if none has."""
+    return next((views[name] for name in names if views[name].count), None)
+
+
+def _percentiles(view: MetricView | None) -> dict[int, float]:
+    """Return the percentiles, in ms, that the verdict looks at; empty without data."""
+    values = {percent: view.p(percent) for percent in JUDGED_PERCENTILES} if view else {}
+    return {percent: value for percent, value in values.items() if value is not None}
+
+
+def _ended_s(target: ResourceSeries[ProcessSample]) -> float | None:
+    """Return the time of the sample from which on no process of the target ran; None if one ran at the end."""
+    if not target.samples or target.samples[-1].alive:
+        return None
+    alive_s = [sample.t_s for sample in target.samples if sample.alive]
+    return alive_s[-1] if alive_s else 0.0

@@ -36,13 +36,14 @@ from fastload.load.scenario_runner import ScenarioRunner, make_scenario_runners
 from fastload.load.script import data_set
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
+from fastload.model.judging.own_delay import PROBE_INTERVAL_US
 from fastload.model.metrics import Series, scenario_series
 from fastload.model.plan import Plan
 from fastload.model.redaction import shortened
 from fastload.model.schedule import NS_PER_S
 from fastload.model.user_metrics import close_declarations
 
-PROBE_INTERVAL_S = 0.01
+PROBE_INTERVAL_S = PROBE_INTERVAL_US / 1_000_000
 _READ_BYTES = 65536
 # A run needs only collections of young objects: all objects from before the start are frozen.
 _GC_THRESHOLDS = (50_000, 50, 1000)
@@ -78,7 +79,7 @@ class Worker:
         self._plan = plan
         self._resolve = resolve
         self._recorder = make_recorder(index, plan)
-        self._stall_watch = StallWatch()
+        self._stall_watch = StallWatch(run_worker.__code__)
         self._unawaited_watch = UnawaitedWatch(self._note_unawaited)
         self._start = asyncio.Event()
         self._quit = asyncio.Event()
@@ -155,7 +156,6 @@ class Worker:
             {
                 "worker": self._index,
                 "ended_ns": ended_ns,
-                "stalls": self._stall_watch.lines_that_blocked,
                 "unawaited": self._unawaited_watch.lines,
                 **used,
             },
@@ -276,10 +276,8 @@ class Worker:
         try:
             while True:
                 self._stall_watch.arm()
-                before_ns = monotonic_ns()
                 await asyncio.sleep(PROBE_INTERVAL_S)
-                late_us = (monotonic_ns() - before_ns) // 1000 - round(PROBE_INTERVAL_S * 1_000_000)
-                self._recorder.lag_us.append(max(0, late_us))
+                self._recorder.lag_us.append(self._stall_watch.wake(self._recorder.stalls))
         finally:
             self._stall_watch.stop()
 

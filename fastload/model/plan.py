@@ -98,6 +98,11 @@ class Plan:
         return any(scenario.is_open for scenario in self.scenarios)
 
     @property
+    def has_only_open_models(self) -> bool:
+        """Whether every scenario follows a schedule: then the response times are of all first requests."""
+        return all(scenario.is_open for scenario in self.scenarios)
+
+    @property
     def max_vus(self) -> int:
         return sum(scenario.executor.max_vus for scenario in self.scenarios)
 

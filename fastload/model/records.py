@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from fastload.model.error_remedies import REMEDIES
 from fastload.model.errors import FrameError
+from fastload.model.judging.stalls import StallTable
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import OTHER_NAME
@@ -141,6 +142,7 @@ class Delta:
 
     *late*: measured after the last possible start, while the last iterations ended. Late values count in all totals,
     but in no rate per second. *points* are single requests and iterations as plain data, if the plan asks for points.
+    *stalls*: how late the event loop was, and why.
     """
 
     worker: int
@@ -151,6 +153,7 @@ class Delta:
     stats: WorkerStats
     late: bool = False
     points: list[Any] = field(default_factory=list)
+    stalls: StallTable = field(default_factory=StallTable)
 
     def to_body(self) -> dict[str, Any]:
         """Return plain data for a frame."""
@@ -163,6 +166,7 @@ class Delta:
             "stats": asdict(self.stats),
             "late": self.late,
             "points": self.points,
+            "stalls": self.stalls.to_plain(),
         }
 
     @classmethod
@@ -182,6 +186,7 @@ class Delta:
                 stats=WorkerStats(**body["stats"]),
                 late=body["late"],
                 points=body["points"],
+                stalls=StallTable.from_plain(body["stalls"]),
             )
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FrameError(f"no delta: {type(error).__name__}: {error}") from error

@@ -9,8 +9,9 @@ from typing import Any
 from fastload.model.error_remedies import remedy_of
 from fastload.model.hooks import HookError
 from fastload.model.http_settings import error_code
+from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.thresholds import Threshold, ThresholdResult
-from fastload.model.judging.verdict import Verdict, WorkerEvidence
+from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import Kind
 from fastload.model.plan import Plan
 from fastload.model.records import ErrorTable
@@ -194,6 +195,9 @@ def _worker_dict(worker: WorkerEvidence) -> dict[str, Any]:
             "series": list(worker.cpu_percent),
         },
         "lag_max_ms": worker.lag_max_ms,
+        "watched_ms": worker.watched_ms,
+        "late_ms": dict(worker.late_ms),
+        "stalls": [one.to_dict() for one in worker.stalls],
         "run_delay_share": worker.run_delay_share,
         "rss_bytes": worker.rss_bytes,
         "lost": worker.lost,

@@ -8,8 +8,9 @@ import pytest
 
 from fastload.cli.exit_codes import ExitCode, exit_code
 from fastload.model.hooks import INTERRUPTED, HookError
+from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult
-from fastload.model.judging.verdict import Verdict, WorkerEvidence
+from fastload.model.judging.verdict import Verdict
 from fastload.model.load_models import ConstantVUs
 from fastload.model.metrics import MetricSpec
 from fastload.model.plan import Plan, ScenarioPlan

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult, parse_thresholds
-from fastload.model.judging.verdict import WorkerEvidence
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_NAME, OTHER_TAGS, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable
 from fastload.model.results import (

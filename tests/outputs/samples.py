@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.judging.evidence import Evidence, WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult, ThresholdSpec, parse_thresholds
-from fastload.model.judging.verdict import Evidence, WorkerEvidence, judge_run
+from fastload.model.judging.verdict import judge_run
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, Executor
 from fastload.model.metrics import BUILTIN, HTTP_TRENDS, Kind, MetricSpec, Series
 from fastload.model.plan import Plan, ScenarioPlan

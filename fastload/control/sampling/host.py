@@ -59,6 +59,28 @@ class _Reading:
     tcp: tuple[int, int, int]
 
 
+class QuotaSampler:
+    """Sampler of the CPU quota of this process's cgroup: call ``prime()`` once, then ``sample()`` each second.
+
+    ``throttled_share``: the share of the time since ``prime()`` for which the cgroup had used up its quota; over
+    several CPUs that wait at once it may exceed 1, and it is 0 without a quota.
+    """
+
+    def __init__(self, proc_root: Path = _PROC, cgroup_root: Path = _CGROUP) -> None:
+        self._roots = proc_root, cgroup_root
+        self._first_ns = self._started_ns = 0
+        self.throttled_share = 0.0
+
+    def prime(self) -> None:
+        """Take the reading that is the baseline."""
+        self._first_ns, self._started_ns = procfs.cgroup_throttled_ns(*self._roots), time.monotonic_ns()
+
+    def sample(self) -> None:
+        """Update ``throttled_share``."""
+        throttled_ns = procfs.cgroup_throttled_ns(*self._roots) - self._first_ns
+        self.throttled_share = max(0, throttled_ns) / max(1, time.monotonic_ns() - self._started_ns)
+
+
 class HostSampler:
     """Sampler of the machine: call ``prime()`` once, then ``sample()`` at the end of every interval."""
 

@@ -195,22 +195,40 @@ def _listdir(path: str) -> list[str]:
 
 def cgroup_quota_cpus(proc_root: Path, cgroup_root: Path) -> float | None:
     """Return the CPU quota of the tightest cgroup above this process, in CPUs; None without a limit."""
-    quotas: list[float] = []
+    quotas = (
+        (_read_quota_v2 if is_v2 else _read_quota_v1)(folder) for folder, is_v2 in _cpu_cgroups(proc_root, cgroup_root)
+    )
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def cgroup_throttled_ns(proc_root: Path, cgroup_root: Path) -> int:
+    """Return for how long the cgroups above this process have been out of their CPU quota, since they were made; of
+    several the largest, because each holds up the same processes. 0 without a quota."""
+    return max((_read_throttled_ns(folder) for folder, _ in _cpu_cgroups(proc_root, cgroup_root)), default=0)
+
+
+def _cpu_cgroups(proc_root: Path, cgroup_root: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield ``(folder, whether it is of version 2)`` for each cgroup above this process that may limit its CPU time."""
     for line in read_file(f"{proc_root}/self/cgroup").decode().splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
             # Version 2, mounted alone or beside version 1.
-            mounts, read_quota = [cgroup_root, cgroup_root / "unified"], _read_quota_v2
+            mounts = [cgroup_root, cgroup_root / "unified"]
         elif "cpu" in controllers.split(","):
-            mounts, read_quota = [cgroup_root / name for name in (controllers, "cpu")], _read_quota_v1
+            mounts = [cgroup_root / name for name in (controllers, "cpu")]
         else:
             continue
         # In a container, the path may be the one on the host: then no such folder is mounted, and the limit is in the
         # top folder. Or the path contains "..", for folders above the namespace.
         steps = [step for step in path.split("/") if step and step != ".."]
-        folders = [mount.joinpath(*steps[:depth]) for mount in mounts for depth in range(len(steps) + 1)]
-        quotas += [quota for folder in folders if (quota := read_quota(folder)) is not None]
-    return min(quotas, default=None)
+        for folder in (mount.joinpath(*steps[:depth]) for mount in mounts for depth in range(len(steps) + 1)):
+            yield folder, not controllers
+
+
+def _read_throttled_ns(folder: Path) -> int:
+    figures = dict(line.split() for line in read_file(f"{folder}/cpu.stat").splitlines() if line.count(b" ") == 1)
+    # Version 2 has microseconds, version 1 nanoseconds.
+    return int(figures.get(b"throttled_usec", 0)) * 1000 or int(figures.get(b"throttled_time", 0))
 
 
 def _read_quota_v2(folder: Path) -> float | None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from fastload.control.sampling.host import HostSampler
+from fastload.control.sampling.host import HostSampler, QuotaSampler
 from fastload.control.sampling.processes import ProcessSampler, find_listener, process_name, resolve_watch
 from fastload.model.plan import Plan
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
@@ -23,6 +23,7 @@ class Samplers:
     def __init__(self, worker_pids: Mapping[int, int], watched: tuple[int, ...], label: str) -> None:
         self.watched = watched
         self._host = HostSampler()
+        self._quota = QuotaSampler()
         self._workers = {
             index: ProcessSampler([pid], children=False, label=f"worker {index}") for index, pid in worker_pids.items()
         }
@@ -37,18 +38,25 @@ class Samplers:
     def prime(self) -> None:
         """Take the readings that are the baseline of the first samples."""
         self._host.prime()
+        self._quota.prime()
         for sampler in (*self._workers.values(), *([self._target] if self._target else [])):
             sampler.prime()
 
     def sample(self, live_workers: Mapping[int, int]) -> None:
         """Take one more sample of the host, of each living worker, and of the target. *live_workers*: PIDs by index."""
         self.host_samples.append(self._host.sample())
+        self._quota.sample()
         taken = {index: self._workers[index].sample() for index in live_workers}
         for index, sample in taken.items():
             self.worker_samples[index].append(sample)
         self.last_workers = tuple(taken.values())
         if self._target:
             self.target_samples.append(self._target.sample())
+
+    @property
+    def throttled_share(self) -> float:
+        """Share of the sampled time for which the cgroup of these processes was out of its CPU quota."""
+        return self._quota.throttled_share
 
     @property
     def last_target(self) -> ProcessSample | None:

@@ -37,6 +37,7 @@ class ConnectionPool(SlotPool):
         self._endpoint = context.recorder.endpoint(source.name, source.method, self.scope.tags)
         self._caches: dict[Transfer, ConnectionCache] = {}
         self._back_off_s: dict[Transfer, float] = {}
+        self._next_body = source.body()
 
     def _new(self) -> Transfer:
         context = self.context
@@ -67,12 +68,14 @@ class ConnectionPool(SlotPool):
         if transfer not in self._running:
             return
         source, recorder = self._source, self.context.recorder
-        transfer.prepare(source.method, source.url, source.headers, source.body())
+        transfer.prepare(source.method, source.url, source.headers, self._next_body)
         if due_ns:
             self.scope.lateness_us.append((monotonic_ns() - due_ns) // 1000)
         transfer.due_ns = due_ns
         recorder.stats.started += 1
         self.context.engine.submit(transfer)
+        # A batch of events takes a millisecond to make: it is made before the next request is due.
+        self._next_body = source.body()
 
     def _on_done(self, transfer: Transfer, error: tuple[int, str] | None) -> None:
         recorder = self.context.recorder

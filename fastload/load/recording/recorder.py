@@ -20,6 +20,7 @@ from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_F
 from fastload.load.recording.scope import NameLimit, Scope, current_tags
 from fastload.model.errors import PlanError
 from fastload.model.histogram import Int64Array
+from fastload.model.judging.stalls import StallTable
 from fastload.model.metrics import Series
 from fastload.model.names import as_name
 from fastload.model.records import Delta, ErrorTable, WorkerStats
@@ -71,6 +72,7 @@ class Recorder:
         self._rows.clear()
         self._no_response.clear()
         self.lag_us: list[int] = []
+        self.stalls = StallTable()
         self._table = SeriesTable()
         self._errors = ErrorTable()
         self._exceptions = ErrorTable()
@@ -255,7 +257,7 @@ class Recorder:
         return self.take(vus=0, in_flight=0, offered=0)
 
     def discard(self) -> None:
-        """Delete all measurements of the warm-up, except for the counts of requests and the largest loop lag."""
+        """Delete all measurements of the warm-up, except for the counts of requests."""
         self._fold()
         kept = self.stats
         for metric in declared().values():
@@ -263,7 +265,6 @@ class Recorder:
         self._reset()
         self.stats.started, self.stats.interrupted = kept.started, kept.interrupted
         self.stats.warmup = kept.warmup + kept.finished + kept.failed
-        self.stats.lag_max_us = kept.lag_max_us
 
     def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
         """Return the folded measurements since the last `take` as a delta; the recorder is empty afterwards."""
@@ -271,7 +272,9 @@ class Recorder:
         for metric in declared().values():
             metric.drain(self._table)
         stats = replace(self.stats, vus=vus, in_flight=in_flight, offered=offered)
-        delta = Delta(self._worker, self._seq, self._table, self._errors, self._exceptions, stats, late)
+        delta = Delta(
+            self._worker, self._seq, self._table, self._errors, self._exceptions, stats, late, stalls=self.stalls
+        )
         self._seq += 1
         self._reset()
         return delta

@@ -1,4 +1,4 @@
-"""Stall watch: finds the line of a script that blocks the event loop."""
+"""Stall watch: why the event loop of a worker is late, and which line of the script makes it late."""
 
 from __future__ import annotations
 
@@ -8,84 +8,118 @@ import os
 import signal
 import sysconfig
 from pathlib import Path
-from time import monotonic_ns
-from types import FrameType
+from time import monotonic_ns, thread_time_ns
+from types import CodeType, FrameType
 from typing import Any
 
-STALL_S = 0.1
-MOST_LINES = 20
+from fastload.model.judging.own_delay import PROBE_INTERVAL_US
+from fastload.model.judging.stalls import StallCause, StallCount, StallTable
+
+STALL_S = 0.025
+"""Lateness of the loop from which on it is a stall."""
+_ALARM_S = PROBE_INTERVAL_US / 1e6 + STALL_S
 # Folders of code that is not the script's: fastload, the standard library, and installed packages.
 _OTHERS = tuple(
     {
         folder + os.sep
         for folder in (
             str(Path(__file__).parents[2]),
-            *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+            *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")),
         )
     }
 )
 
 
 class StallWatch:
-    """Watch that the loop arms again and again. If `arm` is not called for `STALL_S`, SIGALRM finds the running code.
+    """Watch over the event loop: how late it wakes up, why, and which line of the script makes it late.
 
-    Python handles the signal in the main thread between two instructions, also within ``time.sleep``, so its frame is
-    that of the blocking code. A stall is ignored if the process waited for a CPU during half of it or more.
-    ``lines_that_blocked`` has the longest stall of each line of code, in ms.
+    The loop calls `arm` before a sleep of `PROBE_INTERVAL_US`, and `wake` after it. If the sleep is `STALL_S` late,
+    SIGALRM finds the code that runs. Python handles the signal in the main thread between two instructions,
+    also within ``time.sleep``, so its frame is that of the blocking code. The kernel's accounts of the thread tell
+    whether it ran, waited for a CPU, or waited for something else. After a stop, SIGCONT tells of it.
+
+    *outermost* is the function in which the loop runs: its callers are never to blame.
     """
 
-    def __init__(self) -> None:
-        self.lines_that_blocked: dict[str, float] = {}
-        self._armed_ns = 0
-        self._waited_ns = 0
+    def __init__(self, outermost: CodeType | None = None) -> None:
+        self._outermost = outermost
+        self._armed_ns = self._cpu_ns = self._waited_ns = 0
         self._line = ""
+        self._alarm_ns = 0
+        self._was_continued = False
         self._schedstat = -1
-        self._handler_before: Any = signal.SIG_DFL
+        self._handlers_before: dict[signal.Signals, Any] = {}
 
     def start(self) -> None:
-        """Install the signal handler; main thread only."""
+        """Install the signal handlers; main thread only."""
         with contextlib.suppress(OSError):
-            self._schedstat = os.open("/proc/self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        self._handler_before = signal.signal(signal.SIGALRM, self._on_alarm)
+            self._schedstat = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        for number, handler in ((signal.SIGALRM, self._on_alarm), (signal.SIGCONT, self._on_continue)):
+            self._handlers_before[number] = signal.signal(number, handler)
 
     def arm(self) -> None:
-        """Restart the timer; the loop calls this while it runs."""
-        self._note()
-        self._armed_ns, self._waited_ns = monotonic_ns(), self._run_delay_ns()
-        signal.setitimer(signal.ITIMER_REAL, STALL_S)
+        """Begin to watch a sleep of the loop."""
+        self._line, self._alarm_ns, self._was_continued = "", 0, False
+        self._armed_ns, self._cpu_ns, self._waited_ns = monotonic_ns(), thread_time_ns(), self._run_delay_ns()
+        signal.setitimer(signal.ITIMER_REAL, _ALARM_S)
+
+    def wake(self, table: StallTable) -> int:
+        """Add the lateness of the sleep to *table*, and return it in us."""
+        passed_us = (monotonic_ns() - self._armed_ns) // 1000
+        late_us = max(0, passed_us - PROBE_INTERVAL_US)
+        table.watched_us += passed_us
+        if late_us:
+            starved_us = min(late_us, (self._run_delay_ns() - self._waited_ns) // 1000)
+            busy_us = min(late_us - starved_us, (thread_time_ns() - self._cpu_ns) // 1000)
+            waited_us = late_us - starved_us - busy_us
+            parts: dict[StallCause, int] = {"starved": starved_us, "busy": busy_us, self._kind_of_wait(): waited_us}
+            for cause, part_us in parts.items():
+                table.add_late(cause, part_us)
+            if late_us >= STALL_S * 1e6:
+                cause = max(parts, key=parts.__getitem__)
+                line = self._line if cause in ("blocked", "busy") else ""
+                table.add_stall(cause, line, StallCount(1, late_us, late_us))
+        return late_us
 
     def stop(self) -> None:
-        """Stop the timer and restore the signal handler from before `start`."""
+        """Stop the timer and restore the signal handlers from before `start`."""
         signal.setitimer(signal.ITIMER_REAL, 0)
-        self._note()
-        # None: the handler from before was not set by Python.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL if self._handler_before is None else self._handler_before)
+        for number, before in self._handlers_before.items():
+            # None: the handler from before was not set by Python.
+            signal.signal(number, signal.SIG_DFL if before is None else before)
+        self._handlers_before.clear()
         if self._schedstat >= 0:
             os.close(self._schedstat)
             self._schedstat = -1
 
-    def _note(self) -> None:
-        """Record how long the loop was blocked, if the last signal found a blocking line."""
-        if self._line:
-            stalled_ms = (monotonic_ns() - self._armed_ns) / 1e6
-            self.lines_that_blocked[self._line] = max(stalled_ms, self.lines_that_blocked.get(self._line, 0.0))
-            self._line = ""
+    def _kind_of_wait(self) -> StallCause:
+        """Return the cause for time in which the thread neither ran nor was ready to.
+
+        The alarm interrupts what waits in the kernel. If it came late too, and no line of the script was found then,
+        the whole process stood still.
+        """
+        heard_late_ns = self._alarm_ns - self._armed_ns - _ALARM_S * 1e9
+        frozen = not self._line and self._alarm_ns and heard_late_ns > STALL_S * 1e9
+        return "stopped" if self._was_continued or frozen else "blocked"
 
     def _run_delay_ns(self) -> int:
-        """Return how long this process has been ready to run without a CPU; 0 if the kernel does not report it."""
+        """Return how long this thread has been ready to run without a CPU; 0 if the kernel does not report it."""
         return int(os.pread(self._schedstat, 64, 0).split()[1]) if self._schedstat >= 0 else 0
 
     def _on_alarm(self, _number: int, frame: FrameType | None) -> None:
-        starved_ns = self._run_delay_ns() - self._waited_ns
-        if starved_ns < (monotonic_ns() - self._armed_ns) / 2:
-            line = line_of(frame)
-            if line in self.lines_that_blocked or len(self.lines_that_blocked) < MOST_LINES:
-                self._line = line
+        self._alarm_ns = monotonic_ns()
+        self._line = line_of(frame, self._outermost)
+
+    def _on_continue(self, _number: int, _frame: FrameType | None) -> None:
+        self._was_continued = True
 
 
-def line_of(frame: FrameType | None) -> str:
-    """Return ``visit (shop.py:12): time.sleep(0.2)`` for the innermost frame of the script; "" without one."""
-    while frame is not None:
+def line_of(frame: FrameType | None, outermost: CodeType | None = None) -> str:
+    """Return ``visit (shop.py:12): time.sleep(0.2)`` for the innermost frame of the script; "" without one.
+
+    Frames outside of *outermost* do not count.
+    """
+    while frame is not None and frame.f_code is not outermost:
         code = frame.f_code
         if is_of_script(code.co_filename):
             return line_at(code.co_filename, frame.f_lineno, code.co_name)

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from fastload.load.recording.stall_watch import MOST_LINES, is_of_script, line_at, line_of
+from fastload.load.recording.stall_watch import is_of_script, line_at, line_of
+from fastload.model.judging.stalls import MOST_LINES
 
 # How many calls may lie between the line of the script and the function that makes the coroutine.
 _ORIGIN_DEPTH = 10

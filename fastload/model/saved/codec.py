@@ -17,6 +17,7 @@ import numpy as np
 
 from fastload.model.errors import FastloadError, OutputError
 from fastload.model.frames import pack, unpack
+from fastload.model.judging.finding import Finding
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
@@ -149,13 +150,24 @@ def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
     plain["target"] = asdict(snapshot.target) if snapshot.target else None
     plain["workers"] = [asdict(sample) for sample in snapshot.workers]
     plain["thresholds"] = [asdict(result) for result in snapshot.thresholds]
-    plain["verdict"] = snapshot.verdict.to_dict() if snapshot.verdict else None
+    # The findings are for the end: their texts are the reasons, and each second would repeat them.
+    plain["verdict"] = snapshot.verdict.to_dict() | {"findings": []} if snapshot.verdict else None
     plain["events"] = [list(event) for event in snapshot.events]
     plain["errors"], plain["exceptions"] = snapshot.errors.to_plain(), snapshot.exceptions.to_plain()
     plain["series"] = [
         _series_to_plain(series, series_value) for series, series_value in snapshot.table.series_values.items()
     ]
     return plain
+
+
+def verdict_of(plain: Any) -> Verdict:
+    """Return the verdict of *plain*, the result of `Verdict.to_dict`. Earlier versions had no findings.
+
+    Raises:
+        ValueError: an entry is missing or has another type.
+    """
+    findings = converter(tuple[dict[str, Any], ...])(converter(dict[str, Any])(plain).get("findings", ()))
+    return made_of(Verdict, plain, findings=tuple(made_of(Finding, one) for one in findings))
 
 
 def snapshot_from_plain(plain: Mapping[str, Any], table: SeriesTable | None = None) -> Snapshot:
@@ -178,7 +190,7 @@ def snapshot_from_plain(plain: Mapping[str, Any], table: SeriesTable | None = No
             target=made_of(ProcessSample, plain["target"]) if plain["target"] else None,
             workers=tuple(made_of(ProcessSample, sample) for sample in plain["workers"]),
             thresholds=tuple(threshold_result(result) for result in plain["thresholds"]),
-            verdict=made_of(Verdict, plain["verdict"]) if plain["verdict"] else None,
+            verdict=verdict_of(plain["verdict"]) if plain["verdict"] else None,
             events=tuple(Event(*_event(event)) for event in plain["events"]),
             errors=ErrorTable.from_plain(_errors(plain["errors"])),
             exceptions=ErrorTable.from_plain(_errors(plain["exceptions"])),

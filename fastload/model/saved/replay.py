@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from fastload.model.judging.evidence import Evidence, WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult
-from fastload.model.judging.verdict import Evidence, Verdict, WorkerEvidence, limit_of
+from fastload.model.judging.verdict import Verdict, judge_run
 from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS, ErrorTable, Snapshot
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import (
@@ -204,5 +205,5 @@ class Replay:
 
 def _no_verdict(plan: SavedPlan) -> Verdict:
     """Return the verdict before the first second."""
-    evidence = Evidence(plan.has_open_model, 0, 0, 0.0, 0)
-    return Verdict("SUSPECT", ("nothing was measured: there is no second of the run",), "", limit_of(evidence))
+    verdict = judge_run(Evidence(plan.has_open_model, 0, 0, 0.0, 0))
+    return replace(verdict, reasons=("nothing was measured: there is no second of the run",), remedy="")

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from fastload.model.hooks import HookError
-from fastload.model.judging.verdict import Verdict, WorkerEvidence
+from fastload.model.judging.evidence import WorkerEvidence
+from fastload.model.judging.stalls import Stalls
 from fastload.model.metrics import BUILTIN, SCENARIO_METRICS, Kind, MetricSpec
 from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries, SampleT
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.run_header import RunHeader
-from fastload.model.saved.codec import FIRST_METRICS, RunFileError, reason_of, threshold_result
+from fastload.model.saved.codec import FIRST_METRICS, RunFileError, reason_of, threshold_result, verdict_of
 from fastload.model.saved.plain_types import any_number, check_plain_data, converter, made_of
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.summary import RequestCounts, Summary
@@ -116,7 +117,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
         ),
         errors=_errors(plain["errors"]),
         exceptions=_errors(plain["exceptions"]),
-        verdict=made_of(Verdict, plain["verdict"]),
+        verdict=verdict_of(plain["verdict"]),
         requests=made_of(RequestCounts, plain["requests"]),
         workers=tuple(_worker(one) for one in _maps(plain["workers"])),
         host=_samples(HostSample, plain["host"]),
@@ -201,7 +202,8 @@ def _errors(rows: Any) -> ErrorTable:
 
 
 def _worker(plain: Mapping[str, Any]) -> WorkerEvidence:
-    return made_of(WorkerEvidence, plain, cpu_percent=_numbers(_map(plain["cpu_percent"])["series"]))
+    stalls = _all(Stalls, plain.get("stalls", ()))
+    return made_of(WorkerEvidence, plain, cpu_percent=_numbers(_map(plain["cpu_percent"])["series"]), stalls=stalls)
 
 
 def _samples(kind: type[SampleT], plain: Any) -> ResourceSeries[SampleT]:

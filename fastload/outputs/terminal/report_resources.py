@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from fastload.model.judging.verdict import RUN_DELAY_SHARE, STALL_MS, WorkerEvidence
+from fastload.model.judging.evidence import WorkerEvidence
+from fastload.model.judging.generator_findings import RARE_STALL_MS
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_ms, format_percent
@@ -14,6 +15,8 @@ from fastload.outputs.terminal.layout import Cell, Column, Columns
 from fastload.outputs.terminal.style import BAD, DIM, STRONG, WARN, cpu_style
 
 _WORKERS_AT_MOST = 8
+# Share of the time in which a worker waits for a CPU that is worth a colour.
+_RUN_DELAY_SHARE = 0.05
 
 
 def render_resources(summary: Summary) -> list[RenderableType]:
@@ -66,7 +69,7 @@ def _worker(worker: WorkerEvidence) -> list[Cell]:
 
 
 def _strain(run_delay_share: float, lag_max_ms: float, prefix: str = "") -> Cell:
-    bad = run_delay_share > RUN_DELAY_SHARE or lag_max_ms > STALL_MS
+    bad = run_delay_share > _RUN_DELAY_SHARE or lag_max_ms > RARE_STALL_MS
     text = f"{prefix}run delay {format_percent(run_delay_share)}, stall {format_ms(lag_max_ms)}"
     return Cell(text, WARN if bad else "")
 

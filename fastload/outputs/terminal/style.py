@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from fastload.model.judging.verdict import SATURATED_CPU_PERCENT
+from fastload.model.judging.evidence import SATURATED_CPU_PERCENT
 
 GOOD, WARN, BAD, DIM, STRONG = "green", "yellow", "red", "dim", "bold"
 STATE_STYLE = {"VALID": "bold green", "SUSPECT": "bold yellow", "INVALID": "bold red"}

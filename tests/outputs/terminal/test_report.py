@@ -14,8 +14,8 @@ from rich.cells import cell_len
 from fastload.model.error_remedies import remedy_of
 from fastload.model.errors import OutputError
 from fastload.model.hooks import HookError
+from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult
-from fastload.model.judging.verdict import WorkerEvidence
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.plan import ScenarioPlan

@@ -1,0 +1,60 @@
+"""Finding: one thing that the evidence of a run shows, with its cause, what it does to the results, and a remedy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+State = Literal["VALID", "SUSPECT", "INVALID"]
+Limit = Literal["generator", "target", "machine", "concurrency", "both", ""]
+
+Cause = Literal[
+    "missing_await",
+    "nothing_measured",
+    "generator_fd",
+    "generator_port",
+    "generator_memory",
+    "blocking_call",
+    "busy_script",
+    "own_work",
+    "no_cpu",
+    "cpu_quota",
+    "stopped",
+    "late_starts",
+    "worker_saturated",
+    "worker_lost",
+    "not_started",
+    "unanswered",
+    "target_ended",
+    "target_failing",
+    "accept_queue",
+    "target_cpu",
+    "target_core",
+    "target_starved",
+    "target_queue",
+    "host_cpu",
+    "too_few_vus",
+    "concurrency",
+    "none",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Finding about a run.
+
+    *cause* is its name. *state* is the best that a run with it can be: "VALID" for a remark. *text* is a sentence with
+    the figures, *remedy* says what to do. *limit* is who limited the run by it, "" if that was something else, and
+    *why* the reason for that.
+    """
+
+    cause: Cause
+    state: State
+    text: str
+    remedy: str = ""
+    limit: Limit = ""
+    why: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for the summary."""
+        return asdict(self)

@@ -1,0 +1,105 @@
+"""Stalls of a worker's event loop: how late it was, for which cause, and which lines of the script caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass, field
+from typing import Any, Literal, Self
+
+StallCause = Literal["blocked", "busy", "starved", "stopped"]
+"""What the process did in the time by which its event loop was late.
+
+``blocked``: it waited in a call, like ``time.sleep``. ``busy``: it ran code. ``starved``: it was ready to run and had
+no CPU. ``stopped``: it was stopped by a signal, or frozen together with others.
+"""
+MOST_LINES = 20
+"""How many lines of a script are kept for each worker; stalls by other lines are counted without a line."""
+
+
+@dataclass(slots=True)
+class StallCount:
+    """Number of stalls, their total length and the length of the longest, in us."""
+
+    count: int = 0
+    total_us: int = 0
+    longest_us: int = 0
+
+    def add(self, other: StallCount) -> None:
+        self.count += other.count
+        self.total_us += other.total_us
+        self.longest_us = max(self.longest_us, other.longest_us)
+
+
+@dataclass(slots=True)
+class StallTable:
+    """Lateness of one event loop, which is asked to wake up each 10 ms.
+
+    *watched_us*: the time that was watched. *late_us*: by how much the wake-ups were late, added up by cause, however
+    short each was. *stalls*: the long ones, by cause and line of the script; the line is "" if it was not the script.
+    """
+
+    watched_us: int = 0
+    late_us: dict[str, int] = field(default_factory=dict)
+    stalls: dict[tuple[str, str], StallCount] = field(default_factory=dict)
+
+    def add_late(self, cause: StallCause, late_us: int) -> None:
+        """Add a lateness of *late_us*; nothing if it is 0."""
+        if late_us > 0:
+            self.late_us[cause] = self.late_us.get(cause, 0) + late_us
+
+    def add_stall(self, cause: str, line: str, stall: StallCount) -> None:
+        """Add stalls of one cause and line."""
+        key = cause, line
+        if key not in self.stalls and len(self.stalls) >= MOST_LINES:
+            key = cause, ""
+        self.stalls.setdefault(key, StallCount()).add(stall)
+
+    def merge(self, other: StallTable) -> None:
+        """Add *other*."""
+        self.watched_us += other.watched_us
+        for cause, late_us in other.late_us.items():
+            self.late_us[cause] = self.late_us.get(cause, 0) + late_us
+        for (cause, line), stall in other.stalls.items():
+            self.add_stall(cause, line, stall)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain data for a frame."""
+        return {
+            "watched_us": self.watched_us,
+            "late_us": self.late_us,
+            "stalls": [[*key, *astuple(stall)] for key, stall in self.stalls.items()],
+        }
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the table of *plain*, the result of `to_plain`."""
+        late_us = {str(cause): int(value) for cause, value in plain["late_us"].items()}
+        stalls = {
+            (str(cause), str(line)): StallCount(int(count), int(total_us), int(longest_us))
+            for cause, line, count, total_us, longest_us in plain["stalls"]
+        }
+        return cls(int(plain["watched_us"]), late_us, stalls)
+
+
+@dataclass(frozen=True, slots=True)
+class Stalls:
+    """Stalls of one worker's event loop by one cause: *count* of them, in ms. *line*: of the script, or "" """
+
+    cause: str
+    line: str
+    count: int
+    total_ms: float
+    longest_ms: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for the summary."""
+        return asdict(self)
+
+
+def worst_first(table: StallTable) -> tuple[Stalls, ...]:
+    """Return the stalls of *table* in ms, those with the largest total first."""
+    ordered = sorted(table.stalls.items(), key=lambda item: -item[1].total_us)
+    return tuple(
+        Stalls(cause, line, stall.count, stall.total_us / 1000, stall.longest_us / 1000)
+        for (cause, line), stall in ordered
+    )
