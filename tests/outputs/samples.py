@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastload.control.threshold_judge import ThresholdJudge
-from fastload.model.judging.evidence import Evidence, WorkerEvidence
+from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence, WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult, ThresholdSpec, parse_thresholds
 from fastload.model.judging.verdict import judge_run
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, Executor
@@ -20,7 +20,7 @@ from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import collect_calls, collect_checks, collect_endpoints, collect_groups, collect_scenarios
 from fastload.model.series import SeriesTable
 from fastload.model.summary import RequestCounts, Summary
-from fastload.model.views import view_metrics
+from fastload.model.views import MetricView, view_metrics
 
 SECONDS = 10.0
 USER_SPECS = {
@@ -126,6 +126,11 @@ def steady_workers(count: int = 2, cpu: float = 45.0) -> tuple[WorkerEvidence, .
     )
 
 
+def percentiles(view: MetricView) -> dict[int, float]:
+    """The percentiles that the verdict looks at."""
+    return {percent: value for percent in JUDGED_PERCENTILES if (value := view.p(percent)) is not None}
+
+
 def summarise(
     table: SeriesTable,
     plan: Plan,
@@ -149,8 +154,9 @@ def summarise(
         "calls_per_s": metrics["calls"].rate or 0.0,
         "vus": plan.max_vus,
         "workers": workers,
-        "lateness_p99_ms": metrics["iteration_lateness"].p(99),
-        "response_p50_ms": metrics["http_req_response_time"].med,
+        "lateness_ms": percentiles(metrics["iteration_lateness"]) if plan.has_open_model else {},
+        "response_ms": percentiles(metrics["http_req_response_time"]) or percentiles(metrics["http_req_duration"]),
+        "own_delay_ms": {50: 0.1, 95: 0.3, 99: 0.9},
         "target_cpu_percent": 98.7,
         "target_cpus": 1,
         "host_cpu_percent": 78.4,
