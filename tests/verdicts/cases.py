@@ -1,0 +1,126 @@
+"""Staged runs whose verdict is known: what is done to the generator, the load or the target, and what has to be said.
+
+Each case is one run of the real command against a real server, 2 to 6 s long. ``docs/numbers.md`` has the same table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Case(NamedTuple):
+    """One staged run.
+
+    *what* is its description. *server* is a kind of `tests.verdicts.servers` with its arguments, or "nginx", "sequencer"
+    or "nobody". *command* is ``bench`` or ``run`` with its options. *script* is the scenario of ``run``. *events* are done
+    to the run from outside, see `tests.verdicts.stage`. *states*, *cause* and *remedy*: what the verdict has to be, which
+    finding leads, and a part of what it says to do about it. *limit*: how the sentence on the limit begins.
+    """
+
+    name: str
+    what: str
+    server: str
+    command: str
+    states: tuple[str, ...]
+    cause: str
+    limit: str
+    remedy: str = ""
+    script: str = ""
+    events: str = ""
+
+
+HEAD = "import time, asyncio, hashlib, os\nimport fastload as fl\n"
+VALID, SUSPECT, INVALID = ("VALID",), ("SUSPECT",), ("INVALID",)
+SERVED = "Nothing was at its limit"
+GENERATOR, TARGET, PROBABLY = "The generator was", "The target was the limit", "The target was probably the limit"
+CONCURRENCY, FAILED = "The concurrency was the limit", "The target failed"
+AWAIT = "await instead"
+
+CASES = (
+    # Healthy.
+    Case("healthy_20", "20 requests/s", "nginx", "bench -r 20 -d 4s", VALID, "none", SERVED),
+    Case("healthy_100", "100 requests/s", "nginx", "bench -r 100 -d 4s", VALID, "none", SERVED),
+    Case("healthy_300", "300 requests/s", "nginx", "bench -r 300 -d 4s", VALID, "none", SERVED),
+    Case("healthy_1000", "1,000 requests/s", "nginx", "bench -r 1000 -d 4s", VALID, "none", SERVED),
+    Case("healthy_3000", "3,000 requests/s", "nginx", "bench -r 3000 -d 4s", VALID, "none", SERVED),
+    Case("healthy_batches", "20 batches/s of the sequencer", "sequencer", "bench -r 20 -d 4s", VALID, "none", SERVED),
+    Case(
+        "healthy_vus", "5 VUs that pause", "nginx", "run", VALID, "concurrency", CONCURRENCY,
+        script='@fl.scenario(vus=5, duration="3s")\nasync def visit(vu):\n'
+        "    await vu.get('/')\n    await vu.sleep(0.05)\n",
+    ),
+    Case(
+        "healthy_one", "one iteration", "slow 50", "run", VALID, "concurrency", CONCURRENCY,
+        script="@fl.scenario(vus=1, iterations=1)\nasync def visit(vu):\n    await vu.get('/')\n",
+    ),
+    Case("healthy_slow", "a target that takes 300 ms", "slow 300", "bench -r 30 -d 4s -c 50", VALID, "none", SERVED),
+    # The script.
+    Case(
+        "blocking", "`time.sleep(0.2)` in each iteration", "nginx", "run", INVALID, "blocking_call", GENERATOR, AWAIT,
+        script='@fl.scenario(vus=5, duration="3s")\nasync def visit(vu):\n'
+        "    await vu.get('/')\n    time.sleep(0.2)\n",
+    ),
+    Case(
+        "blocking_20th", "`time.sleep(0.09)` in each 20th iteration", "slow 5", "run", INVALID, "blocking_call",
+        GENERATOR, AWAIT,
+        script='@fl.scenario(vus=10, duration="4s")\nasync def visit(vu):\n    await vu.get("/")\n'
+        "    if vu.iteration % 20 == 0:\n        time.sleep(0.09)\n",
+    ),
+    Case(
+        "blocking_seldom", "one `time.sleep(0.3)` in 5 s", "slow 5", "run", SUSPECT, "blocking_call", "", AWAIT,
+        script='@fl.scenario(vus=10, duration="5s")\nasync def visit(vu):\n    await vu.get("/")\n'
+        "    if vu.id == 1 and vu.iteration == 100:\n        time.sleep(0.3)\n",
+    ),
+    Case(
+        "computing", "60 ms of hashing in each iteration", "slow 5", "run", INVALID, "busy_script", GENERATOR,
+        "compute it before",
+        script='@fl.scenario(vus=4, duration="3s")\nasync def visit(vu):\n    await vu.get("/")\n'
+        '    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 150_000)\n',
+    ),
+    Case(
+        "no_await", "a forgotten `await`", "nginx", "run", SUSPECT, "missing_await", "", "write await",
+        script='@fl.scenario(vus=2, iterations=20)\nasync def visit(vu):\n    await vu.get("/")\n    nap = vu.sleep\n    nap(1)\n',
+    ),
+    Case(
+        "nothing", "iterations that measure nothing", "nginx", "run", SUSPECT, "nothing_measured",
+        "Nothing was measured", "vu.get",
+        script="@fl.scenario(vus=2, iterations=20)\nasync def visit(vu):\n    await asyncio.sleep(0.01)\n",
+    ),
+    Case(
+        "lost", "a worker that exits", "slow 5", "run -w 2", SUSPECT, "worker_lost", "", "see the notes",
+        script='@fl.scenario(vus=4, duration="3s")\nasync def visit(vu):\n    await vu.get("/")\n'
+        "    if vu.id == 1 and vu.iteration == 100:\n        os._exit(3)\n",
+    ),
+    # The generator and its machine.
+    Case("full_speed", "bench at full speed", "nginx", "bench -d 4s -c 64", SUSPECT, "worker_saturated", "The generator", "-r/--rate"),
+    Case(
+        "busy_for_4_of_9", "full speed for 3 of 6 s", "nginx", "run", SUSPECT, "worker_saturated", "", "-r/--rate",
+        script='@fl.scenario(vus=1, duration="6s")\nasync def calm(vu):\n    await vu.get("/")\n    await vu.sleep(0.1)\n'
+        '@fl.scenario(vus=64, duration="3s", start_time="1s")\nasync def storm(vu):\n    await vu.get("/")\n',
+    ),
+    Case("too_fast", "a rate that one core cannot make", "nginx", "bench -r 200000 -d 4s -c 256", INVALID, "worker_saturated", GENERATOR, "lower the rate"),
+    Case("hog", "another process on the worker's CPU", "nginx", "bench -r 4000 -d 4s", ("SUSPECT", "INVALID"), "no_cpu", "", "CPU of their own", events="hog"),
+    Case("quota", "a CPU quota of 15 %", "nginx", "bench -r 1500 -d 4s", INVALID, "cpu_quota", GENERATOR, "raise the CPU quota", events="quota"),
+    Case("stopped", "SIGSTOP of a worker for 1 s", "nginx", "bench -r 200 -d 4s", INVALID, "stopped", GENERATOR, "without a pause", events="stop worker"),
+    Case("frozen", "SIGSTOP of all processes for 1 s", "nginx", "bench -r 200 -d 4s", INVALID, "stopped", GENERATOR, "without a pause", events="stop all"),
+    Case("decompressing", "a body that unpacks to 200 MB", "bomb 200", "bench -n 6 -c 2 --compressed", ("SUSPECT", "INVALID"), "own_work", "", "--max-body"),
+    Case("descriptors", "`ulimit -n 64`", "slow 2000", "bench -r 100 -d 3s -c 500", INVALID, "generator_fd", GENERATOR, "ulimit -n", events="ulimit"),
+    Case("ports", "an address without free ports", "nginx", "bench -n 50 -c 2 --source-address 203.0.113.7", INVALID, "generator_port", GENERATOR, "ip_local_port_range"),
+    # The load.
+    Case("few_connections", "2 connections for 500 requests/s of 20 ms", "slow 20", "bench -r 500 -d 4s -c 2", SUSPECT, "too_few_vus", CONCURRENCY, "raise -c/--connections to about"),
+    Case("few_vus", "3 VUs for 200 iterations/s of 30 ms", "slow 30", "run", SUSPECT, "too_few_vus", CONCURRENCY, "raise --max-vus to about",
+        script='@fl.scenario(rate=200, max_vus=3, duration="4s")\nasync def visit(vu):\n    await vu.get("/")\n'),
+    Case("burst", "3,000 starts that are due at once", "nginx", "run", ("SUSPECT", "INVALID"), "late_starts", "", "spread",
+        script='@fl.scenario(trace=[1.0] * 3000 + [2.5], max_vus=3001)\nasync def visit(vu):\n    await vu.get("/")\n'),
+    # The target.
+    Case("limited_open", "200 requests/s to a server that does 100", "limited 100", "bench -r 200 -d 6s -c 2000", ("VALID", "SUSPECT"), "target_queue", PROBABLY, "what the target answers"),
+    Case("limited_closed", "50 connections to a server that does 100/s", "limited 100", "bench -d 4s -c 50", VALID, "target_queue", PROBABLY, "make the target quicker"),
+    Case("fixed_time", "5 VUs and a target that takes 100 ms", "slow 100", "bench -d 3s -c 5", VALID, "concurrency", CONCURRENCY, "add VUs"),
+    Case("one_core", "a target of one thread that computes", "busy 5", "bench -d 4s -c 8", VALID, "target_core", PROBABLY),
+    Case("dead", "nobody listens", "nobody", "bench -r 50 -d 3s", SUSPECT, "target_failing", FAILED, "see the errors"),
+    Case("killed", "the target is killed after a third", "slow 5", "bench -r 50 -d 6s", SUSPECT, "target_ended", FAILED, "log", events="kill target"),
+    Case("half_dead", "every third request gets 503", "failing 33 503", "bench -r 100 -d 3s", VALID, "target_failing", FAILED, "see the errors"),
+    Case("refusing", "80 % get 429", "failing 80 429", "bench -r 100 -d 3s", SUSPECT, "target_failing", FAILED, "see the errors"),
+    Case("half_silent", "60 % are never answered", "silent 60", "bench -r 50 -d 4s -c 200 --timeout 500ms", SUSPECT, "target_failing", FAILED, "see the errors"),
+    Case("deaf", "a full accept queue", "deaf", "bench -d 3s -c 20 --connect-timeout 500ms", SUSPECT, "target_failing", FAILED, "see the errors"),
+)  # fmt: skip

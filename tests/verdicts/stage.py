@@ -1,0 +1,256 @@
+"""Stage of the verdicts: run one case with the real command and a real server, and say what is wrong with its verdict.
+
+Server and load have a CPU of their own where the machine has two: else they disturb each other, which is another case.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from fastload.targets import running
+from tests.conftest import REPO, cli_command, cli_env, free_port
+from tests.verdicts.cases import HEAD, Case
+
+_CGROUPS = Path("/sys/fs/cgroup/cpu")
+_NGINX = """
+daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off; keepalive_requests 100000000;
+    client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};
+    uwsgi_temp_path {root}; scgi_temp_path {root};
+    server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 ok; }} }}
+}}
+"""
+
+
+class Staged(NamedTuple):
+    """Result of a case: its summary, and what is wrong with the verdict, "" if it is right."""
+
+    summary: dict[str, Any]
+    wrong: str
+
+
+class NotHere(Exception):
+    """This machine cannot stage the case; the text says why."""
+
+
+def stage(case: Case, folder: Path) -> Staged:
+    """Run *case* in *folder*.
+
+    Raises:
+        NotHere: this machine cannot.
+    """
+    with _served(case, folder) as (url, server_pid), _around(case) as (prepare, disturb):
+        process = subprocess.Popen(
+            _command(case, folder, url),
+            cwd=folder,
+            env=cli_env(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: (_pin(1), prepare()),
+        )
+        try:
+            disturb(process.pid, server_pid)
+            said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
+    assert (folder / "summary.json").exists(), said
+    summary = json.loads((folder / "summary.json").read_text())
+    return Staged(summary, wrong_with(case, summary))
+
+
+def wrong_with(case: Case, summary: dict[str, Any]) -> str:
+    """Return what is wrong with the verdict of *summary*; "" if it is right."""
+    verdict = summary["verdict"]
+    leading = verdict["findings"][0]
+    # The case is what leads, if it is a fault; else what gives the limit.
+    if case.cause not in [one["cause"] for one in verdict["findings"]]:
+        return f"no {case.cause} in {[one['cause'] for one in verdict['findings']]}"
+    finding = next(one for one in verdict["findings"] if one["cause"] == case.cause)
+    if verdict["state"] not in case.states:
+        return f"{verdict['state']} for {' or '.join(case.states)}: {verdict['reasons']}"
+    if finding["state"] != "VALID" and leading["cause"] != case.cause:
+        return f"{leading['cause']} before {case.cause}: {verdict['reasons']}"
+    if case.remedy and case.remedy not in finding["remedy"]:
+        return f"remedy {finding['remedy']!r}"
+    if not verdict["limit"].startswith(case.limit):
+        return f"limit {verdict['limit']!r}"
+    return ""
+
+
+def is_disturbed(summary: dict[str, Any]) -> bool:
+    """Whether other work on this machine took the CPU of the run: then the verdict has to say that first."""
+    return bool(summary["verdict"]["findings"][0]["cause"] == "no_cpu")
+
+
+@contextlib.contextmanager
+def neighbour(cpu: int) -> Iterator[None]:
+    """A process that keeps one CPU busy."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=lambda: _pin(cpu))
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _command(case: Case, folder: Path, url: str) -> list[str]:
+    kind, *options = case.command.split()
+    if kind == "bench":
+        target = ["--base-url", url] if case.server == "sequencer" else [f"{url}/"]
+        arguments = ["bench", *target, *options]
+    else:
+        (folder / "staged.py").write_text(HEAD + case.script)
+        arguments = ["run", "staged.py", "--base-url", url, *options]
+    workers = [] if "-w" in options else ["-w", "1"]
+    return cli_command(*arguments, *workers, "-q", "--summary", "summary.json")
+
+
+def _pin(cpu: int) -> None:
+    cpus = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cpus[cpu % len(cpus)]})
+
+
+@contextlib.contextmanager
+def _served(case: Case, folder: Path) -> Iterator[tuple[str, int]]:
+    """Start the server of *case*; yield its URL and its PID."""
+    if case.server == "nobody":
+        yield f"http://127.0.0.1:{free_port()}", 0
+        return
+    if case.server == "sequencer":
+        with running("sequencer") as target:
+            yield target.url, target.pids[0]
+        return
+    command, port = [sys.executable, "-m", "tests.verdicts.servers", *case.server.split()], 0
+    if case.server == "nginx":
+        port = free_port()
+        (folder / "nginx.conf").write_text(_NGINX.format(root=folder, port=port))
+        command = ["nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+    process = subprocess.Popen(
+        command, cwd=REPO, env=cli_env(), stdout=subprocess.PIPE, text=True, preexec_fn=lambda: _pin(0)
+    )
+    assert process.stdout
+    try:
+        port = port or int(process.stdout.readline())
+        _await_port(port, process, deaf=case.server == "deaf")
+        yield f"http://127.0.0.1:{port}", process.pid
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def _await_port(port: int, process: subprocess.Popen[str], *, deaf: bool) -> None:
+    from tests.conftest import answers
+
+    end_s = time.monotonic() + 20
+    while not deaf and not answers(port):
+        assert process.poll() is None
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+Disturb = Callable[[int, int], None]
+
+
+@contextlib.contextmanager
+def _around(case: Case) -> Iterator[tuple[Callable[[], None], Disturb]]:
+    """Yield what the process of the command does before it begins, and what is done to it, or to the server, then."""
+    with contextlib.ExitStack() as stack:
+        match case.events:
+            case "ulimit":
+                yield lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)), _nothing
+            case "quota":
+                join = stack.enter_context(_quota(15))
+                yield join, _nothing
+            case "hog":
+                stack.enter_context(neighbour(1))
+                yield _no_preparation, _nothing
+            case "stop worker" | "stop all":
+                whole = case.events == "stop all"
+                yield _no_preparation, lambda pid, _: _stop_for_a_second(pid, whole=whole)
+            case "kill target":
+                yield _no_preparation, lambda pid, server: _after_load_for(2.0, pid, lambda: os.kill(server, signal.SIGKILL))
+            case _:
+                yield _no_preparation, _nothing
+
+
+def _no_preparation() -> None: ...
+
+
+def _nothing(_pid: int, _server_pid: int) -> None: ...
+
+
+@contextlib.contextmanager
+def _quota(percent: int) -> Iterator[Callable[[], None]]:
+    """A cgroup with a CPU quota; yield the function with which a process joins it."""
+    group = _CGROUPS / f"staged_{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        raise NotHere(f"no cgroup for a CPU quota can be made: {error}") from error
+    try:
+        (group / "cpu.cfs_period_us").write_text("100000")
+        (group / "cpu.cfs_quota_us").write_text(str(percent * 1000))
+        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid())) and None
+    finally:
+        group.rmdir()
+
+
+def _stop_for_a_second(pid: int, *, whole: bool) -> None:
+    def stop() -> None:
+        workers = psutil.Process(pid).children(recursive=True)
+        pids = [*([pid] if whole else []), *(worker.pid for worker in workers)]
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for one in pids:
+                os.kill(one, number)
+            if number is signal.SIGSTOP:
+                time.sleep(1.0)
+
+    _after_load_for(1.0, pid, stop)
+
+
+def _after_load_for(seconds: float, pid: int, act: Callable[[], None]) -> None:
+    """Act so many seconds after the command has forked its worker: the load begins within half a second of that."""
+    end_s = time.monotonic() + 30
+    command = psutil.Process(pid)
+    while not command.children():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+    time.sleep(0.5 + seconds)
+    act()
+
+
+def main(times: int = 1, names: tuple[str, ...] = (), *, with_neighbour: bool = False) -> int:
+    """Stage all cases, or those of *names*, *times* over, and print a line for each; return how many were wrong."""
+    from tests.verdicts.cases import CASES
+
+    wrong = 0
+    with neighbour(0) if with_neighbour else contextlib.nullcontext():
+        for case in (one for one in CASES if not names or one.name in names):
+            for _ in range(times):
+                with tempfile.TemporaryDirectory() as folder:
+                    staged = stage(case, Path(folder))
+                verdict = staged.summary["verdict"]
+                wrong += bool(staged.wrong)
+                print(f"{'WRONG' if staged.wrong else 'right'} {case.name}: {verdict['state']}, {verdict['reasons'][0]}")
+                print(f"      {verdict['limit']}" + (f"\n      {staged.wrong}" if staged.wrong else ""), flush=True)
+    print(f"{wrong} wrong")
+    return wrong
