@@ -13,7 +13,7 @@ import pytest
 import fastload as fl
 from fastload.cli.plan import plan as plan_command
 from fastload.cli.run import run
-from fastload.cli.run_options import tiers_of
+from fastload.cli.run_options import FILE_VARIABLES, tiers_of
 from fastload.load.script.scenarios import scenario
 from fastload.model.errors import PlanError
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, PerVUIterations, RampingArrivalRate, RampingVUs
@@ -175,7 +175,7 @@ def test_tables_of_scenarios_that_the_script_does_not_have() -> None:
         ('rate = "fast"', "c.toml: rate 'fast' is not a rate above zero", 'write it like "500", "1k/s" or "90/min"'),
         ("strict = 1", "c.toml: strict is 1, and takes a yes or no", "write strict = true or false"),
         ("tags = 1", "c.toml: tags is 1, and takes a table of texts", 'write tags = { team = "checkout" }'),
-        ("stages = [1.5]", "c.toml: stages is [1.5], and takes a list of texts", 'write stages = ["one", "two"]'),
+        ("stages = [1.5]", "c.toml: stages is [1.5], and takes a list of stages", 'write stages = ["30s:10", "1m:10"]'),
         ('arrivals = "poison"', "c.toml: arrivals 'poison' is unknown", "did you mean 'poisson'?"),
         (
             'after = "x"',
@@ -186,7 +186,7 @@ def test_tables_of_scenarios_that_the_script_does_not_have() -> None:
         ('shape = "x"', "c.toml: there is no option 'shape'", "a shape is a function: give it in the script"),
         ("scenarios = 3", "c.toml: scenarios is no table of tables", "write [scenarios.NAME] and its options below"),
         ("vus = 3\nduration 5", "c.toml is not TOML: Expected '=' after a key", "mend that line"),
-        ('thresholds = { nope = "rate<1" }', "threshold on 'nope': there is no metric of that name", ""),
+        ('thresholds = { nope = "rate<1" }', "c.toml: threshold on 'nope': there is no metric of that name", ""),
     ],
 )
 def test_mistakes_in_a_file_are_told_with_its_name(text: str, message: str, hint: str) -> None:
@@ -352,10 +352,10 @@ def test_other_options_of_k6() -> None:
     [
         ({"vuss": 5}, "o.json: there is no option 'vuss'", "did you mean 'vus'?"),
         ({"rps": 5}, "o.json: rps is not supported", "give a rate, like rate = 100 or --rate 100"),
-        ({"tlsVersion": "ssl3.0"}, "o.json: tlsVersion 'ssl3.0' is unknown", 'write "tls1.2"'),
-        ({"vus": "5"}, "o.json: vus is '5', and takes a whole number", "write vus = 10"),
+        ({"tlsVersion": "ssl3.0"}, 'o.json: tlsVersion "ssl3.0" is unknown', 'write "tls1.2"'),
+        ({"vus": "five"}, 'o.json: vus is "five", and takes a whole number', 'write "vus": 10'),
         ({"stages": "10s:5"}, "o.json: stages is no list", ""),
-        ({"stages": [{"duration": "10s"}]}, "o.json: stage {'duration': '10s'} is not an object", ""),
+        ({"stages": [{"duration": "10s"}]}, 'o.json: stage 1 is {"duration": "10s"}, and takes an object', ""),
         ({"scenarios": []}, "o.json: scenarios is not an object of objects", ""),
         ({"duration": "1s", "scenarios": {"visit": SCENARIO}}, "o.json: duration and scenarios exclude each other", ""),
         ({"scenarios": {"visit": {"vus": 1}}}, "o.json: scenarios.visit has no executor", "constant-vus"),
@@ -375,12 +375,12 @@ def test_other_options_of_k6() -> None:
             "did you mean 'visit'?",
         ),
         (
-            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "rate": "5"}}},
-            "o.json: scenarios.visit: rate is '5', and takes a number",
+            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "rate": "x", "duration": "1s"}}},
+            'o.json: scenarios.visit: rate is "x", and takes a number',
             "",
         ),
         (
-            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "timeUnit": "0s"}}},
+            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "rate": 1, "duration": 1000, "timeUnit": 0}}},
             "o.json: scenarios.visit: timeUnit is 0",
             "",
         ),
@@ -465,7 +465,8 @@ def test_every_option_of_run_is_in_the_environment_and_in_files() -> None:
         assert option.envvar == f"FASTLOAD_{names.get(option.name, option.name).upper()}"
     given = {names.get(str(option.name), str(option.name)) for option in options} - {"config", "opts"}
     only_files = {"start_vus", "graceful_ramp_down", "start_time", "cookies", "accept_encoding", "proxy_auth"}
-    only_files |= {"expected", "fold_paths"}
+    only_files |= {"expected", "fold_paths", "setup_timeout", "teardown_timeout"}
+    assert {f"FASTLOAD_{name.upper()}" for name in only_files} == FILE_VARIABLES.keys()
     of_one_scenario = {name for name in SCENARIO_OPTIONS if OPTIONS[name].scope == "table"}
     assert given == OPTIONS.keys() - only_files - of_one_scenario
 
