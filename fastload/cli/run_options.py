@@ -271,9 +271,12 @@ def _file_value(option: Option, text: str) -> Any:
 
 def _misspelt(known: Collection[str]) -> Iterator[str]:
     """Yield a note for each variable that is nearly the name of an option. Others may be the script's own."""
+    names = [variable.removeprefix(_PREFIX) for variable in known]
     for variable in sorted(os.environ):
-        if variable.startswith(_PREFIX) and variable not in known and (guess := nearest(variable, known)):
-            yield f"{variable} has no effect: {guess}"
+        name = variable.removeprefix(_PREFIX)
+        if variable.startswith(_PREFIX) and variable not in known and (guess := nearest(name, names)):
+            quoted = guess.replace("'", f"'{_PREFIX}", 1)
+            yield f"{variable} has no effect: {quoted}"
 
 
 def _command_line(ctx: click.Context) -> Tier:

@@ -91,6 +91,9 @@ def k6_tier(data: Any, *, name: str, folder: str) -> Tier:
                 raise PlanError(f"{name}: {key} says again what is {option}", hint="keep one of the two")
             if taken is not None:
                 options[option] = taken
+    if isinstance(given.get("stages"), list) and all(isinstance(stage, Mapping) for stage in given["stages"]):
+        # As in k6, unless the file says with how many it begins.
+        options |= {} if not given["stages"] or "vus" in options else {"start_vus": options.get("start_vus", 1)}
     scenarios = _scenarios(given, name, ignored)
     places = {one: f"{name}: scenarios.{one}" for one in scenarios}
     specs = {one: scenario_options(spec, places[one]) for one, spec in scenarios.items()}

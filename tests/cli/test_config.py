@@ -242,7 +242,8 @@ SCENARIO = {"executor": "constant-vus", "duration": "10s"}
     [
         ({"vus": 2, "duration": "10s"}, ConstantVUs(2, 10.0)),
         ({"vus": 2, "duration": 10000}, ConstantVUs(2, 10.0)),
-        ({"stages": [{"duration": "10s", "target": 5}]}, RampingVUs(((10.0, 5),))),
+        ({"stages": [{"duration": "10s", "target": 5}]}, RampingVUs(((10.0, 5),), 1)),
+        ({"vus": 3, "stages": [{"duration": "10s", "target": 5}]}, RampingVUs(((10.0, 5),), 3)),
         ({"duration": "10s", "minIterationDuration": "2s"}, ConstantVUs(1, 10.0, pacing_s=2.0)),
         ({"scenarios": {"visit": SCENARIO}}, ConstantVUs(1, 10.0)),
         (
@@ -494,3 +495,45 @@ def test_every_option_of_files_is_documented() -> None:
     by_scope = {name: row[2] for row in rows(section("configuration.md", "Options of files")) for name in names(row[0])}
     shown = {"load": "yes", "scenario": "yes", "table": "only", "run": "no"}
     assert by_scope == {name: shown[option.scope] for name, option in OPTIONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("FASTLOAD_DURATION", "30", "FASTLOAD_DURATION: duration '30' is not a duration with a unit"),
+        ("FASTLOAD_STAGES", "30s", "FASTLOAD_STAGES: stage '30s' is not DURATION:VUS"),
+        ("FASTLOAD_RATE", "fast", "FASTLOAD_RATE: rate 'fast' is not a rate"),
+        ("FASTLOAD_MAX_BODY", "much", "FASTLOAD_MAX_BODY: max_body 'much' is not a number of bytes"),
+        ("FASTLOAD_EXECUTOR", "constant", "FASTLOAD_EXECUTOR: executor 'constant' is unknown"),
+        ("FASTLOAD_THRESHOLDS", "nope: rate<1", "FASTLOAD_THRESHOLDS: threshold on 'nope'"),
+        ("FASTLOAD_START_VUS", "two", "FASTLOAD_START_VUS: start_vus is 'two', and takes a whole number"),
+        ("FASTLOAD_COOKIES", "some", "FASTLOAD_COOKIES: cookies is 'some', and takes a yes or no"),
+        ("FASTLOAD_SETUP_TIMEOUT", "9", "FASTLOAD_SETUP_TIMEOUT: setup_timeout '9' is not a duration"),
+    ],
+)
+def test_each_wrong_variable_is_named(name: str, text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(PlanError) as caught:
+        draft_of()
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint
+
+
+def test_options_that_only_files_have_are_in_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("o.json").write_text('{"cookies": true, "start_time": "1s"}')
+    for name, text in (("START_TIME", "3s"), ("COOKIES", "off"), ("EXPECTED", "200-299"), ("START_VUS", "2")):
+        monkeypatch.setenv(f"FASTLOAD_{name}", text)
+    draft = draft_of("--opts", "o.json", script={"stages": ("1s:5",)})
+    plan = draft.plan
+    assert (plan.scenarios[0].start_s, plan.http.cookies, plan.http.expected) == (3.0, False, "200-299")
+    assert plan.scenarios[0].executor == RampingVUs(((1.0, 5),), 2)
+    assert draft.scenarios["visit"].by("start_time") == "FASTLOAD_START_TIME"
+
+
+def test_a_misspelt_variable_is_noted_and_one_of_k6_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTLOAD_DURATOIN", "3s")
+    monkeypatch.setenv("FASTLOAD_OF_THE_SCRIPT_ITSELF", "1")
+    monkeypatch.setenv("K6_VUS", "7")
+    draft = draft_of()
+    assert draft.notes == ("FASTLOAD_DURATOIN has no effect: did you mean 'FASTLOAD_DURATION'?",)
+    assert draft.plan.max_vus == 1

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from fastload import VU
+from fastload.load.script.scenarios import scenario
 from fastload.model.errors import PlanError
+from fastload.model.hooks import Hook, Hooks
 from fastload.model.judging.thresholds import parse_threshold, parse_thresholds
 from fastload.model.load_models import (
     ConstantArrivalRate,
@@ -22,10 +25,10 @@ from fastload.model.load_models import (
 )
 from fastload.model.metrics import BUILTIN
 from fastload.model.plan import Plan
-from fastload.planning import Draft
+from fastload.planning import Draft, PlanContext, Tiers, draft_plan
 from fastload.planning.config_files import file_tier
 from fastload.planning.k6 import k6_tier
-from tests.cli.test_config import draft_of
+from tests.cli.test_config import draft_of, visit
 from tests.cli.test_config import in_a_folder_of_its_own as in_a_folder_of_its_own  # the fixture holds here too
 
 
@@ -176,7 +179,7 @@ FILES: list[tuple[str, dict[str, Any], list[Executor]]] = [
         "load in three stages",
         {"stages": [{"duration": "5m", "target": 100}, {"duration": "10m", "target": 100},
                     {"duration": 300000, "target": 0}]},
-        [RampingVUs(((300.0, 100), (600.0, 100), (300.0, 0)))],
+        [RampingVUs(((300.0, 100), (600.0, 100), (300.0, 0)), 1)],
     ),
     (
         "spike with a jump",
@@ -222,7 +225,7 @@ FILES: list[tuple[str, dict[str, Any], list[Executor]]] = [
                 "shared": {"executor": "shared-iterations", "vus": 2, "iterations": 9, "startTime": "0s"},
                 "each": {"executor": "per-vu-iterations", "vus": 2},
                 "few": {"executor": "constant-vus", "vus": 2, "duration": "30s", "startTime": "1m"},
-                "by hand": {"executor": "externally-controlled", "vus": 2, "duration": "10m"},
+                "by_hand": {"executor": "externally-controlled", "vus": 2, "duration": "10m"},
             },
         },
         [SharedIterations(2, 9), PerVUIterations(2, 1), ConstantVUs(2, 30.0), ExternallyControlled(2, 2, 600.0)],
@@ -298,3 +301,14 @@ def test_files_of_another_kind_are_refused_by_their_name(name: str) -> None:
     Path(name).write_text("vus: 0777\non: NO\n")
     with pytest.raises(PlanError, match=f"--opts: '{name}' is neither TOML nor JSON"):
         file_tier(name, option="--opts")
+
+
+def test_time_outs_of_setup_and_teardown_go_over_those_of_the_script() -> None:
+    async def prepare(vu: VU) -> None:
+        """A setup of nothing."""
+
+    hooks = Hooks(setup=Hook("setup", prepare), teardown=Hook("teardown", prepare, 7.0))
+    Path("o.json").write_text('{"setupTimeout": "90000", "noTeardown": true}')
+    tiers = Tiers(above=[file_tier("o.json", option="--opts")])
+    plan = draft_plan([scenario(name="visit")(visit)], tiers, PlanContext(hooks=hooks)).plan
+    assert plan.hooks == Hooks(setup=Hook("setup", prepare, 90.0))
