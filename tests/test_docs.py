@@ -28,6 +28,7 @@ import pytest
 import fastload as fl
 from fastload.cli.exit_codes import ExitCode
 from fastload.cli.main import cli as command_line
+from fastload.cli.run_options import FILE_VARIABLES
 from fastload.load.client.request_options import RequestOptions
 from fastload.load.recording.stall_watch import STALL_S
 from fastload.model import error_remedies
@@ -332,7 +333,10 @@ def test_every_environment_variable_is_there() -> None:
         option.envvar for command in subcommands(command_line).values() for option in command.params if option.envvar
     }
     served = {name for target in target_names() for name in find_target(target).options_type.ENVIRONMENT.values()}
-    assert read | served | {"SEQUENCER_BASE_URL", "NO_COLOR", "FASTLOAD_DASHBOARD_TOKEN"} == documented
+    assert (
+        read | served | FILE_VARIABLES.keys() | {"SEQUENCER_BASE_URL", "NO_COLOR", "FASTLOAD_DASHBOARD_TOKEN"}
+        == documented
+    )
 
 
 def test_every_public_name_is_mentioned() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from fastload.cli.options import (
     shared_options,
 )
 from fastload.cli.transport_options import CONVERTERS, HEADINGS, WITHOUT_A_VALUE, transport_options
-from fastload.model.errors import PlanError
+from fastload.model.errors import PlanError, nearest
+from fastload.model.units import parse_whole
 from fastload.planning import Tier, Tiers, file_tier, project_tiers
-from fastload.planning.options import OPTIONS, is_given
+from fastload.planning.options import OPTIONS, Option, check_value, is_given
+from fastload.planning.settings import COMMAND_LINE
 
-COMMAND_LINE = "command line"
 _LOAD = (
     click.option(
         "-u", "--vus", "--users", "vus", type=int, envvar="FASTLOAD_VUS", help="Virtual users (VUs), at most or always."
@@ -168,6 +169,23 @@ _GROUPS = {
 # Parameter of click -> option name in a configuration, where the two differ.
 _NAMES = {"http_version": "http", "summary_file": "summary", "as_json": "json"}
 _FILES = ("config", "opts")
+_PREFIX = "FASTLOAD_"
+_ONLY_FILES = (
+    "start_vus",
+    "graceful_ramp_down",
+    "start_time",
+    "cookies",
+    "accept_encoding",
+    "proxy_auth",
+    "expected",
+    "fold_paths",
+    "setup_timeout",
+    "teardown_timeout",
+)
+FILE_VARIABLES = {f"{_PREFIX}{name.upper()}": OPTIONS[name] for name in _ONLY_FILES}
+"""Variables of options that files have and the command line has not."""
+# They are read elsewhere.
+_OTHER_VARIABLES = ("FASTLOAD_CONTROL_TOKEN", "FASTLOAD_DASHBOARD_TOKEN", "FASTLOAD_UI_ARGUMENTS")
 
 
 class RunCommand(SharedCommand):
@@ -226,9 +244,39 @@ def _environment(ctx: click.Context) -> Tier:
         text = param.value_from_envvar(ctx)
         if text is not None and param.name is not None and isinstance(param.envvar, str):
             name = _NAMES.get(param.name, param.name)
-            options[name] = _converted(name, param.type_cast_value(ctx, text), param.envvar)
+            value = _converted(name, param.type_cast_value(ctx, text), param.envvar)
+            is_checked = name in OPTIONS and name != "thresholds" and is_given(value)
+            options[name] = check_value(OPTIONS[name], value, where=param.envvar) if is_checked else value
             who[name] = param.envvar
-    return Tier("environment", options, who=who)
+    for variable, option in FILE_VARIABLES.items():
+        if text := os.environ.get(variable):
+            options[option.name] = check_value(option, _file_value(option, text), where=variable)
+            who[option.name] = variable
+    known = {*FILE_VARIABLES, *_OTHER_VARIABLES, *(str(param.envvar) for param in _options_of(ctx))}
+    return Tier("environment", options, who=who, notes=tuple(_misspelt(known)))
+
+
+def _file_value(option: Option, text: str) -> Any:
+    """Return *text* of the environment as the value that a file would have: texts are taken as they are."""
+    if option.kind == "whole number":
+        number = parse_whole(text.strip(), 10**12)
+        return text if number is None else number
+    if option.kind == "yes or no":
+        try:
+            return click.BOOL.convert(text, None, None)
+        except click.BadParameter:
+            return text
+    return text
+
+
+def _misspelt(known: Collection[str]) -> Iterator[str]:
+    """Yield a note for each variable that is nearly the name of an option. Others may be the script's own."""
+    names = [variable.removeprefix(_PREFIX) for variable in known]
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(_PREFIX)
+        if variable.startswith(_PREFIX) and variable not in known and (guess := nearest(name, names)):
+            quoted = guess.replace("'", f"'{_PREFIX}", 1)
+            yield f"{variable} has no effect: {quoted}"
 
 
 def _command_line(ctx: click.Context) -> Tier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,14 @@ from fastload.planning.tiers import Tier
 
 PROJECT_FILES = "fastload.toml"
 _TABLE = "scenarios"
+# Files that somebody may take for a configuration -> what to do instead.
+_OTHER_KINDS = {
+    ".yaml": "write the same in TOML, or in JSON",
+    ".yml": "write the same in TOML, or in JSON",
+    ".js": "write its options as JSON: of a script for k6, k6 inspect shows them",
+    ".ts": "write its options as JSON: of a script for k6, k6 inspect shows them",
+    ".py": "give a script as SCRIPT, without an option before it",
+}
 
 
 def project_tiers(folder: Path) -> list[Tier]:
@@ -55,7 +63,9 @@ def file_tier(text: str, *, option: str) -> Tier:
         raise PlanError(
             f"{option}: there is no file {text!r}", hint=nearest(path.name, beside) or "give a .toml or a .json file"
         )
-    if path.suffix == ".json":
+    if instead := _OTHER_KINDS.get(path.suffix.lower()):
+        raise PlanError(f"{option}: {text!r} is neither TOML nor JSON", hint=instead)
+    if path.suffix.lower() == ".json":
         return k6_tier(_read_json(path, text), name=text, folder=str(path.parent))
     return _tier(_read_toml(path, text), name=text, folder=path.parent)
 
@@ -81,7 +91,7 @@ def _tier(table: Any, *, name: str, folder: Path, is_project_file: bool = False)
 
 def _read_toml(path: Path, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_text_of(path))
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -92,7 +102,9 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
 
 def _read_json(path: Path, name: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_text_of(path), object_pairs_hook=_object, parse_constant=_no_number)
+    except PlanError as error:
+        raise PlanError(f"{name}: {error.message}", hint=error.hint) from error
     except json.JSONDecodeError as error:
         raise PlanError(
             f"{name} is not JSON: {error.msg} (at line {error.lineno}, column {error.colno})", hint="mend that line"
@@ -101,6 +113,25 @@ def _read_json(path: Path, name: str) -> Any:
         raise _unreadable(name, error) from error
     except (RecursionError, ValueError) as error:
         raise _immoderate(name, error) from error
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a file. A byte order mark, which editors of Windows write, is no part of it."""
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. A name that is there twice is a mistake: one of its two values would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise PlanError(f"{twice!r} is given twice in one object", hint="keep one of them")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise PlanError(f"{text} is no number of JSON", hint="write a number, or leave it out")
 
 
 def _unreadable(name: str, error: Exception) -> PlanError:

@@ -12,7 +12,7 @@ from typing import Any
 from fastload.load.script.scenarios import Scenario
 from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import PlanError, nearest
-from fastload.model.hooks import Hooks
+from fastload.model.hooks import Hook, Hooks
 from fastload.model.http_settings import HttpSettings, check_base_url
 from fastload.model.load_options import build_executor
 from fastload.model.names import as_text, tag_texts
@@ -260,9 +260,17 @@ def _common_env(run: MergedOptions, scenarios: Sequence[ScenarioPlan]) -> dict[s
 
 
 def _hooks(hooks: Hooks | None, values: Mapping[str, Any]) -> Hooks | None:
-    """Return *hooks* without those that ``no_setup`` and ``no_teardown`` switch off."""
-    left_out = {name: None for name in ("setup", "teardown") if values.get(f"no_{name}")}
-    return replace(hooks, **left_out) if hooks and left_out else hooks
+    """Return *hooks* without those that ``no_setup`` and ``no_teardown`` switch off, and with the time-outs given."""
+    if hooks is None:
+        return None
+    changed: dict[str, Hook | None] = {}
+    for name in ("setup", "teardown"):
+        hook: Hook | None = getattr(hooks, name)
+        if hook and f"{name}_timeout" in values:
+            changed[name] = replace(hook, timeout_s=_time(values, f"{name}_timeout"))
+        if values.get(f"no_{name}"):
+            changed[name] = None
+    return replace(hooks, **changed)
 
 
 def _needs_base_url(functions: Iterable[Iterable[Callable[..., Any]]]) -> PlanError | None:

@@ -3,85 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from fastload.model.errors import PlanError, nearest
-from fastload.model.load_models import EXECUTORS
-from fastload.model.units import parse_duration_s
+from fastload.planning.k6_scenarios import function_of, read_scenarios, scenario_options, stage_texts, vus_target
+from fastload.planning.k6_thresholds import read_thresholds
 from fastload.planning.k6_transport import TRANSPORT, without_effect
+from fastload.planning.k6_values import K6Value, known_entries
 from fastload.planning.options import OPTIONS, check_options
 from fastload.planning.tiers import Tier
 
-# k6's name -> fastload's name, for options with the same values.
-_SAME = {
-    "hosts": "hosts",
-    "insecureSkipTLSVerify": "insecure",
-    "iterations": "iterations",
-    "maxRedirects": "max_redirects",
-    "noConnectionReuse": "no_connection_reuse",
-    "noSetup": "no_setup",
-    "noTeardown": "no_teardown",
-    "noVUConnectionReuse": "no_vu_connection_reuse",
-    "paused": "paused",
-    "tags": "tags",
-    "thresholds": "thresholds",
-    "userAgent": "user_agent",
-    "vus": "vus",
+# k6's name -> fastload's name, and the reader of the value.
+_READ: dict[str, tuple[str, Callable[[K6Value], Any]]] = {
+    "duration": ("duration", K6Value.some_time),
+    "hosts": ("hosts", K6Value.table),
+    "insecureSkipTLSVerify": ("insecure", K6Value.flag),
+    "iterations": ("iterations", K6Value.whole),
+    "maxRedirects": ("max_redirects", lambda one: one.whole(least=0)),
+    "minIterationDuration": ("pacing", K6Value.duration),
+    "noConnectionReuse": ("no_connection_reuse", K6Value.flag),
+    "noSetup": ("no_setup", K6Value.flag),
+    "noTeardown": ("no_teardown", K6Value.flag),
+    "noVUConnectionReuse": ("no_vu_connection_reuse", K6Value.flag),
+    "paused": ("paused", K6Value.flag),
+    "setupTimeout": ("setup_timeout", K6Value.some_time),
+    "stages": ("stages", lambda one: stage_texts(one, vus_target)),
+    "tags": ("tags", K6Value.table),
+    "teardownTimeout": ("teardown_timeout", K6Value.some_time),
+    "userAgent": ("user_agent", K6Value.text),
+    "vus": ("vus", K6Value.whole),
 }
-_TIMES = {"duration": "duration", "minIterationDuration": "pacing"}
 # Options that only change k6's own output, or that ask for what fastload does anyway.
 _HARMLESS = (
     "cloud",
     "discardResponseBodies",
     "ext",
+    "handleSummaryTimeout",
     "metricSamplesBufferSize",
     "noCookiesReset",
     "noUsageReport",
+    "summaryMode",
     "summaryTimeUnit",
     "summaryTrendStats",
     "systemTags",
 )
 _INSTEAD = {
+    "address": 'give "control": 6565',
     "batch": "give it in the script: vu.batch(requests, limit=20)",
     "batchPerHost": "give it in the script: vu.batch(requests, per_host=6)",
     "blacklistIPs": "leave those addresses out of the script",
     "blockHostnames": "leave those hosts out of the script",
+    "collectors": 'give "out": ["csv=points.csv"]',
     "consoleOutput": "redirect stdout",
     "executionSegment": "set workers, or run part of the load with fewer VUs",
     "executionSegmentSequence": "set workers, or run part of the load with fewer VUs",
     "linger": "leave it out",
+    "noSummary": "redirect stdout",
     "noThresholds": "leave the thresholds out",
     "rps": "give a rate, like rate = 100 or --rate 100",
-    "setupTimeout": "give it in the script, beside setup",
-    "teardownTimeout": "give it in the script, beside teardown",
+    "summaryExport": 'give "summary": "summary.json"',
     "throw": "raise in the script if not reply.ok",
+    "tracesOutput": "leave it out: fastload sends no traces",
+    "webDashboard": 'give "dashboard": 5665',
 }
-_KNOWN = (*_SAME, *_TIMES, *TRANSPORT, "stages", "scenarios", *_HARMLESS, *_INSTEAD)
-_SCENARIO_SAME = {
-    "executor": "executor",
-    "vus": "vus",
-    "iterations": "iterations",
-    "startVUs": "start_vus",
-    "preAllocatedVUs": "vus",
-    "maxVUs": "max_vus",
-    "env": "env",
-    "tags": "tags",
-}
-_SCENARIO_TIMES = {
-    "duration": "duration",
-    "maxDuration": "duration",
-    "gracefulRampDown": "graceful_ramp_down",
-    "gracefulStop": "graceful_stop",
-    "startTime": "start_time",
-}
-_SCENARIO_RATES = {"rate": "rate", "startRate": "start_rate"}
-_SCENARIO_KNOWN = (*_SCENARIO_SAME, *_SCENARIO_TIMES, *_SCENARIO_RATES, "stages", "timeUnit", "exec", "options")
-_UNIT_SUFFIX = {1.0: "/s", 60.0: "/m", 3600.0: "/h"}
+# Values by which an option asks for nothing: k6's defaults.
+_NOTHING_ASKED: tuple[Any, ...] = (False, 0, "", "0:1", "none", [], {})
+_KNOWN = (*_READ, *TRANSPORT, "scenarios", "thresholds", *_HARMLESS, *_INSTEAD)
 _EXAMPLE = '{"vus": 10, "duration": "30s"}'
 
 
-def k6_tier(data: Any, *, name: str, folder: str, is_project_file: bool = False) -> Tier:
+def k6_tier(data: Any, *, name: str, folder: str) -> Tier:
     """Return the tier of the JSON *data* of a file. Options under fastload's own names are accepted too.
 
     With ``scenarios``, the run has only these, as in k6. The ``exec`` of each names the script's scenario to use.
@@ -91,114 +82,68 @@ def k6_tier(data: Any, *, name: str, folder: str, is_project_file: bool = False)
     """
     if not isinstance(data, Mapping):
         raise PlanError(f"{name} has no JSON object", hint=f"write it like {_EXAMPLE}")
+    given = known_entries(data, (*_KNOWN, *OPTIONS), where=name)
     options: dict[str, Any] = {}
-    ignored = without_effect(data)
-    for key, value in data.items():
-        if key in _SAME:
-            options[_SAME[key]] = value
-        elif key in _TIMES:
-            options[_TIMES[key]] = _time(value)
-        elif key in TRANSPORT:
-            options |= TRANSPORT[key](value, name)
-        elif key == "stages":
-            options["stages"] = _stages(value, name, "")
-        elif key in _HARMLESS:
-            ignored.append(key)
-        elif key in OPTIONS:
-            options[key] = value
-        elif key != "scenarios":
-            raise _unknown(name, key, _KNOWN)
-    scenarios = data.get("scenarios")
-    if scenarios is not None:
-        _check_scenarios(scenarios, data, name)
-    given = {one: _scenario(spec, f"{name}: scenarios.{one}") for one, spec in (scenarios or {}).items()}
+    ignored: list[str] = []
+    for key, value in given.items():
+        for option, taken in _translated(K6Value(name, key, value), ignored).items():
+            if option in options:
+                raise PlanError(f"{name}: {key} says again what is {option}", hint="keep one of the two")
+            if taken is not None:
+                options[option] = taken
+    if isinstance(given.get("stages"), list) and all(isinstance(stage, Mapping) for stage in given["stages"]):
+        # As in k6, unless the file says with how many it begins.
+        options |= {} if not given["stages"] or "vus" in options else {"start_vus": options.get("start_vus", 1)}
+    scenarios = _scenarios(given, name, ignored)
+    places = {one: f"{name}: scenarios.{one}" for one in scenarios}
+    specs = {one: scenario_options(spec, places[one]) for one, spec in scenarios.items()}
     return Tier(
         name,
         check_options(options, where=name, folder=folder),
-        {
-            one: check_options(spec, where=f"{name}: scenarios.{one}", of_scenario=True, folder=folder)
-            for one, spec in given.items()
-        },
-        is_project_file=is_project_file,
-        chosen={one: str(spec.get("exec", "")) for one, spec in scenarios.items()} if scenarios else None,
-        notes=(f"{name}: {', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no effect here",)
-        if ignored
-        else (),
+        {one: check_options(spec, where=places[one], of_scenario=True, folder=folder) for one, spec in specs.items()},
+        chosen={one: function_of(spec, places[one]) for one, spec in scenarios.items()} or None,
+        notes=_notes(name, ignored),
     )
 
 
-def _check_scenarios(scenarios: Any, data: Mapping[str, Any], name: str) -> None:
-    if not isinstance(scenarios, Mapping) or not all(isinstance(spec, Mapping) for spec in scenarios.values()):
-        raise PlanError(f"{name}: scenarios is not an object of objects", hint='write "scenarios": {"read": {...}}')
+def _translated(one: K6Value, ignored: list[str]) -> Mapping[str, Any]:
+    """Return fastload's options for one of k6's. The name of one without effect goes into *ignored*."""
+    key = one.key
+    if key in _READ:
+        option, read = _READ[key]
+        return {option: read(one)}
+    if key == "thresholds":
+        thresholds, without = read_thresholds(one)
+        ignored += without
+        return {"thresholds": thresholds}
+    if key in TRANSPORT:
+        ignored += without_effect(one)
+        return TRANSPORT[key](one)
+    if key in _HARMLESS:
+        ignored.append(key)
+    elif key in OPTIONS:
+        return {key: one.value}
+    elif key in _INSTEAD:
+        if one.value not in _NOTHING_ASKED:
+            raise one.refused("is not supported", _INSTEAD[key])
+    elif key != "scenarios":
+        hint = nearest(key, _KNOWN) or f"there are {', '.join(_KNOWN)}"
+        raise PlanError(f"{one.where}: there is no option {key!r}", hint=hint)
+    return {}
+
+
+def _scenarios(given: Mapping[str, Any], name: str, ignored: list[str]) -> dict[str, dict[str, Any]]:
+    if "scenarios" not in given:
+        return {}
+    scenarios = read_scenarios(K6Value(name, "scenarios", given["scenarios"]))
+    if not scenarios:
+        ignored.append("scenarios without an entry")
     for key in ("duration", "iterations", "stages"):
-        if key in data and scenarios:
+        if scenarios and given.get(key) not in (None, "", []):
             raise PlanError(f"{name}: {key} and scenarios exclude each other", hint="give each scenario its own")
+    return scenarios
 
 
-def _unknown(name: str, key: str, known: tuple[str, ...]) -> PlanError:
-    if key in _INSTEAD:
-        return PlanError(f"{name}: {key} is not supported", hint=_INSTEAD[key])
-    return PlanError(f"{name}: there is no option {key!r}", hint=nearest(key, known) or f"there are {', '.join(known)}")
-
-
-def _scenario(spec: Mapping[str, Any], where: str) -> dict[str, Any]:
-    executor = spec.get("executor")
-    if not isinstance(executor, str) or executor not in EXECUTORS:
-        problem = "has no executor" if executor is None else f"has an unknown executor {executor!r}"
-        hint = nearest(str(executor or ""), EXECUTORS) or f"give one of {', '.join(EXECUTORS)}"
-        raise PlanError(f"{where} {problem}", hint=hint)
-    suffix = _per(spec.get("timeUnit", "1s"), where)
-    options: dict[str, Any] = {"start_vus": 1} if executor == "ramping-vus" else {}
-    for key, value in spec.items():
-        if key in _SCENARIO_SAME:
-            options[_SCENARIO_SAME[key]] = value
-        elif key in _SCENARIO_TIMES:
-            options[_SCENARIO_TIMES[key]] = _time(value)
-        elif key in _SCENARIO_RATES:
-            options[_SCENARIO_RATES[key]] = suffix(_number(value, key, where))
-        elif key == "stages":
-            rates = executor == "ramping-arrival-rate"
-            options["stages"] = _stages(value, where, suffix if rates else "")
-        elif key not in ("exec", "timeUnit", "options"):
-            raise _unknown(where, key, _SCENARIO_KNOWN)
-    return options
-
-
-def _time(value: Any) -> Any:
-    """Return a k6 time as fastload writes it: a number is milliseconds, a text stays as it is."""
-    return f"{value}ms" if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _number(value: Any, key: str, where: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PlanError(f"{where}: {key} is {value!r}, and takes a number", hint=f'write "{key}": 10')
-    return Decimal(str(value))
-
-
-def _per(unit: Any, where: str) -> Callable[[Decimal], str]:
-    """Return a function from a number of starts per *unit* of time to a rate as fastload writes it."""
-    unit_s = parse_duration_s(_time(unit), what=f"{where}: timeUnit")
-    if unit_s <= 0:
-        raise PlanError(f"{where}: timeUnit is 0", hint='write it like "1s" or "1m"')
-    if unit_s in _UNIT_SUFFIX:
-        return lambda number: f"{number:f}{_UNIT_SUFFIX[unit_s]}"
-    return lambda number: f"{number / Decimal(str(unit_s)):.15f}/s"
-
-
-def _stages(value: Any, where: str, suffix: Callable[[Decimal], str] | str) -> list[str]:
-    """Return k6's stages, ``[{"duration": "30s", "target": 10}]``, as fastload writes them; texts stay as they are."""
-    if not isinstance(value, list):
-        raise PlanError(f"{where}: stages is no list", hint='write "stages": [{"duration": "30s", "target": 10}]')
-    texts = []
-    for stage in value:
-        if isinstance(stage, str):
-            texts.append(stage)
-            continue
-        if not isinstance(stage, Mapping) or stage.keys() != {"duration", "target"}:
-            raise PlanError(
-                f"{where}: stage {stage!r} is not an object of duration and target",
-                hint='write it like {"duration": "30s", "target": 10}',
-            )
-        target = _number(stage["target"], "target", where)
-        texts.append(f"{_time(stage['duration'])}:{f'{target:f}' if isinstance(suffix, str) else suffix(target)}")
-    return texts
+def _notes(name: str, ignored: list[str]) -> tuple[str, ...]:
+    verb = "has" if len(ignored) == 1 else "have"
+    return (f"{name}: {', '.join(ignored)} {verb} no effect here",) if ignored else ()

@@ -10,7 +10,14 @@ from typing import Any, Literal
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import PEM
 from fastload.model.load_models import EXECUTORS
-from fastload.model.units import parse_bytes, parse_duration_s, parse_rate_per_s
+from fastload.model.units import (
+    is_rate_stage,
+    parse_bytes,
+    parse_duration_s,
+    parse_rate_per_s,
+    parse_rate_stage,
+    parse_stage,
+)
 
 OptionScope = Literal["load", "scenario", "run", "table"]
 
@@ -36,7 +43,7 @@ OPTIONS: dict[str, Option] = {
         Option("vus", "whole number", "load"),
         Option("duration", "duration", "load"),
         Option("iterations", "whole number", "load"),
-        Option("stages", "list of texts", "load"),
+        Option("stages", "list of stages", "load"),
         Option("start_vus", "whole number", "load"),
         Option("rate", "rate", "load"),
         Option("start_rate", "rate", "load"),
@@ -106,6 +113,8 @@ OPTIONS: dict[str, Option] = {
         Option("control", "address", "run"),
         Option("no_setup", "yes or no", "run"),
         Option("no_teardown", "yes or no", "run"),
+        Option("setup_timeout", "duration", "run"),
+        Option("teardown_timeout", "duration", "run"),
         Option("summary", "text", "run"),
         Option("save", "text", "run"),
         Option("html", "text", "run"),
@@ -135,6 +144,7 @@ _EXAMPLES = {
     "file or PEM": '"client.pem"',
     "address": '6565 or "127.0.0.1:6565"',
     "list of texts": '["one", "two"]',
+    "list of stages": '["30s:10", "1m:10"]',
     "headers": '{ Accept = "application/json" }',
     "table of texts": '{ team = "checkout" }',
     "table of expressions": '{ http_req_failed = "rate<0.01" }',
@@ -184,10 +194,25 @@ def check_value(option: Option, value: Any, *, where: str, folder: str = "") -> 
         parse_duration_s(taken, what=f"{where}: {option.name}")
     if option.kind == "rate":
         parse_rate_per_s(str(taken), what=f"{where}: {option.name}", zero=option.name == "start_rate")
+    for stage in taken if option.kind == "list of stages" else ():
+        _check_stage(stage, where)
     if option.kind == "size":
         parse_bytes(taken, what=f"{where}: {option.name}")
     is_file = option.kind == "file" or (option.kind == "file or PEM" and not taken.startswith(PEM))
     return str(Path(folder, taken).absolute()) if is_file else taken
+
+
+def _check_stage(text: str, where: str) -> None:
+    """Check that *text* is a stage, of VUs or of a rate: the executor is not known yet."""
+    try:
+        try:
+            parse_rate_stage(text)
+        except PlanError:
+            if is_rate_stage(text):
+                raise
+            parse_stage(text)
+    except PlanError as error:
+        raise PlanError(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def _hint_of_unknown(name: str, known: tuple[str, ...]) -> str:
@@ -261,6 +286,7 @@ _TAKE: dict[str, Callable[[Any], Any]] = {
     "size": _rate,
     "address": _address,
     "list of texts": _texts,
+    "list of stages": _texts,
     "headers": _headers,
     "table of texts": _table,
     "table of expressions": _expressions,

@@ -18,6 +18,8 @@ from fastload.planning.options import is_given
 from fastload.planning.tiers import GivenValue, Tier
 
 MOST_WORKERS = 10_000
+COMMAND_LINE = "command line"
+"""Name of the tier of the options of the command, whose messages name the option instead."""
 
 
 class SetThreshold(NamedTuple):
@@ -154,17 +156,24 @@ def _lost(replaced: Sequence[SetThreshold]) -> tuple[GivenValue, ...]:
 
 def _thresholds_in(tier: Tier, scenarios: Sequence[Scenario]) -> list[tuple[Threshold, str]]:
     """Return the thresholds of *tier* for the whole run and for *scenarios*, each with who set it."""
-    found = [(one, tier.who.get("thresholds", tier.name)) for one in _parsed(tier.options.get("thresholds"))]
+    by = tier.who.get("thresholds", tier.name)
+    found = [(one, by) for one in _parsed(tier.options.get("thresholds"), by=by)]
     for scenario in scenarios:
-        own = _parsed(tier.scenarios.get(scenario.name, {}).get("thresholds"))
-        found += [(one, f"{tier.name} [scenarios.{scenario.name}]") for one in own]
+        by = f"{tier.name} [scenarios.{scenario.name}]"
+        found += [(one, by) for one in _parsed(tier.scenarios.get(scenario.name, {}).get("thresholds"), by=by)]
     return found
 
 
-def _parsed(spec: Any) -> tuple[Threshold, ...]:
+def _parsed(spec: Any, *, by: str = "") -> tuple[Threshold, ...]:
+    """Return the thresholds of *spec*. *by*: the file or variable that says them, for messages."""
     if not is_given(spec):
         return ()
-    return thresholds_of(spec) if isinstance(spec, tuple) else parse_thresholds(spec, specs())
+    try:
+        return thresholds_of(spec) if isinstance(spec, tuple) else parse_thresholds(spec, specs())
+    except PlanError as error:
+        if not by or by == COMMAND_LINE:
+            raise
+        raise PlanError(f"{by}: {error.message}", hint=error.hint) from error
 
 
 def _made_of(found: Sequence[Scenario], wanted: str, name: str, file: str) -> Scenario:

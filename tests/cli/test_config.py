@@ -13,7 +13,7 @@ import pytest
 import fastload as fl
 from fastload.cli.plan import plan as plan_command
 from fastload.cli.run import run
-from fastload.cli.run_options import tiers_of
+from fastload.cli.run_options import FILE_VARIABLES, tiers_of
 from fastload.load.script.scenarios import scenario
 from fastload.model.errors import PlanError
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, PerVUIterations, RampingArrivalRate, RampingVUs
@@ -175,7 +175,7 @@ def test_tables_of_scenarios_that_the_script_does_not_have() -> None:
         ('rate = "fast"', "c.toml: rate 'fast' is not a rate above zero", 'write it like "500", "1k/s" or "90/min"'),
         ("strict = 1", "c.toml: strict is 1, and takes a yes or no", "write strict = true or false"),
         ("tags = 1", "c.toml: tags is 1, and takes a table of texts", 'write tags = { team = "checkout" }'),
-        ("stages = [1.5]", "c.toml: stages is [1.5], and takes a list of texts", 'write stages = ["one", "two"]'),
+        ("stages = [1.5]", "c.toml: stages is [1.5], and takes a list of stages", 'write stages = ["30s:10", "1m:10"]'),
         ('arrivals = "poison"', "c.toml: arrivals 'poison' is unknown", "did you mean 'poisson'?"),
         (
             'after = "x"',
@@ -186,7 +186,7 @@ def test_tables_of_scenarios_that_the_script_does_not_have() -> None:
         ('shape = "x"', "c.toml: there is no option 'shape'", "a shape is a function: give it in the script"),
         ("scenarios = 3", "c.toml: scenarios is no table of tables", "write [scenarios.NAME] and its options below"),
         ("vus = 3\nduration 5", "c.toml is not TOML: Expected '=' after a key", "mend that line"),
-        ('thresholds = { nope = "rate<1" }', "threshold on 'nope': there is no metric of that name", ""),
+        ('thresholds = { nope = "rate<1" }', "c.toml: threshold on 'nope': there is no metric of that name", ""),
     ],
 )
 def test_mistakes_in_a_file_are_told_with_its_name(text: str, message: str, hint: str) -> None:
@@ -242,7 +242,8 @@ SCENARIO = {"executor": "constant-vus", "duration": "10s"}
     [
         ({"vus": 2, "duration": "10s"}, ConstantVUs(2, 10.0)),
         ({"vus": 2, "duration": 10000}, ConstantVUs(2, 10.0)),
-        ({"stages": [{"duration": "10s", "target": 5}]}, RampingVUs(((10.0, 5),))),
+        ({"stages": [{"duration": "10s", "target": 5}]}, RampingVUs(((10.0, 5),), 1)),
+        ({"vus": 3, "stages": [{"duration": "10s", "target": 5}]}, RampingVUs(((10.0, 5),), 3)),
         ({"duration": "10s", "minIterationDuration": "2s"}, ConstantVUs(1, 10.0, pacing_s=2.0)),
         ({"scenarios": {"visit": SCENARIO}}, ConstantVUs(1, 10.0)),
         (
@@ -352,10 +353,10 @@ def test_other_options_of_k6() -> None:
     [
         ({"vuss": 5}, "o.json: there is no option 'vuss'", "did you mean 'vus'?"),
         ({"rps": 5}, "o.json: rps is not supported", "give a rate, like rate = 100 or --rate 100"),
-        ({"tlsVersion": "ssl3.0"}, "o.json: tlsVersion 'ssl3.0' is unknown", 'write "tls1.2"'),
-        ({"vus": "5"}, "o.json: vus is '5', and takes a whole number", "write vus = 10"),
+        ({"tlsVersion": "ssl3.0"}, 'o.json: tlsVersion "ssl3.0" is unknown', 'write "tls1.2"'),
+        ({"vus": "five"}, 'o.json: vus is "five", and takes a whole number', 'write "vus": 10'),
         ({"stages": "10s:5"}, "o.json: stages is no list", ""),
-        ({"stages": [{"duration": "10s"}]}, "o.json: stage {'duration': '10s'} is not an object", ""),
+        ({"stages": [{"duration": "10s"}]}, 'o.json: stage 1 is {"duration": "10s"}, and takes an object', ""),
         ({"scenarios": []}, "o.json: scenarios is not an object of objects", ""),
         ({"duration": "1s", "scenarios": {"visit": SCENARIO}}, "o.json: duration and scenarios exclude each other", ""),
         ({"scenarios": {"visit": {"vus": 1}}}, "o.json: scenarios.visit has no executor", "constant-vus"),
@@ -375,12 +376,12 @@ def test_other_options_of_k6() -> None:
             "did you mean 'visit'?",
         ),
         (
-            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "rate": "5"}}},
-            "o.json: scenarios.visit: rate is '5', and takes a number",
+            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "rate": "x", "duration": "1s"}}},
+            'o.json: scenarios.visit: rate is "x", and takes a number',
             "",
         ),
         (
-            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "timeUnit": "0s"}}},
+            {"scenarios": {"visit": {"executor": "constant-arrival-rate", "rate": 1, "duration": 1000, "timeUnit": 0}}},
             "o.json: scenarios.visit: timeUnit is 0",
             "",
         ),
@@ -465,7 +466,8 @@ def test_every_option_of_run_is_in_the_environment_and_in_files() -> None:
         assert option.envvar == f"FASTLOAD_{names.get(option.name, option.name).upper()}"
     given = {names.get(str(option.name), str(option.name)) for option in options} - {"config", "opts"}
     only_files = {"start_vus", "graceful_ramp_down", "start_time", "cookies", "accept_encoding", "proxy_auth"}
-    only_files |= {"expected", "fold_paths"}
+    only_files |= {"expected", "fold_paths", "setup_timeout", "teardown_timeout"}
+    assert {f"FASTLOAD_{name.upper()}" for name in only_files} == FILE_VARIABLES.keys()
     of_one_scenario = {name for name in SCENARIO_OPTIONS if OPTIONS[name].scope == "table"}
     assert given == OPTIONS.keys() - only_files - of_one_scenario
 
@@ -493,3 +495,45 @@ def test_every_option_of_files_is_documented() -> None:
     by_scope = {name: row[2] for row in rows(section("configuration.md", "Options of files")) for name in names(row[0])}
     shown = {"load": "yes", "scenario": "yes", "table": "only", "run": "no"}
     assert by_scope == {name: shown[option.scope] for name, option in OPTIONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("FASTLOAD_DURATION", "30", "FASTLOAD_DURATION: duration '30' is not a duration with a unit"),
+        ("FASTLOAD_STAGES", "30s", "FASTLOAD_STAGES: stage '30s' is not DURATION:VUS"),
+        ("FASTLOAD_RATE", "fast", "FASTLOAD_RATE: rate 'fast' is not a rate"),
+        ("FASTLOAD_MAX_BODY", "much", "FASTLOAD_MAX_BODY: max_body 'much' is not a number of bytes"),
+        ("FASTLOAD_EXECUTOR", "constant", "FASTLOAD_EXECUTOR: executor 'constant' is unknown"),
+        ("FASTLOAD_THRESHOLDS", "nope: rate<1", "FASTLOAD_THRESHOLDS: threshold on 'nope'"),
+        ("FASTLOAD_START_VUS", "two", "FASTLOAD_START_VUS: start_vus is 'two', and takes a whole number"),
+        ("FASTLOAD_COOKIES", "some", "FASTLOAD_COOKIES: cookies is 'some', and takes a yes or no"),
+        ("FASTLOAD_SETUP_TIMEOUT", "9", "FASTLOAD_SETUP_TIMEOUT: setup_timeout '9' is not a duration"),
+    ],
+)
+def test_each_wrong_variable_is_named(name: str, text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(PlanError) as caught:
+        draft_of()
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint
+
+
+def test_options_that_only_files_have_are_in_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("o.json").write_text('{"cookies": true, "start_time": "1s"}')
+    for name, text in (("START_TIME", "3s"), ("COOKIES", "off"), ("EXPECTED", "200-299"), ("START_VUS", "2")):
+        monkeypatch.setenv(f"FASTLOAD_{name}", text)
+    draft = draft_of("--opts", "o.json", script={"stages": ("1s:5",)})
+    plan = draft.plan
+    assert (plan.scenarios[0].start_s, plan.http.cookies, plan.http.expected) == (3.0, False, "200-299")
+    assert plan.scenarios[0].executor == RampingVUs(((1.0, 5),), 2)
+    assert draft.scenarios["visit"].by("start_time") == "FASTLOAD_START_TIME"
+
+
+def test_a_misspelt_variable_is_noted_and_one_of_k6_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTLOAD_DURATOIN", "3s")
+    monkeypatch.setenv("FASTLOAD_OF_THE_SCRIPT_ITSELF", "1")
+    monkeypatch.setenv("K6_VUS", "7")
+    draft = draft_of()
+    assert draft.notes == ("FASTLOAD_DURATOIN has no effect: did you mean 'FASTLOAD_DURATION'?",)
+    assert draft.plan.max_vus == 1

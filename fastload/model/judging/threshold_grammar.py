@@ -195,7 +195,8 @@ def _scan_filter(text: str, rest: str) -> tuple[list[tuple[str, str]], str]:
     pairs: list[tuple[str, str]] = []
     while True:
         key, colon, rest = rest.partition(":")
-        key = key.strip()
+        # k6 takes quotes around tags too.
+        key = key.strip().strip("\"'")
         if not colon or not key or set(key) & set(",{}"):
             raise _bad_filter(text)
         value, rest = _scan_value(text, rest.lstrip())
