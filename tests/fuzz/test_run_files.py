@@ -18,7 +18,7 @@ from fastload.model.saved.codec import HEADER, PREAMBLE, PREFIX_BYTES, SECOND, S
 from fastload.model.saved.run_file import RunReader, load_run
 from tests.data.renew import RUN as GOLDEN
 from tests.fuzz.mutations import mutated, nested
-from tests.fuzz.parsing import fuzz
+from tests.fuzz.parsing import fuzz, written
 from tests.fuzz.run_files import Records, file_of, golden, hostile, read_record, read_whole, record, sealed, small
 from tests.fuzz.source import Source
 
@@ -40,7 +40,7 @@ def test_any_record_is_read_or_an_error() -> None:
 
 def test_any_run_file_is_a_run_or_an_error(tmp_path: Path) -> None:
     records, path = small(), tmp_path / "hostile.fastload"
-    fuzz(lambda source: read_whole(file_of(path, hostile(records, source))), cases=400)
+    fuzz(lambda source: read_whole(file_of(path, hostile(records, source))))
 
 
 def test_any_bytes_after_the_preamble_are_a_run_or_an_error(tmp_path: Path) -> None:
@@ -49,10 +49,9 @@ def test_any_bytes_after_the_preamble_are_a_run_or_an_error(tmp_path: Path) -> N
 
     def run(source: Source) -> None:
         at = source.randrange(len(whole))
-        path.write_bytes(whole[:at] + source.binary(30) + whole[at + source.randrange(30) :])
-        read_whole(path)
+        read_whole(written(path, whole[:at] + source.binary(30) + whole[at + source.randrange(30) :]))
 
-    fuzz(run, cases=200)
+    fuzz(run)
 
 
 def _commands(path: Path, folder: Path) -> list[list[str]]:
