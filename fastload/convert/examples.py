@@ -62,9 +62,7 @@ class Examples:
         """Return a value for *schema*. *above* has the ids of the enclosing schemas, to stop at recursion."""
         self._values += 1
         if self._values > _MOST_VALUES:
-            self._api.refuse(
-                steps, f"its examples have over {_MOST_VALUES:,} values", "give the outermost an 'example'"
-            )
+            self._api.refuse(steps, f"its examples have over {_MOST_VALUES:,} values", "give a schema an 'example'")
         schema = self._api.resolve(schema, steps)
         if not isinstance(schema, dict):
             return None

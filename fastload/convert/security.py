@@ -28,9 +28,8 @@ class Credentials:
             scheme = self._api.resolve({"$ref": f"#/components/securitySchemes/{name}"}, steps)
             match scheme["type"], str(scheme.get("scheme", "")).lower():
                 case "apiKey", _:
-                    found.setdefault(self._keyword(scheme, steps), {})[scheme["name"]] = self._module.secret(
-                        _variable(name, "KEY")
-                    )
+                    values = found.setdefault(self._keyword(scheme, steps), {})
+                    values[scheme["name"]] = self._module.secret(_variable(name, "KEY"))
                 case "http", "basic":
                     words = (f"{constant(name)}_USER", f"{constant(name)}_PASSWORD")
                     found["auth"] = tuple(self._module.secret(word) for word in words)
@@ -43,13 +42,14 @@ class Credentials:
         return found
 
     def _keyword(self, scheme: dict[str, Any], steps: Steps) -> str:
-        for missing in {"in", "name"} - scheme.keys():
-            self._api.refuse(steps, f"{missing!r} is missing")
-        if scheme["in"] not in _KEYWORDS:
-            self._api.refuse(
-                (*steps, "in"), f"{scheme['in']!r} is no place of a key", "it is one of " + ", ".join(_KEYWORDS)
-            )
-        return _KEYWORDS[scheme["in"]]
+        """Return the keyword argument that the key of *scheme*, which is at *steps*, belongs in."""
+        for missing in ("in", "name"):
+            if missing not in scheme:
+                self._api.refuse(steps, f"{missing!r} is missing")
+        place = scheme["in"]
+        if place not in _KEYWORDS:
+            self._api.refuse((*steps, "in"), f"{place!r} is no place of a key", f"it is one of {', '.join(_KEYWORDS)}")
+        return _KEYWORDS[place]
 
 
 def _variable(name: str, kind: str) -> str:

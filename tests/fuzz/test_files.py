@@ -49,9 +49,9 @@ _TOML = (
     "[", "]", "[scenarios.a]", "\n", '"', "'", '"""', '"10s"', '"30s:10"', "{", "}", ",", "true", "#", *NUMBERS,
 )  # fmt: skip
 _YAML = (
-    "openapi", ": ", "3.1.0", "\n", "\n  ", "  ", "- ", "&a ", "*a", "[", "]", "{", "}", "!!python/x ", "<<: ", "|", "paths",
-    ",", "!!int ", "!!float ", "!!timestamp ", "!!set ", "!!omap ", "? ", "%YAML 1.2", "---", "...", "'", '"', "#", "\0",
-    "$ref: ", "1:99", "0x", "2026-01-31", "yes", "~", "[" * 5_000, *NUMBERS,
+    "openapi", ": ", "3.1.0", "\n", "\n  ", "  ", "- ", "&a ", "*a", "[", "]", "{", "}", "!!python/x ", "<<: ", "|",
+    "paths", ",", "!!int ", "!!float ", "!!timestamp ", "!!set ", "!!omap ", "? ", "%YAML 1.2", "---", "...", "'", '"',
+    "#", "\0", "$ref: ", "1:99", "0x", "2026-01-31", "yes", "~", "[" * 5_000, *NUMBERS,
 )  # fmt: skip
 _YAML_FILES = (
     """openapi: 3.0.3
@@ -73,15 +73,20 @@ security: [k: []]
 """,
 )
 _K6 = {
-    "vus": 10, "duration": "30s", "stages": [{"duration": "30s", "target": 10}], "iterations": 5, "tags": {"a": "b"},
+    "tags": {"a": "b"},
     "thresholds": {"http_req_duration": ["p(95)<500", {"threshold": "avg<1", "abortOnFail": True}]},
     "hosts": {"a.test": "127.0.0.1"}, "dns": {"ttl": "5m", "policy": "onlyIPv4"}, "tlsVersion": {"min": "tls1.2"},
     "tlsAuth": [{"cert": "x", "key": "y"}], "tlsCipherSuites": ["A"], "localIPs": "127.0.0.1", "userAgent": "x",
-    "scenarios": {
+}  # fmt: skip
+_K6_LOADS: tuple[dict[str, Any], ...] = (
+    {"vus": 10, "duration": "30s"},
+    {"vus": 10, "iterations": 5},
+    {"stages": [{"duration": "30s", "target": 10}]},
+    {"scenarios": {
         "read": {"executor": "constant-arrival-rate", "rate": 10, "timeUnit": "1s", "duration": "1m", "exec": "a"},
         "ramp": {"executor": "ramping-vus", "stages": [{"duration": 1000, "target": 1}], "env": {"A": "b"}},
-    },
-}  # fmt: skip
+    }},
+)  # fmt: skip
 
 
 def test_any_trace_is_read_or_an_error(tmp_path: Path) -> None:
@@ -147,7 +152,7 @@ def test_any_options_of_k6_are_options_or_an_error(tmp_path: Path) -> None:
     path = tmp_path / "options.json"
 
     def run(source: Source) -> None:
-        text = json.dumps(mutated(_K6, source), default=str, skipkeys=True)
+        text = json.dumps(mutated({**_K6, **source.choice(_K6_LOADS)}, source), default=str, skipkeys=True)
         if not source.randrange(20):
             text = source.choice(("[" * 50_000, '{"vus": ' + "9" * 5_000 + "}", '{"a": 1e999}', "{", "null", text[:-9]))
         file_tier(str(written(path, text)), option="--opts")
