@@ -86,7 +86,9 @@ def read_whole(path: Path) -> None:
     for _ in run.seconds:
         pass
     run.to_summary().to_dict()
-    run.summary_dict()
+    if run.complete:
+        # Of other runs it is the same as the line above.
+        run.summary_dict()
 
 
 def read_record(kind: int, payload: bytes, known: RunHeader) -> None:
