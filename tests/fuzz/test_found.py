@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import math
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,15 @@ from typing import Any
 import pytest
 
 from fastload.cli.bench import read_body
-from fastload.cli.ctl import Client, status_lines
+from fastload.cli.ctl import Client
+from fastload.cli.main import run_cli
 from fastload.control.commands.http_checks import parse_address
 from fastload.control.sampling.procfs import cgroup_quota_cpus
 from fastload.convert import RecordingFilter, convert
 from fastload.load.client.json_path import NoSuchPathError, at_path
 from fastload.load.client.sse import EventParser
 from fastload.load.engine.header_lines import redirects, status_of
-from fastload.model.errors import ControlError, FastloadError, PlanError
+from fastload.model.errors import FastloadError, PlanError
 from fastload.model.http_settings import check_base_url, without_credentials
 from fastload.model.judging.thresholds import parse_threshold
 from fastload.model.metrics import BUILTIN
@@ -218,13 +221,28 @@ def test_tags_that_are_null_are_none(tmp_path: Path) -> None:
     ast.parse(convert(path, "visit.py", RecordingFilter()).text)
 
 
+@pytest.mark.parametrize("command", [["status"], ["metrics"], ["scale", "--vus", "3"]])
 @pytest.mark.parametrize(
-    "answer", [b"{}", b'{"scenarios": 7}', b'{"phase": "x", "scenarios": [{}]}', b"[1]", b"[" * 50_000, b"\xff"]
+    "answer", [b'{"a": 7}', b'{"scenarios": 7}', b'{"phase": "x", "scenarios": [{}]}', b"[1]", b"[" * 50_000, b"\xff"]
 )
-def test_an_answer_that_is_none_of_a_run_is_an_error(answer: bytes) -> None:
-    client = Client("http://127.0.0.1:1", "", as_json=False)
-    with pytest.raises(ControlError, match="not the control API of a run"), client.readable():
-        status_lines(client.object_of(answer))
+def test_an_answer_that_is_none_of_a_run_is_an_error(
+    command: list[str], answer: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            assert run_cli(["ctl", "--port", str(server.getsockname()[1]), *command]) == 104
+        finally:
+            thread.join()
+    assert "is not the control API of a run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "t\r", "\udcff"])
