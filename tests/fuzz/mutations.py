@@ -73,7 +73,7 @@ def _change(container: Any, key: Any, chance: random.Random | Source) -> None:
             container.insert(key, copied(value))
         case 1 | 2 if isinstance(container, dict):
             container[chance.choice(["more", "", 7, "name", "series"])] = container.pop(key)
-        case 3 if isinstance(value, int | float) and not isinstance(value, bool):
+        case 3 if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 10**300:
             container[key] = chance.choice([-value, value * 1000, value + 0.5, value + 1, 0])
         case 3 if isinstance(value, str):
             container[key] = chance.choice([value * 50, value[1:], value + "{", value.upper()])

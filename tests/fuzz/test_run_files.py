@@ -73,7 +73,7 @@ def test_every_command_takes_a_hostile_file(tmp_path: Path, capsys: pytest.Captu
         _follow(path)
 
     # It is what is written that takes a tenth of a second for each: ten thousand are read in test_saved_runs.py.
-    fuzz(run, cases=100)
+    fuzz(run, cases=50)
 
 
 def _changed(*steps: Any, to: Any, kind: int) -> Records:
