@@ -29,7 +29,7 @@ from fastload.model.load_options import LoadOptions, build_executor
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.units import parse_duration_s, parse_rate_per_s
 from fastload.model.urls import encode_url, path_of
-from fastload.model.wire_text import check_line
+from fastload.model.wire_text import check_line, utf8
 from fastload.planning import choose_workers, thresholds_of
 
 DEFAULT_CONNECTIONS = 64
@@ -133,7 +133,7 @@ def read_body(text: str | None) -> bytes | None:
     if text == "-":
         return sys.stdin.buffer.read()
     if not text.startswith("@"):
-        return text.encode()
+        return utf8(text)
     try:
         return Path(text[1:]).read_bytes()
     except OSError as error:

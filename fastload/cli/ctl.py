@@ -7,7 +7,8 @@ import json
 import math
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,19 +36,22 @@ class Client:
         """Return the run's answer to *command*. With *arguments*, the request is a POST.
 
         Raises:
+            PlanError: the token cannot be sent.
             ControlError: no server answers, the server is not a run of fastload, or the run refuses the command.
         """
         headers = {"Content-Type": "application/json"}
         if self._token:
+            if not self._token.isprintable():
+                raise PlanError("--token has characters that no header may have", hint="it is one line of text")
             headers["Authorization"] = f"Bearer {self._token}".encode().decode("latin-1")
         body = None if arguments is None else json.dumps(arguments).encode()
         request = urllib.request.Request(f"{self._url}/v1/{command}", body, headers)
         try:
             with _opener().open(request, timeout=_TIMEOUT_S) as response:
-                return self._object_of(response.read())
+                return self.object_of(response.read())
         except urllib.error.HTTPError as error:
             with error:
-                answer = self._object_of(error.read())
+                answer = self.object_of(error.read())
             raise ControlError(str(answer.get("error")), hint=str(answer.get("hint") or "")) from error
         except urllib.error.URLError as error:
             port = urlsplit(self._url).port or DEFAULT_CONTROL_PORT
@@ -59,14 +63,29 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise ControlError(f"the run at {self._url} went away: {error or 'no answer'}") from error
 
-    def _object_of(self, body: bytes) -> dict[str, Any]:
+    def object_of(self, body: bytes) -> dict[str, Any]:
         try:
             found = json.loads(body)
-        except ValueError:
+        except (RecursionError, ValueError):
             found = None
         if not isinstance(found, dict):
-            raise ControlError(f"{self._url} is not the control API of a run", hint="give the port of --control")
+            raise self._no_run()
         return found
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """Turn an error of Python's own in the block, which reads an answer, into a `ControlError`.
+
+        Raises:
+            ControlError: the answer is not what a run answers.
+        """
+        try:
+            yield
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+            raise self._no_run() from error
+
+    def _no_run(self) -> ControlError:
+        return ControlError(f"{self._url} is not the control API of a run", hint="give the port of --control")
 
 
 def _opener() -> urllib.request.OpenerDirector:
@@ -157,7 +176,8 @@ def metrics(client: Client) -> None:
     if client.as_json:
         _write_json(answer)
         return
-    rows = [[name, *(f"{key}={_number(value)}" for key, value in of.items())] for name, of in answer.items()]
+    with client.readable():
+        rows = [[name, *(f"{key}={_number(value)}" for key, value in of.items())] for name, of in answer.items()]
     click.echo("\n".join(_aligned(rows)) if rows else "no metrics yet")
 
 
@@ -188,8 +208,10 @@ def scale(client: Client, /, **options: Any) -> None:
     answer = client.ask("scale", given)
     if client.as_json:
         _write_json(answer)
-    else:
-        click.echo(f"{answer['name']}: {_target(answer)}")
+        return
+    with client.readable():
+        line = f"{answer['name']}: {_target(answer)}"
+    click.echo(line)
 
 
 @ctl.command(help="End the run: iterations under way may end; the run itself prints its summary.")
@@ -202,8 +224,10 @@ def stop(client: Client, now: bool) -> None:
 def _show(client: Client, answer: Mapping[str, Any]) -> None:
     if client.as_json:
         _write_json(answer)
-    else:
-        click.echo("\n".join(status_lines(answer)) if "scenarios" in answer else answer["phase"])
+        return
+    with client.readable():
+        lines = status_lines(answer) if "scenarios" in answer else [str(answer["phase"])]
+    click.echo("\n".join(lines))
 
 
 def _write_json(answer: Mapping[str, Any]) -> None:

@@ -26,6 +26,8 @@ _TEXTS = {
 }
 _LONGEST_TEXT = 10_000
 _MOST_ITEMS = 20
+_MOST_VALUES = 10_000
+"""Of one body or parameter. Schemas that each refer twice to the next have twice as many values with each of them."""
 _NOTHING = object()
 
 
@@ -35,6 +37,7 @@ class Examples:
     def __init__(self, api: ApiDescription) -> None:
         self._api = api
         self.ignored_patterns: list[str] = []
+        self._values = 0
 
     def of_holder(self, holder: Mapping[str, Any], steps: Steps) -> Any:
         """Return a value for a parameter or media type: its (first) example, or else a value for its schema."""
@@ -46,6 +49,7 @@ class Examples:
             first = self._api.resolve(first, (*steps, "examples", key))
             if isinstance(first, dict) and "value" in first:
                 return first["value"]
+        self._values = 0
         return self.of_schema(holder.get("schema", {}), (*steps, "schema"))
 
     def has_own(self, holder: Mapping[str, Any], steps: Steps) -> bool:
@@ -57,6 +61,9 @@ class Examples:
 
     def of_schema(self, schema: Any, steps: Steps, above: tuple[int, ...] = ()) -> Any:
         """Return a value for *schema*. *above* has the ids of the enclosing schemas, to stop at recursion."""
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            self._api.refuse(steps, f"its example has over {_MOST_VALUES:,} values", "give a schema an 'example'")
         schema = self._api.resolve(schema, steps)
         if not isinstance(schema, dict):
             return None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any, NoReturn
 
 import msgspec
 
 from fastload.convert.locations import json_path, malformed_json, refuse
-from fastload.model.errors import PlanError, nearest
+from fastload.model.errors import PlanError, nearest, text_of_error
 
 Steps = tuple[str | int, ...]
 _EXTRA = "pip install 'fastload[new]'"
 # The parser accepts only some patch versions; the differences between patch versions do not matter here.
 _VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0"}
+_SPECIFICATION = "see https://spec.openapis.org/oas/ for what belongs there"
+_MOST_NODES = 1_000_000
+"""In YAML, aliases make a few lines to any number of nodes."""
 _TIMESTAMP, _BOOL = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool"
 
 
@@ -47,6 +52,21 @@ class ApiDescription:
             PlanError: always.
         """
         refuse(self.name, json_path(steps), message, hint=hint, line=_line_of(self._data, steps))
+
+    @contextmanager
+    def readable(self, steps: Steps) -> Iterator[None]:
+        """Turn an error of Python's own in the block into an error for the node at *steps*.
+
+        The parsers check what is in its place, but not that a reference leads to a node of the right kind.
+
+        Raises:
+            PlanError: a node that the block reads is not as OpenAPI says.
+        """
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            what = f"it leads to a part of another kind: {type(error).__name__}: {text_of_error(error)}"
+            self.refuse(steps, what, _SPECIFICATION)
 
     def _follow(self, reference: str, steps: Steps) -> Any:
         if not reference.startswith("#"):
@@ -112,7 +132,7 @@ def _validate(api: ApiDescription, version: str) -> None:
         missing = own[0]["type"] == "missing"
         message = f"{rest!r} is missing" if missing else own[0]["msg"][:1].lower() + own[0]["msg"][1:]
         more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
-        api.refuse(steps, message + more, "see https://spec.openapis.org/oas/ for what belongs there")
+        api.refuse(steps, message + more, _SPECIFICATION)
 
 
 def _place(document: Any, loc: Sequence[str | int]) -> tuple[Steps, str]:
@@ -142,15 +162,36 @@ def _yaml(name: str, data: bytes) -> Any:
     import yaml
 
     try:
-        return yaml.load(data, loader)
+        document = yaml.load(data, loader)
+        _check_size(name, document)
+        return document
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise PlanError(f"{where}: the YAML is malformed: {error.problem}", hint="see to that line") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PlanError(f"{name}: the YAML is malformed: {error}", hint="write it as UTF-8") from error
+    except RecursionError as error:
+        raise PlanError(f"{name}: the YAML has too many levels", hint="see to its brackets and its indents") from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # A number of thousands of digits, or a tag like !!int before what is none.
+        what = f"{name}: a value of the YAML cannot be read: {text_of_error(error)}"
+        raise PlanError(what, hint="write it as a text, in quotes") from error
 
 
+def _check_size(name: str, document: Any) -> None:
+    left, count = [document], 0
+    while left:
+        node = left.pop()
+        inside = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        count += len(inside)
+        if count > _MOST_NODES:
+            what = f"{name}: with its aliases, the YAML has over {_MOST_NODES:,} values"
+            raise PlanError(what, hint="write references ($ref) in place of aliases (*)")
+        left += inside
+
+
+@cache
 def _yaml_loader() -> Any:
     """Return a loader for the types of JSON: dates stay texts, only true and false are bools, all keys are texts.
 
@@ -194,7 +235,7 @@ def _line_of(data: bytes, steps: Steps) -> int | None:
             else:
                 key, node = next(pair for pair in node.value if str(pair[0].value) == step)
                 line = key.start_mark.line
-    except (yaml.YAMLError, StopIteration, IndexError):
+    except (yaml.YAMLError, StopIteration, LookupError, AttributeError, TypeError, ValueError, RecursionError):
         # Steps through features of YAML alone, like merged mappings, are not found: the last found line is close.
         pass
     return None if line is None else int(line) + 1

@@ -50,7 +50,8 @@ def script_of_api(api: ApiDescription, source: str, title: str) -> Conversion:
     Raises:
         PlanError: the description has no operation, or a reference cannot be resolved.
     """
-    return _ApiScript(api, source, title).conversion()
+    with api.readable(()):
+        return _ApiScript(api, source, title).conversion()
 
 
 class _ApiScript:
@@ -106,7 +107,7 @@ class _ApiScript:
 
     def _order_of_tags(self) -> Any:
         """Return a sort key: tags in the order of the description's list, then other tags in the order of first use."""
-        order = [tag["name"] for tag in self._api.document.get("tags", [])]
+        order = [tag["name"] for tag in self._api.document.get("tags") or ()]
 
         def place(operation: _Operation) -> int:
             if operation.tag not in order:
@@ -131,14 +132,15 @@ class _ApiScript:
     def _operations(self) -> Iterator[_Operation]:
         for path, item in (self._api.document.get("paths") or {}).items():
             steps: Steps = ("paths", path)
-            item = self._api.resolve(item, steps)
-            for method in _METHODS:
-                if method not in item:
-                    continue
-                if item[method].get("deprecated"):
-                    self._deprecated.append(f"{method.upper()} {path}")
-                else:
-                    yield self._operation(path, method, item, (*steps, method))
+            with self._api.readable(steps):
+                item = self._api.resolve(item, steps)
+                methods = [method for method in _METHODS if method in item]
+            for method in methods:
+                with self._api.readable((*steps, method)):
+                    if not item[method].get("deprecated"):
+                        yield self._operation(path, method, item, (*steps, method))
+                        continue
+                self._deprecated.append(f"{method.upper()} {path}")
 
     def _operation(self, path: str, method: str, item: Mapping[str, Any], steps: Steps) -> _Operation:
         node = item[method]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastload.convert.names import constant
-from fastload.convert.openapi import ApiDescription
+from fastload.convert.openapi import ApiDescription, Steps
 from fastload.convert.writer import Code, Module
 
 _KEYWORDS = {"query": "params", "header": "headers", "cookie": "cookies"}
@@ -24,12 +24,12 @@ class Credentials:
         """Return the keyword arguments that authenticate a request, for all schemes of the first alternative."""
         found: dict[str, Any] = {}
         for name in security[0] if security else ():
-            steps = ("components", "securitySchemes", name)
+            steps: Steps = ("components", "securitySchemes", name)
             scheme = self._api.resolve({"$ref": f"#/components/securitySchemes/{name}"}, steps)
             match scheme["type"], str(scheme.get("scheme", "")).lower():
                 case "apiKey", _:
-                    where = _KEYWORDS[scheme["in"]]
-                    found.setdefault(where, {})[scheme["name"]] = self._module.secret(_variable(name, "KEY"))
+                    values = found.setdefault(self._keyword(scheme, steps), {})
+                    values[scheme["name"]] = self._module.secret(_variable(name, "KEY"))
                 case "http", "basic":
                     words = (f"{constant(name)}_USER", f"{constant(name)}_PASSWORD")
                     found["auth"] = tuple(self._module.secret(word) for word in words)
@@ -40,6 +40,16 @@ class Credentials:
                     note = f"the security scheme {name} ({how or kind}) is not written: see to it"
                     self.notes += [note] if note not in self.notes else []
         return found
+
+    def _keyword(self, scheme: dict[str, Any], steps: Steps) -> str:
+        """Return the keyword argument that the key of *scheme*, which is at *steps*, belongs in."""
+        for missing in ("in", "name"):
+            if missing not in scheme:
+                self._api.refuse(steps, f"{missing!r} is missing")
+        place = scheme["in"]
+        if place not in _KEYWORDS:
+            self._api.refuse((*steps, "in"), f"{place!r} is no place of a key", f"it is one of {', '.join(_KEYWORDS)}")
+        return _KEYWORDS[place]
 
 
 def _variable(name: str, kind: str) -> str:

@@ -8,6 +8,7 @@ import types
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -88,6 +89,8 @@ def check_lists(where: str, given: Mapping[str, Any]) -> None:
             raise PlanError(f"{where}: {name} is a {type(value).__name__}", hint=f"write {name}=[{shown!r:.80}]")
 
 
+# The types of one class take a third of a millisecond to find out, and it is asked again and again.
+@lru_cache(maxsize=256)
 def _hints_of(callee: Any) -> dict[str, Any]:
     scope = vars(sys.modules[callee.__module__])
     return {name: _evaluated(text, scope) for name, text in callee.__annotations__.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastload.model.errors import FastloadError, OutputError
+from fastload.model.wire_text import utf8
 from fastload.outputs.base import writing
 from fastload.outputs.files import replace_file
 
@@ -41,7 +42,7 @@ def read_custom_summary(returned: Any) -> CustomSummary:
         raise FastloadError(
             f"handle_summary returned {what}", hint='return a text, or a dict like {"stdout": text, "report.txt": text}'
         )
-    texts = {str(path): text.encode() if isinstance(text, str) else text for path, text in returned.items()}
+    texts = {str(path): utf8(text) if isinstance(text, str) else text for path, text in returned.items()}
     report, stderr = (texts.pop(name, b"").decode("utf-8", "replace") for name in (STDOUT, STDERR))
     return CustomSummary(report, stderr, texts)
 

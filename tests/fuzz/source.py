@@ -62,6 +62,20 @@ class Source:
             pieces[place] = (pieces[place] * times)[:_LONGEST_PIECE]
         return "".join(pieces)
 
+    def like(self, right: Sequence[str], tokens: Sequence[str], most: int = 12) -> str:
+        """One of *right*, often with some changes, or else a text of *tokens* alone.
+
+        Nearly right texts come past the first check of a parser, which refuses most others.
+        """
+        if not self.randrange(3):
+            return self.made_of(tokens, most)
+        text = self.choice(right)
+        for _ in range(self.choice((0, 1, 1, 2, 3))):
+            begin = self.randrange(len(text) + 1)
+            new = self.choice(("", self.text(2), self.choice(tokens), self.choice(right)))
+            text = text[:begin] + new + text[begin + self.choice((0, 0, 1, 1, 3, 20)) :]
+        return text
+
 
 NUMBERS = (
     "0", "1", "7", "10", "99", "100", "500", "1000", "65535", "65536", "-1", "+1", "0.5", "1.5", ".5", "5.", "-0", "00",

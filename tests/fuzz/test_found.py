@@ -5,13 +5,19 @@ from __future__ import annotations
 import ast
 import json
 import math
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fastload.cli.bench import read_body
+from fastload.cli.ctl import Client
+from fastload.cli.main import run_cli
 from fastload.control.commands.http_checks import parse_address
+from fastload.control.sampling.procfs import cgroup_quota_cpus
 from fastload.convert import RecordingFilter, convert
 from fastload.load.client.json_path import NoSuchPathError, at_path
 from fastload.load.client.sse import EventParser
@@ -22,6 +28,7 @@ from fastload.model.judging.thresholds import parse_threshold
 from fastload.model.metrics import BUILTIN
 from fastload.model.statuses import parse_statuses
 from fastload.model.units import format_ms, parse_bytes, parse_duration_s, parse_rate_per_s, parse_stage
+from fastload.outputs.custom_summary import read_custom_summary
 from fastload.outputs.streams.prometheus_names import labels
 from fastload.planning.config_files import file_tier
 from fastload.planning.transport import make_http
@@ -161,3 +168,110 @@ def test_labels_without_a_letter_are_valid() -> None:
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_a_time_that_is_no_number_is_a_dash(number: float) -> None:
     assert format_ms(number) == "-"
+
+
+_API = """openapi: 3.0.3
+info: {title: a, version: 1.0}
+paths:
+  /a: {get: {security: [k: []], responses: {200: {description: x}}}}
+components: {securitySchemes: {k: KEY}}
+"""
+_TWICE = "".join(
+    f", s{level}: {{type: object, properties: {{"
+    f"a: {{$ref: '#/components/schemas/s{level + 1}'}}, b: {{$ref: '#/components/schemas/s{level + 1}'}}}}}}"
+    for level in range(40)
+)
+_DOUBLED = f"""openapi: 3.1.0
+info: {{title: a, version: 1.0}}
+paths:
+  /a: {{post: {{requestBody: {{content: {{application/json: {{schema: {{$ref: "#/components/schemas/s0"}}}}}}}}}}}}
+components: {{schemas: {{s40: {{type: string}}{_TWICE}}}}}
+"""
+_ALIASES = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{chr(98 + level)}: &{chr(98 + level)} [{', '.join([f'*{chr(97 + level)}'] * 10)}]\n" for level in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (_API.replace("KEY", "{type: apiKey, name: K}"), "'in' is missing"),
+        (_API.replace("KEY", "{type: apiKey, in: header}"), "'name' is missing"),
+        (_API.replace("KEY", "{type: apiKey, in: body, name: K}"), "'body' is no place of a key"),
+        (_API.replace("KEY", '{$ref: "#/info"}'), "leads to a part of another kind"),
+        (_DOUBLED, "over 10,000 values"),
+        (_ALIASES, "over 1,000,000 values"),
+        ("&a [*a]", "over 1,000,000 values"),
+        ("a: " + "9" * 5_000, "a value of the YAML cannot be read"),
+        ("a: !!timestamp x", "a value of the YAML cannot be read"),
+        ("a: !!float ''", "a value of the YAML cannot be read"),
+        ("a: !!int ''", "a value of the YAML cannot be read"),
+    ],
+)
+def test_a_description_without_sense_or_measure_is_an_error(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "api.yaml"
+    path.write_text(text)
+    with pytest.raises(PlanError, match=message):
+        convert(path, "visit.py", RecordingFilter())
+
+
+def test_tags_that_are_null_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "api.yaml"
+    path.write_text(_API.replace("KEY", "{type: http, scheme: basic}") + "tags: null\n")
+    ast.parse(convert(path, "visit.py", RecordingFilter()).text)
+
+
+@pytest.mark.parametrize("command", [["status"], ["metrics"], ["scale", "--vus", "3"]])
+@pytest.mark.parametrize(
+    "answer", [b'{"a": 7}', b'{"scenarios": 7}', b'{"phase": "x", "scenarios": [{}]}', b"[1]", b"[" * 50_000, b"\xff"]
+)
+def test_an_answer_that_is_none_of_a_run_is_an_error(
+    command: list[str], answer: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            assert run_cli(["ctl", "--port", str(server.getsockname()[1]), *command]) == 104
+        finally:
+            thread.join()
+    assert "is not the control API of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "t\r", "\udcff"])
+def test_a_token_that_no_header_may_have_is_an_error(token: str) -> None:
+    with pytest.raises(PlanError, match="--token"):
+        Client("http://127.0.0.1:1", token, as_json=False).ask("status")
+
+
+def test_bytes_of_the_command_line_that_are_no_text_are_sent_as_they_are() -> None:
+    assert read_body("a\udcff") == b"a\xff"
+
+
+def test_a_summary_with_half_a_character_is_written() -> None:
+    assert read_custom_summary({"a.txt": "a\ud800"}).files == {"a.txt": b"a\xef\xbf\xbd"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "limit", "cpus"),
+    [
+        (b"0::/caf\xe9\n", b"50000 100000", 0.5),
+        (b"no group\n0::/\n", b"150000 100000", 1.5),
+        (b"0::/\n", b"50000 0", None),
+        (b"0::/\n", b"9" * 5_000 + b" 1", None),
+        (b"0::/\n", b"x 1", None),
+        (b"0::/\n", b"max 100000", None),
+    ],
+)
+def test_a_limit_of_a_cgroup_is_read_or_none(groups: bytes, limit: bytes, cpus: float | None, tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "cgroup").write_bytes(groups)
+    (tmp_path / "cpu.max").write_bytes(limit)
+    assert cgroup_quota_cpus(tmp_path, tmp_path) == cpus

@@ -63,7 +63,7 @@ def stage(case: Case, folder: Path) -> Staged:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: (_pin(1), prepare()),
+            preexec_fn=lambda: _begin(prepare),
         )
         try:
             disturb(process.pid, server_pid)
@@ -123,6 +123,11 @@ def _command(case: Case, folder: Path, url: str) -> list[str]:
     return cli_command(*arguments, *workers, "-q", "--summary", "summary.json")
 
 
+def _begin(prepare: Callable[[], None]) -> None:
+    _pin(1)
+    prepare()
+
+
 def _pin(cpu: int) -> None:
     cpus = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpus[cpu % len(cpus)]})
@@ -136,7 +141,7 @@ def _served(case: Case, folder: Path) -> Iterator[tuple[str, int]]:
         return
     if case.server == "sequencer":
         with running("sequencer") as target:
-            yield target.url, target.pids[0]
+            yield target.base_url, target.pids[0]
         return
     command, port = [sys.executable, "-m", "tests.verdicts.servers", *case.server.split()], 0
     if case.server == "nginx":
@@ -187,7 +192,10 @@ def _around(case: Case) -> Iterator[tuple[Callable[[], None], Disturb]]:
                 whole = case.events == "stop all"
                 yield _no_preparation, lambda pid, _: _stop_for_a_second(pid, whole=whole)
             case "kill target":
-                yield _no_preparation, lambda pid, server: _after_load_for(2.0, pid, lambda: os.kill(server, signal.SIGKILL))
+                yield (
+                    _no_preparation,
+                    lambda pid, server: _after_load_for(2.0, pid, lambda: os.kill(server, signal.SIGKILL)),
+                )
             case _:
                 yield _no_preparation, _nothing
 
@@ -209,9 +217,13 @@ def _quota(percent: int) -> Iterator[Callable[[], None]]:
     try:
         (group / "cpu.cfs_period_us").write_text("100000")
         (group / "cpu.cfs_quota_us").write_text(str(percent * 1000))
-        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid())) and None
+        yield lambda: _write(group / "cgroup.procs", str(os.getpid()))
     finally:
         group.rmdir()
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
 
 
 def _stop_for_a_second(pid: int, *, whole: bool) -> None:
@@ -250,7 +262,9 @@ def main(times: int = 1, names: tuple[str, ...] = (), *, with_neighbour: bool = 
                     staged = stage(case, Path(folder))
                 verdict = staged.summary["verdict"]
                 wrong += bool(staged.wrong)
-                print(f"{'WRONG' if staged.wrong else 'right'} {case.name}: {verdict['state']}, {verdict['reasons'][0]}")
+                print(
+                    f"{'WRONG' if staged.wrong else 'right'} {case.name}: {verdict['state']}, {verdict['reasons'][0]}"
+                )
                 print(f"      {verdict['limit']}" + (f"\n      {staged.wrong}" if staged.wrong else ""), flush=True)
     print(f"{wrong} wrong")
     return wrong

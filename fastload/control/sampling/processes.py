@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fastload.control.sampling import procfs
@@ -329,11 +329,12 @@ def _watch_port(text: str, digits: str) -> tuple[int, ...]:
 
 
 def _watch_name(text: str) -> tuple[int, ...]:
-    relatives = _own_family()
+    stats = {pid: stat for pid in procfs.list_pids() if (stat := procfs.read_process(pid))}
+    relatives = _own_family(stats)
     found: list[int] = []
     all_names: set[str] = set()
-    for pid in procfs.list_pids():
-        names = _program_names(pid) if pid not in relatives else set()
+    for pid, stat in stats.items():
+        names = _program_names(pid, stat) if pid not in relatives else set()
         all_names |= names
         if text in names:
             found.append(pid)
@@ -346,9 +347,8 @@ def _watch_name(text: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _own_family() -> set[int]:
-    """Return the PIDs of this process, its ancestors and its descendants."""
-    stats = {pid: stat for pid in procfs.list_pids() if (stat := procfs.read_process(pid))}
+def _own_family(stats: Mapping[int, procfs.ProcessStat]) -> set[int]:
+    """Return the PIDs of this process, its ancestors and its descendants; *stats* are all processes."""
     family: set[int] = set()
     pid = os.getpid()
     while pid in stats and pid not in family:
@@ -360,11 +360,10 @@ def _own_family() -> set[int]:
     return family | set(descendants)
 
 
-def _program_names(pid: int) -> set[str]:
+def _program_names(pid: int, stat: procfs.ProcessStat) -> set[str]:
     """Return the names that match the process; empty for kernel threads, zombies, and processes that are gone."""
     arguments = procfs.command_line(pid)
-    stat = procfs.read_process(pid)
-    if not arguments or stat is None:
+    if not arguments:
         return set()
     executable = _executable_name(arguments)
     names = {stat.name, executable}

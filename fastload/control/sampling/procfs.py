@@ -21,6 +21,8 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _NS_PER_TICK = 1_000_000_000 // _TICKS_PER_S
+_DIGITS = 20
+"""More than a number of the kernel has."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TCP_LISTEN = b"0A"
 
@@ -193,6 +195,9 @@ def _listdir(path: str) -> list[str]:
         return []
 
 
+_NS_OF_THROTTLED = {b"throttled_usec": 1000, b"throttled_time": 1}
+
+
 def cgroup_quota_cpus(proc_root: Path, cgroup_root: Path) -> float | None:
     """Return the CPU quota of the tightest cgroup above this process, in CPUs; None without a limit."""
     quotas = (
@@ -209,8 +214,11 @@ def cgroup_throttled_ns(proc_root: Path, cgroup_root: Path) -> int:
 
 def _cpu_cgroups(proc_root: Path, cgroup_root: Path) -> Iterator[tuple[Path, bool]]:
     """Yield ``(folder, whether it is of version 2)`` for each cgroup above this process that may limit its CPU time."""
-    for line in read_file(f"{proc_root}/self/cgroup").decode().splitlines():
-        _, controllers, path = line.split(":", 2)
+    for line in os.fsdecode(read_file(f"{proc_root}/self/cgroup")).split("\n"):
+        _, _, rest = line.partition(":")
+        controllers, has_path, path = rest.partition(":")
+        if not has_path:
+            continue
         if not controllers:
             # Version 2, mounted alone or beside version 1.
             mounts = [cgroup_root, cgroup_root / "unified"]
@@ -226,17 +234,27 @@ def _cpu_cgroups(proc_root: Path, cgroup_root: Path) -> Iterator[tuple[Path, boo
 
 
 def _read_throttled_ns(folder: Path) -> int:
-    figures = dict(line.split() for line in read_file(f"{folder}/cpu.stat").splitlines() if line.count(b" ") == 1)
-    # Version 2 has microseconds, version 1 nanoseconds.
-    return int(figures.get(b"throttled_usec", 0)) * 1000 or int(figures.get(b"throttled_time", 0))
+    for line in read_file(f"{folder}/cpu.stat").splitlines():
+        name, _, value = line.partition(b" ")
+        # Version 2 has microseconds, version 1 nanoseconds.
+        if name in _NS_OF_THROTTLED and value.isdigit():
+            return int(value) * _NS_OF_THROTTLED[name]
+    return 0
 
 
 def _read_quota_v2(folder: Path) -> float | None:
     values = read_file(f"{folder}/cpu.max").split()
-    return int(values[0]) / int(values[1]) if len(values) == 2 and values[0] != b"max" else None
+    return _share(*values) if len(values) == 2 else None
 
 
 def _read_quota_v1(folder: Path) -> float | None:
     quota_us = read_file(f"{folder}/cpu.cfs_quota_us").strip()
     period_us = read_file(f"{folder}/cpu.cfs_period_us").strip()
-    return int(quota_us) / int(period_us) if quota_us and period_us and int(quota_us) > 0 else None
+    return _share(quota_us, period_us)
+
+
+def _share(quota: bytes, period: bytes) -> float | None:
+    """Return *quota* of *period*; None if one of them is no number, like ``max`` and ``-1``, or zero."""
+    if not (quota.isdigit() and period.isdigit() and max(len(quota), len(period)) < _DIGITS):
+        return None
+    return int(quota) / int(period) or None if int(period) else None
