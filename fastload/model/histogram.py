@@ -325,8 +325,8 @@ class Histogram:
 class _Unsummed(NamedTuple):
     """Buckets of several histograms, one after the other: an index may be there more than once."""
 
-    index: Int64Array
-    counts: Int64Array
+    indexes: Int64Array
+    numbers: Int64Array
 
 
 def _joined(parts: Sequence[Histogram]) -> tuple[Int64Array, Int64Array]:
@@ -335,7 +335,7 @@ def _joined(parts: Sequence[Histogram]) -> tuple[Int64Array, Int64Array]:
     for part in parts:
         held = None if part._dense is not None else part._sparse
         if isinstance(held, _Unsummed):
-            ready.append((held.index, held.counts))
+            ready.append((held.indexes, held.numbers))
         elif held is not None and isinstance(held[0], list) and isinstance(held[1], list):
             if held[0]:
                 gaps.append(held[0])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastload.model.errors import PlanError, nearest
+from fastload.model.file_text import utf8_text
 from fastload.planning.k6 import k6_tier
 from fastload.planning.options import check_options
 from fastload.planning.tiers import Tier
@@ -81,10 +82,10 @@ def _tier(table: Any, *, name: str, folder: Path, is_project_file: bool = False)
 
 def _read_toml(path: Path, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(utf8_text(path.read_bytes(), name))
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise _unreadable(name, error) from error
     except (RecursionError, ValueError) as error:
         raise _immoderate(name, error) from error
@@ -92,22 +93,19 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
 
 def _read_json(path: Path, name: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(utf8_text(path.read_bytes(), name))
     except json.JSONDecodeError as error:
         raise PlanError(
             f"{name} is not JSON: {error.msg} (at line {error.lineno}, column {error.colno})", hint="mend that line"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise _unreadable(name, error) from error
     except (RecursionError, ValueError) as error:
         raise _immoderate(name, error) from error
 
 
-def _unreadable(name: str, error: Exception) -> PlanError:
-    return PlanError(
-        f"{name} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",
-        hint="check the path and its permissions",
-    )
+def _unreadable(name: str, error: OSError) -> PlanError:
+    return PlanError(f"{name} cannot be read: {error.strerror}", hint="check the path and its permissions")
 
 
 def _immoderate(name: str, error: Exception) -> PlanError:

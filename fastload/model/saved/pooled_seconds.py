@@ -7,7 +7,6 @@ instead, as they are in the file, with a few calls of numpy for all of them (`su
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from fastload.model.metrics import Series
@@ -22,6 +21,7 @@ GroupOf = Callable[[int, float, float], Hashable]
 # Values that wait to be added up: the memory of some 100 MB at most.
 _MOST_ROWS = 20_000
 _MOST_SECONDS = 64
+_ERRORS = (KeyError, TypeError, ValueError, IndexError, OverflowError)
 
 
 def pooled_seconds(
@@ -29,7 +29,8 @@ def pooled_seconds(
 ) -> Iterator[Snapshot]:
     """Yield the seconds of *payloads*. Only the last one of a group has a table: the exact sum of those of the group.
 
-    Likewise only that one has thresholds and a verdict. A large group is cut into several. With *metrics*, the tables have only the series of these without tags.
+    Likewise only that one has thresholds and a verdict. A large group is cut into several. With *metrics*, the tables
+    have only the series of these without tags.
 
     Raises:
         RunFileError: a second cannot be read.
@@ -39,26 +40,23 @@ def pooled_seconds(
     group: Hashable = None
     for number, payload in enumerate(payloads):
         plain = unpack_payload(payload)
-        with _readable():
+        try:
             its_group = group_of(number, plain["t_s"], plain["span_s"])
+        except _ERRORS as error:
+            raise _unreadable(error) from error
         if last is not None:
             if its_group != group or pool.is_full:
                 yield snapshot_from_plain(last, pool.take())
             else:
                 yield snapshot_from_plain(last, SeriesTable(), has_state=False)
-        with _readable():
-            pool.add(plain)
+        pool.add(plain)
         last, group = plain, its_group
     if last is not None:
         yield snapshot_from_plain(last, pool.take())
 
 
-@contextmanager
-def _readable() -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
-        raise RunFileError(f"a second cannot be read: {reason_of(error)}") from error
+def _unreadable(error: Exception) -> RunFileError:
+    return RunFileError(f"a second cannot be read: {reason_of(error)}")
 
 
 class _TablePool:
@@ -74,6 +72,17 @@ class _TablePool:
         return self._count >= _MOST_ROWS or self._seconds >= _MOST_SECONDS
 
     def add(self, plain: Mapping[str, Any]) -> None:
+        """Add the table of a second.
+
+        Raises:
+            RunFileError: it cannot be read.
+        """
+        try:
+            self._add(plain)
+        except _ERRORS as error:
+            raise _unreadable(error) from error
+
+    def _add(self, plain: Mapping[str, Any]) -> None:
         columns, wanted = self._columns, self._metrics
         for row in plain["series"]:
             metric, tags, kind = row[0], row[1], row[2]
@@ -90,9 +99,15 @@ class _TablePool:
         self._seconds += 1
 
     def take(self) -> SeriesTable:
-        """Return the sum of the tables."""
-        with _readable():
+        """Return the sum of the tables.
+
+        Raises:
+            RunFileError: a value cannot be read.
+        """
+        try:
             table = SeriesTable({series: column.total() for series, _, column in self._columns.values()})
+        except _ERRORS as error:
+            raise _unreadable(error) from error
         self._columns, self._count, self._seconds = {}, 0, 0
         return table
 

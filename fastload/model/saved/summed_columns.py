@@ -1,8 +1,8 @@
 """Columns: the values that a series has in neighbouring seconds of a saved run, on the way to their sum.
 
 A column takes the plain data of a value as it is in the file, and checks and adds up all of them in one go. Neither an
-object nor a list is kept for the value of a single second: millions of them would keep the garbage collector busy. The sum
-is the one that reading and merging the values one by one gives, also where floats depend on the order.
+object nor a list is kept for the value of a single second: millions of them would keep the garbage collector busy. The
+sum is the one that reading and merging the values one by one gives, also where floats depend on the order.
 """
 
 from __future__ import annotations
@@ -53,27 +53,45 @@ class _CounterColumn:
         return CounterValue(_in_order(self._values))
 
 
-class _OtherColumn:
-    """Column of gauges or rates, of which a second has few."""
+class _GaugeColumn:
+    """Column of a gauge, of which a second has few: these are made one by one."""
 
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
-        self._sum: Any = None
+    def __init__(self) -> None:
+        self._values: list[GaugeValue] = []
 
     def add(self, plain: Any) -> None:
-        value = value_from_plain(self._kind, plain)
-        if self._sum is None:
-            self._sum = value
-        else:
-            self._sum.merge(value)
+        self._values.append(value_from_plain("gauge", plain))
 
-    def total(self) -> GaugeValue | RateValue:
-        found: GaugeValue | RateValue = self._sum
-        return found
+    def total(self) -> GaugeValue:
+        whole, *others = self._values
+        for value in others:
+            whole.merge(value)
+        return whole
+
+
+class _RateColumn:
+    def __init__(self) -> None:
+        self._trues: list[Any] = []
+        self._totals: list[Any] = []
+
+    def add(self, plain: Any) -> None:
+        if type(plain) is not list:
+            raise ValueError("a rate has no numbers")
+        self._trues.append(plain[0])
+        self._totals.append(plain[1])
+
+    def total(self) -> RateValue:
+        trues, totals = self._trues, self._totals
+        if set(map(type, chain(trues, totals))) != {int} or min(trues) < 0 or max(totals) > MOST_WHOLE:
+            raise ValueError("a rate has no such numbers")
+        if any(map(operator.gt, trues, totals)):
+            raise ValueError("a rate has more true values than values")
+        return RateValue(sum(trues), sum(totals))
 
 
 class _TrendColumn:
     def __init__(self) -> None:
+        # The first value, if it is one of no values: the sum counts up to what the first one counts up to.
         self._empty: TrendValue | None = None
         self._moments: list[Any] = []
         self._lengths: list[int] = []
@@ -84,7 +102,9 @@ class _TrendColumn:
         if type(gaps) is not list or type(counts) is not list or len(gaps) != len(counts):
             raise ValueError("a histogram has no such buckets")
         if not gaps:
-            self._empty = self._empty or trend_from_plain(plain)
+            empty = trend_from_plain(plain)
+            if not self._lengths and self._empty is None:
+                self._empty = empty
             return
         self._moments.extend(plain[:_MOMENTS])
         self._lengths.append(len(gaps))
@@ -145,8 +165,8 @@ def _in_order(values: Sequence[Any]) -> Any:
 
 COLUMNS: Mapping[str, Callable[[], Column]] = {
     "counter": _CounterColumn,
-    "gauge": lambda: _OtherColumn("gauge"),
-    "rate": lambda: _OtherColumn("rate"),
+    "gauge": _GaugeColumn,
+    "rate": _RateColumn,
     "trend": _TrendColumn,
 }
 """How a column is made, by kind."""

@@ -218,7 +218,9 @@ class Timeline:
             return
         self._optional.update(name for name in _OPTIONAL_RATES if row.rates[name].amount)
         self._seen.update(
-            name for name, signs in _PRESENCE_METRICS.items() if any(Series(metric) in series_values for metric in signs)
+            name
+            for name, signs in _PRESENCE_METRICS.items()
+            if any(Series(metric) in series_values for metric in signs)
         )
 
     def _add_events(self, snapshot: Snapshot) -> None:
