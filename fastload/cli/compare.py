@@ -155,7 +155,7 @@ def _load_one(file: Path, name: str, with_charts: bool) -> tuple[BatchedRun, Tim
     run = BatchedRun(name, saved.header, saved.summary_dict(), complete=saved.complete)
     timeline = Timeline(saved.header, most_rows=MOST_CHART_ROWS)
     # A row of a time line, and a batch, gets the same sums however its seconds are pooled.
-    per_row = Timeline.seconds_per_row(len(saved.seconds), MOST_CHART_ROWS)
+    per_row = Timeline.seconds_per_row(len(saved.seconds), MOST_CHART_ROWS) if with_charts else len(saved.seconds) + 1
     for second in saved.read(lambda number, t_s, span_s: (number // per_row, run.part_of(t_s, span_s))):
         run.add(second)
         if with_charts:

@@ -13,6 +13,7 @@ from fastload.convert.operations import script_of_api
 from fastload.convert.recording import RecordingFilter, script_of_recording
 from fastload.convert.writer import Conversion
 from fastload.model.errors import PlanError
+from fastload.model.file_text import utf8_bytes
 
 _KINDS = "give a recording (HAR), or a description of an API (OpenAPI 3, as JSON or YAML)"
 
@@ -37,9 +38,10 @@ def convert(path: Path, title: str, recording_filter: RecordingFilter) -> Conver
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        data = path.read_bytes()
     except OSError as error:
         raise PlanError(f"--from {str(path)!r} cannot be read: {error.strerror}", hint=_KINDS) from error
+    return utf8_bytes(data, path.name)
 
 
 def _is_json(path: Path, data: bytes) -> bool:

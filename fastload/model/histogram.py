@@ -11,7 +11,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
@@ -58,10 +58,10 @@ class Histogram:
     __slots__ = ("_dense", "_sparse", "clamped", "count", "highest", "max", "min", "sum", "sum_squares")
 
     # Either the counts of all buckets, or the indexes (ascending) and the counts of the non-empty buckets; these may be
-    # the lists of `from_gaps`, or the parts of `pooled_later`, until they are read, because most histograms of a saved
-    # run never are.
+    # the lists of `from_gaps`, or what `from_parts` got, until they are read, because most histograms of a saved run
+    # never are.
     _dense: Int64Array | None
-    _sparse: tuple[Int64Array, Int64Array] | tuple[list[int], list[int]] | list[Histogram]
+    _sparse: tuple[Int64Array, Int64Array] | tuple[list[int], list[int]] | _Unsummed
 
     def __init__(self, highest: int = HIGHEST_US) -> None:
         self.highest = highest
@@ -87,8 +87,8 @@ class Histogram:
     def used(self) -> tuple[Int64Array, Int64Array]:
         """Return the indexes (ascending) and the counts of the non-empty buckets."""
         if self._dense is None:
-            if isinstance(self._sparse, list):
-                self._sparse = _summed(*_joined(self._sparse))
+            if isinstance(self._sparse, _Unsummed):
+                self._sparse = _summed(*self._sparse)
             elif isinstance(self._sparse[0], list):
                 self._sparse = _joined([self])
             return self._sparse
@@ -151,16 +151,9 @@ class Histogram:
     @classmethod
     def pooled(cls, parts: Sequence[Histogram]) -> Self:
         """Return the sum of *parts* (one or more), as a histogram that holds only its non-empty buckets."""
-        pooled = cls.pooled_later(parts)
-        pooled.used()
-        return pooled
-
-    @classmethod
-    def pooled_later(cls, parts: Sequence[Histogram]) -> Self:
-        """As `pooled`, but its buckets are added up when they are first read; *parts* must not change until then."""
         pooled = cls._bare(parts[0].highest)
         pooled._forget_moments()
-        pooled._sparse = list(parts)
+        pooled._sparse = _summed(*_joined(parts))
         for part in parts:
             if part.count:
                 pooled._add_moments(part.count, part.sum, part.sum_squares, part.min, part.max)
@@ -252,10 +245,22 @@ class Histogram:
             histogram._forget_moments()
         return histogram
 
+    @classmethod
+    def from_parts(cls, index: Int64Array, counts: Int64Array, data: dict[str, Any]) -> Self:
+        """Return the sum of several histograms; *data* has the moments of the sum, as in `to_sparse`.
+
+        *index* and *counts* are the non-empty buckets of one after the other. They are added up when they are read.
+        """
+        histogram = cls._bare(data["top"])
+        histogram._sparse = _Unsummed(index, counts)
+        histogram.count, histogram.sum, histogram.sum_squares = data["n"], data["s"], data["q"]
+        histogram.min, histogram.max, histogram.clamped = data["lo"], data["hi"], data["x"]
+        return histogram
+
     def compact_copy(self) -> Self:
         """Return a copy that holds only non-empty buckets; it may share them with this histogram."""
         copy = self._bare(self.highest)
-        copy._sparse = self.used()
+        copy._sparse = self.used() if self._dense is not None else self._sparse
         copy.count, copy.sum, copy.sum_squares = self.count, self.sum, self.sum_squares
         copy.min, copy.max, copy.clamped = self.min, self.max, self.clamped
         return copy
@@ -317,25 +322,30 @@ class Histogram:
             self.max = high
 
 
+class _Unsummed(NamedTuple):
+    """Buckets of several histograms, one after the other: an index may be there more than once."""
+
+    indexes: Int64Array
+    numbers: Int64Array
+
+
 def _joined(parts: Sequence[Histogram]) -> tuple[Int64Array, Int64Array]:
     """Return the indexes and counts of the non-empty buckets of *parts*, one after the other."""
     gaps, counts, ready = [], [], []
     for part in parts:
-        lists = None if part._dense is not None else part._sparse
-        if isinstance(lists, tuple) and isinstance(lists[0], list) and isinstance(lists[1], list):
-            if lists[0]:
-                gaps.append(lists[0])
-                counts.append(lists[1])
+        held = None if part._dense is not None else part._sparse
+        if isinstance(held, _Unsummed):
+            ready.append((held.indexes, held.numbers))
+        elif held is not None and isinstance(held[0], list) and isinstance(held[1], list):
+            if held[0]:
+                gaps.append(held[0])
+                counts.append(held[1])
         else:
             ready.append(part.used())
     if gaps:
         # All lists at once: one call of numpy costs as much as some hundred numbers.
-        steps = _as_array(gaps)
-        index = np.cumsum(steps)
         lengths = np.array([len(one) for one in gaps])
-        begins = np.cumsum(lengths) - lengths
-        index -= np.repeat(index[begins] - steps[begins], lengths)
-        ready.append((index, _as_array(counts)))
+        ready.append((indexes_of(_as_array(gaps), lengths), _as_array(counts)))
     if len(ready) == 1:
         return ready[0]
     empty = [np.zeros(0, dtype=np.int64)]
@@ -353,6 +363,14 @@ def _summed(index: Int64Array, counts: Int64Array) -> tuple[Int64Array, Int64Arr
     np.not_equal(index[1:], index[:-1], out=begins[1:])
     firsts = begins.nonzero()[0]
     return index[firsts], np.add.reduceat(counts, firsts)
+
+
+def indexes_of(gaps: Int64Array, lengths: Int64Array) -> Int64Array:
+    """Return the bucket indexes of several histograms of so many buckets, each one or more, from the gaps between."""
+    index = np.cumsum(gaps)
+    begins = np.cumsum(lengths) - lengths
+    index -= np.repeat(index[begins] - gaps[begins], lengths)
+    return index
 
 
 def _as_array(lists: Sequence[list[int]]) -> Int64Array:

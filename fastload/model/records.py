@@ -93,6 +93,8 @@ class ErrorTable:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Sequence[Any]]) -> Self:
         """Return the table of *plain*, the result of `to_plain`; the list of names may be missing."""
+        if not plain:
+            return cls()
         named = {kind: entry[2] for kind, entry in plain.items() if len(entry) > 2 and entry[2]}
         as_sent = cls(
             {kind: (entry[0], entry[1]) for kind, entry in plain.items()},

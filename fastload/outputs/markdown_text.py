@@ -11,12 +11,15 @@ from fastload.outputs.figures import one_line
 # Characters with a meaning anywhere in a line: also underscores outside of words, and colons before an emoji's name.
 _ANYWHERE = re.compile(r"[\\`*\[\]<|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w+;)|:(?=[a-z+-][\w+-]*:)")
 _AT_THE_START = re.compile(r"^(\d+(?=[.)](?:\s|$))|(?=[-+#=](?:[-+#=\s]|$)|>))")
+# No escape keeps GitHub from a mention, which sends mail to somebody; a comment in between does.
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")
 _LONGEST = 200
 
 
 def prose(text: str) -> str:
-    """Escape *text* and put it on one line: GitHub renders no emphasis, link, image, HTML or emoji from it."""
-    return _AT_THE_START.sub(r"\1\\", _ANYWHERE.sub(r"\\\g<0>", one_line(text)))
+    """Escape *text* and put it on one line: GitHub renders no emphasis, link, image, HTML, emoji or mention from it."""
+    escaped = _AT_THE_START.sub(r"\1\\", _ANYWHERE.sub(r"\\\g<0>", one_line(text)))
+    return _MENTION.sub("@<!-- -->", escaped)
 
 
 def code(text: str, *, longest: int = _LONGEST) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastload.model.errors import PlanError, nearest
+from fastload.model.file_text import utf8_text
 from fastload.planning.k6 import k6_tier
 from fastload.planning.options import check_options
 from fastload.planning.tiers import Tier
@@ -91,10 +92,10 @@ def _tier(table: Any, *, name: str, folder: Path, is_project_file: bool = False)
 
 def _read_toml(path: Path, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text_of(path))
+        return tomllib.loads(utf8_text(path.read_bytes(), name))
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise _unreadable(name, error) from error
     except (RecursionError, ValueError) as error:
         raise _immoderate(name, error) from error
@@ -102,22 +103,21 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
 
 def _read_json(path: Path, name: str) -> Any:
     try:
-        return json.loads(_text_of(path), object_pairs_hook=_object, parse_constant=_no_number)
-    except PlanError as error:
+        return json.loads(utf8_text(path.read_bytes(), name), object_pairs_hook=_object, parse_constant=_no_number)
+    except _JsonMistake as error:
         raise PlanError(f"{name}: {error.message}", hint=error.hint) from error
     except json.JSONDecodeError as error:
         raise PlanError(
             f"{name} is not JSON: {error.msg} (at line {error.lineno}, column {error.colno})", hint="mend that line"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise _unreadable(name, error) from error
     except (RecursionError, ValueError) as error:
         raise _immoderate(name, error) from error
 
 
-def _text_of(path: Path) -> str:
-    """Return the text of a file. A byte order mark, which editors of Windows write, is no part of it."""
-    return path.read_text(encoding="utf-8-sig")
+class _JsonMistake(PlanError):
+    """Mistake in a JSON file that Python's reader accepts; the caller adds the file's name."""
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -126,19 +126,16 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise PlanError(f"{twice!r} is given twice in one object", hint="keep one of them")
+        raise _JsonMistake(f"{twice!r} is given twice in one object", hint="keep one of them")
     return found
 
 
 def _no_number(text: str) -> Any:
-    raise PlanError(f"{text} is no number of JSON", hint="write a number, or leave it out")
+    raise _JsonMistake(f"{text} is no number of JSON", hint="write a number, or leave it out")
 
 
-def _unreadable(name: str, error: Exception) -> PlanError:
-    return PlanError(
-        f"{name} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}",
-        hint="check the path and its permissions",
-    )
+def _unreadable(name: str, error: OSError) -> PlanError:
+    return PlanError(f"{name} cannot be read: {error.strerror}", hint="check the path and its permissions")
 
 
 def _immoderate(name: str, error: Exception) -> PlanError:

@@ -233,10 +233,7 @@ def test_one_that_was_read_can_be_added_to(first: list[int], second: list[int], 
 def test_pooled_are_those_of_all_values_and_small(parts: list[tuple[list[int], bool]]) -> None:
     histograms = [Histogram.from_sparse(of(some).to_sparse()) if packed else of(some) for some, packed in parts]
     before = [state(one) for one in histograms]
-    later = Histogram.pooled_later(histograms)
     pooled = Histogram.pooled(histograms)
-    assert state(later) == state(pooled)
-    assert [column.tolist() for column in later.used()] == [column.tolist() for column in pooled.used()]
     assert pooled._dense is None
     assert state(pooled) == state(of([value for some, _ in parts for value in some]))
     assert [state(one) for one in histograms] == before

@@ -30,7 +30,7 @@ def prometheus_names(of: str) -> Iterator[str]:
             sink.total = 1
         case CounterValue():
             pass
-    yield from (value.name for value in values_of(DataPoint(spec, (), sink)))
+    yield from (value.name for value in values_of(DataPoint(spec, (), sink), base_name(spec)))
 
 
 def test_every_output_is_there() -> None:

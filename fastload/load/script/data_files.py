@@ -20,9 +20,10 @@ import orjson
 
 from fastload.load.script.environment import convert_text, described
 from fastload.model.errors import PlanError, nearest
+from fastload.model.file_text import HEAD_BYTES, check_encoding, utf8_bytes
 
-_BOM = b"\xef\xbb\xbf"
 _PARQUET_BATCH_ROWS = 8192
+_MOST_FIELD = 2**31 - 1
 _JSON_TYPES = {dict: "an object", str: "a string", bool: "a bool", int: "a number", float: "a number"}
 _NOT_SPACE = re.compile(rb"\S")
 # Exceptions of msgspec while it slices. They have no line number; orjson parses the text again to get one.
@@ -46,8 +47,12 @@ class DataSource(NamedTuple):
     key: str | None = None
 
     def read(self) -> bytes:
-        """Return the content of the file, without a byte order mark."""
-        return self.path.read_bytes().removeprefix(_BOM)
+        """Return the content of the file, without a byte order mark.
+
+        Raises:
+            PlanError: it is UTF-16 or UTF-32.
+        """
+        return utf8_bytes(self.path.read_bytes(), self.name)
 
 
 def read_json(source: DataSource) -> PackedRows:
@@ -116,11 +121,17 @@ def read_csv(source: DataSource) -> PackedRows:
     Raises:
         PlanError: the header or a row is malformed, or a value cannot be converted.
     """
+    with source.path.open("rb") as file:
+        check_encoding(file.read(HEAD_BYTES), source.name)
+    # The module csv refuses fields over 128 KiB. Its limit is for the whole process, and so for the script as well.
+    limit = csv.field_size_limit(_MOST_FIELD)
     try:
-        with source.path.open(encoding="utf-8-sig", newline="") as file:
-            return _packed(source, _csv_rows(source, file))
+        with source.path.open(encoding="utf-8-sig", newline="") as text:
+            return _packed(source, _csv_rows(source, text))
     except UnicodeDecodeError as error:
         raise _malformed(source, source.read(), error) from error
+    finally:
+        csv.field_size_limit(limit)
 
 
 def read_parquet(source: DataSource) -> PackedRows:
@@ -195,6 +206,7 @@ def _as_text(value: Any) -> str:
 
 def _csv_rows(source: DataSource, file: IO[str]) -> Iterator[dict[str, Any]]:
     reader = csv.reader(file, delimiter=source.delimiter, strict=True)
+    line = 1
     try:
         header = next((fields for fields in reader if fields), [])
         _check_header(source, header, reader.line_num)
@@ -213,7 +225,8 @@ def _csv_rows(source: DataSource, file: IO[str]) -> Iterator[dict[str, Any]]:
                 yield dict(zip(header, fields, strict=True))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise PlanError(f"{source.name}, line {reader.line_num}: {error}", hint="is a double quote open?") from error
+        # Where the row begins: a quote that stays open takes in the rest of the file.
+        raise PlanError(f"{source.name}, line {line}: {error}", hint="is a double quote open?") from error
 
 
 def _check_header(source: DataSource, header: list[str], line: int) -> None:

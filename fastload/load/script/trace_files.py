@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fastload.model.errors import PlanError, nearest
+from fastload.model.file_text import utf8_text
 from fastload.model.load_options import TraceSource
 from fastload.model.names import as_text
 from fastload.model.schedule import NS_PER_S
@@ -41,13 +42,14 @@ def read_trace(trace: str | Path | Iterable[float], *, folder: str = "") -> Trac
 
 def _read_file(path: Path) -> list[float]:
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        data = path.read_bytes()
     except (OSError, ValueError) as error:
         beside = [found.name for found in path.parent.glob("*")] if path.parent.is_dir() else []
-        reason = getattr(error, "strerror", None) or "it is not text"
+        reason = getattr(error, "strerror", None) or error
         raise PlanError(
             f"trace {str(path)!r} cannot be read: {reason}", hint=nearest(path.name, beside) or "give a text file"
         ) from error
+    lines = utf8_text(data, f"trace {str(path)!r}").splitlines()
     firsts = (line.replace(",", " ").split()[:1] for line in lines)
     return [
         _seconds(first[0], f"trace {path.name}, line {number}")

@@ -44,7 +44,7 @@ PREFIX_BYTES = _PREFIX.size
 _LEVEL, _LEVEL_OF_LARGE = 6, 1
 _LARGE_BYTES = 4 * 1024 * 1024
 # Limit of a bucket index. The highest bucket of the widest possible trend is far below.
-_BUCKETS_AT_MOST = 1 << 16
+BUCKETS_AT_MOST = 1 << 16
 # Fields that nobody needs after the run: they are only for the moment (progress, message) or too large (points).
 _NOT_SAVED = frozenset(("points", "progress", "message"))
 _PLAIN = frozenset(one.name for one in fields(Snapshot)) - _NOT_SAVED - {
@@ -58,7 +58,7 @@ _MOST_CONTAINERS = 2_000_000
 FIRST_METRICS = ("http_reqs", "http_req_failed", "http_req_duration", "iterations", "iteration_duration", "vus")
 """Metrics that every run has had from the first version on."""
 # numpy counts in 64 bits, and fastload writes less than that.
-_HIGHEST = 2**62
+HIGHEST = 2**62
 _LEAST_SPAN_S = 1e-6
 _FIRST_YEAR, _LAST_YEAR = 1970, 2262
 _VALUES = {Kind.COUNTER: CounterValue, Kind.GAUGE: GaugeValue, Kind.RATE: RateValue, Kind.TREND: TrendValue}
@@ -170,10 +170,13 @@ def verdict_of(plain: Any) -> Verdict:
     return made_of(Verdict, plain, findings=tuple(made_of(Finding, one) for one in findings))
 
 
-def snapshot_from_plain(plain: Mapping[str, Any], table: SeriesTable | None = None) -> Snapshot:
+def snapshot_from_plain(
+    plain: Mapping[str, Any], table: SeriesTable | None = None, *, has_state: bool = True
+) -> Snapshot:
     """Return the snapshot of *plain*, the result of `snapshot_to_plain`. Entries unknown to this version are left out.
 
-    With *table*, the snapshot gets that instead of its own.
+    With *table*, the snapshot gets that instead of its own. Without *has_state* it gets no thresholds and no verdict,
+    which say how the run stands and not what came in the second.
 
     Raises:
         RunFileError: an entry is missing or has another type.
@@ -189,8 +192,8 @@ def snapshot_from_plain(plain: Mapping[str, Any], table: SeriesTable | None = No
             host=made_of(HostSample, plain["host"]) if plain["host"] else None,
             target=made_of(ProcessSample, plain["target"]) if plain["target"] else None,
             workers=tuple(made_of(ProcessSample, sample) for sample in plain["workers"]),
-            thresholds=tuple(threshold_result(result) for result in plain["thresholds"]),
-            verdict=verdict_of(plain["verdict"]) if plain["verdict"] else None,
+            thresholds=tuple(threshold_result(result) for result in plain["thresholds"]) if has_state else (),
+            verdict=verdict_of(plain["verdict"]) if has_state and plain["verdict"] else None,
             events=tuple(Event(*_event(event)) for event in plain["events"]),
             errors=ErrorTable.from_plain(_errors(plain["errors"])),
             exceptions=ErrorTable.from_plain(_errors(plain["exceptions"])),
@@ -291,10 +294,15 @@ def _trend_to_plain(trend: TrendValue) -> list[Any]:
     return [*moments, gaps, counts]
 
 
-def _trend_from_plain(plain: Sequence[Any]) -> TrendValue:
+def trend_from_plain(plain: Sequence[Any]) -> TrendValue:
+    """Return the trend of *plain*, the result of `_trend_to_plain`.
+
+    Raises:
+        TypeError, ValueError, IndexError: a part is missing, or has another type.
+    """
     top, clamped, total, squares, low, high, gaps, counts = plain[:8]
     _check_moments(top, clamped, total, squares, low, high)
-    if not isinstance(gaps, list) or not isinstance(counts, list) or sum(gaps) >= _BUCKETS_AT_MOST:
+    if not isinstance(gaps, list) or not isinstance(counts, list) or sum(gaps) >= BUCKETS_AT_MOST:
         raise ValueError("a histogram has no such buckets")
     trend = TrendValue.from_gaps(
         gaps, counts, {"s": total, "q": squares, "lo": low, "hi": high, "x": clamped, "top": top}
@@ -315,21 +323,40 @@ def series_from_row(row: Sequence[Any]) -> tuple[Series, Any] | None:
         TypeError, ValueError, IndexError: a part is missing, or has another type.
     """
     metric, flat, kind, plain, *_ = row
+    series = series_of(metric, flat)
+    value = value_from_plain(kind, plain)
+    return None if value is None else (series, value)
+
+
+def series_of(metric: Any, flat: Any) -> Series:
+    """Return the series of *metric* with the tags of *flat*, names and values in turn.
+
+    Raises:
+        ValueError: a part has another type.
+    """
     if not isinstance(metric, str) or not isinstance(flat, list) or not all(isinstance(one, str) for one in flat):
         raise ValueError("a series has no name or no tags")
-    series = Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
+    return Series(metric, tuple(zip(flat[::2], flat[1::2], strict=True)))
+
+
+def value_from_plain(kind: Any, plain: Any) -> Any:
+    """Return the value of a series; None for a *kind* that this version does not know.
+
+    Raises:
+        TypeError, ValueError, IndexError: a part is missing, or has another type.
+    """
     match kind:
         case "trend":
-            return series, _trend_from_plain(plain)
+            return trend_from_plain(plain)
         case "counter":
-            return series, CounterValue(any_number(plain[0]))
+            return CounterValue(any_number(plain[0]))
         case "gauge":
-            return series, GaugeValue(*map(any_number, plain[:3]))
+            return GaugeValue(*map(any_number, plain[:3]))
         case "rate":
             trues, total = _pair(plain)
             if trues > total:
                 raise ValueError("a rate has more true values than values")
-            return series, RateValue(trues, total)
+            return RateValue(trues, total)
         case _:
             return None
 
@@ -337,7 +364,7 @@ def series_from_row(row: Sequence[Any]) -> tuple[Series, Any] | None:
 def _check_moments(top: Any, clamped: Any, total: Any, squares: Any, low: Any, high: Any) -> None:
     """Check what a histogram has beside its buckets. The sum of many large values has more than 64 bits."""
     whole = all(isinstance(one, int) and not isinstance(one, bool) for one in (top, clamped, total, low, high))
-    if not whole or not 0 < top <= _HIGHEST or clamped < 0 or not 0 <= low <= top or not 0 <= high <= top:
+    if not whole or not 0 < top <= HIGHEST or clamped < 0 or not 0 <= low <= top or not 0 <= high <= top:
         raise ValueError("a histogram has no such bounds")
     if not 0 <= total <= MOST_WHOLE * top or not 0 <= any_number(squares) <= float(MOST_WHOLE) * top * top:
         raise ValueError("a histogram has no such sum")

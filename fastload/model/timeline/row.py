@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
-from fastload.model.series import TrendValue
+from fastload.model.series import SeriesTable, TrendValue
 from fastload.model.timeline.curves import band_counts
 
 LATENCY_SOURCES = {
@@ -42,6 +42,7 @@ _COUNTERS = {
 }
 ROW_METRICS = frozenset((*_TIMES, *REQUEST_PHASES.values(), *chain.from_iterable(_COUNTERS.values())))
 """All metrics that a row reads, without tags."""
+_TREND_METRICS = (*_TIMES, *REQUEST_PHASES.values())
 _QUANTILES = (0.5, 0.95, 0.99)
 # Histograms of a row that wait to be pooled.
 _MOST_PARTS = 32
@@ -123,31 +124,30 @@ class TimelineRow:
     def of(cls, snapshot: Snapshot, end_s: float, *, has_offered: bool) -> TimelineRow:
         """Return the row of one *snapshot*. *has_offered*: whether the row has a rate of due starts (open model)."""
         table, span_s = snapshot.table, snapshot.span_s
-        amounts = {
-            name: sum(_count(snapshot, metric) for metric in metrics) / span_s for name, metrics in _COUNTERS.items()
-        }
+        if not table.series_values:
+            amounts = dict.fromkeys(_COUNTERS, 0.0)
+        else:
+            amounts = {
+                name: sum(_count(snapshot, metric) for metric in metrics) / span_s
+                for name, metrics in _COUNTERS.items()
+            }
         amounts |= {"rate": snapshot.requests_per_s, "failed_rate": snapshot.failed_per_s}
         amounts["raised_rate"] = snapshot.exceptions.total / span_s
         if has_offered:
             amounts["offered"] = snapshot.offered / span_s
         amounts |= _usage(snapshot)
-        phases = {
-            name: series_value
-            for name, metric in REQUEST_PHASES.items()
-            if (series_value := table.get(metric)) and series_value.count
-        }
-        trends = {
-            metric: series_value for metric in _TIMES if (series_value := table.get(metric)) and series_value.count
-        }
+        found = _trends(table) if table.series_values else {}
         return cls(
             end_s=end_s,
             span_s=span_s,
             rates={name: WeightedMean(per_s * span_s, span_s) for name, per_s in amounts.items()},
             maxima=_most(snapshot),
             request_phases_us={
-                name: WeightedMean(series_value.sum, series_value.count) for name, series_value in phases.items()
+                name: WeightedMean(found[metric].sum, found[metric].count)
+                for name, metric in REQUEST_PHASES.items()
+                if metric in found
             },
-            trends={metric: RowTrend.of(series_value) for metric, series_value in trends.items()},
+            trends={metric: RowTrend.of(found[metric]) for metric in _TIMES if metric in found},
             errors={kind: count for kind, (count, _) in snapshot.errors.entries.items()},
             workers={
                 one.label.rpartition(" ")[2]: WeightedMean(one.cpu_percent * span_s, span_s) for one in snapshot.workers
@@ -174,6 +174,11 @@ class TimelineRow:
 def _add_up(into: dict[str, Any], other: Mapping[str, Any]) -> None:
     for name, value in other.items():
         into[name] = into[name] + value if name in into else value
+
+
+def _trends(table: SeriesTable) -> dict[str, TrendValue]:
+    """Return the trends with values that a row reads, by metric."""
+    return {metric: one for metric in _TREND_METRICS if (one := table.get(metric)) and one.count}
 
 
 def _count(snapshot: Snapshot, metric: str) -> float:

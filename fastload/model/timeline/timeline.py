@@ -201,17 +201,22 @@ class Timeline:
         return next((name for name in _PRESENCE_METRICS if name in self._seen), "http_req")
 
     def _known(self) -> tuple[Any, ...]:
-        kinds = frozenset(kind for kind, _ in self._errors.most_common(MOST_KINDS))
+        few = len(self._errors) <= MOST_KINDS
+        kinds = frozenset(self._errors if few else (kind for kind, _ in self._errors.most_common(MOST_KINDS)))
         return self._subject, len(self._optional), len(self._workers), kinds
 
     def _add_totals(self, snapshot: Snapshot, row: TimelineRow) -> None:
         for metric in row.trends:
             series_value = snapshot.table.get(metric)
             self._totals.setdefault(metric, TrendValue(series_value.highest)).merge(series_value)
-        self._errors.update(row.errors)
+        if row.errors:
+            self._errors.update(row.errors)
         self._workers.update(row.workers)
-        self._optional.update(name for name in _OPTIONAL_RATES if row.rates[name].amount)
         series_values = snapshot.table.series_values
+        if not series_values:
+            # Most seconds of a long saved run: the last one of a group has the series of all.
+            return
+        self._optional.update(name for name in _OPTIONAL_RATES if row.rates[name].amount)
         self._seen.update(
             name
             for name, signs in _PRESENCE_METRICS.items()

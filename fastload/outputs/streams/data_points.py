@@ -49,14 +49,25 @@ class DataPointSelector:
     none of them; for a gauge it has the whole value. Series of script metrics that a threshold asks for are left out if
     they have the tag ``scenario`` or ``group`` or a tag of a scenario, or if another series has the same tags and more.
     The series by scenario of a run with several scenarios are sent as metrics of their own, like
-    ``scenario_http_reqs``.
+    ``scenario_http_reqs``; a metric of the script with that name replaces them.
     """
 
     def __init__(self, header: RunHeader) -> None:
+        self._script = frozenset(name for name in header.specs if name not in BUILTIN)
         self._specs = {**RUN_STATE_SPECS, **BUILTIN, **header.specs}
+        self._by_scenario = {
+            name: MetricSpec(f"scenario_{name}", BUILTIN[name].kind, BUILTIN[name].unit)
+            for name in SCENARIO_METRICS
+            if f"scenario_{name}" not in header.specs
+        }
         self._hidden = frozenset(name for name in RUN_STATE_SPECS if name in header.specs)
         self._threshold_series = frozenset(text.rpartition(": ")[0] for text in header.thresholds)
         self._scope_tags = _PLACE_TAGS.union(*_tags_of_scenarios(header))
+
+    def specs(self) -> list[MetricSpec]:
+        """Return all metrics that may be sent: fastload's own, and then those of the script, by name."""
+        own = [spec for name, spec in self._specs.items() if name not in self._script]
+        return [*own, *self._by_scenario.values(), *(self._specs[name] for name in sorted(self._script))]
 
     def window(self, snapshot: Snapshot) -> SeriesTable:
         """Return metrics and state of one second. The table shares sinks with *snapshot*: do not change it."""
@@ -86,8 +97,8 @@ class DataPointSelector:
             yield DataPoint(spec, (), total)
         elif total is not None and (rest := _without(total, parts.values())) is not None:
             yield DataPoint(spec, (), rest)
-        if spec.name in SCENARIO_METRICS and spec.name in BUILTIN:
-            own = MetricSpec(f"scenario_{spec.name}", spec.kind, spec.unit)
+        own = self._by_scenario.get(spec.name)
+        if own is not None:
             for series, series_value in series_values.items():
                 if [key for key, _ in series.tags] == ["scenario"]:
                     yield DataPoint(own, series.tags, series_value)

@@ -272,7 +272,7 @@ def _trends(result: Summary) -> Iterator[str]:
         yield "## Trends"
         rows = [
             [
-                code(label) + unit_label(view.spec),
+                _metric(label, view),
                 *(format_value(view.spec, value) for value in (view.avg, view.min, *_quantiles(view), view.max)),
                 format_count(view.count),
             ]
@@ -287,10 +287,16 @@ def _others(result: Summary) -> Iterator[str]:
     for label, view in _shown_metrics(result):
         value = _value(view)
         if view.spec.kind is not Kind.TREND and (value or view.spec.name not in BUILTIN):
-            rows.append([code(label) + unit_label(view.spec), value or "no data"])
+            rows.append([_metric(label, view), value or "no data"])
     if rows:
         yield "## Counters, rates and gauges"
         yield from _cut(("Metric", "value"), rows)
+
+
+def _metric(label: str, view: MetricView) -> str:
+    """Return the cell that names a metric, with its unit; both are the script's."""
+    unit = prose(unit_label(view.spec))
+    return f"{code(label)} {unit}" if unit else code(label)
 
 
 def _shown_metrics(result: Summary) -> Iterator[tuple[str, MetricView]]:

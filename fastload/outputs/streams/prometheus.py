@@ -24,7 +24,7 @@ from fastload.outputs.streams.buckets import CLASSIC_BOUNDS, CLASSIC_BOUNDS_S, c
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
 from fastload.outputs.streams.prometheus_names import (
     PREFIX,
-    base_name,
+    PrometheusNames,
     clean,
     help_text,
     is_time,
@@ -104,6 +104,7 @@ class _State(Collector):
         self._changed = threading.Condition()
         self._totals: RunTotals | None = None
         self._common: dict[str, str] = {}
+        self._names = PrometheusNames(())
         self._info: dict[str, str] = {}
         self._seconds = 0
         # By thread: the number of seconds contained in the reply that this thread is still writing.
@@ -112,7 +113,9 @@ class _State(Collector):
         self._answered_s: list[float] = []
 
     def begin(self, header: RunHeader) -> None:
-        self._totals, self._common = RunTotals(DataPointSelector(header)), common_tags(header)
+        selector = DataPointSelector(header)
+        self._totals, self._common = RunTotals(selector), common_tags(header)
+        self._names = PrometheusNames(selector.specs())
         version = header.versions.get("fastload", "")
         self._info = {"run": header.run_id, "title": clean(header.title), "version": version}
 
@@ -153,11 +156,11 @@ class _State(Collector):
         info = families[PREFIX + "run"] = Metric(PREFIX + "run", "The run; its value is always 1.", "gauge")
         info.add_sample(PREFIX + "run", self._info | labels((), self._common), 1)
         for point in self._totals.data_points() if self._totals is not None else ():
-            named = labels(point.tags, self._common)
+            named, base = labels(point.tags, self._common), self._names.of(point.spec)
             if isinstance(point.series_value, TrendValue):
-                _add_trend(families, point, point.series_value, named)
+                _add_trend(families, point, point.series_value, named, base)
                 continue
-            for name, kind, value in values_of(point):
+            for name, kind, value in values_of(point, base):
                 family = _family(families, name.removesuffix("_total"), kind, point)
                 family.add_sample(name, named, value)
         return list(families.values())
@@ -198,11 +201,12 @@ def _family(families: dict[str, Metric], name: str, kind: str, point: DataPoint)
     return families.setdefault(name, Metric(name, help_text(point.spec), kind))
 
 
-def _add_trend(families: dict[str, Metric], point: DataPoint, trend: TrendValue, named: dict[str, str]) -> None:
+def _add_trend(
+    families: dict[str, Metric], point: DataPoint, trend: TrendValue, named: dict[str, str], name: str
+) -> None:
     """Add a classic histogram, and the quantiles of the run so far, which are exact to 0.1 %."""
     spec = point.spec
     per_unit = spec.scale * per_base_unit(spec)
-    name = base_name(spec)
     bounds = CLASSIC_BOUNDS_S if is_time(spec) else CLASSIC_BOUNDS
     histogram = _family(families, name, "histogram", point)
     for bound, count in zip(bounds, counts_up_to(trend, per_unit, bounds), strict=True):

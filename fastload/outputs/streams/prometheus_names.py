@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from fastload.model.metrics import MetricSpec
+from fastload.model.metrics import Kind, MetricSpec
 from fastload.model.series import CounterValue, GaugeValue, RateValue
 from fastload.outputs.streams.data_points import DataPoint
 
@@ -14,6 +14,12 @@ PREFIX = "fastload_"
 
 _SECONDS = {"us": 1e6, "ms": 1e3, "s": 1.0}
 _UNIT_NAMES = {"%": "percent", "bytes/s": "bytes_per_second"}
+_SUFFIXES = {
+    Kind.COUNTER: ("total",),
+    Kind.GAUGE: (),
+    Kind.RATE: ("true", "true_total", "samples", "samples_total", "rate"),
+    Kind.TREND: ("bucket", "count", "sum", "quantile"),
+}
 _TAKEN_LABELS = frozenset(("le", "quantile", "job", "instance"))
 
 
@@ -32,6 +38,34 @@ def base_name(spec: MetricSpec) -> str:
     unit = unit.encode("ascii", "ignore").decode()
     name = PREFIX + spec.name
     return f"{name}_{unit}" if unit and not name.endswith(f"_{unit}") else name
+
+
+class PrometheusNames:
+    """Names of the metrics *specs* of a run, each with a name of its own.
+
+    A metric is sent under several names, like ``_total``, ``_true_total`` or ``_bucket``. If one of them is that of an
+    earlier metric of *specs*, the metric gets a number: ``fastload_login_true_2_total``.
+    """
+
+    def __init__(self, specs: Iterable[MetricSpec]) -> None:
+        self._names: dict[str, str] = {}
+        taken = {f"{PREFIX}run"}
+        for spec in specs:
+            number, name = 1, base_name(spec)
+            while not taken.isdisjoint(_exported(spec.kind, name)):
+                number += 1
+                name = f"{base_name(spec)}_{number}"
+            taken.update(_exported(spec.kind, name))
+            self._names[spec.name] = name
+
+    def of(self, spec: MetricSpec) -> str:
+        """Return the name of the metric, with prefix and unit."""
+        return self._names[spec.name]
+
+
+def _exported(kind: Kind, name: str) -> set[str]:
+    """Return the names of all samples and families of a metric."""
+    return {name, *(f"{name}_{suffix}" for suffix in _SUFFIXES[kind])}
 
 
 def help_text(spec: MetricSpec) -> str:
@@ -71,10 +105,12 @@ class PrometheusValue(NamedTuple):
     value: float
 
 
-def values_of(point: DataPoint) -> list[PrometheusValue]:
-    """Return the values of a data point that is not a trend. A rate has its share so far, and both counts."""
+def values_of(point: DataPoint, name: str) -> list[PrometheusValue]:
+    """Return the values of a data point that is not a trend, and whose metric is called *name* here.
+
+    A rate has its share so far, and both counts.
+    """
     spec, series_value = point.spec, point.series_value
-    name = base_name(spec)
     if isinstance(series_value, CounterValue):
         return [PrometheusValue(f"{name}_total", "counter", series_value.value / per_base_unit(spec))]
     if isinstance(series_value, RateValue):

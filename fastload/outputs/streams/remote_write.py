@@ -13,7 +13,7 @@ from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendValue
 from fastload.outputs.streams.buckets import HISTOGRAM_SCHEMA, to_exponential
 from fastload.outputs.streams.data_points import DataPoint, DataPointSelector, RunTotals, common_tags
-from fastload.outputs.streams.prometheus_names import base_name, clean, labels, per_base_unit, values_of
+from fastload.outputs.streams.prometheus_names import PrometheusNames, clean, labels, per_base_unit, values_of
 from fastload.outputs.streams.remote_write_messages import (
     BucketSpan,
     HistogramMessage,
@@ -64,7 +64,9 @@ class RemoteWrite:
         """Do nothing: the server may start later."""
 
     def open(self, header: RunHeader) -> None:
-        self._totals = RunTotals(DataPointSelector(header))
+        selector = DataPointSelector(header)
+        self._totals = RunTotals(selector)
+        self._names = PrometheusNames(selector.specs())
         self._common = {"run": header.run_id, **common_tags(header)}
 
     def write(self, snapshot: Snapshot) -> None:
@@ -121,8 +123,9 @@ class RemoteWrite:
                 self._refused_ms.setdefault(named, self._begin_ms)
 
     def _series(self, point: DataPoint) -> Iterable[tuple[_Labels, Any]]:
+        base = self._names.of(point.spec)
         if isinstance(point.series_value, TrendValue):
-            named = self._labels(base_name(point.spec), point)
+            named = self._labels(base, point)
             per_unit = point.spec.scale * per_base_unit(point.spec)
             histograms = [_histogram(point.series_value, per_unit, self._last_ms)]
             if named not in self._started_series:
@@ -131,7 +134,7 @@ class RemoteWrite:
                 )
             yield named, TimeSeries(labels=_messages(named), histograms=histograms)
             return
-        for name, kind, value in values_of(point):
+        for name, kind, value in values_of(point, base):
             named = self._labels(name, point)
             samples = [Sample(value=value, timestamp=self._last_ms)]
             if kind == "counter" and named not in self._started_series:

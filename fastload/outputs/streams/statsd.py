@@ -24,6 +24,8 @@ PREFIX = "fastload"
 PACKET_BYTES = 1432
 # Limit of timings per series and second; if there are more values, each timing stands for several (sample rate).
 MOST_TIMINGS = 100
+# The rest of a packet is for the prefix, a number, and a value of at most a hundred digits.
+MOST_NAME = 1000
 _MS_PER_UNIT = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
@@ -42,6 +44,7 @@ class StatsD:
 
     def open(self, header: RunHeader) -> None:
         self._selector = DataPointSelector(header)
+        self._names = StatNames()
         try:
             self._client = _Client(self._host, self._port)
         except OSError as error:
@@ -51,7 +54,7 @@ class StatsD:
         assert self._client is not None
         with self._client.pipeline() as pipe:
             for point in self._selector.data_points(self._selector.window(snapshot)):
-                _send_point(pipe, point)
+                _send_point(pipe, point, self._names.of(point))
         self._client.settle()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:  # noqa: ARG002 - the interface of every sink
@@ -87,9 +90,8 @@ class _Client(StatsClient):  # type: ignore[misc]
             raise _unreachable(host, port, error) from error
 
 
-def _send_point(pipe: Any, point: DataPoint) -> None:
+def _send_point(pipe: Any, point: DataPoint, name: str) -> None:
     series_value = point.series_value
-    name = stat_name(point)
     match series_value:
         case CounterValue():
             pipe.incr(name, _number(series_value.value))
@@ -115,6 +117,32 @@ def timings(spec: MetricSpec, trend: TrendValue) -> Iterator[tuple[float, float]
     factor = _MS_PER_UNIT.get(spec.unit, 1.0) / spec.scale
     for value in trend.quantiles([rank / max(1, chosen - 1) for rank in range(chosen)]):
         yield value * factor, trend.count / chosen
+
+
+class StatNames:
+    """Names of series: each gets one of its own, which fits into a packet together with a value.
+
+    A name of more than `MOST_NAME` characters is cut. One that is taken, since characters became ``_`` or were cut,
+    gets a number: ``orders.Z_rich`` and ``orders.Z_rich_2``.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
+        self._taken: set[str] = set()
+
+    def of(self, point: DataPoint) -> str:
+        """Return the name of the series of *point*: the same one each time."""
+        key = (point.spec.name, point.tags)
+        name = self._names.get(key)
+        if name is None:
+            number, wanted = 1, stat_name(point)[:MOST_NAME]
+            name = wanted
+            while name in self._taken:
+                number += 1
+                name = f"{wanted}_{number}"
+            self._names[key] = name
+            self._taken.add(name)
+        return name
 
 
 def stat_name(point: DataPoint) -> str:

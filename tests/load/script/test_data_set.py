@@ -417,7 +417,6 @@ class TestRefusedJson:
             ("[1,\n 1e999]", "line 2, column 2: not JSON: ", MEND),
             ('["ok",\n"\\ud800"]', "line 2, column 2: not JSON: ", MEND),
             (b'["ok",\n"a",\n"\xff"]', "line 3: byte 0xff is not UTF-8", "save the file as UTF-8"),
-            ("[1]".encode("utf-16"), "line 1: byte 0xff is not UTF-8", "save the file as UTF-8"),
             ('{"a": 1,\n"b"}', "line 2, column 4: not JSON: ", MEND),
             ('{"a": 1}\n{"a": 2}\n', "line 2, column 1: not JSON: ", "is it a value on each line? pass format='jsonl'"),
             ("name,age\n", "line 1, column 1: not JSON: ", MEND),
@@ -489,10 +488,9 @@ class TestRefusedCsv:
             ("\na,b,a\n1,2,3\n", "line 2: the header has 'a' twice"),
             ("a,,b\n1,2,3\n", "line 1: column 2 of the header has no name"),
             ("a, \n1,2\n", "line 1: column 2 of the header has no name"),
-            ('a,b\n1,"2\n3,4\n', "line 3: unexpected end of data"),
+            ('a,b\n1,"2\n3,4\n', "line 2: unexpected end of data"),
             ('a,b\n1,"2"x\n', "line 2: ',' expected after '\"'"),
             (b"a,b\n1,2\n3,\xe9\n", "line 3: byte 0xe9 is not UTF-8"),
-            ("a\n" + "x" * 200_000, "line 2: field larger than field limit (131072)"),
         ],
     )
     def test_malformed(self, tmp_path: Path, content: str | bytes, message: str) -> None:

@@ -86,6 +86,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
-    (tmp_path / "starts.bin").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(PlanError, match="cannot be read: it is not text"):
+    (tmp_path / "starts.bin").write_bytes(b"\xc3\x28\x00\x80")
+    with pytest.raises(PlanError, match="cannot be read: it is not UTF-8 text"):
         read_trace(tmp_path / "starts.bin")

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastload.model.compare.batches import BatchedRun
-from fastload.model.saved.codec import RunFileError, pack_record, snapshot_to_plain
+from fastload.model.saved.codec import RunFileError, pack_record, snapshot_to_plain, value_from_plain
 from fastload.model.saved.pooled_seconds import pooled_seconds
 from fastload.model.saved.replay import Replay
 from fastload.model.saved.run_file import SavedRun, load_run
-from fastload.model.series import SeriesTable
+from fastload.model.saved.summed_columns import COLUMNS
+from fastload.model.series import SeriesTable, TrendValue
 from fastload.model.timeline.timeline import METRICS, MOST_ROWS, Timeline
 from tests.conftest import Cli
 from tests.long_run import save_long_run
 from tests.outputs.seconds import made_run
 
+REFUSED = (KeyError, TypeError, ValueError, IndexError, OverflowError)
 SECONDS = MOST_ROWS + 7
 """A run whose rows have two seconds each, and the last one fewer."""
 
@@ -140,3 +147,87 @@ def test_files_of_a_long_run_have_no_more_rows_than_charts_and_lose_no_count(
     assert int(failures["http_500"]["Occurrences"]) == 2 * SECONDS
     # The rows of the charts take 3 MB, plotly the rest: it does not grow with the run.
     assert (tmp_path / "a.html").stat().st_size < 12_000_000
+
+
+def test_no_value_of_a_single_second_is_made_an_object(run: SavedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    read_trend, pooled_trend = TrendValue.from_gaps, TrendValue.from_parts
+
+    def counted(make: Callable[..., TrendValue], *args: Any) -> TrendValue:
+        made.append(1)
+        return make(*args)
+
+    monkeypatch.setattr(TrendValue, "from_gaps", partial(counted, read_trend))
+    monkeypatch.setattr(TrendValue, "from_parts", partial(counted, pooled_trend))
+    trends = sum(isinstance(value, TrendValue) for value in run.seconds[0].table.series_values.values())
+    made.clear()
+    for _ in run.read(lambda number, *_: number // 32):
+        pass
+    assert len(made) <= 2 * trends * -(-SECONDS // 32)
+
+
+moment = st.one_of(
+    st.integers(-2, 70), st.sampled_from([2**62, 2**64, True, 1.5, float("nan"), float("inf"), "1", None])
+)
+a_trend = st.tuples(
+    st.sampled_from([64, 64, 64, 2**41]),
+    st.sampled_from([0, 0, 1, 5]),
+    st.integers(0, 500),
+    st.sampled_from([0.1, 0.2, 3, 1e16]),
+    st.integers(0, 64),
+    st.integers(0, 64),
+    st.lists(st.integers(0, 9), max_size=4),
+    st.lists(st.integers(1, 9), max_size=4),
+).map(list)
+
+
+@st.composite
+def plain_values(draw: st.DrawFn) -> tuple[str, list[Any]]:
+    """The same kind of value some seconds long; sometimes one of its parts is something else."""
+    kind = draw(st.sampled_from(["counter", "gauge", "rate", "trend"]))
+    number = st.one_of(st.integers(0, 9), st.sampled_from([0.1, 0.7, 1e16]))
+    plain = {
+        "counter": st.lists(number, min_size=1, max_size=1),
+        "gauge": st.lists(number, min_size=3, max_size=3),
+        "rate": st.tuples(st.integers(0, 9), st.integers(9, 20)).map(list),
+        "trend": a_trend,
+    }[kind]
+    values: list[Any] = draw(st.lists(plain, min_size=1, max_size=6))
+    if draw(st.booleans()):
+        broken = values[draw(st.integers(0, len(values) - 1))]
+        place = draw(st.integers(0, len(broken) - 1))
+        inner = broken[place]
+        if isinstance(inner, list) and inner and draw(st.booleans()):
+            inner[draw(st.integers(0, len(inner) - 1))] = draw(moment)
+        else:
+            broken[place] = draw(moment)
+    return kind, values
+
+
+def plain_of(value: Any) -> str:
+    plain = value.to_plain()
+    return repr(plain | {"q": float(plain["q"])} if isinstance(plain, dict) else plain)
+
+
+@given(plain_values())
+@settings(max_examples=500, deadline=None)
+def test_the_sum_of_a_column_is_that_of_its_values_and_it_refuses_the_same(case: tuple[str, list[Any]]) -> None:
+    kind, plains = case
+    expected: str | type[Exception]
+    found: str | type[Exception]
+    try:
+        whole, *others = [value_from_plain(kind, deepcopy(plain)) for plain in plains]
+        for other in others:
+            whole.merge(other)
+        expected = plain_of(whole)
+    except REFUSED as error:
+        expected = type(error)
+    column = COLUMNS[kind]()
+    try:
+        for plain in plains:
+            column.add(plain)
+        found = plain_of(column.total())
+    except REFUSED as error:
+        found = type(error)
+    # Which error it is may differ: the reasons are looked for in another order.
+    assert found == expected or (isinstance(found, type) and isinstance(expected, type))

@@ -19,7 +19,7 @@ from fastload.model.errors import PlanError
 from fastload.model.hooks import HookError
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
-from fastload.model.metrics import BUILTIN, Series
+from fastload.model.metrics import BUILTIN, Kind, MetricSpec, Series
 from fastload.model.records import ErrorTable
 from fastload.model.resources import ProcessSample
 from fastload.model.run_header import RunHeader
@@ -63,10 +63,11 @@ NASTY = [
     "\x1b[31mred",
     "",
     "`",
+    "@octocat and @a/b",
 ]
 WORKERS = tuple(ProcessSample(1.0, f"worker {n}", 40.0, 50_000_000, 2, 30, 1, 100.0, 0.001, True) for n in range(2))
 texts = st.text(
-    st.sampled_from("ab01 \\`*_~|<>[]()!#&;:$-+=.\n") | st.characters(exclude_categories=["Cs"]), max_size=30
+    st.sampled_from("ab01@ \\`*_~|<>[]()!#&;:$-+=.\n") | st.characters(exclude_categories=["Cs"]), max_size=30
 )
 
 
@@ -83,8 +84,8 @@ def cells(markdown: str) -> list[list[str]]:
 
 
 def shown(inline: Token) -> str:
-    """The text of *inline*; nothing in it may be more than text and code."""
-    children = inline.children or []
+    """The text of *inline*; nothing in it may be more than text and code, but for the comment in a mention."""
+    children = [child for child in inline.children or [] if child.content != "<!-- -->"]
     assert {child.type for child in children} <= {"text", "text_special", "code_inline"}, children
     return "".join(child.content for child in children)
 
@@ -311,3 +312,21 @@ def test_one_thread_is_not_several() -> None:
     one = replace(target, samples=tuple(replace(sample, threads=1) for sample in target.samples))
     assert "| 1 thread |" in report(replace(full_run(), target=one))
     assert "| 2 threads |" in report(replace(full_run(), target=target))
+
+
+def test_the_unit_of_a_metric_stays_text() -> None:
+    evil = "a|b `c` <img src=x> [d](e)\n@octocat"
+    specs = {name: MetricSpec(name, kind, evil) for name, kind in (("size", Kind.TREND), ("sum", Kind.COUNTER))}
+    table = SeriesTable()
+    table.trend(Series("size"), specs["size"].highest).record(7000)
+    table.counter(Series("sum")).value = 3
+    summary = summarise(table, make_plan(ConstantVUs(1, 10.0)), specs=BUILTIN | specs)
+    header = RunHeader(summary.plan.to_dict(), "2026-11-21T13:00:00Z", "abc", specs=BUILTIN | specs)
+    markdown = render_markdown(header, summary.to_dict())
+    shown_unit = f"({one_line(evil)})"
+    assert cells(section(markdown, "Trends"))[1][0] == f"size {shown_unit}"
+    assert cells(section(markdown, "Counters, rates and gauges"))[-1] == [f"sum {shown_unit}", "3, 0.3/s"]
+
+
+def test_a_mention_reaches_nobody() -> None:
+    assert prose("ask @octocat, not a@b.c") == "ask @<!-- -->octocat, not a@b.c"

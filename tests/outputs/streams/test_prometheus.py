@@ -404,3 +404,82 @@ def check_quantiles(value: object, summary: fl.Summary, at_s: float) -> None:
     )
     assert scraped == pytest.approx((summary.metrics["http_req_waiting"].p(99) or 0) / 1000)
     assert BUILTIN["http_req_waiting"].unit == "ms"
+
+
+CLASHES = {
+    "login": Kind.RATE,
+    "login_true": Kind.COUNTER,
+    "login_samples_total": Kind.GAUGE,
+    "login_rate": Kind.GAUGE,
+    "size": Kind.TREND,
+    "size_count": Kind.GAUGE,
+    "size_bucket": Kind.COUNTER,
+    "size_sum": Kind.TREND,
+    "run": Kind.GAUGE,
+    "http_reqs_total": Kind.GAUGE,
+    "http_req_duration_seconds": Kind.GAUGE,
+    "scenario_http_reqs": Kind.GAUGE,
+}
+
+
+def clashing_run() -> tuple[dict[str, MetricSpec], Snapshot]:
+    """Metrics of a script, each of which has a name that another one is sent under; all of them have one value."""
+    specs = {name: MetricSpec(name, kind) for name, kind in CLASHES.items()}
+    second = make_second(1)
+    for number, (name, kind) in enumerate(CLASHES.items(), 1):
+        match kind:
+            case Kind.RATE:
+                second.table.rate(Series(name)).trues = second.table.rate(Series(name)).total = number
+            case Kind.COUNTER:
+                second.table.counter(Series(name)).value = number
+            case Kind.GAUGE:
+                second.table.gauge(Series(name)).set(number)
+            case Kind.TREND:
+                second.table.trend(Series(name), specs[name].highest).record(number * 1000)
+    return specs, second
+
+
+def test_metrics_whose_names_collide_are_numbered() -> None:
+    specs, second = clashing_run()
+    port = free_port()
+    sink = PrometheusEndpoint(str(port))
+    sink.open(make_header(specs=BUILTIN | specs))
+    try:
+        sink.write(second)
+        families = families_at(port)
+    finally:
+        sink.close(None)
+    for family in families.values():
+        label_sets = [(sample.name, *sorted(sample.labels.items())) for sample in family.samples]
+        assert len(label_sets) == len(set(label_sets)), family.name
+    found = {sample.name: sample.value for family in families.values() for sample in family.samples}
+    expected = {
+        "fastload_login_true_total": 1,
+        "fastload_login_true_2_total": 2,
+        "fastload_login_samples_total_2": 3,
+        "fastload_login_rate_2": 4,
+        "fastload_size_sum": 5,
+        "fastload_size_count_2": 6,
+        "fastload_size_bucket_2_total": 7,
+        "fastload_size_sum_2_sum": 8,
+        "fastload_run_2": 9,
+        "fastload_http_reqs_total_2": 10,
+        "fastload_http_req_duration_seconds_2": 11,
+        "fastload_scenario_http_reqs": 12,
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    assert found["fastload_run"] == 1
+
+
+def test_remote_write_sends_no_series_twice() -> None:
+    specs, second = clashing_run()
+    with receiver() as got:
+        carry(RemoteWrite(f"{got.url}/write"), [second], header=make_header(specs=BUILTIN | specs))
+        sent = [
+            tuple(sorted((label.name, label.value) for label in series.labels))
+            for one in got.requests
+            for series in WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(one.body))).timeseries
+            if not all(np.isnan(sample.value) for sample in series.samples)
+        ]
+    assert len(sent) == len(set(sent))
+    assert {"fastload_login_true_total", "fastload_login_true_2_total"} <= {dict(one)["__name__"] for one in sent}

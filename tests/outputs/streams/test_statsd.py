@@ -96,6 +96,23 @@ def test_names_have_only_letters_that_statsd_takes(value: str, name: str) -> Non
     assert stat_name(DataPoint(BUILTIN["http_reqs"], (("name", value),), CounterValue())) == f"http_reqs.{name}"
 
 
+def test_series_of_one_name_and_long_ones_are_told_apart_and_no_packet_is_too_long() -> None:
+    second = make_snapshot()
+    values = {"a.b": 1, "a_b": 2, "ü": 4, "ö": 8, "x" * 5_000: 16, "x" * 5_000 + "y": 32}
+    for town, value in values.items():
+        second.table.counter(Series.of("orders", town=town)).value = value
+    second.table.counter(Series("orders")).value = sum(values.values())
+    with packets() as udp:
+        carry(StatsD(f"127.0.0.1:{udp.getsockname()[1]}"), [second, second])
+        found = drain(udp)
+    assert max(map(len, found)) <= PACKET_BYTES
+    lines = lines_of(found)
+    orders = {name: one for (name, _), one in lines.items() if name.startswith("fastload.orders")}
+    assert sorted(one for one in orders.values()) == [[(value, 1)] * 2 for value in sorted(values.values())]
+    names = ["fastload.orders.a_b", "fastload.orders.a_b_2", "fastload.orders._", "fastload.orders.__2"]
+    assert set(names) < set(orders)
+
+
 def test_that_nobody_listens_is_told_and_somebody_who_comes_gets_everything_from_then_on() -> None:
     port = free_port()
     sink = StatsD(f"127.0.0.1:{port}")
