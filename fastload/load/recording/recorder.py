@@ -25,6 +25,7 @@ from fastload.model.names import as_name
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.redaction import redacted
 from fastload.model.series import SeriesTable
+from fastload.model.tags import BUILTIN_TAGS, check_own_tags
 from fastload.model.user_metrics import declared, set_metric_filters
 
 FOLD_AT_REQUESTS = 2048
@@ -240,8 +241,16 @@ class Recorder:
         (scope or self.unscoped).queued += count
 
     def record_check(self, name: str, passed: bool, scope: Scope, tags: Mapping[str, str] | None = None) -> None:
-        """Record one outcome of a check."""
-        key = (name,) if tags is None else (name, *(text for pair in self._filters.relevant(tags) for text in pair))
+        """Record one outcome of a check.
+
+        Raises:
+            PlanError: *name* or one of *tags* is no text, or a tag has the name of a built-in tag.
+        """
+        key: tuple[str, ...] = (name,)
+        if tags is not None:
+            key = (name, *(text for pair in self._filters.relevant(tags) for text in pair))
+            if not BUILTIN_TAGS.isdisjoint(tags):
+                check_own_tags(tags)
         counts = scope.checks.get(key)
         if counts is None:
             key = (self._check_names.admit(as_name(name, "the name of a check")), *key[1:])

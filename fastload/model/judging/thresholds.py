@@ -98,6 +98,8 @@ class Threshold:
 class ThresholdResult:
     """Result of a threshold. Without data *observed* is None, and *ok* is False unless the threshold is *optional*.
 
+    *reason*: why there is no data, at the end of the run, if that is known: which tag no sample had.
+
     *metric* includes the tags, like ``http_reqs{name:/}``. *unit* is the unit of *observed*; a ``rate`` of a counter is
     in *unit* per second. *at_s* is when a threshold with a window first failed, in seconds of the measurement.
     """
@@ -112,6 +114,7 @@ class ThresholdResult:
     optional: bool = False
     aborts: bool = False
     at_s: float | None = None
+    reason: str = ""
 
 
 def parse_threshold(

@@ -195,7 +195,7 @@ fastload.outcome = (() => {
 
   // As the report in the terminal writes it.
   function observed(one) {
-    if (one.observed === null || one.observed === undefined) return "no data";
+    if (one.observed === null || one.observed === undefined) return one.reason ? `no data: ${one.reason}` : "no data";
     const when = one.at_s === null || one.at_s === undefined ? "" : ` after ${duration(Number(one.at_s.toFixed(1)))}`;
     const shown = typeof one.observed === "string" ? one.observed : numberIn(one);
     return `${one.aggregate ? `${one.aggregate}=` : ""}${shown}${when}`;

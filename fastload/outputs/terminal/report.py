@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -159,12 +160,14 @@ def _thresholds(summary: Summary) -> list[RenderableType]:
         rows = [
             [
                 Cell(f"  {MARK[result.ok]} '{one_line(result.expression)}'", mark_style(result.ok)),
-                Cell(format_observed(result), "" if result.ok else BAD),
+                Cell(format_observed(replace(result, reason="")), "" if result.ok else BAD),
             ]
             for result in results
         ]
         columns = [Column(right=False, shrink_to=12), Column(right=False)]
         lines.append(Columns(columns, rows, first_width=width))
+        reasons = dict.fromkeys(result.reason for result in results if result.reason)
+        lines += [Paragraph("    → ", one_line(reason), style=DIM) for reason in reasons]
     return lines
 
 

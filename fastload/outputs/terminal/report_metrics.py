@@ -18,11 +18,13 @@ from rich.text import Text
 from fastload.model.metrics import (
     BUILTIN,
     CALL_METRICS,
+    EXPECTED_DURATION,
     FAILURE_RATES,
     SCENARIO_METRICS,
     STREAM_METRICS,
     WEBSOCKET_METRICS,
     Kind,
+    Series,
 )
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
@@ -118,13 +120,20 @@ def _with_tagged(summary: Summary, name: str, row_of: Callable[[Summary, str], l
 
 
 def _tagged(summary: Summary, name: str) -> list[str]:
-    """Return the labels of a metric's series with tags, without the series of scenarios, which have their own table."""
+    """Return the labels of a metric's series with tags, without those of `shown_elsewhere`."""
     begin = f"{name}{{"
-    labels = [label for label in summary.metrics if label.startswith(begin)]
-    if name not in SCENARIO_METRICS:
-        return labels
-    elsewhere = {f"{begin}scenario:{scenario.name}}}" for scenario in summary.scenarios}
-    return [label for label in labels if label not in elsewhere]
+    elsewhere = shown_elsewhere(summary)
+    return [label for label in summary.metrics if label.startswith(begin) and label not in elsewhere]
+
+
+def shown_elsewhere(summary: Summary) -> frozenset[str]:
+    """Return the labels of series that a report has already: those of scenarios, which have their own table, and the
+    duration of expected responses if that is the duration of all."""
+    labels = {Series.of(name, scenario=one.name).label for one in summary.scenarios for name in SCENARIO_METRICS}
+    expected = EXPECTED_DURATION.label
+    if not summary.metrics["http_req_failed"].fails and all(one.metric != expected for one in summary.thresholds):
+        labels.add(expected)
+    return frozenset(labels)
 
 
 def _shown_trends(summary: Summary) -> list[str]:

@@ -50,7 +50,13 @@ class Request(NamedTuple):
         if self.failed:
             error = "judged" if self.judged else f"http_{self.status}" if self.status else "timeout"
         known = {"name": self.name, "method": self.method, "scenario": self.scenario, "group": self.group}
-        return known | {"kind": self.kind, "status": str(self.status), "error": error}
+        expected = str(not self.failed).lower()
+        return known | {
+            "kind": self.kind,
+            "status": str(self.status),
+            "error": error,
+            "expected_response": expected,
+        }
 
 
 requests = st.lists(
@@ -77,6 +83,7 @@ VALUES = {
     "kind": ["read", "write"],
     "status": ["0", "200", "201", "404", "500"],
     "error": ["", "judged", "timeout", "http_404", "http_500"],
+    "expected_response": ["true", "false"],
 }
 METRICS = (*HTTP_TRENDS, "http_req_response_time", "http_reqs", "http_req_failed", "data_sent", "data_received")
 asked_tags = st.dictionaries(st.sampled_from(sorted(VALUES)), st.integers(0, 10), min_size=1, max_size=3)
