@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from fastload.load.client.bodies import JSON_LINE, Data, body_of, json_error
+from fastload.load.client.bodies import JSON_LINE, Data, body_of, encoded_with_numpy
 from fastload.load.client.expected_statuses import expected_statuses
 from fastload.load.client.handle_pool import HandlePool
 from fastload.load.client.reply_parts import ReplyParts
@@ -214,8 +214,8 @@ class WorkerContext:
         elif json is not None:
             try:
                 body = json if isinstance(json, bytes) else orjson.dumps(json)
-            except TypeError as error:
-                raise json_error(error) from None
+            except TypeError:
+                body = encoded_with_numpy(json)
             content_type = JSON_LINE
         # The same look-up as in `header_lines`: made here, it saves a call for every body that is sent.
         try:

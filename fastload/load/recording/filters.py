@@ -9,7 +9,7 @@ import numpy as np
 
 from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, NO_DUE, UNEXPECTED
 from fastload.model.histogram import Int64Array
-from fastload.model.metrics import HTTP_TRENDS, Series
+from fastload.model.metrics import EXPECTED_DURATION, HTTP_TRENDS, Series
 from fastload.model.names import are_plain, tag_texts
 from fastload.model.points import LOST_TRENDS
 from fastload.model.series import SeriesTable
@@ -169,7 +169,8 @@ class Filters:
 
     def __init__(self, asked: Iterable[Series]) -> None:
         every = tuple(dict.fromkeys(series for series in asked if series.tags))
-        wanted = [series for series in every if not series.is_kept]
+        # The recorder has the duration of expected responses by itself, almost for nothing.
+        wanted = [series for series in every if not series.is_kept and series != EXPECTED_DURATION]
         self.of_requests = [RequestFilter(series) for series in wanted if series.metric in REQUEST_METRICS]
         self._of_scopes: dict[str, list[Series]] = {}
         for series in wanted:

@@ -20,7 +20,7 @@ from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_F
 from fastload.load.recording.scope import NameLimit, Scope, current_tags
 from fastload.model.errors import PlanError
 from fastload.model.histogram import Int64Array
-from fastload.model.metrics import Series
+from fastload.model.metrics import EXPECTED_DURATION, Series
 from fastload.model.names import as_name
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.redaction import redacted
@@ -51,6 +51,7 @@ class Recorder:
         self._worker = worker
         self._seq = 0
         self._filters = Filters(filters)
+        self._keeps_expected = EXPECTED_DURATION in filters
         set_metric_filters(filters, current_tags)
         self._names = NameLimit(self._filters.values_of("name"))
         self._named_values = NamedValues(self._filters, self._names)
@@ -72,6 +73,7 @@ class Recorder:
         self._rows.clear()
         self._no_response.clear()
         self.lag_us: list[int] = []
+        self._has_failures = False
         self._table = SeriesTable()
         self._errors = ErrorTable()
         self._exceptions = ErrorTable()
@@ -277,6 +279,8 @@ class Recorder:
     def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
         """Return the folded measurements since the last `take` as a delta; the recorder is empty afterwards."""
         self._fold()
+        if self._keeps_expected and not self._has_failures:
+            self._copy_expected()
         for metric in declared().values():
             metric.drain(self._table)
         stats = replace(self.stats, vus=vus, in_flight=in_flight, offered=offered)
@@ -381,6 +385,11 @@ class Recorder:
         return batch
 
     def _fold_times(self, batch: RequestBatch) -> None:
+        if self._keeps_expected and not self._has_failures and batch.failed.any():
+            self._has_failures = True
+            self._copy_expected()
+        if self._has_failures and len(expected := batch.times["http_req_duration"][~batch.failed]):
+            self._table.trend(EXPECTED_DURATION).fold(expected)
         for metric, values in batch.times.items():
             self._table.trend(Series(metric)).fold(values)
         scheduled = batch.times_of("http_req_response_time", slice(None))
@@ -392,6 +401,15 @@ class Recorder:
             chosen, tags = endpoints == endpoint, self._tags[endpoint]
             self._table.trend(Series("http_req_duration", tags)).fold(duration[chosen])
             self._table.counter(Series("data_received", tags)).value += int(received[chosen].sum())
+
+    def _copy_expected(self) -> None:
+        """Copy the series of all durations to that of expected responses: until a request fails, they are the same.
+
+        So the series costs next to nothing as long as nothing fails.
+        """
+        every = self._table.get("http_req_duration")
+        if every is not None:
+            self._table.trend(EXPECTED_DURATION).merge(every)
 
     def _fold_counts(self, batch: RequestBatch) -> None:
         for metric, values in batch.volumes.items():

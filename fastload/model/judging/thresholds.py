@@ -21,6 +21,7 @@ from fastload.model.judging.threshold_grammar import (
 )
 from fastload.model.metrics import AGGREGATES, MetricSpec, Series
 from fastload.model.names import as_text
+from fastload.model.plain_numbers import as_flag
 from fastload.model.units import parse_duration_s
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -201,7 +202,7 @@ def _settings(metric: str, given: ThresholdText) -> tuple[str, dict[str, Any]]:
             f"threshold on {metric}: {dict(given)!r} has no expression", hint='add "threshold": "p(95)<500"'
         )
     for key in ("abort_on_fail", "optional"):
-        if not isinstance(settings.get(key, False), bool):
+        if as_flag(settings.get(key, False)) is None:
             raise PlanError(f"threshold {text!r} on {metric}: {key} is {settings[key]!r}", hint="it is true or false")
     return text, settings
 

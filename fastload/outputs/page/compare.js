@@ -35,8 +35,10 @@ window.fastload = window.fastload || {};
   }
 
   function outcome(data) {
+    // Of different plans, what is better may be so because of another load.
+    const tone = ({ verdict }) => (data.refusals.length && verdict === "better" ? tones.changed : tones[verdict]) || "plain";
     const cards = data.verdicts.map((one) => el(
-      `div.card.${tones[one.verdict] || "plain"}`, { "data-verdict": one.verdict || "none" },
+      `div.card.${tone(one)}`, { "data-verdict": one.verdict || "none" },
       el("p.word", null, one.lead), el("p", null, one.text),
     ));
     const warned = [...data.refusals.map((text) => el("li.bad", null, `Different plans: ${text}`)), ...data.warnings.map((text) => el("li", null, text))];

@@ -253,6 +253,7 @@ fastload.outcome = (() => {
       ...(tries
         ? [["Failed", percent(failed.rate), `${count(failed.fails || 0)} of ${count(tries)}`, failed.fails ? "bad" : ""]]
         : []),
+      ...statusesOf(summary.endpoints || []),
       ...(trend.count
         ? [latency("p50", "med"), latency("p95", "p(95)"), latency("p99", "p(99)"), latency("Longest", "max")]
         : []),
@@ -271,6 +272,18 @@ fastload.outcome = (() => {
           ]
         : []),
     ];
+  }
+
+  // How many requests had which status, unless all of them had 200; 0 is no response.
+  function statusesOf(endpoints) {
+    const counts = new Map();
+    for (const { statuses } of endpoints)
+      for (const [status, amount] of Object.entries(statuses)) counts.set(status, (counts.get(status) || 0) + amount);
+    if ([...counts.keys()].every((status) => status === "200")) return [];
+    const [[most, amount], ...others] = [...counts].sort(([, left], [, right]) => right - left);
+    const word = (status) => (status === "0" ? "none" : status);
+    const rest = others.map(([status, each]) => `${word(status)}: ${count(each)}`).join(", ");
+    return [["Status", word(most), [count(amount), rest].filter(Boolean).join("; ")]];
   }
 
   // What else ended than that which leads, and how much of it failed.

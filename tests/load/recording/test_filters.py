@@ -17,7 +17,7 @@ from fastload.load.engine.curl_transfer import Measurement
 from fastload.load.recording.outcome import NO_DUE
 from fastload.load.recording.recorder import FOLD_AT_REQUESTS, MAX_REASONS, Recorder
 from fastload.model import metrics, user_metrics
-from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Series, scenario_series
+from fastload.model.metrics import EXPECTED_DURATION, HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Series, scenario_series
 from fastload.model.records import Delta
 from fastload.model.series import SeriesTable
 from tests.conftest import Nginx, free_port
@@ -144,6 +144,13 @@ def expected(happened: list[Request], series: Series) -> Any:
             return len(answered), sum(one.total_us for one in answered)
         case _:
             return len(answered), 0
+
+
+@given(requests)
+def test_the_duration_of_expected_responses_is_that_of_those_that_did_not_fail(happened: list[Request]) -> None:
+    table = recorded(happened, [EXPECTED_DURATION])
+    assert value_of(table, EXPECTED_DURATION) == expected(happened, EXPECTED_DURATION)
+    assert (EXPECTED_DURATION in table.series_values) == bool(expected(happened, EXPECTED_DURATION)[0])
 
 
 def value_of(table: SeriesTable, series: Series) -> Any:
