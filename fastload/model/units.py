@@ -27,6 +27,8 @@ MOST_BYTES = 2**63 - 1
 _LONGEST_TEXT = 200
 # Far above what a load model takes, which says how many that are.
 _MOST_VUS_WRITTEN = 10**12
+# Smaller numbers are nothing that anybody counts, and have an exponent.
+_LEAST_FIXED = 1e-9
 
 
 def parse_duration_s(text: str, *, what: str = "duration") -> float:
@@ -176,7 +178,7 @@ def format_count(value: float) -> str:
         return f"{value:,.0f}"
     text = f"{value:,.3g}"
     # Without an exponent: one start in 20,000 s is 0.00005 a second.
-    return f"{Decimal(text):f}" if "e" in text else text
+    return f"{Decimal(text):f}" if "e" in text and abs(value) >= _LEAST_FIXED else text
 
 
 def format_number_of(count: float, noun: str) -> str:
