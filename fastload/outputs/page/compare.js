@@ -50,7 +50,7 @@ window.fastload = window.fastload || {};
       element: el(
         "section", { id: "outcome", "aria-label": "Outcome" },
         el("h1", null, data.title),
-        el("p.about", null, data.sides[0].runs[0].title),
+        el("p.about", null, [...new Set(data.sides.map((side) => side.runs[0].title))].join(" · ")),
         el("div.verdicts", null, cards),
         data.details ? el("p.about", null, `${data.details[0].toUpperCase()}${data.details.slice(1)}.`) : null,
         warned.length ? el("ul.notes", { "aria-label": "Warnings" }, warned) : null,

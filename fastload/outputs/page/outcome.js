@@ -257,7 +257,9 @@ fastload.outcome = (() => {
       ...(trend.count
         ? [latency("p50", "med"), latency("p95", "p(95)"), latency("p99", "p(99)"), latency("Longest", "max")]
         : []),
-      ["Iterations", count(get("iterations").count || 0), perSecond("", get("iterations").rate)],
+      ...(summary.plan?.kind === "bench" && !get("iterations").count
+        ? []
+        : [["Iterations", count(get("iterations").count || 0), perSecond("", get("iterations").rate)]]),
       ...othersOf(get, line.of),
       ...(messages ? [["Messages", count(messages), `${perSecond("", messageRate(get))}, both ways`]] : []),
       ...(get("ws_ping").count ? [["Ping p95", ms(get("ws_ping")["p(95)"]), "ping to pong"]] : []),
@@ -283,7 +285,7 @@ fastload.outcome = (() => {
     const [[most, amount], ...others] = [...counts].sort(([, left], [, right]) => right - left);
     const word = (status) => (status === "0" ? "none" : status);
     const rest = others.map(([status, each]) => `${word(status)}: ${count(each)}`).join(", ");
-    return [["Status", word(most), [count(amount), rest].filter(Boolean).join("; ")]];
+    return [["Status", word(most), [numberOf(amount, "request"), rest].filter(Boolean).join("; ")]];
   }
 
   // What else ended than that which leads, and how much of it failed.
