@@ -121,7 +121,7 @@ def shorten(text: str, url: str, *, widen: bool = True) -> str:
     text = _REQUESTS.sub(lambda found: f"{found[1]}{min(int(found[2]), MOST_REQUESTS)}", text)
     if widen:
         text = _TIME_BOUND.sub(rf"\g<1>{WIDE_MS}", text)
-        text = _RATE_BOUND.sub("rate>=0", text)
+        text = _RATE_BOUND.sub("rate>0", text)
         text = _CPU_BOUND.sub(rf"\g<1>{WIDE_MS}", text)
         text = _VERDICT_BOUND.sub("verdict>=INVALID", text)
     return text

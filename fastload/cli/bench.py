@@ -25,12 +25,13 @@ from fastload.load.client.request_options import as_method
 from fastload.load.executors.request_sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import check_base_url, check_url, without_credentials
+from fastload.model.judging.threshold_tags import PlannedTags
 from fastload.model.load_options import LoadOptions, build_executor
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.units import parse_duration_s, parse_rate_per_s
 from fastload.model.urls import encode_url, path_of
 from fastload.model.wire_text import check_line, utf8
-from fastload.planning import choose_workers, thresholds_of
+from fastload.planning import check_thresholds, choose_workers, thresholds_of
 
 DEFAULT_CONNECTIONS = 64
 DEFAULT_DURATION = "10s"
@@ -108,6 +109,8 @@ def build_plan(
         connections = min(DEFAULT_CONNECTIONS, requests or DEFAULT_CONNECTIONS)
     executor = build_executor(_load_of(options, connections))
     parts = urlsplit(url)
+    thresholds = thresholds_of(shared.thresholds)
+    check_thresholds(thresholds, PlannedTags({"bench": {}}, has_own_tags=False, mentions=lambda _text: False))
     return Plan(
         kind="bench",
         title=f"{'ingest' if ingest else 'bench'} {without_credentials(source.url)}",
@@ -115,7 +118,7 @@ def build_plan(
         workers=choose_workers(shared.workers, connections, what="connection", most_workers=len(cpus) or None),
         base_url=f"{parts.scheme}://{parts.netloc}",
         http=http_settings(options, max_redirects=0, cookies=False),
-        thresholds=thresholds_of(shared.thresholds),
+        thresholds=thresholds,
         warmup_s=parse_duration_s(options["warmup"], what="--warmup"),
         cpus=cpus if shared.workers is None or shared.workers <= len(cpus) else (),
         **shared.plan_settings(),

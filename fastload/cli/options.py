@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from fastload.control.signals import ignore_stop_signals
 from fastload.load.engine.header_lines import check_header
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import HttpSettings
+from fastload.model.judging.threshold_grammar import split_thresholds
 from fastload.model.plan import OnNoAnswer, OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
@@ -41,13 +42,14 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
 class ListText(click.types.StringParamType):
-    """The type of a repeatable text option. Its environment variable may have several texts, split at *separator*."""
+    """The type of a repeatable text option. Its environment variable may have several texts, which *split* separates;
+    without it they are separated by commas."""
 
-    def __init__(self, separator: str = ",") -> None:
-        self._separator = separator
+    def __init__(self, split: Callable[[str], Iterable[str]] = lambda text: text.split(",")) -> None:
+        self._split = split
 
     def split_envvar_value(self, rv: str) -> list[str]:
-        return [part.strip() for part in rv.split(self._separator) if part.strip()]
+        return [part.strip() for part in self._split(rv) if part.strip()]
 
 
 _SHARED = (
@@ -62,7 +64,7 @@ _SHARED = (
         "--threshold",
         "thresholds",
         multiple=True,
-        type=ListText(";"),
+        type=ListText(split_thresholds),
         metavar="'METRIC: EXPR'",
         envvar="FASTLOAD_THRESHOLDS",
         help="Fail (exit 99) unless it holds, like 'http_req_duration: p(95)<50'. Repeatable.",
@@ -145,7 +147,7 @@ _HTTP = (
         "--header",
         "headers",
         multiple=True,
-        type=ListText(";"),
+        type=ListText(lambda text: text.split(";")),
         metavar="'NAME: VALUE'",
         envvar="FASTLOAD_HEADERS",
         help="Header. Repeatable.",

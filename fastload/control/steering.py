@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from fastload.model.errors import ControlError, nearest, user_traceback
@@ -297,7 +298,7 @@ def _vus_of(wanted: Any, now: float) -> int:
     step: float
     vus, step = wanted if isinstance(wanted, tuple) and len(wanted) == 2 else (wanted, math.inf)
     for number in (vus, step):
-        if not isinstance(number, int | float) or isinstance(number, bool):
+        if not isinstance(number, Real) or isinstance(number, bool):
             raise TypeError(f"a shape returns VUs, (VUs, VUs a second) or None, not {wanted!r}")
     if not (0 <= vus < math.inf and step > 0):
         raise ValueError(f"a shape returned {vus!r} VUs" + (f" at {step!r} a second" if step != math.inf else ""))

@@ -86,7 +86,7 @@ class SummaryBuilder:
         return Summary(
             plan=self._plan,
             metrics=views,
-            thresholds=judge.results(views, verdict.state),
+            thresholds=judge.final_results(views, verdict.state, aggregator.table),
             checks=collect_checks(aggregator.table),
             endpoints=collect_endpoints(aggregator.table, duration_s),
             errors=aggregator.errors,

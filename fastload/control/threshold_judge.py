@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from fastload.control.missing_samples import why_no_sample
 from fastload.control.sliding_window import SLACK_S, Second, sliding_window
 from fastload.model.judging.threshold_grammar import RESOURCE, VERDICT
 from fastload.model.judging.thresholds import Observed, Threshold, ThresholdResult, evaluate_threshold
+from fastload.model.metrics import Kind
 from fastload.model.resources import HostSample, ProcessSample, resource_values
 from fastload.model.series import SeriesTable
 from fastload.model.summary import observe_metric
@@ -56,6 +59,19 @@ class ThresholdJudge:
         second = Second(t_s, length_s, table, resources)
         for tracker in self._trackers:
             tracker.add(second)
+
+    def final_results(self, views: Views, verdict_state: str, table: SeriesTable) -> tuple[ThresholdResult, ...]:
+        """Return the results of the whole run, whose series are in *table*.
+
+        A threshold on tags that no sample had is one without data, also on a counter, which began at 0.
+        """
+        found = []
+        for tracker, result in zip(self._trackers, self.results(views, verdict_state), strict=True):
+            threshold = tracker.threshold
+            reason = why_no_sample(threshold, table) if threshold.kind not in (RESOURCE, VERDICT) else ""
+            is_empty = result.observed is None or threshold.kind == Kind.COUNTER
+            found.append(replace(evaluate_threshold(threshold, None), reason=reason) if reason and is_empty else result)
+        return tuple(found)
 
     def results(self, views: Views, verdict_state: str | None = None) -> tuple[ThresholdResult, ...]:
         """Return the current result of every threshold, in order; with *verdict_state*, the final results.

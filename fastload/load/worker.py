@@ -37,7 +37,7 @@ from fastload.load.script import data_set
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.judging.own_delay import PROBE_INTERVAL_US
-from fastload.model.metrics import Series, scenario_series
+from fastload.model.metrics import EXPECTED_DURATION, Series, scenario_series
 from fastload.model.plan import Plan
 from fastload.model.redaction import shortened
 from fastload.model.schedule import NS_PER_S
@@ -342,10 +342,11 @@ def make_recorder(index: int, plan: Plan) -> Recorder:
 
 
 def filters_of(plan: Plan) -> tuple[Series, ...]:
-    """Return the tagged series to keep in addition to those of every run: the series of thresholds and, if the plan has
-    several scenarios, the statistics of each scenario."""
+    """Return the tagged series to keep in addition to those of every run: the series of thresholds, the duration of
+    expected responses and, if the plan has several scenarios, the statistics of each scenario."""
     asked = (threshold.series for threshold in plan.thresholds)
-    return (*(series for series in asked if series.tags), *scenario_series(one.name for one in plan.scenarios))
+    several = scenario_series(one.name for one in plan.scenarios)
+    return (*(series for series in asked if series.tags), EXPECTED_DURATION, *several)
 
 
 def _first_of(error: Exception) -> Exception:

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 
 from fastload.model.errors import PlanError, ends_in_fastload, text_of_error
 from fastload.model.names import as_text
+from fastload.model.plain_numbers import as_flag
 
 _TEXTS = (str, bytes)
 _UNIONS = (Union, types.UnionType)
@@ -115,6 +116,8 @@ def _fits(value: Any, hint: Any, *, nested: bool = False) -> bool:
     if origin is Literal:
         # Another text is refused elsewhere, with the nearest one.
         return isinstance(value, str)
+    if hint is bool:
+        return as_flag(value) is not None
     if hint in (int, float):
         return isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
     if hint is str and nested:

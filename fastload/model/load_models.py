@@ -20,6 +20,7 @@ DEFAULT_MAX_VUS = 100
 DEFAULT_RATE_DURATION_S = 10.0
 LONGEST_ITERATIONS_S = 600.0
 LONGEST_SHAPE_S = 86_400.0
+_SLOW_PER_S = 0.1
 SHAPE_MAX_VUS = 10_000
 
 
@@ -164,6 +165,11 @@ class ExternallyControlled(_Closed):
         )
 
 
+def _pace(rate_per_s: float) -> str:
+    every = f" (one every {format_duration_s(1 / rate_per_s)})" if 0 < rate_per_s < _SLOW_PER_S else ""
+    return f"{format_count(rate_per_s)} starts/s{every}"
+
+
 @dataclass(frozen=True, slots=True)
 class ConstantArrivalRate(_Open):
     """Open model: *rate_per_s* starts per second. *arrivals* sets when start i (from 0) is due.
@@ -185,7 +191,7 @@ class ConstantArrivalRate(_Open):
 
     def describe(self) -> str:
         return (
-            f"{format_count(self.rate_per_s)} starts/s{_arriving(self.arrivals)} for "
+            f"{_pace(self.rate_per_s)}{_arriving(self.arrivals)} for "
             f"{format_duration_s(self.duration_s)} on at most {format_number_of(self.max_vus, 'VU')}{_dropping(self)}"
         )
 
@@ -215,7 +221,7 @@ class RampingArrivalRate(_Open):
     def describe(self) -> str:
         most = max(self.start_rate_per_s, *(rate for _, rate in self.stages))
         return (
-            f"up to {format_count(most)} starts/s{_arriving(self.arrivals)} for {format_duration_s(self.duration_s)} "
+            f"up to {_pace(most)}{_arriving(self.arrivals)} for {format_duration_s(self.duration_s)} "
             f"over {format_number_of(len(self.stages), 'stage')} on at most "
             f"{format_number_of(self.max_vus, 'VU')}{_dropping(self)}"
         )

@@ -10,6 +10,7 @@ ask for more series (filters); the workers count these when they measure the val
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -117,6 +118,17 @@ FAILURE_RATES = frozenset(("http_req_failed", "call_failed", "ws_failed"))
 """Rates whose true values are failures."""
 
 
+_UNPLAIN = re.compile(r"""[,{}]|^[\s"']|\s$""").search
+_PAIRED_BRACES = re.compile(r"[^{},]*(?:\{[^{}]*\}[^{},]*)*")
+
+
+def _quoted(value: str) -> str:
+    """Return *value* in quotes that it does not contain; as it is if it needs none, or contains both."""
+    is_plain = value == value.strip() and value[:1] not in ("'", '"') and _PAIRED_BRACES.fullmatch(value)
+    marks = [] if is_plain else [mark for mark in ('"', "'") if mark not in value]
+    return f"{marks[0]}{value}{marks[0]}" if marks else value
+
+
 class Series(NamedTuple):
     """Metric with one tag set. The tags are sorted (name, value) pairs."""
 
@@ -130,8 +142,11 @@ class Series(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Series as a threshold writes it: ``metric``, or ``metric{key:value,key:value}``."""
-        tags = ",".join(f"{key}:{value}" for key, value in self.tags)
+        """Series as a threshold writes it: ``metric``, or ``metric{key:value,key:value}``.
+
+        A value with commas, single braces or spaces at its ends is in quotes, so that a threshold can be read again.
+        """
+        tags = ",".join(f"{key}:{_quoted(value) if _UNPLAIN(value) else value}" for key, value in self.tags)
         return f"{self.metric}{{{tags}}}" if tags else self.metric
 
     def matches(self, tags: Mapping[str, str]) -> bool:
@@ -154,6 +169,9 @@ KEPT_TAGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((*CALL_METRICS, *STREAM_METRICS, *WEBSOCKET_METRICS), ("name",)),
 }
 """Tags by which every run splits these metrics, in addition to their totals."""
+
+EXPECTED_DURATION = Series.of("http_req_duration", expected_response="true")
+"""Series of the duration of requests that did not fail, which every run keeps, as k6 does."""
 
 SCENARIO_METRICS = ("http_reqs", "http_req_failed", "http_req_duration", "iterations", "iteration_duration")
 """Metrics that a run with several scenarios also keeps for each scenario."""

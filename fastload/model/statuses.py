@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from fastload.model.errors import PlanError
+from fastload.model.plain_numbers import as_whole
 
 StatusSpec = int | str | Collection[int]
 """Set of HTTP statuses as written: ``404``, ``(200, 404)``, ``range(200, 300)`` or ``"200-299,404"``."""
@@ -23,7 +24,7 @@ def parse_statuses(spec: StatusSpec, *, what: str) -> frozenset[int]:
     numbers: Iterable[Any]
     if isinstance(spec, str):
         numbers = (number for part in spec.split(",") for number in _part(part.strip(), spec, what))
-    elif isinstance(spec, int) and not isinstance(spec, bool):
+    elif as_whole(spec) is not None:
         numbers = (spec,)
     elif isinstance(spec, Collection) and not isinstance(spec, bytes):
         numbers = spec
@@ -31,9 +32,10 @@ def parse_statuses(spec: StatusSpec, *, what: str) -> frozenset[int]:
         raise PlanError(f"{what}: {spec!r} names no statuses", hint=_HINT)
     found = set()
     # One after the other: a range may be far too long for a list.
-    for number in numbers:
-        if not isinstance(number, int) or isinstance(number, bool) or not LEAST <= number <= MOST:
-            raise PlanError(f"{what}: {number!r} is no HTTP status", hint=_HINT)
+    for one in numbers:
+        number = as_whole(one)
+        if number is None or not LEAST <= number <= MOST:
+            raise PlanError(f"{what}: {one!r} is no HTTP status", hint=_HINT)
         found.add(number)
     if not found:
         raise PlanError(f"{what}: {spec!r} names no statuses", hint=_HINT)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
+from numbers import Real
 
 from fastload.model.errors import PlanError
 from fastload.model.names import as_text
@@ -11,11 +13,11 @@ from fastload.model.names import as_text
 _DURATION_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h|d)")
 _NUMBER_SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "M": 1e6}
-_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmM]?)(?:/(s|sec|m|min|h))?")
+_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmM]?)(?:/([0-9]+(?:\.[0-9]+)?)?(s|sec|m|min|h|d)?)?")
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMG]i?)?B?")
 _BYTES_UNIT = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_RATE_PER_S = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 1 / 60, "min": 1 / 60, "h": 1 / 3600}
+_RATE_UNIT_S = {None: 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 LONGEST_DURATION_S = 100 * 365 * 86_400.0
 """Longest duration: in nanoseconds it still fits into 64 bits."""
 FASTEST_RATE_PER_S = 1e9
@@ -25,6 +27,8 @@ MOST_BYTES = 2**63 - 1
 _LONGEST_TEXT = 200
 # Far above what a load model takes, which says how many that are.
 _MOST_VUS_WRITTEN = 10**12
+# Smaller numbers are nothing that anybody counts, and have an exponent.
+_LEAST_FIXED = 1e-9
 
 
 def parse_duration_s(text: str, *, what: str = "duration") -> float:
@@ -46,20 +50,32 @@ def parse_duration_s(text: str, *, what: str = "duration") -> float:
 
 
 def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> float:
-    """Parse a rate in starts per second: "500", "1.5k", "1k/s", "90/min". Fractions are kept.
+    """Parse a rate in starts per second: "500", "1.5k", "1k/s", "90/min", "1/20000s" (one in 20,000 seconds).
+
+    The unit of the time may be left out: "1/20000", as a `fractions.Fraction` is written. Fractions are kept.
 
     Raises:
         PlanError: not a rate, 0 without *zero*, or over one start in each nanosecond. *what* names the option in the
             message.
     """
-    match = _match(_RATE, as_text(text, what).strip())
-    rate = float(match[1]) * _NUMBER_SUFFIX[match[2] and match[2].lower()] * _RATE_PER_S[match[3]] if match else 0
+    written = as_text(text, what).strip()
+    if isinstance(text, Real) and "e" in written:
+        # A number, not a text: Python writes small ones like 5e-05.
+        written = f"{Decimal(written):f}"
+    match = _match(_RATE, written)
+    if match and (written.endswith("/") or (match[3] and not float(match[3]))):
+        match = None
+    rate = _rate_per_s(*match.groups()) if match else 0.0
     if not match or (rate <= 0 and not zero):
         wanted = "a rate" if zero else "a rate above zero"
         raise PlanError(f"{what} {text!r} is not {wanted}", hint='write it like "500", "1k/s" or "90/min"')
     if rate > FASTEST_RATE_PER_S:
         raise PlanError(f"{what} {text!r} is over one start in each nanosecond", hint='write it like "500" or "1k/s"')
     return rate
+
+
+def _rate_per_s(number: str, suffix: str, times: str | None, unit: str | None) -> float:
+    return float(number) * _NUMBER_SUFFIX[suffix.lower()] / (float(times or 1) * _RATE_UNIT_S[unit])
 
 
 def parse_bytes(text: str | float, *, what: str = "size") -> int:
@@ -160,7 +176,9 @@ def format_count(value: float) -> str:
     """Format a count with separated thousands, or a small fraction with three digits: ``"12,345"``, ``"3.5"``."""
     if float(value).is_integer() or abs(value) >= 999.5:
         return f"{value:,.0f}"
-    return f"{value:,.3g}"
+    text = f"{value:,.3g}"
+    # Without an exponent: one start in 20,000 s is 0.00005 a second.
+    return f"{Decimal(text):f}" if "e" in text and abs(value) >= _LEAST_FIXED else text
 
 
 def format_number_of(count: float, noun: str) -> str:

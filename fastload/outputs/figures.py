@@ -33,10 +33,10 @@ def unit_label(spec: MetricSpec) -> str:
 
 
 def format_observed(result: ThresholdResult) -> str:
-    """Format the observed value of a threshold: ``p(95)=1.23ms``, or ``no data``."""
+    """Format the observed value of a threshold: ``p(95)=1.23ms``, or ``no data`` with the reason, if it is known."""
     observed = result.observed
     if observed is None:
-        return "no data"
+        return f"no data: {one_line(result.reason)}" if result.reason else "no data"
     shown = observed if isinstance(observed, str) else _format_number(result, observed)
     when = "" if result.at_s is None else f" after {format_duration_s(round(result.at_s, 1))}"
     return f"{result.aggregate}={shown}{when}" if result.aggregate else f"{shown}{when}"

@@ -14,16 +14,20 @@ from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import PlanError, nearest
 from fastload.model.hooks import Hook, Hooks
 from fastload.model.http_settings import HttpSettings, check_base_url
+from fastload.model.judging.threshold_tags import PlannedTags
 from fastload.model.load_options import build_executor
 from fastload.model.names import as_text, tag_texts
 from fastload.model.plan import Plan, ScenarioPlan
+from fastload.model.tags import check_own_tags
 from fastload.model.units import parse_duration_s
 from fastload.planning.load import merge_loads, of_scenario, parse_load
 from fastload.planning.options import LOAD_OPTIONS, RUN_OPTIONS, SCENARIO_OPTIONS
 from fastload.planning.script_checks import check_awaits, check_urls
+from fastload.planning.script_text import script_mentions
 from fastload.planning.settings import (
     SetThreshold,
     check_tables,
+    check_thresholds,
     choose_scenarios,
     choose_workers,
     merge_thresholds,
@@ -35,7 +39,6 @@ from fastload.planning.transport import make_http
 
 DEFAULT_GRACEFUL_STOP = "30s"
 _OF_SCENARIO = (*LOAD_OPTIONS, *(name for name in SCENARIO_OPTIONS if name != "thresholds"))
-_BUILTIN_TAGS = ("scenario", "name", "method", "status", "group", "check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,15 @@ def _draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext) ->
     plans = tuple(_scenario_plan(scenario, merged[scenario.name]) for scenario in scenarios)
     _check_order(plans)
     thresholds = merge_thresholds(scenarios, tiers.below, tiers.above)
+    functions = (*(scenario.functions for scenario in scenarios), _async_hooks(around.hooks))
+    check_thresholds(
+        [one.threshold for one in thresholds],
+        PlannedTags(
+            {one.name: one.tags for one in plans},
+            others=[one.name for one in found],
+            mentions=script_mentions(function for several in functions for function in several),
+        ),
+    )
     plan = _plan(run, plans, thresholds, around)
     functions = (*(scenario.functions for scenario in scenarios), _async_hooks(plan.hooks))
     for called in functions:
@@ -245,10 +257,9 @@ def _time(values: Mapping[str, Any], option: str, default: str = "0s") -> float:
 
 
 def _tags(tags: Mapping[str, Any]) -> dict[str, str]:
-    for name in tags:
-        if name in _BUILTIN_TAGS:
-            raise PlanError(f"tag {name!r} is one of fastload's own", hint=f"choose another name, like 'my_{name}'")
-    return tag_texts(tags)
+    texts = tag_texts(tags)
+    check_own_tags(texts)
+    return texts
 
 
 def _common_env(run: MergedOptions, scenarios: Sequence[ScenarioPlan]) -> dict[str, str]:

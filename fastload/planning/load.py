@@ -10,6 +10,7 @@ from fastload.load.script.trace_files import read_trace
 from fastload.model.errors import PlanError, nearest
 from fastload.model.load_options import LoadOptions, implied_executor, options_of
 from fastload.model.names import as_text
+from fastload.model.plain_numbers import as_whole
 from fastload.model.units import (
     is_rate_stage,
     parse_duration_s,
@@ -182,15 +183,15 @@ def _limit_vus_to_iterations(one: MergedOptions) -> None:
     values, level = one.values, one.level
     if executor_of(values) != "shared-iterations" or not {"vus", "iterations"} <= values.keys():
         return
-    both_whole = isinstance(values["vus"], int) and isinstance(values["iterations"], int)
+    both_whole = as_whole(values["vus"]) is not None and as_whole(values["iterations"]) is not None
     if level["iterations"] > level["vus"] and both_whole and values["vus"] > values["iterations"] > 0:
         one.set("vus", values["iterations"], level["iterations"])
 
 
 def _whole(texts: Mapping[str, Any], name: str) -> int | None:
     value = texts.get(name)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
+    if value is None or (number := as_whole(value)) is not None:
+        return None if value is None else number
     raise PlanError(f"{name} {value!r} is not a whole number", hint=f"write {name}=10")
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import PEM
 from fastload.model.load_models import EXECUTORS
+from fastload.model.plain_numbers import as_flag, as_whole
 from fastload.model.units import (
     is_rate_stage,
     parse_bytes,
@@ -225,7 +226,7 @@ def _hint_of_unknown(name: str, known: tuple[str, ...]) -> str:
 
 
 def _whole_number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return as_whole(value)
 
 
 def _text(value: Any) -> str | None:
@@ -237,7 +238,7 @@ def _rate(value: Any) -> str | float | None:
 
 
 def _yes_or_no(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
+    return as_flag(value)
 
 
 def _address(value: Any) -> str | None:

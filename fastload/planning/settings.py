@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from fastload.control.sampling.host import usable_cpus
 from fastload.load.script.scenarios import Scenario, ScenarioFunction, check_function, name_of, where
 from fastload.model.errors import PlanError, nearest
+from fastload.model.judging.threshold_limits import check_limits
+from fastload.model.judging.threshold_tags import PlannedTags, check_filters
 from fastload.model.judging.thresholds import Threshold, parse_threshold_option, parse_thresholds
 from fastload.model.units import format_number_of
 from fastload.model.user_metrics import specs
@@ -123,6 +125,16 @@ def check_tables(names: Sequence[str], found: Sequence[Scenario], tiers: Sequenc
 def thresholds_of(options: Iterable[str]) -> tuple[Threshold, ...]:
     """Return the thresholds of repeated ``--threshold`` options. They may use all metrics that are known now."""
     return tuple(parse_threshold_option(text, specs()) for text in options)
+
+
+def check_thresholds(thresholds: Sequence[Threshold], planned: PlannedTags) -> None:
+    """Check what is known of *thresholds* before the run: that they can hold and fail, and that their tags can exist.
+
+    Raises:
+        PlanError: one cannot, or two exclude each other.
+    """
+    check_limits(thresholds)
+    check_filters(thresholds, planned)
 
 
 def merge_thresholds(scenarios: Sequence[Scenario], below: Sequence[Tier], above: Sequence[Tier]) -> list[SetThreshold]:

@@ -30,6 +30,7 @@ from fastload.model.http_settings import (
     without_credentials,
 )
 from fastload.model.names import as_text, tag_texts
+from fastload.model.plain_numbers import as_plain
 from fastload.model.statuses import parse_statuses
 from fastload.model.units import parse_bytes, parse_duration_s, parse_whole
 from fastload.model.urls import ascii_host
@@ -103,8 +104,10 @@ def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> Ht
     if made.auth is not None:
         check_types(CallArguments.of("fl.Auth", made.auth))
     given = {field.name: getattr(made, field.name) for field in fields(made)}
-    texts = {name: as_text(value, name) for name, value in given.items() if isinstance(value, str)}
-    made = replace(made, **texts, hosts=tag_texts(made.hosts, "hosts"))  # type: ignore[arg-type]
+    plain: dict[str, Any] = {
+        name: as_text(value, name) if isinstance(value, str) else as_plain(value) for name, value in given.items()
+    }
+    made = replace(made, **plain | {"hosts": tag_texts(made.hosts, "hosts")})
     check_http(made)
     return made
 

@@ -66,7 +66,7 @@ def test_rates(text: str, rate: float) -> None:
     assert parse_rate_per_s(text) == pytest.approx(rate, rel=1e-12)
 
 
-@pytest.mark.parametrize("text", ["", "0", "0/s", "-1", "k", "1/d", "1 k", "1e3", "10/2s", "nan"])
+@pytest.mark.parametrize("text", ["", "0", "0/s", "-1", "k", "1/w", "1 k", "1e3", "10/2x", "nan"])
 def test_rates_that_are_none(text: str) -> None:
     with pytest.raises(PlanError, match="is not a rate above zero") as caught:
         parse_rate_per_s(text, what="--rate")

@@ -78,6 +78,7 @@ def test_the_parts_of_the_schema() -> None:
         "optional": False,
         "aborts": False,
         "at_s": None,
+        "reason": "",
     }
     assert data["checks"][0] == {"name": "status is 200", "passes": 9990, "fails": 10, "scenario": "default"}
     trend = ["avg", "min", "med", "max", "p(90)", "p(95)", "p(99)", "p(99.9)", "count"]

@@ -104,7 +104,7 @@ def test_what_is_given_replaces_what_it_contradicts(
         ({"vus": "5"}, {}, "visit: vus '5' is not a whole number"),
         ({"executor": "fast"}, {}, "visit: there is no executor 'fast'"),
         ({"graceful_stop": "soon"}, {}, "visit: graceful_stop 'soon' is not a duration with a unit"),
-        ({"tags": {"name": "x"}}, {}, "visit: tag 'name' is one of fastload's own"),
+        ({"tags": {"name": "x"}}, {}, "visit: the tag 'name' is set by fastload itself"),
     ],
 )
 def test_what_does_not_go_together_is_refused(script: dict[str, Any], given: dict[str, Any], message: str) -> None:

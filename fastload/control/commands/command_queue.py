@@ -10,6 +10,7 @@ from typing import Any
 
 from fastload.model.errors import ControlError, nearest
 from fastload.model.load_models import MOST_VUS
+from fastload.model.plain_numbers import as_flag, as_plain, as_whole
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "status": (),
@@ -171,6 +172,7 @@ def check_command(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
             raise ControlError(f"{name}: {argument} {value!r} is not {wanted}")
         if argument in ("vus", "by") and value > MOST_VUS:
             raise ControlError(f"{name}: {argument} {value:,} is more than {MOST_VUS:,}", hint="check its digits")
+    given = {argument: as_plain(value) for argument, value in given.items()}
     if name == "stop":
         given.setdefault("now", False)
     amounts = [argument for argument in AMOUNTS if argument in given]
@@ -181,11 +183,11 @@ def check_command(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return as_whole(value) is not None
 
 
 def _is_rate(value: Any) -> bool:
-    return isinstance(value, str) or _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+    return isinstance(value, str) or _is_whole(value) or (isinstance(as_plain(value), float) and math.isfinite(value))
 
 
 _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
@@ -193,5 +195,5 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "vus": ("a whole number of VUs, 0 or more", lambda value: _is_whole(value) and value >= 0),
     "rate": ('a rate like 500 or "1k/s"', _is_rate),
     "by": ("a whole number, like 10 or -10", _is_whole),
-    "now": ("true or false", lambda value: isinstance(value, bool)),
+    "now": ("true or false", lambda value: as_flag(value) is not None),
 }

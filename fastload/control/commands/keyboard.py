@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 KEYS_HELP = "w +1  W +10  s -1  S -10 (VUs, or starts/s)  p pause or resume  ? help  Ctrl-C stop"
 """Help text of the keys, on one line."""
+KEYS_HINT = "? shows the keys, Ctrl-C stops the run"
+"""What is shown of the keys before the first of them is pressed."""
 
 _READ_BYTES = 1024
 # Cursor and function keys send several bytes, and some of these bytes are letters.

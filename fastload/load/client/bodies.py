@@ -44,8 +44,8 @@ def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | N
             raise PlanError("json and data are both given", hint="give one of them")
         try:
             return json if isinstance(json, bytes) else orjson.dumps(json), JSON_LINE
-        except TypeError as error:
-            raise json_error(error) from None
+        except TypeError:
+            return encoded_with_numpy(json), JSON_LINE
     if data is None:
         return None, ""
     if isinstance(data, Path):
@@ -53,6 +53,18 @@ def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | N
     if isinstance(data, Mapping):
         return urlencode(data, doseq=True, errors=LENIENT).encode(), _FORM
     return _raw(data, "data"), ""
+
+
+def encoded_with_numpy(json: Any) -> bytes:
+    """Return *json*, which has more than plain values, as bytes: with the numbers and arrays of numpy.
+
+    Raises:
+        PlanError: it has other values than these.
+    """
+    try:
+        return orjson.dumps(json, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError as error:
+        raise json_error(error) from None
 
 
 def json_error(error: TypeError) -> PlanError:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from fastload.load.client.bodies import JSON_LINE, Data, body_of, json_error
+from fastload.load.client.bodies import JSON_LINE, Data, body_of, encoded_with_numpy
 from fastload.load.client.expected_statuses import expected_statuses
 from fastload.load.client.handle_pool import HandlePool
 from fastload.load.client.reply_parts import ReplyParts
@@ -24,6 +24,7 @@ from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Body, HttpSettings, check_scheme
 from fastload.model.names import are_plain, as_name, as_text, tag_texts
+from fastload.model.tags import check_own_tags
 from fastload.model.urls import add_query, encode_url, path_of, trim_url
 from fastload.model.wire_text import LENIENT
 
@@ -35,7 +36,6 @@ _ID_SEGMENT = re.compile(
 )
 _ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://").match
 _MAX_CACHED_URLS = 10_000
-_BUILT_IN_TAGS = frozenset(("scenario", "group", "name", "method", "status", "error", "check"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class WorkerContext:
         if number is None:
             # Texts only: 1 and True are one key, and two names.
             own = tag_texts(tags) if tags else {}
-            check_tags(own)
+            check_own_tags(own)
             is_named = name is not None and not (isinstance(name, str) and not name)
             text = as_name(name if is_named else self._name_of(as_text(url, "the URL")), "name=")
             number = self.recorder.endpoint(text, method, {**scope.tags, **own})
@@ -214,8 +214,8 @@ class WorkerContext:
         elif json is not None:
             try:
                 body = json if isinstance(json, bytes) else orjson.dumps(json)
-            except TypeError as error:
-                raise json_error(error) from None
+            except TypeError:
+                body = encoded_with_numpy(json)
             content_type = JSON_LINE
         # The same look-up as in `header_lines`: made here, it saves a call for every body that is sent.
         try:
@@ -256,17 +256,6 @@ def _settings_by_address(http: HttpSettings, resolve: tuple[str, ...]) -> list[H
     host, port, addresses = resolve[0].split(":", 2)
     usable = [one for one in addresses.split(",") if http.ip_version in ("", "6" if ":" in one else "4")]
     return [replace(http, hosts={**http.hosts, f"{host}:{port}": one}) for one in usable]
-
-
-def check_tags(tags: Mapping[str, str]) -> None:
-    """Check that no name in *tags* is a built-in tag.
-
-    Raises:
-        PlanError: one of them is.
-    """
-    for tag in tags:
-        if tag in _BUILT_IN_TAGS:
-            raise PlanError(f"the tag {tag!r} is set by fastload itself", hint="give your tag a name of its own")
 
 
 def fold_path(url: str) -> str:

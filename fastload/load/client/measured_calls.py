@@ -9,11 +9,11 @@ from time import monotonic_ns
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
-from fastload.load.client.context import check_tags
 from fastload.load.client.vu import VU, current_vu
 from fastload.load.recording.outcome import JUDGED, is_failure
 from fastload.model.errors import PlanError, text_of_error
 from fastload.model.names import as_name, as_text, tag_texts
+from fastload.model.tags import check_own_tags
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -121,7 +121,7 @@ def measure(name: str, *, tags: Mapping[str, str] | None = None) -> Measure:
         )
     if tags is not None:
         tags = tag_texts(tags)
-        check_tags(tags)
+        check_own_tags(tags)
     return Measure(name, tags)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastload.load.engine.error_kinds import ERROR_KINDS
 from fastload.model.argument_types import CallArguments, wrong_types_named
@@ -60,7 +60,8 @@ class Retry:
             raise PlanError(f"Retry: factor {self.factor} is below 1", hint="1 keeps the wait as it is, 2 doubles it")
         if not 0 <= self.jitter <= 1:
             raise PlanError(f"Retry: jitter {self.jitter} is not from 0 to 1", hint="0.5 leaves half of it to chance")
-        on = (self.on,) if isinstance(self.on, int | str) else tuple(self.on)
+        given = self.on
+        on: tuple[Any, ...] = (given,) if isinstance(given, str) or not isinstance(given, Collection) else tuple(given)
         for one in on:
             if isinstance(one, str):
                 _check_kind(one)

@@ -270,7 +270,7 @@ class VU(HttpClient, StreamingClient):
         if self._context.stopping and not self.in_on_stop:
             raise asyncio.CancelledError
         try:
-            pause_s = least_s if most_s is None else self.random.uniform(least_s, most_s)
+            pause_s = least_s if most_s is None else self.random.uniform(float(least_s), float(most_s))
             is_positive = pause_s >= 0 and (most_s is None or least_s >= 0 <= most_s)
         except TypeError:
             raise pause_error(least_s, most_s) from None

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, NO_DUE, UNEXPECTED
 from fastload.model.histogram import Int64Array
-from fastload.model.metrics import HTTP_TRENDS, Series
+from fastload.model.metrics import EXPECTED_DURATION, HTTP_TRENDS, Series
 from fastload.model.names import are_plain, tag_texts
 from fastload.model.points import LOST_TRENDS
 from fastload.model.series import SeriesTable
@@ -26,6 +26,7 @@ _MAX_TAG_SETS = 10_000
 _BY_HAND, _BY_EXPECTATION = JUDGED_FAILED // _JUDGEMENT, UNEXPECTED // _JUDGEMENT
 
 VOLUMES = ("data_sent", "data_received")
+_COUNTERS = ("http_reqs", *VOLUMES)
 REQUEST_METRICS = frozenset((*HTTP_TRENDS, "http_req_response_time", "http_reqs", "http_req_failed", *VOLUMES))
 
 
@@ -85,13 +86,15 @@ class RequestBatch:
 class RequestFilter:
     """Filter that selects the requests of one series.
 
-    Tags known when a request is sent are tested once for each endpoint; ``status`` and ``error`` for each request.
+    Tags known when a request is sent are tested once for each endpoint; ``status``, ``error`` and ``expected_response``
+    for each request.
     """
 
     def __init__(self, series: Series) -> None:
         self.series = series
         wanted = dict(series.tags)
         self._status, self._error = wanted.pop("status", None), wanted.pop("error", None)
+        self._expected = wanted.pop("expected_response", None)
         self._fixed = Series(series.metric, tuple(sorted(wanted.items())))
         self._of_endpoint: list[bool] = []
 
@@ -106,10 +109,15 @@ class RequestFilter:
     def fold(self, batch: RequestBatch, table: SeriesTable) -> None:
         """Add the requests of *batch* that belong to the series to *table*."""
         chosen = np.array(self._of_endpoint, dtype=bool)[batch.endpoints]
+        if self.series.metric in _COUNTERS and chosen.any():
+            # A sample had the tags of its endpoint: that it had no such outcome is a count of 0, and not no data.
+            table.counter(self.series)
         if self._status is not None:
             chosen &= batch.statuses == _status_of(self._status)
         if self._error is not None:
             chosen &= self._has_error(batch, self._error)
+        if self._expected is not None:
+            chosen &= batch.failed if self._expected == "false" else ~batch.failed
         count = int(chosen.sum())
         if not count:
             return
@@ -123,8 +131,12 @@ class RequestFilter:
 
     def count_no_response(self, table: SeriesTable, endpoint: int, error: str, count: int) -> None:
         """Add *count* requests without a response; *error* is their tag, empty if the script judged them good."""
+        if not self._of_endpoint[endpoint]:
+            return
+        if self.series.metric in _COUNTERS:
+            table.counter(self.series)
         fits = self._status in (None, "0") and self._error in (None, error)
-        if fits and self._of_endpoint[endpoint]:
+        if fits and self._expected in (None, "false" if error else "true"):
             self._count(table, count, count if error else 0)
 
     def _count(self, table: SeriesTable, count: int, failed: int) -> None:
@@ -157,7 +169,8 @@ class Filters:
 
     def __init__(self, asked: Iterable[Series]) -> None:
         every = tuple(dict.fromkeys(series for series in asked if series.tags))
-        wanted = [series for series in every if not series.is_kept]
+        # The recorder has the duration of expected responses by itself, almost for nothing.
+        wanted = [series for series in every if not series.is_kept and series != EXPECTED_DURATION]
         self.of_requests = [RequestFilter(series) for series in wanted if series.metric in REQUEST_METRICS]
         self._of_scopes: dict[str, list[Series]] = {}
         for series in wanted:

@@ -21,11 +21,12 @@ from fastload.load.recording.scope import NameLimit, Scope, current_tags
 from fastload.model.errors import PlanError
 from fastload.model.histogram import Int64Array
 from fastload.model.judging.stalls import StallTable
-from fastload.model.metrics import Series
+from fastload.model.metrics import EXPECTED_DURATION, Series
 from fastload.model.names import as_name
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.redaction import redacted
 from fastload.model.series import SeriesTable
+from fastload.model.tags import BUILTIN_TAGS, check_own_tags
 from fastload.model.user_metrics import declared, set_metric_filters
 
 FOLD_AT_REQUESTS = 2048
@@ -51,6 +52,7 @@ class Recorder:
         self._worker = worker
         self._seq = 0
         self._filters = Filters(filters)
+        self._keeps_expected = EXPECTED_DURATION in filters
         set_metric_filters(filters, current_tags)
         self._names = NameLimit(self._filters.values_of("name"))
         self._named_values = NamedValues(self._filters, self._names)
@@ -73,6 +75,7 @@ class Recorder:
         self._no_response.clear()
         self.lag_us: list[int] = []
         self.stalls = StallTable()
+        self._has_failures = False
         self._table = SeriesTable()
         self._errors = ErrorTable()
         self._exceptions = ErrorTable()
@@ -242,8 +245,16 @@ class Recorder:
         (scope or self.unscoped).queued += count
 
     def record_check(self, name: str, passed: bool, scope: Scope, tags: Mapping[str, str] | None = None) -> None:
-        """Record one outcome of a check."""
-        key = (name,) if tags is None else (name, *(text for pair in self._filters.relevant(tags) for text in pair))
+        """Record one outcome of a check.
+
+        Raises:
+            PlanError: *name* or one of *tags* is no text, or a tag has the name of a built-in tag.
+        """
+        key: tuple[str, ...] = (name,)
+        if tags is not None:
+            key = (name, *(text for pair in self._filters.relevant(tags) for text in pair))
+            if not BUILTIN_TAGS.isdisjoint(tags):
+                check_own_tags(tags)
         counts = scope.checks.get(key)
         if counts is None:
             key = (self._check_names.admit(as_name(name, "the name of a check")), *key[1:])
@@ -269,6 +280,8 @@ class Recorder:
     def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
         """Return the folded measurements since the last `take` as a delta; the recorder is empty afterwards."""
         self._fold()
+        if self._keeps_expected and not self._has_failures:
+            self._copy_expected()
         for metric in declared().values():
             metric.drain(self._table)
         stats = replace(self.stats, vus=vus, in_flight=in_flight, offered=offered)
@@ -375,6 +388,11 @@ class Recorder:
         return batch
 
     def _fold_times(self, batch: RequestBatch) -> None:
+        if self._keeps_expected and not self._has_failures and batch.failed.any():
+            self._has_failures = True
+            self._copy_expected()
+        if self._has_failures and len(expected := batch.times["http_req_duration"][~batch.failed]):
+            self._table.trend(EXPECTED_DURATION).fold(expected)
         for metric, values in batch.times.items():
             self._table.trend(Series(metric)).fold(values)
         scheduled = batch.times_of("http_req_response_time", slice(None))
@@ -386,6 +404,15 @@ class Recorder:
             chosen, tags = endpoints == endpoint, self._tags[endpoint]
             self._table.trend(Series("http_req_duration", tags)).fold(duration[chosen])
             self._table.counter(Series("data_received", tags)).value += int(received[chosen].sum())
+
+    def _copy_expected(self) -> None:
+        """Copy the series of all durations to that of expected responses: until a request fails, they are the same.
+
+        So the series costs next to nothing as long as nothing fails.
+        """
+        every = self._table.get("http_req_duration")
+        if every is not None:
+            self._table.trend(EXPECTED_DURATION).merge(every)
 
     def _fold_counts(self, batch: RequestBatch) -> None:
         for metric, values in batch.volumes.items():

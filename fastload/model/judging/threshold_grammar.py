@@ -109,6 +109,23 @@ class Subject:
         return units
 
 
+def split_thresholds(text: str) -> list[str]:
+    """Split *text* into thresholds at its semicolons, except for those in the braces of a tag filter."""
+    parts, begin, depth, at, before = [], 0, 0, 0, ""
+    while at < len(text):
+        character = text[at]
+        if character in "\"'" and depth and before == ":":
+            # A quoted value: see `_scan_value`.
+            at = max(at, text.find(character, at + 1))
+        elif character == ";" and not depth:
+            parts.append(text[begin:at])
+            begin = at + 1
+        before = before if character.isspace() else character
+        depth = max(0, depth + (character == "{") - (character == "}"))
+        at += 1
+    return [*parts, text[begin:]]
+
+
 def parse_series(text: str, tags: Collection[str] | None = None) -> tuple[Series, str]:
     """Parse the metric and its tag filter at the start of *text*. Return the series and the rest of the text.
 

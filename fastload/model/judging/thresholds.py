@@ -21,6 +21,7 @@ from fastload.model.judging.threshold_grammar import (
 )
 from fastload.model.metrics import AGGREGATES, MetricSpec, Series
 from fastload.model.names import as_text
+from fastload.model.plain_numbers import as_flag
 from fastload.model.units import parse_duration_s
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -98,6 +99,8 @@ class Threshold:
 class ThresholdResult:
     """Result of a threshold. Without data *observed* is None, and *ok* is False unless the threshold is *optional*.
 
+    *reason*: why there is no data, at the end of the run, if that is known: which tag no sample had.
+
     *metric* includes the tags, like ``http_reqs{name:/}``. *unit* is the unit of *observed*; a ``rate`` of a counter is
     in *unit* per second. *at_s* is when a threshold with a window first failed, in seconds of the measurement.
     """
@@ -112,6 +115,7 @@ class ThresholdResult:
     optional: bool = False
     aborts: bool = False
     at_s: float | None = None
+    reason: str = ""
 
 
 def parse_threshold(
@@ -198,7 +202,7 @@ def _settings(metric: str, given: ThresholdText) -> tuple[str, dict[str, Any]]:
             f"threshold on {metric}: {dict(given)!r} has no expression", hint='add "threshold": "p(95)<500"'
         )
     for key in ("abort_on_fail", "optional"):
-        if not isinstance(settings.get(key, False), bool):
+        if as_flag(settings.get(key, False)) is None:
             raise PlanError(f"threshold {text!r} on {metric}: {key} is {settings[key]!r}", hint="it is true or false")
     return text, settings
 

@@ -37,7 +37,8 @@ def comparison_markdown(comparison: Comparison) -> str:
 def _verdicts(comparison: Comparison) -> Iterator[str]:
     for candidate in range(len(comparison.sides) - 1):
         verdict = comparison.verdict_of(candidate)
-        yield f"{_SIGN[verdict] or '⚪ '}**{format_lead(verdict)}** {prose(verdict_text(comparison, candidate))}"
+        sign = "⚠️ " if comparison.issues.refusals else _SIGN[verdict] or "⚪ "
+        yield f"{sign}**{format_lead(comparison, candidate)}** {prose(verdict_text(comparison, candidate))}"
     if note := details_note(comparison):
         yield note[:1].upper() + note[1:]
 

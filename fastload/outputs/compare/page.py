@@ -64,7 +64,7 @@ def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timelin
             {
                 "label": LABELS[index + 1],
                 "verdict": comparison.verdict_of(index),
-                "lead": format_lead(comparison.verdict_of(index)),
+                "lead": format_lead(comparison, index),
                 "text": verdict_text(comparison, index),
             }
             for index in candidates

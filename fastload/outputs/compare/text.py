@@ -62,7 +62,10 @@ def _verdict(comparison: Comparison) -> list[RenderableType]:
     for candidate in range(len(comparison.sides) - 1):
         verdict = comparison.verdict_of(candidate)
         style = STRONG if verdict in (NO_DIFFERENCE, "") else f"bold {_STYLE[verdict]}"
-        lead = f"{format_lead(verdict).upper()}  "
+        if comparison.issues.refusals and verdict == "better":
+            # Another load may be why.
+            style = f"bold {WARN}"
+        lead = f"{format_lead(comparison, candidate).upper()}  "
         lines.append(Paragraph(lead, one_line(verdict_text(comparison, candidate)), lead_style=style))
     if note := details_note(comparison):
         lines.append(Paragraph("  • ", note))

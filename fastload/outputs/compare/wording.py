@@ -75,9 +75,13 @@ def row_name(row: ComparisonRow) -> str:
     return f"{row.figure.subject} {row.figure.name}"
 
 
-def format_lead(verdict: ComparisonVerdict) -> str:
-    """Return the verdict of a whole candidate as a heading: ``Worse``, ``No difference shown``, ``Not judged``."""
-    return (verdict or "not judged").capitalize()
+def format_lead(comparison: Comparison, candidate: int) -> str:
+    """Return the verdict of a whole candidate as a heading: ``Worse``, ``No difference shown``, ``Not judged``.
+
+    Of different plans it says so first: ``Different plans, better``.
+    """
+    words = comparison.verdict_of(candidate) or "not judged"
+    return (f"different plans, {words}" if comparison.issues.refusals else words).capitalize()
 
 
 def verdict_text(comparison: Comparison, candidate: int) -> str:

@@ -35,8 +35,10 @@ window.fastload = window.fastload || {};
   }
 
   function outcome(data) {
+    // Of different plans, what is better may be so because of another load.
+    const tone = ({ verdict }) => (data.refusals.length && verdict === "better" ? tones.changed : tones[verdict]) || "plain";
     const cards = data.verdicts.map((one) => el(
-      `div.card.${tones[one.verdict] || "plain"}`, { "data-verdict": one.verdict || "none" },
+      `div.card.${tone(one)}`, { "data-verdict": one.verdict || "none" },
       el("p.word", null, one.lead), el("p", null, one.text),
     ));
     const warned = [...data.refusals.map((text) => el("li.bad", null, `Different plans: ${text}`)), ...data.warnings.map((text) => el("li", null, text))];
@@ -48,7 +50,7 @@ window.fastload = window.fastload || {};
       element: el(
         "section", { id: "outcome", "aria-label": "Outcome" },
         el("h1", null, data.title),
-        el("p.about", null, data.sides[0].runs[0].title),
+        el("p.about", null, [...new Set(data.sides.map((side) => side.runs[0].title))].join(" · ")),
         el("div.verdicts", null, cards),
         data.details ? el("p.about", null, `${data.details[0].toUpperCase()}${data.details.slice(1)}.`) : null,
         warned.length ? el("ul.notes", { "aria-label": "Warnings" }, warned) : null,

@@ -195,7 +195,7 @@ fastload.outcome = (() => {
 
   // As the report in the terminal writes it.
   function observed(one) {
-    if (one.observed === null || one.observed === undefined) return "no data";
+    if (one.observed === null || one.observed === undefined) return one.reason ? `no data: ${one.reason}` : "no data";
     const when = one.at_s === null || one.at_s === undefined ? "" : ` after ${duration(Number(one.at_s.toFixed(1)))}`;
     const shown = typeof one.observed === "string" ? one.observed : numberIn(one);
     return `${one.aggregate ? `${one.aggregate}=` : ""}${shown}${when}`;
@@ -253,10 +253,13 @@ fastload.outcome = (() => {
       ...(tries
         ? [["Failed", percent(failed.rate), `${count(failed.fails || 0)} of ${count(tries)}`, failed.fails ? "bad" : ""]]
         : []),
+      ...statusesOf(summary.endpoints || []),
       ...(trend.count
         ? [latency("p50", "med"), latency("p95", "p(95)"), latency("p99", "p(99)"), latency("Longest", "max")]
         : []),
-      ["Iterations", count(get("iterations").count || 0), perSecond("", get("iterations").rate)],
+      ...(summary.plan?.kind === "bench" && !get("iterations").count
+        ? []
+        : [["Iterations", count(get("iterations").count || 0), perSecond("", get("iterations").rate)]]),
       ...othersOf(get, line.of),
       ...(messages ? [["Messages", count(messages), `${perSecond("", messageRate(get))}, both ways`]] : []),
       ...(get("ws_ping").count ? [["Ping p95", ms(get("ws_ping")["p(95)"]), "ping to pong"]] : []),
@@ -271,6 +274,18 @@ fastload.outcome = (() => {
           ]
         : []),
     ];
+  }
+
+  // How many requests had which status, unless all of them had 200; 0 is no response.
+  function statusesOf(endpoints) {
+    const counts = new Map();
+    for (const { statuses } of endpoints)
+      for (const [status, amount] of Object.entries(statuses)) counts.set(status, (counts.get(status) || 0) + amount);
+    if ([...counts.keys()].every((status) => status === "200")) return [];
+    const [[most, amount], ...others] = [...counts].sort(([, left], [, right]) => right - left);
+    const word = (status) => (status === "0" ? "none" : status);
+    const rest = others.map(([status, each]) => `${word(status)}: ${count(each)}`).join(", ");
+    return [["Status", word(most), [numberOf(amount, "request"), rest].filter(Boolean).join("; ")]];
   }
 
   // What else ended than that which leads, and how much of it failed.

@@ -27,7 +27,8 @@ fastload.units = (() => {
 
   function general(value) {
     const exponent = Number(value.toExponential(2).split("e")[1]);
-    if (exponent >= -4 && exponent < 3) return String(Number(fixed(value, 2 - exponent)));
+    // Without an exponent: one start in 20,000 s is 0.00005 a second.
+    if (exponent >= -9 && exponent < 3) return fixed(value, 2 - exponent).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
     const [mantissa, power] = value.toExponential(2).split("e");
     return `${Number(mantissa)}e${power[0]}${power.slice(1).padStart(2, "0")}`;
   }

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastload.model.error_remedies import remedy_of
 from fastload.model.errors import PlanError
-from fastload.model.metrics import BUILTIN, FAILURE_RATES, SCENARIO_METRICS, Kind, Series
+from fastload.model.metrics import BUILTIN, FAILURE_RATES, Kind
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.bounded_replay import BoundedReplay
@@ -29,7 +29,7 @@ from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.streams.base import SecondsNeeded
 from fastload.outputs.streams.plain_summary import outcome_of
-from fastload.outputs.terminal.report_metrics import headline_of
+from fastload.outputs.terminal.report_metrics import headline_of, shown_elsewhere
 
 _ROWS_AT_MOST = 100
 _EXCEPTIONS_AT_MOST = 5
@@ -300,8 +300,8 @@ def _metric(label: str, view: MetricView) -> str:
 
 
 def _shown_metrics(result: Summary) -> Iterator[tuple[str, MetricView]]:
-    """Return all metrics except the series by scenario, which have their own table."""
-    elsewhere = {Series.of(name, scenario=one.name).label for one in result.scenarios for name in SCENARIO_METRICS}
+    """Return all metrics that the report has nowhere else."""
+    elsewhere = shown_elsewhere(result)
     return ((label, view) for label, view in result.metrics.items() if label not in elsewhere)
 
 

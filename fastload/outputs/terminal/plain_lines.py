@@ -29,6 +29,7 @@ class PlainLines:
         self._every_s = every_s
         self._due_s = _FIRST_S
         self._total = ""
+        self._message = ""
         self._kinds = ActivityKinds()
 
     def start(self, plan: Plan) -> None:
@@ -71,8 +72,10 @@ class PlainLines:
             parts.append(f"{failing} threshold{'s' * (failing > 1)} failing")
         if lossy := len(now.troubles):
             parts.append(f"{lossy} output{'s' * (lossy > 1)} lost data")
-        if now.message:
+        # Once: unlike the live block, what was printed stays.
+        if now.message and now.message != self._message:
             parts.append(one_line(now.message))
+        self._message = now.message
         return "  ".join(parts)
 
 

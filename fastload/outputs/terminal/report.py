@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.error_remedies import remedy_of
+from fastload.model.http_settings import without_credentials
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
@@ -112,8 +114,10 @@ def _verdict(summary: Summary) -> list[RenderableType]:
 
 def _run(summary: Summary) -> list[RenderableType]:
     plan = summary.plan
+    shown = without_credentials(plan.base_url)
+    title = one_line(plan.title if not shown or shown in plan.title else f"{plan.title} against {shown}")
     workers = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
-    parts = [one_line(plan.title), plan.scenarios[0].executor.describe(), workers]
+    parts = [title, plan.scenarios[0].executor.describe(), workers]
     if len(plan.scenarios) > 1:
         parts[1:2] = [f"{len(plan.scenarios)} scenarios"]
     lines: list[RenderableType] = [Paragraph("RUN  ", ", ".join(parts), lead_style=STRONG)]
@@ -159,12 +163,14 @@ def _thresholds(summary: Summary) -> list[RenderableType]:
         rows = [
             [
                 Cell(f"  {MARK[result.ok]} '{one_line(result.expression)}'", mark_style(result.ok)),
-                Cell(format_observed(result), "" if result.ok else BAD),
+                Cell(format_observed(replace(result, reason="")), "" if result.ok else BAD),
             ]
             for result in results
         ]
         columns = [Column(right=False, shrink_to=12), Column(right=False)]
         lines.append(Columns(columns, rows, first_width=width))
+        reasons = dict.fromkeys(result.reason for result in results if result.reason)
+        lines += [Paragraph("    → ", one_line(reason), style=DIM) for reason in reasons]
     return lines
 
 

@@ -10,7 +10,9 @@ summary has everything.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from http import HTTPStatus
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -18,11 +20,13 @@ from rich.text import Text
 from fastload.model.metrics import (
     BUILTIN,
     CALL_METRICS,
+    EXPECTED_DURATION,
     FAILURE_RATES,
     SCENARIO_METRICS,
     STREAM_METRICS,
     WEBSOCKET_METRICS,
     Kind,
+    Series,
 )
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
@@ -39,6 +43,7 @@ _BESIDE_REQUESTS = (*CALL_METRICS, *STREAM_METRICS, *WEBSOCKET_METRICS)
 _CONNECTING = "ws_connecting"
 _NEGLIGIBLE_MS = 0.001
 _FIRST_WIDTH = 22
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 def headline_of(summary: Summary) -> str:
@@ -111,20 +116,57 @@ def render_metrics(summary: Summary) -> list[RenderableType]:
 def _with_tagged(summary: Summary, name: str, row_of: Callable[[Summary, str], list[Cell]]) -> list[list[Cell]]:
     """Return the row of a metric, followed by the rows of its series with tags."""
     tagged = _tagged(summary, name)
-    rows = [row_of(summary, label) for label in (name, *tagged[:TAGGED_AT_MOST])]
+    rows = [row_of(summary, name), *(_status_rows(summary) if name == "http_reqs" else ())]
+    rows += [row_of(summary, label) for label in tagged[:TAGGED_AT_MOST]]
     if len(tagged) > TAGGED_AT_MOST:
         rows.append([Cell(f"    … and {format_count(len(tagged) - TAGGED_AT_MOST)} more", DIM), Cell("")])
     return rows
 
 
 def _tagged(summary: Summary, name: str) -> list[str]:
-    """Return the labels of a metric's series with tags, without the series of scenarios, which have their own table."""
+    """Return the labels of a metric's series with tags, without those of `shown_elsewhere`."""
     begin = f"{name}{{"
-    labels = [label for label in summary.metrics if label.startswith(begin)]
-    if name not in SCENARIO_METRICS:
-        return labels
-    elsewhere = {f"{begin}scenario:{scenario.name}}}" for scenario in summary.scenarios}
-    return [label for label in labels if label not in elsewhere]
+    elsewhere = shown_elsewhere(summary)
+    return [label for label in summary.metrics if label.startswith(begin) and label not in elsewhere]
+
+
+def shown_elsewhere(summary: Summary) -> frozenset[str]:
+    """Return the labels of series that a report has already: those of scenarios, which have their own table, and the
+    duration of expected responses if that is the duration of all."""
+    labels = {Series.of(name, scenario=one.name).label for one in summary.scenarios for name in SCENARIO_METRICS}
+    expected = EXPECTED_DURATION.label
+    if not summary.metrics["http_req_failed"].fails and all(one.metric != expected for one in summary.thresholds):
+        labels.add(expected)
+    return frozenset(labels)
+
+
+def _status_rows(summary: Summary) -> list[list[Cell]]:
+    """Return a row for each status of the responses, the most frequent first; none if all are 200."""
+    counts: Counter[str] = Counter()
+    for endpoint in summary.endpoints:
+        counts.update(endpoint.statuses)
+    asked = {result.metric for result in summary.thresholds}
+    total = counts.total()
+    return [
+        [
+            Cell(f"    {{ status:{status} }}"),
+            Cell(format_count(count)),
+            Cell(format_percent(count / total)),
+            Cell(_status_words(status, is_bench=summary.plan.kind == "bench"), DIM),
+        ]
+        for status, count in counts.most_common(TAGGED_AT_MOST)
+        if counts.keys() != {"200"} and Series.of("http_reqs", status=status).label not in asked
+    ]
+
+
+def _status_words(status: str, *, is_bench: bool) -> str:
+    if status == "0":
+        return "no response"
+    try:
+        words = HTTPStatus(int(status)).phrase
+    except ValueError:
+        words = ""
+    return f"{words}, not followed" if is_bench and int(status) in _REDIRECTS else words
 
 
 def _shown_trends(summary: Summary) -> list[str]:

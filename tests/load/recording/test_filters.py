@@ -17,7 +17,7 @@ from fastload.load.engine.curl_transfer import Measurement
 from fastload.load.recording.outcome import NO_DUE
 from fastload.load.recording.recorder import FOLD_AT_REQUESTS, MAX_REASONS, Recorder
 from fastload.model import metrics, user_metrics
-from fastload.model.metrics import HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Series, scenario_series
+from fastload.model.metrics import EXPECTED_DURATION, HTTP_TRENDS, MAX_NAMES, OTHER_NAME, Series, scenario_series
 from fastload.model.records import Delta
 from fastload.model.series import SeriesTable
 from tests.conftest import Nginx, free_port
@@ -50,7 +50,13 @@ class Request(NamedTuple):
         if self.failed:
             error = "judged" if self.judged else f"http_{self.status}" if self.status else "timeout"
         known = {"name": self.name, "method": self.method, "scenario": self.scenario, "group": self.group}
-        return known | {"kind": self.kind, "status": str(self.status), "error": error}
+        expected = str(not self.failed).lower()
+        return known | {
+            "kind": self.kind,
+            "status": str(self.status),
+            "error": error,
+            "expected_response": expected,
+        }
 
 
 requests = st.lists(
@@ -77,6 +83,7 @@ VALUES = {
     "kind": ["read", "write"],
     "status": ["0", "200", "201", "404", "500"],
     "error": ["", "judged", "timeout", "http_404", "http_500"],
+    "expected_response": ["true", "false"],
 }
 METRICS = (*HTTP_TRENDS, "http_req_response_time", "http_reqs", "http_req_failed", "data_sent", "data_received")
 asked_tags = st.dictionaries(st.sampled_from(sorted(VALUES)), st.integers(0, 10), min_size=1, max_size=3)
@@ -137,6 +144,13 @@ def expected(happened: list[Request], series: Series) -> Any:
             return len(answered), sum(one.total_us for one in answered)
         case _:
             return len(answered), 0
+
+
+@given(requests)
+def test_the_duration_of_expected_responses_is_that_of_those_that_did_not_fail(happened: list[Request]) -> None:
+    table = recorded(happened, [EXPECTED_DURATION])
+    assert value_of(table, EXPECTED_DURATION) == expected(happened, EXPECTED_DURATION)
+    assert (EXPECTED_DURATION in table.series_values) == bool(expected(happened, EXPECTED_DURATION)[0])
 
 
 def value_of(table: SeriesTable, series: Series) -> Any:

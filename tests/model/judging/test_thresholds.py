@@ -476,7 +476,7 @@ def documented(heading: str) -> list[list[str]]:
 
 def test_every_documented_example_can_be_read() -> None:
     examples = [row[1].strip("`") for row in documented("What can be written") if re.search("[<>=]", row[1])]
-    assert len(examples) == 15
+    assert len(examples) == 16
     parsed = [parse_threshold_option(text, KNOWN) for text in examples]
     assert {one.kind for one in parsed} >= {RESOURCE, VERDICT, "trend", "counter", "rate"}
 

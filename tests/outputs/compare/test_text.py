@@ -137,3 +137,13 @@ def test_names_are_text_and_nothing_else() -> None:
     assert all("`" in line or "\\<" in line for line in markdown.splitlines() if "script>" in line)
     tables = [line for line in markdown.splitlines() if line.startswith("| ")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in tables} == {4, 9}
+
+
+def test_of_different_plans_better_is_no_good_news() -> None:
+    sides = [side("before", lognormal(factor=1.3), 1), side("after", lognormal(), 2)]
+    comparison = compare_sides(sides)
+    assert comparison.verdict_of(0) == "better"
+    assert comparison_text(comparison, width=120).startswith("BETTER  ")
+    forced = replace(comparison, issues=replace(comparison.issues, refusals=("vus: 4 in A, 2 in B",)))
+    assert comparison_text(forced, width=120).startswith("DIFFERENT PLANS, BETTER  ")
+    assert "⚠️ **Different plans, better** " in comparison_markdown(forced)

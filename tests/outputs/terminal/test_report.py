@@ -545,3 +545,24 @@ def test_of_websockets_alone_the_time_to_open_one_comes_first() -> None:
     ]
     assert section(text, "METRICS")[1].startswith("▸ ws_connecting")
     assert "http_req" not in text
+
+
+@pytest.mark.parametrize(
+    ("statuses", "rows"),
+    [
+        ({"200": 50}, []),
+        ({"301": 50}, ["{ status:301 } 50 100.00% Moved Permanently, not followed"]),
+        ({"200": 30, "404": 15, "0": 5, "599": 50}, [
+            "{ status:599 } 50 50.00%",
+            "{ status:200 } 30 30.00% OK",
+            "{ status:404 } 15 15.00% Not Found",
+            "{ status:0 } 5 5.00% no response",
+        ]),
+        ({"201": 50}, ["{ status:201 } 50 100.00% Created"]),
+    ],
+)  # fmt: skip
+def test_statuses_are_listed_unless_all_are_200(statuses: dict[str, int], rows: list[str]) -> None:
+    table = SeriesTable()
+    add_requests(table, durations(50), statuses=statuses)
+    text = render(summarise(table, make_plan(ConstantVUs(2, 5.0))), 120)
+    assert [" ".join(line.split()) for line in text.splitlines() if "{ status:" in line] == rows
