@@ -100,9 +100,13 @@ class SnapshotMaker:
         """Return the snapshot of the window that ends at *moment*. *live_workers*: PIDs of living workers, by index."""
         aggregator, samplers = self._aggregator, self._samplers
         samplers.sample(live_workers)
-        aggregator.update_gauges(max_vus)
-        window = aggregator.take_window()
         measured_s = moment.t_s - self._plan.warmup_s
+        if measured_s > 0:
+            aggregator.update_gauges(max_vus, self._covered_ns)
+        else:
+            # The warm-up counts in no metric.
+            aggregator.take_vus_peak()
+        window = aggregator.take_window()
         if window.in_time:
             host = samplers.host_samples[-1]
             self._judge.add_second(window.windowed, measured_s, host, samplers.last_workers, samplers.last_target)
@@ -125,7 +129,7 @@ class SnapshotMaker:
             elapsed_s=moment.elapsed_s,
             progress=moment.progress,
             phase=moment.phase,
-            vus=aggregator.total("vus"),
+            vus=aggregator.vus_at(self._covered_ns),
             in_flight=aggregator.total("in_flight"),
             requests=aggregator.total("finished") + aggregator.total("failed"),
             failed=aggregator.total("failed"),

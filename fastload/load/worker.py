@@ -148,8 +148,8 @@ class Worker:
         for runner in self._runners:
             runner.work.close()
         engine.close()
-        ended_ns = max((runner.executor.ended_ns for runner in self._runners), default=0) or monotonic_ns()
-        self._send_delta()
+        ended_ns = self._ended_ns()
+        self._send_delta(monotonic_ns())
         self._send(
             "done",
             {
@@ -196,7 +196,7 @@ class Worker:
         playing = asyncio.gather(*(self._run_scenario(runner, start_ns) for runner in self._runners))
         for runner in self._runners:
             await runner.executor.closed.wait()
-        self._send_delta()
+        self._send_delta(self._ended_ns(), vus=self._recorder.vu_count.at_end)
         self._late = True
         await playing
 
@@ -267,8 +267,13 @@ class Worker:
 
     async def _report(self) -> None:
         for second in itertools.count(1):
-            await asyncio.sleep((self._start_ns + second * NS_PER_S - monotonic_ns()) / NS_PER_S)
-            self._send_delta()
+            at_ns = self._start_ns + second * NS_PER_S
+            await asyncio.sleep((at_ns - monotonic_ns()) / NS_PER_S)
+            self._send_delta(at_ns)
+
+    def _ended_ns(self) -> int:
+        """Return the last possible start; now if there was none."""
+        return max((runner.executor.ended_ns for runner in self._runners), default=0) or monotonic_ns()
 
     async def _probe_loop(self) -> None:
         """Sleep for 10 ms repeatedly and record how much longer it took: the loop lag, which delays all tasks here."""
@@ -306,11 +311,13 @@ class Worker:
         for runner in self._runners:
             runner.executor.take_offered()
 
-    def _send_delta(self) -> None:
+    def _send_delta(self, at_ns: int, *, vus: int | None = None) -> None:
+        """Send what was measured until *at_ns*, which is about now. *vus*: the active VUs then, if not those of now."""
         if self._warming_up:
             self._discard()
         delta = self._recorder.take(
-            vus=sum(runner.work.take_peak() for runner in self._runners),
+            vus=vus,
+            at_ns=at_ns,
             in_flight=self._context.engine.in_flight,
             offered=sum(runner.executor.take_offered() for runner in self._runners),
             late=self._late,
