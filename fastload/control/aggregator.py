@@ -17,6 +17,8 @@ _NAME_KINDS = {"name": REQUEST_NAMES, "check": "names of checks", "group": "name
 _NOT_SUMMED = ("vus", "vus_peak", "in_flight", "lag_max_us")
 # A delta may come some time after the end of its second; by then the next one may be there as well.
 _KNOWN_SECONDS = 8
+# Workers that stop this close to each other stop together.
+_TOGETHER_NS = 100_000_000
 
 
 @dataclass(slots=True)
@@ -37,9 +39,11 @@ class WorkerTotals:
     reason: str = ""
     usage: dict[str, float] = field(default_factory=dict)
 
-    def vus_at(self, at_ns: int) -> int:
-        """Return the active VUs at *at_ns*, by the last delta until then."""
-        return next((vus for known_ns, vus in reversed(self.vus) if known_ns <= at_ns), 0)
+    def vus_at(self, at_ns: int, near_ns: int = 0) -> int:
+        """Return the active VUs at *at_ns*, by the last delta until then; or the most within *near_ns* before it."""
+        known = [(known_ns, vus) for known_ns, vus in self.vus if known_ns <= at_ns]
+        near = [vus for known_ns, vus in known if known_ns > at_ns - near_ns]
+        return max(near) if near else known[-1][1] if known else 0
 
 
 @dataclass(slots=True)
@@ -162,9 +166,13 @@ class Aggregator:
         """Return the sum of a field of `WorkerStats` over all workers."""
         return sum(getattr(worker.stats, name) for worker in self.workers.values())
 
-    def vus_at(self, at_ns: int) -> int:
-        """Return the active VUs at *at_ns* (monotonic), over all workers."""
-        return sum(worker.vus_at(at_ns) for worker in self.workers.values())
+    def vus_at(self, at_ns: int, *, at_end: bool = False) -> int:
+        """Return the active VUs at *at_ns* (monotonic), over all workers.
+
+        *at_end*: it is the end of the load, where the workers stop within some milliseconds. Those that stop first
+        count with the VUs that they had.
+        """
+        return sum(worker.vus_at(at_ns, _TOGETHER_NS if at_end else 0) for worker in self.workers.values())
 
     def take_vus_peak(self) -> int:
         """Return the sum of the workers' largest numbers of VUs at once since the last call."""
@@ -173,12 +181,11 @@ class Aggregator:
             worker.stats.vus_peak = 0
         return peak
 
-    def update_gauges(self, max_vus: int, at_ns: int) -> None:
-        """Set ``vus`` to the active VUs at *at_ns*, and ``vus_max`` to *max_vus*, the highest possible number.
+    def update_gauges(self, vus: int, max_vus: int) -> None:
+        """Set ``vus`` to *vus*, the active VUs, and ``vus_max`` to *max_vus*, the highest possible number.
 
         The greatest value of ``vus`` is that of the whole second: the workers' largest numbers at once, summed.
         """
-        vus = self.vus_at(at_ns)
         peak = max(vus, self.take_vus_peak())
         of_window = SeriesTable()
         self._window.tables.append(of_window)

@@ -115,6 +115,8 @@ class Coordinator:
             PlanError: a process to watch is not there.
         """
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        if self._plan.paused:
+            self._steering.pause(time.monotonic_ns())
         try:
             self._fork()
             self._open_outputs()
@@ -191,10 +193,7 @@ class Coordinator:
                 self._workers.unwatch(fd)
 
     def _await_resume(self, stop_signals: StopSignals) -> None:
-        """Wait, in a run that starts paused, until a command or a key resumes or stops it."""
-        if not self._plan.paused or self._state.is_stopping:
-            return
-        self._steering.pause(time.monotonic_ns())
+        """Wait, in a run that is paused before its start, until a command or a key resumes or stops it."""
         while self._steering.is_paused and not self._state.is_stopping and not self._workers.all_over:
             for event in self._workers.wait(1.0):
                 self._handle(event)

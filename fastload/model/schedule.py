@@ -31,9 +31,11 @@ def vus_at(start_vus: int, stages: Sequence[Stage], elapsed_s: float) -> int:
     Before the start the result is *start_vus*, after the last stage the last target.
     """
     begin_s, level = 0.0, start_vus
+    if elapsed_s < 0:
+        return level
     for duration_s, target in stages:
         if elapsed_s < begin_s + duration_s:
-            done = max(0.0, elapsed_s - begin_s) / duration_s
+            done = (elapsed_s - begin_s) / duration_s
             return round(level + (target - level) * done)
         begin_s, level = begin_s + duration_s, target
     return level

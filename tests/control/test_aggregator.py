@@ -47,10 +47,11 @@ def test_the_gauge_of_vus_is_that_of_the_moment_and_its_greatest_value_that_of_t
     other.at_ns = 15
     aggregator.add(other)
     assert [aggregator.vus_at(at_ns) for at_ns in (9, 10, 19, 20, 29, 30)] == [0, 5, 7, 5, 5, 2]
-    aggregator.update_gauges(20, 20)
+    aggregator.update_gauges(aggregator.vus_at(20), 20)
     assert aggregator.table.get("vus").to_plain() == [5, 5, 11]
-    aggregator.update_gauges(20, 30)
+    aggregator.update_gauges(aggregator.vus_at(30), 20)
     assert aggregator.table.get("vus").to_plain() == [2, 2, 11]
+    assert aggregator.vus_at(30, at_end=True) == 7, "a worker that stops a little earlier has its VUs until the end"
 
 
 def test_a_delta_that_comes_twice_counts_once() -> None:
@@ -71,7 +72,7 @@ def test_states_are_the_last_and_counts_add_up() -> None:
     assert aggregator.total("in_flight") == 3
     assert aggregator.total("offered") == 9
     assert aggregator.workers[0].stats.lag_max_us == 70
-    aggregator.update_gauges(10, 0)
+    aggregator.update_gauges(aggregator.vus_at(0), 10)
     assert aggregator.table.get("vus").to_plain() == [6, 6, 6]
     assert aggregator.table.get("vus_max").value == 10
 
@@ -116,7 +117,7 @@ def test_a_window_has_the_watched_series_and_no_late_ones() -> None:
     late = named(1, "/a")
     late.late = True
     aggregator.add(late)
-    aggregator.update_gauges(10, 0)
+    aggregator.update_gauges(aggregator.vus_at(0), 10)
     window = aggregator.take_window()
     assert window.in_time
     assert set(window.windowed.series_values) == windowed
@@ -134,7 +135,7 @@ def test_a_window_has_the_watched_series_and_no_late_ones() -> None:
 def test_without_thresholds_nothing_is_watched() -> None:
     aggregator = Aggregator(1)
     aggregator.add(named(0, "/a"))
-    aggregator.update_gauges(10, 0)
+    aggregator.update_gauges(aggregator.vus_at(0), 10)
     assert aggregator.take_window().windowed.series_values == {}
 
 
@@ -237,7 +238,7 @@ def test_the_last_figure_of_a_gauge_is_that_of_the_window() -> None:
     aggregator = Aggregator(1)
     for seq, vus in enumerate((5, 2)):
         aggregator.add(delta(0, seq, [], vus=vus))
-        aggregator.update_gauges(9, 0)
+        aggregator.update_gauges(vus, 9)
     assert aggregator.has_window
     assert aggregator.take_window().table.get("vus").to_plain() == [2, 2, 5]
     assert not aggregator.has_window
