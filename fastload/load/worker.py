@@ -87,6 +87,7 @@ class Worker:
         self._warming_up = False
         self._late = False
         self._runners: list[ScenarioRunner] = []
+        self._data_ends: set[str] = set()
         self._loop_error: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
@@ -122,6 +123,7 @@ class Worker:
             resolve=self._resolve,
         )
         context.on_abort = self._abort
+        context.on_data_end = self._note_data_end
         self._runners = make_scenario_runners(self._plan, context, self._index)
         for runner in self._runners:
             if self._plan.warmup_s > 0 and runner.warms_up:
@@ -247,6 +249,13 @@ class Worker:
             runner.set_vus(body["vus"])
         else:
             runner.set_rate(body["rate_per_s"], body["at_ns"])
+
+    def _note_data_end(self, scenario: str, reason: str) -> None:
+        """Tell the parent that *scenario* ends early here, because its data is used up, once in the measurement."""
+        runner = next(one for one in self._runners if one.scenario.name == scenario)
+        if not (self._warming_up or self._stopping or runner.executor.closed.is_set() or scenario in self._data_ends):
+            self._data_ends.add(scenario)
+            self._send("data_end", {"scenario": scenario, "reason": reason, "at_ns": monotonic_ns()})
 
     def _abort(self, reason: str) -> None:
         self._send("abort", {"reason": shortened(reason)})

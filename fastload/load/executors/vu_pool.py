@@ -265,6 +265,7 @@ class VUPool(SlotPool):
                 raise error
             self._uncancel(vu)
         elif isinstance(error, DataExhausted) and error.planned and scheduler is not None:
+            self.context.on_data_end(self._shared.name, error.reason)
             scheduler.finish()
             return
         elif isinstance(error, TestAborted) or (isinstance(error, GeneratorExit) and not self._runs(vu)):
