@@ -14,7 +14,7 @@ from fastload.model.hooks import HookError
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, ExternallyControlled, RampingVUs, Shape
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.schedule import NS_PER_S, vus_at
-from fastload.model.units import format_count, parse_rate_per_s
+from fastload.model.units import FASTEST_RATE_PER_S, format_count, parse_rate_per_s
 
 # How far ahead the moment in a frame is: by then every worker has the frame, and all act at the same time.
 FRAME_DELAY_S = 0.05
@@ -194,6 +194,11 @@ class Steering:
         else:
             wanted = parse_rate_per_s(str(asked["rate"]), zero=True) if is_open else asked["vus"]
         if is_open:
+            if wanted > FASTEST_RATE_PER_S:
+                raise ControlError(
+                    f"{format_count(wanted)} starts/s are too many for one machine",
+                    hint=f"ask for {format_count(FASTEST_RATE_PER_S)} at most",
+                )
             steered.wanted_load = wanted
             at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
             body = {"scenario": steered.plan.name, "vus": None, "rate_per_s": wanted, "at_ns": at_ns}

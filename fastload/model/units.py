@@ -18,8 +18,8 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _RATE_PER_S = {None: 1.0, "s": 1.0, "sec": 1.0, "m": 1 / 60, "min": 1 / 60, "h": 1 / 3600}
 LONGEST_DURATION_S = 100 * 365 * 86_400.0
 """Longest duration: in nanoseconds it still fits into 64 bits."""
-FASTEST_RATE_PER_S = 1e9
-"""Highest rate: one start in each nanosecond, the finest time of a start."""
+FASTEST_RATE_PER_S = 1e7
+"""Highest rate. A higher one is a typing error: no machine starts so many."""
 MOST_BYTES = 2**63 - 1
 # No number with a unit is longer. Longer texts are not looked at: each regular expression ends soon.
 _LONGEST_TEXT = 200
@@ -49,7 +49,7 @@ def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> fl
     """Parse a rate in starts per second: "500", "1.5k", "1k/s", "90/min". Fractions are kept.
 
     Raises:
-        PlanError: not a rate, 0 without *zero*, or over one start in each nanosecond. *what* names the option in the
+        PlanError: not a rate, 0 without *zero*, or over ten million starts per second. *what* names the option in the
             message.
     """
     match = _match(_RATE, as_text(text, what).strip())
@@ -58,7 +58,7 @@ def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> fl
         wanted = "a rate" if zero else "a rate above zero"
         raise PlanError(f"{what} {text!r} is not {wanted}", hint='write it like "500", "1k/s" or "90/min"')
     if rate > FASTEST_RATE_PER_S:
-        raise PlanError(f"{what} {text!r} is over one start in each nanosecond", hint='write it like "500" or "1k/s"')
+        raise PlanError(f"{what} {text!r} is over ten million starts per second", hint='write it like "500" or "1k/s"')
     return rate
 
 
