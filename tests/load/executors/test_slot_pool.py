@@ -440,7 +440,7 @@ def test_a_rate_that_no_worker_can_make_stops_nothing_else(run: Run, kind: Any) 
     async def main() -> None:
         async with harness() as made:
             work = Instant(made.context)
-            spec = load_models.ConstantArrivalRate(5e6, 0.4, 1, kind, when_busy="drop")
+            spec = load_models.ConstantArrivalRate(2e6, 0.3, 1, kind, when_busy="drop")
             executor = make_executor(spec, work, ExecutionSegment(seed="1"), graceful_stop_s=5.0)
             executor.prepare()
             turns = 0
@@ -455,9 +455,9 @@ def test_a_rate_that_no_worker_can_make_stops_nothing_else(run: Run, kind: Any) 
             async with asyncio.timeout(60):
                 await executor.run(time.monotonic_ns())
             looking.cancel()
-            assert turns > 3
+            assert turns > 1
             offered = executor.take_offered()
-            assert offered == 2_000_000 if kind == "constant" else abs(offered - 2_000_000) < 10_000
+            assert offered == 600_000 if kind == "constant" else abs(offered - 600_000) < 8_000
             assert offered == work.started + count(made.take(), "dropped_iterations")
 
     run(main())
