@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import Any, Literal, get_args
 
 from fastload.around_test import AroundTest
 from fastload.control.commands.command_queue import CommandQueue
@@ -49,6 +49,8 @@ from fastload.planning.options import LOAD_OPTIONS, OPTIONS, RUN_OPTIONS, SCENAR
 from fastload.planning.preflight import check_can_resume, check_descriptors, looks_up, resolve_host, several_addresses
 from fastload.version import __version__
 
+OnInterrupt = Literal["raise", "return"]
+
 
 def run(
     *scenarios: Scenario | ScenarioFunction,
@@ -80,6 +82,7 @@ def run(
     http: HttpSettings | None = None,
     on_worker_loss: OnWorkerLoss | None = None,
     on_no_answer: OnNoAnswer | None = None,
+    on_interrupt: OnInterrupt = "raise",
     paused: bool | None = None,
     setup: Callable[[VU], Awaitable[Any]] | None = None,
     teardown: Callable[[VU], Awaitable[Any]] | None = None,
@@ -112,6 +115,9 @@ def run(
         watch: processes of the target to sample: PIDs, names or ports. A local target is found by itself.
         on_worker_loss: whether the run goes on ("continue", the default) when a worker dies, or not ("stop").
         on_no_answer: whether the run ends ("stop", the default) when no request gets an answer, or not ("continue").
+        on_interrupt: what Ctrl-C, SIGTERM or SIGHUP does after it has ended the run and all results are written:
+            "raise" (the default) raises `KeyboardInterrupt` with the attributes ``summary`` and ``signal``, or calls
+            the program's own handler of the signal; "return" returns the summary. In a thread nothing is caught.
         paused: nothing starts before it is asked to.
         setup, teardown, test_start, test_stop, handle_summary: functions around the test, as with the decorators of
             these names.
@@ -124,6 +130,7 @@ def run(
 
     Raises:
         PlanError: anything that can be known to be wrong before the first request.
+        KeyboardInterrupt: see *on_interrupt*.
     """
     # Before any other name is bound: what the signature has, by name.
     given = dict(locals())
@@ -139,7 +146,23 @@ def run(
     with wrong_types_named(*calls):
         plan, streams = _plan_of(given)
         outputs = (*map(check_output, outputs), *streams)
-    return execute(plan, outputs, commands=control)
+    with caught_stop_signals() as stop_signals:
+        summary = _execute(plan, outputs, stop_signals, commands=control)
+    if on_interrupt == "raise" and stop_signals.hand_on():
+        raise _interrupt(summary, stop_signals)
+    return summary
+
+
+def _interrupt(summary: Summary, stop_signals: StopSignals) -> KeyboardInterrupt:
+    """Return what tells the program of the signal that came during its run.
+
+    No subclass: Python ends a program by SIGINT, which stops the loop of a shell around it, only for this very class.
+    """
+    number = stop_signals.first
+    assert number is not None
+    error = KeyboardInterrupt(f"{number.name} came during the run")
+    vars(error).update(summary=summary, signal=number)
+    return error
 
 
 def _plan_of(given: Mapping[str, Any]) -> tuple[Plan, list[SinkOutput]]:
@@ -147,6 +170,8 @@ def _plan_of(given: Mapping[str, Any]) -> tuple[Plan, list[SinkOutput]]:
     stages, watch, out, http, config = (given[name] for name in ("stages", "watch", "out", "http", "config"))
     options = {name: given[name] for name in given.keys() & {*LOAD_OPTIONS, *SCENARIO_OPTIONS, *RUN_OPTIONS}}
     options |= {"stages": tuple(stages), "watch": tuple(as_text(item, "watch") for item in watch), "out": tuple(out)}
+    if given["on_interrupt"] not in get_args(OnInterrupt):
+        raise PlanError(f"fl.run: on_interrupt {given['on_interrupt']!r} is unknown", hint='give "raise" or "return"')
     for name in ("on_worker_loss", "on_no_answer"):
         if given[name] is not None:
             check_value(OPTIONS[name], given[name], where="fl.run")
@@ -181,41 +206,56 @@ def execute(
             taken, or the plan is paused and nobody could resume it.
     """
     with caught_stop_signals() as stop_signals:
-        manager = OutputManager(outputs, stop_signals.raising)
-        plan = replace(plan, points=manager.wants_points)
-        # Nothing was begun: here Ctrl-C may come at any moment.
+        target = KnownTarget(target_pids, target_name)
+        return _execute(plan, outputs, stop_signals, target=target, commands=commands, server=server, keyboard=keyboard)
+
+
+def _execute(
+    plan: Plan,
+    outputs: Sequence[Output],
+    stop_signals: StopSignals,
+    *,
+    target: KnownTarget | None = None,
+    commands: CommandQueue | None = None,
+    server: ControlServer | None = None,
+    keyboard: bool = False,
+) -> Summary:
+    """`execute`, which *stop_signals* may end early."""
+    manager = OutputManager(outputs, stop_signals.raising)
+    plan = replace(plan, points=manager.wants_points)
+    # Nothing was begun: here Ctrl-C may come at any moment.
+    with stop_signals.raising():
+        check_descriptors(plan)
+        check_can_resume(plan, commands=commands is not None, keyboard=keyboard)
+        manager.check()
+        addresses = resolve_host(plan.base_url) if looks_up(plan) else ()
+    around = AroundTest(plan)
+    coordinator = Coordinator(
+        plan,
+        ChildFunctions(
+            partial(_run_worker, plan, addresses),
+            partial(_run_hook_process, plan, addresses),
+        ),
+        on_start=partial(_begin, plan, manager, around, server, stop_signals),
+        on_snapshot=manager.snapshot,
+        target=target or KnownTarget(),
+        commands=commands,
+        keyboard=keyboard,
+        output=ScriptOutput(manager.print_lines, redrawn=manager.redraws),
+    )
+    for metric in declared().values():
+        metric.discard()
+    try:
         with stop_signals.raising():
-            check_descriptors(plan)
-            check_can_resume(plan, commands=commands is not None, keyboard=keyboard)
-            manager.check()
-            addresses = resolve_host(plan.base_url) if looks_up(plan) else ()
-        around = AroundTest(plan)
-        coordinator = Coordinator(
-            plan,
-            ChildFunctions(
-                partial(_run_worker, plan, addresses),
-                partial(_run_hook_process, plan, addresses),
-            ),
-            on_start=partial(_begin, plan, manager, around, server, stop_signals),
-            on_snapshot=manager.snapshot,
-            target=KnownTarget(target_pids, target_name),
-            commands=commands,
-            keyboard=keyboard,
-            output=ScriptOutput(manager.print_lines, redrawn=manager.redraws),
-        )
-        for metric in declared().values():
-            metric.discard()
-        try:
-            with stop_signals.raising():
-                manager.lock()
-            # The queue is closed first: then no thread of the server waits for an answer.
-            with _closed_after(server), _closed_after(commands):
-                summary = coordinator.run(stop_signals)
-            summary = replace(summary, notes=(*summary.notes, *several_addresses(plan, addresses)))
-            return _finish(plan, summary, manager, around, stop_signals)
-        except BaseException:
-            manager.abandon()
-            raise
+            manager.lock()
+        # The queue is closed first: then no thread of the server waits for an answer.
+        with _closed_after(server), _closed_after(commands):
+            summary = coordinator.run(stop_signals)
+        summary = replace(summary, notes=(*summary.notes, *several_addresses(plan, addresses)))
+        return _finish(plan, summary, manager, around, stop_signals)
+    except BaseException:
+        manager.abandon()
+        raise
 
 
 def _begin(

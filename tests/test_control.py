@@ -517,6 +517,35 @@ def test_a_handle_of_a_run_that_waits(counter: Counter, sequencer: RunningTarget
 
 
 @pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_pause_or_resume_while_setup_runs_is_kept(
+    counter: Counter, sequencer: RunningTarget, tmp_path: Path, paused: bool
+) -> None:
+    """What is asked for before the common start is what the run does then."""
+    go_on = tmp_path / "go_on"
+
+    async def wait(vu: fl.VU) -> None:
+        while not go_on.exists():
+            await vu.sleep(0.02)
+
+    before = counter.read()
+    with fl.start(visit, base_url=sequencer.base_url, workers=2, paused=paused, setup=wait) as run:
+        if paused:
+            run.resume()
+        else:
+            run.pause()
+        go_on.touch()
+        if not paused:
+            wait_until(lambda: bool(run.status()["phase"] == "paused"))
+            # Long enough for all processes to begin.
+            assert not wait_until(lambda: counter.read() != before, deadline_s=3, raising=False)
+            run.resume()
+        counter.wait_for(5)
+        run.stop(now=True)
+        assert run.wait(DEADLINE_S).stopped_by not in ("", "interrupt")
+
+
+@pytest.mark.usefixtures("clean")
 def test_a_run_that_ends_by_itself(sequencer: RunningTarget) -> None:
     async def once(vu: fl.VU) -> None:
         await vu.get(PATH)

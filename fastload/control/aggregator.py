@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -14,7 +15,11 @@ from fastload.model.series import CounterValue, SeriesTable, TrendValue
 T = TypeVar("T")
 
 _NAME_KINDS = {"name": REQUEST_NAMES, "check": "names of checks", "group": "names of groups"}
-_NOT_SUMMED = ("vus", "in_flight", "lag_max_us")
+_NOT_SUMMED = ("vus", "vus_peak", "in_flight", "lag_max_us")
+# A delta may come some time after the end of its second; by then the next one may be there as well.
+_KNOWN_SECONDS = 8
+# Workers that stop this close to each other stop together.
+_TOGETHER_NS = 100_000_000
 
 
 @dataclass(slots=True)
@@ -22,17 +27,25 @@ class WorkerTotals:
     """Totals of one worker.
 
     *next_seq*: the lowest sequence number that is not merged yet. *stats*: the sums of its counts, its latest ``vus``
-    and ``in_flight``, and its highest ``lag_max_us``. *lost*: it died before it was done; *reason* says how. *usage*:
+    and ``in_flight``, its highest ``vus_peak`` since the last gauges, and its highest ``lag_max_us``. *vus*: its latest
+    numbers of active VUs, as (monotonic time, VUs). *lost*: it died before it was done; *reason* says how. *usage*:
     the body of its ``done`` frame. *stalls*: all stalls of its event loop.
     """
 
     next_seq: int = 0
     stats: WorkerStats = field(default_factory=WorkerStats)
+    vus: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_KNOWN_SECONDS))
     lost: bool = False
     done: bool = False
     reason: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
     stalls: StallTable = field(default_factory=StallTable)
+
+    def vus_at(self, at_ns: int, near_ns: int = 0) -> int:
+        """Return the active VUs at *at_ns*, by the last delta until then; or the most within *near_ns* before it."""
+        known = [(known_ns, vus) for known_ns, vus in self.vus if known_ns <= at_ns]
+        near = [vus for known_ns, vus in known if known_ns > at_ns - near_ns]
+        return max(near) if near else known[-1][1] if known else 0
 
 
 @dataclass(slots=True)
@@ -112,12 +125,9 @@ class Aggregator:
         if delta.seq < worker.next_seq:
             return
         worker.next_seq = delta.seq + 1
-        vus = worker.stats.vus
         _add_stats(worker.stats, delta.stats)
         worker.stalls.merge(delta.stalls)
-        if delta.late:
-            # A VU that only ends its last iteration is no load: keep the number of VUs from before the end.
-            worker.stats.vus = vus
+        worker.vus.append((delta.at_ns, delta.stats.vus))
         table = self._names.limit_names(delta.table)
         self.table.merge(table)
         self.errors.merge(delta.errors)
@@ -141,7 +151,8 @@ class Aggregator:
         """Mark *worker* as lost: it died before it was done. Its measurements are kept, its VUs become 0."""
         totals = self.workers[worker]
         totals.lost, totals.reason = True, reason
-        totals.stats.vus = 0
+        totals.stats.vus = totals.stats.vus_peak = 0
+        totals.vus.clear()
 
     def take_window(self) -> Window:
         """Return the current window and begin the next one."""
@@ -158,15 +169,36 @@ class Aggregator:
         """Return the sum of a field of `WorkerStats` over all workers."""
         return sum(getattr(worker.stats, name) for worker in self.workers.values())
 
-    def update_gauges(self, max_vus: int) -> None:
-        """Set ``vus`` to the current number of VUs, and ``vus_max`` to *max_vus*, the highest possible number."""
+    def vus_at(self, at_ns: int, *, at_end: bool = False) -> int:
+        """Return the active VUs at *at_ns* (monotonic), over all workers.
+
+        *at_end*: it is the end of the load, where the workers stop within some milliseconds. Those that stop first
+        count with the VUs that they had.
+        """
+        return sum(worker.vus_at(at_ns, _TOGETHER_NS if at_end else 0) for worker in self.workers.values())
+
+    def take_vus_peak(self) -> int:
+        """Return the sum of the workers' largest numbers of VUs at once since the last call."""
+        peak = self.total("vus_peak")
+        for worker in self.workers.values():
+            worker.stats.vus_peak = 0
+        return peak
+
+    def update_gauges(self, vus: int, max_vus: int) -> None:
+        """Set ``vus`` to *vus*, the active VUs, and ``vus_max`` to *max_vus*, the highest possible number.
+
+        The greatest value of ``vus`` is that of the whole second: the workers' largest numbers at once, summed.
+        """
+        peak = max(vus, self.take_vus_peak())
         of_window = SeriesTable()
         self._window.tables.append(of_window)
-        for series, value in ((Series("vus"), self.total("vus")), (Series("vus_max"), max_vus)):
-            self.table.gauge(series).set(value)
-            of_window.gauge(series).set(value)
+        for series, values in ((Series("vus"), (peak, vus)), (Series("vus_max"), (max_vus,))):
+            gauges = [self.table.gauge(series), of_window.gauge(series)]
             if series in self._windowed:
-                self._window.windowed.gauge(series).set(value)
+                gauges.append(self._window.windowed.gauge(series))
+            for gauge in gauges:
+                for value in values:
+                    gauge.set(value)
 
     @staticmethod
     def headline(table: SeriesTable) -> str:
@@ -230,4 +262,5 @@ def _add_stats(total: WorkerStats, delta: WorkerStats) -> None:
         if item.name not in _NOT_SUMMED:
             setattr(total, item.name, getattr(total, item.name) + getattr(delta, item.name))
     total.vus, total.in_flight = delta.vus, delta.in_flight
+    total.vus_peak = max(total.vus_peak, delta.vus_peak)
     total.lag_max_us = max(total.lag_max_us, delta.lag_max_us)

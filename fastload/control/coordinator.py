@@ -13,6 +13,7 @@ from fastload.control.answer_watch import AnswerWatch
 from fastload.control.commands.command_handler import CommandHandler
 from fastload.control.commands.command_queue import Command, CommandQueue
 from fastload.control.commands.keyboard import KEYS_HINT, Keyboard
+from fastload.control.data_ends import DataEnds
 from fastload.control.hook_runner import HookRunner
 from fastload.control.run_state import RunState
 from fastload.control.run_status import RunStatus
@@ -106,6 +107,7 @@ class Coordinator:
             event_fd=commands.fd if commands is not None else None,
             on_event=self._answer_commands,
         )
+        self._data_ends = DataEnds()
         self._errors: list[HookError] = []
 
     def run(self, stop_signals: StopSignals) -> Summary:
@@ -115,6 +117,8 @@ class Coordinator:
             PlanError: a process to watch is not there.
         """
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        if self._plan.paused:
+            self._steering.pause(time.monotonic_ns())
         try:
             self._fork()
             self._open_outputs()
@@ -193,10 +197,7 @@ class Coordinator:
                 self._workers.unwatch(fd)
 
     def _await_resume(self, stop_signals: StopSignals) -> None:
-        """Wait, in a run that starts paused, until a command or a key resumes or stops it."""
-        if not self._plan.paused or self._state.is_stopping:
-            return
-        self._steering.pause(time.monotonic_ns())
+        """Wait, in a run that is paused before its start, until a command or a key resumes or stops it."""
         while self._steering.is_paused and not self._state.is_stopping and not self._workers.all_over:
             for event in self._workers.wait(1.0):
                 self._handle(event)
@@ -251,7 +252,13 @@ class Coordinator:
             stop_reason=self._state.stop_reason,
             hook_requests=self._hooks.requests,
             hook_errors=(*self._errors, *self._hooks.errors),
-            notes=(*self._workers.notes, *self._hooks.notes, *self._steering.notes, *self._output_notes()),
+            notes=(
+                *self._data_ends.notes(self._plan.workers),
+                *self._workers.notes,
+                *self._hooks.notes,
+                *self._steering.notes,
+                *self._output_notes(),
+            ),
         )
 
     def _output_notes(self) -> list[str]:
@@ -335,6 +342,9 @@ class Coordinator:
                 self._aggregator.add(delta)
             case "ended":
                 self._steering.ended(body["scenario"], index, self._workers.not_lost, time.monotonic_ns())
+            case "data_end":
+                at_s = self._state.elapsed_s(body["at_ns"]) - self._plan.warmup_s
+                self._data_ends.add(body["scenario"], body["reason"], index, at_s)
             case "abort":
                 self._state.stop_reason = self._state.stop_reason or body["reason"]
                 self._stop("abort", now=True)

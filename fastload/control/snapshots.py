@@ -65,6 +65,7 @@ class SnapshotMaker:
         self._made = 0
         self._verdict: Verdict | None = None
         self._start_ns = self._covered_ns = 0
+        self._vus = 0
         self.last_ns = 0
         self.last_rate = 0.0
 
@@ -90,6 +91,7 @@ class SnapshotMaker:
             end_ns = now_ns
         span_s = max((end_ns - self._covered_ns) / NS_PER_S, 1e-3)
         self._covered_ns, self.last_ns = end_ns, now_ns
+        self._vus = self._aggregator.vus_at(end_ns, at_end=is_last and end_ns != now_ns)
         return WindowTime(end_ns, span_s)
 
     def note(self, t_s: float, kind: str, text: str) -> None:
@@ -100,9 +102,13 @@ class SnapshotMaker:
         """Return the snapshot of the window that ends at *moment*. *live_workers*: PIDs of living workers, by index."""
         aggregator, samplers = self._aggregator, self._samplers
         samplers.sample(live_workers)
-        aggregator.update_gauges(max_vus)
-        window = aggregator.take_window()
         measured_s = moment.t_s - self._plan.warmup_s
+        if measured_s > 0:
+            aggregator.update_gauges(self._vus, max_vus)
+        else:
+            # The warm-up counts in no metric.
+            aggregator.take_vus_peak()
+        window = aggregator.take_window()
         if window.in_time:
             self._summary.add_second()
             host = samplers.host_samples[-1]
@@ -126,7 +132,7 @@ class SnapshotMaker:
             elapsed_s=moment.elapsed_s,
             progress=moment.progress,
             phase=moment.phase,
-            vus=aggregator.total("vus"),
+            vus=self._vus,
             in_flight=aggregator.total("in_flight"),
             requests=aggregator.total("finished") + aggregator.total("failed"),
             failed=aggregator.total("failed"),

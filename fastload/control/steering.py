@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastload.model.errors import ControlError, nearest, user_traceback
 from fastload.model.frames import Frame
@@ -14,10 +14,12 @@ from fastload.model.hooks import HookError
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, ExternallyControlled, RampingVUs, Shape
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.schedule import NS_PER_S, vus_at
-from fastload.model.units import format_count, parse_rate_per_s
+from fastload.model.units import FASTEST_RATE_PER_S, format_count, parse_rate_per_s
 
 # How far ahead the moment in a frame is: by then every worker has the frame, and all act at the same time.
 FRAME_DELAY_S = 0.05
+# Tolerance for rounding errors in sums of fractions: ten steps of 0.1 VUs are one VU.
+_SLACK = 1e-9
 
 SendFrame = Callable[[Frame], None]
 
@@ -26,16 +28,18 @@ SendFrame = Callable[[Frame], None]
 class _SteeredScenario:
     """State of one scenario for the steering.
 
-    *target*: VUs, or starts per second, over all workers; None if only the executor's schedule decides. *changed*: a
-    shape or a command has set the VUs, so stages do not apply any more. *asked_s*: the last second for which the shape
-    was called, -1 before the first. *ended_in*: the workers in which the scenario has ended. *begun_ns*: its begin on
-    the monotonic clock minus the pauses before it, None if it has not begun. *over*: the shape has ended or failed.
+    *wanted_load*: VUs, or starts per second, over all workers; None if only the executor's schedule decides. *changed*:
+    a shape or a command has set the VUs, so stages do not apply any more. *last_shape_call_s*: the last second for
+    which the shape was called, -1 before the first. *shape_level*: the VUs of the shape, with fractions. *ended_in*:
+    the workers in which the scenario has ended. *begun_unpaused_ns*: its begin on the monotonic clock minus the pauses
+    before it, None if it has not begun. *over*: the shape has ended or failed.
     """
 
     plan: ScenarioPlan
     wanted_load: float | None
     changed: bool = False
     last_shape_call_s: int = -1
+    shape_level: float = 0.0
     ended_in: frozenset[int] = frozenset()
     begun_unpaused_ns: int | None = None
     over: bool = False
@@ -97,8 +101,9 @@ class Steering:
             if isinstance(steered.plan.executor, Shape) and not steered.over and steered.begun_unpaused_ns is not None:
                 second = (now_ns + _lead_ns(steered) - steered.begun_unpaused_ns - self._paused_ns) // NS_PER_S
                 if second > steered.last_shape_call_s:
+                    passed_s = second - steered.last_shape_call_s
                     steered.last_shape_call_s = second
-                    self._ask_shape(steered, steered.plan.executor, second)
+                    self._ask_shape(steered, steered.plan.executor, second, passed_s)
 
     def _follow(self, steered: _SteeredScenario, now_ns: int) -> None:
         """Update the target of a ramping-vus scenario from its stages."""
@@ -107,26 +112,29 @@ class Steering:
             elapsed_s = (now_ns - steered.begun_unpaused_ns - self.paused_ns(now_ns)) / NS_PER_S
             steered.wanted_load = vus_at(spec.start_vus, spec.stages, elapsed_s)
 
-    def _ask_shape(self, steered: _SteeredScenario, shape: Shape, second: int) -> None:
+    def _ask_shape(self, steered: _SteeredScenario, shape: Shape, second: int, passed_s: int) -> None:
+        """Call *shape* for *second*, *passed_s* after its last call, and follow it."""
         try:
-            wanted = shape.function(float(second))
-            vus = None if wanted is None else _vus_of(wanted, steered.wanted_load or 0)
+            asked = shape.function(float(second))
+            target = None if asked is None else _target_of(asked)
         except BaseException as error:
             # Also SystemExit, and what test frameworks raise. No Ctrl-C: it is a descriptor here.
             steered.over = True
             self.error = HookError(f"shape of {steered.plan.name}", user_traceback(error))
             self._send(Frame("finish", {"scenario": steered.plan.name}))
             return
-        if vus is None:
+        if target is None:
             steered.over = True
             self._send(Frame("finish", {"scenario": steered.plan.name}))
             return
+        steered.shape_level, vus = target.step(steered.shape_level, passed_s)
         if vus > shape.max_vus:
             self._note(
                 f"the shape of {steered.plan.name} asked for more than its max_vus, {format_count(shape.max_vus)}: "
                 "it got these"
             )
-        self._set_vus(steered, min(vus, shape.max_vus))
+            steered.shape_level = vus = shape.max_vus
+        self._set_vus(steered, vus)
 
     # Order of scenarios.
 
@@ -150,17 +158,19 @@ class Steering:
     # Commands.
 
     def pause(self, now_ns: int) -> None:
-        """Start no more iterations until `resume`; running ones continue. Before the common start no frame is sent."""
+        """Start no more iterations until `resume`; running ones continue. Before `start` no frame is sent: the
+        caller does not start a run that is paused."""
         if not self._paused_at_ns:
-            self._paused_at_ns = now_ns
+            # What is paused before the common start begins later, and not in the middle.
+            self._paused_at_ns = max(now_ns, self._start_ns)
             if self._start_ns:
-                self._send(Frame("pause", {"at_ns": now_ns}))
+                self._send(Frame("pause", {"at_ns": self._paused_at_ns}))
 
     def resume(self, now_ns: int) -> None:
         """End the pause. Schedules continue where they stopped."""
         if self._paused_at_ns:
             if self._start_ns:
-                self._paused_ns += now_ns - self._paused_at_ns
+                self._paused_ns += max(0, now_ns - self._paused_at_ns)
                 self._send(Frame("resume", {"at_ns": now_ns}))
             self._paused_at_ns = 0
 
@@ -184,6 +194,11 @@ class Steering:
         else:
             wanted = parse_rate_per_s(str(asked["rate"]), zero=True) if is_open else asked["vus"]
         if is_open:
+            if wanted > FASTEST_RATE_PER_S:
+                raise ControlError(
+                    f"{format_count(wanted)} starts/s are too many for one machine",
+                    hint=f"ask for {format_count(FASTEST_RATE_PER_S)} at most",
+                )
             steered.wanted_load = wanted
             at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
             body = {"scenario": steered.plan.name, "vus": None, "rate_per_s": wanted, "at_ns": at_ns}
@@ -286,20 +301,38 @@ def _can_scale(scenario: ScenarioPlan) -> bool:
     return isinstance(scenario.executor, ConstantVUs | RampingVUs | ExternallyControlled | ConstantArrivalRate)
 
 
-def _vus_of(wanted: Any, now: float) -> int:
-    """Return the next number of VUs for a shape's result *wanted*: VUs, or (VUs, largest change per second).
+class _ShapeTarget(NamedTuple):
+    """What a shape asks for: *vus*, and at most *per_s* VUs more or less each second."""
 
-    *now* is the current number of VUs.
+    vus: float
+    per_s: float = math.inf
+
+    def step(self, level: float, passed_s: int) -> tuple[float, int]:
+        """Return the level (VUs with fractions) and the VUs, *passed_s* after they were at *level*.
+
+        As in Locust, the first VU of a slow change comes at once and the next one when its time has come: with 0.5 VUs
+        per second one every two seconds.
+        """
+        if abs(self.vus - level) <= self.per_s * passed_s:
+            return self.vus, round(self.vus)
+        if self.vus > level:
+            level += self.per_s * passed_s
+            return level, min(math.ceil(level - _SLACK), round(self.vus))
+        level -= self.per_s * passed_s
+        return level, max(math.floor(level + _SLACK), round(self.vus))
+
+
+def _target_of(asked: Any) -> _ShapeTarget:
+    """Return a shape's result *asked*, VUs or (VUs, largest change per second), as a target.
 
     Raises:
-        TypeError, ValueError: *wanted* is neither.
+        TypeError, ValueError: *asked* is neither.
     """
-    vus: float
-    step: float
-    vus, step = wanted if isinstance(wanted, tuple) and len(wanted) == 2 else (wanted, math.inf)
-    for number in (vus, step):
+    target = _ShapeTarget(*asked) if isinstance(asked, tuple) and len(asked) == 2 else _ShapeTarget(asked)
+    for number in target:
         if not isinstance(number, Real) or isinstance(number, bool):
-            raise TypeError(f"a shape returns VUs, (VUs, VUs a second) or None, not {wanted!r}")
-    if not (0 <= vus < math.inf and step > 0):
-        raise ValueError(f"a shape returned {vus!r} VUs" + (f" at {step!r} a second" if step != math.inf else ""))
-    return round(min(vus, now + step) if vus > now else max(vus, now - step))
+            raise TypeError(f"a shape returns VUs, (VUs, VUs a second) or None, not {asked!r}")
+    vus, per_s = target
+    if not (0 <= vus < math.inf and per_s > 0):
+        raise ValueError(f"a shape returned {vus!r} VUs" + (f" at {per_s!r} a second" if per_s != math.inf else ""))
+    return target

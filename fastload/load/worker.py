@@ -88,6 +88,7 @@ class Worker:
         self._warming_up = False
         self._late = False
         self._runners: list[ScenarioRunner] = []
+        self._data_ends: set[str] = set()
         self._loop_error: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
@@ -123,6 +124,7 @@ class Worker:
             resolve=self._resolve,
         )
         context.on_abort = self._abort
+        context.on_data_end = self._note_data_end
         self._runners = make_scenario_runners(self._plan, context, self._index)
         for runner in self._runners:
             if self._plan.warmup_s > 0 and runner.warms_up:
@@ -149,8 +151,8 @@ class Worker:
         for runner in self._runners:
             runner.work.close()
         engine.close()
-        ended_ns = max((runner.executor.ended_ns for runner in self._runners), default=0) or monotonic_ns()
-        self._send_delta()
+        ended_ns = self._ended_ns()
+        self._send_delta(monotonic_ns())
         self._send(
             "done",
             {
@@ -196,7 +198,7 @@ class Worker:
         playing = asyncio.gather(*(self._run_scenario(runner, start_ns) for runner in self._runners))
         for runner in self._runners:
             await runner.executor.closed.wait()
-        self._send_delta()
+        self._send_delta(self._ended_ns(), vus=self._recorder.vu_count.at_end)
         self._late = True
         await playing
 
@@ -248,6 +250,13 @@ class Worker:
         else:
             runner.set_rate(body["rate_per_s"], body["at_ns"])
 
+    def _note_data_end(self, scenario: str, reason: str) -> None:
+        """Tell the parent that *scenario* ends early here, because its data is used up, once in the measurement."""
+        runner = next(one for one in self._runners if one.scenario.name == scenario)
+        if not (self._warming_up or self._stopping or runner.executor.closed.is_set() or scenario in self._data_ends):
+            self._data_ends.add(scenario)
+            self._send("data_end", {"scenario": scenario, "reason": reason, "at_ns": monotonic_ns()})
+
     def _abort(self, reason: str) -> None:
         self._send("abort", {"reason": shortened(reason)})
         self._stop(now=True, skip_on_stop=False)
@@ -267,8 +276,13 @@ class Worker:
 
     async def _report(self) -> None:
         for second in itertools.count(1):
-            await asyncio.sleep((self._start_ns + second * NS_PER_S - monotonic_ns()) / NS_PER_S)
-            self._send_delta()
+            at_ns = self._start_ns + second * NS_PER_S
+            await asyncio.sleep((at_ns - monotonic_ns()) / NS_PER_S)
+            self._send_delta(at_ns)
+
+    def _ended_ns(self) -> int:
+        """Return the last possible start; now if there was none."""
+        return max((runner.executor.ended_ns for runner in self._runners), default=0) or monotonic_ns()
 
     async def _probe_loop(self) -> None:
         """Sleep for 10 ms repeatedly and record how much longer it took: the loop lag, which delays all tasks here."""
@@ -304,11 +318,13 @@ class Worker:
         for runner in self._runners:
             runner.executor.take_offered()
 
-    def _send_delta(self) -> None:
+    def _send_delta(self, at_ns: int, *, vus: int | None = None) -> None:
+        """Send what was measured until *at_ns*, which is about now. *vus*: the active VUs then, if not those of now."""
         if self._warming_up:
             self._discard()
         delta = self._recorder.take(
-            vus=sum(runner.work.take_peak() for runner in self._runners),
+            vus=vus,
+            at_ns=at_ns,
             in_flight=self._context.engine.in_flight,
             offered=sum(runner.executor.take_offered() for runner in self._runners),
             late=self._late,

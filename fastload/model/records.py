@@ -118,8 +118,9 @@ class ErrorTable:
 class WorkerStats:
     """Counts of one worker in one second.
 
-    ``vus`` is the largest number of VUs at once, ``in_flight`` the requests in flight at the end of the second,
-    ``lag_max_us`` the longest stall of the event loop. All other fields count within the second.
+    ``vus`` is the number of active VUs and ``in_flight`` that of requests in flight, both at the end of the second.
+    ``vus_peak`` is the largest number of VUs at once, ``lag_max_us`` the longest stall of the event loop. All other
+    fields count within the second.
 
     Every started request is accounted for: ``started = finished + failed + interrupted + warmup + change of
     in_flight``. Nothing is in flight at the beginning and at the end of a run. ``interrupted`` are requests given up at
@@ -136,6 +137,7 @@ class WorkerStats:
     warmup: int = 0
     offered: int = 0
     lag_max_us: int = 0
+    vus_peak: int = 0
 
 
 @dataclass(slots=True)
@@ -143,8 +145,9 @@ class Delta:
     """Measurements of one worker since its last delta. *seq* counts from 0 without gaps.
 
     *late*: measured after the last possible start, while the last iterations ended. Late values count in all totals,
-    but in no rate per second. *points* are single requests and iterations as plain data, if the plan asks for points.
-    *stalls*: how late the event loop was, and why.
+    but in no rate per second. *at_ns*: the end of its second (monotonic): a whole second after the common start, the
+    last possible start, or the end of the worker's load. *points* are single requests and iterations as plain data, if
+    the plan asks for points. *stalls*: how late the event loop was, and why.
     """
 
     worker: int
@@ -154,6 +157,7 @@ class Delta:
     exceptions: ErrorTable
     stats: WorkerStats
     late: bool = False
+    at_ns: int = 0
     points: list[Any] = field(default_factory=list)
     stalls: StallTable = field(default_factory=StallTable)
 
@@ -167,6 +171,7 @@ class Delta:
             "exceptions": self.exceptions.to_plain(),
             "stats": asdict(self.stats),
             "late": self.late,
+            "at_ns": self.at_ns,
             "points": self.points,
             "stalls": self.stalls.to_plain(),
         }
@@ -187,6 +192,7 @@ class Delta:
                 exceptions=ErrorTable.from_plain(body["exceptions"]),
                 stats=WorkerStats(**body["stats"]),
                 late=body["late"],
+                at_ns=body["at_ns"],
                 points=body["points"],
                 stalls=StallTable.from_plain(body["stalls"]),
             )

@@ -31,9 +31,11 @@ def vus_at(start_vus: int, stages: Sequence[Stage], elapsed_s: float) -> int:
     Before the start the result is *start_vus*, after the last stage the last target.
     """
     begin_s, level = 0.0, start_vus
+    if elapsed_s < 0:
+        return level
     for duration_s, target in stages:
         if elapsed_s < begin_s + duration_s:
-            done = max(0.0, elapsed_s - begin_s) / duration_s
+            done = (elapsed_s - begin_s) / duration_s
             return round(level + (target - level) * done)
         begin_s, level = begin_s + duration_s, target
     return level
@@ -190,6 +192,19 @@ class Arrivals:
         self._index += self._workers
         self._integral = self._next_area(self._workers)
 
+    def count_left(self) -> int:
+        """Return how many starts are left, and mark them as made."""
+        left = 0
+        if self._integrals is None:
+            # Nearly all of them at once: the last ones may be due at the very end.
+            left = max(0, math.floor((self._curve.total - self._integral) / self._workers))
+            self._index += left * self._workers
+            self._integral = self._next_area(0)
+        while self.next_due_ns() is not None:
+            self.advance()
+            left += 1
+        return left
+
     def change_rate(self, at_s: float, rate_per_s: float) -> None:
         """Change the rate: see `RateCurve.change`."""
         self._curve.change(at_s, rate_per_s)
@@ -224,3 +239,9 @@ class TraceArrivals:
     def advance(self) -> None:
         """See `Arrivals.advance`."""
         self._index += self._workers
+
+    def count_left(self) -> int:
+        """See `Arrivals.count_left`."""
+        left = len(range(self._index, len(self._due_ns), self._workers))
+        self._index += left * self._workers
+        return left

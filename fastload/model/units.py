@@ -20,8 +20,8 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _RATE_UNIT_S = {None: 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 LONGEST_DURATION_S = 100 * 365 * 86_400.0
 """Longest duration: in nanoseconds it still fits into 64 bits."""
-FASTEST_RATE_PER_S = 1e9
-"""Highest rate: one start in each nanosecond, the finest time of a start."""
+FASTEST_RATE_PER_S = 1e7
+"""Highest rate. A higher one is a typing error: no machine starts so many."""
 MOST_BYTES = 2**63 - 1
 # No number with a unit is longer. Longer texts are not looked at: each regular expression ends soon.
 _LONGEST_TEXT = 200
@@ -55,7 +55,7 @@ def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> fl
     The unit of the time may be left out: "1/20000", as a `fractions.Fraction` is written. Fractions are kept.
 
     Raises:
-        PlanError: not a rate, 0 without *zero*, or over one start in each nanosecond. *what* names the option in the
+        PlanError: not a rate, 0 without *zero*, or over ten million starts per second. *what* names the option in the
             message.
     """
     written = as_text(text, what).strip()
@@ -70,7 +70,7 @@ def parse_rate_per_s(text: str, *, what: str = "rate", zero: bool = False) -> fl
         wanted = "a rate" if zero else "a rate above zero"
         raise PlanError(f"{what} {text!r} is not {wanted}", hint='write it like "500", "1k/s" or "90/min"')
     if rate > FASTEST_RATE_PER_S:
-        raise PlanError(f"{what} {text!r} is over one start in each nanosecond", hint='write it like "500" or "1k/s"')
+        raise PlanError(f"{what} {text!r} is over ten million starts per second", hint='write it like "500" or "1k/s"')
     return rate
 
 

@@ -37,6 +37,23 @@ def test_totals_are_those_of_all_values_however_they_were_split(parts: list[list
     assert aggregator.total("finished") == expected.count
 
 
+def test_the_gauge_of_vus_is_that_of_the_moment_and_its_greatest_value_that_of_the_second() -> None:
+    aggregator = Aggregator(2)
+    for seq, (at_ns, vus, peak) in enumerate(((10, 5, 7), (20, 3, 5), (30, 0, 3))):
+        one = delta(0, seq, [], vus=vus, vus_peak=peak)
+        one.at_ns, one.late = at_ns, at_ns > 20
+        aggregator.add(one)
+    other = delta(1, 0, [], vus=2, vus_peak=4)
+    other.at_ns = 15
+    aggregator.add(other)
+    assert [aggregator.vus_at(at_ns) for at_ns in (9, 10, 19, 20, 29, 30)] == [0, 5, 7, 5, 5, 2]
+    aggregator.update_gauges(aggregator.vus_at(20), 20)
+    assert aggregator.table.get("vus").to_plain() == [5, 5, 11]
+    aggregator.update_gauges(aggregator.vus_at(30), 20)
+    assert aggregator.table.get("vus").to_plain() == [2, 2, 11]
+    assert aggregator.vus_at(30, at_end=True) == 7, "a worker that stops a little earlier has its VUs until the end"
+
+
 def test_a_delta_that_comes_twice_counts_once() -> None:
     aggregator = Aggregator(1)
     aggregator.add(delta(0, 0, [1, 2]))
@@ -55,8 +72,8 @@ def test_states_are_the_last_and_counts_add_up() -> None:
     assert aggregator.total("in_flight") == 3
     assert aggregator.total("offered") == 9
     assert aggregator.workers[0].stats.lag_max_us == 70
-    aggregator.update_gauges(10)
-    assert aggregator.table.get("vus").value == 6
+    aggregator.update_gauges(aggregator.vus_at(0), 10)
+    assert aggregator.table.get("vus").to_plain() == [6, 6, 6]
     assert aggregator.table.get("vus_max").value == 10
 
 
@@ -100,7 +117,7 @@ def test_a_window_has_the_watched_series_and_no_late_ones() -> None:
     late = named(1, "/a")
     late.late = True
     aggregator.add(late)
-    aggregator.update_gauges(10)
+    aggregator.update_gauges(aggregator.vus_at(0), 10)
     window = aggregator.take_window()
     assert window.in_time
     assert set(window.windowed.series_values) == windowed
@@ -118,7 +135,7 @@ def test_a_window_has_the_watched_series_and_no_late_ones() -> None:
 def test_without_thresholds_nothing_is_watched() -> None:
     aggregator = Aggregator(1)
     aggregator.add(named(0, "/a"))
-    aggregator.update_gauges(10)
+    aggregator.update_gauges(aggregator.vus_at(0), 10)
     assert aggregator.take_window().windowed.series_values == {}
 
 
@@ -221,7 +238,7 @@ def test_the_last_figure_of_a_gauge_is_that_of_the_window() -> None:
     aggregator = Aggregator(1)
     for seq, vus in enumerate((5, 2)):
         aggregator.add(delta(0, seq, [], vus=vus))
-        aggregator.update_gauges(9)
+        aggregator.update_gauges(vus, 9)
     assert aggregator.has_window
     assert aggregator.take_window().table.get("vus").to_plain() == [2, 2, 5]
     assert not aggregator.has_window

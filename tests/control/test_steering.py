@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastload.control.steering import FRAME_DELAY_S, Steering
 from fastload.model.errors import ControlError
@@ -112,7 +115,12 @@ def test_a_shape_that_raises_is_an_error_and_ends() -> None:
         ([10, 10, 4], [10, 10, 4]),
         ([2.4, 2.6, 0], [2, 3, 0]),
         ([(10, 3), (10, 3), (10, 3), (10, 3), (2, 5), (2, 5)], [3, 6, 9, 10, 5, 2]),
-        ([(1, 0.4), (1, 0.6)], [0, 1]),
+        ([(1, 0.4), (1, 0.6)], [1, 1]),
+        ([(4, 0.5)] * 8 + [(1, 0.5)] * 6, [1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 2, 2, 1, 1]),
+        ([(9, 1.5)] * 6, [2, 3, 5, 6, 8, 9]),
+        ([(2, 0.1)] * 21, [1] * 10 + [2] * 11),
+        ([(0.4, 0.3), (2.4, 0.9), (2.4, 0.9), (2.4, 0.9), (2.4, 0.9)], [0, 2, 2, 2, 2]),
+        ([(np.int64(3), np.float64(1.5))] * 2, [2, 3]),
         ([99, 5], [20, 5]),
     ],
 )
@@ -150,6 +158,52 @@ def test_time_stands_still_for_a_shape_in_a_pause() -> None:
     assert asked == [0.0]
     steered.second(11.0)
     assert asked == [0.0, 1.0]
+
+
+def test_a_slow_change_makes_up_for_seconds_that_were_left_out() -> None:
+    steered = Steered(shaped(lambda _: (10, 0.5)))
+    steered.steering.start(START)
+    assert steered.take() == [("scale", 1)]
+    assert steered.second(6.5) == [("scale", 4)]
+    assert steered.second(7.0) == [("scale", 4)]
+    assert steered.second(8.0) == [("scale", 5)]
+
+
+@given(st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 20)), min_size=1, max_size=60))
+def test_a_shape_never_changes_faster_than_it_says(asked: list[tuple[float, float]]) -> None:
+    """Within any stretch of seconds the VUs move by what may be added or removed in them, and one for fractions."""
+    steered = Steered(shaped(lambda at_s: asked[int(at_s)]))
+    steered.steering.start(START)
+    sent = [vus for _, vus in steered.take()]
+    for second in range(1, len(asked)):
+        sent += [vus for _, vus in steered.second(second)]
+    assert len(sent) == len(asked)
+    before = 0
+    level = 0.0
+    for vus, (target, per_s) in zip(sent, asked, strict=True):
+        assert abs(vus - before) < per_s + 2
+        level = min(target, level + per_s) if target > level else max(target, level - per_s)
+        assert abs(vus - level) < 1, "a fraction is never lost and never made twice"
+        before = vus
+
+
+def test_a_pause_just_before_the_start_counts_from_there() -> None:
+    steered = Steered(part("a", ConstantVUs(1, 1.0)))
+    steered.steering.start(START)
+    steered.steering.pause(START - S // 50)
+    assert [(frame.kind, frame.body) for frame in steered.frames] == [("pause", {"at_ns": START})]
+    assert steered.steering.paused_ns(START - 1) == 0
+    assert steered.steering.paused_ns(START + S) == S
+    steered.steering.resume(START + 2 * S)
+    assert steered.steering.paused_ns(START + 9 * S) == 2 * S
+
+
+def test_a_pause_that_is_over_before_the_start_does_not_count() -> None:
+    steered = Steered(part("a", ConstantVUs(1, 1.0)))
+    steered.steering.start(START)
+    steered.steering.pause(START - S // 50)
+    steered.steering.resume(START - S // 100)
+    assert steered.steering.paused_ns(START + S) == 0
 
 
 def test_pauses_before_the_start_do_not_count() -> None:

@@ -159,6 +159,7 @@ class TestFrames:
             workers.until_ended()
         assert workers.table().get("iterations").value == 10
         assert workers.total("iterations_interrupted") == 0
+        assert [workers.kinds(worker).count("data_end") for worker in (0, 1)] == [1, 1]
 
 
 class TestSteering:

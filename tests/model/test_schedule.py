@@ -173,6 +173,36 @@ def test_a_constant_rate_is_i_over_rate(rate: float, duration_s: float) -> None:
     assert starts[-1] < end_ns <= round(len(starts) * NS_PER_S / rate)
 
 
+@given(quarters, rate_stages, many, st.sampled_from(["constant", "uniform", "poisson"]), st.booleans(), st.data())
+def test_what_is_left_is_counted_as_if_it_were_made(
+    start: Fraction,
+    ramp: list[tuple[Fraction, Fraction]],
+    workers: int,
+    kind: str,
+    end_counts: bool,
+    data: st.DataObject,
+) -> None:
+    def made() -> Arrivals:
+        curve = curve_of(start, ramp)
+        return Arrivals(curve, kind=kind, seed="7", worker=workers - 1, workers=workers, end_counts=end_counts)
+
+    starts = drained(made())
+    arrivals = made()
+    before = data.draw(st.integers(0, len(starts)))
+    for _ in range(before):
+        arrivals.advance()
+    assert arrivals.count_left() == len(starts) - before
+    assert arrivals.count_left() == 0
+    assert arrivals.next_due_ns() is None
+
+
+def test_what_is_left_of_a_high_rate_is_counted_at_once() -> None:
+    arrivals = Arrivals(RateCurve(1e6, [(10 * 3600.0, 1e6)]), worker=1, workers=2)
+    assert arrivals.count_left() == 18_000_000_000
+    trace = TraceArrivals(range(1_000_000), worker=2, workers=3)
+    assert (trace.count_left(), trace.count_left(), trace.next_due_ns()) == (333_333, 0, None)
+
+
 def test_due_times_do_not_drift() -> None:
     curve = RateCurve(7.0, [(2_000_000.0, 7.0)])
     assert curve.due_ns(7_000_000.0) == 1_000_000 * NS_PER_S

@@ -80,6 +80,7 @@ class WorkerContext:
         self.stopping = self.aborting = self.skip_on_stop = False
         self.setup_data: Any = None
         self.on_abort: Callable[[str], None] = _nobody_listens
+        self.on_data_end: Callable[[str, str], None] = _nobody_listens
         self._cached = 0
         self._urls: dict[str, str] = {}
         self._header_lines: dict[tuple[Any, ...], tuple[str, ...]] = {}
@@ -281,5 +282,5 @@ def joined(base_url: str, url: str) -> str:
     return f"{base_url}/{url}"
 
 
-def _nobody_listens(_reason: str) -> None:
-    """Ignore an abort: outside of a worker there is no test to end."""
+def _nobody_listens(*_reason: str) -> None:
+    """Ignore an abort or an end of data: outside of a worker there is no test to end."""

@@ -89,6 +89,8 @@ class LoadExecutor(ABC):
         finally:
             self._set_starting(False)
             self.ended_ns = monotonic_ns()
+            if not self._is_finished:
+                self._slot_pool.end_starts(self.ended_ns)
             self.closed.set()
             self._release_waiting()
         await self._slot_pool.drain(self._graceful_stop_s)
@@ -101,6 +103,8 @@ class LoadExecutor(ABC):
     def finish(self) -> None:
         """Start no more iterations; running ones may continue for the graceful stop time."""
         self._set_starting(False)
+        if not self._is_finished:
+            self._slot_pool.end_starts(monotonic_ns())
         self._is_finished = True
         self._wake.set()
 

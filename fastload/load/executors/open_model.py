@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from time import monotonic_ns
 from typing import Any
@@ -12,6 +13,10 @@ from fastload.load.executors.slot_pool import SlotPool
 from fastload.model import load_models
 from fastload.model.schedule import NS_PER_S, Arrivals, RateCurve, TraceArrivals
 
+# How many starts are made in one turn of the loop. Whatever the rate, reports go out and a stop is heard.
+_STARTS_A_TURN = 256
+# How long after its end an executor makes starts that are overdue. The rest counts as dropped.
+_CATCH_UP_NS = NS_PER_S
 # Before the start, `prepare` creates enough slots for this many seconds of starts.
 _READY_S = 0.1
 
@@ -72,12 +77,21 @@ class ArrivalRateExecutor(LoadExecutor):
         try:
             self._on_time()
             await self._sleep_until(round(self._spec.duration_s * NS_PER_S))
-            # Starts due since the timer's last call, in case the loop was blocked when the duration ended.
-            self._on_time()
+            await self._catch_up()
         finally:
             self._timer.close()
             self._timer = None
         self._slot_pool.context.recorder.record_dropped(len(self._queued_starts), self._slot_pool.scope)
+
+    async def _catch_up(self) -> None:
+        """Make the starts due since the timer's last call, in case the loop was busy when the duration ended."""
+        until_ns = monotonic_ns() + _CATCH_UP_NS
+        while self._make_starts() and monotonic_ns() < until_ns:
+            await asyncio.sleep(0)
+        if self._arrivals and self._is_starting and not self._paused_at_ns:
+            left = self._arrivals.count_left()
+            self._offered += left
+            self._slot_pool.context.recorder.record_dropped(left, self._slot_pool.scope)
 
     def next(self, slot: Any) -> int | None:
         if not self._is_starting:
@@ -104,16 +118,24 @@ class ArrivalRateExecutor(LoadExecutor):
         return self._slot_pool.acquire()
 
     def _on_time(self) -> None:
-        while self._arrivals and self._due_ns is not None and self._is_starting and not self._paused_at_ns:
+        if self._make_starts() and self._timer is not None:
+            self._timer.arm(monotonic_ns())
+
+    def _make_starts(self) -> bool:
+        """Make the starts that are due, `_STARTS_A_TURN` at most. Return whether that were so many."""
+        for _ in range(_STARTS_A_TURN):
+            if not self._arrivals or self._due_ns is None or not self._is_starting or self._paused_at_ns:
+                return False
             at_ns = self._start_ns + self._due_ns
             if at_ns > monotonic_ns():
                 if self._timer is not None:
                     self._timer.arm(at_ns)
-                return
+                return False
             self._arrivals.advance()
             self._due_ns = self._arrivals.next_due_ns()
             self._offered += 1
             self._start(at_ns)
+        return True
 
     def _start(self, at_ns: int) -> None:
         if self._idle:

@@ -45,18 +45,13 @@ class SlotPool(ABC):
         self._held: set[Any] = set()
         self._retired: set[Any] = set()
         self._closing = False
-        self._peak = 0
+        self._vu_count = context.recorder.vu_count
         self._drained = asyncio.Event()
 
     @property
     def active(self) -> int:
         """The number of slots in an iteration."""
         return len(self._running)
-
-    def take_peak(self) -> int:
-        """Return the largest number of slots that were in an iteration or held at once since the last call."""
-        peak, self._peak = self._peak, len(self._running) + len(self._held)
-        return peak
 
     def acquire(self) -> Any:
         """Return a free slot: a released one, or else a new one."""
@@ -68,22 +63,22 @@ class SlotPool(ABC):
 
     def release(self, slot: Any) -> None:
         """Return *slot* to the pool for a later `acquire`."""
-        self._held.discard(slot)
+        self._let_go(slot)
         self._parked.append(slot)
 
     def hold(self, slot: Any) -> None:
-        """Count *slot* as a VU of the run while it waits for its next iteration."""
-        self._held.add(slot)
+        """Count *slot* as an active VU while it waits for its next iteration."""
+        if slot not in self._held:
+            self._held.add(slot)
+            if slot not in self._running:
+                self._vu_count.enter()
 
     def pause_slot(self, slot: Any) -> None:  # noqa: B027 - a bare request has nothing to release
         """Free the resources that a held *slot* does not need, because its wait is long."""
 
     def start(self, slot: Any, due_ns: int, scheduler: IterationScheduler) -> None:
         """Begin an iteration on a free slot; after each iteration *scheduler* decides whether it makes another one."""
-        self._held.discard(slot)
-        self._running.add(slot)
-        self._peak = max(self._peak, len(self._running) + len(self._held))
-        self._drained.clear()
+        self._run(slot)
         self._begin(slot, due_ns, scheduler)
 
     def retire(self, slot: Any) -> None:
@@ -118,8 +113,31 @@ class SlotPool(ABC):
             self._discard(slot)
         self._parked.clear()
 
+    def end_starts(self, now_ns: int) -> None:
+        """Note that no more iterations start from *now_ns* on, before any slot is released for it."""
+        self._vu_count.end(now_ns)
+
+    def _run(self, slot: Any) -> None:
+        """Count *slot* as running."""
+        if slot in self._held:
+            self._held.remove(slot)
+        elif slot not in self._running:
+            self._vu_count.enter()
+        self._running.add(slot)
+        self._drained.clear()
+
+    def _let_go(self, slot: Any) -> None:
+        """Hold *slot* no longer."""
+        if slot in self._held:
+            self._held.remove(slot)
+            if slot not in self._running:
+                self._vu_count.leave()
+
     def _ended(self, slot: Any) -> None:
-        self._running.discard(slot)
+        if slot in self._running:
+            self._running.remove(slot)
+            if slot not in self._held:
+                self._vu_count.leave()
         if slot in self._retired:
             self._retired.discard(slot)
             self._discard(slot)
@@ -128,7 +146,7 @@ class SlotPool(ABC):
 
     def _discard(self, slot: Any) -> None:
         self._slots.discard(slot)
-        self._held.discard(slot)
+        self._let_go(slot)
         self._close(slot)
 
     async def _wait_drained(self, timeout_s: float) -> None:

@@ -60,7 +60,7 @@ class VUPool(SlotPool):
         if not self._owes_on_stop(slot):
             super().release(slot)
             return
-        self._held.discard(slot)
+        self._let_go(slot)
         self._leaving.add(slot)
         if slot not in self._tasks:
             self._start_on_stop(slot)
@@ -113,8 +113,7 @@ class VUPool(SlotPool):
 
     def _start_on_stop(self, vu: VU) -> None:
         """Start a task for the ``on_stop`` of a VU that is in no iteration."""
-        self._running.add(vu)
-        self._drained.clear()
+        self._run(vu)
         self._tasks[vu] = self.context.loop.create_task(self._run_on_stop_task(vu))
 
     def _limit_on_stop(self, vu: VU) -> None:
@@ -266,6 +265,7 @@ class VUPool(SlotPool):
                 raise error
             self._uncancel(vu)
         elif isinstance(error, DataExhausted) and error.planned and scheduler is not None:
+            self.context.on_data_end(self._shared.name, error.reason)
             scheduler.finish()
             return
         elif isinstance(error, TestAborted) or (isinstance(error, GeneratorExit) and not self._runs(vu)):

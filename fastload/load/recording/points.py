@@ -272,13 +272,15 @@ class PointRecorder(Recorder):
         self._ends.clear()
         self._unassigned_bytes = _NO_BYTES
 
-    def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
+    def take(
+        self, *, in_flight: int, offered: int, vus: int | None = None, at_ns: int = 0, late: bool = False
+    ) -> Delta:
         self._fold()
         self._add_pending_values()
         self._add_iteration_bytes(late=late)
         self._block_builder.add_requests(self._all_rows, self._tags_of)
         block = self._block_builder.block()
-        delta = super().take(vus=vus, in_flight=in_flight, offered=offered, late=late)
+        delta = super().take(in_flight=in_flight, offered=offered, vus=vus, at_ns=at_ns, late=late)
         if block.tag_sets:
             delta.points.append(block.to_plain())
         return delta

@@ -18,6 +18,7 @@ from fastload.load.recording.filters import ROW_WIDTH, Filters, RequestBatch
 from fastload.load.recording.named_values import NamedValues
 from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED, kind_tag
 from fastload.load.recording.scope import NameLimit, Scope, current_tags
+from fastload.load.recording.vu_count import VUCount
 from fastload.model.errors import PlanError
 from fastload.model.histogram import Int64Array
 from fastload.model.judging.stalls import StallTable
@@ -65,6 +66,7 @@ class Recorder:
         self._rows: list[int] = []
         self._no_response: dict[tuple[int, str], int] = {}
         self.unscoped = self.scope("")
+        self.vu_count = VUCount()
         self._reset()
 
     def attach(self, engine: CurlEngine) -> None:
@@ -265,7 +267,7 @@ class Recorder:
     def rehearse(self) -> Delta:
         """Record one made-up request and take it; for a recorder that is used for nothing else."""
         self._rows.extend((self.endpoint("", ""), 1, *[1] * (self._row_width - 2)))
-        return self.take(vus=0, in_flight=0, offered=0)
+        return self.take(in_flight=0, offered=0)
 
     def discard(self) -> None:
         """Delete all measurements of the warm-up, except for the counts of requests."""
@@ -273,20 +275,40 @@ class Recorder:
         kept = self.stats
         for metric in declared().values():
             metric.discard()
+        self.vu_count.take_peak()
         self._reset()
         self.stats.started, self.stats.interrupted = kept.started, kept.interrupted
         self.stats.warmup = kept.warmup + kept.finished + kept.failed
 
-    def take(self, *, vus: int, in_flight: int, offered: int, late: bool = False) -> Delta:
-        """Return the folded measurements since the last `take` as a delta; the recorder is empty afterwards."""
+    def take(
+        self, *, in_flight: int, offered: int, vus: int | None = None, at_ns: int = 0, late: bool = False
+    ) -> Delta:
+        """Return the folded measurements since the last `take` as a delta; the recorder is empty afterwards.
+
+        *vus*: the active VUs at *at_ns*, by default those of now.
+        """
         self._fold()
         if self._keeps_expected and not self._has_failures:
             self._copy_expected()
         for metric in declared().values():
             metric.drain(self._table)
-        stats = replace(self.stats, vus=vus, in_flight=in_flight, offered=offered)
+        stats = replace(
+            self.stats,
+            vus=self.vu_count.now if vus is None else vus,
+            vus_peak=self.vu_count.take_peak(),
+            in_flight=in_flight,
+            offered=offered,
+        )
         delta = Delta(
-            self._worker, self._seq, self._table, self._errors, self._exceptions, stats, late, stalls=self.stalls
+            self._worker,
+            self._seq,
+            self._table,
+            self._errors,
+            self._exceptions,
+            stats,
+            late,
+            at_ns,
+            stalls=self.stalls,
         )
         self._seq += 1
         self._reset()

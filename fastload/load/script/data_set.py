@@ -17,6 +17,7 @@ from fastload.load.script.data_files import READERS, DataSource, PackedRows
 from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.model.names import as_text
+from fastload.model.redaction import shortened
 
 if TYPE_CHECKING:
     from fastload.load.client.vu import VU
@@ -29,12 +30,14 @@ class DataExhausted(FastloadError):
     """A data set has no row left for the caller.
 
     ``planned`` is True after `DataSet.once` has returned every row of this worker: the scenario then ends normally. It
-    is False if `DataSet.of` has no row for a VU: the file is too short.
+    is False if `DataSet.of` has no row for a VU: the file is too short. ``reason``: the message without what is true of
+    this worker only.
     """
 
-    def __init__(self, message: str, *, hint: str = "", planned: bool = True) -> None:
+    def __init__(self, message: str, *, hint: str = "", planned: bool = True, reason: str = "") -> None:
         super().__init__(message, hint=hint)
         self.planned = planned
+        self.reason = shortened(reason) or self.message
 
 
 class DataSet(Sequence[Any]):
@@ -122,9 +125,11 @@ class DataSet(Sequence[Any]):
         at = self._once
         if at >= self._rows:
             share = len(range(self._worker, self._rows, self._workers))
+            reason = f"each of the {self._rows:,} rows of {self.name} was used once"
             raise DataExhausted(
-                f"each of the {self._rows:,} rows of {self.name} was used once: worker {self._worker} had {share:,}",
+                f"{reason}: worker {self._worker} had {share:,}",
                 hint="give the file more rows, or use next(), which begins again",
+                reason=reason,
             )
         self._once = at + self._workers
         return self._row(at)

@@ -23,6 +23,7 @@ from fastload.load.executors.vu_pool import VUPool
 from fastload.load.script.scenarios import Scenario
 from fastload.model import load_models
 from tests.conftest import free_port
+from tests.load.executors.vus import count
 from tests.load.harness import Connection, Harness, Peer, Run, harness, until
 
 Function = Callable[[fl.VU], Awaitable[Any]]
@@ -428,6 +429,36 @@ def test_the_last_starts_of_a_high_rate_are_not_lost(run: Run) -> None:
                 await executor.run(start_ns)
                 assert executor.ended_ns >= start_ns + 50_000_000
                 assert executor.take_offered() == work.started == 500
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["constant", "poisson"])
+def test_a_rate_that_no_worker_can_make_stops_nothing_else(run: Run, kind: Any) -> None:
+    """Reports go out, a stop is heard, the end comes, and what was due is either started or dropped."""
+
+    async def main() -> None:
+        async with harness() as made:
+            work = Instant(made.context)
+            spec = load_models.ConstantArrivalRate(2e6, 0.3, 1, kind, when_busy="drop")
+            executor = make_executor(spec, work, ExecutionSegment(seed="1"), graceful_stop_s=5.0)
+            executor.prepare()
+            turns = 0
+
+            async def look() -> None:
+                nonlocal turns
+                while True:
+                    await asyncio.sleep(0.01)
+                    turns += 1
+
+            looking = asyncio.ensure_future(look())
+            async with asyncio.timeout(60):
+                await executor.run(time.monotonic_ns())
+            looking.cancel()
+            assert turns > 1
+            offered = executor.take_offered()
+            assert offered == 600_000 if kind == "constant" else abs(offered - 600_000) < 8_000
+            assert offered == work.started + count(made.take(), "dropped_iterations")
 
     run(main())
 

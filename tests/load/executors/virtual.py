@@ -325,7 +325,7 @@ def looks(peaks: list[int], *moments_s: float) -> Script:
 
     def script(clock: Clock, _executor: LoadExecutor, work: ScriptedWork) -> None:
         for after_s in moments_s:
-            at(clock, in_ns(after_s), lambda: peaks.append(work.take_peak()))
+            at(clock, in_ns(after_s), lambda: peaks.append(work.recorder.vu_count.take_peak()))
 
     return script
 
