@@ -23,7 +23,7 @@ from fastload.load.client.reply import ConnectionInfo, Reply
 from fastload.load.client.request_options import NO_DEFAULTS, VUDefaults
 from fastload.load.client.retry import Retry, send_with_retries
 from fastload.load.client.streaming_client import StreamingClient
-from fastload.load.engine.curl_transfer import CUT_HEADERS, Transfer
+from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import NO_DUE, response_us
@@ -318,7 +318,7 @@ class VU(HttpClient, StreamingClient):
             self.back_off_s = 0.0
         else:
             reply.status = 0
-            code, reply.message = error or CUT_HEADERS
+            code, reply.message = error or transfer.error_of_response()
             reply.error = error_kind(transfer, code)
             if judged is None:
                 recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)

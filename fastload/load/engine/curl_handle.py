@@ -37,6 +37,7 @@ from fastload.model.wire_text import curl_text, read_text
 
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 _TLS_LINE = b"SSL connection using TLSv"
+SWITCHING_PROTOCOLS = 101
 _LENGTH_REQUIRED = ("POST", "PUT", "PATCH")
 # Of them, `has_end_of_headers` needs the trailers, the end of the headers, and what begins the response.
 _LAST_LINES = 64
@@ -142,6 +143,7 @@ class Handle(pycurl.Curl):
         "header_lines",
         "idle_timeout_s",
         "in_flight",
+        "max_body_bytes",
         "max_redirects",
         "timeout_s",
         "watches_lines",
@@ -223,6 +225,7 @@ class Handle(pycurl.Curl):
             self.setopt(pycurl.INTERFACE, source)
             self._source = source
         self.max_redirects, self.timeout_s = settings.max_redirects, settings.timeout_s
+        self.max_body_bytes = settings.max_body_bytes
         # Then libcurl writes a request without credentials, and once more with the answer to the server's challenge.
         self._answers_challenges = keeps_state(settings.auth) or bool(settings.proxy and settings.proxy_auth != "basic")
         if self._answers_challenges and (self._seen_lines is None or self.watches_lines):
@@ -386,6 +389,15 @@ class Handle(pycurl.Curl):
     def status(self) -> int:
         """Return the status of the last response; 0 without one."""
         return self.getinfo(pycurl.RESPONSE_CODE)  # type: ignore[no-any-return]
+
+    def has_switched_unasked(self) -> bool:
+        """Return whether the server has switched to another protocol, and the request did not ask for that.
+
+        libcurl takes what follows for the body.
+        """
+        return self.status() == SWITCHING_PROTOCOLS and not any(
+            line.lower().startswith("upgrade:") for line in self._headers
+        )
 
     def header_bytes(self) -> int:
         """Return the bytes of the headers of all responses to the last request."""

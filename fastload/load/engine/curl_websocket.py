@@ -42,6 +42,9 @@ class WebSocketTransfer(Transfer):
         if self._http.hosts:
             self._override_host(url)
 
+    def has_switched_unasked(self) -> bool:
+        return False
+
     def handshake_bytes(self) -> tuple[int, int]:
         """Return the bytes sent and received by the handshake, including the body of a refusal."""
         info = self.getinfo
