@@ -151,9 +151,7 @@ class VU(HttpClient, StreamingClient):
                 chain = Chain.begin(transfer, sent_ns, method, full_url, lines, body)
                 reply = await self._follow(chain, transfer, reply, name, tags or more.get("tags"), judged)
         except asyncio.CancelledError:
-            # What `close` has cancelled is counted.
-            context.recorder.stats.interrupted += not self.is_closed
-            transfer.drop_parts()
+            self._give_up(transfer, endpoint)
             raise
         finally:
             self.in_flight -= 1
@@ -328,6 +326,12 @@ class VU(HttpClient, StreamingClient):
             judged.record(recorder, endpoint, response, measurement, reply)
         return reply
 
+    def _give_up(self, transfer: Transfer, endpoint: int) -> None:
+        """Record that the request of *transfer* was interrupted, unless `close` has done so."""
+        if not self.is_closed:
+            self._context.recorder.record_interrupted(endpoint, transfer)
+        transfer.drop_parts()
+
     def _keep_reply_parts(self, transfer: Transfer, reply: Reply) -> None:
         if self._reply_parts.headers:
             reply._header_lines = transfer.take_headers()
@@ -420,7 +424,8 @@ class VU(HttpClient, StreamingClient):
         self.is_closed = True
         for transfer in self._transfers:
             # Of a task of the script that outlives its iteration.
-            self._context.recorder.stats.interrupted += self._context.engine.cancel(transfer)
+            if self._context.engine.cancel(transfer):
+                self._context.recorder.record_interrupted(None, transfer)
             transfer.close()
         self._transfers.clear()
         self._plain.clear()

@@ -190,6 +190,11 @@ class Handle(pycurl.Curl):
             self.watches_lines = True
 
     @property
+    def vu_number(self) -> int:
+        """The number of the VU, from 1."""
+        return self._number
+
+    @property
     def is_bound_to_vu(self) -> bool:
         """Whether the settings of the last request tie this handle to its VU."""
         request = self._request
@@ -459,6 +464,11 @@ class Handle(pycurl.Curl):
             return -1
         sent = info(pycurl.REQUEST_SIZE) + info(pycurl.SIZE_UPLOAD_T)
         return sent + info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)  # type: ignore[no-any-return]
+
+    def volumes(self) -> tuple[int, int]:
+        """Return the bytes that the last request has sent and received, headers included."""
+        info = self.getinfo
+        return info(pycurl.REQUEST_SIZE), info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)
 
     def count_connection(self) -> None:
         """Count the request that just ended on its connection."""

@@ -59,6 +59,9 @@ Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
 "Ready" is k6's GotConn. It is not libcurl's PRETRANSFER, which libcurl takes after the first write of the request: a
 process that loses its CPU between the two would report a time near zero for a request that took milliseconds."""
 
+SENT_BYTES, RECEIVED_BYTES = 9, 10
+"""Positions in a `Measurement`."""
+
 
 class Transfer(Handle):
     """Reusable easy handle. `configure` sets its options once; a request sets only those that changed since the last.

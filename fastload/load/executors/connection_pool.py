@@ -56,7 +56,7 @@ class ConnectionPool(SlotPool):
 
     def _interrupt(self, slot: Transfer) -> None:
         if self.context.engine.cancel(slot):
-            self.context.recorder.stats.interrupted += 1
+            self.context.recorder.record_interrupted(self._endpoint, slot)
         self._ended(slot)
 
     def _close(self, slot: Transfer) -> None:
