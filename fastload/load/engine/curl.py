@@ -30,7 +30,7 @@ import pycurl
 from fastload.load.engine.curl_handle import Handle
 from fastload.load.engine.curl_transfer import GOT_NOTHING, IDLE_TIMEOUT, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
-from fastload.load.engine.error_kinds import NO_ANSWER, error_of
+from fastload.load.engine.error_kinds import NO_ANSWER, error_of_curl
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
 from fastload.load.engine.used_connections import SocketAddress, UnusableConnection
@@ -393,7 +393,7 @@ class CurlEngine:
     def _end_failed(self, transfer: Any, now_ns: int, code: int, text: str) -> None:
         """End *transfer* with libcurl's error, unless nothing of its request was written: then it is sent again."""
         if not transfer.is_refused or not transfer.in_flight:
-            self._end(transfer, now_ns, error_of(transfer, code, text))
+            self._end(transfer, now_ns, error_of_curl(transfer, code, text))
         elif transfer.was_written() or transfer.moves >= _MOST_MOVES:
             self._end(transfer, now_ns, (GOT_NOTHING, NO_ANSWER))
         else:

@@ -120,7 +120,7 @@ def error_kind(transfer: Transfer, code: int) -> str:
     return kind
 
 
-def error_of(handle: Handle, code: int, text: str) -> tuple[int, str]:
+def error_of_curl(handle: Handle, code: int, text: str) -> tuple[int, str]:
     """Return error number and message of a transfer for which libcurl gives the error number *code* and *text*."""
     if handle.has_switched_unasked():
         # What libcurl waited for, or missed, is a response that cannot come.
