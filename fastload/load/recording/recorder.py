@@ -193,6 +193,7 @@ class Recorder:
         Of its figures, only the bytes that it moved count.
         """
         self.stats.interrupted += 1
+        self.stats.challenges += max(0, transfer.writes - 1)
         self._unanswered(endpoint, None).add_bytes(*transfer.volumes())
 
     def record_judged(
@@ -232,6 +233,7 @@ class Recorder:
         if transfer.moves:
             self.sample(scope, "http_req_retried", name, transfer.moves)
         if transfer.writes > 1:
+            self.stats.challenges += transfer.writes - 1
             self.sample(scope, "http_auth_challenges", name, transfer.writes - 1)
 
     def record_error(self, kind: str, message: str, call: str = "") -> None:
@@ -278,6 +280,7 @@ class Recorder:
             metric.discard()
         self._reset()
         self.stats.started, self.stats.interrupted = kept.started, kept.interrupted
+        self.stats.challenges = kept.challenges
         self.stats.warmup = kept.warmup + kept.finished + kept.failed
         self.stats.lag_max_us = kept.lag_max_us
 
