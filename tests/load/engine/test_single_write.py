@@ -26,7 +26,7 @@ from tests.load.client.transport_servers import DigestServer, serving
 from tests.load.engine.http2_peer import GOAWAY, PING, REFUSED_STREAM, RST_STREAM, Http2Connection, Http2Peer
 from tests.load.engine.test_curl import answer
 from tests.load.engine.test_curl import serving as serving_sockets
-from tests.load.harness import Connection, Harness, Peer, Run, harness, until
+from tests.load.harness import Connection, Harness, Peer, Run, harness, reset, until
 
 SERVER = Path(__file__).parent / "closing_server.py"
 SMALL, LARGE = b"{}", b"x" * 200_000
@@ -248,6 +248,31 @@ class TestHttp2:
                 reported = made.take().table.get("http_reqs").value
                 assert reported == 30 == peer.requests
 
+        run(main())
+
+    @pytest.mark.parametrize("how", ["refused", "goaway", "reset"])
+    def test_what_was_not_processed_looks_like_a_reset(self, run: Run, how: str) -> None:
+        """libcurl tells them apart in its verbose output only, so none of them is sent again."""
+
+        def answer(connection: Http2Connection, stream: int) -> None:
+            if peer.requests % 2:
+                connection.ok(stream)
+            elif how == "refused":
+                connection.frame(RST_STREAM, 0, stream, REFUSED_STREAM.to_bytes(4, "big"))
+            elif how == "goaway":
+                connection.frame(GOAWAY, 0, 0, (stream - 2).to_bytes(4, "big") + bytes(4))
+            else:
+                reset(connection.transport)
+
+        async def main() -> None:
+            async with peer, harness(peer.url, http=self.HTTP) as made:
+                vu = made.vu()
+                assert (await vu.get("/")).status == 200
+                reply = await vu.get("/")
+                assert (reply.error, reply.tries, peer.requests) == ("reset", 1, 2)
+                assert reply.message == "the server closed the connection without an answer"
+
+        peer = Http2Peer(answer)
         run(main())
 
     def test_frames_on_an_idle_connection_are_no_answer(self, run: Run) -> None:
