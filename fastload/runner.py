@@ -23,6 +23,7 @@ from fastload.control.script_output import ScriptOutput
 from fastload.control.signals import StopSignals, caught_stop_signals
 from fastload.load.client.vu import VU
 from fastload.load.engine import curl_options
+from fastload.load.engine.option_checks import check_version_of
 from fastload.load.hook_process import run_hook_process
 from fastload.load.script.hooks import as_hook, make_hooks
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
@@ -228,6 +229,7 @@ def _execute(
         check_descriptors(plan)
         check_can_resume(plan, commands=commands is not None, keyboard=keyboard)
         manager.check()
+        check_version_of(plan.base_url, plan.http.http_version)
         addresses = resolve_host(plan.base_url) if looks_up(plan) else ()
     around = AroundTest(plan)
     coordinator = Coordinator(

@@ -91,6 +91,7 @@ def test_counts_equal_the_servers(cli: Cli, sequencer: RunningTarget) -> None:
         "lost": 0,
         "setup": 0,
         "iterations_interrupted": 0,
+        "challenges": 0,
     }
     assert len(summary["workers"]) == 4
     assert summary["endpoints"][0]["statuses"] == {"200": 400}

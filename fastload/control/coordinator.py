@@ -251,6 +251,7 @@ class Coordinator:
             stopped_by=self._state.stopped_by,
             stop_reason=self._state.stop_reason,
             hook_requests=self._hooks.requests,
+            hook_challenges=self._hooks.challenges,
             hook_errors=(*self._errors, *self._hooks.errors),
             notes=(
                 *self._data_ends.notes(self._plan.workers),

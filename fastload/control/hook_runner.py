@@ -31,6 +31,7 @@ class HookRunner:
     *on_event*: called whenever *event_fd* is readable while a hook runs.
 
     ``data``: what setup returned. ``errors``: the errors of hooks. ``requests``: how many requests the hooks made.
+    ``challenges``: how many they sent in addition, to answer challenges.
     ``notes``: what a reader of the summary should know. ``aborted``: why setup aborted the test, "" if it did
     not. ``interrupted``: whether a stop signal ended setup.
     """
@@ -58,7 +59,7 @@ class HookRunner:
         self.data: Any = None
         self.errors: list[HookError] = []
         self.notes: list[str] = []
-        self.requests = 0
+        self.requests = self.challenges = 0
         self.aborted = ""
         self.interrupted = False
 
@@ -108,6 +109,7 @@ class HookRunner:
         for fd in watched:
             supervisor.unwatch(fd)
         self.requests += reply.get("requests", 0)
+        self.challenges += reply.get("challenges", 0)
         if reply.get("aborted") and hook.kind == "setup":
             self.aborted = reply["message"]
         elif reply["message"]:

@@ -76,6 +76,7 @@ class SummaryBuilder:
         stopped_by: str,
         stop_reason: str,
         hook_requests: int,
+        hook_challenges: int,
         hook_errors: tuple[HookError, ...],
         notes: tuple[str, ...],
     ) -> Summary:
@@ -92,7 +93,7 @@ class SummaryBuilder:
             errors=aggregator.errors,
             exceptions=aggregator.exceptions,
             verdict=verdict,
-            requests=self.requests(hook_requests),
+            requests=self.requests(hook_requests, hook_challenges),
             workers=workers,
             host=samplers.host_series(),
             target=samplers.target_series(),
@@ -126,8 +127,9 @@ class SummaryBuilder:
         counted = self._aggregator.table.get("iterations")
         return int(counted.value) if counted else 0
 
-    def requests(self, in_setup: int) -> RequestCounts:
-        """Return the counts of all requests by outcome. *in_setup*: how many setup and teardown made."""
+    def requests(self, in_setup: int, challenges_in_setup: int) -> RequestCounts:
+        """Return the counts of all requests by outcome. *in_setup*: how many setup and teardown made;
+        *challenges_in_setup*: how many they sent in addition."""
         total = self._aggregator.total
         return RequestCounts(
             started=total("started") + in_setup,
@@ -137,6 +139,7 @@ class SummaryBuilder:
             warmup=total("warmup"),
             setup=in_setup,
             iterations_interrupted=total("iterations_interrupted"),
+            challenges=total("challenges") + challenges_in_setup,
             lost=sum(worker.stats.in_flight for worker in self._aggregator.workers.values() if worker.lost),
         )
 

@@ -79,7 +79,7 @@ class _HookProcess:
             self._task = asyncio.ensure_future(self._call(hook, frame.body["setup_data"]))
 
     async def _call(self, hook: Hook, setup_data: Any) -> None:
-        """Run *hook* and send ``hook_done`` with its data, or ``hook_failed``; both with the number of its requests."""
+        """Run *hook* and send ``hook_done`` with its data, or ``hook_failed``; both with its numbers of requests."""
         body: dict[str, Any] = {"hook": hook.kind, "data": None, "message": "", "aborted": False}
         limit = asyncio.timeout(hook.timeout_s)
         engine = CurlEngine(asyncio.get_running_loop())
@@ -100,7 +100,8 @@ class _HookProcess:
         watch.stop()
         vu.close()
         engine.close()
-        body["requests"] = recorder.take(vus=0, in_flight=0, offered=0).stats.started
+        stats = recorder.take(vus=0, in_flight=0, offered=0).stats
+        body["requests"], body["challenges"] = stats.started, stats.challenges
         self._writer.write(encode(Frame("hook_failed" if body["message"] else "hook_done", body)))
 
     def _describe(self, error: BaseException, hook: Hook, *, expired: bool) -> tuple[str, bool]:

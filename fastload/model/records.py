@@ -125,6 +125,8 @@ class WorkerStats:
     Every started request is accounted for: ``started = finished + failed + interrupted + warmup + change of
     in_flight``. Nothing is in flight at the beginning and at the end of a run. ``interrupted`` are requests given up at
     the end of the run; they count neither as finished nor as failed. ``warmup`` are requests that ended in the warm-up.
+
+    ``challenges`` were sent in addition to the started requests, to answer challenges of digest or NTLM.
     """
 
     vus: int = 0
@@ -138,6 +140,7 @@ class WorkerStats:
     offered: int = 0
     lag_max_us: int = 0
     vus_peak: int = 0
+    challenges: int = 0
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ class RequestCounts:
     - *setup*: requests of setup and teardown; they are in no metric
     - *lost*: requests in flight in a worker that died
 
+    *challenges*: requests that were sent in addition to all of these, to answer challenges of digest or NTLM.
     *iterations_interrupted* counts iterations that were stopped before their end.
     """
 
@@ -46,6 +47,7 @@ class RequestCounts:
     setup: int = 0
     lost: int = 0
     iterations_interrupted: int = 0
+    challenges: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)

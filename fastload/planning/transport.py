@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import socket
@@ -10,12 +9,22 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
-from fastload.load.engine.curl_options import ENCODINGS, source_address, split_port, supports
+from fastload.load.engine.curl_options import split_port
 from fastload.load.engine.header_lines import check_header_lines
+from fastload.load.engine.option_checks import (
+    AUTH_EXAMPLE,
+    check_amount,
+    check_auth,
+    check_choice,
+    check_encodings,
+    check_ntlm,
+    check_proxy,
+    check_version,
+    parse_source,
+)
 from fastload.model.argument_types import CallArguments, check_types
-from fastload.model.errors import PlanError, nearest
+from fastload.model.errors import PlanError
 from fastload.model.http_settings import (
     PEM,
     Auth,
@@ -27,7 +36,6 @@ from fastload.model.http_settings import (
     HttpVersion,
     TlsVersion,
     check_upload_rate,
-    without_credentials,
 )
 from fastload.model.names import as_text, tag_texts
 from fastload.model.plain_numbers import as_plain
@@ -64,11 +72,9 @@ _TIMES = {
     "max_connection_age": "max_connection_age_s",
 }
 _SIZES = {"max_body": "max_body_bytes", "upload_rate": "upload_bytes_per_s", "download_rate": "download_bytes_per_s"}
-_PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _MAYBE_PEM = ("cert_file", "key_file")
 # libcurl's own lowest version, since 8.16.
 _LOWEST_TLS = "1.2"
-_AUTH_EXAMPLE = "write it like basic:USER:PASSWORD, digest:USER:PASSWORD or bearer:TOKEN"
 
 
 def make_http(values: Mapping[str, Any], base: HttpSettings | None = None) -> HttpSettings:
@@ -128,7 +134,7 @@ def parse_auth(text: str) -> Auth:
     """
     scheme, _, rest = text.partition(":")
     if scheme not in get_args(AuthScheme):
-        raise PlanError(f"--auth begins with the unknown scheme {scheme!r}", hint=_AUTH_EXAMPLE)
+        raise PlanError(f"--auth begins with the unknown scheme {scheme!r}", hint=AUTH_EXAMPLE)
     if scheme == "bearer":
         return Auth("bearer", token=rest)
     user, _, password = rest.partition(":")
@@ -151,9 +157,8 @@ def check_http(http: HttpSettings) -> None:
             check_line(value, field.name)
         if isinstance(value, float) and not math.isfinite(value):
             raise PlanError(f"{field.name} {value} is no duration", hint="give seconds; 0 is no limit")
-        if isinstance(value, int | float) and value < 0:
-            hint = "0 follows none" if field.name == "max_redirects" else "0 is no limit"
-            raise PlanError(f"{field.name} {value} is below 0", hint=hint)
+        if isinstance(value, int | float):
+            check_amount(value, field.name)
     for name, value, choices in (
         ("http", http.http_version, get_args(HttpVersion)),
         ("tls_min", http.tls_min, get_args(TlsVersion)),
@@ -164,9 +169,7 @@ def check_http(http: HttpSettings) -> None:
         ("dns_select", http.dns_select, get_args(DnsSelect)),
         ("proxy_auth", http.proxy_auth, ("basic", "digest", "ntlm")),
     ):
-        if value not in choices:
-            hint = nearest(str(value), choices) or f"one of {', '.join(filter(None, choices))}"
-            raise PlanError(f"{_flag(name)} {value!r} is unknown", hint=hint)
+        check_choice(value, choices, _flag(name))
     if http.expected:
         parse_statuses(http.expected, what="expected")
     for check in _CHECKS:
@@ -174,30 +177,14 @@ def check_http(http: HttpSettings) -> None:
 
 
 def _check_features(http: HttpSettings) -> None:
-    if not supports(http.http_version):
-        raise PlanError(
-            f"this libcurl does not speak HTTP/{http.http_version}", hint="install a pycurl wheel that does"
-        )
-    if "ntlm" in (http.auth.scheme if http.auth else "", http.proxy_auth) and not supports("ntlm"):
-        raise PlanError("this libcurl has no NTLM", hint="use basic or digest, or a libcurl that was built with NTLM")
-    for name in (http.accept_encoding or "").replace(",", " ").split():
-        if name not in (*ENCODINGS, "identity"):
-            hint = nearest(name, ENCODINGS) or f"one of {', '.join(ENCODINGS)}"
-            raise PlanError(f"--accept-encoding {name!r} is unknown", hint=hint)
-        if not supports(name):
-            has = ", ".join(one for one in ENCODINGS if supports(one))
-            raise PlanError(f"this libcurl cannot undo {name!r}", hint=f"it has {has}")
+    check_version(http.http_version)
+    check_ntlm(http.proxy_auth)
+    check_encodings(http.accept_encoding or "", "--accept-encoding")
 
 
 def _check_auth(http: HttpSettings) -> None:
-    auth = http.auth
-    if auth is None:
-        return
-    if auth.scheme not in get_args(AuthScheme):
-        raise PlanError(f"--auth begins with the unknown scheme {auth.scheme!r}", hint=_AUTH_EXAMPLE)
-    missing = "token" if auth.scheme == "bearer" else "user"
-    if not getattr(auth, missing):
-        raise PlanError(f"--auth {auth.scheme} has no {missing}", hint=_AUTH_EXAMPLE)
+    if http.auth is not None:
+        check_auth(http.auth, "--auth", AUTH_EXAMPLE)
 
 
 def _check_tls(http: HttpSettings) -> None:
@@ -235,21 +222,8 @@ def _is_readable(path: str) -> bool:
 
 
 def _check_proxy(http: HttpSettings) -> None:
-    if not http.proxy or http.proxy == "env":
-        return
-    shown = without_credentials(http.proxy)
-    try:
-        parts = urlsplit(http.proxy)
-        _ = parts.port
-    except ValueError as error:
-        raise PlanError(f"--proxy {shown!r} is no URL: {error}", hint="write it like http://127.0.0.1:3128") from error
-    if parts.scheme not in _PROXIES:
-        hint = f"write it like http://127.0.0.1:3128; there are {', '.join(_PROXIES)}"
-        raise PlanError(f"--proxy {shown!r} has no scheme that is known", hint=hint)
-    if not parts.hostname:
-        raise PlanError(f"--proxy {shown!r} has no host", hint="write it like http://127.0.0.1:3128")
-    if parts.scheme == "https" and not supports("https proxy"):
-        raise PlanError("this libcurl does not speak TLS with proxies", hint="use an http:// or socks5:// proxy")
+    if http.proxy and http.proxy != "env":
+        check_proxy(http.proxy, "--proxy")
 
 
 def _check_names(http: HttpSettings) -> None:
@@ -277,11 +251,7 @@ def _check_names(http: HttpSettings) -> None:
 
 def _check_sources(http: HttpSettings) -> None:
     for text in http.source_addresses:
-        try:
-            address = ipaddress.ip_address(source_address((text,), 1))
-        except ValueError as error:
-            hint = "write it like 10.0.0.7, 10.0.0.7-10.0.0.9 or 10.0.0.0/28"
-            raise PlanError(f"--source-address {text!r} is no address, range or network", hint=hint) from error
+        address = parse_source(text, "--source-address")
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -137,9 +137,14 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """Close it with RST."""
-        raw = self.transport.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
+        reset(self.transport)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close *transport* with RST."""
+    raw = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def lines_of(head: str) -> dict[str, str]:

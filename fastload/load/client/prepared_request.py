@@ -22,7 +22,9 @@ from fastload.load.client.request_options import (
     unknown_option,
 )
 from fastload.load.engine.header_lines import Headers, merged
+from fastload.load.engine.option_checks import check_request_settings, check_version_of
 from fastload.load.recording.scope import Scope
+from fastload.model.argument_types import CallArguments, check_types
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Auth, Body, Multipart, RequestSettings
 from fastload.model.units import parse_duration_s
@@ -66,6 +68,9 @@ def prepare_request(
     else:
         full_url = encode_url(filled_url(joined(vu_defaults.base_url or context.base_url, url), path))
     full_url = context.with_params(full_url, given("params"))
+    settings = _settings(vu_defaults, given("http"), given("auth"), given("timeout"), given("max_redirects"))
+    if settings is not None and settings.http_version:
+        check_version_of(full_url, settings.http_version)
     body, content_type = body_of(given("json"), given("data"), given("files"))
     headers = _headers(vu_defaults, given("headers"))
     lines = context.header_lines(content_type, headers, keep=not isinstance(body, Multipart))
@@ -75,7 +80,7 @@ def prepare_request(
         context.endpoint(scope, method, url, given("name") or "", given("tags")),
         lines,
         body,
-        _settings(vu_defaults, given("http"), given("auth"), given("timeout"), given("max_redirects")),
+        settings,
         cookie_line(cookies) if (cookies := given("cookies")) else "",
         (vu_defaults.scenario_defaults.expected or context.expected)
         if expected is None
@@ -101,7 +106,14 @@ def _settings(
         if http is None and vu_defaults.http is None:
             return vu_defaults.scenario_defaults.http
         return merged_settings((vu_defaults.scenario_defaults.http, vu_defaults.http, http))
-    short = _settings_of_options(as_auth(auth), timeout, max_redirects)
+    try:
+        short = _settings_of_options(as_auth(auth), timeout, max_redirects)
+    except TypeError as error:
+        if isinstance(auth, Auth):
+            check_types(CallArguments.of("fl.Auth", auth), cause=error)
+        given = {"timeout": timeout, "max_redirects": max_redirects}
+        check_types(CallArguments("a request", _settings_of_options, given), cause=error)
+        raise
     return merged_settings((vu_defaults.scenario_defaults.http, vu_defaults.http, http, short))
 
 
@@ -110,7 +122,9 @@ def _settings_of_options(auth: Auth | None, timeout: str | float | None, max_red
     timeout_s = None if timeout is None else _seconds(timeout)
     if max_redirects is not None and max_redirects < 0:
         raise PlanError(f"max_redirects {max_redirects} is below 0", hint="0 follows none")
-    return RequestSettings(timeout_s=timeout_s, max_redirects=max_redirects, auth=auth)
+    settings = RequestSettings(timeout_s=timeout_s, max_redirects=max_redirects, auth=auth)
+    check_request_settings(settings)
+    return settings
 
 
 @lru_cache(maxsize=1000)

@@ -12,7 +12,7 @@ from fastload.load.client.bodies import Data, Files
 from fastload.load.client.expected_statuses import ExpectedStatuses, expected_statuses
 from fastload.load.client.retry import Retry
 from fastload.load.engine.header_lines import Headers, header_texts
-from fastload.model.argument_types import CallArguments, check_types
+from fastload.load.engine.option_checks import check_request_settings
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Auth, RequestSettings, check_base_url
 from fastload.model.statuses import StatusSpec
@@ -122,7 +122,7 @@ def defaults_of(
     if http is not None and not isinstance(http, RequestSettings):
         raise PlanError(f"{whose}http is a {type(http).__name__}", hint="write http=fl.RequestSettings(timeout_s=5)")
     if http is not None:
-        check_types(CallArguments.of(f"{whose}http", http))
+        check_request_settings(http, whose)
     if cookies not in (None, "keep", "clear"):
         raise PlanError(
             f"{whose}cookies {cookies!r} is unknown",
@@ -148,9 +148,12 @@ def as_request_settings(settings: RequestSettings | None) -> RequestSettings | N
     """Return *settings*, the ``http`` of a request or a VU.
 
     Raises:
-        PlanError: they are no `RequestSettings`.
+        PlanError: they are no `RequestSettings`, or as `check_request_settings`.
     """
-    if settings is None or isinstance(settings, RequestSettings):
+    if settings is None:
+        return None
+    if isinstance(settings, RequestSettings):
+        check_request_settings(settings)
         return settings
     raise PlanError(f"http is a {type(settings).__name__}", hint="write http=fl.RequestSettings(timeout_s=5)")
 

@@ -184,7 +184,7 @@ class StreamingClient(StreamSender):
     def give_up_stream(self, out: PreparedStream) -> None:
         if self._context.engine.cancel(out.transfer):
             self.in_flight -= 1
-            self.recorder.stats.interrupted += 1
+            self.recorder.record_interrupted(out.endpoint, out.transfer)
         self.release_stream(out)
 
     def release_stream(self, out: PreparedStream) -> None:

@@ -23,7 +23,7 @@ from fastload.load.client.reply import ConnectionInfo, Reply
 from fastload.load.client.request_options import NO_DEFAULTS, VUDefaults
 from fastload.load.client.retry import Retry, send_with_retries
 from fastload.load.client.streaming_client import StreamingClient
-from fastload.load.engine.curl_transfer import CUT_HEADERS, Transfer
+from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import NO_DUE, response_us
@@ -151,9 +151,7 @@ class VU(HttpClient, StreamingClient):
                 chain = Chain.begin(transfer, sent_ns, method, full_url, lines, body)
                 reply = await self._follow(chain, transfer, reply, name, tags or more.get("tags"), judged)
         except asyncio.CancelledError:
-            # What `close` has cancelled is counted.
-            context.recorder.stats.interrupted += not self.is_closed
-            transfer.drop_parts()
+            self._give_up(transfer, endpoint)
             raise
         finally:
             self.in_flight -= 1
@@ -318,7 +316,7 @@ class VU(HttpClient, StreamingClient):
             self.back_off_s = 0.0
         else:
             reply.status = 0
-            code, reply.message = error or CUT_HEADERS
+            code, reply.message = error or transfer.error_of_response()
             reply.error = error_kind(transfer, code)
             if judged is None:
                 recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
@@ -327,6 +325,12 @@ class VU(HttpClient, StreamingClient):
         if judged is not None:
             judged.record(recorder, endpoint, response, measurement, reply)
         return reply
+
+    def _give_up(self, transfer: Transfer, endpoint: int) -> None:
+        """Record that the request of *transfer* was interrupted, unless `close` has done so."""
+        if not self.is_closed:
+            self._context.recorder.record_interrupted(endpoint, transfer)
+        transfer.drop_parts()
 
     def _keep_reply_parts(self, transfer: Transfer, reply: Reply) -> None:
         if self._reply_parts.headers:
@@ -420,7 +424,8 @@ class VU(HttpClient, StreamingClient):
         self.is_closed = True
         for transfer in self._transfers:
             # Of a task of the script that outlives its iteration.
-            self._context.recorder.stats.interrupted += self._context.engine.cancel(transfer)
+            if self._context.engine.cancel(transfer):
+                self._context.recorder.record_interrupted(None, transfer)
             transfer.close()
         self._transfers.clear()
         self._plain.clear()

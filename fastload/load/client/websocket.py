@@ -410,7 +410,7 @@ class WebSocketSession:
             transfer.owner.close_socket(transfer)
             transfer.close()
             raise
-        for metric, count in zip(("data_sent", "data_received"), transfer.handshake_bytes(), strict=True):
+        for metric, count in zip(("data_sent", "data_received"), transfer.volumes(), strict=True):
             self._recorder.sample(opening.scope, metric, opening.name, count, opening.tags)
         if error is not None or transfer.status() != _SWITCHING:
             raise self._refused(opening, transfer, error)

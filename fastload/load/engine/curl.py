@@ -30,7 +30,7 @@ import pycurl
 from fastload.load.engine.curl_handle import Handle
 from fastload.load.engine.curl_transfer import GOT_NOTHING, IDLE_TIMEOUT, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
-from fastload.load.engine.error_kinds import NO_ANSWER, error_text
+from fastload.load.engine.error_kinds import NO_ANSWER, error_of_curl
 from fastload.load.engine.idle_watch import IdleWatch
 from fastload.load.engine.poller import EpollPoller
 from fastload.load.engine.used_connections import SocketAddress, UnusableConnection
@@ -80,8 +80,9 @@ class CurlEngine:
         self._draining = False
         # Descriptors of connections with HTTP/2 or 3.
         self._multiplexed: set[int] = set()
-        # Connections that must carry no further request, by their local address.
+        # Connections that must carry no further request, by their local address; and these addresses by descriptor.
         self._unusable: dict[SocketAddress, UnusableConnection] = {}
+        self._unusable_by_fd: dict[int, SocketAddress] = {}
         self._paused: weakref.WeakSet[Transfer] = weakref.WeakSet()
         self._transfers: weakref.WeakSet[Transfer] = weakref.WeakSet()
         self._open_websockets: dict[WebSocketTransfer, None] = {}
@@ -213,6 +214,10 @@ class CurlEngine:
         """Note that *fd* is a new socket of libcurl: the number may have been that of an older one."""
         self._poll_masks[fd] = 0
         self._multiplexed.discard(fd)
+        before = self._unusable_by_fd.pop(fd, None)
+        if before is not None and before in self._unusable and self._unusable[before].fd == fd:
+            # libcurl has closed it, and its local address is free for another connection.
+            del self._unusable[before]
 
     def _on_socket(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
         masks = self._poll_masks
@@ -236,13 +241,15 @@ class CurlEngine:
             self._poller.change(fd, mask)
             masks[fd] = mask
 
-    def exclude(self, local: SocketAddress, *, is_multiplexed: bool) -> None:
-        """Write no further request to the connection with the local address *local*; one with HTTP/2 is shut down."""
-        self._unusable.setdefault(local, UnusableConnection(is_multiplexed, is_closed_here=False))
+    def exclude(self, fd: int, local: SocketAddress) -> None:
+        """Write no further request to the connection *fd* with the local address *local*."""
+        self._unusable.setdefault(local, UnusableConnection(fd, fd in self._multiplexed, is_closed_here=False))
+        self._unusable_by_fd[fd] = local
 
     def exclude_closed(self, fd: int, local: SocketAddress) -> None:
-        """As `exclude`, for the connection *fd* that this side has closed: to leave it is no retry."""
-        self._unusable[local] = UnusableConnection(fd in self._multiplexed, is_closed_here=True)
+        """As `exclude`, for a connection that the script's settings close: to leave it is no retry."""
+        self._unusable[local] = UnusableConnection(fd, fd in self._multiplexed, is_closed_here=True)
+        self._unusable_by_fd[fd] = local
 
     def announce_paused(self, transfer: Transfer, *, is_paused: bool) -> None:
         """Note whether *transfer* receives nothing for now: what arrives on its connection is not unasked."""
@@ -296,8 +303,8 @@ class CurlEngine:
                 self._on_idle_event(fd, events)
 
     def _on_idle_event(self, fd: int, events: int) -> None:
-        """Exclude the connection *fd*, which no request uses, from further use if the server has closed it, or has sent
-        an answer unasked. libcurl would write the next request to it, or take those bytes for the next response.
+        """Close the connection *fd*, which no request uses, if the server has closed it, or has sent an answer unasked.
+        libcurl would write the next request to it, or take those bytes for the next response.
         """
         if self._paused and self._is_paused(fd):
             # libcurl asks for this socket again when the transfer goes on.
@@ -317,11 +324,10 @@ class CurlEngine:
             elif fd in self._multiplexed and not events & _ENDED and pending:
                 self._watch_idle(fd, select.EPOLLRDHUP)
             else:
-                is_multiplexed = fd in self._multiplexed
-                if is_multiplexed:
-                    with contextlib.suppress(OSError):
-                        connection.shutdown(socket.SHUT_RDWR)
-                self.exclude(connection.getsockname()[:2], is_multiplexed=is_multiplexed)
+                self.exclude(fd, connection.getsockname()[:2])
+                # libcurl looks at it only when it needs a connection. The server sees the end now.
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
                 # Watched further, it would wake the loop until libcurl closes it.
                 self._poll_masks[fd] = 0
                 self._poller.forget(fd)
@@ -354,7 +360,7 @@ class CurlEngine:
                 now_ns = monotonic_ns()
                 for transfer, code, text in failed:
                     # pycurl has the bytes of a redirect that are no UTF-8 as surrogates, which no frame takes.
-                    self._end_failed(transfer, now_ns, (code, error_text(code, shown(text))))
+                    self._end_failed(transfer, now_ns, code, shown(text))
             if not self._run_due:
                 break
         self._draining = False
@@ -384,9 +390,10 @@ class CurlEngine:
             transfer.done_ns = now_ns
             transfer.on_done(transfer, error)
 
-    def _end_failed(self, transfer: Any, now_ns: int, error: tuple[int, str]) -> None:
+    def _end_failed(self, transfer: Any, now_ns: int, code: int, text: str) -> None:
+        """End *transfer* with libcurl's error, unless nothing of its request was written: then it is sent again."""
         if not transfer.is_refused or not transfer.in_flight:
-            self._end(transfer, now_ns, error)
+            self._end(transfer, now_ns, error_of_curl(transfer, code, text))
         elif transfer.was_written() or transfer.moves >= _MOST_MOVES:
             self._end(transfer, now_ns, (GOT_NOTHING, NO_ANSWER))
         else:

@@ -37,6 +37,7 @@ from fastload.model.wire_text import curl_text, read_text
 
 _PROTOCOL = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
 _TLS_LINE = b"SSL connection using TLSv"
+SWITCHING_PROTOCOLS = 101
 _LENGTH_REQUIRED = ("POST", "PUT", "PATCH")
 # Of them, `has_end_of_headers` needs the trailers, the end of the headers, and what begins the response.
 _LAST_LINES = 64
@@ -106,7 +107,7 @@ class Engine(Protocol):
     def run_soon(self) -> None: ...
     def announce_socket(self, fd: int) -> None: ...
     def announce_multiplexed(self, fd: int) -> None: ...
-    def exclude(self, local: SocketAddress, *, is_multiplexed: bool) -> None: ...
+    def exclude(self, fd: int, local: SocketAddress) -> None: ...
     def exclude_closed(self, fd: int, local: SocketAddress) -> None: ...
     def announce_paused(self, transfer: Any, *, is_paused: bool) -> None: ...
 
@@ -142,6 +143,7 @@ class Handle(pycurl.Curl):
         "header_lines",
         "idle_timeout_s",
         "in_flight",
+        "max_body_bytes",
         "max_redirects",
         "timeout_s",
         "watches_lines",
@@ -188,6 +190,11 @@ class Handle(pycurl.Curl):
             self.watches_lines = True
 
     @property
+    def vu_number(self) -> int:
+        """The number of the VU, from 1."""
+        return self._number
+
+    @property
     def is_bound_to_vu(self) -> bool:
         """Whether the settings of the last request tie this handle to its VU."""
         request = self._request
@@ -223,6 +230,7 @@ class Handle(pycurl.Curl):
             self.setopt(pycurl.INTERFACE, source)
             self._source = source
         self.max_redirects, self.timeout_s = settings.max_redirects, settings.timeout_s
+        self.max_body_bytes = settings.max_body_bytes
         # Then libcurl writes a request without credentials, and once more with the answer to the server's challenge.
         self._answers_challenges = keeps_state(settings.auth) or bool(settings.proxy and settings.proxy_auth != "basic")
         if self._answers_challenges and (self._seen_lines is None or self.watches_lines):
@@ -322,7 +330,7 @@ class Handle(pycurl.Curl):
             is_complete = has_end_of_headers(lines)
         if not is_complete and self._engine is not None:
             # libcurl has kept the connection.
-            self._engine.exclude(self.local_address(), is_multiplexed=False)
+            self._engine.exclude(self.getinfo(pycurl.ACTIVESOCKET), self.local_address())
         return status if is_complete else 0
 
     def last_status_line(self) -> bytes | None:
@@ -387,6 +395,15 @@ class Handle(pycurl.Curl):
         """Return the status of the last response; 0 without one."""
         return self.getinfo(pycurl.RESPONSE_CODE)  # type: ignore[no-any-return]
 
+    def has_switched_unasked(self) -> bool:
+        """Return whether the server has switched to another protocol, and the request did not ask for that.
+
+        libcurl takes what follows for the body.
+        """
+        return self.status() == SWITCHING_PROTOCOLS and not any(
+            line.lower().startswith("upgrade:") for line in self._headers
+        )
+
     def header_bytes(self) -> int:
         """Return the bytes of the headers of all responses to the last request."""
         return self.getinfo(pycurl.HEADER_SIZE)  # type: ignore[no-any-return]
@@ -447,6 +464,11 @@ class Handle(pycurl.Curl):
             return -1
         sent = info(pycurl.REQUEST_SIZE) + info(pycurl.SIZE_UPLOAD_T)
         return sent + info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)  # type: ignore[no-any-return]
+
+    def volumes(self) -> tuple[int, int]:
+        """Return the bytes that the last request has sent and received, headers included."""
+        info = self.getinfo
+        return info(pycurl.REQUEST_SIZE), info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)
 
     def count_connection(self) -> None:
         """Count the request that just ended on its connection."""

@@ -60,6 +60,7 @@ _FEATURES = {
     "https proxy": "VERSION_HTTPS_PROXY",
 }
 _LONGEST = 2**31 - 1
+MOST_BYTES = 2**63 - 1
 ENCODINGS = ("gzip", "deflate", "br", "zstd")
 KEEP_FOR_EVER = -1
 _WEB = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
@@ -180,7 +181,8 @@ def set_auth(set_: SetOption, settings: HttpSettings) -> None:
 def _set_limits(set_: SetOption, settings: HttpSettings) -> None:
     set_(pycurl.MAX_SEND_SPEED_LARGE, settings.upload_bytes_per_s)
     set_(pycurl.MAX_RECV_SPEED_LARGE, settings.download_bytes_per_s)
-    set_(pycurl.MAXFILESIZE_LARGE, settings.max_body_bytes)
+    # With any limit, libcurl refuses a Content-Length that it cannot count. Without one, it reads until the close.
+    set_(pycurl.MAXFILESIZE_LARGE, settings.max_body_bytes or MOST_BYTES)
 
 
 def _set_version(set_: SetOption, settings: HttpSettings) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pycurl
 
-from fastload.load.engine.curl_handle import ConnectionCache, Engine, Handle
+from fastload.load.engine.curl_handle import SWITCHING_PROTOCOLS, ConnectionCache, Engine, Handle
 from fastload.load.engine.curl_options import SMALL_UPLOAD_BYTES
 from fastload.load.engine.request_info import RequestInfoTable
 from fastload.load.engine.used_connections import SocketAddress, UnusableConnection
@@ -32,7 +32,12 @@ _GO_ON, _ABORT = pycurl.PREREQFUNC_OK, pycurl.PREREQFUNC_ABORT
 IDLE_TIMEOUT = -1
 """Error number of fastload's own, beside those of libcurl: nothing was sent or received for the idle timeout."""
 CUT_HEADERS = (-2, "the connection was closed within the headers of the response")
-"""Error number and text of fastload's own for a response whose `measure` has status 0: to libcurl it is complete."""
+"""Error number and text of fastload's own for a response that ends within its headers: to libcurl it is complete."""
+SWITCHED = (
+    8,  # weird server reply, which pycurl does not name
+    "the server switched to another protocol (101), which the request did not ask for",
+)
+"""Error number and text of a response whose status nobody asked for: to libcurl it is complete."""
 
 GOT_NOTHING = pycurl.E_GOT_NOTHING
 """libcurl's error number for a connection that ended before the first byte of the response."""
@@ -45,7 +50,7 @@ BODY_NOT_READ = pycurl.E_READ_ERROR
 Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
 """Measurement of one finished request, 11 items:
 
-* status; 0 if the headers of the response were cut, which libcurl does not report as an error;
+* status; 0 for an invalid response that libcurl does not report as an error: see `Transfer.error_of_response`;
 * microseconds since libcurl started the transfer: lookup, connect and TLS done (all three 0 on a reused connection),
   connection ready for the request, request sent, first byte received, last byte received;
 * microseconds spent waiting for a free connection;
@@ -53,6 +58,9 @@ Measurement = tuple[int, int, int, int, int, int, int, int, int, int, int]
 
 "Ready" is k6's GotConn. It is not libcurl's PRETRANSFER, which libcurl takes after the first write of the request: a
 process that loses its CPU between the two would report a time near zero for a request that took milliseconds."""
+
+SENT_BYTES, RECEIVED_BYTES = 9, 10
+"""Positions in a `Measurement`."""
 
 
 class Transfer(Handle):
@@ -238,6 +246,10 @@ class Transfer(Handle):
         raw = self.getinfo_raw(pycurl.REDIRECT_URL) if self.max_redirects else None
         return encode_url(raw.decode("utf-8", "surrogateescape")) if raw else ""
 
+    def error_of_response(self) -> tuple[int, str]:
+        """Return the error of the request that just ended, for which `measure` returns status 0 without an error."""
+        return SWITCHED if self.has_switched_unasked() else CUT_HEADERS
+
     def measure(self) -> Measurement:
         """Return libcurl's measurement of the request that just ended."""
         info = self.getinfo
@@ -249,6 +261,8 @@ class Transfer(Handle):
                 self.stop_watching_lines()
         else:
             status = self.status_of_complete_headers()
+        if status == SWITCHING_PROTOCOLS and self.has_switched_unasked():
+            status = 0
         if info(_NUM_CONNECTS):
             lookup_us, connect_us, tls_us = info(_LOOKUP), info(_CONNECT), info(_TLS)
             ready_us = tls_us or connect_us

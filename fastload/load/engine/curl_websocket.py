@@ -42,10 +42,8 @@ class WebSocketTransfer(Transfer):
         if self._http.hosts:
             self._override_host(url)
 
-    def handshake_bytes(self) -> tuple[int, int]:
-        """Return the bytes sent and received by the handshake, including the body of a refusal."""
-        info = self.getinfo
-        return info(pycurl.REQUEST_SIZE), info(pycurl.HEADER_SIZE) + info(pycurl.SIZE_DOWNLOAD_T)
+    def has_switched_unasked(self) -> bool:
+        return False
 
     def send_frame(self, data: bytes | memoryview, flags: int) -> int:
         """Send a frame and return how many bytes of *data* libcurl accepted. Send the rest next, with the same *flags*.

@@ -6,7 +6,8 @@ import errno
 import os
 import re
 
-from fastload.load.engine.curl_transfer import CUT_HEADERS, GOT_NOTHING, IDLE_TIMEOUT, Transfer
+from fastload.load.engine.curl_handle import Handle
+from fastload.load.engine.curl_transfer import CUT_HEADERS, GOT_NOTHING, IDLE_TIMEOUT, SWITCHED, Transfer
 from fastload.load.engine.header_lines import REDIRECTS
 
 # By libcurl's error number (CURLcode in include/curl/curl.h): pycurl does not name all of them. Those that are missing
@@ -72,6 +73,7 @@ NO_ANSWER = "the server closed the connection without an answer"
 """The message of libcurl's `GOT_NOTHING`."""
 _CLOSED = (errno.ECONNRESET, errno.EPIPE)
 _COULD_NOT_CONNECT = 7
+_NOT_HTTP, _BAD_ENCODING, _TOO_LARGE = 8, 61, 63
 _HTTP2_ERROR = 16
 # libcurl has one number, 56, for a connection that fails and for a response that it does not understand.
 _HTTP2_STREAM = 92
@@ -101,7 +103,8 @@ def error_kind(transfer: Transfer, code: int) -> str:
     if kind == "url" and transfer.connected():
         # libcurl also reports "unsupported protocol" for an answer that is not HTTP.
         return "redirects" if transfer.status() in REDIRECTS else "protocol"
-    if kind == "protocol" and (transfer.os_errno() in _CLOSED or (code == _HTTP2_ERROR and not transfer.errstr())):
+    is_closed = transfer.os_errno() in _CLOSED or (code == _HTTP2_ERROR and not transfer.errstr())
+    if kind == "protocol" and is_closed and code != _NOT_HTTP:
         # To libcurl it is an error of HTTP/2 that a connection ends early.
         return "partial" if transfer.status() else "reset"
     if code == _HTTP2_STREAM:
@@ -115,6 +118,18 @@ def error_kind(transfer: Transfer, code: int) -> str:
         number = transfer.os_errno() or (_errno_of_new_descriptor() if code == _COULD_NOT_CONNECT else 0)
         return _KIND_OF_ERRNO.get(number, "connect_failed" if kind == "connect" else kind)
     return kind
+
+
+def error_of_curl(handle: Handle, code: int, text: str) -> tuple[int, str]:
+    """Return error number and message of a transfer for which libcurl gives the error number *code* and *text*."""
+    if handle.has_switched_unasked():
+        # What libcurl waited for, or missed, is a response that cannot come.
+        return SWITCHED
+    if code == _TOO_LARGE and not handle.max_body_bytes:
+        return _NOT_HTTP, "the Content-Length of the response is not a number below 2^63"
+    if code == _BAD_ENCODING and "Transfer-Encoding" in text:
+        return _NOT_HTTP, text
+    return code, error_text(code, text)
 
 
 def error_text(code: int, text: str) -> str:

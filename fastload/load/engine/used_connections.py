@@ -23,8 +23,10 @@ class _Used:
 
 
 class UnusableConnection(NamedTuple):
-    """A connection that must carry no further request: whether it has HTTP/2 or 3, and whether this side closed it."""
+    """A connection that must carry no further request: its descriptor, whether it has HTTP/2 or 3, and whether the
+    script's settings closed it."""
 
+    fd: int
     is_multiplexed: bool
     is_closed_here: bool
 

@@ -9,7 +9,7 @@ from time import monotonic_ns
 from fastload.load.client.context import WorkerContext
 from fastload.load.client.vu import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 from fastload.load.engine.curl_handle import ConnectionCache
-from fastload.load.engine.curl_transfer import CUT_HEADERS, Measurement, Transfer
+from fastload.load.engine.curl_transfer import Measurement, Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.executors.request_sources import RequestSource
 from fastload.load.executors.slot_pool import IterationScheduler, SlotPool
@@ -57,7 +57,7 @@ class ConnectionPool(SlotPool):
 
     def _interrupt(self, slot: Transfer) -> None:
         if self.context.engine.cancel(slot):
-            self.context.recorder.stats.interrupted += 1
+            self.context.recorder.record_interrupted(self._endpoint, slot)
         self._ended(slot)
 
     def _close(self, slot: Transfer) -> None:
@@ -86,7 +86,7 @@ class ConnectionPool(SlotPool):
             recorder.record(self._endpoint, response_us(transfer.due_ns, transfer.done_ns), measurement)
             pause_s = 0.0
         else:
-            pause_s = self._record_failure(transfer, error or CUT_HEADERS, measurement)
+            pause_s = self._record_failure(transfer, error or transfer.error_of_response(), measurement)
         scheduler: IterationScheduler = transfer.owner
         due_ns = scheduler.next(transfer)
         if due_ns is None:

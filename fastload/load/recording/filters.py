@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, NO_DUE, UNEXPECTED
+from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, NO_DUE, UNEXPECTED, Unanswered
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import EXPECTED_DURATION, HTTP_TRENDS, Series
 from fastload.model.names import are_plain, tag_texts
@@ -129,15 +129,22 @@ class RequestFilter:
         elif len(values := batch.times_of(metric, chosen)):
             table.trend(self.series).fold(values)
 
-    def count_no_response(self, table: SeriesTable, endpoint: int, error: str, count: int) -> None:
-        """Add *count* requests without a response; *error* is their tag, empty if the script judged them good."""
+    def count_no_response(self, table: SeriesTable, endpoint: int, error: str | None, lost: Unanswered) -> None:
+        """Add the requests *lost*; *error* is their tag: empty if the script judged them good, None if they did not
+        end."""
         if not self._of_endpoint[endpoint]:
             return
-        if self.series.metric in _COUNTERS:
+        if self.series.metric in _COUNTERS and lost.count:
             table.counter(self.series)
         fits = self._status in (None, "0") and self._error in (None, error)
-        if fits and self._expected in (None, "false" if error else "true"):
-            self._count(table, count, count if error else 0)
+        if not fits or self._expected not in (None, "false" if error or error is None else "true"):
+            return
+        if self.series.metric in VOLUMES:
+            moved = lost.sent if self.series.metric == "data_sent" else lost.received
+            if moved:
+                table.counter(self.series).value += moved
+        elif lost.count:
+            self._count(table, lost.count, lost.count if error else 0)
 
     def _count(self, table: SeriesTable, count: int, failed: int) -> None:
         if self.series.metric == "http_reqs":

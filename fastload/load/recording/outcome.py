@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 FAILED_FROM_STATUS = 400
 NO_DUE = -1
@@ -14,6 +15,19 @@ JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED = 1000, 2000, 3000
 although it is 400 or more. `UNEXPECTED`: its status is not expected although it is less than 400."""
 JUDGED = "judged"
 """Error kind of requests that the script judged failed."""
+
+
+@dataclass(slots=True)
+class Unanswered:
+    """Requests without a response: how many ended, and the bytes that they sent and received before their end."""
+
+    count: int = 0
+    sent: int = 0
+    received: int = 0
+
+    def add_bytes(self, sent: int, received: int) -> None:
+        self.sent += sent
+        self.received += received
 
 
 class TestAborted(BaseException):

@@ -13,13 +13,13 @@ from typing import Any, cast
 import numpy as np
 
 from fastload.load.engine.curl import CurlEngine
-from fastload.load.engine.curl_transfer import Measurement, Transfer
+from fastload.load.engine.curl_transfer import RECEIVED_BYTES, SENT_BYTES, Measurement, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.engine.header_lines import last_headers
 from fastload.load.engine.point_transfer import make_point_transfer
 from fastload.load.engine.request_info import RequestInfoTable
 from fastload.load.recording.filters import ROW_WIDTH, RequestBatch
-from fastload.load.recording.outcome import JUDGED, kind_tag
+from fastload.load.recording.outcome import JUDGED, Unanswered, kind_tag
 from fastload.load.recording.point_block import (
     POINT_COLUMNS,
     IterationEnd,
@@ -143,8 +143,8 @@ class PointRecorder(Recorder):
     def _method_and_name(self, endpoint: int) -> tuple[str, str]:
         return super()._method_and_name(self._recorder_endpoint[endpoint])
 
-    def _count_no_response(self, endpoint: int, error: str) -> None:
-        super()._count_no_response(self._recorder_endpoint[endpoint], error)
+    def _unanswered(self, endpoint: int | None, error: str | None) -> Unanswered:
+        return super()._unanswered(None if endpoint is None else self._recorder_endpoint[endpoint], error)
 
     def _fold_rows(self, rows: Int64Array) -> RequestBatch:
         counted = rows[:, :ROW_WIDTH].copy()
@@ -165,8 +165,13 @@ class PointRecorder(Recorder):
     def record_no_response(
         self, endpoint: int, kind: str, message: str, measurement: Measurement | None = None
     ) -> None:
-        super().record_no_response(endpoint, kind, message)
+        super().record_no_response(endpoint, kind, message, measurement)
         self._record_lost(endpoint, kind_tag(kind), measurement, failed=True)
+
+    def record_interrupted(self, endpoint: int | None, transfer: Transfer) -> None:
+        super().record_interrupted(endpoint, transfer)
+        if endpoint is not None:
+            self._lost_bytes.append((transfer.vu_number, monotonic_ns(), *transfer.volumes(), endpoint))
 
     def record_judged(
         self,
@@ -176,7 +181,7 @@ class PointRecorder(Recorder):
         failure: str,
         lost_measurement: Measurement | None = None,
     ) -> None:
-        super().record_judged(endpoint, response_us, measurement, failure)
+        super().record_judged(endpoint, response_us, measurement, failure, lost_measurement)
         if measurement is None:
             self._record_lost(endpoint, JUDGED if failure else "", lost_measurement, failed=bool(failure))
 
@@ -239,6 +244,8 @@ class PointRecorder(Recorder):
         every = cast(tuple[int, ...], measurement) if measurement else (*_NEVER_SENT, monotonic_ns(), -1, 0)
         facts = every[-POINT_COLUMNS + 1]
         key = (endpoint, facts, error, failed)
+        moved = every[SENT_BYTES], every[RECEIVED_BYTES]
+        self._lost_bytes.append((every[-1], every[-POINT_COLUMNS], *moved, endpoint))
 
         def tags() -> dict[str, str]:
             found = self._tags_of(endpoint, facts) | outcome_tags(0, failed=failed)
@@ -265,6 +272,7 @@ class PointRecorder(Recorder):
         self.lag_us = _TimedList()
         self._block_builder = PointBlockBuilder(self._to_wall_ns)
         self._all_rows: list[RequestRows] = []
+        self._lost_bytes: list[tuple[int, int, int, int, int]] = []
 
     def discard(self) -> None:
         super().discard()
@@ -312,7 +320,8 @@ class PointRecorder(Recorder):
             self._add(metric, value, scope, own, at_ns)
 
     def _add_iteration_bytes(self, *, late: bool) -> None:
-        moved = np.concatenate([self._unassigned_bytes, *(rows.moved() for rows in self._all_rows)])
+        lost = np.array(self._lost_bytes, dtype=np.int64).reshape(-1, _NO_BYTES.shape[1])
+        moved = np.concatenate([self._unassigned_bytes, lost, *(rows.moved() for rows in self._all_rows)])
         if self._iterates:
             sums, self._unassigned_bytes = bytes_by_iteration(moved, self._ends)
             for end, (sent, received) in zip(self._ends, sums.tolist(), strict=True):

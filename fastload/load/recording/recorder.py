@@ -12,11 +12,19 @@ from dataclasses import replace
 import numpy as np
 
 from fastload.load.engine.curl import CurlEngine
-from fastload.load.engine.curl_transfer import Measurement, Transfer
+from fastload.load.engine.curl_transfer import RECEIVED_BYTES, SENT_BYTES, Measurement, Transfer
 from fastload.load.engine.curl_websocket import WebSocketTransfer
-from fastload.load.recording.filters import ROW_WIDTH, Filters, RequestBatch
+from fastload.load.recording.filters import ROW_WIDTH, VOLUMES, Filters, RequestBatch
 from fastload.load.recording.named_values import NamedValues
-from fastload.load.recording.outcome import FAILED_FROM_STATUS, JUDGED, JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED, kind_tag
+from fastload.load.recording.outcome import (
+    FAILED_FROM_STATUS,
+    JUDGED,
+    JUDGED_FAILED,
+    JUDGED_GOOD,
+    UNEXPECTED,
+    Unanswered,
+    kind_tag,
+)
 from fastload.load.recording.scope import NameLimit, Scope, current_tags
 from fastload.load.recording.vu_count import VUCount
 from fastload.model.errors import PlanError
@@ -64,7 +72,7 @@ class Recorder:
         self._tags: list[tuple[tuple[str, str], ...]] = []
         self._scopes: dict[tuple[tuple[str, str], ...], Scope] = {}
         self._rows: list[int] = []
-        self._no_response: dict[tuple[int, str], int] = {}
+        self._no_response: dict[tuple[int | None, str | None], Unanswered] = {}
         self.unscoped = self.scope("")
         self.vu_count = VUCount()
         self._reset()
@@ -177,14 +185,23 @@ class Recorder:
         endpoint: int,
         kind: str,
         message: str,
-        measurement: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
+        measurement: Measurement | None = None,
     ) -> None:
-        """Record a request that failed without a response: it counts, but in no latency.
+        """Record a request that failed without a response: it counts, and the bytes that it moved, but in no latency.
 
-        *measurement*: the measurement of the failed transfer, if there is one; only points need it.
+        *measurement*: the measurement of the failed transfer, if there is one.
         """
-        self._count_no_response(endpoint, kind_tag(kind))
+        self._count_no_response(endpoint, kind_tag(kind), measurement)
         self._errors.count(kind, message, self._method_and_name(endpoint))
+
+    def record_interrupted(self, endpoint: int | None, transfer: Transfer) -> None:
+        """Record the request of *transfer*, which was given up before its end; its *endpoint* is None if unknown.
+
+        Of its figures, only the bytes that it moved count.
+        """
+        self.stats.interrupted += 1
+        self.stats.challenges += max(0, transfer.writes - 1)
+        self._unanswered(endpoint, None).add_bytes(*transfer.volumes())
 
     def record_judged(
         self,
@@ -192,17 +209,17 @@ class Recorder:
         response_us: int,
         measurement: Measurement | None,
         failure: str,
-        lost_measurement: Measurement | None = None,  # noqa: ARG002 - for `PointRecorder`
+        lost_measurement: Measurement | None = None,
     ) -> None:
         """Record a request that the script judged: *failure* is the reason of a failure, empty for a success.
 
-        *measurement* is None without a response; *lost* is then the measurement of the failed transfer, for points.
+        *measurement* is None without a response; *lost_measurement* is then that of the failed transfer.
         """
         if failure:
             what = self._method_and_name(endpoint)
             self._errors.count(self._kind_of(failure), f"{' '.join(what)}: {failure}", what)
         if measurement is None:
-            self._count_no_response(endpoint, JUDGED if failure else "")
+            self._count_no_response(endpoint, JUDGED if failure else "", lost_measurement)
             return
         self._append(endpoint, response_us, measurement[0] + (JUDGED_FAILED if failure else JUDGED_GOOD), measurement)
 
@@ -223,6 +240,7 @@ class Recorder:
         if transfer.moves:
             self.sample(scope, "http_req_retried", name, transfer.moves)
         if transfer.writes > 1:
+            self.stats.challenges += transfer.writes - 1
             self.sample(scope, "http_auth_challenges", name, transfer.writes - 1)
 
     def record_error(self, kind: str, message: str, call: str = "") -> None:
@@ -278,6 +296,7 @@ class Recorder:
         self.vu_count.take_peak()
         self._reset()
         self.stats.started, self.stats.interrupted = kept.started, kept.interrupted
+        self.stats.challenges = kept.challenges
         self.stats.warmup = kept.warmup + kept.finished + kept.failed
 
     def take(
@@ -332,9 +351,18 @@ class Recorder:
         what = self._method_and_name(endpoint)
         self._errors.count(f"http_{status}", f"{' '.join(what)} answered {status}{wanted}", what)
 
-    def _count_no_response(self, endpoint: int, error: str) -> None:
+    def _count_no_response(self, endpoint: int, error: str, measurement: Measurement | None) -> None:
+        lost = self._unanswered(endpoint, error)
+        lost.count += 1
+        if measurement is not None:
+            lost.add_bytes(measurement[SENT_BYTES], measurement[RECEIVED_BYTES])
+
+    def _unanswered(self, endpoint: int | None, error: str | None) -> Unanswered:
         key = (endpoint, error)
-        self._no_response[key] = self._no_response.get(key, 0) + 1
+        lost = self._no_response.get(key)
+        if lost is None:
+            lost = self._no_response[key] = Unanswered()
+        return lost
 
     def _kind_of(self, failure: str) -> str:
         """Return ``judged: REASON`` for the first `MAX_REASONS` reasons, and ``judged`` for all others."""
@@ -395,11 +423,23 @@ class Recorder:
             self._fold_rows(rows)
             # Not before they are folded: an error must not cost the rows.
             self._rows.clear()
-        for (endpoint, error), count in self._no_response.items():
-            self._count_endpoint(endpoint, "0", count, failed=count if error else 0)
-            for one in self._filters.of_requests:
-                one.count_no_response(self._table, endpoint, error, count)
+        for (endpoint, error), lost in self._no_response.items():
+            self._fold_unanswered(endpoint, error, lost)
         self._no_response.clear()
+
+    def _fold_unanswered(self, endpoint: int | None, error: str | None, lost: Unanswered) -> None:
+        counter = self._table.counter
+        for metric, moved in zip(VOLUMES, (lost.sent, lost.received), strict=True):
+            if moved:
+                counter(Series(metric)).value += moved
+        if endpoint is None:
+            return
+        if lost.received:
+            counter(Series("data_received", self._tags[endpoint])).value += lost.received
+        if lost.count:
+            self._count_endpoint(endpoint, "0", lost.count, failed=lost.count if error else 0)
+        for one in self._filters.of_requests:
+            one.count_no_response(self._table, endpoint, error, lost)
 
     def _fold_rows(self, rows: Int64Array) -> RequestBatch:
         batch = RequestBatch(rows)

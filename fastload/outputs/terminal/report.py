@@ -264,6 +264,9 @@ def _remarks(summary: Summary) -> list[RenderableType]:
             parts.append(f"{format_count(counts.lost)} in flight in a lost worker")
         text = f"{format_count(counts.started)} started = {' + '.join(parts)}"
         lines.append(Paragraph("REQUESTS  ", text, lead_style=STRONG))
+    if counts.challenges:
+        text = f"{format_count(counts.challenges)} more were sent to answer challenges of digest or NTLM"
+        lines.append(Paragraph("CHALLENGES  ", text, lead_style=STRONG))
     if counts.iterations_interrupted:
         text = f"{format_count(counts.iterations_interrupted)} were interrupted before their end"
         lines.append(Paragraph("ITERATIONS  ", text, lead_style=STRONG))

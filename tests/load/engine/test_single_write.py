@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -19,11 +20,13 @@ from typing import Any, NamedTuple
 import pytest
 import uvloop
 
-from fastload.model.http_settings import Auth, HttpSettings
+from fastload.model.http_settings import Auth, HttpSettings, HttpVersion
 from tests.conftest import Cli
 from tests.load.client.transport_servers import DigestServer, serving
 from tests.load.engine.http2_peer import GOAWAY, PING, REFUSED_STREAM, RST_STREAM, Http2Connection, Http2Peer
-from tests.load.harness import Connection, Harness, Peer, Run, harness, until
+from tests.load.engine.test_curl import answer
+from tests.load.engine.test_curl import serving as serving_sockets
+from tests.load.harness import Connection, Harness, Peer, Run, harness, reset, until
 
 SERVER = Path(__file__).parent / "closing_server.py"
 SMALL, LARGE = b"{}", b"x" * 200_000
@@ -160,6 +163,63 @@ class TestIdleConnections:
 
         run(main())
 
+    @pytest.mark.parametrize(
+        ("how", "version"),
+        [(how, "1.1") for how in ("closed", "half closed", "unasked")]
+        + [("closed", "2-prior"), ("half closed", "2-prior")],
+    )
+    def test_one_that_is_of_no_use_is_closed_at_once(self, run: Run, how: str, version: HttpVersion) -> None:
+        """The server sees its end although no further request is made."""
+
+        def end(transport: asyncio.Transport) -> None:
+            if how == "half closed":
+                transport.write_eof()
+            elif how == "unasked":
+                transport.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+            else:
+                transport.close()
+
+        async def main() -> None:
+            http = HttpSettings(timeout_s=10, http_version=version)
+            peer = (
+                Peer(lambda connection, _head: connection.reply())
+                if version == "1.1"
+                else Http2Peer(Http2Connection.ok)
+            )
+            async with peer as server, harness(server.url, http=http) as made:
+                vu = made.vu()
+                for number in range(1, 4):
+                    assert (await vu.get("/")).status == 200
+                    end(server.connections[-1].transport)
+                    await until(lambda: not server.open, deadline_s=10)
+                    assert len(server.connections) == number
+                # What is noted of a connection goes with its descriptor.
+                assert len(made.context.engine._unusable) <= 1
+
+        run(main())
+
+    @pytest.mark.parametrize("unasked", [b"", b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"])
+    def test_bench_closes_it_at_once(self, cli: Cli, unasked: bytes) -> None:
+        """The next request is due two seconds later."""
+        ended_after_s: list[float] = []
+
+        def handle(connection: socket.socket) -> None:
+            with connection:
+                while answer(connection):
+                    # What comes with the response is read with it.
+                    time.sleep(0.1)
+                    connection.sendall(unasked) if unasked else connection.shutdown(socket.SHUT_WR)
+                    begun_s = time.monotonic()
+                    connection.settimeout(20)
+                    if not connection.recv(1):
+                        ended_after_s.append(time.monotonic() - begun_s)
+                    return
+
+        with serving_sockets(handle) as port:
+            cli("bench", f"http://127.0.0.1:{port}/", "-c", "1", "-d", "5s", "--rate", "0.5", "-q")
+        assert len(ended_after_s) >= 2
+        assert max(ended_after_s) < 1
+
 
 class TestHttp2:
     HTTP = HttpSettings(timeout_s=10, http_version="2-prior")
@@ -188,6 +248,31 @@ class TestHttp2:
                 reported = made.take().table.get("http_reqs").value
                 assert reported == 30 == peer.requests
 
+        run(main())
+
+    @pytest.mark.parametrize("how", ["refused", "goaway", "reset"])
+    def test_what_was_not_processed_looks_like_a_reset(self, run: Run, how: str) -> None:
+        """libcurl tells them apart in its verbose output only, so none of them is sent again."""
+
+        def answer(connection: Http2Connection, stream: int) -> None:
+            if peer.requests % 2:
+                connection.ok(stream)
+            elif how == "refused":
+                connection.frame(RST_STREAM, 0, stream, REFUSED_STREAM.to_bytes(4, "big"))
+            elif how == "goaway":
+                connection.frame(GOAWAY, 0, 0, (stream - 2).to_bytes(4, "big") + bytes(4))
+            else:
+                reset(connection.transport)
+
+        async def main() -> None:
+            async with peer, harness(peer.url, http=self.HTTP) as made:
+                vu = made.vu()
+                assert (await vu.get("/")).status == 200
+                reply = await vu.get("/")
+                assert (reply.error, reply.tries, peer.requests) == ("reset", 1, 2)
+                assert reply.message == "the server closed the connection without an answer"
+
+        peer = Http2Peer(answer)
         run(main())
 
     def test_frames_on_an_idle_connection_are_no_answer(self, run: Run) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter as Tally
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,7 @@ from fastload.model.points import PointBlock, RequestColumns, ValueColumns
 from fastload.model.records import Delta
 from tests.conftest import Nginx, free_port
 from tests.load.executors.vus import ok, play, work_of
-from tests.load.harness import SETTINGS, Harness, Peer
+from tests.load.harness import SETTINGS, Connection, Harness, Peer
 from tests.outputs.samples import make_plan
 
 Found = list[tuple[float, dict[str, str]]]
@@ -483,7 +483,31 @@ class TestBounds:
         recorder.discard()
         assert take(recorder, late=True).points == []
         recorder.record(endpoint, NO_DUE, measured())
-        assert total(block_of(take(recorder, late=True)), "data_sent") == 10
+        recorder.record_no_response(endpoint, "timeout", "slow", measured(sent=3))
+        assert total(block_of(take(recorder, late=True)), "data_sent") == 13
+
+    def test_the_bytes_of_failed_and_interrupted_requests_are_of_their_iteration(self) -> None:
+        def answer(connection: Connection, head: bytes) -> None:
+            connection.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhello")
+            if b"/cut" in head:
+                connection.transport.close()
+
+        async def visit(vu: fl.VU) -> None:
+            await vu.get("/cut")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await vu.get("/slow")
+
+        async def main() -> None:
+            async with Peer(answer) as peer, telling(peer.url) as made:
+                await play(work_of(made, visit), PerVUIterations(vus=2, iterations=2))
+                delta = made.take()
+            block = block_of(delta)
+            assert len(samples(block, "data_received")) == 4
+            assert total(block, "data_received") == delta.table.get("data_received").value == 8 * 46
+            assert total(block, "data_sent") == delta.table.get("data_sent").value > 0
+
+        asyncio.run(main())
 
     def test_a_block_comes_back_as_it_was(self) -> None:
         one = np.array([1, 2**62], dtype=np.int64)
