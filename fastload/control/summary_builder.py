@@ -184,6 +184,7 @@ class SummaryBuilder:
             bench=self._plan.kind == "bench",
             interrupted=self._aggregator.total("interrupted"),
             iterations_interrupted=self._aggregator.total("iterations_interrupted"),
+            task_exceptions=self._aggregator.total("task_exceptions"),
             workers=workers,
             offered=self._aggregator.total("offered"),
             started=int(views["iteration_lateness"].count),

@@ -13,6 +13,7 @@ import os
 import random
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from fastload.load.client.context import ScenarioContext, WorkerContext
@@ -22,11 +23,12 @@ from fastload.load.engine.curl import CurlEngine
 from fastload.load.executors.vu_pool import innermost
 from fastload.load.loop_runner import end_forks, run_to_end
 from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
+from fastload.load.recording.leftovers import unseen_errors
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
-from fastload.load.recording.unawaited_watch import UnawaitedWatch
+from fastload.load.recording.unawaited_watch import UnawaitedWatch, line_that_holds
 from fastload.load.script.advice import advised_traceback
-from fastload.load.script.flow import NeverAwaited
+from fastload.load.script.flow import NeverAwaited, NeverEnded
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import INTERRUPTED, Hook
@@ -89,15 +91,21 @@ class _HookProcess:
         unawaited: dict[str, bool] = {}
         watch = UnawaitedWatch(lambda line: unawaited.setdefault(line, True))
         watch.start()
+        failed: list[BaseException] = []
+        asyncio.get_running_loop().set_exception_handler(partial(_note_error, failed))
         try:
             async with limit:
                 body["data"] = check_plain(await hook.function(vu), hook.kind)
+            watch.find_kept(VU, lambda owner, _: owner is vu)
+            unawaited |= dict.fromkeys(watch.lines, True)
             if unawaited:
                 raise NeverAwaited(next(iter(unawaited)))
+            _check_tasks(vu, hook.kind, [*failed, *unseen_errors()])
         except BaseException as raised:
             # BaseException, not only Exception, because the parent waits for a report in every case.
             body["message"], body["aborted"] = self._describe(innermost(raised), hook, expired=limit.expired())
         watch.stop()
+        asyncio.get_running_loop().set_exception_handler(None)
         vu.close()
         engine.close()
         body["requests"] = recorder.take(vus=0, in_flight=0, offered=0).stats.started
@@ -129,6 +137,28 @@ class _HookProcess:
         # A hook has few replies: keep all their parts instead of analysing which ones its code reads.
         reply_parts = ReplyParts(body=True, headers=True, connection_info=True, tls=True)
         return VU(0, context, ScenarioContext("", reply_parts, {}, plan.env, plan.seed))
+
+
+def _note_error(failed: list[BaseException], loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if error is None:
+        loop.default_exception_handler(context)
+    else:
+        failed.append(error)
+
+
+def _check_tasks(vu: VU, hook: str, failed: list[BaseException]) -> None:
+    """Check that no task that the hook started has *failed* unseen, or still has its VU, which ends with the hook.
+
+    Raises:
+        BaseException: what the first one of them raised.
+        NeverEnded: one still has the VU.
+    """
+    for error in failed:
+        raise error
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        if line := line_that_holds(task.get_coro(), vu):
+            raise NeverEnded(hook, line)
 
 
 def check_plain(value: Any, hook: str) -> Any:

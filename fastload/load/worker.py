@@ -25,15 +25,18 @@ import uvloop
 # `fl.measure` is imported when a script first uses it, which must not be in a worker under load.
 import fastload.load.client.measured_calls  # noqa: F401
 from fastload.load.client.context import WorkerContext
-from fastload.load.client.vu import current_vu
+from fastload.load.client.vu import VU, current_vu
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.loop_runner import end_forks, run_to_end
 from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
+from fastload.load.recording.leftovers import unseen_errors
+from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.stall_watch import StallWatch
-from fastload.load.recording.unawaited_watch import UnawaitedWatch
+from fastload.load.recording.unawaited_watch import FIRST_S, UnawaitedWatch
 from fastload.load.scenario_runner import ScenarioRunner, make_scenario_runners
 from fastload.load.script import data_set
+from fastload.load.script.advice import advised_traceback
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.metrics import Series, scenario_series
@@ -88,6 +91,8 @@ class Worker:
         self._late = False
         self._runners: list[ScenarioRunner] = []
         self._loop_error: asyncio.Future[None] | None = None
+        self._iterations = self._iterations_interrupted = 0
+        self._is_over = False
 
     async def run(self) -> None:
         """Serve the parent until the run is over."""
@@ -135,6 +140,7 @@ class Worker:
         await self._start.wait()
         before = _Usage.now()
         self._unawaited_watch.start()
+        loop.call_later(FIRST_S, self._unawaited_watch.end_first)
         # A task that fails ends the group, and with it the worker: without its reports counts would be lost silently.
         async with asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(one) for one in (self._report(), self._probe_loop(), self._raise_loop_error())]
@@ -143,7 +149,7 @@ class Worker:
             finally:
                 for task in helpers:
                     task.cancel()
-        self._unawaited_watch.stop()
+        self._look_for_leftovers()
         used = _Usage.now().since(before)
         for runner in self._runners:
             runner.work.close()
@@ -168,12 +174,33 @@ class Worker:
         """
         vu = current_vu()
         if vu is None:
-            # Python has found it later. At the end of the load it is one of an interrupted iteration.
-            return not self._late and not self._context.stopping
+            # Python has found it later, when it collected garbage.
+            return (self._is_over and not self._iterations_interrupted) or not (self._late or self._context.stopping)
         if vu.was_interrupted():
             return False
         vu.unawaited = vu.iteration, line
         return True
+
+    def _look_for_leftovers(self) -> None:
+        """Find what the script has kept to the end: coroutines and blocks that it never used, and tasks that failed."""
+        # It counts the iterations.
+        self._send_delta()
+        self._is_over = True
+        self._unawaited_watch.find_kept(VU, self._was_forgotten)
+        self._unawaited_watch.stop()
+        for error in unseen_errors():
+            self._record_task_exception(error)
+
+    def _was_forgotten(self, vu: VU | None, count: int) -> bool:
+        """Whether *count* unused coroutines or blocks of one line were forgotten.
+
+        They were if each iteration left one. A script may also keep what it awaits in a later iteration: then fewer
+        are left at the end.
+        """
+        if vu is None:
+            return count >= max(1, self._iterations)
+        least = 2 if vu.was_interrupted() else 1
+        return vu.iteration >= least and count >= vu.iteration
 
     async def _run_phases(self) -> None:
         plan = self._plan
@@ -291,14 +318,20 @@ class Worker:
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Handle an error that no task awaits. In a callback of fastload's own it means that something is not counted.
 
-        Errors of tasks that the script started, and of its own callbacks, are logged as asyncio does.
+        Errors of tasks that the script started, and of its own callbacks, are recorded, and logged as asyncio does.
         """
         error, waiting = context.get("exception"), self._loop_error
         is_own = isinstance(error, Exception) and "handle" in context and begins_in_fastload(error)
         if isinstance(error, Exception) and is_own and waiting is not None and not waiting.done():
             waiting.set_exception(error)
-        else:
-            loop.default_exception_handler(context)
+            return
+        if error is not None:
+            self._record_task_exception(error)
+        loop.default_exception_handler(context)
+
+    def _record_task_exception(self, error: BaseException) -> None:
+        if not isinstance(error, TestAborted):
+            self._recorder.record_task_exception(type(error).__name__, advised_traceback(error))
 
     def _discard(self) -> None:
         """Delete the measurements of the warm-up."""
@@ -315,6 +348,8 @@ class Worker:
             offered=sum(runner.executor.take_offered() for runner in self._runners),
             late=self._late,
         )
+        self._iterations += delta.iterations
+        self._iterations_interrupted += delta.stats.iterations_interrupted
         self._send("delta", delta.to_body())
 
     def _send_error(self, error: Exception) -> None:

@@ -14,7 +14,7 @@ from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import OTHER_NAME
 from fastload.model.redaction import shortened
 from fastload.model.resources import HostSample, ProcessSample
-from fastload.model.series import SeriesTable
+from fastload.model.series import CounterValue, SeriesTable
 from fastload.model.units import format_number_of
 
 MOST_KINDS = 100
@@ -121,6 +121,7 @@ class WorkerStats:
     Every started request is accounted for: ``started = finished + failed + interrupted + warmup + change of
     in_flight``. Nothing is in flight at the beginning and at the end of a run. ``interrupted`` are requests given up at
     the end of the run; they count neither as finished nor as failed. ``warmup`` are requests that ended in the warm-up.
+    ``task_exceptions`` are those of tasks that the script started and did not await.
     """
 
     vus: int = 0
@@ -132,6 +133,7 @@ class WorkerStats:
     iterations_interrupted: int = 0
     warmup: int = 0
     offered: int = 0
+    task_exceptions: int = 0
     lag_max_us: int = 0
 
 
@@ -151,6 +153,12 @@ class Delta:
     stats: WorkerStats
     late: bool = False
     points: list[Any] = field(default_factory=list)
+
+    @property
+    def iterations(self) -> int:
+        """How many iterations ended, good and failed ones."""
+        values = (self.table.get(name) for name in ("iterations", "iterations_failed"))
+        return sum(int(value.value) for value in values if isinstance(value, CounterValue))
 
     def to_body(self) -> dict[str, Any]:
         """Return plain data for a frame."""

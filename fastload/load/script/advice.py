@@ -27,6 +27,8 @@ _REQUESTS = "requests are methods of the VU: await vu.get(...)"
 _AWAIT = "await is missing: write await before the call"
 _AWAIT_BLOCK = "write 'async with' before the call, and 'as NAME' behind it"
 
+_LOOP = "it is an async generator (it has yield): write 'async for item in' before the call"
+
 _OTHER_NAMES: dict[type, dict[str, str]] = {
     Reply: {
         "status_code": "status",
@@ -136,6 +138,8 @@ def _on_type(message: str) -> str:
         return _AWAIT
     blocks = {one.__name__ for kind in _BLOCKS for one in (kind, *kind.__subclasses__())}
     if found := _NOT_AWAITABLE.search(message):
+        if found[1] == "async_generator":
+            return _LOOP
         return _AWAIT_BLOCK if found[1] in blocks else "leave await out: there is nothing to wait for"
     if found := _NO_MANAGER.search(message):
         if found[1] == "coroutine":

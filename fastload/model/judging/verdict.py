@@ -93,6 +93,7 @@ class Evidence:
     requests. *recorded_itself*: the script has recorded checks or values of its own metrics. *bench*: the VUs are the
     connections of ``fastload bench``. *interrupted* counts requests, *iterations_interrupted* iterations that were
     under way when the run ended.
+    *task_exceptions* counts the exceptions of tasks that the script started and did not await.
     *target_cpu_percent* is the mean, 100 = one core; *target_cpus* is the number of cores that the target may use.
     *target_run_delay* is the mean time in which threads of the target were ready and waited for a CPU, per wall time.
     *host_cpu_percent* is the mean of the host.
@@ -114,6 +115,7 @@ class Evidence:
     bench: bool = False
     interrupted: int = 0
     iterations_interrupted: int = 0
+    task_exceptions: int = 0
     workers: tuple[WorkerEvidence, ...] = ()
     offered: int = 0
     started: int = 0
@@ -226,6 +228,9 @@ def _suspect(evidence: Evidence) -> list[tuple[str, str]]:
         for worker in evidence.workers
         if worker.lost
     ]
+    if evidence.task_exceptions:
+        raised = format_number_of(evidence.task_exceptions, "exception")
+        found.append((f"{raised} in tasks that the script started and did not await", "see the exceptions"))
     counts = evidence.counts
     if not counts.ended and not evidence.iterations:
         found.append(_nothing_ended(evidence))
