@@ -1,4 +1,4 @@
-"""Scripts that keep what does nothing without ``await``, ``async with`` or ``async for``, so that Python never says so."""
+"""Scripts that keep what does nothing without ``await``, ``async with`` or ``async for``: Python never says so."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LINE = HEAD.count("\n") + 4
 # What keeps something in each iteration, and how the verdict names it.
 KEPT = {
     "kept.append(get('/kept'))": f"visit (script.py:{LINE}): kept.append(get('/kept')), 8 times",
-    "kept.append(get(f'/kept/{vu.iteration}'))": f"visit (script.py:{LINE}): kept.append(get(f'/kept/{{vu.iteration}}'",
-    "vu.state[vu.iteration] = batch(['/'])": f"visit (script.py:{LINE}): vu.state[vu.iteration] = batch(['/']), 8 times",
+    "kept.append(get(f'/kept/{vu.iteration}'))": f"visit (script.py:{LINE}): kept.append(get(f'/kept/{{vu",
+    "vu.state[vu.iteration] = batch(['/'])": f"visit (script.py:{LINE}): vu.state[vu.iteration] = batch(['/']), 8 ti",
     "globals()[f'k{vu.id}-{vu.iteration}'] = sleep(1)": f"visit (script.py:{LINE}): globals()",
     "kept.append({'of': [get('/kept')]})": f"visit (script.py:{LINE}): kept.append({{'of': [get('/kept')]}}), 8 times",
     "kept.append(pages(vu))": "pages (script.py:4): async def pages(vu): [an async generator: async for is missing], 8",

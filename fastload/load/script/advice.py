@@ -20,7 +20,7 @@ from fastload.load.client.measured_calls import Measure
 from fastload.load.client.reply import Reply, Timings
 from fastload.load.client.vu import VU
 from fastload.load.client.websocket import WebSocketSession
-from fastload.model.errors import FastloadError, nearest, user_traceback
+from fastload.model.errors import FastloadError, ends_in_fastload, nearest, user_traceback
 from fastload.model.user_metrics import UserMetric
 
 _REQUESTS = "requests are methods of the VU: await vu.get(...)"
@@ -105,6 +105,8 @@ def advice_on(error: BaseException) -> str:
             return _on_attribute(error)
         case NameError():
             return _nearest_variable(error)
+        case TypeError() if ends_in_fastload(error) and (found := _NOT_AWAITABLE.search(str(error))):
+            return f"the scenario gave {found[1]}, and not what it awaits: return the call in its decorator"
         case TypeError():
             return _on_type(str(error))
         case KeyError(args=(str(name),)) if name != name.lower() and re.search(r"\bheaders\[", _line_of(error)):
