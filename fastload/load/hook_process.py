@@ -23,6 +23,7 @@ from fastload.load.engine.curl import CurlEngine
 from fastload.load.executors.vu_pool import innermost
 from fastload.load.loop_runner import end_forks, run_to_end
 from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
+from fastload.load.process_guard import guard_process
 from fastload.load.recording.leftovers import unseen_errors
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
@@ -57,9 +58,13 @@ class _HookProcess:
         self._resolve = resolve
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
+        self._engine: CurlEngine | None = None
+        self._recorder = Recorder(0)
+        self._kind = ""
 
     async def run(self) -> None:
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
+        guard_process(self._say_last, lambda fd: self._engine is not None and self._engine.has_socket(fd))
         decoder = FrameDecoder()
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(_READ_BYTES):
@@ -84,9 +89,10 @@ class _HookProcess:
         """Run *hook* and send ``hook_done`` with its data, or ``hook_failed``; both with the number of its requests."""
         body: dict[str, Any] = {"hook": hook.kind, "data": None, "message": "", "aborted": False}
         limit = asyncio.timeout(hook.timeout_s)
-        engine = CurlEngine(asyncio.get_running_loop())
+        engine = self._engine = CurlEngine(asyncio.get_running_loop())
         end_forks(asyncio.get_running_loop(), engine)
-        recorder = Recorder(0)
+        recorder = self._recorder = Recorder(0)
+        self._kind = hook.kind
         vu = self._make_vu(engine, recorder, setup_data)
         unawaited: dict[str, bool] = {}
         watch = UnawaitedWatch(lambda line: unawaited.setdefault(line, True))
@@ -110,6 +116,12 @@ class _HookProcess:
         engine.close()
         body["requests"] = recorder.take(vus=0, in_flight=0, offered=0).stats.started
         self._writer.write(encode(Frame("hook_failed" if body["message"] else "hook_done", body)))
+
+    def _say_last(self, reason: str) -> None:
+        """Report that the hook failed for *reason*, which ends this process now."""
+        requests = self._recorder.take(vus=0, in_flight=0, offered=0).stats.started
+        body = {"hook": self._kind, "data": None, "message": reason, "aborted": False, "requests": requests}
+        os.write(self._channel.fileno(), encode(Frame("hook_failed", body)))
 
     def _describe(self, error: BaseException, hook: Hook, *, expired: bool) -> tuple[str, bool]:
         """Return the message for *error*, which *hook* raised, and whether it aborts the test."""

@@ -303,7 +303,7 @@ def check_function(function: Any) -> None:
 
 
 def not_async(function: Any) -> tuple[str, str]:
-    """Return what a function that is not async is, for an error, and what to add to the hint ``write: async def ...``."""
+    """Return what a function that is not async is, for an error, and what to add to the hint ``write: async def``."""
     return _KINDS[kind_of(function)]
 
 
