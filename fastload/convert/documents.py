@@ -12,6 +12,7 @@ from fastload.convert.openapi import read_openapi
 from fastload.convert.operations import script_of_api
 from fastload.convert.recording import RecordingFilter, script_of_recording
 from fastload.convert.writer import Conversion
+from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError
 
 _KINDS = "give a recording (HAR), or a description of an API (OpenAPI 3, as JSON or YAML)"
@@ -37,7 +38,7 @@ def convert(path: Path, title: str, recording_filter: RecordingFilter) -> Conver
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        return read_bounded(path).removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise PlanError(f"--from {str(path)!r} cannot be read: {error.strerror}", hint=_KINDS) from error
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
 from fastload.planning.k6 import k6_tier
 from fastload.planning.options import check_options
@@ -81,7 +82,7 @@ def _tier(table: Any, *, name: str, folder: Path, is_project_file: bool = False)
 
 def _read_toml(path: Path, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_bounded(path).decode())
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -92,7 +93,7 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
 
 def _read_json(path: Path, name: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_bounded(path).decode())
     except json.JSONDecodeError as error:
         raise PlanError(
             f"{name} is not JSON: {error.msg} (at line {error.lineno}, column {error.colno})", hint="mend that line"

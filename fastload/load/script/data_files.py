@@ -19,6 +19,7 @@ import msgspec
 import orjson
 
 from fastload.load.script.environment import convert_text, described
+from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
 
 _BOM = b"\xef\xbb\xbf"
@@ -47,7 +48,7 @@ class DataSource(NamedTuple):
 
     def read(self) -> bytes:
         """Return the content of the file, without a byte order mark."""
-        return self.path.read_bytes().removeprefix(_BOM)
+        return read_bounded(self.path).removeprefix(_BOM)
 
 
 def read_json(source: DataSource) -> PackedRows:
@@ -117,6 +118,9 @@ def read_csv(source: DataSource) -> PackedRows:
         PlanError: the header or a row is malformed, or a value cannot be converted.
     """
     try:
+        if not source.path.is_file():
+            content = io.TextIOWrapper(io.BytesIO(source.read()), encoding="utf-8-sig", newline="")
+            return _packed(source, _csv_rows(source, content))
         with source.path.open(encoding="utf-8-sig", newline="") as file:
             return _packed(source, _csv_rows(source, file))
     except UnicodeDecodeError as error:
@@ -137,6 +141,8 @@ def read_parquet(source: DataSource) -> PackedRows:
             f"{source.name}: Parquet files need pyarrow, which is not installed",
             hint="pip install 'fastload[parquet]'",
         ) from error
+    if not source.path.is_file():
+        raise PlanError(f"{source.name} is no file, which Parquet needs", hint="give the path of a regular file")
     try:
         # No threads: the workers are forked from this process.
         with pyarrow.parquet.ParquetFile(source.path, pre_buffer=False) as file:

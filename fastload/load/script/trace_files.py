@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
 from fastload.model.load_options import TraceSource
 from fastload.model.names import as_text
@@ -41,9 +42,11 @@ def read_trace(trace: str | Path | Iterable[float], *, folder: str = "") -> Trac
 
 def _read_file(path: Path) -> list[float]:
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = read_bounded(path).decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        beside = [found.name for found in path.parent.glob("*")] if path.parent.is_dir() else []
+        beside = (
+            [found.name for found in path.parent.glob("*") if found.name != path.name] if path.parent.is_dir() else []
+        )
         reason = getattr(error, "strerror", None) or "it is not text"
         raise PlanError(
             f"trace {str(path)!r} cannot be read: {reason}", hint=nearest(path.name, beside) or "give a text file"
