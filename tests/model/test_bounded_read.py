@@ -74,7 +74,7 @@ def test_a_pipe_that_is_written_to_is_read_to_its_end(tmp_path: Path) -> None:
 def test_a_pipe_has_a_limit(tmp_path: Path) -> None:
     path = make("fifo", tmp_path)
     with subprocess.Popen(["/bin/sh", "-c", 'exec yes > "$0"', str(path)], stderr=subprocess.DEVNULL) as writer:
-        with pytest.raises(OSError, match="more than 64.0 MB, the most that is read of a pipe"):
+        with pytest.raises(OSError, match=r"more than 64\.0 MB, the most that is read of a pipe"):
             read_bounded(path)
         writer.wait(30)
 

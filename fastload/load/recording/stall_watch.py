@@ -60,6 +60,8 @@ class StallWatch:
         self._note()
         # None: the handler from before was not set by Python.
         signal.signal(signal.SIGALRM, signal.SIG_DFL if self._handler_before is None else self._handler_before)
+        # It finds out whether the script has closed it.
+        self._run_delay_ns()
         if self._schedstat >= 0:
             os.close(self._schedstat)
             self._schedstat = -1
