@@ -49,4 +49,6 @@ def test_a_pipe_that_is_read(nginx: Nginx, tmp_path: Path, output: str) -> None:
         done = bench(nginx, tmp_path, *options(output))
         reader.wait(30)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "read").read_bytes().startswith(b"metric_name," if output == "csv" else b"<!doctype html>")
+    assert (
+        (tmp_path / "read").read_bytes().lower().startswith(b"metric_name," if output == "csv" else b"<!doctype html>")
+    )
