@@ -155,8 +155,8 @@ class Worker:
             finally:
                 for task in helpers:
                     task.cancel()
-        self._look_for_leftovers()
         used = ProcessUsage.now().since(before)
+        self._look_for_leftovers()
         for runner in self._runners:
             runner.work.close()
         engine.close()
