@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from fastload.cli.options import (
 )
 from fastload.load.client.request_options import as_method
 from fastload.load.executors.request_sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
+from fastload.model.bounded_read import read_bounded, read_descriptor
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import check_base_url, check_url, without_credentials
 from fastload.model.judging.threshold_tags import PlannedTags
@@ -129,21 +131,28 @@ def read_body(text: str | None) -> bytes | None:
     """Return the body of ``-b``: the text itself, the content of the file after ``@``, or stdin for ``-``.
 
     Raises:
-        PlanError: the file cannot be read.
+        PlanError: the file or stdin cannot be read, or is too large.
     """
     if text is None:
         return None
     if text == "-":
-        return sys.stdin.buffer.read()
+        return _read_stdin()
     if not text.startswith("@"):
         return utf8(text)
     try:
-        return Path(text[1:]).read_bytes()
+        return read_bounded(Path(text[1:]))
     except OSError as error:
         raise PlanError(
             f"body file {text[1:]!r} cannot be read: {error.strerror}",
             hint="give a file after the @, or the text itself",
         ) from error
+
+
+def _read_stdin() -> bytes:
+    try:
+        return read_descriptor(sys.stdin.fileno(), silence_s=math.inf)
+    except OSError as error:
+        raise PlanError(f"-b -: stdin cannot be read: {error.strerror}", hint="give a file: -b @FILE") from error
 
 
 def _load_of(options: dict[str, Any], connections: int) -> LoadOptions:

@@ -213,6 +213,7 @@ class SummaryBuilder:
             bench=plan.kind == "bench",
             interrupted=aggregator.total("interrupted"),
             iterations_interrupted=aggregator.total("iterations_interrupted"),
+            task_exceptions=aggregator.total("task_exceptions"),
             iteration_mean_ms=views["iteration_duration"].avg,
             workers=workers,
             offered=offered,

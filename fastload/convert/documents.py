@@ -12,6 +12,7 @@ from fastload.convert.openapi import read_openapi
 from fastload.convert.operations import script_of_api
 from fastload.convert.recording import RecordingFilter, script_of_recording
 from fastload.convert.writer import Conversion
+from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError
 from fastload.model.file_text import utf8_bytes
 
@@ -38,7 +39,7 @@ def convert(path: Path, title: str, recording_filter: RecordingFilter) -> Conver
 
 def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        data = read_bounded(path)
     except OSError as error:
         raise PlanError(f"--from {str(path)!r} cannot be read: {error.strerror}", hint=_KINDS) from error
     return utf8_bytes(data, path.name)

@@ -13,6 +13,7 @@ import os
 import random
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from fastload.load.client.context import ScenarioContext, WorkerContext
@@ -22,11 +23,13 @@ from fastload.load.engine.curl import CurlEngine
 from fastload.load.executors.vu_pool import innermost
 from fastload.load.loop_runner import end_forks, run_to_end
 from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
+from fastload.load.process_guard import guard_process
+from fastload.load.recording.leftovers import unseen_errors
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.recorder import Recorder
-from fastload.load.recording.unawaited_watch import UnawaitedWatch
+from fastload.load.recording.unawaited_watch import UnawaitedWatch, line_that_holds
 from fastload.load.script.advice import advised_traceback
-from fastload.load.script.flow import NeverAwaited
+from fastload.load.script.flow import NeverAwaited, NeverEnded
 from fastload.model.errors import FastloadError, FrameError, user_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.hooks import INTERRUPTED, Hook
@@ -55,9 +58,13 @@ class _HookProcess:
         self._resolve = resolve
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
+        self._engine: CurlEngine | None = None
+        self._recorder = Recorder(0)
+        self._kind = ""
 
     async def run(self) -> None:
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
+        guard_process(self._say_last, lambda fd: self._engine is not None and self._engine.has_socket(fd))
         decoder = FrameDecoder()
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(_READ_BYTES):
@@ -82,27 +89,40 @@ class _HookProcess:
         """Run *hook* and send ``hook_done`` with its data, or ``hook_failed``; both with its numbers of requests."""
         body: dict[str, Any] = {"hook": hook.kind, "data": None, "message": "", "aborted": False}
         limit = asyncio.timeout(hook.timeout_s)
-        engine = CurlEngine(asyncio.get_running_loop())
+        engine = self._engine = CurlEngine(asyncio.get_running_loop())
         end_forks(asyncio.get_running_loop(), engine)
-        recorder = Recorder(0)
+        recorder = self._recorder = Recorder(0)
+        self._kind = hook.kind
         vu = self._make_vu(engine, recorder, setup_data)
         unawaited: dict[str, bool] = {}
         watch = UnawaitedWatch(lambda line: unawaited.setdefault(line, True))
         watch.start()
+        failed: list[BaseException] = []
+        asyncio.get_running_loop().set_exception_handler(partial(_note_error, failed))
         try:
             async with limit:
                 body["data"] = check_plain(await hook.function(vu), hook.kind)
+            watch.find_kept(VU, lambda owner, _: owner is vu)
+            unawaited |= dict.fromkeys(watch.lines, True)
             if unawaited:
                 raise NeverAwaited(next(iter(unawaited)))
+            _check_tasks(vu, hook.kind, [*failed, *unseen_errors()])
         except BaseException as raised:
             # BaseException, not only Exception, because the parent waits for a report in every case.
             body["message"], body["aborted"] = self._describe(innermost(raised), hook, expired=limit.expired())
         watch.stop()
+        asyncio.get_running_loop().set_exception_handler(None)
         vu.close()
         engine.close()
         stats = recorder.take(vus=0, in_flight=0, offered=0).stats
         body["requests"], body["challenges"] = stats.started, stats.challenges
         self._writer.write(encode(Frame("hook_failed" if body["message"] else "hook_done", body)))
+
+    def _say_last(self, reason: str) -> None:
+        """Report that the hook failed for *reason*, which ends this process now."""
+        requests = self._recorder.take(vus=0, in_flight=0, offered=0).stats.started
+        body = {"hook": self._kind, "data": None, "message": reason, "aborted": False, "requests": requests}
+        os.write(self._channel.fileno(), encode(Frame("hook_failed", body)))
 
     def _describe(self, error: BaseException, hook: Hook, *, expired: bool) -> tuple[str, bool]:
         """Return the message for *error*, which *hook* raised, and whether it aborts the test."""
@@ -130,6 +150,28 @@ class _HookProcess:
         # A hook has few replies: keep all their parts instead of analysing which ones its code reads.
         reply_parts = ReplyParts(body=True, headers=True, connection_info=True, tls=True)
         return VU(0, context, ScenarioContext("", reply_parts, {}, plan.env, plan.seed))
+
+
+def _note_error(failed: list[BaseException], loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if error is None:
+        loop.default_exception_handler(context)
+    else:
+        failed.append(error)
+
+
+def _check_tasks(vu: VU, hook: str, failed: list[BaseException]) -> None:
+    """Check that no task that the hook started has *failed* unseen, or still has its VU, which ends with the hook.
+
+    Raises:
+        BaseException: what the first one of them raised.
+        NeverEnded: one still has the VU.
+    """
+    for error in failed:
+        raise error
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        if line := line_that_holds(task.get_coro(), vu):
+            raise NeverEnded(hook, line)
 
 
 def check_plain(value: Any, hook: str) -> Any:

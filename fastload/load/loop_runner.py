@@ -7,10 +7,12 @@ import contextlib
 import os
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from fastload.load.engine.curl import CurlEngine
+
+T = TypeVar("T")
 
 
 def run_to_end(main: Coroutine[Any, Any, None], loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
@@ -21,12 +23,25 @@ def run_to_end(main: Coroutine[Any, Any, None], loop_factory: Callable[[], async
     """
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         loop = runner.get_loop()
-        task = loop.create_task(main)
+        task = own_task(main, loop)
         while not task.done():
             # A RuntimeError: somebody stopped the loop before the task was done.
             with contextlib.suppress(SystemExit, KeyboardInterrupt, RuntimeError):
                 loop.run_until_complete(task)
         task.result()
+
+
+def own_task(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Task[T]:
+    """Return a `hidden` task that does *work*."""
+    return hidden((loop or asyncio.get_running_loop()).create_task(work))
+
+
+def hidden(task: asyncio.Task[T]) -> asyncio.Task[T]:
+    """Let `asyncio.all_tasks` not list *task*, which is fastload's own, and return it: a script that cancels all tasks
+    that it finds does not cancel this one."""
+    # Python has this for the event loops of other packages, and documents it for them.
+    asyncio.tasks._unregister_task(task)
+    return task
 
 
 def end_forks(loop: asyncio.AbstractEventLoop, engine: CurlEngine) -> None:

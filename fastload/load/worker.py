@@ -14,10 +14,11 @@ import itertools
 import os
 import random
 import resource
+import select
 import socket
-from pathlib import Path
-from time import monotonic_ns, process_time_ns
-from typing import Any, NamedTuple
+import threading
+from time import monotonic_ns
+from typing import Any
 
 import numpy as np
 import uvloop
@@ -25,15 +26,20 @@ import uvloop
 # `fl.measure` is imported when a script first uses it, which must not be in a worker under load.
 import fastload.load.client.measured_calls  # noqa: F401
 from fastload.load.client.context import WorkerContext
-from fastload.load.client.vu import current_vu
+from fastload.load.client.vu import VU, current_vu
 from fastload.load.engine.curl import CurlEngine
-from fastload.load.loop_runner import end_forks, run_to_end
+from fastload.load.loop_runner import end_forks, hidden, own_task, run_to_end
 from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
+from fastload.load.process_guard import guard_process
+from fastload.load.recording.leftovers import unseen_errors
+from fastload.load.recording.outcome import TestAborted
+from fastload.load.recording.process_usage import ProcessUsage
 from fastload.load.recording.recorder import Recorder
 from fastload.load.recording.stall_watch import StallWatch
-from fastload.load.recording.unawaited_watch import UnawaitedWatch
+from fastload.load.recording.unawaited_watch import FIRST_S, UnawaitedWatch
 from fastload.load.scenario_runner import ScenarioRunner, make_scenario_runners
 from fastload.load.script import data_set
+from fastload.load.script.advice import advised_traceback
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.judging.own_delay import PROBE_INTERVAL_US
@@ -45,6 +51,7 @@ from fastload.model.user_metrics import close_declarations
 
 PROBE_INTERVAL_S = PROBE_INTERVAL_US / 1_000_000
 _READ_BYTES = 65536
+_SAY_LAST_S = 1.0
 # A run needs only collections of young objects: all objects from before the start are frozen.
 _GC_THRESHOLDS = (50_000, 50, 1000)
 
@@ -90,12 +97,14 @@ class Worker:
         self._runners: list[ScenarioRunner] = []
         self._data_ends: set[str] = set()
         self._loop_error: asyncio.Future[None] | None = None
+        self._iterations = self._iterations_interrupted = 0
+        self._is_over = False
 
     async def run(self) -> None:
         """Serve the parent until the run is over."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
-        listener = asyncio.create_task(self._listen(reader))
+        listener = own_task(self._listen(reader))
         self._send("hello", {"worker": self._index, "pid": os.getpid()})
         try:
             await self._load()
@@ -131,23 +140,26 @@ class Worker:
                 runner.prepare_warm_up(self._plan.warmup_s)
             else:
                 runner.prepare()
+        guard_process(self._say_last, engine.has_socket)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
         self._send("ready", {"worker": self._index})
         await self._start.wait()
-        before = _Usage.now()
+        before = ProcessUsage.now()
         self._unawaited_watch.start()
+        loop.call_later(FIRST_S, self._unawaited_watch.end_first)
         # A task that fails ends the group, and with it the worker: without its reports counts would be lost silently.
         async with asyncio.TaskGroup() as tasks:
-            helpers = [tasks.create_task(one) for one in (self._report(), self._probe_loop(), self._raise_loop_error())]
+            works = (self._report(), self._probe_loop(), self._raise_loop_error())
+            helpers = [hidden(tasks.create_task(one)) for one in works]
             try:
                 await self._run_phases()
             finally:
                 for task in helpers:
                     task.cancel()
-        self._unawaited_watch.stop()
-        used = _Usage.now().since(before)
+        used = ProcessUsage.now().since(before)
+        self._look_for_leftovers()
         for runner in self._runners:
             runner.work.close()
         engine.close()
@@ -170,12 +182,33 @@ class Worker:
         """
         vu = current_vu()
         if vu is None:
-            # Python has found it later. At the end of the load it is one of an interrupted iteration.
-            return not self._late and not self._context.stopping
+            # Python has found it later, when it collected garbage.
+            return (self._is_over and not self._iterations_interrupted) or not (self._late or self._context.stopping)
         if vu.was_interrupted():
             return False
         vu.unawaited = vu.iteration, line
         return True
+
+    def _look_for_leftovers(self) -> None:
+        """Find what the script has kept to the end: coroutines and blocks that it never used, and tasks that failed."""
+        # It counts the iterations.
+        self._send_delta(monotonic_ns())
+        self._is_over = True
+        self._unawaited_watch.find_kept(VU, self._was_forgotten)
+        self._unawaited_watch.stop()
+        for error in unseen_errors():
+            self._record_task_exception(error)
+
+    def _was_forgotten(self, vu: VU | None, count: int) -> bool:
+        """Whether *count* unused coroutines or blocks of one line were forgotten.
+
+        They were if each iteration left one. A script may also keep what it awaits in a later iteration: then fewer
+        are left at the end.
+        """
+        if vu is None:
+            return count >= max(1, self._iterations)
+        least = 2 if vu.was_interrupted() else 1
+        return vu.iteration >= least and count >= vu.iteration
 
     async def _run_phases(self) -> None:
         plan = self._plan
@@ -183,7 +216,7 @@ class Worker:
         if plan.warmup_s > 0:
             self._warming_up = True
             warming = [runner for runner in self._runners if runner.warms_up]
-            await asyncio.gather(*(runner.executor.run(start_ns) for runner in warming))
+            await asyncio.gather(*(own_task(runner.executor.run(start_ns)) for runner in warming))
             self._discard()
             self._warming_up = False
             # With a slow target the warm-up may end later. Its backlog must not delay starts of the measurement.
@@ -195,7 +228,7 @@ class Worker:
             await self._measure(start_ns)
 
     async def _measure(self, start_ns: int) -> None:
-        playing = asyncio.gather(*(self._run_scenario(runner, start_ns) for runner in self._runners))
+        playing = asyncio.gather(*(own_task(self._run_scenario(runner, start_ns)) for runner in self._runners))
         for runner in self._runners:
             await runner.executor.closed.wait()
         self._send_delta(self._ended_ns(), vus=self._recorder.vu_count.at_end)
@@ -303,14 +336,20 @@ class Worker:
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Handle an error that no task awaits. In a callback of fastload's own it means that something is not counted.
 
-        Errors of tasks that the script started, and of its own callbacks, are logged as asyncio does.
+        Errors of tasks that the script started, and of its own callbacks, are recorded, and logged as asyncio does.
         """
         error, waiting = context.get("exception"), self._loop_error
         is_own = isinstance(error, Exception) and "handle" in context and begins_in_fastload(error)
         if isinstance(error, Exception) and is_own and waiting is not None and not waiting.done():
             waiting.set_exception(error)
-        else:
-            loop.default_exception_handler(context)
+            return
+        if error is not None:
+            self._record_task_exception(error)
+        loop.default_exception_handler(context)
+
+    def _record_task_exception(self, error: BaseException) -> None:
+        if not isinstance(error, TestAborted):
+            self._recorder.record_task_exception(type(error).__name__, advised_traceback(error))
 
     def _discard(self) -> None:
         """Delete the measurements of the warm-up."""
@@ -329,11 +368,32 @@ class Worker:
             offered=sum(runner.executor.take_offered() for runner in self._runners),
             late=self._late,
         )
+        self._iterations += delta.iterations
+        self._iterations_interrupted += delta.stats.iterations_interrupted
         self._send("delta", delta.to_body())
 
     def _send_error(self, error: Exception) -> None:
         hint = error.hint if isinstance(error, FastloadError) else ""
         self._send("error", {"worker": self._index, "message": worker_traceback(error), "hint": hint})
+
+    def _say_last(self, reason: str) -> None:
+        """Send what was measured, and the *reason* why this process ends now: its loop does not run again."""
+        if threading.current_thread() is not threading.main_thread():
+            said = threading.Event()
+            self._context.loop.call_soon_threadsafe(self._say_last, reason)
+            self._context.loop.call_soon_threadsafe(said.set)
+            said.wait(_SAY_LAST_S)
+        elif not self._writer.transport.get_write_buffer_size():
+            # Of what is on its way already, only the loop can send the rest. From here on, frames go past the loop.
+            setattr(self._writer, "write", self._write_now)  # noqa: B010 - for mypy, a method is no attribute to set
+            self._send_delta(monotonic_ns())
+            self._send("error", {"worker": self._index, "message": reason, "hint": ""})
+
+    def _write_now(self, data: bytes) -> None:
+        poll = select.poll()
+        poll.register(self._channel, select.POLLOUT)
+        while data and poll.poll(_SAY_LAST_S * 1000):
+            data = data[os.write(self._channel.fileno(), data) :]
 
     def _send(self, kind: str, body: dict[str, object]) -> None:
         self._writer.write(encode(Frame(kind, body)))
@@ -370,30 +430,3 @@ def _first_of(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-class _Usage(NamedTuple):
-    """Resource usage of this process up to *at_ns*: CPU time, and the time it was ready to run but had no CPU."""
-
-    at_ns: int
-    cpu_ns: int
-    waited_ns: int
-
-    @classmethod
-    def now(cls) -> _Usage:
-        waited_ns = 0
-        with contextlib.suppress(OSError, ValueError):
-            waited_ns = int(Path("/proc/self/schedstat").read_text().split()[1])
-        return cls(monotonic_ns(), process_time_ns(), waited_ns)
-
-    def since(self, before: _Usage) -> dict[str, float]:
-        """Return CPU in per cent of a core, peak memory, and the share of the time spent waiting for a CPU.
-
-        The parent uses these figures for runs too short to be sampled.
-        """
-        elapsed_ns = max(1, self.at_ns - before.at_ns)
-        return {
-            "cpu_percent": 100 * (self.cpu_ns - before.cpu_ns) / elapsed_ns,
-            "rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "run_delay_share": (self.waited_ns - before.waited_ns) / elapsed_ns,
-        }

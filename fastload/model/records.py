@@ -15,7 +15,7 @@ from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import OTHER_NAME
 from fastload.model.redaction import shortened
 from fastload.model.resources import HostSample, ProcessSample
-from fastload.model.series import SeriesTable
+from fastload.model.series import CounterValue, SeriesTable
 from fastload.model.units import format_number_of
 
 MOST_KINDS = 100
@@ -127,6 +127,7 @@ class WorkerStats:
     the end of the run; they count neither as finished nor as failed. ``warmup`` are requests that ended in the warm-up.
 
     ``challenges`` were sent in addition to the started requests, to answer challenges of digest or NTLM.
+    ``task_exceptions`` are those of tasks that the script started and did not await.
     """
 
     vus: int = 0
@@ -138,6 +139,7 @@ class WorkerStats:
     iterations_interrupted: int = 0
     warmup: int = 0
     offered: int = 0
+    task_exceptions: int = 0
     lag_max_us: int = 0
     vus_peak: int = 0
     challenges: int = 0
@@ -163,6 +165,12 @@ class Delta:
     at_ns: int = 0
     points: list[Any] = field(default_factory=list)
     stalls: StallTable = field(default_factory=StallTable)
+
+    @property
+    def iterations(self) -> int:
+        """How many iterations ended, good and failed ones."""
+        values = (self.table.get(name) for name in ("iterations", "iterations_failed"))
+        return sum(int(value.value) for value in values if isinstance(value, CounterValue))
 
     def to_body(self) -> dict[str, Any]:
         """Return plain data for a frame."""

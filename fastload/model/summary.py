@@ -136,7 +136,7 @@ class Summary:
     @property
     def all_raised(self) -> bool:
         """Whether the run has iterations and every iteration raised an exception."""
-        return bool(self.exceptions.total) and not self.metrics["iterations"].count
+        return bool(self.metrics["iterations_failed"].count) and not self.metrics["iterations"].count
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as plain data, version `SUMMARY_VERSION`. Times are in ms, rates per second."""

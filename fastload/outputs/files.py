@@ -8,6 +8,7 @@ import secrets
 import select
 import stat
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -17,6 +18,9 @@ from fastload.outputs.base import mute
 
 STDOUT = "-"
 _STDOUTS = {STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}
+READER_S = 5.0
+"""How long a pipe may be without a reader, or its reader may take nothing."""
+_LOOK_S = 0.05
 _EFFECTIVE = os.access in os.supports_effective_ids
 
 
@@ -123,7 +127,7 @@ def check_file(path: Path, option: str, *, example: str) -> None:
 def replace_file(path: Path, data: bytes) -> None:
     """Replace the content of a file atomically: readers see the old content or all of *data*.
 
-    Stdout, devices and pipes cannot be replaced: *data* is written into them.
+    Stdout, devices and pipes cannot be replaced: *data* is written into them, as by `write_stream`.
 
     Raises:
         OSError: the file cannot be written.
@@ -135,7 +139,51 @@ def replace_file(path: Path, data: bytes) -> None:
     if _is_replaceable(target):
         _replace(target, data)
     else:
-        target.write_bytes(data)
+        stream = open_stream(target)
+        try:
+            write_stream(stream, data)
+        finally:
+            os.close(stream)
+
+
+def is_special(path: Path) -> bool:
+    """Whether *path* is a pipe, a device or the like, which is written to as a stream."""
+    return path.exists() and not path.is_file()
+
+
+def open_stream(target: Path) -> int:
+    """Open a pipe or a device for writing and return its descriptor, for `write_stream`.
+
+    Raises:
+        OSError: it cannot be opened, or it is a pipe that nobody reads, for `READER_S`.
+    """
+    ends_s = time.monotonic() + READER_S
+    while True:
+        try:
+            # Without O_NONBLOCK, a pipe that nobody reads waits for its reader, and nothing ends this process.
+            return os.open(target, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() >= ends_s:
+                raise OSError(errno.ENXIO, f"nobody has read it for {READER_S:g} s") from error
+        time.sleep(_LOOK_S)
+
+
+def write_stream(stream: int, data: bytes) -> None:
+    """Write all of *data* to the descriptor that `open_stream` returned.
+
+    Raises:
+        OSError: it cannot be written, or the reader takes nothing for `READER_S`.
+    """
+    poll = select.poll()
+    poll.register(stream, select.POLLOUT)
+    view = memoryview(data)
+    while view:
+        if not poll.poll(READER_S * 1000):
+            raise OSError(errno.ETIMEDOUT, f"its reader has taken nothing for {READER_S:g} s")
+        with suppress(BlockingIOError):
+            view = view[os.write(stream, view) :]
 
 
 def _target(path: Path) -> Path:

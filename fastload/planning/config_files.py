@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
 from fastload.model.file_text import utf8_text
 from fastload.planning.k6 import k6_tier
@@ -92,7 +93,7 @@ def _tier(table: Any, *, name: str, folder: Path, is_project_file: bool = False)
 
 def _read_toml(path: Path, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(utf8_text(path.read_bytes(), name))
+        return tomllib.loads(utf8_text(read_bounded(path), name))
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
     except OSError as error:
@@ -103,7 +104,7 @@ def _read_toml(path: Path, name: str) -> dict[str, Any]:
 
 def _read_json(path: Path, name: str) -> Any:
     try:
-        return json.loads(utf8_text(path.read_bytes(), name), object_pairs_hook=_object, parse_constant=_no_number)
+        return json.loads(utf8_text(read_bounded(path), name), object_pairs_hook=_object, parse_constant=_no_number)
     except _JsonMistake as error:
         raise PlanError(f"{name}: {error.message}", hint=error.hint) from error
     except json.JSONDecodeError as error:

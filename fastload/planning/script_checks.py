@@ -57,6 +57,13 @@ class _Definition(NamedTuple):
                 case ast.Call(func=ast.Name(id=name)) if inspect.iscoroutinefunction(self.knows.get(name)):
                     yield node
 
+    def generator_calls(self, nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
+        """Yield those of *nodes* that call an async generator of the script."""
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Name(id=name)) if inspect.isasyncgenfunction(self.knows.get(name)):
+                    yield node
+
     def blocks(self, nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
         """Yield those of *nodes* that make something for an ``async with``."""
         nodes = list(nodes)
@@ -100,6 +107,12 @@ def _check_calls(definition: _Definition) -> None:
         text = _text(call)
         raise PlanError(f"{definition.at(call)}: without await, {text} does nothing", hint=f"write: await {text}")
     awaited = [node.value for node in nodes if isinstance(node, ast.Await)]
+    for call in definition.generator_calls([*statements, *awaited]):
+        text = _text(call)
+        raise PlanError(
+            f"{definition.at(call)}: {text} is an async generator (it has yield), and does nothing without async for",
+            hint=f"write: async for item in {text}:",
+        )
     entered = [item.context_expr for node in nodes if isinstance(node, ast.With) for item in node.items]
     for call in definition.blocks([*statements, *awaited, *entered]):
         text = _text(call)

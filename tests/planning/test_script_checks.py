@@ -27,11 +27,14 @@ async def is_good(reply):
 async def login(vu):
     await vu.get("/login")
 
+async def pages(vu):
+    yield 1
+
 class Pages:
     async def open(self, vu):
         vu.base_url = "http://localhost:1"
 
-pages = Pages()
+opener = Pages()
 
 """
 SCENARIO = "@fl.scenario(vus=1, iterations=1)\nasync def visit(vu):\n"
@@ -75,6 +78,8 @@ def test_the_methods_are_those_of_a_vu() -> None:
         ("if vu.iteration: vu.post('/', json={})", "without await, vu.post('/', json={}) does nothing"),
         ("async def part(): vu.get('/')", "without await"),
         ("login(vu)", "without await, login(vu) does nothing write: await login(vu)"),
+        ("pages(vu)", "pages(vu) is an async generator (it has yield), and does nothing without async for"),
+        ("await pages(vu)", "write: async for item in pages(vu):"),
         ("vu.expect('GET', '/')", "is a block, and does nothing without async with"),
         ("await vu.expect('GET', '/')", "write: async with vu.expect('GET', '/'):"),
         ("with vu.group('a'): pass", "write: async with vu.group('a'):"),
@@ -142,7 +147,7 @@ def test_a_relative_url_without_a_base_url_is_refused(tmp_path: Path, line: str)
         ("await vu.get(vu.env['URL'])", "await vu.get(f'{vu.id}/health')"),
         ("vu.base_url = 'http://localhost'", "await vu.get('/health')"),
         ("setattr(vu, 'base_url', 'http://localhost')", "await vu.get('/health')"),
-        ("await pages.open(vu)", "await vu.get('/health')"),
+        ("await opener.open(vu)", "await vu.get('/health')"),
         ("if vu.base_url: await vu.get('/health')",),
         ("if vu.env.get('URL'):", "    await vu.get('/health')"),
         ("try:", "    await vu.get('/health')", "except fl.PlanError: pass"),

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from fastload.load.client.reply import JudgedReply, Reply
+from fastload.load.recording import blocks
 from fastload.load.recording.outcome import is_failure
 from fastload.model.errors import text_of_error
 
@@ -16,17 +17,20 @@ if TYPE_CHECKING:
     from fastload.load.recording.recorder import Recorder
 
 
-class JudgedRequest:
+class JudgedRequest(blocks.Block):
     """A request that the block judges. It is recorded once, when the block ends."""
 
     __slots__ = ("_pending_record", "_reply", "_request", "expected")
 
+    _call = "vu.expect(...)"
     reply_class = JudgedReply
 
     def __init__(self, request: Callable[[JudgedRequest], Awaitable[Reply]]) -> None:
         self._request = request
         self.expected: ExpectedStatuses | None = None
         """Expected statuses, used if the block does not judge; None means that every status below 400 is a success."""
+        if blocks.notes_makers:
+            self._note_maker()
 
     def record(
         self, recorder: Recorder, endpoint: int, response_us: int, measurement: Measurement, reply: Reply
@@ -42,6 +46,7 @@ class JudgedRequest:
         self._record(None)
 
     async def __aenter__(self) -> JudgedReply:
+        self._is_entered = True
         return cast(JudgedReply, await self._request(self))
 
     async def __aexit__(

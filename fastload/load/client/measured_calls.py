@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from fastload.load.client.vu import VU, current_vu
+from fastload.load.recording import blocks
 from fastload.load.recording.outcome import JUDGED, is_failure
 from fastload.model.errors import PlanError, text_of_error
 from fastload.model.names import as_name, as_text, tag_texts
@@ -73,17 +74,21 @@ class Measured:
             vu.recorder.record_judgement(self._name, self._failure)
 
 
-class Measure:
+class Measure(blocks.Block):
     """The context manager and decorator that `measure` returns."""
 
     __slots__ = ("_measured", "_name", "_tags")
+    _call = "fl.measure(...)"
 
     def __init__(self, name: str, tags: Mapping[str, str] | None) -> None:
         self._name = name
         self._tags = tags
+        if blocks.notes_makers:
+            self._note_maker()
 
     def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         """Measure every call of the ``async def`` *function*."""
+        self._is_entered = True
 
         @functools.wraps(function)
         async def measured(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -93,6 +98,7 @@ class Measure:
         return measured
 
     async def __aenter__(self) -> Measured:
+        self._is_entered = True
         self._measured = Measured(self._name, self._tags)
         self._measured.begin()
         return self._measured

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
+from fastload.load.client.callables import is_filled, layers_of
+
 _BODY_NAMES = {"body", "text", "json"}
 _HEADER_NAMES = {"headers", "header", "cookies", "history"}
 _TLS_NAMES = {"tls_version"}
@@ -51,14 +53,13 @@ def reachable_code(functions: Iterable[Callable[..., Any]]) -> Iterator[CodeType
     pending: list[Any] = list(functions)
     seen: set[int] = set()
     while pending:
-        item = pending.pop()
-        item = getattr(item, "__func__", getattr(item, "func", item))
-        if isinstance(item, FunctionType) and id(item) not in seen:
-            seen.add(id(item))
-            pending.extend(cell.cell_contents for cell in item.__closure__ or () if _is_filled(cell))
-            for code in _with_nested(item.__code__):
-                yield code
-                pending.extend(_named_functions(code, item.__globals__))
+        for item in layers_of(pending.pop()):
+            if isinstance(item, FunctionType) and id(item) not in seen:
+                seen.add(id(item))
+                pending.extend(cell.cell_contents for cell in item.__closure__ or () if is_filled(cell))
+                for code in _with_nested(item.__code__):
+                    yield code
+                    pending.extend(_named_functions(code, item.__globals__))
 
 
 def _with_nested(code: CodeType) -> Iterator[CodeType]:
@@ -84,10 +85,3 @@ def _named_functions(code: CodeType, scope: dict[str, Any]) -> Iterator[Any]:
 
 def _is_function(item: Any) -> bool:
     return type(item) is FunctionType
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        return callable(cell.cell_contents)
-    except ValueError:
-        return False

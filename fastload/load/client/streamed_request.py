@@ -16,6 +16,7 @@ from fastload.load.client.reply import JudgedReply, Reply
 from fastload.load.client.sse import EventParser, LineSplitter, ServerEvent
 from fastload.load.engine.curl_transfer import BODY_NOT_READ
 from fastload.load.engine.header_lines import REDIRECTS, status_of
+from fastload.load.recording import blocks
 from fastload.model.errors import FastloadError
 
 if TYPE_CHECKING:
@@ -270,12 +271,15 @@ class StreamedRequest(JudgedRequest):
     """
 
     __slots__ = ("_buffer", "_method", "_options", "_outgoing", "_streamed", "_url", "_vu")
+    _call = "vu.stream(...)"
 
     def __init__(self, vu: StreamSender, method: str, url: str, options: Mapping[str, Any]) -> None:
         self._vu = vu
         self._method = method
         self._url = url
         self._options = options
+        if blocks.notes_makers:
+            self._note_maker()
 
     def reply_class(self, _method: str, _url: str, measurement: Measurement) -> Reply:  # type: ignore[override]
         """Return the reply of the block, with times and status. The VU calls this when the transfer has ended."""
@@ -283,6 +287,7 @@ class StreamedRequest(JudgedRequest):
         return self._streamed
 
     async def __aenter__(self) -> StreamedReply:
+        self._is_entered = True
         vu = self._vu
         self._outgoing = out = vu.begin_stream(self._method, self._url, self._options)
         self.expected = out.expected

@@ -345,6 +345,9 @@ class VU(HttpClient, StreamingClient):
             )
 
     def _new_transfer(self) -> Transfer:
+        if self.is_closed:
+            # A task of the script goes on. It ends like a request that was in flight when the VU left.
+            raise asyncio.CancelledError
         context = self._context
         transfer = Transfer()
         transfer.configure(
@@ -365,7 +368,7 @@ class VU(HttpClient, StreamingClient):
 
     def _take_transfer(self, *, configured: bool = False) -> Transfer:
         """Return a handle from the handle pool, or a new one if the pool is empty."""
-        pool = self._handle_pool
+        pool = None if self.is_closed else self._handle_pool
         idle = pool and (pool.configured if configured else pool.plain)
         if not idle:
             return self._new_transfer()

@@ -24,6 +24,7 @@ from fastload.load.engine.curl_websocket import (
 )
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.header_lines import last_headers
+from fastload.load.recording import blocks
 from fastload.model.errors import FastloadError
 from fastload.model.http_settings import without_credentials
 
@@ -385,8 +386,10 @@ class WebSocket:
         self._recorder.sample(opening.scope, metric, opening.name, value, opening.tags, error)
 
 
-class WebSocketSession:
+class WebSocketSession(blocks.Block):
     """The context manager that `VU.websocket` returns: it opens a WebSocket, and closes it at the end of the block."""
+
+    _call = "vu.websocket(...)"
 
     def __init__(
         self,
@@ -399,8 +402,11 @@ class WebSocketSession:
         self._on_connected = connected
         self._recorder = recorder
         self._sockets = sockets
+        if blocks.notes_makers:
+            self._note_maker()
 
     async def __aenter__(self) -> WebSocket:
+        self._is_entered = True
         opening = self._make_opening()
         transfer = opening.transfer
         begin_ns = monotonic_ns()

@@ -208,6 +208,10 @@ class CurlEngine:
                 self._poller.forget(transfer.fd)
             self._remove_handle(transfer)
 
+    def has_socket(self, fd: int) -> bool:
+        """Return whether *fd* is that of a connection, or was and has been closed since."""
+        return fd in self._poll_masks
+
     # Callbacks of libcurl. None of these may raise: an exception here would abort every transfer of the multi.
 
     def announce_socket(self, fd: int) -> None:

@@ -14,6 +14,7 @@ from fastload.load.client.handle_pool import LONG_PAUSE_S
 from fastload.load.engine.precise_timer import PreciseTimer
 from fastload.load.executors.base import STARTS_A_TURN, ExecutionSegment, LoadExecutor
 from fastload.load.executors.slot_pool import SlotPool
+from fastload.load.loop_runner import own_task
 from fastload.model import load_models
 from fastload.model.schedule import NS_PER_S, vu_changes
 
@@ -120,7 +121,7 @@ class ClosedModelExecutor(LoadExecutor):
                 self._start_one(slot)
             return
         self._pending.update(dict.fromkeys(slots))
-        starting = asyncio.ensure_future(self._start_pending(slots))
+        starting = own_task(self._start_pending(slots))
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
 

@@ -256,6 +256,11 @@ class Recorder:
         (scope or self.unscoped).raised += 1
         self._exceptions.count(kind, traceback)
 
+    def record_task_exception(self, kind: str, traceback: str) -> None:
+        """Record an exception of a task or a callback of the script that nothing has awaited. No iteration failed."""
+        self.stats.task_exceptions += 1
+        self._exceptions.count(f"{kind} in a task", traceback)
+
     def record_dropped(self, count: int, scope: Scope | None = None) -> None:
         """Record *count* starts that were due and will never be made."""
         (scope or self.unscoped).dropped += count

@@ -88,6 +88,8 @@ class StallWatch:
             # None: the handler from before was not set by Python.
             signal.signal(number, signal.SIG_DFL if before is None else before)
         self._handlers_before.clear()
+        # It finds out whether the script has closed it.
+        self._run_delay_ns()
         if self._schedstat >= 0:
             os.close(self._schedstat)
             self._schedstat = -1
@@ -104,7 +106,14 @@ class StallWatch:
 
     def _run_delay_ns(self) -> int:
         """Return how long this thread has been ready to run without a CPU; 0 if the kernel does not report it."""
-        return int(os.pread(self._schedstat, 64, 0).split()[1]) if self._schedstat >= 0 else 0
+        if self._schedstat < 0:
+            return 0
+        try:
+            return int(os.pread(self._schedstat, 64, 0).split()[1])
+        except (OSError, IndexError, ValueError):
+            # The script has closed it, and the number may be that of another file.
+            self._schedstat = -1
+            return 0
 
     def _on_alarm(self, _number: int, frame: FrameType | None) -> None:
         self._alarm_ns = monotonic_ns()

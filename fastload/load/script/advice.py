@@ -20,12 +20,14 @@ from fastload.load.client.measured_calls import Measure
 from fastload.load.client.reply import Reply, Timings
 from fastload.load.client.vu import VU
 from fastload.load.client.websocket import WebSocketSession
-from fastload.model.errors import FastloadError, nearest, user_traceback
+from fastload.model.errors import FastloadError, ends_in_fastload, nearest, user_traceback
 from fastload.model.user_metrics import UserMetric
 
 _REQUESTS = "requests are methods of the VU: await vu.get(...)"
 _AWAIT = "await is missing: write await before the call"
 _AWAIT_BLOCK = "write 'async with' before the call, and 'as NAME' behind it"
+
+_LOOP = "it is an async generator (it has yield): write 'async for item in' before the call"
 
 _OTHER_NAMES: dict[type, dict[str, str]] = {
     Reply: {
@@ -103,6 +105,8 @@ def advice_on(error: BaseException) -> str:
             return _on_attribute(error)
         case NameError():
             return _nearest_variable(error)
+        case TypeError() if ends_in_fastload(error) and (found := _NOT_AWAITABLE.search(str(error))):
+            return f"the scenario gave {found[1]}, and not what it awaits: return the call in its decorator"
         case TypeError():
             return _on_type(str(error))
         case KeyError(args=(str(name),)) if name != name.lower() and re.search(r"\bheaders\[", _line_of(error)):
@@ -136,6 +140,8 @@ def _on_type(message: str) -> str:
         return _AWAIT
     blocks = {one.__name__ for kind in _BLOCKS for one in (kind, *kind.__subclasses__())}
     if found := _NOT_AWAITABLE.search(message):
+        if found[1] == "async_generator":
+            return _LOOP
         return _AWAIT_BLOCK if found[1] in blocks else "leave await out: there is nothing to wait for"
     if found := _NO_MANAGER.search(message):
         if found[1] == "coroutine":

@@ -19,6 +19,7 @@ import msgspec
 import orjson
 
 from fastload.load.script.environment import convert_text, described
+from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
 from fastload.model.file_text import HEAD_BYTES, check_encoding, utf8_bytes
 
@@ -52,7 +53,7 @@ class DataSource(NamedTuple):
         Raises:
             PlanError: it is UTF-16 or UTF-32.
         """
-        return utf8_bytes(self.path.read_bytes(), self.name)
+        return utf8_bytes(read_bounded(self.path), self.name)
 
 
 def read_json(source: DataSource) -> PackedRows:
@@ -126,6 +127,9 @@ def read_csv(source: DataSource) -> PackedRows:
     # The module csv refuses fields over 128 KiB. Its limit is for the whole process, and so for the script as well.
     limit = csv.field_size_limit(_MOST_FIELD)
     try:
+        if not source.path.is_file():
+            content = io.TextIOWrapper(io.BytesIO(source.read()), encoding="utf-8", newline="")
+            return _packed(source, _csv_rows(source, content))
         with source.path.open(encoding="utf-8-sig", newline="") as text:
             return _packed(source, _csv_rows(source, text))
     except UnicodeDecodeError as error:
@@ -148,6 +152,8 @@ def read_parquet(source: DataSource) -> PackedRows:
             f"{source.name}: Parquet files need pyarrow, which is not installed",
             hint="pip install 'fastload[parquet]'",
         ) from error
+    if not source.path.is_file():
+        raise PlanError(f"{source.name} is no file, which Parquet needs", hint="give the path of a regular file")
     try:
         # No threads: the workers are forked from this process.
         with pyarrow.parquet.ParquetFile(source.path, pre_buffer=False) as file:

@@ -24,6 +24,15 @@ class NeverAwaited(FastloadError):
         super().__init__(f"without await this does nothing: {line}")
 
 
+class NeverEnded(FastloadError):
+    """Setup or teardown returned while a task of it still used its VU, which ends with it."""
+
+    def __init__(self, hook: str, line: str) -> None:
+        super().__init__(
+            f"{hook} ended before a task that it started: {line}", hint=f"await the task, or cancel it, in {hook}"
+        )
+
+
 class IterationTimeout(FastloadError):
     """An iteration took longer than the scenario's ``iteration_timeout``."""
 

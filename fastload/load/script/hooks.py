@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any, TypeVar, overload
 
-from fastload.load.script.scenarios import class_and_value, name_of, where
+from fastload.load.client.callables import is_async
+from fastload.load.script.scenarios import class_and_value, name_of, not_async, where
 from fastload.model.errors import PlanError
 from fastload.model.hooks import Hook, Hooks
 from fastload.model.units import parse_duration_s
@@ -125,8 +126,10 @@ def _check(kind: str, function: Any) -> None:
     if not callable(function):
         what = f"{kind} is a function, and this is {class_and_value(function)}"
         raise PlanError(what, hint=f"write: {wanted}, and give the function itself")
-    if inspect.iscoroutinefunction(function) != (kind in _ASYNC):
-        problem = "is not async" if kind in _ASYNC else "is async: it runs in the parent, which has no event loop"
+    if is_async(function) != (kind in _ASYNC):
+        problem = (
+            not_async(function)[0] if kind in _ASYNC else "is async: it runs in the parent, which has no event loop"
+        )
         raise PlanError(f"{kind} {name} ({where(function)}) {problem}", hint=f"write: {wanted}")
     try:
         inspect.signature(function).bind(None)

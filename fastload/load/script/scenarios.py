@@ -8,8 +8,10 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
+from fastload.load.client.callables import is_async, kind_of, layers_of
 from fastload.load.client.request_options import RequestDefaults, defaults_of
 from fastload.load.client.vu import VU
 from fastload.load.engine.header_lines import Headers
@@ -106,6 +108,16 @@ class ScenarioOptions(TypedDict, total=False):
 
 
 _SHOWN_BITS = 256
+_NAMED = (FunctionType, BuiltinFunctionType, type)
+_KINDS = {
+    "": ("is not async", ""),
+    "a wrapper": ("is not async", ", or put functools.wraps on the wrapper in its decorator"),
+    "a class": ("is not async: it is a class", ", or give an object of it, with async def __call__(self, vu)"),
+    "a lambda": ("is not async: it is a lambda", ""),
+    "an async generator": ("is not async def: it is an async generator, because it has yield", ", without yield"),
+    "a generator": ("is not async: it is a generator, because it has yield", ", without yield"),
+}
+"""What is said of a function that is no scenario by its kind: what it is, and what to add to "write: async def ..."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +186,8 @@ class Scenario:
     @property
     def folder(self) -> str:
         """Folder of the script, to which its file names are relative; "" for code without a file."""
-        code = getattr(self.functions[0], "__code__", None)
-        path = Path(code.co_filename) if code else Path()
+        codes = [one.__code__ for one in layers_of(self.functions[0]) if isinstance(one, FunctionType)]
+        path = Path(codes[-1].co_filename) if codes else Path()
         return str(path.parent) if path.is_file() else ""
 
     @property
@@ -276,22 +288,34 @@ def check_function(function: Any) -> None:
             f"a scenario is an async function, and this is {class_and_value(function)}",
             hint="write: async def visit(vu: fl.VU) -> None, and give the function itself",
         )
-    if not inspect.iscoroutinefunction(function):
-        raise PlanError(
-            f"scenario {name} ({where(function)}) is not async", hint=f"write: async def {name}(vu: fl.VU) -> None"
-        )
+    at = f" ({where(function)})" if where(function) else ""
+    wanted = f"write: async def {name if name.isidentifier() else 'visit'}(vu: fl.VU) -> None"
+    if not is_async(function):
+        what, more = not_async(function)
+        raise PlanError(f"scenario {name}{at} {what}", hint=wanted + more)
     try:
         inspect.signature(function).bind(None)
     except TypeError as error:
         raise PlanError(
-            f"scenario {name} ({where(function)}) cannot be called with the VU alone: {error}",
-            hint=f"write: async def {name}(vu: fl.VU) -> None",
+            f"scenario {name}{at} cannot be called with the VU alone: {error}",
+            hint=wanted,
         ) from error
 
 
+def not_async(function: Any) -> tuple[str, str]:
+    """Return what a function that is not async is, for an error, and what to add to the hint ``write: async def``."""
+    return _KINDS[kind_of(function)]
+
+
 def name_of(function: Any) -> str:
-    """Return the name of a function, also of a `functools.partial`."""
-    return str(getattr(getattr(function, "func", function), "__name__", "scenario"))
+    """Return the name of a function, also of a `functools.partial`; of an object that can be called, of its class."""
+    of_object = ""
+    for layer in layers_of(function):
+        name = str(getattr(layer, "__name__", "")) if isinstance(layer, _NAMED) else ""
+        if name:
+            return of_object if name == "__call__" else name
+        of_object = type(layer).__name__
+    return "scenario"
 
 
 def class_and_value(value: Any) -> str:
@@ -304,5 +328,7 @@ def class_and_value(value: Any) -> str:
 
 def where(function: Any) -> str:
     """Return the source position ``file.py:line`` of *function*; "" if it has no code object."""
-    code = getattr(function, "__code__", None)
-    return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else ""
+    layers = [function] if isinstance(function, type) else layers_of(function)
+    # Of a decorated function the innermost: that is the one that the script has written.
+    codes = [one.__code__ for one in layers if isinstance(one, FunctionType)]
+    return f"{Path(codes[-1].co_filename).name}:{codes[-1].co_firstlineno}" if codes else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
 from fastload.model.file_text import utf8_text
 from fastload.model.load_options import TraceSource
@@ -42,9 +43,11 @@ def read_trace(trace: str | Path | Iterable[float], *, folder: str = "") -> Trac
 
 def _read_file(path: Path) -> list[float]:
     try:
-        data = path.read_bytes()
+        data = read_bounded(path)
     except (OSError, ValueError) as error:
-        beside = [found.name for found in path.parent.glob("*")] if path.parent.is_dir() else []
+        beside = (
+            [found.name for found in path.parent.glob("*") if found.name != path.name] if path.parent.is_dir() else []
+        )
         reason = getattr(error, "strerror", None) or error
         raise PlanError(
             f"trace {str(path)!r} cannot be read: {reason}", hint=nearest(path.name, beside) or "give a text file"

@@ -81,9 +81,10 @@ class Evidence:
       *offered_per_s* is the mean of the rate.
     - Work: *calls* are measured calls of the script, *sessions* are WebSocket sessions; a run may have these instead of
       requests. *recorded_itself*: the script has recorded checks or values of its own metrics. *interrupted* counts
-      requests, *iterations_interrupted* iterations that were under way when the run ended. *iteration_mean_ms* is the
-      mean time that a VU is busy with one iteration. *backlog_grew*: more and more requests waited for their response
-      or for a VU, until the end.
+      requests, *iterations_interrupted* iterations that were under way when the run ended. *task_exceptions* counts the
+      exceptions of tasks that the script started and did not await. *iteration_mean_ms* is the mean time that a VU is
+      busy with one iteration. *backlog_grew*: more and more requests waited for their response or for a VU, until the
+      end.
     - Times: *response_ms*, *lateness_ms* and *own_delay_ms* have the percentiles 50, 95 and 99 of the headline, of the
       lateness of starts, and of what the event loops added. *quickest_ms* and *median_ms* are of the requests alone.
     - The generator: *throttled_share* is the share of the time for which its cgroup was out of its CPU quota.
@@ -110,6 +111,7 @@ class Evidence:
     bench: bool = False
     interrupted: int = 0
     iterations_interrupted: int = 0
+    task_exceptions: int = 0
     iteration_mean_ms: float | None = None
     workers: tuple[WorkerEvidence, ...] = ()
     offered: int = 0

@@ -10,6 +10,7 @@ Limit = Literal["generator", "target", "machine", "concurrency", "both", ""]
 
 Cause = Literal[
     "missing_await",
+    "task_exceptions",
     "nothing_measured",
     "generator_fd",
     "generator_port",

@@ -34,6 +34,10 @@ def script_findings(evidence: Evidence) -> list[Finding]:
         )
         text = f"calls without await did nothing: {named}"
         found.append(Finding("missing_await", "SUSPECT", text, "write await before them, and run it again"))
+    if evidence.task_exceptions:
+        raised = format_number_of(evidence.task_exceptions, "exception")
+        text = f"{raised} in tasks that the script started and did not await"
+        found.append(Finding("task_exceptions", "SUSPECT", text, "see the exceptions, and await the tasks"))
     counts = evidence.counts
     if not counts.ended and not evidence.iterations:
         found.append(_nothing_ended(evidence))

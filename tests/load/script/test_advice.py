@@ -76,6 +76,13 @@ async def await_of_nothing(vu: Any) -> None:
     await vu.check(None, {"a": True})
 
 
+async def await_of_a_generator(vu: Any) -> None:
+    async def pages() -> Any:
+        yield 1
+
+    await pages()
+
+
 async def block_without_async(vu: Any) -> None:
     with vu.group("login"):
         pass
@@ -125,6 +132,7 @@ async def metric_of_another_tool(_vu: Any) -> None:
         (no_await_of_a_subscript, "await is missing: write await before the call"),
         (await_of_a_block, "write 'async with' before the call, and 'as NAME' behind it"),
         (await_of_nothing, "leave await out: there is nothing to wait for"),
+        (await_of_a_generator, "it is an async generator (it has yield): write 'async for item in' before the call"),
         (block_without_async, "write 'async with'"),
         (block_of_a_request, "await is missing: write await before the call"),
         (upper_case_header, "names of headers are in lower case: 'content-type'"),
