@@ -184,6 +184,7 @@ class SummaryBuilder:
             unawaited=usage.get("unawaited", {}),
             watched_ms=stalls.watched_us / 1000,
             late_ms={cause: late_us / 1000 for cause, late_us in stalls.late_us.items()},
+            waited_ms={cause: waited_us / 1000 for cause, waited_us in stalls.waited_us.items()},
             stalls=worst_first(stalls),
         )
 

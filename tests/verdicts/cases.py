@@ -232,11 +232,12 @@ CASES = (
         "decompressing",
         "a body that unpacks to 200 MB",
         "bomb 200",
-        "bench -n 6 -c 2 --compressed",
+        "run --compressed",
         ("SUSPECT", "INVALID"),
         "own_work",
         "",
         "--max-body",
+        script="@fl.scenario(vus=2, iterations=6)\nasync def visit(vu):\n    await vu.get('/')\n",
     ),
     Case(
         "descriptors",

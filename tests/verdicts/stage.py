@@ -114,7 +114,7 @@ def neighbour(cpu: int) -> Iterator[None]:
 def _command(case: Case, folder: Path, url: str) -> list[str]:
     kind, *options = case.command.split()
     if kind == "bench":
-        target = ["--base-url", url] if case.server == "sequencer" else [f"{url}/"]
+        target = [url, "--ingest"] if case.server == "sequencer" else [f"{url}/"]
         arguments = ["bench", *target, *options]
     else:
         (folder / "staged.py").write_text(HEAD + case.script)

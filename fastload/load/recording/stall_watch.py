@@ -74,7 +74,7 @@ class StallWatch:
             waited_us = late_us - starved_us - busy_us
             parts: dict[StallCause, int] = {"starved": starved_us, "busy": busy_us, self._kind_of_wait(): waited_us}
             for cause, part_us in parts.items():
-                table.add_late(cause, part_us)
+                table.add_late(cause, part_us, late_us)
             if late_us >= STALL_S * 1e6:
                 cause = max(parts, key=parts.__getitem__)
                 line = self._line if cause in ("blocked", "busy") else ""

@@ -23,7 +23,8 @@ class WorkerEvidence:
     *unawaited* maps lines of the script to the number of coroutines that they made and never awaited.
 
     Of its event loop: *watched_ms* is the time that was watched, *late_ms* how late it was altogether, by cause (see
-    `StallCause`), *lag_max_ms* the longest stall, and *stalls* those of 25 ms and more, the worst first.
+    `StallCause`), *waited_ms* how long events waited for it (see `StallTable`), *lag_max_ms* the longest stall, and
+    *stalls* those of 25 ms and more, the worst first.
     """
 
     index: int
@@ -35,6 +36,7 @@ class WorkerEvidence:
     unawaited: Mapping[str, int] = field(default_factory=dict)
     watched_ms: float = 0.0
     late_ms: Mapping[str, float] = field(default_factory=dict)
+    waited_ms: Mapping[str, float] = field(default_factory=dict)
     stalls: tuple[Stalls, ...] = ()
 
     @property
@@ -154,6 +156,6 @@ class Evidence:
         """Largest share of the time in which the event loop of a worker stood still."""
         return max((worker.stalled_share for worker in self.workers), default=0.0)
 
-    def late_ms(self, cause: StallCause) -> float:
-        """Return how late all event loops were for one cause, added up."""
-        return sum(worker.late_ms.get(cause, 0.0) for worker in self.workers)
+    def waited_ms(self, cause: StallCause) -> float:
+        """Return how long events waited for the event loops of all workers for one cause, added up."""
+        return sum(worker.waited_ms.get(cause, 0.0) for worker in self.workers)

@@ -7,6 +7,7 @@ the latency that was reported there; a stall, with the time that was measured. W
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from fastload.model.error_remedies import REMEDIES
@@ -136,32 +137,50 @@ def _exhausted(evidence: Evidence) -> list[Finding]:
 
 
 def _delay(evidence: Evidence, disturbance: Disturbance, *, is_saturated: bool) -> list[Finding]:
-    """Return the finding for a disturbance; none if a saturated worker explains it, which has a finding of its own."""
-    lateness, own = evidence.lateness_ms, evidence.own_delay_ms
-    if disturbance.touched and not is_queued(evidence):
-        first = disturbance.touched[0]
-        if lateness.get(first, 0.0) > 2 * own.get(first, 0.0) and evidence.stalled_share < STALLED_SHARE:
-            return [] if is_saturated else [_finding(disturbance, "late_starts", "starts were late", _LATE_REMEDY)]
-    cause: StallCause = max(("busy", "stopped", "starved", "blocked"), key=evidence.late_ms)
+    """Return a finding for each cause of a disturbance, the worst first.
+
+    There is none for what a saturated worker explains, which has a finding of its own.
+    """
+    if _is_lateness(evidence, disturbance):
+        return [] if is_saturated else [_finding(disturbance, "late_starts", "starts were late", _LATE_REMEDY)]
+    waited_ms = {cause: evidence.waited_ms(cause) for cause in _CAUSES}
+    worst_first = sorted(_CAUSES, key=waited_ms.__getitem__, reverse=True)
+    causes = [cause for cause in worst_first if waited_ms[cause] >= _CAUSE_SHARE * sum(waited_ms.values())]
+    found = [_of_cause(evidence, disturbance, cause) for cause in causes]
+    # The figures are told once.
+    found[1:] = [replace(one, text=one.why) for one in found[1:]]
+    return [one for one in found if not (is_saturated and one.cause == "own_work")]
+
+
+def _is_lateness(evidence: Evidence, disturbance: Disturbance) -> bool:
+    """Return whether starts were late while the event loop was not."""
+    if not disturbance.touched or is_queued(evidence) or evidence.stalled_share >= STALLED_SHARE:
+        return False
+    first = disturbance.touched[0]
+    return evidence.lateness_ms.get(first, 0.0) > 2 * evidence.own_delay_ms.get(first, 0.0)
+
+
+def _of_cause(evidence: Evidence, disturbance: Disturbance, cause: StallCause) -> Finding:
+    lines = _lines(evidence, cause)
     match cause:
         case "stopped":
-            return [_finding(disturbance, "stopped", _stopped_text(evidence), _STOPPED_REMEDY)]
+            return _finding(disturbance, "stopped", _stopped_text(evidence), _STOPPED_REMEDY)
         case "starved":
-            return [_starved(evidence, disturbance)]
-    lines = _lines(evidence, cause)
-    if lines and cause == "blocked":
-        return [_finding(disturbance, "blocking_call", f"a blocking call in {_named(lines)}", _BLOCKING_REMEDY)]
-    if lines:
-        return [_finding(disturbance, "busy_script", f"the script computes in {_named(lines)}", _BUSY_REMEDY)]
-    if is_saturated:
-        return []
-    if cause == "blocked":
-        text = "something other than the script made the event loop wait, like a disk or swapped memory"
-        return [_finding(disturbance, "own_work", text, "look at the memory and the disk of this machine")]
+            return _starved(evidence, disturbance)
+        case "blocked" if lines:
+            return _finding(disturbance, "blocking_call", f"a blocking call in {_named(lines)}", _BLOCKING_REMEDY)
+        case "busy" if lines:
+            return _finding(disturbance, "busy_script", f"the script computes in {_named(lines)}", _BUSY_REMEDY)
+        case "blocked":
+            text = "something other than the script made the event loop wait, like a disk or swapped memory"
+            return _finding(disturbance, "own_work", text, "look at the memory and the disk of this machine")
     text = f"fastload's own work took up to {format_ms(_longest(evidence, cause))} at once"
-    return [_finding(disturbance, "own_work", text, _OWN_WORK_REMEDY)]
+    return _finding(disturbance, "own_work", text, _OWN_WORK_REMEDY)
 
 
+_CAUSES: tuple[StallCause, ...] = ("busy", "stopped", "starved", "blocked")
+# Share of the wait from which on a cause is told beside others.
+_CAUSE_SHARE = 0.2
 _LATE_REMEDY = "lower the rate, spread starts that are due together, or add workers or machines"
 _STOPPED_REMEDY = "run it again without a pause of this machine or its processes"
 _BLOCKING_REMEDY = "await instead: vu.sleep for time.sleep, vu.get for requests.get"
@@ -202,7 +221,7 @@ def _saturation(evidence: Evidence, disturbance: Disturbance, saturated: list[Wo
         limit = _limit_of_saturation(evidence) if whole else ""
         text += f": the rate of {evidence.counts.pace} is the result, the latencies include the generator's own queue"
         return Finding("worker_saturated", "SUSPECT", text, _FIXED_RATE, limit, why)
-    if disturbance.state == "INVALID" or (is_short(evidence) and not is_queued(evidence)):
+    if disturbance.state == "INVALID" or (is_short(evidence) and (whole or not is_queued(evidence))):
         return Finding("worker_saturated", "INVALID", _joined(text, disturbance), _LATE_REMEDY, "generator", why)
     return Finding("worker_saturated", disturbance.state, _joined(text, disturbance), _LATE_REMEDY)
 
@@ -261,7 +280,8 @@ def _lines(evidence: Evidence, cause: StallCause) -> list[Stalls]:
         by_line[one.line] = one if known is None else _added(known, one)
     of_script = sorted((one for line, one in by_line.items() if line), key=lambda one: -one.total_ms)
     total = sum(one.total_ms for one in of_script)
-    return of_script if total >= evidence.late_ms(cause) / 4 else []
+    of_cause = sum(worker.late_ms.get(cause, 0.0) for worker in evidence.workers)
+    return of_script if total >= of_cause / 4 else []
 
 
 def _added(one: Stalls, other: Stalls) -> Stalls:

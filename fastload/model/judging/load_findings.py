@@ -115,7 +115,7 @@ def load_findings(evidence: Evidence, *, is_limited: bool) -> list[Finding]:
             f"({format_count(evidence.started)} of {format_count(evidence.offered)})"
         )
         if evidence.dropped:
-            text += f", {format_count(evidence.dropped)} were dropped"
+            text += f"; {format_count(evidence.dropped)} were dropped"
         remedy = "lower the rate" if is_limited else _remedy_of_shortage(evidence, limit)
         cause: Cause = "target_queue" if limit == "target" else "not_started" if is_limited else "too_few_vus"
         found.append(Finding(cause, "SUSPECT", text, remedy, limit, why))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal, Self
 
+from fastload.model.judging.own_delay import PROBE_INTERVAL_US
+
 StallCause = Literal["blocked", "busy", "starved", "stopped"]
 """What the process did in the time by which its event loop was late.
 
@@ -35,17 +37,23 @@ class StallTable:
     """Lateness of one event loop, which is asked to wake up each 10 ms.
 
     *watched_us*: the time that was watched. *late_us*: by how much the wake-ups were late, added up by cause, however
-    short each was. *stalls*: the long ones, by cause and line of the script; the line is "" if it was not the script.
+    short each was. *waited_us*: how long events, one for each 10 ms, waited for the loop, by cause: one that is late by
+    300 ms holds up thirty of them, and weighs more than 300 that are late by 1 ms. *stalls*: the long ones, by cause and
+    line of the script; the line is "" if it was not the script.
     """
 
     watched_us: int = 0
     late_us: dict[str, int] = field(default_factory=dict)
+    waited_us: dict[str, int] = field(default_factory=dict)
     stalls: dict[tuple[str, str], StallCount] = field(default_factory=dict)
 
-    def add_late(self, cause: StallCause, late_us: int) -> None:
-        """Add a lateness of *late_us*; nothing if it is 0."""
-        if late_us > 0:
-            self.late_us[cause] = self.late_us.get(cause, 0) + late_us
+    def add_late(self, cause: StallCause, part_us: int, late_us: int) -> None:
+        """Add *part_us* of a wake-up that was late by *late_us*; nothing if it is 0."""
+        if part_us > 0:
+            self.late_us[cause] = self.late_us.get(cause, 0) + part_us
+            # Those that come while the loop stands still wait for half of it on average.
+            events = 1 + late_us / (2 * PROBE_INTERVAL_US)
+            self.waited_us[cause] = self.waited_us.get(cause, 0) + round(part_us * events)
 
     def add_stall(self, cause: str, line: str, stall: StallCount) -> None:
         """Add stalls of one cause and line."""
@@ -57,8 +65,9 @@ class StallTable:
     def merge(self, other: StallTable) -> None:
         """Add *other*."""
         self.watched_us += other.watched_us
-        for cause, late_us in other.late_us.items():
-            self.late_us[cause] = self.late_us.get(cause, 0) + late_us
+        for mine, others in ((self.late_us, other.late_us), (self.waited_us, other.waited_us)):
+            for cause, value in others.items():
+                mine[cause] = mine.get(cause, 0) + value
         for (cause, line), stall in other.stalls.items():
             self.add_stall(cause, line, stall)
 
@@ -67,18 +76,21 @@ class StallTable:
         return {
             "watched_us": self.watched_us,
             "late_us": self.late_us,
+            "waited_us": self.waited_us,
             "stalls": [[*key, *astuple(stall)] for key, stall in self.stalls.items()],
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """Return the table of *plain*, the result of `to_plain`."""
-        late_us = {str(cause): int(value) for cause, value in plain["late_us"].items()}
+        late_us, waited_us = (
+            {str(cause): int(value) for cause, value in plain[name].items()} for name in ("late_us", "waited_us")
+        )
         stalls = {
             (str(cause), str(line)): StallCount(int(count), int(total_us), int(longest_us))
             for cause, line, count, total_us, longest_us in plain["stalls"]
         }
-        return cls(int(plain["watched_us"]), late_us, stalls)
+        return cls(int(plain["watched_us"]), late_us, waited_us, stalls)
 
 
 @dataclass(frozen=True, slots=True)

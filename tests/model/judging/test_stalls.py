@@ -8,9 +8,10 @@ from fastload.model.judging.stalls import MOST_LINES, StallCount, Stalls, StallT
 
 def table() -> StallTable:
     made = StallTable(watched_us=1_000_000)
-    made.add_late("blocked", 90_000)
-    made.add_late("blocked", 10_000)
-    made.add_late("starved", 0)
+    made.add_late("blocked", 80_000, 100_000)
+    made.add_late("starved", 20_000, 100_000)
+    made.add_late("starved", 1_000, 1_000)
+    made.add_late("busy", 0, 1_000)
     made.add_stall("blocked", "a (x.py:1)", StallCount(1, 60_000, 60_000))
     made.add_stall("blocked", "a (x.py:1)", StallCount(1, 40_000, 40_000))
     made.add_stall("starved", "", StallCount(1, 120_000, 120_000))
@@ -18,11 +19,16 @@ def table() -> StallTable:
 
 
 def test_sums_by_cause_and_line() -> None:
-    assert table().late_us == {"blocked": 100_000}
+    assert table().late_us == {"blocked": 80_000, "starved": 21_000}
     assert worst_first(table()) == (
         Stalls("starved", "", 1, 120.0, 120.0),
         Stalls("blocked", "a (x.py:1)", 2, 100.0, 60.0),
     )
+
+
+def test_a_long_stall_holds_up_many_events() -> None:
+    """100 ms hold up eleven events, one for each 10 ms: six times 100 ms are more than a hundred times 1 ms."""
+    assert table().waited_us == {"blocked": 480_000, "starved": 120_000 + 1_050}
 
 
 def test_a_frame_carries_it() -> None:
@@ -32,7 +38,7 @@ def test_a_frame_carries_it() -> None:
 def test_merging_adds() -> None:
     both = table()
     both.merge(table())
-    assert (both.watched_us, both.late_us) == (2_000_000, {"blocked": 200_000})
+    assert (both.watched_us, both.late_us) == (2_000_000, {"blocked": 160_000, "starved": 42_000})
     assert both.stalls["blocked", "a (x.py:1)"] == StallCount(4, 200_000, 60_000)
 
 

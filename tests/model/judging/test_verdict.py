@@ -45,7 +45,8 @@ def worker(index: int = 0, **changes: Any) -> WorkerEvidence:
 def late(cause: str, *stalls: Stalls, **delays: Any) -> dict[str, Any]:
     """A loop that was late for *cause* so much that the p95 is half the generator's own."""
     own = {"own_delay_ms": {50: 0.2, 95: 10.0, 99: 30.0}} | delays
-    return own | {"workers": (worker(late_ms={"busy": 9.0, cause: 500.0}, stalls=stalls),)}
+    late_ms = {"busy": 9.0, cause: 500.0}
+    return own | {"workers": (worker(late_ms=late_ms, waited_ms=late_ms, stalls=stalls),)}
 
 
 def stalled(total_ms: float, cause: str = "blocked", line: str = NAP) -> Stalls:
@@ -78,8 +79,8 @@ OPEN, CLOSED = True, False
         # Without any response there is no latency to disturb.
         ({"own_delay_ms": {99: 500.0}, "response_ms": {}}, "VALID"),
         # A tenth of the time without the loop: the rate does not hold either.
-        ({"workers": (worker(stalls=(stalled(999.0),), late_ms={"blocked": 999.0}),)}, "VALID"),
-        ({"workers": (worker(stalls=(stalled(1000.0),), late_ms={"blocked": 1000.0}),)}, "INVALID"),
+        ({"workers": (worker(stalls=(stalled(999.0),), waited_ms={"blocked": 999.0}),)}, "VALID"),
+        ({"workers": (worker(stalls=(stalled(1000.0),), waited_ms={"blocked": 1000.0}),)}, "INVALID"),
         # How much of the time is waited for a CPU does not matter by itself.
         ({"workers": (worker(run_delay_share=0.3),)}, "VALID"),
         # The machine ran out of something.
@@ -145,7 +146,7 @@ def test_seconds_with_a_full_core(cpu_percent: tuple[float, ...], state: str, li
 
 def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
     verdict = judge_run(
-        evidence(workers=(worker(cpu_percent=(99.0,) * 10, late_ms={"busy": 900.0}),), own_delay_ms={50: 9.0})
+        evidence(workers=(worker(cpu_percent=(99.0,) * 10, waited_ms={"busy": 900.0}),), own_delay_ms={50: 9.0})
     )
     assert verdict.state == "SUSPECT"
     assert causes(verdict)[0] == "worker_saturated"
@@ -401,6 +402,16 @@ def test_the_worst_comes_first_and_gives_the_remedy() -> None:
     assert verdict.limit.startswith("The generator was the limit: ran out of file descriptors")
 
 
+def test_each_cause_that_matters_is_told_and_the_worst_leads() -> None:
+    """A long stall weighs more than many short waits of the same sum; what has little of it is left out."""
+    waited_ms = {"starved": 600.0, "blocked": 900.0, "busy": 50.0}
+    workers = (worker(late_ms=waited_ms, waited_ms=waited_ms, stalls=(stalled(300.0),)),)
+    verdict = judge_run(evidence(workers=workers, own_delay_ms={99: 30.0}))
+    assert causes(verdict)[:2] == ["blocking_call", "no_cpu"]
+    assert len(verdict.reasons) == 2
+    assert "beside a reported p99" not in verdict.reasons[1]
+
+
 def test_calls_without_await_lead_whatever_else_there_is() -> None:
     lines = {"a (x.py:1)": 2, "b (x.py:2)": 1}
     workers = (worker(unawaited=lines, cpu_percent=(99.0,)), worker(1, unawaited={"b (x.py:2)": 5}))
@@ -481,6 +492,7 @@ _workers = st.lists(
         lost=st.booleans(),
         unawaited=st.dictionaries(st.just("a (x.py:1)"), st.integers(1, 9)),
         late_ms=st.dictionaries(st.sampled_from(["blocked", "busy", "starved", "stopped"]), _share(9_000)),
+        waited_ms=st.dictionaries(st.sampled_from(["blocked", "busy", "starved", "stopped"]), _share(9_000)),
         stalls=st.lists(
             st.builds(
                 Stalls,
