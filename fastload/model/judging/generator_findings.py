@@ -145,8 +145,9 @@ def _delay(evidence: Evidence, disturbance: Disturbance, *, is_saturated: bool) 
         return [] if is_saturated else [_finding(disturbance, "late_starts", "starts were late", _LATE_REMEDY)]
     waited_ms = {cause: evidence.waited_ms(cause) for cause in _CAUSES}
     worst_first = sorted(_CAUSES, key=waited_ms.__getitem__, reverse=True)
-    causes = [cause for cause in worst_first if waited_ms[cause] >= _CAUSE_SHARE * sum(waited_ms.values())]
-    found = [_of_cause(evidence, disturbance, cause) for cause in causes]
+    least_ms = _CAUSE_SHARE * sum(waited_ms.values())
+    causes = [cause for cause in worst_first if waited_ms[cause] >= least_ms > 0]
+    found = [_of_cause(evidence, disturbance, cause) for cause in causes or ["busy"]]
     # The figures are told once.
     found[1:] = [replace(one, text=one.why) for one in found[1:]]
     return [one for one in found if not (is_saturated and one.cause == "own_work")]

@@ -37,9 +37,9 @@ class StallTable:
     """Lateness of one event loop, which is asked to wake up each 10 ms.
 
     *watched_us*: the time that was watched. *late_us*: by how much the wake-ups were late, added up by cause, however
-    short each was. *waited_us*: how long events, one for each 10 ms, waited for the loop, by cause: one that is late by
-    300 ms holds up thirty of them, and weighs more than 300 that are late by 1 ms. *stalls*: the long ones, by cause and
-    line of the script; the line is "" if it was not the script.
+    short each was. *waited_us*: how long events, one for each 10 ms, waited for the loop, by cause. One that is late by
+    300 ms holds up thirty of them, and weighs more than 300 that are late by 1 ms. *stalls*: the long ones, by cause
+    and line of the script; the line is "" if it was not the script.
     """
 
     watched_us: int = 0
