@@ -224,6 +224,7 @@ class SummaryBuilder:
             dropped=int(views["dropped_iterations"].count) if plan.has_open_model else 0,
             backlog_grew=self._backlog.grew,
             response_ms=_percentiles(response),
+            response_count=int(response.count) if response else 0,
             lateness_ms=_percentiles(views["iteration_lateness"]) if plan.has_open_model else {},
             own_delay_ms=self._own_delays_ms(),
             quickest_ms=service.min if service else None,

@@ -156,6 +156,7 @@ def summarise(
         "workers": workers,
         "lateness_ms": percentiles(metrics["iteration_lateness"]) if plan.has_open_model else {},
         "response_ms": percentiles(metrics["http_req_response_time"]) or percentiles(metrics["http_req_duration"]),
+        "response_count": int(metrics["http_req_duration"].count),
         "own_delay_ms": {50: 0.1, 95: 0.3, 99: 0.9},
         "target_cpu_percent": 98.7,
         "target_cpus": 1,

@@ -88,7 +88,8 @@ class Evidence:
       busy with one iteration. *backlog_grew*: more and more requests waited for their response or for a VU, until the
       end.
     - Times: *response_ms*, *lateness_ms* and *own_delay_ms* have the percentiles 50, 95 and 99 of the headline, of the
-      lateness of starts, and of what the event loops added. *quickest_ms* and *median_ms* are of the requests alone.
+      lateness of starts, and of what the event loops added. *response_count* is the number of values of the headline.
+      *quickest_ms* and *median_ms* are of the requests alone.
     - The generator: *throttled_share* is the share of the time for which its cgroup was out of its CPU quota.
     - The target: *target_cpu_percent* is the mean, 100 = one core; *target_cpus* is the number of cores that it may
       use; *target_run_delay* is the mean time in which threads of it were ready and waited for a CPU, per wall time.
@@ -123,6 +124,7 @@ class Evidence:
     dropped: int = 0
     backlog_grew: bool = False
     response_ms: Mapping[int, float] = field(default_factory=dict)
+    response_count: int = 0
     lateness_ms: Mapping[int, float] = field(default_factory=dict)
     own_delay_ms: Mapping[int, float] = field(default_factory=dict)
     quickest_ms: float | None = None

@@ -25,6 +25,8 @@ OWN_SHARE = 0.5
 """Share of a reported percentile from which on the generator's own delay makes it suspect."""
 FLOOR_MS: Mapping[int, float] = {50: 1.0, 95: 5.0, 99: 5.0}
 """Own delay that a quiet machine, which others share, has at each percentile: it is no finding."""
+VALUES_ABOVE = 5
+"""How many values must lie above a percentile, for it to be judged: with fewer it is the luck of a few requests."""
 STALLED_SHARE = 0.1
 """Share of the time without the event loop from which on rates do not hold either."""
 SATURATED_SHARE = 0.1
@@ -59,7 +61,9 @@ def disturbance_of(evidence: Evidence) -> Disturbance:
     touched = tuple(
         percent
         for percent in JUDGED_PERCENTILES
-        if percent in reported and own.get(percent, 0.0) >= max(FLOOR_MS[percent], OWN_SHARE * reported[percent])
+        if percent in reported
+        and evidence.response_count * (100 - percent) >= 100 * VALUES_ABOVE
+        and own.get(percent, 0.0) >= max(FLOOR_MS[percent], OWN_SHARE * reported[percent])
     )
     stalled = evidence.stalled_share
     parts = []
@@ -150,7 +154,8 @@ def _delay(evidence: Evidence, disturbance: Disturbance, *, is_saturated: bool) 
     found = [_of_cause(evidence, disturbance, cause) for cause in causes or ["busy"]]
     # The figures are told once.
     found[1:] = [replace(one, text=one.why) for one in found[1:]]
-    return [one for one in found if not (is_saturated and one.cause == "own_work")]
+    by_load = is_saturated and evidence.stalled_share < STALLED_SHARE
+    return [one for one in found if not (by_load and one.cause == "own_work")]
 
 
 def _is_lateness(evidence: Evidence, disturbance: Disturbance) -> bool:
@@ -206,7 +211,7 @@ def _starved(evidence: Evidence, disturbance: Disturbance) -> Finding:
 
 
 def _stopped_text(evidence: Evidence) -> str:
-    stopped = [str(worker.index) for worker in evidence.workers if worker.late_ms.get("stopped", 0.0)]
+    stopped = [str(worker.index) for worker in evidence.workers if worker.waited_ms.get("stopped", 0.0)]
     who = f"worker{'s' * (len(stopped) > 1)} {', '.join(stopped)} {'were' if len(stopped) > 1 else 'was'} stopped"
     longest = format_ms(_longest(evidence, "stopped"))
     return f"{who} for up to {longest} (SIGSTOP, Ctrl-Z, a frozen container or a suspended machine)"

@@ -15,6 +15,8 @@ from fastload.model.units import format_count, format_ms, format_number_of, form
 
 MOST_FAILED_SHARE = 0.5
 """Share of failures from which on the latencies are those of too few."""
+HOST_RUN_DELAY_MIN = 0.05
+"""Share of the time for which a worker or the target must have waited for a CPU of a machine whose CPUs were busy."""
 TARGET_RUN_DELAY_MAX = 0.25
 """Share of the time in which the target may wait for a CPU."""
 QUEUE_FACTOR = 3.0
@@ -159,7 +161,8 @@ def resource_findings(evidence: Evidence) -> list[Finding]:
         add("target_cpu", "the target", "target", "its CPUs were full")
     elif target is not None and target >= SATURATED_CPU_PERCENT:
         add("target_core", "the target", "target", "it used a whole core, as much as one thread can")
-    if host is not None and host >= SATURATED_CPU_PERCENT:
+    waits = max([evidence.target_run_delay or 0.0, *(worker.run_delay_share for worker in evidence.workers)])
+    if host is not None and host >= SATURATED_CPU_PERCENT and waits >= HOST_RUN_DELAY_MIN:
         add("host_cpu", "this machine", "machine", f"its CPUs were {host:.0f}% busy")
     if (evidence.target_run_delay or 0.0) > TARGET_RUN_DELAY_MAX:
         why = f"the target waited for a CPU {evidence.target_run_delay:.0%} of the time"
@@ -183,8 +186,9 @@ def rest_finding(evidence: Evidence) -> Finding:
 def _limit_of_shortage(evidence: Evidence) -> tuple[Limit, str]:
     if _waits_in_target(evidence):
         return "target", f"{_queue_text(evidence)}, and it answered {evidence.counts.pace}"
-    all_busy = f"all {format_number_of(evidence.vus, 'VU')} were busy while starts waited"
-    return "concurrency", f"{all_busy}; the target is slow to answer, or there are too few VUs"
+    slot = _slot(evidence)
+    all_busy = f"all {format_number_of(evidence.vus, slot)} were busy while starts waited"
+    return "concurrency", f"{all_busy}; the target is slow to answer, or there are too few {slot}s"
 
 
 def _remedy_of_shortage(evidence: Evidence, limit: str) -> str:

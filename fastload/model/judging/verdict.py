@@ -36,6 +36,7 @@ _LEADS: dict[Cause, str] = {
     "target_ended": "The target failed",
     "target_core": "The target was probably the limit",
     "target_queue": "The target was probably the limit",
+    "unanswered": "The target was probably the limit",
 }
 
 
@@ -109,7 +110,8 @@ def _limit_sentence(evidence: Evidence, findings: Sequence[Finding]) -> str:
         return f"{_LIMITS['']}: {findings[-1].text} ({numbers})."
     # A remedy that no reason has is told here.
     more = f"; {limiting.remedy}" if limiting.remedy and limiting.state == "VALID" else ""
-    lead = _LEADS.get(limiting.cause, _LIMITS[limiting.limit])
+    lead = _LEADS.get(limiting.cause, "") if limiting.limit == "target" else ""
+    lead = lead or _LIMITS[limiting.limit]
     return f"{lead}: {limiting.why} ({numbers}){more}."
 
 

@@ -24,6 +24,7 @@ def evidence(*, open_model: bool = False, **changes: Any) -> Evidence:
         "vus": 50,
         "workers": (worker(),),
         "response_ms": {50: 10.0, 95: 20.0, 99: 40.0},
+        "response_count": 10_000,
         "own_delay_ms": {50: 0.1, 95: 0.5, 99: 2.0},
         "quickest_ms": 8.0,
         "median_ms": 10.0,
@@ -76,6 +77,13 @@ OPEN, CLOSED = True, False
         ({"own_delay_ms": {99: 20.0}}, "SUSPECT"),
         ({"own_delay_ms": {99: 4.9}, "response_ms": {99: 1.0}}, "VALID"),
         ({"own_delay_ms": {99: 5.0}, "response_ms": {99: 1.0}}, "SUSPECT"),
+        # A percentile with less than five values above it is luck.
+        ({"own_delay_ms": {99: 20.0}, "response_count": 500}, "SUSPECT"),
+        ({"own_delay_ms": {99: 20.0}, "response_count": 499}, "VALID"),
+        ({"own_delay_ms": {95: 10.0}, "response_count": 100}, "SUSPECT"),
+        ({"own_delay_ms": {95: 10.0}, "response_count": 99}, "VALID"),
+        ({"own_delay_ms": {50: 5.0}, "response_count": 10}, "INVALID"),
+        ({"own_delay_ms": {50: 5.0}, "response_count": 9}, "VALID"),
         # Without any response there is no latency to disturb.
         ({"own_delay_ms": {99: 500.0}, "response_ms": {}}, "VALID"),
         # A tenth of the time without the loop: the rate does not hold either.
@@ -359,7 +367,18 @@ def test_each_cause_has_its_figures_and_its_remedy(
             {"target_cpu_percent": 95.0, "target_cpus": 0},
             "The target was probably the limit: it used a whole core",
         ),
-        (CLOSED, {"host_cpu_percent": 90.0}, "The machine was the limit: its CPUs were 90% busy"),
+        (
+            CLOSED,
+            {"host_cpu_percent": 90.0, "target_run_delay": 0.05},
+            "The machine was the limit: its CPUs were 90% busy",
+        ),
+        (
+            CLOSED,
+            {"host_cpu_percent": 90.0, "workers": (worker(run_delay_share=0.05),)},
+            "The machine was the limit: its CPUs were 90% busy",
+        ),
+        # Busy with other work, and nobody here waited for it.
+        (CLOSED, {"host_cpu_percent": 99.0, "target_run_delay": 0.04}, "The concurrency was the limit"),
         (CLOSED, {"connections_dropped": 7}, "The target was the limit: its accept queue was full 7 times"),
         (
             CLOSED,
@@ -530,6 +549,7 @@ _counts = st.integers(0, 20_000)
         dropped=_counts,
         backlog_grew=st.booleans(),
         response_ms=_times,
+        response_count=_counts,
         lateness_ms=_times,
         own_delay_ms=_times,
         errors=st.dictionaries(st.sampled_from(["generator_fd", "generator_port", "reset", "http_500"]), _counts),
