@@ -35,7 +35,9 @@ def test_the_verdict_of_each_case(case: Case, tmp_path: Path) -> None:
 
 def test_the_table_of_the_docs_is_this_one() -> None:
     page = (REPO / "docs" / "numbers.md").read_text()
-    table = re.findall(r"^\| ([^|]+) \| ([A-Z`, ]+) \| `(\w+)` \| ([^|]*) \|$", page.partition("### Staged runs")[2], re.M)
+    table = re.findall(
+        r"^\| ([^|]+) \| ([A-Z`, ]+) \| `(\w+)` \| ([^|]*) \|$", page.partition("### Staged runs")[2], re.M
+    )
     assert table == [
         (case.what, ", ".join(f"`{state}`" for state in case.states), case.cause, case.remedy) for case in CASES
     ]
