@@ -121,8 +121,8 @@ class _HookProcess:
     def _say_last(self, reason: str) -> None:
         """Report that the hook failed for *reason*, which ends this process now."""
         stats = self._recorder.take(vus=0, in_flight=0, offered=0).stats
-        body = {"hook": self._kind, "data": None, "message": reason, "aborted": False, "is_last": True}
-        body |= {"requests": stats.started, "challenges": stats.challenges}
+        body: dict[str, Any] = {"hook": self._kind, "data": None, "message": reason, "aborted": False}
+        body |= {"requests": stats.started, "challenges": stats.challenges, "is_last": True}
         os.write(self._channel.fileno(), encode(Frame("hook_failed", body)))
 
     def _describe(self, error: BaseException, hook: Hook, *, expired: bool) -> tuple[str, bool]:
