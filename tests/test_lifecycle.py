@@ -92,8 +92,9 @@ async def after(vu):
         ("", "raise asyncio.CancelledError", "CancelledError", 107),
         ("(timeout='800ms')", "await asyncio.sleep(60)", "it took longer than 0.8 s", 107),
         ("(timeout='800ms')", "time.sleep(60)", "it took longer than 0.8 s, and did not end", 107),
-        ("", "os.kill(os.getpid(), 9)", "its process was lost: killed by SIGKILL", 107),
-        ("", "os._exit(3)", "its process was lost: exited with code 3", 107),
+        ("", "os.kill(os.getpid(), 9)", "the script ended it: before (script.py:11): os.kill(os.getpid(), 9)", 107),
+        ("", "os._exit(3)", "the script ended it: before (script.py:11): os._exit(3)", 107),
+        ("", "subprocess.run(['kill', '-9', str(os.getpid())])", "its process was lost: killed by SIGKILL", 107),
         ("", "fl.abort('the database is down')", "the database is down", 108),
         ("", "fl.abort('')", "no reason given", 108),
         (
@@ -109,7 +110,7 @@ def test_without_setup_no_load_is_made_and_teardown_runs(
 ) -> None:
     done = life.run(
         f"""
-import asyncio, os, time
+import asyncio, os, subprocess, time
 import fastload as fl
 
 async def give_up():
@@ -377,7 +378,9 @@ async def visit(vu):
     assert done.code == 97, done.stdout + done.stderr
     assert done.paths[-1] == "/teardown"
     assert done.counts["/visit"] == 3
-    assert "was lost: killed by SIGKILL" in " ".join(done.summary["notes"])
+    assert done.summary["notes"] == [
+        "worker 0 failed: the script ended it: visit (script.py:7): os.kill(os.getpid(), 9)"
+    ]
 
 
 def test_every_worker_lost_before_the_start_means_neither_setup_nor_teardown(life: Life) -> None:

@@ -12,12 +12,12 @@ import click
 from click.core import ParameterSource
 
 from fastload.cli.dashboard import open_page
-from fastload.cli.run_options import RunCommand, run_options
+from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.standard_streams import write_stderr
 from fastload.control.commands.http_checks import parse_address
 from fastload.control.signals import StopSignals, caught_stop_signals
 from fastload.model.errors import PlanError
-from fastload.planning.options import OPTIONS
+from fastload.planning.options import OPTIONS, check_value, is_given
 
 if TYPE_CHECKING:
     from fastload.dashboard.ui_session import UiSession
@@ -139,6 +139,7 @@ def _given(ctx: click.Context) -> tuple[list[str], dict[str, str]]:
     Options that the form of a run may override go into the run's environment, because its arguments override the
     environment. All others are arguments.
     """
+    _check_load(ctx)
     arguments: list[str] = []
     environment: dict[str, str] = {}
     for param in _options_given(ctx):
@@ -160,6 +161,17 @@ _IN_THE_ENVIRONMENT = {
     *(name for name, option in OPTIONS.items() if option.scope == "load"),
     *("scenario", "base_url", "target"),
 }
+
+
+def _check_load(ctx: click.Context) -> None:
+    """Check the given options of the load.
+
+    A run would name the environment variables that it finds them in, which nobody has set.
+    """
+    for name, value in tiers_of(ctx).above[-1].options.items():
+        option = OPTIONS.get(name)
+        if option is not None and option.scope == "load" and is_given(value):
+            check_value(option, value, where=f"--{name.replace('_', '-')}")
 
 
 def _options_given(ctx: click.Context) -> Iterable[click.Option]:

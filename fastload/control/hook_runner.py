@@ -106,6 +106,9 @@ class HookRunner:
         supervisor.send(Frame(hook.kind, {"setup_data": self.data}))
         reply = self._await(supervisor, hook, stop_signals)
         self._note_strays(supervisor)
+        if reply.get("is_last"):
+            # The script ends the process, which may live for some moments more: no other hook may run in it.
+            _kill(supervisor)
         for fd in watched:
             supervisor.unwatch(fd)
         self.requests += reply.get("requests", 0)
@@ -145,16 +148,20 @@ class HookRunner:
                 supervisor.send(Frame("cancel", {}))
                 deadline_s, why = time.monotonic() + _CANCEL_S, INTERRUPTED
         self._note_strays(supervisor)
-        supervisor.kill(0)
-        # Reap the killed process. Other descriptors may be readable meanwhile.
-        deadline_s = time.monotonic() + _CANCEL_S
-        while supervisor.pids and (left_s := deadline_s - time.monotonic()) > 0:
-            list(supervisor.wait(left_s))
+        _kill(supervisor)
         return {"message": why, "interrupted": interrupted}
 
     def _note_strays(self, supervisor: Supervisor) -> None:
         for pid in supervisor.pids.values():
             self._strays.note(pid, _WHO)
+
+
+def _kill(supervisor: Supervisor) -> None:
+    """Kill the hook process, and reap it. Other descriptors may be readable meanwhile."""
+    supervisor.kill(0)
+    deadline_s = time.monotonic() + _CANCEL_S
+    while supervisor.pids and (left_s := deadline_s - time.monotonic()) > 0:
+        list(supervisor.wait(left_s))
 
 
 def _reply(event: ChildEvent) -> dict[str, Any]:

@@ -120,8 +120,9 @@ class _HookProcess:
 
     def _say_last(self, reason: str) -> None:
         """Report that the hook failed for *reason*, which ends this process now."""
-        requests = self._recorder.take(vus=0, in_flight=0, offered=0).stats.started
-        body = {"hook": self._kind, "data": None, "message": reason, "aborted": False, "requests": requests}
+        stats = self._recorder.take(vus=0, in_flight=0, offered=0).stats
+        body: dict[str, Any] = {"hook": self._kind, "data": None, "message": reason, "aborted": False}
+        body |= {"requests": stats.started, "challenges": stats.challenges, "is_last": True}
         os.write(self._channel.fileno(), encode(Frame("hook_failed", body)))
 
     def _describe(self, error: BaseException, hook: Hook, *, expired: bool) -> tuple[str, bool]:

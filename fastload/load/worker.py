@@ -42,7 +42,7 @@ from fastload.load.script import data_set
 from fastload.load.script.advice import advised_traceback
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.judging.own_delay import PROBE_INTERVAL_US
+from fastload.model.judging.stalls import PROBE_INTERVAL_US
 from fastload.model.metrics import EXPECTED_DURATION, Series, scenario_series
 from fastload.model.plan import Plan
 from fastload.model.redaction import shortened

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fastload.load.executors.base import ExecutionSegment
+from fastload.load.executors.open_model import OpenSpec, arrivals_of, rate_curve
 from fastload.load.script.scenarios import Scenario, name_of, where
 from fastload.model.hooks import Hooks
 from fastload.model.http_settings import without_credentials
@@ -98,7 +100,9 @@ def origins(draft: Draft) -> list[Origin]:
 
 def _scenario(plan: Plan, scenario: ScenarioPlan) -> dict[str, Any]:
     starts = expected_starts(scenario.executor)
-    open_model = {"iterations": starts, "starts_per_s_per_worker": _mean_rate(scenario.executor, starts) / plan.workers}
+    counts = {} if starts is None else {"iterations": starts}
+    if isinstance(scenario.executor, OpenSpec):
+        counts["starts_per_s_per_worker"] = _mean_rate(scenario.executor) / plan.workers
     return {
         "name": scenario.name,
         "about": _about(scenario.work),
@@ -114,7 +118,7 @@ def _scenario(plan: Plan, scenario: ScenarioPlan) -> dict[str, Any]:
         "graceful_stop_s": scenario.graceful_stop_s,
         "iteration_timeout_s": scenario.iteration_timeout_s,
         "tags": scenario.tags,
-        **(open_model if scenario.is_open else {"iterations": starts} if starts else {}),
+        **counts,
         **_functions(scenario.work),
     }
 
@@ -126,14 +130,14 @@ def _about(work: Scenario) -> str:
 
 
 def expected_starts(executor: Executor) -> float | None:
-    """Return how many iterations *executor* starts if the target keeps up; None if that depends on the target."""
-    if isinstance(executor, ConstantArrivalRate):
-        return executor.rate_per_s * executor.duration_s
-    if isinstance(executor, RampingArrivalRate):
-        before, starts = executor.start_rate_per_s, 0.0
-        for duration_s, rate_per_s in executor.stages:
-            starts, before = starts + duration_s * (before + rate_per_s) / 2, rate_per_s
-        return starts
+    """Return how many iterations *executor* starts if the target keeps up; None if that depends on the target.
+
+    Starts at random times have a fraction: it is their mean number.
+    """
+    if isinstance(executor, ConstantArrivalRate | RampingArrivalRate):
+        if executor.arrivals != "constant":
+            return rate_curve(executor).total
+        return arrivals_of(executor, ExecutionSegment()).count_left()
     if isinstance(executor, Trace):
         return executor.starts
     if isinstance(executor, PerVUIterations):
@@ -141,8 +145,9 @@ def expected_starts(executor: Executor) -> float | None:
     return executor.iterations if isinstance(executor, SharedIterations) else None
 
 
-def _mean_rate(executor: Executor, starts: float | None) -> float:
-    return (starts or 0.0) / executor.duration_s
+def _mean_rate(executor: OpenSpec) -> float:
+    starts = executor.starts if isinstance(executor, Trace) else rate_curve(executor).total
+    return starts / executor.duration_s
 
 
 def _functions(work: Scenario) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
 from fastload.model.load_models import ConstantVUs
-from fastload.model.metrics import MetricSpec
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import ErrorTable
 from fastload.model.resources import ResourceSeries
@@ -22,9 +21,17 @@ from fastload.model.user_metrics import specs
 from fastload.model.views import MetricView
 
 PLAN = Plan("run", "test", (ScenarioPlan("test", ConstantVUs(1, 1.0), None),), workers=1)
+
+
+def count_iterations(*, ended: int, failed: int) -> dict[str, MetricView]:
+    """The metrics that decide whether every iteration raised."""
+    counts = {"iterations": ended, "iterations_failed": failed}
+    return {name: MetricView(specs()[name], CounterValue(value), 1.0) for name, value in counts.items()}
+
+
 SUMMARY = Summary(
     plan=PLAN,
-    metrics={"iterations": MetricView(specs()["iterations"], CounterValue(5), 1.0)},
+    metrics=count_iterations(ended=5, failed=0),
     thresholds=(),
     checks=(),
     endpoints=(),
@@ -45,7 +52,6 @@ CUT = (HookError("teardown", INTERRUPTED),)
 FAILED = (ThresholdResult("m", "p(95)<1", False, 2.0),)
 LOST = (WorkerEvidence(0, lost=True),)
 RAISED = ErrorTable({"ValueError": (5, "traceback")})
-NO_ITERATIONS = {"iterations": MetricView(MetricSpec("iterations", specs()["iterations"].kind), CounterValue(0), 1.0)}
 
 
 @pytest.mark.parametrize(
@@ -65,8 +71,9 @@ NO_ITERATIONS = {"iterations": MetricView(MetricSpec("iterations", specs()["iter
         (replace(SUMMARY, hook_errors=CUT, stopped_by="abort"), ExitCode.ABORTED),
         (replace(SUMMARY, stopped_by="threshold", thresholds=FAILED), ExitCode.THRESHOLDS_FAILED),
         (replace(SUMMARY, stopped_by="worker-loss", workers=LOST), ExitCode.WORKERS_LOST),
-        (replace(SUMMARY, exceptions=RAISED), ExitCode.OK),
-        (replace(SUMMARY, exceptions=RAISED, metrics=NO_ITERATIONS), ExitCode.USER_CODE_RAISED),
+        (replace(SUMMARY, exceptions=RAISED, metrics=count_iterations(ended=1, failed=5)), ExitCode.OK),
+        (replace(SUMMARY, exceptions=RAISED, metrics=count_iterations(ended=0, failed=0)), ExitCode.OK),
+        (replace(SUMMARY, exceptions=RAISED, metrics=count_iterations(ended=0, failed=5)), ExitCode.USER_CODE_RAISED),
         (replace(SUMMARY, verdict=Verdict("INVALID", (), "", "")), ExitCode.OK),
         (
             replace(SUMMARY, verdict=Verdict("INVALID", (), "", ""), plan=replace(PLAN, strict=True)),

@@ -423,7 +423,11 @@ def test_nothing_is_there_without_the_token_and_a_run_ends_with_a_ui_that_is_kil
     ("args", "said"),
     [
         (["none.py"], "Error: there is no script 'none.py'\nHint:  did you mean 'shop.py'?\n"),
-        (["shop.py", "-d", "5"], "Error: browse: duration '5' is not a duration with a unit\nHint:  write 5s or 5m\n"),
+        (
+            ["shop.py", "-d", "5"],
+            "Error: --duration: duration '5' is not a duration with a unit\nHint:  write 5s or 5m\n",
+        ),
+        (["shop.py", "--start-rate", "many"], "Error: --start-rate: start_rate 'many' is not a rate\n"),
         (
             ["shop.py", "--port", "0.0.0.0:0"],
             "Error: ui on 0.0.0.0 can be reached from other machines and has no token\n"

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastload as fl
+from fastload.load.executors.base import ExecutionSegment
+from fastload.load.executors.open_model import arrivals_of
 from fastload.model.errors import PlanError
 from fastload.model.hooks import Hook, Hooks
 from fastload.model.http_settings import HttpSettings
@@ -392,7 +394,13 @@ def test_weights_and_expected_starts_are_described() -> None:
 @pytest.mark.parametrize(
     ("executor", "starts"),
     [
-        (ConstantArrivalRate(1.5, 4.0, 1), 6.0),
+        (ConstantArrivalRate(1.5, 4.0, 1), 6),
+        (ConstantArrivalRate(1.5, 3.0, 1), 5),
+        (ConstantArrivalRate(1 / 20_000, 1.0, 1), 1),
+        (ConstantArrivalRate(0.1, 30.0, 1), 3),
+        (ConstantArrivalRate(1.5, 3.0, 1, arrivals="poisson"), 4.5),
+        (RampingArrivalRate(((1.0, 1.9),), 0.0, 1), 0),
+        (RampingArrivalRate(((3.0, 1.5),), 0.0, 1), 2),
         (RampingArrivalRate(((10.0, 20.0), (5.0, 20.0), (0.0, 4.0), (10.0, 0.0)), 10.0, 1), 150 + 100 + 20),
         (SharedIterations(2, 9), 9),
         (PerVUIterations(2, 9), 18),
@@ -401,6 +409,14 @@ def test_weights_and_expected_starts_are_described() -> None:
 )
 def test_expected_starts(executor: Any, starts: float | None) -> None:
     assert expected_starts(executor) == starts
+    if isinstance(executor, ConstantArrivalRate | RampingArrivalRate) and executor.arrivals == "constant":
+        made = 0
+        for worker in range(3):
+            arrivals = arrivals_of(executor, ExecutionSegment(worker, 3))
+            while arrivals.next_due_ns() is not None:
+                arrivals.advance()
+                made += 1
+        assert made == starts
 
 
 def test_hooks_that_the_run_does_without() -> None:

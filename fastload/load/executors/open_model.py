@@ -149,19 +149,22 @@ class ArrivalRateExecutor(LoadExecutor):
             self._slot_pool.context.recorder.record_queued(1, self._slot_pool.scope)
 
 
+def rate_curve(spec: load_models.ConstantArrivalRate | load_models.RampingArrivalRate) -> RateCurve:
+    """Return the rate of the starts of *spec* over time."""
+    if isinstance(spec, load_models.RampingArrivalRate):
+        return RateCurve(spec.start_rate_per_s, spec.stages)
+    return RateCurve(spec.rate_per_s, ((spec.duration_s, spec.rate_per_s),))
+
+
 def arrivals_of(spec: OpenSpec, segment: ExecutionSegment) -> Arrivals | TraceArrivals:
     """Return this worker's starts of *spec*."""
     if isinstance(spec, load_models.Trace):
         return TraceArrivals(spec.due_ns, worker=segment.worker, workers=segment.workers)
-    if isinstance(spec, load_models.RampingArrivalRate):
-        curve = RateCurve(spec.start_rate_per_s, spec.stages)
-    else:
-        curve = RateCurve(spec.rate_per_s, ((spec.duration_s, spec.rate_per_s),))
     # A constant rate has its first start at time 0. A ramp has its first start when the integral of its rate reaches 1,
     # and its last start may be due exactly at its end.
     ramps = isinstance(spec, load_models.RampingArrivalRate)
     return Arrivals(
-        curve,
+        rate_curve(spec),
         kind=spec.arrivals,
         first=int(ramps),
         worker=segment.worker,

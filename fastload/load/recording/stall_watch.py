@@ -12,8 +12,7 @@ from time import monotonic_ns, thread_time_ns
 from types import CodeType, FrameType
 from typing import Any
 
-from fastload.model.judging.own_delay import PROBE_INTERVAL_US
-from fastload.model.judging.stalls import StallCause, StallCount, StallTable
+from fastload.model.judging.stalls import PROBE_INTERVAL_US, StallCause, StallCount, StallTable
 
 STALL_S = 0.025
 """Lateness of the loop from which on it is a stall."""

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastload.model.histogram import Histogram, highest_equivalents
-
-PROBE_INTERVAL_US = 10_000
-"""Time between two wake-ups that measure ``loop_lag``."""
+from fastload.model.judging.stalls import PROBE_INTERVAL_US
 
 
 def own_delays_us(lag: Histogram | None, shares: Sequence[float]) -> list[int]:

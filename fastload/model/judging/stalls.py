@@ -14,6 +14,8 @@ StallCause = Literal["blocked", "busy", "starved", "stopped"]
 ``blocked``: it waited in a call, like ``time.sleep``. ``busy``: it ran code. ``starved``: it was ready to run and had
 no CPU. ``stopped``: it was stopped by a signal, or frozen together with others.
 """
+PROBE_INTERVAL_US = 10_000
+"""Time between two wake-ups that measure ``loop_lag``."""
 MOST_LINES = 20
 """How many lines of a script are kept for each worker; stalls by other lines are counted without a line."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.saved.codec import RunFileError, reason_of, series_of, snapshot_from_plain, unpack_payload
-from fastload.model.saved.summed_columns import COLUMNS, Column
+from fastload.model.saved.summed_columns import COLUMNS, SummedColumn
 from fastload.model.series import SeriesTable
 
 GroupOf = Callable[[int, float, float], Hashable]
@@ -64,7 +64,7 @@ class _TablePool:
 
     def __init__(self, metrics: Collection[str] | None) -> None:
         self._metrics = metrics
-        self._columns: dict[Hashable, tuple[Series, str, Column]] = {}
+        self._columns: dict[Hashable, tuple[Series, str, SummedColumn]] = {}
         self._count = self._seconds = 0
 
     @property
@@ -111,7 +111,7 @@ class _TablePool:
         self._columns, self._count, self._seconds = {}, 0, 0
         return table
 
-    def _new(self, key: Hashable, row: Sequence[Any]) -> tuple[Series, str, Column]:
+    def _new(self, key: Hashable, row: Sequence[Any]) -> tuple[Series, str, SummedColumn]:
         series, kind = series_of(row[0], row[1]), row[2]
         if key in self._columns:
             raise ValueError(f"{series.metric:.40} has values of several kinds")

@@ -25,7 +25,7 @@ _NUMBERS = frozenset((int, float))
 _MOMENTS = 6
 
 
-class Column(Protocol):
+class SummedColumn(Protocol):
     """The values of one series.
 
     Raises, from both methods:
@@ -54,7 +54,7 @@ class _CounterColumn:
 
 
 class _GaugeColumn:
-    """Column of a gauge, of which a second has few: these are made one by one."""
+    """SummedColumn of a gauge, of which a second has few: these are made one by one."""
 
     def __init__(self) -> None:
         self._values: list[GaugeValue] = []
@@ -163,7 +163,7 @@ def _in_order(values: Sequence[Any]) -> Any:
     return reduce(operator.add, values)
 
 
-COLUMNS: Mapping[str, Callable[[], Column]] = {
+COLUMNS: Mapping[str, Callable[[], SummedColumn]] = {
     "counter": _CounterColumn,
     "gauge": _GaugeColumn,
     "rate": _RateColumn,

@@ -103,7 +103,7 @@ def _scenario(scenario: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def _facts(scenario: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    if scenario.get("iterations"):
+    if "iterations" in scenario:
         text = format_number_of(round(scenario["iterations"], 3), "iteration")
         if scenario["model"] == "open":
             text += f", {format_count(scenario['starts_per_s_per_worker'])} starts/s on each worker on average"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.model.judging.own_delay import PROBE_INTERVAL_US, own_delays_us
+from fastload.model.judging.own_delay import own_delays_us
+from fastload.model.judging.stalls import PROBE_INTERVAL_US
 from fastload.model.series import TrendValue
 
 

@@ -194,6 +194,10 @@ def agree(samples: list[Sample], summary: dict[str, Any]) -> None:
             assert (len(found), sum(found)) == (figures["passes"] + figures["fails"], trues), name
         elif "count" in figures:
             assert sum(found) == figures["count"], name
+        elif metric == "vus":
+            # The greatest value of the summary is that within a second; a sample is the number at its end.
+            assert (found[-1], min(found)) == (figures["value"], figures["min"])
+            assert max(found) <= figures["max"]
         elif found:
             assert (found[-1], min(found), max(found)) == (figures["value"], figures["min"], figures["max"]), name
 

@@ -366,6 +366,7 @@ def test_a_hook_with_a_long_message_takes_few_lines() -> None:
 
 def test_every_iteration_raised_is_said() -> None:
     table = SeriesTable()
+    table.counter(Series("iterations_failed")).value = 5
     summary = summarise(table, make_plan(ConstantVUs(1, 10.0)), exceptions=ErrorTable({"ValueError": (5, "boom")}))
     assert "every iteration raised" in render(summary)
 
