@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal, Self
 
-from fastload.model.judging.own_delay import PROBE_INTERVAL_US
-
 StallCause = Literal["blocked", "busy", "starved", "stopped"]
 """What the process did in the time by which its event loop was late.
 
