@@ -25,7 +25,15 @@ from fastload.model.units import (
     format_percent,
 )
 from fastload.model.views import MetricView
-from fastload.outputs.figures import MARK, format_cpu, format_observed, format_rate, format_value, unit_label
+from fastload.outputs.figures import (
+    MARK,
+    format_cpu,
+    format_observed,
+    format_rate,
+    format_value,
+    raised_words,
+    unit_label,
+)
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.streams.base import SecondsNeeded
@@ -329,14 +337,14 @@ def _errors(result: Summary) -> Iterator[str]:
 
 
 def _exceptions(result: Summary) -> Iterator[str]:
-    found = result.exceptions.to_list()
+    found = result.exceptions.raised_list()
     if found:
         yield "## Exceptions"
     for one in found[:_EXCEPTIONS_AT_MOST]:
-        yield f"{code(one['kind'])}, {format_number_of(one['count'], 'time')}:"
+        yield f"{code(one['kind'])}, {prose(raised_words(one))}:"
         yield code_block(one["first"])
     if len(found) > _EXCEPTIONS_AT_MOST:
-        yield f"… and {format_count(len(found) - _EXCEPTIONS_AT_MOST)} more kinds"
+        yield f"… and {format_count(len(found) - _EXCEPTIONS_AT_MOST)} more"
 
 
 def _resources(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -291,7 +291,7 @@ def test_what_a_later_version_adds_is_left_out(tmp_path: Path) -> None:
 def test_the_first_version_did_not_say_which_names_failed(tmp_path: Path) -> None:
     plain = snapshot_to_plain(second(1.0)) | {"errors": {"reset": [2, "first"]}, "exceptions": {"KeyError": [1, ""]}}
     path = file_of(tmp_path / "a.fastload", begin(), pack_record(SECOND, plain))
-    path.write_bytes(path.read_bytes().replace(b"\x01\x01\n", b"\x01\x00\n", 1))
+    path.write_bytes(path.read_bytes().replace(b"\x01\x02\n", b"\x01\x00\n", 1))
     (one,) = load_run(path).seconds
     assert (one.errors, one.exceptions) == (ErrorTable({"reset": (2, "first")}), ErrorTable({"KeyError": (1, "")}))
 
@@ -456,7 +456,7 @@ def test_what_is_no_run_is_refused_with_a_hint(tmp_path: Path) -> None:
         "empty": ("it ends before the first record", "--save"),
         "folder": ("is a directory", "--save"),
         ".": ("is a directory", "today.fastload"),
-        "later": ("has version 9.1 of the format, and this fastload reads 1", "a later one"),
+        "later": ("has version 9.2 of the format, and this fastload reads 1", "a later one"),
     }
     for name, (message, hint) in expected.items():
         with pytest.raises(RunFileError) as caught:
