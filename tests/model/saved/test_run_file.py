@@ -32,6 +32,7 @@ from fastload.model.load_models import (
     Trace,
 )
 from fastload.model.metrics import BUILTIN, HIGHEST_US, Kind, MetricSpec, Series
+from fastload.model.raise_sites import RaiseSite
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.run_header import RunHeader
@@ -49,6 +50,7 @@ from fastload.model.saved.codec import (
     snapshot_to_plain,
     unpack_payload,
 )
+from fastload.model.saved.replay import Replay
 from fastload.model.saved.run_file import RunReader, load_run
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.saved.saved_summary import summary_from_plain
@@ -294,6 +296,24 @@ def test_the_first_version_did_not_say_which_names_failed(tmp_path: Path) -> Non
     path.write_bytes(path.read_bytes().replace(b"\x01\x02\n", b"\x01\x00\n", 1))
     (one,) = load_run(path).seconds
     assert (one.errors, one.exceptions) == (ErrorTable({"reset": (2, "first")}), ErrorTable({"KeyError": (1, "")}))
+
+
+def test_where_iterations_raised_is_in_each_second(tmp_path: Path) -> None:
+    raised = ErrorTable()
+    for number in range(30):
+        raised.count_raised("KeyError", "trace", RaiseSite.of("/a/shop.py", 7 + number % 2, f"id {number}"))
+    seconds = [snapshot_to_plain(replace(second(float(number)), exceptions=raised)) for number in (1, 2)]
+    path = file_of(tmp_path / "a.fastload", begin(), *(pack_record(SECOND, one) for one in seconds))
+    run = load_run(path)
+    assert [one.exceptions for one in run.seconds] == [raised, raised]
+    replay = Replay(run.header)
+    for one in run.seconds:
+        replay.add(one)
+    rows = replay.summary()["exceptions"]
+    assert [(row["where"], row["count"], row["messages"]) for row in rows] == [
+        ("shop.py:7", 30, 15),
+        ("shop.py:8", 30, 15),
+    ]
 
 
 def test_what_a_summary_of_a_later_version_adds_is_left_out() -> None:
