@@ -42,7 +42,8 @@ async def visit(vu):
     )
     assert done.code == 0, done.stdout + done.stderr
     assert done.counts == {"/visit": 11, "/task": 1, "/gathered": 1, "/batch": 1}
-    assert [(one["kind"], one["count"]) for one in done.summary["exceptions"]] == [("NeverAwaited", 6)]
+    assert {one["kind"] for one in done.summary["exceptions"]} == {"NeverAwaited"}
+    assert sum(one["count"] for one in done.summary["exceptions"]) == 6
     assert (done.metric("iterations")["count"], done.metric("iterations_failed")["count"]) == (5, 6)
     verdict = done.summary["verdict"]
     assert verdict["state"] != "VALID"

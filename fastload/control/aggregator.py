@@ -94,8 +94,8 @@ class Aggregator:
     """Merged state of the run so far. Merging is exact, and a delta that comes twice counts once.
 
     *threshold_series*: the series of thresholds; the limit on names does not apply to their names. *windowed*: the
-    series that `Window.windowed` keeps. ``late``: the late part of each counter (after the last possible start), by
-    `Series.label`.
+    series that `Window.windowed` keeps. *headline*: the trend that `Window.duration` has. ``late``: the late part of
+    each counter (after the last possible start), by `Series.label`.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class Aggregator:
         *,
         windowed: frozenset[Series] = frozenset(),
         threshold_series: frozenset[Series] = frozenset(),
+        headline: str = "http_req_duration",
     ) -> None:
         self.table = SeriesTable()
         self.errors = ErrorTable()
@@ -112,6 +113,7 @@ class Aggregator:
         self.late: dict[str, float] = {}
         self._window = Window()
         self._windowed = windowed
+        self._headline = headline
         self._names = _NameLimit(threshold_series)
 
     @property
@@ -143,7 +145,7 @@ class Aggregator:
                 series: table.series_values[series] for series in self._windowed if series in table.series_values
             }
             self._window.windowed.merge(SeriesTable(windowed))
-        if duration := table.get(self.headline(table)):
+        if duration := table.get(self._headline):
             self._window.duration.merge(duration)
         self._window.add(delta, table)
 
@@ -199,11 +201,6 @@ class Aggregator:
             for gauge in gauges:
                 for value in values:
                     gauge.set(value)
-
-    @staticmethod
-    def headline(table: SeriesTable) -> str:
-        """Return the metric of the main latency: from the due time in an open model, else from the send time."""
-        return "http_req_response_time" if table.get("http_req_response_time") else "http_req_duration"
 
 
 class _NameLimit:

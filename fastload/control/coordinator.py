@@ -28,6 +28,7 @@ from fastload.control.threshold_judge import ThresholdJudge
 from fastload.control.workers import Workers
 from fastload.model.errors import FrameError
 from fastload.model.frames import Frame
+from fastload.model.headline import headline_trend
 from fastload.model.hooks import INTERRUPTED, HookError, Hooks
 from fastload.model.http_settings import without_credentials
 from fastload.model.metrics import FAILURE_RATES
@@ -93,7 +94,12 @@ class Coordinator:
         self._keyboard = Keyboard() if keyboard else None
         self._judge = ThresholdJudge(plan.thresholds)
         self._answers = AnswerWatch(without_credentials(plan.base_url))
-        self._aggregator = Aggregator(plan.workers, windowed=self._judge.windowed, threshold_series=self._judge.series)
+        self._aggregator = Aggregator(
+            plan.workers,
+            windowed=self._judge.windowed,
+            threshold_series=self._judge.series,
+            headline=headline_trend("http_req_duration", only_open=plan.has_only_open_models),
+        )
         self._output = output
         streams: _Streams = {"output": output, "stdin_is_taken": keyboard and Keyboard.has_terminal()}
         self._workers = Workers(plan, functions.worker, self._aggregator, **streams)

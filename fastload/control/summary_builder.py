@@ -10,6 +10,7 @@ from fastload.control.aggregator import Aggregator
 from fastload.control.sampling.host import describe_host
 from fastload.control.sampling.samplers import Samplers, allowed_cpus
 from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.headline import RESPONSE_TIMES, headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence, WorkerEvidence
 from fastload.model.judging.own_delay import own_delays_us
@@ -33,7 +34,7 @@ from fastload.model.views import MetricView, view_metrics
 
 # What waits must grow by this factor, and by so many, to be a backlog.
 _GROWTH, _LEAST_GROWTH = 1.25, 10
-_RESPONSE_TIMES = ("http_req_response_time", "call_response_time")
+_SERVICE_TIMES = tuple(RESPONSE_TIMES)
 
 
 class RunCounts(NamedTuple):
@@ -192,10 +193,9 @@ class SummaryBuilder:
         aggregator, plan = self._aggregator, self._plan
         target = self._samplers.target_series()
         host = self._samplers.host_series()
-        response = _first_with_data(
-            views, *(_RESPONSE_TIMES if plan.has_only_open_models else ()), "http_req_duration", "call_duration"
-        )
-        service = _first_with_data(views, "http_req_duration", "call_duration")
+        headlines = [headline_trend(service, only_open=plan.has_only_open_models) for service in _SERVICE_TIMES]
+        response = _first_with_data(views, *headlines, *_SERVICE_TIMES)
+        service = _first_with_data(views, *_SERVICE_TIMES)
         offered, duration_s = aggregator.total("offered"), views["http_reqs"].duration_s
         return Evidence(
             open_model=plan.has_open_model,

@@ -21,6 +21,7 @@ from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.ui_command import error_of
 from fastload.dashboard.ui_form import Form
 from fastload.model.errors import ControlError, FastloadError
+from fastload.model.headline import has_only_open_models, headline_trend
 from fastload.model.records import Snapshot
 from fastload.model.saved.run_file import RunReader
 from fastload.model.saved.saved_plan import saved_plan
@@ -285,12 +286,11 @@ def _figures_of_second(second: Snapshot) -> dict[str, Any]:
 def _figures_of_run(summary: Mapping[str, Any]) -> dict[str, Any]:
     metrics = summary["metrics"]
     requests, failed = metrics.get("http_reqs", {}), metrics.get("http_req_failed", {})
-    # http_req_response_time counts from the due time of a request; it exists in open models.
-    times = [metrics.get(name, {}).get("p(95)") for name in ("http_req_response_time", "http_req_duration")]
+    headline = headline_trend("http_req_duration", only_open=has_only_open_models(summary["plan"]))
     return {
         "requests": requests.get("count", 0),
         "requests_per_s": requests.get("rate", 0.0),
         "failed": failed.get("fails", 0),
         "verdict": summary["verdict"]["state"],
-        "p95_ms": next((time for time in times if time is not None), None),
+        "p95_ms": metrics.get(headline, {}).get("p(95)"),
     }

@@ -39,7 +39,7 @@ from fastload.load.recording.stall_watch import StallWatch
 from fastload.load.recording.unawaited_watch import FIRST_S, UnawaitedWatch
 from fastload.load.scenario_runner import ScenarioRunner, make_scenario_runners
 from fastload.load.script import data_set
-from fastload.load.script.advice import advised_traceback
+from fastload.load.script.advice import advised_traceback, raise_site
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.judging.stalls import PROBE_INTERVAL_US
@@ -349,7 +349,7 @@ class Worker:
 
     def _record_task_exception(self, error: BaseException) -> None:
         if not isinstance(error, TestAborted):
-            self._recorder.record_task_exception(type(error).__name__, advised_traceback(error))
+            self._recorder.record_task_exception(type(error).__name__, advised_traceback(error), raise_site(error))
 
     def _discard(self) -> None:
         """Delete the measurements of the warm-up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -13,6 +13,7 @@ from fastload.model.judging.stalls import StallTable
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import OTHER_NAME
+from fastload.model.raise_sites import MOST_MESSAGES, RaiseGroup, RaiseSite, RaiseTable
 from fastload.model.redaction import shortened
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.series import CounterValue, SeriesTable
@@ -33,12 +34,16 @@ class ErrorTable:
     ``by_name`` counts the failed requests and calls of each kind by (method, name); the method of a call is empty.
     Failures of anything else, such as WebSocket sessions, are not in ``by_name``.
 
+    ``raised`` has the exceptions of a table of exceptions, whose kinds are classes, by line of the script and message.
+    It lacks those in run files of earlier versions, and the types that are counted together.
+
     The table is bounded, whatever a script raises: the kinds after the first `MOST_KINDS` are counted together, as
     ``judged`` or `OTHER_NAME`, except for fastload's own kinds and statuses, and long texts are shortened.
     """
 
     entries: dict[str, tuple[int, str]] = field(default_factory=dict)
     by_name: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
+    raised: RaiseTable = field(default_factory=RaiseTable)
 
     def count(self, kind: str, message: str = "", what: tuple[str, str] | None = None) -> None:
         """Count one failure of *kind*. Only the first *message* of a kind is kept.
@@ -50,14 +55,25 @@ class ErrorTable:
             names = self.by_name.setdefault(kind, {})
             names[what] = names.get(what, 0) + 1
 
+    def count_raised(self, kind: str, traceback: str, site: RaiseSite) -> None:
+        """Count one exception of the class *kind*, raised at *site*."""
+        kind = self._add(kind, 1, traceback)
+        if kind != OTHER_NAME:
+            self.raised.count(kind, site, traceback)
+
     def merge(self, other: ErrorTable) -> None:
         """Add the failures of *other*. A kind that is in both tables keeps the message of this table."""
+        kept = set()
         for kind, (count, message) in other.entries.items():
             counted_as = self._add(kind, count, message)
+            if counted_as == kind:
+                kept.add(kind)
             if names := other.by_name.get(kind):
                 mine = self.by_name.setdefault(counted_as, {})
                 for what, of_name in names.items():
                     mine[what] = mine.get(what, 0) + of_name
+        if other.raised.groups:
+            self.raised.merge(other.raised, kept)
 
     def _add(self, kind: str, count: int, message: str) -> str:
         """Add *count* failures of *kind*, and return the kind under which they are counted."""
@@ -84,15 +100,22 @@ class ErrorTable:
         return [f"there were more than {MOST_KINDS} {what}: {counted}"] if count else []
 
     def to_plain(self) -> dict[str, list[Any]]:
-        """Return plain data for a frame or a file: ``{kind: [count, first message, [[method, name, count], ...]]}``."""
+        """Return plain data for a frame or a file: ``{kind: [count, first message, names, groups]}``.
+
+        ``names`` are ``[[method, name, count], ...]``, ``groups`` those of `RaiseTable.to_plain`.
+        """
         return {
-            kind: [*entry, [[*what, count] for what, count in self.by_name.get(kind, {}).items()]]
+            kind: [
+                *entry,
+                [[*what, count] for what, count in self.by_name.get(kind, {}).items()],
+                *([groups] if (groups := self.raised.to_plain(kind)) else ()),
+            ]
             for kind, entry in self.entries.items()
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Sequence[Any]]) -> Self:
-        """Return the table of *plain*, the result of `to_plain`; the list of names may be missing."""
+        """Return the table of *plain*, the result of `to_plain`; the lists of names and groups may be missing."""
         if not plain:
             return cls()
         named = {kind: entry[2] for kind, entry in plain.items() if len(entry) > 2 and entry[2]}
@@ -100,6 +123,9 @@ class ErrorTable:
             {kind: (entry[0], entry[1]) for kind, entry in plain.items()},
             {kind: {(method, name): count for method, name, count, *_ in rows} for kind, rows in named.items()},
         )
+        for kind, entry in plain.items():
+            if len(entry) > 3:
+                as_sent.raised.add_plain(kind, entry[3])
         bounded = cls()
         bounded.merge(as_sent)
         return bounded
@@ -112,6 +138,36 @@ class ErrorTable:
         """Return one dict for each kind, the most frequent kind first."""
         ordered = sorted(self.entries.items(), key=lambda item: -item[1][0])
         return [{"kind": kind, "count": count, "first": message} for kind, (count, message) in ordered]
+
+    def raised_list(self) -> list[dict[str, Any]]:
+        """Return one dict for each group of exceptions, the most frequent first.
+
+        In addition to the keys of `to_list` it has ``where``, the line of the script, and ``messages``, how many
+        different ones. What is in no group is one more of its class, with "" and None.
+        """
+        rows: list[dict[str, Any]] = []
+        for kind, (count, first) in self.entries.items():
+            for where, one in self.raised.of_kind(kind):
+                row = {"kind": kind, "count": one.count, "first": one.first}
+                rows.append(row | {"where": where, "messages": len(one.messages)})
+                count -= one.count
+            if count > 0:
+                rows.append({"kind": kind, "count": count, "first": first, "where": "", "messages": None})
+        return sorted(rows, key=lambda row: -row["count"])
+
+    @classmethod
+    def from_raised_list(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
+        """Return the table of *rows*, the result of `raised_list`; ``where`` and ``messages`` may be missing."""
+        table = cls()
+        for number, row in enumerate(rows):
+            kind, count, first = row["kind"], row["count"], row["first"]
+            known, text = table.entries.get(kind, (0, first))
+            table.entries[kind] = (known + count, text)
+            if (messages := row.get("messages")) is not None:
+                # The checksums are not known, only how many there are.
+                checksums = set(range(min(messages, MOST_MESSAGES)))
+                table.raised.groups[kind, row.get("where", ""), number] = RaiseGroup(count, first, checksums)
+        return table
 
 
 @dataclass(slots=True)

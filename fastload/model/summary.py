@@ -161,7 +161,7 @@ class Summary:
                 one | {"code": error_code(one["kind"]), "remedy": remedy_of(one["kind"], one["first"])}
                 for one in self.errors.to_list()
             ],
-            "exceptions": self.exceptions.to_list(),
+            "exceptions": self.exceptions.raised_list(),
             "workers": [_worker_dict(worker) for worker in self.workers],
             "host": self.host.to_dict(),
             "target": self.target.to_dict() if self.target else None,

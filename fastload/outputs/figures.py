@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.metrics import Kind, MetricSpec
+from fastload.model.raise_sites import MOST_MESSAGES
 from fastload.model.records import Snapshot
-from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms, format_percent
+from fastload.model.units import (
+    format_bytes,
+    format_count,
+    format_duration_s,
+    format_ms,
+    format_number_of,
+    format_percent,
+)
 
 MARK = {True: "✓", False: "✗"}
 _MS_OF_UNIT = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -50,6 +60,15 @@ def _format_number(result: ThresholdResult, observed: float) -> str:
     spec = MetricSpec(result.metric, Kind.GAUGE, result.unit)
     is_per_s = result.kind == Kind.COUNTER and result.aggregate == "rate"
     return format_rate(spec, observed) if is_per_s else format_value(spec, observed)
+
+
+def raised_words(row: Mapping[str, Any]) -> str:
+    """Describe a row of `ErrorTable.raised_list`: ``12 times at shop.py:7, first of 5 messages``."""
+    messages = row.get("messages") or 0
+    where = f" at {one_line(row['where'])}" if row.get("where") else ""
+    at_least = " or more" if messages >= MOST_MESSAGES else ""
+    of = f", first of {format_count(messages)}{at_least} messages" if messages > 1 else ""
+    return f"{format_number_of(row['count'], 'time')}{where}{of}"
 
 
 def format_cpu(percent: float | None) -> str:

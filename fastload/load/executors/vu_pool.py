@@ -14,7 +14,7 @@ from fastload.load.client.vu import VU
 from fastload.load.executors.slot_pool import CANCEL_GRACE_S, IterationScheduler, SlotPool
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.scope import CURRENT_VU
-from fastload.load.script.advice import advised_traceback
+from fastload.load.script.advice import advised_traceback, raise_site
 from fastload.load.script.data_set import DataExhausted
 from fastload.load.script.flow import IterationTimeout, NeverAwaited
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
@@ -270,7 +270,8 @@ class VUPool(SlotPool):
             return
         elif isinstance(error, TestAborted) or (isinstance(error, GeneratorExit) and not self._runs(vu)):
             raise error
-        self.context.recorder.record_exception(type(error).__name__, advised_traceback(error), self.scope)
+        site = raise_site(error)
+        self.context.recorder.record_exception(type(error).__name__, advised_traceback(error), self.scope, site)
         if vu.requests == requests_before:
             # It failed before it sent a request. Without a back-off, repeated failures would use a whole CPU.
             vu.back_off()

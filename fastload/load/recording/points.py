@@ -34,6 +34,7 @@ from fastload.model.histogram import Int64Array
 from fastload.model.http_settings import without_credentials
 from fastload.model.metrics import BUILTIN, OTHER_TAGS, Kind, Series
 from fastload.model.names import as_name, tag_texts
+from fastload.model.raise_sites import NO_SITE, RaiseSite
 from fastload.model.records import Delta
 from fastload.model.user_metrics import set_metric_filters
 
@@ -206,8 +207,10 @@ class PointRecorder(Recorder):
         super().record_check(name, passed, scope, tags)
         self._add("checks", passed, scope, (*_texts(tags), ("check", as_name(name, "the name of a check"))))
 
-    def record_exception(self, kind: str, traceback: str, scope: Scope | None = None) -> None:
-        super().record_exception(kind, traceback, scope)
+    def record_exception(
+        self, kind: str, traceback: str, scope: Scope | None = None, site: RaiseSite = NO_SITE
+    ) -> None:
+        super().record_exception(kind, traceback, scope, site)
         where = scope or self.unscoped
         self._add("iterations_failed", 1, where)
         self._ends.append(IterationEnd(_current_vu_id(), monotonic_ns(), where))

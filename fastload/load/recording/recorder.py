@@ -32,6 +32,7 @@ from fastload.model.histogram import Int64Array
 from fastload.model.judging.stalls import StallTable
 from fastload.model.metrics import EXPECTED_DURATION, Series
 from fastload.model.names import as_name
+from fastload.model.raise_sites import NO_SITE, RaiseSite
 from fastload.model.records import Delta, ErrorTable, WorkerStats
 from fastload.model.redaction import redacted
 from fastload.model.series import SeriesTable
@@ -251,15 +252,17 @@ class Recorder:
         """Record that the script judged a measured call failed."""
         self._errors.count(self._kind_of(reason), f"{call}: {reason}", self._call_and_name(call))
 
-    def record_exception(self, kind: str, traceback: str, scope: Scope | None = None) -> None:
-        """Record an iteration that raised an exception."""
+    def record_exception(
+        self, kind: str, traceback: str, scope: Scope | None = None, site: RaiseSite = NO_SITE
+    ) -> None:
+        """Record an iteration that raised an exception, at *site*."""
         (scope or self.unscoped).raised += 1
-        self._exceptions.count(kind, traceback)
+        self._exceptions.count_raised(kind, traceback, site)
 
-    def record_task_exception(self, kind: str, traceback: str) -> None:
+    def record_task_exception(self, kind: str, traceback: str, site: RaiseSite = NO_SITE) -> None:
         """Record an exception of a task or a callback of the script that nothing has awaited. No iteration failed."""
         self.stats.task_exceptions += 1
-        self._exceptions.count(f"{kind} in a task", traceback)
+        self._exceptions.count_raised(f"{kind} in a task", traceback, site)
 
     def record_dropped(self, count: int, scope: Scope | None = None) -> None:
         """Record *count* starts that were due and will never be made."""

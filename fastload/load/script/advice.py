@@ -20,7 +20,9 @@ from fastload.load.client.measured_calls import Measure
 from fastload.load.client.reply import Reply, Timings
 from fastload.load.client.vu import VU
 from fastload.load.client.websocket import WebSocketSession
-from fastload.model.errors import FastloadError, ends_in_fastload, nearest, user_traceback
+from fastload.load.recording.stall_watch import is_of_script
+from fastload.model.errors import FastloadError, ends_in_fastload, nearest, text_of_error, user_traceback
+from fastload.model.raise_sites import RaiseSite
 from fastload.model.user_metrics import UserMetric
 
 _REQUESTS = "requests are methods of the VU: await vu.get(...)"
@@ -94,6 +96,15 @@ def advised_traceback(error: BaseException) -> str:
         # It looks at the script's own objects, which may raise anything.
         hint = ""
     return user_traceback(error) + (f"; {hint}" if hint else "")
+
+
+def raise_site(error: BaseException) -> RaiseSite:
+    """Return where *error* was raised: in the innermost line of the script, also if a library raised it from there."""
+    filename, line = "", 0
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if is_of_script(frame.f_code.co_filename):
+            filename, line = frame.f_code.co_filename, number
+    return RaiseSite.of(filename, line, text_of_error(error))
 
 
 def advice_on(error: BaseException) -> str:

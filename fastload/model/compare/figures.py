@@ -9,6 +9,7 @@ from typing import Literal
 
 from fastload.model.compare.batches import BatchedRun
 from fastload.model.errors import PlanError
+from fastload.model.headline import has_only_open_models, headline_trend
 from fastload.model.judging.thresholds import parse_threshold_option
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, HTTP_TRENDS, Kind, MetricSpec, Series
 from fastload.model.run_header import RunHeader
@@ -28,12 +29,12 @@ SECTIONS: dict[Section, str] = {
     "checks": "Checks",
 }
 _MAIN_WORK_METRICS = (
-    ("http_reqs", "http_req_failed", "http_req_duration", "http_req_response_time"),
-    ("calls", "call_failed", "call_duration", "call_response_time"),
-    ("ws_sessions", "ws_failed", "ws_connecting", ""),
-    ("iterations", "", "iteration_duration", ""),
+    ("http_reqs", "http_req_failed", "http_req_duration"),
+    ("calls", "call_failed", "call_duration"),
+    ("ws_sessions", "ws_failed", "ws_connecting"),
+    ("iterations", "", "iteration_duration"),
 )
-"""Metrics of each kind of main work: (counter, failure rate, trend from sent on, trend from due on); "" for none.
+"""Metrics of each kind of main work: (counter, failure rate, service time); "" for none.
 The headline shows the first kind that the runs have."""
 _MESSAGES = ("ws_msgs_sent", "ws_msgs_received")
 _OWN_TRENDS = (
@@ -112,6 +113,7 @@ class _Figures:
         self._sizes: dict[Series, float] = {}
         self._trues: dict[Series, int] = {}
         self._directions_from_thresholds: dict[str, Better] = {}
+        self._only_open = all(has_only_open_models(run.header.plan) for run in runs)
         for run in runs:
             self._specs |= run.header.specs
             self._directions_from_thresholds |= _directions_from_thresholds(run.header)
@@ -130,14 +132,14 @@ class _Figures:
     def headline(self) -> Iterator[Figure]:
         """Yield the figures that decide the verdict: rate, share of failures, latency, and checks.
 
-        The latency is the response time (from due on) if there is one, else the service time (from sent on).
+        The latency is the `headline_trend` of all runs: that of the runs in which every scenario is open, if all are.
         """
-        for counter, failed, sent, due in _MAIN_WORK_METRICS:
+        for counter, failed, service in _MAIN_WORK_METRICS:
             if self._has(Series(counter)) or self._has(Series(failed)):
                 yield from self._rate("headline", counter, Series(counter))
                 if failed:
                     yield from self._share("headline", failed, Series(failed))
-                latency = due if due and self._has(Series(due)) else sent
+                latency = headline_trend(service, only_open=self._only_open)
                 yield from self._trend("headline", latency, Series(latency), _HEADLINE_Q)
                 if counter == "ws_sessions":
                     for name in _MESSAGES:

@@ -30,7 +30,7 @@ from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTab
 from fastload.model.units import LONGEST_DURATION_S, format_count
 
 MAGIC = b"\x8bfastload"
-VERSION = (1, 1)
+VERSION = (1, 2)
 """Major and minor version. A reader reads all files of its own major version, and leaves out what it does not know."""
 PREAMBLE = MAGIC + bytes(VERSION) + b"\n"
 HEADER, SECOND, SUMMARY = 1, 2, 3
@@ -65,7 +65,9 @@ _VALUES = {Kind.COUNTER: CounterValue, Kind.GAUGE: GaugeValue, Kind.RATE: RateVa
 _SPEC = converter(tuple[str, str, str])
 _pair = converter(tuple[int, int])
 _event = converter(tuple[float, str, str])
-_errors = converter(dict[str, tuple[int, str, tuple[tuple[str, str, int], ...]] | tuple[int, str]])
+_Names = tuple[tuple[str, str, int], ...]
+_Groups = tuple[tuple[str, int, int, str, tuple[int, ...]], ...]
+_errors = converter(dict[str, tuple[int, str, _Names, _Groups] | tuple[int, str, _Names] | tuple[int, str]])
 
 
 class RunFileError(FastloadError):

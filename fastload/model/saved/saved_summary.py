@@ -22,6 +22,7 @@ from fastload.model.views import MetricView, empty_value
 
 T = TypeVar("T")
 _flag, _whole, _number, _text = converter(bool), converter(int), converter(float), converter(str)
+_whole_or_none = converter(int | None)
 _texts, _numbers = converter(tuple[str, ...]), converter(tuple[float, ...])
 _texts_by_name = converter(dict[str, str])
 _map, _maps = converter(dict[str, Any]), converter(tuple[dict[str, Any], ...])
@@ -116,7 +117,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
             for one in _maps(plain["endpoints"])
         ),
         errors=_errors(plain["errors"]),
-        exceptions=_errors(plain["exceptions"]),
+        exceptions=_exceptions(plain["exceptions"]),
         verdict=verdict_of(plain["verdict"]),
         requests=made_of(RequestCounts, plain["requests"]),
         workers=tuple(_worker(one) for one in _maps(plain["workers"])),
@@ -199,6 +200,20 @@ def _all(kind: type[T], rows: Any) -> tuple[T, ...]:
 
 def _errors(rows: Any) -> ErrorTable:
     return ErrorTable({_text(row["kind"]): (_whole(row["count"]), _text(row["first"])) for row in _maps(rows)})
+
+
+def _exceptions(rows: Any) -> ErrorTable:
+    """Return the exceptions; earlier versions did not say where they were raised."""
+    return ErrorTable.from_raised_list(
+        {
+            "kind": _text(row["kind"]),
+            "count": _whole(row["count"]),
+            "first": _text(row["first"]),
+            "where": _text(row.get("where", "")),
+            "messages": _whole_or_none(row.get("messages")),
+        }
+        for row in _maps(rows)
+    )
 
 
 def _worker(plain: Mapping[str, Any]) -> WorkerEvidence:

@@ -33,7 +33,7 @@ The columns have one value for each row, None where nothing was measured:
 
 ``of`` names the source of the response and service times: "http_req" for requests; in a run without a response "call"
 for measured calls; without calls "ws" (service: the time to open a WebSocket) or "stream" (service: the time to the
-first event). The headline latency is the response time where there are due times, else the service time.
+first event). The headline latency is that of `headline_trend`: the response time where every scenario is open.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from copy import copy
 from itertools import chain
 from typing import Any
 
+from fastload.model.headline import has_only_open_models, headline_trend
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
@@ -76,6 +77,7 @@ class Timeline:
 
     def __init__(self, header: RunHeader, *, most_rows: int = MOST_ROWS) -> None:
         self._plan = header.plan
+        self._only_open = has_only_open_models(self._plan)
         self._is_open = any(scenario.get("model") == "open" for scenario in header.plan.get("scenarios", ()))
         self._most_rows = most_rows
         self._clock = WallClock()
@@ -127,7 +129,8 @@ class Timeline:
 
         - ``first``: the number of the first row; ``step_s``: the seconds of a row
         - ``wall_ms``: the wall clock at 0 s, in ms since the epoch, or None
-        - ``of``: the source of the latencies, see above; ``open``: whether there are response times (open model)
+        - ``of``: the source of the latencies, see above; ``open``: whether there are response times (open model);
+          ``headline``: which of them lead, "response" or "service"
         - ``errors_left_out``: the number of kinds in ``errors_other``
         - ``bounds``: the bounds of the bands of ``heat``, in ms
         - ``phases``: see `phases_of`
@@ -137,6 +140,7 @@ class Timeline:
         rows, of = self._rows[first:], self._subject
         service, response = LATENCY_SOURCES[of]
         is_open = self._is_open and bool(response)
+        headline = headline_trend(service, only_open=self._only_open)
         kinds = [kind for kind, _ in self._errors.most_common(MOST_KINDS)]
         return {
             "first": first,
@@ -144,6 +148,7 @@ class Timeline:
             "wall_ms": self._clock.start_ms,
             "of": of,
             "open": is_open,
+            "headline": "response" if headline == response else "service",
             "t": [round(row.end_s, 3) for row in rows],
             "span": [round(row.span_s, 6) for row in rows],
             **{name: [_quotient(row.rates, name) for row in rows] for name in (*_RATES, *_MEANS)},
@@ -161,7 +166,7 @@ class Timeline:
             "errors": {kind: [round(row.errors.get(kind, 0) / row.span_s, 3) for row in rows] for kind in kinds},
             "errors_other": [round(_others(row, kinds) / row.span_s, 3) for row in rows],
             "errors_left_out": len(self._errors) - len(kinds),
-            "heat": _bands(rows, response if is_open else service),
+            "heat": _bands(rows, headline),
             "bounds": band_bounds_ms(),
             "phases": phases_of(self._plan, self._clock),
             "events": list(self._events),

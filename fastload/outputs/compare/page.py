@@ -54,6 +54,10 @@ def comparison_page(comparison: Comparison, timelines: Sequence[Sequence[Timelin
 
 def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timeline]]) -> dict[str, Any]:
     """Return the data of the page (see the module)."""
+    columns = [[timeline.columns() for timeline in of_side] for of_side in timelines]
+    # As in the figures, the response time leads only if it does in all runs.
+    response_leads = all(one["headline"] == "response" for of_side in columns for one in of_side)
+    latency = "response" if response_leads else "service"
     first, *others = [side_label(comparison, index) for index in range(len(comparison.sides))]
     candidates = range(len(others))
     return {
@@ -74,25 +78,25 @@ def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timelin
         "warnings": list(comparison.issues.warnings),
         "notes": list(notes(comparison)),
         "sides": [
-            _side(label, side, lines) for label, side, lines in zip(LABELS, comparison.sides, timelines, strict=False)
+            _side(label, side, [_line(one, latency) for one in of_side])
+            for label, side, of_side in zip(LABELS, comparison.sides, columns, strict=False)
         ],
         "sections": [{"label": LABELS[index + 1], "rows": list(_rows(comparison.rows, index))} for index in candidates],
     }
 
 
-def _side(label: str, side: ComparisonSide, timelines: Iterable[Timeline]) -> dict[str, Any]:
+def _side(label: str, side: ComparisonSide, lines: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "label": label,
         "name": side.name,
         "words": describe_side(side),
         "runs": [run_to_dict(run) for run in side.runs],
-        "lines": [_line(timeline.columns()) for timeline in timelines],
+        "lines": lines,
     }
 
 
-def _line(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the drawn data of one run. Its latency is the headline latency: with an open model, from due to done."""
-    latency = "response" if columns["open"] else "service"
+def _line(columns: Mapping[str, Any], latency: str) -> dict[str, Any]:
+    """Return the drawn data of one run. *latency*: which of its latencies, "response" or "service"."""
     workers = list(columns["workers"].values())
     errors = [columns["errors_other"], *columns["errors"].values()]
     return {

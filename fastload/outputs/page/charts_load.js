@@ -70,9 +70,10 @@ fastload.loadCharts = (() => {
     caption: ({ timeline: line }) => `Most: ${peak(line, line.vus, count)}.`,
   };
 
-  // The headline latency: how it is called, and the column it is in.
-  const headlineOf = (line) =>
-    line.open ? { name: "response", key: "response" } : { name: subjects[line.of].name, key: "service" };
+  // The headline latency: how it is called, and the column it is in. In an open model there is another one beside it.
+  const latencyOf = (line, key) => ({ name: key === "response" ? key : subjects[line.of].name, key });
+  const headlineOf = (line) => latencyOf(line, line.headline);
+  const otherOf = (line) => (line.open ? latencyOf(line, line.headline === "response" ? "service" : "response") : null);
 
   const latency = {
     id: "chart-latency",
@@ -91,10 +92,11 @@ fastload.loadCharts = (() => {
       add(`${name} p50`, `${key}_p50`, "blue-3", { width: 2 });
       add(`${name} p95`, `${key}_p95`, "blue-2", { width: 1.5, to: `${name} p50`, tint: 0.2 });
       add(`${name} p99`, `${key}_p99`, "blue-1", { width: 1.25, to: `${name} p95`, tint: 0.12 });
-      if (line.open) {
-        add("service p50", "service_p50", "c2", { dash: "dot", width: 1.5 });
-        add("service p95", "service_p95", "c2", { dash: "dash", width: 1.25 });
-        add("service p99", "service_p99", "c2", { width: 1 });
+      const other = otherOf(line);
+      if (other) {
+        add(`${other.name} p50`, `${other.key}_p50`, "c2", { dash: "dot", width: 1.5 });
+        add(`${other.name} p95`, `${other.key}_p95`, "c2", { dash: "dash", width: 1.25 });
+        add(`${other.name} p99`, `${other.key}_p99`, "c2", { width: 1 });
       }
       return found;
     },
@@ -106,10 +108,14 @@ fastload.loadCharts = (() => {
     empty: (data) => (data.timeline.curves.service.x.length ? null : noAnswer(data)),
   };
 
-  // Only the first request of an iteration has a due time: of how many that is, where there are others.
+  // How many had a due time, and how many there are. Only the first of an iteration of an open model has one.
+  const covered = (line) => [line.curves.response, line.curves.service].map((points) => points.x.at(-1) || 0);
+  const isPart = (line) => covered(line)[0] < covered(line)[1];
+
   function share(line) {
-    const [due, all] = [line.curves.response, line.curves.service].map((points) => points.x.at(-1) || 0);
-    return due < all ? `, of the ${count(due)} of ${count(all)} that had a due time: the first of an iteration` : "";
+    const [due, all] = covered(line);
+    const which = line.headline === "response" ? "" : " of an open model";
+    return due < all ? `, of the ${count(due)} of ${count(all)} that had a due time: the first of an iteration${which}` : "";
   }
 
   // How much higher the highest p99 is than the usual p50: where that is a lot, a linear scale shows nothing else.
@@ -294,24 +300,26 @@ fastload.loadCharts = (() => {
         rest: ms(points.y.at(-1)),
         ...more,
       });
+      const [due, all] = covered(line);
+      const leads = (key) => (line.headline === key ? ["c1", { width: 2.25 }] : ["c2", { dash: "dash" }]);
       const found = [];
-      if (line.open && response.x.length) found.push(one("response (corrected)", response, "c1", { width: 2.25 }));
-      if (service.x.length)
-        found.push(
-          one(
-            line.open ? "service (uncorrected)" : subjects[line.of].name,
-            service,
-            line.open ? "c2" : "c1",
-            line.open ? { dash: "dash" } : { width: 2.25 },
-          ),
-        );
+      // Only curves of the same requests can be called corrected and uncorrected.
+      const named = (name, whole, part) => `${name} (${isPart(line) ? part : whole})`;
+      if (line.open && response.x.length)
+        found.push(one(named("response", "corrected", `${count(due)} with a due time`), response, ...leads("response")));
+      if (service.x.length) {
+        const { name } = subjects[line.of];
+        const full = line.open ? named(name, "uncorrected", `all ${count(all)}`) : name;
+        found.push(one(full, service, ...leads("service")));
+      }
       return found;
     },
     caption: ({ timeline: line }) => {
       if (!subjects[line.of].response) return `From ${subjects[line.of].clock}, which has no due time.`;
       if (!line.open)
         return "A closed model has no due times: when the target stands still, its users wait and send less, and nothing here shows that.";
-      return `Response counts from when a request was due${share(line)}. Time in which the target stood still shows. Service counts from when it was sent, and hides that.`;
+      const apart = isPart(line) ? " The curves are of different requests: what lies between them is not waiting alone." : "";
+      return `Response counts from when a request was due${share(line)}. Time in which the target stood still shows. Service counts from when it was sent, and hides that.${apart}`;
     },
     empty: (data) => (data.timeline.curves.service.x.length ? null : noAnswer(data)),
   };

@@ -241,8 +241,9 @@ fastload.outcome = (() => {
     const get = (name) => metrics[name] || {};
     const subject = fastload.columns.subjects[line.of];
     const [ended, failed, service] = [get(subject.count), get(subject.failed), get(subject.service)];
-    const trend = line.open ? get(subject.response) : service;
-    const clock = line.open ? "due to done" : subject.clock;
+    const leads = line.headline === "response";
+    const trend = leads ? get(subject.response) : service;
+    const clock = leads ? "due to done" : subject.clock;
     // Only the first request of an iteration has a due time: of how few a percentile is must be seen beside it.
     const of = trend.count < service.count ? `, ${count(trend.count)} of ${count(service.count)}` : "";
     const tries = (failed.fails || 0) + (failed.passes || 0);

@@ -191,6 +191,13 @@ fastload.sections = (() => {
     return spec[0] === "rate" ? percent(values.rate) : units.perSecond(spec[1], values.rate);
   }
 
+  // How often an exception was raised, in which line, and how many messages it had; those are counted up to a limit.
+  function raisedWords({ count: times, where, messages }) {
+    const of = messages > 1 ? `, first of ${count(messages)}${messages >= mostMessages ? " or more" : ""} messages` : "";
+    return `${units.numberOf(times, "time")}${where ? ` at ${where}` : ""}${of}`;
+  }
+  const mostMessages = 100;
+
   function exceptions() {
     const element = section("exceptions", "Exceptions", "iterations that raised, with the first traceback");
     const body = el("div");
@@ -219,7 +226,7 @@ fastload.sections = (() => {
                 "summary",
                 null,
                 el("b.bad", null, one.kind),
-                one.count ? ` ${units.numberOf(one.count, "time")}` : "",
+                one.count ? ` ${raisedWords(one)}` : "",
               ),
               el("pre", { tabindex: "0" }, one.first),
             ),

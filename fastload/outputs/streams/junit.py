@@ -17,6 +17,7 @@ from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.replay import UNKNOWN
 from fastload.model.units import format_count, format_number_of, format_percent
+from fastload.outputs.figures import raised_words
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.streams.base import SecondsNeeded
 from fastload.outputs.streams.plain_summary import threshold_name, thresholds_in, verdict_line, why_failed
@@ -179,7 +180,7 @@ def _hooks_case(summary: Mapping[str, Any]) -> TestCase:
 def _iterations_case(summary: Mapping[str, Any]) -> TestCase:
     """Return the test case of the iterations. Like the exit code, it fails if every iteration raised."""
     raised = summary["exceptions"]
-    text = "\n\n".join(f"{format_number_of(one['count'], 'time')}:\n{one['first']}" for one in raised)
+    text = "\n\n".join(f"{raised_words(one)}:\n{one['first']}" for one in raised)
     if raised and not summary["metrics"]["iterations"]["count"]:
         return _case("run", "iterations", Error("every iteration raised", raised[0]["kind"]), text=text)
     return _case("run", "iterations", out=text)

@@ -189,7 +189,8 @@ class Failures:
 
 def exception_rows(exceptions: ErrorTable) -> list[list[CellValue]]:
     """Return the rows of the exceptions file, most frequent first."""
-    return [[one["count"], _message(one["kind"], one["first"]), one["first"], _NODE] for one in exceptions.to_list()]
+    rows = exceptions.raised_list()
+    return [[one["count"], _message(one["kind"], one["first"]), one["first"], _NODE] for one in rows]
 
 
 def _message(kind: str, traceback: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastload.model.error_remedies import remedy_of
 from fastload.model.errors import PlanError
+from fastload.model.headline import coverage, headline_trend
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, Kind
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
@@ -24,12 +25,20 @@ from fastload.model.units import (
     format_percent,
 )
 from fastload.model.views import MetricView
-from fastload.outputs.figures import MARK, format_cpu, format_observed, format_rate, format_value, unit_label
+from fastload.outputs.figures import (
+    MARK,
+    format_cpu,
+    format_observed,
+    format_rate,
+    format_value,
+    raised_words,
+    unit_label,
+)
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.streams.base import SecondsNeeded
 from fastload.outputs.streams.plain_summary import outcome_of
-from fastload.outputs.terminal.report_metrics import headline_of, shown_elsewhere
+from fastload.outputs.terminal.report_metrics import response_coverage, shown_elsewhere
 
 _ROWS_AT_MOST = 100
 _EXCEPTIONS_AT_MOST = 5
@@ -135,7 +144,7 @@ def _why(result: Summary) -> Iterator[str]:
 
 def _headline(result: Summary) -> Iterator[str]:
     metrics, (noun, ended, failures, service) = result.metrics, _subject(result)
-    name = headline_of(result) if service in _WITH_RESPONSE else service
+    name = headline_trend(service, only_open=result.plan.has_only_open_models)
     counter, failed, view = metrics[ended], metrics[failures], metrics[name]
     quantiles = {f"p{percent:g}": format_ms(view.p(percent)) for percent in (50, 95, 99, 99.9)} if view.count else {}
     messages = metrics["ws_msgs_sent"].count + metrics["ws_msgs_received"].count
@@ -151,7 +160,8 @@ def _headline(result: Summary) -> Iterator[str]:
     }
     yield table(list(figures), [list(figures.values())], left=0)
     if view.count:
-        yield f"Percentiles are those of `{name}`{_share(view.count, metrics[service].count)}."
+        covered = coverage(service, view.count, metrics[service].count)
+        yield f"Percentiles are those of `{name}`{f' ({covered})' if covered else ''}."
 
 
 def _subject(result: Summary) -> tuple[str, str, str, str]:
@@ -168,14 +178,8 @@ def _subject(result: Summary) -> tuple[str, str, str, str]:
     return _REQUESTS
 
 
-def _share(timed: float, ended: float) -> str:
-    """Say how many requests have a due time, or "" if all have one. Only the first request of an iteration has one."""
-    return f", due to done, {format_count(timed)} of {format_count(ended)}" if timed < ended else ""
-
-
 _FAILED = "http_req_failed"
 _REQUESTS = ("Requests", "http_reqs", _FAILED, "http_req_duration")
-_WITH_RESPONSE = ("http_req_duration", "call_duration")
 
 
 def _hook_errors(result: Summary) -> Iterator[str]:
@@ -279,6 +283,8 @@ def _trends(result: Summary) -> Iterator[str]:
             for label, view in shown.items()
         ]
         yield from _cut(("Trend", "avg", "min", "p50", "p95", "p99", "p99.9", "max", "count"), rows)
+        if covered := response_coverage(result):
+            yield f"{prose(covered)}."
 
 
 def _others(result: Summary) -> Iterator[str]:
@@ -331,14 +337,14 @@ def _errors(result: Summary) -> Iterator[str]:
 
 
 def _exceptions(result: Summary) -> Iterator[str]:
-    found = result.exceptions.to_list()
+    found = result.exceptions.raised_list()
     if found:
         yield "## Exceptions"
     for one in found[:_EXCEPTIONS_AT_MOST]:
-        yield f"{code(one['kind'])}, {format_number_of(one['count'], 'time')}:"
+        yield f"{code(one['kind'])}, {prose(raised_words(one))}:"
         yield code_block(one["first"])
     if len(found) > _EXCEPTIONS_AT_MOST:
-        yield f"… and {format_count(len(found) - _EXCEPTIONS_AT_MOST)} more kinds"
+        yield f"… and {format_count(len(found) - _EXCEPTIONS_AT_MOST)} more"
 
 
 def _resources(summary: Mapping[str, Any]) -> Iterator[str]:

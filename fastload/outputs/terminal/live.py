@@ -74,6 +74,7 @@ class LiveBlock:
 
     def start(self, plan: Plan) -> None:
         self._plan = plan
+        self._recent = Recent(only_open=plan.has_only_open_models)
         self._shared = self._console.file
         self._console.file = _own_file(self._shared)
         with writing("the live block"):
@@ -164,7 +165,7 @@ def _is_same_terminal(fd: int, file: IO[str]) -> bool:
 def render_snapshot(plan: Plan, now: Snapshot, recent: Recent | None = None) -> RenderableType:
     """Render the block for the snapshot *now*. *recent* has the earlier snapshots, and *now* itself."""
     if recent is None:
-        recent = Recent()
+        recent = Recent(only_open=plan.has_only_open_models)
         recent.kinds.add(now)
     return _Block(plan, now, recent)
 
@@ -319,10 +320,12 @@ def _offered(plan: Plan) -> str:
 
 
 class _Latency:
-    """One line with the percentiles of the last second; shorter on a narrow terminal."""
+    """One line with the percentiles of the last second; shorter on a narrow terminal. If they are not those of all
+    requests, a second line says of which."""
 
     def __init__(self, main: KindActivity) -> None:
         self._label = "connecting" if main.what == SESSIONS else "latency"
+        self._covered = main.now.covered
         self._figures = (("p50", main.now.p50_ms), ("p95", main.now.p95_ms), ("p99", main.now.p99_ms))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -331,8 +334,10 @@ class _Latency:
             line.append(f"{name} ", DIM).append(f"{format_ms(value):<8}")
         if line.cell_len <= options.max_width:
             yield line.append("of the last second", DIM)
-            return
-        yield _labelled("p50 95 99").append("  ".join(format_ms(value) for _, value in self._figures))
+        else:
+            yield _labelled("p50 95 99").append("  ".join(format_ms(value) for _, value in self._figures))
+        if self._covered:
+            yield _labelled("").append(f"of {self._covered}", DIM)
 
 
 def _generator(now: Snapshot) -> list[RenderableType]:

@@ -35,6 +35,7 @@ class PlainLines:
     def start(self, plan: Plan) -> None:
         self._due_s = _FIRST_S
         self._total = format_duration_s(plan.duration_s)
+        self._kinds = ActivityKinds(only_open=plan.has_only_open_models)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         self._kinds.add(snapshot)
@@ -53,6 +54,7 @@ class PlainLines:
         main = self._kinds.main()
         took = (("p50", main.now.p50_ms), ("p95", main.now.p95_ms), ("p99", main.now.p99_ms))
         latency = " ".join(f"{name} {format_ms(value)}" for name, value in took)
+        latency += f" of {main.now.covered}" if main.now.covered else ""
         parts = [
             f"{clock:>{2 * len(self._total) + 1}}",
             *phase,

@@ -6,12 +6,14 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from fastload.model.headline import coverage, headline_trend
 from fastload.model.records import Snapshot
 from fastload.model.results import collect_calls, collect_endpoints
 from fastload.model.series import CounterValue, RateValue, SeriesTable, TrendValue
 from fastload.model.views import MetricView
 
 MINUTE_S = 60
+_SERVICE = "http_req_duration"
 REQUESTS, SESSIONS, MESSAGES = "requests", "sessions", "messages"
 _SIDES = {
     "calls": ("calls",),
@@ -24,14 +26,18 @@ _TIMED = {"calls": ("call_failed", "call_duration"), SESSIONS: ("ws_failed", "ws
 """Kinds with failures and durations, and their metrics. The first kind present is the main one without requests."""
 
 
+_Quantiles = tuple[float | None, float | None, float | None]
+
+
 class SecondFigures(NamedTuple):
-    """Rates and percentiles of one kind of activity in one second."""
+    """Rates and percentiles of one kind of activity in one second. *covered*: see `coverage`."""
 
     per_s: float = 0.0
     failed_per_s: float = 0.0
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+    covered: str = ""
 
 
 class KindActivity(NamedTuple):
@@ -57,22 +63,26 @@ class ActivityKinds:
     """The kinds of activity of a run so far. ``figures`` has the last second by kind.
 
     ``first`` is the main kind: requests; if the run had none yet, calls; if it had none either, WebSocket sessions.
+    *only_open*: every scenario of the plan is open.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, only_open: bool = False) -> None:
         self.first = REQUESTS
         self.figures: Mapping[str, SecondFigures] = {}
+        self._headline = headline_trend(_SERVICE, only_open=only_open)
         self._total: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
 
     def add(self, now: Snapshot) -> None:
         """Add one second."""
         span_s = now.span_s or 1.0
-        requests = SecondFigures(now.requests_per_s, now.failed_per_s, now.p50_ms, now.p95_ms, now.p99_ms)
+        timed, ended = (trend.count if (trend := now.table.get(name)) else 0 for name in (self._headline, _SERVICE))
+        took_ms = (now.p50_ms, now.p95_ms, now.p99_ms)
+        requests = SecondFigures(now.requests_per_s, now.failed_per_s, *took_ms, coverage(_SERVICE, timed, ended))
         figures = self.figures = {REQUESTS: requests}
         for what, metrics in _SIDES.items():
-            count, failed, took_ms = _side_of(now.table, what, metrics)
-            figures[what] = SecondFigures(count / span_s, failed / span_s, *took_ms)
+            count, failed, side_ms = _side_of(now.table, what, metrics)
+            figures[what] = SecondFigures(count / span_s, failed / span_s, *side_ms)
             self._total[what] += count
             self._failed[what] += failed
         self._total[REQUESTS], self._failed[REQUESTS] = now.requests, now.failed
@@ -93,32 +103,33 @@ class ActivityKinds:
         return KindActivity(what, self.figures.get(what, SecondFigures()), self._total[what], self._failed[what])
 
 
-def _side_of(table: SeriesTable, what: str, metrics: Sequence[str]) -> tuple[int, int, Sequence[float | None]]:
-    """Return count and failures of the kind *what* in *table*, and p50, p95 and p99 in ms (empty if there are none)."""
+def _side_of(table: SeriesTable, what: str, metrics: Sequence[str]) -> tuple[int, int, _Quantiles]:
+    """Return count and failures of the kind *what* in *table*, and p50, p95 and p99 in ms."""
     count = sum(
         series_value.value for series_value in map(table.get, metrics) if isinstance(series_value, CounterValue)
     )
     failed = 0
-    took_ms: tuple[float | None, ...] = ()
+    p50_ms = p95_ms = p99_ms = None
     if what in _TIMED:
         rate, trend = map(table.get, _TIMED[what])
         failed = rate.trues if isinstance(rate, RateValue) else 0
         if isinstance(trend, TrendValue):
-            took_ms = tuple(None if value is None else value / 1000 for value in map(trend.quantile, (0.5, 0.95, 0.99)))
-    return round(count), failed, took_ms
+            values = map(trend.quantile, (0.5, 0.95, 0.99))
+            p50_ms, p95_ms, p99_ms = (None if value is None else value / 1000 for value in values)
+    return round(count), failed, (p50_ms, p95_ms, p99_ms)
 
 
 class Recent:
     """The last minute of a run, and the totals of its names; call `add` with every snapshot.
 
     ``seconds`` has the figures by kind of the last 60 snapshots, ``first`` is the number of the oldest of them, from 0.
-    ``kinds`` are the kinds of activity.
+    ``kinds`` are the kinds of activity. *only_open*: every scenario of the plan is open.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, only_open: bool = False) -> None:
         self.seconds: deque[Mapping[str, SecondFigures]] = deque(maxlen=MINUTE_S)
         self.first = 0
-        self.kinds = ActivityKinds()
+        self.kinds = ActivityKinds(only_open=only_open)
         self._requests: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._now: dict[str, tuple[int, MetricView]] = {}

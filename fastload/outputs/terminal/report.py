@@ -19,7 +19,7 @@ from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_duration_s, format_percent
 from fastload.outputs.base import writing
-from fastload.outputs.figures import MARK, format_observed, one_line
+from fastload.outputs.figures import MARK, format_observed, one_line, raised_words
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Excerpt, Legible, Paragraph, legible
 from fastload.outputs.terminal.report_breakdown import render_calls, render_endpoints, render_groups, render_scenarios
 from fastload.outputs.terminal.report_metrics import render_latencies, render_metrics
@@ -232,14 +232,13 @@ def _remedies(errors: list[dict[str, Any]]) -> list[RenderableType]:
 
 
 def _exceptions(summary: Summary) -> list[RenderableType]:
-    found = summary.exceptions.to_list()
+    found = summary.exceptions.raised_list()
     if not found:
         return []
     every = " (every iteration raised)" if summary.all_raised else ""
     lines: list[RenderableType] = [heading("EXCEPTIONS", f"iterations that raised{every}")]
     for entry in found[:_EXCEPTIONS_AT_MOST]:
-        times = f"{format_count(entry['count'])} time{'s' * (entry['count'] != 1)}"
-        lines.append(Paragraph("  ", f"{one_line(entry['kind'])}  {times}", style=BAD))
+        lines.append(Paragraph("  ", f"{one_line(entry['kind'])}  {raised_words(entry)}", style=BAD))
         lines.append(Excerpt("    ", [_printable(line) for line in entry["first"].splitlines()], style=DIM))
     return [*lines, *_more(len(found) - _EXCEPTIONS_AT_MOST)]
 

@@ -17,6 +17,7 @@ from http import HTTPStatus
 from rich.console import RenderableType
 from rich.text import Text
 
+from fastload.model.headline import RESPONSE_TIMES, coverage, headline_trend
 from fastload.model.metrics import (
     BUILTIN,
     CALL_METRICS,
@@ -32,7 +33,7 @@ from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
 from fastload.model.views import MetricView
 from fastload.outputs.figures import format_rate, format_value, one_line, unit_label
-from fastload.outputs.terminal.layout import Cell, Column, Columns
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph
 from fastload.outputs.terminal.style import BAD, DIM, STRONG
 
 TAGGED_AT_MOST = 20
@@ -41,6 +42,8 @@ _EXCHANGE_PHASES = ("http_req_sending", "http_req_waiting", "http_req_receiving"
 _ITERATION_TRENDS = ("iteration_duration", "iteration_lateness")
 _BESIDE_REQUESTS = (*CALL_METRICS, *STREAM_METRICS, *WEBSOCKET_METRICS)
 _CONNECTING = "ws_connecting"
+_CLOCKS = {"http_req_duration": "sent to done", "call_duration": "begun to done", _CONNECTING: "begun to opened"}
+_REQUEST_TRENDS = ("http_req_response_time", "http_req_duration")
 _NEGLIGIBLE_MS = 0.001
 _FIRST_WIDTH = 22
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -49,32 +52,45 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 def headline_of(summary: Summary) -> str:
     """Return the name of the headline trend.
 
-    It is the response time if the plan has an open model, otherwise the duration: of requests, or of calls if there
-    were no requests. Without requests and calls it is the time to open a WebSocket.
+    It is that of `headline_trend`: of requests, or of calls if there were no requests. Without requests and calls it is
+    the time to open a WebSocket.
     """
+    return headline_trend(_service_of(summary), only_open=summary.plan.has_only_open_models)
+
+
+def response_coverage(summary: Summary) -> str:
+    """Return what the response times of the run cover, like ``http_req_response_time covers 585 of 36,829 requests:
+    those with a due time``; "" if they cover all requests, or if there are none."""
+    service = _service_of(summary)
+    response = RESPONSE_TIMES.get(service)
+    if response is None:
+        return ""
+    covered = coverage(service, summary.metrics[response].count, summary.metrics[service].count)
+    return f"{response} covers {covered}" if covered else ""
+
+
+def _service_of(summary: Summary) -> str:
+    """Return the service time of the main work of the run."""
     metrics = summary.metrics
-    if not metrics["http_reqs"].count and not summary.calls and metrics[_CONNECTING].count:
-        return _CONNECTING
-    kind = "call" if summary.calls and not metrics["http_reqs"].count else "http_req"
-    return f"{kind}_response_time" if summary.plan.has_open_model else f"{kind}_duration"
+    if metrics["http_reqs"].count:
+        return "http_req_duration"
+    if summary.calls:
+        return "call_duration"
+    return _CONNECTING if metrics[_CONNECTING].count else "http_req_duration"
 
 
 def render_latencies(summary: Summary) -> list[RenderableType]:
-    """Render, for an open model, the latency from due to done beside its parts.
+    """Render, for an open model, the latency from due to done beside its parts, and how many requests it covers.
 
     The table shows time spent waiting in the generator, which the duration of requests does not contain.
     """
     if not summary.plan.has_open_model:
         return []
-    headline = headline_of(summary)
-    sent = headline.replace("response_time", "duration")
-    meanings = {
-        headline: "due to done: the headline",
-        sent: "sent to done" if sent.startswith("http") else "begun to done",
-        "iteration_lateness": "due to started",
-    }
-    if headline == _CONNECTING:
-        meanings[headline] = "begun to opened"
+    headline, service = headline_of(summary), _service_of(summary)
+    meanings = {service: _CLOCKS[service], "iteration_lateness": "due to started"}
+    if (response := RESPONSE_TIMES.get(service)) is not None:
+        meanings = {response: "due to done", **meanings}
+        meanings[headline] += ": the headline"
     rows = []
     for name, meaning in meanings.items():
         view = summary.metrics[name]
@@ -87,7 +103,11 @@ def render_latencies(summary: Summary) -> list[RenderableType]:
         Column("p99.9"),
         Column(right=False, drop=1),
     ]
-    return [Columns(columns, rows, first_width=_FIRST_WIDTH)]
+    covered = response_coverage(summary)
+    return [
+        Columns(columns, rows, first_width=_FIRST_WIDTH),
+        *([Paragraph("  ", covered, style=DIM)] if covered else []),
+    ]
 
 
 def render_metrics(summary: Summary) -> list[RenderableType]:
@@ -175,7 +195,7 @@ def _shown_trends(summary: Summary) -> list[str]:
     connection = [name for name in _CONNECTION_PHASES if (metrics[name].p(99) or 0.0) >= _NEGLIGIBLE_MS]
     exchange = [name for name in _EXCHANGE_PHASES if (metrics[name].max or 0.0) >= _NEGLIGIBLE_MS]
     shown = [headline] if metrics["http_reqs"].count or summary.calls or headline == _CONNECTING else []
-    shown += [name for name in ("http_req_duration",) if name != headline and metrics[name].count]
+    shown += [name for name in _REQUEST_TRENDS if name != headline and metrics[name].count]
     shown += [*exchange, *connection, *(["http_req_total"] if connection else [])]
     beside = [name for name in _BESIDE_REQUESTS if metrics[name].spec.kind is Kind.TREND and metrics[name].count]
     shown += [name for name in (*beside, *_ITERATION_TRENDS) if name != headline and metrics[name].count]

@@ -279,23 +279,40 @@ def test_which_way_metrics_of_the_script_are_better_is_said_by_thresholds() -> N
     assert (gauge.changes[0].verdict, gauge.changes[0].why) == ("", "last value only")
 
 
-def test_the_headline_of_an_open_model_is_the_response_time() -> None:
+@pytest.mark.parametrize(
+    ("models", "lead", "other"),
+    [
+        ((("open",), ("open",)), "http_req_response_time", "http_req_duration"),
+        ((("open", "open"), ("open", "open")), "http_req_response_time", "http_req_duration"),
+        ((("open", "closed"), ("open", "closed")), "http_req_duration", "http_req_response_time"),
+        ((("open",), ("open", "closed")), "http_req_duration", "http_req_response_time"),
+    ],
+)
+def test_the_headline_is_the_response_time_where_every_scenario_is_open(
+    models: tuple[tuple[str, ...], ...], lead: str, other: str
+) -> None:
     def more(table: SeriesTable, _second: int) -> None:
         table.trend(Series("http_req_response_time")).fold(np.arange(1000, 1300, dtype=np.int64))
         sink = table.rate(Series("checks"))
         sink.trues = sink.total = 300
 
-    found = compare_sides([side("a", lognormal(), 1, more=more), side("b", lognormal(), 2, more=more)])
+    sides = []
+    for number, of_run in enumerate(models):
+        scenarios = [PLAN["scenarios"][0] | {"name": f"s{place}", "model": one} for place, one in enumerate(of_run)]
+        seconds = seconds_of(lognormal(), np.random.default_rng(number), more=more)
+        run = batched(f"run {number}", seconds, make_header({"scenarios": scenarios}))
+        sides.append(ComparisonSide(f"run {number}", [run]))
+    found = compare_sides(sides)
     headline = [(row.figure.subject, row.figure.name) for row in found.rows if row.is_headline]
     assert headline == [
         ("http_reqs", "rate"),
         ("http_req_failed", "failed"),
-        ("http_req_response_time", "p50"),
-        ("http_req_response_time", "p95"),
-        ("http_req_response_time", "p99"),
+        (lead, "p50"),
+        (lead, "p95"),
+        (lead, "p99"),
         ("checks", "share"),
     ]
-    assert row_of(found, "http_req_duration", "p50").figure.section == "metrics"
+    assert row_of(found, other, "p50").figure.section == "metrics"
 
 
 def test_runs_without_requests_are_compared_by_what_they_do() -> None:

@@ -32,6 +32,7 @@ from fastload.model.load_models import (
     Trace,
 )
 from fastload.model.metrics import BUILTIN, HIGHEST_US, Kind, MetricSpec, Series
+from fastload.model.raise_sites import RaiseSite
 from fastload.model.records import ErrorTable, Event, Snapshot
 from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.run_header import RunHeader
@@ -49,6 +50,7 @@ from fastload.model.saved.codec import (
     snapshot_to_plain,
     unpack_payload,
 )
+from fastload.model.saved.replay import Replay
 from fastload.model.saved.run_file import RunReader, load_run
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.saved.saved_summary import summary_from_plain
@@ -291,9 +293,27 @@ def test_what_a_later_version_adds_is_left_out(tmp_path: Path) -> None:
 def test_the_first_version_did_not_say_which_names_failed(tmp_path: Path) -> None:
     plain = snapshot_to_plain(second(1.0)) | {"errors": {"reset": [2, "first"]}, "exceptions": {"KeyError": [1, ""]}}
     path = file_of(tmp_path / "a.fastload", begin(), pack_record(SECOND, plain))
-    path.write_bytes(path.read_bytes().replace(b"\x01\x01\n", b"\x01\x00\n", 1))
+    path.write_bytes(path.read_bytes().replace(b"\x01\x02\n", b"\x01\x00\n", 1))
     (one,) = load_run(path).seconds
     assert (one.errors, one.exceptions) == (ErrorTable({"reset": (2, "first")}), ErrorTable({"KeyError": (1, "")}))
+
+
+def test_where_iterations_raised_is_in_each_second(tmp_path: Path) -> None:
+    raised = ErrorTable()
+    for number in range(30):
+        raised.count_raised("KeyError", "trace", RaiseSite.of("/a/shop.py", 7 + number % 2, f"id {number}"))
+    seconds = [snapshot_to_plain(replace(second(float(number)), exceptions=raised)) for number in (1, 2)]
+    path = file_of(tmp_path / "a.fastload", begin(), *(pack_record(SECOND, one) for one in seconds))
+    run = load_run(path)
+    assert [one.exceptions for one in run.seconds] == [raised, raised]
+    replay = Replay(run.header)
+    for one in run.seconds:
+        replay.add(one)
+    rows = replay.summary()["exceptions"]
+    assert [(row["where"], row["count"], row["messages"]) for row in rows] == [
+        ("shop.py:7", 30, 15),
+        ("shop.py:8", 30, 15),
+    ]
 
 
 def test_what_a_summary_of_a_later_version_adds_is_left_out() -> None:
@@ -456,7 +476,7 @@ def test_what_is_no_run_is_refused_with_a_hint(tmp_path: Path) -> None:
         "empty": ("it ends before the first record", "--save"),
         "folder": ("is a directory", "--save"),
         ".": ("is a directory", "today.fastload"),
-        "later": ("has version 9.1 of the format, and this fastload reads 1", "a later one"),
+        "later": ("has version 9.2 of the format, and this fastload reads 1", "a later one"),
     }
     for name, (message, hint) in expected.items():
         with pytest.raises(RunFileError) as caught:

@@ -21,7 +21,8 @@ from tests.outputs.samples import add_calls, add_requests, fill, make_plan
 from tests.outputs.seconds import START_NS, Made, closed_run, made_run, make_header, ramp, second
 
 NOT_ROWS = {"first", "step_s", "wall_ms", "of", "open", "bounds", "phases", "events", "events_left_out", "curves"} | {
-    "errors_left_out"
+    "headline",
+    "errors_left_out",
 }
 
 
