@@ -329,7 +329,7 @@ CASES = (
         "add VUs",
     ),
     Case(
-        "one_core", "a target of one thread that computes", "busy 5", "bench -d 4s -c 8", VALID, "target_core", PROBABLY
+        "full_target", "a target that computes, on one CPU", "busy 5", "bench -d 4s -c 8", VALID, "target_cpu", TARGET
     ),
     Case("dead", "nobody listens", "nobody", "bench -r 50 -d 3s", SUSPECT, "target_failing", FAILED, "see the errors"),
     Case(
