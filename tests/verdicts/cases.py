@@ -155,7 +155,7 @@ CASES = (
         "full_speed",
         "bench at full speed",
         "nginx",
-        "bench -d 4s -c 64",
+        "bench -d 4s -c 512",
         SUSPECT,
         "worker_saturated",
         "The generator",
@@ -172,7 +172,7 @@ CASES = (
         "-r/--rate",
         script='@fl.scenario(vus=1, duration="6s")\nasync def calm(vu):\n'
         '    await vu.get("/")\n    await vu.sleep(0.1)\n'
-        '@fl.scenario(vus=64, duration="3s", start_time="1s")\nasync def storm(vu):\n    await vu.get("/")\n',
+        '@fl.scenario(vus=512, duration="3s", start_time="1s")\nasync def storm(vu):\n    await vu.get("/")\n',
     ),
     Case(
         "too_fast",
