@@ -145,16 +145,15 @@ def _network(case: Case) -> Iterator[list[str]]:
         return
     name = f"staged{os.getpid()}"
     inside = ["ip", "netns", "exec", name]
-    try:
-        _run("ip", "netns", "add", name)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise NotHere(f"no network of its own can be made: {error}") from error
-    try:
-        _run(*inside, "ip", "link", "set", "lo", "up")
-        _run(*inside, "sysctl", "-qw", "net.ipv4.ip_local_port_range=32768 32783")
+    with contextlib.ExitStack() as stack:
+        try:
+            _run("ip", "netns", "add", name)
+            stack.callback(_run, "ip", "netns", "delete", name)
+            _run(*inside, "ip", "link", "set", "lo", "up")
+            _run(*inside, "sysctl", "-qw", "net.ipv4.ip_local_port_range=32768 32783")
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise NotHere(f"no network of its own can be made: {error}") from error
         yield inside
-    finally:
-        _run("ip", "netns", "delete", name)
 
 
 def _run(*command: str) -> None:
