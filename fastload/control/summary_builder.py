@@ -225,7 +225,9 @@ class SummaryBuilder:
             backlog_grew=self._backlog.grew,
             response_ms=_percentiles(response),
             response_count=int(response.count) if response else 0,
-            lateness_ms=_percentiles(views["iteration_lateness"]) if plan.has_open_model else {},
+            # Beside closed scenarios it is of other requests than the headline, and cannot be compared with it.
+            lateness_ms=_percentiles(views["iteration_lateness"]) if plan.has_only_open_models else {},
+            is_mixed=plan.has_open_model and not plan.has_only_open_models,
             own_delay_ms=self._own_delays_ms(),
             quickest_ms=service.min if service else None,
             median_ms=service.p(50) if service else None,

@@ -79,8 +79,8 @@ class Evidence:
     """Evidence of one run. Times are in ms; None, or no entry, where nothing was measured.
 
     - Load: *offered* counts the starts that were due, *started* the starts that happened, *queued* those that waited
-      for a free VU (open model; 0 in a closed model). *bench*: the VUs are the connections of ``fastload bench``.
-      *offered_per_s* is the mean of the rate.
+      for a free VU (open model; 0 in a closed model). *offered_per_s* is the mean of the rate. *is_mixed*: there are
+      closed scenarios beside open ones. *bench*: the VUs are the connections of ``fastload bench``.
     - Work: *calls* are measured calls of the script, *sessions* are WebSocket sessions; a run may have these instead of
       requests. *recorded_itself*: the script has recorded checks or values of its own metrics. *interrupted* counts
       requests, *iterations_interrupted* iterations that were under way when the run ended. *task_exceptions* counts the
@@ -119,6 +119,7 @@ class Evidence:
     workers: tuple[WorkerEvidence, ...] = ()
     offered: int = 0
     offered_per_s: float = 0.0
+    is_mixed: bool = False
     started: int = 0
     queued: int = 0
     dropped: int = 0

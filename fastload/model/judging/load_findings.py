@@ -175,6 +175,8 @@ def rest_finding(evidence: Evidence) -> Finding:
     counts, vus = evidence.counts, format_number_of(evidence.vus, "VU")
     if evidence.open_model:
         text = f"the offered rate was served at {counts.pace}"
+        if evidence.is_mixed:
+            text = f"the offered rate was served, and with the closed scenarios that was {counts.pace}"
         return Finding("none", "VALID", text)
     if _waits_in_target(evidence):
         text = _queue_text(evidence)

@@ -388,6 +388,11 @@ def test_each_cause_has_its_figures_and_its_remedy(
         (CLOSED, {"quickest_ms": 1.0, "median_ms": 30.0, "vus": 1}, "The concurrency was the limit"),
         (CLOSED, {"quickest_ms": 1.0, "median_ms": 3.0}, "The concurrency was the limit: 50 VUs"),
         (OPEN, {}, "Nothing was at its limit: the offered rate was served at 1,000 requests/s"),
+        (
+            OPEN,
+            {"is_mixed": True},
+            "the offered rate was served, and with the closed scenarios that was 1,000 requests/s",
+        ),
         (OPEN, {"backlog_grew": True}, "more and more requests"),
         # A rate that was served had no limit, however busy the target was.
         (OPEN, {"target_cpu_percent": 180.0}, "Nothing was at its limit"),
