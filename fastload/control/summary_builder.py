@@ -33,6 +33,9 @@ from fastload.model.user_metrics import declared, specs
 from fastload.model.views import MetricView, view_metrics
 
 # What waits must grow by this factor, and by so many, to be a backlog.
+_DROPPED_KINDS = ("connect_timeout", "connect_refused", "connect_failed", "reset")
+# Linux repeats the first packet of a connection after a second.
+_RETRANSMIT_MS = 900.0
 _GROWTH, _LEAST_GROWTH = 1.25, 10
 _SERVICE_TIMES = tuple(RESPONSE_TIMES)
 
@@ -54,6 +57,8 @@ class SummaryBuilder:
         self._aggregator = aggregator
         self._samplers = samplers
         self._backlog = Backlog()
+        # The requests that had ended well, at the end of each second.
+        self._finished: list[int] = []
 
     def add_second(self) -> None:
         """Note what waits at the end of a second in which load was made."""
@@ -61,6 +66,7 @@ class SummaryBuilder:
         started = self._aggregator.table.get("iteration_lateness")
         not_started = total("offered") - (started.count if started else 0)
         self._backlog.add(total("in_flight") + max(0, not_started))
+        self._finished.append(total("finished"))
 
     def views(self, duration_s: float) -> dict[str, MetricView]:
         """Return the current metrics by `Series.label`; rates are over *duration_s* of measurement."""
@@ -195,7 +201,7 @@ class SummaryBuilder:
         host = self._samplers.host_series()
         headlines = [headline_trend(service, only_open=plan.has_only_open_models) for service in _SERVICE_TIMES]
         response = _first_with_data(views, *headlines, *_SERVICE_TIMES)
-        service = _first_with_data(views, *_SERVICE_TIMES)
+        quickest_ms, median_ms = self._times_of_main_name()
         offered, duration_s = aggregator.total("offered"), views["http_reqs"].duration_s
         return Evidence(
             open_model=plan.has_open_model,
@@ -229,17 +235,46 @@ class SummaryBuilder:
             lateness_ms=_percentiles(views["iteration_lateness"]) if plan.has_only_open_models else {},
             is_mixed=plan.has_open_model and not plan.has_only_open_models,
             own_delay_ms=self._own_delays_ms(),
-            quickest_ms=service.min if service else None,
-            median_ms=service.p(50) if service else None,
+            quickest_ms=quickest_ms,
+            median_ms=median_ms,
             errors={kind: count for kind, (count, _) in aggregator.errors.entries.items()},
             throttled_share=self._samplers.throttled_share,
             target_cpu_percent=target.mean("cpu_percent") if target and target.samples else None,
             target_cpus=allowed_cpus(self._samplers.watched),
             target_run_delay=target.mean("run_delay_ratio") if target else None,
-            target_ended_s=_ended_s(target) if target else None,
-            connections_dropped=int(sum(sample.listen_overflows for sample in host.samples)),
+            target_ended_s=self._target_ended_s(target) if target else None,
+            connections_dropped=self._connections_dropped(views),
             host_cpu_percent=host.mean("cpu_percent"),
         )
+
+    def _connections_dropped(self, views: Mapping[str, MetricView]) -> int:
+        """Return how many connections accept queues of this machine had no room for, if this run felt it.
+
+        The kernel counts for all programs together. A connection of this run that was dropped took a second, which is
+        when the kernel tries again, or failed.
+        """
+        failed = any(kind in self._aggregator.errors.entries for kind in _DROPPED_KINDS)
+        if not failed and (views["http_req_connecting"].max or 0.0) < _RETRANSMIT_MS:
+            return 0
+        return int(sum(sample.listen_overflows for sample in self._samplers.host_series().samples))
+
+    def _times_of_main_name(self) -> tuple[float | None, float | None]:
+        """Return the quickest and the median time, in ms, of the requests or calls of the name that took most time.
+
+        Requests of different names cannot be compared: one may be quick by nature.
+        """
+        table = self._aggregator.table
+        of_names = [value for metric in _SERVICE_TIMES for tags, value in table.of_metric(metric) if "name" in tags]
+        main = max((one for one in of_names if one.count), key=lambda one: one.sum, default=None)
+        return (main.min / 1000, main.quantile(0.5) / 1000) if main else (None, None)
+
+    def _target_ended_s(self, target: ResourceSeries[ProcessSample]) -> float | None:
+        """Return when the target's processes had ended; None if one ran at the end, or others answered after that."""
+        ended_s = _ended_s(target)
+        if ended_s is None:
+            return None
+        after = self._finished[int(ended_s) + 2 :]
+        return None if after and after[-1] > after[0] else ended_s
 
     def _own_delays_ms(self) -> dict[int, float]:
         delays_us = own_delays_us(

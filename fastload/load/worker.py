@@ -42,7 +42,7 @@ from fastload.load.script import data_set
 from fastload.load.script.advice import advised_traceback, raise_site
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.judging.stalls import PROBE_INTERVAL_US
+from fastload.model.judging.stalls import PROBE_INTERVAL_US, StallTable
 from fastload.model.metrics import EXPECTED_DURATION, Series, scenario_series
 from fastload.model.plan import Plan
 from fastload.model.redaction import shortened
@@ -324,7 +324,10 @@ class Worker:
             while True:
                 self._stall_watch.arm()
                 await asyncio.sleep(PROBE_INTERVAL_S)
-                self._recorder.lag_us.append(self._stall_watch.wake(self._recorder.stalls))
+                # What holds up the loop once no iteration starts any more, like an on_stop, disturbs nothing measured.
+                late_us = self._stall_watch.wake(StallTable() if self._late else self._recorder.stalls)
+                if not self._late:
+                    self._recorder.lag_us.append(late_us)
         finally:
             self._stall_watch.stop()
 

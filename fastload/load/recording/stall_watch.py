@@ -8,7 +8,7 @@ import os
 import signal
 import sysconfig
 from pathlib import Path
-from time import monotonic_ns, thread_time_ns
+from time import monotonic_ns, process_time_ns, thread_time_ns
 from types import CodeType, FrameType
 from typing import Any
 
@@ -16,6 +16,7 @@ from fastload.model.judging.stalls import PROBE_INTERVAL_US, StallCause, StallCo
 
 STALL_S = 0.025
 """Lateness of the loop from which on it is a stall."""
+OTHER_THREAD = "another thread of the script, which holds Python's lock"
 _ALARM_S = PROBE_INTERVAL_US / 1e6 + STALL_S
 # Folders of code that is not the script's: fastload, the standard library, and installed packages.
 _OTHERS = tuple(
@@ -42,7 +43,7 @@ class StallWatch:
 
     def __init__(self, outermost: CodeType | None = None) -> None:
         self._outermost = outermost
-        self._armed_ns = self._cpu_ns = self._waited_ns = 0
+        self._armed_ns = self._cpu_ns = self._waited_ns = self._all_cpu_ns = 0
         self._line = ""
         self._alarm_ns = 0
         self._was_continued = False
@@ -60,6 +61,7 @@ class StallWatch:
         """Begin to watch a sleep of the loop."""
         self._line, self._alarm_ns, self._was_continued = "", 0, False
         self._armed_ns, self._cpu_ns, self._waited_ns = monotonic_ns(), thread_time_ns(), self._run_delay_ns()
+        self._all_cpu_ns = process_time_ns()
         signal.setitimer(signal.ITIMER_REAL, _ALARM_S)
 
     def wake(self, table: StallTable) -> int:
@@ -71,6 +73,8 @@ class StallWatch:
             starved_us = min(late_us, (self._run_delay_ns() - self._waited_ns) // 1000)
             busy_us = min(late_us - starved_us, (thread_time_ns() - self._cpu_ns) // 1000)
             waited_us = late_us - starved_us - busy_us
+            if not self._line and self._others_ran_us() > (starved_us + waited_us) / 2 > 0:
+                self._line, busy_us, starved_us, waited_us = OTHER_THREAD, late_us, 0, 0
             parts: dict[StallCause, int] = {"starved": starved_us, "busy": busy_us, self._kind_of_wait(): waited_us}
             for cause, part_us in parts.items():
                 table.add_late(cause, part_us, late_us)
@@ -102,6 +106,10 @@ class StallWatch:
         heard_late_ns = self._alarm_ns - self._armed_ns - _ALARM_S * 1e9
         frozen = not self._line and self._alarm_ns and heard_late_ns > STALL_S * 1e9
         return "stopped" if self._was_continued or frozen else "blocked"
+
+    def _others_ran_us(self) -> int:
+        """Return for how long other threads of this process have run since `arm`."""
+        return (process_time_ns() - self._all_cpu_ns - (thread_time_ns() - self._cpu_ns)) // 1000
 
     def _run_delay_ns(self) -> int:
         """Return how long this thread has been ready to run without a CPU; 0 if the kernel does not report it."""

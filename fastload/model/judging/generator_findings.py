@@ -61,8 +61,7 @@ def disturbance_of(evidence: Evidence) -> Disturbance:
     touched = tuple(
         percent
         for percent in JUDGED_PERCENTILES
-        if percent in reported
-        and evidence.response_count * (100 - percent) >= 100 * VALUES_ABOVE
+        if is_judged(evidence, percent)
         and own.get(percent, 0.0) >= max(FLOOR_MS[percent], OWN_SHARE * reported[percent])
     )
     stalled = evidence.stalled_share
@@ -80,6 +79,12 @@ def disturbance_of(evidence: Evidence) -> Disturbance:
     elif touched:
         state = "SUSPECT"
     return Disturbance(state, touched, ", ".join(parts))
+
+
+def is_judged(evidence: Evidence, percent: int) -> bool:
+    """Return whether enough values lie above a percentile of the headline."""
+    enough = evidence.response_count * (100 - percent) >= 100 * VALUES_ABOVE
+    return percent in evidence.response_ms and enough
 
 
 def own_delays_ms(evidence: Evidence) -> dict[int, float]:

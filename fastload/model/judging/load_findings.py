@@ -15,13 +15,13 @@ from fastload.model.units import format_count, format_ms, format_number_of, form
 
 MOST_FAILED_SHARE = 0.5
 """Share of failures from which on the latencies are those of too few."""
-HOST_RUN_DELAY_MIN = 0.05
-"""Share of the time for which a worker or the target must have waited for a CPU of a machine whose CPUs were busy."""
 TARGET_RUN_DELAY_MAX = 0.25
 """Share of the time in which the target may wait for a CPU."""
 QUEUE_FACTOR = 3.0
 """How many times the quickest response the median is, if requests wait in line in the target."""
 _LINES_AT_MOST = 3
+# Share of the offered rate from which on it counts as served, in words.
+_SERVED_SHARE = 0.9
 
 
 def script_findings(evidence: Evidence) -> list[Finding]:
@@ -161,8 +161,7 @@ def resource_findings(evidence: Evidence) -> list[Finding]:
         add("target_cpu", "the target", "target", "its CPUs were full")
     elif target is not None and target >= SATURATED_CPU_PERCENT:
         add("target_core", "the target", "target", "it used a whole core, as much as one thread can")
-    waits = max([evidence.target_run_delay or 0.0, *(worker.run_delay_share for worker in evidence.workers)])
-    if host is not None and host >= SATURATED_CPU_PERCENT and waits >= HOST_RUN_DELAY_MIN:
+    if host is not None and host >= SATURATED_CPU_PERCENT and _most_cpu_wanted(evidence) >= SATURATED_CPU_PERCENT:
         add("host_cpu", "this machine", "machine", f"its CPUs were {host:.0f}% busy")
     if (evidence.target_run_delay or 0.0) > TARGET_RUN_DELAY_MAX:
         why = f"the target waited for a CPU {evidence.target_run_delay:.0%} of the time"
@@ -170,11 +169,21 @@ def resource_findings(evidence: Evidence) -> list[Finding]:
     return found
 
 
+def _most_cpu_wanted(evidence: Evidence) -> float:
+    """Return the most CPU that a worker or the target used or waited for, in per cent of a core."""
+    wanted = [worker.mean_cpu_percent + 100 * worker.run_delay_share for worker in evidence.workers]
+    if evidence.target_cpu_percent is not None:
+        wanted.append(evidence.target_cpu_percent + 100 * (evidence.target_run_delay or 0.0))
+    return max(wanted, default=0.0)
+
+
 def rest_finding(evidence: Evidence) -> Finding:
     """Return what limited a run in which nothing else did: requests that wait in the target, or the concurrency."""
     counts, vus = evidence.counts, format_number_of(evidence.vus, "VU")
     if evidence.open_model:
         text = f"the offered rate was served at {counts.pace}"
+        if evidence.requests_per_s < _SERVED_SHARE * evidence.offered_per_s and counts.noun == "requests":
+            text = f"the offered rate was started, and {counts.pace} ended within the measured time"
         if evidence.is_mixed:
             text = f"the offered rate was served, and with the closed scenarios that was {counts.pace}"
         return Finding("none", "VALID", text)
@@ -189,6 +198,9 @@ def _limit_of_shortage(evidence: Evidence) -> tuple[Limit, str]:
     if _waits_in_target(evidence):
         return "target", f"{_queue_text(evidence)}, and it answered {evidence.counts.pace}"
     slot = _slot(evidence)
+    if evidence.interrupted >= max(1, evidence.vus / 2):
+        held = format_number_of(evidence.interrupted, "request")
+        return "target", f"{held} had no response when the run ended, and kept the {slot}s busy"
     all_busy = f"all {format_number_of(evidence.vus, slot)} were busy while starts waited"
     return "concurrency", f"{all_busy}; the target is slow to answer, or there are too few {slot}s"
 

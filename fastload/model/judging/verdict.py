@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastload.model.judging.evidence import Evidence
+from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence
 from fastload.model.judging.finding import Cause, Finding, Limit, State
-from fastload.model.judging.generator_findings import generator_findings, own_delays_ms
+from fastload.model.judging.generator_findings import generator_findings, is_judged, own_delays_ms
 from fastload.model.judging.load_findings import (
     failure_findings,
     load_findings,
@@ -119,11 +119,12 @@ def _valid_reason(evidence: Evidence) -> str:
     parts = []
     if evidence.workers:
         parts.append(f"worker CPU at most {max(worker.max_cpu_percent for worker in evidence.workers):.0f}%")
-    own = own_delays_ms(evidence).get(99)
-    if own is not None:
-        reported = evidence.response_ms.get(99)
-        beside = f" beside a reported p99 of {format_ms(reported)}" if reported is not None else ""
-        parts.append(f"own delay p99 {format_ms(own)}{beside}")
+    own = own_delays_ms(evidence)
+    judged = [percent for percent in JUDGED_PERCENTILES if percent in own and is_judged(evidence, percent)]
+    if judged:
+        quoted = f"p{judged[-1]}"
+        reported = format_ms(evidence.response_ms[judged[-1]])
+        parts.append(f"own delay {quoted} {format_ms(own[judged[-1]])} beside a reported {quoted} of {reported}")
     if evidence.open_model and evidence.offered:
         parts.append(f"{format_percent(evidence.started / evidence.offered)} of the offered load started")
     return "the generator kept up" + (": " + ", ".join(parts) if parts else "")

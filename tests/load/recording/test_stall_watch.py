@@ -14,11 +14,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 import fastload
-from fastload.load.recording.stall_watch import STALL_S, StallWatch
+from fastload.load.recording.stall_watch import OTHER_THREAD, STALL_S, StallWatch
 from fastload.model.judging.stalls import StallTable
 from tests.conftest import wait_until
 
@@ -37,6 +38,13 @@ class Starved(StallWatch):
 
     def _run_delay_ns(self) -> int:
         return time.monotonic_ns()
+
+
+class Quiet(Undisturbed):
+    """As if no line of the test were a script's."""
+
+    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        super()._on_alarm(number, None)
 
 
 @contextmanager
@@ -279,6 +287,13 @@ def test_without_the_kernels_account_a_stall_is_still_told(monkeypatch: pytest.M
     cause, line = stall_of(lambda: time.sleep(LONG_S), StallWatch)
     assert cause == "blocked"
     assert "time.sleep(LONG_S)" in line
+
+
+def test_a_thread_that_holds_pythons_lock_is_to_blame() -> None:
+    """The loop waits for the lock: it neither runs nor waits for a CPU, and none of its lines blocks."""
+    busy = threading.Thread(target=lambda: sum(range(30_000_000)))
+    wait = compile("busy.start(); busy.join()", str(Path(fastload.__file__).parent / "worker.py"), "exec")
+    assert stall_of(lambda: exec(wait, {"busy": busy}), Quiet) == ("busy", OTHER_THREAD)
 
 
 def test_the_work_of_other_threads_is_not_the_loops() -> None:

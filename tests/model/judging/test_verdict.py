@@ -369,16 +369,17 @@ def test_each_cause_has_its_figures_and_its_remedy(
         ),
         (
             CLOSED,
-            {"host_cpu_percent": 90.0, "target_run_delay": 0.05},
+            {"host_cpu_percent": 90.0, "target_run_delay": 0.24, "target_cpu_percent": 66.0},
             "The machine was the limit: its CPUs were 90% busy",
         ),
         (
             CLOSED,
-            {"host_cpu_percent": 90.0, "workers": (worker(run_delay_share=0.05),)},
+            {"host_cpu_percent": 90.0, "workers": (worker(run_delay_share=0.45),)},
             "The machine was the limit: its CPUs were 90% busy",
         ),
         # Busy with other work, and nobody here waited for it.
-        (CLOSED, {"host_cpu_percent": 99.0, "target_run_delay": 0.04}, "The concurrency was the limit"),
+        (CLOSED, {"host_cpu_percent": 99.0, "target_run_delay": 0.24}, "The concurrency was the limit"),
+        (CLOSED, {"host_cpu_percent": 99.0, "workers": (worker(run_delay_share=0.44),)}, "The concurrency was"),
         (CLOSED, {"connections_dropped": 7}, "The target was the limit: its accept queue was full 7 times"),
         (
             CLOSED,
@@ -394,6 +395,8 @@ def test_each_cause_has_its_figures_and_its_remedy(
             "the offered rate was served, and with the closed scenarios that was 1,000 requests/s",
         ),
         (OPEN, {"backlog_grew": True}, "more and more requests"),
+        (OPEN, {"requests_per_s": 899.0}, "the offered rate was started, and 899 requests/s ended within"),
+        (OPEN, {"started": 9_000, "interrupted": 25}, "25 requests had no response when the run ended"),
         # A rate that was served had no limit, however busy the target was.
         (OPEN, {"target_cpu_percent": 180.0}, "Nothing was at its limit"),
         (OPEN, {"target_cpu_percent": 180.0, "started": 9_000}, "The target was the limit: its CPUs were full"),
