@@ -192,6 +192,7 @@ class SummaryBuilder:
             watched_ms=stalls.watched_us / 1000,
             late_ms={cause: late_us / 1000 for cause, late_us in stalls.late_us.items()},
             waited_ms={cause: waited_us / 1000 for cause, waited_us in stalls.waited_us.items()},
+            stalled_ms=stalls.stalled_us / 1000,
             stalls=worst_first(stalls),
         )
 

@@ -200,6 +200,7 @@ def _worker_dict(worker: WorkerEvidence) -> dict[str, Any]:
         "watched_ms": worker.watched_ms,
         "late_ms": dict(worker.late_ms),
         "waited_ms": dict(worker.waited_ms),
+        "stalled_ms": worker.stalled_ms,
         "stalls": [one.to_dict() for one in worker.stalls],
         "run_delay_share": worker.run_delay_share,
         "rss_bytes": worker.rss_bytes,

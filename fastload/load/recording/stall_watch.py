@@ -17,7 +17,9 @@ from fastload.model.judging.stalls import PROBE_INTERVAL_US, StallCause, StallCo
 STALL_S = 0.025
 """Lateness of the loop from which on it is a stall."""
 OTHER_THREAD = "another thread of the script, which holds Python's lock"
-_ALARM_S = PROBE_INTERVAL_US / 1e6 + STALL_S
+NOTED_S = 0.005
+"""Lateness of the loop from which on a line of the script that caused it is noted."""
+_ALARM_S = PROBE_INTERVAL_US / 1e6 + NOTED_S
 # Folders of code that is not the script's: fastload, the standard library, and installed packages.
 _OTHERS = tuple(
     {
@@ -33,7 +35,7 @@ _OTHERS = tuple(
 class StallWatch:
     """Watch over the event loop: how late it wakes up, why, and which line of the script makes it late.
 
-    The loop calls `arm` before a sleep of `PROBE_INTERVAL_US`, and `wake` after it. If the sleep is `STALL_S` late,
+    The loop calls `arm` before a sleep of `PROBE_INTERVAL_US`, and `wake` after it. If the sleep is `NOTED_S` late,
     SIGALRM finds the code that runs. Python handles the signal in the main thread between two instructions,
     also within ``time.sleep``, so its frame is that of the blocking code. The kernel's accounts of the thread tell
     whether it ran, waited for a CPU, or waited for something else. After a stop, SIGCONT tells of it.
@@ -73,14 +75,18 @@ class StallWatch:
             starved_us = min(late_us, (self._run_delay_ns() - self._waited_ns) // 1000)
             busy_us = min(late_us - starved_us, (thread_time_ns() - self._cpu_ns) // 1000)
             waited_us = late_us - starved_us - busy_us
-            if not self._line and self._others_ran_us() > (starved_us + waited_us) / 2 > 0:
+            # They may have to wait for a CPU themselves, while they hold the lock.
+            if not self._line and self._others_ran_us() > (starved_us + waited_us) / 4 > 0:
                 self._line, busy_us, starved_us, waited_us = OTHER_THREAD, late_us, 0, 0
             parts: dict[StallCause, int] = {"starved": starved_us, "busy": busy_us, self._kind_of_wait(): waited_us}
             for cause, part_us in parts.items():
                 table.add_late(cause, part_us, late_us)
-            if late_us >= STALL_S * 1e6:
-                cause = max(parts, key=parts.__getitem__)
-                line = self._line if cause in ("blocked", "busy") else ""
+            cause = max(parts, key=parts.__getitem__)
+            line = self._line if cause in ("blocked", "busy") else ""
+            is_stall = late_us >= STALL_S * 1e6
+            if is_stall:
+                table.stalled_us += late_us
+            if is_stall or line:
                 table.add_stall(cause, line, StallCount(1, late_us, late_us))
         return late_us
 

@@ -57,6 +57,10 @@ class Disturbance(NamedTuple):
 
 def disturbance_of(evidence: Evidence) -> Disturbance:
     """Return what the generator's own delay did to the reported latencies, and to the measured time."""
+    counts = evidence.counts
+    if counts.ended and counts.failed == counts.ended:
+        # There is nothing that it could have disturbed.
+        return Disturbance("VALID", (), "")
     own, reported = own_delays_ms(evidence), evidence.response_ms
     touched = tuple(
         percent

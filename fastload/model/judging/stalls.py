@@ -38,13 +38,15 @@ class StallTable:
 
     *watched_us*: the time that was watched. *late_us*: by how much the wake-ups were late, added up by cause, however
     short each was. *waited_us*: how long events, one for each 10 ms, waited for the loop, by cause. One that is late by
-    300 ms holds up thirty of them, and weighs more than 300 that are late by 1 ms. *stalls*: the long ones, by cause
-    and line of the script; the line is "" if it was not the script.
+    300 ms holds up thirty of them, and weighs more than 300 that are late by 1 ms. *stalled_us*: what of *late_us* came
+    in stalls. *stalls*: these, by cause and line of the script, and the shorter ones of a known line; the line is "" if
+    it was not the script.
     """
 
     watched_us: int = 0
     late_us: dict[str, int] = field(default_factory=dict)
     waited_us: dict[str, int] = field(default_factory=dict)
+    stalled_us: int = 0
     stalls: dict[tuple[str, str], StallCount] = field(default_factory=dict)
 
     def add_late(self, cause: StallCause, part_us: int, late_us: int) -> None:
@@ -65,6 +67,7 @@ class StallTable:
     def merge(self, other: StallTable) -> None:
         """Add *other*."""
         self.watched_us += other.watched_us
+        self.stalled_us += other.stalled_us
         for mine, others in ((self.late_us, other.late_us), (self.waited_us, other.waited_us)):
             for cause, value in others.items():
                 mine[cause] = mine.get(cause, 0) + value
@@ -77,6 +80,7 @@ class StallTable:
             "watched_us": self.watched_us,
             "late_us": self.late_us,
             "waited_us": self.waited_us,
+            "stalled_us": self.stalled_us,
             "stalls": [[*key, *astuple(stall)] for key, stall in self.stalls.items()],
         }
 
@@ -90,7 +94,7 @@ class StallTable:
             (str(cause), str(line)): StallCount(int(count), int(total_us), int(longest_us))
             for cause, line, count, total_us, longest_us in plain["stalls"]
         }
-        return cls(int(plain["watched_us"]), late_us, waited_us, stalls)
+        return cls(int(plain["watched_us"]), late_us, waited_us, int(plain["stalled_us"]), stalls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from types import FrameType
 import pytest
 
 import fastload
-from fastload.load.recording.stall_watch import OTHER_THREAD, STALL_S, StallWatch
+from fastload.load.recording.stall_watch import OTHER_THREAD, StallWatch
 from fastload.model.judging.stalls import StallTable
 from tests.conftest import wait_until
 
@@ -43,7 +43,7 @@ class Starved(StallWatch):
 class Quiet(Undisturbed):
     """As if no line of the test were a script's."""
 
-    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+    def _on_alarm(self, number: int, _frame: FrameType | None) -> None:
         super()._on_alarm(number, None)
 
 
@@ -184,9 +184,18 @@ def test_who_has_no_cpu_is_not_to_blame() -> None:
     assert stall_of(lambda: time.sleep(LONG_S), Starved) == ("starved", "")
 
 
-def test_short_delays_have_a_cause_and_are_no_stall() -> None:
-    table = table_of(lambda: time.sleep(STALL_S / 2))
-    assert not table.stalls
+def test_a_short_sleep_of_the_script_is_named_and_is_no_stall() -> None:
+    """A busy machine may make a stall of it, but not each time."""
+
+    def nap() -> None:
+        time.sleep(0.02)
+
+    def is_short() -> bool:
+        table = table_of(nap)
+        assert ("blocked", f"nap (test_stall_watch.py:{line_of(nap, 1)}): time.sleep(0.02)") in table.stalls
+        return not table.stalled_us
+
+    wait_until(is_short)
     assert table_of(lambda: None).late_us == {}
 
 
@@ -293,7 +302,8 @@ def test_a_thread_that_holds_pythons_lock_is_to_blame() -> None:
     """The loop waits for the lock: it neither runs nor waits for a CPU, and none of its lines blocks."""
     busy = threading.Thread(target=lambda: sum(range(30_000_000)))
     wait = compile("busy.start(); busy.join()", str(Path(fastload.__file__).parent / "worker.py"), "exec")
-    assert stall_of(lambda: exec(wait, {"busy": busy}), Quiet) == ("busy", OTHER_THREAD)
+    with preferred():
+        assert stall_of(lambda: exec(wait, {"busy": busy}), Quiet) == ("busy", OTHER_THREAD)
 
 
 def test_the_work_of_other_threads_is_not_the_loops() -> None:

@@ -12,6 +12,7 @@ def table() -> StallTable:
     made.add_late("starved", 20_000, 100_000)
     made.add_late("starved", 1_000, 1_000)
     made.add_late("busy", 0, 1_000)
+    made.stalled_us = 220_000
     made.add_stall("blocked", "a (x.py:1)", StallCount(1, 60_000, 60_000))
     made.add_stall("blocked", "a (x.py:1)", StallCount(1, 40_000, 40_000))
     made.add_stall("starved", "", StallCount(1, 120_000, 120_000))
@@ -38,6 +39,7 @@ def test_a_frame_carries_it() -> None:
 def test_merging_adds() -> None:
     both = table()
     both.merge(table())
+    assert both.stalled_us == 440_000
     assert (both.watched_us, both.late_us) == (2_000_000, {"blocked": 160_000, "starved": 42_000})
     assert both.stalls["blocked", "a (x.py:1)"] == StallCount(4, 200_000, 60_000)
 

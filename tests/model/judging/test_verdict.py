@@ -87,8 +87,11 @@ OPEN, CLOSED = True, False
         # Without any response there is no latency to disturb.
         ({"own_delay_ms": {99: 500.0}, "response_ms": {}}, "VALID"),
         # A tenth of the time without the loop: the rate does not hold either.
-        ({"workers": (worker(stalls=(stalled(999.0),), waited_ms={"blocked": 999.0}),)}, "VALID"),
-        ({"workers": (worker(stalls=(stalled(1000.0),), waited_ms={"blocked": 1000.0}),)}, "INVALID"),
+        ({"workers": (worker(stalled_ms=999.0, stalls=(stalled(999.0),), waited_ms={"blocked": 999.0}),)}, "VALID"),
+        (
+            {"workers": (worker(stalled_ms=1000.0, stalls=(stalled(1000.0),), waited_ms={"blocked": 1000.0}),)},
+            "INVALID",
+        ),
         # How much of the time is waited for a CPU does not matter by itself.
         ({"workers": (worker(run_delay_share=0.3),)}, "VALID"),
         # The machine ran out of something.
@@ -97,6 +100,8 @@ OPEN, CLOSED = True, False
         ({"errors": {"generator_port": 100}}, "INVALID"),
         ({"errors": {"generator_fd": 0, "connect_refused": 9}}, "VALID"),
         ({"workers": (worker(lost=True),)}, "SUSPECT"),
+        # Where nothing was answered, there is nothing to disturb.
+        ({"failed": 10_000, "workers": (worker(stalled_ms=5000.0, waited_ms={"starved": 5000.0}),)}, "SUSPECT"),
         # Failures are the target's affair, until most of the latencies are theirs.
         ({"failed": 4_999}, "VALID"),
         ({"failed": 5_000}, "SUSPECT"),
@@ -520,6 +525,7 @@ _workers = st.lists(
         unawaited=st.dictionaries(st.just("a (x.py:1)"), st.integers(1, 9)),
         late_ms=st.dictionaries(st.sampled_from(["blocked", "busy", "starved", "stopped"]), _share(9_000)),
         waited_ms=st.dictionaries(st.sampled_from(["blocked", "busy", "starved", "stopped"]), _share(9_000)),
+        stalled_ms=_share(3_000),
         stalls=st.lists(
             st.builds(
                 Stalls,
