@@ -374,7 +374,7 @@ def test_every_option_of_the_library_is_there() -> None:
 def paths_of(data: Any, path: str = "") -> Iterator[str]:
     """The keys of a summary as the page writes them."""
     opened = ["metrics", "histograms", "versions", "machine", "plan.http", "endpoints[].statuses"]
-    opened += ["workers[].late_ms"]
+    opened += ["workers[].late_ms", "workers[].waited_ms"]
     opened += [f"{who}.{what}" for who in ("host", "target") for what in ("series", "mean", "max")]
     if path in opened:
         yield f"{path}.<name>"
