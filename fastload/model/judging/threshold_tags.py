@@ -52,6 +52,11 @@ class PlannedTags:
     mentions: Callable[[str], bool] = field(default=lambda _text: True)
 
     @property
+    def known_scenarios(self) -> tuple[str, ...]:
+        """Names of all scenarios of the run and of the script, each once."""
+        return tuple(dict.fromkeys((*self.scenarios, *self.others)))
+
+    @property
     def names(self) -> set[str]:
         """Names of the own tags of scenarios."""
         return {name for tags in self.scenarios.values() for name in tags}
@@ -71,6 +76,14 @@ def check_filters(thresholds: Iterable[Threshold], planned: PlannedTags) -> None
                 continue
             _check_name(threshold, tag, planned)
             _check_value(threshold, tag, value, planned)
+
+
+def unknown_scenario(threshold: Threshold, planned: PlannedTags) -> str:
+    """Return the scenario that *threshold* names and that the script does not have; "" without one."""
+    if threshold.series.metric not in BUILTIN and planned.mentions("scenario"):
+        return ""
+    name = dict(threshold.series.tags).get("scenario", "")
+    return "" if name in planned.known_scenarios else name
 
 
 def _check_name(threshold: Threshold, tag: str, planned: PlannedTags) -> None:
@@ -96,7 +109,7 @@ def _check_value(threshold: Threshold, tag: str, value: str, planned: PlannedTag
     wrong = hint = ""
     match tag:
         case "scenario":
-            names = (*planned.scenarios, *planned.others)
+            names = planned.known_scenarios
             if value not in names:
                 wrong = f"there is no scenario {value!r}"
                 hint = nearest(value, names) or f"there are {', '.join(names)}"
