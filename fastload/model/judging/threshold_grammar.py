@@ -250,7 +250,8 @@ def _scan_value(text: str, rest: str) -> tuple[str, str]:
 def _bad_filter(text: str) -> PlanError:
     return PlanError(
         f"threshold on {text!r}: what is in braces is not TAG:VALUE",
-        hint="write it like http_req_duration{name:/users,status:200}; quote values with commas or braces, and empty ones",
+        hint="write it like http_req_duration{name:/users,status:200}; "
+        "quote a value that is empty, or has commas or braces",
     )
 
 
