@@ -44,6 +44,10 @@ def test_expected_response_is_whether_a_request_did_not_fail(cli: Cli, nginx: Ng
         "http_req_duration{expected_response:true}: count==20",
         "http_req_waiting{expected_response:false,kind:bad}: count==10",
         'checks{check:"a; b"}: rate==1',
+        'http_reqs{error:""}: count==20',
+        'http_reqs{group:"",error:http_404}: count==10',
+        "http_req_duration{group:''}: count==20",
+        "http_reqs{name:/json}: count>=0",
     ]
     summary = results_of(cli, tmp_path, nginx.url, asked, code=0)
     assert summary["metrics"]["http_req_duration{expected_response:true}"]["count"] == 20

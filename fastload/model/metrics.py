@@ -118,13 +118,13 @@ FAILURE_RATES = frozenset(("http_req_failed", "call_failed", "ws_failed"))
 """Rates whose true values are failures."""
 
 
-_UNPLAIN = re.compile(r"""[,{}]|^[\s"']|\s$""").search
+_UNPLAIN = re.compile(r"""[,{}]|^[\s"']|\s$|^$""").search
 _PAIRED_BRACES = re.compile(r"[^{},]*(?:\{[^{}]*\}[^{},]*)*")
 
 
 def _quoted(value: str) -> str:
     """Return *value* in quotes that it does not contain; as it is if it needs none, or contains both."""
-    is_plain = value == value.strip() and value[:1] not in ("'", '"') and _PAIRED_BRACES.fullmatch(value)
+    is_plain = value and value == value.strip() and value[:1] not in ("'", '"') and _PAIRED_BRACES.fullmatch(value)
     marks = [] if is_plain else [mark for mark in ('"', "'") if mark not in value]
     return f"{marks[0]}{value}{marks[0]}" if marks else value
 
@@ -144,7 +144,8 @@ class Series(NamedTuple):
     def label(self) -> str:
         """Series as a threshold writes it: ``metric``, or ``metric{key:value,key:value}``.
 
-        A value with commas, single braces or spaces at its ends is in quotes, so that a threshold can be read again.
+        A value that is empty, or has commas, single braces or spaces at its ends, is in quotes, so that a threshold can
+        be read again.
         """
         tags = ",".join(f"{key}:{_quoted(value) if _UNPLAIN(value) else value}" for key, value in self.tags)
         return f"{self.metric}{{{tags}}}" if tags else self.metric

@@ -30,6 +30,7 @@ from fastload.planning.settings import (
     check_thresholds,
     choose_scenarios,
     choose_workers,
+    leave_out_foreign,
     merge_thresholds,
     pick_scenarios,
     script_origin,
@@ -135,20 +136,19 @@ def _draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext) ->
     _check_order(plans)
     thresholds = merge_thresholds(scenarios, tiers.below, tiers.above)
     functions = (*(scenario.functions for scenario in scenarios), _async_hooks(around.hooks))
-    check_thresholds(
-        [one.threshold for one in thresholds],
-        PlannedTags(
-            {one.name: one.tags for one in plans},
-            others=[one.name for one in found],
-            mentions=script_mentions(function for several in functions for function in several),
-        ),
+    planned = PlannedTags(
+        {one.name: one.tags for one in plans},
+        others=[one.name for one in found],
+        mentions=script_mentions(function for several in functions for function in several),
     )
+    thresholds, foreign = leave_out_foreign(thresholds, planned, tiers.all)
+    check_thresholds([one.threshold for one in thresholds], planned)
     plan = _plan(run, plans, thresholds, around)
     functions = (*(scenario.functions for scenario in scenarios), _async_hooks(plan.hooks))
     for called in functions:
         check_awaits(called)
     needs_url = None if plan.base_url or "target" in run.values else _needs_base_url(functions)
-    return Draft(plan, run, merged, thresholds, (*tiers.notes, *notes), needs_url)
+    return Draft(plan, run, merged, thresholds, (*tiers.notes, *notes, *foreign), needs_url)
 
 
 def _own_address(scenarios: Sequence[Scenario]) -> Layer | None:

@@ -31,7 +31,7 @@ _READ: dict[str, tuple[str, Callable[[K6Value], Any]]] = {
     "tags": ("tags", K6Value.table),
     "teardownTimeout": ("teardown_timeout", K6Value.some_time),
     "userAgent": ("user_agent", K6Value.text),
-    "vus": ("vus", K6Value.whole),
+    "vus": ("vus", lambda one: one.whole(least=0)),
 }
 # Options that only change k6's own output, or that ask for what fastload does anyway.
 _HARMLESS = (
@@ -91,7 +91,11 @@ def k6_tier(data: Any, *, name: str, folder: str) -> Tier:
                 raise PlanError(f"{name}: {key} says again what is {option}", hint="keep one of the two")
             if taken is not None:
                 options[option] = taken
-    if isinstance(given.get("stages"), list) and all(isinstance(stage, Mapping) for stage in given["stages"]):
+    if options.get("vus") == 0:
+        if not options.get("stages"):
+            K6Value(name, "vus", given["vus"]).whole()
+        options.setdefault("start_vus", options.pop("vus"))
+    elif isinstance(given.get("stages"), list) and all(isinstance(stage, Mapping) for stage in given["stages"]):
         # As in k6, unless the file says with how many it begins.
         options |= {} if not given["stages"] or "vus" in options else {"start_vus": options.get("start_vus", 1)}
     scenarios = _scenarios(given, name, ignored)

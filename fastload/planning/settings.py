@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from fastload.control.sampling.host import usable_cpus
 from fastload.load.script.scenarios import Scenario, ScenarioFunction, check_function, name_of, where
 from fastload.model.errors import PlanError, nearest
 from fastload.model.judging.threshold_limits import check_limits
-from fastload.model.judging.threshold_tags import PlannedTags, check_filters
+from fastload.model.judging.threshold_tags import PlannedTags, check_filters, unknown_scenario
 from fastload.model.judging.thresholds import Threshold, parse_threshold_option, parse_thresholds
 from fastload.model.units import format_number_of
 from fastload.model.user_metrics import specs
@@ -159,6 +160,29 @@ def merge_thresholds(scenarios: Sequence[Scenario], below: Sequence[Tier], above
     return [one for several in by_metric.values() for one in several]
 
 
+def leave_out_foreign(
+    thresholds: Sequence[SetThreshold], planned: PlannedTags, tiers: Sequence[Tier]
+) -> tuple[list[SetThreshold], list[str]]:
+    """Leave out thresholds of project files on scenarios of another script. Return the others, and a note on each.
+
+    Raises:
+        PlanError: the name of such a scenario is nearly that of one of this script.
+    """
+    files = {tier.name for tier in tiers if tier.is_project_file}
+    kept, notes = [], []
+    for one in thresholds:
+        name = unknown_scenario(one.threshold, planned) if one.by in files else ""
+        if not name:
+            kept.append(one)
+        elif nearest(name, planned.known_scenarios):
+            with _named(one.by):
+                check_filters([one.threshold], planned)
+        else:
+            what = f"the threshold on {one.threshold.label}"
+            notes.append(f"{one.by}: {what} has no effect here, there is no such scenario")
+    return kept, list(dict.fromkeys(notes))
+
+
 def _lost(replaced: Sequence[SetThreshold]) -> tuple[GivenValue, ...]:
     return (
         *(replaced[0].lost if replaced else ()),
@@ -180,8 +204,15 @@ def _parsed(spec: Any, *, by: str = "") -> tuple[Threshold, ...]:
     """Return the thresholds of *spec*. *by*: the file or variable that says them, for messages."""
     if not is_given(spec):
         return ()
-    try:
+    with _named(by):
         return thresholds_of(spec) if isinstance(spec, tuple) else parse_thresholds(spec, specs())
+
+
+@contextmanager
+def _named(by: str) -> Iterator[None]:
+    """Put *by*, the file or variable that says a threshold, in front of the message of an error."""
+    try:
+        yield
     except PlanError as error:
         if not by or by == COMMAND_LINE:
             raise

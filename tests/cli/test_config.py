@@ -163,6 +163,46 @@ def test_tables_of_scenarios_that_the_script_does_not_have() -> None:
         draft_of("--config", "fastload.toml")
 
 
+@pytest.mark.parametrize("file", ["fastload.toml", "pyproject.toml"])
+def test_a_threshold_of_a_project_file_on_a_scenario_of_another_script(file: str) -> None:
+    def write(scenario: str) -> None:
+        table = "tool.fastload.thresholds" if file == "pyproject.toml" else "thresholds"
+        series = f"http_req_duration{{scenario:{scenario}}}"
+        Path(file).write_text(f'[{table}]\n"{series}" = ["p(95)<500", "avg<300"]\nchecks = "rate>0.9"\n')
+
+    write("checkout")
+    draft = draft_of()
+    assert [one.label for one in draft.plan.thresholds] == ["checks"]
+    assert [one.threshold.label for one in draft.thresholds] == ["checks"]
+    note = "the threshold on http_req_duration{scenario:checkout} has no effect here, there is no such scenario"
+    assert draft.notes == (f"{file}: {note}",)
+    of_checkout = draft_of(names=("checkout",))
+    assert len(of_checkout.plan.thresholds) == 3
+    assert of_checkout.notes == ()
+    assert len(draft_of("--scenario", "visit", names=("visit", "checkout")).plan.thresholds) == 3
+    write("vist")
+    with pytest.raises(PlanError, match=rf"^{file}: threshold on .*: there is no scenario 'vist'") as caught:
+        draft_of()
+    assert caught.value.hint == "did you mean 'visit'?"
+
+
+def test_a_threshold_on_no_scenario_is_refused_where_it_is_for_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    label, limit = "http_req_duration{scenario:checkout}", "p(95)<500"
+    Path("fastload.toml").write_text(f'[thresholds]\n"{label}" = "{limit}"\n')
+    refused = pytest.raises(PlanError, match="there is no scenario 'checkout'")
+    with refused:
+        draft_of("--threshold", f"{label}: {limit}")
+    with refused:
+        draft_of(script={"thresholds": {label: limit}})
+    Path("c.toml").write_text(f'[thresholds]\n"{label}" = "{limit}"\n')
+    with refused as caught:
+        draft_of("--config", "c.toml")
+    assert caught.value.hint == "there are visit"
+    monkeypatch.setenv("FASTLOAD_THRESHOLDS", f"{label}: {limit}")
+    with refused:
+        draft_of()
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [

@@ -120,6 +120,8 @@ def test_what_is_no_duration_is_refused(key: str, given: Any) -> None:
         ({"stages": [{"duration": "5s", "target": -5}]}, "o.json: stage 1: target is -5, and is 0 at least"),
         ({"stages": [{"duration": None, "target": 5}]}, "o.json: stage 1 is "),
         ({"stages": [{"duration": "5s", "target": 5, "x": 1}]}, "o.json: stage 1 is "),
+        ({"vus": 0, "duration": "5s"}, "o.json: vus is 0, and is 1 at least"),
+        ({"vus": 0, "stages": []}, "o.json: vus is 0, and is 1 at least"),
         ({"vus": True}, "o.json: vus is true, and takes a whole number"),
         ({"paused": "true"}, 'o.json: paused is "true", and takes true or false'),
         ({"userAgent": 5}, "o.json: userAgent is 5, and takes a text"),
@@ -203,6 +205,11 @@ FILES: list[tuple[str, dict[str, Any], list[Executor]]] = [
         "no more VUs than at first",
         one_scenario(executor="constant-arrival-rate", rate=10, duration="5s", preAllocatedVUs=4, maxVUs=None),
         [ConstantArrivalRate(10.0, 5.0, 4)],
+    ),
+    (
+        "a ramp from nothing",
+        {"vus": 0, "stages": [{"duration": "10s", "target": 5}]},
+        [RampingVUs(((10.0, 5),), 0)],
     ),
     (
         "breakpoint",

@@ -50,6 +50,8 @@ _EXAMPLE = {
     Kind.TREND.value: "p(95)<500",
     VERDICT: "verdict==VALID",
 }
+_OTHER_WORDS = {"mean": "avg", "average": "avg", "median": "med", "minimum": "min", "maximum": "max"}
+"""Other names of aggregates, and their names here."""
 _RESOURCE_EXAMPLE = {"%": "avg<90%", "bytes": "max<2GB", "": "max<1000"}
 
 
@@ -232,7 +234,7 @@ def _scan_value(text: str, rest: str) -> tuple[str, str]:
     if rest[:1] in ('"', "'"):
         end = rest.find(rest[0], 1)
         value, after = rest[1:end], rest[end + 1 :].lstrip()
-        if end < 2 or after[:1] not in (",", "}"):
+        if end < 1 or after[:1] not in (",", "}"):
             raise _bad_filter(text)
         return value, after
     depth = 0
@@ -248,7 +250,8 @@ def _scan_value(text: str, rest: str) -> tuple[str, str]:
 def _bad_filter(text: str) -> PlanError:
     return PlanError(
         f"threshold on {text!r}: what is in braces is not TAG:VALUE",
-        hint="write it like http_req_duration{name:/users,status:200}; quote a value with commas or braces",
+        hint="write it like http_req_duration{name:/users,status:200}; "
+        "quote a value that is empty, or has commas or braces",
     )
 
 
@@ -268,7 +271,8 @@ def _aggregate(subject: Subject, text: str, match: re.Match[str]) -> str:
         raise PlanError(f"threshold {text!r}: which percentile?", hint=hint)
     wanted = "p(N)" if aggregate == "p" else aggregate
     if wanted not in subject.aggregates:
-        guess = nearest(aggregate, subject.aggregates)
+        meant = _OTHER_WORDS.get(aggregate.lower(), aggregate.lower())
+        guess = f"write {meant}" if meant in subject.aggregates else nearest(aggregate, subject.aggregates)
         raise PlanError(
             f"threshold {text!r}: a {subject.kind} like {name} has no {wanted!r}",
             hint=f"it has {', '.join(subject.aggregates)}" + (f"; {guess}" if guess else ""),

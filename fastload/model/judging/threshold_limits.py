@@ -40,6 +40,8 @@ _ANY = _Range(-math.inf, math.inf)
 def check_limits(thresholds: Iterable[Threshold]) -> None:
     """Check that each of *thresholds* can hold and can fail, and that no two of them exclude each other.
 
+    ``>=0`` may be unable to fail: it asks for a series.
+
     Raises:
         PlanError: one holds or fails whatever is measured, or no value satisfies two of them.
     """
@@ -56,6 +58,9 @@ def check_limits(thresholds: Iterable[Threshold]) -> None:
 
 def _check_limit(threshold: Threshold) -> None:
     condition, possible = threshold.condition, _possible(threshold)
+    if (condition.comparison, condition.limit) == (">=", 0):
+        # The way of k6's users to ask for a series: nobody takes it for a limit.
+        return
     if not _any_satisfies(possible, condition.comparison, condition.limit):
         never = "hold"
     elif not _any_satisfies(possible, _OPPOSITE[condition.comparison], condition.limit):

@@ -52,6 +52,11 @@ class PlannedTags:
     mentions: Callable[[str], bool] = field(default=lambda _text: True)
 
     @property
+    def known_scenarios(self) -> tuple[str, ...]:
+        """Names of all scenarios of the run and of the script, each once."""
+        return tuple(dict.fromkeys((*self.scenarios, *self.others)))
+
+    @property
     def names(self) -> set[str]:
         """Names of the own tags of scenarios."""
         return {name for tags in self.scenarios.values() for name in tags}
@@ -71,6 +76,14 @@ def check_filters(thresholds: Iterable[Threshold], planned: PlannedTags) -> None
                 continue
             _check_name(threshold, tag, planned)
             _check_value(threshold, tag, value, planned)
+
+
+def unknown_scenario(threshold: Threshold, planned: PlannedTags) -> str:
+    """Return the scenario that *threshold* names and that the script does not have; "" without one."""
+    if threshold.series.metric not in BUILTIN and planned.mentions("scenario"):
+        return ""
+    name = dict(threshold.series.tags).get("scenario", "")
+    return "" if name in planned.known_scenarios else name
 
 
 def _check_name(threshold: Threshold, tag: str, planned: PlannedTags) -> None:
@@ -96,7 +109,7 @@ def _check_value(threshold: Threshold, tag: str, value: str, planned: PlannedTag
     wrong = hint = ""
     match tag:
         case "scenario":
-            names = (*planned.scenarios, *planned.others)
+            names = planned.known_scenarios
             if value not in names:
                 wrong = f"there is no scenario {value!r}"
                 hint = nearest(value, names) or f"there are {', '.join(names)}"
@@ -108,7 +121,7 @@ def _check_value(threshold: Threshold, tag: str, value: str, planned: PlannedTag
             wrong, hint = _wrong_method(value, planned)
         case "error" if metric in _REQUEST_METRICS and not _is_error_kind(value):
             wrong = f"there is no kind of errors {value!r}"
-            hint = nearest(value, REMEDIES) or "kinds of errors are listed in the docs, page 'What the numbers mean'"
+            hint = _hint_of_error(value)
         case _ if tag in planned.names and metric in BUILTIN and metric not in _WITH_OWN_TAGS:
             values = sorted({tags[tag] for tags in planned.scenarios.values() if tag in tags})
             if value not in values:
@@ -122,11 +135,21 @@ def _wrong_method(value: str, planned: PlannedTags) -> tuple[str, str]:
     """Return what is wrong with *value* as a method and the hint; empty texts if it may be one."""
     if value != value.upper():
         return f"methods are in upper case, and not {value!r}", f"write method:{value.upper()}"
+    if not value:
+        return "a request always has a method", "write method:GET"
     similar = difflib.get_close_matches(value, _METHODS, n=1, cutoff=0.6)
     if value in _METHODS or not similar or planned.mentions(value):
         return "", ""
     return f"there is no method {value!r}", nearest(value, _METHODS)
 
 
+def _hint_of_error(value: str) -> str:
+    if re.fullmatch(r"(http_)?[0-9][0-9x]{2}", value, re.IGNORECASE):
+        return "each status is a kind of its own: write error:http_404, or status:404"
+    kinds = [kind for kind in REMEDIES if _is_error_kind(kind)]
+    return nearest(value, kinds) or "kinds of errors are listed in the docs, page 'What the numbers mean'"
+
+
 def _is_error_kind(kind: str) -> bool:
-    return (kind in REMEDIES and not kind.endswith("xx")) or bool(re.fullmatch(r"http_[0-9]{3}", kind))
+    """Return whether a request may have the error *kind*; "" is that of one that did not fail."""
+    return not kind or (kind in REMEDIES and not kind.endswith("xx")) or bool(re.fullmatch(r"http_[0-9]{3}", kind))

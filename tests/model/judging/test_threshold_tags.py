@@ -47,7 +47,11 @@ def check(metric: str, planned: PlannedTags = PLANNED) -> None:
         ("http_reqs{method:get}", "methods are in upper case, and not 'get'", "write method:GET"),
         ("http_reqs{method:GTE}", "there is no method 'GTE'", "did you mean 'GET'?"),
         ("http_reqs{error:timout}", "there is no kind of errors 'timout'", "did you mean 'timeout'?"),
-        ("http_reqs{error:http_4xx}", "there is no kind of errors 'http_4xx'", ""),
+        ("http_reqs{error:http_4xx}", "there is no kind of errors 'http_4xx'", "write error:http_404, or status:404"),
+        ("http_reqs{error:4XX}", "there is no kind of errors '4XX'", "each status is a kind of its own"),
+        ("http_reqs{error:503}", "there is no kind of errors '503'", "each status is a kind of its own"),
+        ('http_reqs{method:""}', "a request always has a method", "write method:GET"),
+        ('http_reqs{scenario:""}', "there is no scenario ''", "there are browse, buy, admin"),
         ("orders{senario:buy}", "orders has no tag 'senario'", "did you mean 'scenario'?"),
     ],
 )
@@ -66,6 +70,8 @@ def test_what_no_sample_can_have_is_refused(metric: str, message: str, hint: str
         "http_reqs{status:0}",
         "http_reqs{error:http_404}",
         "http_reqs{error:judged}",
+        'http_reqs{error:""}',
+        "http_req_duration{group:'',error: '' }",
         "http_reqs{method:PURGE}",
         "http_reqs{team:green}",
         # Written in the script: a tag of requests, though it is like one of fastload's.
@@ -84,6 +90,13 @@ def test_what_a_sample_may_have_is_taken(metric: str) -> None:
     check(metric)
 
 
+def test_the_hint_has_each_scenario_once() -> None:
+    planned = PlannedTags({"one": {}, "two": {}}, others=["one", "two", "rest"])
+    with pytest.raises(PlanError) as caught:
+        check("http_reqs{scenario:xyz}", planned)
+    assert caught.value.hint == "there are one, two, rest"
+
+
 @pytest.mark.parametrize("metric", ["http_reqs{region:eu}", "http_reqs{scenario:browse}", "http_reqs{method:GTE}"])
 def test_in_bench_no_request_has_tags_of_its_own(metric: str) -> None:
     with pytest.raises(PlanError):
@@ -91,7 +104,9 @@ def test_in_bench_no_request_has_tags_of_its_own(metric: str) -> None:
     check("http_reqs{status:200,name:/a,scenario:bench}", BENCH)
 
 
-@pytest.mark.parametrize("value", ["a, b", "a}", "{", "a;b", "a: b", " a ", '"', "it's", "{a,b}", "/o/{id}", "a's, b"])
+@pytest.mark.parametrize(
+    "value", ["", "a, b", "a}", "{", "a;b", "a: b", " a ", '"', "it's", "{a,b}", "/o/{id}", "a's, b"]
+)
 def test_the_label_of_a_series_is_read_as_that_series(value: str) -> None:
     series = Series.of("checks", check=value, scenario="browse")
     assert parse_series(series.label) == (series, "")
