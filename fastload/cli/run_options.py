@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from fastload.cli.options import (
     shared_options,
 )
 from fastload.cli.transport_options import CONVERTERS, HEADINGS, WITHOUT_A_VALUE, transport_options
-from fastload.model.errors import PlanError, nearest
+from fastload.model.errors import PlanError
 from fastload.model.units import parse_whole
 from fastload.planning import Tier, Tiers, file_tier, project_tiers
 from fastload.planning.options import OPTIONS, Option, check_value, is_given
@@ -170,6 +171,7 @@ _GROUPS = {
 _NAMES = {"http_version": "http", "summary_file": "summary", "as_json": "json"}
 _FILES = ("config", "opts")
 _PREFIX = "FASTLOAD_"
+_MISSPELT_LIKENESS = 0.8
 _ONLY_FILES = (
     "start_vus",
     "graceful_ramp_down",
@@ -274,9 +276,10 @@ def _misspelt(known: Collection[str]) -> Iterator[str]:
     names = [variable.removeprefix(_PREFIX) for variable in known]
     for variable in sorted(os.environ):
         name = variable.removeprefix(_PREFIX)
-        if variable.startswith(_PREFIX) and variable not in known and (guess := nearest(name, names)):
-            quoted = guess.replace("'", f"'{_PREFIX}", 1)
-            yield f"{variable} has no effect: {quoted}"
+        if variable.startswith(_PREFIX) and variable not in known:
+            # Only what is very near: a program of the user's may have variables with this prefix as well.
+            for guess in difflib.get_close_matches(name, names, n=1, cutoff=_MISSPELT_LIKENESS):
+                yield f"{variable} has no effect: did you mean '{_PREFIX}{guess}'?"
 
 
 def _command_line(ctx: click.Context) -> Tier:
