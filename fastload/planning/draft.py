@@ -26,8 +26,8 @@ from fastload.planning.script_checks import check_awaits, check_urls
 from fastload.planning.script_text import script_mentions
 from fastload.planning.settings import (
     SetThreshold,
+    check_set_thresholds,
     check_tables,
-    check_thresholds,
     choose_scenarios,
     choose_workers,
     leave_out_foreign,
@@ -142,7 +142,7 @@ def _draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext) ->
         mentions=script_mentions(function for several in functions for function in several),
     )
     thresholds, foreign = leave_out_foreign(thresholds, planned, tiers.all)
-    check_thresholds([one.threshold for one in thresholds], planned)
+    check_set_thresholds(thresholds, planned, tiers.all)
     plan = _plan(run, plans, thresholds, around)
     functions = (*(scenario.functions for scenario in scenarios), _async_hooks(plan.hooks))
     for called in functions:

@@ -165,22 +165,32 @@ def leave_out_foreign(
 ) -> tuple[list[SetThreshold], list[str]]:
     """Leave out thresholds of project files on scenarios of another script. Return the others, and a note on each.
 
-    Raises:
-        PlanError: the name of such a scenario is nearly that of one of this script.
+    A name that is nearly that of a scenario of this script is taken for a mistake, and its threshold is kept.
     """
     files = {tier.name for tier in tiers if tier.is_project_file}
     kept, notes = [], []
     for one in thresholds:
         name = unknown_scenario(one.threshold, planned) if one.by in files else ""
-        if not name:
+        if not name or nearest(name, planned.known_scenarios):
             kept.append(one)
-        elif nearest(name, planned.known_scenarios):
-            with _named(one.by):
-                check_filters([one.threshold], planned)
         else:
             what = f"the threshold on {one.threshold.label}"
             notes.append(f"{one.by}: {what} has no effect here, there is no such scenario")
     return kept, list(dict.fromkeys(notes))
+
+
+def check_set_thresholds(thresholds: Sequence[SetThreshold], planned: PlannedTags, tiers: Sequence[Tier]) -> None:
+    """Check *thresholds* as `check_thresholds` does. An error names the file or variable that sets the threshold.
+
+    Raises:
+        PlanError: an error of `check_thresholds`.
+    """
+    sources = {tier.who.get("thresholds", tier.name) for tier in tiers}
+    for one in thresholds:
+        is_of_tier = one.by.partition(" [scenarios.")[0] in sources
+        with _named(one.by if is_of_tier else ""):
+            check_thresholds([one.threshold], planned)
+    check_limits(one.threshold for one in thresholds)
 
 
 def _lost(replaced: Sequence[SetThreshold]) -> tuple[GivenValue, ...]:

@@ -226,6 +226,13 @@ def test_a_threshold_on_no_scenario_is_refused_where_it_is_for_this_run(monkeypa
         ('shape = "x"', "c.toml: there is no option 'shape'", "a shape is a function: give it in the script"),
         ("scenarios = 3", "c.toml: scenarios is no table of tables", "write [scenarios.NAME] and its options below"),
         ("vus = 3\nduration 5", "c.toml is not TOML: Expected '=' after a key", "mend that line"),
+        ('thresholds = { "http_reqs{staus:1}" = "count>1" }', "c.toml: threshold on", "did you mean 'status'?"),
+        ('thresholds = { checks = "rate>95" }', "c.toml: threshold 'rate>95' on checks can never hold", "rate>0.95"),
+        (
+            '[scenarios.visit]\nthresholds = { checks = "rate>95" }',
+            "c.toml [scenarios.visit]: threshold 'rate>95' on checks can never hold",
+            "rate>0.95",
+        ),
         ('thresholds = { nope = "rate<1" }', "c.toml: threshold on 'nope': there is no metric of that name", ""),
     ],
 )
