@@ -15,6 +15,7 @@ REMEDIES = {
     "tls_timeout": "check that the port speaks TLS, and the CPU of the server, or raise --connect-timeout",
     "timeout": "look for what is slow in the server, lower the load, or raise --timeout",
     "idle_timeout": "look for what makes the server stop within a response, or raise --idle-timeout",
+    "given_up": "the script or an iteration_timeout ended the wait: look for what is slow, or wait longer",
     "reset": "look in the log of the server or of its proxy: crashes, restarts, idle time-outs, limits on connections",
     "partial": "look in the log of the server for what ended a response early: crashes, restarts, proxy time-outs",
     "protocol": "check that the port speaks this version of HTTP (--http), and the server's headers and chunks",

@@ -6,7 +6,7 @@ import pytest
 
 from fastload.load.client.websocket import WebSocketClosed
 from fastload.load.engine.error_kinds import ERROR_KINDS
-from fastload.load.recording.outcome import JUDGED
+from fastload.load.recording.outcome import GIVEN_UP, JUDGED
 from fastload.model.error_remedies import OTHER_REMEDY, PROXY_REMEDY, REMEDIES, remedy_of
 from fastload.model.judging.evidence import Evidence
 from fastload.model.judging.verdict import judge_run
@@ -14,7 +14,7 @@ from fastload.model.judging.verdict import judge_run
 
 def test_every_kind_has_a_remedy() -> None:
     own = {kind for kind in REMEDIES if not kind.startswith("http_")}
-    assert own == {*ERROR_KINDS, JUDGED, WebSocketClosed(1011, "").kind}
+    assert own == {*ERROR_KINDS, GIVEN_UP, JUDGED, WebSocketClosed(1011, "").kind}
     for kind in (kind for kind in REMEDIES if kind.startswith("generator_")):
         verdict = judge_run(
             Evidence(open_model=False, requests=9, failed=9, requests_per_s=9.0, vus=1, errors={kind: 9})

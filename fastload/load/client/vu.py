@@ -26,7 +26,7 @@ from fastload.load.client.streaming_client import StreamingClient
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
 from fastload.load.engine.transfer_future import TransferFuture
-from fastload.load.recording.outcome import NO_DUE, response_us
+from fastload.load.recording.outcome import GIVEN_UP, NO_DUE, response_us
 from fastload.load.recording.scope import CURRENT_SCOPE, CURRENT_VU, Scope
 from fastload.model.errors import PlanError
 
@@ -327,9 +327,14 @@ class VU(HttpClient, StreamingClient):
         return reply
 
     def _give_up(self, transfer: Transfer, endpoint: int) -> None:
-        """Record that the request of *transfer* was interrupted, unless `close` has done so."""
-        if not self.is_closed:
-            self._context.recorder.record_interrupted(endpoint, transfer)
+        """Record that the request of *transfer* was interrupted at the end of the run, unless `close` has done so; or,
+        before that, that the script gave it up."""
+        recorder = self._context.recorder
+        if not self.is_closed and self._was_interrupted():
+            recorder.record_interrupted(endpoint, transfer)
+        elif not self.is_closed:
+            message = f"{recorder.name_of(endpoint)}: the script did not wait for the response"
+            recorder.record_no_response(endpoint, GIVEN_UP, message, transfer.measure())
         transfer.drop_parts()
 
     def _keep_reply_parts(self, transfer: Transfer, reply: Reply) -> None:

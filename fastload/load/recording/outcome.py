@@ -13,6 +13,8 @@ JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED = 1000, 2000, 3000
 
 `JUDGED_FAILED`: the script judged it failed. `JUDGED_GOOD`: the script judged it good, or its status is expected
 although it is 400 or more. `UNEXPECTED`: its status is not expected although it is less than 400."""
+GIVEN_UP = "given_up"
+"""Error kind of a request for whose response the script did not wait."""
 JUDGED = "judged"
 """Error kind of requests that the script judged failed."""
 

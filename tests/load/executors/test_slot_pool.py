@@ -155,7 +155,8 @@ class TestUserCode:
             async with Peer(slow_on_request) as peer, harness(peer.url) as made:
                 delta = await iterate(made, impatient, 3)
                 assert delta.table.get("iterations").value == 3
-                assert (delta.stats.started, delta.stats.finished, delta.stats.interrupted) == (6, 3, 3)
+                assert (delta.stats.started, delta.stats.finished, delta.stats.failed) == (6, 3, 3)
+                assert delta.errors.entries["given_up"][0] == 3
 
         run(main())
 

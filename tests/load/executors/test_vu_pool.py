@@ -185,7 +185,7 @@ class TestTimeout:
                 assert traceback.splitlines()[-1].endswith("IterationTimeout: it took longer than 0.5 s")
                 assert count(delta, "iterations") == 3
                 stats = delta.stats
-                assert (stats.started, stats.finished, stats.interrupted) == (4, 3, 1)
+                assert (stats.started, stats.finished, stats.failed, stats.interrupted) == (4, 3, 1, 0)
                 assert stats.iterations_interrupted == 0
 
         run(main())
