@@ -277,7 +277,7 @@ class TestStreams:
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                stats = made.recorder.stats
-                assert (stats.started, stats.interrupted) == (2, 1)
+                stats = made.take().stats
+                assert (stats.started, stats.finished, stats.failed, stats.interrupted) == (2, 1, 1, 0)
 
         run(main())
