@@ -100,8 +100,9 @@ def wrong_with(case: Case, summary: dict[str, Any]) -> str:
 
 
 def is_disturbed(summary: dict[str, Any]) -> bool:
-    """Whether other work on this machine took the CPU of the run: then the verdict has to say that first."""
-    return bool(summary["verdict"]["findings"][0]["cause"] == "no_cpu")
+    """Whether other work on this machine took the CPU of the run or of its target, and the verdict says so."""
+    told = {one["cause"] for one in summary["verdict"]["findings"]}
+    return bool(told & {"no_cpu", "host_cpu", "target_starved"})
 
 
 @contextlib.contextmanager

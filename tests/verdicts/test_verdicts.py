@@ -26,9 +26,9 @@ def test_the_verdict_of_each_case(case: Case, tmp_path: Path) -> None:
             staged = stage(case, folder)
         except NotHere as error:
             pytest.skip(str(error))
-        if not is_disturbed(staged.summary) or case.cause == "no_cpu":
-            assert not staged.wrong
+        if not staged.wrong:
             return
+        assert is_disturbed(staged.summary), staged.wrong
     pytest.skip("other work on this machine took the CPU of each try, and the verdict said so")
 
 
