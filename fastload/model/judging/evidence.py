@@ -62,7 +62,7 @@ class WorkerEvidence:
 class MainCounts(NamedTuple):
     """Counts of the main work of a run: how many of *noun* *ended* and *failed*.
 
-    *per_s* is how many ended in a second, and *pace* that of *unit* as text, like ``1,000 requests/s``.
+    *pace* is the rate as text, like ``1,000 requests/s``.
     """
 
     noun: str

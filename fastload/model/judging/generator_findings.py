@@ -189,7 +189,8 @@ def _of_cause(evidence: Evidence, disturbance: Disturbance, cause: StallCause) -
         case "blocked":
             text = "something other than the script made the event loop wait, like a disk or swapped memory"
             return _finding(disturbance, "own_work", text, "look at the memory and the disk of this machine")
-    text = f"fastload's own work took up to {format_ms(_longest(evidence, cause))} at once"
+    longest_ms = _longest(evidence, cause)
+    text = f"fastload's own work took up to {format_ms(longest_ms)} at once" if longest_ms else "fastload's own work"
     return _finding(disturbance, "own_work", text, _OWN_WORK_REMEDY)
 
 
