@@ -45,14 +45,16 @@ class ApiDescription:
         self.document = document
         self._data = data
 
-    def resolve(self, node: Any, steps: Steps) -> Any:
+    def resolve(self, node: Any, steps: Steps, is_whole: Callable[[dict[str, Any]], bool] = lambda _: False) -> Any:
         """Return *node*, which is at *steps*, or the node that its chain of references leads to.
+
+        *is_whole* says of a node with a reference whether it is to be returned as it is.
 
         Raises:
             PlanError: a reference has no target, leads to another file, or leads back to itself.
         """
         seen: list[str] = []
-        while isinstance(node, dict) and isinstance(node.get("$ref"), str):
+        while isinstance(node, dict) and isinstance(node.get("$ref"), str) and not is_whole(node):
             reference = node["$ref"]
             if reference in seen:
                 self.refuse(steps, f"the reference {reference!r} leads back to itself")
@@ -120,7 +122,11 @@ def read_openapi(name: str, data: bytes, *, is_json: bool) -> ApiDescription:
     api = ApiDescription(name, data, document)
     version = str(document.get("openapi", ""))
     if "openapi" not in document:
-        known = "it is Swagger 2: convert it first, as 'swagger2openapi' does" if "swagger" in document else ""
+        known = (
+            f"it is Swagger 2: convert it first: npx swagger2openapi {name} -o openapi.yaml"
+            if "swagger" in document
+            else ""
+        )
         api.refuse(
             (), "'openapi' is missing", known or "give a recording (HAR), or a description of an API (OpenAPI 3)"
         )
@@ -155,9 +161,9 @@ def _validate(api: ApiDescription, version: str) -> None:
 
 
 def _with_object_schemas(api: ApiDescription, version: str) -> dict[str, Any]:
-    """Return the document with the schemas ``true`` and ``false`` as objects: the parser knows them in some places only.
+    """Return the document with objects in place of the schemas ``true`` and ``false``, which OpenAPI 3.0 does not have.
 
-    OpenAPI 3.0 does not have them.
+    The parser knows them in some places only.
     """
     if not version.startswith("3.1"):
         return api.document

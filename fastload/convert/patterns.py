@@ -48,8 +48,10 @@ def matching_text(pattern: str, least: int = 0, most: int = MOST_TEXT, variant: 
     """
     try:
         branches = _Parser(pattern).whole()
-        shortest = len(_Writer(variant, 0).text(branches))
-        for extra in dict.fromkeys((0, max(0, least - shortest), 1)):
+        writer = _Writer(variant, 0)
+        shortest = len(writer.text(branches))
+        # What is left of the variant after all choices is a number of repetitions.
+        for extra in dict.fromkeys((writer.variant, max(0, least - shortest), 0, 1)):
             text = _Writer(variant, extra).text(branches)
             if least <= len(text) <= most and matches(pattern, text):
                 return text
@@ -178,7 +180,7 @@ class _Writer:
     """Writes a text for parsed pieces, with *extra* repetitions where they are allowed."""
 
     def __init__(self, variant: int, extra: int) -> None:
-        self._variant, self._extra = variant, extra
+        self.variant, self._extra = variant, extra
         self._size = 0
 
     def text(self, branches: list[list[_Piece]]) -> str:
@@ -201,5 +203,5 @@ class _Writer:
     def _choice(self, count: int) -> int:
         if not count:
             raise UnknownPatternError
-        self._variant, chosen = divmod(self._variant, count)
+        self.variant, chosen = divmod(self.variant, count)
         return chosen

@@ -46,15 +46,16 @@ class Schemas:
 
     def _resolved(self, node: Any, steps: Steps) -> Any:
         """Return what *node* refers to. In OpenAPI 3.1, what is beside a reference counts as well."""
+        node = self._api.resolve(node, steps, self._says_more)
         if not isinstance(node, dict) or not isinstance(node.get("$ref"), str):
             return node
-        beside = {key: value for key, value in node.items() if key != "$ref" and key not in _ANNOTATIONS}
-        if not beside or not self._siblings_count:
-            return self._api.resolve(node, steps)
         if id(node) not in self._whole:
-            both = {"allOf": [{"$ref": node["$ref"]}], **beside}
-            self._whole[id(node)] = node, self._merged(both, steps, 1)
+            beside = {key: value for key, value in node.items() if key != "$ref"}
+            self._whole[id(node)] = node, self._merged({"allOf": [{"$ref": node["$ref"]}], **beside}, steps, 1)
         return self._whole[id(node)][1]
+
+    def _says_more(self, node: dict[str, Any]) -> bool:
+        return self._siblings_count and any(key != "$ref" and key not in _ANNOTATIONS for key in node)
 
     def _merged(self, node: dict[str, Any], steps: Steps, depth: int) -> dict[str, Any]:
         if depth > _DEEPEST:

@@ -11,6 +11,7 @@ from fastload.convert.patterns import matches, matching_text
 
 _TEXT = "text"
 _LONGEST_TEXT = 10_000
+_MOST_TRIES = 100
 _DAY = datetime.date(2026, 1, 31)
 _FORMATS = {
     "time": "12:00:{seconds:02}Z",
@@ -84,6 +85,11 @@ def number_for(schema: dict[str, Any], kind: str, variant: int) -> int | float:
     elif most is not None or below is not None:
         first = min(first, _last(most, below, step))
     value = first + variant * step
+    for _ in range(_MOST_TRIES):
+        # Most servers divide floats: 0.29 / 0.01 is no whole number there.
+        if (float(value) / float(step)).is_integer():
+            break
+        value += step
     if _is_over(value, most, below):
         value = first
     if _is_over(value, most, below) and kind == "number" and "multipleOf" not in schema:

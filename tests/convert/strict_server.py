@@ -139,7 +139,7 @@ class StrictServer(ThreadingHTTPServer):
             # The object as a whole is one text of JSON.
             texts = [value for key, value in pairs if key == name]
             pairs[:] = [pair for pair in pairs if pair[0] != name]
-            return decoder.cast(unquote_plus(texts[0]), schema)
+            return decoder.cast(unquote_plus(texts[0]), schema) if texts else None
         match parameter["in"]:
             case "path":
                 return decoder.of_path(places[name], name, parameter, pointer)

@@ -217,6 +217,23 @@ def test_values_fit_their_schema(schema: Any, value: Any) -> None:
         ),
         ({"requestBody": {"content": {"application/merge-patch+json": {"example": {}}}}}, "json={}"),
         ({"requestBody": {"content": {"text/csv": {"example": "a,b"}}}}, 'data="a,b"'),
+        ({"requestBody": {"content": {"application/xml": {"example": {"a": 1}}}}}, '"/a", name="send")'),
+        (
+            {"parameters": [{"name": "f", "in": "query", "style": "deepObject", "example": {"a": {"b": [1, 2]}}}]},
+            'params={"f[a][b]": [1, 2]}',
+        ),
+        (
+            {"parameters": [{"name": "f", "in": "query", "example": [{"a": 1}, None], "schema": {}}]},
+            """params={"f": ['{"a":1}', ""]}""",
+        ),
+        (
+            {"parameters": [{"name": "c", "in": "cookie", "example": ["a", "b"], "schema": {}}]},
+            'cookies={"c": "a,b"}',
+        ),
+        (
+            {"parameters": [{"name": "f", "in": "query", "explode": False, "example": [1], "schema": {}}]},
+            'params={"f": "1"}',
+        ),
         (
             {"requestBody": {"content": {"text/csv": {"example": "a"}, "application/json": {"example": [1]}}}},
             "json=[1]",
@@ -260,7 +277,14 @@ def test_other_methods_and_names_that_clash(tmp_path: Path) -> None:
         ("a.json", '{"openapi": "3.0.0",\n}', "a.json:1:20: the JSON is malformed", ""),
         ("a.yaml", "- a", "a.yaml holds no object", ""),
         ("a.yaml", "a: 1", "a.yaml: at the top: 'openapi' is missing", ""),
-        ("a.json", '{"swagger": "2.0"}', "'openapi' is missing", "Swagger 2"),
+        ("a.json", '{"swagger": "2.0"}', "'openapi' is missing", "npx swagger2openapi a.json -o openapi.yaml"),
+        ("a.yaml", "openapi: 3.1.0\na: !!set {b}", "JSON has nothing like !!set", ""),
+        (
+            "a.json",
+            json.dumps({**HEAD, "paths": {"/a": {"get": {**FINE, "parameters": [{"$ref": "#anchor"}]}}}}),
+            "the reference '#anchor' is no path within the file",
+            "#/components/schemas/Pet",
+        ),
         ("a.json", '{"info": {}, "item": []}', "Postman", "OpenAPI 3"),
         ("a.yaml", "\nopenapi: 4.0.0", "a.yaml:2: openapi: version '4.0.0' is not read", "3.1"),
         ("a.yaml", "openapi: 3.0.0\npaths: {}", "a.yaml: at the top: 'info' is missing", ""),
@@ -339,6 +363,172 @@ def test_yaml_is_read_as_json_would_be(tmp_path: Path) -> None:
     text = convert(path, "api.py", RecordingFilter()).text
     assert 'json={"on": "yes", "at": "2026-01-31", "flag": True, "n": 8}' in text
     assert "status is 200" in text
+
+
+def test_yaml_that_json_does_not_have_is_a_text_or_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "api.yaml"
+    path.write_text(
+        "openapi: 3.0.3\ninfo: {title: a, version: 1}\npaths:\n  /a:\n    post:\n      operationId: send\n"
+        "      responses: {200: {description: fine}}\n"
+        "      requestBody: {content: {application/json: {example:\n"
+        "        {at: 12:30, time: 12:30:00, day: !!timestamp 2026-01-31, big: 1e3, bytes: !!binary 'aGVs bG8='}}}}\n"
+        "  /b:\n    get:\n      operationId: infinite\n      responses: {200: {description: fine}}\n"
+        "      parameters: [{name: n, in: query, example: .inf, required: true,\n"
+        "        schema: {type: number, minimum: -.inf, maximum: .nan}}]\n"
+    )
+    text = convert(path, "api.py", RecordingFilter()).text
+    compile(text, "api.py", "exec")
+    for part in ('"at": "12:30"', '"time": "12:30:00"', '"day": "2026-01-31"', '"big": 1000.0', '"bytes": "aGVsbG8="'):
+        assert part in text
+    assert 'params={"n": 0.5}' in text
+
+
+def test_what_deletes_is_a_comment_unless_it_is_asked_for(cli: Cli, tmp_path: Path) -> None:
+    path = described(
+        tmp_path, {"/a": {"get": {**FINE, "operationId": "read"}, "delete": {**FINE, "operationId": "gone"}}}
+    )
+    done = cli("new", "api", "--from", str(path))
+    assert "Note: not called, for they delete: gone; --with-deletes makes tasks of them\n" in done.stderr
+    script = tmp_path / "api.py"
+    check_style(script)
+    assert '        read: 3,\n        # These delete. Take away the "# " to have' in script.read_text()
+
+    def tasks() -> list[str]:
+        plan = cli("plan", "api.py", "--json", "--base-url", "http://127.0.0.1:1")
+        return [one["name"] for one in json.loads(plan.stdout)["scenarios"][0]["functions"]]
+
+    assert tasks() == ["read"]
+    # As the comment says.
+    script.write_text(script.read_text().replace("# gone", "gone"))
+    check_style(script)
+    assert tasks() == ["read", "gone"]
+    assert "Note" not in cli("new", "api", "--from", str(path), "--with-deletes", "--force").stderr
+    assert tasks() == ["read", "gone"]
+
+
+def test_only_deletes_need_their_option(tmp_path: Path) -> None:
+    path = described(tmp_path, {"/a": {"delete": FINE}})
+    with pytest.raises(PlanError, match=r"api\.json: all that it describes deletes") as raised:
+        convert(path, "api.py", RecordingFilter())
+    assert raised.value.hint == "--with-deletes makes a script of it"
+    assert "delete_a: 1" in convert(path, "api.py", RecordingFilter(), deletes=True).text
+
+
+@pytest.mark.parametrize("source", [(), ("--from", str(DATA / "shop.har")), ("--from", "scenario:ingest")])
+def test_deletes_go_with_a_description(cli: Cli, tmp_path: Path, source: tuple[str, ...]) -> None:
+    done = cli("new", "visit", *source, "--with-deletes")
+    assert done.returncode == 104
+    assert "Error: --with-deletes goes with a description of an API, not with" in done.stderr
+    assert not (tmp_path / "visit.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("servers", "base_url", "url"),
+    [
+        ([], "http://localhost:8080", "/a"),
+        ([{"url": "/"}], "http://localhost:8080", "/a"),
+        ([{"url": "v1/"}], "http://localhost:8080", "/v1/a"),
+        ([{"url": "../v1?x=1"}], "http://localhost:8080", "/v1/a"),
+        ([{"url": "//api.example.com/v1"}], "https://api.example.com", "/v1/a"),
+        ([{"url": "//127.0.0.1:8080"}], "http://127.0.0.1:8080", "/a"),
+        ([{"url": "https://user:pass@api.example.com:8443/"}], "https://api.example.com:8443", "/a"),
+        ([{"url": "http://[::1]:8080/v1"}, {"url": "/v2"}], "http://[::1]:8080", "/v1/a"),
+        (
+            [
+                {
+                    "url": "{s}://{h}{p}",
+                    "variables": {"s": {"default": "http"}, "h": {"default": "a.b"}, "p": {"default": "/c"}},
+                }
+            ],
+            "http://a.b",
+            "/c/a",
+        ),
+    ],
+)
+def test_servers(tmp_path: Path, servers: list[Any], base_url: str, url: str) -> None:
+    made = made_of(tmp_path, {}, servers=servers)
+    assert made.options == ("--base-url", base_url)
+    assert f'await vu.post("{url}", name="send")' in made.text
+
+
+@pytest.mark.parametrize(
+    ("server", "message"),
+    [
+        ({"url": "https://{host}/"}, "the variable {host} has no default"),
+        ({"url": "ftp://example.com/"}, "'ftp://example.com/' is no address of HTTP"),
+        ({"url": "https://a b/"}, "'https://a b/' is no address of HTTP"),
+        ({"url": "http://a.com;rm/"}, "is no address of HTTP"),
+        ({"url": "http://["}, "Invalid IPv6 URL"),
+    ],
+)
+def test_a_server_that_is_none_is_told_with_its_place(tmp_path: Path, server: Any, message: str) -> None:
+    with pytest.raises(PlanError) as raised:
+        made_of(tmp_path, {"servers": [server]})
+    assert message in raised.value.message
+    assert 'paths["/a"].post.servers[0].url' in raised.value.message
+
+
+def test_a_server_of_an_operation_is_asked_for(tmp_path: Path) -> None:
+    made = made_of(
+        tmp_path,
+        {"servers": [{"url": "https://files.example.com/v{n}", "variables": {"n": {"default": "2"}}}]},
+        servers=[{"url": "https://api.example.com/v1"}],
+    )
+    # All that is described is there: so it is the base URL.
+    assert made.options == ("--base-url", "https://files.example.com")
+    path = described(
+        tmp_path,
+        {
+            "/a": {
+                "servers": [{"url": "https://files.example.com/v2"}],
+                "put": FINE,
+                "get": {**FINE, "servers": [{"url": "/"}]},
+            },
+            "/b": {"get": FINE},
+        },
+        servers=[{"url": "https://api.example.com/v1"}],
+    )
+    made = convert(path, "api.py", RecordingFilter())
+    assert made.options == (
+        *("--base-url", "https://api.example.com"),
+        *("-e", "FILES_EXAMPLE_COM_URL=https://files.example.com"),
+    )
+    assert 'vu.put(f"{FILES_EXAMPLE_COM_URL}/v2/a", name="put_a")' in made.text
+    assert 'vu.get("/a", name="get_a")' in made.text
+    assert 'vu.get("/v1/b", name="get_b")' in made.text
+    assert made.notes[0] == (
+        "some requests go to https://files.example.com, and not to the base URL: FILES_EXAMPLE_COM_URL says where"
+    )
+
+
+def test_parameters_that_are_secret_are_no_literals(tmp_path: Path) -> None:
+    parameters = [
+        {"name": name, "in": place, "required": required, "example": "literal", "schema": {}}
+        for name, place, required in (
+            ("api_key", "query", True),
+            ("X-Api-Key", "header", True),
+            ("session", "cookie", True),
+            ("page_token", "query", False),
+        )
+    ]
+    made = made_of(tmp_path, {"parameters": parameters})
+    assert "literal" not in made.text
+    assert made.options[2:] == ("-e", "API_KEY=...", "-e", "X_API_KEY=...", "-e", "SESSION=...")
+    assert "page_token of POST /a" in made.notes[0]
+
+
+def test_a_key_that_is_described_twice_is_given_once(tmp_path: Path) -> None:
+    scheme = {"type": "apiKey", "in": "header", "name": "X-Key"}
+    made = made_of(
+        tmp_path,
+        {
+            "security": [{"id": []}],
+            "parameters": [{"name": "x-key", "in": "header", "required": True, "example": "literal", "schema": {}}],
+        },
+        components={"securitySchemes": {"id": scheme}},
+    )
+    assert 'HEADERS = {"X-Key": ID_KEY}' in made.text
+    assert made.options[2:] == ("-e", "ID_KEY=...")
 
 
 @pytest.mark.parametrize("module", ["openapi_pydantic", "yaml"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from fastload.convert import RecordingFilter, convert
 from tests.conftest import Cli
+from tests.convert.api_decoding import Refused, Request
 from tests.convert.conftest import DATA, check_style
 from tests.convert.strict_server import StrictServer, strict_server
 
@@ -74,3 +79,53 @@ def test_each_request_is_read_as_it_is_described(cli: Cli, tmp_path: Path, name:
     assert {check["name"]: check["fails"] for check in summary["checks"] if check["fails"]} == {}
     assert summary["metrics"]["http_req_failed"]["fails"] == 0
     assert summary["metrics"]["http_reqs"]["count"] == len(described)
+
+
+def test_a_type_checker_has_nothing_to_say(cli: Cli, tmp_path: Path) -> None:
+    for name in SECRETS:
+        done = cli("new", name, "--from", str(DATA / f"{name}.yaml"), "--with-deletes")
+        assert done.returncode == 0, done.stderr
+    names = [f"{name}.py" for name in SECRETS]
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", "cache", *names]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_notes_say_what_to_see_to() -> None:
+    made = convert(DATA / "features_31.yaml", "api.py", RecordingFilter())
+    assert [note.partition(":")[0] for note in made.notes] == [
+        "not called, for they delete",
+        'give real content in place of b"..."',
+        "in a path, but not described, so sent as '1'",
+        "left out, described as parts of a path that does not have them",
+        "left out, for they seem to be secrets and are optional",
+        "give BEARER_TOKEN, TOKEN with -e, or in the environment",
+    ]
+    assert "a literal of the document" not in made.text
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("flag=true", "is missing"),
+        ("flag=True", "is not of type 'boolean'"),
+        ("joined=black%2Cbrown,black", "is too short"),
+        ("joined=black&joined=brown", "is there 2 times"),
+        ("spaces=a,b", "is too short"),
+        ("pipes=a%2Cb", "is too short"),
+        ("deep[x]=1", "'y' is a required property"),
+        ("R=100", "'G' is a required property"),
+        ("what=1", "unknown"),
+    ],
+)
+def test_the_server_refuses_what_is_not_as_described(query: str, reason: str) -> None:
+    """So that a script which it takes is right."""
+    document = as_json(DATA / "features_30.yaml")
+    node = document["paths"]["/queries"]["get"]
+    with strict_server(document, "", {"key"}) as server:
+        if reason != "is missing":
+            node["parameters"] = [{**one, "required": False} for one in node["parameters"]]
+        with pytest.raises(Refused, match=re.escape(reason)):
+            server.status_of(Request("GET", "/v1/queries", f"api_key=key&{query}", {}, b""))
+        with pytest.raises(Refused, match="the credential queryKey is 'none'"):
+            server.status_of(Request("GET", "/v1/queries", "api_key=none", {}, b""))
