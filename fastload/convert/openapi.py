@@ -278,7 +278,7 @@ def _yaml_loader() -> Any:
     for tag in _TEXT_TAGS:
         loader.add_constructor(f"{_TAG}{tag}", partial(_text, getattr(loader, f"construct_yaml_{tag}")))
     for tag in _FOREIGN_TAGS:
-        loader.add_constructor(f"{_TAG}{tag}", _foreign)
+        loader.add_constructor(f"{_TAG}{tag}", _refuse_tag)
     return loader
 
 
@@ -288,16 +288,24 @@ def _text(construct: Callable[[Any, Any], Any], loader: Any, node: Any) -> str:
     return "".join(node.value.split()) if node.tag == f"{_TAG}binary" else str(node.value)
 
 
-def _foreign(_loader: Any, node: Any) -> Any:
+def _refuse_tag(_loader: Any, node: Any) -> NoReturn:
+    raise _foreign(node, f"!!{node.tag.removeprefix(_TAG)}")
+
+
+def _foreign(node: Any, what: str) -> Exception:
+    """Return the error for *node*, which is *what*: nothing that JSON has."""
     import yaml
 
-    what = f"JSON has nothing like !!{node.tag.removeprefix(_TAG)}"
-    raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+    error: Exception = yaml.constructor.ConstructorError(None, None, f"JSON has nothing like {what}", node.start_mark)
+    return error
 
 
 def _mapping(loader: Any, node: Any) -> dict[str, Any]:
     loader.flatten_mapping(node)
-    return {str(key.value): loader.construct_object(value, deep=True) for key, value in node.value}
+    for key, _ in node.value:
+        if not isinstance(key.value, str):
+            raise _foreign(key, "a key that is no text")
+    return {key.value: loader.construct_object(value, deep=True) for key, value in node.value}
 
 
 def _line_of(data: bytes, steps: Steps) -> int | None:
@@ -314,7 +322,7 @@ def _line_of(data: bytes, steps: Steps) -> int | None:
                 node = node.value[step]
                 line = node.start_mark.line
             else:
-                key, node = next(pair for pair in node.value if str(pair[0].value) == step)
+                key, node = next(pair for pair in node.value if pair[0].value == step)
                 line = key.start_mark.line
     except (yaml.YAMLError, StopIteration, LookupError, AttributeError, TypeError, ValueError, RecursionError):
         # Steps through features of YAML alone, like merged mappings, are not found: the last found line is close.

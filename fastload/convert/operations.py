@@ -18,7 +18,7 @@ from fastload.convert.request_writer import METHODS
 from fastload.convert.schemas import Schemas
 from fastload.convert.security import Credentials
 from fastload.convert.servers import server_of
-from fastload.convert.writer import Call, Code, Commented, Conversion, Module, docstring, statement, text_literal
+from fastload.convert.writer import WIDTH, Call, Code, Commented, Conversion, Module, docstring, statement, text_literal
 from fastload.model.errors import PlanError
 
 DELETES_OPTION = "--with-deletes"
@@ -213,19 +213,24 @@ class _ApiScript:
             call = Call("await vu.request", [operation.method.upper(), url], keywords)
         indent = 8 if operation.tag else 4
         inside = statement(call, indent, "reply = ")
-        inside += statement(Call("vu.check", [Code("reply"), _checks(operation)]), indent)
+        inside += _check(operation, indent)
         if operation.tag:
             inside = statement(Call("async with vu.group", [operation.tag], tail=":"), 4) + inside
         return f"async def {operation.function}(vu: fl.VU) -> None:\n{docstring(operation.about, 4)}{inside}"
 
 
-def _checks(operation: Operation) -> dict[str, Any]:
-    """Return one check: the status is one of the 2xx statuses in the description."""
+def _check(operation: Operation, indent: int) -> str:
+    """Return statements that check that the status is one of the 2xx statuses in the description."""
     match operation.statuses:
         case []:
-            return {f"{operation.function}: ok": Code("reply.ok")}
+            name, test = f"{operation.function}: ok", "reply.ok"
         case [status]:
-            return {f"{operation.function}: status is {status}": Code(f"reply.status == {status}")}
+            name, test = f"{operation.function}: status is {status}", f"reply.status == {status}"
         case statuses:
             listed = ", ".join(map(str, statuses))
-            return {f"{operation.function}: status is {listed}": Code(f"reply.status in ({listed})")}
+            name, test = f"{operation.function}: status is {listed}", f"reply.status in ({listed})"
+    before = ""
+    # A formatter would break a comparison that is too long for its line.
+    if indent + 8 + len(f"{text_literal(name)}: {test},") > WIDTH:
+        before, test = statement(Code(test), indent, "passed = "), "passed"
+    return before + statement(Call("vu.check", [Code("reply"), {name: Code(test)}]), indent)

@@ -76,6 +76,9 @@ class Parameters:
             for number, parameter in enumerate(holder.get("parameters") or []):
                 where: Steps = (*place, "parameters", number)
                 parameter = self._api.resolve(parameter, where)
+                for key in ("in", "name"):
+                    if key not in parameter:
+                        self._api.refuse(where, f"{key!r} is missing")
                 found[parameter["in"], parameter["name"]] = parameter, where
         of_path: dict[str, str] = {}
         for parameter, where in found.values():

@@ -17,8 +17,8 @@ _LOCAL = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?")
 _HINT = "write it like https://api.example.com/v1, or like /v1"
 
 
-class Server(NamedTuple):
-    """A server: its *origin*, like ``https://api.example.com``, and the *prefix* of all paths, like ``/v1``.
+class ServerAddress(NamedTuple):
+    """Where a server is: its *origin*, like ``https://api.example.com``, and the *prefix* of all paths, like ``/v1``.
 
     The origin of a relative URL is empty: it is that of the description itself, which is not known of a file.
     """
@@ -27,7 +27,9 @@ class Server(NamedTuple):
     prefix: str
 
 
-def server_of(api: ApiDescription, operation: Mapping[str, Any], item: Mapping[str, Any], steps: Steps) -> Server:
+def server_of(
+    api: ApiDescription, operation: Mapping[str, Any], item: Mapping[str, Any], steps: Steps
+) -> ServerAddress:
     """Return the server of *operation*, which is at *steps*: the first of its own, of its path, or of all.
 
     Raises:
@@ -36,10 +38,10 @@ def server_of(api: ApiDescription, operation: Mapping[str, Any], item: Mapping[s
     for holder, place in ((operation, steps), (item, steps[:-1]), (api.document, ())):
         if holder.get("servers"):
             return _server(api, holder["servers"][0], (*place, "servers", 0, "url"))
-    return Server("", "")
+    return ServerAddress("", "")
 
 
-def _server(api: ApiDescription, server: Mapping[str, Any], steps: Steps) -> Server:
+def _server(api: ApiDescription, server: Mapping[str, Any], steps: Steps) -> ServerAddress:
     url = _filled(api, server, steps)
     try:
         parts = urlsplit(urljoin(f"{_HERE}/", url))
@@ -50,10 +52,10 @@ def _server(api: ApiDescription, server: Mapping[str, Any], steps: Steps) -> Ser
         api.refuse(steps, f"{url!r} is no address of HTTP", _HINT)
     prefix = parts.path.rstrip("/")
     if f"{parts.scheme}://{host}" == _HERE:
-        return Server("", prefix)
+        return ServerAddress("", prefix)
     # Without a scheme, it is the one by which the description was read, which is not known either.
     scheme = "https" if url.startswith("//") and not _LOCAL.fullmatch(host) else parts.scheme
-    return Server(f"{scheme}://{host}", prefix)
+    return ServerAddress(f"{scheme}://{host}", prefix)
 
 
 def _filled(api: ApiDescription, server: Mapping[str, Any], steps: Steps) -> str:

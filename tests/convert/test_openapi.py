@@ -279,6 +279,13 @@ def test_other_methods_and_names_that_clash(tmp_path: Path) -> None:
         ("a.yaml", "a: 1", "a.yaml: at the top: 'openapi' is missing", ""),
         ("a.json", '{"swagger": "2.0"}', "'openapi' is missing", "npx swagger2openapi a.json -o openapi.yaml"),
         ("a.yaml", "openapi: 3.1.0\na: !!set {b}", "JSON has nothing like !!set", ""),
+        ("a.yaml", "openapi: 3.1.0\n{{a}}: b", "JSON has nothing like a key that is no text", ""),
+        (
+            "a.json",
+            json.dumps({**HEAD, "paths": {"/a": {"get": {**FINE, "parameters": [{"$ref": "#/info"}]}}}}),
+            "get.parameters[0]: 'in' is missing",
+            "",
+        ),
         (
             "a.json",
             json.dumps({**HEAD, "paths": {"/a": {"get": {**FINE, "parameters": [{"$ref": "#anchor"}]}}}}),
@@ -529,6 +536,15 @@ def test_a_key_that_is_described_twice_is_given_once(tmp_path: Path) -> None:
     )
     assert 'HEADERS = {"X-Key": ID_KEY}' in made.text
     assert made.options[2:] == ("-e", "ID_KEY=...")
+
+
+@pytest.mark.parametrize("tags", [[], ["reads"]])
+def test_long_names_are_formatted_as_well(tmp_path: Path, tags: list[str]) -> None:
+    scripts = [tmp_path / f"made_{length}.py" for length in range(28, 54)]
+    for length, script in enumerate(scripts, 28):
+        operation = {**FINE, "operationId": "a" * length, "tags": tags}
+        script.write_text(convert(described(tmp_path, {"/a": {"get": operation}}), "api.py", RecordingFilter()).text)
+    check_style(*scripts)
 
 
 @pytest.mark.parametrize("module", ["openapi_pydantic", "yaml"])
