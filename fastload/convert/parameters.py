@@ -97,7 +97,7 @@ class Parameters:
             else:
                 self._misplaced.append(f"{name} of {operation.title}")
         elif self._is_sent(operation, parameter):
-            if is_secret_field(name):
+            if _is_secret(name):
                 _values(operation, parameter)[name] = self._module.secret(constant(name))
             else:
                 self._add_value(operation, parameter, self._value(parameter))
@@ -126,7 +126,7 @@ class Parameters:
             return True
         if not self._examples.has_own(parameter.holder, parameter.steps):
             return False
-        if is_secret_field(name):
+        if _is_secret(name):
             self._without_secret.append(f"{parameter.name} of {operation.title}")
             return False
         return True
@@ -155,6 +155,11 @@ class Parameters:
             return of_path[name]
 
         operation.path += PLACE.sub(filled, operation.template)
+
+
+def _is_secret(name: str) -> bool:
+    """Return whether parameter *name* holds a secret. The key of a request, sent with it to have it done once, is none."""
+    return is_secret_field(name) and "idempotency" not in name.lower()
 
 
 def _values(operation: Operation, parameter: _Parameter) -> dict[str, Any]:

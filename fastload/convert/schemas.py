@@ -22,7 +22,7 @@ class Schemas:
 
     def __init__(self, api: ApiDescription) -> None:
         self._api = api
-        self._siblings_count = str(api.document.get("openapi", "")).startswith("3.1")
+        self._siblings_matter = str(api.document.get("openapi", "")).startswith("3.1")
         # The nodes are kept, or their ids would be used again.
         self._whole: dict[int, tuple[Any, dict[str, Any]]] = {}
         # Schemas that are nothing but an ``allOf``, by the ids of its parts: merged properties that refer to the schema
@@ -55,23 +55,25 @@ class Schemas:
         return self._whole[id(node)][1]
 
     def _says_more(self, node: dict[str, Any]) -> bool:
-        return self._siblings_count and any(key != "$ref" and key not in _ANNOTATIONS for key in node)
+        return self._siblings_matter and any(key != "$ref" and key not in _ANNOTATIONS for key in node)
 
     def _merged(self, node: dict[str, Any], steps: Steps, depth: int) -> dict[str, Any]:
         if depth > _DEEPEST:
             self._api.refuse(steps, "its 'allOf' leads back to itself")
         listed = enumerate(node.get("allOf") or ())
         parts = [self.whole(part, (*steps, "allOf", number), depth + 1) for number, part in listed]
+        if any(part is NOTHING for part in parts):
+            return NOTHING
         own = _with_plain_bounds({key: value for key, value in node.items() if key != "allOf"})
         known = tuple(sorted(map(id, parts)))
         if not own and known in self._of_parts:
             return self._of_parts[known]
-        pure = not own
+        merged = own
         for part in parts:
-            own = _both(_with_examples_of_properties(part), own)
-        if pure:
-            self._of_parts[known] = own
-        return own
+            merged = _both(_with_examples_of_properties(part), merged)
+        if not own:
+            self._of_parts[known] = merged
+        return merged
 
 
 def with_choice(schema: dict[str, Any], key: str, one: Any) -> Any:

@@ -518,8 +518,10 @@ def test_parameters_that_are_secret_are_no_literals(tmp_path: Path) -> None:
             ("page_token", "query", False),
         )
     ]
-    made = made_of(tmp_path, {"parameters": parameters})
+    once = {"name": "Idempotency-Key", "in": "header", "required": True, "example": "7", "schema": {}}
+    made = made_of(tmp_path, {"parameters": [*parameters, once]})
     assert "literal" not in made.text
+    assert '"Idempotency-Key": "7"' in made.text
     assert made.options[2:] == ("-e", "API_KEY=...", "-e", "X_API_KEY=...", "-e", "SESSION=...")
     assert "page_token of POST /a" in made.notes[0]
 

@@ -102,6 +102,7 @@ def wrong(value: Any, schema: Any, version: str = "3.1.0") -> list[str]:
         {"$ref": "#/components/schemas/Chain"},
         {"$ref": "#/components/schemas/List"},
         {"anyOf": [False, {"type": "integer"}]},
+        {"type": "integer", "oneOf": [False, {"minimum": 5}]},
         {"oneOf": [{"type": "null"}]},
         {"type": "object", "required": ["a"], "anyOf": [{"properties": {"a": {"type": "integer"}}}]},
         {"type": "string", "example": 7},
