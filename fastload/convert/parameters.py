@@ -158,7 +158,7 @@ class Parameters:
 
 
 def _is_secret(name: str) -> bool:
-    """Return whether parameter *name* holds a secret. The key of a request, sent with it to have it done once, is none."""
+    """Return whether parameter *name* holds a secret. The key that tells a request from its repetition is none."""
     return is_secret_field(name) and "idempotency" not in name.lower()
 
 
