@@ -202,19 +202,19 @@ class Examples:
         """Return *count* values for *items*, fewer if it has none; all different if *schema* says so."""
         if not schema.get("uniqueItems") or count < 2:
             return [self.of_schema(items, steps, above) for _ in range(count)]
-        outer, found = self._variant, list[Any]()
+        outer = self._variant
+        # By their source: in Python True is 1, in JSON it is not.
+        found: dict[str, Any] = {}
         for variant in range(2 * count):
             self._variant = outer + variant
             value = self.of_schema(items, steps, above)
-            # In Python True is 1, in JSON it is not.
-            if all(type(value) is not type(other) or value != other for other in found):
-                found.append(value)
+            found.setdefault(repr(value), value)
             if len(found) == count:
                 break
         else:
             self._note(steps, "uniqueItems")
         self._variant = outer
-        return found
+        return list(found.values())
 
 
 def _examples_and_default(schema: dict[str, Any]) -> Iterator[Any]:
@@ -228,12 +228,12 @@ def _examples_and_default(schema: dict[str, Any]) -> Iterator[Any]:
 
 def _new_names(pattern: str, count: int, taken: set[str]) -> list[str]:
     """Return *count* names that match *pattern* and are not in *taken*: fewer if there are none."""
-    found: list[str] = []
-    for variant in range(min(2 * count, _MOST_VALUES)):
+    found: dict[str, None] = {}
+    for variant in range(min(2 * count, _MOST_VALUES + 1)):
         name = f"key{variant or ''}" if pattern == "key" else matching_text(pattern, variant=variant)
-        if name is not None and name not in taken and name not in found and len(found) < count:
-            found.append(name)
-    return found
+        if name is not None and name not in taken and len(found) < count:
+            found[name] = None
+    return list(found)
 
 
 def _with_discriminator(value: Any, schema: dict[str, Any], node: Any) -> Any:
