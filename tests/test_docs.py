@@ -332,7 +332,7 @@ def test_every_environment_variable_is_there() -> None:
     read = {
         option.envvar for command in subcommands(command_line).values() for option in command.params if option.envvar
     }
-    served = {name for target in target_names() for name in find_target(target).options_type.ENVIRONMENT.values()}
+    served = {name for target in target_names() for name in find_target(target).options_type._ENVIRONMENT.values()}
     assert (
         read | served | FILE_VARIABLES.keys() | {"SEQUENCER_BASE_URL", "NO_COLOR", "FASTLOAD_DASHBOARD_TOKEN"}
         == documented

@@ -184,9 +184,9 @@ class Worker:
         if vu is None:
             # Python has found it later, when it collected garbage.
             return (self._is_over and not self._iterations_interrupted) or not (self._late or self._context.stopping)
-        if vu.was_interrupted():
+        if vu._was_interrupted():
             return False
-        vu.unawaited = vu.iteration, line
+        vu._unawaited = vu.iteration, line
         return True
 
     def _look_for_leftovers(self) -> None:
@@ -207,7 +207,7 @@ class Worker:
         """
         if vu is None:
             return count >= max(1, self._iterations)
-        least = 2 if vu.was_interrupted() else 1
+        least = 2 if vu._was_interrupted() else 1
         return vu.iteration >= least and count >= vu.iteration
 
     async def _run_phases(self) -> None:

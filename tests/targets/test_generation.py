@@ -242,4 +242,4 @@ def test_login_data_without_an_environment() -> None:
 )
 def test_options_fail_before_the_start(options: GenerationOptions, message: str) -> None:
     with pytest.raises(PlanError, match=message):
-        options.validate(1)
+        options._validate(1)

@@ -194,7 +194,7 @@ def test_ports_are_those_of_the_systems() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_options_of_all_fail_before_the_start(name: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(PlanError, match=message):
-        options_of(name, **values).validate(1)
+        options_of(name, **values)._validate(1)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -365,8 +365,8 @@ class WebSocket:
             _wake(waiting)
         return closed
 
-    def abandon(self) -> None:
-        """Close the connection at once, without a close frame, because the VU leaves. Internal."""
+    def _abandon(self) -> None:
+        """Close the connection at once, without a close frame, because the VU leaves."""
         self._close_sent = True
         self._end(LOST, "", None)
 
@@ -439,7 +439,7 @@ class WebSocketSession(blocks.Block):
             else:
                 await self._socket.close()
         finally:
-            self._socket.abandon()
+            self._socket._abandon()
             self._sockets.discard(self._socket)
 
     def _refused(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from json import loads as exact_loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 from weakref import WeakSet
 
 import orjson
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _HUGE_INTEGER = re.compile(rb"[\[:,\s]-?\d{19,}\s*(?:[\]},\n]|$)")
 _FORMATS = ", ".join(READERS)
+DataFormat = Literal["csv", "json", "jsonl", "ndjson", "parquet"]
 
 
 class DataExhausted(FastloadError):
@@ -150,7 +151,7 @@ _is_worker = False
 def data(
     path: str | Path,
     *,
-    format: str | None = None,  # noqa: A002 - there is no better word
+    format: DataFormat | None = None,  # noqa: A002 - there is no better word
     types: Mapping[str, Callable[[str], Any]] | None = None,
     delimiter: str = ",",
     key: str | None = None,

@@ -195,7 +195,7 @@ class TestUserCode:
         pauses = []
 
         async def broken_at_first(vu: fl.VU) -> None:
-            pauses.append(vu.back_off_s)
+            pauses.append(vu._back_off_s)
             if vu.iteration < 2:
                 raise ValueError
 
