@@ -237,7 +237,9 @@ class StreamingClient(StreamSender):
 
 def _check_subprotocols(subprotocols: tuple[str, ...]) -> None:
     """Check that each of *subprotocols* is one name (RFC 6455, section 4.1): ``("a, b",)`` would offer two."""
-    if isinstance(subprotocols, str) or not all(is_token(name) for name in subprotocols):
+    if not isinstance(subprotocols, tuple | list) or not all(
+        isinstance(name, str) and is_token(name) for name in subprotocols
+    ):
         raise PlanError(
             f"subprotocols {subprotocols!r} are no tuple of names", hint='write subprotocols=("chat.v2", "chat.v1")'
         )

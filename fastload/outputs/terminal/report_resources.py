@@ -10,7 +10,8 @@ from fastload.model.judging.generator_findings import RARE_STALL_MS
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_ms, format_percent
-from fastload.outputs.figures import format_cpu, one_line
+from fastload.model.wire_text import one_line
+from fastload.outputs.figures import format_cpu
 from fastload.outputs.terminal.layout import Cell, Column, Columns
 from fastload.outputs.terminal.style import BAD, DIM, STRONG, WARN, cpu_style
 
