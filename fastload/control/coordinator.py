@@ -357,6 +357,8 @@ class Coordinator:
                 self._stop("abort", now=True)
             case "done":
                 self._workers.mark_done(index, body)
+                for scenario, reason, vus in body.get("vus_without_data", ()):
+                    self._data_ends.add_vus(scenario, reason, vus)
             case "error":
                 self._lose(index, f"failed: {body['message']}")
 

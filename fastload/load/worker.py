@@ -17,6 +17,7 @@ import resource
 import select
 import socket
 import threading
+from collections import Counter
 from time import monotonic_ns
 from typing import Any
 
@@ -96,6 +97,7 @@ class Worker:
         self._late = False
         self._runners: list[ScenarioRunner] = []
         self._data_ends: set[str] = set()
+        self._vus_without_data: Counter[tuple[str, str]] = Counter()
         self._loop_error: asyncio.Future[None] | None = None
         self._iterations = self._iterations_interrupted = 0
         self._is_over = False
@@ -134,6 +136,7 @@ class Worker:
         )
         context.on_abort = self._abort
         context.on_data_end = self._note_data_end
+        context.on_vu_without_data = self._note_vu_without_data
         self._runners = make_scenario_runners(self._plan, context, self._index)
         for runner in self._runners:
             if self._plan.warmup_s > 0 and runner.warms_up:
@@ -171,6 +174,7 @@ class Worker:
                 "worker": self._index,
                 "ended_ns": ended_ns,
                 "unawaited": self._unawaited_watch.lines,
+                "vus_without_data": [[*key, vus] for key, vus in self._vus_without_data.items()],
                 **used,
             },
         )
@@ -289,6 +293,11 @@ class Worker:
         if not (self._warming_up or self._stopping or runner.executor.closed.is_set() or scenario in self._data_ends):
             self._data_ends.add(scenario)
             self._send("data_end", {"scenario": scenario, "reason": reason, "at_ns": monotonic_ns()})
+
+    def _note_vu_without_data(self, scenario: str, reason: str) -> None:
+        """Count a VU of *scenario* for whose ``on_start`` no data was left, in the measurement."""
+        if not self._warming_up:
+            self._vus_without_data[scenario, reason] += 1
 
     def _abort(self, reason: str) -> None:
         self._send("abort", {"reason": shortened(reason)})

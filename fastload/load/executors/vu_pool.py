@@ -52,6 +52,7 @@ class VUPool(SlotPool):
         self._iterations = iterations
         self._tasks: dict[VU, asyncio.Task[None]] = {}
         self._leaving: set[VU] = set()
+        self._without_data: dict[VU, str] = {}
         self._on_stop_limits: dict[VU, asyncio.TimerHandle] = {}
         if self._on_stop is not None:
             self.cancel_grace_s = ON_STOP_TIMEOUT_S + CANCEL_GRACE_S
@@ -148,15 +149,16 @@ class VUPool(SlotPool):
                         if vu._request_count == requests:
                             # A good iteration without requests: no request has reset the back-off.
                             vu._back_off_s = 0.0
+                elif vu in self._without_data:
+                    self._end_without_data(vu, due_ns, scheduler)
+                    return
                 if vu._end_iteration() == requests or vu._back_off_s:
                     await self._pause(vu, scheduler)
                 due_ns = scheduler.next(vu)
             if vu in self._leaving:
                 await self._run_on_stop(vu)
-        except asyncio.CancelledError:
-            await self._interrupted(vu)
-        except TestAborted as abort:
-            await self._interrupted(vu, abort)
+        except (asyncio.CancelledError, TestAborted) as end:
+            await self._interrupted(vu, end)
         finally:
             self._end(vu)
 
@@ -191,7 +193,7 @@ class VUPool(SlotPool):
                 super().release(vu)
         self._ended(vu)
 
-    async def _interrupted(self, vu: VU, abort: TestAborted | None = None) -> None:
+    async def _interrupted(self, vu: VU, end: asyncio.CancelledError | TestAborted) -> None:
         """Handle the end of a VU's task by a cancellation or by an abort of the test.
 
         In an iteration: count it as interrupted, and run ``on_stop`` if the VU needs it. In ``on_stop``: do nothing.
@@ -202,8 +204,8 @@ class VUPool(SlotPool):
         if self._owes_on_stop(vu):
             # This must come before the abort, which interrupts every VU.
             self._leaving.add(vu)
-        if abort is not None:
-            self.context.abort(str(abort))
+        if isinstance(end, TestAborted):
+            self.context.abort(str(end))
         if vu in self._leaving:
             self._uncancel(vu)
             vu._interrupted = False
@@ -223,6 +225,14 @@ class VUPool(SlotPool):
             vu._begin_iteration(due_ns, vu.iteration_in_test)
         vu._on_start_done = True
         return True
+
+    def _end_without_data(self, vu: VU, due_ns: int, scheduler: IterationScheduler) -> None:
+        """Let *vu* go, which cannot begin: a data set had no row left for its ``on_start``."""
+        name, reason = self._shared.name, self._without_data.pop(vu)
+        self._retired.add(vu)
+        self.context.on_vu_without_data(name, reason)
+        if scheduler.leave(vu, due_ns):
+            self.context.on_data_end(name, reason)
 
     async def _run_on_stop(self, vu: VU) -> None:
         """Run the VU's ``on_stop``, which may still send requests while the run stops.
@@ -256,7 +266,8 @@ class VUPool(SlotPool):
     ) -> None:
         """Record an exception of the script, or raise it again if it ends more than this iteration.
 
-        If a data set is exhausted as planned, call ``finish`` of *scheduler* instead.
+        If a data set is exhausted as planned, call ``finish`` of *scheduler* instead; in ``on_start``, note that there
+        is no data for this VU.
         """
         error = innermost(error)
         if isinstance(error, asyncio.CancelledError):
@@ -265,6 +276,9 @@ class VUPool(SlotPool):
                 raise error
             self._uncancel(vu)
         elif isinstance(error, DataExhausted) and error.planned and scheduler is not None:
+            if not vu.on_start_done:
+                self._without_data[vu] = error.reason
+                return
             self.context.on_data_end(self._shared.name, error.reason)
             scheduler.finish()
             return

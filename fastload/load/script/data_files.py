@@ -124,18 +124,15 @@ def read_csv(source: DataSource) -> PackedRows:
     Raises:
         PlanError: the header or a row is malformed, or a value cannot be converted.
     """
-    with source.path.open("rb") as file:
-        check_encoding(file.read(HEAD_BYTES), source.name)
+    # A pipe gives its content once. A file is read as it is parsed, because it may be large.
+    whole = None if source.path.is_file() else source.read()
     # The module csv refuses fields over 128 KiB. Its limit is for the whole process, and so for the script as well.
     limit = csv.field_size_limit(_MOST_FIELD)
     try:
-        if not source.path.is_file():
-            content = io.TextIOWrapper(io.BytesIO(source.read()), encoding="utf-8", newline="")
-            return _packed(source, _csv_rows(source, content))
-        with source.path.open(encoding="utf-8-sig", newline="") as text:
+        with _open_csv(source) if whole is None else io.TextIOWrapper(io.BytesIO(whole), "utf-8", newline="") as text:
             return _packed(source, _csv_rows(source, text))
     except UnicodeDecodeError as error:
-        raise _malformed(source, source.read(), error) from error
+        raise _malformed(source, source.read() if whole is None else whole, error) from error
     finally:
         csv.field_size_limit(limit)
 
@@ -251,6 +248,12 @@ def _as_text(value: Any) -> str:
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
+
+
+def _open_csv(source: DataSource) -> IO[str]:
+    with source.path.open("rb") as file:
+        check_encoding(file.read(HEAD_BYTES), source.name)
+    return source.path.open(encoding="utf-8-sig", newline="")
 
 
 def _csv_rows(source: DataSource, file: IO[str]) -> Iterator[dict[str, Any]]:

@@ -191,12 +191,14 @@ def _load(
         )
     chosen = _format_of(name, format)
     _check_options(name, chosen, types=types, delimiter=delimiter, key=key)
+    found = _find(name, folder)
     try:
-        rows = READERS[chosen](DataSource(_find(name, folder), name, types or {}, delimiter, key))
+        rows = READERS[chosen](DataSource(found, name, types or {}, delimiter, key))
     except OSError as error:
-        raise PlanError(f"{name} cannot be read: {error.strerror or error}", hint=f"it is {folder / name}") from error
+        raise PlanError(f"{name} cannot be read: {error.strerror or error}", hint=f"it is {found}") from error
     if not rows.bounds:
-        raise PlanError(f"{name} has no rows", hint=f"it is {folder / name}")
+        hint = f"it is {found}" if found.is_file() else "it is a pipe, which gives its rows once: load it once"
+        raise PlanError(f"{name} has no rows", hint=hint)
     loaded = DataSet(name, chosen, rows)
     _loaded.add(loaded)
     return loaded

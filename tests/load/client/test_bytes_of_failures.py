@@ -124,6 +124,9 @@ class Two:
     def finish(self) -> None:
         self.left = 0
 
+    def leave(self, slot: object, due_ns: int) -> bool:
+        raise AssertionError((slot, due_ns))
+
 
 @pytest.mark.parametrize("closes", [True, False], ids=["failed", "given up"])
 def test_bench(run: Run, closes: bool) -> None:

@@ -54,6 +54,9 @@ class Turns:
     def finish(self) -> None:
         self.left = 0
 
+    def leave(self, slot: Any, due_ns: int) -> bool:
+        raise AssertionError((slot, due_ns))
+
     def next(self, slot: Any) -> int | None:
         if self.left > 0:
             self.left -= 1
