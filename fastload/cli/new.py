@@ -11,7 +11,16 @@ from typing import Any
 import click
 
 from fastload.cli.shipped_scripts import SCRIPT_PREFIX, shipped_script
-from fastload.convert import DATA_TEMPLATE, TEMPLATES, Conversion, RecordingFilter, convert, data_rows, from_template
+from fastload.convert import (
+    DATA_TEMPLATE,
+    TEMPLATES,
+    Conversion,
+    RecordingFilter,
+    convert,
+    data_rows,
+    from_template,
+    refuse_deletes,
+)
 from fastload.model.errors import PlanError
 from fastload.model.units import parse_duration_s
 
@@ -43,8 +52,9 @@ def _seconds(_context: click.Context, option: click.Parameter, text: str) -> flo
     callback=_seconds,
     help="Of a recording: cut longer pauses to this.",
 )
+@click.option("--with-deletes", is_flag=True, help="Of an API: call the operations that delete, too.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def new(name: str, source: str | None, template: str | None, force: bool, **options: Any) -> int:
+def new(name: str, source: str | None, template: str | None, force: bool, with_deletes: bool, **options: Any) -> int:
     """Write a first script, NAME.py, which runs as it is.
 
     \b
@@ -61,6 +71,8 @@ def new(name: str, source: str | None, template: str | None, force: bool, **opti
         raise PlanError("--from and --template exclude each other", hint="leave one of them out")
     if source is None or source.startswith(SCRIPT_PREFIX):
         recording_filter.check_unused("a template" if source is None else source)
+        if with_deletes:
+            refuse_deletes("a template" if source is None else source)
     template = template or "minimal"
     files = [path] if source or template != DATA_TEMPLATE else [path, path.with_suffix(".csv")]
     _check_free(files, force)
@@ -69,7 +81,7 @@ def new(name: str, source: str | None, template: str | None, force: bool, **opti
     elif source.startswith(SCRIPT_PREFIX):
         made = _copy_of(source, path)
     else:
-        made = convert(Path(source), str(path), recording_filter)
+        made = convert(Path(source), str(path), recording_filter, deletes=with_deletes)
     for file, text in zip(files, (made.text, data_rows()), strict=False):
         _write(file, text, force)
     _print_next_steps(files, made)

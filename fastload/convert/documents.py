@@ -9,7 +9,7 @@ import msgspec
 from fastload.convert.har import read_har
 from fastload.convert.locations import malformed_json
 from fastload.convert.openapi import read_openapi
-from fastload.convert.operations import script_of_api
+from fastload.convert.operations import refuse_deletes, script_of_api
 from fastload.convert.recording import RecordingFilter, script_of_recording
 from fastload.convert.writer import Conversion
 from fastload.model.bounded_read import read_bounded
@@ -19,22 +19,25 @@ from fastload.model.file_text import utf8_bytes
 _KINDS = "give a recording (HAR), or a description of an API (OpenAPI 3, as JSON or YAML)"
 
 
-def convert(path: Path, title: str, recording_filter: RecordingFilter) -> Conversion:
+def convert(path: Path, title: str, recording_filter: RecordingFilter, *, deletes: bool = False) -> Conversion:
     """Return a script made from the recording, or from the API description, at *path*.
 
     Args:
         title: the path of the script, for its docstring; the stem of the path is the name of the scenario.
         recording_filter: the requests of a recording to keep.
+        deletes: of an API description, call the operations that delete, too.
 
     Raises:
         PlanError: the file does not exist, does not parse, or has nothing to make requests from; or options of a
-            recording were given for an API description.
+            recording were given for an API description, or the other way round.
     """
     data = _read(path)
     if _is_json(path, data) and _is_recording(path, data):
+        if deletes:
+            refuse_deletes(path.name)
         return script_of_recording(read_har(path.name, data), path.name, title, recording_filter)
     recording_filter.check_unused(path.name)
-    return script_of_api(read_openapi(path.name, data, is_json=_is_json(path, data)), path.name, title)
+    return script_of_api(read_openapi(path.name, data, is_json=_is_json(path, data)), path.name, title, deletes=deletes)
 
 
 def _read(path: Path) -> bytes:

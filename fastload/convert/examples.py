@@ -2,97 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastload.convert.openapi import ApiDescription, Steps
+from fastload.convert.patterns import matching_text
+from fastload.convert.schemas import CHOICES, NOTHING, Schemas, types_of, with_choice
+from fastload.convert.texts import number_for, text_for
 
-_TEXTS = {
-    "date": "2026-01-31",
-    "date-time": "2026-01-31T12:00:00Z",
-    "time": "12:00:00Z",
-    "duration": "PT1M",
-    "email": "user@example.com",
-    "idn-email": "user@example.com",
-    "hostname": "example.com",
-    "ipv4": "192.0.2.1",
-    "ipv6": "2001:db8::1",
-    "uri": "https://example.com/",
-    "url": "https://example.com/",
-    "uri-reference": "/",
-    "uuid": "00000000-0000-4000-8000-000000000000",
-    "byte": "dGV4dA==",
-    "password": "password",
-}
-_LONGEST_TEXT = 10_000
-_MOST_ITEMS = 20
 _MOST_VALUES = 10_000
 """Of one body or parameter. Schemas that each refer twice to the next have twice as many values with each of them."""
-_NOTHING = object()
+_DEEPEST = 30
+_NONE = object()
+"""In place of a value that there is not: the schema has none, or it would have itself within it for ever."""
+_NOT_REGARDED = ("not", "if", "dependentSchemas", "propertyNames", "unevaluatedItems")
+_IMPLIED_TYPES = (
+    ("properties", "object"),
+    ("additionalProperties", "object"),
+    ("patternProperties", "object"),
+    ("required", "object"),
+    ("items", "array"),
+    ("prefixItems", "array"),
+    ("uniqueItems", "array"),
+    ("minimum", "number"),
+    ("maximum", "number"),
+    ("exclusiveMinimum", "number"),
+    ("exclusiveMaximum", "number"),
+    ("multipleOf", "number"),
+)
 
 
 class Examples:
-    """Makes example values. ``doubtful`` has the names of made-up texts that may not match their pattern."""
+    """Makes example values. ``doubtful`` has the made-up values that may not fit, with what was not regarded."""
 
-    def __init__(self, api: ApiDescription) -> None:
+    def __init__(self, api: ApiDescription, schemas: Schemas) -> None:
         self._api = api
-        self.ignored_patterns: list[str] = []
+        self._schemas = schemas
+        self.doubtful: list[str] = []
         self._values = 0
+        # In an array of different items, which of them is made: 0 for the first, and everywhere else.
+        self._variant = 0
 
     def of_holder(self, holder: Mapping[str, Any], steps: Steps) -> Any:
         """Return a value for a parameter or media type: its (first) example, or else a value for its schema."""
-        if "example" in holder:
-            return holder["example"]
-        given = holder.get("examples")
-        if isinstance(given, dict) and given:
-            key, first = next(iter(given.items()))
-            first = self._api.resolve(first, (*steps, "examples", key))
-            if isinstance(first, dict) and "value" in first:
-                return first["value"]
+        schema = holder.get("schema", True)
+        whole = self._schemas.whole(schema, (*steps, "schema"))
+        for value in self._examples_of_holder(holder, steps):
+            if (fitting := _fitting(value, whole)) is not _NONE:
+                return fitting
         self._values = 0
-        return self.of_schema(holder.get("schema", {}), (*steps, "schema"))
+        value = self.of_schema(schema, (*steps, "schema"))
+        return None if value is _NONE else value
 
     def has_own(self, holder: Mapping[str, Any], steps: Steps) -> bool:
         """Return whether *holder* or its schema has an example."""
         if "example" in holder or holder.get("examples"):
             return True
-        schema = self._api.resolve(holder.get("schema", {}), (*steps, "schema"))
-        return isinstance(schema, dict) and any(key in schema for key in ("example", "examples"))
+        schema = self._schemas.whole(holder.get("schema", True), (*steps, "schema"))
+        return any(key in schema for key in ("example", "examples"))
 
-    def of_schema(self, schema: Any, steps: Steps, above: tuple[int, ...] = ()) -> Any:
-        """Return a value for *schema*. *above* has the ids of the enclosing schemas, to stop at recursion."""
+    def of_schema(self, node: Any, steps: Steps, above: tuple[int, ...] = ()) -> Any:
+        """Return a value for the schema *node*. *above* has the ids of the enclosing schemas, to stop at recursion."""
         self._values += 1
         if self._values > _MOST_VALUES:
             self._api.refuse(steps, f"its example has over {_MOST_VALUES:,} values", "give a schema an 'example'")
-        schema = self._api.resolve(schema, steps)
-        if not isinstance(schema, dict):
-            return None
-        given = _given(schema)
-        if given is not _NOTHING:
+        schema = self._schemas.whole(node, steps)
+        if schema is NOTHING:
+            return _NONE
+        given = self._given(schema)
+        if given is not _NONE:
             return given
-        if id(schema) in above:
-            return None
+        if id(schema) in above or len(above) > _DEEPEST:
+            return _NONE
         above = (*above, id(schema))
-        if parts := schema.get("allOf"):
-            return self._merged(schema, parts, steps, above)
-        for choice in ("oneOf", "anyOf"):
-            for number, one in enumerate(schema.get(choice, ())):
-                if not (isinstance(one, dict) and one.get("type") == "null"):
-                    return self._with_own(schema, self.of_schema(one, (*steps, choice, number), above), steps, above)
-        return self._by_type(schema, steps, above)
+        for choice in CHOICES:
+            if schema.get(choice):
+                return self._chosen(schema, choice, steps, above)
+        self._note_what_is_not_regarded(schema, steps)
+        value = self._by_type(schema, steps, above)
+        return _with_discriminator(value, schema, node)
 
-    def _merged(self, schema: dict[str, Any], parts: list[Any], steps: Steps, above: tuple[int, ...]) -> Any:
-        values = [self.of_schema(part, (*steps, "allOf", number), above) for number, part in enumerate(parts)]
-        objects = [value for value in values if isinstance(value, dict)]
-        if not objects:
-            found = next((value for value in values if value is not None), None)
-            return self._with_own(schema, found, steps, above)
-        return self._with_own(schema, {key: value for one in objects for key, value in one.items()}, steps, above)
+    def _examples_of_holder(self, holder: Mapping[str, Any], steps: Steps) -> Iterator[Any]:
+        if "example" in holder:
+            yield holder["example"]
+        given = holder.get("examples")
+        for key, one in given.items() if isinstance(given, dict) else ():
+            one = self._api.resolve(one, (*steps, "examples", key))
+            if isinstance(one, dict) and "value" in one:
+                yield one["value"]
 
-    def _with_own(self, schema: dict[str, Any], value: Any, steps: Steps, above: tuple[int, ...]) -> Any:
-        """Return *value*, made for a part of *schema* (like ``allOf``), plus the properties of *schema* itself."""
-        own = self._object(schema, steps, above) if "properties" in schema else {}
-        return {**value, **own} if isinstance(value, dict) else own or value
+    def _given(self, schema: dict[str, Any]) -> Any:
+        """Return the constant, example, default or enum value of *schema*, or `_NONE`."""
+        if "const" in schema:
+            return schema["const"]
+        values = schema.get("enum") or ()
+        if self._variant and values:
+            return values[self._variant % len(values)]
+        if not self._variant:
+            for value in _examples_and_default(schema):
+                if (fitting := _fitting(value, schema)) is not _NONE and (not values or fitting in values):
+                    return fitting
+        return values[0] if values else _NONE
+
+    def _chosen(self, schema: dict[str, Any], choice: str, steps: Steps, above: tuple[int, ...]) -> Any:
+        """Return a value for the first schema of a choice that has one; null only if there is no other."""
+        options = list(enumerate(schema[choice]))
+        options.sort(key=lambda pair: isinstance(pair[1], dict) and pair[1].get("type") == "null")
+        for number, one in options:
+            value = self.of_schema(with_choice(schema, choice, one), (*steps, choice, number), above)
+            if value is not _NONE:
+                whole = {**self._schemas.whole(one, (*steps, choice, number))}
+                whole["discriminator"] = schema.get("discriminator")
+                return _with_discriminator(value, whole, one)
+        return _NONE
+
+    def _note_what_is_not_regarded(self, schema: dict[str, Any], steps: Steps) -> None:
+        for key in _NOT_REGARDED:
+            if key in schema:
+                self._note(steps, key)
+
+    def _note(self, steps: Steps, what: str) -> None:
+        words = (step for step in reversed(steps) if isinstance(step, str))
+        name = next((word for word in words if word not in ("schema", "items", "allOf", *CHOICES)), "")
+        self.doubtful.append(f"{name} ({what})")
 
     def _by_type(self, schema: dict[str, Any], steps: Steps, above: tuple[int, ...]) -> Any:
         match _type_of(schema):
@@ -101,96 +134,149 @@ class Examples:
             case "array":
                 return self._array(schema, steps, above)
             case "integer" | "number" as kind:
-                return _number(schema, kind)
+                return number_for(schema, kind, self._variant)
             case "boolean":
-                return True
+                return self._variant % 2 == 0
             case "null":
                 return None
-            case _:
-                return self._text(schema, steps)
+        text = text_for(schema, self._variant)
+        if text is None:
+            self._note(steps, "pattern")
+            text = text_for({key: value for key, value in schema.items() if key != "pattern"}, self._variant)
+        return text
 
-    def _object(self, schema: dict[str, Any], steps: Steps, above: tuple[int, ...]) -> dict[str, Any]:
+    def _object(self, schema: dict[str, Any], steps: Steps, above: tuple[int, ...]) -> Any:
         values: dict[str, Any] = {}
-        required = schema.get("required", ())
-        for key, below in schema.get("properties", {}).items():
+        required = schema.get("required") or ()
+        known = schema.get("properties") or {}
+        for key, below in known.items():
             place = (*steps, "properties", key)
-            inner = self._api.resolve(below, place)
-            if isinstance(inner, dict) and inner.get("readOnly"):
+            if self._schemas.whole(below, place).get("readOnly"):
                 continue
-            if id(inner) in above and key not in required:
-                continue
-            values[key] = self.of_schema(inner, place, above)
-        more = schema.get("additionalProperties")
-        if not values and isinstance(more, dict):
-            values["key"] = self.of_schema(more, (*steps, "additionalProperties"), above)
+            value = self.of_schema(below, place, above)
+            if value is not _NONE:
+                values[key] = value
+            elif key in required:
+                return _NONE
+        return self._with_further_names(values, schema, steps, above)
+
+    def _with_further_names(
+        self, values: dict[str, Any], schema: dict[str, Any], steps: Steps, above: tuple[int, ...]
+    ) -> Any:
+        """Return *values* with the names that are required, or needed for their number, and have no property."""
+        known, required = schema.get("properties") or {}, schema.get("required") or ()
+        more, place = schema.get("additionalProperties", True), (*steps, "additionalProperties")
+        pattern = "key"
+        for word, below in (schema.get("patternProperties") or {}).items():
+            if more is False:
+                pattern, more, place = word, below, (*steps, "patternProperties", word)
+        names = [name for name in required if name not in values and name not in known]
+        least = max(int(schema.get("minProperties", 0)), 1 if isinstance(more, dict) and not values else 0)
+        names += _new_names(pattern, least - len(values) - len(names), {*values, *known, *names})
+        for name in names:
+            value = self.of_schema(more, place, above)
+            if value is not _NONE:
+                values[name] = value
+            elif name in required:
+                return _NONE
+        for name in list(values)[::-1]:
+            if len(values) > int(schema.get("maxProperties", len(values))) and name not in required:
+                del values[name]
         return values
 
-    def _array(self, schema: dict[str, Any], steps: Steps, above: tuple[int, ...]) -> list[Any]:
-        place = (*steps, "items")
-        items = self._api.resolve(schema.get("items", {}), place)
-        if id(items) in above or schema.get("maxItems") == 0:
-            return []
-        size = min(max(1, int(schema.get("minItems", 1))), _MOST_ITEMS)
-        return [self.of_schema(items, place, above) for _ in range(size)]
+    def _array(self, schema: dict[str, Any], steps: Steps, above: tuple[int, ...]) -> Any:
+        least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", _MOST_VALUES))
+        found: list[Any] = []
+        for number, one in enumerate(schema.get("prefixItems") or ()):
+            found.append(self.of_schema(one, (*steps, "prefixItems", number), above))
+        items, place = schema.get("items", True), (*steps, "items")
+        if "contains" in schema:
+            contained = {"allOf": [items, schema["contains"]]}
+            found += self._items(contained, place, above, int(schema.get("minContains", 1)), schema)
+        size = least if found else max(1, least)
+        found += self._items(items, place, above, min(size, most) - len(found), schema)
+        found = [value for value in found if value is not _NONE][:most]
+        return found if len(found) >= least else _NONE
 
-    def _text(self, schema: dict[str, Any], steps: Steps) -> str:
-        text = _TEXTS.get(str(schema.get("format", "")), "text")
-        if "pattern" in schema:
-            name = next((step for step in reversed(steps) if step not in ("schema", "items")), "")
-            self.ignored_patterns.append(str(name))
-        least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", _LONGEST_TEXT))
-        if len(text) < least:
-            text = (text * (least // len(text) + 1))[: min(least, _LONGEST_TEXT)]
-        return text[:most]
+    def _items(self, items: Any, steps: Steps, above: tuple[int, ...], count: int, schema: dict[str, Any]) -> list[Any]:
+        """Return *count* values for *items*, fewer if it has none; all different if *schema* says so."""
+        if not schema.get("uniqueItems") or count < 2:
+            return [self.of_schema(items, steps, above) for _ in range(count)]
+        outer, found = self._variant, list[Any]()
+        for variant in range(2 * count):
+            self._variant = outer + variant
+            value = self.of_schema(items, steps, above)
+            # In Python True is 1, in JSON it is not.
+            if all(type(value) is not type(other) or value != other for other in found):
+                found.append(value)
+            if len(found) == count:
+                break
+        else:
+            self._note(steps, "uniqueItems")
+        self._variant = outer
+        return found
 
 
-def _given(schema: dict[str, Any]) -> Any:
-    """Return the example, constant, default or first enum value of *schema*, or `_NOTHING`."""
-    for key in ("example", "const"):
-        if key in schema:
-            return schema[key]
-    if isinstance(schema.get("examples"), list) and schema["examples"]:
-        return schema["examples"][0]
+def _examples_and_default(schema: dict[str, Any]) -> Iterator[Any]:
+    if "example" in schema:
+        yield schema["example"]
+    if isinstance(schema.get("examples"), list):
+        yield from schema["examples"]
     if "default" in schema:
-        return schema["default"]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    return _NOTHING
+        yield schema["default"]
+
+
+def _new_names(pattern: str, count: int, taken: set[str]) -> list[str]:
+    """Return *count* names that match *pattern* and are not in *taken*: fewer if there are none."""
+    found: list[str] = []
+    for variant in range(min(2 * count, _MOST_VALUES)):
+        name = f"key{variant or ''}" if pattern == "key" else matching_text(pattern, variant=variant)
+        if name is not None and name not in taken and name not in found and len(found) < count:
+            found.append(name)
+    return found
+
+
+def _with_discriminator(value: Any, schema: dict[str, Any], node: Any) -> Any:
+    """Return *value* with the name of its schema, *node*, in the property that tells schemas apart."""
+    told = schema.get("discriminator")
+    reference = node.get("$ref") if isinstance(node, dict) else None
+    if not isinstance(value, dict) or not isinstance(told, dict) or not isinstance(reference, str):
+        return value
+    name = reference.rpartition("/")[2]
+    for word, target in (told.get("mapping") or {}).items():
+        if target in (reference, name):
+            name = word
+            break
+    key = told["propertyName"]
+    own = (schema.get("properties") or {}).get(key)
+    fixed = isinstance(own, dict) and ("const" in own or (own.get("enum") and name not in own["enum"]))
+    return value if fixed else {**value, key: name}
+
+
+def _fitting(value: Any, schema: dict[str, Any]) -> Any:
+    """Return *value* as the type that *schema* asks for; `_NONE` if it is no value of JSON, or null where none may be.
+
+    In YAML, ``example: 007`` of a text is a number, and ``example:`` with nothing behind it is null.
+    """
+    types = types_of(schema)
+    if value is None:
+        return None if not types or "null" in types or schema.get("nullable") else _NONE
+    if not _is_finite(value):
+        return _NONE
+    if types == ["string"] and isinstance(value, int | float):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return value
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether JSON can have *value*: it has no infinite numbers."""
+    if isinstance(value, dict | list):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _type_of(schema: dict[str, Any]) -> str:
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        kind = next((one for one in kind if one != "null"), "null")
-    if kind:
-        return str(kind)
-    implied: Iterable[tuple[str, str]] = (
-        ("properties", "object"),
-        ("additionalProperties", "object"),
-        ("items", "array"),
-        ("minimum", "number"),
-        ("maximum", "number"),
-    )
-    return next((of for key, of in implied if key in schema), "string")
-
-
-def _number(schema: dict[str, Any], kind: str) -> int | float:
-    """Return a number within the bounds of *schema* that is a multiple of its ``multipleOf``."""
-    step = schema.get("multipleOf") or (1 if kind == "integer" else 0.5)
-    least, most = schema.get("minimum"), schema.get("maximum")
-    # In OpenAPI 3.0 a bool that makes minimum or maximum exclusive; in 3.1 a bound of its own.
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if least is None and above is not None and not isinstance(above, bool):
-        least, above = above, True
-    if most is None and below is not None and not isinstance(below, bool):
-        most, below = below, True
-    if least is not None:
-        count = -(-least // step)
-        value = count * step
-        value = value + step if above is True and value == least else value
-    elif most is not None and most <= step:
-        value = most // step * step
-        value = value - step if below is True and value == most else value
-    else:
-        value = step
-    return int(value) if kind == "integer" or value == int(value) else float(value)
+    types = types_of(schema)
+    if types:
+        return next((one for one in types if one != "null"), "null")
+    return next((of for key, of in _IMPLIED_TYPES if key in schema), "string")

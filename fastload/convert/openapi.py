@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 import msgspec
 
@@ -19,7 +21,20 @@ _VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0"}
 _SPECIFICATION = "see https://spec.openapis.org/oas/ for what belongs there"
 _MOST_NODES = 1_000_000
 """In YAML, aliases make a few lines to any number of nodes."""
-_TIMESTAMP, _BOOL = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool"
+# Keywords of schemas, by what they hold: a schema, a mapping of schemas, a list of schemas, a value of any kind.
+_SCHEMAS = (
+    *("schema", "items", "contains", "not", "if", "then", "else", "propertyNames", "contentSchema"),
+    *("unevaluatedItems", "unevaluatedProperties"),
+)
+_SCHEMA_MAPS = ("schemas", "properties", "patternProperties", "dependentSchemas", "$defs")
+_SCHEMA_LISTS = ("allOf", "oneOf", "anyOf", "prefixItems")
+_VALUES = ("example", "examples", "default", "const", "enum", "value")
+_TAG = "tag:yaml.org,2002:"
+_TEXT_TAGS = ("binary", "timestamp")
+_FOREIGN_TAGS = ("omap", "pairs", "set")
+# As JSON and YAML 1.2 write numbers: in YAML 1.1, which the parser reads, 12:30 is 750 and 1e3 is a text.
+_INT = re.compile(r"[-+]?(0b[01_]+|0x[\da-fA-F_]+|0o?[0-7_]+|0|[1-9][\d_]*)")
+_FLOAT = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?[eE][-+]?\d+|\d+\.\d*)|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 class ApiDescription:
@@ -69,14 +84,18 @@ class ApiDescription:
             self.refuse(steps, what, _SPECIFICATION)
 
     def _follow(self, reference: str, steps: Steps) -> Any:
-        if not reference.startswith("#"):
+        path, _, fragment = reference.partition("#")
+        if path:
             self.refuse(
                 steps,
                 f"the reference {reference!r} leads to another file",
                 "put all of it into one file first, as 'redocly bundle' and 'swagger-cli bundle' do",
             )
+        if not fragment.startswith("/"):
+            hint = "write it like '#/components/schemas/Pet'"
+            self.refuse(steps, f"the reference {reference!r} is no path within the file", hint)
         node: Any = self.document
-        for part in reference[1:].split("/")[1:]:
+        for part in unquote(fragment).split("/")[1:]:
             key = part.replace("~1", "/").replace("~0", "~")
             if isinstance(node, list) and key.isdigit() and int(key) < len(node):
                 node = node[int(key)]
@@ -117,7 +136,7 @@ def _validate(api: ApiDescription, version: str) -> None:
         from pydantic import ValidationError
     except ImportError as error:
         raise PlanError("reading OpenAPI needs openapi-pydantic, which is not installed", hint=_EXTRA) from error
-    checked = {**api.document, "openapi": version}
+    checked = {**_with_object_schemas(api, version), "openapi": version}
     info = checked.get("info")
     if isinstance(info, dict) and isinstance(info.get("version"), int | float):
         # An unquoted 1.0 is a number in YAML, but a version here.
@@ -133,6 +152,40 @@ def _validate(api: ApiDescription, version: str) -> None:
         message = f"{rest!r} is missing" if missing else own[0]["msg"][:1].lower() + own[0]["msg"][1:]
         more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
         api.refuse(steps, message + more, _SPECIFICATION)
+
+
+def _with_object_schemas(api: ApiDescription, version: str) -> dict[str, Any]:
+    """Return the document with the schemas ``true`` and ``false`` as objects: the parser knows them in some places only.
+
+    OpenAPI 3.0 does not have them.
+    """
+    if not version.startswith("3.1"):
+        return api.document
+
+    def schema(node: Any) -> Any:
+        return ({} if node else {"not": {}}) if isinstance(node, bool) else copied(node)
+
+    def copied(node: Any) -> Any:
+        if isinstance(node, list):
+            return [copied(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        found: dict[str, Any] = {}
+        for key, value in node.items():
+            if key in _SCHEMA_MAPS and isinstance(value, dict):
+                found[key] = {name: schema(one) for name, one in value.items()}
+            elif key in _SCHEMA_LISTS and isinstance(value, list):
+                found[key] = [schema(one) for one in value]
+            elif key in _SCHEMAS:
+                found[key] = schema(value)
+            else:
+                found[key] = value if key in _VALUES else copied(value)
+        return found
+
+    try:
+        return dict(copied(api.document))
+    except RecursionError:
+        api.refuse((), "it has too many levels", "see to its brackets and its indents")
 
 
 def _place(document: Any, loc: Sequence[str | int]) -> tuple[Steps, str]:
@@ -193,7 +246,7 @@ def _check_size(name: str, document: Any) -> None:
 
 @cache
 def _yaml_loader() -> Any:
-    """Return a loader for the types of JSON: dates stay texts, only true and false are bools, all keys are texts.
+    """Return a loader for the types of JSON: dates and binary data stay texts, all keys are texts, and so on.
 
     Raises:
         PlanError: PyYAML is not installed.
@@ -206,12 +259,34 @@ def _yaml_loader() -> Any:
     loader: Any = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
     loader.yaml_implicit_resolvers = {
         first: [
-            (tag, pattern) for tag, pattern in pairs if tag != _TIMESTAMP and not (tag == _BOOL and first not in "tTfF")
+            (tag, pattern)
+            for tag, pattern in pairs
+            if tag not in (f"{_TAG}timestamp", f"{_TAG}int", f"{_TAG}float")
+            and not (tag == f"{_TAG}bool" and first not in "tTfF")
         ]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+    loader.add_implicit_resolver(f"{_TAG}int", re.compile(f"(?:{_INT.pattern})$"), list("-+0123456789"))
+    loader.add_implicit_resolver(f"{_TAG}float", re.compile(f"(?:{_FLOAT.pattern})$"), list("-+0123456789."))
+    loader.add_constructor(f"{_TAG}map", _mapping)
+    for tag in _TEXT_TAGS:
+        loader.add_constructor(f"{_TAG}{tag}", partial(_text, getattr(loader, f"construct_yaml_{tag}")))
+    for tag in _FOREIGN_TAGS:
+        loader.add_constructor(f"{_TAG}{tag}", _foreign)
     return loader
+
+
+def _text(construct: Callable[[Any, Any], Any], loader: Any, node: Any) -> str:
+    """Return the text of *node*, as JSON would have it; *construct* raises the errors of what it is not."""
+    construct(loader, node)
+    return "".join(node.value.split()) if node.tag == f"{_TAG}binary" else str(node.value)
+
+
+def _foreign(_loader: Any, node: Any) -> Any:
+    import yaml
+
+    what = f"JSON has nothing like !!{node.tag.removeprefix(_TAG)}"
+    raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
 
 
 def _mapping(loader: Any, node: Any) -> dict[str, Any]:

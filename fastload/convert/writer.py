@@ -36,6 +36,14 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Commented:
+    """A mapping on several lines, with more of its lines as comments, *notes*, behind its items."""
+
+    items: Mapping[Any, Any]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call, or any other code with *head*, arguments in parentheses, and *tail*."""
 
@@ -60,6 +68,10 @@ def render(value: Any, indent: int = 0, before: int = 0, after: int = 0) -> str:
         indent: indentation of the first line, in characters.
         before, after: number of other characters in the first and in the last line.
     """
+    if isinstance(value, Commented):
+        margin = " " * (indent + 4)
+        lines = [*(f"{item}," for item in _items(value.items, indent + 4)), *(f"# {note}" for note in value.notes)]
+        return "{\n" + "".join(f"{margin}{line}\n" for line in lines) + f"{' ' * indent}}}"
     line = flatten(value)
     if indent + before + len(line) + after <= WIDTH or not isinstance(value, Call | Mapping | list | tuple):
         return line
@@ -99,6 +111,7 @@ class Module:
     def __init__(self, about: str, taken: Iterable[str] = ()) -> None:
         self.about = about
         self.environment: list[str] = []
+        self._described: dict[str, str] = {}
         self._constants: dict[str, str] = {}
         self._by_value: dict[str, str] = {}
         self._functions: list[str] = []
@@ -119,7 +132,7 @@ class Module:
 
     def options(self, base_url: str) -> tuple[str, ...]:
         """Return the command-line options that a run of the script needs."""
-        return ("--base-url", base_url, *(word for name in self.environment for word in ("-e", f"{name}=...")))
+        return ("--base-url", base_url, *(word for name in self.environment for word in ("-e", self._given(name))))
 
     def how_to_run(self, path: str, base_url: str) -> str:
         """Return paragraphs for the docstring that tell how to run the script."""
@@ -127,6 +140,14 @@ class Module:
         if self.environment:
             text += f"\n\nIt takes from -e, or from the environment: {', '.join(self.environment)}."
         return text
+
+    def setting(self, name: str, value: str) -> Code:
+        """Return a constant as `secret`, for what is not secret: *value* is shown as what to give."""
+        self._described[name] = value
+        return self.secret(name)
+
+    def _given(self, name: str) -> str:
+        return f"{name}={self._described.get(name, '...')}"
 
     def secret(self, name: str) -> Code:
         """Return a constant that reads environment variable *name*; a run must set this variable."""
@@ -192,6 +213,8 @@ def flatten(value: Any) -> str:
             return repr(value).replace("e+", "e")
         case bytes():
             return f"b{text_literal(value.decode('ascii'))}"
+        case Commented():
+            return flatten(value.items)
         case Call() | Mapping() | list() | tuple():
             opening, closing = _brackets(value)
             return f"{opening}{', '.join(_items(value))}{closing}"

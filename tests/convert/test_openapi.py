@@ -13,6 +13,7 @@ import pytest
 from fastload.convert import Conversion, RecordingFilter, convert
 from fastload.convert.examples import Examples
 from fastload.convert.openapi import ApiDescription
+from fastload.convert.schemas import Schemas
 from fastload.model.errors import PlanError
 from fastload.targets import RunningTarget
 from tests.conftest import Cli, cli_env
@@ -42,7 +43,7 @@ def made_of(tmp_path: Path, operation: dict[str, Any], **top: Any) -> Conversion
 
 
 def test_each_operation_is_sent_as_it_is_described(cli: Cli, tmp_path: Path, memory: Memory) -> None:
-    done = cli("new", "pets", "--from", str(PETS))
+    done = cli("new", "pets", "--from", str(PETS), "--with-deletes")
     assert done.returncode == 0, done.stderr
     assert "fastload run pets.py --base-url https://pets.example.com -e BEARER_AUTH=..." in done.stdout
     check_style(tmp_path / "pets.py")
@@ -87,7 +88,7 @@ def test_each_operation_is_sent_as_it_is_described(cli: Cli, tmp_path: Path, mem
         "name": "textte",
         "count": 1,
         "price": 1.25,
-        "code": "text",
+        "code": "AAA",
         "at": "2026-01-31T12:00:00Z",
         "pay": {"card": "visa"},
         "parts": [],
@@ -134,7 +135,8 @@ def test_a_real_server_takes_what_is_made_of_its_description(
 def test_notes() -> None:
     assert convert(PETS, "pets.py", RecordingFilter()).notes == (
         "left out as deprecated: PUT /pets/{petId}",
-        "made up without regard to their patterns, see to them: code",
+        "not called, for they delete: import_; --with-deletes makes tasks of them",
+        'give real content in place of b"...": photo of POST /photos',
         "give BEARER_AUTH, BASIC_USER, BASIC_PASSWORD, KEY, SESSION_KEY with -e, or in the environment",
     )
 
@@ -168,7 +170,7 @@ def test_notes() -> None:
         ({"properties": {"a": {}}, "allOf": [{"properties": {"b": {"type": "integer"}}}]}, {"b": 1, "a": "text"}),
         ({"additionalProperties": {"type": "integer"}}, {"key": 1}),
         ({"$ref": "#/components/schemas/Node"}, {"id": 1, "below": []}),
-        (True, None),
+        (True, "text"),
         ({}, "text"),
     ],
 )
@@ -182,7 +184,7 @@ def test_values_fit_their_schema(schema: Any, value: Any) -> None:
         },
     }
     api = ApiDescription("api.json", b"", {**HEAD, "components": {"schemas": {"Node": node}}})
-    found = Examples(api).of_schema(schema, ("x",))
+    found = Examples(api, Schemas(api)).of_schema(schema, ("x",))
     assert found == value
     assert type(found) is type(value)
 
@@ -200,7 +202,7 @@ def test_values_fit_their_schema(schema: Any, value: Any) -> None:
         ),
         (
             {"parameters": [{"name": "f", "in": "query", "explode": False, "example": [1, 2], "schema": {}}]},
-            'params={"f": "1,2"}',
+            '"/a?f=1,2", name="send")',
         ),
         ({"parameters": [{"name": "c", "in": "cookie", "example": 7, "schema": {}}]}, 'cookies={"c": "7"}'),
         ({"parameters": [{"name": "Accept", "in": "header", "required": True, "schema": {}}]}, '"/a", name="send")'),
