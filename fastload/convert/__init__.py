@@ -1,8 +1,8 @@
 """Conversion to scripts: from a recording of a browser, an API description, or a template."""
 
 from fastload.convert.documents import convert
-from fastload.convert.recording import RecordingFilter
 from fastload.convert.templates import DATA_TEMPLATE, TEMPLATES, data_rows, from_template
+from fastload.convert.visits import RecordingFilter
 from fastload.convert.writer import Conversion
 
 __all__ = ["DATA_TEMPLATE", "TEMPLATES", "Conversion", "RecordingFilter", "convert", "data_rows", "from_template"]
