@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from fastload.cli.shipped_scripts import SCRIPT_PREFIX, shipped_script
 from fastload.load.script.advice import advised_traceback
+from fastload.load.script.environment import UnsetNameError, unset_error
 from fastload.load.script.hooks import hook_of, make_hooks
 from fastload.load.script.scenarios import Scenario
 from fastload.model.bounded_read import read_bounded
@@ -24,6 +25,11 @@ from fastload.model.hooks import Hooks
 MODULE_NAME = "fastload_script"
 _STDIN = "/dev/stdin"
 _DECLARES = {"scenario", "setup", "teardown", "test_start", "test_stop", "handle_summary"}
+# What is in these may never run, or not with the import.
+_EVALUATED_LATER = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.If, ast.IfExp, ast.BoolOp, ast.For, ast.While),
+    *(ast.Try, ast.TryStar, ast.Match, ast.comprehension, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
 
 
 class Script(NamedTuple):
@@ -106,6 +112,9 @@ def _import(path: Path, source: bytes) -> ModuleType:
     sys.path.insert(0, str(folder))
     try:
         loader.exec_module(module)
+    except UnsetNameError as error:
+        every = unset_error([error.name, *_required_names(source)])
+        raise PlanError(f"{path}: {every.message}", hint=every.hint) from error
     except FastloadError as error:
         raise PlanError(f"{path}: {error.message}", hint=error.hint) from error
     except KeyboardInterrupt:
@@ -131,6 +140,32 @@ class _PipedLoader(Loader):
         # Without a time of change, `linecache.checkcache` leaves it alone.
         linecache.cache[self._name] = (len(self._source), None, lines, self._name)
         exec(code, vars(module))
+
+
+def _required_names(source: bytes) -> list[str]:
+    """Return the names that a script requires of the environment when it is imported, whatever is set.
+
+    An import ends at the first that is not set, so they are looked for in the text.
+    """
+    found: list[ast.Call] = []
+    left: list[ast.AST] = [ast.parse(source)]
+    while left:
+        node = left.pop()
+        if isinstance(node, _EVALUATED_LATER):
+            left += getattr(node, "decorator_list", ())
+            continue
+        left += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Call) and _requires_name(node):
+            found.append(node)
+    found.sort(key=lambda node: (node.lineno, node.col_offset))
+    return [ast.literal_eval(node.args[0]) for node in found]
+
+
+def _requires_name(call: ast.Call) -> bool:
+    function = ast.unparse(call.func).rpartition(".")[2]
+    texts = [one for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    is_one_name = len(call.args) == len(texts) == 1
+    return function == "env" and is_one_name and all(one.arg not in ("default", None) for one in call.keywords)
 
 
 def _hint_without_scenario(module: ModuleType) -> str:

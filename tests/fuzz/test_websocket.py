@@ -90,7 +90,7 @@ async def _session(made: Harness) -> None:
     except WebSocketError as error:
         assert not opened
         failed, broken = True, error.kind
-    made.vus.pop().close()
+    made.vus.pop()._close()
     found = values(made)
     assert (found["ws_sessions"], found["ws_session_duration"], found["ws_connecting"]) == (opened,) * 3
     assert (found["ended"], found["failed"]) == (1, failed)

@@ -276,7 +276,7 @@ class VUPool(SlotPool):
                 raise error
             self._uncancel(vu)
         elif isinstance(error, DataExhausted) and error.planned and scheduler is not None:
-            if not vu.on_start_done:
+            if not vu._on_start_done:
                 self._without_data[vu] = error.reason
                 return
             self.context.on_data_end(self._shared.name, error.reason)
