@@ -40,7 +40,7 @@ def ingest(client: Client, *events: dict[str, Any], path: str = PLAIN) -> Answer
 
 
 def test_hash_and_agent_may_be_left_out(client: Client) -> None:
-    stream = {"tenant_id": str(uuid.uuid4()), "store_id": str(uuid.uuid4())}
+    stream: dict[str, Any] = {"tenant_id": str(uuid.uuid4()), "store_id": str(uuid.uuid4())}
     events = [plain_event(**stream), make_event(**stream), plain_event(**stream, source_agent="till 7")]
     assert ingest(client, *events).body["sequences"] == [1, 2, 3]
     stored = client.get(f"/api/v1/events?tenant_id={stream['tenant_id']}&store_id={stream['store_id']}").body["events"]
