@@ -18,7 +18,7 @@ from tests.scenarios.drive import Counts, counts_of
 
 SCRIPTS = Path(__file__).parent / "tools"
 BIN = Path(sys.executable).parent
-USERS, SECONDS = "3", "2s"
+USERS, ITERATIONS, SECONDS = "3", "45", "2s"
 ADDRESSES = [f"0x{number:040x}" for number in range(20)]
 
 
@@ -82,7 +82,7 @@ def k6(script: Path, folder: Path, case: Case, url: str) -> tuple[list[str], Cal
     """The command of k6, and a reader of how many requests it made."""
     env = {**case.env, case.url: url, "ADDRESSES_FILE": str(folder / "addresses.json")}
     given = [part for name, value in env.items() for part in ("-e", f"{name}={value}")]
-    load = ["--vus", USERS, "--duration", SECONDS, "--summary-export", "summary.json"]
+    load = ["--vus", USERS, "--iterations", ITERATIONS, "--summary-export", "summary.json"]
     command = [str(BIN / "k6"), "run", "--quiet", "--no-usage-report", "--address", "", *load, *given, str(script)]
     return command, lambda: int(json.loads((folder / "summary.json").read_text())["metrics"]["http_reqs"]["count"])
 
@@ -135,7 +135,7 @@ def test_what_a_team_sends_is_taken(played: Callable[[str], Played], name: str) 
     # Each tool fails where a request failed of which its script says that it may not.
     assert done.code == 0, done.output
     assert case.outcomes <= {*done.counted.outcomes} <= case.outcomes | case.others
-    assert sum(done.counted.routes.values()) == done.requests > 10
+    assert sum(done.counted.routes.values()) == done.requests > 0
 
 
 def test_every_script_is_run() -> None:
