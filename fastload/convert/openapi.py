@@ -155,7 +155,7 @@ def _validate(api: ApiDescription, version: str) -> None:
 
 
 def _with_object_schemas(api: ApiDescription, version: str) -> dict[str, Any]:
-    """Return the document with the schemas ``true`` and ``false`` as objects: the parser knows them only in some places.
+    """Return the document with the schemas ``true`` and ``false`` as objects: the parser knows them in few places only.
 
     OpenAPI 3.0 does not have them.
     """

@@ -185,7 +185,7 @@ class GenerationOptions(TargetOptions):
     mock: bool = False
 
     DEFAULT_EMAIL: ClassVar[str] = "test@example.com"
-    DEFAULT_PASSWORD: ClassVar[str] = "password"
+    DEFAULT_PASSWORD: ClassVar[str] = "testpassword123"
     _ENVIRONMENT: ClassVar[Mapping[str, str]] = {
         "rate_limit_per_minute": "RATE_LIMIT_PER_MINUTE",
         "email": "TEST_EMAIL",

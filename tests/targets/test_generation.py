@@ -225,7 +225,7 @@ def test_login_data_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_login_data_without_an_environment() -> None:
     with running("generation") as target, Client(target.port) as client:
-        found = client.post(LOGIN, {"email": "test@example.com", "password": "password"})
+        found = client.post(LOGIN, {"email": "test@example.com", "password": "testpassword123"})
     assert found.body["user"] == {"email": "test@example.com", "credits": 10_000}
 
 

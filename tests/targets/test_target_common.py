@@ -33,7 +33,7 @@ GUARDED: dict[str, tuple[str, Any, str]] = {
     "sequencer": ("/api/v1/ves/events/ingest", {"agent_id": "x", "events": []}, "empty_batch"),
     "did": ("/api/v1/did/enroll", {}, "missing_field"),
     "widget": ("/api/designs/1/render", {"type": "2d", "prompt": "p"}, "job_queued"),
-    "generation": ("/api/auth/login", {"email": "test@example.com", "password": "password"}, "logged_in"),
+    "generation": ("/api/auth/login", {"email": "test@example.com", "password": "testpassword123"}, "logged_in"),
     "score": ("/embed/auto-verify", {"address": f"0x{7:040x}", "scorerId": "1"}, "score_verified"),
 }
 NAMES = sorted(GUARDED)
