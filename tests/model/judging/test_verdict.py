@@ -35,6 +35,7 @@ def evidence(*, open_model: bool = False, **changes: Any) -> Evidence:
     if open_model:
         lateness = {50: 0.1, 95: 0.2, 99: 0.3}
         facts |= {"offered": 10_000, "started": 10_000, "offered_per_s": 1000.0, "lateness_ms": lateness}
+        facts |= {"iterations": 10_000, "iterations_per_s": 1000.0}
     return Evidence(open_model=open_model, **(facts | changes))
 
 
@@ -59,6 +60,16 @@ def causes(verdict: Verdict) -> list[str]:
 
 
 OPEN, CLOSED = True, False
+OTHERWISE: dict[str, Any] = {
+    "requests": 0,
+    "requests_per_s": 0.0,
+    "iterations": 500,
+    "recorded_itself": True,
+    "response_ms": {},
+    "response_count": 0,
+}
+"""A run that has checks and metrics of the script alone."""
+OF_TREND = OTHERWISE | {"response_ms": {50: 10.0, 95: 20.0}, "response_count": 500, "response_of": "login_time"}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +103,21 @@ OPEN, CLOSED = True, False
             {"workers": (worker(stalled_ms=1000.0, stalls=(stalled(1000.0),), waited_ms={"blocked": 1000.0}),)},
             "INVALID",
         ),
+        # Without requests or calls there is no latency to compare with: the loop must be there most of the time.
+        (OTHERWISE | {"workers": (worker(late_ms={"busy": 500.0, "blocked": 499.0}),)}, "VALID"),
+        (OTHERWISE | {"workers": (worker(late_ms={"busy": 500.0, "blocked": 500.0}),)}, "SUSPECT"),
+        (OTHERWISE | {"workers": (worker(late_ms={"starved": 2499.0}),)}, "SUSPECT"),
+        (OTHERWISE | {"workers": (worker(late_ms={"starved": 2500.0}),)}, "INVALID"),
+        (OTHERWISE | {"workers": (worker(), worker(1, late_ms={"starved": 2500.0}))}, "INVALID"),
+        (OTHERWISE | {"workers": (worker(late_ms={"starved": 99.0}, watched_ms=150.0),)}, "VALID"),
+        (OTHERWISE | {"workers": (worker(late_ms={"starved": 100.0}, watched_ms=150.0),)}, "INVALID"),
+        ({"workers": (worker(late_ms={"starved": 9000.0}),)}, "VALID"),
+        ({"workers": (worker(late_ms={"starved": 9000.0}),), "response_count": 9}, "INVALID"),
+        # The times of the script, which stand in for them.
+        (OF_TREND, "VALID"),
+        (OF_TREND | {"own_delay_ms": {95: 10.0}}, "SUSPECT"),
+        (OF_TREND | {"own_delay_ms": {50: 5.0}}, "INVALID"),
+        (OF_TREND | {"workers": (worker(late_ms={"blocked": 1000.0}),)}, "SUSPECT"),
         # How much of the time is waited for a CPU does not matter by itself.
         ({"workers": (worker(run_delay_share=0.3),)}, "VALID"),
         # The machine ran out of something.
@@ -129,6 +155,13 @@ def test_the_state(open_model: bool, changes: dict[str, Any], state: str) -> Non
         # What had no response at the end, while more and more waited.
         ({"interrupted": 99, "backlog_grew": True}, "VALID"),
         ({"interrupted": 100, "backlog_grew": True}, "SUSPECT"),
+        # What was answered only after the load, from a line that grew: whoever was the limit.
+        ({"iterations_per_s": 900.0, "backlog_grew": True}, "VALID"),
+        ({"iterations_per_s": 899.0, "backlog_grew": True}, "SUSPECT"),
+        ({"iterations_per_s": 899.0}, "VALID"),
+        ({"requests_per_s": 899.0, "bench": True, "backlog_grew": True}, "SUSPECT"),
+        ({"iterations_per_s": 899.0, "backlog_grew": True, "target_cpu_percent": 200.0}, "SUSPECT"),
+        ({"iterations_per_s": 899.0, "backlog_grew": True, "is_mixed": True}, "VALID"),
         ({"iterations_interrupted": 100, "backlog_grew": True}, "SUSPECT"),
         ({"interrupted": 100}, "VALID"),
         # A full core does no harm if nothing was late.
@@ -183,7 +216,21 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
             f"the script computes in {NAP}",
             "before the load",
         ),
-        (CLOSED, late("blocked"), "own_work", "something other than the script", "the disk"),
+        (
+            CLOSED,
+            late("blocked", stalled(400.0, line="")),
+            "own_work",
+            "something other than the script",
+            "the disk",
+        ),
+        # Stalls that were too short for anybody to see where.
+        (
+            CLOSED,
+            late("blocked"),
+            "blocking_call",
+            "calls that do not await, a disk or swapped memory",
+            "await instead",
+        ),
         (
             CLOSED,
             late("busy", stalled(400.0, "busy", "")),
@@ -272,6 +319,14 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
             "1 iteration was under way",
             "run longer",
         ),
+        (
+            CLOSED,
+            {"requests": 0, "iterations_failed": 12},
+            "nothing_measured",
+            "nothing was measured: all 12 iterations raised",
+            "iteration_timeout",
+        ),
+        (CLOSED, {"requests": 0, "iterations_failed": 1}, "nothing_measured", "the iteration raised", "exceptions"),
         (CLOSED, {"requests": 0}, "nothing_measured", "no request and no iteration ended", "from starting"),
         (
             CLOSED,
@@ -302,7 +357,14 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
             "ran out of local ports (700 requests)",
             "ip_local_port_range",
         ),
-        (CLOSED, {"failed": 10_000}, "target_failing", "every request failed", "see the errors"),
+        (CLOSED, {"failed": 10_000}, "target_failing", "every request failed: nothing below", "see the errors"),
+        (
+            CLOSED,
+            {"failed": 10_000, "errors": {"connect_refused": 10_000}},
+            "target_failing",
+            "every request failed, most with connect_refused: nothing below",
+            "see the errors; connect_refused: start the server",
+        ),
         (
             CLOSED,
             {"failed": 6_800, "errors": {"http_500": 6_800}},
@@ -352,8 +414,14 @@ def test_each_cause_has_its_figures_and_its_remedy(
             {"failed": 6_800, "target_ended_s": 3.2},
             "The target failed: the target's processes had ended after 3 s",
         ),
-        (CLOSED, {"target_run_delay": 0.58}, "The machine was the limit: the target waited for a CPU 58% of the time"),
-        (CLOSED, {"target_run_delay": 0.25}, "The concurrency was the limit"),
+        # A target that wanted a CPU nearly all the time, or whose requests took long because it waited for one.
+        (CLOSED, {"target_run_delay": 0.6}, "The machine was the limit: the target waited for a CPU 60% of the time"),
+        (CLOSED, {"target_run_delay": 0.59}, "The concurrency was the limit"),
+        (CLOSED, {"target_run_delay": 0.26, "target_cpu_percent": 70.0}, "The machine was the limit"),
+        (CLOSED, {"target_run_delay": 0.25, "target_cpu_percent": 70.0}, "The concurrency was the limit"),
+        (CLOSED, {"target_run_delay": 0.5, "requests_per_s": 100.0}, "The machine was the limit"),
+        (CLOSED, {"target_run_delay": 0.5, "requests_per_s": 101.0}, "The concurrency was the limit"),
+        (OPEN, {"target_run_delay": 0.5, "started": 5_000}, "The concurrency was the limit: all 50 VUs were busy"),
         (
             CLOSED,
             {"workers": (worker(cpu_percent=(95.0,)),), "target_cpu_percent": 180.0},
@@ -400,7 +468,11 @@ def test_each_cause_has_its_figures_and_its_remedy(
             "the offered rate was served, and with the closed scenarios that was 1,000 requests/s",
         ),
         (OPEN, {"backlog_grew": True}, "more and more requests"),
-        (OPEN, {"requests_per_s": 899.0}, "the offered rate was started, and 899 requests/s ended within"),
+        (OPEN, {"requests_per_s": 899.0, "bench": True}, "the offered rate was started, and 899 requests/s ended"),
+        (OPEN, {"requests_per_s": 900.0, "bench": True}, "the offered rate was served at 900 requests/s"),
+        # Iterations are what was offered, however many requests each makes.
+        (OPEN, {"iterations_per_s": 899.0}, "the offered rate was started, and 1,000 requests/s ended within"),
+        (OPEN, {"iterations_per_s": 900.0}, "the offered rate was served at 1,000 requests/s"),
         (OPEN, {"started": 9_000, "interrupted": 25}, "25 requests had no response when the run ended"),
         # A rate that was served had no limit, however busy the target was.
         (OPEN, {"target_cpu_percent": 180.0}, "Nothing was at its limit"),
