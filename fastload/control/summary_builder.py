@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fastload.control.aggregator import Aggregator
 from fastload.control.sampling.host import describe_host
-from fastload.control.sampling.samplers import Samplers, allowed_cpus
+from fastload.control.sampling.samplers import Samplers
 from fastload.control.threshold_judge import ThresholdJudge
 from fastload.model.headline import RESPONSE_TIMES, headline_trend
 from fastload.model.hooks import HookError
@@ -19,7 +19,7 @@ from fastload.model.judging.stalls import worst_first
 from fastload.model.judging.verdict import Verdict, judge_run
 from fastload.model.plan import Plan
 from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS
-from fastload.model.resources import ProcessSample, ResourceSeries
+from fastload.model.resources import ProcessSample, ResourceSeries, Spans, running_spans
 from fastload.model.results import (
     clamp_notes,
     collect_calls,
@@ -248,9 +248,10 @@ class SummaryBuilder:
             errors={kind: count for kind, (count, _) in aggregator.errors.entries.items()},
             throttled_share=self._samplers.throttled_share,
             target_cpu_percent=target.mean("cpu_percent") if target and target.samples else None,
-            target_cpus=allowed_cpus(self._samplers.watched),
+            target_cpus=self._samplers.target_cpus,
             target_run_delay=target.mean("run_delay_ratio") if target else None,
             target_ended_s=self._target_ended_s(target) if target else None,
+            target_ran_s=_interrupted_spans(target) if target else (),
             connections_dropped=self._connections_dropped(views),
             host_cpu_percent=host.mean("cpu_percent"),
         )
@@ -334,6 +335,12 @@ def _percentiles(view: MetricView | None) -> dict[int, float]:
     values = {percent: view.p(percent) for percent in JUDGED_PERCENTILES}
     unit_ms = view.spec.scale / 1000
     return {percent: value * unit_ms for percent, value in values.items() if value is not None}
+
+
+def _interrupted_spans(target: ResourceSeries[ProcessSample]) -> Spans:
+    """Return from when to when processes of the target ran; nothing if they did all the time."""
+    samples = [(sample.t_s, sample.alive) for sample in target.samples]
+    return () if all(alive for _, alive in samples) else running_spans(samples)
 
 
 def _ended_s(target: ResourceSeries[ProcessSample]) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from fastload.model.judging.stalls import StallCause, Stalls
+from fastload.model.resources import Spans
 from fastload.model.units import format_count
 
 SATURATED_CPU_PERCENT = 90.0
@@ -107,8 +108,8 @@ class Evidence:
     - The generator: *throttled_share* is the share of the time for which its cgroup was out of its CPU quota.
     - The target: *target_cpu_percent* is the mean, 100 = one core; *target_cpus* is the number of cores that it may
       use; *target_run_delay* is the mean time in which threads of it were ready and waited for a CPU, per wall time.
-      *target_ended_s*: when its processes had ended, in seconds of the run. *connections_dropped* counts what this
-      machine's accept queues had no room for.
+      *target_ended_s*: when its processes had ended, in seconds of the run. *target_ran_s*: from when to when they ran,
+      if that was not all the time. *connections_dropped* counts what this machine's accept queues had no room for.
     - *host_cpu_percent* is the mean of the host.
     """
 
@@ -153,6 +154,7 @@ class Evidence:
     target_cpus: int = 0
     target_run_delay: float | None = None
     target_ended_s: float | None = None
+    target_ran_s: Spans = ()
     connections_dropped: int = 0
     host_cpu_percent: float | None = None
 

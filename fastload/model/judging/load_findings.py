@@ -12,6 +12,7 @@ from fastload.model.error_remedies import remedy_of
 from fastload.model.judging.evidence import SATURATED_CPU_PERCENT, Evidence
 from fastload.model.judging.finding import LINES_AT_MOST, Cause, Finding, Limit
 from fastload.model.judging.generator_findings import FLOOR_MS, OWN_SHARE, TOUCHED_SHARE, is_queued, is_short
+from fastload.model.resources import spans_text
 from fastload.model.units import format_count, format_ms, format_number_of, format_percent
 
 MOST_FAILED_SHARE = 0.5
@@ -83,10 +84,12 @@ def failure_findings(evidence: Evidence) -> list[Finding]:
     noun, share = counts.noun, format_percent(counts.failed_share)
     kind = max(evidence.errors, key=lambda name: evidence.errors[name], default="")
     most = f", most with {kind}" if kind else ""
-    remedy = f"see the errors; {kind}: {remedy_of(kind)}" if kind else "see the errors"
+    remedy = "see the errors"
     if counts.failed == counts.ended:
         every = f"every {noun.removesuffix('s')} failed"
         why = f"all {format_count(counts.ended)} {noun} failed{most}"
+        if kind:
+            remedy += f"; {kind}: {remedy_of(kind)}"
         text = f"{every}{most}: nothing below says how fast a working target is"
         return [Finding("target_failing", "SUSPECT", text, remedy, "target", why)]
     if evidence.target_ended_s is not None:
@@ -191,6 +194,10 @@ def resource_findings(evidence: Evidence) -> list[Finding]:
     def add(cause: Cause, who: str, limit: Limit, why: str, remedy: str = "") -> None:
         found.append(Finding(cause, "VALID", f"{who}: {why}", remedy, "" if served else limit, why))
 
+    if evidence.target_ran_s and evidence.target_ended_s is None:
+        why = f"its processes ended, and it was sampled only {spans_text(evidence.target_ran_s)}"
+        remedy = "name it by its port or program (--watch), so that it is found again; see its log for why it ended"
+        add("target_ended", "the target", "", why, remedy)
     if evidence.connections_dropped:
         why = f"its accept queue was full {format_number_of(evidence.connections_dropped, 'time')}"
         add("accept_queue", "the target", "target", why, "raise its backlog and net.core.somaxconn")

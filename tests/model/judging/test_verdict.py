@@ -516,6 +516,17 @@ def test_each_cause_that_matters_is_told_and_the_worst_leads() -> None:
     assert "beside a reported p99" not in verdict.reasons[1]
 
 
+def test_a_target_that_was_not_sampled_all_the_time_is_told() -> None:
+    spans = ((0.0, 2.0), (4.0, 6.0))
+    verdict = judge_run(evidence(target_ran_s=spans))
+    assert verdict.state == "VALID"
+    told = "the target: its processes ended, and it was sampled only from 0s to 2s, from 4s to 6s"
+    assert told in verdict.reasons
+    assert verdict.limit.startswith("The concurrency was the limit")
+    # That it ended, and that nothing answered after that, is told already.
+    assert told not in judge_run(evidence(target_ran_s=spans, target_ended_s=6.0)).reasons
+
+
 def test_calls_without_await_lead_whatever_else_there_is() -> None:
     lines = {"a (x.py:1)": 2, "b (x.py:2)": 1}
     workers = (worker(unawaited=lines, cpu_percent=(99.0,)), worker(1, unawaited={"b (x.py:2)": 5}))
