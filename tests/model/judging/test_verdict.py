@@ -69,6 +69,7 @@ OTHERWISE: dict[str, Any] = {
     "response_count": 0,
 }
 """A run that has checks and metrics of the script alone."""
+LATE_STARTS: dict[str, Any] = {"lateness_ms": {99: 20.0}}
 OF_TREND = OTHERWISE | {"response_ms": {50: 10.0, 95: 20.0}, "response_count": 500, "response_of": "login_time"}
 
 
@@ -84,6 +85,8 @@ OF_TREND = OTHERWISE | {"response_ms": {50: 10.0, 95: 20.0}, "response_count": 5
         # At the p95 and the p99: half of it, and 5 ms at least. The median holds.
         ({"own_delay_ms": {95: 9.9}}, "VALID"),
         ({"own_delay_ms": {95: 10.0}}, "SUSPECT"),
+        ({"own_delay_ms": {95: 4.9}, "response_ms": {95: 1.0}}, "VALID"),
+        ({"own_delay_ms": {95: 5.0}, "response_ms": {95: 1.0}}, "SUSPECT"),
         ({"own_delay_ms": {99: 19.9}}, "VALID"),
         ({"own_delay_ms": {99: 20.0}}, "SUSPECT"),
         ({"own_delay_ms": {99: 4.9}, "response_ms": {99: 1.0}}, "VALID"),
@@ -182,6 +185,9 @@ def test_the_state_of_an_open_model(changes: dict[str, Any], state: str) -> None
         ((95.0,) * 10, "SUSPECT", "The generator was the limit"),
         # Four of nine seconds: more than a tenth have the generator's own queue, but most of the rate is not its.
         ((10.0,) * 5 + (99.0,) * 4, "SUSPECT", "The concurrency was the limit"),
+        ((10.0,) * 5 + (99.0,) * 5, "SUSPECT", "The generator was the limit"),
+        ((10.0,) * 9 + (99.0,), "SUSPECT", "The concurrency was the limit"),
+        ((10.0,) * 10 + (99.0,), "VALID", "The concurrency was the limit"),
         ((10.0,) * 19 + (99.0,), "VALID", "The concurrency was the limit"),
     ],
 )
@@ -239,7 +245,17 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
             "--max-body",
         ),
         # A line that has little of it is not to blame.
-        (CLOSED, late("busy", stalled(50.0, "busy")), "own_work", "fastload's own work", "--max-body"),
+        (
+            CLOSED,
+            late("busy", stalled(125.0, "busy")),
+            "busy_script",
+            f"the script computes in {NAP}",
+            "before the load",
+        ),
+        (CLOSED, late("busy", stalled(124.0, "busy")), "own_work", "fastload's own work", "--max-body"),
+        # Starts that are late together with the loop, and starts that are late by themselves.
+        (OPEN, LATE_STARTS | {"own_delay_ms": {99: 10.0}}, "own_work", "fastload's own work", "--max-body"),
+        (OPEN, LATE_STARTS | {"own_delay_ms": {99: 9.9}}, "late_starts", "starts were late", "lower the rate"),
         (
             CLOSED,
             late("starved", stalled(400.0, "starved", "")),
@@ -460,7 +476,11 @@ def test_each_cause_has_its_figures_and_its_remedy(
             "The target was probably the limit: requests waited in line in it: the median took 30.0ms, the quickest",
         ),
         (CLOSED, {"quickest_ms": 1.0, "median_ms": 30.0, "vus": 1}, "The concurrency was the limit"),
-        (CLOSED, {"quickest_ms": 1.0, "median_ms": 3.0}, "The concurrency was the limit: 50 VUs"),
+        (CLOSED, {"quickest_ms": 4.0, "median_ms": 12.0}, "The target was probably the limit: requests waited in line"),
+        (CLOSED, {"quickest_ms": 4.0, "median_ms": 11.9}, "The concurrency was the limit: 50 VUs"),
+        (CLOSED, {"quickest_ms": 1.0, "median_ms": 6.0}, "The target was probably the limit: requests waited in line"),
+        (CLOSED, {"quickest_ms": 1.0, "median_ms": 5.9}, "The concurrency was the limit: 50 VUs"),
+        (CLOSED, {"quickest_ms": 1.0, "median_ms": 6.0, "vus": 2}, "The target was probably the limit"),
         (OPEN, {}, "Nothing was at its limit: the offered rate was served at 1,000 requests/s"),
         (
             OPEN,
@@ -474,6 +494,7 @@ def test_each_cause_has_its_figures_and_its_remedy(
         (OPEN, {"iterations_per_s": 899.0}, "the offered rate was started, and 1,000 requests/s ended within"),
         (OPEN, {"iterations_per_s": 900.0}, "the offered rate was served at 1,000 requests/s"),
         (OPEN, {"started": 9_000, "interrupted": 25}, "25 requests had no response when the run ended"),
+        (OPEN, {"started": 9_000, "interrupted": 24}, "The concurrency was the limit: all 50 VUs were busy"),
         # A rate that was served had no limit, however busy the target was.
         (OPEN, {"target_cpu_percent": 180.0}, "Nothing was at its limit"),
         (OPEN, {"target_cpu_percent": 180.0, "started": 9_000}, "The target was the limit: its CPUs were full"),
@@ -525,6 +546,24 @@ def test_a_target_that_was_not_sampled_all_the_time_is_told() -> None:
     assert verdict.limit.startswith("The concurrency was the limit")
     # That it ended, and that nothing answered after that, is told already.
     assert told not in judge_run(evidence(target_ran_s=spans, target_ended_s=6.0)).reasons
+
+
+@pytest.mark.parametrize(("starved_ms", "told"), [(200.0, 2), (199.0, 1)])
+def test_a_cause_is_told_beside_others_from_a_fifth_of_the_wait_on(starved_ms: float, told: int) -> None:
+    waited_ms = {"blocked": 1000.0 - starved_ms, "starved": starved_ms}
+    workers = (worker(late_ms=waited_ms, waited_ms=waited_ms, stalls=(stalled(500.0),)),)
+    assert len(judge_run(evidence(workers=workers, own_delay_ms={99: 30.0})).reasons) == told
+
+
+def test_three_lines_of_the_script_are_named() -> None:
+    lines = [f"visit (shop.py:{number}): time.sleep(0.09)" for number in range(1, 5)]
+    blocking = tuple(stalled(500.0 - 10 * number, line=line) for number, line in enumerate(lines))
+    waited_ms = {"blocked": 2000.0}
+    unawaited = {line: 9 - number for number, line in enumerate(lines)}
+    workers = (worker(unawaited=unawaited, late_ms=waited_ms, waited_ms=waited_ms, stalls=blocking),)
+    verdict = judge_run(evidence(workers=workers, own_delay_ms={99: 30.0}))
+    assert [reason.count("shop.py") for reason in verdict.reasons] == [3, 3]
+    assert all(line in reason for line in lines[:3] for reason in verdict.reasons)
 
 
 def test_calls_without_await_lead_whatever_else_there_is() -> None:
