@@ -43,14 +43,13 @@ from fastload.load.script import data_set
 from fastload.load.script.advice import advised_traceback, raise_site
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.judging.stalls import PROBE_INTERVAL_US, StallTable
+from fastload.model.judging.stalls import StallTable, probe_intervals_us
 from fastload.model.metrics import EXPECTED_DURATION, Series, scenario_series
 from fastload.model.plan import Plan
 from fastload.model.redaction import shortened
 from fastload.model.schedule import NS_PER_S
 from fastload.model.user_metrics import close_declarations
 
-PROBE_INTERVAL_S = PROBE_INTERVAL_US / 1_000_000
 _READ_BYTES = 65536
 _SAY_LAST_S = 1.0
 # A run needs only collections of young objects: all objects from before the start are frozen.
@@ -327,12 +326,12 @@ class Worker:
         return max((runner.executor.ended_ns for runner in self._runners), default=0) or monotonic_ns()
 
     async def _probe_loop(self) -> None:
-        """Sleep for 10 ms repeatedly and record how much longer it took: the loop lag, which delays all tasks here."""
+        """Sleep for 10 ms or so, and record how much longer it took: the loop lag, which delays all tasks here."""
         self._stall_watch.start()
         try:
-            while True:
-                self._stall_watch.arm()
-                await asyncio.sleep(PROBE_INTERVAL_S)
+            for interval_us in probe_intervals_us():
+                self._stall_watch.arm(interval_us)
+                await asyncio.sleep(interval_us / 1e6)
                 # What holds up the loop once no iteration starts any more, like an on_stop, disturbs nothing measured.
                 late_us = self._stall_watch.wake(StallTable() if self._late else self._recorder.stalls)
                 if not self._late:
