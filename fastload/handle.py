@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
+from inspect import signature
 from types import TracebackType
-from typing import Any
+from typing import Any, ParamSpec
 
 from fastload.control.commands.command_queue import CommandQueue
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
@@ -15,8 +17,21 @@ from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.runner import run
 
+P = ParamSpec("P")
 
-def start(*scenarios: Scenario | ScenarioFunction, **options: Any) -> Run:
+
+def _called_like(of: Callable[P, Any]) -> Callable[[Callable[..., Run]], Callable[P, Run]]:
+    """Decorate a function that hands its arguments on to *of*: help, editors and type checkers then know them all."""
+
+    def decorate(function: Callable[..., Run]) -> Callable[P, Run]:
+        vars(function)["__signature__"] = signature(of).replace(return_annotation="Run")
+        return function
+
+    return decorate
+
+
+@_called_like(run)
+def start(*scenarios: Any, **options: Any) -> Run:
     """Start a run in its own thread and return its handle as soon as the workers are forked.
 
     The arguments are those of `fastload.run`, with the same meaning. Use the handle in a ``with`` block: the end of

@@ -33,9 +33,7 @@ from fastload.model.errors import PlanError
 from fastload.model.hooks import HookError, Hooks
 from fastload.model.http_settings import HttpSettings
 from fastload.model.judging.thresholds import ThresholdSpec
-from fastload.model.load_models import (
-    ShapeFunction,
-)
+from fastload.model.load_models import ArrivalDistribution, ExecutorName, ShapeFunction, WhenBusy
 from fastload.model.names import as_text
 from fastload.model.plan import OnNoAnswer, OnWorkerLoss, Plan
 from fastload.model.run_header import RunHeader
@@ -55,7 +53,7 @@ OnInterrupt = Literal["raise", "return"]
 
 def run(
     *scenarios: Scenario | ScenarioFunction,
-    executor: str | None = None,
+    executor: ExecutorName | None = None,
     vus: int | None = None,
     duration: str | None = None,
     iterations: int | None = None,
@@ -64,8 +62,8 @@ def run(
     rate: str | float | None = None,
     start_rate: str | float | None = None,
     max_vus: int | None = None,
-    arrivals: str | None = None,
-    when_busy: str | None = None,
+    arrivals: ArrivalDistribution | None = None,
+    when_busy: WhenBusy | None = None,
     pacing: str | None = None,
     trace: str | Path | Iterable[float] | None = None,
     shape: ShapeFunction | None = None,
@@ -246,7 +244,7 @@ def _execute(
         output=ScriptOutput(manager.print_lines, redrawn=manager.redraws),
     )
     for metric in declared().values():
-        metric.discard()
+        metric._discard()
     try:
         with stop_signals.raising():
             manager.lock()

@@ -1,9 +1,8 @@
 """Image generation: setup logs in once, each user starts a generation and asks for it until it is done.
 
-Run it with ``fastload run scenarios/generation.py --target generation -e TEST_EMAIL=ann@example.com -e
-TEST_PASSWORD=secret``, or against your own with ``--base-url``. Names that it reads from the environment: API_BASE,
-TEST_EMAIL and TEST_PASSWORD (both required), STREAM (yes: read the stream of events instead), and POLL_S, the seconds
-between two questions (1).
+Run it with ``fastload run scenarios/generation.py --target generation``, or against your own with ``--base-url``. Names
+that it reads from the environment: API_BASE, TEST_EMAIL (test@example.com), TEST_PASSWORD (testpassword123), STREAM
+(yes: read the stream of events instead), and POLL_S, the seconds between two questions (1).
 """
 
 import sys
@@ -11,8 +10,8 @@ import sys
 import fastload as fl
 
 API_BASE = fl.env("API_BASE", "http://localhost:5001")
-EMAIL = fl.env("TEST_EMAIL")
-PASSWORD = fl.env("TEST_PASSWORD")
+EMAIL = fl.env("TEST_EMAIL", "test@example.com")
+PASSWORD = fl.env("TEST_PASSWORD", "testpassword123")
 STREAM = fl.env("STREAM", False)
 POLL_S = fl.env("POLL_S", 1.0)
 MOST_POLLS = 120

@@ -72,13 +72,18 @@ def open_page(
     assert not left, left
 
 
-def shoot(page: Page, name: str) -> None:
-    """Keep a picture of the whole page as *name*.png in the folder that FASTLOAD_SCREENSHOTS names, if it is set."""
+def shoot_window(page: Page, name: str) -> None:
+    """As `shoot`, of what is seen without scrolling."""
+    shoot(page, name, whole=False)
+
+
+def shoot(page: Page, name: str, *, whole: bool = True) -> None:
+    """Keep a picture of the *whole* page as *name*.png in the folder that FASTLOAD_SCREENSHOTS names, if it is set."""
     if folder := os.environ.get("FASTLOAD_SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         # What sticks to the top of the window would be in the middle of the picture.
         page.evaluate("scrollTo(0, 0)")
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
 
 
 def overflow_px(page: Page) -> int:

@@ -55,6 +55,7 @@ class Life:
         self._temporary.mkdir()
         self._process: subprocess.Popen[str] | None = None
         self._skip = 0
+        self._is_nginx_used = True
 
     def run(self, script: str, *args: str, **env: str) -> Outcome:
         """The whole life of a test."""
@@ -66,7 +67,8 @@ class Life:
         (self.folder / "script.py").write_text(script)
         (self.folder / "summary.json").unlink(missing_ok=True)
         self._skip = self.nginx.wait_requests(0)
-        base = [] if "--base-url" in args else ["--base-url", self.nginx.url]
+        self._is_nginx_used = "--base-url" not in args
+        base = ["--base-url", self.nginx.url] if self._is_nginx_used else []
         workers = [] if "-w" in args else ["-w", "1"]
         self._process = subprocess.Popen(
             cli_command("run", "script.py", *args, *base, *workers, "-q", "--summary", "summary.json"),
@@ -84,13 +86,14 @@ class Life:
         self._process.send_signal(number)
 
     def finish(self) -> Outcome:
-        """Wait for its end."""
+        """Wait for its end, and for nginx to have logged what it was sent; it was sent nothing if there is
+        another base URL."""
         assert self._process is not None
         stdout, stderr = self._process.communicate(timeout=60)
         file = self.folder / "summary.json"
         summary = json.loads(file.read_text()) if file.exists() else {}
-        started = summary["requests"]["started"] if summary else 0
-        self.nginx.wait_requests(self._skip + started - summary["requests"]["interrupted"] if summary else 0)
+        sent = summary["requests"]["started"] - summary["requests"]["interrupted"] if summary else 0
+        self.nginx.wait_requests(self._skip + sent if self._is_nginx_used else 0)
         return Outcome(self._process.returncode, stdout, stderr, summary, self.paths())
 
     def paths(self) -> list[str]:

@@ -130,7 +130,7 @@ def dashboard(browser: Browser, folder: Path) -> None:
         arguments = ("run", "--base-url", target.base_url, *options)
         with (
             command(folder, STEERED, *arguments) as process,
-            open_page(browser, said(process, "dashboard:"), height=1300) as page,
+            open_page(browser, said(process, "dashboard:")) as page,
         ):
             page.wait_for_timeout(30_000)
             shoot(page, "dashboard")

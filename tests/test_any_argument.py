@@ -233,17 +233,17 @@ async def _iteration(found: Harness, act: Callable[[fl.VU], Awaitable[None]]) ->
     """What a VU pool does of an iteration: it may raise, and then the next one begins."""
     vu = found.vu(headers=True)
     CURRENT_VU.set(vu)
-    vu.begin_iteration(0, 0)
+    vu._begin_iteration(0, 0)
     try:
         async with asyncio.timeout(0.5):
             await act(vu)
     except Exception as error:
-        found.recorder.record_exception(type(error).__name__, "", vu.scope)
+        found.recorder.record_exception(type(error).__name__, "", vu._scope())
     finally:
         CURRENT_VU.set(None)
         CURRENT_SCOPE.set(None)
         found.vus.remove(vu)
-        vu.close()
+        vu._close()
 
 
 @cases(0.3)

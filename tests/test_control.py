@@ -574,11 +574,17 @@ def test_a_run_that_ends_by_itself(sequencer: RunningTarget) -> None:
 
 @pytest.mark.usefixtures("clean")
 def test_what_is_wrong_before_the_first_request_is_raised_by_start(sequencer: RunningTarget) -> None:
-    for wrong in ({"vus": 0}, {"watch": ["no-such-process"]}, {"base_url": "http://no-such-host.invalid"}):
+    usual: dict[str, Any] = {"base_url": sequencer.base_url, "workers": 1}
+    cases: list[dict[str, Any]] = [
+        {"vus": 0},
+        {"watch": ["no-such-process"]},
+        {"base_url": "http://no-such-host.invalid"},
+    ]
+    for wrong in cases:
         with pytest.raises(fl.PlanError):
-            fl.start(visit, **{"base_url": sequencer.base_url, "workers": 1, **wrong})
+            fl.start(visit, **(usual | wrong))
     with pytest.raises(TypeError):
-        fl.start(visit, vsu=1)
+        fl.start(visit, vsu=1)  # type: ignore[call-arg]
 
 
 @pytest.mark.usefixtures("clean")

@@ -90,3 +90,71 @@ def test_rows_of_the_programs_own(nginx: Nginx) -> None:
     (note,) = summary.notes
     assert re.fullmatch(r"visit ended early, after [\d.]+ s: no ticket is left", note)
     assert "no ticket is left" in summary_text(summary)
+
+
+LOGIN = """
+import fastload as fl
+
+users = fl.data("users.csv")
+
+async def log_in(vu):
+    vu.state["user"] = users.once()["name"]
+    await vu.get("/login/" + vu.state["user"])
+
+@fl.scenario(on_start=log_in, {load})
+async def shop(vu):
+    await vu.get("/shop/" + vu.state["user"])
+    await vu.sleep(0.02)
+
+@fl.scenario(vus=1, duration="0.5s")
+async def look(vu):
+    await vu.get("/look")
+    await vu.sleep(0.02)
+"""
+
+
+@pytest.mark.parametrize(
+    ("load", "iterations"),
+    [
+        ('vus=5, duration="1s"', 0),
+        ('start_vus=1, stages=["0.4s:5", "0.4s:5", "0.2s:1"], graceful_ramp_down="0s"', 0),
+        ("max_vus=5, shape=lambda s: 5 if s < 1.5 else None", 0),
+        ("vus=5, iterations=30", 30),
+        ('vus=5, iterations=30, pacing="0.05s"', 30),
+        ('executor="per-vu-iterations", vus=5, iterations=9', 18),
+        ('rate=80, max_vus=5, duration="1s"', 80),
+        ('rate=80, max_vus=40, when_busy="drop", duration="1s"', 80),
+    ],
+)
+def test_vus_without_data_in_on_start_end_and_the_others_go_on(life: Life, load: str, iterations: int) -> None:
+    (life.folder / "users.csv").write_text("name\nann\nbob\n")
+    done = life.run(LOGIN.format(load=load))
+    assert done.code == 0, done.stderr
+    names = {path.removeprefix("/shop/") for path in done.paths if path.startswith("/shop/")}
+    assert names == {"ann", "bob"}
+    assert done.at("/login/") == 2
+    # Starts of an open model that found no VU free count as dropped.
+    dropped = done.metric("dropped_iterations")["count"]
+    assert done.at("/shop/") + dropped == iterations or not iterations
+    assert done.at("/shop/") > 10
+    (note,) = done.summary["notes"]
+    assert re.fullmatch(
+        r"\d+ VUs? of shop ended in on_start, without data: each of the 2 rows of users.csv was used once", note
+    ), note
+    assert done.summary["metrics"]["iterations_failed"]["count"] == 0
+
+
+def test_a_scenario_without_any_vu_with_data_has_ended(life: Life) -> None:
+    (life.folder / "users.csv").write_text("name\nann\n")
+    done = life.run(
+        LOGIN.format(load='vus=4, duration="60s"').replace("users.once()", "(users.once(), users.once())[0]")
+    )
+    assert done.code == 0, done.stderr
+    assert done.at("/shop/") == 0
+    assert done.summary["duration_s"] < 30
+    early, without = done.summary["notes"]
+    assert re.fullmatch(r"shop ended early, after [\d.]+ s: each of the 1 rows of users.csv was used once", early), (
+        early
+    )
+    assert without.startswith("4 VUs of shop ended in on_start, without data: ")
+    assert done.at("/look") > 5

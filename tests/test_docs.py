@@ -292,12 +292,15 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
     assert aggregates == {kind.value: list(allowed) for kind, allowed in AGGREGATES.items()}
     remedies = {names(row[0])[0]: row[2] for row in rows(section("numbers.md", "Errors"))}
     assert remedies == {kind: f"{text[0].upper()}{text[1:]}." for kind, text in error_remedies.REMEDIES.items()}
-    bounds = section("numbers.md", "The verdict")
+    bounds, late = section("numbers.md", "The verdict"), generator_findings.LATE_SHARE
     for bound in (
         f"at p50 is half of what is reported there, and {generator_findings.FLOOR_MS[50]:.0f} ms at least",
         f"at p95 or p99 is half of what is reported there, and {generator_findings.FLOOR_MS[99]:.0f} ms at least",
         f"for {generator_findings.STALLED_SHARE:.0%} of the time, in stalls of over {1000 * STALL_S:.0f} ms",
         f"used {SATURATED_CPU_PERCENT:.0f}% of its core in a tenth of the seconds",
+        f"late by {late['INVALID']:.0%} of the time, or {late['SUSPECT']:.0%}, "
+        f"however short each stall was, and by {generator_findings.LATE_MS:.0f} ms at least",
+        f"less than {load_findings.SERVED_SHARE:.0%} of the offered rate was answered",
         f"{generator_findings.TOUCHED_SHARE:.0%} of the starts that were due did not happen",
     ):
         assert bound.replace("%", " %") in bounds
@@ -332,7 +335,7 @@ def test_every_environment_variable_is_there() -> None:
     read = {
         option.envvar for command in subcommands(command_line).values() for option in command.params if option.envvar
     }
-    served = {name for target in target_names() for name in find_target(target).options_type.ENVIRONMENT.values()}
+    served = {name for target in target_names() for name in find_target(target).options_type._ENVIRONMENT.values()}
     assert (
         read | served | FILE_VARIABLES.keys() | {"SEQUENCER_BASE_URL", "NO_COLOR", "FASTLOAD_DASHBOARD_TOKEN"}
         == documented

@@ -29,7 +29,9 @@ async def impatient(vu):
         pass
     if vu.iteration == 4:
         vu.state["server"].close()
-"""
+""",
+        "--base-url",
+        "http://127.0.0.1",
     )
     assert done.code == 0, done.stdout + done.stderr
     assert done.summary["requests"]["interrupted"] == 0

@@ -48,7 +48,7 @@ def contents(folder: Path) -> dict[str, str]:
     for path in folder.iterdir():
         if path.suffix == ".fastload":
             with RunReader(path) as reader:
-                found[path.name] = str([unpack_payload(payload) for _, payload in reader.payloads()])
+                found[path.name] = str([unpack_payload(payload) for _, payload in reader._payloads()])
         elif path.name != "script.py":
             found[path.name] = path.read_text()
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -89,8 +90,8 @@ def test_a_second_has_the_requests_of_its_own_time_only(collected: tuple[Collect
 
 def test_events_tell_what_was_done_to_the_run(sequencer: RunningTarget) -> None:
     seen = Collector()
-    options = {"executor": "externally-controlled", "vus": 1, "duration": "30s", "base_url": sequencer.base_url}
-    with fl.start(visit, **options, max_vus=3, workers=1, outputs=[seen]) as run:
+    options: dict[str, Any] = {"base_url": sequencer.base_url, "workers": 1, "outputs": [seen]}
+    with fl.start(visit, executor="externally-controlled", vus=1, duration="30s", max_vus=3, **options) as run:
         assert wait_until(lambda: bool(seen.snapshots))
         run.scale(vus=2)
         run.pause()

@@ -5,20 +5,31 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import linecache
 import sys
+from importlib.abc import Loader
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 from fastload.cli.shipped_scripts import SCRIPT_PREFIX, shipped_script
 from fastload.load.script.advice import advised_traceback
+from fastload.load.script.environment import UnsetNameError, unset_error
 from fastload.load.script.hooks import hook_of, make_hooks
 from fastload.load.script.scenarios import Scenario
+from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.model.hooks import Hooks
 
 MODULE_NAME = "fastload_script"
+_STDIN = "/dev/stdin"
 _DECLARES = {"scenario", "setup", "teardown", "test_start", "test_stop", "handle_summary"}
+# What is in these may never run, or not with the import.
+_EVALUATED_LATER = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.If, ast.IfExp, ast.BoolOp, ast.For, ast.While),
+    *(ast.Try, ast.TryStar, ast.Match, ast.comprehension, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
 
 
 class Script(NamedTuple):
@@ -31,31 +42,42 @@ class Script(NamedTuple):
 def load_script(text: str) -> Script:
     """Return the declarations of the script at path *text*, or of the shipped one like ``scenario:ingest``.
 
+    A script may come from a pipe, as of a shell's ``<(command)``; ``-`` is stdin.
+
     Raises:
         PlanError: there is no such script, its import fails, or it declares no scenario.
     """
-    path = shipped_script(text) if text.startswith(SCRIPT_PREFIX) else Path(text)
+    path = shipped_script(text) if text.startswith(SCRIPT_PREFIX) else Path(_STDIN if text == "-" else text)
     if path.suffix in (".js", ".ts"):
         raise PlanError(
             f"{text} is a script of k6, which fastload does not run",
             hint="write its scenarios in Python; its options file works as it is: --opts options.json",
         )
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         folder = path.parent if path.parent.is_dir() else Path()
         guess = nearest(path.name, [found.name for found in folder.glob("*.py")])
         raise PlanError(f"there is no script {text!r}", hint=guess or "give the path of a Python file")
-    module = _import(path)
-    _refuse_replaced(text, path)
+    source = _read(text, path)
+    module = _import(path, source)
+    _refuse_replaced(text, source)
     found = list({id(item): item for item in vars(module).values() if type(item) is Scenario}.values())
     if not found:
         raise PlanError(f"{text} declares no scenario", hint=_hint_without_scenario(module))
     return Script(found, _hooks_of(text, module))
 
 
-def _refuse_replaced(text: str, path: Path) -> None:
+def _read(text: str, path: Path) -> bytes:
+    try:
+        return read_bounded(path)
+    except OSError as error:
+        hint = "give the path of a Python file"
+        raise PlanError(f"the script {text!r} cannot be read: {error.strerror}", hint=hint) from error
+
+
+def _refuse_replaced(text: str, source: bytes) -> None:
     """Refuse a script that declares two scenarios, setups and so on under one name: Python keeps only the last one."""
     lines: dict[str, int] = {}
-    for node in ast.parse(path.read_bytes()).body:
+    for node in ast.parse(source).body:
         if not isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef):
             continue
         kinds = [ast.unparse(one).partition("(")[0].rpartition(".")[2] for one in node.decorator_list]
@@ -74,16 +96,25 @@ def _hooks_of(text: str, module: ModuleType) -> Hooks:
         raise PlanError(f"{text}: {error.message}", hint=error.hint) from error
 
 
-def _import(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
-    if spec is None or spec.loader is None:
+def _import(path: Path, source: bytes) -> ModuleType:
+    if path.suffix not in ("", ".py"):
         raise PlanError(f"{path} is not a Python file", hint="give a file that ends in .py")
+    loader: Loader
+    if path.is_file():
+        loader, folder = SourceFileLoader(MODULE_NAME, str(path)), path.resolve().parent
+    else:
+        loader, folder = _PipedLoader(path, source), Path.cwd()
+    spec = importlib.util.spec_from_file_location(MODULE_NAME, path, loader=loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE_NAME] = module
     # As `python script.py` does: the script may import modules of its folder.
-    sys.path.insert(0, str(path.resolve().parent))
+    sys.path.insert(0, str(folder))
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
+    except UnsetNameError as error:
+        every = unset_error([error.name, *_required_names(source)])
+        raise PlanError(f"{path}: {every.message}", hint=every.hint) from error
     except FastloadError as error:
         raise PlanError(f"{path}: {error.message}", hint=error.hint) from error
     except KeyboardInterrupt:
@@ -94,6 +125,47 @@ def _import(path: Path) -> ModuleType:
             f"{path} does not import:\n{advised_traceback(error)}", hint="mend that line; nothing was sent"
         ) from error
     return module
+
+
+class _PipedLoader(Loader):
+    """Loader of a script that came from a pipe. Its lines are kept for tracebacks: nobody can read them again."""
+
+    def __init__(self, path: Path, source: bytes) -> None:
+        self._name = str(path)
+        self._source = source
+
+    def exec_module(self, module: ModuleType) -> None:
+        code = compile(self._source, self._name, "exec", dont_inherit=True)
+        lines = importlib.util.decode_source(self._source).splitlines(keepends=True)
+        # Without a time of change, `linecache.checkcache` leaves it alone.
+        linecache.cache[self._name] = (len(self._source), None, lines, self._name)
+        exec(code, vars(module))
+
+
+def _required_names(source: bytes) -> list[str]:
+    """Return the names that a script requires of the environment when it is imported, whatever is set.
+
+    An import ends at the first that is not set, so they are looked for in the text.
+    """
+    found: list[ast.Call] = []
+    left: list[ast.AST] = [ast.parse(source)]
+    while left:
+        node = left.pop()
+        if isinstance(node, _EVALUATED_LATER):
+            left += getattr(node, "decorator_list", ())
+            continue
+        left += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Call) and _requires_name(node):
+            found.append(node)
+    found.sort(key=lambda node: (node.lineno, node.col_offset))
+    return [ast.literal_eval(node.args[0]) for node in found]
+
+
+def _requires_name(call: ast.Call) -> bool:
+    function = ast.unparse(call.func).rpartition(".")[2]
+    texts = [one for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    is_one_name = len(call.args) == len(texts) == 1
+    return function == "env" and is_one_name and all(one.arg not in ("default", None) for one in call.keywords)
 
 
 def _hint_without_scenario(module: ModuleType) -> str:

@@ -121,7 +121,7 @@ _OWN = {
     ),
     "generation": (
         _option("--email", help="The first user.  [env: TEST_EMAIL; default: test@example.com]"),
-        _option("--password", help="Password of every user.  [env: TEST_PASSWORD; default: password]"),
+        _option("--password", help="Password of every user.  [env: TEST_PASSWORD; default: testpassword123]"),
         _option("--users", type=click.IntRange(1), metavar="N", help="Users: test@..., test+2@...  [default: {users}]"),
         _option("--credits", type=_COUNT, metavar="N", help="Generations each can start.  [default: {credits}]"),
         *_JOBS,

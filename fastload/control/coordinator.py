@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, TypedDict
 
 from fastload.control.aggregator import Aggregator
@@ -17,7 +18,7 @@ from fastload.control.data_ends import DataEnds
 from fastload.control.hook_runner import HookRunner
 from fastload.control.run_state import RunState
 from fastload.control.run_status import RunStatus
-from fastload.control.sampling.samplers import Samplers, find_target_processes
+from fastload.control.sampling.samplers import Samplers, find_target_again, find_target_processes
 from fastload.control.script_output import ScriptOutput
 from fastload.control.signals import StopSignals
 from fastload.control.snapshots import SNAPSHOT_LAG_S, SnapshotMaker
@@ -154,7 +155,8 @@ class Coordinator:
         self._hooks.fork()
         if self._output is not None:
             self._output.start()
-        self._samplers = Samplers(self._workers.pids, watched, self._target.name)
+        find_again = partial(find_target_again, self._plan, self._target.pids, watched)
+        self._samplers = Samplers(self._workers.pids, watched, self._target.name, find_again)
         self._summary = SummaryBuilder(self._plan, self._aggregator, self._samplers)
         self._snapshots = SnapshotMaker(self._plan, self._aggregator, self._samplers, self._judge, self._summary)
         self._status = RunStatus(self._plan, self._state, self._steering, self._workers, self._summary, self._snapshots)
@@ -357,6 +359,8 @@ class Coordinator:
                 self._stop("abort", now=True)
             case "done":
                 self._workers.mark_done(index, body)
+                for scenario, reason, vus in body.get("vus_without_data", ()):
+                    self._data_ends.add_vus(scenario, reason, vus)
             case "error":
                 self._lose(index, f"failed: {body['message']}")
 

@@ -175,4 +175,4 @@ def sliding_window(threshold: Threshold, keep_s: float) -> SlidingWindow:
 
 
 def _observe(window: SlidingWindow, series_value: SeriesValue) -> float | None:
-    return MetricView(window.threshold.spec, series_value, window.length_s).observe(window.threshold)
+    return MetricView(window.threshold.spec, series_value, window.length_s)._observe(window.threshold)

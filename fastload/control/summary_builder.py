@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 
 from fastload.control.aggregator import Aggregator
 from fastload.control.sampling.host import describe_host
-from fastload.control.sampling.samplers import Samplers, allowed_cpus
+from fastload.control.sampling.samplers import Samplers
 from fastload.control.threshold_judge import ThresholdJudge
 from fastload.model.headline import RESPONSE_TIMES, headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence, WorkerEvidence
+from fastload.model.judging.generator_findings import VALUES_ABOVE
 from fastload.model.judging.own_delay import own_delays_us
 from fastload.model.judging.stalls import worst_first
 from fastload.model.judging.verdict import Verdict, judge_run
 from fastload.model.plan import Plan
 from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS
-from fastload.model.resources import ProcessSample, ResourceSeries
+from fastload.model.resources import ProcessSample, ResourceSeries, Spans, running_spans
 from fastload.model.results import (
     clamp_notes,
     collect_calls,
@@ -38,6 +39,8 @@ _DROPPED_KINDS = ("connect_timeout", "connect_refused", "connect_failed", "reset
 _RETRANSMIT_MS = 900.0
 _GROWTH, _LEAST_GROWTH = 1.25, 10
 _SERVICE_TIMES = tuple(RESPONSE_TIMES)
+# Built-in times of what is no request or call.
+_OTHER_TIMES = ("ws_connecting", "ws_ping", "stream_first_event")
 
 
 class RunCounts(NamedTuple):
@@ -201,7 +204,8 @@ class SummaryBuilder:
         target = self._samplers.target_series()
         host = self._samplers.host_series()
         headlines = [headline_trend(service, only_open=plan.has_only_open_models) for service in _SERVICE_TIMES]
-        response = _first_with_data(views, *headlines, *_SERVICE_TIMES)
+        headline = _first_with_data(views, *headlines, *_SERVICE_TIMES)
+        response = headline if _is_judged(headline) else _quickest(views, *_OTHER_TIMES, *declared()) or headline
         quickest_ms, median_ms = self._times_of_main_name()
         offered, duration_s = aggregator.total("offered"), views["http_reqs"].duration_s
         return Evidence(
@@ -211,6 +215,8 @@ class SummaryBuilder:
             requests_per_s=views["http_reqs"].rate or 0.0,
             vus=int(views["vus"].max or plan.max_vus),
             iterations=int(views["iterations"].count),
+            iterations_failed=int(views["iterations_failed"].count),
+            iterations_per_s=(views["iterations"].rate or 0.0) + (views["iterations_failed"].rate or 0.0),
             calls=int(views["calls"].count),
             calls_failed=views["call_failed"].fails,
             calls_per_s=views["calls"].rate or 0.0,
@@ -232,6 +238,7 @@ class SummaryBuilder:
             backlog_grew=self._backlog.grew,
             response_ms=_percentiles(response),
             response_count=int(response.count) if response else 0,
+            response_of=response.spec.name if response and response is not headline else "",
             # Beside closed scenarios it is of other requests than the headline, and cannot be compared with it.
             lateness_ms=_percentiles(views["iteration_lateness"]) if plan.has_only_open_models else {},
             is_mixed=plan.has_open_model and not plan.has_only_open_models,
@@ -241,9 +248,10 @@ class SummaryBuilder:
             errors={kind: count for kind, (count, _) in aggregator.errors.entries.items()},
             throttled_share=self._samplers.throttled_share,
             target_cpu_percent=target.mean("cpu_percent") if target and target.samples else None,
-            target_cpus=allowed_cpus(self._samplers.watched),
+            target_cpus=self._samplers.target_cpus,
             target_run_delay=target.mean("run_delay_ratio") if target else None,
             target_ended_s=self._target_ended_s(target) if target else None,
+            target_ran_s=_interrupted_spans(target) if target else (),
             connections_dropped=self._connections_dropped(views),
             host_cpu_percent=host.mean("cpu_percent"),
         )
@@ -309,10 +317,30 @@ def _first_with_data(views: Mapping[str, MetricView], *names: str) -> MetricView
     return next((views[name] for name in names if views[name].count), None)
 
 
+def _is_judged(view: MetricView | None) -> bool:
+    """Return whether a trend has so many values that its median is judged."""
+    return view is not None and view.count >= 2 * VALUES_ABOVE
+
+
+def _quickest(views: Mapping[str, MetricView], *names: str) -> MetricView | None:
+    """Return the trend of times with the lowest median, where a late event loop shows first; None without data."""
+    times = [views[name] for name in names if views[name].spec.is_time and _is_judged(views[name])]
+    return min(times, key=lambda view: _percentiles(view)[50], default=None)
+
+
 def _percentiles(view: MetricView | None) -> dict[int, float]:
     """Return the percentiles, in ms, that the verdict looks at; empty without data."""
-    values = {percent: view.p(percent) for percent in JUDGED_PERCENTILES} if view else {}
-    return {percent: value for percent, value in values.items() if value is not None}
+    if view is None:
+        return {}
+    values = {percent: view.p(percent) for percent in JUDGED_PERCENTILES}
+    unit_ms = view.spec.scale / 1000
+    return {percent: value * unit_ms for percent, value in values.items() if value is not None}
+
+
+def _interrupted_spans(target: ResourceSeries[ProcessSample]) -> Spans:
+    """Return from when to when processes of the target ran; nothing if they did all the time."""
+    samples = [(sample.t_s, sample.alive) for sample in target.samples]
+    return () if all(alive for _, alive in samples) else running_spans(samples)
 
 
 def _ended_s(target: ResourceSeries[ProcessSample]) -> float | None:

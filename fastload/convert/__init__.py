@@ -2,8 +2,8 @@
 
 from fastload.convert.documents import convert
 from fastload.convert.operations import refuse_deletes
-from fastload.convert.recording import RecordingFilter
 from fastload.convert.templates import DATA_TEMPLATE, TEMPLATES, data_rows, from_template
+from fastload.convert.visits import RecordingFilter
 from fastload.convert.writer import Conversion
 
 __all__ = [

@@ -10,7 +10,8 @@ from fastload.convert.har import read_har
 from fastload.convert.locations import malformed_json
 from fastload.convert.openapi import read_openapi
 from fastload.convert.operations import refuse_deletes, script_of_api
-from fastload.convert.recording import RecordingFilter, script_of_recording
+from fastload.convert.recording import script_of_recording
+from fastload.convert.visits import RecordingFilter
 from fastload.convert.writer import Conversion
 from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError

@@ -185,7 +185,7 @@ class _ApiScript:
             return self._module.short(url, "URL")
         if operation.origin not in self._other_origins:
             name = unique(f"{constant(urlsplit(operation.origin).hostname or '', 'SERVER')}_URL", self._module.names)
-            self._other_origins[operation.origin] = self._module.setting(name, operation.origin)
+            self._other_origins[operation.origin] = self._module.required(name, operation.origin)
         origin = self._other_origins[operation.origin].text
         short = self._module.short(url, "URL", margin=20 + len(origin))
         if isinstance(short, Code):

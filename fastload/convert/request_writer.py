@@ -1,163 +1,146 @@
-"""Requests of a recording as calls in a script: the headers that matter, and bodies as Python values."""
+"""Requests as calls in a script: the headers that matter, and bodies as Python values."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-import msgspec
-
-from fastload.convert.har import HarEntry, PostData
-from fastload.convert.names import constant, is_secret_field, request_name, single_line
-from fastload.convert.writer import Call, Module, flatten
+from fastload.convert.bodies import FORM as FORM
+from fastload.convert.bodies import JSON as JSON
+from fastload.convert.bodies import body_arguments, by_name, form_pairs, missing_files, says_type_itself
+from fastload.convert.expressions import has_local, joined
+from fastload.convert.har import HarRequest, Pair
+from fastload.convert.names import identifier, request_name, single_line, unique
+from fastload.convert.origins import Origins
+from fastload.convert.values import Values
+from fastload.convert.writer import Call, Code, Module
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-FORM = "application/x-www-form-urlencoded"
-JSON = "application/json"
-# Headers that the client sends by itself, or that only a browser has a reason to send.
-_LEFT_OUT = (
-    "accept-encoding",
-    "accept-language",
-    "alt-used",
-    "cache-control",
-    "connection",
-    "content-length",
-    "content-type",
-    "cookie",
-    "dnt",
-    "expect",
-    "host",
-    "keep-alive",
-    "origin",
-    "pragma",
-    "priority",
-    "referer",
-    "te",
-    "transfer-encoding",
-    "upgrade-insecure-requests",
-    "user-agent",
-    "via",
+# Headers that the client sends by itself.
+_SENT_BY_CLIENT = (
+    *("connection", "content-length", "content-type", "cookie", "expect", "host", "keep-alive"),
+    *("te", "transfer-encoding", "proxy-connection"),
 )
-_LEFT_OUT_PREFIXES = (":", "sec-", "if-", "proxy-", "x-client-data", "x-forwarded-", "access-control-")
+# Headers that only a browser has a reason to send.
+_SENT_BY_BROWSER = (
+    *("accept-encoding", "accept-language", "alt-used", "cache-control", "dnt", "origin", "pragma", "priority"),
+    *("referer", "upgrade-insecure-requests", "user-agent", "via"),
+)
+_SENT_BY_BROWSER_PREFIXES = ("sec-", "if-", "proxy-", "x-client-data", "x-forwarded-", "access-control-")
 
 
 class RequestWriter:
-    """Writes the requests of a recording as calls; headers that several requests share become constants.
+    """Writes requests as calls; headers that several of the *requests* share become constants.
 
-    ``notes`` names the parts that could not be written as they were sent.
+    Headers that a browser adds are left out, unless a person wrote them: *by_hand*. ``notes`` names the parts that
+    could not be written as they were sent.
     """
 
-    def __init__(self, module: Module, host: str, entries: list[HarEntry]) -> None:
-        self._module = module
-        self._host = host
+    def __init__(
+        self, module: Module, origins: Origins, values: Values, requests: Iterable[HarRequest], *, by_hand: bool = False
+    ) -> None:
+        self._module, self._origins, self._values = module, origins, values
+        self._left_out = _SENT_BY_CLIENT if by_hand else _SENT_BY_CLIENT + _SENT_BY_BROWSER
+        self._left_out_prefixes = (":",) if by_hand else (":", *_SENT_BY_BROWSER_PREFIXES)
+        self._by_hand = by_hand
         self.notes: list[str] = []
-        self._uses = Counter(flatten(self._headers(entry)) for entry in entries)
+        self._uses = Counter(map(self._key, requests))
 
-    def call(self, entry: HarEntry, before: str = "") -> Call:
-        """Return the call that sends the request of *entry*, with the text *before* in front."""
-        request, url = entry.request, urlsplit(entry.request.url)
-        address, params = self._address(url)
-        keywords: dict[str, Any] = {"params": params} if params else {}
-        body = self._body(request.post_data, single_line(url.path))
-        keywords |= self._module.short(body, "BODY")
-        headers = self._headers(entry)
-        if headers:
-            shared = self._uses[flatten(headers)] > 1
-            keywords["headers"] = self._module.constant("HEADERS", headers) if shared else headers
-        keywords["name"] = self._name(url, body)
+    def call(self, request: HarRequest, name: str = "", more: dict[str, Any] | None = None) -> Call:
+        """Return the call that sends *request*, counted as *name*, with *more* keyword arguments."""
+        url = urlsplit(request.url)
+        body = body_arguments(request.post_data)
+        if missing_files(body):
+            where = single_line(url.path)
+            self.notes.append(f"the recording lacks the files that were uploaded to {where}: give some in their place")
+        address, template, keywords = self._address(url)
+        sent = self._sent(body)
+        keywords |= self._module.short(sent, "BODY") | self._headers(request, body) | (more or {})
+        keywords["name"] = name or self._name(url, template, body)
         method = request.method.lower()
-        address = self._module.short(address, "URL")
         if method in METHODS:
-            return Call(f"{before}vu.{method}", [address], keywords)
-        return Call(f"{before}vu.request", [request.method.upper(), address], keywords)
+            return Call(f"vu.{method}", [address], keywords)
+        return Call("vu.request", [request.method.upper(), address], keywords)
 
-    def _address(self, url: SplitResult) -> tuple[str, dict[str, Any]]:
-        """Return the URL without its query, and the query. URLs of the main host are relative to the base URL."""
-        origin = "" if url.hostname == self._host else f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
-        path = url.path or "/"
-        if all("=" in part for part in url.query.split("&")):
-            params = self._without_secrets(_by_name(parse_qsl(url.query, keep_blank_values=True)))
-            return origin + path, self._module.short(params, "VALUE")
-        # The query is not made of name=value pairs: a mapping would send a different query.
-        return f"{origin}{path}?{url.query}" if url.query else origin + path, {}
+    def _address(self, url: SplitResult) -> tuple[str | Code, str, dict[str, Any]]:
+        """Return the URL without its query, its path as a template, and the arguments ``path`` and ``params``."""
+        keywords: dict[str, Any] = {}
+        template, path = self._path(url.path or "/")
+        if path:
+            keywords["path"] = path
+        pairs = form_pairs(url.query)
+        if pairs:
+            keywords["params"] = self._module.short(self._values.tree(by_name(pairs)), "VALUE")
+        query = "" if pairs or not url.query else self._raw_query(url.query)
+        address = joined([self._origins.begin(url), template, query], self._module, "URL")
+        return self._module.short(address, "URL"), template, keywords
 
-    def _name(self, url: SplitResult, body: dict[str, Any]) -> str:
+    def _path(self, path: str) -> tuple[str, dict[str, Code]]:
+        """Return *path* with ``{names}`` for what is not sent as it is, and the values of these names."""
+        values: dict[str, Code] = {}
+        parts = path.split("/")
+        for number, part in enumerate(parts):
+            sent = self._values.segment(unquote(part), parts[number - 1] if number else "")
+            if not isinstance(sent, Code):
+                continue
+            known = [name for name, code in values.items() if code == sent]
+            name = known[0] if known else unique(identifier(sent.text, "value").rstrip("_"), values)
+            values[name] = sent
+            parts[number] = f"{{{name}}}"
+        if values:
+            # Of the rest, nothing may look like a name.
+            parts = [part if part[1:-1] in values else quote(part, safe="%!$&'()*+,;=:@~") for part in parts]
+        return "/".join(parts), values
+
+    def _raw_query(self, query: str) -> str | Code:
+        """Return a query that no mapping would send as it is: without ``=``, or with escapes that are not UTF-8."""
+        parts: list[str | Code] = ["?"]
+        for number, part in enumerate(query.split("&")):
+            name, mark, value = part.partition("=")
+            sent = self._values.text(value, unquote(name)) if value else self._values.raw(part)
+            parts += ["&"] * bool(number) + ([name, mark, sent] if value else [sent])
+        return joined(parts, self._module, "QUERY")
+
+    def _name(self, url: SplitResult, template: str, body: dict[str, Any]) -> str:
         fields = body.get("json")
         if isinstance(fields, dict) and isinstance(fields.get("operationName"), str) and "query" in fields:
             return single_line(fields["operationName"]) or "query"
-        host = "" if url.hostname == self._host else url.hostname or ""
-        return single_line(host + request_name(url.path))
+        return single_line(self._origins.shown_host(url) + request_name(template))
 
-    def _headers(self, entry: HarEntry) -> dict[str, Any]:
+    def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return *body* with what is sent for its values; files stay as they are."""
+        sent = dict(body)
+        for key in ("json", "data"):
+            if key in sent:
+                value = sent[key]
+                is_text = key == "data" and isinstance(value, str)
+                sent[key] = self._values.raw(value) if is_text else self._values.tree(value)
+        return sent
+
+    def _headers(self, request: HarRequest, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the argument ``headers``; none without headers."""
         headers: dict[str, Any] = {}
-        post = entry.request.post_data
-        if post and post.mime_type and not self._says_type_itself(post):
+        post = request.post_data
+        if post and post.mime_type and not says_type_itself(body, post.mime_type):
             headers["Content-Type"] = post.mime_type
-        for header in entry.request.headers:
-            name = header.name.lower()
-            if name in _LEFT_OUT or name.startswith(_LEFT_OUT_PREFIXES) or not header.value:
-                continue
-            if name == "accept" and ("*/*" in header.value or "text/html" in header.value):
-                continue
-            headers[header.name] = (
-                self._module.secret(constant(header.name))
-                if is_secret_field(name)
-                else self._module.short(header.value, "HEADER")
-            )
-        return headers
-
-    def _says_type_itself(self, post: PostData) -> bool:
-        """Return whether the client itself sends the recorded content type for this body."""
-        body = self._body(post, None)
-        return (
-            not body
-            or "files" in body
-            or isinstance(body.get("data"), dict)
-            or ("json" in body and _bare(post.mime_type) == JSON)
-        )
-
-    def _body(self, post: PostData | None, path: str | None) -> dict[str, Any]:
-        """Return the keyword arguments for the body; empty without a body. Note missing files, if *path* is given."""
-        if post is None or not (post.text or post.params):
+        for header in filter(self._is_kept, request.headers):
+            sent = self._values.text(header.value, header.name)
+            headers[header.name] = self._module.short(sent, "HEADER")
+        if not headers:
             return {}
-        kind = _bare(post.mime_type)
-        if kind == JSON or kind.endswith("+json"):
-            try:
-                fields = msgspec.json.decode(post.text)
-            except (msgspec.DecodeError, UnicodeEncodeError):
-                return {"data": post.text}
-            return {"data": post.text} if fields is None else {"json": self._without_secrets(fields)}
-        if kind == FORM and (post.params or "=" in post.text):
-            pairs = parse_qsl(post.text, keep_blank_values=True) or [(one.name, one.value) for one in post.params]
-            return {"data": self._without_secrets(_by_name(pairs))}
-        if post.text:
-            return {"data": post.text}
-        files = {one.name: [one.file_name, b"...", one.content_type] for one in post.params if one.file_name}
-        if files and path is not None:
-            self.notes.append(f"the recording lacks the files that were uploaded to {path}: give some in their place")
-        fields = [(one.name, one.value) for one in post.params if not one.file_name]
-        parts = {"files": {name: tuple(filter(None, file)) for name, file in files.items()}} if files else {}
-        return ({"data": self._without_secrets(_by_name(fields))} if fields else {}) | parts
+        shared = self._uses[self._key(request)] > 1 and not has_local(headers)
+        return {"headers": self._module.constant("HEADERS", headers) if shared else headers}
 
-    def _without_secrets(self, value: Any, name: str = "") -> Any:
-        """Return *value* with secrets replaced by constants that read environment variables."""
-        if isinstance(value, dict):
-            return {key: self._without_secrets(item, key) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._without_secrets(item, name) for item in value]
-        return (
-            self._module.secret(constant(name)) if isinstance(value, str) and value and is_secret_field(name) else value
-        )
+    def _key(self, request: HarRequest) -> tuple[str, ...]:
+        """Return what is the same for requests that have the same headers."""
+        mime_type = request.post_data.mime_type if request.post_data else ""
+        kept = filter(self._is_kept, request.headers)
+        return (mime_type, *(text for header in kept for text in (header.name, header.value)))
 
-
-def _bare(mime_type: str) -> str:
-    return mime_type.partition(";")[0].strip().lower()
-
-
-def _by_name(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return *pairs* as a mapping; a repeated name gets a list of its values."""
-    values: dict[str, list[str]] = {}
-    for name, value in pairs:
-        values.setdefault(name, []).append(value)
-    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+    def _is_kept(self, header: Pair) -> bool:
+        name = header.name.lower()
+        if name in self._left_out or name.startswith(self._left_out_prefixes) or not header.value:
+            return False
+        return self._by_hand or name != "accept" or not ("*/*" in header.value or "text/html" in header.value)

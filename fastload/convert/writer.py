@@ -56,9 +56,13 @@ class Call:
 def text_literal(text: str) -> str:
     """Return *text* as a literal, in the quotes that need fewer escapes; in double quotes if both need the same."""
     quote = "'" if text.count('"') > text.count("'") else '"'
+    return f"{quote}{escaped(text, quote)}{quote}"
+
+
+def escaped(text: str, quote: str) -> str:
+    """Return *text* as it stands between two *quote* signs in Python source."""
     escapes = {quote: f"\\{quote}", "\\": "\\\\"}
-    signs = (escapes.get(sign) or (sign if sign.isprintable() else repr(sign)[1:-1]) for sign in text)
-    return f"{quote}{''.join(signs)}{quote}"
+    return "".join(escapes.get(sign) or (sign if sign.isprintable() else repr(sign)[1:-1]) for sign in text)
 
 
 def render(value: Any, indent: int = 0, before: int = 0, after: int = 0) -> str:
@@ -141,7 +145,7 @@ class Module:
             text += f"\n\nIt takes from -e, or from the environment: {', '.join(self.environment)}."
         return text
 
-    def setting(self, name: str, value: str) -> Code:
+    def required(self, name: str, value: str) -> Code:
         """Return a constant as `secret`, for what is not secret: *value* is shown as what to give."""
         self._described[name] = value
         return self.secret(name)
@@ -154,6 +158,10 @@ class Module:
         if name not in self.environment:
             self.environment.append(name)
         return self.constant(name, Code(f"fl.env({text_literal(name)})"))
+
+    def setting(self, name: str, default: str) -> Code:
+        """Return a constant that reads environment variable *name*, which is *default* unless a run sets it."""
+        return self.constant(name, Call("fl.env", [name, default]))
 
     def short(self, value: Any, name: str, margin: int = 16) -> Any:
         """Return *value* with texts that are too long for a line replaced by constants.
@@ -174,13 +182,23 @@ class Module:
 
     def text(self) -> str:
         """Return the text of the whole script."""
-        imports = "".join(f"import {name}\n" for name in sorted(self.imports))
+        imports = "".join(f"{line}\n" for line in sorted(map(_import_line, self.imports), key=_import_order))
         parts = [docstring(self.about), "\n", f"{imports}\n" if imports else "", "import fastload as fl\n"]
         if self._constants:
             parts += ["\n", *self._constants.values()]
         for function in self._functions:
             parts += ["\n\n", function]
         return "".join(parts)
+
+
+def _import_line(name: str) -> str:
+    """Return the import of *name*: a module, or what is in one, as in ``pathlib.Path``."""
+    module, _, item = name.rpartition(".")
+    return f"from {module} import {item}" if module else f"import {item}"
+
+
+def _import_order(line: str) -> tuple[bool, str]:
+    return line.startswith("from "), line
 
 
 def _pieces(name: str, text: str) -> str:

@@ -89,11 +89,16 @@ def live_page(live: LiveRun, *, steered: bool) -> bytes:
         live.data(),
         title=live.header.title,
         plotly_url=plotly_path().lstrip("/"),
-        scripts=[dashboard_asset("live.js")],
+        scripts=live_scripts(),
         styles=[dashboard_asset("live.css")],
         bar=dashboard_asset("bar.html").replace("{steered}", "true" if steered else "false"),
         connect="'self'",
     )
+
+
+def live_scripts() -> list[str]:
+    """Return the texts of the scripts that a page needs to follow a run."""
+    return [dashboard_asset("now.js"), dashboard_asset("live.js")]
 
 
 class _Events(StreamingResponse):

@@ -115,7 +115,11 @@ class LiveRun:
 
     def _data(self, *, changes: bool = False) -> dict[str, Any]:
         state = {"complete": self._over, **self.state()}
+        if not self._over:
+            state["now"] = self._timeline.recent()
         summary = self._summary_so_far()
+        if not self._over and not summary["thresholds"]:
+            summary = {**summary, "thresholds": [_waiting(text) for text in self.header.thresholds]}
         return live_data(self.header, self._timeline, summary, state=state, changes=changes)
 
     def _summary_so_far(self) -> Mapping[str, Any]:
@@ -127,3 +131,9 @@ class LiveRun:
     def _notify_viewers(self) -> None:
         for listener in tuple(self._listeners):
             listener()
+
+
+def _waiting(text: str) -> dict[str, Any]:
+    """Return the threshold *text* of a `RunHeader` as a result that nothing has been measured for."""
+    metric, _, expression = text.rpartition(": ")
+    return {"metric": metric, "expression": expression, "ok": False, "observed": None}

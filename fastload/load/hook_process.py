@@ -112,7 +112,7 @@ class _HookProcess:
             body["message"], body["aborted"] = self._describe(innermost(raised), hook, expired=limit.expired())
         watch.stop()
         asyncio.get_running_loop().set_exception_handler(None)
-        vu.close()
+        vu._close()
         engine.close()
         stats = recorder.take(vus=0, in_flight=0, offered=0).stats
         body["requests"], body["challenges"] = stats.started, stats.challenges

@@ -112,7 +112,7 @@ def _make_work(
     if not isinstance(scenario.work, Scenario):
         return ConnectionPool(context, scenario.work, scenario.name, numbers)
     declared = scenario.work
-    used = parts_read_by(*declared.functions)
+    used = parts_read_by(*declared._functions)
     reply_parts = ReplyParts(
         body=used.body if declared.keep_body is None else declared.keep_body,
         headers=used.headers if declared.keep_headers is None else declared.keep_headers,
@@ -120,7 +120,7 @@ def _make_work(
         tls=used.tls or bool(declared.keep_headers),
     )
     shared = ScenarioContext(
-        scenario.name, reply_parts, scenario.tags, scenario.env | plan.env, plan.seed, declared.requests
+        scenario.name, reply_parts, scenario.tags, scenario.env | plan.env, plan.seed, declared._request_defaults
     )
     return VUPool(
         context,

@@ -17,6 +17,7 @@ import resource
 import select
 import socket
 import threading
+from collections import Counter
 from time import monotonic_ns
 from typing import Any
 
@@ -42,14 +43,13 @@ from fastload.load.script import data_set
 from fastload.load.script.advice import advised_traceback, raise_site
 from fastload.model.errors import FastloadError, begins_in_fastload, worker_traceback
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.judging.stalls import PROBE_INTERVAL_US, StallTable
+from fastload.model.judging.stalls import StallTable, probe_intervals_us
 from fastload.model.metrics import EXPECTED_DURATION, Series, scenario_series
 from fastload.model.plan import Plan
 from fastload.model.redaction import shortened
 from fastload.model.schedule import NS_PER_S
 from fastload.model.user_metrics import close_declarations
 
-PROBE_INTERVAL_S = PROBE_INTERVAL_US / 1_000_000
 _READ_BYTES = 65536
 _SAY_LAST_S = 1.0
 # A run needs only collections of young objects: all objects from before the start are frozen.
@@ -96,6 +96,7 @@ class Worker:
         self._late = False
         self._runners: list[ScenarioRunner] = []
         self._data_ends: set[str] = set()
+        self._vus_without_data: Counter[tuple[str, str]] = Counter()
         self._loop_error: asyncio.Future[None] | None = None
         self._iterations = self._iterations_interrupted = 0
         self._is_over = False
@@ -134,6 +135,7 @@ class Worker:
         )
         context.on_abort = self._abort
         context.on_data_end = self._note_data_end
+        context.on_vu_without_data = self._note_vu_without_data
         self._runners = make_scenario_runners(self._plan, context, self._index)
         for runner in self._runners:
             if self._plan.warmup_s > 0 and runner.warms_up:
@@ -171,6 +173,7 @@ class Worker:
                 "worker": self._index,
                 "ended_ns": ended_ns,
                 "unawaited": self._unawaited_watch.lines,
+                "vus_without_data": [[*key, vus] for key, vus in self._vus_without_data.items()],
                 **used,
             },
         )
@@ -184,9 +187,9 @@ class Worker:
         if vu is None:
             # Python has found it later, when it collected garbage.
             return (self._is_over and not self._iterations_interrupted) or not (self._late or self._context.stopping)
-        if vu.was_interrupted():
+        if vu._was_interrupted():
             return False
-        vu.unawaited = vu.iteration, line
+        vu._unawaited = vu.iteration, line
         return True
 
     def _look_for_leftovers(self) -> None:
@@ -207,7 +210,7 @@ class Worker:
         """
         if vu is None:
             return count >= max(1, self._iterations)
-        least = 2 if vu.was_interrupted() else 1
+        least = 2 if vu._was_interrupted() else 1
         return vu.iteration >= least and count >= vu.iteration
 
     async def _run_phases(self) -> None:
@@ -290,6 +293,11 @@ class Worker:
             self._data_ends.add(scenario)
             self._send("data_end", {"scenario": scenario, "reason": reason, "at_ns": monotonic_ns()})
 
+    def _note_vu_without_data(self, scenario: str, reason: str) -> None:
+        """Count a VU of *scenario* for whose ``on_start`` no data was left, in the measurement."""
+        if not self._warming_up:
+            self._vus_without_data[scenario, reason] += 1
+
     def _abort(self, reason: str) -> None:
         self._send("abort", {"reason": shortened(reason)})
         self._stop(now=True, skip_on_stop=False)
@@ -318,12 +326,12 @@ class Worker:
         return max((runner.executor.ended_ns for runner in self._runners), default=0) or monotonic_ns()
 
     async def _probe_loop(self) -> None:
-        """Sleep for 10 ms repeatedly and record how much longer it took: the loop lag, which delays all tasks here."""
+        """Sleep for 10 ms or so, and record how much longer it took: the loop lag, which delays all tasks here."""
         self._stall_watch.start()
         try:
-            while True:
-                self._stall_watch.arm()
-                await asyncio.sleep(PROBE_INTERVAL_S)
+            for interval_us in probe_intervals_us():
+                self._stall_watch.arm(interval_us)
+                await asyncio.sleep(interval_us / 1e6)
                 # What holds up the loop once no iteration starts any more, like an on_stop, disturbs nothing measured.
                 late_us = self._stall_watch.wake(StallTable() if self._late else self._recorder.stalls)
                 if not self._late:

@@ -18,7 +18,7 @@ _LONGEST_NAME = 200
 class FastloadError(Exception):
     """Base of every error that fastload raises on purpose.
 
-    ``hint`` is one sentence that says what to do about the error, or empty.
+    ``message`` says what is wrong. ``hint`` is one sentence that says what to do about the error, or empty.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:

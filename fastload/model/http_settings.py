@@ -36,7 +36,10 @@ LEAST_UPLOAD_RATE = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """Credentials of a request: *user* and *password*, or *token* for the scheme ``bearer``."""
+    """Credentials of a request: *user* and *password*, or *token* for the scheme ``bearer``.
+
+    *scheme* is "basic", "digest", "ntlm" or "bearer".
+    """
 
     scheme: AuthScheme
     user: str = ""
@@ -53,19 +56,27 @@ class Auth:
 class HttpSettings:
     """HTTP settings of all requests of a run. A request can override some. `docs/transport.md` explains each field.
 
+    - *user_agent* and *headers* (``"name: value"``) are sent with every request. *auth*: credentials of every request.
+    - *cookies*: keep the cookies that responses set. *max_redirects*: how many redirects are followed, at most.
     - *timeout_s* covers connecting and the whole response. *connect_timeout_s* and *idle_timeout_s* (no byte sent or
       received for so long) are off at 0.
     - *http_version*: "" leaves the choice to ALPN; "2-prior" uses HTTP/2 without negotiation.
     - *accept_encoding*: None asks for no compression, "" for gzip and deflate.
-    - *ca_file*: "" means the system's certificates. *cert_file* and *key_file* are paths or the PEM text itself.
-    - *proxy*: a URL, "" for none, "env" for the proxies of the environment.
+    - *ca_file*: "" means the system's certificates. *cert_file* and *key_file* are paths or the PEM text itself,
+      and *key_password* opens the key. *verify_tls* False accepts every certificate. *tls_min* and *tls_max* bound the
+      TLS version; *ciphers* is a list of OpenSSL.
+    - *proxy*: a URL, "" for none, "env" for the proxies of the environment. *no_proxy*: hosts without it, with commas.
+      *proxy_auth*: the scheme of the user and password in the URL.
     - *dns*: "pinned" (look up once), "each" (for each connection), or a duration after which to look up again.
     - *dns_select*: to which of several addresses of the base URL's host a VU connects: the "first" that answers, one at
       "random", or the next for each VU ("roundRobin").
-    - *hosts*: ``name[:port]`` -> ``address[:port]``.
+    - *hosts*: ``name[:port]`` -> ``address[:port]``. *ip_version*: "4" or "6" for addresses of this kind only.
+    - *source_addresses*: addresses of this machine that the VUs connect from, in turn.
+    - *connection_reuse*: connections are kept by the "vu", for an "iteration", or for one request ("none").
     - *max_body_bytes*, *upload_bytes_per_s*, *download_bytes_per_s*, *max_connection_requests* and
       *max_connection_age_s*: 0 means no limit.
     - *fold_paths*: replace numbers, UUIDs and long hex in the names of requests by ``{id}``.
+    - *debug*: print each request and response with "headers", or in "full".
     - *expected*: the statuses that are a success, like "200-399,404"; "" for all statuses below 400.
     """
 
@@ -123,7 +134,10 @@ class HttpSettings:
 class RequestSettings:
     """HTTP settings of one request. None keeps the setting of the run; the fields are as in `HttpSettings`.
 
-    *source_address* is a single address. *accept_encoding* "identity" asks for no compression.
+    - *timeout_s*, *connect_timeout_s* and *idle_timeout_s*: time limits in seconds.
+    - *max_redirects*, *auth*, *http_version*, *verify_tls* and *proxy*.
+    - *upload_bytes_per_s*, *download_bytes_per_s* and *max_body_bytes*: 0 means no limit.
+    - *source_address* is a single address. *accept_encoding* "identity" asks for no compression.
     """
 
     timeout_s: float | None = None

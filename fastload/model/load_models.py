@@ -11,6 +11,17 @@ from fastload.model.units import format_count, format_duration_s, format_number_
 
 ArrivalDistribution = Literal["constant", "uniform", "poisson"]
 WhenBusy = Literal["queue", "drop"]
+ExecutorName = Literal[
+    "shared-iterations",
+    "per-vu-iterations",
+    "constant-vus",
+    "ramping-vus",
+    "constant-arrival-rate",
+    "ramping-arrival-rate",
+    "trace",
+    "shape",
+    "externally-controlled",
+]
 ShapeFunction = Callable[[float], "int | tuple[int, float] | None"]
 """Shape: seconds since the scenario's start -> VUs, or (VUs, VUs to add or remove per second), or None for the end."""
 
@@ -267,7 +278,7 @@ Executor = (
     | Trace
 )
 ClosedModelSpec = ConstantVUs | RampingVUs | SharedIterations | PerVUIterations | Shape | ExternallyControlled
-EXECUTORS: dict[str, type[Any]] = {
+EXECUTORS: dict[ExecutorName, type[Any]] = {
     "shared-iterations": SharedIterations,
     "per-vu-iterations": PerVUIterations,
     "constant-vus": ConstantVUs,

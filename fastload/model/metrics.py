@@ -61,9 +61,13 @@ class MetricSpec:
         return _US_OF_UNIT.get(self.unit, 1_000)
 
     @property
+    def is_time(self) -> bool:
+        return self.unit in _US_OF_UNIT
+
+    @property
     def highest(self) -> int:
         """Highest integer that a trend of this metric can store."""
-        return HIGHEST_US if self.unit in _US_OF_UNIT else HIGHEST_UNITLESS
+        return HIGHEST_US if self.is_time else HIGHEST_UNITLESS
 
 
 def _specs(kind: Kind, unit: str, *names: str) -> dict[str, MetricSpec]:

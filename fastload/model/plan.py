@@ -41,7 +41,13 @@ class ScenarioPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that a run needs to know. ``kind`` is "bench" or "run".
+    """Everything that a run needs to know. ``kind`` is "bench" or "run", ``title`` names what is run.
+
+    *scenarios* are the scenarios with their load, *workers* the number of processes, *base_url* and *http* the settings
+    of all requests, *thresholds* those of the run and of all scenarios, *env* the values for ``vu.env``. The first
+    *warmup_s* seconds count in no metric. *on_worker_loss*: whether the run goes on ("continue") when a worker dies, or
+    not ("stop"). *strict*: whether an INVALID verdict fails the run. *stdout_is_data*: an output writes to stdout.
+    ``has_open_model``: whether a scenario starts iterations by the clock. ``max_vus``: the most VUs of all scenarios.
 
     *seed* is what all chance of the run comes from. *paused*: nothing starts before it is asked to. *hooks* are the
     functions around the test, known to ``load/`` and ``control/``.

@@ -281,15 +281,16 @@ class Snapshot:
 
     - State: *elapsed_s* counts from the common start, without pauses. *progress* is 0..1. *phase* is "warm-up",
       "running", "paused" or "stopping". *vus*, *in_flight* and *thresholds* are as of now; *requests*, *failed*,
-      *iterations* and *workers_lost* are totals. *verdict* is the verdict of the run so far. *message* answers a
-      pressed key. *troubles* are the losses of outputs so far.
+      *iterations* and *workers_lost* are totals; *workers_alive* are left. *verdict* is the verdict of the run so far.
+      *message* answers a pressed key. *troubles* are the losses of outputs so far.
     - Bounds of the window: it is *span_s* long and ends *t_s* after the common start (without pauses), at *time_ns* on
       the wall clock (since the epoch).
     - Load in the window: *table* has all series, *errors* and *exceptions* the failures. *requests_per_s* and
       *failed_per_s* are rates. *p50_ms*, *p95_ms* and *p99_ms* are None when no response came. *offered* counts the
       starts that were due in an open model. *late* maps labels of counters (`Series.label`) to the part that came after
       the last possible start. *points* are single requests and iterations, if the plan asks for points.
-    - Processes in the window: *host*, *target* and *workers* are samples of resource usage. *lag_max_ms* is the longest
+    - Processes in the window: *host*, *target* and *workers* are samples of resource usage, *worker_cpu_percent* the
+      CPU of each worker. *lag_max_ms* is the longest
       stall of each worker's event loop. *events* are the events of the run.
 
     All outputs share the objects of a snapshot: no output may change them.

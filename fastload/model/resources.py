@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
@@ -105,6 +105,31 @@ def resource_values(
     return values
 
 
+Spans = tuple[tuple[float, float], ...]
+"""From when to when something was so, in seconds, in order of time."""
+_SPANS_AT_MOST = 3
+
+
+def running_spans(samples: Iterable[tuple[float, bool]]) -> Spans:
+    """Return from when to when a process ran; *samples* are ``t_s`` and ``alive`` of each interval. The interval in
+    which it ended does not count."""
+    spans: list[tuple[float, float]] = []
+    before_s = 0.0
+    for t_s, alive in samples:
+        if alive and spans and spans[-1][1] == before_s:
+            spans[-1] = (spans[-1][0], t_s)
+        elif alive:
+            spans.append((before_s, t_s))
+        before_s = t_s
+    return tuple(spans)
+
+
+def spans_text(spans: Spans) -> str:
+    """Return ``from 0s to 2s, from 4s to 6s``, with three spans at most."""
+    texts = [f"from {begin_s:.0f}s to {end_s:.0f}s" for begin_s, end_s in spans[:_SPANS_AT_MOST]]
+    return ", ".join([*texts, "…"] if len(spans) > _SPANS_AT_MOST else texts)
+
+
 SampleT = TypeVar("SampleT", HostSample, ProcessSample)
 
 _NOT_SUMMARISED = frozenset({"t_s", "label", "cpus_percent"})
@@ -120,9 +145,11 @@ class ResourceSeries(Generic[SampleT]):
     def mean(self, field: str) -> float | None:
         """Return the mean of a numeric field over the samples, without weights; None without samples.
 
-        For ``alive`` it is the share of samples with a running process.
+        Samples in which no process ran are left out if others are left. For ``alive`` it is the share of samples with a
+        running process.
         """
-        values = self._values(field)
+        ran = [sample for sample in self.samples if field == "alive" or getattr(sample, "alive", True)]
+        values = [getattr(sample, field) for sample in ran or self.samples]
         return float(sum(values) / len(values)) if values else None
 
     def max(self, field: str) -> float | None:

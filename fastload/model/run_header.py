@@ -11,9 +11,12 @@ from fastload.model.metrics import Kind, MetricSpec
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """*plan* is `Plan.to_dict`, *thresholds* are ``"metric: expression"``, *started_at* is ISO 8601 in UTC, *run_id* is
+    """The beginning of a run, for outputs. ``title`` and ``base_url`` are those of the plan.
+
+    *plan* is `Plan.to_dict`, *thresholds* are ``"metric: expression"``, *started_at* is ISO 8601 in UTC, *run_id* is
     hexadecimal and another one for each run. *versions* and *machine* are as in the summary; *specs* has every metric
-    that can exist, by name."""
+    that can exist, by name.
+    """
 
     plan: Mapping[str, Any]
     started_at: str

@@ -54,6 +54,14 @@ class RequestCounts:
 class Summary:
     """Summary of a finished run.
 
+    *plan* is what was to run, *started_at* when it began (ISO 8601, UTC). *versions* are those of fastload and its
+    libraries, *machine* says what it ran on.
+
+    *verdict* says whether the numbers can be trusted. *thresholds*, *checks*, *endpoints*, *groups* and *calls* have
+    the results of each; *requests* has the counts of all requests. *errors* and *exceptions* are the failures by kind.
+    *workers*, *host* and *target* have the resource usage of the workers, the machine and the target. *table* has the
+    values of all series. ``thresholds_failed``: whether a threshold failed; ``workers_lost``: how many workers died.
+
     ``passed`` is the result for a CI job. ``metrics`` maps names to `MetricView`s, and labels like
     ``latency{region:eu}`` to the views of series with tags. ``scenarios`` is empty when there is only one scenario.
 
@@ -185,7 +193,7 @@ def observe_metric(threshold: Threshold, views: Mapping[str, MetricView]) -> flo
     view = views.get(threshold.label)
     if view is None:
         return 0.0 if threshold.kind == Kind.COUNTER else None
-    return view.observe(threshold)
+    return view._observe(threshold)
 
 
 def _worker_dict(worker: WorkerEvidence) -> dict[str, Any]:

@@ -26,6 +26,8 @@ _MAX_TAG_SETS = 10_000
 class UserMetric(ABC):
     """Metric of a script, declared once, at module level. The summary shows it under its name.
 
+    ``spec`` has the metric's ``name``, ``kind`` and ``unit``; ``kind`` is "counter", "gauge", "rate" or "trend".
+
     Two declarations of one name share their values; they must agree in kind and unit.
 
     Raises:
@@ -62,7 +64,7 @@ class UserMetric(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec.name!r})"
 
-    def drain(self, table: SeriesTable) -> None:
+    def _drain(self, table: SeriesTable) -> None:
         """Move the values since the last drain into *table*."""
         name = self.spec.name
         for series, pending in ((Series(name), self._values), *self._tagged_lists()):
@@ -72,7 +74,7 @@ class UserMetric(ABC):
                 del pending[: len(values)]
                 self._fold(values, table, series)
 
-    def discard(self) -> None:
+    def _discard(self) -> None:
         """Drop the values since the last drain."""
         for _, pending in ((None, self._values), *self._tagged_lists()):
             pending.clear()

@@ -19,6 +19,8 @@ _PERCENTILES = {"p(90)": 0.9, "p(95)": 0.95, "p(99)": 0.99, "p(99.9)": 0.999}
 class MetricView:
     """View of one metric of a run, read only. Values are in the metric's unit; built-in times are in ms.
 
+    ``spec`` has the metric's ``name``, ``kind`` and ``unit``; ``sink`` has its values as they were merged. ``avg``,
+    ``min``, ``med`` and ``max`` are of a trend, ``min`` and ``max`` also of a gauge, whose last value is ``value``.
     ``count`` is the sum of a counter, or the number of values of a trend or rate. ``rate`` is the share of a rate, or
     the sum of a counter per second: the counts within *duration_s*, without the *late* part that came while the last
     iterations ended. A value is None if the kind does not have it, or if a trend or gauge has no values.
@@ -86,7 +88,7 @@ class MetricView:
         """Bad values of a rate: all values that are not `passes`."""
         return self.sink.total - self.passes if isinstance(self.sink, RateValue) else 0
 
-    def observe(self, threshold: Threshold) -> float | None:
+    def _observe(self, threshold: Threshold) -> float | None:
         """Return the observed value of *threshold*; None without data. A counter that counted nothing is 0."""
         condition = threshold.condition
         if condition.aggregate == "p":

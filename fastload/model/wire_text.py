@@ -46,6 +46,11 @@ def shown(text: str) -> str:
     return text if text.isascii() else utf8(text).decode("utf-8", "replace")
 
 
+def one_line(text: str) -> str:
+    """Return *text* on one line, with ``?`` for unprintable characters (escape codes, lone surrogates)."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+
+
 def check_line(text: str, what: str) -> str:
     """Return *text*, a part of one line that is sent. *what* names it in the message.
 

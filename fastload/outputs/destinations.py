@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from fastload.model.errors import PlanError
-from fastload.outputs.files import is_stdout
+from fastload.outputs.files import is_special, is_stdout, target_of
 
 _Key = str | tuple[int, int]
 
@@ -92,15 +90,15 @@ def _keys(path: str) -> list[_Key]:
     if is_stdout(path):
         return ["-"]
     try:
-        target = os.path.realpath(path)
+        target = target_of(Path(path))
     except ValueError as error:
         raise PlanError(
             f"the output {path!r:.80} has no path that can be: {error}", hint="give another path"
         ) from error
+    if is_special(target):
+        return []
     try:
-        found = Path(target).stat()
+        found = target.stat()
     except OSError:
-        return [target]
-    if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):
-        return [target, (found.st_dev, found.st_ino)]
-    return []
+        return [str(target)]
+    return [str(target), (found.st_dev, found.st_ino)]

@@ -18,6 +18,7 @@ from fastload.model.units import (
     format_number_of,
     format_percent,
 )
+from fastload.model.wire_text import one_line
 
 MARK = {True: "✓", False: "✗"}
 _MS_OF_UNIT = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -99,8 +100,3 @@ def failing_now(snapshot: Snapshot) -> list[ThresholdResult]:
     A threshold whose metric has no data yet is left out: it can fail only at the end of the run.
     """
     return [result for result in snapshot.thresholds if not result.ok and result.observed is not None]
-
-
-def one_line(text: str) -> str:
-    """Return *text* on one line, with ``?`` for unprintable characters (escape codes, lone surrogates)."""
-    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))

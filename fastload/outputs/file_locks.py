@@ -18,7 +18,7 @@ from typing import Self
 
 from fastload.model.errors import PlanError
 from fastload.outputs.destinations import WrittenFile
-from fastload.outputs.files import is_stdout
+from fastload.outputs.files import is_special, is_stdout, target_of
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 
@@ -63,8 +63,8 @@ class FileLocks:
             os.close(fd)
 
     def _take(self, file: WrittenFile) -> None:
-        target = Path(os.path.realpath(file.path))
-        if is_stdout(file.path) or target.is_dir() or (target.exists() and not target.is_file()):
+        target = target_of(Path(file.path))
+        if is_stdout(file.path) or target.is_dir() or is_special(target):
             return
         path = _lock_path(target)
         while True:

@@ -107,7 +107,7 @@ def check_file(path: Path, option: str, *, example: str) -> None:
     """
     if is_stdout(path):
         return
-    target = _target(path)
+    target = target_of(path)
     try:
         if target.is_dir():
             raise _impossible(path, option, "is a directory", f"add a file name: {path / example}")
@@ -135,7 +135,7 @@ def replace_file(path: Path, data: bytes) -> None:
     if is_stdout(path):
         write_stdout(data)
         return
-    target = _target(path)
+    target = target_of(path)
     if _is_replaceable(target):
         _replace(target, data)
     else:
@@ -148,7 +148,19 @@ def replace_file(path: Path, data: bytes) -> None:
 
 def is_special(path: Path) -> bool:
     """Whether *path* is a pipe, a device or the like, which is written to as a stream."""
-    return path.exists() and not path.is_file()
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def target_of(path: Path) -> Path:
+    """Resolve links, so that the target of a link is replaced and not the link itself.
+
+    A pipe keeps its path: an open descriptor, like /dev/fd/63 of a shell's ``>(command)``, is a link to no other path.
+    """
+    return path if is_special(path) else Path(os.path.realpath(path))
 
 
 def open_stream(target: Path) -> int:
@@ -184,11 +196,6 @@ def write_stream(stream: int, data: bytes) -> None:
             raise OSError(errno.ETIMEDOUT, f"its reader has taken nothing for {READER_S:g} s")
         with suppress(BlockingIOError):
             view = view[os.write(stream, view) :]
-
-
-def _target(path: Path) -> Path:
-    """Resolve links, so that the target of a link is replaced and not the link itself."""
-    return Path(os.path.realpath(path))
 
 
 def _impossible(path: Path, option: str, reason: str, hint: str) -> PlanError:

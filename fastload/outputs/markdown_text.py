@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from fastload.outputs.figures import one_line
+from fastload.model.wire_text import one_line
 
 # Characters with a meaning anywhere in a line: also underscores outside of words, and colons before an emoji's name.
 _ANYWHERE = re.compile(r"[\\`*\[\]<|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w+;)|:(?=[a-z+-][\w+-]*:)")

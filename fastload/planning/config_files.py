@@ -36,27 +36,30 @@ def project_tiers(folder: Path) -> list[Tier]:
     tiers = []
     project = folder / "pyproject.toml"
     if project.is_file():
-        tools = _read_toml(project, project.name).get("tool")
+        tools = _parse_toml(_read(project, project.name), project.name).get("tool")
         table = tools.get("fastload") if isinstance(tools, Mapping) else None
         if table is not None:
             tiers.append(_tier(table, name="pyproject.toml", folder=folder, is_project_file=True))
     own = folder / PROJECT_FILES
     if own.is_file():
-        tiers.append(_tier(_read_toml(own, own.name), name=own.name, folder=folder, is_project_file=True))
+        tiers.append(
+            _tier(_parse_toml(_read(own, own.name), own.name), name=own.name, folder=folder, is_project_file=True)
+        )
     return tiers
 
 
 def file_tier(text: str, *, option: str) -> Tier:
     """Return the tier of the file at path *text*: k6-style JSON if the path ends in ``.json``, else TOML.
 
-    *option* is the name of the option with this path, for messages.
+    A path without a suffix, as of a shell's ``<(command)``, is JSON if its text begins with a brace. *option* is the
+    name of the option with this path, for messages.
 
     Raises:
         PlanError: the file cannot be read, or an option in it is wrong.
     """
     path = Path(text)
     try:
-        is_file = path.is_file()
+        is_file = path.exists() and not path.is_dir()
     except (OSError, ValueError) as error:
         # Too long, or with a NUL.
         raise PlanError(f"{option}: {text!r:.80} is no path: {error}", hint="give a .toml or a .json file") from error
@@ -67,9 +70,12 @@ def file_tier(text: str, *, option: str) -> Tier:
         )
     if instead := _OTHER_KINDS.get(path.suffix.lower()):
         raise PlanError(f"{option}: {text!r} is neither TOML nor JSON", hint=instead)
-    if path.suffix.lower() == ".json":
-        return k6_tier(_read_json(path, text), name=text, folder=str(path.parent))
-    return _tier(_read_toml(path, text), name=text, folder=path.parent)
+    content = _read(path, text)
+    # Paths in a pipe begin where the command was started.
+    folder = path.parent if path.is_file() else Path()
+    if path.suffix.lower() == ".json" or (not path.suffix and content.lstrip().startswith("{")):
+        return k6_tier(_parse_json(content, text), name=text, folder=str(folder))
+    return _tier(_parse_toml(content, text), name=text, folder=folder)
 
 
 def _tier(table: Any, *, name: str, folder: Path, is_project_file: bool = False) -> Tier:
@@ -91,28 +97,33 @@ def _tier(table: Any, *, name: str, folder: Path, is_project_file: bool = False)
     )
 
 
-def _read_toml(path: Path, name: str) -> dict[str, Any]:
+def _read(path: Path, name: str) -> str:
     try:
-        return tomllib.loads(utf8_text(read_bounded(path), name))
+        return utf8_text(read_bounded(path), name)
+    except OSError as error:
+        raise PlanError(
+            f"{name} cannot be read: {error.strerror}", hint="check the path and its permissions"
+        ) from error
+
+
+def _parse_toml(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}", hint="mend that line") from error
-    except OSError as error:
-        raise _unreadable(name, error) from error
     except (RecursionError, ValueError) as error:
         raise _immoderate(name, error) from error
 
 
-def _read_json(path: Path, name: str) -> Any:
+def _parse_json(text: str, name: str) -> Any:
     try:
-        return json.loads(utf8_text(read_bounded(path), name), object_pairs_hook=_object, parse_constant=_no_number)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
     except _JsonMistake as error:
         raise PlanError(f"{name}: {error.message}", hint=error.hint) from error
     except json.JSONDecodeError as error:
         raise PlanError(
             f"{name} is not JSON: {error.msg} (at line {error.lineno}, column {error.colno})", hint="mend that line"
         ) from error
-    except OSError as error:
-        raise _unreadable(name, error) from error
     except (RecursionError, ValueError) as error:
         raise _immoderate(name, error) from error
 
@@ -133,10 +144,6 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> Any:
     raise _JsonMistake(f"{text} is no number of JSON", hint="write a number, or leave it out")
-
-
-def _unreadable(name: str, error: OSError) -> PlanError:
-    return PlanError(f"{name} cannot be read: {error.strerror}", hint="check the path and its permissions")
 
 
 def _immoderate(name: str, error: Exception) -> PlanError:

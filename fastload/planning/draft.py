@@ -135,7 +135,7 @@ def _draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext) ->
     plans = tuple(_scenario_plan(scenario, merged[scenario.name]) for scenario in scenarios)
     _check_order(plans)
     thresholds = merge_thresholds(scenarios, tiers.below, tiers.above)
-    functions = (*(scenario.functions for scenario in scenarios), _async_hooks(around.hooks))
+    functions = (*(scenario._functions for scenario in scenarios), _async_hooks(around.hooks))
     planned = PlannedTags(
         {one.name: one.tags for one in plans},
         others=[one.name for one in found],
@@ -144,7 +144,7 @@ def _draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext) ->
     thresholds, foreign = leave_out_foreign(thresholds, planned, tiers.all)
     check_set_thresholds(thresholds, planned, tiers.all)
     plan = _plan(run, plans, thresholds, around)
-    functions = (*(scenario.functions for scenario in scenarios), _async_hooks(plan.hooks))
+    functions = (*(scenario._functions for scenario in scenarios), _async_hooks(plan.hooks))
     for called in functions:
         check_awaits(called)
     needs_url = None if plan.base_url or "target" in run.values else _needs_base_url(functions)
@@ -241,7 +241,7 @@ def _scenario_plan(scenario: Scenario, merged: MergedOptions) -> ScenarioPlan:
     with of_scenario(scenario.name):
         return ScenarioPlan(
             name=scenario.name,
-            executor=build_executor(parse_load(values, folder=scenario.folder)),
+            executor=build_executor(parse_load(values, folder=scenario._folder)),
             work=replace(scenario, keep_body=values.get("keep_body"), keep_headers=values.get("keep_headers")),
             graceful_stop_s=_time(values, "graceful_stop", DEFAULT_GRACEFUL_STOP),
             start_s=_time(values, "start_time"),

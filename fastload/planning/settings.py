@@ -84,7 +84,7 @@ def pick_scenarios(found: Sequence[Scenario], patterns: Sequence[str]) -> list[S
 
 def script_origin(scenario: Scenario) -> str:
     """Return the place in the script that sets the scenario's options: its function, or the first of its tasks."""
-    return f"script {where(scenario.functions[0])}".rstrip()
+    return f"script {where(scenario._functions[0])}".rstrip()
 
 
 def choose_scenarios(found: Sequence[Scenario], tiers: Sequence[Tier]) -> list[Scenario]:

@@ -33,7 +33,10 @@ _STDERR_TAIL_BYTES = 2000
 
 
 class RunningTarget:
-    """A started target. Its server processes have their own sessions, so Ctrl-C does not reach them."""
+    """A started target: it listens on ``port``, and its URL is ``base_url``.
+
+    Its server processes have their own sessions, so Ctrl-C does not reach them.
+    """
 
     def __init__(self, spec: TargetSpec, options: TargetOptions, *, host: str, port: int, workers: int) -> None:
         self._spec = spec
@@ -117,8 +120,8 @@ class RunningTarget:
 
     def _start(self, options: TargetOptions, port: int, workers: int) -> None:
         inherited = []
-        if options.exclusive_file is not None:
-            inherited.append(_open_exclusively(options.exclusive_file))
+        if options._exclusive_file is not None:
+            inherited.append(_open_exclusively(options._exclusive_file))
             self._resources.callback(os.close, inherited[0])
         with contextlib.ExitStack() as listening:
             host = self._host
@@ -206,10 +209,10 @@ def running(
             *start_timeout_s*.
     """
     spec = find_target(name)
-    options = (spec.options_type() if options is None else options).with_environment(os.environ)
+    options = (spec.options_type() if options is None else options)._with_environment(os.environ)
     if type(options) is not spec.options_type:
         raise PlanError(f"target {name} takes {spec.options_type.__name__}, not {type(options).__name__}")
-    options.validate(workers)
+    options._validate(workers)
     target = RunningTarget(spec, options, host=host, port=port, workers=workers)
     try:
         target.wait_ready(start_timeout_s)

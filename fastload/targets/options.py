@@ -29,34 +29,34 @@ class TargetOptions:
     failure_rate: float = 0.0
     seed: int | None = None
 
-    ENVIRONMENT: ClassVar[Mapping[str, str]] = {
+    _ENVIRONMENT: ClassVar[Mapping[str, str]] = {
         "api_key": "API_KEY",
         "rate_limit_per_minute": "RATE_LIMIT_PER_MINUTE",
     }
-    MINIMUM: ClassVar[Mapping[str, int]] = {"rate_limit_per_minute": 0}
-    SHARES: ClassVar[tuple[str, ...]] = ("failure_rate",)
-    DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("latency",)
-    ABOVE_ZERO: ClassVar[tuple[str, ...]] = ()
+    _MINIMUM: ClassVar[Mapping[str, int]] = {"rate_limit_per_minute": 0}
+    _SHARES: ClassVar[tuple[str, ...]] = ("failure_rate",)
+    _DISTRIBUTIONS: ClassVar[tuple[str, ...]] = ("latency",)
+    _ABOVE_ZERO: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def exclusive_file(self) -> str | None:
+    def _exclusive_file(self) -> str | None:
         """A file that no other target may use at the same time, or ``None``."""
         return None
 
-    def with_environment(self, environment: Mapping[str, str]) -> Self:
+    def _with_environment(self, environment: Mapping[str, str]) -> Self:
         """Return these options, with each option that is ``None`` taken from its environment variable.
 
         Raises:
             PlanError: a variable must be a whole number and is not.
         """
         found: dict[str, Any] = {}
-        for field, variable in self.ENVIRONMENT.items():
+        for field, variable in self._ENVIRONMENT.items():
             text = environment.get(variable, "")
             if getattr(self, field) is None and text:
-                found[field] = _whole_number(text, variable) if field in self.MINIMUM else text
+                found[field] = _whole_number(text, variable) if field in self._MINIMUM else text
         return dataclasses.replace(self, **found)
 
-    def validate(self, workers: int) -> None:
+    def _validate(self, workers: int) -> None:
         """Check all values, for *workers* server processes.
 
         Raises:
@@ -64,19 +64,19 @@ class TargetOptions:
         """
         if workers < 1:
             raise PlanError(f"workers must be at least 1, not {workers}")
-        for field, minimum in self.MINIMUM.items():
+        for field, minimum in self._MINIMUM.items():
             value = getattr(self, field)
             if value is not None and value < minimum:
                 raise PlanError(f"{field} must be at least {minimum}, not {value}")
-        for field in self.SHARES:
+        for field in self._SHARES:
             value = getattr(self, field)
             if not 0 <= value <= 1:
                 raise PlanError(f"{field} must be a share from 0 to 1, not {value}", hint="0.01 is 1 %")
-        for field in self.ABOVE_ZERO:
+        for field in self._ABOVE_ZERO:
             value = getattr(self, field)
             if not value > 0:
                 raise PlanError(f"{field} must be above zero, not {value:g}")
-        for field in self.DISTRIBUTIONS:
+        for field in self._DISTRIBUTIONS:
             text = getattr(self, field)
             if text is not None:
                 parse_distribution(text, what=field)
@@ -97,23 +97,23 @@ class SequencerOptions(TargetOptions):
     events_per_commitment: int = 1000
     max_db_connections: int | None = None
 
-    ENVIRONMENT: ClassVar[Mapping[str, str]] = {
-        **TargetOptions.ENVIRONMENT,
+    _ENVIRONMENT: ClassVar[Mapping[str, str]] = {
+        **TargetOptions._ENVIRONMENT,
         "max_db_connections": "MAX_DB_CONNECTIONS",
     }
-    MINIMUM: ClassVar[Mapping[str, int]] = {
-        **TargetOptions.MINIMUM,
+    _MINIMUM: ClassVar[Mapping[str, int]] = {
+        **TargetOptions._MINIMUM,
         "max_batch_events": 1,
         "events_per_commitment": 1,
         "max_db_connections": 2,
     }
 
     @property
-    def exclusive_file(self) -> str | None:
+    def _exclusive_file(self) -> str | None:
         return self.db
 
-    def validate(self, workers: int) -> None:
-        super().validate(workers)
+    def _validate(self, workers: int) -> None:
+        super()._validate(workers)
         if self.max_db_connections is not None and self.max_db_connections < 2 * workers:
             raise PlanError(
                 f"max_db_connections {self.max_db_connections} is too few for {workers} server processes",
@@ -133,8 +133,8 @@ class DidOptions(TargetOptions):
     client_limit_per_minute: int = 0
     max_age_s: float = 300.0
 
-    MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions.MINIMUM, "client_limit_per_minute": 0}
-    ABOVE_ZERO: ClassVar[tuple[str, ...]] = ("max_age_s",)
+    _MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions._MINIMUM, "client_limit_per_minute": 0}
+    _ABOVE_ZERO: ClassVar[tuple[str, ...]] = ("max_age_s",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,22 +152,23 @@ class WidgetOptions(TargetOptions):
     job_time: str = "lognormal(p50=2s,p99=8s)"
     job_failure_rate: float = 0.01
 
-    MINIMUM: ClassVar[Mapping[str, int]] = {
-        **TargetOptions.MINIMUM,
+    _MINIMUM: ClassVar[Mapping[str, int]] = {
+        **TargetOptions._MINIMUM,
         "pool": 1,
         "queue_size": 0,
     }
-    SHARES: ClassVar[tuple[str, ...]] = (*TargetOptions.SHARES, "job_failure_rate")
-    DISTRIBUTIONS: ClassVar[tuple[str, ...]] = (*TargetOptions.DISTRIBUTIONS, "job_time")
-    ABOVE_ZERO: ClassVar[tuple[str, ...]] = ("nonce_ttl_s",)
+    _SHARES: ClassVar[tuple[str, ...]] = (*TargetOptions._SHARES, "job_failure_rate")
+    _DISTRIBUTIONS: ClassVar[tuple[str, ...]] = (*TargetOptions._DISTRIBUTIONS, "job_time")
+    _ABOVE_ZERO: ClassVar[tuple[str, ...]] = ("nonce_ttl_s",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GenerationOptions(TargetOptions):
     """Options of the image generation. Its users log in, so there is no API key.
 
-    ``email``: the address of the first user; in other addresses "+2", "+3" and so on follow the name part.
-    ``password``: the password of all users. ``users``: number of users.
+    ``email``: the address of the first user, ``DEFAULT_EMAIL`` by default; in other addresses "+2", "+3" and so on
+    follow the name part.
+    ``password``: the password of all users, ``DEFAULT_PASSWORD`` by default. ``users``: number of users.
     ``credits``: credits of each user at the start; a generation costs one.
     ``job_time``: the distribution of generation times. ``job_failure_rate``: the share of generations that fail after
     their start. ``provider_failure_rate``: the share that the provider refuses at once.
@@ -184,18 +185,18 @@ class GenerationOptions(TargetOptions):
     mock: bool = False
 
     DEFAULT_EMAIL: ClassVar[str] = "test@example.com"
-    DEFAULT_PASSWORD: ClassVar[str] = "password"
-    ENVIRONMENT: ClassVar[Mapping[str, str]] = {
+    DEFAULT_PASSWORD: ClassVar[str] = "testpassword123"
+    _ENVIRONMENT: ClassVar[Mapping[str, str]] = {
         "rate_limit_per_minute": "RATE_LIMIT_PER_MINUTE",
         "email": "TEST_EMAIL",
         "password": "TEST_PASSWORD",
     }
-    MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions.MINIMUM, "users": 1, "credits": 0}
-    SHARES: ClassVar[tuple[str, ...]] = (*TargetOptions.SHARES, "job_failure_rate", "provider_failure_rate")
-    DISTRIBUTIONS: ClassVar[tuple[str, ...]] = (*TargetOptions.DISTRIBUTIONS, "job_time")
+    _MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions._MINIMUM, "users": 1, "credits": 0}
+    _SHARES: ClassVar[tuple[str, ...]] = (*TargetOptions._SHARES, "job_failure_rate", "provider_failure_rate")
+    _DISTRIBUTIONS: ClassVar[tuple[str, ...]] = (*TargetOptions._DISTRIBUTIONS, "job_time")
 
-    def validate(self, workers: int) -> None:
-        super().validate(workers)
+    def _validate(self, workers: int) -> None:
+        super()._validate(workers)
         if self.api_key:
             raise PlanError("generation takes no api_key", hint="its users log in: set email and password")
         if self.email is not None and not all(self.email.partition("@")):
@@ -206,7 +207,7 @@ class GenerationOptions(TargetOptions):
 class ScoreOptions(TargetOptions):
     """Options of the score embed.
 
-    ``scorers``: the ids of the existing scorers, separated by commas; "1" by default.
+    ``scorers``: the ids of the existing scorers, separated by commas; ``DEFAULT_SCORERS`` by default.
     ``threshold``: lowest score with which an address passes.
     """
 
@@ -214,17 +215,17 @@ class ScoreOptions(TargetOptions):
     threshold: int = 20
 
     DEFAULT_SCORERS: ClassVar[str] = "1"
-    ENVIRONMENT: ClassVar[Mapping[str, str]] = {**TargetOptions.ENVIRONMENT, "scorers": "SCORER_ID"}
-    MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions.MINIMUM, "threshold": 0}
+    _ENVIRONMENT: ClassVar[Mapping[str, str]] = {**TargetOptions._ENVIRONMENT, "scorers": "SCORER_ID"}
+    _MINIMUM: ClassVar[Mapping[str, int]] = {**TargetOptions._MINIMUM, "threshold": 0}
 
     @property
-    def scorer_ids(self) -> frozenset[str]:
+    def _scorer_ids(self) -> frozenset[str]:
         """The ids in ``scorers``."""
         return frozenset(filter(None, map(str.strip, (self.scorers or self.DEFAULT_SCORERS).split(","))))
 
-    def validate(self, workers: int) -> None:
-        super().validate(workers)
-        if not self.scorer_ids:
+    def _validate(self, workers: int) -> None:
+        super()._validate(workers)
+        if not self._scorer_ids:
             raise PlanError(f"scorers {self.scorers!r} names none", hint="write ids with commas between them")
 
 

@@ -19,7 +19,7 @@ SEQUENCER = TargetSpec(
     options_type=SequencerOptions,
     own_routes=(
         RouteSpec("POST", "/api/v1/ves/events/ingest", "ingest", "store a batch; 200 with its sequences"),
-        RouteSpec("POST", "/api/v1/events/ingest", "ingest", "the same"),
+        RouteSpec("POST", "/api/v1/events/ingest", "ingest_plain", "the same; any text is an id, the hash may lack"),
         RouteSpec("GET", "/api/v1/events", "events", "events of tenant_id and store_id: from, limit"),
         RouteSpec("GET", "/api/v1/head", "head", "last sequence and event count of tenant_id and store_id"),
         RouteSpec("GET", "/api/v1/entities/{type}/{id}", "entity", "the events of one entity, or 404"),
@@ -71,7 +71,9 @@ WIDGET = TargetSpec(
     service="fastload.targets.widget.service:WidgetService",
     options_type=WidgetOptions,
     own_routes=(
-        RouteSpec("GET", "/api/embed/token", "token", "a token and a nonce for shop", needs_api_key=False),
+        RouteSpec(
+            "GET", "/api/embed/token", "token", "a token and a nonce for shop, or the Origin", needs_api_key=False
+        ),
         RouteSpec("POST", "/api/embed/validate", "validate", "use the nonce of the Bearer token", needs_api_key=False),
         RouteSpec("POST", "/api/designs/{id}/render", "render", "queue a job; 202, or 429 when the queue is full"),
         RouteSpec("GET", "/api/jobs/{id}/status", "status", "how far a job is, and how many wait"),

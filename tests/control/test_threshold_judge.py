@@ -137,7 +137,7 @@ def test_over_equals_brute_force_over_the_seconds(
     last = None
     for end, result in enumerate(play(judge_of(http_req_duration=text), DURATION, seconds), 1):
         view = view_metrics(pool(seconds, end, over_s), KNOWN, 1.0)[DURATION]
-        observed = view.observe(threshold)
+        observed = view._observe(threshold)
         last = observed if observed is not None else last
         assert result.observed == pytest.approx(last)
 

@@ -108,7 +108,7 @@ def test_what_a_run_must_be_given_is_one_clear_line(cli: Cli, tmp_path: Path) ->
     assert cli("new", "pets", "--from", str(PETS)).returncode == 0
     done = cli("plan", "pets.py")
     assert done.returncode == 104
-    assert "environment name BEARER_AUTH is not set" in done.stderr
+    assert "environment names BEARER_AUTH, BASIC_USER, BASIC_PASSWORD, KEY and SESSION_KEY are not set" in done.stderr
 
 
 def test_a_real_server_takes_what_is_made_of_its_description(

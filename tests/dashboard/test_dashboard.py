@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,7 +19,8 @@ from playwright.sync_api import Browser, Page, expect
 from fastload.cli.dashboard import DashboardAddress, fill_address
 from fastload.targets import RunningTarget
 from tests.browser import chromium, open_page, overflow_px, shoot
-from tests.conftest import DEADLINE_S, Cli, answers, cli_command, cli_env, free_port, wait_until
+from tests.conftest import DEADLINE_S, Cli, answers, free_port, wait_until
+from tests.dashboard.command_run import Run
 
 __all__ = ["chromium"]
 
@@ -48,50 +48,6 @@ async def search(vu: fl.VU) -> None:
 """
 
 
-class Run:
-    """A `fastload run --dashboard` under way, and where its dashboard is."""
-
-    def __init__(self, folder: Path, base_url: str, *args: str, **env: str) -> None:
-        (folder / "script.py").write_text(SCRIPT)
-        options = ["--base-url", base_url, "--json", "-q", "-w", "1", *args]
-        if "--dashboard" not in args:
-            options += ["--dashboard", "0"]
-        self.process = subprocess.Popen(
-            cli_command("run", "script.py", *options),
-            cwd=folder,
-            env=cli_env(**env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr is not None
-        self.said = []
-        for line in self.process.stderr:
-            self.said.append(line)
-            if line.startswith("dashboard: "):
-                self.url = line.split()[1]
-                return
-        self.close()
-        pytest.fail(f"no dashboard: {''.join(self.said)}")
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
-
-    def end(self, code: int = 0) -> dict[str, Any]:
-        """The summary, after the run ended with *code*."""
-        out, err = self.process.communicate(timeout=60)
-        assert self.process.returncode == code, "".join(self.said) + err
-        assert not answers(self.port)
-        summary: dict[str, Any] = json.loads(out)
-        return summary
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-
 Start = Callable[..., Run]
 
 
@@ -100,7 +56,7 @@ def start(tmp_path: Path, sequencer: RunningTarget) -> Iterator[Start]:
     started: list[Run] = []
 
     def begin(*args: str, **env: str) -> Run:
-        started.append(Run(tmp_path, sequencer.base_url, *args, **env))
+        started.append(Run(tmp_path, sequencer.base_url, *args, script=SCRIPT, **env))
         return started[-1]
 
     yield begin
@@ -287,7 +243,7 @@ def test_a_paused_run_begins_in_the_browser_that_has_the_token(start: Start, chr
         expect(page.get_by_role("alert")).to_have_text("The token is wrong.")
         page.get_by_label("Token").fill("s3cret")
         page.keyboard.press("Enter")
-        is_at(page, "Waiting to begin")
+        is_at(page, "Ready")
         assert "token" not in page.url
         assert page.evaluate("document.cookie") == ""
         shoot(page, "dashboard-waiting")

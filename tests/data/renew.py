@@ -49,7 +49,7 @@ def make_run() -> None:
         )
         subprocess.run(command, cwd=folder, env=cli_env(), check=False)
         with RunReader(made) as reader:
-            records = [(kind, without(unpack_payload(payload), f"{name}/")) for kind, payload in reader.payloads()]
+            records = [(kind, without(unpack_payload(payload), f"{name}/")) for kind, payload in reader._payloads()]
     RUN.write_bytes(PREAMBLE + b"".join(pack_record(kind, body) for kind, body in records))
 
 

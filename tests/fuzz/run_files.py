@@ -58,7 +58,7 @@ def file_of(path: Path, records: Iterable[tuple[int, Any]]) -> Path:
 def golden() -> Records:
     """The records of a real run."""
     with RunReader(GOLDEN) as reader:
-        return [(kind, unpack_payload(payload)) for kind, payload in reader.payloads()]
+        return [(kind, unpack_payload(payload)) for kind, payload in reader._payloads()]
 
 
 def small() -> Records:

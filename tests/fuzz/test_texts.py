@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fastload.model.metrics import Kind, MetricSpec
 from fastload.model.series import CounterValue, GaugeValue, RateValue
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms, format_percent
-from fastload.outputs.figures import one_line
+from fastload.model.wire_text import one_line
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.streams.data_points import DataPoint
 from fastload.outputs.streams.influxdb import _line as influx_line

@@ -97,7 +97,7 @@ async def harness(
         assert made.in_flight == 0
     finally:
         for vu in made.vus:
-            vu.close()
+            vu._close()
         engine.close()
 
 

@@ -63,7 +63,7 @@ def fill(filling: list[tuple[str, Series, int]]) -> SeriesTable:
 def drained(*declared: UserMetric) -> SeriesTable:
     table = SeriesTable()
     for metric in declared:
-        metric.drain(table)
+        metric._drain(table)
     return table
 
 
@@ -181,7 +181,7 @@ def test_drain_moves_and_discard_forgets() -> None:
     for number_metric in (counter, gauge, trend):
         number_metric.add(1)
     for metric in (counter, gauge, rate, trend):
-        metric.discard()
+        metric._discard()
     assert drained(counter, gauge, rate, trend).series_values == {}
 
 
@@ -263,7 +263,7 @@ def test_integers_over_64_bits_are_kept() -> None:
         counter.add(10**30)
     gauge.add(10**30)
     table = drained(counter)
-    gauge.drain(table)
+    gauge._drain(table)
     frame = encode(Frame("delta", {"table": table.to_plain()}))
     (received,) = FrameDecoder().feed(frame)
     arrived = SeriesTable.from_plain(received.body["table"])
@@ -331,7 +331,7 @@ class TestTags:
     def test_discard_forgets_them_too(self) -> None:
         counter = Counter("c")
         counter.add(1, {"a": "b"})
-        counter.discard()
+        counter._discard()
         assert drained(counter).series_values == {}
 
     def test_what_is_no_number_is_in_no_series(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
+from fastload.model.resources import HostSample, ProcessSample, ResourceSeries, running_spans, spans_text
 
 HOST = HostSample(
     t_s=1.0,
@@ -38,7 +38,7 @@ PROCESS = ProcessSample(
 
 def test_mean_and_max_over_a_series() -> None:
     series = ResourceSeries("target", (PROCESS, replace(PROCESS, t_s=2.0, cpu_percent=20.0, alive=False)))
-    assert series.mean("cpu_percent") == 50.0
+    assert series.mean("cpu_percent") == 80.0, "what has ended uses nothing, and says nothing of what it used"
     assert series.max("cpu_percent") == 80.0
     assert series.mean("alive") == 0.5
 
@@ -80,3 +80,21 @@ def test_an_empty_series_has_neither_mean_nor_max() -> None:
 def test_an_unknown_field_is_an_error() -> None:
     with pytest.raises(AttributeError):
         ResourceSeries("host", (HOST,)).mean("cpu")
+
+
+def test_spans_in_which_a_process_ran() -> None:
+    def spans(alive: str) -> tuple[tuple[float, float], ...]:
+        return running_spans((float(second + 1), one == "x") for second, one in enumerate(alive))
+
+    assert spans("") == spans("..") == ()
+    assert spans("xx") == ((0.0, 2.0),)
+    assert spans("xx..x.") == ((0.0, 2.0), (4.0, 5.0))
+    assert spans(".x") == ((1.0, 2.0),)
+    assert spans_text(spans("xx..x.")) == "from 0s to 2s, from 4s to 5s"
+    assert spans_text(spans("x.x.x.x")) == "from 0s to 1s, from 2s to 3s, from 4s to 5s, …"
+    assert spans_text(()) == ""
+
+
+def test_a_series_without_a_living_process_has_the_mean_of_all() -> None:
+    gone = replace(PROCESS, cpu_percent=20.0, alive=False)
+    assert ResourceSeries("target", (gone,)).mean("cpu_percent") == 20.0

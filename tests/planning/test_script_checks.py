@@ -54,9 +54,9 @@ def check(folder: Path, *lines: str, before: str = "", has_base_url: bool = True
     path.write_text(f"{HEAD}{before}{SCENARIO}{body}\n")
     (scenario,) = load_script(str(path)).scenarios
     try:
-        check_awaits(scenario.functions)
+        check_awaits(scenario._functions)
         if not has_base_url:
-            check_urls(scenario.functions)
+            check_urls(scenario._functions)
     except PlanError as error:
         return f"{error.message} {error.hint}"
     return ""
@@ -182,9 +182,9 @@ def test_only_the_source_that_runs_is_judged(tmp_path: Path) -> None:
     path.write_text(f"{HEAD}{SCENARIO}    await vu.get('http://localhost/')\n")
     (scenario,) = load_script(str(path)).scenarios
     path.write_text(f"{HEAD}{SCENARIO}    vu.get('http://localhost/')\n")
-    check_awaits(scenario.functions)
+    check_awaits(scenario._functions)
     path.write_text("no Python")
-    check_awaits(scenario.functions)
+    check_awaits(scenario._functions)
     names: dict[str, Any] = {}
     exec("async def visit(vu):\n    vu.get('/')\n", names)
     check_awaits([names["visit"], Path.exists, print])

@@ -88,6 +88,25 @@ def test_verification_fails_for_the_right_reason(client: Client) -> None:
         assert client.post(VERIFY, verification(wallet, timestamp=timestamp)).status == 200
 
 
+@pytest.mark.parametrize(
+    ("wallet", "biometric_hash"),
+    [
+        ("addr_test1482913", HASH),
+        ("addr_test1482914", HASH.upper()),
+        (f"addr_test1{'q7zk2m0xva' * 5}", "0z" * 32),
+        (f"addr_test1{'q7zk2m0xvb' * 5}", "7" * 64),
+    ],
+    ids=["Locust", "upper case", "k6", "digits"],
+)
+def test_wallets_and_hashes_as_the_tools_of_the_team_send_them(
+    client: Client, wallet: str, biometric_hash: str
+) -> None:
+    sent = {"biometric_hash": biometric_hash}
+    assert client.post(ENROLL, enrolment(wallet, **sent)).status == 201
+    assert client.post(VERIFY, verification(wallet, **sent)).status == 200
+    assert code(client.post(VERIFY, verification(wallet, biometric_hash="zz" * 32))) == (401, "hash_mismatch")
+
+
 def test_metadata_may_be_left_out(client: Client) -> None:
     body = enrolment(new_wallet())
     del body["metadata"]
@@ -102,7 +121,10 @@ def test_metadata_may_be_left_out(client: Client) -> None:
         ({"wallet_address": "addr_test1abc\n"}, "invalid_value"),
         ({"wallet_address": 7}, "invalid_value"),
         ({"biometric_hash": "ab" * 31}, "invalid_value"),
-        ({"biometric_hash": "xy" * 32}, "invalid_value"),
+        ({"biometric_hash": "ab" * 32 + "a"}, "invalid_value"),
+        ({"biometric_hash": "xY" * 32}, "invalid_value"),
+        ({"biometric_hash": "-" * 64}, "invalid_value"),
+        ({"biometric_hash": 7}, "invalid_value"),
         ({"biometric_hash": HASH + "\n"}, "invalid_value"),
         ({"wallet_address": None}, "invalid_value"),
     ],

@@ -225,7 +225,7 @@ def test_login_data_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_login_data_without_an_environment() -> None:
     with running("generation") as target, Client(target.port) as client:
-        found = client.post(LOGIN, {"email": "test@example.com", "password": "password"})
+        found = client.post(LOGIN, {"email": "test@example.com", "password": "testpassword123"})
     assert found.body["user"] == {"email": "test@example.com", "credits": 10_000}
 
 
@@ -242,4 +242,4 @@ def test_login_data_without_an_environment() -> None:
 )
 def test_options_fail_before_the_start(options: GenerationOptions, message: str) -> None:
     with pytest.raises(PlanError, match=message):
-        options.validate(1)
+        options._validate(1)

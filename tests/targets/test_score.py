@@ -147,4 +147,4 @@ def test_scorer_and_key_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_options_fail_before_the_start() -> None:
     with pytest.raises(PlanError, match="scorers ' , ' names none"):
-        ScoreOptions(scorers=" , ").validate(1)
+        ScoreOptions(scorers=" , ")._validate(1)

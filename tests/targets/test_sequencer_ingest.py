@@ -83,6 +83,7 @@ def test_one_batch_may_hold_several_streams(client: Client) -> None:
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "wrong hash": ({"payload_hash": "0" * 64}, "payload_hash_mismatch"),
+    "empty hash": ({"payload_hash": ""}, "invalid_value"),
     "upper-case hash": ({"payload_hash": payload_hash({"a": 1}).upper()}, "payload_hash_mismatch"),
     "unknown key": ({"extra": 1}, "unknown_field"),
     "event_id is no uuid": ({"event_id": "not-a-uuid"}, "invalid_uuid"),

@@ -168,14 +168,14 @@ def test_two_targets_cannot_share_a_database(tmp_path: Path) -> None:
 
 def test_options_fail_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PlanError, match="max_db_connections 3 is too few"):
-        SequencerOptions(max_db_connections=3).validate(2)
+        SequencerOptions(max_db_connections=3)._validate(2)
     with pytest.raises(PlanError, match="rate_limit_per_minute must be at least 0"):
-        SequencerOptions(rate_limit_per_minute=-1).validate(1)
+        SequencerOptions(rate_limit_per_minute=-1)._validate(1)
     with pytest.raises(PlanError, match="workers"):
-        SequencerOptions().validate(0)
+        SequencerOptions()._validate(0)
     with pytest.raises(PlanError, match="RATE_LIMIT_PER_MINUTE='many'"):
-        SequencerOptions().with_environment({"RATE_LIMIT_PER_MINUTE": "many"})
-    taken = SequencerOptions(api_key="own").with_environment({"API_KEY": "env", "MAX_DB_CONNECTIONS": "6"})
+        SequencerOptions()._with_environment({"RATE_LIMIT_PER_MINUTE": "many"})
+    taken = SequencerOptions(api_key="own")._with_environment({"API_KEY": "env", "MAX_DB_CONNECTIONS": "6"})
     assert (taken.api_key, taken.max_db_connections, taken.rate_limit_per_minute) == ("own", 6, None)
     with pytest.raises(PlanError, match="takes SequencerOptions"), running("sequencer", TargetOptions()):
         pass

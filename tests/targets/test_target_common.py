@@ -33,7 +33,7 @@ GUARDED: dict[str, tuple[str, Any, str]] = {
     "sequencer": ("/api/v1/ves/events/ingest", {"agent_id": "x", "events": []}, "empty_batch"),
     "did": ("/api/v1/did/enroll", {}, "missing_field"),
     "widget": ("/api/designs/1/render", {"type": "2d", "prompt": "p"}, "job_queued"),
-    "generation": ("/api/auth/login", {"email": "test@example.com", "password": "password"}, "logged_in"),
+    "generation": ("/api/auth/login", {"email": "test@example.com", "password": "testpassword123"}, "logged_in"),
     "score": ("/embed/auto-verify", {"address": f"0x{7:040x}", "scorerId": "1"}, "score_verified"),
 }
 NAMES = sorted(GUARDED)
@@ -194,7 +194,7 @@ def test_ports_are_those_of_the_systems() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_options_of_all_fail_before_the_start(name: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(PlanError, match=message):
-        options_of(name, **values).validate(1)
+        options_of(name, **values)._validate(1)
 
 
 @pytest.mark.parametrize("name", NAMES)

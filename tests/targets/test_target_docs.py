@@ -29,7 +29,7 @@ def options_table(heading: str) -> dict[str, tuple[str, str]]:
 
 def real_options(name: str, fields: set[str]) -> dict[str, tuple[str, str]]:
     """The same of the code."""
-    environment = find_target(name).options_type.ENVIRONMENT
+    environment = find_target(name).options_type._ENVIRONMENT
     return {
         option.opts[0]: (option.name, environment.get(option.name, ""))
         for option in command.commands[name].params

@@ -80,9 +80,37 @@ def test_a_token_needs_a_browser(client: Client, name: str) -> None:
     assert name.lower() in answer.body["error"]["message"]
 
 
-@pytest.mark.parametrize("query", ["", "?shop=", "?other=1"])
-def test_a_token_needs_a_shop(client: Client, query: str) -> None:
-    assert code(client.get(f"/api/embed/token{query}", BROWSER)) == (400, "missing_parameter")
+@pytest.mark.parametrize(
+    ("query", "origin"),
+    [
+        ("?shop=", "https://shop-1.example"),
+        ("", "null"),
+        ("", "https://"),
+        ("", "shop-1.example"),
+        ("?other=1", "file:///index.html"),
+    ],
+)
+def test_a_token_needs_a_shop(client: Client, query: str, origin: str) -> None:
+    answer = client.get(f"/api/embed/token{query}", {**BROWSER, "Origin": origin})
+    assert code(answer) == (400, "missing_parameter")
+
+
+@pytest.mark.parametrize(
+    ("query", "origin", "shop"),
+    [
+        ("", "https://shop-2.example", "shop-2.example"),
+        ("?other=1", "http://localhost:3000", "localhost:3000"),
+        ("?shop=shop-3.example", "https://shop-2.example", "shop-3.example"),
+        ("?shop=shop-3.example", "null", "shop-3.example"),
+    ],
+)
+def test_the_shop_is_that_of_the_query_or_else_of_the_origin(
+    client: Client, query: str, origin: str, shop: str
+) -> None:
+    given = client.get(f"/api/embed/token{query}", {**BROWSER, "Origin": origin})
+    assert given.status == 200
+    answer = validate(client, given.body["nonce"], {"Authorization": f"Bearer {given.body['token']}"})
+    assert answer.body == {"valid": True, "shop": shop}
 
 
 def test_a_nonce_goes_with_its_token_alone(client: Client) -> None:

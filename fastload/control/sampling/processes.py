@@ -112,6 +112,7 @@ class ProcessSampler:
         self._with_children = children
         self._ledger = CpuLedger()
         self._last: dict[ProcessKey, _Reading] = {}
+        self._adopted: set[ProcessKey] = set()
         self._started_ns: int | None = None
         self._last_ns = 0
         self._last_ticks = 0
@@ -124,6 +125,19 @@ class ProcessSampler:
         self._last = self._read_tree({(stat.start_ticks, pid) for pid, stat in stats.items() if stat})
         self._count_cpu_ns(self._last, born_since_ticks=self._last_ticks)
 
+    @property
+    def has_lost_one(self) -> bool:
+        """Whether one of the processes that were given, or were adopted last, no longer runs."""
+        running = {pid for (_, pid), reading in self._last.items() if reading.stat.running}
+        return not running.issuperset(self._pids)
+
+    def adopt(self, pids: Iterable[int]) -> None:
+        """Watch *pids* instead, from the next sample on, beside those that still run. What they used before does not
+        count, unless they have started since the last sample."""
+        self._pids = tuple(pids)
+        stats = {pid: procfs.read_process(pid) for pid in self._pids}
+        self._adopted = {(stat.start_ticks, pid) for pid, stat in stats.items() if stat}
+
     def sample(self) -> ProcessSample:
         """Return the resource use since the last call.
 
@@ -135,7 +149,8 @@ class ProcessSampler:
         now_ns, now_ticks = time.monotonic_ns(), procfs.boot_ticks_now()
         elapsed_ns = max(now_ns - self._last_ns, 1)
         born_since_ticks = self._last_ticks - _START_SLACK_TICKS
-        readings = self._read_tree(set(self._last))
+        readings = self._read_tree({*self._last, *self._adopted})
+        self._adopted.clear()
         cpu_ns = self._count_cpu_ns(readings, born_since_ticks=born_since_ticks)
         waited_ns = switches = 0
         for key, reading in readings.items():

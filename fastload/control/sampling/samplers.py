@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from fastload.control.sampling.host import HostSampler, QuotaSampler
 from fastload.control.sampling.processes import ProcessSampler, find_listener, process_name, resolve_watch
+from fastload.model.errors import PlanError
 from fastload.model.plan import Plan
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 
@@ -17,11 +19,20 @@ class Samplers:
     """Samplers of the host, of each worker, and of the target.
 
     *worker_pids*: PIDs by worker index. *watched*: PIDs of the target's processes. *label*: the target's name, "" for
-    the names of its programs. ``last_workers``: the last sample of each worker that still lives.
+    the names of its programs. *find_again* returns the PIDs when one of these has ended: others may have its place.
+    ``last_workers``: the last sample of each worker that still lives. ``target_cpus``: how many CPUs the target may
+    use.
     """
 
-    def __init__(self, worker_pids: Mapping[int, int], watched: tuple[int, ...], label: str) -> None:
-        self.watched = watched
+    def __init__(
+        self,
+        worker_pids: Mapping[int, int],
+        watched: tuple[int, ...],
+        label: str,
+        find_again: Callable[[], tuple[int, ...]] = tuple,
+    ) -> None:
+        self._find_again = find_again
+        self.target_cpus = allowed_cpus(watched)
         self._host = HostSampler()
         self._quota = QuotaSampler()
         self._workers = {
@@ -52,6 +63,9 @@ class Samplers:
         self.last_workers = tuple(taken.values())
         if self._target:
             self.target_samples.append(self._target.sample())
+            if self._target.has_lost_one and (found := self._find_again()):
+                self._target.adopt(found)
+                self.target_cpus = allowed_cpus(found) or self.target_cpus
 
     @property
     def throttled_share(self) -> float:
@@ -83,6 +97,22 @@ def find_target_processes(plan: Plan, known_pids: tuple[int, ...]) -> tuple[int,
         port = parts.port or (443 if parts.scheme == "https" else 80)
         found.update(find_listener(port, parts.hostname or ""))
     return tuple(sorted(found - {os.getpid()}))
+
+
+def find_target_again(plan: Plan, known_pids: tuple[int, ...], watched: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the PIDs of the target now, of which *watched* were known at first; a PID cannot return.
+
+    The names and ports of ``watch`` are looked up again, or the port of the base URL if that was what found it.
+    """
+    if known_pids:
+        return ()
+    is_pid = {text.strip() for text in plan.watch} & {str(pid) for pid in watched}
+    names = tuple(text for text in plan.watch if text.strip() not in is_pid)
+    if plan.watch and not names:
+        return ()
+    with contextlib.suppress(PlanError):
+        return find_target_processes(replace(plan, watch=names), ())
+    return ()
 
 
 def allowed_cpus(pids: tuple[int, ...]) -> int:

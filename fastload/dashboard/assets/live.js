@@ -95,7 +95,7 @@
   function phaseText() {
     if (link === "lost") return "Connection lost, trying again";
     if (link === "connecting") return "Connecting";
-    return isWaiting() ? "Waiting to begin" : NAMES[status.phase] || status.phase;
+    return isWaiting() ? "Ready" : NAMES[status.phase] || status.phase;
   }
 
   function setText(element, text) {

@@ -81,6 +81,7 @@ class WorkerContext:
         self.setup_data: Any = None
         self.on_abort: Callable[[str], None] = _nobody_listens
         self.on_data_end: Callable[[str, str], None] = _nobody_listens
+        self.on_vu_without_data: Callable[[str, str], None] = _nobody_listens
         self._cached = 0
         self._urls: dict[str, str] = {}
         self._header_lines: dict[tuple[Any, ...], tuple[str, ...]] = {}

@@ -52,7 +52,7 @@ class JudgedRequest(blocks.Block):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        judgement = self._reply.judgement
+        judgement = self._reply._judgement
         if error is not None and is_failure(error) and not judgement:
             message = text_of_error(error)
             judgement = f"{type(error).__name__}: {message}" if message else type(error).__name__

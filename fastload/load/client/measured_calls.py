@@ -21,7 +21,10 @@ R = TypeVar("R")
 
 
 class Measured:
-    """A measured call: the value of ``async with fl.measure(...) as call:``."""
+    """A measured call: the value of ``async with fl.measure(...) as call:``.
+
+    ``duration_ms`` is how long it took; None before the end of the block.
+    """
 
     __slots__ = ("_due_ns", "_failure", "_name", "_scope", "_start_ns", "_tags", "_vu", "duration_ms")
 
@@ -31,7 +34,6 @@ class Measured:
         self._failure: str | None = None
         self._vu: VU | None = None
         self.duration_ms: float | None = None
-        """Duration of the call; None before the end of the block."""
 
     def fail(self, reason: str) -> None:
         """Count the call as failed, without an exception.
@@ -40,16 +42,16 @@ class Measured:
         """
         self._failure = as_text(reason, "the reason of a failure") or "no reason given"
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         """Start the clock. `Measure` calls this at the beginning of the block."""
         self._vu = vu = current_vu()
         self._due_ns = 0
         if vu is not None:
-            self._scope = vu.scope
-            self._due_ns = vu.due_of_call()
+            self._scope = vu._scope()
+            self._due_ns = vu._due_of_call()
         self._start_ns = monotonic_ns()
 
-    def end(self, error: BaseException | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
         """Stop the clock and record the call. *error* is the exception that ended the block, if any."""
         done_ns = monotonic_ns()
         self.duration_ms = (done_ns - self._start_ns) / 1e6
@@ -57,8 +59,8 @@ class Measured:
         if vu is None or _is_no_outcome(error, vu):
             return
         if error is None:
-            vu.call_ended(self._due_ns)
-        record, record_error = vu.recorder.sample, vu.recorder.record_error
+            vu._call_ended(self._due_ns)
+        record, record_error = vu._recorder.sample, vu._recorder.record_error
         kind = type(error).__name__ if error is not None else JUDGED if self._failure is not None else ""
         for metric, value in (("calls", 1), ("call_failed", int(bool(kind)))):
             record(self._scope, metric, self._name, value, self._tags, kind)
@@ -71,7 +73,7 @@ class Measured:
             message = text_of_error(error)
             record_error(kind, f"{self._name}: {message}" if message else self._name, self._name)
         elif self._failure is not None:
-            vu.recorder.record_judgement(self._name, self._failure)
+            vu._recorder.record_judgement(self._name, self._failure)
 
 
 class Measure(blocks.Block):
@@ -100,13 +102,13 @@ class Measure(blocks.Block):
     async def __aenter__(self) -> Measured:
         self._is_entered = True
         self._measured = Measured(self._name, self._tags)
-        self._measured.begin()
+        self._measured._begin()
         return self._measured
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._measured.end(error)
+        self._measured._end(error)
 
 
 def measure(name: str, *, tags: Mapping[str, str] | None = None) -> Measure:
@@ -134,5 +136,5 @@ def measure(name: str, *, tags: Mapping[str, str] | None = None) -> Measure:
 def _is_no_outcome(error: BaseException | None, vu: VU) -> bool:
     """Return whether *error* comes from an interruption or the end of the run, and says nothing about the call."""
     if isinstance(error, asyncio.CancelledError):
-        return vu.was_interrupted()
+        return vu._was_interrupted()
     return error is not None and not is_failure(error)

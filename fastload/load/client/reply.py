@@ -50,6 +50,12 @@ class ConnectionInfo(NamedTuple):
 class Reply:
     """The result of a request. A failed request has a reply too: ``ok`` is False, ``status`` is 0 without a response.
 
+    Attributes:
+        status: status of the response; 0 without one.
+        error: kind of error, like "timeout" or "connect_refused"; "" if there was a response.
+        message: what libcurl says of the error; "" if there was a response.
+        method, url: what was asked for: the method, and the absolute URL before redirects.
+
     Times are in milliseconds. ``duration_ms`` is defined as in k6: sending, waiting and receiving, without connecting.
     """
 
@@ -267,20 +273,20 @@ class Reply:
 class JudgedReply(Reply):
     """A reply that the script judges, within ``async with vu.expect(...)``. The last judgement counts."""
 
-    __slots__ = ("judgement",)
+    __slots__ = ("_judgement",)
 
     def __init__(self, method: str, url: str, measurement: Measurement) -> None:
         super().__init__(method, url, measurement)
-        self.judgement: str | None = None
+        self._judgement: str | None = None
         """None without a judgement, "" for a success, otherwise the reason of the failure."""
 
     def success(self) -> None:
         """Count the request as successful, whatever its status, and even without a response."""
-        self.judgement = ""
+        self._judgement = ""
 
     def failure(self, reason: str) -> None:
         """Count the request as failed.
 
         Each *reason* is counted as a separate kind of error: leave numbers and ids out of it.
         """
-        self.judgement = as_text(reason, "the reason of a failure") or "no reason given"
+        self._judgement = as_text(reason, "the reason of a failure") or "no reason given"

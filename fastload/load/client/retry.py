@@ -71,13 +71,13 @@ class Retry:
         object.__setattr__(self, "_wait_s", parse_duration_s(self.wait, what="Retry: wait"))
         object.__setattr__(self, "_longest_s", parse_duration_s(self.longest, what="Retry: longest"))
 
-    def wants(self, reply: Reply) -> bool:
+    def _wants(self, reply: Reply) -> bool:
         """Return whether *reply* calls for another try."""
         if reply.error:
             return reply.error in self._on or ANY_ERROR in self._on
         return reply.status in self._on
 
-    def wait_s(self, tries: int, reply: Reply, chance: float) -> float:
+    def _next_wait_s(self, tries: int, reply: Reply, chance: float) -> float:
         """Return the wait in seconds after try number *tries* (from 1), which got *reply*.
 
         *chance* is a random number from 0 to 1, for the jitter.
@@ -102,10 +102,10 @@ async def send_with_retries(
     """
     for tries in itertools.count(1):
         reply = await send()
-        if tries > retry.times or not retry.wants(reply):
+        if tries > retry.times or not retry._wants(reply):
             break
         before_retry()
-        await pause(retry.wait_s(tries, reply, chance()))
+        await pause(retry._next_wait_s(tries, reply, chance()))
     reply._tries = tries + reply.tries - 1
     return reply
 

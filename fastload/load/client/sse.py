@@ -17,7 +17,10 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class ServerEvent(NamedTuple):
-    """A server-sent event. ``id`` is the last id of the stream so far; ``retry`` is in milliseconds, or None."""
+    """A server-sent event: ``event`` is its type, ``data`` its text.
+
+    ``id`` is the last id of the stream so far; ``retry`` is in milliseconds, or None.
+    """
 
     event: str
     data: str

@@ -222,33 +222,33 @@ class StreamSender(ABC):
 
     @property
     @abstractmethod
-    def recorder(self) -> Recorder:
+    def _recorder(self) -> Recorder:
         """The recorder of the worker."""
 
     @abstractmethod
-    def was_interrupted(self) -> bool:
+    def _was_interrupted(self) -> bool:
         """Return whether the iteration is interrupted, or the run is stopping."""
 
     @abstractmethod
-    def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> PreparedStream:
+    def _begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> PreparedStream:
         """Prepare the request on a handle that no other request uses."""
 
     @abstractmethod
-    def submit_stream(self, out: PreparedStream) -> None:
+    def _submit_stream(self, out: PreparedStream) -> None:
         """Send the prepared request."""
 
     @abstractmethod
-    def end_stream(self, out: PreparedStream) -> None:
+    def _end_stream(self, out: PreparedStream) -> None:
         """End the transfer early, as if the body were complete."""
 
     @abstractmethod
-    def finish_stream(
+    def _finish_stream(
         self, out: PreparedStream, error: tuple[int, str] | None, method: str, judged: JudgedRequest
     ) -> None:
         """Record the end of the transfer."""
 
     @abstractmethod
-    def follow_stream(self, out: PreparedStream, url: str) -> PreparedStream:
+    def _follow_stream(self, out: PreparedStream, url: str) -> PreparedStream:
         """Record the redirect to *url*, and send the request that follows it.
 
         Raises:
@@ -256,11 +256,11 @@ class StreamSender(ABC):
         """
 
     @abstractmethod
-    def give_up_stream(self, out: PreparedStream) -> None:
+    def _give_up_stream(self, out: PreparedStream) -> None:
         """Cancel the transfer without recording it, because the iteration is interrupted; release its handle."""
 
     @abstractmethod
-    def release_stream(self, out: PreparedStream) -> None:
+    def _release_stream(self, out: PreparedStream) -> None:
         """Make the handle free for the next streamed request."""
 
 
@@ -289,19 +289,19 @@ class StreamedRequest(JudgedRequest):
     async def __aenter__(self) -> StreamedReply:
         self._is_entered = True
         vu = self._vu
-        self._outgoing = out = vu.begin_stream(self._method, self._url, self._options)
+        self._outgoing = out = vu._begin_stream(self._method, self._url, self._options)
         self.expected = out.expected
         self._buffer = buffer = BodyBuffer(out.transfer)
         out.transfer.stream_to(buffer.on_chunk, buffer.on_header, buffer.header_lines)
         out.transfer.on_done = self._on_done
-        event_timer = EventTimer(vu.recorder, out.scope, vu.recorder.name_of(out.endpoint), out.tags, out.transfer)
+        event_timer = EventTimer(vu._recorder, out.scope, vu._recorder.name_of(out.endpoint), out.tags, out.transfer)
         self._streamed = reply = StreamedReply(self._method, out.url, buffer, event_timer)
         reply._header_lines = buffer.header_lines
-        vu.submit_stream(out)
+        vu._submit_stream(out)
         try:
             await buffer.wait_for_headers()
         except BaseException:
-            vu.give_up_stream(out)
+            vu._give_up_stream(out)
             raise
         if not buffer.ended:
             reply.status = buffer.status
@@ -312,13 +312,13 @@ class StreamedRequest(JudgedRequest):
     ) -> None:
         vu, out = self._vu, self._outgoing
         self._buffer.drop()
-        gave_up = isinstance(error, asyncio.CancelledError | GeneratorExit) and vu.was_interrupted()
+        gave_up = isinstance(error, asyncio.CancelledError | GeneratorExit) and vu._was_interrupted()
         if not self._buffer.ended:
             if gave_up:
-                vu.give_up_stream(out)
+                vu._give_up_stream(out)
                 return
-            vu.end_stream(out)
-        vu.release_stream(out)
+            vu._end_stream(out)
+        vu._release_stream(out)
         await super().__aexit__(kind, error, traceback)
 
     def _on_done(self, transfer: Transfer, error: tuple[int, str] | None) -> None:
@@ -327,11 +327,11 @@ class StreamedRequest(JudgedRequest):
             error = out.chain.error(transfer.status(), url)
             if error is None:
                 try:
-                    self._outgoing = self._vu.follow_stream(out, url)
+                    self._outgoing = self._vu._follow_stream(out, url)
                 except OSError as cause:
                     error = BODY_NOT_READ, str(cause)
                 else:
                     return
-        self._vu.finish_stream(self._outgoing, error, self._method, self)
+        self._vu._finish_stream(self._outgoing, error, self._method, self)
         self._streamed._header_lines = self._buffer.header_lines
         self._buffer.on_done()

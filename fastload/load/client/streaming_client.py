@@ -42,10 +42,10 @@ class StreamingClient(StreamSender):
     _due_ns: int
     _transfers: list[Transfer]
     id: int
-    requests: int
-    in_flight: int
-    in_on_stop: bool
-    is_closed: bool
+    _request_count: int
+    _in_flight: int
+    _in_on_stop: bool
+    _is_closed: bool
 
     def __init__(self) -> None:
         self._call_due_ns = 0
@@ -84,16 +84,15 @@ class StreamingClient(StreamSender):
         if subprotocols:
             _check_subprotocols(subprotocols)
             given["headers"] = {**(given.get("headers") or {}), "Sec-WebSocket-Protocol": ", ".join(subprotocols)}
-        return WebSocketSession(lambda: self._opening(url, given), self._connected, self._sockets, self.recorder)
+        return WebSocketSession(lambda: self._opening(url, given), self._connected, self._sockets, self._recorder)
 
-    @property
     @abstractmethod
-    def scope(self) -> Scope:
-        """The scope in which the calling code runs. Internal."""
+    def _scope(self) -> Scope:
+        """Return the scope in which the calling code runs."""
 
     @property
-    def recorder(self) -> Recorder:
-        """The recorder of the worker. Internal."""
+    def _recorder(self) -> Recorder:
+        """The recorder of the worker."""
         return self._context.recorder
 
     @abstractmethod
@@ -111,7 +110,7 @@ class StreamingClient(StreamSender):
         judged: Any,
     ) -> Reply: ...
 
-    def due_of_call(self) -> int:
+    def _due_of_call(self) -> int:
         """Return when the beginning call was due; 0 except for the first call of an iteration. For `fl.measure`.
 
         A request before the call uses up the due time of the iteration. A request within the call may still use the
@@ -123,15 +122,15 @@ class StreamingClient(StreamSender):
         self._call_due_ns = due_ns
         return due_ns
 
-    def call_ended(self, due_ns: int) -> None:
+    def _call_ended(self, due_ns: int) -> None:
         """Count a call that did not raise; no later request counts from *due_ns*. For `fl.measure`."""
-        self.requests += 1
+        self._request_count += 1
         if due_ns and self._due_ns == due_ns:
             self._due_ns = 0
 
-    def begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> PreparedStream:
+    def _begin_stream(self, method: str, url: str, options: Mapping[str, Any]) -> PreparedStream:
         self._end_if_stopping()
-        scope = self.scope
+        scope = self._scope()
         prepared = prepare_request(self._context, self._vu_defaults or NO_DEFAULTS, scope, method, url, dict(options))
         transfer = self._streaming.pop() if self._streaming else self._new_transfer()
         try:
@@ -157,58 +156,58 @@ class StreamingClient(StreamSender):
             chain,
         )
 
-    def submit_stream(self, out: PreparedStream) -> None:
-        self.recorder.stats.started += 1
-        self.requests += 1
-        self.in_flight += 1
+    def _submit_stream(self, out: PreparedStream) -> None:
+        self._recorder.stats.started += 1
+        self._request_count += 1
+        self._in_flight += 1
         self._context.engine.submit(out.transfer)
 
-    def end_stream(self, out: PreparedStream) -> None:
+    def _end_stream(self, out: PreparedStream) -> None:
         self._context.engine.finish(out.transfer)
 
-    def finish_stream(
+    def _finish_stream(
         self, out: PreparedStream, error: tuple[int, str] | None, method: str, judged: JudgedRequest
     ) -> None:
-        self.in_flight -= 1
+        self._in_flight -= 1
         self._finish(out.transfer, error, out.endpoint, out.due_ns, method, out.url, judged)
 
-    def follow_stream(self, out: PreparedStream, url: str) -> PreparedStream:
+    def _follow_stream(self, out: PreparedStream, url: str) -> PreparedStream:
         transfer, chain, context = out.transfer, out.chain, self._context
-        self.in_flight -= 1
+        self._in_flight -= 1
         self._finish(transfer, None, out.endpoint, out.due_ns, chain.method, chain.url, None)
         chain.follow(transfer, transfer.status(), url)
         endpoint = context.endpoint(out.scope, chain.method, context.relative(url), out.name, out.tags)
-        self.submit_stream(out)
+        self._submit_stream(out)
         return out._replace(endpoint=endpoint, due_ns=0)
 
-    def give_up_stream(self, out: PreparedStream) -> None:
+    def _give_up_stream(self, out: PreparedStream) -> None:
         if self._context.engine.cancel(out.transfer):
-            self.in_flight -= 1
-            self.recorder.record_interrupted(out.endpoint, out.transfer)
-        self.release_stream(out)
+            self._in_flight -= 1
+            self._recorder.record_interrupted(out.endpoint, out.transfer)
+        self._release_stream(out)
 
-    def release_stream(self, out: PreparedStream) -> None:
-        if self.is_closed:
+    def _release_stream(self, out: PreparedStream) -> None:
+        if self._is_closed:
             return
         out.transfer.stream_to(len, len)
         if out.chain.redirects_left != out.transfer.max_redirects:
             out.transfer.end_redirects()
         self._streaming.append(out.transfer)
 
-    def close_sockets(self) -> None:
-        """Close all open WebSockets, because the VU leaves. Internal."""
+    def _close_sockets(self) -> None:
+        """Close all open WebSockets, because the VU leaves."""
         for socket in list(self._sockets):
-            socket.abandon()
+            socket._abandon()
         self._sockets.clear()
         self._streaming.clear()
 
     def _end_if_stopping(self) -> None:
-        if self._context.stopping and not self.in_on_stop:
+        if self._context.stopping and not self._in_on_stop:
             raise asyncio.CancelledError
 
     def _opening(self, url: str, options: dict[str, Any]) -> WebSocketOpening:
         self._end_if_stopping()
-        context, scope = self._context, self.scope
+        context, scope = self._context, self._scope()
         http_url = _WS.sub("http", url, count=1)
         prepared = prepare_request(context, self._vu_defaults or NO_DEFAULTS, scope, "GET", http_url, options)
         full_url = _HTTP.sub("ws", prepared.url, count=1)
@@ -229,16 +228,18 @@ class StreamingClient(StreamSender):
         own_s = prepared.settings.timeout_s if prepared.settings is not None else None
         limit_s = context.http.timeout_s if own_s is None else own_s
         return WebSocketOpening(
-            transfer, full_url, self.recorder.name_of(prepared.endpoint), limit_s, options.get("tags"), scope
+            transfer, full_url, self._recorder.name_of(prepared.endpoint), limit_s, options.get("tags"), scope
         )
 
     def _connected(self) -> None:
-        self.requests += 1
+        self._request_count += 1
 
 
 def _check_subprotocols(subprotocols: tuple[str, ...]) -> None:
     """Check that each of *subprotocols* is one name (RFC 6455, section 4.1): ``("a, b",)`` would offer two."""
-    if isinstance(subprotocols, str) or not all(is_token(name) for name in subprotocols):
+    if not isinstance(subprotocols, tuple | list) or not all(
+        isinstance(name, str) and is_token(name) for name in subprotocols
+    ):
         raise PlanError(
             f"subprotocols {subprotocols!r} are no tuple of names", hint='write subprotocols=("chat.v2", "chat.v1")'
         )

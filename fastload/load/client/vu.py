@@ -66,12 +66,12 @@ class VU(HttpClient, StreamingClient):
         self._transfers: list[Transfer] = []
         self._handle_pool = scenario.handle_pool if is_poolable(context.http) else None
         self._due_ns = 0
-        self.requests = 0
-        self.in_flight = 0
-        self.back_off_s = 0.0
-        self.interrupted = self.on_start_done = self.in_on_stop = False
-        self.unawaited: tuple[int, str] | None = None
-        self.is_closed = False
+        self._request_count = 0
+        self._in_flight = 0
+        self._back_off_s = 0.0
+        self._interrupted = self._on_start_done = self._in_on_stop = False
+        self._unawaited: tuple[int, str] | None = None
+        self._is_closed = False
 
     @cached_property
     def random(self) -> Random:
@@ -112,7 +112,7 @@ class VU(HttpClient, StreamingClient):
         **more: Any,
     ) -> Reply:
         context = self._context
-        if context.stopping and not self.in_on_stop:
+        if context.stopping and not self._in_on_stop:
             raise asyncio.CancelledError
         scope = CURRENT_SCOPE.get()
         if scope is None or scope.scenario_scope is not self._scenario_scope:
@@ -137,12 +137,12 @@ class VU(HttpClient, StreamingClient):
                 body, lines = context.body_and_headers(json, data, headers)
             transfer = free.pop() if free else self._take_transfer()
         response: TransferFuture = transfer.owner
-        self.in_flight += 1
+        self._in_flight += 1
         try:
             transfer.prepare(method, full_url, lines, body)
             due_ns, self._due_ns = self._due_ns, 0
             context.recorder.stats.started += 1
-            self.requests += 1
+            self._request_count += 1
             context.engine.submit(transfer)
             await response
             reply = self._finish(transfer, response.error, endpoint, due_ns, method, full_url, judged)
@@ -154,7 +154,7 @@ class VU(HttpClient, StreamingClient):
             self._give_up(transfer, endpoint)
             raise
         finally:
-            self.in_flight -= 1
+            self._in_flight -= 1
             free.append(transfer)
         if keep:
             reply._body = transfer.take_body()
@@ -182,7 +182,7 @@ class VU(HttpClient, StreamingClient):
                 chain.follow(transfer, reply.status, url)
                 endpoint = context.endpoint(scope, chain.method, context.relative(url), name, tags)
                 context.recorder.stats.started += 1
-                self.requests += 1
+                self._request_count += 1
                 context.engine.submit(transfer)
                 await response
                 error = response.error or chain.error(transfer.status(), transfer.next_url())
@@ -265,7 +265,7 @@ class VU(HttpClient, StreamingClient):
         Raises:
             PlanError: a time is no number, is below 0, or is not finite.
         """
-        if self._context.stopping and not self.in_on_stop:
+        if self._context.stopping and not self._in_on_stop:
             raise asyncio.CancelledError
         try:
             pause_s = least_s if most_s is None else self.random.uniform(float(least_s), float(most_s))
@@ -275,7 +275,7 @@ class VU(HttpClient, StreamingClient):
         if not is_positive or pause_s == inf:
             raise pause_error(least_s, most_s)
         if pause_s >= LONG_PAUSE_S:
-            self.release_handles()
+            self._release_handles()
         await asyncio.sleep(pause_s)
 
     def _scope(self) -> Scope:
@@ -284,7 +284,7 @@ class VU(HttpClient, StreamingClient):
         return self._scenario_scope if scope is None or scope.scenario_scope is not self._scenario_scope else scope
 
     def _was_interrupted(self) -> bool:
-        return self.interrupted or self._context.stopping
+        return self._interrupted or self._context.stopping
 
     def _finish(
         self,
@@ -313,7 +313,7 @@ class VU(HttpClient, StreamingClient):
             response = response_us(due_ns, transfer.done_ns)
             if judged is None:
                 recorder.record(endpoint, response, measurement)
-            self.back_off_s = 0.0
+            self._back_off_s = 0.0
         else:
             reply.status = 0
             code, reply.message = error or transfer.error_of_response()
@@ -321,7 +321,7 @@ class VU(HttpClient, StreamingClient):
             if judged is None:
                 recorder.record_no_response(endpoint, reply.error, reply.what_failed, measurement)
             refused = not transfer.connected()
-            self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s)) if refused else 0.0
+            self._back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self._back_off_s)) if refused else 0.0
         if judged is not None:
             judged.record(recorder, endpoint, response, measurement, reply)
         return reply
@@ -330,9 +330,9 @@ class VU(HttpClient, StreamingClient):
         """Record that the request of *transfer* was interrupted at the end of the run, unless `close` has done so; or,
         before that, that the script gave it up."""
         recorder = self._context.recorder
-        if not self.is_closed and self._was_interrupted():
+        if not self._is_closed and self._was_interrupted():
             recorder.record_interrupted(endpoint, transfer)
-        elif not self.is_closed:
+        elif not self._is_closed:
             message = f"{recorder.name_of(endpoint)}: the script did not wait for the response"
             recorder.record_no_response(endpoint, GIVEN_UP, message, transfer.measure())
         transfer.drop_parts()
@@ -350,7 +350,7 @@ class VU(HttpClient, StreamingClient):
             )
 
     def _new_transfer(self) -> Transfer:
-        if self.is_closed:
+        if self._is_closed:
             # A task of the script goes on. It ends like a request that was in flight when the VU left.
             raise asyncio.CancelledError
         context = self._context
@@ -373,7 +373,7 @@ class VU(HttpClient, StreamingClient):
 
     def _take_transfer(self, *, configured: bool = False) -> Transfer:
         """Return a handle from the handle pool, or a new one if the pool is empty."""
-        pool = None if self.is_closed else self._handle_pool
+        pool = None if self._is_closed else self._handle_pool
         idle = pool and (pool.configured if configured else pool.plain)
         if not idle:
             return self._new_transfer()
@@ -382,17 +382,8 @@ class VU(HttpClient, StreamingClient):
         self._transfers.append(transfer)
         return transfer
 
-    @property
-    def scope(self) -> Scope:
-        """The scope of the calling code. Internal."""
-        return self._scope()
-
-    def was_interrupted(self) -> bool:
-        """Return whether the iteration is interrupted, or the run is stopping. Internal."""
-        return self._was_interrupted()
-
-    def begin_iteration(self, due_ns: int, number: int) -> int:
-        """Begin an iteration, and return how many requests the VU has made so far. Internal.
+    def _begin_iteration(self, due_ns: int, number: int) -> int:
+        """Begin an iteration, and return how many requests the VU has made so far.
 
         The response time of its first request counts from *due_ns*; 0 means without a schedule. *number* is the value
         of ``iteration_in_test``.
@@ -402,21 +393,21 @@ class VU(HttpClient, StreamingClient):
         if self._cache.used is not None:
             self._cache.begin_iteration()
         CURRENT_SCOPE.set(self._scenario_scope)
-        return self.requests
+        return self._request_count
 
-    def end_iteration(self) -> int:
-        """End an iteration, and return how many requests the VU has made so far. Internal."""
+    def _end_iteration(self) -> int:
+        """End an iteration, and return how many requests the VU has made so far."""
         self.iteration += 1
         if self._defaults.clear_cookies:
             self.cookies.clear()
-        return self.requests
+        return self._request_count
 
-    def back_off(self) -> None:
-        """Double the pause before the next iteration: 10 ms at first, up to 1 s. Internal."""
-        self.back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self.back_off_s))
+    def _back_off(self) -> None:
+        """Double the pause before the next iteration: 10 ms at first, up to 1 s."""
+        self._back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self._back_off_s))
 
-    def release_handles(self) -> None:
-        """Release the idle handles to the handle pool, because a long pause begins. Internal."""
+    def _release_handles(self) -> None:
+        """Release the idle handles to the handle pool, because a long pause begins."""
         pool = self._handle_pool
         if pool is not None:
             for idle, pooled in ((self._plain, pool.plain), (self._configured, pool.configured)):
@@ -426,10 +417,10 @@ class VU(HttpClient, StreamingClient):
                     transfer.detach_cache()
                     pooled.append(transfer)
 
-    def close(self) -> None:
-        """Cancel all requests and close all connections, because the VU leaves. Internal."""
-        self.close_sockets()
-        self.is_closed = True
+    def _close(self) -> None:
+        """Cancel all requests and close all connections, because the VU leaves."""
+        self._close_sockets()
+        self._is_closed = True
         for transfer in self._transfers:
             # Of a task of the script that outlives its iteration.
             if self._context.engine.cancel(transfer):

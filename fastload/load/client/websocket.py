@@ -11,6 +11,15 @@ from time import monotonic_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
+from fastload.load.client.ws_payloads import (
+    GOING_AWAY,
+    GOOD_CODES,
+    LOST,
+    NORMAL,
+    close_payload,
+    message_payload,
+    read_close,
+)
 from fastload.load.engine.curl import READABLE, WRITABLE
 from fastload.load.engine.curl_websocket import (
     WS_BINARY,
@@ -41,12 +50,12 @@ INTERRUPTED_CLOSE_S = 0.5
 """Time limit for the server's close frame if the iteration is interrupted."""
 _SWITCHING = 101
 _TIMED_OUT, _GOT_NOTHING = 28, 52
+# A response with "Connection: close": libcurl closes the connection, and reports a handshake that went well.
+_CLOSED_AT_ONCE = (8, "the server switches the protocol and closes the connection in one answer")
 _READ_BYTES = 65_536
 _READS_A_WAKE_UP = 64
 # Every frame of a client is masked.
 _MASK_BYTES = 4
-NORMAL, GOING_AWAY, NO_CODE, LOST = 1000, 1001, 1005, 1006
-_GOOD_CODES = (NORMAL, GOING_AWAY, NO_CODE)
 
 
 class WebSocketError(FastloadError):
@@ -132,10 +141,11 @@ class WebSocket:
         """Send a str as a text message, or bytes as a binary message. Wait while the socket's send buffer is full.
 
         Raises:
+            PlanError: *message* is of another type.
             WebSocketClosed: the WebSocket is closed.
             WebSocketError: the connection is broken.
         """
-        data = message.encode() if isinstance(message, str) else message
+        data = message_payload(message)
         await self._send(data, WS_TEXT if isinstance(message, str) else WS_BINARY)
         self._count("ws_msgs_sent")
 
@@ -197,14 +207,18 @@ class WebSocket:
         """Close the WebSocket, and wait at most *timeout_s* seconds for the server's close frame.
 
         *code* is from 1000 to 4999; *reason* has at most 123 bytes. Further calls do nothing.
+
+        Raises:
+            PlanError: no close frame can have this *code* or *reason*.
         """
+        payload = close_payload(code, reason)
         if self._error is None and not self._close_sent:
             self._close_sent = True
             # Nobody receives the buffered messages any more; a full buffer would stop the reading of the close frame.
             self._drop_inbox()
             with suppress(WebSocketError, TimeoutError):
                 async with asyncio.timeout(timeout_s):
-                    await self._send(struct.pack("!H", code) + reason.encode(), WS_CLOSE)
+                    await self._send(payload, WS_CLOSE)
                     await self._ended
         self._end(code, reason, None)
 
@@ -219,12 +233,12 @@ class WebSocket:
             try:
                 message = await self.receive()
             except WebSocketClosed as closed:
-                if closed.code in _GOOD_CODES or self._close_sent:
+                if closed.code in GOOD_CODES or self._close_sent:
                     return
                 raise
             yield message
 
-    async def _send(self, data: bytes, flags: int) -> None:
+    async def _send(self, data: bytes | memoryview, flags: int) -> None:
         async with self._sending:
             left = memoryview(data)
             while True:
@@ -289,7 +303,7 @@ class WebSocket:
             return
         self._parts.append(data)
         self._parts_bytes += len(data)
-        if self._parts_bytes > MAX_MESSAGE_BYTES:
+        if self._parts_bytes + left > MAX_MESSAGE_BYTES:
             self._fail("too_large", f"a message has more than {MAX_MESSAGE_BYTES} bytes")
         elif not left and not flags & WS_CONT:
             whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
@@ -324,13 +338,21 @@ class WebSocket:
             self._answers.add(answer)
             answer.add_done_callback(self._answers.discard)
         elif flags & WS_CLOSE:
-            code = struct.unpack("!H", payload[:2])[0] if len(payload) > 1 else NO_CODE
-            if not self._close_sent and not self._sending.locked():
-                # A close frame is answered with the same code. It does not matter whether the answer arrives.
-                with suppress(BlockingIOError, TransferError):
-                    self._transfer.send_frame(payload[:2], WS_CLOSE)
-                    self._sample("data_sent", _framed_bytes(len(payload[:2])) + _MASK_BYTES)
-            self._end(code, payload[2:].decode("utf-8", "replace"), None)
+            self._take_close(payload)
+
+    def _take_close(self, payload: bytes) -> None:
+        """End the session with the *payload* of the server's close frame."""
+        try:
+            code, reason = read_close(payload)
+        except FastloadError as wrong:
+            self._fail("protocol", wrong.message)
+            return
+        if not self._close_sent and not self._sending.locked():
+            # A close frame is answered with the same code. It does not matter whether the answer arrives.
+            with suppress(BlockingIOError, TransferError):
+                self._transfer.send_frame(payload[:2], WS_CLOSE)
+                self._sample("data_sent", _framed_bytes(len(payload[:2])) + _MASK_BYTES)
+        self._end(code, reason, None)
 
     async def _answer(self, ping: bytes) -> None:
         with suppress(WebSocketError):
@@ -356,7 +378,7 @@ class WebSocket:
         self._error = closed
         self._engine.close_socket(self._transfer)
         self._transfer.close()
-        failed = (error is not None or code not in _GOOD_CODES) and not self._close_sent
+        failed = (error is not None or code not in GOOD_CODES) and not self._close_sent
         self._sample("ws_session_duration", (monotonic_ns() - self._since_ns) // 1000)
         self._sample("ws_failed", int(failed), error=closed.kind if failed else "")
         if failed:
@@ -365,8 +387,8 @@ class WebSocket:
             _wake(waiting)
         return closed
 
-    def abandon(self) -> None:
-        """Close the connection at once, without a close frame, because the VU leaves. Internal."""
+    def _abandon(self) -> None:
+        """Close the connection at once, without a close frame, because the VU leaves."""
         self._close_sent = True
         self._end(LOST, "", None)
 
@@ -439,7 +461,7 @@ class WebSocketSession(blocks.Block):
             else:
                 await self._socket.close()
         finally:
-            self._socket.abandon()
+            self._socket._abandon()
             self._sockets.discard(self._socket)
 
     def _refused(
@@ -477,9 +499,10 @@ async def _connected(transfer: WebSocketTransfer, timeout_s: float) -> tuple[int
     # libcurl's own time-out covers only the connect of a CONNECT_ONLY handle.
     limit = loop.call_later(timeout_s, on_done, transfer, (_TIMED_OUT, f"no answer within {timeout_s:g} s"))
     try:
-        return await over
+        error = await over
     finally:
         limit.cancel()
+    return error or (None if transfer.is_connected() else _CLOSED_AT_ONCE)
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

@@ -42,6 +42,10 @@ class WebSocketTransfer(Transfer):
         if self._http.hosts:
             self._override_host(url)
 
+    def is_connected(self) -> bool:
+        """Return whether the connection is still open after the handshake."""
+        return bool(self.getinfo(pycurl.ACTIVESOCKET) >= 0)
+
     def has_switched_unasked(self) -> bool:
         return False
 

@@ -79,7 +79,8 @@ _HTTP2_ERROR = 16
 _HTTP2_STREAM = 92
 _RECEIVE_FAILED = 56
 _MOST_HEADER_BYTES = 300 * 1024
-_CHUNK_ERRORS = re.compile(r"chunk", re.IGNORECASE)
+# A broken chunk, or a frame that no WebSocket may have.
+_PROTOCOL_ERRORS = re.compile(r"chunk|^\[WS\]", re.IGNORECASE)
 _TEXTS = {
     16: "the connection was closed before the end of the response",
     23: "the data behind the end of the compressed body is not part of it",
@@ -150,7 +151,7 @@ def _kind_of_response(transfer: Transfer) -> str:
     """Return the kind of a failed receive that is no error of the operating system."""
     if transfer.header_bytes() > _MOST_HEADER_BYTES:
         return "too_large"
-    return "protocol" if _CHUNK_ERRORS.search(transfer.errstr()) else "reset"
+    return "protocol" if _PROTOCOL_ERRORS.search(transfer.errstr()) else "reset"
 
 
 def _errno_of_new_descriptor() -> int:

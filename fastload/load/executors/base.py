@@ -152,6 +152,10 @@ class LoadExecutor(ABC):
     def next(self, slot: Any) -> int | None:
         """See `IterationScheduler.next`."""
 
+    @abstractmethod
+    def leave(self, slot: Any, due_ns: int) -> bool:
+        """See `IterationScheduler.leave`."""
+
     async def _end_starts(self) -> None:  # noqa: B027 - most start at once
         """Wait until all pending starts are made."""
 

@@ -214,8 +214,9 @@ class VUsExecutor(ClosedModelExecutor):
     ) -> None:
         super().__init__(spec, slot_pool, segment, graceful_stop_s)
         self._graceful_leave_s = graceful_stop_s
-        self._slots: list[Any] = []
+        self._slots: dict[Any, None] = {}
         self._total = 0
+        self._takes_new_slots = True
         self._leaving: dict[Any, asyncio.TimerHandle] = {}
 
     async def run(self, from_ns: int, delay_ns: int = 0) -> None:
@@ -242,6 +243,18 @@ class VUsExecutor(ClosedModelExecutor):
             self._set_starting(self._is_starting)
         super()._release_slot(slot)
 
+    def leave(self, slot: Any, due_ns: int) -> bool:  # noqa: ARG002 - a VU starts when it is free
+        self._takes_new_slots = False
+        self._started_ns.pop(slot, None)
+        self._slots.pop(slot, None)
+        if slot in self._leaving:
+            self._leaving.pop(slot).cancel()
+            self._set_starting(self._is_starting)
+        if self._slots or self._leaving:
+            return False
+        self.finish()
+        return True
+
     def _set_vus(self, total: int, at_ns: int) -> None:
         """Change the number of slots to this worker's share of *total* at *at_ns*."""
         before, self._total = self._total, total
@@ -249,14 +262,14 @@ class VUsExecutor(ClosedModelExecutor):
         while len(self._slots) < count and self._leaving:
             slot, timer = self._leaving.popitem()
             timer.cancel()
-            self._slots.append(slot)
-        if len(self._slots) < count:
+            self._slots[slot] = None
+        if len(self._slots) < count and self._takes_new_slots:
             first = self._segment.worker + len(self._slots) * self._segment.workers - before
             new = [self._slot_pool.acquire() for _ in range(count - len(self._slots))]
-            self._slots += new
+            self._slots.update(dict.fromkeys(new))
             self._begin(new, at_ns, first, total - before)
         while len(self._slots) > count:
-            self._remove_slot(self._slots.pop())
+            self._remove_slot(self._slots.popitem()[0])
         self._set_starting(self._is_starting)
 
     def _remove_slot(self, slot: Any) -> None:
@@ -363,6 +376,15 @@ class IterationsExecutor(ClosedModelExecutor):
             self.finish()
         return due_ns
 
+    def leave(self, slot: Any, due_ns: int) -> bool:  # noqa: ARG002 - a VU starts when it is free
+        self._busy -= 1
+        self._vus -= 1
+        self._started_ns.pop(slot, None)
+        self._give_back(slot)
+        if not (self._busy or self._waiting or self._held or self._pending):
+            self.finish()
+        return not self._vus
+
     def _count_start(self, slot: Any) -> None:  # noqa: ARG002 - some count by slot
         self._left -= 1
         self._busy += 1
@@ -379,6 +401,10 @@ class IterationsExecutor(ClosedModelExecutor):
     @abstractmethod
     def _assign_iterations(self, slots: list[Any]) -> None:
         """Assign the iterations to *slots*."""
+
+    @abstractmethod
+    def _give_back(self, slot: Any) -> None:
+        """Take the iterations back that *slot*, which leaves, has not made."""
 
 
 class SharedIterationsExecutor(IterationsExecutor):
@@ -404,6 +430,9 @@ class SharedIterationsExecutor(IterationsExecutor):
     def _assign_iterations(self, slots: list[Any]) -> None:
         """Assign nothing: all slots share the iterations."""
 
+    def _give_back(self, slot: Any) -> None:  # noqa: ARG002 - all slots share the iterations
+        self._left += 1
+
 
 class PerVUIterationsExecutor(IterationsExecutor):
     """Executor of a number of iterations for each slot."""
@@ -418,6 +447,11 @@ class PerVUIterationsExecutor(IterationsExecutor):
 
     def _is_done(self, slot: Any) -> bool:
         return self._left_of[slot] == 0
+
+    def _give_back(self, slot: Any) -> None:
+        """Take the slot's iterations back. Nobody else makes them."""
+        self._left -= self._left_of[slot]
+        self._left_of[slot] = 0
 
     def _count_start(self, slot: Any) -> None:
         self._left_of[slot] -= 1

@@ -102,6 +102,19 @@ class ArrivalRateExecutor(LoadExecutor):
         self._idle.append(slot)
         return None
 
+    def leave(self, slot: Any, due_ns: int) -> bool:  # noqa: ARG002 - a slot that iterates is in no list
+        self._slots -= 1
+        self._max_slots = self._slots
+        if not self._slots:
+            self.finish()
+        if not self._is_starting:
+            self._slot_pool.context.recorder.record_dropped(1, self._slot_pool.scope)
+        elif self._paused_at_ns:
+            self._queued_starts.appendleft(due_ns)
+        else:
+            self._start(due_ns)
+        return not self._slots
+
     def _release_waiting(self) -> None:
         for slot in self._idle:
             self._slot_pool.release(slot)

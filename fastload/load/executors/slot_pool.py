@@ -30,6 +30,13 @@ class IterationScheduler(Protocol):
         """Start no more iterations: the data set that iterations need is exhausted."""
         ...
 
+    def leave(self, slot: Any, due_ns: int) -> bool:
+        """Let *slot* go, whose VU cannot begin: no data is left for it. No new slot takes its place.
+
+        Its start, due at *due_ns*, is free for another slot. Finish if no slot is left, and return whether that is so.
+        """
+        ...
+
 
 class SlotPool(ABC):
     """Slots of one scenario in one worker. ``cancel_grace_s``: how many seconds an interrupted slot may take to end."""

@@ -52,6 +52,7 @@ class VUPool(SlotPool):
         self._iterations = iterations
         self._tasks: dict[VU, asyncio.Task[None]] = {}
         self._leaving: set[VU] = set()
+        self._without_data: dict[VU, str] = {}
         self._on_stop_limits: dict[VU, asyncio.TimerHandle] = {}
         if self._on_stop is not None:
             self.cancel_grace_s = ON_STOP_TIMEOUT_S + CANCEL_GRACE_S
@@ -66,11 +67,11 @@ class VUPool(SlotPool):
             self._start_on_stop(slot)
 
     def pause_slot(self, slot: VU) -> None:
-        slot.release_handles()
+        slot._release_handles()
 
     def interrupt_idle(self) -> None:
         for vu in list(self._tasks):
-            if not vu.in_flight and vu not in self._leaving:
+            if not vu._in_flight and vu not in self._leaving:
                 self.retire(vu)
 
     def _new(self) -> VU:
@@ -101,7 +102,7 @@ class VUPool(SlotPool):
         self._end(vu)
 
     def _close(self, slot: VU) -> None:
-        slot.close()
+        slot._close()
 
     @property
     def _skips_on_stop(self) -> bool:
@@ -109,7 +110,7 @@ class VUPool(SlotPool):
         return self._closing or self.context.skip_on_stop
 
     def _owes_on_stop(self, vu: VU) -> bool:
-        return self._on_stop is not None and vu.on_start_done and not self._skips_on_stop
+        return self._on_stop is not None and vu._on_start_done and not self._skips_on_stop
 
     def _start_on_stop(self, vu: VU) -> None:
         """Start a task for the ``on_stop`` of a VU that is in no iteration."""
@@ -123,7 +124,7 @@ class VUPool(SlotPool):
 
     def _cancel(self, vu: VU) -> None:
         """Cancel the task of *vu*, marked: the script may cancel it as well, which ends no more than an iteration."""
-        vu.interrupted = True
+        vu._interrupted = True
         self._tasks[vu].cancel()
 
     async def _iterate(self, vu: VU, due_ns: int | None, scheduler: IterationScheduler) -> None:
@@ -132,31 +133,32 @@ class VUPool(SlotPool):
         CURRENT_VU.set(vu)
         try:
             while due_ns is not None:
-                requests = vu.begin_iteration(due_ns, next(self._iterations))
-                if vu.on_start_done or await self._run_on_start(vu, due_ns, scheduler):
+                requests = vu._begin_iteration(due_ns, next(self._iterations))
+                if vu._on_start_done or await self._run_on_start(vu, due_ns, scheduler):
                     start_ns = monotonic_ns()
                     if due_ns:
                         scope.lateness_us.append((start_ns - due_ns) // 1000)
                     try:
                         await function(vu)
-                        if vu.unawaited is not None:
+                        if vu._unawaited is not None:
                             _raise_unawaited(vu)
                     except BaseException as error:
                         self._record_exception(vu, error, requests, scheduler)
                     else:
                         scope.iteration_us.append((monotonic_ns() - start_ns) // 1000)
-                        if vu.requests == requests:
+                        if vu._request_count == requests:
                             # A good iteration without requests: no request has reset the back-off.
-                            vu.back_off_s = 0.0
-                if vu.end_iteration() == requests or vu.back_off_s:
+                            vu._back_off_s = 0.0
+                elif vu in self._without_data:
+                    self._end_without_data(vu, due_ns, scheduler)
+                    return
+                if vu._end_iteration() == requests or vu._back_off_s:
                     await self._pause(vu, scheduler)
                 due_ns = scheduler.next(vu)
             if vu in self._leaving:
                 await self._run_on_stop(vu)
-        except asyncio.CancelledError:
-            await self._interrupted(vu)
-        except TestAborted as abort:
-            await self._interrupted(vu, abort)
+        except (asyncio.CancelledError, TestAborted) as end:
+            await self._interrupted(vu, end)
         finally:
             self._end(vu)
 
@@ -167,9 +169,9 @@ class VUPool(SlotPool):
         loop. If the script has cancelled the task of its own VU, record that.
         """
         try:
-            await asyncio.sleep(0.0 if scheduler.is_open_model else vu.back_off_s)
+            await asyncio.sleep(0.0 if scheduler.is_open_model else vu._back_off_s)
         except BaseException as error:
-            self._record_exception(vu, error, vu.requests, scheduler)
+            self._record_exception(vu, error, vu._request_count, scheduler)
 
     async def _run_on_stop_task(self, vu: VU) -> None:
         """Run ``on_stop`` and the end of a VU that is in no iteration."""
@@ -191,7 +193,7 @@ class VUPool(SlotPool):
                 super().release(vu)
         self._ended(vu)
 
-    async def _interrupted(self, vu: VU, abort: TestAborted | None = None) -> None:
+    async def _interrupted(self, vu: VU, end: asyncio.CancelledError | TestAborted) -> None:
         """Handle the end of a VU's task by a cancellation or by an abort of the test.
 
         In an iteration: count it as interrupted, and run ``on_stop`` if the VU needs it. In ``on_stop``: do nothing.
@@ -202,11 +204,11 @@ class VUPool(SlotPool):
         if self._owes_on_stop(vu):
             # This must come before the abort, which interrupts every VU.
             self._leaving.add(vu)
-        if abort is not None:
-            self.context.abort(str(abort))
+        if isinstance(end, TestAborted):
+            self.context.abort(str(end))
         if vu in self._leaving:
             self._uncancel(vu)
-            vu.interrupted = False
+            vu._interrupted = False
             self._limit_on_stop(vu)
             with contextlib.suppress(asyncio.CancelledError):
                 await self._run_on_stop(vu)
@@ -217,34 +219,42 @@ class VUPool(SlotPool):
         The due time applies to the first request of the iteration itself, not to the requests of ``on_start``.
         """
         if self._on_start is not None:
-            vu.begin_iteration(0, vu.iteration_in_test)
+            vu._begin_iteration(0, vu.iteration_in_test)
             if not await self._run_hook(self._on_start, vu, scheduler):
                 return False
-            vu.begin_iteration(due_ns, vu.iteration_in_test)
-        vu.on_start_done = True
+            vu._begin_iteration(due_ns, vu.iteration_in_test)
+        vu._on_start_done = True
         return True
+
+    def _end_without_data(self, vu: VU, due_ns: int, scheduler: IterationScheduler) -> None:
+        """Let *vu* go, which cannot begin: a data set had no row left for its ``on_start``."""
+        name, reason = self._shared.name, self._without_data.pop(vu)
+        self._retired.add(vu)
+        self.context.on_vu_without_data(name, reason)
+        if scheduler.leave(vu, due_ns):
+            self.context.on_data_end(name, reason)
 
     async def _run_on_stop(self, vu: VU) -> None:
         """Run the VU's ``on_stop``, which may still send requests while the run stops.
 
         Afterwards the VU can begin again as a new user, with ``on_start``.
         """
-        vu.in_on_stop = True
-        vu.begin_iteration(0, vu.iteration_in_test)
+        vu._in_on_stop = True
+        vu._begin_iteration(0, vu.iteration_in_test)
         try:
             if self._on_stop is not None:
                 await self._run_hook(self._on_stop, vu, None)
         except TestAborted as abort:
             self.context.abort(str(abort))
         finally:
-            vu.in_on_stop = vu.on_start_done = False
+            vu._in_on_stop = vu._on_start_done = False
 
     async def _run_hook(self, hook: ScenarioFunction, vu: VU, scheduler: IterationScheduler | None) -> bool:
         """Call *hook*. Return False if it raised; the exception is recorded like one of an iteration."""
-        requests = vu.requests
+        requests = vu._request_count
         try:
             await hook(vu)
-            if vu.unawaited is not None:
+            if vu._unawaited is not None:
                 _raise_unawaited(vu)
         except BaseException as error:
             self._record_exception(vu, error, requests, scheduler)
@@ -256,15 +266,19 @@ class VUPool(SlotPool):
     ) -> None:
         """Record an exception of the script, or raise it again if it ends more than this iteration.
 
-        If a data set is exhausted as planned, call ``finish`` of *scheduler* instead.
+        If a data set is exhausted as planned, call ``finish`` of *scheduler* instead; in ``on_start``, note that there
+        is no data for this VU.
         """
         error = innermost(error)
         if isinstance(error, asyncio.CancelledError):
             # The script may have raised it, or have cancelled its own task: that ends no more than this iteration.
-            if self.context.stopping or vu.interrupted:
+            if self.context.stopping or vu._interrupted:
                 raise error
             self._uncancel(vu)
         elif isinstance(error, DataExhausted) and error.planned and scheduler is not None:
+            if not vu._on_start_done:
+                self._without_data[vu] = error.reason
+                return
             self.context.on_data_end(self._shared.name, error.reason)
             scheduler.finish()
             return
@@ -272,9 +286,9 @@ class VUPool(SlotPool):
             raise error
         site = raise_site(error)
         self.context.recorder.record_exception(type(error).__name__, advised_traceback(error), self.scope, site)
-        if vu.requests == requests_before:
+        if vu._request_count == requests_before:
             # It failed before it sent a request. Without a back-off, repeated failures would use a whole CPU.
-            vu.back_off()
+            vu._back_off()
 
     def _uncancel(self, vu: VU) -> None:
         while self._tasks[vu].uncancel():
@@ -302,8 +316,8 @@ def innermost(error: BaseException) -> BaseException:
 
 def _raise_unawaited(vu: VU) -> None:
     """Raise `NeverAwaited` if *vu* threw a coroutine away in this iteration, and not in one that raised before it."""
-    assert vu.unawaited is not None
-    (iteration, line), vu.unawaited = vu.unawaited, None
+    assert vu._unawaited is not None
+    (iteration, line), vu._unawaited = vu._unawaited, None
     if iteration == vu.iteration:
         raise NeverAwaited(line)
 

@@ -300,7 +300,7 @@ class Recorder:
         self._fold()
         kept = self.stats
         for metric in declared().values():
-            metric.discard()
+            metric._discard()
         self.vu_count.take_peak()
         self._reset()
         self.stats.started, self.stats.interrupted = kept.started, kept.interrupted
@@ -318,7 +318,7 @@ class Recorder:
         if self._keeps_expected and not self._has_failures:
             self._copy_expected()
         for metric in declared().values():
-            metric.drain(self._table)
+            metric._drain(self._table)
         stats = replace(
             self.stats,
             vus=self.vu_count.now if vus is None else vus,

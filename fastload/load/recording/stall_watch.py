@@ -19,7 +19,6 @@ STALL_S = 0.025
 OTHER_THREAD = "another thread of the script, which holds Python's lock"
 NOTED_S = 0.005
 """Lateness of the loop from which on a line of the script that caused it is noted."""
-_ALARM_S = PROBE_INTERVAL_US / 1e6 + NOTED_S
 # Folders of code that is not the script's: fastload, the standard library, and installed packages.
 _OTHERS = tuple(
     {
@@ -35,7 +34,7 @@ _OTHERS = tuple(
 class StallWatch:
     """Watch over the event loop: how late it wakes up, why, and which line of the script makes it late.
 
-    The loop calls `arm` before a sleep of `PROBE_INTERVAL_US`, and `wake` after it. If the sleep is `NOTED_S` late,
+    The loop calls `arm` before a sleep, and `wake` after it. If the sleep is `NOTED_S` late,
     SIGALRM finds the code that runs. Python handles the signal in the main thread between two instructions,
     also within ``time.sleep``, so its frame is that of the blocking code. The kernel's accounts of the thread tell
     whether it ran, waited for a CPU, or waited for something else. After a stop, SIGCONT tells of it.
@@ -46,6 +45,7 @@ class StallWatch:
     def __init__(self, outermost: CodeType | None = None) -> None:
         self._outermost = outermost
         self._armed_ns = self._cpu_ns = self._waited_ns = self._all_cpu_ns = 0
+        self._interval_us = PROBE_INTERVAL_US
         self._line = ""
         self._alarm_ns = 0
         self._was_continued = False
@@ -59,17 +59,18 @@ class StallWatch:
         for number, handler in ((signal.SIGALRM, self._on_alarm), (signal.SIGCONT, self._on_continue)):
             self._handlers_before[number] = signal.signal(number, handler)
 
-    def arm(self) -> None:
-        """Begin to watch a sleep of the loop."""
+    def arm(self, interval_us: int = PROBE_INTERVAL_US) -> None:
+        """Begin to watch a sleep of the loop for *interval_us*."""
+        self._interval_us = interval_us
         self._line, self._alarm_ns, self._was_continued = "", 0, False
         self._armed_ns, self._cpu_ns, self._waited_ns = monotonic_ns(), thread_time_ns(), self._run_delay_ns()
         self._all_cpu_ns = process_time_ns()
-        signal.setitimer(signal.ITIMER_REAL, _ALARM_S)
+        signal.setitimer(signal.ITIMER_REAL, interval_us / 1e6 + NOTED_S)
 
     def wake(self, table: StallTable) -> int:
         """Add the lateness of the sleep to *table*, and return it in us."""
         passed_us = (monotonic_ns() - self._armed_ns) // 1000
-        late_us = max(0, passed_us - PROBE_INTERVAL_US)
+        late_us = max(0, passed_us - self._interval_us)
         table.watched_us += passed_us
         if late_us:
             starved_us = min(late_us, (self._run_delay_ns() - self._waited_ns) // 1000)
@@ -109,7 +110,7 @@ class StallWatch:
         The alarm interrupts what waits in the kernel. If it came late too, and no line of the script was found then,
         the whole process stood still.
         """
-        heard_late_ns = self._alarm_ns - self._armed_ns - _ALARM_S * 1e9
+        heard_late_ns = self._alarm_ns - self._armed_ns - self._interval_us * 1e3 - NOTED_S * 1e9
         frozen = not self._line and self._alarm_ns and heard_late_ns > STALL_S * 1e9
         return "stopped" if self._was_continued or frozen else "blocked"
 

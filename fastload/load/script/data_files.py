@@ -19,9 +19,11 @@ import msgspec
 import orjson
 
 from fastload.load.script.environment import convert_text, described
-from fastload.model.bounded_read import read_bounded
+from fastload.model.bounded_read import MOST_OF_FILE_BYTES, read_bounded
 from fastload.model.errors import PlanError, nearest
 from fastload.model.file_text import HEAD_BYTES, check_encoding, utf8_bytes
+from fastload.model.units import format_bytes
+from fastload.model.wire_text import one_line
 
 _PARQUET_BATCH_ROWS = 8192
 _MOST_FIELD = 2**31 - 1
@@ -122,18 +124,15 @@ def read_csv(source: DataSource) -> PackedRows:
     Raises:
         PlanError: the header or a row is malformed, or a value cannot be converted.
     """
-    with source.path.open("rb") as file:
-        check_encoding(file.read(HEAD_BYTES), source.name)
+    # A pipe gives its content once. A file is read as it is parsed, because it may be large.
+    whole = None if source.path.is_file() else source.read()
     # The module csv refuses fields over 128 KiB. Its limit is for the whole process, and so for the script as well.
     limit = csv.field_size_limit(_MOST_FIELD)
     try:
-        if not source.path.is_file():
-            content = io.TextIOWrapper(io.BytesIO(source.read()), encoding="utf-8", newline="")
-            return _packed(source, _csv_rows(source, content))
-        with source.path.open(encoding="utf-8-sig", newline="") as text:
+        with _open_csv(source) if whole is None else io.TextIOWrapper(io.BytesIO(whole), "utf-8", newline="") as text:
             return _packed(source, _csv_rows(source, text))
     except UnicodeDecodeError as error:
-        raise _malformed(source, source.read(), error) from error
+        raise _malformed(source, source.read() if whole is None else whole, error) from error
     finally:
         csv.field_size_limit(limit)
 
@@ -158,9 +157,13 @@ def read_parquet(source: DataSource) -> PackedRows:
         # No threads: the workers are forked from this process.
         with pyarrow.parquet.ParquetFile(source.path, pre_buffer=False) as file:
             batches = file.iter_batches(_PARQUET_BATCH_ROWS, use_threads=False)
-            return _packed(source, (row for batch in batches for row in batch.to_pylist()))
-    except (pyarrow.ArrowException, ValueError) as error:
-        raise PlanError(f"{source.name} cannot be read as Parquet: {error}", hint="is it a Parquet file?") from error
+            return _packed(source, (row for batch in batches for row in _parquet_rows(source, batch)))
+    except (pyarrow.ArrowException, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            # The file itself cannot be read; pyarrow has no number for what is wrong in it.
+            raise
+        why = one_line(str(error))
+        raise PlanError(f"{source.name} cannot be read as Parquet: {why}", hint="is it a Parquet file?") from error
     finally:
         pyarrow.default_memory_pool().release_unused()
 
@@ -173,6 +176,37 @@ READERS: dict[str, Callable[[DataSource], PackedRows]] = {
     "parquet": read_parquet,
 }
 """Readers by format; the format is also the suffix of the file name."""
+
+
+def _parquet_rows(source: DataSource, batch: Any) -> list[dict[str, Any]]:
+    """Return the rows of *batch*, a record batch of pyarrow, whose values are checked only now."""
+    import pyarrow
+
+    refused = (pyarrow.ArrowException, ValueError, OverflowError)
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except refused as error:
+        name = next(
+            (
+                name
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+                if not _is_list(column, refused)
+            ),
+            "",
+        )
+        raise PlanError(
+            f"{source.name}: column {name!r} has a value that Python cannot represent: {one_line(str(error))}",
+            hint="store it as text; times need microseconds, and years from 1 to 9999",
+        ) from error
+    return rows
+
+
+def _is_list(column: Any, refused: tuple[type[Exception], ...]) -> bool:
+    try:
+        column.to_pylist()
+    except refused:
+        return False
+    return True
 
 
 def _packed(source: DataSource, rows: Iterable[dict[str, Any]]) -> PackedRows:
@@ -188,6 +222,12 @@ def _packed(source: DataSource, rows: Iterable[dict[str, Any]]) -> PackedRows:
                 hint="rows hold texts, numbers, bools, None, lists and dicts",
             ) from error
         bounds.append(blob.tell())
+        if bounds[-1] > MOST_OF_FILE_BYTES:
+            # A Parquet file of some kilobytes may have billions of equal rows.
+            raise PlanError(
+                f"{source.name} has more than {format_bytes(MOST_OF_FILE_BYTES)} of rows, the most that is kept",
+                hint="give a part of it",
+            )
     # `getvalue` returns the buffer itself, not a copy.
     return PackedRows(blob.getvalue(), bounds)
 
@@ -208,6 +248,12 @@ def _as_text(value: Any) -> str:
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
+
+
+def _open_csv(source: DataSource) -> IO[str]:
+    with source.path.open("rb") as file:
+        check_encoding(file.read(HEAD_BYTES), source.name)
+    return source.path.open(encoding="utf-8-sig", newline="")
 
 
 def _csv_rows(source: DataSource, file: IO[str]) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from json import loads as exact_loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 from weakref import WeakSet
 
 import orjson
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _HUGE_INTEGER = re.compile(rb"[\[:,\s]-?\d{19,}\s*(?:[\]},\n]|$)")
 _FORMATS = ", ".join(READERS)
+DataFormat = Literal["csv", "json", "jsonl", "ndjson", "parquet"]
 
 
 class DataExhausted(FastloadError):
@@ -150,7 +151,7 @@ _is_worker = False
 def data(
     path: str | Path,
     *,
-    format: str | None = None,  # noqa: A002 - there is no better word
+    format: DataFormat | None = None,  # noqa: A002 - there is no better word
     types: Mapping[str, Callable[[str], Any]] | None = None,
     delimiter: str = ",",
     key: str | None = None,
@@ -190,12 +191,14 @@ def _load(
         )
     chosen = _format_of(name, format)
     _check_options(name, chosen, types=types, delimiter=delimiter, key=key)
+    found = _find(name, folder)
     try:
-        rows = READERS[chosen](DataSource(_find(name, folder), name, types or {}, delimiter, key))
+        rows = READERS[chosen](DataSource(found, name, types or {}, delimiter, key))
     except OSError as error:
-        raise PlanError(f"{name} cannot be read: {error.strerror or error}", hint=f"it is {folder / name}") from error
+        raise PlanError(f"{name} cannot be read: {error.strerror or error}", hint=f"it is {found}") from error
     if not rows.bounds:
-        raise PlanError(f"{name} has no rows", hint=f"it is {folder / name}")
+        hint = f"it is {found}" if found.is_file() else "it is a pipe, which gives its rows once: load it once"
+        raise PlanError(f"{name} has no rows", hint=hint)
     loaded = DataSet(name, chosen, rows)
     _loaded.add(loaded)
     return loaded

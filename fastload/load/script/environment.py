@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, TypeVar, overload
 
 from fastload.model.errors import PlanError, nearest
@@ -32,6 +32,24 @@ class _Required:
 
 
 _REQUIRED: Final = _Required()
+
+
+class UnsetNameError(PlanError):
+    """The required *name* of the environment is not set."""
+
+    def __init__(self, name: str, message: str, *, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
+
+
+def unset_error(names: Iterable[str]) -> UnsetNameError:
+    """Return the error for those of the required *names* that are not set: at least the first is not."""
+    unset = [name for name in dict.fromkeys(names) if not os.environ.get(name)]
+    *others, last = unset
+    message = f"environment name{'s' * bool(others)} {' and '.join(filter(None, (', '.join(others), last)))}"
+    guesses = (f"for {name}: {guess}" if others else guess for name in unset if (guess := _near_name(name)))
+    given = f"pass {' '.join(f'-e {name}=...' for name in unset)} or export {'them' if others else 'it'}"
+    return UnsetNameError(unset[0], f"{message} {'are' if others else 'is'} not set", hint="; ".join([given, *guesses]))
 
 
 @overload
@@ -68,9 +86,7 @@ def env(
     text = os.environ.get(name, "")
     if not text:
         if default is _REQUIRED:
-            guess = _near_name(name)
-            hint = f"pass -e {name}=... or export it"
-            raise PlanError(f"environment name {name} is not set", hint=f"{hint}; {guess}" if guess else hint)
+            raise unset_error([name])
         return default
     kind = default.__class__
     wanted = type or (kind if kind in _KIND else str)

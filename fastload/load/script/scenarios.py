@@ -18,7 +18,7 @@ from fastload.load.engine.header_lines import Headers
 from fastload.model.argument_types import CallArguments, check_lists, wrong_types_named
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import RequestSettings
-from fastload.model.load_models import ShapeFunction
+from fastload.model.load_models import ArrivalDistribution, ExecutorName, ShapeFunction, WhenBusy
 from fastload.model.names import as_name
 from fastload.model.statuses import StatusSpec
 
@@ -74,7 +74,7 @@ class ScenarioOptions(TypedDict, total=False):
         cookies: "keep" cookies as long as the VU lasts (the default), or "clear" them after each iteration.
     """
 
-    executor: str
+    executor: ExecutorName
     vus: int
     duration: str
     iterations: int
@@ -83,8 +83,8 @@ class ScenarioOptions(TypedDict, total=False):
     rate: str | float
     start_rate: str | float
     max_vus: int
-    arrivals: str
-    when_busy: str
+    arrivals: ArrivalDistribution
+    when_busy: WhenBusy
     pacing: str
     trace: str | Path | Iterable[float]
     shape: ShapeFunction
@@ -125,11 +125,21 @@ class Scenario:
     """An ``async def`` function with its scenario options; the run sets the options that are None.
 
     A scenario can be called like the function that it wraps.
+
+    Attributes:
+        function: the function, or for *tasks* one that calls one of them.
+        name: name of the scenario.
+        tasks: functions with their weights; None for a scenario of one function.
+        executor, vus, duration, iterations, stages, start_vus, rate, start_rate, max_vus, arrivals, when_busy: the load
+            options of `scenario`; None if they are not given.
+        pacing, trace, shape, base_url, graceful_stop, graceful_ramp_down, start_time, after, iteration_timeout: other
+            options of `scenario`.
+        tags, env, thresholds, on_start, on_stop, keep_body, keep_headers, headers, http, expected, cookies: the same.
     """
 
     function: ScenarioFunction
     name: str
-    executor: str | None = None
+    executor: ExecutorName | None = None
     vus: int | None = None
     duration: str | None = None
     iterations: int | None = None
@@ -138,8 +148,8 @@ class Scenario:
     rate: str | float | None = None
     start_rate: str | float | None = None
     max_vus: int | None = None
-    arrivals: str | None = None
-    when_busy: str | None = None
+    arrivals: ArrivalDistribution | None = None
+    when_busy: WhenBusy | None = None
     pacing: str | None = None
     trace: str | Path | Iterable[float] | None = None
     shape: ShapeFunction | None = None
@@ -169,13 +179,13 @@ class Scenario:
         return self.function(vu)
 
     @property
-    def functions(self) -> list[ScenarioFunction]:
+    def _functions(self) -> list[ScenarioFunction]:
         """All functions of the scenario that a VU calls: the scenario function or its tasks, on_start, on_stop."""
         called = [*(self.tasks or [self.function]), self.on_start, self.on_stop]
         return [one.function if isinstance(one, Scenario) else one for one in called if one is not None]
 
     @property
-    def requests(self) -> RequestDefaults:
+    def _request_defaults(self) -> RequestDefaults:
         """Defaults of all requests of the scenario.
 
         Raises:
@@ -184,9 +194,9 @@ class Scenario:
         return defaults_of(self.name, self.headers, self.http, self.expected, self.cookies)
 
     @property
-    def folder(self) -> str:
+    def _folder(self) -> str:
         """Folder of the script, to which its file names are relative; "" for code without a file."""
-        codes = [one.__code__ for one in layers_of(self.functions[0]) if isinstance(one, FunctionType)]
+        codes = [one.__code__ for one in layers_of(self._functions[0]) if isinstance(one, FunctionType)]
         path = Path(codes[-1].co_filename) if codes else Path()
         return str(path.parent) if path.is_file() else ""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from fastload.model.judging.stalls import StallCause, Stalls
+from fastload.model.resources import Spans
 from fastload.model.units import format_count
 
 SATURATED_CPU_PERCENT = 90.0
@@ -54,9 +55,19 @@ class WorkerEvidence:
         return sum(percent >= SATURATED_CPU_PERCENT for percent in self.cpu_percent)
 
     @property
+    def saturated_share(self) -> float:
+        """Share of the seconds in which it used its whole core."""
+        return self.saturated_s / len(self.cpu_percent) if self.cpu_percent else 0.0
+
+    @property
     def stalled_share(self) -> float:
         """Share of the watched time in which the event loop stood still for over 25 ms at once."""
         return self.stalled_ms / self.watched_ms if self.watched_ms else 0.0
+
+    @property
+    def late_share(self) -> float:
+        """Share of the watched time by which the event loop was late, in stalls of any length."""
+        return sum(self.late_ms.values()) / self.watched_ms if self.watched_ms else 0.0
 
 
 class MainCounts(NamedTuple):
@@ -81,21 +92,24 @@ class Evidence:
 
     - Load: *offered* counts the starts that were due, *started* the starts that happened, *queued* those that waited
       for a free VU (open model; 0 in a closed model). *offered_per_s* is the mean of the rate. *is_mixed*: there are
-      closed scenarios beside open ones. *bench*: the VUs are the connections of ``fastload bench``.
+      closed scenarios beside open ones. *bench*: the VUs are the connections of ``fastload bench``. All rates leave out
+      what ended after the last possible start.
     - Work: *calls* are measured calls of the script, *sessions* are WebSocket sessions; a run may have these instead of
-      requests. *recorded_itself*: the script has recorded checks or values of its own metrics. *interrupted* counts
+      requests. *recorded_itself*: the script has recorded checks or values of its own metrics. *iterations_failed*
+      counts the iterations that raised; *iterations* has those that did not. *interrupted* counts
       requests, *iterations_interrupted* iterations that were under way when the run ended. *task_exceptions* counts the
       exceptions of tasks that the script started and did not await. *iteration_mean_ms* is the mean time that a VU is
       busy with one iteration. *backlog_grew*: more and more requests waited for their response or for a VU, until the
       end.
     - Times: *response_ms*, *lateness_ms* and *own_delay_ms* have the percentiles 50, 95 and 99 of the headline, of the
       lateness of starts, and of what the event loops added. *response_count* is the number of values of the headline.
+      *response_of* is the trend that stands in for a headline with too few values; "" for the headline.
       *quickest_ms* and *median_ms* are of the requests alone.
     - The generator: *throttled_share* is the share of the time for which its cgroup was out of its CPU quota.
     - The target: *target_cpu_percent* is the mean, 100 = one core; *target_cpus* is the number of cores that it may
       use; *target_run_delay* is the mean time in which threads of it were ready and waited for a CPU, per wall time.
-      *target_ended_s*: when its processes had ended, in seconds of the run. *connections_dropped* counts what this
-      machine's accept queues had no room for.
+      *target_ended_s*: when its processes had ended, in seconds of the run. *target_ran_s*: from when to when they ran,
+      if that was not all the time. *connections_dropped* counts what this machine's accept queues had no room for.
     - *host_cpu_percent* is the mean of the host.
     """
 
@@ -105,6 +119,8 @@ class Evidence:
     requests_per_s: float
     vus: int
     iterations: int = 0
+    iterations_failed: int = 0
+    iterations_per_s: float = 0.0
     calls: int = 0
     calls_failed: int = 0
     calls_per_s: float = 0.0
@@ -127,6 +143,7 @@ class Evidence:
     backlog_grew: bool = False
     response_ms: Mapping[int, float] = field(default_factory=dict)
     response_count: int = 0
+    response_of: str = ""
     lateness_ms: Mapping[int, float] = field(default_factory=dict)
     own_delay_ms: Mapping[int, float] = field(default_factory=dict)
     quickest_ms: float | None = None
@@ -137,6 +154,7 @@ class Evidence:
     target_cpus: int = 0
     target_run_delay: float | None = None
     target_ended_s: float | None = None
+    target_ran_s: Spans = ()
     connections_dropped: int = 0
     host_cpu_percent: float | None = None
 
@@ -151,6 +169,11 @@ class Evidence:
         return MainCounts("requests", self.requests, self.failed, f"{format_count(self.requests_per_s)} requests/s")
 
     @property
+    def ended_per_s(self) -> float:
+        """Rate of the iterations that ended, to be held against the offered rate; for ``bench`` that of requests."""
+        return self.requests_per_s if self.bench else self.iterations_per_s
+
+    @property
     def busiest_percent(self) -> float:
         """Mean CPU of the busiest worker."""
         return max((worker.mean_cpu_percent for worker in self.workers), default=0.0)
@@ -159,6 +182,10 @@ class Evidence:
     def stalled_share(self) -> float:
         """Largest share of the time in which the event loop of a worker stood still."""
         return max((worker.stalled_share for worker in self.workers), default=0.0)
+
+    def late_ms(self, cause: StallCause) -> float:
+        """Return how late the event loops of all workers were for one cause, added up."""
+        return sum(worker.late_ms.get(cause, 0.0) for worker in self.workers)
 
     def waited_ms(self, cause: StallCause) -> float:
         """Return how long events waited for the event loops of all workers for one cause, added up."""

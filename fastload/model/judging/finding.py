@@ -39,6 +39,9 @@ Cause = Literal[
     "none",
 ]
 
+LINES_AT_MOST = 3
+"""How many lines of the script a finding names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -17,7 +17,7 @@ from fastload.model.judging.evidence import (
     Evidence,
     WorkerEvidence,
 )
-from fastload.model.judging.finding import Cause, Finding, Limit, State
+from fastload.model.judging.finding import LINES_AT_MOST, Cause, Finding, Limit, State
 from fastload.model.judging.stalls import StallCause, Stalls
 from fastload.model.units import format_count, format_ms, format_number_of, format_percent
 
@@ -29,13 +29,25 @@ VALUES_ABOVE = 5
 """How many values must lie above a percentile, for it to be judged: with fewer it is the luck of a few requests."""
 STALLED_SHARE = 0.1
 """Share of the time without the event loop from which on rates do not hold either."""
+LATE_SHARE: Mapping[State, float] = {"SUSPECT": 0.1, "INVALID": 0.25}
+"""Share of the time by which the event loop was late, in stalls of any length, from which on a run is no better than
+this, if it has no latencies of requests or calls that could be judged."""
+LATE_MS = 100.0
+"""How late the event loop must have been altogether for that."""
 SATURATED_SHARE = 0.1
 """Share of the seconds with a saturated worker from which on latencies are suspect."""
+WHOLE_SHARE = 0.5
+"""The same share from which on the rate is the worker's own limit."""
 RARE_STALL_MS = 100.0
 """A stall that a run without findings mentions."""
 TOUCHED_SHARE = 0.01
 """Share of the samples from which on a p99 is touched."""
-_LINES_AT_MOST = 3
+LINES_SHARE = 0.25
+"""Share of what a cause did from which on lines of the script are to blame for it."""
+CAUSE_SHARE = 0.2
+"""Share of the wait from which on a cause is told beside others."""
+LATENESS_FACTOR = 2.0
+"""How many times the own delay of the event loop the lateness of starts is, if it is not that delay."""
 _GENERATOR_ERRORS: Mapping[Cause, str] = {
     "generator_fd": "the generator ran out of file descriptors",
     "generator_port": "the generator ran out of local ports",
@@ -68,21 +80,35 @@ def disturbance_of(evidence: Evidence) -> Disturbance:
         if is_judged(evidence, percent)
         and own.get(percent, 0.0) >= max(FLOOR_MS[percent], OWN_SHARE * reported[percent])
     )
-    stalled = evidence.stalled_share
+    stalled, late = evidence.stalled_share, _late_share(evidence)
     parts = []
-    if stalled >= TOUCHED_SHARE:
+    if late:
+        parts.append(f"the event loop was late by {format_percent(late)} of the time")
+    elif stalled >= TOUCHED_SHARE:
         parts.append(f"the event loop stood still {format_percent(stalled)} of the time")
     if touched:
-        first = touched[0]
-        parts.append(
-            f"own delay p{first} {format_ms(own[first])} beside a reported p{first} of {format_ms(reported[first])}"
-        )
+        parts.append(beside_reported(evidence, touched[0]))
     state: State = "VALID"
-    if 50 in touched or stalled >= STALLED_SHARE:
+    if 50 in touched or stalled >= STALLED_SHARE or late >= LATE_SHARE["INVALID"]:
         state = "INVALID"
-    elif touched:
+    elif touched or late:
         state = "SUSPECT"
     return Disturbance(state, touched, ", ".join(parts))
+
+
+def beside_reported(evidence: Evidence, percent: int) -> str:
+    """Return the own delay and the reported value at a percentile, as a clause."""
+    own_ms, reported_ms = own_delays_ms(evidence)[percent], evidence.response_ms[percent]
+    whose = f" of {evidence.response_of}" if evidence.response_of else ""
+    return f"own delay p{percent} {format_ms(own_ms)} beside a reported p{percent}{whose} of {format_ms(reported_ms)}"
+
+
+def _late_share(evidence: Evidence) -> float:
+    """Return the share of the time by which the event loop was late, if that matters by itself; else 0."""
+    if is_judged(evidence, 50) and not evidence.response_of:
+        return 0.0
+    shares = [worker.late_share for worker in evidence.workers if sum(worker.late_ms.values()) >= LATE_MS]
+    return max((share for share in shares if share >= LATE_SHARE["SUSPECT"]), default=0.0)
 
 
 def is_judged(evidence: Evidence, percent: int) -> bool:
@@ -111,7 +137,7 @@ def is_queued(evidence: Evidence) -> bool:
 def generator_findings(evidence: Evidence) -> list[Finding]:
     """Return the findings about the generator, the worst first."""
     disturbance = disturbance_of(evidence)
-    saturated = [worker for worker in evidence.workers if saturated_share(worker) >= SATURATED_SHARE]
+    saturated = [worker for worker in evidence.workers if worker.saturated_share >= SATURATED_SHARE]
     found = _exhausted(evidence)
     if disturbance.state != "VALID":
         found += _delay(evidence, disturbance, is_saturated=bool(saturated))
@@ -131,11 +157,6 @@ def generator_findings(evidence: Evidence) -> list[Finding]:
             )
         )
     return found
-
-
-def saturated_share(worker: WorkerEvidence) -> float:
-    """Return the share of the seconds in which a worker used its whole core."""
-    return worker.saturated_s / len(worker.cpu_percent) if worker.cpu_percent else 0.0
 
 
 def _exhausted(evidence: Evidence) -> list[Finding]:
@@ -158,7 +179,7 @@ def _delay(evidence: Evidence, disturbance: Disturbance, *, is_saturated: bool) 
         return [] if is_saturated else [_finding(disturbance, "late_starts", "starts were late", _LATE_REMEDY)]
     waited_ms = {cause: evidence.waited_ms(cause) for cause in _CAUSES}
     worst_first = sorted(_CAUSES, key=waited_ms.__getitem__, reverse=True)
-    least_ms = _CAUSE_SHARE * sum(waited_ms.values())
+    least_ms = CAUSE_SHARE * sum(waited_ms.values())
     causes = [cause for cause in worst_first if waited_ms[cause] >= least_ms > 0]
     found = [_of_cause(evidence, disturbance, cause) for cause in causes or ["busy"]]
     # The figures are told once.
@@ -172,7 +193,7 @@ def _is_lateness(evidence: Evidence, disturbance: Disturbance) -> bool:
     if not disturbance.touched or is_queued(evidence) or evidence.stalled_share >= STALLED_SHARE:
         return False
     first = disturbance.touched[0]
-    return evidence.lateness_ms.get(first, 0.0) > 2 * evidence.own_delay_ms.get(first, 0.0)
+    return evidence.lateness_ms.get(first, 0.0) > LATENESS_FACTOR * evidence.own_delay_ms.get(first, 0.0)
 
 
 def _of_cause(evidence: Evidence, disturbance: Disturbance, cause: StallCause) -> Finding:
@@ -186,20 +207,24 @@ def _of_cause(evidence: Evidence, disturbance: Disturbance, cause: StallCause) -
             return _finding(disturbance, "blocking_call", f"a blocking call in {_named(lines)}", _BLOCKING_REMEDY)
         case "busy" if lines:
             return _finding(disturbance, "busy_script", f"the script computes in {_named(lines)}", _BUSY_REMEDY)
+        case "blocked" if not _longest(evidence, cause, of_script=False):
+            text = "calls that do not await, a disk or swapped memory made the event loop wait, for a moment each time"
+            return _finding(disturbance, "blocking_call", text, f"{_BLOCKING_REMEDY}; {_MACHINE_REMEDY}")
         case "blocked":
             text = "something other than the script made the event loop wait, like a disk or swapped memory"
-            return _finding(disturbance, "own_work", text, "look at the memory and the disk of this machine")
-    longest_ms = _longest(evidence, cause)
-    text = f"fastload's own work took up to {format_ms(longest_ms)} at once" if longest_ms else "fastload's own work"
+            return _finding(disturbance, "own_work", text, _MACHINE_REMEDY)
+    longest_ms = _longest(evidence, cause, of_script=False)
+    text = "fastload's own work, or work of the script that is short each time"
+    if longest_ms:
+        text = f"fastload's own work took up to {format_ms(longest_ms)} at once"
     return _finding(disturbance, "own_work", text, _OWN_WORK_REMEDY)
 
 
 _CAUSES: tuple[StallCause, ...] = ("busy", "stopped", "starved", "blocked")
-# Share of the wait from which on a cause is told beside others.
-_CAUSE_SHARE = 0.2
 _LATE_REMEDY = "lower the rate, spread starts that are due together, or add workers or machines"
 _STOPPED_REMEDY = "run it again without a pause of this machine or its processes"
 _BLOCKING_REMEDY = "await instead: vu.sleep for time.sleep, vu.get for requests.get"
+_MACHINE_REMEDY = "look at the memory and the disk of this machine"
 _BUSY_REMEDY = "compute it before the load, or less often; what has to be computed there needs more workers"
 _OWN_WORK_REMEDY = "look for very large or compressed responses (--max-body), or lower the load"
 _NO_CPU_REMEDY = "leave the workers a CPU of their own: fewer workers (-w), or the target and others on another machine"
@@ -229,8 +254,8 @@ def _stopped_text(evidence: Evidence) -> str:
 
 def _saturation(evidence: Evidence, disturbance: Disturbance, saturated: list[WorkerEvidence]) -> Finding:
     names = f"worker{'s' * (len(saturated) > 1)} {', '.join(str(worker.index) for worker in saturated)}"
-    worst = max(saturated, key=saturated_share)
-    whole = saturated_share(worst) >= 0.5
+    worst = max(saturated, key=lambda worker: worker.saturated_share)
+    whole = worst.saturated_share >= WHOLE_SHARE
     text = f"{names} used a whole core for {worst.saturated_s} of {len(worst.cpu_percent)} s"
     why = "this machine cannot send more with these workers"
     if not evidence.open_model:
@@ -296,8 +321,7 @@ def _lines(evidence: Evidence, cause: StallCause) -> list[Stalls]:
         by_line[one.line] = one if known is None else _added(known, one)
     of_script = sorted((one for line, one in by_line.items() if line), key=lambda one: -one.total_ms)
     total = sum(one.total_ms for one in of_script)
-    of_cause = sum(worker.late_ms.get(cause, 0.0) for worker in evidence.workers)
-    return of_script if total >= of_cause / 4 else []
+    return of_script if total >= LINES_SHARE * evidence.late_ms(cause) else []
 
 
 def _added(one: Stalls, other: Stalls) -> Stalls:
@@ -307,12 +331,11 @@ def _added(one: Stalls, other: Stalls) -> Stalls:
 
 def _named(lines: list[Stalls]) -> str:
     return "; ".join(
-        f"{one.line} ({format_count(one.count)}x, at most {format_ms(one.longest_ms)})"
-        for one in lines[:_LINES_AT_MOST]
+        f"{one.line} ({format_count(one.count)}x, at most {format_ms(one.longest_ms)})" for one in lines[:LINES_AT_MOST]
     )
 
 
-def _longest(evidence: Evidence, cause: StallCause) -> float:
-    return max(
-        (one.longest_ms for worker in evidence.workers for one in worker.stalls if one.cause == cause), default=0.0
-    )
+def _longest(evidence: Evidence, cause: StallCause, *, of_script: bool = True) -> float:
+    """Return the longest stall by *cause*, in ms; without *of_script*, of those without a known line of the script."""
+    stalls = [one for worker in evidence.workers for one in worker.stalls if one.cause == cause]
+    return max((one.longest_ms for one in stalls if of_script or not one.line), default=0.0)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from fastload.model.error_remedies import remedy_of
 from fastload.model.judging.evidence import SATURATED_CPU_PERCENT, Evidence
-from fastload.model.judging.finding import Cause, Finding, Limit
+from fastload.model.judging.finding import LINES_AT_MOST, Cause, Finding, Limit
 from fastload.model.judging.generator_findings import FLOOR_MS, OWN_SHARE, TOUCHED_SHARE, is_queued, is_short
+from fastload.model.resources import spans_text
 from fastload.model.units import format_count, format_ms, format_number_of, format_percent
 
 MOST_FAILED_SHARE = 0.5
@@ -19,9 +21,12 @@ TARGET_RUN_DELAY_MAX = 0.25
 """Share of the time in which the target may wait for a CPU."""
 QUEUE_FACTOR = 3.0
 """How many times the quickest response the median is, if requests wait in line in the target."""
-_LINES_AT_MOST = 3
-# Share of the offered rate from which on it counts as served, in words.
-_SERVED_SHARE = 0.9
+SERVED_SHARE = 0.9
+"""Share of the offered rate from which on it counts as served."""
+NEEDED_FACTOR = 1.25
+"""How many times the VUs that a rate needs on average are advised, because starts and iterations vary."""
+HELD_SHARE = 0.5
+"""Share of the VUs from which on requests without a response, at the end, have kept them busy."""
 
 
 def script_findings(evidence: Evidence) -> list[Finding]:
@@ -32,7 +37,7 @@ def script_findings(evidence: Evidence) -> list[Finding]:
         lines.update(worker.unawaited)
     if lines:
         named = "; ".join(
-            f"{line}, {format_number_of(count, 'time')}" for line, count in lines.most_common(_LINES_AT_MOST)
+            f"{line}, {format_number_of(count, 'time')}" for line, count in lines.most_common(LINES_AT_MOST)
         )
         text = f"calls without await did nothing: {named}"
         found.append(Finding("missing_await", "SUSPECT", text, "write await before them, and run it again"))
@@ -58,6 +63,12 @@ def _nothing_ended(evidence: Evidence) -> Finding:
         count, noun, remedy = evidence.interrupted, "request", "run longer than a request takes, or lower --timeout"
     elif evidence.iterations_interrupted:
         count, noun, remedy = evidence.iterations_interrupted, "iteration", "run longer than an iteration takes"
+    elif evidence.iterations_failed:
+        count = evidence.iterations_failed
+        raised = "the iteration raised" if count == 1 else f"all {format_count(count)} iterations raised"
+        lead = "" if evidence.recorded_itself else "nothing was measured: "
+        text = f"{lead}{raised}, without a request, a measured call or a WebSocket that ended"
+        return Finding("nothing_measured", "SUSPECT", text, "see the exceptions: an iteration_timeout raises as well")
     else:
         text = "nothing was measured: no request and no iteration ended"
         return Finding("nothing_measured", "SUSPECT", text, "see what kept the load from starting")
@@ -73,25 +84,28 @@ def failure_findings(evidence: Evidence) -> list[Finding]:
     noun, share = counts.noun, format_percent(counts.failed_share)
     kind = max(evidence.errors, key=lambda name: evidence.errors[name], default="")
     most = f", most with {kind}" if kind else ""
+    remedy = "see the errors"
     if counts.failed == counts.ended:
         every = f"every {noun.removesuffix('s')} failed"
         why = f"all {format_count(counts.ended)} {noun} failed{most}"
-        text = f"{every}: nothing below says how fast a working target is"
-        return [Finding("target_failing", "SUSPECT", text, "see the errors", "target", why)]
+        if kind:
+            remedy += f"; {kind}: {remedy_of(kind)}"
+        text = f"{every}{most}: nothing below says how fast a working target is"
+        return [Finding("target_failing", "SUSPECT", text, remedy, "target", why)]
     if evidence.target_ended_s is not None:
         when = f"the target's processes had ended after {evidence.target_ended_s:.0f} s"
         text = f"{when}: {share} of the {noun} failed{most}"
-        remedy = "see the target's log for why it ended; judge the seconds before that"
-        return [Finding("target_ended", "SUSPECT", text, remedy, "target", f"{when}, and {share} of the {noun} failed")]
+        log = "see the target's log for why it ended; judge the seconds before that"
+        return [Finding("target_ended", "SUSPECT", text, log, "target", f"{when}, and {share} of the {noun} failed")]
     why = f"{share} of the {noun} failed{most}"
     if counts.failed_share < MOST_FAILED_SHARE:
-        return [Finding("target_failing", "VALID", why, "see the errors", "target", why)]
+        return [Finding("target_failing", "VALID", why, remedy, "target", why)]
     return [
         Finding(
             "target_failing",
             "SUSPECT",
             f"{why}: the latencies are not those of its work",
-            "see the errors",
+            remedy,
             "target",
             why,
         )
@@ -105,12 +119,32 @@ def load_findings(evidence: Evidence, *, is_limited: bool) -> list[Finding]:
     """
     if not evidence.open_model:
         return []
-    found = []
     limit: Limit = ""
     why = ""
     if not is_limited:
         limit, why = _limit_of_shortage(evidence)
-    late = is_queued(evidence) and _is_wait_large(evidence)
+    found = _start_findings(evidence, limit, why, is_limited=is_limited)
+    if found or is_limited:
+        limit, why = "", ""
+    waiting = max(evidence.interrupted, evidence.iterations_interrupted)
+    if not evidence.backlog_grew:
+        return found
+    if waiting >= max(1.0, TOUCHED_SHARE * evidence.started):
+        text = (
+            f"{format_number_of(waiting, 'request')} ({format_percent(waiting / max(1, evidence.started))}) had no "
+            "response when the run ended: the percentiles leave out the slowest"
+        )
+        found.append(Finding("unanswered", "SUSPECT", text, _LOWER_REMEDY, limit, why))
+    elif not found:
+        found += _line_findings(evidence, "" if is_limited else "target", why)
+    return found
+
+
+_LOWER_REMEDY = "lower the rate to what the target answers"
+
+
+def _start_findings(evidence: Evidence, limit: Limit, why: str, *, is_limited: bool) -> list[Finding]:
+    """Return the finding about starts that did not happen, or that waited for long; none if there is nothing."""
     if is_short(evidence):
         text = (
             f"only {format_percent(evidence.started / evidence.offered)} of the offered load was started "
@@ -120,28 +154,34 @@ def load_findings(evidence: Evidence, *, is_limited: bool) -> list[Finding]:
             text += f"; {format_count(evidence.dropped)} were dropped"
         remedy = "lower the rate" if is_limited else _remedy_of_shortage(evidence, limit)
         cause: Cause = "target_queue" if limit == "target" else "not_started" if is_limited else "too_few_vus"
-        found.append(Finding(cause, "SUSPECT", text, remedy, limit, why))
-    elif late:
+        return [Finding(cause, "SUSPECT", text, remedy, limit, why)]
+    if is_queued(evidence) and _is_wait_large(evidence):
         share = format_percent(evidence.queued / max(1, evidence.started))
         text = (
             f"{share} of the starts waited for a free {_slot(evidence)}, p99 {format_ms(evidence.lateness_ms[99])}; "
             "the response times count the wait"
         )
         cause = "target_queue" if limit == "target" else "too_few_vus"
-        found.append(Finding(cause, "SUSPECT", text, _remedy_of_shortage(evidence, limit), limit, why))
-    waiting = max(evidence.interrupted, evidence.iterations_interrupted)
-    if waiting >= max(1.0, TOUCHED_SHARE * evidence.started) and evidence.backlog_grew:
-        text = (
-            f"{format_number_of(waiting, 'request')} ({format_percent(waiting / max(1, evidence.started))}) had no "
-            "response when the run ended: the percentiles leave out the slowest"
-        )
-        if found or is_limited:
-            limit, why = "", ""
-        found.append(Finding("unanswered", "SUSPECT", text, "lower the rate to what the target answers", limit, why))
-    elif evidence.backlog_grew and not found and not is_limited:
+        return [Finding(cause, "SUSPECT", text, _remedy_of_shortage(evidence, limit), limit, why)]
+    return []
+
+
+def _line_findings(evidence: Evidence, limit: Limit, why: str) -> list[Finding]:
+    """Return the finding about a line before the target that grew, and that was answered when the load was over."""
+    if _is_served(evidence):
         text = f"more and more requests waited for their response: {evidence.counts.pace} were answered"
-        found.append(Finding("target_queue", "VALID", text, "lower the rate to what the target answers", "target", why))
-    return found
+        return [Finding("target_queue", "VALID", text, _LOWER_REMEDY, limit, why)] if limit else []
+    noun = "requests" if evidence.bench else "iterations"
+    text = (
+        f"{format_count(evidence.ended_per_s)} {noun}/s ended of {format_count(evidence.offered_per_s)}/s that were "
+        "offered, and more and more waited: the response times grow with the length of the run"
+    )
+    return [Finding("target_queue", "SUSPECT", text, _LOWER_REMEDY, limit, why)]
+
+
+def _is_served(evidence: Evidence) -> bool:
+    """Return whether the offered rate was answered while it lasted, as far as that is known."""
+    return evidence.is_mixed or evidence.ended_per_s >= SERVED_SHARE * evidence.offered_per_s
 
 
 def resource_findings(evidence: Evidence) -> list[Finding]:
@@ -154,6 +194,10 @@ def resource_findings(evidence: Evidence) -> list[Finding]:
     def add(cause: Cause, who: str, limit: Limit, why: str, remedy: str = "") -> None:
         found.append(Finding(cause, "VALID", f"{who}: {why}", remedy, "" if served else limit, why))
 
+    if evidence.target_ran_s and evidence.target_ended_s is None:
+        why = f"its processes ended, and it was sampled only {spans_text(evidence.target_ran_s)}"
+        remedy = "name it by its port or program (--watch), so that it is found again; see its log for why it ended"
+        add("target_ended", "the target", "", why, remedy)
     if evidence.connections_dropped:
         why = f"its accept queue was full {format_number_of(evidence.connections_dropped, 'time')}"
         add("accept_queue", "the target", "target", why, "raise its backlog and net.core.somaxconn")
@@ -165,16 +209,30 @@ def resource_findings(evidence: Evidence) -> list[Finding]:
         add("host_cpu", "this machine", "machine", f"its CPUs were {host:.0f}% busy")
     if (evidence.target_run_delay or 0.0) > TARGET_RUN_DELAY_MAX:
         why = f"the target waited for a CPU {evidence.target_run_delay:.0%} of the time"
-        add("target_starved", "this machine", "machine", why, "give the target CPUs of its own")
+        who: Limit = "machine" if _is_slow_by_starvation(evidence) else ""
+        add("target_starved", "this machine", who, why, "give the target CPUs of its own")
     return found
+
+
+def _is_slow_by_starvation(evidence: Evidence) -> bool:
+    """Return whether the target wanted a CPU nearly all the time, or requests took long because it had to wait for one.
+
+    A target that has little to do waits often as well, and could do more all the same.
+    """
+    wait_ms = 1000 * (evidence.target_run_delay or 0.0) / evidence.requests_per_s if evidence.requests_per_s else 0.0
+    is_large = evidence.median_ms is not None and wait_ms >= OWN_SHARE * evidence.median_ms
+    return is_large or _target_cpu_wanted(evidence) >= SATURATED_CPU_PERCENT
+
+
+def _target_cpu_wanted(evidence: Evidence) -> float:
+    """Return how much CPU the target used or waited for, in per cent of a core."""
+    return (evidence.target_cpu_percent or 0.0) + 100 * (evidence.target_run_delay or 0.0)
 
 
 def _most_cpu_wanted(evidence: Evidence) -> float:
     """Return the most CPU that a worker or the target used or waited for, in per cent of a core."""
     wanted = [worker.mean_cpu_percent + 100 * worker.run_delay_share for worker in evidence.workers]
-    if evidence.target_cpu_percent is not None:
-        wanted.append(evidence.target_cpu_percent + 100 * (evidence.target_run_delay or 0.0))
-    return max(wanted, default=0.0)
+    return max([*wanted, _target_cpu_wanted(evidence)])
 
 
 def rest_finding(evidence: Evidence) -> Finding:
@@ -182,7 +240,7 @@ def rest_finding(evidence: Evidence) -> Finding:
     counts, vus = evidence.counts, format_number_of(evidence.vus, "VU")
     if evidence.open_model:
         text = f"the offered rate was served at {counts.pace}"
-        if evidence.requests_per_s < _SERVED_SHARE * evidence.offered_per_s and counts.noun == "requests":
+        if not _is_served(evidence):
             text = f"the offered rate was started, and {counts.pace} ended within the measured time"
         if evidence.is_mixed:
             text = f"the offered rate was served, and with the closed scenarios that was {counts.pace}"
@@ -198,7 +256,7 @@ def _limit_of_shortage(evidence: Evidence) -> tuple[Limit, str]:
     if _waits_in_target(evidence):
         return "target", f"{_queue_text(evidence)}, and it answered {evidence.counts.pace}"
     slot = _slot(evidence)
-    if evidence.interrupted >= max(1, evidence.vus / 2):
+    if evidence.interrupted >= max(1, HELD_SHARE * evidence.vus):
         held = format_number_of(evidence.interrupted, "request")
         return "target", f"{held} had no response when the run ended, and kept the {slot}s busy"
     all_busy = f"all {format_number_of(evidence.vus, slot)} were busy while starts waited"
@@ -217,7 +275,7 @@ def vus_needed(evidence: Evidence) -> int:
     """Return how many VUs the offered rate needs, by Little's law: the rate times the time of an iteration; 0 if that
     is not known. A quarter is added, because starts and iterations vary."""
     busy_ms = evidence.median_ms if evidence.bench else evidence.iteration_mean_ms
-    return math.ceil(1.25 * evidence.offered_per_s * busy_ms / 1000) if busy_ms else 0
+    return math.ceil(NEEDED_FACTOR * evidence.offered_per_s * busy_ms / 1000) if busy_ms else 0
 
 
 def _is_wait_large(evidence: Evidence) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal, Self
 
@@ -13,9 +13,25 @@ StallCause = Literal["blocked", "busy", "starved", "stopped"]
 no CPU. ``stopped``: it was stopped by a signal, or frozen together with others.
 """
 PROBE_INTERVAL_US = 10_000
-"""Time between two wake-ups that measure ``loop_lag``."""
+"""Mean time between two wake-ups that measure ``loop_lag``."""
 MOST_LINES = 20
 """How many lines of a script are kept for each worker; stalls by other lines are counted without a line."""
+
+
+def probe_intervals_us() -> Iterator[int]:
+    """Yield the times between wake-ups: `PROBE_INTERVAL_US`, and up to half of it more or less, evenly spread.
+
+    A loop that is blocked for 10 ms, again and again, would come to be in step with a fixed interval: each wake-up
+    would be punctual, and the loop look free.
+    """
+    share = 0.0
+    while True:
+        # Steps by the golden ratio never repeat, and fill the range evenly.
+        share = (share + _GOLDEN_RATIO) % 1
+        yield round(PROBE_INTERVAL_US * (0.5 + share))
+
+
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 @dataclass(slots=True)
@@ -34,7 +50,7 @@ class StallCount:
 
 @dataclass(slots=True)
 class StallTable:
-    """Lateness of one event loop, which is asked to wake up each 10 ms.
+    """Lateness of one event loop, which is asked to wake up each 10 ms on average.
 
     *watched_us*: the time that was watched. *late_us*: by how much the wake-ups were late, added up by cause, however
     short each was. *waited_us*: how long events, one for each 10 ms, waited for the loop, by cause. One that is late by

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence
 from fastload.model.judging.finding import Cause, Finding, Limit, State
-from fastload.model.judging.generator_findings import generator_findings, is_judged, own_delays_ms
+from fastload.model.judging.generator_findings import beside_reported, generator_findings, is_judged, own_delays_ms
 from fastload.model.judging.load_findings import (
     failure_findings,
     load_findings,
@@ -20,7 +20,7 @@ from fastload.model.judging.load_findings import (
     rest_finding,
     script_findings,
 )
-from fastload.model.units import format_ms, format_percent
+from fastload.model.units import format_percent
 
 _ORDER: dict[State, int] = {"INVALID": 0, "SUSPECT": 1, "VALID": 2}
 _LIMITS: dict[Limit, str] = {
@@ -101,10 +101,10 @@ def _limit_sentence(evidence: Evidence, findings: Sequence[Finding]) -> str:
     target = evidence.target_cpu_percent
     sampled = "not sampled" if target is None else f"{target:.0f}%"
     numbers = f"busiest worker {evidence.busiest_percent:.0f}% CPU, target {sampled}"
-    if not evidence.counts.ended and evidence.recorded_itself:
-        return f"Not known: no request was measured, only checks and metrics of the script ({numbers})."
     limiting = next((finding for finding in findings if finding.limit), None)
-    if not evidence.counts.ended and (limiting is None or limiting.limit != "generator"):
+    if not evidence.counts.ended and (limiting is None or limiting.limit not in ("generator", "both")):
+        if evidence.recorded_itself:
+            return f"Not known: no request was measured, only checks and metrics of the script ({numbers})."
         return f"Nothing was measured: no request ended ({numbers})."
     if limiting is None:
         return f"{_LIMITS['']}: {findings[-1].text} ({numbers})."
@@ -122,9 +122,7 @@ def _valid_reason(evidence: Evidence) -> str:
     own = own_delays_ms(evidence)
     judged = [percent for percent in JUDGED_PERCENTILES if percent in own and is_judged(evidence, percent)]
     if judged:
-        quoted = f"p{judged[-1]}"
-        reported = format_ms(evidence.response_ms[judged[-1]])
-        parts.append(f"own delay {quoted} {format_ms(own[judged[-1]])} beside a reported {quoted} of {reported}")
+        parts.append(beside_reported(evidence, judged[-1]))
     if evidence.open_model and evidence.offered:
         parts.append(f"{format_percent(evidence.started / evidence.offered)} of the offered load started")
     return "the generator kept up" + (": " + ", ".join(parts) if parts else "")

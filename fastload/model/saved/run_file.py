@@ -86,8 +86,11 @@ class SavedSeconds(Sequence[Snapshot]):
 
 @dataclass(frozen=True, slots=True)
 class SavedRun:
-    """A run as its file has it. *summary* is `Summary.to_dict`, None when the file ends before it: then the run is not
-    *complete*, and *notes* say in words what is missing."""
+    """A run as its file at *path* has it: its *header*, its *seconds* (a `Snapshot` each), and its end.
+
+    *summary* is `Summary.to_dict`, None when the file ends before it: then the run is not
+    *complete*, and *notes* say in words what is missing.
+    """
 
     path: Path
     header: RunHeader
@@ -133,7 +136,9 @@ class SavedRun:
 
 
 class RunReader:
-    """Reads a run file record by record, also while it is being written. Close it, or use it as a context.
+    """Reads the run file at ``path`` record by record, also while it is being written.
+
+    Close it, or use it as a context.
 
     ``damage``: why nothing more can be read, "" as long as it can. ``unread_bytes``: how much of the file the last
     call left: part of a record, or all that comes after a damaged one.
@@ -176,7 +181,7 @@ class RunReader:
             RunFileError: the file has begun since, and is none of fastload's.
         """
         records = []
-        for kind, payload in self.payloads():
+        for kind, payload in self._payloads():
             # Seconds and a summary mean nothing without the header. A second header is none: a file has one run.
             if kind in _NAMES and (kind == HEADER) == (self._header is None):
                 try:
@@ -188,7 +193,7 @@ class RunReader:
                     self.damage = error.message
         return records
 
-    def payloads(self) -> Iterator[tuple[int, bytes]]:
+    def _payloads(self) -> Iterator[tuple[int, bytes]]:
         """As `poll`, one after the other, not yet decoded: kinds of `run_codec`, and also those it does not know."""
         if self._offset or self._begin():
             while not self.damage and (found := self._next()) is not None:
@@ -246,7 +251,7 @@ def load_run(path: str | Path) -> SavedRun:
     """
     header, summary, seconds, damage = None, None, [], ""
     with RunReader(path) as reader:
-        for kind, payload in reader.payloads():
+        for kind, payload in reader._payloads():
             if kind == HEADER and header is None:
                 header = header_from_plain(unpack_payload(payload))
             elif kind == SECOND:

@@ -39,7 +39,7 @@ first event). The headline latency is that of `headline_trend`: the response tim
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from copy import copy
 from itertools import chain
@@ -59,9 +59,13 @@ __all__ = ["MOST_ROWS", "REQUEST_PHASES", "Timeline"]
 
 MOST_ROWS = 900
 MOST_EVENTS = 200
+RECENT_SECONDS = 5
+"""How many seconds the current figures of a live page are of."""
 MOST_KINDS = 20
 _RATES = ("rate", "failed_rate", "iterations_rate", "raised_rate", "dropped_rate", "offered")
 _OPTIONAL_RATES = ("calls_rate", "sessions_rate", "messages_rate", "events_rate")
+_SUBJECT_RATES = {"http_req": "rate", "call": "calls_rate", "ws": "sessions_rate", "stream": "events_rate"}
+"""Column with the rate of each source of latencies."""
 _PRESENCE_METRICS = {"call": ("calls",), "ws": ("ws_sessions", "ws_failed"), "stream": ("stream_events",)}
 """Metrics that show that a run has calls, WebSockets or streams, even if none of these has a latency."""
 _MEANS = ("host_cpu", "net_sent", "net_received", "target_cpu")
@@ -82,6 +86,7 @@ class Timeline:
         self._most_rows = most_rows
         self._clock = WallClock()
         self._rows: list[TimelineRow] = []
+        self._recent: deque[TimelineRow] = deque(maxlen=RECENT_SECONDS)
         self._seconds_per_row = 1
         self._first_changed_row = 0
         self._totals: dict[str, TrendValue] = {}
@@ -111,6 +116,8 @@ class Timeline:
         row = TimelineRow.of(snapshot, end_s, has_offered=has_offered)
         self._add_totals(snapshot, row)
         self._add_events(snapshot)
+        # A copy: later seconds may be merged into the row itself.
+        self._recent.append(row.copy())
         if self._rows and self._rows[-1].seconds < self._seconds_per_row:
             self._rows[-1].merge(row)
             self._first_changed_row = min(self._first_changed_row, len(self._rows) - 1)
@@ -140,7 +147,7 @@ class Timeline:
         rows, of = self._rows[first:], self._subject
         service, response = LATENCY_SOURCES[of]
         is_open = self._is_open and bool(response)
-        headline = headline_trend(service, only_open=self._only_open)
+        headline = self._headline
         kinds = [kind for kind, _ in self._errors.most_common(MOST_KINDS)]
         return {
             "first": first,
@@ -158,8 +165,8 @@ class Timeline:
             },
             **{name: [_rounded(row.maxima.get(name)) for row in rows] for name in _MAXIMA},
             **{name: [_quotient(row.request_phases_us, name, _US_PER_MS) for row in rows] for name in REQUEST_PHASES},
-            **_quantiles(rows, "response", response if is_open else ""),
-            **_quantiles(rows, "service", service),
+            **_quantiles(rows, "response_", response if is_open else ""),
+            **_quantiles(rows, "service_", service),
             "workers": {
                 index: [_quotient(row.workers, index) for row in rows] for index in sorted(self._workers, key=_number)
             },
@@ -175,6 +182,26 @@ class Timeline:
                 "response": self._curve(response if is_open else ""),
                 "service": self._curve(service),
             },
+        }
+
+    def recent(self) -> dict[str, Any] | None:
+        """Return the figures of the last `RECENT_SECONDS` seconds together, or None before the first second.
+
+        ``span_s``: how long they were; ``rate`` and ``failed_rate``: what ended and what failed per s, of the source of
+        the latencies; ``p50``, ``p95`` and ``p99``: the headline latency in ms, None without any.
+        """
+        if not self._recent:
+            return None
+        whole = self._recent[0].copy()
+        for row in list(self._recent)[1:]:
+            whole.merge(row)
+        of = self._subject
+        failed = _quotient(whole.rates, "failed_rate") if of == "http_req" else _others(whole, ()) / whole.span_s
+        return {
+            "span_s": round(whole.span_s, 3),
+            "rate": _quotient(whole.rates, _SUBJECT_RATES[of]),
+            "failed_rate": round(failed or 0.0, 4),
+            **{name: values[0] for name, values in _quantiles([whole], "", self._headline).items()},
         }
 
     def take_changes(self) -> dict[str, Any]:
@@ -204,6 +231,10 @@ class Timeline:
         if LATENCY_SOURCES["http_req"][0] in self._totals:
             return "http_req"
         return next((name for name in _PRESENCE_METRICS if name in self._seen), "http_req")
+
+    @property
+    def _headline(self) -> str:
+        return headline_trend(LATENCY_SOURCES[self._subject][0], only_open=self._only_open)
 
     def _known(self) -> tuple[Any, ...]:
         few = len(self._errors) <= MOST_KINDS
@@ -256,7 +287,7 @@ def _rounded(value: float | None) -> float | None:
 
 def _quantiles(rows: Iterable[TimelineRow], prefix: str, metric: str) -> dict[str, list[float | None]]:
     """Return the columns of p50, p95 and p99."""
-    columns: dict[str, list[float | None]] = {f"{prefix}_{name}": [] for name in _QUANTILES}
+    columns: dict[str, list[float | None]] = {f"{prefix}{name}": [] for name in _QUANTILES}
     for row in rows:
         trend = row.trends.get(metric)
         values = [None] * len(_QUANTILES) if trend is None else trend.quantiles_ms

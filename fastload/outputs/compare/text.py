@@ -10,6 +10,7 @@ from rich.text import Text
 from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, ComparisonRow, ComparisonVerdict
 from fastload.model.compare.figures import SECTIONS
 from fastload.model.units import format_count
+from fastload.model.wire_text import one_line
 from fastload.outputs.base import writing
 from fastload.outputs.compare.wording import (
     MARKS,
@@ -25,7 +26,6 @@ from fastload.outputs.compare.wording import (
     notes,
     verdict_text,
 )
-from fastload.outputs.figures import one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph
 from fastload.outputs.terminal.style import BAD, DIM, GOOD, STRONG, WARN
 

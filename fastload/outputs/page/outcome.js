@@ -23,12 +23,21 @@ fastload.outcome = (() => {
     error: "a function of the script raised",
   };
 
+  // Nothing was sent yet: a run that waits for "Begin", or whose first second is not over.
+  const isWaiting = ({ state, timeline }) => !state.complete && !timeline.t.length;
+
   const phases = { starting: "Starting", "warm-up": "Warming up", paused: "Paused", stopping: "Stopping" };
 
   // What became of the run, in a word and a sentence; the word is that of outcome_of in fastload/outputs/streams/plain_summary.py.
-  function resultOf({ summary, state, kind }) {
+  function resultOf(data) {
+    const { summary, state } = data;
     const found = summary.thresholds || [];
-    const failed = found.filter((one) => !one.ok).length;
+    if (isWaiting(data)) {
+      const sentence = found.length ? `${numberOf(found.length, "threshold")} ${found.length === 1 ? "waits" : "wait"} for the first figures.` : "Nothing was sent yet.";
+      return { word: "Ready", tone: "plain", sentence };
+    }
+    const failed = found.filter((one) => !one.ok && !isOpen(data, one)).length;
+    const open = found.filter((one) => isOpen(data, one)).length;
     // That a function raised is told below, with what it raised.
     const isTold = summary.stopped_by === "error" && (summary.hook_errors || []).length;
     const after = summary.stopped_by && !isTold
@@ -39,16 +48,18 @@ fastload.outcome = (() => {
         ? found.length === 1
           ? "the threshold failed"
           : `${failed} of ${found.length} thresholds failed`
-        : `${found.length === 1 ? "the threshold holds" : `all ${found.length} thresholds hold`}`
+        : `${found.length === 1 ? "the threshold holds" : `${open ? found.length - open : "all"} ${open ? "of " : ""}${found.length} thresholds hold`}`
       : "no thresholds were set";
     const others = reasonsOf(summary);
     const sentence = sentenceOf([failed || !others.length ? held : "", ...others, after]);
-    if (isRunning({ state, kind }))
+    if (isRunning(data)) {
+      const soFar = open === found.length && open ? "no threshold has data yet" : held.replace(/\bholds?\b/, "$& so far");
       return {
         word: phases[state.phase] || "Running",
         tone: failed ? "warn" : "plain",
-        sentence: sentenceOf([held.replace(/\bholds?\b/, "$& so far")]),
+        sentence: sentenceOf([soFar, open && open < found.length ? `${count(open)} without data yet` : ""]),
       };
+    }
     if (summary.stopped_by === "unknown")
       return {
         word: "Incomplete",
@@ -61,6 +72,9 @@ fastload.outcome = (() => {
   }
 
   const isRunning = ({ state }) => !state.complete;
+
+  // Whether a threshold has had no data so far, in a run that goes on.
+  const isOpen = (data, one) => isRunning(data) && (one.observed === null || one.observed === undefined);
 
   function reasonsOf(summary) {
     const lost = (summary.workers || []).filter((one) => one.lost).length;
@@ -97,10 +111,11 @@ fastload.outcome = (() => {
     return {
       element,
       tiles,
+      parts,
       update: (data) => {
         drawHead(parts.head, data);
         drawResult(parts.result, data);
-        drawThresholds(parts.thresholds, data.summary.thresholds || []);
+        drawThresholds(parts.thresholds, data);
         fill(
           parts.notes,
           [...(data.summary.notes || []), fastload.tables.more(data, "notes")]
@@ -115,7 +130,8 @@ fastload.outcome = (() => {
     };
   }
 
-  function drawHead(head, { run, summary }) {
+  function drawHead(head, data) {
+    const { run, summary } = data;
     const began = run.started_at ? `${run.started_at.slice(0, 10)} ${run.started_at.slice(11, 19)} UTC` : "";
     const title = run.title || "Load test";
     const shown = title.includes(run.base_url) ? "" : run.base_url;
@@ -125,7 +141,7 @@ fastload.outcome = (() => {
       el(
         "p.about",
         null,
-        [shown, loadOf(summary.plan || {}), began, `${duration(summary.duration_s)} measured`]
+        [shown, loadOf(summary.plan || {}), began, isWaiting(data) ? "" : `${duration(summary.duration_s)} measured`]
           .filter(Boolean)
           .join(" · "),
       ),
@@ -146,7 +162,7 @@ fastload.outcome = (() => {
   }
 
   function drawResult(element, data) {
-    const { verdict = {} } = data.summary;
+    const verdict = isWaiting(data) ? waitingVerdict : data.summary.verdict || {};
     const { word, tone: colour, sentence } = resultOf(data);
     fill(
       element,
@@ -157,7 +173,7 @@ fastload.outcome = (() => {
         el(
           "p.word",
           { id: "verdict" },
-          verdict.state ? `Generator ${verdict.state}` : "No verdict",
+          verdict.state ? `Generator ${verdict.state}` : verdict.word || "No verdict",
           el("small", null, meaning[verdict.state] || ""),
         ),
         el(
@@ -167,27 +183,31 @@ fastload.outcome = (() => {
         ),
         verdict.remedy ? el("p.remedy", null, verdict.remedy) : null,
       ),
-      el("p.limit", { id: "limit" }, el("b", null, "Limit"), verdict.limit || ""),
+      verdict.limit ? el("p.limit", { id: "limit" }, el("b", null, "Limit"), verdict.limit) : null,
     );
   }
 
-  function drawThresholds(element, results) {
+  const waitingVerdict = { word: "Generator not judged yet", reasons: ["it is judged from the first second on"] };
+
+  function drawThresholds(element, data) {
+    const results = data.summary.thresholds || [];
     fill(
       element,
       results.length
         ? el(
             "ul.thresholds",
             { "aria-label": "Thresholds" },
-            results.map((one) =>
-              el(
-                one.ok ? "li.good" : "li.bad",
+            results.map((one) => {
+              const [colour, mark, word] = isOpen(data, one) ? ["plain", "…", "waiting"] : one.ok ? ["good", "✓", "holds"] : ["bad", "✗", "failed"];
+              return el(
+                `li.${colour}`,
                 null,
-                el("span.mark", null, one.ok ? "✓" : "✗", el("span.unseen", null, one.ok ? " holds: " : " failed: ")),
+                el("span.mark", null, mark, el("span.unseen", null, ` ${word}: `)),
                 el("span.metric", null, one.metric),
                 el("code", null, one.expression),
-                el("b", null, observed(one)),
-              ),
-            ),
+                el("b", null, isOpen(data, one) ? "waiting" : observed(one)),
+              );
+            }),
           )
         : null,
     );

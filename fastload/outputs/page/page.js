@@ -4,7 +4,8 @@
 // `first` on: they replace those that there were from there on. What else there is in `data`, in its `run` and in its
 // `summary` replaces what there was, and what is missing stays.
 // `fastload.data` is what is shown. `fastload.hooks.rendered` and `.updated` are functions that are called with it
-// afterwards: what a live page adds (live.js) goes there, and its buttons into the element #bar.
+// afterwards: what a live page adds (now.js) goes there, and its buttons (live.js) into the element #bar. `rendered` gets
+// the places too: the parts of the outcome, and the group of the charts that share their time axis.
 window.fastload = window.fastload || {};
 (() => {
   "use strict";
@@ -33,7 +34,8 @@ window.fastload = window.fastload || {};
     );
     show(data);
     parts.charts.draw(data);
-    for (const hook of fastload.hooks.rendered) hook(data);
+    const places = { outcome: parts.outcome.parts, group: parts.charts.group };
+    for (const hook of fastload.hooks.rendered) hook(data, places);
   }
 
   function update(data) {

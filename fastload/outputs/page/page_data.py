@@ -6,7 +6,7 @@
       "version": 1,
       "kind": "report" or "live",
       "run": {"title", "base_url", "kind", "started_at", "run_id", "own_metrics": names of the script's metrics},
-      "state": {"phase", "progress", "elapsed_s", "complete"},
+      "state": {"phase", "progress", "elapsed_s", "complete", "now": as Timeline.recent, while a run lasts},
       "summary": as Summary.to_dict, without histograms and series of samples; texts and tables are cut,
       "left_out": {table of the summary: number of rows that were cut, if any},
       "specs": {metric: [kind, unit]},

@@ -5,6 +5,8 @@
 //   height               of the plot in px (150)
 //   axis                 "time" (x in s) or "percentile" (x is 1 / (1 - p))
 //   unit                 how y is written: a function of a number
+//   lanes                instead of a unit, for plots above each other: [{title, share (of the height), unit}], from
+//                        the top; each series then has the number of its `lane`
 //   series(data)         [{name, x, y, color, ...}]: `color` is a CSS variable's name, `width`, `dash`, `area`
 //                        (filled to 0), `stack`, `to` (the name of the series that a band reaches down to, its `tint`),
 //                        `hidden` at first, `quiet` (not in the legend), `from` and `until` (how far the line reaches
@@ -152,10 +154,12 @@ fastload.plot = (() => {
       tickangle: 0,
     };
     const x = xAxis(one, isNarrow ? 4 : 9);
+    const y = traces.yAxes(one, axis);
+    const last = traces.laneAxis("y", (spec.lanes || [0]).length - 1);
     return {
       width,
       height: spec.height || 150,
-      margin: isNarrow ? { ...margin, l: 60 } : margin,
+      margin: { ...margin, ...(isNarrow ? { l: 60 } : {}), ...(spec.lanes ? { t: 20 } : {}) },
       showlegend: false,
       autosize: false,
       paper_bgcolor: "rgba(0,0,0,0)",
@@ -165,8 +169,9 @@ fastload.plot = (() => {
       dragmode: one.group && !isCoarse.matches ? "zoom" : false,
       selectdirection: "h",
       uirevision: "kept",
-      xaxis: { ...axis, ...x, showgrid: spec.axis !== "time", fixedrange: !one.group || isCoarse.matches },
-      yaxis: { ...axis, ...yAxis(one), rangemode: "tozero" },
+      xaxis: { ...axis, ...x, anchor: last, showgrid: spec.axis !== "time", fixedrange: !one.group || isCoarse.matches },
+      ...y,
+      annotations: traces.laneTitles(one, y),
       shapes: one.group && spec.marks !== false ? one.group.shapes() : [],
     };
   }
@@ -179,21 +184,6 @@ fastload.plot = (() => {
     }
     const most = Math.max(1, ...one.series.map((each) => each.x.at(-1) || 1));
     return { ...axes.percentiles(most, 48 / one.plot.clientWidth), type: "log" };
-  }
-
-  function yAxis(one) {
-    const { spec } = one;
-    if (spec.heat) {
-      const { y } = one.heat;
-      const range = [Math.log10(y[0]), Math.log10(y.at(-1))];
-      return { ...axes.log(y[0], y.at(-1), spec.unit), type: "log", range };
-    }
-    const [least, most] = traces.extremes(one);
-    if (one.isLog && least < Infinity) return { ...axes.log(least, most, spec.unit), type: "log" };
-    return {
-      ...axes.linear(Math.max(most, spec.most ? spec.most(most) : 0), (spec.height || 150) / 40, spec.unit),
-      type: "linear",
-    };
   }
 
   function drawLegend(one) {
@@ -252,7 +242,8 @@ fastload.plot = (() => {
 
   function valueAt(one, each) {
     const value = each.y[axes.nearest(each.x, one.cursor)];
-    return value === null || value === undefined ? "-" : one.spec.unit(value);
+    const { lanes, unit } = one.spec;
+    return value === null || value === undefined ? "-" : (lanes ? lanes[each.lane || 0].unit : unit)(value);
   }
 
   const where = (one) => (one.group ? `at ${units.moment(one.cursor)}` : `p${percentOf(one.cursor)}`);

@@ -3,6 +3,9 @@ window.fastload = window.fastload || {};
 fastload.traces = (() => {
   "use strict";
   const { color } = fastload.dom;
+  const { axes } = fastload;
+  // Of the height of a figure with lanes, what lies between two of them.
+  const LANE_GAP = 0.1;
 
   // What plotly takes for markup in texts stays text.
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -32,6 +35,7 @@ fastload.traces = (() => {
         hoverinfo: "skip",
         x: each.x,
         y,
+        yaxis: laneAxis("y", each.lane),
         visible: isShown,
         connectgaps: false,
         mode: alone.some(Boolean) && !each.stack ? "lines+markers" : "lines",
@@ -66,6 +70,7 @@ fastload.traces = (() => {
       hoverinfo: "skip",
       x,
       y,
+      yaxis: laneAxis("y", upper.lane),
       fill: "toself",
       fillcolor: alpha(ink, upper.tint || 0.15),
       line: { width: 0 },
@@ -91,12 +96,12 @@ fastload.traces = (() => {
     ];
   }
 
-  // The least value above 0 and the greatest of what is shown and within the zoom; stacked series add up.
-  function extremes(one) {
+  // The least value above 0 and the greatest of what is shown in a lane and within the zoom; stacked series add up.
+  function extremes(one, lane = 0) {
     const [from, to] = one.group ? one.group.range() : [-Infinity, Infinity];
     let [least, most] = [Infinity, 0];
     const sums = new Map();
-    for (const each of visible(one)) {
+    for (const each of visible(one).filter((series) => (series.lane || 0) === lane)) {
       each.y.forEach((value, index) => {
         if (value === null || each.x[index] < from || each.x[index] > to) return;
         const sum = each.stack ? (sums.get(each.x[index]) || 0) + value : value;
@@ -108,6 +113,57 @@ fastload.traces = (() => {
     return [least, most];
   }
 
+  // How plotly calls the y axis of a lane, in a trace ("y2") or in a layout ("yaxis2").
+  const laneAxis = (name, lane) => `${name}${lane ? lane + 1 : ""}`;
+
+  // The y axes of a figure, by their names in a layout. `style` is what they have in common.
+  function yAxes(one, style) {
+    const { lanes } = one.spec;
+    if (!lanes) return { yaxis: { ...style, ...yAxis(one), rangemode: "tozero" } };
+    const room = 1 - LANE_GAP * (lanes.length - 1);
+    const parts = lanes.reduce((sum, each) => sum + each.share, 0);
+    const found = {};
+    let top = 1;
+    lanes.forEach((lane, index) => {
+      const bottom = Math.max(0, top - (lane.share / parts) * room);
+      const [, most] = extremes(one, index);
+      const ticks = ((one.spec.height || 150) * (top - bottom)) / 36;
+      found[laneAxis("yaxis", index)] = { ...style, ...axes.linear(most, ticks, lane.unit), type: "linear", domain: [bottom, top] };
+      top = bottom - LANE_GAP;
+    });
+    return found;
+  }
+
+  // The name of each lane, above it on the left.
+  function laneTitles(one, yAxes) {
+    return (one.spec.lanes || []).map((lane, index) => ({
+      text: plain(lane.title),
+      xref: "paper",
+      yref: "paper",
+      x: 0,
+      y: yAxes[laneAxis("yaxis", index)].domain[1],
+      xanchor: "left",
+      yanchor: "bottom",
+      showarrow: false,
+      font: { size: 11, color: color("soft") },
+    }));
+  }
+
+  function yAxis(one) {
+    const { spec } = one;
+    if (spec.heat) {
+      const { y } = one.heat;
+      const range = [Math.log10(y[0]), Math.log10(y.at(-1))];
+      return { ...axes.log(y[0], y.at(-1), spec.unit), type: "log", range };
+    }
+    const [least, most] = extremes(one);
+    if (one.isLog && least < Infinity) return { ...axes.log(least, most, spec.unit), type: "log" };
+    return {
+      ...axes.linear(Math.max(most, spec.most ? spec.most(most) : 0), (spec.height || 150) / 40, spec.unit),
+      type: "linear",
+    };
+  }
+
   function alpha(ink, share) {
     const hex = ink.replace("#", "");
     const [red, green, blue] = [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16));
@@ -116,5 +172,5 @@ fastload.traces = (() => {
 
   const visible = (one) => one.series.filter((each) => !one.hidden.has(each.name));
 
-  return { lines: lineTraces, heat: heatTraces, extremes, visible };
+  return { lines: lineTraces, heat: heatTraces, yAxes, laneAxis, laneTitles, visible };
 })();

@@ -12,7 +12,7 @@ from fastload.model.metrics import HIGHEST_US
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendValue
-from fastload.outputs.figures import one_line
+from fastload.model.wire_text import one_line
 from fastload.outputs.files import check_file
 from fastload.outputs.streams.appended_file import AppendedFile
 from fastload.outputs.streams.base import SecondsNeeded

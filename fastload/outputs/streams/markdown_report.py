@@ -11,6 +11,7 @@ from fastload.model.errors import PlanError
 from fastload.model.headline import coverage, headline_trend
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, Kind
 from fastload.model.records import Snapshot
+from fastload.model.resources import running_spans, spans_text
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.bounded_replay import BoundedReplay
 from fastload.model.saved.replay import UNKNOWN
@@ -356,12 +357,16 @@ def _resources(summary: Mapping[str, Any]) -> Iterator[str]:
         rows.append(["host", *_cpu(host), format_bytes(most["memory_used_bytes"]), cpus])
     if target and target["max"]:
         most = target["max"]
-        gone = "" if target["mean"]["alive"] >= 1 else ", it did not run all the time"
+        gone = "" if target["mean"]["alive"] >= 1 else f", it ran only {_ran(target['series'])}"
         remark = f"{format_number_of(most['threads'], 'thread')}{gone}"
         rows.append([f"target {code(target['label'])}", *_cpu(target), format_bytes(most["rss_bytes"]), remark])
     if rows:
         yield "## Resources"
         yield from _cut(("", "CPU mean", "CPU max", "memory", ""), rows)
+
+
+def _ran(series: Mapping[str, Any]) -> str:
+    return spans_text(running_spans(zip(series["t_s"], series["alive"], strict=True))) or "before the load"
 
 
 def _worker(one: Mapping[str, Any]) -> list[str]:

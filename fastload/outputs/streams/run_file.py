@@ -15,7 +15,7 @@ from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.codec import HEADER, MAGIC, PREAMBLE, SECOND, SUMMARY, pack_record, snapshot_to_plain
 from fastload.model.saved.run_file import SUFFIX
-from fastload.outputs.files import check_file
+from fastload.outputs.files import check_file, is_special, target_of
 
 _OPTION = "--save"
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -59,6 +59,9 @@ class RunFile:
         elif not (given.exists() or given.suffix):
             hint = f"write {self._where}/ for a directory of runs, or {self._where}{SUFFIX} for a file"
             raise PlanError(f"{_OPTION} {self._where!r} is no directory, and has no suffix of a file", hint=hint)
+        if is_special(given):
+            hint = "for another program, write --out json=FILE or --out csv=FILE, which may be a pipe"
+            raise PlanError(f"{_OPTION} {self._where!r} is a pipe or a device, and a run file is a file", hint=hint)
         target = given / f"run{SUFFIX}" if given.is_dir() else given
         check_file(target, _OPTION, example=f"run{SUFFIX}")
         if not given.is_dir() and given.exists() and not _is_replaceable(given):
@@ -73,7 +76,7 @@ class RunFile:
         if given.is_dir():
             self._begin_in(given, header, begin)
         else:
-            self._begin_at(Path(os.path.realpath(given)), begin)
+            self._begin_at(target_of(given), begin)
 
     def write(self, snapshot: Snapshot) -> None:
         self._append(pack_record(SECOND, snapshot_to_plain(snapshot)))

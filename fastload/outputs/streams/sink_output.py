@@ -37,7 +37,9 @@ class SinkOutput:
 
     What a full queue has no room for is dropped and counted; so is what the sink raises for. A queue is full with
     *capacity* seconds, and with `CAPACITY_SERIES` of them all. After `end`, the first failure is the last: what still
-    waits would only keep the program from ending. ``header`` is set by whoever made this, before `start`.
+    waits would only keep the program from ending. ``header`` is set by whoever made this, before ``start``.
+    ``required`` and ``wants_points`` are those of the sink; ``start``, ``snapshot`` and ``stop`` are called as those of
+    `Output`.
     ``patience_s``: how long the sink may take at the end; by default less if it is not required. ``on_stdout``: what
     it writes is this process' stdout, where nothing else may be. ``written``: the files that the sink writes.
     """

@@ -8,8 +8,9 @@ from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_duration_s, format_ms, format_number_of
+from fastload.model.wire_text import one_line
 from fastload.outputs.base import writing
-from fastload.outputs.figures import cpu_line, failing_now, format_clock, format_cpu, one_line
+from fastload.outputs.figures import cpu_line, failing_now, format_clock, format_cpu
 from fastload.outputs.terminal.layout import legible
 from fastload.outputs.terminal.recent import REQUESTS, SESSIONS, ActivityKinds, KindActivity
 

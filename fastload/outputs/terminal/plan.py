@@ -10,8 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from fastload.model.units import format_count, format_duration_s, format_number_of, format_percent
+from fastload.model.wire_text import one_line
 from fastload.outputs.base import writing
-from fastload.outputs.figures import one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph
 from fastload.outputs.terminal.style import DIM, STRONG, WARN, heading
 

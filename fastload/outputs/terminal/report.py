@@ -18,8 +18,9 @@ from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_duration_s, format_percent
+from fastload.model.wire_text import one_line
 from fastload.outputs.base import writing
-from fastload.outputs.figures import MARK, format_observed, one_line, raised_words
+from fastload.outputs.figures import MARK, format_observed, raised_words
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Excerpt, Legible, Paragraph, legible
 from fastload.outputs.terminal.report_breakdown import render_calls, render_endpoints, render_groups, render_scenarios
 from fastload.outputs.terminal.report_metrics import render_latencies, render_metrics

@@ -8,7 +8,7 @@ from rich.text import Text
 from fastload.model.results import CallResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms
-from fastload.outputs.figures import one_line
+from fastload.model.wire_text import one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns
 from fastload.outputs.terminal.style import BAD, DIM, STRONG
 

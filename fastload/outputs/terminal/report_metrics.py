@@ -32,7 +32,8 @@ from fastload.model.metrics import (
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
 from fastload.model.views import MetricView
-from fastload.outputs.figures import format_rate, format_value, one_line, unit_label
+from fastload.model.wire_text import one_line
+from fastload.outputs.figures import format_rate, format_value, unit_label
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph
 from fastload.outputs.terminal.style import BAD, DIM, STRONG
 

@@ -7,10 +7,11 @@ from rich.text import Text
 
 from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.generator_findings import RARE_STALL_MS
-from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
+from fastload.model.resources import HostSample, ProcessSample, ResourceSeries, running_spans, spans_text
 from fastload.model.summary import Summary
 from fastload.model.units import format_bytes, format_count, format_ms, format_percent
-from fastload.outputs.figures import format_cpu, one_line
+from fastload.model.wire_text import one_line
+from fastload.outputs.figures import format_cpu
 from fastload.outputs.terminal.layout import Cell, Column, Columns
 from fastload.outputs.terminal.style import BAD, DIM, STRONG, WARN, cpu_style
 
@@ -99,7 +100,7 @@ def _host(host: ResourceSeries[HostSample]) -> list[list[Cell]]:
 def _target(target: ResourceSeries[ProcessSample] | None) -> list[list[Cell]]:
     if target is None or not target.samples:
         return [[Cell("  target"), *[Cell("-")] * 3, Cell("not sampled", DIM)]]
-    gone = not target.samples[-1].alive
+    gone = _gone(target)
     mean, most = target.mean("cpu_percent"), target.max("cpu_percent")
     threads = format_count(target.max("threads") or 0)
     return [
@@ -108,6 +109,14 @@ def _target(target: ResourceSeries[ProcessSample] | None) -> list[list[Cell]]:
             Cell(format_cpu(mean), cpu_style(mean)),
             Cell(format_cpu(most), cpu_style(most)),
             Cell(format_bytes(target.max("rss_bytes") or 0)),
-            Cell("was gone at the end", f"bold {BAD}") if gone else Cell(f"{threads} thread{'s' * (threads != '1')}"),
+            Cell(gone, f"bold {BAD}") if gone else Cell(f"{threads} thread{'s' * (threads != '1')}"),
         ]
     ]
+
+
+def _gone(target: ResourceSeries[ProcessSample]) -> str:
+    """Return from when to when the target ran, if that was not all the time; else ""."""
+    if all(sample.alive for sample in target.samples):
+        return ""
+    ran = spans_text(running_spans((sample.t_s, sample.alive) for sample in target.samples))
+    return f"ran only {ran}" if ran else "was gone at the end"

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS enrolments (
 """
 
 Wallet = Annotated[str, msgspec.Meta(pattern=r"^addr_test1[0-9a-z]+\Z", max_length=128)]
-BiometricHash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-fA-F]{64}\Z")]
+# Hex digits, or as the team's own k6 script makes it: lower-case letters and digits.
+BiometricHash = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9a-fA-F]{64}|[0-9a-z]{64})\Z")]
 
 
 class _Metadata(msgspec.Struct, frozen=True):

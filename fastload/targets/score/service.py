@@ -48,7 +48,7 @@ class ScoreService:
     def __init__(self, context: ServiceContext) -> None:
         assert isinstance(context.options, ScoreOptions)
         self._context = context
-        self._scorers = context.options.scorer_ids
+        self._scorers = context.options._scorer_ids
         self._threshold = context.options.threshold
         self._verify = msgspec.json.Decoder(_Verify)
         self._state: StateFile

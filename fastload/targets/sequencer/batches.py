@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import re
 import zlib
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import msgspec
 
 from fastload.targets.messages import ApiError, body_error
 from fastload.targets.sequencer.canonical import Canonicalizer, NotCanonicalError
+from fastload.targets.sequencer.known import ID_BYTES
 from fastload.targets.sequencer.merkle import leaf_hashes
 
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -34,13 +36,21 @@ class IngestEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     entity_id: Text
     event_type: Text
     payload: msgspec.Raw
-    payload_hash: str
+    payload_hash: Text
     created_at: datetime.datetime
     source_agent: Text
 
 
+class PlainEvent(IngestEvent, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """An event of the plain route: any text is an id, and the server adds the hash and the agent where they lack."""
+
+    event_id: Text
+    payload_hash: Text = ""
+    source_agent: Text = ""
+
+
 class StoredEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """An event as it is stored: as it was sent. Read back, it also has its sequence."""
+    """An event as it is stored: as it was sent, and complete. Read back, it also has its sequence."""
 
     event_id: str
     tenant_id: str
@@ -49,15 +59,20 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     entity_id: str
     event_type: str
     payload: msgspec.Raw
-    payload_hash: str
     created_at: str
-    source_agent: str
+    payload_hash: str = ""
+    source_agent: str = ""
     sequence: int = 0
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agent_id: str
     events: list[IngestEvent]
+
+
+class _PlainBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    agent_id: str
+    events: list[PlainEvent]
 
 
 class StoredBody(msgspec.Struct, frozen=True):
@@ -71,14 +86,15 @@ class StoredBody(msgspec.Struct, frozen=True):
 class EventBatch:
     """A valid batch.
 
-    ``body`` is the request as received. ``event_ids`` has 16 bytes for each event, ``leaves`` 32, in request order.
+    ``body`` is the request as received; on the plain route it may be completed. ``event_ids`` has 16 bytes for each
+    event, ``leaves`` 32, in request order.
     ``streams`` are the pairs of tenant and store in the batch; ``stream_of`` is each event's index into ``streams``,
     or ``None`` if there is only one pair.
     """
 
     body: bytes
     agent_id: str
-    events: list[IngestEvent]
+    events: Sequence[IngestEvent]
     event_ids: bytes
     leaves: bytes
     entity_hashes: list[int]
@@ -97,11 +113,12 @@ def is_uuid(text: str) -> bool:
 
 
 class BatchDecoder:
-    """Decoder that also checks request bodies. Not thread-safe."""
+    """Decoder that also checks request bodies; *plain*: those of the plain route. Not thread-safe."""
 
-    def __init__(self, max_batch_events: int) -> None:
+    def __init__(self, max_batch_events: int, *, plain: bool = False) -> None:
         self._max_batch_events = max_batch_events
-        self._decoder = msgspec.json.Decoder(_Body)
+        self._plain = plain
+        self._decoder = msgspec.json.Decoder[_Body | _PlainBody](_PlainBody if plain else _Body)
         self._canonicalizer = Canonicalizer()
 
     def decode(self, body: bytes) -> EventBatch:
@@ -119,11 +136,11 @@ class BatchDecoder:
         self._check_size(len(events))
         if not is_uuid(decoded.agent_id):
             raise ApiError(400, "invalid_uuid", "agent_id is not a UUID")
-        event_ids = _event_ids(events)
+        event_ids = _event_ids(events, any_text=self._plain)
         streams, stream_of = _streams(events)
         digests = self._payload_digests(events)
         return EventBatch(
-            body=body,
+            body=_completed(body, digests) if self._plain else body,
             agent_id=decoded.agent_id,
             events=events,
             event_ids=event_ids,
@@ -139,7 +156,7 @@ class BatchDecoder:
         if count > self._max_batch_events:
             raise ApiError(413, "batch_too_large", f"{count} events; at most {self._max_batch_events}")
 
-    def _payload_digests(self, events: list[IngestEvent]) -> list[bytes]:
+    def _payload_digests(self, events: Sequence[IngestEvent]) -> list[bytes]:
         try:
             canonical = self._canonicalizer.canonical([bytes(event.payload) for event in events])
         except NotCanonicalError as error:
@@ -147,7 +164,8 @@ class BatchDecoder:
         digests = [sha256(payload).digest() for payload in canonical]
         if b"".join(digests).hex("\n", 32) != "\n".join([event.payload_hash for event in events]):
             for index, (event, digest) in enumerate(zip(events, digests, strict=True)):
-                if event.payload_hash != digest.hex():
+                # An event of the plain route without a hash has "".
+                if event.payload_hash not in ("", digest.hex()):
                     raise ApiError(
                         400,
                         "payload_hash_mismatch",
@@ -164,16 +182,35 @@ def encode_part(batch: EventBatch, indices: list[int]) -> bytes:
     return msgspec.json.encode(StoredBody(batch.agent_id, [events[index] for index in indices]))
 
 
-def _event_ids(events: list[IngestEvent]) -> bytes:
+def _completed(body: bytes, digests: list[bytes]) -> bytes:
+    """Return the batch in *body* with the hashes that it lacks, and with its own agent where an event has none."""
+    batch = msgspec.json.decode(body, type=StoredBody)
+    if all(event.payload_hash and event.source_agent for event in batch.events):
+        return body
+    events = [
+        msgspec.structs.replace(event, payload_hash=digest.hex(), source_agent=event.source_agent or batch.agent_id)
+        for event, digest in zip(batch.events, digests, strict=True)
+    ]
+    return msgspec.json.encode(StoredBody(batch.agent_id, events))
+
+
+def _event_ids(events: Sequence[IngestEvent], *, any_text: bool) -> bytes:
+    """Return 16 bytes for each id: those of a UUID; with *any_text*, the first of the SHA-256 of another text."""
     lines = "\n".join([event.event_id for event in events])
-    if not _UUID_LINES(lines + "\n") or lines.count("\n") != len(events) - 1:
-        for index, event in enumerate(events):
-            if not is_uuid(event.event_id):
-                raise ApiError(400, "invalid_uuid", "event_id is not a UUID", event_index=index)
-    return bytes.fromhex(lines.replace("-", ""))
+    if _UUID_LINES(lines + "\n") and lines.count("\n") == len(events) - 1:
+        return bytes.fromhex(lines.replace("-", ""))
+    return b"".join([_event_id(event.event_id, index, any_text=any_text) for index, event in enumerate(events)])
 
 
-def _streams(events: list[IngestEvent]) -> tuple[list[StreamKey], list[int] | None]:
+def _event_id(text: str, index: int, *, any_text: bool) -> bytes:
+    if is_uuid(text):
+        return bytes.fromhex(text.replace("-", ""))
+    if not any_text:
+        raise ApiError(400, "invalid_uuid", "event_id is not a UUID", event_index=index)
+    return sha256(text.encode()).digest()[:ID_BYTES]
+
+
+def _streams(events: Sequence[IngestEvent]) -> tuple[list[StreamKey], list[int] | None]:
     keys = dict.fromkeys([(event.tenant_id, event.store_id) for event in events])
     for key in keys:
         for name, text in zip(("tenant_id", "store_id"), key, strict=True):

@@ -11,7 +11,7 @@ from fastload.targets.application import ServiceContext
 from fastload.targets.database import connect
 from fastload.targets.messages import ApiError, Request, Response, answer, whole_number
 from fastload.targets.options import SequencerOptions
-from fastload.targets.sequencer.batches import BatchDecoder, is_uuid
+from fastload.targets.sequencer.batches import BatchDecoder, EventBatch, is_uuid
 from fastload.targets.sequencer.database import create_schema
 from fastload.targets.sequencer.reader import Reader
 from fastload.targets.sequencer.store import Outcome, Store
@@ -32,6 +32,7 @@ class SequencerService:
         self._context = context
         self._path = Path(self._options.db) if self._options.db else context.run_dir / "sequencer.db"
         self._decoder = BatchDecoder(self._options.max_batch_events)
+        self._plain_decoder = BatchDecoder(self._options.max_batch_events, plain=True)
         limit = self._options.max_db_connections
         readers = limit // context.workers - 1 if limit else _DEFAULT_READ_CONNECTIONS
         self._reader = Reader(self._path, max(1, readers))
@@ -55,7 +56,13 @@ class SequencerService:
 
     async def ingest(self, request: Request) -> Response:
         """Check a batch, store it, and answer after the commit."""
-        batch = self._decoder.decode(await request.body())
+        return await self._store(self._decoder.decode(await request.body()))
+
+    async def ingest_plain(self, request: Request) -> Response:
+        """Do the same for events of the plain route, which need no hash, no agent, and no UUID as an id."""
+        return await self._store(self._plain_decoder.decode(await request.body()))
+
+    async def _store(self, batch: EventBatch) -> Response:
         try:
             outcome = await self._writer.submit(batch)
         except sqlite3.Error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ from fastload.targets.widget import nonces
 from fastload.targets.widget.nonces import Nonces
 
 _NEEDED_HEADERS = (b"origin", b"user-agent")
+_SHOP_OF_ORIGIN = re.compile(r"https?://([^\s/?#@]+)").fullmatch
 
 
 class _Validation(msgspec.Struct, frozen=True):
@@ -61,13 +63,18 @@ class WidgetService:
         self._state.close()
 
     async def token(self, request: Request) -> Response:
-        """Answer with a token and its nonce. As from a browser, the headers Origin and User-Agent are required."""
+        """Answer with a token and its nonce. As from a browser, the headers Origin and User-Agent are required.
+
+        A query without ``shop`` means the host of the Origin.
+        """
         for name in _NEEDED_HEADERS:
             if not request.header(name):
                 raise ApiError(400, "missing_header", f"the header {name.decode()} is missing")
-        shop = request.query().get("shop", "")
+        shop = request.query().get("shop")
+        if shop is None and (found := _SHOP_OF_ORIGIN(request.header(b"origin"))):
+            shop = found[1]
         if not shop:
-            raise ApiError(400, "missing_parameter", "shop is required")
+            raise ApiError(400, "missing_parameter", "shop is required, in the query or as the host of the Origin")
         return answer(self._nonces.issue(shop, time.monotonic_ns()), outcome="token_issued")
 
     async def validate(self, request: Request) -> Response:

@@ -64,6 +64,9 @@ class Ten:
     def finish(self) -> None:
         self.left = 0
 
+    def leave(self, slot: object, due_ns: int) -> bool:
+        raise AssertionError((slot, due_ns))
+
 
 class TestCutHeaders:
     """libcurl takes a response without the end of its headers for a complete one."""

@@ -101,8 +101,8 @@ def test_one_that_is_given_up(run: Run, how: str) -> None:
             await until(lambda: peer.sent > 0)
             await until(lambda: vu._transfers[0].volumes()[1] == peer.sent)
             if how == "left":
-                vu.close()
-            vu.interrupted = True
+                vu._close()
+            vu._interrupted = True
             task.cancel()
             await asyncio.wait([task])
             table = made.take().table
@@ -123,6 +123,9 @@ class Two:
 
     def finish(self) -> None:
         self.left = 0
+
+    def leave(self, slot: object, due_ns: int) -> bool:
+        raise AssertionError((slot, due_ns))
 
 
 @pytest.mark.parametrize("closes", [True, False], ids=["failed", "given up"])

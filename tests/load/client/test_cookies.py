@@ -89,11 +89,11 @@ class TestCookies:
             async with Peer(answer) as peer, harness(peer.url) as made:
                 for clear in (False, True):
                     vu = made.vu(requests=RequestDefaults(clear_cookies=clear))
-                    vu.begin_iteration(0, 0)
+                    vu._begin_iteration(0, 0)
                     await vu.get("/login")
                     assert await sent(vu) == {"id=7"}
-                    vu.end_iteration()
-                    vu.begin_iteration(0, 1)
+                    vu._end_iteration()
+                    vu._begin_iteration(0, 1)
                     assert await sent(vu) == ({"none"} if clear else {"id=7"})
 
         run(main())

@@ -56,7 +56,7 @@ class TestFailures:
                 assert (await vu.get("/")).ok
                 assert (await vu.get("/slow")).error == "timeout"
                 assert len(peer.connections) == 1
-                assert vu.back_off_s == 0
+                assert vu._back_off_s == 0
 
         run(main())
 
@@ -147,14 +147,14 @@ class TestFailures:
                 seen = []
                 for _ in range(9):
                     await vu.get(refused)
-                    seen.append(vu.back_off_s)
+                    seen.append(vu._back_off_s)
                 doubled = [FIRST_BACK_OFF_S * 2**count for count in range(9)]
                 assert seen == pytest.approx([min(LONGEST_BACK_OFF_S, pause) for pause in doubled])
                 await vu.get(peer.url + "/")
-                assert vu.back_off_s == 0
+                assert vu._back_off_s == 0
                 await vu.get(refused)
                 await vu.get(peer.url + "/slow")
-                assert vu.back_off_s == 0, "a server that accepts and then fails is not refusing"
+                assert vu._back_off_s == 0, "a server that accepts and then fails is not refusing"
 
         run(main())
 
@@ -217,7 +217,7 @@ class TestCancelling:
                     with pytest.raises(TimeoutError):
                         async with asyncio.timeout(0.03):
                             await vu.get("/slow")
-                    assert vu.in_flight == made.in_flight == 0
+                    assert vu._in_flight == made.in_flight == 0
                     assert (await vu.get("/after")).text == "/after"
                 stats = made.take().stats
                 assert (stats.started, stats.finished, stats.failed, stats.interrupted) == (6, 3, 3, 0)

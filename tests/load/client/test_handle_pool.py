@@ -158,11 +158,11 @@ def test_who_lent_may_leave_before_who_borrowed(run: Run) -> None:
             async with pausing(first):
                 await second.get("/")
                 assert len(peer.open) == 2
-                first.close()
+                first._close()
                 await until(lambda: len(peer.open) == 1)
             assert (await second.get("/")).ok
             async with pausing(second):
-                second.close()
+                second._close()
                 await until(lambda: not peer.open)
 
     run(main())

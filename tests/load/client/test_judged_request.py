@@ -137,7 +137,7 @@ class TestGroups:
                 task = asyncio.create_task(iteration())
                 await until(lambda: len(peer.requests) == 1)
                 if how == "interrupted":
-                    vu.interrupted = True
+                    vu._interrupted = True
                 else:
                     made.context.stopping = True
                 task.cancel()
@@ -164,7 +164,7 @@ class TestGroups:
                 block = vu.group("left open")
                 await block.__aenter__()
                 assert current_tags()["group"] == "left open"
-                vu.begin_iteration(0, 0)
+                vu._begin_iteration(0, 0)
                 assert current_tags() == {"team": "blue", "scenario": "test", "group": ""}
 
         run(main())
@@ -276,7 +276,7 @@ class TestExpect:
         async def main() -> None:
             async with harness(nginx.url, filters=asked) as made:
                 vu = made.vu()
-                vu.begin_iteration(1, 0)
+                vu._begin_iteration(1, 0)
                 async with vu.group("g"):
                     for judge in ("failure", "success"):
                         async with vu.expect("GET", "/", name="home", tags={"kind": "read"}) as reply:
@@ -334,7 +334,7 @@ class TestTheRest:
             async with harness() as made:
                 vu = made.vu()
                 assert vu.iteration_in_test == 0
-                vu.begin_iteration(0, 17)
+                vu._begin_iteration(0, 17)
                 assert (vu.iteration, vu.iteration_in_test) == (0, 17)
 
         run(main())

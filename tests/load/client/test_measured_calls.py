@@ -34,7 +34,7 @@ def visitor(made: Harness) -> fl.VU:
     """A VU in an iteration, as if its task were this one."""
     vu = made.vu()
     CURRENT_VU.set(vu)
-    vu.begin_iteration(0, 0)
+    vu._begin_iteration(0, 0)
     return vu
 
 
@@ -178,8 +178,8 @@ class TestSeries:
             async with harness() as made:
                 vu = visitor(made)
                 for number in range(FOLD_AT_VALUES + 5):
-                    made.recorder.sample(vu.scope, "call_duration", "a", number)
-                assert sum(map(len, vu.scope.samples.values())) == 5
+                    made.recorder.sample(vu._scope(), "call_duration", "a", number)
+                assert sum(map(len, vu._scope().samples.values())) == 5
                 assert by_name(made.take().table, "call_duration") == {"a": FOLD_AT_VALUES + 5}
 
         run(main())
@@ -322,9 +322,9 @@ class TestEnds:
                 with pytest.raises(ConnectionRefusedError):
                     async with fl.measure("a"):
                         raise ConnectionRefusedError("nobody listens")
-                assert vu.requests == 0
+                assert vu._request_count == 0
                 async with fl.measure("a"):
                     pass
-                assert vu.requests == 1
+                assert vu._request_count == 1
 
         run(main())

@@ -319,7 +319,7 @@ class TestBatch:
 
         async def main() -> None:
             def answer(connection: Connection, _head: bytes) -> None:
-                most.append(vu.in_flight)
+                most.append(vu._in_flight)
                 asyncio.get_running_loop().call_later(0.005, connection.reply)
 
             async with Peer(answer) as peer, harness(peer.url) as made:

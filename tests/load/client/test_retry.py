@@ -33,7 +33,7 @@ class Flaky:
 
 def waits(retry: fl.Retry, count: int, *, chance: float = 0.0) -> list[float]:
     reply: Any = object()
-    return [retry.wait_s(tries, reply, chance) for tries in range(1, count + 1)]
+    return [retry._next_wait_s(tries, reply, chance) for tries in range(1, count + 1)]
 
 
 class TestWaits:

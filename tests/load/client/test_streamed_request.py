@@ -328,7 +328,7 @@ class TestEnds:
             async with Peer(stage) as peer, harness(peer.url) as made:
                 stream = made.vu().stream("GET", "/")
                 await stream.__aenter__()
-                made.vus[0].close()
+                made.vus[0]._close()
                 assert made.in_flight == 0
 
         run(main())

@@ -71,9 +71,9 @@ class TestConnections:
                 vu = made.vu()
                 await asyncio.gather(vu.get("/"), vu.get("/"))
                 assert len(peer.open) == 2
-                vu.close()
+                vu._close()
                 await until(lambda: not peer.open)
-                vu.close()
+                vu._close()
 
         run(main())
 
@@ -84,7 +84,7 @@ class TestConnections:
                 for _ in range(3):
                     replies = await asyncio.gather(*(vu.get(f"/{number}") for number in range(8)))
                     assert [reply.text for reply in replies] == [f"/{number}" for number in range(8)]
-                    assert vu.in_flight == made.in_flight == 0
+                    assert vu._in_flight == made.in_flight == 0
                 assert len(peer.connections) == 8
 
         run(main())
@@ -95,11 +95,11 @@ class TestConnections:
                 vu = made.vu()
                 tasks = [asyncio.create_task(vu.request("GET", "/")) for _ in range(3)]
                 await until(lambda: len(peer.requests) == 3)
-                assert vu.in_flight == made.in_flight == 3
+                assert vu._in_flight == made.in_flight == 3
                 for connection in peer.connections:
                     connection.reply()
                 await asyncio.gather(*tasks)
-                assert vu.in_flight == made.in_flight == 0
+                assert vu._in_flight == made.in_flight == 0
 
         run(main())
 
@@ -170,11 +170,11 @@ class TestTheUser:
         async def main() -> None:
             async with harness(nginx.url) as made:
                 vu = made.vu()
-                vu.begin_iteration(time.monotonic_ns() - 5_000_000, 0)
+                vu._begin_iteration(time.monotonic_ns() - 5_000_000, 0)
                 await vu.get("/")
                 await vu.get("/")
-                vu.end_iteration()
-                vu.begin_iteration(0, 1)
+                vu._end_iteration()
+                vu._begin_iteration(0, 1)
                 await vu.get("/")
                 response = made.take().table.get("http_req_response_time")
                 assert response.count == 1

@@ -329,7 +329,7 @@ class TestHandshake:
                     async with vu.websocket(path):
                         pytest.fail("the block must not begin")
                 assert refused.value.kind == kind
-                assert vu.requests == 0
+                assert vu._request_count == 0
                 delta = made.take()
                 assert (delta.table.get("ws_failed").trues, delta.table.get("ws_sessions")) == (1, None)
                 assert {kind: count for kind, (count, _) in delta.errors.entries.items()} == {kind: 1}
@@ -510,7 +510,7 @@ class TestEnds:
             async with harness(server.url) as made:
                 vu = made.vu()
                 ws = await vu.websocket("/echo").__aenter__()
-                vu.close()
+                vu._close()
                 assert (ws.closed, values(made)["failed"]) == (True, 0)
 
         run(main())

@@ -385,10 +385,10 @@ class TestConnectionsClosedHere:
             async with Peer(lambda connection, _head: connection.reply()) as peer, harness(peer.url, http=http) as made:
                 vu = made.vu()
                 for number in range(4):
-                    vu.begin_iteration(0, number)
+                    vu._begin_iteration(0, number)
                     for _ in range(2):
                         assert (await vu.get("/")).tries == 1
-                    vu.end_iteration()
+                    vu._end_iteration()
                 assert len(peer.connections) == 4
                 assert made.take().table.get("http_req_retried") is None
 

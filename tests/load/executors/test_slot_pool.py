@@ -54,6 +54,9 @@ class Turns:
     def finish(self) -> None:
         self.left = 0
 
+    def leave(self, slot: Any, due_ns: int) -> bool:
+        raise AssertionError((slot, due_ns))
+
     def next(self, slot: Any) -> int | None:
         if self.left > 0:
             self.left -= 1
@@ -195,7 +198,7 @@ class TestUserCode:
         pauses = []
 
         async def broken_at_first(vu: fl.VU) -> None:
-            pauses.append(vu.back_off_s)
+            pauses.append(vu._back_off_s)
             if vu.iteration < 2:
                 raise ValueError
 

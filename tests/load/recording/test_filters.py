@@ -394,7 +394,7 @@ class TestOwnMetrics:
 
                 async def work(scenario: str) -> None:
                     vu = made.vu(scenario=scenario)
-                    vu.begin_iteration(0, 0)
+                    vu._begin_iteration(0, 0)
                     early.add(1)
                     async with vu.group("g"):
                         early.add(10)
@@ -457,7 +457,7 @@ class TestAgainstTheAccessLog:
                 paths[f"{path}?{who}"] += 1
                 await vu.get(f"{path}?{who}", **options)
 
-            vu.begin_iteration(0, 0)
+            vu._begin_iteration(0, 0)
             await get("/outside")
             async with vu.group("login"):
                 await asyncio.gather(get("/in/login"), get("/in/login", tags={"kind": "read"}))

@@ -66,7 +66,7 @@ async def telling(
         yield made
     finally:
         for vu in made.vus:
-            vu.close()
+            vu._close()
         engine.close()
 
 
@@ -278,7 +278,7 @@ class TestValues:
                 vu, recorder = made.vu(tags={"team": "red"}), made.recorder
                 async with vu.group("pay"):
                     vu.check(None, {"ok": True, "not": False}, {"deep": "yes"})
-                scope = vu.scope
+                scope = vu._scope()
                 recorder.sample(scope, "call_duration", "sql", 1_500, {"table": "t"})
                 recorder.sample(scope, "call_failed", "sql", 1, None, "KeyError")
                 recorder.record_exception("KeyError", "Traceback ...", scope)
@@ -311,7 +311,7 @@ class TestValues:
             async with telling() as made:
                 late, depth, good = fl.Trend("late"), fl.Gauge("depth"), fl.Rate("good")
                 vu = made.vu()
-                vu.begin_iteration(0, 0)
+                vu._begin_iteration(0, 0)
                 async with vu.group("g"):
                     early.add(2)
                     early.add(3, {"shop": "a"})
@@ -540,7 +540,7 @@ def test_nothing_is_kept_unless_it_is_wanted(nginx: Nginx) -> None:
         assert [type(transfer) for transfer in vu._transfers] == [Transfer]
         assert made.take().points == []
         assert type(recorder.unscoped) is Scope
-        vu.close()
+        vu._close()
         engine.close()
 
     asyncio.run(main())

@@ -16,6 +16,21 @@ from fastload.model.redaction import SECRET_PARTS, SECRET_WORDS
 from tests.conftest import Cli
 from tests.test_docs import first_column, section
 
+SEVERAL = """
+import fastload as fl
+
+USERS = fl.env("USERS", type=int)
+PLACE = fl.env("PLACE", "here")
+KEYS = {"one": fl.env("FIRST_KEY"), "two": fl.env("SECOND_KEY"), "three": fl.env("THIRD_KEY", default="")}
+if PLACE != "here":
+    OTHER = fl.env("OTHER")
+
+def later() -> str:
+    return fl.env("LATER")
+
+@fl.scenario(vus=fl.env("VUS", type=int))
+async def visit(vu: fl.VU) -> None: ...
+"""
 SCRIPT = """
 import fastload as fl
 
@@ -169,6 +184,17 @@ class TestCommand:
         assert missing.returncode == 104
         assert "script.py: environment name USERS is not set" in missing.stderr
         assert "pass -e USERS=... or export it" in missing.stderr
+
+    def test_all_names_that_are_missing_are_told_at_once(self, cli: Cli, tmp_path: Path) -> None:
+        (tmp_path / "script.py").write_text(SEVERAL)
+        command = ("plan", "script.py", "--base-url", "http://127.0.0.1:9")
+        missing = cli(*command, "-e", "FIRST_KEI=x", "-e", "SECOND_KEY=x")
+        assert missing.returncode == 104
+        assert "script.py: environment names USERS, FIRST_KEY and VUS are not set" in missing.stderr
+        assert "pass -e USERS=... -e FIRST_KEY=... -e VUS=... or export them" in missing.stderr
+        assert "for FIRST_KEY: did you mean 'FIRST_KEI'?" in missing.stderr
+        given = ("-e", "USERS=1", "-e", "FIRST_KEY=x", "-e", "SECOND_KEY=x", "-e", "VUS=1")
+        assert cli(*command, *given).returncode == 0
 
 
 def test_the_result_has_a_type(put: Callable[[str, str], None]) -> None:

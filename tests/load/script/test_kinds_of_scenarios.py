@@ -80,8 +80,8 @@ def test_what_gives_a_coroutine_is_a_scenario(function: Any) -> None:
     made = fl.scenario(vus=1, iterations=1)(function)
     assert made.name in ("visit", "browse", "Shop", "look", "wrapper")
     # What its code reads is kept.
-    assert parts_read_by(*made.functions).body
-    assert fl.scenario(name="mixed", tasks={function: 1}).functions == [function]
+    assert parts_read_by(*made._functions).body
+    assert fl.scenario(name="mixed", tasks={function: 1})._functions == [function]
 
 
 def test_a_mock_is_a_scenario() -> None:

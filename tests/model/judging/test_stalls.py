@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
+import pytest
+
 from fastload.model.frames import pack, unpack
-from fastload.model.judging.stalls import MOST_LINES, StallCount, Stalls, StallTable, worst_first
+from fastload.model.judging.stalls import (
+    PROBE_INTERVAL_US,
+    StallCount,
+    Stalls,
+    StallTable,
+    probe_intervals_us,
+    worst_first,
+)
 
 
 def table() -> StallTable:
@@ -46,7 +57,22 @@ def test_merging_adds() -> None:
 
 def test_lines_are_bounded_and_no_time_is_lost() -> None:
     made = StallTable()
-    for number in range(3 * MOST_LINES):
+    for number in range(60):
         made.add_stall("busy", f"f (x.py:{number})", StallCount(1, 1_000, 1_000))
-    assert len(made.stalls) == MOST_LINES + 1
-    assert sum(stall.total_us for stall in made.stalls.values()) == 3_000 * MOST_LINES
+    assert len(made.stalls) == 20 + 1
+    assert sum(stall.total_us for stall in made.stalls.values()) == 60_000
+
+
+@pytest.mark.parametrize("block_ms", [3, 5, 7, 10, 12, 20, 40])
+def test_a_loop_that_is_always_blocked_is_late_on_average(block_ms: int) -> None:
+    """Each wake-up comes at the end of the block in which it is due, and the next one is asked for there."""
+    block_us = 1000 * block_ms
+    asked_us = list(islice(probe_intervals_us(), 1000))
+    late_us = [-one % block_us for one in asked_us]
+    assert sum(late_us) / len(late_us) > block_us / 4
+
+
+def test_the_times_between_wake_ups_are_10_ms_on_average() -> None:
+    asked_us = list(islice(probe_intervals_us(), 1000))
+    assert sum(asked_us) / len(asked_us) == pytest.approx(PROBE_INTERVAL_US, rel=0.01)
+    assert (min(asked_us), max(asked_us)) == pytest.approx((5_000, 15_000), rel=0.01)

@@ -10,55 +10,20 @@ from hypothesis import strategies as st
 
 from fastload.model.judging.evidence import Evidence, WorkerEvidence
 from fastload.model.judging.stalls import Stalls
-from fastload.model.judging.verdict import Verdict, judge_run
-
-NAP = "visit (shop.py:12): time.sleep(0.09)"
-
-
-def evidence(*, open_model: bool = False, **changes: Any) -> Evidence:
-    """A run with nothing to complain about: 10 s, 50 VUs, responses of 10 to 40 ms."""
-    facts: dict[str, Any] = {
-        "requests": 10_000,
-        "failed": 0,
-        "requests_per_s": 1000.0,
-        "vus": 50,
-        "workers": (worker(),),
-        "response_ms": {50: 10.0, 95: 20.0, 99: 40.0},
-        "response_count": 10_000,
-        "own_delay_ms": {50: 0.1, 95: 0.5, 99: 2.0},
-        "quickest_ms": 8.0,
-        "median_ms": 10.0,
-        "target_cpu_percent": 30.0,
-        "target_cpus": 2,
-        "host_cpu_percent": 40.0,
-    }
-    if open_model:
-        lateness = {50: 0.1, 95: 0.2, 99: 0.3}
-        facts |= {"offered": 10_000, "started": 10_000, "offered_per_s": 1000.0, "lateness_ms": lateness}
-    return Evidence(open_model=open_model, **(facts | changes))
-
-
-def worker(index: int = 0, **changes: Any) -> WorkerEvidence:
-    facts: dict[str, Any] = {"cpu_percent": (40.0, 50.0) * 5, "lag_max_ms": 1.0, "watched_ms": 10_000.0}
-    return WorkerEvidence(index, **(facts | changes))
-
-
-def late(cause: str, *stalls: Stalls, **delays: Any) -> dict[str, Any]:
-    """A loop that was late for *cause* so much that the p95 is half the generator's own."""
-    own = {"own_delay_ms": {50: 0.2, 95: 10.0, 99: 30.0}} | delays
-    late_ms = {"busy": 9.0, cause: 500.0}
-    return own | {"workers": (worker(late_ms=late_ms, waited_ms=late_ms, stalls=stalls),)}
-
-
-def stalled(total_ms: float, cause: str = "blocked", line: str = NAP) -> Stalls:
-    return Stalls(cause, line, 12, total_ms, 95.0)
-
-
-def causes(verdict: Verdict) -> list[str]:
-    return [finding.cause for finding in verdict.findings]
-
-
-OPEN, CLOSED = True, False
+from fastload.model.judging.verdict import judge_run
+from tests.model.judging.runs import (
+    CLOSED,
+    LATE_STARTS,
+    NAP,
+    OF_TREND,
+    OPEN,
+    OTHERWISE,
+    causes,
+    evidence,
+    late,
+    stalled,
+    worker,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +38,8 @@ OPEN, CLOSED = True, False
         # At the p95 and the p99: half of it, and 5 ms at least. The median holds.
         ({"own_delay_ms": {95: 9.9}}, "VALID"),
         ({"own_delay_ms": {95: 10.0}}, "SUSPECT"),
+        ({"own_delay_ms": {95: 4.9}, "response_ms": {95: 1.0}}, "VALID"),
+        ({"own_delay_ms": {95: 5.0}, "response_ms": {95: 1.0}}, "SUSPECT"),
         ({"own_delay_ms": {99: 19.9}}, "VALID"),
         ({"own_delay_ms": {99: 20.0}}, "SUSPECT"),
         ({"own_delay_ms": {99: 4.9}, "response_ms": {99: 1.0}}, "VALID"),
@@ -92,6 +59,21 @@ OPEN, CLOSED = True, False
             {"workers": (worker(stalled_ms=1000.0, stalls=(stalled(1000.0),), waited_ms={"blocked": 1000.0}),)},
             "INVALID",
         ),
+        # Without requests or calls there is no latency to compare with: the loop must be there most of the time.
+        (OTHERWISE | {"workers": (worker(late_ms={"busy": 500.0, "blocked": 499.0}),)}, "VALID"),
+        (OTHERWISE | {"workers": (worker(late_ms={"busy": 500.0, "blocked": 500.0}),)}, "SUSPECT"),
+        (OTHERWISE | {"workers": (worker(late_ms={"starved": 2499.0}),)}, "SUSPECT"),
+        (OTHERWISE | {"workers": (worker(late_ms={"starved": 2500.0}),)}, "INVALID"),
+        (OTHERWISE | {"workers": (worker(), worker(1, late_ms={"starved": 2500.0}))}, "INVALID"),
+        (OTHERWISE | {"workers": (worker(late_ms={"starved": 99.0}, watched_ms=150.0),)}, "VALID"),
+        (OTHERWISE | {"workers": (worker(late_ms={"starved": 100.0}, watched_ms=150.0),)}, "INVALID"),
+        ({"workers": (worker(late_ms={"starved": 9000.0}),)}, "VALID"),
+        ({"workers": (worker(late_ms={"starved": 9000.0}),), "response_count": 9}, "INVALID"),
+        # The times of the script, which stand in for them.
+        (OF_TREND, "VALID"),
+        (OF_TREND | {"own_delay_ms": {95: 10.0}}, "SUSPECT"),
+        (OF_TREND | {"own_delay_ms": {50: 5.0}}, "INVALID"),
+        (OF_TREND | {"workers": (worker(late_ms={"blocked": 1000.0}),)}, "SUSPECT"),
         # How much of the time is waited for a CPU does not matter by itself.
         ({"workers": (worker(run_delay_share=0.3),)}, "VALID"),
         # The machine ran out of something.
@@ -129,6 +111,13 @@ def test_the_state(open_model: bool, changes: dict[str, Any], state: str) -> Non
         # What had no response at the end, while more and more waited.
         ({"interrupted": 99, "backlog_grew": True}, "VALID"),
         ({"interrupted": 100, "backlog_grew": True}, "SUSPECT"),
+        # What was answered only after the load, from a line that grew: whoever was the limit.
+        ({"iterations_per_s": 900.0, "backlog_grew": True}, "VALID"),
+        ({"iterations_per_s": 899.0, "backlog_grew": True}, "SUSPECT"),
+        ({"iterations_per_s": 899.0}, "VALID"),
+        ({"requests_per_s": 899.0, "bench": True, "backlog_grew": True}, "SUSPECT"),
+        ({"iterations_per_s": 899.0, "backlog_grew": True, "target_cpu_percent": 200.0}, "SUSPECT"),
+        ({"iterations_per_s": 899.0, "backlog_grew": True, "is_mixed": True}, "VALID"),
         ({"iterations_interrupted": 100, "backlog_grew": True}, "SUSPECT"),
         ({"interrupted": 100}, "VALID"),
         # A full core does no harm if nothing was late.
@@ -149,6 +138,9 @@ def test_the_state_of_an_open_model(changes: dict[str, Any], state: str) -> None
         ((95.0,) * 10, "SUSPECT", "The generator was the limit"),
         # Four of nine seconds: more than a tenth have the generator's own queue, but most of the rate is not its.
         ((10.0,) * 5 + (99.0,) * 4, "SUSPECT", "The concurrency was the limit"),
+        ((10.0,) * 5 + (99.0,) * 5, "SUSPECT", "The generator was the limit"),
+        ((10.0,) * 9 + (99.0,), "SUSPECT", "The concurrency was the limit"),
+        ((10.0,) * 10 + (99.0,), "VALID", "The concurrency was the limit"),
         ((10.0,) * 19 + (99.0,), "VALID", "The concurrency was the limit"),
     ],
 )
@@ -183,7 +175,21 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
             f"the script computes in {NAP}",
             "before the load",
         ),
-        (CLOSED, late("blocked"), "own_work", "something other than the script", "the disk"),
+        (
+            CLOSED,
+            late("blocked", stalled(400.0, line="")),
+            "own_work",
+            "something other than the script",
+            "the disk",
+        ),
+        # Stalls that were too short for anybody to see where.
+        (
+            CLOSED,
+            late("blocked"),
+            "blocking_call",
+            "calls that do not await, a disk or swapped memory",
+            "await instead",
+        ),
         (
             CLOSED,
             late("busy", stalled(400.0, "busy", "")),
@@ -192,7 +198,17 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
             "--max-body",
         ),
         # A line that has little of it is not to blame.
-        (CLOSED, late("busy", stalled(50.0, "busy")), "own_work", "fastload's own work", "--max-body"),
+        (
+            CLOSED,
+            late("busy", stalled(125.0, "busy")),
+            "busy_script",
+            f"the script computes in {NAP}",
+            "before the load",
+        ),
+        (CLOSED, late("busy", stalled(124.0, "busy")), "own_work", "fastload's own work", "--max-body"),
+        # Starts that are late together with the loop, and starts that are late by themselves.
+        (OPEN, LATE_STARTS | {"own_delay_ms": {99: 10.0}}, "own_work", "fastload's own work", "--max-body"),
+        (OPEN, LATE_STARTS | {"own_delay_ms": {99: 9.9}}, "late_starts", "starts were late", "lower the rate"),
         (
             CLOSED,
             late("starved", stalled(400.0, "starved", "")),
@@ -272,6 +288,14 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
             "1 iteration was under way",
             "run longer",
         ),
+        (
+            CLOSED,
+            {"requests": 0, "iterations_failed": 12},
+            "nothing_measured",
+            "nothing was measured: all 12 iterations raised",
+            "iteration_timeout",
+        ),
+        (CLOSED, {"requests": 0, "iterations_failed": 1}, "nothing_measured", "the iteration raised", "exceptions"),
         (CLOSED, {"requests": 0}, "nothing_measured", "no request and no iteration ended", "from starting"),
         (
             CLOSED,
@@ -302,7 +326,14 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
             "ran out of local ports (700 requests)",
             "ip_local_port_range",
         ),
-        (CLOSED, {"failed": 10_000}, "target_failing", "every request failed", "see the errors"),
+        (CLOSED, {"failed": 10_000}, "target_failing", "every request failed: nothing below", "see the errors"),
+        (
+            CLOSED,
+            {"failed": 10_000, "errors": {"connect_refused": 10_000}},
+            "target_failing",
+            "every request failed, most with connect_refused: nothing below",
+            "see the errors; connect_refused: start the server",
+        ),
         (
             CLOSED,
             {"failed": 6_800, "errors": {"http_500": 6_800}},
@@ -330,99 +361,6 @@ def test_each_cause_has_its_figures_and_its_remedy(
     assert remedy in verdict.remedy
 
 
-@pytest.mark.parametrize(
-    ("open_model", "changes", "limit"),
-    [
-        (CLOSED, {"requests": 0}, "Nothing was measured: no request ended"),
-        (CLOSED, {"requests": 0, "recorded_itself": True, "iterations": 5}, "Not known: no request was measured"),
-        (CLOSED, {"failed": 10_000}, "The target failed: all 10,000 requests failed ("),
-        (
-            CLOSED,
-            {"failed": 10_000, "errors": {"http_500": 1, "connect_refused": 9_999}},
-            "most with connect_refused (",
-        ),
-        (CLOSED, {"failed": 99}, "The concurrency was the limit"),
-        (
-            CLOSED,
-            {"failed": 300, "errors": {"http_503": 300}},
-            "The target failed: 3.00% of the requests failed, most with http_503",
-        ),
-        (
-            OPEN,
-            {"failed": 6_800, "target_ended_s": 3.2},
-            "The target failed: the target's processes had ended after 3 s",
-        ),
-        (CLOSED, {"target_run_delay": 0.58}, "The machine was the limit: the target waited for a CPU 58% of the time"),
-        (CLOSED, {"target_run_delay": 0.25}, "The concurrency was the limit"),
-        (
-            CLOSED,
-            {"workers": (worker(cpu_percent=(95.0,)),), "target_cpu_percent": 180.0},
-            "The generator and the target were both",
-        ),
-        (
-            CLOSED,
-            {"workers": (worker(cpu_percent=(95.0,)),), "target_cpu_percent": 179.0},
-            "The generator was the limit",
-        ),
-        (CLOSED, {"target_cpu_percent": 90.0}, "The target was probably the limit: it used a whole core"),
-        (CLOSED, {"target_cpu_percent": 89.9}, "The concurrency was the limit"),
-        (CLOSED, {"target_cpu_percent": 180.0}, "The target was the limit: its CPUs were full"),
-        (
-            CLOSED,
-            {"target_cpu_percent": 95.0, "target_cpus": 0},
-            "The target was probably the limit: it used a whole core",
-        ),
-        (
-            CLOSED,
-            {"host_cpu_percent": 90.0, "target_run_delay": 0.24, "target_cpu_percent": 66.0},
-            "The machine was the limit: its CPUs were 90% busy",
-        ),
-        (
-            CLOSED,
-            {"host_cpu_percent": 90.0, "workers": (worker(run_delay_share=0.45),)},
-            "The machine was the limit: its CPUs were 90% busy",
-        ),
-        # Busy with other work, and nobody here waited for it.
-        (CLOSED, {"host_cpu_percent": 99.0, "target_run_delay": 0.24}, "The concurrency was the limit"),
-        (CLOSED, {"host_cpu_percent": 99.0, "workers": (worker(run_delay_share=0.44),)}, "The concurrency was"),
-        (CLOSED, {"connections_dropped": 7}, "The target was the limit: its accept queue was full 7 times"),
-        (
-            CLOSED,
-            {"quickest_ms": 1.0, "median_ms": 30.0},
-            "The target was probably the limit: requests waited in line in it: the median took 30.0ms, the quickest",
-        ),
-        (CLOSED, {"quickest_ms": 1.0, "median_ms": 30.0, "vus": 1}, "The concurrency was the limit"),
-        (CLOSED, {"quickest_ms": 1.0, "median_ms": 3.0}, "The concurrency was the limit: 50 VUs"),
-        (OPEN, {}, "Nothing was at its limit: the offered rate was served at 1,000 requests/s"),
-        (
-            OPEN,
-            {"is_mixed": True},
-            "the offered rate was served, and with the closed scenarios that was 1,000 requests/s",
-        ),
-        (OPEN, {"backlog_grew": True}, "more and more requests"),
-        (OPEN, {"requests_per_s": 899.0}, "the offered rate was started, and 899 requests/s ended within"),
-        (OPEN, {"started": 9_000, "interrupted": 25}, "25 requests had no response when the run ended"),
-        # A rate that was served had no limit, however busy the target was.
-        (OPEN, {"target_cpu_percent": 180.0}, "Nothing was at its limit"),
-        (OPEN, {"target_cpu_percent": 180.0, "started": 9_000}, "The target was the limit: its CPUs were full"),
-        (OPEN, {"started": 9_000}, "The concurrency was the limit: all 50 VUs were busy while starts waited"),
-        (OPEN, {"target_cpu_percent": None}, "(busiest worker 45% CPU, target not sampled)."),
-    ],
-)
-def test_what_limited_the_run(open_model: bool, changes: dict[str, Any], limit: str) -> None:
-    verdict = judge_run(evidence(open_model=open_model, **changes))
-    assert limit in verdict.limit or any(limit in one.text for one in verdict.findings)
-
-
-def test_what_was_answered_counts_and_not_what_was_started() -> None:
-    """A server that does 97 of 200 requests a second, and connections enough for all of them."""
-    verdict = judge_run(
-        evidence(open_model=True, requests_per_s=97.0, backlog_grew=True, quickest_ms=10.0, median_ms=4000.0)
-    )
-    assert "The target was probably the limit: requests waited in line in it" in verdict.limit
-    assert "it answered 97 requests/s" in verdict.limit
-
-
 def test_the_worst_comes_first_and_gives_the_remedy() -> None:
     verdict = judge_run(evidence(open_model=True, started=9_000, errors={"generator_fd": 1_000}))
     assert verdict.state == "INVALID"
@@ -442,6 +380,35 @@ def test_each_cause_that_matters_is_told_and_the_worst_leads() -> None:
     assert causes(verdict)[:2] == ["blocking_call", "no_cpu"]
     assert len(verdict.reasons) == 2
     assert "beside a reported p99" not in verdict.reasons[1]
+
+
+def test_a_target_that_was_not_sampled_all_the_time_is_told() -> None:
+    spans = ((0.0, 2.0), (4.0, 6.0))
+    verdict = judge_run(evidence(target_ran_s=spans))
+    assert verdict.state == "VALID"
+    told = "the target: its processes ended, and it was sampled only from 0s to 2s, from 4s to 6s"
+    assert told in verdict.reasons
+    assert verdict.limit.startswith("The concurrency was the limit")
+    # That it ended, and that nothing answered after that, is told already.
+    assert told not in judge_run(evidence(target_ran_s=spans, target_ended_s=6.0)).reasons
+
+
+@pytest.mark.parametrize(("starved_ms", "told"), [(200.0, 2), (199.0, 1)])
+def test_a_cause_is_told_beside_others_from_a_fifth_of_the_wait_on(starved_ms: float, told: int) -> None:
+    waited_ms = {"blocked": 1000.0 - starved_ms, "starved": starved_ms}
+    workers = (worker(late_ms=waited_ms, waited_ms=waited_ms, stalls=(stalled(500.0),)),)
+    assert len(judge_run(evidence(workers=workers, own_delay_ms={99: 30.0})).reasons) == told
+
+
+def test_three_lines_of_the_script_are_named() -> None:
+    lines = [f"visit (shop.py:{number}): time.sleep(0.09)" for number in range(1, 5)]
+    blocking = tuple(stalled(500.0 - 10 * number, line=line) for number, line in enumerate(lines))
+    waited_ms = {"blocked": 2000.0}
+    unawaited = {line: 9 - number for number, line in enumerate(lines)}
+    workers = (worker(unawaited=unawaited, late_ms=waited_ms, waited_ms=waited_ms, stalls=blocking),)
+    verdict = judge_run(evidence(workers=workers, own_delay_ms={99: 30.0}))
+    assert [reason.count("shop.py") for reason in verdict.reasons] == [3, 3]
+    assert all(line in reason for line in lines[:3] for reason in verdict.reasons)
 
 
 def test_calls_without_await_lead_whatever_else_there_is() -> None:
@@ -475,37 +442,6 @@ def test_a_rare_stall_is_a_remark() -> None:
 def test_a_worker_without_readings_is_idle() -> None:
     idle = WorkerEvidence(0)
     assert (idle.mean_cpu_percent, idle.max_cpu_percent, idle.saturated_s, idle.stalled_share) == (0.0, 0.0, 0, 0.0)
-
-
-NO_REQUESTS = {"requests": 0, "requests_per_s": 0.0}
-CALLS = {**NO_REQUESTS, "calls": 500, "calls_per_s": 50.0}
-ALL_FAILED = {**CALLS, "calls_failed": 500, "errors": {"OSError": 500}}
-SESSIONS = {**NO_REQUESTS, "sessions": 20, "messages_per_s": 400.0}
-
-
-@pytest.mark.parametrize(
-    ("open_model", "changes", "state", "limit"),
-    [
-        (CLOSED, CALLS, "VALID", "50 VUs waiting for responses or pausing make 50 calls/s"),
-        (OPEN, CALLS, "VALID", "the offered rate was served at 50 calls/s"),
-        (OPEN, SESSIONS, "VALID", "the offered rate was served at 400 messages/s"),
-        (CLOSED, ALL_FAILED, "SUSPECT", "all 500 calls failed, most with OSError"),
-        (CLOSED, SESSIONS | {"sessions_failed": 20}, "SUSPECT", "all 20 WebSocket sessions failed"),
-        (CLOSED, CALLS | {"calls_failed": 5}, "VALID", "1.00% of the calls failed"),
-        (CLOSED, {"calls": 500, "calls_failed": 500}, "VALID", "1,000 requests/s"),
-        (CLOSED, NO_REQUESTS, "SUSPECT", "Nothing was measured"),
-    ],
-)
-def test_a_run_without_requests_is_told_of_in_what_it_did(
-    open_model: bool, changes: dict[str, Any], state: str, limit: str
-) -> None:
-    verdict = judge_run(evidence(open_model=open_model, **changes))
-    assert verdict.state == state
-    assert limit in verdict.limit
-    assert ("Nothing was measured" in verdict.limit) is (changes is NO_REQUESTS)
-    if state == "SUSPECT" and changes is not NO_REQUESTS:
-        noun = "call" if "calls" in changes else "WebSocket session"
-        assert verdict.reasons[0].startswith(f"every {noun} failed")
 
 
 def _share(most: float = 1.0) -> st.SearchStrategy[float]:

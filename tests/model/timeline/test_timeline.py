@@ -193,6 +193,34 @@ def test_rows_stay_bounded() -> None:
     assert total(columns, "rate") == pytest.approx(3000)
 
 
+@pytest.mark.parametrize("most_rows", [900, 4])
+def test_the_recent_figures_are_those_of_the_last_seconds_together(most_rows: int) -> None:
+    made = made_run(seconds=23)
+    timeline = timeline_of(made, most_rows=most_rows)
+    last = made.seconds[-5:]
+    whole = TrendValue.pooled([one.table.get("http_req_response_time") for one in last])
+    recent = timeline.recent()
+    assert recent is not None
+    assert recent["span_s"] == pytest.approx(sum(one.span_s for one in last), abs=1e-3)
+    ended = sum(one.requests_per_s * one.span_s for one in last)
+    failed = sum(one.failed_per_s * one.span_s for one in last)
+    assert recent["rate"] * recent["span_s"] == pytest.approx(ended, rel=1e-3)
+    assert recent["failed_rate"] * recent["span_s"] == pytest.approx(failed, rel=1e-3, abs=1e-3)
+    expected = [value / 1000 for value in whole.quantiles((0.5, 0.95, 0.99))]
+    assert [recent[name] for name in ("p50", "p95", "p99")] == expected
+    assert Timeline(made.header).recent() is None
+
+
+def test_the_recent_figures_of_calls_are_theirs() -> None:
+    made = closed_run(seconds=2, calls=True)
+    recent = timeline_of(made).recent()
+    assert recent is not None
+    assert recent["rate"] == 201.0
+    failed = sum(count for one in made.seconds for count, _ in one.errors.entries.values())
+    assert recent["failed_rate"] == pytest.approx(failed / recent["span_s"])
+    assert recent["p99"] > recent["p50"] > 0
+
+
 def test_who_follows_has_what_who_comes_late_gets() -> None:
     made = made_run(seconds=41)
     timeline = Timeline(made.header, most_rows=12)

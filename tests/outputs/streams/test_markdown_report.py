@@ -25,7 +25,7 @@ from fastload.model.resources import ProcessSample
 from fastload.model.run_header import RunHeader
 from fastload.model.series import SeriesTable
 from fastload.model.summary import Summary
-from fastload.outputs.figures import one_line
+from fastload.model.wire_text import one_line
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.streams.markdown_report import MarkdownReport, render_markdown
 from tests.outputs.samples import (

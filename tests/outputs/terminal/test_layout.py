@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import RenderableType
 
-from fastload.outputs.figures import one_line
+from fastload.model.wire_text import one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph, legible, shorten
 from tests.outputs.terminal.consoles import memory_console
 

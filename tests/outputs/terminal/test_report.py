@@ -392,7 +392,10 @@ def test_many_workers_are_one_row_and_the_lost_ones() -> None:
 
 
 def test_a_target_that_died_or_was_not_sampled_is_told() -> None:
-    assert "was gone at the end" in render(replace(closed_bench(), target=target_series(alive=False)))
+    gone = target_series(alive=False)
+    assert "was gone at the end" in render(replace(closed_bench(), target=gone))
+    back = replace(gone, samples=(*gone.samples, *(replace(one, t_s=one.t_s + 2, alive=True) for one in gone.samples)))
+    assert "ran only from 2s to 4s" in render(replace(closed_bench(), target=back))
     assert re.search(r"target +- +- +- +not sampled", render(replace(closed_bench(), target=None)))
 
 

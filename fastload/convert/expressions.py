@@ -1,0 +1,69 @@
+"""Expressions in generated scripts that are put together from texts and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastload.convert.writer import Call, Code, Module, escaped, text_literal
+
+_LONGEST_JOINED = 60
+"""The longest text in an f-string, in characters: nothing breaks its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local(Code):
+    """An expression with variables of a function, which no constant of the module can have."""
+
+
+def has_local(value: Any) -> bool:
+    """Return whether a `Local` is anywhere in *value*."""
+    match value:
+        case Local():
+            return True
+        case Call():
+            return has_local(value.arguments) or has_local(value.keywords)
+        case Mapping():
+            return any(map(has_local, value.values()))
+        case list() | tuple():
+            return any(map(has_local, value))
+    return False
+
+
+def on_reply(expression: Any, reply: str) -> Any:
+    """Return *expression*, which is about the variable ``reply``, for another expression *reply*."""
+    if isinstance(expression, Call):
+        inside = [on_reply(argument, reply) for argument in expression.arguments]
+        return Call(_about_reply(expression.head, reply), inside, expression.keywords, expression.tail)
+    return Code(_about_reply(expression.text, reply)) if isinstance(expression, Code) else expression
+
+
+def _about_reply(text: str, reply: str) -> str:
+    return f"{reply}{text.removeprefix('reply')}" if text.startswith("reply.") else text
+
+
+def joined(parts: Sequence[str | Code], module: Module, name: str = "TEXT") -> str | Code:
+    """Return *parts* one after the other: a plain text, a variable alone, or an f-string.
+
+    Long texts become the constant *name* of *module*, with the variables put into their places.
+    """
+    parts = [part for part in parts if part != ""]
+    if all(isinstance(part, str) for part in parts):
+        return "".join(str(part) for part in parts)
+    if len(parts) == 1:
+        return parts[0]
+    kind = Local if has_local(list(parts)) else Code
+    if sum(len(part) for part in parts if isinstance(part, str)) > _LONGEST_JOINED:
+        return kind(_replaced(parts, module, name))
+    texts = [part if isinstance(part, Code) else part.replace("{", "{{").replace("}", "}}") for part in parts]
+    quote = text_literal("".join(text for text in texts if isinstance(text, str)))[0]
+    inside = "".join(f"{{{text.text}}}" if isinstance(text, Code) else escaped(text, quote) for text in texts)
+    return kind(f"f{quote}{inside}{quote}")
+
+
+def _replaced(parts: Iterable[str | Code], module: Module, name: str) -> str:
+    places = {part.text: f"@{part.text}@" for part in parts if isinstance(part, Code)}
+    text = "".join(places[part.text] if isinstance(part, Code) else part for part in parts)
+    calls = "".join(f".replace({text_literal(place)}, {code})" for code, place in places.items())
+    return module.constant(name, text).text + calls

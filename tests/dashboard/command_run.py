@@ -1,0 +1,56 @@
+"""`fastload run --dashboard` as a process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import answers, cli_command, cli_env
+
+
+class Run:
+    """A `fastload run --dashboard` under way, and where its dashboard is."""
+
+    def __init__(self, folder: Path, base_url: str, *args: str, script: str, **env: str) -> None:
+        (folder / "script.py").write_text(script)
+        options = ["--base-url", base_url, "--json", "-q", "-w", "1", *args]
+        if "--dashboard" not in args:
+            options += ["--dashboard", "0"]
+        self.process = subprocess.Popen(
+            cli_command("run", "script.py", *options),
+            cwd=folder,
+            env=cli_env(**env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None
+        self.said = []
+        for line in self.process.stderr:
+            self.said.append(line)
+            if line.startswith("dashboard: "):
+                self.url = line.split()[1]
+                return
+        self.close()
+        pytest.fail(f"no dashboard: {''.join(self.said)}")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def end(self, code: int = 0) -> dict[str, Any]:
+        """The summary, after the run ended with *code*."""
+        out, err = self.process.communicate(timeout=60)
+        assert self.process.returncode == code, "".join(self.said) + err
+        assert not answers(self.port)
+        summary: dict[str, Any] = json.loads(out)
+        return summary
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
