@@ -14,7 +14,7 @@ from fastload.convert.dynamic_values import is_asked_for, looks_random, may_be_h
 from fastload.convert.expressions import Local, joined
 from fastload.convert.extractions import HELPER, HELPER_SOURCE, Extraction, extraction_from_text, extractions
 from fastload.convert.har import HarEntry
-from fastload.convert.names import constant, identifier, is_secret_field, unique
+from fastload.convert.names import constant, environment_name, identifier, is_secret_field, unique
 from fastload.convert.values import Values
 from fastload.convert.writer import Code, Module
 
@@ -182,7 +182,7 @@ class Correlation(Values):
     def _asked(self, text: str, name: str) -> Code:
         """Return a constant for *text*, which a run must give; equal texts share one."""
         if text not in self._constants:
-            variable = unique(constant(name), self._module.environment)
+            variable = unique(environment_name(name), self._module.environment)
             self._constants[text] = self._module.secret(variable)
             self.asked.append(variable)
         return self._constants[text]

@@ -18,6 +18,10 @@ _ID = re.compile(
 )
 # Names that every generated script may use already.
 _TAKEN = ("fl", "vu", "asyncio", "reply")
+_SET_BY_SHELLS = (
+    *("EDITOR", "HOME", "HOST", "HOSTNAME", "LANG", "LANGUAGE", "LOGNAME", "MAIL", "OLDPWD", "PATH", "PWD", "SHELL"),
+    *("TERM", "TMP", "TMPDIR", "TZ", "UID", "USER", "USERNAME"),
+)
 _LONGEST_IDENTIFIER = 50
 LONGEST_NAME = 60
 
@@ -38,6 +42,12 @@ def identifier(text: str, default: str) -> str:
 def constant(text: str, default: str = "VALUE") -> str:
     """Return an ``UPPER_CASE`` name for a constant or an environment variable."""
     return identifier(text, default.lower()).upper().rstrip("_")
+
+
+def environment_name(text: str, default: str = "VALUE") -> str:
+    """Return an ``UPPER_CASE`` name that means nothing to a shell, in which ``LANG`` and ``USER`` are set already."""
+    name = constant(text, default)
+    return f"{name}_VALUE" if name in _SET_BY_SHELLS else name
 
 
 def unique(name: str, taken: Collection[str], joint: str = "_") -> str:

@@ -48,13 +48,26 @@ class RequestWriter:
         self.notes: list[str] = []
         self._uses = Counter(map(self._key, requests))
 
-    def call(self, request: HarRequest, name: str = "", more: dict[str, Any] | None = None) -> Call:
-        """Return the call that sends *request*, counted as *name*, with *more* keyword arguments."""
+    def call(
+        self,
+        request: HarRequest,
+        name: str = "",
+        body: dict[str, Any] | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> Call:
+        """Return the call that sends *request*, counted as *name*.
+
+        Args:
+            body: arguments for the body over those that *request* has.
+            more: other keyword arguments.
+        """
         url = urlsplit(request.url)
-        body = body_arguments(request.post_data)
+        body = body_arguments(request.post_data) | (body or {})
         if missing_files(body):
             where = single_line(url.path)
-            self.notes.append(f"the recording lacks the files that were uploaded to {where}: give some in their place")
+            self.notes.append(
+                f"the content of the files that are sent to {where} is not known: give some in their place"
+            )
         address, template, keywords = self._address(url)
         sent = self._sent(body)
         keywords |= self._module.short(sent, "BODY") | self._headers(request, body) | (more or {})
@@ -86,7 +99,11 @@ class RequestWriter:
             if not isinstance(sent, Code):
                 continue
             known = [name for name, code in values.items() if code == sent]
-            name = known[0] if known else unique(identifier(sent.text, "value").rstrip("_"), values)
+            name = (
+                known[0]
+                if known
+                else unique(identifier(sent.text, "value").rstrip("_") if sent.text.isidentifier() else "value", values)
+            )
             values[name] = sent
             parts[number] = f"{{{name}}}"
         if values:

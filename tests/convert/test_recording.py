@@ -131,7 +131,7 @@ def test_what_is_left_out_is_noted_and_can_be_kept() -> None:
         "left out, 1 in all: requests that got no response",
         "these failed in the recording, and are kept: 404 /api/missing",
         "a pause was cut to 10 s (--max-pause)",
-        "the recording lacks the files that were uploaded to /upload: give some in their place",
+        "the content of the files that are sent to /upload is not known: give some in their place",
         "secrets of the recording are not copied: give PASSWORD, AUTHORIZATION with -e, or in the environment",
         "these look as if a server had made them, but no earlier response has them: give CART_ID with -e",
     )
