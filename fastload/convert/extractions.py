@@ -31,7 +31,7 @@ _NO_SOURCE = (
     *("cache-control", "alt-svc", "strict-transport-security", "keep-alive", "transfer-encoding", "accept-ranges"),
 )
 _LONGEST_CONTEXT = 80
-_CONTEXT_WORD = re.compile(r"[\"'<]?\b[A-Za-z][\w-]+")
+_CONTEXT_WORD = re.compile(r"[\"'<]?\b([A-Za-z][\w-]+)")
 _MOST_VALUES = 20_000
 """Of one response; the others are not looked at."""
 
@@ -73,9 +73,10 @@ def extraction_from_text(response: HarResponse, value: str, name: str) -> Extrac
     text = response.content.decoded
     for written in dict.fromkeys((value, html.escape(value))):
         for found in re.finditer(re.escape(written), text):
-            for pattern in _patterns_at(text, found.start(), found.end()):
+            for word, pattern in _patterns_at(text, found.start(), found.end()):
                 if _first(pattern, text) == written:
-                    return _from_text(value, name, "its body", "reply.text", pattern, is_html=written != value)
+                    is_html = written != value
+                    return _from_text(value, name or word, "its body", "reply.text", pattern, is_html=is_html)
     return None
 
 
@@ -216,13 +217,14 @@ def _from_text(value: str, name: str, where: str, text: str, pattern: str, *, is
     return Extraction(value, name, where, Call("html.unescape", [found]), imports=("re", "html"))
 
 
-def _patterns_at(text: str, start: int, end: int) -> Iterator[str]:
-    """Yield regular expressions for what is at *start* to *end* of *text*, by more and more of what is before it."""
+def _patterns_at(text: str, start: int, end: int) -> Iterator[tuple[str, str]]:
+    """Yield regular expressions for *start* to *end* of *text*, by more and more before it, each with the last word."""
     before = text[max(0, start - _LONGEST_CONTEXT) : start].rpartition("\n")[2]
     after = text[end : end + 1]
     group = f"([^{re.escape(after)}]+)" if after and not after.isalnum() else r"([\w.-]+)"
-    for word in reversed(list(_CONTEXT_WORD.finditer(before))):
-        yield _escaped(before[word.start() :]) + group
+    words = list(_CONTEXT_WORD.finditer(before))
+    for word in reversed(words):
+        yield words[-1][1], _escaped(before[word.start() :]) + group
 
 
 def _escaped(text: str) -> str:

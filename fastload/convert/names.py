@@ -67,7 +67,10 @@ def is_secret_field(name: str) -> bool:
 
 def request_name(path: str) -> str:
     """Return the request name for *path*: segments that are numbers, UUIDs or long hex become ``{id}``."""
-    name = "/".join("{id}" if _ID.fullmatch(part) else part for part in unquote(path).split("/"))
+    plain = unquote(path)
+    # Escapes of another encoding than UTF-8 stay.
+    parts = (path if "\ufffd" in plain else plain).split("/")
+    name = "/".join("{id}" if _ID.fullmatch(part) else part for part in parts)
     return single_line(name) or "/"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastload.convert.correlation import Correlation, Use, Variable
-from fastload.convert.dynamic_values import looks_random
+from fastload.convert.dynamic_values import looks_random, pieces
 from fastload.convert.expressions import on_reply
 from fastload.convert.extractions import cookies_set
 from fastload.convert.functions import MOST_STATEMENTS, Function, Statement, functions_of
@@ -18,7 +18,7 @@ from fastload.convert.names import constant, identifier, is_secret_field, reques
 from fastload.convert.origins import Origins, origin_of
 from fastload.convert.request_writer import RequestWriter
 from fastload.convert.visits import RecordingFilter, Selection, Sent, Visit, batches, visits
-from fastload.convert.writer import WIDTH, Call, Conversion, Module, statement, text_literal
+from fastload.convert.writer import WIDTH, Call, Conversion, Module, flatten, statement, text_literal
 from fastload.model.errors import PlanError
 
 SHORTEST_PAUSE_S = 0.1
@@ -46,7 +46,8 @@ class _Batch:
             yield Statement(self.pause)
         sends = list({variable.name: variable for use in self.uses for variable in use.sends}.values())
         gives = [variable for use in self.uses for variable in use.gives]
-        yield Statement(self._sending(bool(gives)) + self._takings(), sends, gives)
+        is_read = any("reply." in flatten(variable.extraction.expression) for variable in gives)
+        yield Statement(self._sending(is_read) + self._takings(), sends, gives)
 
     def _sending(self, is_read: bool) -> str:
         if len(self.calls) == 1:
@@ -139,7 +140,7 @@ class _RecordingScript:
         made = _Batch(pause, [], [])
         for sent in batch:
             request = sent.entry.request
-            shown = f"{request.method.upper()} {request_name(urlsplit(request.url).path)}"
+            shown = f"{request.method.upper()} {_shown_path(request.url)}"
             made.uses.append(self._values.begin(shown))
             made.calls.append(self._requests.call(request))
         self._values.answered([sent.chain for sent in batch])
@@ -211,6 +212,12 @@ class _RecordingScript:
             bodies = any(entry.response.content.text for sent in self._kept for entry in sent.chain)
             why = "no earlier response has them" if bodies else "the recording has no bodies of responses"
             self._notes.append(f"these look as if a server had made them, but {why}: give {', '.join(asked)} with -e")
+
+
+def _shown_path(url: str) -> str:
+    """Return the path of *url* for a comment, without the values of this visit."""
+    parts = request_name(urlsplit(url).path).split("/")
+    return "/".join("{id}" if any(looks_random(piece[0]) for piece in pieces(part)) else part for part in parts)
 
 
 def _base_url(first: Sent) -> str:
