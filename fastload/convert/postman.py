@@ -6,7 +6,7 @@ Packages for them on PyPI make collections or run them; none reads one into type
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
@@ -18,7 +18,8 @@ from fastload.convert.locations import json_path, malformed_json, refuse
 from fastload.convert.names import counted, environment_name, identifier, single_line
 from fastload.convert.origins import Origins, origin_of
 from fastload.convert.postman_bodies import body_of
-from fastload.convert.postman_variables import PLACEHOLDER, PostmanValues, plain_text
+from fastload.convert.postman_parts import attributes, enabled, mapping, plain_text, scripts
+from fastload.convert.postman_variables import PLACEHOLDER, PostmanValues
 from fastload.convert.request_script import Step, basic_or_other, script_of_steps
 from fastload.convert.writer import Conversion, Module
 from fastload.model.errors import PlanError
@@ -76,12 +77,12 @@ class _Collection:
         module = Module("", taken={identifier(title.rpartition("/")[2].removesuffix(".py"), "visit")})
         self._module, self._origins = module, Origins(module, "")
         self._values = PostmanValues(module, _variables(self._whole))
-        items = list(self._items(self._whole["item"], ("item",), (), _mapping(self._whole.get("auth")), ()))
+        items = list(self._items(self._whole["item"], ("item",), (), mapping(self._whole.get("auth")), ()))
         steps = [step for item in items if (step := self._step(item)) is not None]
         if not steps:
             why = "; ".join(self._unread) or "it is empty"
             raise PlanError(f"{self._name}: it has no request: {why}", hint=_HINT)
-        count, info = len(steps), _mapping(self._whole.get("info"))
+        count, info = len(steps), mapping(self._whole.get("info"))
         shown = single_line(plain_text(info.get("name")) or self._name)
         about = f"{shown}, a collection of Postman in {single_line(self._name)}: {count} request{'s' * (count > 1)}."
         base_url = _DEFAULT_BASE_URL if self._origins.base.endswith(".invalid") else self._origins.base
@@ -96,17 +97,20 @@ class _Collection:
         steps: tuple[str | int, ...],
         folders: tuple[str, ...],
         auth: dict[str, Any],
-        scripts: tuple[str, ...],
+        above: tuple[str, ...],
     ) -> Iterator[_Item]:
-        """Yield the requests of *items*, which are at *steps* in the collection, in their order."""
+        """Yield the requests of *items*, which are at *steps* in the collection, in their order.
+
+        *folders*, *auth* and *above* are the names, the authentication and the scripts of the folders around them.
+        """
         for number, item in enumerate(items):
             where = (*steps, number)
             if not isinstance(item, dict):
                 self._unread.append(f"{json_path(where)} is no object")
                 continue
             name = single_line(plain_text(item.get("name"))).replace("::", ":")
-            own_auth = _mapping(item.get("auth")) or auth
-            own_scripts = (*scripts, *_scripts(item))
+            own_auth = mapping(item.get("auth")) or auth
+            own_scripts = (*above, *scripts(item))
             request = item.get("request")
             if isinstance(item.get("item"), list):
                 inside = (*folders, name or "folder")
@@ -116,7 +120,7 @@ class _Collection:
             elif isinstance(request, str):
                 yield _Item(name, folders, {"url": request}, own_auth, own_scripts)
             elif isinstance(request, dict):
-                yield _Item(name, folders, request, _mapping(request.get("auth")) or own_auth, own_scripts)
+                yield _Item(name, folders, request, mapping(request.get("auth")) or own_auth, own_scripts)
             else:
                 self._unread.append(f"{json_path(where)} has no request")
 
@@ -125,7 +129,7 @@ class _Collection:
         method = plain_text(item.request.get("method")).upper() or "GET"
         headers = [
             Pair(plain_text(header.get("key")), plain_text(header.get("value")))
-            for header in _enabled(item.request.get("header"))
+            for header in enabled(item.request.get("header"))
             if header.get("key")
         ]
         try:
@@ -139,7 +143,7 @@ class _Collection:
         request = HarRequest(method, url, headers)
         step = Step(request, item.name, " / ".join(item.folders))
         self._authenticate(item, step)
-        body = body_of(_mapping(item.request.get("body")), self._values, header_of(headers, "content-type"))
+        body = body_of(mapping(item.request.get("body")), self._values, header_of(headers, "content-type"))
         request.post_data, step.body = body.post, body.arguments
         if body.note:
             self._notes.append(f"{item.name}: {body.note}")
@@ -148,7 +152,7 @@ class _Collection:
 
     def _url(self, url: Any) -> str:
         """Return the address that *url* says, as far as variables with a value lead."""
-        given = _mapping(url)
+        given = mapping(url)
         raw = plain_text(given.get("raw")) if given else plain_text(url)
         raw = raw.strip() or _put_together(given)
         if not raw:
@@ -158,9 +162,9 @@ class _Collection:
         if isinstance(pairs, list):
             query = "&".join(
                 _part(pair.get("key")) + ("" if pair.get("value") is None else f"={_part(pair['value'])}")
-                for pair in _enabled(pairs)
+                for pair in enabled(pairs)
             )
-        values = {plain_text(one.get("key")): plain_text(one.get("value")) for one in _enabled(given.get("variable"))}
+        values = {plain_text(one.get("key")): plain_text(one.get("value")) for one in enabled(given.get("variable"))}
         return self._absolute(address, values) + (f"?{query}" if query else "")
 
     def _absolute(self, address: str, values: dict[str, str]) -> str:
@@ -199,7 +203,7 @@ class _Collection:
 
     def _authenticate(self, item: _Item, step: Step) -> None:
         kind = plain_text(item.auth.get("type")) or "noauth"
-        values = _attributes(item.auth.get(kind))
+        values = attributes(item.auth.get(kind))
         headers = step.request.headers
         match kind:
             case "noauth" | "inherit":
@@ -231,8 +235,7 @@ class _Collection:
     def _note_what_is_left(self) -> None:
         if self._unread:
             self._notes.append(f"left out, {len(self._unread)} in all: what cannot be read: {counted(self._unread, 3)}")
-        scripts = any(_all_scripts(self._whole))
-        if scripts:
+        if any(_all_scripts(self._whole)):
             self._notes.append("the scripts of the collection (pm.*) are not translated; comments say where one is")
         if self._origins.base.endswith(".invalid"):
             first = next(iter(self._unknown))
@@ -254,46 +257,15 @@ def _put_together(url: dict[str, Any]) -> str:
     return f"{scheme}{host}{port}/{path}" if host else ""
 
 
-def _enabled(items: Any) -> Iterator[dict[str, Any]]:
-    """Yield the objects of *items* that are not disabled; headers may be one text."""
-    if isinstance(items, str):
-        lines = (line.partition(":")[::2] for line in items.splitlines())
-        items = [{"key": key.strip(), "value": value.strip()} for key, value in lines if key.strip()]
-    for item in items if isinstance(items, list) else ():
-        if isinstance(item, dict) and item.get("disabled") is not True:
-            yield item
-
-
-def _attributes(given: Any) -> dict[str, str]:
-    """Return the values of an authentication: a list of keys and values, or a mapping in format 2.0."""
-    if isinstance(given, list):
-        return {plain_text(one.get("key")): plain_text(one.get("value")) for one in given if isinstance(one, dict)}
-    return {key: plain_text(value) for key, value in _mapping(given).items()}
-
-
 def _variables(whole: dict[str, Any]) -> dict[str, str]:
     return {
         plain_text(one.get("key") or one.get("id")): plain_text(one.get("value"))
-        for one in _enabled(whole.get("variable"))
+        for one in enabled(whole.get("variable"))
     }
 
 
-def _scripts(item: dict[str, Any]) -> Iterable[str]:
-    """Yield the texts of the scripts of a request or folder."""
-    events = item.get("event")
-    for event in events if isinstance(events, list) else ():
-        lines = _mapping(_mapping(event).get("script")).get("exec")
-        text = "\n".join(map(plain_text, lines)) if isinstance(lines, list) else plain_text(lines)
-        if text.strip() and _mapping(event).get("disabled") is not True:
-            yield text
-
-
 def _all_scripts(item: dict[str, Any]) -> Iterator[str]:
-    yield from _scripts(item)
+    yield from scripts(item)
     items = item.get("item")
     for one in items if isinstance(items, list) else ():
-        yield from _all_scripts(_mapping(one))
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+        yield from _all_scripts(mapping(one))

@@ -11,7 +11,8 @@ import msgspec
 
 from fastload.convert.bodies import FORM, JSON, MISSING_CONTENT, MULTIPART, by_name
 from fastload.convert.har import PostData
-from fastload.convert.postman_variables import PLACEHOLDER, UNQUOTED, PostmanValues, plain_text
+from fastload.convert.postman_parts import enabled, mapping, plain_text
+from fastload.convert.postman_variables import PLACEHOLDER, UNQUOTED, PostmanValues
 from fastload.convert.writer import Code
 
 _TYPES = {"json": JSON, "xml": "application/xml", "html": "text/html", "text": "text/plain"}
@@ -35,18 +36,18 @@ def body_of(body: dict[str, Any], values: PostmanValues, content_type: str) -> P
         return PostmanBody()
     match mode:
         case "raw":
-            options = _mapping(_mapping(body.get("options")).get("raw"))
+            options = mapping(mapping(body.get("options")).get("raw"))
             kind = content_type or _TYPES.get(plain_text(options.get("language")), "")
             return _raw(plain_text(given), kind)
         case "urlencoded":
-            pairs = [(plain_text(one.get("key")), plain_text(one.get("value"))) for one in _enabled(given)]
+            pairs = [(plain_text(one.get("key")), plain_text(one.get("value"))) for one in enabled(given)]
             return PostmanBody(PostData(FORM), {"data": by_name(pairs)} if pairs else {})
         case "formdata":
             return _form(given, values)
         case "graphql":
-            return PostmanBody(PostData(JSON), {"json": _graphql(_mapping(given))})
+            return PostmanBody(PostData(JSON), {"json": _graphql(mapping(given))})
         case "file":
-            path = plain_text(_mapping(given).get("src"))
+            path = plain_text(mapping(given).get("src"))
             if path:
                 return PostmanBody(PostData(content_type), {"data": values.file(path)})
     return PostmanBody(note=f"its body ({mode}) is not written: see to it")
@@ -85,7 +86,7 @@ def _graphql(given: dict[str, Any]) -> dict[str, Any]:
 def _form(given: Any, values: PostmanValues) -> PostmanBody:
     plain: list[tuple[str, str]] = []
     files: list[tuple[str, Any]] = []
-    for one in _enabled(given):
+    for one in enabled(given):
         name, kind = plain_text(one.get("key")), plain_text(one.get("contentType"))
         if plain_text(one.get("type")) != "file":
             plain.append((name, plain_text(one.get("value"))))
@@ -99,11 +100,3 @@ def _form(given: Any, values: PostmanValues) -> PostmanBody:
     distinct = len(dict(files)) == len(files)
     arguments = ({"data": by_name(plain)} if plain else {}) | {"files": dict(files) if distinct else files}
     return PostmanBody(PostData(MULTIPART), arguments)
-
-
-def _enabled(items: Any) -> list[dict[str, Any]]:
-    return [one for one in items if isinstance(one, dict) and one.get("disabled") is not True] if items else []
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

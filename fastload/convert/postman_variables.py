@@ -94,10 +94,3 @@ class PostmanValues(Values):
         if not value or is_secret_field(name):
             return self._module.secret(environment_name(name))
         return self._module.setting(environment_name(name), value)
-
-
-def plain_text(value: Any) -> str:
-    """Return *value* of a collection as the text that Postman shows; "" for None."""
-    if value is None or isinstance(value, dict | list):
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -324,7 +324,7 @@ PARTS = (
 TEXT_FILE = (
     '--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\nContent-Type: text/csv\r\n\r\n1,2\r\n'
 )
-PICTURE = '--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n\ufffdPNG\r\n'
+PICTURE = TEXT_FILE.replace("a.csv", "a.png").replace("text/csv", "image/png").replace("1,2", "\ufffdPNG")
 FIELDS = 'data={"title": "Up and down", "tag": ["a", "b"]}'
 
 
