@@ -392,7 +392,7 @@ def test_the_page_shows_the_scripts_that_are_made(tmp_path: Path) -> None:
             (tmp_path / block.title).write_text(block.text)
     made = [
         convert(tmp_path / source, script, RecordingFilter()).text
-        for source, script in (("recording.har", "visit.py"), ("api.json", "events.py"))
+        for source, script in (("recording.har", "visit.py"), ("session.har", "session.py"), ("api.json", "events.py"))
     ]
     assert shown == made
     with pytest.raises(PlanError) as raised:
