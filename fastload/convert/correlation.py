@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastload.convert.dynamic_values import is_asked_for, looks_random, may_be_handed_out, pieces
-from fastload.convert.expressions import Local, joined
+from fastload.convert.expressions import Local, code_of_parts
 from fastload.convert.extractions import HELPER, HELPER_SOURCE, Extraction, extraction_from_text, extractions
 from fastload.convert.har import HarEntry
 from fastload.convert.names import constant, environment_name, identifier, is_secret_field, unique
@@ -132,7 +132,7 @@ class Correlation(Values):
             if piece[0] != text and (variable := self._variable(piece[0], name)):
                 parts += [text[at : piece.start()], Local(variable.name)]
                 at = piece.end()
-        return joined([*parts, text[at:]], self._module, constant(name, "text"))
+        return code_of_parts([*parts, text[at:]], self._module, constant(name, "text"))
 
     def _variable(self, text: str, name: str) -> Variable | None:
         """Return the variable for *text*, to be sent as *name*; None if no earlier response has it."""

@@ -49,7 +49,7 @@ def local_file(module: Module, path: str) -> Code:
     return Code(f"Path({text_literal(path)})")
 
 
-def joined(parts: Sequence[str | Code], module: Module, name: str = "TEXT") -> str | Code:
+def code_of_parts(parts: Sequence[str | Code], module: Module, name: str = "TEXT") -> str | Code:
     """Return *parts* one after the other: a plain text, a variable alone, or an f-string.
 
     Long texts become the constant *name* of *module*, with the variables put into their places.

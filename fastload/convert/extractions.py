@@ -165,14 +165,14 @@ def _in_headers(response: HarResponse) -> Iterator[Extraction]:
 
 
 def _in_cookies(response: HarResponse) -> Iterator[Extraction]:
-    for name, value in cookies_set(response):
+    for name, value in recorded_cookies(response):
         code, where = f"vu.cookies[{text_literal(name)}]", f"the cookie {name}"
         yield Extraction(value, name, where, Code(code))
         if (plain := unquote(value)) != value:
             yield Extraction(plain, name, where, Code(f"unquote({code})"), imports=("urllib.parse.unquote",))
 
 
-def cookies_set(response: HarResponse) -> list[tuple[str, str]]:
+def recorded_cookies(response: HarResponse) -> list[tuple[str, str]]:
     """Return name and value of each cookie that *response* sets."""
     found = {cookie.name: cookie.value for cookie in response.cookies}
     for header in response.headers:

@@ -17,7 +17,7 @@ from fastload.convert.har import HarRequest, Pair, header_of
 from fastload.convert.locations import json_path, malformed_json, refuse
 from fastload.convert.names import counted, environment_name, identifier, single_line
 from fastload.convert.origins import Origins, origin_of
-from fastload.convert.postman_bodies import body_of
+from fastload.convert.postman_bodies import postman_body
 from fastload.convert.postman_parts import attributes, enabled, mapping, plain_text, scripts
 from fastload.convert.postman_variables import PLACEHOLDER, PostmanValues
 from fastload.convert.request_script import Step, basic_or_other, script_of_steps
@@ -143,7 +143,7 @@ class _Collection:
         request = HarRequest(method, url, headers)
         step = Step(request, item.name, " / ".join(item.folders))
         self._authenticate(item, step)
-        body = body_of(mapping(item.request.get("body")), self._values, header_of(headers, "content-type"))
+        body = postman_body(mapping(item.request.get("body")), self._values, header_of(headers, "content-type"))
         request.post_data, step.body = body.post, body.arguments
         if body.note:
             self._notes.append(f"{item.name}: {body.note}")

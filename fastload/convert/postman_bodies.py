@@ -28,7 +28,7 @@ class PostmanBody:
     note: str = ""
 
 
-def body_of(body: dict[str, Any], values: PostmanValues, content_type: str) -> PostmanBody:
+def postman_body(body: dict[str, Any], values: PostmanValues, content_type: str) -> PostmanBody:
     """Return the *body* of a request whose headers say *content_type*."""
     mode = plain_text(body.get("mode"))
     given = body.get(mode)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fastload.convert.expressions import Local, joined, local_file
+from fastload.convert.expressions import Local, code_of_parts, local_file
 from fastload.convert.names import constant, environment_name, is_secret_field
 from fastload.convert.values import Values
 from fastload.convert.writer import Code, Module
@@ -71,7 +71,7 @@ class PostmanValues(Values):
         return self._with_variables(text, "body")
 
     def _with_variables(self, text: str, name: str) -> str | Code:
-        return joined(self._parts(text), self._module, constant(name, "text"))
+        return code_of_parts(self._parts(text), self._module, constant(name, "text"))
 
     def _parts(self, text: str, depth: int = 0) -> list[str | Code]:
         """Return the texts and variables that *text* is made of, *depth* variables within others."""

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from fastload.convert.correlation import Correlation, Use, Variable
 from fastload.convert.dynamic_values import looks_random, pieces
 from fastload.convert.expressions import on_reply
-from fastload.convert.extractions import cookies_set
-from fastload.convert.functions import MOST_STATEMENTS, Function, Statement, functions_of
+from fastload.convert.extractions import recorded_cookies
+from fastload.convert.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
 from fastload.convert.har import Recording, header_of
 from fastload.convert.names import constant, identifier, is_secret_field, request_name, single_line, unique
 from fastload.convert.origins import Origins, origin_of
@@ -110,7 +110,7 @@ class _RecordingScript:
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {"vus": 1, "iterations": 1}
-        if any(cookies_set(entry.response) for sent in self._kept for entry in sent.chain):
+        if any(recorded_cookies(entry.response) for sent in self._kept for entry in sent.chain):
             # The next visit is of another user, who is not logged in yet.
             options["cookies"] = "clear"
         return options | {"thresholds": {"http_req_failed": "rate<0.01"}}
@@ -157,7 +157,7 @@ class _RecordingScript:
             functions = functions_of(module, "steps", "A part of the visit.", statements[0])
             return _calls(module, functions, functions, 4)
         titles: list[str] = []
-        of_pages: list[list[Function]] = []
+        of_pages: list[list[ScriptFunction]] = []
         for number, (page, inside) in enumerate(zip(pages, statements, strict=True), 1):
             titles.append(unique(page.title or f"page {number}", titles, joint=" "))
             about = f"What the page {titles[-1]!r} sends."
@@ -190,7 +190,7 @@ class _RecordingScript:
                     code = module.secret(constant(name))
                     text += f"    vu.cookies[{text_literal(name)}] = {code.text}\n"
                 known.add(name)
-            known.update(name for entry in sent.chain for name, _ in cookies_set(entry.response))
+            known.update(name for entry in sent.chain for name, _ in recorded_cookies(entry.response))
         return text
 
     def _note_what_was_changed(self, module: Module) -> None:
@@ -226,7 +226,7 @@ def _base_url(first: Sent) -> str:
     return origin_of(urls[-1] if urls[-1].hostname == urls[0].hostname else urls[0])
 
 
-def _calls(module: Module, functions: list[Function], every: list[Function], indent: int) -> str:
+def _calls(module: Module, functions: list[ScriptFunction], every: list[ScriptFunction], indent: int) -> str:
     """Add *functions*, which are some of *every* one in its order, to *module*, and return their calls."""
     calls = ""
     for function in functions:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from fastload.convert.bodies import by_name
 from fastload.convert.curl_command import CurlCommands, CurlRequest
 from fastload.convert.expressions import local_file
-from fastload.convert.functions import MOST_STATEMENTS, Function, Statement, functions_of
+from fastload.convert.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
 from fastload.convert.har import HarRequest
 from fastload.convert.names import identifier, single_line, unique
 from fastload.convert.origins import Origins, origin_of
@@ -139,7 +139,7 @@ def _body(module: Module, steps: Sequence[tuple[Step, Statement]]) -> str:
     return body
 
 
-def _calls(module: Module, functions: list[Function], group: str) -> str:
+def _calls(module: Module, functions: list[ScriptFunction], group: str) -> str:
     for function in functions:
         function.add_to(module, [])
     begin = statement(Call("async with vu.group", [group], tail=":"), 4) if group else ""

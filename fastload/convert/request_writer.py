@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from fastload.convert.bodies import FORM as FORM
 from fastload.convert.bodies import JSON as JSON
 from fastload.convert.bodies import body_arguments, by_name, form_pairs, missing_files, says_type_itself
-from fastload.convert.expressions import has_local, joined
+from fastload.convert.expressions import code_of_parts, has_local
 from fastload.convert.har import HarRequest, Pair
 from fastload.convert.names import identifier, request_name, single_line, unique
 from fastload.convert.origins import Origins
@@ -87,7 +87,7 @@ class RequestWriter:
         if pairs:
             keywords["params"] = self._module.short(self._values.tree(by_name(pairs)), "VALUE")
         query = "" if pairs or not url.query else self._raw_query(url.query)
-        address = joined([self._origins.begin(url), template, query], self._module, "URL")
+        address = code_of_parts([self._origins.begin(url), template, query], self._module, "URL")
         return self._module.short(address, "URL"), template, keywords
 
     def _path(self, path: str) -> tuple[str, dict[str, Code]]:
@@ -118,7 +118,7 @@ class RequestWriter:
             name, mark, value = part.partition("=")
             sent = self._values.text(value, unquote(name)) if value else self._values.raw(part)
             parts += ["&"] * bool(number) + ([name, mark, sent] if value else [sent])
-        return joined(parts, self._module, "QUERY")
+        return code_of_parts(parts, self._module, "QUERY")
 
     def _name(self, url: SplitResult, template: str, body: dict[str, Any]) -> str:
         fields = body.get("json")

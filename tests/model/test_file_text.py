@@ -8,7 +8,7 @@ import pytest
 
 import fastload as fl
 from fastload.convert.documents import convert
-from fastload.convert.recording import RecordingFilter
+from fastload.convert.visits import RecordingFilter
 from fastload.load.script.trace_files import read_trace
 from fastload.model.errors import PlanError
 from fastload.model.file_text import utf8_text
