@@ -19,7 +19,7 @@ from fastload.convert.request_script import script_of_curl
 from fastload.convert.visits import RecordingFilter
 from fastload.convert.writer import Conversion
 from fastload.model.bounded_read import read_bounded
-from fastload.model.errors import PlanError
+from fastload.model.errors import PlanError, nearest
 from fastload.model.file_text import utf8_bytes, utf8_text
 
 _KINDS = (
@@ -77,8 +77,16 @@ def _read(source: str | Path) -> _Document:
         try:
             data = read_bounded(path)
         except OSError as error:
-            raise PlanError(f"--from {str(source)!r} cannot be read: {error.strerror}", hint=_KINDS) from error
+            hint = "; ".join(filter(None, (_near_file(path), _KINDS)))
+            raise PlanError(f"--from {str(source)!r} cannot be read: {error.strerror}", hint=hint) from error
     return _Document(name, Path(name).suffix.lower(), utf8_bytes(data, name))
+
+
+def _near_file(path: Path) -> str:
+    try:
+        return nearest(path.name, [other.name for other in path.parent.iterdir() if other.is_file()])
+    except (OSError, ValueError):
+        return ""
 
 
 def _is_json(document: _Document) -> bool:

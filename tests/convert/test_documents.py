@@ -176,6 +176,13 @@ def test_what_is_not_read_is_told(tmp_path: Path, name: str, content: str, messa
     assert hint in raised.value.hint
 
 
+def test_a_file_that_is_not_there_is_told_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "shop.har").write_text("{}")
+    with pytest.raises(PlanError, match="No such file") as raised:
+        convert(tmp_path / "shop.hra", "visit.py", RecordingFilter())
+    assert "did you mean 'shop.har'?" in raised.value.hint
+
+
 def test_the_kind_is_in_the_content(tmp_path: Path, memory: Memory) -> None:
     for name, content, begin in (
         ("a.json", (DATA / "shop.har").read_text(), "A visit as it was recorded in a.json"),
