@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from fastload.convert.dynamic_values import looks_random, pieces
+from fastload.convert.dynamic_values import is_worth_a_look, looks_random, pieces
 from fastload.convert.har import HarEntry, HarResponse
 from fastload.convert.writer import Call, Code, text_literal
 
@@ -38,7 +38,7 @@ _MOST_VALUES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """A value in a response: its *name* there, and its expression, where ``reply`` stands for the reply.
+    """A value in a response: its *name* there, and its *place*: the steps to it in JSON, or an expression.
 
     ``where`` says it in words; ``imports`` are the modules that the expression needs.
     """
@@ -46,9 +46,14 @@ class Extraction:
     value: str
     name: str
     where: str
-    expression: Any
+    place: Any
     kind: str = "str"
-    imports: tuple[str, ...] = field(default=())
+    imports: tuple[str, ...] = ()
+
+    @property
+    def expression(self) -> Any:
+        """The expression of a script for it, where ``reply`` stands for the reply."""
+        return _json_expression(self.place) if isinstance(self.place, tuple) else self.place
 
 
 def extractions(chain: list[HarEntry]) -> Iterator[Extraction]:
@@ -88,19 +93,17 @@ def _in_json(response: HarResponse) -> Iterator[Extraction]:
         whole = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return
-    left: list[tuple[tuple[str | int, ...], Any]] = [((), whole)]
+    left: list[tuple[tuple[str | int, ...], str, Any]] = [((), "", whole)]
     for _ in range(_MOST_VALUES):
         if not left:
             return
-        steps, value = left.pop()
+        steps, name, value = left.pop()
         if isinstance(value, dict):
-            left += [((*steps, key), item) for key, item in value.items()]
+            left += [((*steps, key), key, item) for key, item in value.items()]
         elif isinstance(value, list):
-            left += [((*steps, number), item) for number, item in enumerate(value)]
-        elif steps and isinstance(value, str | int) and not isinstance(value, bool):
-            name = next((str(step) for step in reversed(steps) if isinstance(step, str)), "")
-            kind = type(value).__name__
-            yield Extraction(str(value), name, "its JSON", _json_expression(steps), kind)
+            left += [((*steps, number), name, item) for number, item in enumerate(value)]
+        elif steps and isinstance(value, str | int) and not isinstance(value, bool) and is_worth_a_look(str(value)):
+            yield Extraction(str(value), name, "its JSON", steps, type(value).__name__)
 
 
 def _json_expression(steps: tuple[str | int, ...]) -> Any:

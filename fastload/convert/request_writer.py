@@ -27,8 +27,12 @@ _SENT_BY_CLIENT = (
 _SENT_BY_BROWSER = (
     *("accept-encoding", "accept-language", "alt-used", "cache-control", "dnt", "origin", "pragma", "priority"),
     *("referer", "upgrade-insecure-requests", "user-agent", "via"),
+    # Of what watches real users; each request has other values.
+    *("traceparent", "tracestate", "sentry-trace", "baggage", "newrelic"),
 )
-_SENT_BY_BROWSER_PREFIXES = ("sec-", "if-", "proxy-", "x-client-data", "x-forwarded-", "access-control-")
+_SENT_BY_BROWSER_PREFIXES = (
+    *("sec-", "if-", "proxy-", "x-client-data", "x-forwarded-", "access-control-", "x-b3-", "x-datadog-"),
+)
 
 
 class RequestWriter:
