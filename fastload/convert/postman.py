@@ -216,11 +216,15 @@ class _Collection:
                 user = self._values.text(values.get("username", ""), "user")
                 password = self._values.text(values.get("password") or "{{password}}", "password")
                 step.more["auth"] = basic_or_other(kind, user, password)
-            case "apikey" if values.get("in") == "query":
-                mark = "&" if urlsplit(step.request.url).query else "?"
-                step.request.url += f"{mark}{_part(values.get('key'))}={_part(values.get('value'))}"
             case "apikey":
-                headers.append(Pair(values.get("key") or "X-API-Key", values.get("value") or "{{api_key}}"))
+                # Whatever it is called, it is secret.
+                given = values.get("value", "")
+                key, value = values.get("key") or "X-API-Key", given if PLACEHOLDER.search(given) else "{{api_key}}"
+                if values.get("in") == "query":
+                    mark = "&" if urlsplit(step.request.url).query else "?"
+                    step.request.url += f"{mark}{_part(key)}={_part(value)}"
+                else:
+                    headers.append(Pair(key, value))
             case _:
                 note = f"the authentication {kind!r} is not written: see to it"
                 self._notes += [note] if note not in self._notes else []
@@ -261,6 +265,7 @@ def _variables(whole: dict[str, Any]) -> dict[str, str]:
     return {
         plain_text(one.get("key") or one.get("id")): plain_text(one.get("value"))
         for one in enabled(whole.get("variable"))
+        if one.get("type") != "secret"
     }
 
 

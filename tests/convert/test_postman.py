@@ -120,7 +120,7 @@ def test_what_is_not_taken_is_told(tmp_path: Path) -> None:
                 "url": "https://a.test/x",
                 "auth": {"type": "apikey", "apikey": {"key": "k", "value": "v", "in": "query"}},
             },
-            'params={"k": "v"}',
+            'params={"k": API_KEY}',
         ),
         (
             {"url": "https://a.test/x", "auth": {"type": "digest", "digest": [{"key": "username", "value": "ada"}]}},
@@ -141,6 +141,15 @@ def test_an_address_in_a_variable_without_a_value_is_the_base_url(tmp_path: Path
     assert made.options == ("--base-url", "http://localhost:8080")
     assert made.notes == ("the collection has no value of {{host}}: give it with --base-url",)
     assert 'vu.get("/a", name="it")' in made.text
+
+
+def test_a_secret_is_asked_for_whatever_it_is_called(tmp_path: Path) -> None:
+    auth = {"type": "apikey", "apikey": [{"key": "key", "value": "X-Shop"}, {"key": "value", "value": "h1dd3n"}]}
+    variables = [{"key": "word", "value": "op3n", "type": "secret"}]
+    made = made_of(tmp_path, {"url": "https://a.test/x?w={{word}}", "auth": auth}, variable=variables)
+    assert "h1dd3n" not in made.text
+    assert "op3n" not in made.text
+    assert made.options == ("--base-url", "https://a.test", "-e", "WORD=...", "-e", "API_KEY=...")
 
 
 def test_variables_may_make_up_an_address(tmp_path: Path) -> None:
