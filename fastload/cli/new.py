@@ -1,4 +1,4 @@
-"""``fastload new``: writes a first script from a template, a recording, an API description or a shipped scenario."""
+"""``fastload new``: writes a first script from a template, a document, a command of curl or a shipped scenario."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def _seconds(_context: click.Context, option: click.Parameter, text: str) -> flo
 @click.option(
     "--from",
     "source",
-    metavar="FILE|scenario:NAME",
-    help="A recording (HAR), a description of an API (OpenAPI 3, JSON or YAML), or a shipped scenario.",
+    metavar="FILE|URL|COMMAND|scenario:NAME",
+    help="A recording (HAR), a description of an API (OpenAPI 3, JSON or YAML), a collection of Postman, or commands "
+    "of curl: as a file or its URL; one command of curl; or a shipped scenario.",
 )
 @click.option(
     "--template", type=click.Choice([*TEMPLATES]), help="Without --from: the kind of load.  [default: minimal]"
@@ -62,7 +63,8 @@ def new(name: str, source: str | None, template: str | None, force: bool, with_d
       fastload new shop
       fastload new shop --template stages
       fastload new shop --from recording.har
-      fastload new shop --from openapi.yaml
+      fastload new shop --from http://localhost:8080/openapi.json
+      fastload new shop --from 'curl http://localhost:8080/health'
       fastload new shop --from scenario:ingest
     """
     path = _script_path(name)
@@ -81,7 +83,7 @@ def new(name: str, source: str | None, template: str | None, force: bool, with_d
     elif source.startswith(SCRIPT_PREFIX):
         made = _copy_of(source, path)
     else:
-        made = convert(Path(source), str(path), recording_filter, deletes=with_deletes)
+        made = convert(source, str(path), recording_filter, deletes=with_deletes)
     for file, text in zip(files, (made.text, data_rows()), strict=False):
         _write(file, text, force)
     _print_next_steps(files, made)

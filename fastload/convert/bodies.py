@@ -77,7 +77,7 @@ def bare_type(mime_type: str) -> str:
 
 def missing_files(body: dict[str, Any]) -> bool:
     """Return whether *body* has a file without its content."""
-    return any(MISSING_CONTENT in spec for _, spec in _pairs(body.get("files", {})))
+    return any(isinstance(spec, tuple) and MISSING_CONTENT in spec for _, spec in _pairs(body.get("files", {})))
 
 
 def _pairs(files: Any) -> list[tuple[str, Any]]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastload.convert.dynamic_values import is_asked_for, looks_random, may_be_handed_out, pieces
-from fastload.convert.expressions import Local, joined
+from fastload.convert.expressions import Local, code_of_parts
 from fastload.convert.extractions import HELPER, HELPER_SOURCE, Extraction, extraction_from_text, extractions
 from fastload.convert.har import HarEntry
-from fastload.convert.names import constant, identifier, is_secret_field, unique
+from fastload.convert.names import constant, environment_name, identifier, is_secret_field, unique
 from fastload.convert.values import Values
 from fastload.convert.writer import Code, Module
 
@@ -132,7 +132,7 @@ class Correlation(Values):
             if piece[0] != text and (variable := self._variable(piece[0], name)):
                 parts += [text[at : piece.start()], Local(variable.name)]
                 at = piece.end()
-        return joined([*parts, text[at:]], self._module, constant(name, "text"))
+        return code_of_parts([*parts, text[at:]], self._module, constant(name, "text"))
 
     def _variable(self, text: str, name: str) -> Variable | None:
         """Return the variable for *text*, to be sent as *name*; None if no earlier response has it."""
@@ -182,7 +182,7 @@ class Correlation(Values):
     def _asked(self, text: str, name: str) -> Code:
         """Return a constant for *text*, which a run must give; equal texts share one."""
         if text not in self._constants:
-            variable = unique(constant(name), self._module.environment)
+            variable = unique(environment_name(name), self._module.environment)
             self._constants[text] = self._module.secret(variable)
             self.asked.append(variable)
         return self._constants[text]

@@ -1,27 +1,47 @@
-"""Source files of scripts: finds out their kind, and converts them."""
+"""Sources of scripts: finds out their kind, and converts them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from fastload.convert.curl_command import is_curl, read_curl
+from fastload.convert.download import document_name, download, is_url
 from fastload.convert.har import read_har
 from fastload.convert.locations import malformed_json
 from fastload.convert.openapi import read_openapi
 from fastload.convert.operations import refuse_deletes, script_of_api
+from fastload.convert.postman import script_of_collection
 from fastload.convert.recording import script_of_recording
+from fastload.convert.request_script import script_of_curl
 from fastload.convert.visits import RecordingFilter
 from fastload.convert.writer import Conversion
 from fastload.model.bounded_read import read_bounded
-from fastload.model.errors import PlanError
-from fastload.model.file_text import utf8_bytes
+from fastload.model.errors import PlanError, nearest
+from fastload.model.file_text import utf8_bytes, utf8_text
 
-_KINDS = "give a recording (HAR), or a description of an API (OpenAPI 3, as JSON or YAML)"
+_KINDS = (
+    "give a recording (HAR), a description of an API (OpenAPI 3, as JSON or YAML), a collection of Postman, a command "
+    "of curl, or the address of one of them"
+)
+_OF_JMETER = (
+    "no parser of them is kept up; record what the plan sends instead: 'mitmdump --set hardump=plan.har' and "
+    "'jmeter -n -t PLAN -H localhost -P 8080', then --from plan.har"
+)
 
 
-def convert(path: Path, title: str, recording_filter: RecordingFilter, *, deletes: bool = False) -> Conversion:
-    """Return a script made from the recording, or from the API description, at *path*.
+class _Document(NamedTuple):
+    """The content of a source, with the name and the suffix that it has."""
+
+    name: str
+    suffix: str
+    data: bytes
+
+
+def convert(source: str | Path, title: str, recording_filter: RecordingFilter, *, deletes: bool = False) -> Conversion:
+    """Return a script made from *source*: the path or the URL of a document, or a command of curl.
 
     Args:
         title: the path of the script, for its docstring; the stem of the path is the name of the scenario.
@@ -29,44 +49,93 @@ def convert(path: Path, title: str, recording_filter: RecordingFilter, *, delete
         deletes: of an API description, call the operations that delete, too.
 
     Raises:
-        PlanError: the file does not exist, does not parse, or has nothing to make requests from; or options of a
-            recording were given for an API description, or the other way round.
+        PlanError: the source does not exist, does not parse, or has nothing to make requests from; or options of a
+            recording or of an API description were given for another source.
     """
-    data = _read(path)
-    if _is_json(path, data) and _is_recording(path, data):
+    if isinstance(source, str) and is_curl(source):
+        _refuse_options("a command of curl", recording_filter, deletes=deletes)
+        return script_of_curl(read_curl("the command", source), "a command line", title)
+    document = _read(source)
+    name, data, kind = document.name, document.data, _kind(document)
+    if kind == "api":
+        recording_filter.check_unused(name)
+        return script_of_api(read_openapi(name, data, is_json=_is_json(document)), name, title, deletes=deletes)
+    if kind == "recording":
         if deletes:
-            refuse_deletes(path.name)
-        return script_of_recording(read_har(path.name, data), path.name, title, recording_filter)
-    recording_filter.check_unused(path.name)
-    return script_of_api(read_openapi(path.name, data, is_json=_is_json(path, data)), path.name, title, deletes=deletes)
+            refuse_deletes(name)
+        return script_of_recording(read_har(name, data), name, title, recording_filter)
+    _refuse_options(name, recording_filter, deletes=deletes)
+    if kind == "curl":
+        return script_of_curl(read_curl(name, utf8_text(data, name)), name, title)
+    return script_of_collection(name, data, title)
 
 
-def _read(path: Path) -> bytes:
+def _refuse_options(name: str, recording_filter: RecordingFilter, *, deletes: bool) -> None:
+    """Refuse the options of a recording and of an API description, for a source that is neither."""
+    recording_filter.check_unused(name)
+    if deletes:
+        refuse_deletes(name)
+
+
+def _read(source: str | Path) -> _Document:
+    if isinstance(source, str) and is_url(source):
+        name, data = document_name(source), download(source)
+    else:
+        path = Path(source)
+        name = path.name
+        try:
+            data = read_bounded(path)
+        except OSError as error:
+            hint = "; ".join(filter(None, (_near_file(path), _KINDS)))
+            raise PlanError(f"--from {str(source)!r} cannot be read: {error.strerror}", hint=hint) from error
+    return _Document(name, Path(name).suffix.lower(), utf8_bytes(data, name))
+
+
+def _near_file(path: Path) -> str:
     try:
-        data = read_bounded(path)
-    except OSError as error:
-        raise PlanError(f"--from {str(path)!r} cannot be read: {error.strerror}", hint=_KINDS) from error
-    return utf8_bytes(data, path.name)
+        return nearest(path.name, [other.name for other in path.parent.iterdir() if other.is_file()])
+    except (OSError, ValueError):
+        return ""
 
 
-def _is_json(path: Path, data: bytes) -> bool:
-    suffix = path.suffix.lower()
-    return suffix in (".har", ".json") or (suffix not in (".yaml", ".yml") and data.lstrip()[:1] == b"{")
+def _is_json(document: _Document) -> bool:
+    begins_so = document.data.lstrip()[:1] == b"{"
+    return document.suffix in (".har", ".json") or (document.suffix not in (".yaml", ".yml") and begins_so)
 
 
-def _is_recording(path: Path, data: bytes) -> bool:
-    """Return whether the JSON object is a recording; otherwise it is an API description."""
+def _kind(document: _Document) -> str:
+    """Return what *document* is: "recording", "collection", "curl", or else "api".
+
+    Raises:
+        PlanError: it is JSON that does not parse, or of a kind that is known and not read.
+    """
+    if _is_json(document):
+        return _kind_of_json(document)
+    begin = document.data.lstrip()[:2000].lower()
+    if begin.startswith(b"<"):
+        if b"<jmetertestplan" in begin:
+            raise PlanError(f"{document.name} is a test plan of JMeter, which is not read", hint=_OF_JMETER)
+        what = "an HTML page" if b"<html" in begin or b"<!doctype html" in begin else "XML"
+        raise PlanError(f"{document.name} is {what}, and no description of requests", hint=_KINDS)
+    first = next((line for line in document.data.decode(errors="replace").splitlines() if _says_something(line)), "")
+    return "curl" if is_curl(first) else "api"
+
+
+def _says_something(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _kind_of_json(document: _Document) -> str:
     try:
-        top = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        top = msgspec.json.decode(document.data, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as error:
-        raise PlanError(f"{path.name} holds no JSON object", hint=_KINDS) from error
+        raise PlanError(f"{document.name} holds no JSON object", hint=_KINDS) from error
     except msgspec.DecodeError as error:
-        raise malformed_json(path.name, data, str(error)) from error
-    if "log" in top or path.suffix.lower() == ".har":
-        return True
-    if "info" in top and "item" in top:
-        raise PlanError(
-            f"{path.name} seems to be a collection of Postman, which is not read",
-            hint="export it as OpenAPI 3, or record the requests as a HAR file",
-        )
-    return False
+        raise malformed_json(document.name, document.data, str(error)) from error
+    if "log" in top or document.suffix == ".har":
+        return "recording"
+    if "_postman_variable_scope" in top:
+        hint = "give the collection; what is in the environment is given to the run, with -e NAME=VALUE"
+        raise PlanError(f"{document.name} is an environment of Postman, and has no requests", hint=hint)
+    # Postman's own API wraps a collection.
+    return "collection" if "collection" in top or {"info", "item"} <= {*top} else "api"

@@ -21,6 +21,7 @@ _CONSTANT = ("hash", "sha256", "digest", "checksum", "etag", "integrity", "versi
 _SHORTEST = 4
 _SHORTEST_RANDOM = 16
 _SHORTEST_NUMBER = 5
+_LONGEST_LOOKED_AT = 8_192
 _LONGEST_ASKED = 512
 """The longest text, in characters, that is asked for: nobody types a picture."""
 
@@ -38,6 +39,11 @@ def looks_random(text: str) -> bool:
 def is_asked_for(text: str, name: str) -> bool:
     """Return whether the value of the field *name* cannot be sent again by another user: it looks random."""
     return len(text) <= _LONGEST_ASKED and not _is_constant(name) and looks_random(text)
+
+
+def is_worth_a_look(text: str) -> bool:
+    """Return whether `may_be_handed_out` can be true of *text*, whatever it is called: most values of JSON are not."""
+    return _SHORTEST <= len(text) <= _LONGEST_LOOKED_AT and (len(text) >= 2 * _SHORTEST or not text.isalpha())
 
 
 def may_be_handed_out(text: str, sent_as: str, found_as: str) -> bool:

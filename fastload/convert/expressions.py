@@ -43,7 +43,13 @@ def _about_reply(text: str, reply: str) -> str:
     return f"{reply}{text.removeprefix('reply')}" if text.startswith("reply.") else text
 
 
-def joined(parts: Sequence[str | Code], module: Module, name: str = "TEXT") -> str | Code:
+def local_file(module: Module, path: str) -> Code:
+    """Return the file *path* of the machine that runs the script."""
+    module.imports.add("pathlib.Path")
+    return Code(f"Path({text_literal(path)})")
+
+
+def code_of_parts(parts: Sequence[str | Code], module: Module, name: str = "TEXT") -> str | Code:
     """Return *parts* one after the other: a plain text, a variable alone, or an f-string.
 
     Long texts become the constant *name* of *module*, with the variables put into their places.
@@ -54,7 +60,9 @@ def joined(parts: Sequence[str | Code], module: Module, name: str = "TEXT") -> s
     if len(parts) == 1:
         return parts[0]
     kind = Local if has_local(list(parts)) else Code
-    if sum(len(part) for part in parts if isinstance(part, str)) > _LONGEST_JOINED:
+    # Before Python 3.12, an expression in an f-string may not have its quotes.
+    quoted = any(isinstance(part, Code) and '"' in part.text for part in parts)
+    if quoted or sum(len(part) for part in parts if isinstance(part, str)) > _LONGEST_JOINED:
         return kind(_replaced(parts, module, name))
     texts = [part if isinstance(part, Code) else part.replace("{", "{{").replace("}", "}}") for part in parts]
     quote = text_literal("".join(text for text in texts if isinstance(text, str)))[0]

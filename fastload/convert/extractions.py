@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from fastload.convert.dynamic_values import looks_random, pieces
+from fastload.convert.dynamic_values import is_worth_a_look, looks_random, pieces
 from fastload.convert.har import HarEntry, HarResponse
 from fastload.convert.writer import Call, Code, text_literal
 
@@ -31,14 +31,14 @@ _NO_SOURCE = (
     *("cache-control", "alt-svc", "strict-transport-security", "keep-alive", "transfer-encoding", "accept-ranges"),
 )
 _LONGEST_CONTEXT = 80
-_CONTEXT_WORD = re.compile(r"[\"'<]?\b[A-Za-z][\w-]+")
+_CONTEXT_WORD = re.compile(r"[\"'<]?\b([A-Za-z][\w-]+)")
 _MOST_VALUES = 20_000
 """Of one response; the others are not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """A value in a response: its *name* there, and its expression, where ``reply`` stands for the reply.
+    """A value in a response: its *name* there, and its *place*: the steps to it in JSON, or an expression.
 
     ``where`` says it in words; ``imports`` are the modules that the expression needs.
     """
@@ -46,9 +46,14 @@ class Extraction:
     value: str
     name: str
     where: str
-    expression: Any
+    place: Any
     kind: str = "str"
-    imports: tuple[str, ...] = field(default=())
+    imports: tuple[str, ...] = ()
+
+    @property
+    def expression(self) -> Any:
+        """The expression of a script for it, where ``reply`` stands for the reply."""
+        return _json_expression(self.place) if isinstance(self.place, tuple) else self.place
 
 
 def extractions(chain: list[HarEntry]) -> Iterator[Extraction]:
@@ -73,9 +78,10 @@ def extraction_from_text(response: HarResponse, value: str, name: str) -> Extrac
     text = response.content.decoded
     for written in dict.fromkeys((value, html.escape(value))):
         for found in re.finditer(re.escape(written), text):
-            for pattern in _patterns_at(text, found.start(), found.end()):
+            for word, pattern in _patterns_at(text, found.start(), found.end()):
                 if _first(pattern, text) == written:
-                    return _from_text(value, name, "its body", "reply.text", pattern, is_html=written != value)
+                    is_html = written != value
+                    return _from_text(value, name or word, "its body", "reply.text", pattern, is_html=is_html)
     return None
 
 
@@ -87,19 +93,17 @@ def _in_json(response: HarResponse) -> Iterator[Extraction]:
         whole = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return
-    left: list[tuple[tuple[str | int, ...], Any]] = [((), whole)]
+    left: list[tuple[tuple[str | int, ...], str, Any]] = [((), "", whole)]
     for _ in range(_MOST_VALUES):
         if not left:
             return
-        steps, value = left.pop()
+        steps, name, value = left.pop()
         if isinstance(value, dict):
-            left += [((*steps, key), item) for key, item in value.items()]
+            left += [((*steps, key), key, item) for key, item in value.items()]
         elif isinstance(value, list):
-            left += [((*steps, number), item) for number, item in enumerate(value)]
-        elif steps and isinstance(value, str | int) and not isinstance(value, bool):
-            name = next((str(step) for step in reversed(steps) if isinstance(step, str)), "")
-            kind = type(value).__name__
-            yield Extraction(str(value), name, "its JSON", _json_expression(steps), kind)
+            left += [((*steps, number), name, item) for number, item in enumerate(value)]
+        elif steps and isinstance(value, str | int) and not isinstance(value, bool) and is_worth_a_look(str(value)):
+            yield Extraction(str(value), name, "its JSON", steps, type(value).__name__)
 
 
 def _json_expression(steps: tuple[str | int, ...]) -> Any:
@@ -164,14 +168,14 @@ def _in_headers(response: HarResponse) -> Iterator[Extraction]:
 
 
 def _in_cookies(response: HarResponse) -> Iterator[Extraction]:
-    for name, value in cookies_set(response):
+    for name, value in recorded_cookies(response):
         code, where = f"vu.cookies[{text_literal(name)}]", f"the cookie {name}"
         yield Extraction(value, name, where, Code(code))
         if (plain := unquote(value)) != value:
             yield Extraction(plain, name, where, Code(f"unquote({code})"), imports=("urllib.parse.unquote",))
 
 
-def cookies_set(response: HarResponse) -> list[tuple[str, str]]:
+def recorded_cookies(response: HarResponse) -> list[tuple[str, str]]:
     """Return name and value of each cookie that *response* sets."""
     found = {cookie.name: cookie.value for cookie in response.cookies}
     for header in response.headers:
@@ -216,13 +220,14 @@ def _from_text(value: str, name: str, where: str, text: str, pattern: str, *, is
     return Extraction(value, name, where, Call("html.unescape", [found]), imports=("re", "html"))
 
 
-def _patterns_at(text: str, start: int, end: int) -> Iterator[str]:
-    """Yield regular expressions for what is at *start* to *end* of *text*, by more and more of what is before it."""
+def _patterns_at(text: str, start: int, end: int) -> Iterator[tuple[str, str]]:
+    """Yield regular expressions for *start* to *end* of *text*, by more and more before it, each with the last word."""
     before = text[max(0, start - _LONGEST_CONTEXT) : start].rpartition("\n")[2]
     after = text[end : end + 1]
     group = f"([^{re.escape(after)}]+)" if after and not after.isalnum() else r"([\w.-]+)"
-    for word in reversed(list(_CONTEXT_WORD.finditer(before))):
-        yield _escaped(before[word.start() :]) + group
+    words = list(_CONTEXT_WORD.finditer(before))
+    for word in reversed(words):
+        yield words[-1][1], _escaped(before[word.start() :]) + group
 
 
 def _escaped(text: str) -> str:

@@ -29,7 +29,7 @@ class Statement:
 
 
 @dataclass(slots=True)
-class Function:
+class ScriptFunction:
     """A function of the script: its name and docstring, and its statements."""
 
     name: str
@@ -51,13 +51,13 @@ class Function:
         """Variables that it sets."""
         return [variable for one in self.statements for variable in one.sets]
 
-    def call(self, indent: int, later: Iterable[Function]) -> str:
+    def call(self, indent: int, later: Iterable[ScriptFunction]) -> str:
         """Return the statement that calls it, and keeps what *later* functions need."""
         kept = self._returned(later)
         call = Call(f"await {self.name}", [Code("vu"), *_names(self.reads)])
         return statement(call, indent, _targets(kept, indent) if kept else "")
 
-    def add_to(self, module: Module, later: Iterable[Function]) -> None:
+    def add_to(self, module: Module, later: Iterable[ScriptFunction]) -> None:
         """Add it to *module*; it returns what *later* functions need."""
         kept = self._returned(later)
         parameters = [Code("vu: fl.VU"), *(Code(f"{one.name}: {one.extraction.kind}") for one in self.reads)]
@@ -68,18 +68,18 @@ class Function:
         end = statement(_together(kept, len("    return ")), 4, "return ") if kept else ""
         module.add(head + docstring(self.about, 4) + body + end)
 
-    def _returned(self, later: Iterable[Function]) -> list[Variable]:
+    def _returned(self, later: Iterable[ScriptFunction]) -> list[Variable]:
         needed = [variable for function in later for variable in function.reads]
         return [variable for variable in self.sets if variable in needed]
 
 
-def functions_of(module: Module, name: str, about: str, statements: Iterable[Statement]) -> list[Function]:
+def functions_of(module: Module, name: str, about: str, statements: Iterable[Statement]) -> list[ScriptFunction]:
     """Return functions of at most `MOST_STATEMENTS` statements, called *name*, or with a number if that is taken."""
-    found: list[Function] = []
+    found: list[ScriptFunction] = []
     size = MOST_STATEMENTS
     for one in statements:
         if size + one.size > MOST_STATEMENTS:
-            found.append(Function(unique(name, module.names), about))
+            found.append(ScriptFunction(unique(name, module.names), about))
             module.names.add(found[-1].name)
             size = 0
         found[-1].statements.append(one)

@@ -18,6 +18,10 @@ _ID = re.compile(
 )
 # Names that every generated script may use already.
 _TAKEN = ("fl", "vu", "asyncio", "reply")
+_SET_BY_SHELLS = (
+    *("EDITOR", "HOME", "HOST", "HOSTNAME", "LANG", "LANGUAGE", "LOGNAME", "MAIL", "OLDPWD", "PATH", "PWD", "SHELL"),
+    *("TERM", "TMP", "TMPDIR", "TZ", "UID", "USER", "USERNAME"),
+)
 _LONGEST_IDENTIFIER = 50
 LONGEST_NAME = 60
 
@@ -40,6 +44,12 @@ def constant(text: str, default: str = "VALUE") -> str:
     return identifier(text, default.lower()).upper().rstrip("_")
 
 
+def environment_name(text: str, default: str = "VALUE") -> str:
+    """Return an ``UPPER_CASE`` name that means nothing to a shell, in which ``LANG`` and ``USER`` are set already."""
+    name = constant(text, default)
+    return f"{name}_VALUE" if name in _SET_BY_SHELLS else name
+
+
 def unique(name: str, taken: Collection[str], joint: str = "_") -> str:
     """Return *name*; if it is in *taken*, with *joint* and the first free number (from 2) appended."""
     found, number = name, 1
@@ -57,7 +67,10 @@ def is_secret_field(name: str) -> bool:
 
 def request_name(path: str) -> str:
     """Return the request name for *path*: segments that are numbers, UUIDs or long hex become ``{id}``."""
-    name = "/".join("{id}" if _ID.fullmatch(part) else part for part in unquote(path).split("/"))
+    plain = unquote(path)
+    # Escapes of another encoding than UTF-8 stay.
+    parts = (path if "\ufffd" in plain else plain).split("/")
+    name = "/".join("{id}" if _ID.fullmatch(part) else part for part in parts)
     return single_line(name) or "/"
 
 

@@ -9,16 +9,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastload.convert.correlation import Correlation, Use, Variable
-from fastload.convert.dynamic_values import looks_random
+from fastload.convert.dynamic_values import looks_random, pieces
 from fastload.convert.expressions import on_reply
-from fastload.convert.extractions import cookies_set
-from fastload.convert.functions import MOST_STATEMENTS, Function, Statement, functions_of
+from fastload.convert.extractions import recorded_cookies
+from fastload.convert.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
 from fastload.convert.har import Recording, header_of
 from fastload.convert.names import constant, identifier, is_secret_field, request_name, single_line, unique
 from fastload.convert.origins import Origins, origin_of
 from fastload.convert.request_writer import RequestWriter
 from fastload.convert.visits import RecordingFilter, Selection, Sent, Visit, batches, visits
-from fastload.convert.writer import WIDTH, Call, Conversion, Module, statement, text_literal
+from fastload.convert.writer import WIDTH, Call, Conversion, Module, flatten, statement, text_literal
 from fastload.model.errors import PlanError
 
 SHORTEST_PAUSE_S = 0.1
@@ -46,7 +46,8 @@ class _Batch:
             yield Statement(self.pause)
         sends = list({variable.name: variable for use in self.uses for variable in use.sends}.values())
         gives = [variable for use in self.uses for variable in use.gives]
-        yield Statement(self._sending(bool(gives)) + self._takings(), sends, gives)
+        is_read = any("reply." in flatten(variable.extraction.expression) for variable in gives)
+        yield Statement(self._sending(is_read) + self._takings(), sends, gives)
 
     def _sending(self, is_read: bool) -> str:
         if len(self.calls) == 1:
@@ -109,7 +110,7 @@ class _RecordingScript:
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {"vus": 1, "iterations": 1}
-        if any(cookies_set(entry.response) for sent in self._kept for entry in sent.chain):
+        if any(recorded_cookies(entry.response) for sent in self._kept for entry in sent.chain):
             # The next visit is of another user, who is not logged in yet.
             options["cookies"] = "clear"
         return options | {"thresholds": {"http_req_failed": "rate<0.01"}}
@@ -139,7 +140,7 @@ class _RecordingScript:
         made = _Batch(pause, [], [])
         for sent in batch:
             request = sent.entry.request
-            shown = f"{request.method.upper()} {request_name(urlsplit(request.url).path)}"
+            shown = f"{request.method.upper()} {_shown_path(request.url)}"
             made.uses.append(self._values.begin(shown))
             made.calls.append(self._requests.call(request))
         self._values.answered([sent.chain for sent in batch])
@@ -156,7 +157,7 @@ class _RecordingScript:
             functions = functions_of(module, "steps", "A part of the visit.", statements[0])
             return _calls(module, functions, functions, 4)
         titles: list[str] = []
-        of_pages: list[list[Function]] = []
+        of_pages: list[list[ScriptFunction]] = []
         for number, (page, inside) in enumerate(zip(pages, statements, strict=True), 1):
             titles.append(unique(page.title or f"page {number}", titles, joint=" "))
             about = f"What the page {titles[-1]!r} sends."
@@ -189,7 +190,7 @@ class _RecordingScript:
                     code = module.secret(constant(name))
                     text += f"    vu.cookies[{text_literal(name)}] = {code.text}\n"
                 known.add(name)
-            known.update(name for entry in sent.chain for name, _ in cookies_set(entry.response))
+            known.update(name for entry in sent.chain for name, _ in recorded_cookies(entry.response))
         return text
 
     def _note_what_was_changed(self, module: Module) -> None:
@@ -213,13 +214,19 @@ class _RecordingScript:
             self._notes.append(f"these look as if a server had made them, but {why}: give {', '.join(asked)} with -e")
 
 
+def _shown_path(url: str) -> str:
+    """Return the path of *url* for a comment, without the values of this visit."""
+    parts = request_name(urlsplit(url).path).split("/")
+    return "/".join("{id}" if any(looks_random(piece[0]) for piece in pieces(part)) else part for part in parts)
+
+
 def _base_url(first: Sent) -> str:
     """Return the origin that the visit began at: of a server that redirects to itself, where that led."""
     urls = [urlsplit(entry.request.url) for entry in first.chain]
     return origin_of(urls[-1] if urls[-1].hostname == urls[0].hostname else urls[0])
 
 
-def _calls(module: Module, functions: list[Function], every: list[Function], indent: int) -> str:
+def _calls(module: Module, functions: list[ScriptFunction], every: list[ScriptFunction], indent: int) -> str:
     """Add *functions*, which are some of *every* one in its order, to *module*, and return their calls."""
     calls = ""
     for function in functions:

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from fastload.convert.bodies import FORM as FORM
 from fastload.convert.bodies import JSON as JSON
 from fastload.convert.bodies import body_arguments, by_name, form_pairs, missing_files, says_type_itself
-from fastload.convert.expressions import has_local, joined
+from fastload.convert.expressions import code_of_parts, has_local
 from fastload.convert.har import HarRequest, Pair
 from fastload.convert.names import identifier, request_name, single_line, unique
 from fastload.convert.origins import Origins
@@ -27,8 +27,12 @@ _SENT_BY_CLIENT = (
 _SENT_BY_BROWSER = (
     *("accept-encoding", "accept-language", "alt-used", "cache-control", "dnt", "origin", "pragma", "priority"),
     *("referer", "upgrade-insecure-requests", "user-agent", "via"),
+    # Of what watches real users; each request has other values.
+    *("traceparent", "tracestate", "sentry-trace", "baggage", "newrelic"),
 )
-_SENT_BY_BROWSER_PREFIXES = ("sec-", "if-", "proxy-", "x-client-data", "x-forwarded-", "access-control-")
+_SENT_BY_BROWSER_PREFIXES = (
+    *("sec-", "if-", "proxy-", "x-client-data", "x-forwarded-", "access-control-", "x-b3-", "x-datadog-"),
+)
 
 
 class RequestWriter:
@@ -48,13 +52,26 @@ class RequestWriter:
         self.notes: list[str] = []
         self._uses = Counter(map(self._key, requests))
 
-    def call(self, request: HarRequest, name: str = "", more: dict[str, Any] | None = None) -> Call:
-        """Return the call that sends *request*, counted as *name*, with *more* keyword arguments."""
+    def call(
+        self,
+        request: HarRequest,
+        name: str = "",
+        body: dict[str, Any] | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> Call:
+        """Return the call that sends *request*, counted as *name*.
+
+        Args:
+            body: arguments for the body over those that *request* has.
+            more: other keyword arguments.
+        """
         url = urlsplit(request.url)
-        body = body_arguments(request.post_data)
+        body = body_arguments(request.post_data) | (body or {})
         if missing_files(body):
             where = single_line(url.path)
-            self.notes.append(f"the recording lacks the files that were uploaded to {where}: give some in their place")
+            self.notes.append(
+                f"the content of the files that are sent to {where} is not known: give some in their place"
+            )
         address, template, keywords = self._address(url)
         sent = self._sent(body)
         keywords |= self._module.short(sent, "BODY") | self._headers(request, body) | (more or {})
@@ -74,7 +91,7 @@ class RequestWriter:
         if pairs:
             keywords["params"] = self._module.short(self._values.tree(by_name(pairs)), "VALUE")
         query = "" if pairs or not url.query else self._raw_query(url.query)
-        address = joined([self._origins.begin(url), template, query], self._module, "URL")
+        address = code_of_parts([self._origins.begin(url), template, query], self._module, "URL")
         return self._module.short(address, "URL"), template, keywords
 
     def _path(self, path: str) -> tuple[str, dict[str, Code]]:
@@ -86,7 +103,11 @@ class RequestWriter:
             if not isinstance(sent, Code):
                 continue
             known = [name for name, code in values.items() if code == sent]
-            name = known[0] if known else unique(identifier(sent.text, "value").rstrip("_"), values)
+            name = (
+                known[0]
+                if known
+                else unique(identifier(sent.text, "value").rstrip("_") if sent.text.isidentifier() else "value", values)
+            )
             values[name] = sent
             parts[number] = f"{{{name}}}"
         if values:
@@ -101,7 +122,7 @@ class RequestWriter:
             name, mark, value = part.partition("=")
             sent = self._values.text(value, unquote(name)) if value else self._values.raw(part)
             parts += ["&"] * bool(number) + ([name, mark, sent] if value else [sent])
-        return joined(parts, self._module, "QUERY")
+        return code_of_parts(parts, self._module, "QUERY")
 
     def _name(self, url: SplitResult, template: str, body: dict[str, Any]) -> str:
         fields = body.get("json")

@@ -292,7 +292,7 @@ def test_other_methods_and_names_that_clash(tmp_path: Path) -> None:
             "the reference '#anchor' is no path within the file",
             "#/components/schemas/Pet",
         ),
-        ("a.json", '{"info": {}, "item": []}', "Postman", "OpenAPI 3"),
+        ("a.json", '{"info": {}, "item": []}', "it has no request", "Collection v2.1"),
         ("a.yaml", "\nopenapi: 4.0.0", "a.yaml:2: openapi: version '4.0.0' is not read", "3.1"),
         ("a.yaml", "openapi: 3.0.0\npaths: {}", "a.yaml: at the top: 'info' is missing", ""),
         (

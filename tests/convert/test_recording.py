@@ -21,7 +21,10 @@ SECRETS = ("-e", "PASSWORD=pw", "-e", "AUTHORIZATION=Bearer t0ken", "-e", f"CART
 
 
 def recorded(tmp_path: Path, *entries: dict[str, Any], **log: Any) -> Path:
-    """A recording of *entries*, which say what differs from a GET of https://a.test/ at second 0."""
+    """A recording of *entries*, which say what differs from a GET of https://a.test/ at second 0.
+
+    ``answer`` are the headers of the response.
+    """
     made = []
     for number, given in enumerate(entries):
         entry: dict[str, Any] = {
@@ -31,11 +34,11 @@ def recorded(tmp_path: Path, *entries: dict[str, Any], **log: Any) -> Path:
             "response": {"status": 200},
         }
         for key, value in copy.deepcopy(given).items():
-            part = "response" if key in ("status", "redirectURL", "content") else "request"
+            part = "response" if key in ("status", "redirectURL", "content", "answer") else "request"
             if key in ("startedDateTime", "time", "pageref"):
                 entry[key] = value
             else:
-                entry[part][key] = value
+                entry[part]["headers" if key == "answer" else key] = value
         made.append(entry)
     path = tmp_path / "made.har"
     path.write_text(json.dumps({"log": {"entries": made, **log}}))
@@ -131,7 +134,7 @@ def test_what_is_left_out_is_noted_and_can_be_kept() -> None:
         "left out, 1 in all: requests that got no response",
         "these failed in the recording, and are kept: 404 /api/missing",
         "a pause was cut to 10 s (--max-pause)",
-        "the recording lacks the files that were uploaded to /upload: give some in their place",
+        "the content of the files that are sent to /upload is not known: give some in their place",
         "secrets of the recording are not copied: give PASSWORD, AUTHORIZATION with -e, or in the environment",
         "these look as if a server had made them, but no earlier response has them: give CART_ID with -e",
     )
@@ -263,6 +266,111 @@ def test_what_does_not_parse_is_told_with_its_place(tmp_path: Path, content: str
     assert raised.value.hint
 
 
+def test_what_cannot_be_read_is_left_out_and_told(tmp_path: Path) -> None:
+    path = recorded(tmp_path, {}, {"url": "https://a.test/b"}, {"url": "http://[::1/x"}, {"url": "https:///x"})
+    whole = json.loads(path.read_text())
+    entries = whole["log"]["entries"]
+    entries += [None, 7, {"request": {"method": "GET"}}]
+    # What programs write for "nothing", and numbers as texts.
+    entries[0] |= {"time": None, "pageref": None, "_resourceType": None}
+    entries[0]["request"] |= {"headers": None, "postData": None, "cookies": None}
+    entries[1]["response"] = {"status": "200", "headers": [None, {"name": "X", "value": None}], "content": None}
+    whole["log"]["pages"] = [{"id": "a"}, {}, None]
+    path.write_text(json.dumps(whole))
+    made = convert(path, "visit.py", RecordingFilter(longest_pause_s=0))
+    assert made.text.endswith('    await vu.get("/", name="/")\n    await vu.get("/b", name="/b")\n')
+    [note] = made.notes
+    assert note.startswith("left out, 7 in all: what cannot be read: log.entries[2].request.url: ")
+    assert note.endswith("; and 4 more")
+
+
+def test_each_origin_is_kept_apart(tmp_path: Path) -> None:
+    urls = (
+        "http://a.test/old",
+        "https://a.test/",
+        "https://a.test:8443/api",
+        "http://b.test/c",
+        "https://a.test:443/d",
+    )
+    entries: list[dict[str, Any]] = [{"url": url} for url in urls]
+    entries[0] |= {"status": 301, "redirectURL": urls[1]}
+    made = made_of(tmp_path, *entries, {"url": "https://[::1]:9/e"}, all_hosts=True, longest_pause_s=0)
+    assert made.options == ("--base-url", "https://a.test")
+    for call in (
+        'vu.get(f"{A_TEST_URL}/old", name="a.test/old")',
+        'vu.get(f"{A_TEST_8443_URL}/api", name="a.test:8443/api")',
+        'vu.get(f"{B_TEST_URL}/c", name="b.test/c")',
+        'vu.get("/d", name="/d")',
+        'vu.get(f"{SERVER_1_9_URL}/e", name="[::1]:9/e")',
+    ):
+        assert f"    await {call}\n" in made.text
+    assert 'A_TEST_8443_URL = fl.env("A_TEST_8443_URL", "https://a.test:8443")\n' in made.text
+    assert "these other servers are kept; -e sets another address: http://a.test (A_TEST_URL)" in made.notes[-1]
+    assert "b.test" not in made_of(tmp_path, *entries).text
+
+
+def test_preflights_are_left_out(tmp_path: Path) -> None:
+    asks = [{"name": "Access-Control-Request-Method", "value": "PUT"}]
+    made = made_of(tmp_path, {}, {"method": "OPTIONS", "headers": asks}, {"method": "OPTIONS"})
+    assert made.text.count("vu.options") == 1
+    assert made.notes == ("left out, 1 in all: preflight requests, which only browsers send (CORS)",)
+
+
+PARTS = (
+    '--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nUp and down\r\n'
+    '--x\r\nContent-Disposition: form-data; name="tag"\r\n\r\na\r\n'
+    '--x\r\nContent-Disposition: form-data; name="tag"\r\n\r\nb\r\n{}--x--\r\n'
+)
+TEXT_FILE = (
+    '--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\nContent-Type: text/csv\r\n\r\n1,2\r\n'
+)
+PICTURE = TEXT_FILE.replace("a.csv", "a.png").replace("text/csv", "image/png").replace("1,2", "\ufffdPNG")
+FIELDS = 'data={"title": "Up and down", "tag": ["a", "b"]}'
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        (PARTS.format(""), f"{FIELDS}, files={{}}"),
+        (PARTS.format(TEXT_FILE), f'{FIELDS}, files={{"file": ("a.csv", "1,2", "text/csv")}}'),
+        (PARTS.format(PICTURE), f'{FIELDS}, files={{"file": ("a.png", b"...", "image/png")}}'),
+    ],
+)
+def test_multipart_forms_are_taken_apart(cli: Cli, tmp_path: Path, memory: Memory, text: str, arguments: str) -> None:
+    post = {"mimeType": "", "text": text}
+    header = {"name": "Content-Type", "value": "multipart/form-data; boundary=x"}
+    made = made_of(tmp_path, {"method": "POST", "headers": [header], "postData": post})
+    assert arguments.replace(" ", "") in "".join(made.text.split()).replace(",)", ")").replace(",}", "}")
+    assert ("is not known: give some" in " ".join(made.notes)) == ("PNG" in text)
+    assert cli("run", "visit.py", "--base-url", memory.url, "-w", "1", "-q").returncode == 0
+    [asked] = memory.asked
+    assert asked.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert 'name="title"\r\n\r\nUp and down' in asked.body
+    assert asked.body.count('name="tag"') == 2
+
+
+def test_escapes_that_are_not_utf_8_are_sent_as_they_were(cli: Cli, tmp_path: Path, memory: Memory) -> None:
+    form = {"mimeType": "application/x-www-form-urlencoded", "text": "name=Jos%E9&a=%C3%A9"}
+    entries: list[dict[str, Any]] = [
+        {"url": "https://a.test/caf%E9?q=%E9t%E9&token=x&b"},
+        {"url": "https://a.test/caf%C3%A9?q=%C3%A9", "method": "POST", "postData": form},
+    ]
+    made = made_of(tmp_path, *entries, longest_pause_s=0)
+    assert "\ufffd" not in made.text
+    assert cli("run", "visit.py", "--base-url", memory.url, "-w", "1", "-q", "-e", "TOKEN=t").returncode == 0
+    assert [asked.line for asked in memory.asked] == ["GET /caf%E9?q=%E9t%E9&token=t&b", "POST /caf%C3%A9?q=%C3%A9"]
+    assert memory.asked[1].body == form["text"]
+    assert memory.asked[1].headers["content-type"] == form["mimeType"]
+
+
+def test_types_may_be_in_the_headers_alone(tmp_path: Path) -> None:
+    header = {"name": "content-type", "value": "application/json; charset=utf-8"}
+    picture: dict[str, Any] = {"url": "https://a.test/x", "answer": [{"name": "Content-Type", "value": "image/png"}]}
+    made = made_of(tmp_path, {"method": "POST", "headers": [header], "postData": {"text": '{"a": 1}'}}, picture)
+    assert 'vu.post("/", json={"a": 1}, name="/")' in made.text
+    assert "images, styles" in made.notes[0]
+
+
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     path = recorded(tmp_path, {"url": "https://a.test/a.css"})
     with pytest.raises(PlanError, match="none of its 1 requests is left") as raised:
@@ -284,7 +392,7 @@ def test_the_page_shows_the_scripts_that_are_made(tmp_path: Path) -> None:
             (tmp_path / block.title).write_text(block.text)
     made = [
         convert(tmp_path / source, script, RecordingFilter()).text
-        for source, script in (("recording.har", "visit.py"), ("api.json", "events.py"))
+        for source, script in (("recording.har", "visit.py"), ("session.har", "session.py"), ("api.json", "events.py"))
     ]
     assert shown == made
     with pytest.raises(PlanError) as raised:

@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from fastload.convert import RecordingFilter, convert
+from fastload.convert.curl_command import is_curl
 from fastload.convert.har import read_har
+from fastload.convert.postman import script_of_collection
 from fastload.load.script.data_files import READERS, DataSource
 from fastload.load.script.environment import convert_text
 from fastload.load.script.trace_files import read_trace
 from fastload.planning.config_files import file_tier
 from tests.convert.conftest import DATA
-from tests.fuzz.mutations import mutated
+from tests.fuzz.mutations import copied, mutated
 from tests.fuzz.parsing import fuzz, written
 from tests.fuzz.source import NUMBERS, Source
 
@@ -190,6 +192,124 @@ def test_any_recording_is_read_or_an_error() -> None:
 def test_any_recording_is_a_script_or_an_error(tmp_path: Path) -> None:
     recording, path = _recording(), tmp_path / "made.har"
     fuzz(lambda source: _convert(written(path, _har(recording, source)), all_of_it=True))
+
+
+_ANSWERED: dict[str, Any] = {
+    "log": {
+        "entries": [
+            {
+                "startedDateTime": "2026-01-31T10:00:00Z",
+                "request": {"method": "GET", "url": "http://a.test/first"},
+                "response": {
+                    "status": 200,
+                    "headers": [{"name": "Set-Cookie", "value": "t=q7Xk2mPz9LwB4vTn; Path=/"}],
+                    "content": {
+                        "mimeType": "application/json",
+                        "text": '{"id": "48213", "t": ["eyJhbGciOiJI.eyJzdWIi.x"]}',
+                    },
+                },
+            },
+            {
+                "startedDateTime": "2026-01-31T10:00:01Z",
+                "request": {
+                    "method": "POST",
+                    "url": "http://a.test:81/orders/48213?t=q7Xk2mPz9LwB4vTn&x=%E9",
+                    "headers": [{"name": "Authorization", "value": "Bearer eyJhbGciOiJI.eyJzdWIi.x"}],
+                    "postData": {"mimeType": "application/json", "text": '{"id": 48213, "ids": [48213, "x48213"]}'},
+                },
+                "response": {"status": 200},
+            },
+        ]
+    }
+}
+_HTML = (
+    "<",
+    ">",
+    "input",
+    ' type="hidden"',
+    " name=",
+    "csrf",
+    '"',
+    "'",
+    " value=",
+    "q7Xk2mPz9LwB4vTn",
+    "&amp;",
+    "\n",
+    "{",
+    "\\",
+)
+
+
+def test_any_answer_is_looked_through(tmp_path: Path) -> None:
+    path = tmp_path / "made.har"
+
+    def run(source: Source) -> None:
+        whole = copied(_ANSWERED)
+        first, second = whole["log"]["entries"]
+        if source.randrange(2):
+            first["response"]["content"] = {"mimeType": "text/html", "text": source.made_of(_HTML, 12)}
+            second["request"]["postData"] = {"mimeType": "text/plain", "text": source.made_of(_HTML, 6)}
+        else:
+            whole = mutated(whole, source)
+        _convert(written(path, json.dumps(whole, default=str, skipkeys=True)), all_of_it=True)
+
+    fuzz(run)
+
+
+_CURL = (
+    "curl ", "-X", "POST ", "-d ", "a=1&b ", "--data-urlencode ", "-F ", "f=@x;type=a/b ", "-H ", "'A: b' ", "-u ",
+    "a:b ", "-b ", "-G ", "--json ", "{} ", "$'", "\\x41", "\\'", "'", '"', "\\", "\n", ";", "&", "--next ",
+    "http://a.test/ ", "a.test:80/%E9?x ", "-", "--", "--frob ", "#", "[", "@", "\ud800", "\0", *NUMBERS,
+)  # fmt: skip
+_RIGHT_CURL = ("curl ", "-X", "POST ", "http://a.test/x?a=1 ", "-H ", "'A: b' ", "-d ", "a=1&b ")
+
+
+def test_any_command_of_curl_is_a_script_or_an_error() -> None:
+    def run(source: Source) -> None:
+        text = source.like(_RIGHT_CURL, _CURL)
+        ast.parse(convert(text if is_curl(text) else f"curl {text}", "visit.py", RecordingFilter()).text)
+
+    fuzz(run)
+
+
+_COLLECTION: dict[str, Any] = {
+    "info": {"name": "a"},
+    "auth": {"type": "bearer", "bearer": [{"key": "token", "value": "{{t}}"}]},
+    "variable": [{"key": "base", "value": "http://a.test/{{v}}"}, {"key": "v", "value": "1"}],
+    "item": [
+        {
+            "name": "f",
+            "event": [{"script": {"exec": ["pm.environment.set('t', 1)"]}}],
+            "item": [
+                {
+                    "name": "b",
+                    "request": {
+                        "method": "PUT",
+                        "header": [{"key": "A", "value": "{{$guid}}"}],
+                        "body": {"mode": "raw", "raw": '{"a": {{n}}, "b": "{{v}}"}'},
+                        "url": {"raw": "{{base}}/:id", "query": [{"key": "q", "value": "{{v}}"}], "variable": []},
+                    },
+                },
+                {
+                    "name": "c",
+                    "request": {
+                        "method": "POST",
+                        "body": {"mode": "formdata", "formdata": [{"key": "a", "type": "file", "src": "x"}]},
+                        "url": "{{other}}/x",
+                    },
+                },
+            ],
+        }
+    ],
+}
+
+
+def test_any_collection_is_a_script_or_an_error() -> None:
+    def run(source: Source) -> None:
+        data = json.dumps(mutated(_COLLECTION, source), default=str, skipkeys=True).encode()
+        ast.parse(script_of_collection("made.json", data, "visit.py").text)
+
+    fuzz(run)
 
 
 def _description(whole: dict[str, Any], source: Source) -> dict[str, Any]:

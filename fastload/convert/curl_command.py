@@ -1,0 +1,321 @@
+"""Command lines of curl, as people write them and as browsers copy them ("Copy as cURL").
+
+Of the parsers on PyPI none is kept up and knows more than a handful of options, so curl's own table is here: options
+that change what is sent, those that do not, and for any other a note.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from urllib.parse import quote_plus, urlsplit
+
+from fastload.convert.bodies import FORM, JSON, MULTIPART
+from fastload.convert.har import Field, HarRequest, Pair, PostData, header_of
+from fastload.convert.names import counted
+from fastload.convert.shell_words import commands
+from fastload.model.errors import PlanError
+
+_BEGIN = re.compile(r"\s*(?:\$\s+)?curl(?:\.exe)?\s")
+_HINT = "give it as one text in quotes, or in a file: in a browser's developer tools, Network, 'Copy as cURL (bash)'"
+_SHORT_NAMES = (
+    "A user-agent, b cookie, c cookie-jar, C continue-at, d data, D dump-header, e referer, E cert, "
+    "f fail, F form, g globoff, G get, H header, i include, I head, j junk-session-cookies, "
+    "J remote-header-name, k insecure, K config, L location, m max-time, n netrc, N no-buffer, o output, "
+    "O remote-name, p proxytunnel, q disable, r range, R remote-time, s silent, S show-error, "
+    "T upload-file, u user, U proxy-user, v verbose, w write-out, x proxy, X request, y speed-time, "
+    "Y speed-limit, z time-cond, Z parallel, # progress-bar, 0 http1.0, 1 tlsv1, 4 ipv4, 6 ipv6"
+)
+_SHORT = {name[0]: name[2:] for name in _SHORT_NAMES.split(", ")}
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# What is not sent, or is the client's own affair.
+_NO_MATTER = _words(
+    "silent show-error verbose include fail fail-with-body location location-trusted compressed progress-bar "
+    "no-progress-meter globoff junk-session-cookies disable no-buffer tr-encoding remote-name "
+    "remote-header-name remote-time parallel path-as-is no-keepalive styled-output no-alpn tcp-nodelay "
+    "raw create-dirs"
+)
+_NO_MATTER_WITH_VALUE = _words(
+    "output write-out cookie-jar dump-header stderr trace trace-ascii output-dir max-redirs speed-time "
+    "speed-limit retry retry-delay retry-max-time keepalive-time"
+)
+# What is an option of the whole run here: curl's name, and what the run takes.
+_OF_RUN = {"insecure": ("-k",), "http1.1": ("--http", "1.1"), "http2": ("--http", "2"), "http3": ("--http", "3")}
+_OTHER_WITH_VALUE = _words(
+    "cert key cacert capath ciphers pass cert-type key-type proxy proxy-user resolve connect-to interface "
+    "unix-socket config continue-at time-cond connect-timeout limit-rate dns-servers noproxy socks5 "
+    "socks5-hostname aws-sigv4 tls-max local-port netrc-file proto engine doh-url max-filesize request-target "
+    "rate variable"
+)
+
+
+@dataclass(slots=True)
+class CurlRequest:
+    """A request of a command: what HAR has of one, and what that has no place for.
+
+    ``user`` is name and password, for the authentication ``scheme``. ``body_file`` is the file that is the body, and
+    ``files`` are those of a form: the name of the field, path, name for the server, and media type or "".
+    """
+
+    request: HarRequest
+    timeout_s: float | None = None
+    user: str | None = None
+    scheme: str = "basic"
+    cookies: list[tuple[str, str]] = field(default_factory=list)
+    body_file: str = ""
+    files: list[tuple[str, str, str, str]] = field(default_factory=list)
+    is_by_hand: bool = True
+
+
+@dataclass(slots=True)
+class CurlCommands:
+    """The requests of one or more commands, options that a run of the script needs, and notes on what is not taken."""
+
+    requests: list[CurlRequest]
+    options: tuple[str, ...]
+    notes: list[str]
+
+
+def is_curl(text: str) -> bool:
+    """Return whether *text* begins with a command of curl."""
+    return _BEGIN.match(f"{text} ") is not None
+
+
+def read_curl(name: str, text: str) -> CurlCommands:
+    """Return the requests of the commands in *text*, which errors call *name*.
+
+    Raises:
+        PlanError: a quote has no end, an option lacks its value, or a command has no URL.
+    """
+    if re.search(r"\^\r?\n|\^\"", text):
+        raise PlanError(f"{name} is a command for Windows' cmd", hint="copy it as 'cURL (bash)'")
+    requests: list[CurlRequest] = []
+    options: dict[tuple[str, ...], None] = {}
+    unknown: list[str] = []
+    try:
+        for words in commands(text):
+            words = words[1:] if words[0] == "$" else words
+            if not words or PurePath(words[0]).name not in ("curl", "curl.exe"):
+                unknown.append(words[0] if words else "$")
+                continue
+            for part in _parts(words[1:]):
+                command = _Command(name)
+                command.read(part)
+                requests += command.requests()
+                options |= dict.fromkeys(command.of_run)
+                unknown += command.unknown
+    except ValueError as error:
+        raise PlanError(f"{name}: {error}", hint=_HINT) from error
+    if not requests:
+        raise PlanError(f"{name} has no command of curl", hint=_HINT)
+    notes = [f"not taken from the command, see to it: {counted(unknown)}"] if unknown else []
+    return CurlCommands(requests, tuple(word for words in options for word in words), notes)
+
+
+def _parts(words: list[str]) -> list[list[str]]:
+    """Return *words* in parts, where ``--next`` begins a request with options of its own."""
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word in ("--next", "-:"):
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts
+
+
+class _Command:
+    """One command of curl, read word by word."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._urls: list[str] = []
+        self._method = ""
+        self._headers: list[Pair] = []
+        self._data: list[str] = []
+        self._files: list[str] = []
+        self._form: list[Field] = []
+        self._query: list[str] = []
+        self._json = self._get = self._head = False
+        self._user: str | None = None
+        self._scheme = "basic"
+        self._cookies: list[tuple[str, str]] = []
+        self._timeout_s: float | None = None
+        self._form_files: list[tuple[str, str, str, str]] = []
+        self.of_run: list[tuple[str, ...]] = []
+        self.unknown: list[str] = []
+        self._with_value: dict[str, Callable[[str], None]] = {
+            "request": lambda value: setattr(self, "_method", value),
+            "header": self._add_header,
+            "url": self._urls.append,
+            "data": self._add_data,
+            "data-ascii": self._add_data,
+            "data-binary": self._add_data,
+            "data-raw": self._data.append,
+            "data-urlencode": self._add_urlencoded,
+            "url-query": self._query.append,
+            "json": self._add_json,
+            "form": self._add_form,
+            "form-string": lambda value: self._form.append(_plain_field(value)),
+            "user": lambda value: setattr(self, "_user", value),
+            "oauth2-bearer": lambda value: self._headers.append(Pair("Authorization", f"Bearer {value}")),
+            "cookie": self._add_cookies,
+            "user-agent": lambda value: self._headers.append(Pair("User-Agent", value)),
+            "referer": lambda value: self._headers.append(Pair("Referer", value.partition(";auto")[0])),
+            "range": lambda value: self._headers.append(Pair("Range", f"bytes={value}")),
+            "max-time": lambda value: setattr(self, "_timeout_s", float(value)),
+            "upload-file": self._upload,
+        }
+
+    def read(self, words: list[str]) -> None:
+        """Take in the *words* after ``curl``."""
+        left = iter(words)
+        for word in left:
+            if word == "--":
+                self._urls += left
+            elif word.startswith("--"):
+                self._option(word[2:], word, "", left)
+            elif word.startswith("-") and len(word) > 1:
+                self._short(word[1:], left)
+            else:
+                self._urls.append(word)
+
+    def _short(self, letters: str, left: Iterator[str]) -> None:
+        """Take in options of one letter each, like ``-sSXPOST``: the value of one is the rest, or the next word."""
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            if self._option(_SHORT.get(letter, letter), f"-{letter}", letters, left):
+                return
+
+    def _option(self, name: str, shown: str, rest: str, left: Iterator[str]) -> bool:
+        """Take in the option *name*; return whether it has a value: the *rest* of its word, or the next one *left*."""
+        if name in self._with_value or name in _NO_MATTER_WITH_VALUE or name in _OTHER_WITH_VALUE:
+            given = rest or next(left, None)
+            if given is None:
+                raise ValueError(f"the option {shown} has no value")
+            if name in self._with_value:
+                self._with_value[name](given)
+            elif name in _OTHER_WITH_VALUE:
+                self.unknown.append(shown)
+            return True
+        if name in _OF_RUN:
+            self.of_run.append(_OF_RUN[name])
+        elif name in ("get", "head"):
+            setattr(self, f"_{name}", True)
+        elif name in ("basic", "digest", "ntlm"):
+            self._scheme = name
+        elif name not in _NO_MATTER:
+            self.unknown.append(shown)
+        return False
+
+    def _add_header(self, line: str) -> None:
+        name, mark, value = line.partition(":")
+        if not mark:
+            # "Name;" sends the header without a value.
+            return
+        if name.strip().lower() == "cookie":
+            self._add_cookies(value)
+        elif value.strip():
+            self._headers.append(Pair(name.strip(), value.strip()))
+
+    def _add_cookies(self, text: str) -> None:
+        if "=" not in text:
+            self.unknown.append("-b with a file")
+            return
+        for pair in text.split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name:
+                self._cookies.append((name, value))
+
+    def _add_data(self, text: str) -> None:
+        if text.startswith("@"):
+            self._files.append(text[1:])
+        else:
+            self._data.append(text)
+
+    def _add_json(self, text: str) -> None:
+        self._json = True
+        self._add_data(text)
+
+    def _add_urlencoded(self, text: str) -> None:
+        name, mark, value = text.partition("=")
+        if "@" in name:
+            self.unknown.append("--data-urlencode with a file")
+        elif mark:
+            self._data.append(f"{name}={quote_plus(value)}" if name else quote_plus(value))
+        else:
+            self._data.append(quote_plus(text))
+
+    def _add_form(self, text: str) -> None:
+        name, _, value = text.partition("=")
+        if not value.startswith(("@", "<")):
+            self._form.append(_plain_field(text))
+            return
+        path, *options = value[1:].split(";")
+        given = dict(option.strip().partition("=")[::2] for option in options)
+        path = path.strip('"')
+        if value.startswith("<"):
+            self.unknown.append("-F with '<'")
+            return
+        filename = given.get("filename", PurePath(path).name).strip('"')
+        self._form_files.append((name, path, filename, given.get("type", "")))
+
+    def _upload(self, path: str) -> None:
+        self._method = self._method or "PUT"
+        self._files.append(path)
+
+    def requests(self) -> list[CurlRequest]:
+        """Return the request to each URL of the command."""
+        if not self._urls:
+            raise ValueError("a command has no URL")
+        return [self._request(_with_scheme(url)) for url in self._urls]
+
+    def _request(self, url: str) -> CurlRequest:
+        if (self._data or self._files) and (self._form or self._form_files):
+            raise ValueError("a command has both -d and -F, which curl refuses")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is no address of http or https")
+        _ = parts.port
+        user = self._user
+        if "@" in parts.netloc and user is None:
+            user = parts.netloc.rpartition("@")[0]
+        query = [*self._query, *(self._data if self._get else [])]
+        if query:
+            url = f"{url}{'&' if parts.query else '?'}{'&'.join(query)}"
+        made = HarRequest("", url, list(self._headers), None if self._get else self._body())
+        file = self._files[0] if self._files and not self._get else ""
+        made.method = self._method or ("HEAD" if self._head else "POST" if made.post_data else "GET")
+        if self._json and not header_of(made.headers, "accept"):
+            made.headers.append(Pair("Accept", JSON))
+        self.unknown += ["-d with several files"] if len(self._files) + bool(self._data) > 1 and file else []
+        by_hand = not any(header.name.lower().startswith("sec-") for header in self._headers)
+        cookies, files = list(self._cookies), list(self._form_files)
+        return CurlRequest(made, self._timeout_s, user, self._scheme, cookies, file, files, by_hand)
+
+    def _body(self) -> PostData | None:
+        given = header_of(self._headers, "content-type")
+        if self._form or self._form_files:
+            return PostData(MULTIPART, "", self._form)
+        if self._files:
+            return PostData(given or (FORM if self._method != "PUT" else ""))
+        if not self._data:
+            return None
+        if self._json:
+            return PostData(given or JSON, "".join(self._data))
+        return PostData(given or FORM, "&".join(self._data))
+
+
+def _plain_field(text: str) -> Field:
+    name, _, value = text.partition("=")
+    return Field(name, value.partition(";type=")[0])
+
+
+def _with_scheme(url: str) -> str:
+    return url if "://" in url else f"http://{url}"

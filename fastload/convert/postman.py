@@ -1,0 +1,276 @@
+"""Collections of Postman, format 2.1 (and 2.0), as JSON: its requests in order, with a group for each folder.
+
+Packages for them on PyPI make collections or run them; none reads one into types and is kept up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote_plus, urlsplit
+
+import msgspec
+
+from fastload.convert.har import HarRequest, Pair, header_of
+from fastload.convert.locations import json_path, malformed_json, refuse
+from fastload.convert.names import counted, environment_name, identifier, single_line
+from fastload.convert.origins import Origins, origin_of
+from fastload.convert.postman_bodies import postman_body
+from fastload.convert.postman_parts import attributes, enabled, mapping, plain_text, scripts
+from fastload.convert.postman_variables import PLACEHOLDER, PostmanValues
+from fastload.convert.request_script import Step, basic_or_other, script_of_steps
+from fastload.convert.writer import Conversion, Module
+from fastload.model.errors import PlanError
+
+_HINT = "export the collection anew: format 'Collection v2.1'"
+_SET = re.compile(r"""\.set\(\s*["']([^"']+)["']""")
+_HEAD = re.compile(r"[^/?#]*?://[^/?#]*|[^/?#]*")
+_DEFAULT_BASE_URL = "http://localhost:8080"
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A request of the collection, with what its folders say: their names, and the nearest authentication."""
+
+    name: str
+    folders: tuple[str, ...]
+    request: dict[str, Any]
+    auth: dict[str, Any]
+    scripts: tuple[str, ...]
+
+
+def script_of_collection(name: str, data: bytes, title: str) -> Conversion:
+    """Return the script at path *title* of the collection in *data*, the JSON of the file *name*.
+
+    Raises:
+        PlanError: the JSON is malformed, a part of it is of another type than the format says, or there is no request.
+    """
+    return _Collection(name, _decoded(name, data)).script(title)
+
+
+def _decoded(name: str, data: bytes) -> dict[str, Any]:
+    try:
+        whole = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed_json(name, data, str(error)) from error
+    inside = whole.get("collection", whole)
+    if not isinstance(inside, dict) or not isinstance(inside.get("item"), list):
+        refuse(name, "item", "it is no list of requests and folders", hint=_HINT)
+    return inside
+
+
+class _Collection:
+    """Builder of the script of one collection."""
+
+    def __init__(self, name: str, whole: dict[str, Any]) -> None:
+        self._name = name
+        self._whole = whole
+        self._unread: list[str] = []
+        self._notes: list[str] = []
+        # Variables that an address begins with, and which have no value, with the hosts that stand for them.
+        self._unknown: dict[str, str] = {}
+
+    def script(self, title: str) -> Conversion:
+        """Return the script at path *title*."""
+        module = Module("", taken={identifier(title.rpartition("/")[2].removesuffix(".py"), "visit")})
+        self._module, self._origins = module, Origins(module, "")
+        self._values = PostmanValues(module, _variables(self._whole))
+        items = list(self._items(self._whole["item"], ("item",), (), mapping(self._whole.get("auth")), ()))
+        steps = [step for item in items if (step := self._step(item)) is not None]
+        if not steps:
+            why = "; ".join(self._unread) or "it is empty"
+            raise PlanError(f"{self._name}: it has no request: {why}", hint=_HINT)
+        count, info = len(steps), mapping(self._whole.get("info"))
+        shown = single_line(plain_text(info.get("name")) or self._name)
+        about = f"{shown}, a collection of Postman in {single_line(self._name)}: {count} request{'s' * (count > 1)}."
+        base_url = _DEFAULT_BASE_URL if self._origins.base.endswith(".invalid") else self._origins.base
+        self._note_what_is_left()
+        return script_of_steps(
+            *(steps, module, self._origins, self._values, about, title), base_url=base_url, notes=self._notes
+        )
+
+    def _items(
+        self,
+        items: list[Any],
+        steps: tuple[str | int, ...],
+        folders: tuple[str, ...],
+        auth: dict[str, Any],
+        above: tuple[str, ...],
+    ) -> Iterator[_Item]:
+        """Yield the requests of *items*, which are at *steps* in the collection, in their order.
+
+        *folders*, *auth* and *above* are the names, the authentication and the scripts of the folders around them.
+        """
+        for number, item in enumerate(items):
+            where = (*steps, number)
+            if not isinstance(item, dict):
+                self._unread.append(f"{json_path(where)} is no object")
+                continue
+            name = single_line(plain_text(item.get("name"))).replace("::", ":")
+            own_auth = mapping(item.get("auth")) or auth
+            own_scripts = (*above, *scripts(item))
+            request = item.get("request")
+            if isinstance(item.get("item"), list):
+                inside = (*folders, name or "folder")
+                yield from self._items(item["item"], (*where, "item"), inside, own_auth, own_scripts)
+            elif item.get("disabled") is True:
+                self._notes.append(f"left out, it is disabled: {name}")
+            elif isinstance(request, str):
+                yield _Item(name, folders, {"url": request}, own_auth, own_scripts)
+            elif isinstance(request, dict):
+                yield _Item(name, folders, request, mapping(request.get("auth")) or own_auth, own_scripts)
+            else:
+                self._unread.append(f"{json_path(where)} has no request")
+
+    def _step(self, item: _Item) -> Step | None:
+        """Return the step for *item*; None, with a note, if its address cannot be read."""
+        method = plain_text(item.request.get("method")).upper() or "GET"
+        headers = [
+            Pair(plain_text(header.get("key")), plain_text(header.get("value")))
+            for header in enabled(item.request.get("header"))
+            if header.get("key")
+        ]
+        try:
+            url = self._url(item.request.get("url"))
+            parts = urlsplit(url)
+            origin = origin_of(parts)
+        except ValueError as error:
+            self._unread.append(f"{item.name}: {error}")
+            return None
+        self._origins.base = self._origins.base or origin
+        request = HarRequest(method, url, headers)
+        step = Step(request, item.name, " / ".join(item.folders))
+        self._authenticate(item, step)
+        body = postman_body(mapping(item.request.get("body")), self._values, header_of(headers, "content-type"))
+        request.post_data, step.body = body.post, body.arguments
+        if body.note:
+            self._notes.append(f"{item.name}: {body.note}")
+        self._comment(item, step)
+        return step
+
+    def _url(self, url: Any) -> str:
+        """Return the address that *url* says, as far as variables with a value lead."""
+        given = mapping(url)
+        raw = plain_text(given.get("raw")) if given else plain_text(url)
+        raw = raw.strip() or _put_together(given)
+        if not raw:
+            raise ValueError("it has no URL")
+        address, _, query = raw.partition("#")[0].partition("?")
+        pairs = given.get("query")
+        if isinstance(pairs, list):
+            query = "&".join(
+                _part(pair.get("key")) + ("" if pair.get("value") is None else f"={_part(pair['value'])}")
+                for pair in enabled(pairs)
+            )
+        values = {plain_text(one.get("key")): plain_text(one.get("value")) for one in enabled(given.get("variable"))}
+        return self._absolute(address, values) + (f"?{query}" if query else "")
+
+    def _absolute(self, address: str, values: dict[str, str]) -> str:
+        """Return *address* with scheme and host, and with *values* for the ``:names`` in its path."""
+        found = _HEAD.match(address)
+        head = found[0] if found else ""
+        path = address[len(head) :]
+        known = self._values.known(head)
+        if known:
+            begin = known if "://" in known else f"http://{known}"
+        else:
+            unknown = next(
+                (name for name in PLACEHOLDER.findall(head) if not self._values.known(f"{{{{{name}}}}}")), ""
+            )
+            if not unknown:
+                raise ValueError(f"{address!r} has no host")
+            begin = f"http://{self._host_of(unknown)}"
+        segments = path.split("/")
+        for number, part in enumerate(segments):
+            if part.startswith(":") and len(part) > 1:
+                segments[number] = values.get(part[1:]) or f"{{{{{part[1:]}}}}}"
+        return begin.rstrip("/") + "/".join(segments)
+
+    def _host_of(self, variable: str) -> str:
+        """Return a host that stands for the address in *variable*, whose value the collection does not have.
+
+        That is the base URL if it comes first, and otherwise it is asked for.
+        """
+        if variable not in self._unknown:
+            self._unknown[variable] = f"{len(self._unknown)}.invalid"
+            if self._origins.base:
+                self._origins.others[f"http://{self._unknown[variable]}"] = self._module.secret(
+                    environment_name(variable)
+                ).text
+        return self._unknown[variable]
+
+    def _authenticate(self, item: _Item, step: Step) -> None:
+        kind = plain_text(item.auth.get("type")) or "noauth"
+        values = attributes(item.auth.get(kind))
+        headers = step.request.headers
+        match kind:
+            case "noauth" | "inherit":
+                return
+            case "bearer":
+                headers.append(Pair("Authorization", f"Bearer {values.get('token', '')}"))
+            case "oauth2":
+                headers.append(Pair("Authorization", f"Bearer {values.get('accessToken') or '{{access_token}}'}"))
+            case "basic" | "digest" | "ntlm":
+                user = self._values.text(values.get("username", ""), "user")
+                password = self._values.text(values.get("password") or "{{password}}", "password")
+                step.more["auth"] = basic_or_other(kind, user, password)
+            case "apikey":
+                # Whatever it is called, it is secret.
+                given = values.get("value", "")
+                key, value = values.get("key") or "X-API-Key", given if PLACEHOLDER.search(given) else "{{api_key}}"
+                if values.get("in") == "query":
+                    mark = "&" if urlsplit(step.request.url).query else "?"
+                    step.request.url += f"{mark}{_part(key)}={_part(value)}"
+                else:
+                    headers.append(Pair(key, value))
+            case _:
+                note = f"the authentication {kind!r} is not written: see to it"
+                self._notes += [note] if note not in self._notes else []
+
+    def _comment(self, item: _Item, step: Step) -> None:
+        if not item.scripts:
+            return
+        step.comments.append("A script of the collection is not translated: its pm.* calls have no place here.")
+        for variable in dict.fromkeys(name for text in item.scripts for name in _SET.findall(text)):
+            step.comments.append(f"It sets {variable}: take that from the reply, in place of the constant.")
+
+    def _note_what_is_left(self) -> None:
+        if self._unread:
+            self._notes.append(f"left out, {len(self._unread)} in all: what cannot be read: {counted(self._unread, 3)}")
+        if any(_all_scripts(self._whole)):
+            self._notes.append("the scripts of the collection (pm.*) are not translated; comments say where one is")
+        if self._origins.base.endswith(".invalid"):
+            first = next(iter(self._unknown))
+            self._notes.append(f"the collection has no value of {{{{{first}}}}}: give it with --base-url")
+
+
+def _part(text: Any) -> str:
+    """Return *text* as it stands in a query: encoded, but for placeholders and what is encoded already."""
+    return quote_plus(plain_text(text), safe="{}$%+")
+
+
+def _put_together(url: dict[str, Any]) -> str:
+    """Return the address of the parts of *url*, for one without its whole text."""
+    host, path = (url.get(name) for name in ("host", "path"))
+    host = ".".join(map(plain_text, host)) if isinstance(host, list) else plain_text(host)
+    path = "/".join(map(plain_text, path)) if isinstance(path, list) else plain_text(path).lstrip("/")
+    scheme = f"{plain_text(url.get('protocol'))}://" if url.get("protocol") else ""
+    port = f":{plain_text(url.get('port'))}" if url.get("port") else ""
+    return f"{scheme}{host}{port}/{path}" if host else ""
+
+
+def _variables(whole: dict[str, Any]) -> dict[str, str]:
+    return {
+        plain_text(one.get("key") or one.get("id")): plain_text(one.get("value"))
+        for one in enabled(whole.get("variable"))
+        if one.get("type") != "secret"
+    }
+
+
+def _all_scripts(item: dict[str, Any]) -> Iterator[str]:
+    yield from scripts(item)
+    items = item.get("item")
+    for one in items if isinstance(items, list) else ():
+        yield from _all_scripts(mapping(one))

@@ -1,0 +1,146 @@
+"""Scripts of requests that a person wrote down one after the other: commands of curl, collections of Postman."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastload.convert.bodies import by_name
+from fastload.convert.curl_command import CurlCommands, CurlRequest
+from fastload.convert.expressions import local_file
+from fastload.convert.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
+from fastload.convert.har import HarRequest
+from fastload.convert.names import identifier, single_line, unique
+from fastload.convert.origins import Origins, origin_of
+from fastload.convert.request_writer import RequestWriter
+from fastload.convert.values import Values
+from fastload.convert.writer import WIDTH, Call, Code, Conversion, Module, statement
+
+
+@dataclass(slots=True)
+class Step:
+    """A request of a script: of the group *group* or of none, counted as *name*, or by its path.
+
+    ``body`` has arguments for the body over those of the request, ``more`` has other ones, ``comments`` are lines.
+    """
+
+    request: HarRequest
+    name: str = ""
+    group: str = ""
+    body: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+    comments: list[str] = field(default_factory=list)
+    is_by_hand: bool = True
+
+
+def script_of_curl(made: CurlCommands, source: str, title: str) -> Conversion:
+    """Return the script of the commands *made*, which were read from *source*, for the path *title*."""
+    module = Module("", taken={_scenario(title)})
+    values = Values(module)
+    steps = [_step_of_curl(one, module, values) for one in made.requests]
+    origins = Origins(module, origin_of(urlsplit(made.requests[0].request.url)))
+    count = len(steps)
+    about = f"{count} request{'s' * (count > 1)} of curl, from {single_line(source)}."
+    return script_of_steps(steps, module, origins, values, about, title, notes=made.notes, options=made.options)
+
+
+def script_of_steps(
+    steps: Sequence[Step],
+    module: Module,
+    origins: Origins,
+    values: Values,
+    about: str,
+    title: str,
+    *,
+    base_url: str = "",
+    notes: Sequence[str] = (),
+    options: tuple[str, ...] = (),
+) -> Conversion:
+    """Return the script at path *title* that sends *steps* in their order, with a group for those of one.
+
+    Args:
+        base_url: for the command line, if not the one of *origins*.
+        options: what else a run of the script needs.
+    """
+    base_url = base_url or origins.base
+    scenario = _scenario(title)
+    requests = [step.request for step in steps]
+    by_hand = all(step.is_by_hand for step in steps)
+    writer = RequestWriter(module, origins, values, requests, by_hand=by_hand)
+    body = _body(module, [(step, _statement(writer, step)) for step in steps])
+    load = {"vus": 1, "iterations": 1, "thresholds": {"http_req_failed": "rate<0.01"}}
+    head = statement(Call("@fl.scenario", keywords=load), 0)
+    module.add(f"{head}async def {scenario}(vu: fl.VU) -> None:\n{body}")
+    module.about = about + module.how_to_run(title, " ".join([base_url, *options]))
+    found = [*notes, *dict.fromkeys(writer.notes)]
+    if module.environment:
+        names = ", ".join(module.environment)
+        found.append(f"give {names} with -e, or in the environment: they are secret, or have no value here")
+    return Conversion(module.text(), tuple(found), (*module.options(base_url), *options))
+
+
+def basic_or_other(scheme: str, user: str | Code, password: str | Code) -> Any:
+    """Return the argument ``auth``."""
+    return (user, password) if scheme == "basic" else Call("fl.Auth", [scheme, user, password])
+
+
+def _scenario(title: str) -> str:
+    return identifier(Path(title).stem, "visit")
+
+
+def _step_of_curl(made: CurlRequest, module: Module, values: Values) -> Step:
+    step = Step(made.request, is_by_hand=made.is_by_hand)
+    if made.body_file:
+        step.body = {"data": local_file(module, made.body_file)}
+    if made.files:
+        files = [(name, _form_file(module, path, shown, kind)) for name, path, shown, kind in made.files]
+        step.body = {"files": by_name(files) if len(dict(files)) == len(files) else files}
+    if made.user is not None:
+        user = made.user.partition(":")[0]
+        step.more["auth"] = basic_or_other(made.scheme, user, module.secret("PASSWORD"))
+    if made.cookies:
+        step.more["cookies"] = {name: values.text(value, name) for name, value in made.cookies}
+    if made.timeout_s is not None:
+        step.more["timeout"] = made.timeout_s
+    return step
+
+
+def _form_file(module: Module, path: str, shown: str, kind: str) -> Any:
+    file = local_file(module, path)
+    return (shown, file, kind) if kind else file if shown == Path(path).name else (shown, file)
+
+
+def _statement(writer: RequestWriter, step: Step) -> Statement:
+    comments = "".join(f"    # {single_line(line, WIDTH - 6)}\n" for line in step.comments)
+    call = writer.call(step.request, step.name, step.body, step.more)
+    return Statement(comments + statement(call, 4, "await "))
+
+
+def _body(module: Module, steps: Sequence[tuple[Step, Statement]]) -> str:
+    """Return the body of the scenario; groups become functions of *module*."""
+    groups: list[tuple[str, list[Statement]]] = []
+    for step, one in steps:
+        if not groups or groups[-1][0] != step.group:
+            groups.append((step.group, []))
+        groups[-1][1].append(one)
+    body, titles = "", set[str]()
+    for group, statements in groups:
+        if not group and len(statements) <= MOST_STATEMENTS:
+            body += "".join(one.source for one in statements)
+            continue
+        title = unique(group, titles, joint=" ") if group else ""
+        titles.add(title)
+        about = f"What is in {title!r}." if group else "A part of the requests."
+        functions = functions_of(module, identifier(title, "steps"), about, statements)
+        body += _calls(module, functions, title)
+    return body
+
+
+def _calls(module: Module, functions: list[ScriptFunction], group: str) -> str:
+    for function in functions:
+        function.add_to(module, [])
+    begin = statement(Call("async with vu.group", [group], tail=":"), 4) if group else ""
+    return begin + "".join(function.call(8 if group else 4, []) for function in functions)

@@ -1,0 +1,169 @@
+"""Scripts of commands of curl: they send what curl itself sends, and say what they do not take."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from fastload.convert import Conversion, RecordingFilter, convert
+from fastload.convert.shell_words import commands
+from fastload.model.errors import PlanError
+from tests.conftest import Cli
+from tests.convert.conftest import Asked, Memory, check_style
+
+# As Chromium copies a request: URL stands for the address of the server.
+COPIED = r"""
+curl 'URL/api/notes?lang=de&tag=a%20b' \
+  -H 'accept: application/json' \
+  -H 'accept-language: en-US,en;q=0.9' \
+  -b 'theme=dark; lang=de' \
+  -H 'content-type: application/json' \
+  -H 'referer: URL/notes' \
+  -H 'sec-ch-ua: "Chromium";v="140"' \
+  -H 'sec-fetch-mode: cors' \
+  -H 'user-agent: Mozilla/5.0 (X11; Linux x86_64)' \
+  --compressed \
+  --data-raw $'{"text":"it\'s\\nfine \u0021","n":[1,2.5,null]}' ;
+"""
+COMMANDS = {
+    "get": "curl -s URL/health",
+    "query": "curl -sG URL/find -d q=red+shoes --data-urlencode 'note=a&b c' -d page=2",
+    "head": "curl -sI URL/health",
+    "form": "curl -s URL/sign-in -d user=ada -d 'note=a%20b'",
+    "latin-1": "curl -s 'URL/find?name=caf%E9' -d 'name=caf%E9'",
+    "json": """curl -s --json '{"a": [1, "two"]}' URL/items""",
+    "put": """curl -sSXPUT "URL/items/7" -H "Content-Type: application/vnd.shop+json" -d '{"a":1}' -H 'X-Trace: on'""",
+    "text": "curl -s URL/notes -H 'Content-Type: text/plain' --data-binary $'first\\r\\nsecond \\xc3\\xa9'",
+    "delete": "curl -s -X DELETE -A tester/1 -e URL/list URL/items/7",
+    "basic": "curl -s -u ada:pw URL/private",
+    "cookies": "curl -s -b 'a=1; b=two' URL/page",
+    "multipart": "curl -s -F title=Photos -F 'photo=@me.txt;type=image/png;filename=you.png' URL/upload",
+    "fields only": "curl -s -F a=1 -F b=2 URL/upload",
+    "file": "curl -s URL/import -H 'Content-Type: text/csv' --data-binary @me.txt",
+    "copied": COPIED,
+}
+
+
+class Seen(NamedTuple):
+    """What a server sees of a request, without what any two clients write differently."""
+
+    line: str
+    headers: dict[str, str]
+    body: object
+
+
+def seen(asked: Asked) -> Seen:
+    """*asked* with its body taken apart."""
+    kept = ("authorization", "cookie", "x-trace", "referer", "user-agent", "content-type", "accept")
+    headers = {name: value for name, value in asked.headers.items() if name in kept}
+    kind, body = headers.get("content-type", ""), asked.body
+    parsed: object = body.replace("%20", "+")
+    if kind.startswith("multipart/form-data"):
+        headers["content-type"] = "multipart/form-data"
+        form: EmailMessage = BytesParser(EmailMessage).parsebytes(f"Content-Type: {kind}\r\n\r\n{body}".encode())
+        name = "content-disposition"
+        parts = [part for part in form.walk() if part is not form]
+        parsed = [(part.get_param("name", header=name), part.get_filename(), part.get_payload()) for part in parts]
+    elif "json" in kind:
+        parsed = json.loads(body)
+    return Seen(asked.line.replace("%20", "+"), headers, parsed)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_script_sends_what_curl_sends(cli: Cli, tmp_path: Path, memory: Memory, name: str) -> None:
+    (tmp_path / "me.txt").write_text("the content")
+    command = COMMANDS[name].replace("URL", memory.url)
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    made = cli("new", "visit", "--from", command)
+    assert made.returncode == 0, made.stderr
+    check_style(tmp_path / "visit.py")
+    run = cli("run", "visit.py", "--base-url", memory.url, "-w", "1", "-q", "-e", "PASSWORD=pw")
+    assert run.returncode == 0, run.stderr
+    by_curl, by_script = map(seen, memory.asked)
+    # Each client has its own, unless the command says it.
+    own = () if name == "delete" else ("user-agent", "referer") if name == "copied" else ("user-agent",)
+    for header in own:
+        by_curl.headers.pop(header, None)
+        by_script.headers.pop(header, None)
+    assert by_script == by_curl
+
+
+def test_several_commands_are_sent_one_after_the_other(cli: Cli, tmp_path: Path, memory: Memory) -> None:
+    (tmp_path / "all.sh").write_text(
+        f"#!/bin/sh\n# What the shop is asked.\n\ncurl {memory.url}/a -k &&\n  curl -d x=1 {memory.url}/b "
+        f"--next {memory.url}/c | jq .\ncurl {memory.url}/d {memory.url}/e\n"
+    )
+    made = cli("new", "visit", "--from", "all.sh")
+    assert made.returncode == 0, made.stderr
+    assert "Note: not taken from the command, see to it: jq" in made.stderr
+    assert made.stdout.endswith(f"fastload run visit.py --base-url {memory.url} -k\n")
+    assert cli("run", "visit.py", "--base-url", memory.url, "-w", "1", "-q").returncode == 0
+    assert [asked.line for asked in memory.asked] == ["GET /a", "POST /b", "GET /c", "GET /d", "GET /e"]
+
+
+def made_of(command: str) -> Conversion:
+    made = convert(command, "visit.py", RecordingFilter())
+    compile(made.text, "visit.py", "exec")
+    return made
+
+
+def test_secrets_of_a_command_are_asked_for() -> None:
+    made = made_of("curl https://a.test/x?token=q1w2 -H 'Authorization: Bearer e3r4' -u ada:t5z6 -b sid=u7i8")
+    assert not any(secret in made.text for secret in ("q1w2", "e3r4", "t5z6", "u7i8"))
+    names = ("TOKEN", "AUTHORIZATION", "PASSWORD", "SID")
+    assert {word for word in made.options if word.endswith("=...")} == {f"{name}=..." for name in names}
+
+
+def test_what_a_browser_adds_is_left_out_of_a_copied_command_only() -> None:
+    copied = made_of(COPIED.replace("URL", "https://a.test")).text
+    assert "user-agent" not in copied
+    assert "sec-ch-ua" not in copied
+    by_hand = made_of("curl https://a.test/ -H 'User-Agent: me' -H 'If-None-Match: x' -H 'Origin: https://b.test'").text
+    assert '"User-Agent": "me"' in by_hand
+    assert '"If-None-Match": "x"' in by_hand
+    assert '"Origin": "https://b.test"' in by_hand
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("curl", "has no URL"),
+        ("curl 'https://a.test", 'the quote "\'h" in line 1 has no end'),
+        ("curl -H", "the option -H has no value"),
+        ("curl ftp://a.test/x", "'ftp://a.test/x' is no address of http or https"),
+        ("curl http://a.test:port/", "Port could not be cast"),
+        ("curl -d a -F b=1 a.test", "both -d and -F"),
+        ("curl -m soon a.test", "could not convert"),
+        ('curl ^"https://a.test/^" ^\n -H ^"a: b^"', "a command for Windows' cmd"),
+    ],
+)
+def test_a_command_that_cannot_be_read_is_told(command: str, message: str) -> None:
+    with pytest.raises(PlanError) as raised:
+        convert(command, "visit.py", RecordingFilter())
+    assert message in raised.value.message
+    assert "cURL (bash)" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a 'b c' \"d e\"f", ["a", "b c", "d ef"]),
+        (r"a\ b \'c", ["a b", "'c"]),
+        ('"\\"q\\" \\n \\$x"', ['"q" \\n $x']),
+        (r"$'it\'s\t\x41\u00e9\101\xc3\xa9'", ["it's\tA\u00e9A\u00e9"]),
+        ("a \\\n  b", ["a", "b"]),
+        ("a # not this", ["a"]),
+        ("a#b ''", ["a#b", ""]),
+    ],
+)
+def test_words_are_those_of_bash(text: str, words: list[str]) -> None:
+    assert list(commands(text)) == [words]
+    told = subprocess.run(["bash", "-c", f"printf '%s\\0' {text}"], capture_output=True, timeout=10)
+    assert told.stdout.decode().split("\0")[:-1] == words
