@@ -22,6 +22,7 @@ from fastload.load.script.environment import convert_text, described
 from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
 from fastload.model.file_text import HEAD_BYTES, check_encoding, utf8_bytes
+from fastload.model.units import format_number_of
 
 _PARQUET_BATCH_ROWS = 8192
 _MOST_FIELD = 2**31 - 1
@@ -222,8 +223,9 @@ def _csv_rows(source: DataSource, file: IO[str]) -> Iterator[dict[str, Any]]:
             fields: list[Any] = values
             if fields:
                 if len(fields) != len(header):
+                    found = format_number_of(len(fields), "field")
                     raise PlanError(
-                        f"{source.name}, line {line}: {len(fields)} fields, but the header has {len(header)}",
+                        f"{source.name}, line {line}: {found}, but the header has {len(header)}",
                         hint=f"put a field that contains {source.delimiter!r} between double quotes",
                     )
                 for at, name, wanted in typed:

@@ -76,6 +76,8 @@ def failure_findings(evidence: Evidence) -> list[Finding]:
     if counts.failed == counts.ended:
         every = f"every {noun.removesuffix('s')} failed"
         why = f"all {format_count(counts.ended)} {noun} failed{most}"
+        if counts.ended == 1:
+            why = f"its only {noun.removesuffix('s')} failed" + (f" with {kind}" if kind else "")
         text = f"{every}: nothing below says how fast a working target is"
         return [Finding("target_failing", "SUSPECT", text, "see the errors", "target", why)]
     if evidence.target_ended_s is not None:
