@@ -13,7 +13,6 @@ from fastload.convert.names import counted, identifier, request_name, single_lin
 from fastload.convert.request_writer import RequestWriter
 from fastload.convert.writer import Call, Conversion, Module, docstring, statement
 from fastload.model.errors import PlanError
-from fastload.model.units import format_number_of
 
 SHORTEST_PAUSE_S = 0.1
 _STATIC_TYPES = (
@@ -86,7 +85,7 @@ class _RecordingScript:
         kept = self._kept(recording.entries)
         if not kept:
             raise PlanError(
-                f"{source}: none of its {format_number_of(len(recording.entries), 'request')} is left",
+                f"{source}: none of its {len(recording.entries)} requests is left",
                 hint="; ".join([*self._notes, "--all-hosts and --static keep more"]),
             )
         self._visits = _visits(recording, kept)
