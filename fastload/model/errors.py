@@ -65,7 +65,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
 
 
 def nearest_file(name: str, files: Iterable[str]) -> str:
-    """Return the same for names of files. Their endings do not count: all scripts of a folder have the same."""
+    """Return the same as `nearest` for names of files, whose endings do not count: all scripts have the same."""
     beside: dict[str, list[str]] = {}
     for file in files:
         beside.setdefault(PurePath(file).stem, []).append(file)
