@@ -69,6 +69,8 @@ class DashboardAddress:
     `SinkOutput` of *output*.
     """
 
+    name = "--dashboard"
+
     def __init__(self, output: DashboardOutput, *, opens: bool) -> None:
         self.output = output
         self._opens = opens

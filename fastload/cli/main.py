@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -94,7 +95,20 @@ def run_cli(args: list[str] | None = None) -> int:
         return report_error(PlanError(error.format_message()))
     except (click.Abort, KeyboardInterrupt):
         return _report_interrupt()
+    except FileNotFoundError:
+        if _has_working_directory():
+            raise
+        return report_error(
+            PlanError("the working directory was deleted, and names of files begin there", hint="cd to another one")
+        )
     return int(code or 0)
+
+
+def _has_working_directory() -> bool:
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def _report_interrupt() -> ExitCode:

@@ -371,6 +371,8 @@ def run_plan(
 class _ControlAddress:
     """An output that prints the address of the control API on stderr at the start of the run."""
 
+    name = "--control"
+
     def __init__(self, server: ControlServer) -> None:
         self._server = server
 

@@ -16,11 +16,11 @@ from typing import NamedTuple
 from fastload.cli.shipped_scripts import SCRIPT_PREFIX, shipped_script
 from fastload.load.script.advice import advised_traceback
 from fastload.load.script.environment import UnsetNameError, unset_error
-from fastload.load.script.hooks import hook_of, make_hooks
+from fastload.load.script.hooks import make_hooks
 from fastload.load.script.scenarios import Scenario
 from fastload.model.bounded_read import read_bounded
-from fastload.model.errors import FastloadError, PlanError, nearest
-from fastload.model.hooks import Hooks
+from fastload.model.errors import FastloadError, PlanError, nearest_file
+from fastload.model.hooks import Hooks, hook_of
 
 MODULE_NAME = "fastload_script"
 _STDIN = "/dev/stdin"
@@ -55,7 +55,7 @@ def load_script(text: str) -> Script:
         )
     if not path.exists() or path.is_dir():
         folder = path.parent if path.parent.is_dir() else Path()
-        guess = nearest(path.name, [found.name for found in folder.glob("*.py")])
+        guess = nearest_file(path.name, [found.name for found in folder.glob("*.py")])
         raise PlanError(f"there is no script {text!r}", hint=guess or "give the path of a Python file")
     source = _read(text, path)
     module = _import(path, source)

@@ -15,7 +15,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fastload.control.commands.http_checks import RequestRefused, check_bearer, check_host, check_origin
+from fastload.control.commands.http_checks import (
+    RequestRefused,
+    check_bearer,
+    check_host,
+    check_origin,
+    check_site,
+)
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -43,9 +49,10 @@ class Guard:
     """An ASGI application that checks each request before it passes it to *app*.
 
     A request must name *host* as its host, carry the *token* if there is one, and not come from a page of another
-    site. Programs send the token as ``Authorization: Bearer TOKEN``. A browser opens the page once with
-    ``?token=TOKEN``; the response sets a cookie and redirects to the page without the token. The cookie is valid for
-    this server alone, until the server ends. `login_url` contains a different token, which is valid for one request.
+    site, whose links may open a page and nothing else. Programs send the token as ``Authorization: Bearer TOKEN``. A
+    browser opens the page once with ``?token=TOKEN``; the response sets a cookie and redirects to the page without the
+    token. The cookie is valid for this server alone, until the server ends. `login_url` contains a different token,
+    which is valid for one request.
     """
 
     def __init__(self, app: ASGIApp, *, host: str, token: str = "") -> None:
@@ -94,8 +101,8 @@ class Guard:
         """
         host = request.headers.get("host", "")
         check_host(host, self._host)
-        if request.method not in ("GET", "HEAD"):
-            check_origin(request.headers.get("origin"), host)
+        check_origin(request.headers.get("origin"), host)
+        check_site(request.headers.get("sec-fetch-site", ""), opens_page=_opens_page(request))
         if not self._token:
             return None
         cookie = _cookie_of(host)
@@ -118,6 +125,13 @@ class Guard:
         # Exactly one slash: a path with two would redirect to another host.
         path = "/" + request.url.path.lstrip("/")
         return RedirectResponse(f"{path}?{urlencode(rest)}" if rest else path, HTTPStatus.SEE_OTHER)
+
+
+def _opens_page(request: Request) -> bool:
+    """Return whether the request opens a page in a window of its own, as a link does. Paths of pages end in /."""
+    headers = request.headers
+    opens = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+    return opens and request.method == "GET" and request.url.path.endswith("/")
 
 
 def _cookie_of(host: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import traceback
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from fastload.model.redaction import shortened
@@ -61,6 +61,16 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     if len(word) > _LONGEST_NAME:
         return ""
     found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
+    return f"did you mean {found[0]!r}?" if found else ""
+
+
+def nearest_file(name: str, files: Iterable[str]) -> str:
+    """Return the same as `nearest` for names of files, whose endings do not count: all scripts have the same."""
+    beside: dict[str, list[str]] = {}
+    for file in files:
+        beside.setdefault(PurePath(file).stem, []).append(file)
+    stems = difflib.get_close_matches(PurePath(name).stem, beside, n=1) if len(name) <= _LONGEST_NAME else []
+    found = difflib.get_close_matches(name, beside[stems[0]], n=1, cutoff=0) if stems else []
     return f"did you mean {found[0]!r}?" if found else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from types import FunctionType
 from typing import Any, NamedTuple
 
 
@@ -14,6 +15,13 @@ class Hook:
     kind: str
     function: Callable[..., Any]
     timeout_s: float = 60.0
+
+
+def hook_of(item: Any) -> Hook | None:
+    """Return the hook that a decorator has attached to a function; None for every other object."""
+    # Only functions are asked: a proxy, as of Flask, runs code of its own for each attribute, which may raise.
+    found = vars(item).get("__fastload_hook__") if type(item) is FunctionType else None
+    return found if isinstance(found, Hook) else None
 
 
 @dataclass(frozen=True, slots=True)

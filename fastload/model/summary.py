@@ -18,7 +18,7 @@ from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
 from fastload.model.series import SeriesTable, TrendValue
-from fastload.model.units import format_ms
+from fastload.model.units import format_ms, format_number_of
 from fastload.model.views import MetricView
 
 SUMMARY_VERSION = 1
@@ -113,10 +113,8 @@ class Summary:
         rate = self.metrics["http_reqs"].rate or 0.0
         p95 = format_ms(self.metrics["http_req_duration"].p(95))
         outcome = "passed" if self.passed else "failed"
-        return (
-            f"<Summary {outcome}, {self.verdict.state}: {self.metrics['http_reqs'].count:,.0f} requests, "
-            f"{rate:,.1f}/s, p(95) {p95}>"
-        )
+        requests = format_number_of(self.metrics["http_reqs"].count, "request")
+        return f"<Summary {outcome}, {self.verdict.state}: {requests}, {rate:,.1f}/s, p(95) {p95}>"
 
     @property
     def passed(self) -> bool:

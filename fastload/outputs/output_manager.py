@@ -160,8 +160,14 @@ class OutputManager:
             except (OutputError, OSError) as error:
                 self._outputs.remove(output)
                 _close(output)
-                self.notes.append(f"output {type(output).__name__} was given up: {error}")
+                self.notes.append(f"output {_name_of(output)} was given up: {error}")
                 self.failed = self.failed or getattr(output, "required", False)
+
+
+def _name_of(output: Output) -> str:
+    """Return the name by which the user knows *output*: its option, or the class of an object that a program gives."""
+    name = getattr(output, "name", "")
+    return name if isinstance(name, str) and name else type(output).__name__
 
 
 def _in_order(streams: Sequence[SinkOutput]) -> list[list[SinkOutput]]:

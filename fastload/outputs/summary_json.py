@@ -34,13 +34,13 @@ def dump_json(data: Any, option: int = 0) -> bytes:
 
 
 class SummaryFile:
-    """An output that writes the summary to *path* at the end; *option* names the file in a `PlanError`."""
+    """An output that writes the summary to *path* at the end; *option* is its name in errors."""
 
     required = True
 
     def __init__(self, path: str | Path, *, option: str = "summary file") -> None:
         self._path = Path(path)
-        self._option = option
+        self.name = option
         self.written = (WrittenFile(option, str(path)),)
 
     def check(self) -> None:
@@ -49,7 +49,7 @@ class SummaryFile:
         Raises:
             PlanError: the directory of the file is missing, the path is a directory, or the file may not be written.
         """
-        check_file(self._path, self._option, example="summary.json")
+        check_file(self._path, self.name, example="summary.json")
 
     def start(self, plan: Plan) -> None:
         """Do nothing before the end of the run."""
@@ -60,13 +60,14 @@ class SummaryFile:
     def stop(self, summary: Summary) -> None:
         """Write the file: readers see the old content or all of the new content."""
         data = dump_summary(summary)
-        with writing(f"{self._option} {str(self._path)!r}"):
+        with writing(f"{self.name} {str(self._path)!r}"):
             replace_file(self._path, data)
 
 
 class SummaryStream:
     """An output that writes the summary to a binary *stream* at the end, like ``sys.stdout.buffer`` for ``--json``."""
 
+    name = "--json"
     required = True
 
     def __init__(self, stream: BinaryIO) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastload.model.bounded_read import read_bounded
-from fastload.model.errors import PlanError, nearest
+from fastload.model.errors import PlanError, nearest_file
 from fastload.model.file_text import utf8_text
 from fastload.planning.k6 import k6_tier
 from fastload.planning.options import check_options
@@ -66,7 +66,8 @@ def file_tier(text: str, *, option: str) -> Tier:
     if not is_file:
         beside = [found.name for found in path.parent.glob("*") if found.suffix in (".toml", ".json")]
         raise PlanError(
-            f"{option}: there is no file {text!r}", hint=nearest(path.name, beside) or "give a .toml or a .json file"
+            f"{option}: there is no file {text!r}",
+            hint=nearest_file(path.name, beside) or "give a .toml or a .json file",
         )
     if instead := _OTHER_KINDS.get(path.suffix.lower()):
         raise PlanError(f"{option}: {text!r} is neither TOML nor JSON", hint=instead)

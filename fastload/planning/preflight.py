@@ -13,6 +13,7 @@ from fastload.model.errors import PlanError
 from fastload.model.http_settings import without_credentials
 from fastload.model.load_models import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from fastload.model.plan import Plan
+from fastload.model.units import format_number_of
 
 # Descriptors of a worker besides its connections: channel, pollers, timers, standard streams, and some slack.
 _OWN_DESCRIPTORS = 64
@@ -32,10 +33,11 @@ def check_descriptors(plan: Plan) -> None:
     vus = plan.max_vus if plan.kind == "bench" else sum(one.max_vus for one in executors if isinstance(one, counted))
     needed = -(-vus // plan.workers) + _OWN_DESCRIPTORS
     if needed > most_files != resource.RLIM_INFINITY:
-        what = "connections" if plan.kind == "bench" else "VUs"
+        what = "connection" if plan.kind == "bench" else "VU"
+        load = f"{format_number_of(vus, what)} over {format_number_of(plan.workers, 'worker')}"
         raise PlanError(
-            f"{vus} {what} over {plan.workers} workers need {needed} open files each, and the limit is {most_files}",
-            hint=f"raise the limit (ulimit -Hn {needed}), add workers, or use fewer {what}",
+            f"{load} need{'s' * (vus == 1)} {needed} open files in each, and the limit is {most_files}",
+            hint=f"raise the limit (ulimit -Hn {needed}), add workers, or use fewer {what}s",
         )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, cast
 from urllib.parse import unquote
 
+from fastload.model.units import format_number_of
 from fastload.targets.distributions import parse_distribution
 from fastload.targets.messages import (
     ApiError,
@@ -184,7 +185,9 @@ class Application:
         if self._limit_per_minute:
             wait_ns = self._shared.acquire_rate_limit_ns(self._limit_per_minute, _MINUTE_NS, time.monotonic_ns())
             if wait_ns:
-                raise limit_error("rate_limited", f"over {self._limit_per_minute} requests a minute", wait_ns)
+                raise limit_error(
+                    "rate_limited", f"over {format_number_of(self._limit_per_minute, 'request')} a minute", wait_ns
+                )
         if self._failure_rate and self._failure_chance.random() < self._failure_rate:
             raise ApiError(self._failure_chance.choice(_INJECTED_STATUSES), "injected", "")
 

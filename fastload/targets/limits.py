@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastload.model.units import format_number_of
 from fastload.targets.database import StateFile
 from fastload.targets.messages import limit_error
 
@@ -44,5 +45,7 @@ class ClientLimits:
             taken, window_end_ns = connection.execute(_TAKE, parameters).fetchone()
         if taken > self._limit:
             raise limit_error(
-                "client_limited", f"over {self._limit} requests a minute of one client", window_end_ns - now_ns
+                "client_limited",
+                f"over {format_number_of(self._limit, 'request')} a minute of one client",
+                window_end_ns - now_ns,
             )

@@ -68,6 +68,30 @@ def test_another_host_is_refused(served: Served, run: Run, host: str) -> None:
     assert served.ask("/data.json", Host="localhost:1").status == 200
 
 
+NAVIGATION = {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site", "unknown"])
+def test_a_page_of_another_site_reads_nothing(served: Served, run: Run, site: str) -> None:
+    for path in (*PATHS, plotly_path()):
+        for method in ("GET", "HEAD"):
+            assert served.ask(path, method, Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors").status == 403, path
+    for dest in ("iframe", "object", "empty"):
+        assert served.ask("/", Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate", Sec_Fetch_Dest=dest).status == 403
+    reply = served.ask("/report.html", Sec_Fetch_Site=site, **NAVIGATION)
+    assert (reply.status, reply.json["error"]) == (403, "a page of another site asks")
+    assert served.ask("/control/stop", "POST", {}, Sec_Fetch_Site=site).status == 403
+    assert served.ask("/data.json", Origin="http://evil.example").status == 403
+    assert run.asked == []
+
+
+def test_a_link_opens_the_page_and_its_own_requests_are_answered(served: Served) -> None:
+    assert served.ask("/", Sec_Fetch_Site="cross-site", **NAVIGATION).status == 200
+    for site in ("same-origin", "none"):
+        for path in ("/", "/data.json", "/report.html", plotly_path()):
+            assert served.ask(path, Sec_Fetch_Site=site).status == 200, path
+
+
 def test_every_response_keeps_to_itself(served: Served) -> None:
     for path in ("/data.json", "/nowhere", "/report.html", "/"):
         headers = served.ask(path).headers

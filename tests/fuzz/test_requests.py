@@ -20,7 +20,7 @@ from fastload.dashboard.command_routes import ROUTED_COMMANDS, CommandRoutes, co
 from fastload.model.errors import ControlError
 from fastload.targets.did.service import _Enrolment, _Verification
 from fastload.targets.messages import ApiError, decode_body
-from fastload.targets.sequencer.batches import BatchDecoder
+from fastload.targets.sequencer.batches import BatchDecoder, StoredBody
 from tests.fuzz.mutations import mutated
 from tests.fuzz.parsing import fuzz
 from tests.fuzz.source import NUMBERS, Source
@@ -157,15 +157,22 @@ def test_any_body_of_a_wallet_is_one_or_refused(kind: Any) -> None:
     fuzz(run)
 
 
-def test_any_batch_of_events_is_one_or_refused() -> None:
-    right = {"agent_id": AGENT, "events": [make_event(), make_event({"a": 1e300, "é": None})]}
-    decoder = BatchDecoder(3)
+@pytest.mark.parametrize("plain", [False, True], ids=["ves", "plain"])
+def test_any_batch_of_events_is_one_or_refused(plain: bool) -> None:
+    events = [make_event(), make_event({"a": 1e300, "é": None})]
+    if plain:
+        events[0]["event_id"] = "----"
+        del events[0]["payload_hash"], events[1]["source_agent"]
+    right = {"agent_id": AGENT, "events": events}
+    decoder = BatchDecoder(3, plain=plain)
 
     def run(source: Source) -> None:
         refused: list[ApiError] = []
         try:
             found = decoder.decode(_body(right, source))
             assert len(found.leaves) == 32 * len(found.events)
+            stored = msgspec.json.decode(found.body, type=StoredBody).events
+            assert all(event.payload_hash and event.source_agent for event in stored)
         except ApiError as error:
             refused.append(error)
         assert all(400 <= error.status < 500 for error in refused)

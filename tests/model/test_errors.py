@@ -14,6 +14,7 @@ from fastload.model.errors import (
     PlanError,
     TargetError,
     nearest,
+    nearest_file,
     user_traceback,
 )
 from fastload.model.http_settings import check_base_url
@@ -30,6 +31,22 @@ def test_every_error_has_a_message_and_a_hint(error: type[FastloadError]) -> Non
 def test_the_nearest_name_is_suggested_and_no_far_one() -> None:
     assert nearest("http_reqz", ["iterations", "http_reqs"]) == "did you mean 'http_reqs'?"
     assert nearest("zzz", ["iterations", "http_reqs"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "found"),
+    [
+        ("pets.py", ["t_stages.py", "conftest.py"], ""),
+        ("pets.py", ["t_stages.py", "pet.py"], "pet.py"),
+        ("visit.py", ["visit.js", "visits.py", "visit.pyi"], "visit.pyi"),
+        ("opts.json", ["opts.toml", "other.json"], "opts.toml"),
+        ("nightly", ["nightly.fastload", "a.fastload"], "nightly.fastload"),
+        ("a" * 300 + ".py", ["a" * 300 + "b.py"], ""),
+        ("x.py", [], ""),
+    ],
+)
+def test_the_nearest_file_has_a_near_name_whatever_its_ending(name: str, files: list[str], found: str) -> None:
+    assert nearest_file(name, files) == (f"did you mean {found!r}?" if found else "")
 
 
 def caught(call: Any) -> BaseException:

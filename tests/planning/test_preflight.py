@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -12,9 +14,27 @@ from fastload.model.errors import PlanError
 from fastload.model.http_settings import DnsSelect, HttpSettings, check_base_url, check_url
 from fastload.model.load_models import ConstantVUs
 from fastload.model.plan import Plan, ScenarioPlan
-from fastload.planning.preflight import resolve_host, several_addresses
+from fastload.planning.preflight import check_descriptors, resolve_host, several_addresses
 
 PLAN = Plan("bench", "t", (ScenarioPlan("bench", ConstantVUs(1, 1.0), FixedRequest("GET", "/")),), 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "vus", "workers", "said"),
+    [
+        ("run", 1, 1, "1 VU over 1 worker needs 65 open files in each, and the limit is 64"),
+        ("run", 5000, 2, "5,000 VUs over 2 workers need 2564 open files in each, and the limit is 64"),
+        ("bench", 1, 1, "1 connection over 1 worker needs 65 open files in each, and the limit is 64"),
+    ],
+)
+def test_too_few_open_files(
+    monkeypatch: pytest.MonkeyPatch, kind: Literal["bench", "run"], vus: int, workers: int, said: str
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    plan = Plan(kind, "t", (ScenarioPlan("a", ConstantVUs(vus, 1.0), FixedRequest("GET", "/")),), workers)
+    with pytest.raises(PlanError) as caught:
+        check_descriptors(plan)
+    assert caught.value.message == said
 
 
 def has_ipv6() -> bool:

@@ -23,6 +23,7 @@ from fastload.control.commands.http_checks import (
     check_json,
     check_length,
     check_origin,
+    check_site,
     plain,
 )
 from fastload.model.errors import ControlError, nearest
@@ -78,6 +79,8 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
         try:
             self._left_bytes = self._body_length()
             check_host(self.headers.get("Host", ""), self._api.host)
+            check_origin(self.headers.get("Origin"), self.headers.get("Host", ""))
+            check_site(self.headers.get("Sec-Fetch-Site", ""))
             check_bearer(self._api.token, self.headers.get("Authorization", ""))
             name = self._route()
             arguments = self._arguments() if self.command == "POST" else {}
@@ -121,7 +124,6 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
     def _arguments(self) -> dict[str, Any]:
         # A page of another site must send a CORS preflight (OPTIONS) before this type of body. The preflight gets 405.
         check_json(self.headers.get("Content-Type", ""))
-        check_origin(self.headers.get("Origin"), self.headers.get("Host", ""))
         check_length(self._left_bytes)
         body = self.rfile.read(self._left_bytes)
         self._left_bytes = 0

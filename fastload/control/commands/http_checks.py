@@ -81,7 +81,7 @@ def check_bearer(token: str, header: str) -> None:
 
 
 def check_origin(origin: str | None, host: str) -> None:
-    """Check that a command does not come from a page of another site.
+    """Check that a request does not come from a script of a page of another site.
 
     *origin*: the ``Origin`` header, None without one. *host*: the ``Host`` header of the same request.
 
@@ -94,8 +94,21 @@ def check_origin(origin: str | None, host: str) -> None:
         sender = ""
     if origin is not None and sender != host.strip().lower():
         raise RequestRefused(
-            HTTPStatus.FORBIDDEN, f"origin {origin!r} is not served here", "commands come from this page, or from none"
+            HTTPStatus.FORBIDDEN, f"origin {origin!r} is not served here", "requests come from this page, or from none"
         )
+
+
+def check_site(site: str, *, opens_page: bool = False) -> None:
+    """Check that a page of another site does not read this server: each report that it makes costs CPU of the run.
+
+    *site*: the ``Sec-Fetch-Site`` header, which browsers send; "" without one. *opens_page*: a link from another site
+    may open this page.
+
+    Raises:
+        RequestRefused: 403.
+    """
+    if site.strip().lower() not in ("", "same-origin", "none") and not opens_page:
+        raise RequestRefused(HTTPStatus.FORBIDDEN, "a page of another site asks", "open the address in a window itself")
 
 
 def check_json(content_type: str) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from fastload.model.errors import PlanError, nearest
+from fastload.model.errors import PlanError, nearest_file
 from fastload.model.http_settings import Body, FileBody, Multipart, Part
 from fastload.model.wire_text import LENIENT, check_line, utf8
 
@@ -100,7 +100,7 @@ def file_body(path: Path, *, what: str) -> FileBody:
 
 def _near_file(path: Path) -> str:
     try:
-        return nearest(path.name, [other.name for other in path.parent.iterdir() if other.is_file()])
+        return nearest_file(path.name, [other.name for other in path.parent.iterdir() if other.is_file()])
     except (OSError, ValueError):
         return ""
 

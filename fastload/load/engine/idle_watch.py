@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastload.load.engine.curl_handle import Handle
+from fastload.model.units import format_number_of
 
 _LOOKS_A_TIMEOUT = 8
 # uvloop rounds to milliseconds: a shorter time would be none, and the loop would do nothing but look.
@@ -62,8 +63,7 @@ class IdleWatch:
         if moved_bytes != seen.moved_bytes or moved_bytes < 0:
             self._wait(handle, moved_bytes, now_s)
         elif now_s - seen.since_s >= handle.idle_timeout_s:
-            self._give_up(
-                handle, f"nothing was sent or received for {handle.idle_timeout_s:g} s, after {moved_bytes} bytes"
-            )
+            moved = format_number_of(moved_bytes, "byte")
+            self._give_up(handle, f"nothing was sent or received for {handle.idle_timeout_s:g} s, after {moved}")
         else:
             self._wait(handle, moved_bytes, seen.since_s)

@@ -22,7 +22,7 @@ from fastload.load.script.environment import convert_text, described
 from fastload.model.bounded_read import MOST_OF_FILE_BYTES, read_bounded
 from fastload.model.errors import PlanError, nearest
 from fastload.model.file_text import HEAD_BYTES, check_encoding, utf8_bytes
-from fastload.model.units import format_bytes
+from fastload.model.units import format_bytes, format_number_of
 from fastload.model.wire_text import one_line
 
 _PARQUET_BATCH_ROWS = 8192
@@ -268,8 +268,9 @@ def _csv_rows(source: DataSource, file: IO[str]) -> Iterator[dict[str, Any]]:
             fields: list[Any] = values
             if fields:
                 if len(fields) != len(header):
+                    found = format_number_of(len(fields), "field")
                     raise PlanError(
-                        f"{source.name}, line {line}: {len(fields)} fields, but the header has {len(header)}",
+                        f"{source.name}, line {line}: {found}, but the header has {len(header)}",
                         hint=f"put a field that contains {source.delimiter!r} between double quotes",
                     )
                 for at, name, wanted in typed:

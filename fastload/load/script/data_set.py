@@ -18,6 +18,7 @@ from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.model.names import as_text
 from fastload.model.redaction import shortened
+from fastload.model.units import format_number_of
 
 if TYPE_CHECKING:
     from fastload.load.client.vu import VU
@@ -84,11 +85,12 @@ class DataSet(Sequence[Any]):
         wanted = operator.index(index)
         at = wanted + self._rows if wanted < 0 else wanted
         if not 0 <= at < self._rows:
-            raise IndexError(f"{self.name} has no row {wanted}: it has {self._rows:,} rows")
+            raise IndexError(f"{self.name} has no row {wanted}: it has {format_number_of(self._rows, 'row')}")
         return self._row(at)
 
     def __repr__(self) -> str:
-        return f"<DataSet {self.name}: {self._rows:,} rows of {self.format}, {len(self._blob):,} bytes>"
+        rows, size = format_number_of(self._rows, "row"), format_number_of(len(self._blob), "byte")
+        return f"<DataSet {self.name}: {rows} of {self.format}, {size}>"
 
     def next(self) -> Any:
         """Return the next row; after the last row, begin again with the first.

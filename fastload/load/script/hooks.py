@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from types import FunctionType
 from typing import Any, TypeVar, overload
 
 from fastload.load.client.callables import is_async
-from fastload.load.script.scenarios import class_and_value, name_of, not_async, where
+from fastload.load.script.scenarios import check_undecorated, class_and_value, name_of, not_async, where
 from fastload.model.errors import PlanError
-from fastload.model.hooks import Hook, Hooks
+from fastload.model.hooks import Hook, Hooks, hook_of
 from fastload.model.units import parse_duration_s
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,13 +84,6 @@ def make_hooks(found: Iterable[Hook]) -> Hooks:
     return Hooks(**by_kind)
 
 
-def hook_of(item: Any) -> Hook | None:
-    """Return the hook that a decorator has attached to a function; None for every other object."""
-    # Only functions are asked: a proxy, as of Flask, runs code of its own for each attribute, which may raise.
-    found = vars(item).get("__fastload_hook__") if type(item) is FunctionType else None
-    return found if isinstance(found, Hook) else None
-
-
 def as_hook(kind: str, function: Callable[..., Any]) -> Hook:
     """Return *function* as a hook of *kind*, with or without a decorator.
 
@@ -109,6 +101,7 @@ def _declare(kind: str, function: Any, timeout: str) -> Any:
     timeout_s = parse_duration_s(timeout, what=f"@fl.{kind}: timeout")
 
     def declare(function: Any) -> Any:
+        check_undecorated(f"fl.{kind}", function)
         _check(kind, function)
         try:
             function.__fastload_hook__ = Hook(kind, function, timeout_s)

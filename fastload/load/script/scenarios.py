@@ -17,6 +17,7 @@ from fastload.load.client.vu import VU
 from fastload.load.engine.header_lines import Headers
 from fastload.model.argument_types import CallArguments, check_lists, wrong_types_named
 from fastload.model.errors import PlanError, nearest
+from fastload.model.hooks import hook_of
 from fastload.model.http_settings import RequestSettings
 from fastload.model.load_models import ArrivalDistribution, ExecutorName, ShapeFunction, WhenBusy
 from fastload.model.names import as_name
@@ -246,10 +247,28 @@ def _declare(function: Any, name: str, options: dict[str, Any]) -> Any:
         return Scenario(choose_task(options["tasks"], name), name, **options)
 
     def declare(function: ScenarioFunction) -> Scenario:
+        check_undecorated("fl.scenario", function)
         check_function(function)
         return Scenario(function, name or name_of(function), **options)
 
     return declare if function is None else declare(function)
+
+
+def check_undecorated(decorator: str, function: Any) -> None:
+    """Check that no other decorator has declared *function*: of two, the script would lose one without a word.
+
+    Raises:
+        PlanError: it is a scenario or a hook already. *decorator* is the one that is asked now, like "fl.setup".
+    """
+    if type(function) is Scenario:
+        function, known = function.function, "fl.scenario"
+    elif hook := hook_of(function):
+        known = f"fl.{hook.kind}"
+    else:
+        return
+    twice = f"@{decorator} twice" if known == decorator else f"both @{decorator} and @{known}"
+    both = "one, with all options" if known == decorator else "one, and write a function for the other"
+    raise PlanError(f"{name_of(function)} ({where(function)}) has {twice}", hint=f"keep {both}")
 
 
 def choose_task(tasks: Mapping[ScenarioFunction, float], name: str) -> ScenarioFunction:

@@ -88,6 +88,8 @@ def failure_findings(evidence: Evidence) -> list[Finding]:
     if counts.failed == counts.ended:
         every = f"every {noun.removesuffix('s')} failed"
         why = f"all {format_count(counts.ended)} {noun} failed{most}"
+        if counts.ended == 1:
+            why = f"its only {noun.removesuffix('s')} failed" + (f" with {kind}" if kind else "")
         if kind:
             remedy += f"; {kind}: {remedy_of(kind)}"
         text = f"{every}{most}: nothing below says how fast a working target is"

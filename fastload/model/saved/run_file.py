@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, overload
 
-from fastload.model.errors import nearest
+from fastload.model.errors import nearest_file
 from fastload.model.names import as_text
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
@@ -299,7 +299,7 @@ def _open(path: Path) -> int:
 def _similar(path: Path) -> str:
     with contextlib.suppress(OSError):
         names = [one.name for one in path.parent.iterdir() if one.suffix == SUFFIX]
-        return nearest(path.name, names)
+        return nearest_file(path.name, names)
     return ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison, ComparisonRow, ComparisonVerdict
 from fastload.model.compare.figures import SECTIONS
+from fastload.model.units import format_number_of
 from fastload.outputs.compare.wording import (
     SHOWN_VERDICTS,
     describe_side,
@@ -67,7 +68,8 @@ def _figures(comparison: Comparison, candidate: int) -> Iterator[str]:
     if others:
         shown = others[:_DETAILS_AT_MOST]
         more = f" (the first {len(shown)})" if len(shown) < len(others) else ""
-        yield f"<details><summary>{len(others)} more figures without a difference shown{more}</summary>"
+        figures = format_number_of(len(others), "more figure")
+        yield f"<details><summary>{figures} without a difference shown{more}</summary>"
         yield _table(shown, candidate)
         yield "</details>"
 

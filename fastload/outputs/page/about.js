@@ -50,7 +50,7 @@ fastload.about = (() => {
       ? `${count(max.processes)} ${max.processes === 1 ? "process" : "processes"}, ${units.numberOf(max.threads, "thread")}`
       : "";
     const total = max.memory_total_bytes
-      ? `${(max.cpus_percent || []).length} CPUs, ${bytes(max.memory_total_bytes)} of memory`
+      ? `${units.numberOf((max.cpus_percent || []).length, "CPU")}, ${bytes(max.memory_total_bytes)} of memory`
       : threads;
     return {
       name,

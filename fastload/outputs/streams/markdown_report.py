@@ -353,7 +353,7 @@ def _resources(summary: Mapping[str, Any]) -> Iterator[str]:
     host, target = summary["host"], summary["target"]
     if host and host["max"]:
         most = host["max"]
-        cpus = f"{len(most['cpus_percent'])} CPUs, {format_bytes(most['memory_total_bytes'])}"
+        cpus = f"{format_number_of(len(most['cpus_percent']), 'CPU')}, {format_bytes(most['memory_total_bytes'])}"
         rows.append(["host", *_cpu(host), format_bytes(most["memory_used_bytes"]), cpus])
     if target and target["max"]:
         most = target["max"]

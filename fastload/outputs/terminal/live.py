@@ -65,6 +65,8 @@ class LiveBlock:
     that `print_above` gets.
     """
 
+    name = "live display"
+
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None

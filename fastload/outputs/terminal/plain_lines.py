@@ -25,6 +25,8 @@ class PlainLines:
     ``Snapshot.elapsed_s`` alone decides which snapshots are shown.
     """
 
+    name = "progress lines"
+
     def __init__(self, console: Console, every_s: float = 5.0) -> None:
         self._console = console
         self._every_s = every_s

@@ -49,6 +49,8 @@ _EXCEPTIONS_AT_MOST = 5
 class SummaryReport:
     """An output that prints the report when the run is over. It must follow outputs that draw on the same terminal."""
 
+    name = "report"
+
     def __init__(self, console: Console) -> None:
         self._console = console
 

@@ -9,7 +9,7 @@ from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.generator_findings import RARE_STALL_MS
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries, running_spans, spans_text
 from fastload.model.summary import Summary
-from fastload.model.units import format_bytes, format_count, format_ms, format_percent
+from fastload.model.units import format_bytes, format_count, format_ms, format_number_of, format_percent
 from fastload.model.wire_text import one_line
 from fastload.outputs.figures import format_cpu
 from fastload.outputs.terminal.layout import Cell, Column, Columns
@@ -87,7 +87,7 @@ def _host(host: ResourceSeries[HostSample]) -> list[list[Cell]]:
         network += " (loopback)" if loopback >= 0.45 * (sent + received) else " (part loopback)"
     return [
         [
-            Cell(f"  host, {format_count(len(last.cpus_percent))} CPUs"),
+            Cell(f"  host, {format_number_of(len(last.cpus_percent), 'CPU')}"),
             Cell(format_cpu(mean), cpu_style(mean)),
             Cell(format_cpu(host.max("cpu_percent"))),
             Cell(format_bytes(host.max("memory_used_bytes") or 0)),

@@ -220,6 +220,18 @@ def test_what_a_page_of_another_site_could_send_is_refused(parent: Parent, port:
     assert ask(port, "POST", "/v1/stop", {}, {"Content-Type": "Application/JSON; charset=utf-8"})[0] == 200
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://evil.example"}],
+)
+def test_a_page_of_another_site_reads_nothing(parent: Parent, port: int, headers: dict[str, str]) -> None:
+    for method, path in (("GET", "/"), ("GET", "/v1/status"), ("POST", "/v1/stop")):
+        status, answer, _ = ask(port, method, path, headers={"Content-Type": "application/json", **headers})
+        assert (status, set(answer)) == (403, {"error", "hint"})
+    assert parent.asked == []
+    assert ask(port, "GET", "/v1/status", headers={"Sec-Fetch-Site": "none"})[0] == 200
+
+
 def test_a_token_is_needed_where_there_is_one(parent: Parent) -> None:
     with serving(parent, token="sécret") as port:
         for wrong in (

@@ -483,8 +483,8 @@ class TestRefusedCsv:
         ("content", "message"),
         [
             ("a,b\n1,2\n\n1,2,3\n", "line 4: 3 fields, but the header has 2"),
-            ('a,b\n"1\n2",3\n4\n5,6\n', "line 4: 1 fields, but the header has 2"),
-            ('a,b\n"1\n2"\n', "line 2: 1 fields, but the header has 2"),
+            ('a,b\n"1\n2",3\n4\n5,6\n', "line 4: 1 field, but the header has 2"),
+            ('a,b\n"1\n2"\n', "line 2: 1 field, but the header has 2"),
             ("\na,b,a\n1,2,3\n", "line 2: the header has 'a' twice"),
             ("a,,b\n1,2,3\n", "line 1: column 2 of the header has no name"),
             ("a, \n1,2\n", "line 1: column 2 of the header has no name"),

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import fastload as fl
 from fastload.load.hook_process import check_plain
-from fastload.load.script.hooks import as_hook, hook_of, make_hooks
+from fastload.load.script.hooks import as_hook, make_hooks
 from fastload.model.frames import Frame, FrameDecoder, encode
-from fastload.model.hooks import Hook, Hooks
+from fastload.model.hooks import Hook, Hooks, hook_of
 
 
 async def begin(vu: fl.VU) -> None: ...
@@ -35,6 +35,25 @@ def test_a_declared_function_stays_what_it_is() -> None:
     assert hook_of(mine) == Hook("setup", mine, 60.0)
     assert hook_of(begin) is None
     assert hook_of(object()) is None
+
+
+def test_a_function_is_declared_once() -> None:
+    async def mine(vu: fl.VU) -> None: ...
+
+    visit = fl.scenario(mine)
+    fl.setup(mine)
+    declared = (fl.scenario, fl.scenario(vus=2), fl.setup, fl.setup(timeout="1s"), fl.teardown, fl.test_start)
+    for decorator in declared:
+        for function in (visit, mine):
+            with pytest.raises(fl.PlanError, match=r"^mine \(test_hooks.py:\d+\) has "):
+                decorator(function)
+    with pytest.raises(fl.PlanError, match=r"\) has @fl\.scenario twice") as error:
+        fl.scenario(vus=2)(visit)
+    assert error.value.hint == "keep one, with all options"
+    with pytest.raises(fl.PlanError, match=r"\) has both @fl\.teardown and @fl\.setup") as error:
+        fl.teardown(mine)
+    assert error.value.hint == "keep one, and write a function for the other"
+    assert hook_of(mine) == Hook("setup", mine, 60.0)
 
 
 def test_a_time_out_is_a_duration() -> None:

@@ -18,6 +18,11 @@ from tests.model.judging.runs import CLOSED, OPEN, evidence, worker
         (CLOSED, {"failed": 10_000}, "The target failed: all 10,000 requests failed ("),
         (
             CLOSED,
+            {"requests": 1, "failed": 1, "errors": {"http_500": 1}},
+            "The target failed: its only request failed with http_500 (",
+        ),
+        (
+            CLOSED,
             {"failed": 10_000, "errors": {"http_500": 1, "connect_refused": 9_999}},
             "most with connect_refused (",
         ),

@@ -18,6 +18,7 @@ from fastload.model.errors import OutputError, PlanError
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.series import CounterValue, SeriesTable
+from fastload.outputs.base import Output
 from fastload.outputs.output_manager import OutputManager
 from fastload.outputs.streams.sink_output import (
     CAPACITY_SECONDS,
@@ -313,6 +314,13 @@ def test_an_output_that_blocks_is_left_by_the_second_ctrl_c() -> None:
     assert told == [2, 1, 1]
     assert summary.notes == (*SUMMARY.notes, "output Blocks was given up: it was interrupted")
     assert summary.outputs_failed
+
+
+def test_an_output_that_is_given_up_has_the_name_that_its_user_gave() -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        outputs: list[Output] = [SummaryFile("/dev/full", option="--summary"), SummaryStream(full)]
+        notes = OutputManager(outputs).stop(SUMMARY).notes[len(SUMMARY.notes) :]
+    assert [note.partition(" was given up: ")[0] for note in notes] == ["output --summary", "output --json"]
 
 
 def test_files_are_waited_for_longer_than_systems() -> None:

@@ -3,7 +3,7 @@ window.fastload = window.fastload || {};
 fastload.runs = (() => {
   "use strict";
   const { el, fill } = fastload.dom;
-  const { count, ms, percent, duration } = fastload.units;
+  const { count, ms, numberOf, percent, duration } = fastload.units;
   const byId = (id) => document.getElementById(id);
   const STATE = { starting: "starting", "warm-up": "warming up", running: "running", paused: "paused",
     stopping: "stopping", ended: "ended" };
@@ -33,7 +33,7 @@ fastload.runs = (() => {
     fastload.setText(place.querySelector(".state"), stateOf(run));
     place.querySelector("progress").value = run.progress;
     place.querySelector(".figures").textContent = run.state === "starting" ? "" :
-      `${duration(Math.round(run.elapsed_s))}, ${count(run.vus)} VUs, ${count(Math.round(run.requests_per_s))} requests/s, ` +
+      `${duration(Math.round(run.elapsed_s))}, ${numberOf(run.vus, "VU")}, ${count(Math.round(run.requests_per_s))} requests/s, ` +
       `p95 ${ms(run.p95_ms)}, ${count(run.failed)} failed`;
     return place;
   }
