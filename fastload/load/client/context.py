@@ -12,14 +12,15 @@ from urllib.parse import urlencode
 
 import orjson
 
-from fastload.load.client.bodies import JSON_LINE, Data, body_of, encoded_with_numpy
+from fastload.load.client.bodies import JSON_LINE, Data, body_of, encode_unusual
 from fastload.load.client.expected_statuses import expected_statuses
 from fastload.load.client.handle_pool import HandlePool
 from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.client.request_options import RequestDefaults
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.engine.curl_handle import ConnectionCache
-from fastload.load.engine.header_lines import Headers, request_lines
+from fastload.load.engine.header_lines import header_texts, request_lines
+from fastload.load.engine.pairs import Params, pairs_of
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Body, HttpSettings, check_scheme
@@ -137,7 +138,7 @@ class WorkerContext:
         self._cached += 1
         return self._cached <= _MAX_CACHED_URLS
 
-    def absolute(self, url: str, params: Mapping[str, Any] | None, base_url: str = "") -> str:
+    def absolute(self, url: str, params: Params | None, base_url: str = "") -> str:
         """Return the absolute URL as it is sent, with *params* in its query.
 
         *base_url* takes precedence over that of the run.
@@ -163,7 +164,7 @@ class WorkerContext:
         base = self.base_url
         return url[len(base) :] if base and url.startswith(base + "/") else url
 
-    def with_params(self, url: str, params: Mapping[str, Any] | None) -> str:
+    def with_params(self, url: str, params: Params | None) -> str:
         """Return *url* with *params* added to its query.
 
         Raises:
@@ -171,11 +172,9 @@ class WorkerContext:
         """
         if not params:
             return url
-        try:
-            query = urlencode(params, doseq=True, errors=LENIENT)
-        except TypeError:
-            what = f"params is a {type(params).__name__}, which has no names and values"
-            raise PlanError(what, hint='write params={"page": 1}') from None
+        # A mapping is encoded as it is; `urlencode` takes a text of two characters for a pair.
+        pairs = params if type(params) is dict else pairs_of(params, "params", 'params={"page": 1}')
+        query = urlencode(pairs, doseq=True, errors=LENIENT)
         return add_query(url, query) if "#" in url else url + ("&" if "?" in url else "?") + query
 
     def endpoint(self, scope: Scope, method: str, url: str, name: str, tags: Mapping[str, str] | None = None) -> int:
@@ -205,10 +204,8 @@ class WorkerContext:
                 scope.endpoints[key] = number
         return number
 
-    def body_and_headers(
-        self, json: Any, data: Data | None, headers: Headers | None
-    ) -> tuple[Body | None, tuple[str, ...]]:
-        """Return the encoded body and the header lines of a request."""
+    def body_and_headers(self, json: Any, data: Data | None, headers: Any) -> tuple[Body | None, tuple[str, ...]]:
+        """Return the encoded body and the header lines of a request. *headers*: `HeaderOptions`, or None."""
         body: Body | None = None
         content_type = ""
         if data is not None:
@@ -217,7 +214,7 @@ class WorkerContext:
             try:
                 body = json if isinstance(json, bytes) else orjson.dumps(json)
             except TypeError:
-                body = encoded_with_numpy(json)
+                body = encode_unusual(json)
             content_type = JSON_LINE
         # The same look-up as in `header_lines`: made here, it saves a call for every body that is sent.
         try:
@@ -226,20 +223,21 @@ class WorkerContext:
             lines = None
         return body, self.header_lines(content_type, headers) if lines is None else lines
 
-    def header_lines(self, content_type: str, headers: Headers | None, *, keep: bool = True) -> tuple[str, ...]:
-        """Return the header lines of a request, those of the run included.
+    def header_lines(self, content_type: str, headers: Any, *, keep: bool = True) -> tuple[str, ...]:
+        """Return the header lines of a request, those of the run included. *headers*: `HeaderOptions`, or None.
 
         *keep* caches the lines; pass False if no later request has the same headers.
 
         Raises:
-            PlanError: *headers* is no mapping, or a name or a value is no text that a header can have.
+            PlanError: as `header_texts`.
         """
         try:
             key = (content_type,) if headers is None else (content_type, *headers.items())
             lines = self._header_lines.get(key)
         except (AttributeError, TypeError):
-            # No mapping, or what cannot be hashed: the error says which it is.
+            # Pairs, or what cannot be hashed: the error says which it is.
             key, lines, keep = (), None, False
+            headers = header_texts(headers)
         if lines is None:
             lines = request_lines(self.http.headers, content_type, headers or {})
             texts = (part for pair in (headers or {}).items() for part in pair if part is not None)

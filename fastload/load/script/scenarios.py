@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 from fastload.load.client.callables import is_async, kind_of, layers_of
 from fastload.load.client.request_options import RequestDefaults, defaults_of
 from fastload.load.client.vu import VU
-from fastload.load.engine.header_lines import Headers
+from fastload.load.engine.header_lines import HeaderOptions
 from fastload.model.argument_types import CallArguments, check_lists, wrong_types_named
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import RequestSettings
@@ -101,7 +101,7 @@ class ScenarioOptions(TypedDict, total=False):
     on_stop: ScenarioFunction
     keep_body: bool | None
     keep_headers: bool | None
-    headers: Headers
+    headers: HeaderOptions
     http: RequestSettings
     expected: StatusSpec
     cookies: Literal["keep", "clear"]
@@ -156,7 +156,7 @@ class Scenario:
     on_stop: ScenarioFunction | None = None
     keep_body: bool | None = None
     keep_headers: bool | None = None
-    headers: Headers | None = None
+    headers: HeaderOptions | None = None
     http: RequestSettings | None = None
     expected: StatusSpec | None = None
     cookies: Literal["keep", "clear"] | None = None
