@@ -121,8 +121,7 @@ def _fields(data: Data | None) -> list[Part]:
 
 
 def _files(files: Files) -> list[Part]:
-    pairs = files.items() if isinstance(files, Mapping) else files
-    return [_file(name, spec) for name, spec in pairs]
+    return [_file(name, spec) for name, spec in pairs_of(files, "files", 'files={"photo": Path("photo.jpg")}')]
 
 
 def _file(name: str, spec: Any) -> Part:

@@ -25,6 +25,7 @@ from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Body, HttpSettings, check_scheme
 from fastload.model.names import are_plain, as_name, as_text, tag_texts
+from fastload.model.statuses import is_default
 from fastload.model.tags import check_own_tags
 from fastload.model.urls import add_query, encode_url, path_of, trim_url
 from fastload.model.wire_text import LENIENT
@@ -73,7 +74,7 @@ class WorkerContext:
         self.recorder = recorder
         self.loop = loop
         self.http = http
-        self.expected = expected_statuses(http.expected) if http.expected else None
+        self.expected = None if is_default(http.expected) else expected_statuses(http.expected)
         self.base_url = base_url
         self.resolve = resolve
         self._by_address = _settings_by_address(http, resolve)
@@ -157,7 +158,7 @@ class WorkerContext:
             full = encode_url(joined(self.base_url, url if type(url) is str else as_text(url, "the URL")))
             if len(self._urls) < _MAX_CACHED_URLS and are_plain((url,)):
                 self._urls[url] = full
-        return self.with_params(full, params) if params else full
+        return full if params is None else self.with_params(full, params)
 
     def relative(self, url: str) -> str:
         """Return *url* without the base URL of the run, if it begins with it."""
@@ -170,10 +171,12 @@ class WorkerContext:
         Raises:
             PlanError: *params* has no names and values.
         """
-        if not params:
+        if params is None:
             return url
         # A mapping is encoded as it is; `urlencode` takes a text of two characters for a pair.
         pairs = params if type(params) is dict else pairs_of(params, "params", 'params={"page": 1}')
+        if not pairs:
+            return url
         query = urlencode(pairs, doseq=True, errors=LENIENT)
         return add_query(url, query) if "#" in url else url + ("&" if "?" in url else "?") + query
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 
 import fastload as fl
@@ -108,5 +109,50 @@ def test_other_keys_of_json_are_refused(run: Run) -> None:
         async with harness("http://127.0.0.1:9") as made:
             with pytest.raises(fl.PlanError, match="json cannot be encoded"):
                 await made.vu().post("/", json={(1, 2): math.pi})
+
+    run(main())
+
+
+NUMPY: Any = numpy
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"params": NUMPY.array([1, 2])}, "params is a ndarray without names and values"),
+        ({"cookies": NUMPY.array([1, 2])}, "cookies"),
+        ({"path": NUMPY.array([1, 2])}, "path is a ndarray"),
+        ({"files": NUMPY.array([1, 2])}, "files is a ndarray without names and values"),
+        ({"headers": NUMPY.array([1, 2])}, "headers is a ndarray without names and values"),
+        ({"expected": NUMPY.array(200)}, "expected: array(200) names no statuses"),
+        ({"expected": NUMPY.array([[200]])}, "expected: array([200]) is no HTTP status"),
+    ],
+)
+def test_an_array_is_told_by_its_option(run: Run, options: dict[str, Any], said: str) -> None:
+    """The truth value of an array is an error of numpy's own, which names no option."""
+
+    async def main() -> None:
+        async with harness("http://127.0.0.1:9") as made:
+            with pytest.raises(fl.PlanError) as caught:
+                await made.vu().post("/{n}" if "path" in options else "/", **options)
+            assert said in caught.value.message
+
+    run(main())
+
+
+def test_statuses_in_an_array(run: Run) -> None:
+    """The text of a long array leaves elements out: two of them are not the same because their texts are."""
+    missing, there = NUMPY.full(2000, 200), NUMPY.full(2000, 200)
+    there[1000] = 404
+
+    async def main() -> None:
+        def not_found(connection: Connection, _head: bytes) -> None:
+            connection.reply(status="404 Not Found")
+
+        async with Peer(not_found) as peer, harness(peer.url, http=fl.HttpSettings(expected=there)) as made:
+            vu = made.vu()
+            assert not (await vu.get("/", expected=missing)).ok
+            assert (await vu.get("/", expected=there)).ok
+            assert (await vu.get("/")).ok, "of the run"
 
     run(main())
