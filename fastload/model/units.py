@@ -129,7 +129,7 @@ def parse_stage(text: str) -> tuple[float, int]:
     if vus is None:
         raise PlanError(
             f"stage {text!r} is not DURATION:VUS",
-            hint='write the duration first, like "30s:10": reach 10 VUs in 30 seconds',
+            hint='write it like "30s:10", the duration first: reach 10 VUs in 30 seconds',
         )
     return parse_duration_s(duration, what=f"stage {text!r}: duration"), vus
 
