@@ -251,7 +251,7 @@ def _execute(
         # The queue is closed first: then no thread of the server waits for an answer.
         with _closed_after(server), _closed_after(commands):
             summary = coordinator.run(stop_signals)
-        summary = replace(summary, notes=(*summary.notes, *several_addresses(plan, addresses)))
+        summary = replace(summary, notes=(*plan.notes, *summary.notes, *several_addresses(plan, addresses)))
         return _finish(plan, summary, manager, around, stop_signals)
     except BaseException:
         manager.abandon()

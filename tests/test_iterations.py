@@ -344,8 +344,9 @@ async def visit(vu):
 """
 
 
-def test_a_shape_is_followed_until_it_ends(life: Life) -> None:
-    done = life.run(SHAPE.format(body="return [2, (9, 1), None][int(seconds)]"))
+@pytest.mark.parametrize("pair", ["(9, 1)", "[9, 1]", "__import__('numpy').array([9, 1])"])
+def test_a_shape_is_followed_until_it_ends(life: Life, pair: str) -> None:
+    done = life.run(SHAPE.format(body=f"return [2, {pair}, None][int(seconds)]"))
     assert done.code == 0, done.stdout + done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("asked")] == [
         "asked 0.0",
@@ -373,6 +374,8 @@ def test_a_shape_keeps_to_max_vus_and_a_note_says_so(life: Life) -> None:
         ("return -1", "a shape returned -1 VUs"),
         ("return (3, 0)", "a shape returned 3 VUs at 0 a second"),
         ("return (1, 2, 3)", "a shape returns VUs"),
+        ("return {1, 2}", "a shape returns VUs"),
+        ("return '12'", "a shape returns VUs"),
         ("return (1, 'fast')", "a shape returns VUs"),
         ("return float('nan')", "a shape returned nan VUs"),
     ],

@@ -153,3 +153,14 @@ async def browse(vu: fl.VU) -> None:
     refused = cli("run", "script.py", *asked, "--tag", f"{tag}=x")
     assert refused.returncode == 104
     assert f"the tag {tag!r} is set by fastload itself" in refused.stderr
+
+
+def test_a_check_with_both_quotes_and_a_comma_is_named_as_the_plan_shows_it(
+    cli: Cli, nginx: Nginx, tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT + """    vu.check(None, {"say \\"it's\\", ok; {": True})\n""")
+    asked = r"""checks{check:"say \"it's\", ok; {"}: rate==1"""
+    planned = json.loads(cli("plan", "script.py", "--base-url", nginx.url, "--json", "--threshold", asked).stdout)
+    assert planned["thresholds"] == [asked]
+    done = cli("run", "script.py", "--base-url", nginx.url, "-w", "1", "--json", "-q", "--threshold", asked)
+    assert done.returncode == 0, done.stdout + done.stderr

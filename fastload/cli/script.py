@@ -7,17 +7,20 @@ import importlib.util
 import inspect
 import linecache
 import sys
+from collections.abc import Mapping
 from importlib.abc import Loader
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
 
+from fastload.cli.required_names import required_names
 from fastload.cli.shipped_scripts import SCRIPT_PREFIX, shipped_script
+from fastload.load.client.callables import layers_of
 from fastload.load.script.advice import advised_traceback
 from fastload.load.script.environment import UnsetNameError, unset_error
 from fastload.load.script.hooks import make_hooks
-from fastload.load.script.scenarios import Scenario
+from fastload.load.script.scenarios import Declaration, Scenario, declarations
 from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import FastloadError, PlanError, nearest_file
 from fastload.model.hooks import Hooks, hook_of
@@ -25,11 +28,6 @@ from fastload.model.hooks import Hooks, hook_of
 MODULE_NAME = "fastload_script"
 _STDIN = "/dev/stdin"
 _DECLARES = {"scenario", "setup", "teardown", "test_start", "test_stop", "handle_summary"}
-# What is in these may never run, or not with the import.
-_EVALUATED_LATER = (
-    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.If, ast.IfExp, ast.BoolOp, ast.For, ast.While),
-    *(ast.Try, ast.TryStar, ast.Match, ast.comprehension, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
-)
 
 
 class Script(NamedTuple):
@@ -58,11 +56,13 @@ def load_script(text: str) -> Script:
         guess = nearest_file(path.name, [found.name for found in folder.glob("*.py")])
         raise PlanError(f"there is no script {text!r}", hint=guess or "give the path of a Python file")
     source = _read(text, path)
-    module = _import(path, source)
+    with declarations() as declared:
+        module = _import(path, source)
     _refuse_replaced(text, source)
-    found = list({id(item): item for item in vars(module).values() if type(item) is Scenario}.values())
+    kept = {id(item): item for item in vars(module).values() if type(item) is Scenario}
+    found = [*kept.values(), *_made_beside(text, declared, kept)]
     if not found:
-        raise PlanError(f"{text} declares no scenario", hint=_hint_without_scenario(module))
+        raise PlanError(f"{text} declares no scenario", hint=_hint_without_scenario(module, declared))
     return Script(found, _hooks_of(text, module))
 
 
@@ -86,6 +86,57 @@ def _refuse_replaced(text: str, source: bytes) -> None:
                 what = f"{text} declares {node.name} twice, in lines {lines[node.name]} and {node.lineno}"
                 raise PlanError(what, hint="give each a name of its own: Python keeps only the last one")
             lines[node.name] = node.lineno
+
+
+def _made_beside(text: str, declared: list[Declaration], kept: Mapping[int, Scenario]) -> list[Scenario]:
+    """Return the scenarios that no name of the script has, and that were made in one place with one that has a name.
+
+    That is a loop, or a factory: Python keeps the last one under the name of the function.
+
+    Raises:
+        PlanError: two of them have the same name as well.
+    """
+    by_place: dict[tuple[Any, ...], list[Declaration]] = {}
+    for one in declared:
+        # With the code: a decorator of the script's own declares all its functions in one line.
+        by_place.setdefault((one.file, one.line, *_codes_of(one.scenario)), []).append(one)
+    with_name = {one.scenario.name: one for one in declared if id(one.scenario) in kept}
+    beside = []
+    for made in by_place.values():
+        is_kept = any(id(one.scenario) in kept for one in made)
+        for one in made:
+            same = with_name.get(one.scenario.name)
+            if id(one.scenario) not in kept:
+                if same is not None and (is_kept or same.file == one.file):
+                    raise _replaced(text, one, same)
+                if is_kept:
+                    beside.append(one.scenario)
+    _check_names(text, beside)
+    return beside
+
+
+def _codes_of(scenario: Scenario) -> list[int]:
+    layers = (layer for function in scenario._functions for layer in layers_of(function))
+    return [id(layer.__code__) for layer in layers if isinstance(layer, FunctionType)]
+
+
+def _check_names(text: str, made: list[Scenario]) -> None:
+    names = [one.name for one in made]
+    for name in names:
+        if names.count(name) > 1:
+            what = f"{text} declares {name} {names.count(name)} times"
+            raise PlanError(what, hint="give each a name of its own: @fl.scenario(name=...)")
+
+
+def _replaced(text: str, lost: Declaration, kept: Declaration) -> PlanError:
+    if (lost.file, lost.line) == (kept.file, kept.line):
+        where, hint = f"again and again, in line {lost.line} of {Path(lost.file).name}", "@fl.scenario(name=...)"
+    else:
+        where, hint = f"twice, in lines {lost.line} and {kept.line} of {Path(lost.file).name}", "another def"
+    return PlanError(
+        f"{text} declares {lost.scenario.name} {where}",
+        hint=f"give each a name of its own, with {hint}: only the last one would run",
+    )
 
 
 def _hooks_of(text: str, module: ModuleType) -> Hooks:
@@ -113,7 +164,7 @@ def _import(path: Path, source: bytes) -> ModuleType:
     try:
         loader.exec_module(module)
     except UnsetNameError as error:
-        every = unset_error([error.name, *_required_names(source)])
+        every = unset_error([error.name, *required_names(source)])
         raise PlanError(f"{path}: {every.message}", hint=every.hint) from error
     except FastloadError as error:
         raise PlanError(f"{path}: {error.message}", hint=error.hint) from error
@@ -142,33 +193,10 @@ class _PipedLoader(Loader):
         exec(code, vars(module))
 
 
-def _required_names(source: bytes) -> list[str]:
-    """Return the names that a script requires of the environment when it is imported, whatever is set.
-
-    An import ends at the first that is not set, so they are looked for in the text.
-    """
-    found: list[ast.Call] = []
-    left: list[ast.AST] = [ast.parse(source)]
-    while left:
-        node = left.pop()
-        if isinstance(node, _EVALUATED_LATER):
-            left += getattr(node, "decorator_list", ())
-            continue
-        left += ast.iter_child_nodes(node)
-        if isinstance(node, ast.Call) and _requires_name(node):
-            found.append(node)
-    found.sort(key=lambda node: (node.lineno, node.col_offset))
-    return [ast.literal_eval(node.args[0]) for node in found]
-
-
-def _requires_name(call: ast.Call) -> bool:
-    function = ast.unparse(call.func).rpartition(".")[2]
-    texts = [one for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-    is_one_name = len(call.args) == len(texts) == 1
-    return function == "env" and is_one_name and all(one.arg not in ("default", None) for one in call.keywords)
-
-
-def _hint_without_scenario(module: ModuleType) -> str:
+def _hint_without_scenario(module: ModuleType, declared: list[Declaration]) -> str:
+    if declared:
+        name = declared[0].scenario.name
+        return f"scenario {name} has no name at the top of the script: write {name} = ..., or import it"
     own = [item for item in vars(module).values() if getattr(item, "__module__", None) == MODULE_NAME]
     for function in filter(inspect.iscoroutinefunction, own):
         return f"put @fl.scenario above 'async def {function.__name__}'"

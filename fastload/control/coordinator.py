@@ -23,6 +23,7 @@ from fastload.control.script_output import ScriptOutput
 from fastload.control.signals import StopSignals
 from fastload.control.snapshots import SNAPSHOT_LAG_S, SnapshotMaker
 from fastload.control.steering import Steering
+from fastload.control.stopped_workers import STAYED_STOPPED, STOPPED, StoppedWorkers
 from fastload.control.summary_builder import SummaryBuilder
 from fastload.control.supervisor import ChildEvent, ChildFunction
 from fastload.control.threshold_judge import ThresholdJudge
@@ -115,6 +116,7 @@ class Coordinator:
             on_event=self._answer_commands,
         )
         self._data_ends = DataEnds()
+        self._stopped = StoppedWorkers()
         self._errors: list[HookError] = []
 
     def run(self, stop_signals: StopSignals) -> Summary:
@@ -286,6 +288,8 @@ class Coordinator:
     def _take_snapshot(self, now_ns: int) -> None:
         is_last = self._workers.all_over
         self._workers.look_for_strays()
+        for index in self._stopped.look(self._workers.pids):
+            self._note_event("worker", self._workers.note(index, STOPPED))
         window = self._snapshots.next_window(now_ns, self._workers.ended_ns if is_last else None)
         if window is None:
             return
@@ -320,6 +324,12 @@ class Coordinator:
         if now_ns > (self._state.give_up_ns or hang_ns):
             for index in list(self._workers.pids):
                 self._give_up(index, "did not stop in time")
+        is_load_over = (
+            now_ns - self._steering.paused_ns(now_ns) > self._state.start_ns + self._plan.duration_s * NS_PER_S
+        )
+        if self._state.is_stopping or is_load_over:
+            for index in filter(self._workers.is_unfinished, self._stopped.held):
+                self._give_up(index, STAYED_STOPPED)
 
     def _stop(self, by: str, *, now: bool = False, skip_on_stop: bool = False) -> None:
         """Let requests in flight end; with *now*, interrupt them; with *skip_on_stop*, without any VU's ``on_stop``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from fastload.model.units import FASTEST_RATE_PER_S, format_count, parse_rate_pe
 # How far ahead the moment in a frame is: by then every worker has the frame, and all act at the same time.
 FRAME_DELAY_S = 0.05
 # Tolerance for rounding errors in sums of fractions: ten steps of 0.1 VUs are one VU.
+_NO_PAIR = (str, bytes, Mapping, Set)
 _SLACK = 1e-9
 
 SendFrame = Callable[[Frame], None]
@@ -328,7 +329,9 @@ def _target_of(asked: Any) -> _ShapeTarget:
     Raises:
         TypeError, ValueError: *asked* is neither.
     """
-    target = _ShapeTarget(*asked) if isinstance(asked, tuple) and len(asked) == 2 else _ShapeTarget(asked)
+    # A tuple, a list, or an array of numpy, which is no Sequence.
+    is_pair = isinstance(asked, Collection) and not isinstance(asked, _NO_PAIR) and len(asked) == 2
+    target = _ShapeTarget(*asked) if is_pair else _ShapeTarget(asked)
     for number in target:
         if not isinstance(number, Real) or isinstance(number, bool):
             raise TypeError(f"a shape returns VUs, (VUs, VUs a second) or None, not {asked!r}")

@@ -117,7 +117,11 @@ class Workers:
         """Mark worker *index* as lost, and return the note that says why."""
         self._aggregator.lose(index, reason)
         self._dismiss(index)
-        self.notes.append(f"worker {index} {reason}")
+        return self.note(index, reason)
+
+    def note(self, index: int, what: str) -> str:
+        """Note *what* is true of worker *index*, and return the note."""
+        self.notes.append(f"worker {index} {what}")
         return self.notes[-1]
 
     def _dismiss(self, index: int) -> None:

@@ -127,10 +127,12 @@ _PAIRED_BRACES = re.compile(r"[^{},]*(?:\{[^{}]*\}[^{},]*)*")
 
 
 def _quoted(value: str) -> str:
-    """Return *value* in quotes that it does not contain; as it is if it needs none, or contains both."""
-    is_plain = value and value == value.strip() and value[:1] not in ("'", '"') and _PAIRED_BRACES.fullmatch(value)
-    marks = [] if is_plain else [mark for mark in ('"', "'") if mark not in value]
-    return f"{marks[0]}{value}{marks[0]}" if marks else value
+    """Return *value* in quotes; as it is if it needs none. In it a backslash stands before a backslash or the quote."""
+    if value and value == value.strip() and value[:1] not in ("'", '"') and _PAIRED_BRACES.fullmatch(value):
+        return value
+    mark = "'" if '"' in value and "'" not in value else '"'
+    escaped = value.replace("\\", "\\\\").replace(mark, "\\" + mark)
+    return f"{mark}{escaped}{mark}"
 
 
 class Series(NamedTuple):

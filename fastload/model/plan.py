@@ -55,7 +55,8 @@ class Plan:
     listens on the base URL's port (`control.host.resolve_watch`). *cpus*: where the workers may run; empty for no
     restriction. *points*: whether single requests and iterations are kept for outputs that want them, which costs
     speed. *strict_outputs*: whether it counts as a failure when any output lost something.
-    *on_no_answer*: what to do when no request gets an answer (`control.answer_watch`).
+    *on_no_answer*: what to do when no request gets an answer (`control.answer_watch`). *notes*: what the
+    summary says of the plan.
     """
 
     kind: Literal["bench", "run"]
@@ -78,6 +79,7 @@ class Plan:
     seed: int = 0
     paused: bool = False
     points: bool = False
+    notes: tuple[str, ...] = ()
     hooks: Hooks | None = field(default=None, repr=False)
 
     @property

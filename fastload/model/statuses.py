@@ -15,6 +15,12 @@ _DIGITS_AT_MOST = 9
 _HINT = 'write 404, (200, 404), range(200, 300) or "200-299,404"'
 
 
+def is_default(spec: StatusSpec) -> bool:
+    """Return whether *spec* is empty, which leaves the default: statuses below 400."""
+    # Not `not spec`: an array of numpy has no truth value.
+    return isinstance(spec, str | list | tuple) and not spec
+
+
 def parse_statuses(spec: StatusSpec, *, what: str) -> frozenset[int]:
     """Return the HTTP statuses named by *spec*.
 
@@ -26,7 +32,8 @@ def parse_statuses(spec: StatusSpec, *, what: str) -> frozenset[int]:
         numbers = (number for part in spec.split(",") for number in _part(part.strip(), spec, what))
     elif as_whole(spec) is not None:
         numbers = (spec,)
-    elif isinstance(spec, Collection) and not isinstance(spec, bytes):
+    elif isinstance(spec, Collection) and not isinstance(spec, bytes) and getattr(spec, "shape", None) != ():
+        # An array of numpy without a dimension has no elements.
         numbers = spec
     else:
         raise PlanError(f"{what}: {spec!r} names no statuses", hint=_HINT)

@@ -6,6 +6,7 @@ import math
 import re
 from decimal import Decimal
 from numbers import Real
+from typing import Any
 
 from fastload.model.errors import PlanError
 from fastload.model.names import as_text
@@ -105,24 +106,37 @@ def parse_whole(text: str, most: int) -> int | None:
     return number if number <= most else None
 
 
+def _stage_text(given: Any) -> str:
+    """Return a stage as a text; of a pair, or of a mapping as k6 has them, the error says which text that is."""
+    match given:
+        case {"duration": duration, "target": target} | (duration, target):
+            if isinstance(target, str) and not isinstance(duration, str):
+                duration, target = target, duration
+            wanted = f'"{duration}:{target}"'
+            what = f"stage {given!r:.80} is no text"
+            raise PlanError(what, hint=f"write {wanted}: the duration, a colon, and the VUs (or the rate) at its end")
+    return as_text(given, "a stage")
+
+
 def parse_stage(text: str) -> tuple[float, int]:
     """Parse a stage like "30s:10" to ``(seconds, VUs at its end)``.
 
     Raises:
         PlanError: no colon, no unit on the duration, or no whole number of VUs.
     """
-    duration, _, target = as_text(text, "a stage").partition(":")
+    duration, _, target = _stage_text(text).partition(":")
     vus = parse_whole(target.strip(), _MOST_VUS_WRITTEN)
     if vus is None:
         raise PlanError(
-            f"stage {text!r} is not DURATION:VUS", hint='write it like "30s:10": reach 10 VUs in 30 seconds'
+            f"stage {text!r} is not DURATION:VUS",
+            hint='write it like "30s:10", the duration first: reach 10 VUs in 30 seconds',
         )
     return parse_duration_s(duration, what=f"stage {text!r}: duration"), vus
 
 
 def is_rate_stage(text: str) -> bool:
     """Return whether a stage ends at a rate, like "30s:100/s", and not at a number of VUs."""
-    return "/" in as_text(text, "a stage").partition(":")[2]
+    return "/" in _stage_text(text).partition(":")[2]
 
 
 def parse_rate_stage(text: str) -> tuple[float, float]:
@@ -133,7 +147,7 @@ def parse_rate_stage(text: str) -> tuple[float, float]:
     Raises:
         PlanError: no colon, no unit on the duration, or no rate.
     """
-    duration, colon, target = as_text(text, "a stage").partition(":")
+    duration, colon, target = _stage_text(text).partition(":")
     if not colon:
         raise PlanError(
             f"stage {text!r} is not DURATION:RATE", hint='write it like "30s:100/s": reach 100 starts/s in 30 seconds'

@@ -31,6 +31,7 @@ from fastload.planning.settings import (
     choose_scenarios,
     choose_workers,
     leave_out_foreign,
+    leave_out_foreign_metrics,
     merge_thresholds,
     pick_scenarios,
     script_origin,
@@ -134,7 +135,8 @@ def _draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext) ->
     merged = merge_loads({scenario.name: _layers(scenario, tiers) for scenario in scenarios})
     plans = tuple(_scenario_plan(scenario, merged[scenario.name]) for scenario in scenarios)
     _check_order(plans)
-    thresholds = merge_thresholds(scenarios, tiers.below, tiers.above)
+    below = [leave_out_foreign_metrics(tier) for tier in tiers.below]
+    thresholds = merge_thresholds(scenarios, [tier for tier, _ in below], tiers.above)
     functions = (*(scenario._functions for scenario in scenarios), _async_hooks(around.hooks))
     planned = PlannedTags(
         {one.name: one.tags for one in plans},
@@ -142,13 +144,14 @@ def _draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext) ->
         mentions=script_mentions(function for several in functions for function in several),
     )
     thresholds, foreign = leave_out_foreign(thresholds, planned, tiers.all)
+    left_out = (*(note for _, notes_of in below for note in notes_of), *foreign)
     check_set_thresholds(thresholds, planned, tiers.all)
-    plan = _plan(run, plans, thresholds, around)
+    plan = replace(_plan(run, plans, thresholds, around), notes=left_out)
     functions = (*(scenario._functions for scenario in scenarios), _async_hooks(plan.hooks))
     for called in functions:
         check_awaits(called)
     needs_url = None if plan.base_url or "target" in run.values else _needs_base_url(functions)
-    return Draft(plan, run, merged, thresholds, (*tiers.notes, *notes, *foreign), needs_url)
+    return Draft(plan, run, merged, thresholds, (*tiers.notes, *notes, *left_out), needs_url)
 
 
 def _own_address(scenarios: Sequence[Scenario]) -> Layer | None:

@@ -136,7 +136,7 @@ def parse_load(texts: Mapping[str, Any], *, folder: str = "") -> LoadOptions:
     Raises:
         PlanError: an option is malformed.
     """
-    stages = tuple(as_text(text, "a stage") for text in texts.get("stages", ()))
+    stages = tuple(texts.get("stages", ()))
     rates = bool(stages) and _has_rates(texts)
     trace = texts.get("trace")
     return LoadOptions(

@@ -7,6 +7,7 @@ always means the VU. What is not seen here is noticed while it runs.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import inspect
 import linecache
@@ -212,15 +213,23 @@ def _definition(function: Any, position: int) -> list[_Definition]:
         return []
     file = function.__code__.co_filename
     return [
-        _Definition(node, vu, _known(node, function.__globals__), file)
+        _Definition(node, vu, _known(node, function), file)
         for node, code in _functions_in(file, "".join(linecache.getlines(file)))
         if code == function.__code__ and (vu := _name_of_vu(node, position))
     ]
 
 
-def _known(node: Function, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the global *names* that mean the same in *node*."""
+def _known(node: Function, function: FunctionType) -> dict[str, Any]:
+    """Return what names mean in *node*, the definition of *function*: globals, and names of the functions around it.
+
+    A name of a function around it hides the global one, also as long as it has no value.
+    """
     bound = _bound_names(node)
+    around = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    names = {name: value for name, value in function.__globals__.items() if name not in around}
+    for name, cell in around.items():
+        with contextlib.suppress(ValueError):
+            names[name] = cell.cell_contents
     return {name: value for name, value in names.items() if name not in bound}
 
 

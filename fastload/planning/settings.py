@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -12,15 +13,20 @@ from typing import Any, NamedTuple
 from fastload.control.sampling.host import usable_cpus
 from fastload.load.script.scenarios import Scenario, ScenarioFunction, check_function, name_of, where
 from fastload.model.errors import PlanError, nearest
+from fastload.model.judging.threshold_grammar import VERDICT
 from fastload.model.judging.threshold_limits import check_limits
-from fastload.model.judging.threshold_tags import PlannedTags, check_filters, unknown_scenario
+from fastload.model.judging.threshold_tags import PlannedTags, check_filters, foreign_tag
 from fastload.model.judging.thresholds import Threshold, parse_threshold_option, parse_thresholds
+from fastload.model.metrics import BUILTIN
+from fastload.model.resources import RESOURCE_METRICS
 from fastload.model.units import format_number_of
 from fastload.model.user_metrics import specs
 from fastload.planning.options import is_given
 from fastload.planning.tiers import GivenValue, Tier
 
 MOST_WORKERS = 10_000
+_TYPING_ERROR = 0.8
+"""How similar to a metric of fastload the name of an unknown one is that nobody else declares."""
 COMMAND_LINE = "command line"
 """Name of the tier of the options of the command, whose messages name the option instead."""
 
@@ -163,20 +169,48 @@ def merge_thresholds(scenarios: Sequence[Scenario], below: Sequence[Tier], above
 def leave_out_foreign(
     thresholds: Sequence[SetThreshold], planned: PlannedTags, tiers: Sequence[Tier]
 ) -> tuple[list[SetThreshold], list[str]]:
-    """Leave out thresholds of project files on scenarios of another script. Return the others, and a note on each.
+    """Leave out thresholds of project files on scenarios and tags of another script. Return the others, and the notes.
 
-    A name that is nearly that of a scenario of this script is taken for a mistake, and its threshold is kept.
+    What is nearly that of this script is taken for a mistake, and its threshold is kept.
     """
     files = {tier.name for tier in tiers if tier.is_project_file}
     kept, notes = [], []
     for one in thresholds:
-        name = unknown_scenario(one.threshold, planned) if one.by in files else ""
-        if not name or nearest(name, planned.known_scenarios):
-            kept.append(one)
+        missing = foreign_tag(one.threshold, planned) if one.by in files else ""
+        if missing:
+            notes.append(_no_effect(one.by, one.threshold.label, missing))
         else:
-            what = f"the threshold on {one.threshold.label}"
-            notes.append(f"{one.by}: {what} has no effect here, there is no such scenario")
+            kept.append(one)
     return kept, list(dict.fromkeys(notes))
+
+
+def leave_out_foreign_metrics(tier: Tier) -> tuple[Tier, list[str]]:
+    """Leave out thresholds of a project file on metrics of another script. Return the rest of *tier*, and the notes.
+
+    What is nearly a metric of fastload's own is taken for a mistake, and kept.
+    """
+    given = tier.options.get("thresholds")
+    if not tier.is_project_file or not isinstance(given, Mapping):
+        return tier, []
+    known, kept, notes = specs(), {}, []
+    for key, expressions in given.items():
+        metric = _metric_of(key)
+        if metric in known or difflib.get_close_matches(
+            metric, (*BUILTIN, *RESOURCE_METRICS, VERDICT), 1, _TYPING_ERROR
+        ):
+            kept[key] = expressions
+        else:
+            guess = nearest(metric, known)
+            notes.append(_no_effect(tier.name, str(key), f"this script has no such metric{guess and f': {guess}'}"))
+    return replace(tier, options={**tier.options, "thresholds": kept}), notes
+
+
+def _metric_of(key: Any) -> str:
+    return str(key).partition("{")[0].strip()
+
+
+def _no_effect(by: str, label: str, why: str) -> str:
+    return f"{by}: the threshold on {label} has no effect here, {why}"
 
 
 def check_set_thresholds(thresholds: Sequence[SetThreshold], planned: PlannedTags, tiers: Sequence[Tier]) -> None:

@@ -39,7 +39,7 @@ from fastload.model.http_settings import (
 )
 from fastload.model.names import as_text, tag_texts
 from fastload.model.plain_numbers import as_plain
-from fastload.model.statuses import parse_statuses
+from fastload.model.statuses import is_default, parse_statuses
 from fastload.model.units import parse_bytes, parse_duration_s, parse_whole
 from fastload.model.urls import ascii_host
 from fastload.model.wire_text import check_line
@@ -170,7 +170,7 @@ def check_http(http: HttpSettings) -> None:
         ("proxy_auth", http.proxy_auth, ("basic", "digest", "ntlm")),
     ):
         check_choice(value, choices, _flag(name))
-    if http.expected:
+    if not is_default(http.expected):
         parse_statuses(http.expected, what="expected")
     for check in _CHECKS:
         check(http)

@@ -21,6 +21,7 @@ from fastload.planning import Draft, draft_plan
 from fastload.planning.config_files import file_tier
 from fastload.planning.k6 import k6_tier
 from fastload.planning.options import OPTIONS, SCENARIO_OPTIONS
+from tests.conftest import Cli, Nginx
 from tests.test_docs import first_column, names, rows, section
 
 TIERS = ("pyproject", "standing", "config", "script", "opts", "environment", "line")
@@ -184,6 +185,50 @@ def test_a_threshold_of_a_project_file_on_a_scenario_of_another_script(file: str
     with pytest.raises(PlanError, match=rf"^{file}: threshold on .*: there is no scenario 'vist'") as caught:
         draft_of()
     assert caught.value.hint == "did you mean 'visit'?"
+
+
+@pytest.mark.parametrize("file", ["fastload.toml", "pyproject.toml"])
+@pytest.mark.parametrize(
+    ("series", "why"),
+    [
+        ("xyzzy", "this script has no such metric"),
+        ("xyzzy{kind:a}", "this script has no such metric"),
+        ("iterations{region:eu}", "no scenario has the tag region:eu"),
+    ],
+)
+def test_a_threshold_of_a_project_file_on_what_another_script_has(
+    cli: Cli, nginx: Nginx, tmp_path: Path, file: str, series: str, why: str
+) -> None:
+    table = "tool.fastload.thresholds" if file == "pyproject.toml" else "thresholds"
+    (tmp_path / file).write_text(f'[{table}]\n"{series}" = "count>1"\nhttp_reqs = "count==1"\n')
+    (tmp_path / "script.py").write_text(
+        "import fastload as fl\n\n@fl.scenario(vus=1)\nasync def visit(vu):\n    await vu.get('/')\n"
+    )
+    note = f"{file}: the threshold on {series} has no effect here, {why}"
+    planned = json.loads(cli("plan", "script.py", "--base-url", nginx.url, "--json").stdout)
+    assert (planned["thresholds"], planned["notes"]) == (["http_reqs: count==1"], [note])
+    done = cli("run", "script.py", "--base-url", nginx.url, "-w", "1", "--summary", "s.json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "s.json").read_text())["notes"] == [note]
+    assert note in " ".join(done.stdout.split()), "the terminal says it as well"
+    # Where it is for this run, it is a mistake.
+    refused = cli("run", "script.py", "--base-url", nginx.url, "--threshold", f"{series}: count>1")
+    assert refused.returncode == 104
+
+
+@pytest.mark.parametrize("series", ["http_req_durtion", "iteratons", "iterations{scenario:vist}"])
+def test_a_typing_error_in_a_threshold_of_a_project_file_is_found(series: str) -> None:
+    Path("fastload.toml").write_text(f'[thresholds]\n"{series}" = "count>1"\n')
+    with pytest.raises(PlanError) as caught:
+        draft_of()
+    assert "did you mean" in caught.value.hint
+
+
+def test_a_note_names_the_nearest_metric_of_the_script() -> None:
+    fl.Counter("orders_of_note")
+    Path("fastload.toml").write_text('[thresholds]\n"orders_of_notes" = "count>1"\n')
+    (note,) = draft_of().notes
+    assert note.endswith("this script has no such metric: did you mean 'orders_of_note'?")
 
 
 def test_a_threshold_on_no_scenario_is_refused_where_it_is_for_this_run(monkeypatch: pytest.MonkeyPatch) -> None:

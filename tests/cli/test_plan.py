@@ -191,3 +191,85 @@ def test_what_is_declared_twice_under_one_name_is_refused(cli: Cli, tmp_path: Pa
     done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
     assert done.returncode == 104
     assert "declares visit twice, in lines 4 and 8" in done.stderr
+
+
+LOOP = """
+import fastload as fl
+
+for path in ("/a", "/b", "/c"):
+    @fl.scenario({name}vus=1, iterations=2)
+    async def visit(vu, path=path):
+        await vu.get(path)
+"""
+FACTORY = """
+import fastload as fl
+
+def make(path):
+    @fl.scenario({name}vus=1, iterations=2)
+    async def visit(vu):
+        await vu.get(path)
+    return visit
+
+first = make("/a")
+for other in ("/b", "/c"):
+    last = make(other)
+"""
+TASKS = """
+import fastload as fl
+
+async def visit(vu):
+    await vu.get(path)
+
+for path in ("/a", "/b", "/c"):
+    mixed = fl.scenario({name}tasks={{visit: 1}}, vus=1, iterations=2)
+"""
+
+
+@pytest.mark.parametrize("script", [LOOP, FACTORY, TASKS], ids=["loop", "factory", "tasks"])
+def test_scenarios_made_in_one_place_all_run_under_their_names(cli: Cli, tmp_path: Path, script: str) -> None:
+    (tmp_path / "script.py").write_text(script.format(name="name=path, "))
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9", "--json")
+    assert done.returncode == 0, done.stderr
+    assert sorted(one["name"] for one in json.loads(done.stdout)["scenarios"]) == ["/a", "/b", "/c"]
+
+
+@pytest.mark.parametrize("script", [LOOP, FACTORY, TASKS], ids=["loop", "factory", "tasks"])
+def test_scenarios_made_in_one_place_under_one_name_are_refused(cli: Cli, tmp_path: Path, script: str) -> None:
+    name = 'name="visit", ' if script is TASKS else ""
+    (tmp_path / "script.py").write_text(script.format(name=name))
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 104
+    line = script.splitlines().index(next(line for line in script.splitlines() if "fl.scenario(" in line)) + 1
+    assert f"script.py declares visit again and again, in line {line} of script.py" in done.stderr
+    assert "@fl.scenario(name=...)" in done.stderr
+
+
+def test_a_scenario_that_another_one_replaces_below_the_top_level_is_refused(cli: Cli, tmp_path: Path) -> None:
+    function = "    @fl.scenario(vus=1)\n    async def visit(vu):\n        await vu.get('/')\n"
+    (tmp_path / "script.py").write_text(f"import fastload as fl\nif True:\n{function}if True:\n{function}")
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 104
+    assert "declares visit twice, in lines 3 and 7 of script.py" in done.stderr
+
+
+def test_scenarios_of_a_module_run_only_if_the_script_imports_them(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "flows.py").write_text(
+        "import fastload as fl\ndef mine(f):\n    return fl.scenario(vus=1)(f)\n"
+        "@mine\nasync def one(vu): ...\n@mine\nasync def two(vu): ...\n"
+        "@fl.scenario(vus=1)\nasync def visit(vu): ...\n"
+    )
+    (tmp_path / "script.py").write_text(
+        "import fastload as fl\nfrom flows import one\n@fl.scenario(vus=1)\nasync def visit(vu): ...\n"
+    )
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [one["name"] for one in json.loads(done.stdout)["scenarios"]] == ["one", "visit"]
+
+
+def test_scenarios_that_no_name_keeps_are_told(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import fastload as fl\nasync def visit(vu): ...\nall = [fl.scenario(name='a', vus=1)(visit)]\n"
+    )
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 104
+    assert "scenario a has no name at the top of the script" in done.stderr

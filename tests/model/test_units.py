@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,10 @@ from fastload.model.units import (
     format_duration_s,
     format_ms,
     format_percent,
+    is_rate_stage,
     parse_duration_s,
     parse_rate_per_s,
+    parse_rate_stage,
     parse_stage,
 )
 
@@ -78,6 +81,22 @@ def test_stages() -> None:
     assert parse_stage("30s:10") == (30.0, 10)
     assert parse_stage("0s: 5") == (0.0, 5)
     assert parse_stage("1m30s:0") == (90.0, 0)
+
+
+@pytest.mark.parametrize(
+    "written", [("1s", 2), ["1s", 2], (2, "1s"), {"duration": "1s", "target": 2}, {"target": "2", "duration": "1s"}]
+)
+def test_a_stage_as_others_write_it_shows_the_text(written: Any) -> None:
+    for parse in (parse_stage, parse_rate_stage, is_rate_stage):
+        with pytest.raises(PlanError, match="is no text") as caught:
+            parse(written)
+        assert caught.value.hint == 'write "1s:2": the duration, a colon, and the VUs (or the rate) at its end'
+
+
+def test_a_stage_with_its_parts_swapped() -> None:
+    with pytest.raises(PlanError, match="is not DURATION:VUS") as caught:
+        parse_stage("2:1s")
+    assert "the duration first" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["30s", "30s:", "30s:x", "30s:1.5", "30s:-1", ":5", "30:5", "30s:²"])

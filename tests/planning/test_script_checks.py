@@ -237,3 +237,44 @@ def test_it_holds_for_a_program_too(tmp_path: Path) -> None:
     (scenario,) = load_script(str(path)).scenarios
     with pytest.raises(fl.PlanError, match="is relative, and there is no base URL"):
         fl.run(scenario)
+
+
+def pay_nobody(_amount: int) -> None: ...
+
+
+async def is_paid(_amount: int) -> bool:
+    return True
+
+
+PAY: Any = is_paid
+pay_outside: Any = is_paid
+
+
+def made_with(pay_later: Any, is_paid: Any) -> Any:
+    async def visit(vu: VU) -> None:
+        pay_later(1)
+        vu.check(None, {"paid": is_paid})
+
+    return visit
+
+
+def made_without_value() -> Any:
+    async def visit(_vu: VU) -> None:
+        pay_outside(1)
+
+    if len("never") == 1:
+        pay_outside = pay_nobody
+    return visit
+
+
+def test_a_name_of_an_outer_function_hides_the_global_one() -> None:
+    check_awaits([made_with(pay_nobody, pay_nobody), made_without_value()])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [((PAY, pay_nobody), "without await, pay_later(1)"), ((pay_nobody, PAY), "is async")]
+)
+def test_an_async_function_that_an_outer_function_is_given_is_found(arguments: tuple[Any, Any], said: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        check_awaits([made_with(*arguments)])
+    assert said in caught.value.message

@@ -66,6 +66,11 @@ def read_file(path: str) -> bytes:
     return data
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether a signal, or a debugger, holds the process."""
+    return read_file(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"])
+
+
 def read_process(pid: int) -> ProcessStat | None:
     """Return the current state of the process, or None if no process has this PID."""
     data = read_file(f"/proc/{pid}/stat")

@@ -5,25 +5,27 @@ from __future__ import annotations
 import mimetypes
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 
+from fastload.load.engine.pairs import pairs_of
 from fastload.model.errors import PlanError, nearest_file
 from fastload.model.http_settings import Body, FileBody, Multipart, Part
 from fastload.model.wire_text import LENIENT, check_line, utf8
 
-Data = bytes | str | Path | Mapping[str, Any]
-"""A raw body, a file to stream, or the fields of a form."""
+Data = bytes | str | Path | Mapping[str, Any] | Sequence[tuple[str, Any]]
+"""A raw body, a file to stream, or the fields of a form: by name, or as pairs, in which a name may come twice."""
 FileSpec = Path | bytes | tuple[str, Path | bytes | str] | tuple[str, Path | bytes | str, str]
 """A file to stream, its content, or ``(filename, content)`` and ``(filename, content, content type)``."""
 Files = Mapping[str, FileSpec] | Iterable[tuple[str, FileSpec]]
 
 JSON_LINE = "Content-Type: application/json"
 _FORM = "Content-Type: application/x-www-form-urlencoded"
+_FORM_EXAMPLE = 'data={"name": "value"}'
 _UNKNOWN_TYPE = "application/octet-stream"
 
 
@@ -45,24 +47,27 @@ def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | N
         try:
             return json if isinstance(json, bytes) else orjson.dumps(json), JSON_LINE
         except TypeError:
-            return encoded_with_numpy(json), JSON_LINE
+            return encode_unusual(json), JSON_LINE
     if data is None:
         return None, ""
     if isinstance(data, Path):
         return file_body(data, what="data"), f"Content-Type: {_type_of(data.name)}"
-    if isinstance(data, Mapping):
-        return urlencode(data, doseq=True, errors=LENIENT).encode(), _FORM
+    if isinstance(data, Mapping | list | tuple):
+        fields = pairs_of(data, "data", _FORM_EXAMPLE)
+        return urlencode(fields, doseq=True, errors=LENIENT).encode(), _FORM
     return _raw(data, "data"), ""
 
 
-def encoded_with_numpy(json: Any) -> bytes:
-    """Return *json*, which has more than plain values, as bytes: with the numbers and arrays of numpy.
+def encode_unusual(json: Any) -> bytes:
+    """Return *json* as bytes, with the numbers and arrays of numpy, and with keys that are no texts, like numbers.
+
+    A key becomes the text that Python's `json` makes of it. This is slower, so it is for what plain orjson refuses.
 
     Raises:
-        PlanError: it has other values than these.
+        PlanError: it has other values or keys than these.
     """
     try:
-        return orjson.dumps(json, option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(json, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
     except TypeError as error:
         raise json_error(error) from None
 
@@ -71,7 +76,7 @@ def json_error(error: TypeError) -> PlanError:
     """Return the error for a value of ``json`` that orjson refuses with *error*."""
     return PlanError(
         f"json cannot be encoded: {error}",
-        hint="give dicts with texts as keys, lists, texts, numbers, booleans and None; a set as sorted(...)",
+        hint="give dicts, lists, texts, numbers, booleans and None; a set as sorted(...)",
     )
 
 
@@ -108,20 +113,15 @@ def _near_file(path: Path) -> str:
 def _fields(data: Data | None) -> list[Part]:
     if data is None:
         return []
-    if not isinstance(data, Mapping):
-        raise PlanError(
-            f"data beside files is a {type(data).__name__}", hint='give fields: data={"name": "value"}, files={...}'
-        )
     found = []
-    for name, value in data.items():
+    for name, value in pairs_of(data, "data beside files", f"{_FORM_EXAMPLE}, files={{...}}"):
         values = value if isinstance(value, list | tuple) else (value,)
         found += [Part(str(name), one if isinstance(one, bytes) else utf8(str(one))) for one in values]
     return found
 
 
 def _files(files: Files) -> list[Part]:
-    pairs = files.items() if isinstance(files, Mapping) else files
-    return [_file(name, spec) for name, spec in pairs]
+    return [_file(name, spec) for name, spec in pairs_of(files, "files", 'files={"photo": Path("photo.jpg")}')]
 
 
 def _file(name: str, spec: Any) -> Part:

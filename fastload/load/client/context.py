@@ -12,18 +12,20 @@ from urllib.parse import urlencode
 
 import orjson
 
-from fastload.load.client.bodies import JSON_LINE, Data, body_of, encoded_with_numpy
+from fastload.load.client.bodies import JSON_LINE, Data, body_of, encode_unusual
 from fastload.load.client.expected_statuses import expected_statuses
 from fastload.load.client.handle_pool import HandlePool
 from fastload.load.client.reply_parts import ReplyParts
 from fastload.load.client.request_options import RequestDefaults
 from fastload.load.engine.curl import CurlEngine
 from fastload.load.engine.curl_handle import ConnectionCache
-from fastload.load.engine.header_lines import Headers, request_lines
+from fastload.load.engine.header_lines import header_texts, request_lines
+from fastload.load.engine.pairs import Params, pairs_of
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Body, HttpSettings, check_scheme
 from fastload.model.names import are_plain, as_name, as_text, tag_texts
+from fastload.model.statuses import is_default
 from fastload.model.tags import check_own_tags
 from fastload.model.urls import add_query, encode_url, path_of, trim_url
 from fastload.model.wire_text import LENIENT
@@ -72,7 +74,7 @@ class WorkerContext:
         self.recorder = recorder
         self.loop = loop
         self.http = http
-        self.expected = expected_statuses(http.expected) if http.expected else None
+        self.expected = None if is_default(http.expected) else expected_statuses(http.expected)
         self.base_url = base_url
         self.resolve = resolve
         self._by_address = _settings_by_address(http, resolve)
@@ -137,7 +139,7 @@ class WorkerContext:
         self._cached += 1
         return self._cached <= _MAX_CACHED_URLS
 
-    def absolute(self, url: str, params: Mapping[str, Any] | None, base_url: str = "") -> str:
+    def absolute(self, url: str, params: Params | None, base_url: str = "") -> str:
         """Return the absolute URL as it is sent, with *params* in its query.
 
         *base_url* takes precedence over that of the run.
@@ -156,26 +158,26 @@ class WorkerContext:
             full = encode_url(joined(self.base_url, url if type(url) is str else as_text(url, "the URL")))
             if len(self._urls) < _MAX_CACHED_URLS and are_plain((url,)):
                 self._urls[url] = full
-        return self.with_params(full, params) if params else full
+        return full if params is None else self.with_params(full, params)
 
     def relative(self, url: str) -> str:
         """Return *url* without the base URL of the run, if it begins with it."""
         base = self.base_url
         return url[len(base) :] if base and url.startswith(base + "/") else url
 
-    def with_params(self, url: str, params: Mapping[str, Any] | None) -> str:
+    def with_params(self, url: str, params: Params | None) -> str:
         """Return *url* with *params* added to its query.
 
         Raises:
             PlanError: *params* has no names and values.
         """
-        if not params:
+        if params is None:
             return url
-        try:
-            query = urlencode(params, doseq=True, errors=LENIENT)
-        except TypeError:
-            what = f"params is a {type(params).__name__}, which has no names and values"
-            raise PlanError(what, hint='write params={"page": 1}') from None
+        # A mapping is encoded as it is; `urlencode` takes a text of two characters for a pair.
+        pairs = params if type(params) is dict else pairs_of(params, "params", 'params={"page": 1}')
+        if not pairs:
+            return url
+        query = urlencode(pairs, doseq=True, errors=LENIENT)
         return add_query(url, query) if "#" in url else url + ("&" if "?" in url else "?") + query
 
     def endpoint(self, scope: Scope, method: str, url: str, name: str, tags: Mapping[str, str] | None = None) -> int:
@@ -205,10 +207,8 @@ class WorkerContext:
                 scope.endpoints[key] = number
         return number
 
-    def body_and_headers(
-        self, json: Any, data: Data | None, headers: Headers | None
-    ) -> tuple[Body | None, tuple[str, ...]]:
-        """Return the encoded body and the header lines of a request."""
+    def body_and_headers(self, json: Any, data: Data | None, headers: Any) -> tuple[Body | None, tuple[str, ...]]:
+        """Return the encoded body and the header lines of a request. *headers*: `HeaderOptions`, or None."""
         body: Body | None = None
         content_type = ""
         if data is not None:
@@ -217,7 +217,7 @@ class WorkerContext:
             try:
                 body = json if isinstance(json, bytes) else orjson.dumps(json)
             except TypeError:
-                body = encoded_with_numpy(json)
+                body = encode_unusual(json)
             content_type = JSON_LINE
         # The same look-up as in `header_lines`: made here, it saves a call for every body that is sent.
         try:
@@ -226,20 +226,21 @@ class WorkerContext:
             lines = None
         return body, self.header_lines(content_type, headers) if lines is None else lines
 
-    def header_lines(self, content_type: str, headers: Headers | None, *, keep: bool = True) -> tuple[str, ...]:
-        """Return the header lines of a request, those of the run included.
+    def header_lines(self, content_type: str, headers: Any, *, keep: bool = True) -> tuple[str, ...]:
+        """Return the header lines of a request, those of the run included. *headers*: `HeaderOptions`, or None.
 
         *keep* caches the lines; pass False if no later request has the same headers.
 
         Raises:
-            PlanError: *headers* is no mapping, or a name or a value is no text that a header can have.
+            PlanError: as `header_texts`.
         """
         try:
             key = (content_type,) if headers is None else (content_type, *headers.items())
             lines = self._header_lines.get(key)
         except (AttributeError, TypeError):
-            # No mapping, or what cannot be hashed: the error says which it is.
+            # Pairs, or what cannot be hashed: the error says which it is.
             key, lines, keep = (), None, False
+            headers = header_texts(headers)
         if lines is None:
             lines = request_lines(self.http.headers, content_type, headers or {})
             texts = (part for pair in (headers or {}).items() for part in pair if part is not None)

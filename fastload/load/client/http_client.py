@@ -22,7 +22,7 @@ from fastload.load.client.request_options import (
     as_method,
     as_request_settings,
 )
-from fastload.load.engine.header_lines import header_texts
+from fastload.load.engine.header_lines import HeaderOptions, header_texts
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Auth, RequestSettings
 
@@ -123,7 +123,7 @@ class HttpClient(ABC):
         return self._changeable_defaults().headers
 
     @headers.setter
-    def headers(self, headers: Mapping[str, str | None]) -> None:
+    def headers(self, headers: HeaderOptions) -> None:
         self._changeable_defaults().headers = header_texts(headers)
 
     @property

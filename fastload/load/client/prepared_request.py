@@ -81,7 +81,7 @@ def prepare_request(
         lines,
         body,
         settings,
-        cookie_line(cookies) if (cookies := given("cookies")) else "",
+        "" if (cookies := given("cookies")) is None else cookie_line(cookies),
         (vu_defaults.scenario_defaults.expected or context.expected)
         if expected is None
         else expected_statuses(expected),
@@ -143,6 +143,8 @@ def filled_url(url: str, values: Mapping[str, Any]) -> str:
     Raises:
         PlanError: a name has no value, a value has no name, or a value would make its segment "." or "..".
     """
+    if not isinstance(values, Mapping):
+        raise PlanError(f"path is a {type(values).__name__}", hint='write path={"user": 7}')
     names = _NAME_IN_URL.findall(url)
     for name in names:
         if name not in values:

@@ -11,8 +11,9 @@ from typing import Any, TypedDict
 from fastload.load.client.bodies import Data, Files
 from fastload.load.client.expected_statuses import ExpectedStatuses, expected_statuses
 from fastload.load.client.retry import Retry
-from fastload.load.engine.header_lines import Headers, header_texts
+from fastload.load.engine.header_lines import HeaderOptions, Headers, header_texts
 from fastload.load.engine.option_checks import check_request_settings
+from fastload.load.engine.pairs import Params
 from fastload.model.errors import PlanError, nearest
 from fastload.model.http_settings import Auth, RequestSettings, check_base_url
 from fastload.model.statuses import StatusSpec
@@ -47,12 +48,12 @@ class RequestOptions(TypedDict, total=False):
         name: name of the request in the statistics; by default the path with numbers, UUIDs and long hex as ``{id}``.
         path: values for ``{names}`` in the URL: ``vu.get("/users/{user}", path={"user": 7})``. The URL with the
             ``{names}`` is then the default name.
-        params: parameters of the query string.
-        headers: headers of this request. They override those of the VU, the scenario and the run; None removes a
-            header.
+        params: parameters of the query string: by name, or as pairs, in which a name may come twice.
+        headers: headers of this request: by name, or as pairs. They override those of the VU, the scenario and the run;
+            None removes a header.
         cookies: cookies of this request, sent in addition to those of the VU.
         json: a body to encode as JSON; bytes are sent as they are.
-        data: a raw body, the `pathlib.Path` of a file to stream, or a mapping to send as a form.
+        data: a raw body, the `pathlib.Path` of a file to stream, or a form: a mapping, or pairs of names and values.
         files: files of a multipart form by field name: a `pathlib.Path` to stream, bytes, or ``(filename, content,
             content type)``. *data* has the other fields of the form.
         auth: ``("user", "password")`` for basic, or an `Auth`.
@@ -67,8 +68,8 @@ class RequestOptions(TypedDict, total=False):
 
     name: str
     path: Mapping[str, Any] | None
-    params: Mapping[str, Any] | None
-    headers: Headers | None
+    params: Params | None
+    headers: HeaderOptions | None
     cookies: Mapping[str, str] | None
     json: Any
     data: Data | None
@@ -103,7 +104,7 @@ class RequestDefaults:
 
 def defaults_of(
     scenario: str,
-    headers: Headers | None,
+    headers: HeaderOptions | None,
     http: RequestSettings | None,
     expected: StatusSpec | None,
     cookies: str | None,
@@ -114,9 +115,10 @@ def defaults_of(
         PlanError: an option is not valid; the message begins with the scenario's name.
     """
     whose = f"{scenario}: " if scenario else ""
+    texts: Headers | None = None
     if headers is not None:
         try:
-            headers = header_texts(headers)
+            texts = header_texts(headers)
         except PlanError as error:
             raise PlanError(f"{whose}{error.message}", hint=error.hint) from error
     if http is not None and not isinstance(http, RequestSettings):
@@ -129,7 +131,7 @@ def defaults_of(
             hint=nearest(str(cookies), ("keep", "clear")) or 'write "keep" or "clear"',
         )
     judge = None if expected is None else expected_statuses(expected, what=f"{whose}expected")
-    return RequestDefaults(headers or None, http, judge, clear_cookies=cookies == "clear")
+    return RequestDefaults(texts or None, http, judge, clear_cookies=cookies == "clear")
 
 
 class VUDefaults:

@@ -25,6 +25,8 @@ from fastload.load.client.retry import Retry, send_with_retries
 from fastload.load.client.streaming_client import StreamingClient
 from fastload.load.engine.curl_transfer import Transfer
 from fastload.load.engine.error_kinds import error_kind
+from fastload.load.engine.header_lines import HeaderOptions
+from fastload.load.engine.pairs import Params
 from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import GIVEN_UP, NO_DUE, response_us
 from fastload.load.recording.scope import CURRENT_SCOPE, CURRENT_VU, Scope
@@ -102,8 +104,8 @@ class VU(HttpClient, StreamingClient):
         url: str,
         *,
         name: str = "",
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        headers: HeaderOptions | None = None,
         json: Any = None,
         data: Data | None = None,
         keep_body: bool | None = None,

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
+from fastload.load.engine.pairs import pairs_of
 from fastload.model.errors import PlanError
 from fastload.model.names import as_text
 from fastload.model.statuses import MOST
@@ -17,6 +18,8 @@ from fastload.model.wire_text import check_line, read_text
 
 Headers = Mapping[str, str | None]
 """Headers of a request by name; None removes a header that would be sent otherwise."""
+HeaderOptions = Headers | Iterable[tuple[str, str | None]]
+"""Headers as a script gives them: by name, or as pairs of name and value."""
 # RFC 9110, section 5.1. Few names are used again and again.
 is_token = lru_cache(1024)(re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch)
 REDIRECTS = (
@@ -36,15 +39,18 @@ class Redirect(NamedTuple):
     location: str
 
 
-def merged(*layers: Headers | None) -> dict[str, str | None]:
-    """Return one mapping of all *layers*, given from lowest to highest: the highest wins. Names ignore case."""
+def merged(*layers: Any) -> dict[str, str | None]:
+    """Return one mapping of all *layers*, `HeaderOptions` or None, given from lowest to highest: the highest wins.
+
+    Names ignore case.
+    """
     found: dict[str, tuple[str, str | None]] = {}
     for layer in layers:
         try:
             for name, value in (layer or {}).items():
                 found[name.lower()] = (name, value)
         except AttributeError:
-            # A name that is not yet a text, or no mapping.
+            # A name that is not yet a text, pairs, or neither.
             found.update({name.lower(): (name, value) for name, value in header_texts(layer).items()})
     return dict(found.values())
 
@@ -53,18 +59,27 @@ def header_texts(headers: Any) -> dict[str, str | None]:
     """Return *headers* with names and values as of `as_text`; None stays None.
 
     Raises:
-        PlanError: *headers* is no mapping, a name or a value is no text, or as `check_header`.
+        PlanError: *headers* has no names and values, a name or a value is no text, pairs have a name twice, or as
+            `check_header`.
     """
-    if not isinstance(headers, Mapping):
-        raise PlanError(f"headers is a {type(headers).__name__}", hint='write headers={"X-Team": "checkout"}')
-    texts = {}
-    for given, value in headers.items():
+    texts: dict[str, str | None] = {}
+    pairs = pairs_of(headers, "headers", 'headers={"X-Team": "checkout"}')
+    for given, value in pairs:
         name = as_text(given, "a name in headers")
         # A text is sent with any bytes that it stands for.
         text = value if value is None or type(value) is str else as_text(value, f"the header {name!r}")
         check_header(name, text or "")
         texts[name] = text
+    if len(texts) < len(pairs) and not isinstance(headers, Mapping):
+        raise PlanError(
+            f"headers has {_first_twice(pairs)!r} twice", hint='join its values: ("Accept", "text/html, */*")'
+        )
     return texts
+
+
+def _first_twice(pairs: Sequence[tuple[Any, Any]]) -> str:
+    names = [as_text(name, "a name in headers") for name, _ in pairs]
+    return next(name for at, name in enumerate(names) if name in names[:at])
 
 
 def request_lines(run: Iterable[str], content_type: str, headers: Headers) -> tuple[str, ...]:

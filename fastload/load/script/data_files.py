@@ -28,6 +28,7 @@ from fastload.model.wire_text import one_line
 _PARQUET_BATCH_ROWS = 8192
 _MOST_FIELD = 2**31 - 1
 _JSON_TYPES = {dict: "an object", str: "a string", bool: "a bool", int: "a number", float: "a number"}
+_IN_ROWS = (str, int, float, bool, type(None), list, dict)
 _NOT_SPACE = re.compile(rb"\S")
 # Exceptions of msgspec while it slices. They have no line number; orjson parses the text again to get one.
 _NOT_SLICED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -301,12 +302,19 @@ def _check_header(source: DataSource, header: list[str], line: int) -> None:
 
 def _typed(source: DataSource, line: int, column: str, text: str, wanted: Callable[[str], Any]) -> Any:
     try:
-        return convert_text(text, wanted)
+        value = convert_text(text, wanted)
     except Exception as error:
         raise PlanError(
             f"{source.name}, line {line}: {column} {text!r} is not {described(wanted)}",
             hint="mend the file, or give types= a function that takes such a text",
         ) from error
+    if type(value) not in _IN_ROWS:
+        # JSON would make a text of a date without a word.
+        raise PlanError(
+            f"{source.name}, line {line}: types= makes a {type(value).__name__} of {column}, which no row can hold",
+            hint=f"rows hold texts, numbers, bools, None, lists and dicts: convert row[{column!r}] where it is used",
+        )
+    return value
 
 
 def _value_of_key(source: DataSource, whole: bytes, key: str) -> bytes:

@@ -163,8 +163,8 @@ def data(
     Args:
         path: path of the file, relative to the folder of the calling script (in a notebook: the current folder).
         format: csv, json, jsonl, ndjson or parquet; by default the suffix of the file name.
-        types: for CSV, conversions by column: ``int``, ``float``, ``bool``, or a function of the text. Other columns
-            stay strings.
+        types: for CSV, conversions by column: ``int``, ``float``, ``bool``, or a function of the text that gives a
+            value that JSON has. Other columns stay strings.
         delimiter: for CSV, the character between the fields.
         key: for JSON, the top-level key of the array of rows.
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import bisect
 import inspect
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack, overload
 
 from fastload.load.client.callables import is_async, kind_of, layers_of
 from fastload.load.client.request_options import RequestDefaults, defaults_of
 from fastload.load.client.vu import VU
-from fastload.load.engine.header_lines import Headers
+from fastload.load.engine.header_lines import HeaderOptions
 from fastload.model.argument_types import CallArguments, check_lists, wrong_types_named
 from fastload.model.errors import PlanError, nearest
 from fastload.model.hooks import hook_of
@@ -102,7 +104,7 @@ class ScenarioOptions(TypedDict, total=False):
     on_stop: ScenarioFunction
     keep_body: bool | None
     keep_headers: bool | None
-    headers: Headers
+    headers: HeaderOptions
     http: RequestSettings
     expected: StatusSpec
     cookies: Literal["keep", "clear"]
@@ -167,7 +169,7 @@ class Scenario:
     on_stop: ScenarioFunction | None = None
     keep_body: bool | None = None
     keep_headers: bool | None = None
-    headers: Headers | None = None
+    headers: HeaderOptions | None = None
     http: RequestSettings | None = None
     expected: StatusSpec | None = None
     cookies: Literal["keep", "clear"] | None = None
@@ -231,6 +233,38 @@ def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **o
         return _declare(function, as_name(name, "the name of a scenario"), options)
 
 
+class Declaration(NamedTuple):
+    """A scenario as it was declared, at ``file`` and ``line``: where the call of `scenario` or of its decorator is."""
+
+    scenario: Scenario
+    file: str
+    line: int
+
+
+@contextmanager
+def declarations() -> Iterator[list[Declaration]]:
+    """Collect what is declared in the block, also what no name of the script keeps."""
+    global _declarations
+    found: list[Declaration] = []
+    _declarations = found
+    try:
+        yield found
+    finally:
+        _declarations = None
+
+
+_declarations: list[Declaration] | None = None
+
+
+def _declared(made: Scenario) -> Scenario:
+    if _declarations is not None:
+        frame = sys._getframe()
+        while frame.f_code.co_filename == __file__ and frame.f_back is not None:
+            frame = frame.f_back
+        _declarations.append(Declaration(made, frame.f_code.co_filename, frame.f_lineno))
+    return made
+
+
 def _declare(function: Any, name: str, options: dict[str, Any]) -> Any:
     _check_options(options)
     defaults_of(name, *(options.get(option) for option in ("headers", "http", "expected", "cookies")))
@@ -244,12 +278,12 @@ def _declare(function: Any, name: str, options: dict[str, Any]) -> Any:
             raise PlanError(
                 "a scenario of tasks has no name", hint='give it one: fl.scenario(name="mixed", tasks={...})'
             )
-        return Scenario(choose_task(options["tasks"], name), name, **options)
+        return _declared(Scenario(choose_task(options["tasks"], name), name, **options))
 
     def declare(function: ScenarioFunction) -> Scenario:
         check_undecorated("fl.scenario", function)
         check_function(function)
-        return Scenario(function, name or name_of(function), **options)
+        return _declared(Scenario(function, name or name_of(function), **options))
 
     return declare if function is None else declare(function)
 

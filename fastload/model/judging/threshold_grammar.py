@@ -32,6 +32,8 @@ _HEAD = re.compile(
     r"(?P<comparison><=|>=|===|==|!=|<|>)\s*(?P<rest>.*)",
     re.DOTALL,
 )
+_QUOTED = re.compile(r"""(["'])(?:\\.|(?!\1)[^\\])*\1""", re.DOTALL)
+_ESCAPED = re.compile(r"""\\(["'\\])""")
 _NUMBER = re.compile(
     r"(?P<number>[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)(?P<unit>[A-Za-zµ%]*(?:/s)?)(?=\s|$)(?P<words>.*)",
     re.DOTALL,
@@ -118,7 +120,8 @@ def split_thresholds(text: str) -> list[str]:
         character = text[at]
         if character in "\"'" and depth and before == ":":
             # A quoted value: see `_scan_value`.
-            at = max(at, text.find(character, at + 1))
+            found = _QUOTED.match(text, at)
+            at = found.end() - 1 if found else at
         elif character == ";" and not depth:
             parts.append(text[begin:at])
             begin = at + 1
@@ -229,14 +232,15 @@ def _scan_filter(text: str, rest: str) -> tuple[list[tuple[str, str]], str]:
 def _scan_value(text: str, rest: str) -> tuple[str, str]:
     """Parse one value. Return the value and the rest of the text.
 
-    A value without quotes ends at a comma or closing brace; braces in the value itself nest, as in ``/orders/{id}``.
+    A value without quotes ends at a comma or closing brace; braces in the value itself nest, as in ``/orders/{id}``. In
+    quotes a backslash escapes a quote and a backslash; before anything else it is a backslash.
     """
     if rest[:1] in ('"', "'"):
-        end = rest.find(rest[0], 1)
-        value, after = rest[1:end], rest[end + 1 :].lstrip()
-        if end < 1 or after[:1] not in (",", "}"):
+        found = _QUOTED.match(rest)
+        after = rest[found.end() :].lstrip() if found else ""
+        if found is None or after[:1] not in (",", "}"):
             raise _bad_filter(text)
-        return value, after
+        return _ESCAPED.sub(r"\1", found[0][1:-1]), after
     depth = 0
     for position, character in enumerate(rest):
         if not depth and character in ",}":
@@ -251,7 +255,7 @@ def _bad_filter(text: str) -> PlanError:
     return PlanError(
         f"threshold on {text!r}: what is in braces is not TAG:VALUE",
         hint="write it like http_req_duration{name:/users,status:200}; "
-        "quote a value that is empty, or has commas or braces",
+        "quote a value that is empty, or has commas or braces, and write \\ before a quote in it",
     )
 
 

@@ -108,6 +108,8 @@ def _hint(threshold: Threshold, possible: _Range) -> str:
     condition = threshold.condition
     sign, limit = condition.comparison, condition.limit
     if possible is _RATE:
+        if threshold.expression.count("%"):
+            return f"write a limit between 0% and 100%, like rate{sign}5%"
         if 1 < limit <= 100:
             return f"for {limit:.12g} per cent write rate{sign}{limit / 100:.12g} or rate{sign}{limit:.12g}%"
         return f"write a limit between 0 and 1, or in per cent, like rate{sign}0.05 or rate{sign}5%"

@@ -78,12 +78,24 @@ def check_filters(thresholds: Iterable[Threshold], planned: PlannedTags) -> None
             _check_value(threshold, tag, value, planned)
 
 
-def unknown_scenario(threshold: Threshold, planned: PlannedTags) -> str:
-    """Return the scenario that *threshold* names and that the script does not have; "" without one."""
-    if threshold.series.metric not in BUILTIN and planned.mentions("scenario"):
-        return ""
-    name = dict(threshold.series.tags).get("scenario", "")
-    return "" if name in planned.known_scenarios else name
+def foreign_tag(threshold: Threshold, planned: PlannedTags) -> str:
+    """Return what *threshold* asks for that this script does not have, and another script of the project may have.
+
+    That is a scenario, or a tag that its scenarios set; "" if there is none, or if it is nearly one of this script.
+    """
+    metric = threshold.series.metric
+    for tag, value in threshold.series.tags:
+        if metric not in BUILTIN and planned.mentions(tag):
+            continue
+        if tag == "scenario":
+            if value not in planned.known_scenarios and not nearest(value, planned.known_scenarios):
+                return "there is no such scenario"
+        elif metric in BUILTIN and metric not in _WITH_OWN_TAGS and tag not in BUILTIN_TAGS and _TAGS.get(metric, True):
+            values = {tags[tag] for tags in planned.scenarios.values() if tag in tags}
+            is_typo = nearest(value, values) if values else nearest(tag, planned.names)
+            if value not in values and not is_typo:
+                return f"no scenario has the tag {tag}:{value}"
+    return ""
 
 
 def _check_name(threshold: Threshold, tag: str, planned: PlannedTags) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import decimal
 import inspect
 import io
 import json
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -508,7 +510,7 @@ class TestRefusedCsv:
         assert error.hint == "did you mean 'age'?"
         assert refusal(tmp_path / "a.csv", CSV, types={"zzz": int}).hint == "its columns are: name, age"
         error = refusal(tmp_path / "a.csv", "a\n1\n2\n", types={"a": lambda text: {1} if text == "2" else 1})
-        assert error.message == "a.csv, row 2: a: a value of type set has no form in JSON"
+        assert error.message == "a.csv, line 3: types= makes a set of a, which no row can hold"
 
 
 SHARING = """
@@ -578,3 +580,24 @@ def test_the_page_says_all_of_it() -> None:
     assert set(shown) == taken
     options = [name for name, one in inspect.signature(fl.data).parameters.items() if one.kind is one.KEYWORD_ONLY]
     assert first_column(section("data.md", "Formats")) == [*READERS, *options]
+
+
+@pytest.mark.parametrize(
+    ("convert", "what"),
+    [
+        (datetime.fromisoformat, "datetime"),
+        (lambda text: decimal.Decimal(text[:4]), "Decimal"),
+        (lambda text: uuid.UUID(int=len(text)), "UUID"),
+        (tuple, "tuple"),
+        (set, "set"),
+    ],
+)
+def test_a_value_that_json_would_change_is_refused(tmp_path: Path, convert: Any, what: str) -> None:
+    error = refusal(tmp_path / "a.csv", "day,n\n2026-01-31,1\n", types={"day": convert})
+    assert error.message.endswith(f"line 2: types= makes a {what} of day, which no row can hold")
+    assert "row['day']" in error.hint
+
+
+def test_a_function_of_the_text_may_give_what_json_has(tmp_path: Path) -> None:
+    rows = load(tmp_path / "a.csv", "a,b,c\n1;2,,x\n", types={"a": lambda t: t.split(";"), "b": lambda t: t or None})
+    assert rows[0] == {"a": ["1", "2"], "b": None, "c": "x"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastload.model.errors import PlanError
 from fastload.model.judging.threshold_grammar import parse_series, split_thresholds
@@ -104,13 +106,35 @@ def test_in_bench_no_request_has_tags_of_its_own(metric: str) -> None:
     check("http_reqs{status:200,name:/a,scenario:bench}", BENCH)
 
 
+BOTH_QUOTES = ("""say "it's", ok""", """\"'""", "a\\, b", """\\"', """, """'a" \\""")
+
+
 @pytest.mark.parametrize(
-    "value", ["", "a, b", "a}", "{", "a;b", "a: b", " a ", '"', "it's", "{a,b}", "/o/{id}", "a's, b"]
+    "value", ["", "a, b", "a}", "{", "a;b", "a: b", " a ", '"', "it's", "{a,b}", "/o/{id}", "a's, b", *BOTH_QUOTES]
 )
 def test_the_label_of_a_series_is_read_as_that_series(value: str) -> None:
     series = Series.of("checks", check=value, scenario="browse")
     assert parse_series(series.label) == (series, "")
     assert split_thresholds(f"{series.label}: rate>0.5; vus>1") == [f"{series.label}: rate>0.5", " vus>1"]
+
+
+@given(st.text(st.sampled_from("a\"'\\,;:{} ")))
+def test_any_label_is_read_as_its_series(value: str) -> None:
+    series = Series.of("checks", check=value, scenario=value)
+    assert parse_series(series.label) == (series, "")
+    assert split_thresholds(f"{series.label}: rate>0.5;vus>1") == [f"{series.label}: rate>0.5", "vus>1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"""checks{check:"say \"it's\", ok"}""", """say "it's", ok"""),
+        (r"checks{check:'C:\temp, \\'}", "C:\\temp, \\"),
+        (r"checks{check:C:\temp\\x}", "C:\\temp\\\\x"),
+    ],
+)
+def test_a_backslash_in_quotes_escapes_a_quote_and_itself(text: str, value: str) -> None:
+    assert parse_series(text) == (Series.of("checks", check=value), "")
 
 
 @pytest.mark.parametrize(
