@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import inspect
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from fastload.load.script.hooks import hook_of, make_hooks
 from fastload.load.script.scenarios import Scenario
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.model.hooks import Hooks
+from fastload.planning.script_checks import TOO_DEEP
 
 MODULE_NAME = "fastload_script"
 _DECLARES = {"scenario", "setup", "teardown", "test_start", "test_stop", "handle_summary"}
@@ -55,15 +57,33 @@ def load_script(text: str) -> Script:
 def _refuse_replaced(text: str, path: Path) -> None:
     """Refuse a script that declares two scenarios, setups and so on under one name: Python keeps only the last one."""
     lines: dict[str, int] = {}
-    for node in ast.parse(path.read_bytes()).body:
+    for node in _body(path):
         if not isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef):
             continue
-        kinds = [ast.unparse(one).partition("(")[0].rpartition(".")[2] for one in node.decorator_list]
-        if not _DECLARES.isdisjoint(kinds):
+        if not _DECLARES.isdisjoint(map(_last_name, node.decorator_list)):
             if node.name in lines:
                 what = f"{text} declares {node.name} twice, in lines {lines[node.name]} and {node.lineno}"
                 raise PlanError(what, hint="give each a name of its own: Python keeps only the last one")
             lines[node.name] = node.lineno
+
+
+def _body(path: Path) -> list[ast.stmt]:
+    """Return the statements of the script at *path*, which was imported; empty if there is too much within each other
+    for a syntax tree."""
+    with warnings.catch_warnings():
+        # The import has shown them.
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(path.read_bytes()).body
+        except (SyntaxError, ValueError, *TOO_DEEP):
+            return []
+
+
+def _last_name(decorator: ast.expr) -> str:
+    """Return ``scenario`` for ``@fl.scenario(...)``."""
+    while isinstance(decorator, ast.Call):
+        decorator = decorator.func
+    return getattr(decorator, "attr", getattr(decorator, "id", ""))
 
 
 def _hooks_of(text: str, module: ModuleType) -> Hooks:
