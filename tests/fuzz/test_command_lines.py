@@ -51,8 +51,8 @@ _VALUES = (
     "false", "http_req_failed: rate<0.01", "http_req_duration: p(95)<500", "checks: rate>0.9", "A: b", "a=b",
     "a.test=127.0.0.1", "http://127.0.0.1:9", "127.0.0.1:0", "127.0.0.1", "[::1]:0", "other", "visit", "basic",
     "basic:u:p", "1.1", "2", "1.2", "4", "6", "each", "random", "first", "uniform", "poisson", "queue", "drop", "stop",
-    "continue", "never", "headers", "script.py", "options.toml", "a.fastload", "none", "text", "sequencer", "self", "0", "-",
-    "", "@script.py", "exp(5ms)", "statsd=127.0.0.1:1", "json=x.json", "scenario:ingest", "constant-vus",
+    "continue", "never", "headers", "script.py", "options.toml", "a.fastload", "none", "text", "sequencer", "self",
+    "0", "-", "", "@script.py", "exp(5ms)", "statsd=127.0.0.1:1", "json=x.json", "scenario:ingest", "constant-vus",
     "ramping-arrival-rate", "loggedin", "fit",
 )  # fmt: skip
 # What these name is written, some of it: it stays in the folder of the test.
