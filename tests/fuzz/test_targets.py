@@ -97,7 +97,8 @@ def _body(name: str, source: Source) -> bytes:
         text = source.choice(
             ("[" * 2_000, "9" * 5_000, "{", "null", "", text[:-3], text.replace('"', "'"), '{"a": 1e999}')
         )
-    return text.encode("utf-8", "surrogatepass") + source.binary(2) * (not source.randrange(12))
+    whole, at = text.encode(), source.randrange(len(text) + 1)
+    return whole[:at] + source.binary(2) * (not source.randrange(6)) + whole[at:]
 
 
 def _scope(served: Served, tokens: list[str], source: Source) -> dict[str, Any]:
