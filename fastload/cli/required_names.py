@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import warnings
+
+from fastload.planning.script_checks import TOO_DEEP
 
 # What is in these may never run, or not with the import.
 _EVALUATED_LATER = (
@@ -17,7 +20,7 @@ def required_names(source: bytes) -> list[str]:
     An import ends at the first that is not set, so they are looked for in the text.
     """
     found: list[ast.Call] = []
-    left: list[ast.AST] = [ast.parse(source)]
+    left: list[ast.AST] = [*statements_of(source)]
     while left:
         node = left.pop()
         if isinstance(node, _EVALUATED_LATER):
@@ -35,3 +38,15 @@ def _requires_name(call: ast.Call) -> bool:
     texts = [one for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     is_one_name = len(call.args) == len(texts) == 1
     return function == "env" and is_one_name and all(one.arg not in ("default", None) for one in call.keywords)
+
+
+def statements_of(source: bytes) -> list[ast.stmt]:
+    """Return the statements of a script that was compiled; empty if there is too much within each other for a syntax
+    tree."""
+    with warnings.catch_warnings():
+        # The import has shown them.
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(source).body
+        except (SyntaxError, ValueError, *TOO_DEEP):
+            return []

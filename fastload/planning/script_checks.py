@@ -11,13 +11,15 @@ import contextlib
 import functools
 import inspect
 import linecache
+import marshal
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from fastload.load.client.measured_calls import measure
-from fastload.load.client.reply_parts import reachable_code
+from fastload.load.client.reply_parts import code_within, reachable_code
 from fastload.model.errors import PlanError
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -30,6 +32,8 @@ BLOCKS = frozenset(("group", "expect", "stream", "websocket"))
 """Methods of a VU that do nothing without ``async with``."""
 _MAY_NOT_RUN = ast.If | ast.IfExp | ast.BoolOp | ast.Match | ast.Try | Function | ast.Lambda | ast.comprehension
 _LONGEST_SHOWN = 80
+TOO_DEEP = (RecursionError, MemoryError)
+"""What Python raises for code with too much of it within each other."""
 
 
 class _Definition(NamedTuple):
@@ -173,15 +177,21 @@ def _gives_vu_away(definition: _Definition) -> bool:
 
 def _surely_run(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """Yield the nodes within *nodes* that run whenever the function does."""
-    for node in nodes:
+    pending = list(nodes)[::-1]
+    while pending:
+        node = pending.pop()
         if not isinstance(node, _MAY_NOT_RUN):
             yield node
-            yield from _surely_run(ast.iter_child_nodes(node))
+            pending.extend(list(ast.iter_child_nodes(node))[::-1])
 
 
 def _text(node: ast.AST) -> str:
     """Return the code of *node* on one line, shortened."""
-    text = " ".join(ast.unparse(node).split())
+    try:
+        text = " ".join(ast.unparse(node).split())
+    except (ValueError, *TOO_DEEP):
+        # Python does not write every number that it reads: 0xff... of 10,000 digits.
+        return "the call"
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
@@ -215,8 +225,21 @@ def _definition(function: Any, position: int) -> list[_Definition]:
     return [
         _Definition(node, vu, _known(node, function), file)
         for node, code in _functions_in(file, "".join(linecache.getlines(file)))
-        if code == function.__code__ and (vu := _name_of_vu(node, position))
+        if _is_same(code, function.__code__) and (vu := _name_of_vu(node, position))
     ]
+
+
+def _is_same(code: CodeType, other: CodeType) -> bool:
+    """Return whether both are compiled from the same text.
+
+    Python's own comparison takes twice as long for each level of functions within functions.
+    """
+    try:
+        # Version 0 has no marks for objects that are shared or interned, which may differ.
+        return marshal.dumps(code, 0) == marshal.dumps(other, 0)
+    except ValueError:
+        # Too many within each other.
+        return False
 
 
 def _known(node: Function, function: FunctionType) -> dict[str, Any]:
@@ -236,11 +259,14 @@ def _known(node: Function, function: FunctionType) -> dict[str, Any]:
 @functools.lru_cache(maxsize=16)
 def _functions_in(file: str, source: str) -> list[tuple[Function, CodeType]]:
     """Return all functions of *file* with their compiled code; none if *source* cannot be compiled."""
-    try:
-        tree = ast.parse(source)
-        codes = list(_nested(compile(source, file, "exec", dont_inherit=True)))
-    except (SyntaxError, ValueError):
-        return []
+    with warnings.catch_warnings():
+        # The import has shown them.
+        warnings.simplefilter("ignore")
+        try:
+            tree = ast.parse(source)
+            codes = list(code_within(compile(source, file, "exec", dont_inherit=True)))
+        except (SyntaxError, ValueError, *TOO_DEEP):
+            return []
     by_place = {(code.co_name, code.co_firstlineno): code for code in codes}
     return [
         (node, by_place[place])
@@ -248,13 +274,6 @@ def _functions_in(file: str, source: str) -> list[tuple[Function, CodeType]]:
         if isinstance(node, Function)
         and (place := (node.name, min(one.lineno for one in (node, *node.decorator_list)))) in by_place
     ]
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-            yield from _nested(constant)
 
 
 def _name_of_vu(node: Function, position: int) -> str:

@@ -14,6 +14,7 @@ from hdrh.histogram import HdrHistogram
 
 from fastload.control.commands.command_queue import check_command
 from fastload.control.commands.http_checks import RequestRefused, arguments_of
+from fastload.control.commands.keyboard import actions_of
 from fastload.dashboard.ui_form import Form
 from fastload.load.client.cookies import _parsed as parse_cookie_line
 from fastload.load.client.json_path import NoSuchPathError, at_path
@@ -206,6 +207,23 @@ def test_any_command_is_taken_or_refused() -> None:
 def test_any_form_is_taken_or_refused() -> None:
     def run(source: Source) -> None:
         Form.take({source.choice(_FORM): source.choice(ODD_VALUES) for _ in range(source.randint(0, 4))})
+
+    fuzz(run)
+
+
+_KEYS = (b"w", b"W", b"s", b"S", b"p", b"?", b"x", b"\n", b"\x00", b"\xff", "é".encode())
+# Cursor and function keys, a key with Alt, the answers of a terminal, and a paste.
+_SEQUENCES = (
+    b"\x1b[A", b"\x1bOS", b"\x1b[1;5S", b"\x1b[15~", b"\x1bw", b"\x1b[?64;1;2c", b"\x1b[24;80R", b"\x1b[200~",
+)  # fmt: skip
+
+
+def test_any_bytes_of_the_terminal_are_the_actions_of_their_keys() -> None:
+    def run(source: Source) -> None:
+        typed = source.several(lambda: source.choice(_KEYS if source.randrange(2) else _SEQUENCES), 9)
+        expected = [action for key in typed if key in _KEYS for action in actions_of(key)]
+        assert actions_of(b"".join(typed)) == expected
+        assert len(actions_of(source.binary(20) + b"\x1b[" * source.choice((0, 1, 1, 1, 500)))) <= 20
 
     fuzz(run)
 

@@ -40,6 +40,11 @@ _ACTIONS = {
 }
 
 
+def actions_of(keys: bytes) -> list[Action]:
+    """Return the actions of *keys*, in order. Other keys have none."""
+    return [_ACTIONS[key] for key in _ESCAPES.sub(b"", keys) if key in _ACTIONS]
+
+
 class Keyboard:
     """Keyboard on standard input, read for the length of a ``with`` block.
 
@@ -110,7 +115,7 @@ class Keyboard:
         except (OSError, EOFError):
             # The terminal is gone: treat it like the background.
             self._ignore()
-        return [_ACTIONS[key] for key in _ESCAPES.sub(b"", keys) if key in _ACTIONS]
+        return actions_of(keys)
 
     def _resume(self) -> None:
         """Set cbreak mode and listen to keys: at first, and after another process had the terminal."""

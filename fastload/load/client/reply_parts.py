@@ -57,16 +57,18 @@ def reachable_code(functions: Iterable[Callable[..., Any]]) -> Iterator[CodeType
             if isinstance(item, FunctionType) and id(item) not in seen:
                 seen.add(id(item))
                 pending.extend(cell.cell_contents for cell in item.__closure__ or () if is_filled(cell))
-                for code in _with_nested(item.__code__):
+                for code in code_within(item.__code__):
                     yield code
                     pending.extend(_named_functions(code, item.__globals__))
 
 
-def _with_nested(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _with_nested(constant)
+def code_within(code: CodeType) -> Iterator[CodeType]:
+    """Yield *code* and the code of all functions and classes in it, however deep."""
+    pending = [code]
+    while pending:
+        found = pending.pop()
+        yield found
+        pending.extend(constant for constant in found.co_consts if isinstance(constant, CodeType))
 
 
 def _named_functions(code: CodeType, scope: dict[str, Any]) -> Iterator[Any]:

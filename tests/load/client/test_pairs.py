@@ -53,7 +53,7 @@ def test_headers_of_a_vu_below_those_of_a_request(run: Run) -> None:
 def test_headers_of_a_scenario() -> None:
     async def visit(vu: fl.VU) -> None: ...
 
-    assert fl.scenario(headers=HEADERS)(visit)._requests.headers == {"X-A": "1", "X-B": "2"}
+    assert fl.scenario(headers=HEADERS)(visit)._request_defaults.headers == {"X-A": "1", "X-B": "2"}
 
 
 @pytest.mark.parametrize("more", [{}, {"timeout": 5}], ids=["plain", "with an option"])
