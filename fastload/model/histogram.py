@@ -307,7 +307,7 @@ class Histogram:
             raise ValueError(f"a histogram cannot be decoded: {error}") from error
         if hdr is None or (hdr.lowest_trackable_value, hdr.significant_figures) != (1, SIGNIFICANT_DIGITS):
             raise ValueError("a histogram cannot be decoded: it has another layout")
-        counts = np.array(hdr.counts, dtype=np.int64)
+        counts = np.frombuffer(hdr.counts, dtype=np.uint64).astype(np.int64)
         index = np.flatnonzero(counts)
         used, values = counts[index], highest_equivalents(index)
         least, most = (int(values[0]), int(values[-1])) if len(index) else (0, 0)
