@@ -1,7 +1,12 @@
 """Load testing for Python: write ``async def`` scenarios, run them on every core, trust the numbers."""
 
+import sys
+
 from fastload.version import __version__
 
+_HINT = "use a container, WSL2 or a Linux machine: docs/platforms.md"
+# In a name of its own: a type checker on another system leaves out what stands behind a look at `sys.platform`.
+_PLATFORM = sys.platform
 # As `typing.TYPE_CHECKING`, which takes longer to import than all of this module.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,9 +184,9 @@ _LATER = {
 
 def __getattr__(name: str) -> "Any":
     if name not in _LATER:
-        import sys
-
         raise AttributeError(f"module 'fastload' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+    if _PLATFORM != "linux":
+        raise ImportError(f"fastload runs on Linux only, and this is {_PLATFORM}; {_HINT}", name="fastload")
     import signal
     from importlib import import_module
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -369,3 +370,11 @@ def test_a_closed_stdout_does_not_break_the_run(nginx: Nginx, tmp_path: Path) ->
         ["bash", "-c", f"set -o pipefail; {command}"], cwd=tmp_path, env=cli_env(), capture_output=True, text=True
     )
     assert "Traceback" not in done.stderr, done.stderr
+
+
+def test_the_bars_and_statuses_are_those_of_all_requests(cli: Cli, nginx: Nginx) -> None:
+    done = cli("bench", nginx.url, "-n", "300", "-c", "4", "-w", "2")
+    assert done.returncode == 0, done.stderr
+    bars = re.findall(r"^  up to \S+(?:, the slowest)? +(\d+) +[\d.]+%", done.stdout, re.MULTILINE)
+    assert sum(map(int, bars)) == 300
+    assert re.search(r"^  200 +300 +100.00%  ■+$", done.stdout, re.MULTILINE)

@@ -69,7 +69,7 @@ _CPU_BOUND = re.compile(r"(\b(?:host|worker|target)_cpu\s*<=?\s*)[\d.]+")
 _VERDICT_BOUND = re.compile(r"\bverdict\s*[=!>]=\s*\w+")
 _NOT_RUN = re.compile(
     r"python3 -m venv |apt-get install |\. \.venv/bin/activate$|\.venv/bin/python -m pytest$|"
-    r"python -m benchmarks\.(?P<benchmark>\w+)( |$)"
+    r"docker (build|run) |python -m benchmarks\.(?P<benchmark>\w+)( |$)"
 )
 
 

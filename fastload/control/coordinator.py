@@ -13,7 +13,7 @@ from fastload.control.aggregator import Aggregator
 from fastload.control.answer_watch import AnswerWatch
 from fastload.control.commands.command_handler import CommandHandler
 from fastload.control.commands.command_queue import Command, CommandQueue
-from fastload.control.commands.keyboard import KEYS_HINT, Keyboard
+from fastload.control.commands.keyboard import Keyboard, keys_hint
 from fastload.control.data_ends import DataEnds
 from fastload.control.hook_runner import HookRunner
 from fastload.control.run_state import RunState
@@ -201,7 +201,7 @@ class Coordinator:
             if fd is not None:
                 self._workers.watch(fd)
                 # Until the first key: who does not know that there are keys finds out here.
-                self._status.message = KEYS_HINT
+                self._status.message = keys_hint(self._steering.scalable)
             yield
             if fd is not None:
                 self._workers.unwatch(fd)

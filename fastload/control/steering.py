@@ -258,9 +258,9 @@ class Steering:
         )
 
     @property
-    def scalable(self) -> list[str]:
-        """Names of the scenarios whose load can be changed."""
-        return [name for name, steered in self._steered.items() if _can_scale(steered.plan)]
+    def scalable(self) -> dict[str, bool]:
+        """Names of the scenarios whose load can be changed, in order; True if that is a rate."""
+        return {name: steered.plan.is_open for name, steered in self._steered.items() if _can_scale(steered.plan)}
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the state of each scenario, for the ``status`` command."""

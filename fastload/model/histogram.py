@@ -8,7 +8,9 @@ bucket index is computed for thousands of values at once.
 from __future__ import annotations
 
 import math
+import zlib
 from array import array
+from base64 import b64decode
 from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 Int64Array: TypeAlias = "NDArray[np.int64]"
 
 SIGNIFICANT_DIGITS = 3
+# Of HdrHistogram's V2 compressed encoding: what stands before the compressed part, and more than that ever unpacks to.
+_ENCODED_HEAD_BYTES, _MOST_UNPACKED_BYTES = 8, 2**22
 
 _HALF_BITS = 10  # HdrHistogram's sub-bucket half-count magnitude for 3 significant digits
 _HALF = 1 << _HALF_BITS
@@ -181,6 +185,13 @@ class Histogram:
         values: list[int] = np.clip(highest_equivalents(places), self.min, self.max).tolist()
         return values
 
+    def counts_up_to(self, bounds: Sequence[int]) -> list[int]:
+        """Return for each of *bounds*, in ascending order, how many values do not exceed it, within 0.1 % of it."""
+        index, counts = self.used()
+        places = np.searchsorted(highest_equivalents(index), np.asarray(bounds, dtype=np.int64), side="right")
+        summed: list[int] = np.concatenate([[0], np.cumsum(counts)])[places].tolist()
+        return summed
+
     @property
     def mean(self) -> float | None:
         """Exact mean; None without values."""
@@ -279,6 +290,31 @@ class Histogram:
     def encode(self) -> str:
         """Return HdrHistogram's V2 compressed encoding in base64, which other tools can merge and plot."""
         return self.to_hdr().encode().decode("ascii")  # type: ignore[no-any-return]
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Return the histogram whose `encode` is *text*; sum, minimum and maximum are those of its buckets.
+
+        Raises:
+            ValueError: *text* is no such encoding, or one of a histogram with another layout.
+        """
+        try:
+            unpacked = zlib.decompressobj()
+            unpacked.decompress(b64decode(text, validate=True)[_ENCODED_HEAD_BYTES:], _MOST_UNPACKED_BYTES)
+            hdr = None if unpacked.unconsumed_tail else HdrHistogram.decode(text)
+        # hdrh raises errors of its own, of struct, of ctypes and of zlib.
+        except Exception as error:
+            raise ValueError(f"a histogram cannot be decoded: {error}") from error
+        if hdr is None or (hdr.lowest_trackable_value, hdr.significant_figures) != (1, SIGNIFICANT_DIGITS):
+            raise ValueError("a histogram cannot be decoded: it has another layout")
+        counts = np.frombuffer(hdr.counts, dtype=np.uint64).astype(np.int64)
+        index = np.flatnonzero(counts)
+        used, values = counts[index], highest_equivalents(index)
+        least, most = (int(values[0]), int(values[-1])) if len(index) else (0, 0)
+        moments = {"n": int(used.sum()), "s": int(used @ values), "q": float(used @ values.astype(np.float64) ** 2)}
+        return cls.from_parts(
+            index, used, {"top": hdr.highest_trackable_value, "lo": least, "hi": most, "x": 0, **moments}
+        )
 
     @classmethod
     def _bare(cls, highest: int) -> Self:

@@ -118,6 +118,28 @@ def test_a_quantile_is_the_value_at_the_rank_rounded_up(values: list[int], q: fl
     assert exact <= found <= max(exact * 1.001, exact + 1)
 
 
+@given(st.lists(in_range, max_size=200))
+def test_what_was_encoded_is_decoded_bucket_by_bucket(values: list[int]) -> None:
+    decoded = Histogram.decode(of(values).encode())
+    assert decoded.count == len(values)
+    for mine, theirs in zip(of(values).used(), decoded.used(), strict=True):
+        assert mine.tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "no base64 !", "HISTFAAAAB5", Histogram().encode()[:-8]])
+def test_what_is_no_encoding_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match="a histogram cannot be decoded"):
+        Histogram.decode(text)
+
+
+@given(st.lists(in_range, min_size=1, max_size=200), st.lists(in_range, min_size=1, max_size=10))
+def test_counts_up_to_bounds_are_those_of_the_values_to_a_bucket(values: list[int], bounds: list[int]) -> None:
+    bounds.sort()
+    for bound, count in zip(bounds, of(values).counts_up_to(bounds), strict=True):
+        bucket_begins = bound - max(1, bound // 1000)
+        assert sum(value <= bucket_begins for value in values) <= count <= sum(value <= bound for value in values)
+
+
 @given(st.lists(st.lists(in_range, min_size=1, max_size=30), min_size=2, max_size=8))
 def test_quantiles_of_merged_workers_are_those_of_the_pooled_values(parts: list[list[int]]) -> None:
     merged = Histogram()

@@ -10,13 +10,25 @@ import signal
 import sys
 import termios
 import threading
+from collections.abc import Mapping
 from types import FrameType, TracebackType
 from typing import Any, Literal, NamedTuple
 
 KEYS_HELP = "w +1  W +10  s -1  S -10 (VUs, or starts/s)  p pause or resume  ? help  Ctrl-C stop"
 """Help text of the keys, on one line."""
-KEYS_HINT = "? shows the keys, Ctrl-C stops the run"
-"""What is shown of the keys before the first of them is pressed."""
+KEYS_OTHER = "p pause, ? help, Ctrl-C stop"
+"""The keys that act on the whole run, in short."""
+
+
+def keys_hint(scalable: Mapping[str, bool]) -> str:
+    """Return the text about the keys that is shown before the first of them is pressed.
+
+    *scalable* has the scenarios on which the keys that change the load act; the value is True if its load is a rate.
+    """
+    kinds = {"starts/s" if is_rate else "VUs" for is_rate in scalable.values()}
+    scale = f", w s W S: +1 -1 +10 -10 {' or '.join(sorted(kinds))} of {', '.join(scalable)}" if scalable else ""
+    return KEYS_OTHER + scale
+
 
 _READ_BYTES = 1024
 # Cursor and function keys send several bytes, and some of these bytes are letters.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from fastload.model.headline import headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.stalls import Stalls
@@ -17,6 +18,7 @@ from fastload.model.run_header import RunHeader
 from fastload.model.saved.codec import FIRST_METRICS, RunFileError, reason_of, threshold_result, verdict_of
 from fastload.model.saved.plain_types import any_number, check_plain_data, converter, made_of
 from fastload.model.saved.saved_plan import saved_plan
+from fastload.model.series import TrendValue
 from fastload.model.summary import RequestCounts, Summary
 from fastload.model.views import MetricView, empty_value
 
@@ -88,7 +90,9 @@ class SavedView(MetricView):
 
 
 def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
-    """Return the summary of *plain*, the result of `Summary.to_dict`, without ``histograms``. *header* is its run's.
+    """Return the summary of *plain*, the result of `Summary.to_dict`. *header* is its run's.
+
+    Of the ``histograms`` only the one that the report of a `bench` draws is decoded.
 
     Raises:
         KeyError: an entry is missing.
@@ -107,8 +111,12 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
         raise ValueError(f"there is no metric {missing!r}")
     # An earlier version had fewer.
     metrics |= {name: view(name, _empty(spec)) for name, spec in BUILTIN.items() if name not in metrics}
+    plan = saved_plan(plain["plan"])
+    drawn = headline_trend("http_req_duration", only_open=plan.has_only_open_models)
+    if plan.kind == "bench" and drawn in (histograms := _texts_by_name(plain.get("histograms", {}))):
+        metrics[drawn] = replace(metrics[drawn], sink=TrendValue.decode(histograms[drawn]))
     return Summary(
-        plan=saved_plan(plain["plan"]),
+        plan=plan,
         metrics=metrics,
         thresholds=tuple(threshold_result(one) for one in _maps(plain["thresholds"])),
         checks=_all(CheckResult, plain["checks"]),

@@ -29,6 +29,7 @@ from fastload.model.wire_text import one_line
 from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, cpu_line, failing_now, format_clock, format_cpu, format_observed
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, legible
+from fastload.outputs.terminal.live_details import error_kinds, scenario_table
 from fastload.outputs.terminal.recent import (
     MESSAGES,
     MINUTE_S,
@@ -49,7 +50,7 @@ _BAR_AT_LEAST, _BAR_AT_MOST = 5, 60
 _FAILING_AT_MOST = 5
 _TROUBLES_AT_MOST = 3
 _SPARK_AT_LEAST = 10
-_TABLE_FROM_WIDTH = 120
+_TABLE_FROM_WIDTH = 80
 _PLACES_AT_LEAST, _PLACES_AT_MOST = 1, 12
 # Escape sequences (CSI; OSC and the like, which end with BEL or ST; two characters) and control characters but the tab.
 _UNSHOWN = re.compile(
@@ -174,7 +175,8 @@ def render_snapshot(plan: Plan, now: Snapshot, recent: Recent | None = None) -> 
 
 
 class _Block:
-    """The block: lines that are always shown, and, if there is room, bars of the last minute and a table of names."""
+    """The block: lines that are always shown, and what there is room for, in this order: kinds of errors, scenarios,
+    bars of the last minute, a table of names."""
 
     def __init__(self, plan: Plan, now: Snapshot, recent: Recent) -> None:
         self._plan = plan
@@ -185,16 +187,20 @@ class _Block:
         plan, now, recent = self._plan, self._now, self._recent
         kinds = recent.kinds
         above = [*_head(plan), _Progress(plan, now), Text(), _figures(plan, now, kinds), _Latency(kinds.main())]
-        below = [*_generator(now), *_failing(now), *_troubles(now), *_message(now)]
+        below = [*_generator(now), *_failing(now), *_troubles(now), *_message(now.message or recent.message)]
         room = options.size.height - sum(len(console.render_lines(one, options)) for one in (*above, *below))
         bars = _bars(recent, options.max_width, BARS if console.encoding.startswith("utf") else ASCII_BARS)
-        if len(bars) > room:
-            bars = []
+        details: list[RenderableType] = []
+        for lines in (error_kinds(recent, _LABEL_WIDTH), scenario_table(plan, now, recent, _LABEL_WIDTH), bars):
+            height = sum(len(console.render_lines(one, options)) for one in lines)
+            if height <= room:
+                details += lines
+                room -= height
         yield from above
-        yield from bars
+        yield from details
         yield from below
         # The table needs two more lines: an empty line and the titles.
-        places = min(_PLACES_AT_MOST, recent.names, room - len(bars) - 2)
+        places = min(_PLACES_AT_MOST, recent.names, room - 2)
         if options.max_width >= _TABLE_FROM_WIDTH and places >= _PLACES_AT_LEAST:
             yield Text()
             yield _table(recent.places(places))
@@ -383,9 +389,9 @@ def _troubles(now: Snapshot) -> list[RenderableType]:
     return list(lines)
 
 
-def _message(now: Snapshot) -> list[RenderableType]:
-    """Render the effect of the last key."""
-    return [_labelled("keys").append(one_line(now.message))] if now.message else []
+def _message(message: str) -> list[RenderableType]:
+    """Render the keys, or the effect of the last one."""
+    return [_labelled("keys").append(one_line(message))] if message else []
 
 
 def _labelled(label: str, style: str = DIM) -> Text:

@@ -49,6 +49,14 @@ class KindActivity(NamedTuple):
     failed: int
 
 
+class ScenarioActivity(NamedTuple):
+    """What a scenario has done: iterations so far, and those and requests per second of the last second."""
+
+    iterations: int = 0
+    iterations_per_s: float = 0.0
+    requests_per_s: float = 0.0
+
+
 class NameActivity(NamedTuple):
     """One request name (or call): *requests* and *failed* of the run so far, rate and *duration* of the last second."""
 
@@ -123,13 +131,18 @@ class Recent:
     """The last minute of a run, and the totals of its names; call `add` with every snapshot.
 
     ``seconds`` has the figures by kind of the last 60 snapshots, ``first`` is the number of the oldest of them, from 0.
-    ``kinds`` are the kinds of activity. *only_open*: every scenario of the plan is open.
+    ``kinds`` are the kinds of activity, ``errors`` the errors so far by kind. ``message`` is what was last
+    said of keys.
+    *only_open*: every scenario of the plan is open.
     """
 
     def __init__(self, *, only_open: bool = False) -> None:
         self.seconds: deque[Mapping[str, SecondFigures]] = deque(maxlen=MINUTE_S)
         self.first = 0
         self.kinds = ActivityKinds(only_open=only_open)
+        self.errors: Counter[str] = Counter()
+        self.message = ""
+        self._scenarios: dict[str, ScenarioActivity] = {}
         self._requests: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._now: dict[str, tuple[int, MetricView]] = {}
@@ -141,11 +154,31 @@ class Recent:
         self.kinds.add(now)
         self.seconds.append(self.kinds.figures)
         self._span_s = now.span_s or 1.0
+        self.message = now.message or self.message
         self._now = {}
         for one in collect_endpoints(now.table, self._span_s):
             self._add(f"{one.method} {one.name}", one.requests, one.failed, one.duration)
         for call in collect_calls(now.table, self._span_s):
             self._add(f"call {call.name}", call.calls, call.failed, call.duration)
+        for kind, (count, _) in now.errors.entries.items():
+            self.errors[kind] += count
+        self._add_scenarios(now.table)
+
+    def scenario(self, name: str) -> ScenarioActivity:
+        """Return the activity of the scenario *name*, of a run with several."""
+        return self._scenarios.get(name, ScenarioActivity())
+
+    def _add_scenarios(self, table: SeriesTable) -> None:
+        of_metrics = [
+            {tags["scenario"]: sink.value for tags, sink in table.of_metric(metric) if [*tags] == ["scenario"]}
+            for metric in ("iterations", "http_reqs")
+        ]
+        iterations, requests = of_metrics
+        for name in {*self._scenarios, *iterations, *requests}:
+            ended = round(iterations.get(name, 0))
+            self._scenarios[name] = ScenarioActivity(
+                self.scenario(name).iterations + ended, ended / self._span_s, requests.get(name, 0) / self._span_s
+            )
 
     def places(self, most: int) -> list[NameActivity]:
         """Return the *most* most frequent request names and calls."""

@@ -23,6 +23,7 @@ from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, format_observed, raised_words
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Excerpt, Legible, Paragraph, legible
 from fastload.outputs.terminal.report_breakdown import render_calls, render_endpoints, render_groups, render_scenarios
+from fastload.outputs.terminal.report_distribution import render_distribution
 from fastload.outputs.terminal.report_metrics import render_latencies, render_metrics
 from fastload.outputs.terminal.report_resources import render_resources
 from fastload.outputs.terminal.style import BAD, DIM, STATE_STYLE, STRONG, WARN, heading, mark_style
@@ -87,6 +88,7 @@ def render_summary(summary: Summary) -> RenderableType:
         _checks(summary),
         render_latencies(summary),
         render_metrics(summary),
+        *([one] for one in render_distribution(summary)),
         render_scenarios(summary),
         render_groups(summary),
         render_endpoints(summary),

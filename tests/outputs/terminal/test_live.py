@@ -225,7 +225,7 @@ def test_what_failed_once_shows_beside_thousands() -> None:
 
 
 def test_a_wide_terminal_has_a_table_of_the_names_that_came_most() -> None:
-    lines = block_after(2, 120, requests_per_s=307.0)
+    lines = block_after(2, 80, requests_per_s=307.0)
     title = next(number for number, line in enumerate(lines) if line.startswith("endpoints"))
     assert lines[title].split() == ["endpoints", "requests", "per", "s", "p50", "p95", "p99", "failed"]
     assert [line.split()[:4] for line in lines[title + 1 :]] == [
@@ -237,7 +237,7 @@ def test_a_wide_terminal_has_a_table_of_the_names_that_came_most() -> None:
     ]
     assert lines[title + 4].split()[-1] == "6"
     assert lines[title + 1].split()[4:7] == ["644µs", "1.03ms", "1.08ms"]
-    assert not any(line.startswith("endpoints") for line in block_after(2, 119))
+    assert not any(line.startswith("endpoints") for line in block_after(2, 79))
 
 
 def test_calls_messages_and_events_show_where_there_are_any() -> None:
@@ -383,7 +383,7 @@ def test_a_terminal_shows_the_last_block_and_nothing_of_it_afterwards(size: tupl
     assert shown[0] == "GET http://127.0.0.1:8080/"
     assert shown[1].startswith("running     1m10s/10s")
     assert any(line.startswith("requests/s") for line in shown) == (height >= 24)
-    assert any(line.startswith("GET /0") for line in shown) == (size == (130, 40))
+    assert any(line.startswith("GET /0") for line in shown) == (height >= 24)
     output.stop(closed_bench())
     terminal.feed(stream.getvalue())
     assert not "".join(screen.display).strip()

@@ -80,6 +80,22 @@ METRICS                    avg     min     med     p90     p95     p99     max
   data_received         3.60 MB  360 kB/s
   vus                        64            min 64, max 64
 
+LATENCIES of http_req_duration  requests   share
+  up to 858µs                      6,272  31.36%  ■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■
+  up to 917µs                      2,598  12.99%  ■■■■■■■■■■■■
+  up to 976µs                      1,993   9.96%  ■■■■■■■■■■
+  up to 1.03ms                     1,681   8.40%  ■■■■■■■■
+  up to 1.09ms                     1,480   7.40%  ■■■■■■■
+  up to 1.15ms                     1,317   6.59%  ■■■■■■
+  up to 1.21ms                     1,233   6.17%  ■■■■■■
+  up to 1.27ms                     1,147   5.73%  ■■■■■
+  up to 1.33ms                     1,077   5.38%  ■■■■■
+  up to 1.39ms                     1,003   5.01%  ■■■■■
+  up to 5.59ms, the slowest          199   1.00%  ■
+
+STATUSES              requests    share
+  200                   20,000  100.00%  ■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■
+
 RESOURCES           CPU mean   max   memory
   worker 0               46%   47%  48.0 MB  run delay 0.12%, stall 1.20ms
   worker 1               47%   48%  48.0 MB  run delay 0.12%, stall 1.20ms
@@ -95,6 +111,41 @@ LIMIT  The target was the limit: its CPUs were full (busiest worker 47% CPU,
 
 def test_a_closed_bench_reads_exactly_so() -> None:
     assert render(closed_bench()) == CLOSED_BENCH
+
+
+def test_the_bars_of_a_bench_have_every_request() -> None:
+    """Those of an open model count from when a request was due; requests without a response are in no latency."""
+    for summary, metric in ((closed_bench(), "http_req_duration"), (open_bench(), "http_req_response_time")):
+        title, *bars = section(render(summary, 100), "LATENCIES")
+        assert title.split()[:3] == ["LATENCIES", "of", metric]
+        counts = [int(found[1].replace(",", "")) for bar in bars if (found := re.search(r"  ([\d,]+) +[\d.]+%", bar))]
+        assert len(counts) == len(bars) == 11
+        assert sum(counts) == summary.metrics[metric].count
+        # The last one has what is over the p99.
+        assert counts[-1] <= 0.01 * sum(counts)
+        longest = max(bars, key=lambda bar: bar.count("■"))
+        assert bars.index(longest) == counts.index(max(counts))
+
+
+def test_statuses_of_a_bench() -> None:
+    bench = closed_bench()
+    [endpoint] = bench.endpoints
+    statuses = {"200": 700, "404": 250, "0": 50}
+    shown = section(render(replace(bench, endpoints=(replace(endpoint, statuses=statuses),))), "STATUSES")
+    assert [" ".join(line.split()[:-1]) for line in shown[1:]] == [
+        "no response 50 5.00%",
+        "200 700 70.00%",
+        "404 250 25.00%",
+    ]
+    assert "STATUSES" not in render(full_run())
+    assert "LATENCIES" not in render(full_run())
+
+
+def test_equal_latencies_are_one_bar() -> None:
+    view = closed_bench().metrics["http_req_sending"]
+    bench = closed_bench()
+    same = replace(bench, metrics={**bench.metrics, "http_req_duration": view})
+    assert len(section(render(same), "LATENCIES")) == 2
 
 
 @pytest.mark.parametrize("width", [40, 50])
@@ -135,7 +186,8 @@ def test_sections_come_in_the_promised_order() -> None:
     summary = replace(summary, endpoints=full.endpoints)
     titles = re.findall(r"^([A-Z]{3,})", render(summary), flags=re.M)
     assert titles == [
-        "SUSPECT", "RUN", "THRESHOLDS", "CHECKS", "METRICS", "ENDPOINTS", "ERRORS", "EXCEPTIONS", "RESOURCES",
+        "SUSPECT", "RUN", "THRESHOLDS", "CHECKS", "METRICS", "LATENCIES", "STATUSES", "ENDPOINTS", "ERRORS",
+        "EXCEPTIONS", "RESOURCES",
         "REQUESTS", "NOTE", "LIMIT",
     ]  # fmt: skip
 
