@@ -20,6 +20,9 @@
   let source = null;
   let status = first.state;
   let link = "connecting";
+  // The server of the ui stays when a run is over. That of one run is there as long as the connection is.
+  const stays = bar.dataset.stays === "true";
+  let isServed = true;
   let heard = Date.now();
   let asking = false;
   let latest = null;
@@ -38,7 +41,12 @@
   }
 
   function onError() {
-    if (link === "over") return;
+    if (link === "over") {
+      source.close();
+      isServed = false;
+      showStatus();
+      return;
+    }
     setLink("lost");
     // The browser tries again by itself, unless it was refused.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_MS);
@@ -69,8 +77,9 @@
     if (steered) showScenarios();
   }
 
+  // By a connection that stays open the server knows that somebody looks at the page.
   function onEnd() {
-    if (source) source.close();
+    if (stays && source) source.close();
     onStatus({ phase: "over" });
     setLink("over");
   }
@@ -111,7 +120,8 @@
     setText($("live-clock"), units.clock(status.elapsed_s || 0));
     $("live-progress").value = over ? 1 : status.progress || 0;
     setText($("live-more"), moreText(over));
-    $("live-report").hidden = gone;
+    $("live-report").hidden = !isServed || link === "lost" || (over && stays);
+    setText($("live-report"), over ? "Report" : "Report so far");
     document.title = over ? `${title} (over)` : `${units.clock(status.elapsed_s || 0)} ${title}`;
     if (!steered) return;
     const busy = asking || gone || ["starting", "stopping", "over"].includes(status.phase);
@@ -124,7 +134,7 @@
   }
 
   function moreText(over) {
-    if (over) return "These figures are final";
+    if (over) return isServed ? "These figures are final" : "These figures are final; the server has ended";
     if (status.trouble) return status.trouble;
     const quiet = Date.now() - heard;
     if (quiet > QUIET_MS) return `nothing heard for ${units.duration(Math.round(quiet / 1000))}`;
@@ -231,7 +241,7 @@
     document.addEventListener("visibilitychange", onShown);
     setInterval(() => link !== "over" && showStatus(), 1000);
     showStatus();
-    if (status.complete) onEnd();
+    if (status.complete && stays) onEnd();
     else connect();
   }
 
