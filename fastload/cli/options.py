@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -364,7 +365,7 @@ def run_plan(
         server = ControlServer(commands, *control, token=os.environ.get("FASTLOAD_CONTROL_TOKEN", ""))
         outputs = [_ControlAddress(server), *outputs]
     if dashboard is not None:
-        dashboard.output.ask = commands.ask if commands else None
+        dashboard.output.ask = partial(commands.ask, who="the dashboard") if commands else None
         outputs = [SinkOutput("dashboard", dashboard.output), dashboard, *outputs]
     summary = execute(
         plan,

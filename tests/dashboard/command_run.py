@@ -45,6 +45,14 @@ class Run:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
+    def control_lines(self) -> list[str]:
+        """What it said until the control API was there."""
+        assert self.process.stderr is not None
+        lines = list(self.said)
+        while not lines[-1].startswith("control: "):
+            lines.append(self.process.stderr.readline())
+        return lines
+
     def end(self, code: int = 0) -> dict[str, Any]:
         """The summary, after the run ended with *code*."""
         out, self.err = self.process.communicate(timeout=60)
