@@ -131,7 +131,8 @@ def _announce(address: str, login_url: str) -> None:
 def _wait(stop_signals: StopSignals) -> None:
     """Wait until a stop is requested."""
     while not stop_signals.take():
-        select.select([stop_signals.fd], [], [])
+        # With a timeout: Python calls the handler of a signal that came just before this call only after it.
+        select.select([stop_signals.fd], [], [], _PATIENCE_S)
 
 
 def _end(session: UiSession, stop_signals: StopSignals) -> None:
