@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -193,12 +194,14 @@ def execute(
     commands: CommandQueue | None = None,
     server: ControlServer | None = None,
     keyboard: bool = False,
+    on_written: Callable[[Summary], None] = lambda _summary: None,
 ) -> Summary:
     """Run *plan*, feed *outputs* each second and at the end, and return the summary.
 
     *target_pids* and *target_name* are those of a target that was started for this run. An output that fails is left
     out from then on and named in the summary's notes: the run goes on. *commands* is where others steer the run,
-    *server* the control API that writes there, *keyboard* whether the keys of the terminal do.
+    *server* the control API that writes there, *keyboard* whether the keys of the terminal do. *on_written* is called
+    with the summary when all outputs are written, before any of them waits for its readers.
 
     Raises:
         PlanError: the base URL's host cannot be resolved, something to watch is not there, the control API's port is
@@ -206,7 +209,16 @@ def execute(
     """
     with caught_stop_signals() as stop_signals:
         target = KnownTarget(target_pids, target_name)
-        return _execute(plan, outputs, stop_signals, target=target, commands=commands, server=server, keyboard=keyboard)
+        return _execute(
+            plan,
+            outputs,
+            stop_signals,
+            target=target,
+            commands=commands,
+            server=server,
+            keyboard=keyboard,
+            on_written=on_written,
+        )
 
 
 def _execute(
@@ -218,6 +230,7 @@ def _execute(
     commands: CommandQueue | None = None,
     server: ControlServer | None = None,
     keyboard: bool = False,
+    on_written: Callable[[Summary], None] = lambda _summary: None,
 ) -> Summary:
     """`execute`, which *stop_signals* may end early."""
     manager = OutputManager(outputs, stop_signals.raising)
@@ -252,7 +265,10 @@ def _execute(
         with _closed_after(server), _closed_after(commands):
             summary = coordinator.run(stop_signals)
         summary = replace(summary, notes=(*plan.notes, *summary.notes, *several_addresses(plan, addresses)))
-        return _finish(plan, summary, manager, around, stop_signals)
+        summary = _finish(plan, summary, manager, around, stop_signals)
+        on_written(summary)
+        _linger(manager, stop_signals)
+        return summary
     except BaseException:
         manager.abandon()
         raise
@@ -299,6 +315,17 @@ def _finish(
     with contextlib.suppress(KeyboardInterrupt), stop_signals.raising():
         summary = around.close(summary)
     return summary
+
+
+def _linger(manager: OutputManager, stop_signals: StopSignals) -> None:
+    """Let outputs wait for their readers. Ctrl-C ends the wait and nothing else: the run is over, and stays as it was.
+
+    Whoever sent SIGTERM or SIGHUP waits for the end of the process, or has gone.
+    """
+    first = stop_signals.first
+    with contextlib.suppress(KeyboardInterrupt), stop_signals.raising():
+        manager.linger(waits=first in (None, signal.SIGINT))
+    stop_signals.first = first
 
 
 def make_header(plan: Plan) -> RunHeader:

@@ -100,6 +100,10 @@ def test_events_tell_what_was_done_to_the_run(sequencer: RunningTarget) -> None:
         assert wait_until(lambda: seen.snapshots[-1].phase == "running")
     events = [event for snapshot in seen.snapshots for event in snapshot.events]
     assert [event.t_s for event in events] == sorted(event.t_s for event in events)
-    assert [event.text for event in events if event.kind == "control"] == ["scale vus=2", "pause", "resume"]
+    assert [event.text for event in events if event.kind == "control"] == [
+        "pause, by the program",
+        "resume, by the program",
+    ]
+    assert [event.text for event in events if event.kind == "load"] == ["visit: 1 → 2 VUs, by the program"]
     assert [event.text for event in events if event.kind == "phase"] == ["running", "paused", "running", "stopping"]
     assert [event.text for event in events if event.kind == "stop"] == ["control"]

@@ -7,6 +7,7 @@ import re
 import threading
 import webbrowser
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastload.cli.standard_streams import write_stderr
@@ -14,11 +15,13 @@ from fastload.control.commands.http_checks import parse_address
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
+from fastload.model.units import format_duration_s
 
 if TYPE_CHECKING:
     from fastload.dashboard.dashboard_output import DashboardOutput
 
 DEFAULT_DASHBOARD_PORT = 5665
+DEFAULT_LINGER = "5m"
 _OPTION = "--dashboard"
 # Longest wait for the server. Binding a port takes milliseconds, and the load starts only afterwards.
 _READY_S = 2.0
@@ -49,8 +52,8 @@ def dashboard_address(text: str | None, *, opens: bool) -> tuple[str, int] | Non
     return parse_address(text or str(DEFAULT_DASHBOARD_PORT), what=_OPTION, port=DEFAULT_DASHBOARD_PORT)
 
 
-def make_dashboard(address: tuple[str, int]) -> DashboardOutput:
-    """Return the dashboard that will listen on *address*.
+def make_dashboard(address: tuple[str, int], linger_s: float) -> DashboardOutput:
+    """Return the dashboard that will listen on *address*, and stay for its viewers up to *linger_s* after the run.
 
     Raises:
         PlanError: other machines can reach the address, and there is no token.
@@ -59,7 +62,13 @@ def make_dashboard(address: tuple[str, int]) -> DashboardOutput:
     from fastload.dashboard.dashboard_output import DashboardOutput
 
     token = os.environ.get("FASTLOAD_DASHBOARD_TOKEN") or os.environ.get("FASTLOAD_CONTROL_TOKEN", "")
-    return DashboardOutput(*address, token=token)
+    output = DashboardOutput(*address, token=token, linger_s=linger_s)
+    output.on_linger = partial(_tell_linger, linger_s)
+    return output
+
+
+def _tell_linger(linger_s: float) -> None:
+    write_stderr(f"dashboard: stays while a page of it is open, at most {format_duration_s(linger_s)}; Ctrl-C ends it")
 
 
 class DashboardAddress:

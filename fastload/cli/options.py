@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from fastload.cli.dashboard import DashboardAddress, dashboard_address, fill_address, make_dashboard
+from fastload.cli.dashboard import DEFAULT_LINGER, DashboardAddress, dashboard_address, fill_address, make_dashboard
 from fastload.cli.exit_codes import ExitCode, exit_code
 from fastload.cli.standard_streams import claim_stdout, write_stderr
 from fastload.control.commands.command_queue import CommandQueue
@@ -26,6 +27,7 @@ from fastload.model.judging.threshold_grammar import split_thresholds
 from fastload.model.plan import OnNoAnswer, OnWorkerLoss, Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
+from fastload.model.units import parse_duration_s
 from fastload.outputs.base import Output
 from fastload.outputs.destinations import ListeningPort, WrittenFile, check_distinct_files, check_ports
 from fastload.outputs.files import STDOUT, data_stdout, is_stdout
@@ -132,6 +134,14 @@ _SHARED = (
     ),
     click.option("--open", is_flag=True, envvar="FASTLOAD_OPEN", help="Open the dashboard in the browser."),
     click.option(
+        "--dashboard-linger",
+        metavar="DURATION",
+        default=DEFAULT_LINGER,
+        show_default=True,
+        envvar="FASTLOAD_DASHBOARD_LINGER",
+        help="How long the dashboard stays at the end while somebody watches; 0s for not at all.",
+    ),
+    click.option(
         "--json",
         "as_json",
         is_flag=True,
@@ -212,6 +222,7 @@ class SharedOptions:
     strict_outputs: bool
     dashboard: str | None
     open: bool
+    dashboard_linger: str
     as_json: bool
     quiet: bool
 
@@ -270,10 +281,12 @@ class SharedOptions:
         """Return the dashboard that these options ask for, if any.
 
         Raises:
-            PlanError: its address is malformed, or other machines can reach it and there is no token.
+            PlanError: its address or the time that it lingers is malformed, or other machines can reach it and there
+                is no token.
         """
         address = dashboard_address(self.dashboard, opens=self.open)
-        return DashboardAddress(make_dashboard(address), opens=self.open) if address else None
+        linger_s = parse_duration_s(self.dashboard_linger, what="--dashboard-linger")
+        return DashboardAddress(make_dashboard(address, linger_s), opens=self.open) if address else None
 
 
 _READ = {"script": "the script", "config": "the file of --config", "opts": "the file of --opts"}
@@ -352,20 +365,31 @@ def run_plan(
         server = ControlServer(commands, *control, token=os.environ.get("FASTLOAD_CONTROL_TOKEN", ""))
         outputs = [_ControlAddress(server), *outputs]
     if dashboard is not None:
-        dashboard.output.ask = commands.ask if commands else None
+        dashboard.output.ask = partial(commands.ask, who="the dashboard") if commands else None
         outputs = [SinkOutput("dashboard", dashboard.output), dashboard, *outputs]
     summary = execute(
-        plan, outputs, target_pids=pids, target_name=name, commands=commands, server=server, keyboard=keyboard
+        plan,
+        outputs,
+        target_pids=pids,
+        target_name=name,
+        commands=commands,
+        server=server,
+        keyboard=keyboard,
+        on_written=_tell_losses,
     )
     # The results are complete. The rest takes a moment, and a Ctrl-C in it must not change the exit code.
     ignore_stop_signals()
+    return exit_code(summary)
+
+
+def _tell_losses(summary: Summary) -> None:
+    """Print on stderr what outputs lost, and what came too late for the report."""
     for note in (note for note in summary.notes if note.startswith("output ")):
         write_stderr(f"{'Error' if summary.outputs_failed else 'Warning'}: {note}")
     for late in summary.hook_errors:
         if late.hook == "test_stop":
             # test_stop is called after the report was made, so the report does not have its error.
             write_stderr(f"Error: {late.hook}: {late.message}")
-    return exit_code(summary)
 
 
 class _ControlAddress:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from fastload.cli.dashboard import dashboard_address
+from fastload.cli.dashboard import DEFAULT_LINGER, dashboard_address
 from fastload.cli.options import SharedOptions, run_plan, shipped_target
 from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
@@ -110,6 +110,7 @@ def _shared(options: Mapping[str, Any]) -> SharedOptions:
         strict_outputs=options.get("strict_outputs", False),
         dashboard=options.get("dashboard"),
         open=options.get("open", False),
+        dashboard_linger=options.get("dashboard_linger", DEFAULT_LINGER),
         as_json=options.get("json", False),
         quiet=options.get("quiet", False),
     )

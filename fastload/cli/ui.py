@@ -26,7 +26,19 @@ DEFAULT_UI_PORT = 8089
 _OWN = ("port", "opens", "save_folder")
 # Options of `run` that `ui` refuses: the ui sets them itself for each run, or its page offers them in another way.
 _NOT_TAKEN = {
-    *("--control", "--dashboard", "--html", "--json", "--open", "--paused", "--quiet", "--save", "--summary", "--tui"),
+    *(
+        "--control",
+        "--dashboard",
+        "--dashboard-linger",
+        "--html",
+        "--json",
+        "--open",
+        "--paused",
+        "--quiet",
+        "--save",
+        "--summary",
+        "--tui",
+    ),
 }
 # How long to wait for the end of a run before the next check for another Ctrl-C.
 _PATIENCE_S = 0.2
@@ -119,7 +131,8 @@ def _announce(address: str, login_url: str) -> None:
 def _wait(stop_signals: StopSignals) -> None:
     """Wait until a stop is requested."""
     while not stop_signals.take():
-        select.select([stop_signals.fd], [], [])
+        # With a timeout: Python calls the handler of a signal that came just before this call only after it.
+        select.select([stop_signals.fd], [], [], _PATIENCE_S)
 
 
 def _end(session: UiSession, stop_signals: StopSignals) -> None:

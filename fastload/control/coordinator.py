@@ -33,6 +33,8 @@ from fastload.model.frames import Frame
 from fastload.model.headline import headline_trend
 from fastload.model.hooks import INTERRUPTED, HookError, Hooks
 from fastload.model.http_settings import without_credentials
+from fastload.model.load_changes import KIND as LOAD_CHANGE
+from fastload.model.load_changes import changes_left_out
 from fastload.model.metrics import FAILURE_RATES
 from fastload.model.plan import Plan
 from fastload.model.records import Delta, Snapshot
@@ -106,6 +108,7 @@ class Coordinator:
         streams: _Streams = {"output": output, "stdin_is_taken": keyboard and Keyboard.has_terminal()}
         self._workers = Workers(plan, functions.worker, self._aggregator, **streams)
         self._steering = Steering(plan, self._workers.send)
+        self._changes_told = 0
         self._state = RunState(plan, self._steering)
         self._hooks = HookRunner(
             plan.hooks or Hooks(),
@@ -263,11 +266,13 @@ class Coordinator:
             hook_requests=self._hooks.requests,
             hook_challenges=self._hooks.challenges,
             hook_errors=(*self._errors, *self._hooks.errors),
+            load_changes=tuple(self._steering.changes),
             notes=(
                 *self._data_ends.notes(self._plan.workers),
                 *self._workers.notes,
                 *self._hooks.notes,
                 *self._steering.notes,
+                *changes_left_out(self._steering.changes_left_out),
                 *self._output_notes(),
             ),
         )
@@ -396,7 +401,7 @@ class Coordinator:
             self._answer(command)
         for action in self._keyboard.take() if self._keyboard is not None else ():
             message = self._status.message = self._handler.press(action, time.monotonic_ns())
-            if action.name != "help":
+            if not self._tell_changes() and action.name != "help":
                 self._note_event("control", message)
 
     def _answer(self, command: Command) -> None:
@@ -406,8 +411,17 @@ class Coordinator:
         elif self._state.is_stopping and command.name not in ("status", "metrics"):
             command.refuse("the run is stopping", "start another one")
         elif self._handler.answer(command, time.monotonic_ns()) and command.name in ("pause", "resume", "scale"):
-            given = (f"{name}={value}" for name, value in command.arguments.items())
-            self._note_event("control", " ".join((command.name, *given)))
+            self._tell_changes()
+            if command.name != "scale":
+                self._note_event("control", f"{command.name}, by {command.who}")
+
+    def _tell_changes(self) -> bool:
+        """Make events of the changes of the load since the last call. Return whether there were any."""
+        changes = self._steering.changes[self._changes_told :]
+        self._changes_told += len(changes)
+        for change in changes:
+            self._note_event(LOAD_CHANGE, change.text)
+        return bool(changes)
 
     def _note_event(self, kind: str, text: str) -> None:
         self._snapshots.note(self._state.elapsed_s(time.monotonic_ns()), kind, text)

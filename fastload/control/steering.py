@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fastload.model.errors import ControlError, nearest, user_traceback
 from fastload.model.frames import Frame
 from fastload.model.hooks import HookError
+from fastload.model.load_changes import MOST_CHANGES, LoadChange
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, ExternallyControlled, RampingVUs, Shape
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.schedule import NS_PER_S, vus_at
@@ -50,7 +51,8 @@ class Steering:
     """Sender of the frames that change the load. *send* sends a frame to all workers.
 
     It has no clock: its methods get the current monotonic time as *now_ns*. ``error``: the error of a shape, if one
-    failed. ``notes``: notes for the summary.
+    failed. ``notes``: notes for the summary. ``changes``: what commands changed, at most `MOST_CHANGES`;
+    ``changes_left_out``: how many more there were.
     """
 
     def __init__(self, plan: Plan, send: SendFrame) -> None:
@@ -64,6 +66,8 @@ class Steering:
         self._start_ns = 0
         self.error: HookError | None = None
         self.notes: list[str] = []
+        self.changes: list[LoadChange] = []
+        self.changes_left_out = 0
 
     # Time.
 
@@ -175,17 +179,17 @@ class Steering:
                 self._send(Frame("resume", {"at_ns": now_ns}))
             self._paused_at_ns = 0
 
-    def scale(self, asked: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
+    def scale(self, asked: Mapping[str, Any], now_ns: int, who: str = "") -> dict[str, Any]:
         """Change the VUs or the rate of one scenario, and return its new state.
 
-        *asked* has one of ``vus``, ``rate`` and ``by``, and ``scenario`` if several can be scaled.
+        *asked* has one of ``vus``, ``rate`` and ``by``, and ``scenario`` if several can be scaled. *who* asks for it.
 
         Raises:
             ControlError: no such scenario, a change that its executor does not allow, or more VUs than its max_vus.
         """
         steered = self._pick(asked.get("scenario"))
         self._follow(steered, now_ns)
-        is_open = steered.plan.is_open
+        before, is_open = steered.wanted_load or 0, steered.plan.is_open
         for wrong, right in (("vus", "rate"), ("rate", "vus")):
             if wrong in asked and is_open == (wrong == "vus"):
                 model = steered.plan.executor.name
@@ -206,7 +210,20 @@ class Steering:
             self._send(Frame("scale", body))
         else:
             self._scale_vus(steered, int(wanted), relative="by" in asked)
+        self._note_change(steered, before, now_ns, who)
         return self._describe(steered)
+
+    def _note_change(self, steered: _SteeredScenario, before: float, now_ns: int, who: str) -> None:
+        after = steered.wanted_load or 0
+        if after == before:
+            return
+        if len(self.changes) >= MOST_CHANGES:
+            self.changes_left_out += 1
+            return
+        since_ns = now_ns - self._start_ns - self.paused_ns(now_ns) if self._start_ns else 0
+        unit = "starts/s" if steered.plan.is_open else "VUs"
+        t_s = round(max(0, since_ns) / NS_PER_S, 3)
+        self.changes.append(LoadChange(t_s, steered.plan.name, before, after, unit, who))
 
     def _scale_vus(self, steered: _SteeredScenario, vus: int, *, relative: bool) -> None:
         most = steered.plan.executor.max_vus if isinstance(steered.plan.executor, ExternallyControlled) else None

@@ -17,6 +17,7 @@ from fastload.model.judging.generator_findings import VALUES_ABOVE
 from fastload.model.judging.own_delay import own_delays_us
 from fastload.model.judging.stalls import worst_first
 from fastload.model.judging.verdict import Verdict, judge_run
+from fastload.model.load_changes import LoadChange
 from fastload.model.plan import Plan
 from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS
 from fastload.model.resources import ProcessSample, ResourceSeries, Spans, running_spans
@@ -88,6 +89,7 @@ class SummaryBuilder:
         hook_requests: int,
         hook_challenges: int,
         hook_errors: tuple[HookError, ...],
+        load_changes: tuple[LoadChange, ...],
         notes: tuple[str, ...],
     ) -> Summary:
         """Return the summary after *duration_s* of measurement. *judge* judges it. The caller must set ``versions``."""
@@ -114,6 +116,7 @@ class SummaryBuilder:
             stopped_by=stopped_by,
             stop_reason=stop_reason,
             hook_errors=hook_errors,
+            load_changes=load_changes,
             notes=(
                 *notes,
                 *name_limit_notes(aggregator.over_limit, aggregator.table),

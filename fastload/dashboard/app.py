@@ -41,6 +41,11 @@ class Dashboard:
         self._viewers = Viewers(live, self._status)
         self.app = Starlette(routes=self._routes(), exception_handlers=error_handlers())
 
+    @property
+    def viewers(self) -> int:
+        """How many pages are open now. Any thread may ask."""
+        return len(self._viewers)
+
     def _routes(self) -> list[Route]:
         routes = [
             Route("/", self._page),
@@ -91,9 +96,15 @@ def live_page(live: LiveRun, *, steered: bool) -> bytes:
         plotly_url=plotly_path().lstrip("/"),
         scripts=live_scripts(),
         styles=[dashboard_asset("live.css")],
-        bar=dashboard_asset("bar.html").replace("{steered}", "true" if steered else "false"),
+        bar=live_bar(steered=steered, stays=False),
         connect="'self'",
     )
+
+
+def live_bar(*, steered: bool, stays: bool) -> str:
+    """Return the bar of a run. *steered*: with buttons; *stays*: the server goes on when the run is over, anyway."""
+    words = {True: "true", False: "false"}
+    return dashboard_asset("bar.html").replace("{steered}", words[steered]).replace("{stays}", words[stays])
 
 
 def live_scripts() -> list[str]:

@@ -1,9 +1,11 @@
-"""``--dashboard``: serves the page of the run on a port of this machine, from the fork to the end of the run."""
+"""``--dashboard``: serves the page of the run on a port of this machine, from the fork on and while it is watched."""
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -17,6 +19,11 @@ from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 
 TOKEN_VARIABLE = "FASTLOAD_DASHBOARD_TOKEN"
+# A page that is loaded again has no stream of events for a moment. A browser that opens the page may take longer until
+# it asks for one: it reads the library of the charts first.
+_GONE_S = 2.0
+_OPENING_S = 10.0
+_POLL_S = 0.1
 
 
 class DashboardOutput:
@@ -24,7 +31,8 @@ class DashboardOutput:
 
     It listens on *host* and *port* (0: a free port). With a *token*, every viewer needs the token; a *host* that other
     machines can reach requires one. ``ask``, set before the run, sends the page's commands to the run; without it the
-    page has no commands.
+    page has no commands. When the run is over it stays for those who watch, but not longer than *linger_s* seconds (see
+    `linger`); ``on_linger`` is called before it waits for them.
 
     Raises:
         PlanError: *host* can be reached from other machines, and there is no *token*.
@@ -33,14 +41,17 @@ class DashboardOutput:
     required = False
     wants_points = False
 
-    def __init__(self, host: str, port: int, *, token: str = "") -> None:
+    def __init__(self, host: str, port: int, *, token: str = "", linger_s: float = 0.0) -> None:
         self.ask: SendCommand | None = None
+        self.on_linger: Callable[[], None] = lambda: None
+        self._linger_s = linger_s
+        self._asked_s = self._opening_s = -math.inf
         self._guard = Guard(self._serve, host=host, token=token)
         self._server = Server(self._guard, host, port, token=token, what="dashboard", variable=TOKEN_VARIABLE)
         self._live: LiveRun | None = None
         self._dashboard: Dashboard | None = None
         self._tried = threading.Event()
-        self._is_served = False
+        self._is_served = self._is_shut = False
 
     @property
     def address(self) -> str:
@@ -73,11 +84,47 @@ class DashboardOutput:
         self._live.add(snapshot)
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
-        """Send the end of the run to all viewers, then stop the server."""
+        """Send the end of the run to all viewers. Stop the server unless somebody may still look at the summary."""
         assert self._live is not None
         self._live.end(summary)
+        if summary is None or not self._linger_s or self._is_left():
+            self._shut()
+
+    def linger(self, *, waits: bool = True) -> None:
+        """After `close`: wait until the last viewer has left or the time for them is over, then stop the server.
+
+        A `KeyboardInterrupt` ends the wait at once, and so does a run that was given up (not *waits*).
+        """
+        try:
+            if waits and self._is_served and not self._is_shut and self._live is not None and self._live.is_over:
+                self.on_linger()
+                end_s = time.monotonic() + self._linger_s
+                while time.monotonic() < end_s and not self._is_left():
+                    time.sleep(_POLL_S)
+        finally:
+            self._shut()
+
+    def _is_left(self) -> bool:
+        """Whether nobody watches, and nobody is about to."""
+        now_s = time.monotonic()
+        if self._viewers():
+            self._asked_s = now_s
+        return now_s - self._asked_s > _GONE_S and now_s - self._opening_s > _OPENING_S
+
+    def _viewers(self) -> int:
+        return self._dashboard.viewers if self._dashboard is not None else 0
+
+    def _shut(self) -> None:
+        self._is_shut = True
+        if self._live is not None:
+            self._live.close()
         self._server.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._dashboard is not None
+        self._asked_s = time.monotonic()
+        if scope["path"] == "/":
+            self._opening_s = self._asked_s
+        elif scope["path"] == "/events":
+            self._opening_s = -math.inf
         await self._dashboard.app(scope, receive, send)

@@ -30,8 +30,8 @@ _SHOWN_IN_THE_END = ("elapsed_s", "progress")
 class LiveRun:
     """The data so far of the run that *header* describes.
 
-    Call `add` and `end` from one thread; everything else may be called from any thread. ``number`` is a version
-    number: it grows by 1 with each second and at the end.
+    Call `add` and `end` from one thread, and `close` after them; everything else may be called from any thread.
+    ``number`` is a version number: it grows by 1 with each second and at the end.
     """
 
     def __init__(self, header: RunHeader) -> None:
@@ -42,7 +42,7 @@ class LiveRun:
         self._totals: BoundedReplay | None = BoundedReplay(header)
         self._state: dict[str, Any] = {"phase": STARTING}
         self._summary: Mapping[str, Any] | None = None
-        self._over = False
+        self._over = self._closed = False
         self._changes = (-1, b"")
         self._whole = (-1, b"")
         self._listeners: list[Callable[[], None]] = []
@@ -75,6 +75,15 @@ class LiveRun:
     @property
     def is_over(self) -> bool:
         return self._over
+
+    def close(self) -> None:
+        """After `end`: let go of all viewers, whose streams of events end then. May be repeated."""
+        self._closed = True
+        self._notify_viewers()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
 
     def state(self) -> dict[str, Any]:
         """Return phase, time and progress of the last second. Needs no control API; stays available after the end."""

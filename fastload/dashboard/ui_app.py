@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from fastload.control.commands.http_checks import RequestRefused, arguments_of, check_json, plain
 from fastload.dashboard.access_guard import error_handlers, refusal_response
-from fastload.dashboard.app import Dashboard, dashboard_asset, live_scripts, plotly_path, send_plotly
+from fastload.dashboard.app import Dashboard, dashboard_asset, live_bar, live_scripts, plotly_path, send_plotly
 from fastload.dashboard.command_routes import receive_body
 from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.ui_form import FormError
@@ -152,7 +152,7 @@ def _page_of(run: UiRun, live: LiveRun, script: str) -> bytes:
         plotly_url=plotly_path(),
         scripts=[*live_scripts(), dashboard_asset("ui/common.js"), dashboard_asset("ui/bar.js")],
         styles=[dashboard_asset("live.css"), dashboard_asset("ui/common.css"), dashboard_asset("ui/bar.css")],
-        bar=bar.replace("{reports}", reports) + dashboard_asset("bar.html").replace("{steered}", "true"),
+        bar=bar.replace("{reports}", reports) + live_bar(steered=True, stays=True),
         connect="'self'",
     )
 

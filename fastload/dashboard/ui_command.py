@@ -27,7 +27,7 @@ _PLAN_S, _REPORT_S = 60.0, 300.0
 _OURS = {
     f"FASTLOAD_{name}"
     for name in (
-        *("CONTROL", "CONTROL_TOKEN", "DASHBOARD", "DASHBOARD_TOKEN", "OPEN", "PAUSED"),
+        *("CONTROL", "CONTROL_TOKEN", "DASHBOARD", "DASHBOARD_LINGER", "DASHBOARD_TOKEN", "OPEN", "PAUSED"),
         *("HTML", "JSON", "OUT", "QUIET", "SAVE", "SUMMARY"),
     )
 }

@@ -230,6 +230,7 @@ class UiRun:
             self.exit_code = int(code)
             if self.live is not None:
                 self.live.end(self._summary)
+                self.live.close()
             self._summary = None
             self._up.set()
             self._done.set()

@@ -1,7 +1,8 @@
 """The viewers of a run: each gets the newest data by server-sent events. A slow viewer gets fewer, larger updates.
 
 The events are ``data`` (a message of `LiveRun`), ``status`` (phase, time, scenarios, number of viewers; each second)
-and ``end``, which is the last event.
+and ``end``, which is the last event. A stream stays open after it until `LiveRun.close`: as long as there is one,
+somebody looks at the page.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Viewers:
         return len(self._wakers) >= MOST_VIEWERS
 
     async def watch(self) -> AsyncIterator[bytes]:
-        """Yield all events for one viewer, until the end of the run."""
+        """Yield all events for one viewer, until the run is over and closed."""
         wake = asyncio.Event()
         self._add_viewer(wake)
         try:
@@ -61,8 +62,11 @@ class Viewers:
                     yield _event("status", said)
                 if is_over:
                     yield _event("end", {})
-                    return
+                    break
                 await wake.wait()
+            while not self._live.is_closed:
+                await wake.wait()
+                wake.clear()
         finally:
             self._remove_viewer(wake)
 

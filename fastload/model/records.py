@@ -268,7 +268,10 @@ class Delta:
 
 
 class Event(NamedTuple):
-    """Event of a run: *kind* is "phase", "worker", "control" or "stop". *t_s* counts as `Snapshot.elapsed_s` does."""
+    """Event of a run: *kind* is "phase", "worker", "control", "load" or "stop".
+
+    *t_s* counts as `Snapshot.elapsed_s` does.
+    """
 
     t_s: float
     kind: str

@@ -12,6 +12,7 @@ from fastload.model.http_settings import error_code
 from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.thresholds import Threshold, ThresholdResult
 from fastload.model.judging.verdict import Verdict
+from fastload.model.load_changes import LoadChange
 from fastload.model.metrics import Kind
 from fastload.model.plan import Plan
 from fastload.model.records import ErrorTable
@@ -78,8 +79,8 @@ class Summary:
     - "unknown": a saved run without its end
 
     *duration_s* is the measured time, without warm-up and pauses. *hook_errors* are errors of setup, teardown and the
-    other hooks. *report* is the text of the script's own summary, which replaces fastload's. *outputs_failed*: an
-    output lost data; *notes* say which.
+    other hooks. *load_changes* are what commands made of the load, in order. *report* is the text of the script's own
+    summary, which replaces fastload's. *outputs_failed*: an output lost data; *notes* say which.
     """
 
     plan: Plan
@@ -101,6 +102,7 @@ class Summary:
     stopped_by: str = ""
     stop_reason: str = ""
     hook_errors: tuple[HookError, ...] = ()
+    load_changes: tuple[LoadChange, ...] = ()
     report: str = ""
     notes: tuple[str, ...] = ()
     outputs_failed: bool = False
@@ -154,6 +156,7 @@ class Summary:
             "stopped_by": self.stopped_by,
             "stop_reason": self.stop_reason,
             "hook_errors": [error._asdict() for error in self.hook_errors],
+            "load_changes": [change._asdict() for change in self.load_changes],
             "verdict": self.verdict.to_dict(),
             "thresholds": [asdict(result) for result in self.thresholds],
             "checks": [asdict(check) for check in self.checks],

@@ -129,12 +129,18 @@ class OutputManager:
         failed = summary.outputs_failed or self.failed
         return replace(summary, notes=(*summary.notes, *self.notes[before:]), outputs_failed=failed)
 
+    def linger(self, *, waits: bool = True) -> None:
+        """After `stop`: let sink outputs wait for their readers, or only free what they hold."""
+        for stream in self._streams:
+            stream.linger(waits=waits)
+
     def abandon(self) -> None:
         """Release the resources of all outputs after a run that failed without a summary."""
         for output in self._outputs:
             if not isinstance(output, SinkOutput):
                 _close(output)
         self._end(self._streams, None)
+        self.linger(waits=False)
         self._locks.release()
 
     def _end(self, streams: Sequence[SinkOutput], summary: Mapping[str, Any] | None) -> None:

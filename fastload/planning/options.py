@@ -122,6 +122,7 @@ OPTIONS: dict[str, Option] = {
         Option("out", "list of texts", "run"),
         Option("strict_outputs", "yes or no", "run"),
         Option("dashboard", "address", "run"),
+        Option("dashboard_linger", "duration", "run"),
         Option("open", "yes or no", "run"),
         Option("json", "yes or no", "run"),
         Option("quiet", "yes or no", "run"),

@@ -363,6 +363,30 @@ def test_who_asks_goes_over_the_stages_of_vus() -> None:
     assert steered.steering.max_vus == 30
 
 
+def test_each_change_is_kept_with_its_time_and_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastload.control.steering.MOST_CHANGES", 4)
+    steered = Steered(VUS, RATE, part("ramp", RampingVUs(((10.0, 10),), 0)))
+    scale = steered.steering.scale
+    scale({"vus": 5, "scenario": "vus"}, START - 9 * S, "the program")
+    steered.steering.start(START)
+    scale({"vus": 5, "scenario": "vus"}, START + S, "the keyboard")
+    scale({"rate": "90/min", "scenario": "rate"}, START + 2 * S, "the dashboard")
+    steered.steering.pause(START + 3 * S)
+    steered.steering.resume(START + 5 * S)
+    scale({"by": -2, "scenario": "ramp"}, START + 8 * S, "the control API")
+    scale({"vus": 1, "scenario": "ramp"}, START + 8 * S, "the control API")
+    with pytest.raises(ControlError):
+        scale({"rate": 1, "scenario": "ramp"}, START + 8 * S, "the control API")
+    scale({"vus": 2, "scenario": "ramp"}, START + 9 * S, "the control API")
+    assert [tuple(change) for change in steered.steering.changes] == [
+        (0.0, "vus", 4, 5, "VUs", "the program"),
+        (2.0, "rate", 50.0, 1.5, "starts/s", "the dashboard"),
+        (6.0, "ramp", 6.0, 4.0, "VUs", "the control API"),
+        (6.0, "ramp", 4, 1, "VUs", "the control API"),
+    ]
+    assert steered.steering.changes_left_out == 1
+
+
 def test_the_most_vus_there_can_be() -> None:
     steered = Steered(VUS, RATE, STEERED)
     assert steered.steering.max_vus == 4 + 8 + 10

@@ -20,6 +20,8 @@ class Run:
         options = ["--base-url", base_url, "--json", "-q", "-w", "1", *args]
         if "--dashboard" not in args:
             options += ["--dashboard", "0"]
+        if "--dashboard-linger" not in args:
+            options += ["--dashboard-linger", "0s"]
         self.process = subprocess.Popen(
             cli_command("run", "script.py", *options),
             cwd=folder,
@@ -30,6 +32,7 @@ class Run:
         )
         assert self.process.stderr is not None
         self.said = []
+        self.err = ""
         for line in self.process.stderr:
             self.said.append(line)
             if line.startswith("dashboard: "):
@@ -42,10 +45,18 @@ class Run:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
+    def control_lines(self) -> list[str]:
+        """What it said until the control API was there."""
+        assert self.process.stderr is not None
+        lines = list(self.said)
+        while not lines[-1].startswith("control: "):
+            lines.append(self.process.stderr.readline())
+        return lines
+
     def end(self, code: int = 0) -> dict[str, Any]:
         """The summary, after the run ended with *code*."""
-        out, err = self.process.communicate(timeout=60)
-        assert self.process.returncode == code, "".join(self.said) + err
+        out, self.err = self.process.communicate(timeout=60)
+        assert self.process.returncode == code, "".join(self.said) + self.err
         assert not answers(self.port)
         summary: dict[str, Any] = json.loads(out)
         return summary

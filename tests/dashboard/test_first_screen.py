@@ -57,7 +57,8 @@ def now_shown(page: Page) -> dict[str, str]:
 
 def lowest_px(page: Page) -> float:
     """The lower end of what is to be seen first."""
-    return max(float(page.locator(one).first.evaluate("one => one.getBoundingClientRect().bottom")) for one in FIRST)
+    ends = [page.locator(one).first.evaluate("one => one.getBoundingClientRect().bottom") for one in FIRST]
+    return float(max(ends))
 
 
 def test_before_begin_it_is_ready_and_then_all_that_counts_is_on_the_first_screen(

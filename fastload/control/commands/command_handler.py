@@ -11,6 +11,7 @@ from fastload.control.steering import Steering
 from fastload.model.errors import FastloadError
 from fastload.model.units import format_number_of
 
+KEYBOARD = "the keyboard"
 Describe = Callable[[], dict[str, Any]]
 
 
@@ -40,7 +41,7 @@ class CommandHandler:
                 return self._pause_or_resume(now_ns)
             # A key applies to the whole test: to every scenario that can be scaled.
             names: list[str | None] = [*self._steering.scalable] or [None]
-            changed = [self._steering.scale({"scenario": name, "by": action.by}, now_ns) for name in names]
+            changed = [self._steering.scale({"scenario": name, "by": action.by}, now_ns, KEYBOARD) for name in names]
         except FastloadError as error:
             return f"{error.message}: {error.hint}" if error.hint else error.message
         return ", ".join(f"{now['name']}: {_amount(now)}" for now in changed)
@@ -50,7 +51,7 @@ class CommandHandler:
             case "metrics":
                 return self._metrics()
             case "scale":
-                return self._steering.scale(command.arguments, now_ns)
+                return self._steering.scale(command.arguments, now_ns, command.who)
             case "pause":
                 self._steering.pause(now_ns)
             case "resume":

@@ -28,11 +28,12 @@ _OVER = "the run is over"
 
 
 class Command:
-    """Command to a run. The coordinator answers or refuses it once; later answers have no effect."""
+    """Command to a run, from *who*. The coordinator answers or refuses it once; later answers have no effect."""
 
-    def __init__(self, name: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, arguments: Mapping[str, Any], who: str) -> None:
         self.name = name
         self.arguments = arguments
+        self.who = who
         self._settled = threading.Event()
         self._answer: dict[str, Any] = {}
         self._refusal: ControlError | None = None
@@ -91,15 +92,19 @@ class CommandQueue:
                 self._fd = os.eventfd(int(bool(self._waiting)), os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             return self._fd
 
-    def ask(self, name: str, /, *, timeout_s: float = 10.0, **arguments: Any) -> dict[str, Any]:
+    def ask(
+        self, name: str, /, *, timeout_s: float = 10.0, who: str = "the program", **arguments: Any
+    ) -> dict[str, Any]:
         """Send command *name*, wait for the run's answer, and return it. Never call this in the coordinator's thread.
+
+        *who* is by what way it came, for the reports of the run.
 
         A command that times out is not carried out later, unless the coordinator has taken it already.
 
         Raises:
             ControlError: no such command or argument, the run refused it, the run is over, or *timeout_s* passed.
         """
-        command = Command(name, check_command(name, arguments))
+        command = Command(name, check_command(name, arguments), who)
         with self._lock:
             if self._closed:
                 raise ControlError(_OVER, reason="over")

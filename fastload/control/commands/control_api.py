@@ -32,6 +32,7 @@ from fastload.model.units import parse_whole
 # Time limits: for the whole request to arrive, for the run to answer it, and for the client to read the reply.
 READ_S, ANSWER_S, WRITE_S = 5.0, 10.0, 2.0
 _LINGER_S = 1.0
+_WHO = "the control API"
 
 ROUTES: Mapping[str, tuple[str, str]] = {
     "/": ("GET", "this list"),
@@ -95,7 +96,7 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
             return
         try:
             arguments = check_command(name, arguments)
-            self._reply(HTTPStatus.OK, self._api.commands.ask(name, timeout_s=ANSWER_S, **arguments))
+            self._reply(HTTPStatus.OK, self._api.commands.ask(name, timeout_s=ANSWER_S, who=_WHO, **arguments))
         except ControlError as error:
             self._refuse(RequestRefused.of(error))
 

@@ -16,10 +16,15 @@
   // Beyond these without a word from the server the figures are said to be old.
   const QUIET_MS = 4000;
   const AGAIN_MS = 3000;
+  // From so many times the load on it is asked whether that is meant: a zero too many is soon typed.
+  const MUCH_MORE = 10;
 
   let source = null;
   let status = first.state;
   let link = "connecting";
+  // The server of the ui stays when a run is over. That of one run is there as long as the connection is.
+  const stays = bar.dataset.stays === "true";
+  let isServed = true;
   let heard = Date.now();
   let asking = false;
   let latest = null;
@@ -38,7 +43,12 @@
   }
 
   function onError() {
-    if (link === "over") return;
+    if (link === "over") {
+      source.close();
+      isServed = false;
+      showStatus();
+      return;
+    }
     setLink("lost");
     // The browser tries again by itself, unless it was refused.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_MS);
@@ -69,8 +79,9 @@
     if (steered) showScenarios();
   }
 
+  // By a connection that stays open the server knows that somebody looks at the page.
   function onEnd() {
-    if (source) source.close();
+    if (stays && source) source.close();
     onStatus({ phase: "over" });
     setLink("over");
   }
@@ -111,7 +122,8 @@
     setText($("live-clock"), units.clock(status.elapsed_s || 0));
     $("live-progress").value = over ? 1 : status.progress || 0;
     setText($("live-more"), moreText(over));
-    $("live-report").hidden = gone;
+    $("live-report").hidden = !isServed || link === "lost" || (over && stays);
+    setText($("live-report"), over ? "Report" : "Report so far");
     document.title = over ? `${title} (over)` : `${units.clock(status.elapsed_s || 0)} ${title}`;
     if (!steered) return;
     const busy = asking || gone || ["starting", "stopping", "over"].includes(status.phase);
@@ -124,7 +136,7 @@
   }
 
   function moreText(over) {
-    if (over) return "These figures are final";
+    if (over) return isServed ? "These figures are final" : "These figures are final; the server has ended";
     if (status.trouble) return status.trouble;
     const quiet = Date.now() - heard;
     if (quiet > QUIET_MS) return `nothing heard for ${units.duration(Math.round(quiet / 1000))}`;
@@ -166,7 +178,7 @@
       el("button", {
         type: "button",
         "aria-label": `${one.name}: ${Math.abs(by)} ${by < 0 ? "less" : "more"}`,
-        onclick: () => ask("scale", { scenario: one.name, by }),
+        onclick: () => scale(one.name, { by }),
       }, by < 0 ? `−${-by}` : `+${by}`);
     form.append(
       el("span.live-name", null,
@@ -185,12 +197,41 @@
         input.focus();
         return;
       }
-      if (await ask("scale", { scenario: one.name, [what]: value })) delete form.dataset.changed;
+      if (await scale(one.name, { [what]: value })) delete form.dataset.changed;
     });
     return form;
   }
 
   // What the reader asks for.
+
+  async function scale(name, asked) {
+    const one = status.scenarios.find((each) => each.name === name);
+    const now = one.vus ?? one.rate_per_s;
+    const wanted = "by" in asked ? now + asked.by : "vus" in asked ? asked.vus : rateOf(asked.rate);
+    if (wanted >= MUCH_MORE * Math.max(now, 1) && !(await isMeant(one, now, wanted))) return false;
+    return ask("scale", { scenario: name, ...asked });
+  }
+
+  // A rate as the run reads it, in starts per second: 500, 1.5k, 1k/s, 90/min, 1/20000s. NaN for what it will refuse.
+  function rateOf(text) {
+    const found = /^([\d.]+)([km]?)(?:\/([\d.]*)(s|sec|min|m|h|d)?)?$/i.exec(text.trim());
+    if (!found) return NaN;
+    const [, number, factor, times, unit] = found;
+    const seconds = { s: 1, sec: 1, min: 60, m: 60, h: 3600, d: 86400 }[(unit || "s").toLowerCase()];
+    return (Number(number) * ({ k: 1e3, m: 1e6 }[factor.toLowerCase()] || 1)) / (Number(times || 1) * seconds);
+  }
+
+  function isMeant(one, now, wanted) {
+    const dialog = $("live-scale");
+    const amount = (value) => ("vus" in one ? units.numberOf(value, "VU") : `${units.count(value)} starts/s`);
+    setText($("live-scale-title"), `Scale ${one.name} to ${amount(wanted)}?`);
+    setText($("live-scale-text"), now ? `That is ${units.count(Math.floor(wanted / now))} times as much as now: ${amount(now)}.` : "Now it has none.");
+    dialog.returnValue = "";
+    dialog.showModal();
+    return new Promise((resolve) => {
+      dialog.addEventListener("close", () => resolve(dialog.returnValue === "scale"), { once: true });
+    });
+  }
 
   async function ask(name, body) {
     if (asking) return false;
@@ -231,7 +272,7 @@
     document.addEventListener("visibilitychange", onShown);
     setInterval(() => link !== "over" && showStatus(), 1000);
     showStatus();
-    if (status.complete) onEnd();
+    if (status.complete && stays) onEnd();
     else connect();
   }
 

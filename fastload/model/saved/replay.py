@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fastload.model.judging.evidence import Evidence, WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict, judge_run
+from fastload.model.load_changes import KIND, MOST_CHANGES, LoadChange
 from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS, ErrorTable, Snapshot
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import (
@@ -77,6 +78,7 @@ class Replay:
         self._workers: dict[int, list[ProcessSample]] = {}
         self._lag_max_ms: list[float] = []
         self._lost: dict[int, str] = {}
+        self._changes: list[LoadChange] = []
 
     def add(self, snapshot: Snapshot) -> None:
         """Add the next second. It is not changed, and must not change later; only its table is kept for a while."""
@@ -86,6 +88,8 @@ class Replay:
         self._add_time(snapshot)
         self._add_samples(snapshot)
         for event in snapshot.events:
+            if event.kind == KIND and (change := LoadChange.parse(event.t_s, event.text)) is not None:
+                self._changes = [*self._changes, change][:MOST_CHANGES]
             if event.kind == "worker" and (index := worker_index(event.text)) is not None:
                 self._lost[index] = event.text
         self._ended += snapshot.requests_per_s * snapshot.span_s
@@ -130,6 +134,7 @@ class Replay:
             started_at=self.header.started_at,
             duration_s=duration_s,
             stopped_by="" if running else UNKNOWN,
+            load_changes=tuple(self._changes),
             notes=tuple(self._notes(running=running)),
             groups=collect_groups(self.table, duration_s),
             calls=collect_calls(self.table, duration_s),

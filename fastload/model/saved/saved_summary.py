@@ -10,6 +10,7 @@ from fastload.model.headline import headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.stalls import Stalls
+from fastload.model.load_changes import LoadChange
 from fastload.model.metrics import BUILTIN, SCENARIO_METRICS, Kind, MetricSpec
 from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries, SampleT
@@ -138,6 +139,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
         stopped_by=_text(plain["stopped_by"]),
         stop_reason=_text(plain["stop_reason"]),
         hook_errors=_all(HookError, plain["hook_errors"]),
+        load_changes=tuple(made_of(LoadChange, row) for row in _maps(plain.get("load_changes", ()))),
         notes=_texts(plain["notes"]),
         groups=tuple(
             GroupResult(_text(one["name"]), view("group_duration", one["group_duration"]))

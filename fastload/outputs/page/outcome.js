@@ -141,11 +141,21 @@ fastload.outcome = (() => {
       el(
         "p.about",
         null,
-        [shown, loadOf(summary.plan || {}), began, isWaiting(data) ? "" : `${duration(summary.duration_s)} measured`]
+        [shown, changedLoad(summary), began, isWaiting(data) ? "" : `${duration(summary.duration_s)} measured`]
           .filter(Boolean)
           .join(" · "),
       ),
     );
+  }
+
+  // The load that was asked for, and what somebody made of it.
+  function changedLoad({ plan, load_changes: changes = [] }) {
+    const asked = loadOf(plan || {});
+    if (!changes.length) return asked;
+    const last = changes.at(-1);
+    const whose = (plan?.scenarios || []).length > 1 ? `${last.scenario} ` : "";
+    const times = changes.length > 1 ? `${count(changes.length)} times, last ` : "";
+    return `${asked} at first, changed ${times}to ${whose}${count(last.after)} ${last.unit} at ${duration(Math.round(last.t_s))}`;
   }
 
   function loadOf(plan) {

@@ -7,6 +7,7 @@ window.fastload = window.fastload || {};
 fastload.tables = (() => {
   "use strict";
   const { el, fill, section } = fastload.dom;
+  // A longer table shows its first rows, in the order that it has, until somebody wants them all. CSS has the same number.
   const manyRows = 60;
 
   function table(spec) {
@@ -19,7 +20,8 @@ fastload.tables = (() => {
     );
     one.body = el("tbody");
     one.table = el("table", { id: spec.id }, el("caption.unseen", null, spec.title), el("thead", null, row), one.body);
-    one.element = el("div.scroll", { tabindex: "0", role: "region", "aria-label": spec.title }, one.table);
+    one.all = el("button.all", { type: "button", "aria-expanded": "false", hidden: true, onclick: () => showAll(one) });
+    one.element = el("div.table", { role: "region", "aria-label": spec.title }, one.table, one.all);
     return { element: one.element, update: (rows) => update(one, rows) };
   }
 
@@ -46,8 +48,21 @@ fastload.tables = (() => {
     if (text === one.text) return;
     one.text = text;
     one.rows = rows;
-    one.element.classList.toggle("long", rows.length > manyRows);
+    showLength(one);
     show(one);
+  }
+
+  function showAll(one) {
+    one.isWhole = !one.isWhole;
+    showLength(one);
+  }
+
+  function showLength(one) {
+    const isLong = one.rows.length > manyRows;
+    one.element.classList.toggle("long", isLong && !one.isWhole);
+    one.all.hidden = !isLong;
+    one.all.setAttribute("aria-expanded", String(Boolean(one.isWhole)));
+    one.all.textContent = one.isWhole ? `Show the first ${manyRows}` : `Show all ${fastload.units.count(one.rows.length)}`;
   }
 
   function show(one) {
@@ -73,7 +88,7 @@ fastload.tables = (() => {
   function cell(column, row, index) {
     const mark = column.mark ? column.mark(row) : "";
     const name = `${index === 0 ? "th" : "td"}${column.numeric ? ".number" : ""}${column.wide ? ".wide-cell" : ""}${mark ? `.${mark}` : ""}`;
-    return el(name, index === 0 ? { scope: "row" } : null, column.show ? column.show(row) : column.of(row));
+    return el(name, index === 0 ? { scope: "row" } : { "data-title": column.name }, column.show ? column.show(row) : column.of(row));
   }
 
   // What is missing comes last in an ascending order.

@@ -23,6 +23,10 @@ class Sink(Protocol):
     ``required``: the run's exit code is 104 when something was lost, as for a file that somebody asked for.
     ``wants_points``: single requests and iterations are measured for it, in `Snapshot.points`.
 
+    A sink may have a method ``linger(*, waits: bool) -> None``, which is called when all outputs are written, from the
+    thread of the run: it may wait for those who still read from it, until `KeyboardInterrupt`. Without *waits* it only
+    frees what it holds.
+
     A sink may have a method ``expect_summary() -> SecondsNeeded``, which is called before it gets a saved run: `close`
     will get a summary, and the sink says which seconds it needs.
     """

@@ -9,6 +9,7 @@ from typing import Any
 from fastload.model.error_remedies import remedy_of
 from fastload.model.errors import PlanError
 from fastload.model.headline import coverage, headline_trend
+from fastload.model.load_changes import changed_load
 from fastload.model.metrics import BUILTIN, FAILURE_RATES, Kind
 from fastload.model.records import Snapshot
 from fastload.model.resources import running_spans, spans_text
@@ -394,7 +395,10 @@ def _environment(header: RunHeader, result: Summary) -> Iterator[str]:
     rows = [["Started", prose(result.started_at)], ["Run", code(header.run_id)]]
     if header.base_url:
         rows.append(["Base URL", code(header.base_url)])
-    rows += [[f"Load of {code(one.name)}", prose(one.executor.describe())] for one in result.plan.scenarios]
+    for one in result.plan.scenarios:
+        load = changed_load(one.executor.describe(), one.name, result.load_changes)
+        rows.append([f"Load of {code(one.name)}", prose(load)])
+    rows += [[f"Load changed at {format_duration_s(one.t_s)}", prose(one.text)] for one in result.load_changes]
     rows += [["Workers", format_count(result.plan.workers)], ["Seed", str(result.plan.seed)]]
     rows += [[prose(name), _fact(name, value)] for name, value in result.machine.items()]
     rows += [[prose(name), prose(text)] for name, text in result.versions.items()]

@@ -171,6 +171,12 @@ class SinkOutput:
                 self._dropped += len(self._waiting)
                 self._waiting.clear()
 
+    def linger(self, *, waits: bool = True) -> None:
+        """Everything is written: let the sink wait for its readers, if it has any (see `Sink`)."""
+        linger = getattr(self._sink, "linger", None)
+        if linger is not None:
+            linger(waits=waits)
+
     def stop(self, summary: Summary) -> None:
         self.end(summary.to_dict())
         self.join()

@@ -8,7 +8,7 @@ from fastload.model.load_models import PerVUIterations, Shape, SharedIterations
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
 from fastload.model.units import format_count
-from fastload.outputs.figures import one_line
+from fastload.model.wire_text import one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns
 from fastload.outputs.terminal.recent import Recent
 from fastload.outputs.terminal.style import BAD, DIM, GOOD, STRONG

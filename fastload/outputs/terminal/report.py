@@ -14,6 +14,7 @@ from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.error_remedies import remedy_of
 from fastload.model.http_settings import without_credentials
 from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.load_changes import changed_load
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
@@ -45,6 +46,7 @@ _STOPPED = {
 }
 _ERRORS_AT_MOST = 20
 _EXCEPTIONS_AT_MOST = 5
+_CHANGES_AT_MOST = 10
 
 
 class SummaryReport:
@@ -122,12 +124,17 @@ def _run(summary: Summary) -> list[RenderableType]:
     shown = without_credentials(plan.base_url)
     title = one_line(plan.title if not shown or shown in plan.title else f"{plan.title} against {shown}")
     workers = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
-    parts = [title, plan.scenarios[0].executor.describe(), workers]
+    load = changed_load(plan.scenarios[0].executor.describe(), plan.scenarios[0].name, summary.load_changes)
+    parts = [title, one_line(load), workers]
     if len(plan.scenarios) > 1:
         parts[1:2] = [f"{len(plan.scenarios)} scenarios"]
     lines: list[RenderableType] = [Paragraph("RUN  ", ", ".join(parts), lead_style=STRONG)]
     if len(plan.scenarios) > 1:
-        lines += [Paragraph("  • ", f"{one_line(one.name)}: {_course(one)}") for one in plan.scenarios]
+        lines += [Paragraph("  • ", f"{one_line(one.name)}: {_course(one, summary)}") for one in plan.scenarios]
+    for change in summary.load_changes[:_CHANGES_AT_MOST]:
+        lines.append(Paragraph("  ↕ ", f"at {format_duration_s(change.t_s)} {one_line(change.text)}"))
+    if (more := len(summary.load_changes) - _CHANGES_AT_MOST) > 0:
+        lines.append(Paragraph("  ↕ ", f"{format_count(more)} more: the summary as JSON has them"))
     if summary.stopped_by:
         text = _STOPPED.get(summary.stopped_by, "stopped after {after}: " + one_line(summary.stopped_by))
         after, reason = format_duration_s(summary.duration_s), one_line(summary.stop_reason)
@@ -136,11 +143,12 @@ def _run(summary: Summary) -> list[RenderableType]:
     return lines
 
 
-def _course(scenario: ScenarioPlan) -> str:
-    """Describe the executor of a scenario, and its start if that is not the start of the run."""
+def _course(scenario: ScenarioPlan, summary: Summary) -> str:
+    """Describe the executor of a scenario, its start if that is not the start of the run, and changes of its load."""
     begin = [f"after {scenario.after}"] if scenario.after else []
     begin += [f"from {format_duration_s(scenario.start_s)} on"] if scenario.start_s else []
-    return ", ".join([scenario.executor.describe(), *map(one_line, begin)])
+    load = changed_load(scenario.executor.describe(), scenario.name, summary.load_changes)
+    return ", ".join([load, *map(one_line, begin)])
 
 
 def _hook_errors(summary: Summary) -> list[RenderableType]:

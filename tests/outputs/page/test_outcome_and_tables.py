@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from fastload.model.units import format_bytes, format_count, format_duration_s, format_ms, format_percent
 from fastload.outputs.streams.plain_summary import outcome_of
+from tests.browser import open_page, overflow_px, shoot
 from tests.outputs.page.made_reports import data_of
 from tests.outputs.page.shown_page import cells, tiles_of, traces
 from tests.outputs.seconds import NASTY, Made, closed_run
@@ -179,19 +180,51 @@ def test_a_setup_that_failed_is_told_at_the_top(shown: Page) -> None:
     assert shown.inner_text(".result .card:first-child") == "Failed\n\nSetup failed: ValueError: no <b>database</b>."
 
 
-def test_a_long_table_scrolls_within_the_page_but_not_on_paper(shown: Page) -> None:
+def rows_shown(page: Page) -> int:
+    shown: int = page.evaluate(
+        "[...document.querySelectorAll('#endpoints tbody tr')].filter(row => row.getClientRects().length).length"
+    )
+    return shown
+
+
+def test_a_long_table_shows_its_first_rows_until_all_are_wanted_or_printed(shown: Page) -> None:
     data = data_of(closed_run(seconds=1))
     one = data["summary"]["endpoints"][0]
-    data["summary"]["endpoints"] = [one | {"name": f"/{number}"} for number in range(300)]
+    data["summary"]["endpoints"] = [one | {"name": f"/{number}", "requests": number} for number in range(300)]
     shown.evaluate("data => fastload.render(data)", data)
-    region = "document.querySelector('#endpoints .scroll')"
-    assert shown.evaluate(f"{region}.clientHeight") < 800
-    shown.evaluate(f"{region}.scrollTop = 3000")
-    top = f"{region}.querySelector('thead th').getBoundingClientRect().top - {region}.getBoundingClientRect().top"
-    assert abs(shown.evaluate(top)) < 3
+    assert rows_shown(shown) == 60
+    # The first of the order that it has now.
+    shown.locator("#endpoints thead button", has_text="requests").click()
+    assert shown.locator("#endpoints tbody th").first.inner_text() == "/299"
+    assert rows_shown(shown) == 60
     shown.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert shown.evaluate(f"{region}.clientHeight") > 5000
+    assert rows_shown(shown) == 300
     shown.evaluate("dispatchEvent(new Event('afterprint'))")
+    shown.get_by_role("button", name="Show all 300").click()
+    assert rows_shown(shown) == 300
+    shown.get_by_role("button", name="Show the first 60").click()
+    assert rows_shown(shown) == 60
+
+
+INNER = """[...document.querySelectorAll("main section *")].filter((one) =>
+  /auto|scroll/.test(getComputedStyle(one).overflowX + getComputedStyle(one).overflowY)
+  && (one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1)).map((one) => one.outerHTML)"""
+
+
+@pytest.mark.parametrize("width", [1280, 1101, 1100, 900, 390])
+def test_no_section_scrolls_inside(chromium: Browser, url: str, width: int) -> None:
+    scheme: Literal["light", "dark"] = "dark" if width == 390 else "light"
+    with open_page(chromium, url, width=width, scheme=scheme) as page:
+        data = page.evaluate("fastload.data")
+        raised = {"kind": "ValueError", "count": 1, "first": "\n".join(f"line {n} {'x' * 300}" for n in range(30))}
+        data["summary"]["exceptions"] = [raised]
+        page.evaluate("data => fastload.render(data)", data)
+        shoot(page, f"sections-{width}")
+        assert page.evaluate(INNER) == []
+        assert overflow_px(page) == 0
+        beyond = "one => one.getBoundingClientRect().right - one.closest('section').getBoundingClientRect().right"
+        assert [one.evaluate(beyond) for one in page.locator("main section table").all() if one.is_visible()] != []
+        assert max(one.evaluate(beyond) for one in page.locator("main section table").all()) < 1
 
 
 def test_requests_are_in_flight_until_the_end(shown: Page) -> None:
