@@ -1,10 +1,10 @@
 """Conversion to scripts: from a recording of a browser, an API description, or a template."""
 
 from fastload.convert.documents import convert
-from fastload.convert.operations import refuse_deletes
+from fastload.convert.openapi.script import refuse_deletes
+from fastload.convert.recordings.visits import RecordingFilter
+from fastload.convert.script.writer import Conversion
 from fastload.convert.templates import DATA_TEMPLATE, TEMPLATES, data_rows, from_template
-from fastload.convert.visits import RecordingFilter
-from fastload.convert.writer import Conversion
 
 __all__ = [
     "DATA_TEMPLATE",

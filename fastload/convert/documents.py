@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from fastload.convert.curl_command import is_curl, read_curl
+from fastload.convert.curl.command import is_curl, read_curl
+from fastload.convert.curl.script import script_of_curl
 from fastload.convert.download import document_name, download, is_url
-from fastload.convert.har import read_har
 from fastload.convert.locations import malformed_json
-from fastload.convert.openapi import read_openapi
-from fastload.convert.operations import refuse_deletes, script_of_api
-from fastload.convert.postman import script_of_collection
-from fastload.convert.recording import script_of_recording
-from fastload.convert.request_script import script_of_curl
-from fastload.convert.visits import RecordingFilter
-from fastload.convert.writer import Conversion
+from fastload.convert.openapi.description import read_openapi
+from fastload.convert.openapi.script import refuse_deletes, script_of_api
+from fastload.convert.postman.collection import script_of_collection
+from fastload.convert.recordings.har import read_har
+from fastload.convert.recordings.script import script_of_recording
+from fastload.convert.recordings.visits import RecordingFilter
+from fastload.convert.script.writer import Conversion
 from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
 from fastload.model.file_text import utf8_bytes, utf8_text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastload.convert.names import identifier
-from fastload.convert.writer import Conversion
+from fastload.convert.script.names import identifier
+from fastload.convert.script.writer import Conversion
 
 _MINIMAL = '''
 """Ten users who look at one page, again and again.

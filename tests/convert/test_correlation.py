@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fastload.convert import Conversion, RecordingFilter, convert
-from fastload.convert.dynamic_values import looks_random, may_be_handed_out
+from fastload.convert.recordings.dynamic_values import looks_random, may_be_handed_out
 from tests.convert.conftest import check_style
 from tests.convert.test_recording import recorded
 

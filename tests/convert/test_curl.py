@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from fastload.convert import Conversion, RecordingFilter, convert
-from fastload.convert.shell_words import commands
+from fastload.convert.curl.shell_words import commands
 from fastload.model.errors import PlanError
 from tests.conftest import Cli
 from tests.convert.conftest import Asked, Memory, check_style

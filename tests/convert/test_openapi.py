@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from fastload.convert import Conversion, RecordingFilter, convert
-from fastload.convert.examples import Examples
-from fastload.convert.openapi import ApiDescription
-from fastload.convert.schemas import Schemas
+from fastload.convert.openapi.description import ApiDescription
+from fastload.convert.openapi.examples import Examples
+from fastload.convert.openapi.schemas import Schemas
 from fastload.model.errors import PlanError
 from fastload.targets import RunningTarget
 from tests.conftest import Cli, cli_env

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from fastload.convert.examples import Examples
-from fastload.convert.openapi import ApiDescription
-from fastload.convert.patterns import matching_text
-from fastload.convert.schemas import Schemas
+from fastload.convert.openapi.description import ApiDescription
+from fastload.convert.openapi.examples import Examples
+from fastload.convert.openapi.patterns import matching_text
+from fastload.convert.openapi.schemas import Schemas
 from fastload.model.errors import PlanError
 
 SCHEMAS: dict[str, Any] = {

@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.convert.names import constant, counted, identifier, is_secret_field, request_name, single_line, unique
-from fastload.convert.writer import Call, Code, Module, docstring, render, statement, text_literal
+from fastload.convert.script.names import (
+    constant,
+    counted,
+    identifier,
+    is_secret_field,
+    request_name,
+    single_line,
+    unique,
+)
+from fastload.convert.script.writer import Call, Code, Module, docstring, render, statement, text_literal
 from tests.convert.conftest import check_style
 
 TEXTS = st.text(st.characters(codec=None), max_size=60)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from fastload.convert import RecordingFilter, convert
-from fastload.convert.curl_command import is_curl
-from fastload.convert.har import read_har
-from fastload.convert.postman import script_of_collection
+from fastload.convert.curl.command import is_curl
+from fastload.convert.postman.collection import script_of_collection
+from fastload.convert.recordings.har import read_har
 from fastload.load.script.data_files import READERS, DataSource
 from fastload.load.script.environment import convert_text
 from fastload.load.script.trace_files import read_trace

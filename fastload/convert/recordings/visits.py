@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 
-from fastload.convert.har import HarEntry, Recording, header_of
-from fastload.convert.names import counted, request_name, single_line
+from fastload.convert.recordings.har import HarEntry, Recording
+from fastload.convert.script.names import counted, request_name, single_line
+from fastload.convert.source_request import header_of
 from fastload.model.errors import PlanError
 
 _STATIC_TYPES = (

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from fastload.convert.examples import Examples
-from fastload.convert.names import counted
-from fastload.convert.openapi import ApiDescription, Steps
-from fastload.convert.operation import Operation
-from fastload.convert.parameter_styles import in_query, json_text, query_value, style_of, text_of
-from fastload.convert.request_writer import FORM, JSON
-from fastload.convert.schemas import Schemas
+from fastload.convert.openapi.description import ApiDescription, Steps
+from fastload.convert.openapi.examples import Examples
+from fastload.convert.openapi.operation import Operation
+from fastload.convert.openapi.parameter_styles import in_query, json_text, query_value, style_of, text_of
+from fastload.convert.openapi.schemas import Schemas
+from fastload.convert.script.bodies import bare_type
+from fastload.convert.script.names import counted
+from fastload.convert.script.request_writer import FORM, JSON
 
 MULTIPART = "multipart/form-data"
 _BINARY = "application/octet-stream"
@@ -28,11 +29,6 @@ _OF_RANGES = {
 }
 _CONTENT = b"..."
 _TEXT = {"type": "string"}
-
-
-def bare_type(media_type: str) -> str:
-    """Return *media_type* in lower case, without its parameters."""
-    return media_type.partition(";")[0].strip().lower()
 
 
 def is_json(media_type: str) -> bool:

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from fastload.convert.dynamic_values import is_worth_a_look, looks_random, pieces
-from fastload.convert.har import HarEntry, HarResponse
-from fastload.convert.writer import Call, Code, text_literal
+from fastload.convert.recordings.dynamic_values import is_worth_a_look, looks_random, pieces
+from fastload.convert.recordings.har import HarEntry, HarResponse
+from fastload.convert.script.writer import Call, Code, text_literal
 
 HELPER = "found_in"
 """Name of the function that a script has for values in texts."""

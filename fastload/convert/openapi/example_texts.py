@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
-from fastload.convert.patterns import matches, matching_text
+from fastload.convert.openapi.patterns import matches, matching_text
 
 _TEXT = "text"
 _LONGEST_TEXT = 10_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastload.convert.names import constant, is_secret_field
-from fastload.convert.writer import Code, Module
+from fastload.convert.script.names import constant, is_secret_field
+from fastload.convert.script.writer import Code, Module
 
 
 class Values:

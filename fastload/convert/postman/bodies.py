@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from fastload.convert.bodies import FORM, JSON, MISSING_CONTENT, MULTIPART, by_name
-from fastload.convert.har import PostData
-from fastload.convert.postman_parts import enabled, mapping, plain_text
-from fastload.convert.postman_variables import PLACEHOLDER, UNQUOTED, PostmanValues
-from fastload.convert.writer import Code
+from fastload.convert.postman.parts import enabled, mapping, plain_text
+from fastload.convert.postman.variables import PLACEHOLDER, UNQUOTED, PostmanValues
+from fastload.convert.script.bodies import FORM, JSON, MISSING_CONTENT, MULTIPART, by_name
+from fastload.convert.script.writer import Code
+from fastload.convert.source_request import PostData
 
 _TYPES = {"json": JSON, "xml": "application/xml", "html": "text/html", "text": "text/plain"}
 _STRING_OR_PLACEHOLDER = re.compile(rf'"(?:[^"\\]|\\.)*"|{PLACEHOLDER.pattern}')

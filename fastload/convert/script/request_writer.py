@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from fastload.convert.bodies import FORM as FORM
-from fastload.convert.bodies import JSON as JSON
-from fastload.convert.bodies import body_arguments, by_name, form_pairs, missing_files, says_type_itself
-from fastload.convert.expressions import code_of_parts, has_local
-from fastload.convert.har import HarRequest, Pair
-from fastload.convert.names import identifier, request_name, single_line, unique
-from fastload.convert.origins import Origins
-from fastload.convert.values import Values
-from fastload.convert.writer import Call, Code, Module
+from fastload.convert.script.bodies import FORM as FORM
+from fastload.convert.script.bodies import JSON as JSON
+from fastload.convert.script.bodies import body_arguments, by_name, form_pairs, missing_files, says_type_itself
+from fastload.convert.script.expressions import code_of_parts, has_local
+from fastload.convert.script.names import identifier, request_name, single_line, unique
+from fastload.convert.script.origins import Origins
+from fastload.convert.script.values import Values
+from fastload.convert.script.writer import Call, Code, Module
+from fastload.convert.source_request import Pair, SourceRequest
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 # Headers that the client sends by itself.
@@ -43,7 +43,13 @@ class RequestWriter:
     """
 
     def __init__(
-        self, module: Module, origins: Origins, values: Values, requests: Iterable[HarRequest], *, by_hand: bool = False
+        self,
+        module: Module,
+        origins: Origins,
+        values: Values,
+        requests: Iterable[SourceRequest],
+        *,
+        by_hand: bool = False,
     ) -> None:
         self._module, self._origins, self._values = module, origins, values
         self._left_out = _SENT_BY_CLIENT if by_hand else _SENT_BY_CLIENT + _SENT_BY_BROWSER
@@ -54,7 +60,7 @@ class RequestWriter:
 
     def call(
         self,
-        request: HarRequest,
+        request: SourceRequest,
         name: str = "",
         body: dict[str, Any] | None = None,
         more: dict[str, Any] | None = None,
@@ -140,7 +146,7 @@ class RequestWriter:
                 sent[key] = self._values.raw(value) if is_text else self._values.tree(value)
         return sent
 
-    def _headers(self, request: HarRequest, body: dict[str, Any]) -> dict[str, Any]:
+    def _headers(self, request: SourceRequest, body: dict[str, Any]) -> dict[str, Any]:
         """Return the argument ``headers``; none without headers."""
         headers: dict[str, Any] = {}
         post = request.post_data
@@ -154,7 +160,7 @@ class RequestWriter:
         shared = self._uses[self._key(request)] > 1 and not has_local(headers)
         return {"headers": self._module.constant("HEADERS", headers) if shared else headers}
 
-    def _key(self, request: HarRequest) -> tuple[str, ...]:
+    def _key(self, request: SourceRequest) -> tuple[str, ...]:
         """Return what is the same for requests that have the same headers."""
         mime_type = request.post_data.mime_type if request.post_data else ""
         kept = filter(self._is_kept, request.headers)

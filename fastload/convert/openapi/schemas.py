@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fastload.convert.openapi import ApiDescription, Steps
+from fastload.convert.openapi.description import ApiDescription, Steps
 
 NOTHING: dict[str, Any] = {"not": {}}
 """The schema ``false``, which no value fits."""

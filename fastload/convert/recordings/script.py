@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastload.convert.correlation import Correlation, Use, Variable
-from fastload.convert.dynamic_values import looks_random, pieces
-from fastload.convert.expressions import on_reply
-from fastload.convert.extractions import recorded_cookies
-from fastload.convert.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
-from fastload.convert.har import Recording, header_of
-from fastload.convert.names import constant, identifier, is_secret_field, request_name, single_line, unique
-from fastload.convert.origins import Origins, origin_of
-from fastload.convert.request_writer import RequestWriter
-from fastload.convert.visits import RecordingFilter, Selection, Sent, Visit, batches, visits
-from fastload.convert.writer import WIDTH, Call, Conversion, Module, flatten, statement, text_literal
+from fastload.convert.recordings.correlation import Correlation, Use, Variable
+from fastload.convert.recordings.dynamic_values import looks_random, pieces
+from fastload.convert.recordings.extractions import recorded_cookies
+from fastload.convert.recordings.har import Recording
+from fastload.convert.recordings.visits import RecordingFilter, Selection, Sent, Visit, batches, visits
+from fastload.convert.script.expressions import on_reply
+from fastload.convert.script.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
+from fastload.convert.script.names import constant, identifier, is_secret_field, request_name, single_line, unique
+from fastload.convert.script.origins import Origins, origin_of
+from fastload.convert.script.request_writer import RequestWriter
+from fastload.convert.script.writer import WIDTH, Call, Conversion, Module, flatten, statement, text_literal
+from fastload.convert.source_request import header_of
 from fastload.model.errors import PlanError
 
 SHORTEST_PAUSE_S = 0.1

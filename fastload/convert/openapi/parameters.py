@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from fastload.convert.examples import Examples
-from fastload.convert.names import constant, counted, is_secret_field
-from fastload.convert.openapi import ApiDescription, Steps
-from fastload.convert.operation import Operation
-from fastload.convert.parameter_styles import (
+from fastload.convert.openapi.description import ApiDescription, Steps
+from fastload.convert.openapi.examples import Examples
+from fastload.convert.openapi.operation import Operation
+from fastload.convert.openapi.parameter_styles import (
     Style,
     in_cookies,
     in_header,
@@ -22,8 +21,9 @@ from fastload.convert.parameter_styles import (
     style_of,
     text_of,
 )
-from fastload.convert.request_bodies import is_json
-from fastload.convert.writer import Module
+from fastload.convert.openapi.request_bodies import is_json
+from fastload.convert.script.names import constant, counted, is_secret_field
+from fastload.convert.script.writer import Module
 
 PLACE = re.compile(r"\{([^}]*)\}")
 _WORD = re.compile(r"\w+")

@@ -8,17 +8,27 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from fastload.convert.examples import Examples
-from fastload.convert.names import constant, counted, identifier, single_line, unique
-from fastload.convert.openapi import ApiDescription, Steps
-from fastload.convert.operation import Operation
-from fastload.convert.parameters import PLACE, Parameters
-from fastload.convert.request_bodies import Bodies
-from fastload.convert.request_writer import METHODS
-from fastload.convert.schemas import Schemas
-from fastload.convert.security import Credentials
-from fastload.convert.servers import server_of
-from fastload.convert.writer import WIDTH, Call, Code, Commented, Conversion, Module, docstring, statement, text_literal
+from fastload.convert.openapi.description import ApiDescription, Steps
+from fastload.convert.openapi.examples import Examples
+from fastload.convert.openapi.operation import Operation
+from fastload.convert.openapi.parameters import PLACE, Parameters
+from fastload.convert.openapi.request_bodies import Bodies
+from fastload.convert.openapi.schemas import Schemas
+from fastload.convert.openapi.security import Credentials
+from fastload.convert.openapi.servers import server_of
+from fastload.convert.script.names import constant, counted, identifier, single_line, unique
+from fastload.convert.script.request_writer import METHODS
+from fastload.convert.script.writer import (
+    WIDTH,
+    Call,
+    Code,
+    Commented,
+    Conversion,
+    Module,
+    docstring,
+    statement,
+    text_literal,
+)
 from fastload.model.errors import PlanError
 
 DELETES_OPTION = "--with-deletes"

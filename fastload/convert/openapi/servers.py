@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from fastload.convert.openapi import ApiDescription, Steps
+from fastload.convert.openapi.description import ApiDescription, Steps
 
 # Where relative URLs lead to: a name that nobody has (RFC 2606).
 _HERE = "http://here.invalid"

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from fastload.convert.correlation import Variable
-from fastload.convert.names import unique
-from fastload.convert.writer import WIDTH, Call, Code, Module, docstring, render, statement
+from fastload.convert.script.names import unique
+from fastload.convert.script.writer import WIDTH, Call, Code, Module, docstring, render, statement
 
 # Linters warn about longer functions, which are hard to read.
 MOST_STATEMENTS = 40
+
+
+class ScriptVariable(Protocol):
+    """A variable of the script: its name, and the Python type of its value."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +28,8 @@ class Statement:
     """Lines of a function at its indentation, with the variables that they read and set."""
 
     source: str
-    reads: Sequence[Variable] = ()
-    sets: Sequence[Variable] = ()
+    reads: Sequence[ScriptVariable] = ()
+    sets: Sequence[ScriptVariable] = ()
 
     @property
     def size(self) -> int:
@@ -37,17 +46,17 @@ class ScriptFunction:
     statements: list[Statement] = field(default_factory=list)
 
     @property
-    def reads(self) -> list[Variable]:
+    def reads(self) -> list[ScriptVariable]:
         """Variables that it needs from functions before it."""
-        own: list[Variable] = []
-        needed: list[Variable] = []
+        own: list[ScriptVariable] = []
+        needed: list[ScriptVariable] = []
         for one in self.statements:
             needed += [variable for variable in one.reads if variable not in own and variable not in needed]
             own += one.sets
         return needed
 
     @property
-    def sets(self) -> list[Variable]:
+    def sets(self) -> list[ScriptVariable]:
         """Variables that it sets."""
         return [variable for one in self.statements for variable in one.sets]
 
@@ -60,15 +69,15 @@ class ScriptFunction:
     def add_to(self, module: Module, later: Iterable[ScriptFunction]) -> None:
         """Add it to *module*; it returns what *later* functions need."""
         kept = self._returned(later)
-        parameters = [Code("vu: fl.VU"), *(Code(f"{one.name}: {one.extraction.kind}") for one in self.reads)]
-        kinds = [one.extraction.kind for one in kept]
+        parameters = [Code("vu: fl.VU"), *(Code(f"{one.name}: {one.kind}") for one in self.reads)]
+        kinds = [one.kind for one in kept]
         result = "None" if not kinds else kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
         head = statement(Call(f"async def {self.name}", parameters, tail=f" -> {result}:"), 0)
         body = "".join(one.source for one in self.statements)
         end = statement(_together(kept, len("    return ")), 4, "return ") if kept else ""
         module.add(head + docstring(self.about, 4) + body + end)
 
-    def _returned(self, later: Iterable[ScriptFunction]) -> list[Variable]:
+    def _returned(self, later: Iterable[ScriptFunction]) -> list[ScriptVariable]:
         needed = [variable for function in later for variable in function.reads]
         return [variable for variable in self.sets if variable in needed]
 
@@ -87,17 +96,17 @@ def functions_of(module: Module, name: str, about: str, statements: Iterable[Sta
     return found
 
 
-def _names(variables: Iterable[Variable]) -> list[Code]:
+def _names(variables: Iterable[ScriptVariable]) -> list[Code]:
     return [Code(variable.name) for variable in variables]
 
 
-def _together(variables: Sequence[Variable], before: int) -> Any:
+def _together(variables: Sequence[ScriptVariable], before: int) -> Any:
     """Return *variables* as they stand after ``return`` or before ``=``: in parentheses only if the line is full."""
     names = _names(variables)
     line = ", ".join(name.text for name in names)
     return Code(line) if before + len(line) <= WIDTH else tuple(names)
 
 
-def _targets(variables: Sequence[Variable], indent: int) -> str:
+def _targets(variables: Sequence[ScriptVariable], indent: int) -> str:
     # Room for the call.
     return render(_together(variables, indent + WIDTH // 2), indent, before=WIDTH) + " = "

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastload.convert.dynamic_values import is_asked_for, looks_random, may_be_handed_out, pieces
-from fastload.convert.expressions import Local, code_of_parts
-from fastload.convert.extractions import HELPER, HELPER_SOURCE, Extraction, extraction_from_text, extractions
-from fastload.convert.har import HarEntry
-from fastload.convert.names import constant, environment_name, identifier, is_secret_field, unique
-from fastload.convert.values import Values
-from fastload.convert.writer import Code, Module
+from fastload.convert.recordings.dynamic_values import is_asked_for, looks_random, may_be_handed_out, pieces
+from fastload.convert.recordings.extractions import HELPER, HELPER_SOURCE, Extraction, extraction_from_text, extractions
+from fastload.convert.recordings.har import HarEntry
+from fastload.convert.script.expressions import Local, code_of_parts
+from fastload.convert.script.names import constant, environment_name, identifier, is_secret_field, unique
+from fastload.convert.script.values import Values
+from fastload.convert.script.writer import Code, Module
 
 # Headers in which a client sends an id that it makes up for each request.
 _MADE_BY_CLIENT = ("x-request-id", "x-correlation-id", "idempotency-key", "x-idempotency-key", "request-id")
@@ -35,6 +35,11 @@ class Variable:
     name: str
     extraction: Extraction
     sent_as: str
+
+    @property
+    def kind(self) -> str:
+        """The Python type of its value."""
+        return self.extraction.kind
 
 
 @dataclass(slots=True)

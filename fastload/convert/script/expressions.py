@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastload.convert.writer import Call, Code, Module, escaped, text_literal
+from fastload.convert.script.writer import Call, Code, Module, escaped, text_literal
 
 _LONGEST_JOINED = 60
 """The longest text in an f-string, in characters: nothing breaks its line."""

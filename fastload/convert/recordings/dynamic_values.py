@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fastload.convert.names import is_secret_field
+from fastload.convert.script.names import is_secret_field
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{16,}", re.IGNORECASE)

@@ -13,15 +13,15 @@ from urllib.parse import quote_plus, urlsplit
 
 import msgspec
 
-from fastload.convert.har import HarRequest, Pair, header_of
 from fastload.convert.locations import json_path, malformed_json, refuse
-from fastload.convert.names import counted, environment_name, identifier, single_line
-from fastload.convert.origins import Origins, origin_of
-from fastload.convert.postman_bodies import postman_body
-from fastload.convert.postman_parts import attributes, enabled, mapping, plain_text, scripts
-from fastload.convert.postman_variables import PLACEHOLDER, PostmanValues
-from fastload.convert.request_script import Step, basic_or_other, script_of_steps
-from fastload.convert.writer import Conversion, Module
+from fastload.convert.postman.bodies import postman_body
+from fastload.convert.postman.parts import attributes, enabled, mapping, plain_text, scripts
+from fastload.convert.postman.variables import PLACEHOLDER, PostmanValues
+from fastload.convert.script.names import counted, environment_name, identifier, single_line
+from fastload.convert.script.origins import Origins, origin_of
+from fastload.convert.script.steps import Step, basic_or_other, script_of_steps
+from fastload.convert.script.writer import Conversion, Module
+from fastload.convert.source_request import Pair, SourceRequest, header_of
 from fastload.model.errors import PlanError
 
 _HINT = "export the collection anew: format 'Collection v2.1'"
@@ -140,7 +140,7 @@ class _Collection:
             self._unread.append(f"{item.name}: {error}")
             return None
         self._origins.base = self._origins.base or origin
-        request = HarRequest(method, url, headers)
+        request = SourceRequest(method, url, headers)
         step = Step(request, item.name, " / ".join(item.folders))
         self._authenticate(item, step)
         body = postman_body(mapping(item.request.get("body")), self._values, header_of(headers, "content-type"))

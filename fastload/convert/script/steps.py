@@ -1,4 +1,4 @@
-"""Scripts of requests that a person wrote down one after the other: commands of curl, collections of Postman."""
+"""Scripts that send requests one after the other, as a person wrote them down in a source."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from fastload.convert.bodies import by_name
-from fastload.convert.curl_command import CurlCommands, CurlRequest
-from fastload.convert.expressions import local_file
-from fastload.convert.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
-from fastload.convert.har import HarRequest
-from fastload.convert.names import identifier, single_line, unique
-from fastload.convert.origins import Origins, origin_of
-from fastload.convert.request_writer import RequestWriter
-from fastload.convert.values import Values
-from fastload.convert.writer import WIDTH, Call, Code, Conversion, Module, statement
+from fastload.convert.script.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
+from fastload.convert.script.names import identifier, single_line, unique
+from fastload.convert.script.origins import Origins
+from fastload.convert.script.request_writer import RequestWriter
+from fastload.convert.script.values import Values
+from fastload.convert.script.writer import WIDTH, Call, Code, Conversion, Module, statement
+from fastload.convert.source_request import SourceRequest
 
 
 @dataclass(slots=True)
@@ -27,24 +23,13 @@ class Step:
     ``body`` has arguments for the body over those of the request, ``more`` has other ones, ``comments`` are lines.
     """
 
-    request: HarRequest
+    request: SourceRequest
     name: str = ""
     group: str = ""
     body: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
     comments: list[str] = field(default_factory=list)
     is_by_hand: bool = True
-
-
-def script_of_curl(made: CurlCommands, source: str, title: str) -> Conversion:
-    """Return the script of the commands *made*, which were read from *source*, for the path *title*."""
-    module = Module("", taken={_scenario(title)})
-    values = Values(module)
-    steps = [_step_of_curl(one, module, values) for one in made.requests]
-    origins = Origins(module, origin_of(urlsplit(made.requests[0].request.url)))
-    count = len(steps)
-    about = f"{count} request{'s' * (count > 1)} of curl, from {single_line(source)}."
-    return script_of_steps(steps, module, origins, values, about, title, notes=made.notes, options=made.options)
 
 
 def script_of_steps(
@@ -66,7 +51,7 @@ def script_of_steps(
         options: what else a run of the script needs.
     """
     base_url = base_url or origins.base
-    scenario = _scenario(title)
+    scenario = scenario_name(title)
     requests = [step.request for step in steps]
     by_hand = all(step.is_by_hand for step in steps)
     writer = RequestWriter(module, origins, values, requests, by_hand=by_hand)
@@ -87,30 +72,9 @@ def basic_or_other(scheme: str, user: str | Code, password: str | Code) -> Any:
     return (user, password) if scheme == "basic" else Call("fl.Auth", [scheme, user, password])
 
 
-def _scenario(title: str) -> str:
+def scenario_name(title: str) -> str:
+    """Return the name of the scenario in the script at path *title*."""
     return identifier(Path(title).stem, "visit")
-
-
-def _step_of_curl(made: CurlRequest, module: Module, values: Values) -> Step:
-    step = Step(made.request, is_by_hand=made.is_by_hand)
-    if made.body_file:
-        step.body = {"data": local_file(module, made.body_file)}
-    if made.files:
-        files = [(name, _form_file(module, path, shown, kind)) for name, path, shown, kind in made.files]
-        step.body = {"files": by_name(files) if len(dict(files)) == len(files) else files}
-    if made.user is not None:
-        user = made.user.partition(":")[0]
-        step.more["auth"] = basic_or_other(made.scheme, user, module.secret("PASSWORD"))
-    if made.cookies:
-        step.more["cookies"] = {name: values.text(value, name) for name, value in made.cookies}
-    if made.timeout_s is not None:
-        step.more["timeout"] = made.timeout_s
-    return step
-
-
-def _form_file(module: Module, path: str, shown: str, kind: str) -> Any:
-    file = local_file(module, path)
-    return (shown, file, kind) if kind else file if shown == Path(path).name else (shown, file)
 
 
 def _statement(writer: RequestWriter, step: Step) -> Statement:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastload.convert.names import single_line, unique
+from fastload.convert.script.names import single_line, unique
 
 WIDTH = 88
 # The longest line that linters accept. A formatter cannot break texts, so lines with texts may be up to this width.

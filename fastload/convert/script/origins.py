@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult
 
-from fastload.convert.names import constant
-from fastload.convert.writer import Code, Module
+from fastload.convert.script.names import constant
+from fastload.convert.script.writer import Code, Module
 
 _PORTS = {"http": 80, "https": 443}
 

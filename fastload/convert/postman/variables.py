@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fastload.convert.expressions import Local, code_of_parts, local_file
-from fastload.convert.names import constant, environment_name, is_secret_field
-from fastload.convert.values import Values
-from fastload.convert.writer import Code, Module
+from fastload.convert.script.expressions import Local, code_of_parts, local_file
+from fastload.convert.script.names import constant, environment_name, is_secret_field
+from fastload.convert.script.values import Values
+from fastload.convert.script.writer import Code, Module
 
 PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 UNQUOTED = "\x00"

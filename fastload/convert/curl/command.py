@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from urllib.parse import quote_plus, urlsplit
 
-from fastload.convert.bodies import FORM, JSON, MULTIPART
-from fastload.convert.har import Field, HarRequest, Pair, PostData, header_of
-from fastload.convert.names import counted
-from fastload.convert.shell_words import commands
+from fastload.convert.curl.shell_words import commands
+from fastload.convert.script.bodies import FORM, JSON, MULTIPART
+from fastload.convert.script.names import counted
+from fastload.convert.source_request import Field, Pair, PostData, SourceRequest, header_of
 from fastload.model.errors import PlanError
 
 _BEGIN = re.compile(r"\s*(?:\$\s+)?curl(?:\.exe)?\s")
@@ -64,7 +64,7 @@ class CurlRequest:
     ``files`` are those of a form: the name of the field, path, name for the server, and media type or "".
     """
 
-    request: HarRequest
+    request: SourceRequest
     timeout_s: float | None = None
     user: str | None = None
     scheme: str = "basic"
@@ -289,7 +289,7 @@ class _Command:
         query = [*self._query, *(self._data if self._get else [])]
         if query:
             url = f"{url}{'&' if parts.query else '?'}{'&'.join(query)}"
-        made = HarRequest("", url, list(self._headers), None if self._get else self._body())
+        made = SourceRequest("", url, list(self._headers), None if self._get else self._body())
         file = self._files[0] if self._files and not self._get else ""
         made.method = self._method or ("HEAD" if self._head else "POST" if made.post_data else "GET")
         if self._json and not header_of(made.headers, "accept"):

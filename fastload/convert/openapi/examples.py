@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastload.convert.openapi import ApiDescription, Steps
-from fastload.convert.patterns import matching_text
-from fastload.convert.schemas import CHOICES, NOTHING, Schemas, types_of, with_choice
-from fastload.convert.texts import number_for, text_for
+from fastload.convert.openapi.description import ApiDescription, Steps
+from fastload.convert.openapi.example_texts import number_for, text_for
+from fastload.convert.openapi.patterns import matching_text
+from fastload.convert.openapi.schemas import CHOICES, NOTHING, Schemas, types_of, with_choice
 
 _MOST_VALUES = 10_000
 """Of one body or parameter. Schemas that each refer twice to the next have twice as many values with each of them."""

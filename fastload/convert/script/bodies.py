@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from fastload.convert.har import Field, PostData
+from fastload.convert.source_request import Field, PostData
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

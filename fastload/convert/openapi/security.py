@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastload.convert.names import constant
-from fastload.convert.openapi import ApiDescription, Steps
-from fastload.convert.writer import Code, Module
+from fastload.convert.openapi.description import ApiDescription, Steps
+from fastload.convert.script.names import constant
+from fastload.convert.script.writer import Code, Module
 
 _KEYWORDS = {"query": "params", "header": "headers", "cookie": "cookies"}
 _TELLING = ("TOKEN", "KEY", "SECRET", "AUTH", "PASSWORD")

@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from fastload.convert.locations import json_path, malformed_json, refuse
+from fastload.convert.source_request import Pair, SourceRequest, header_of
 from fastload.model.errors import PlanError
 
 _Decoded = TypeVar("_Decoded")
@@ -25,44 +26,6 @@ _AT = re.compile(r" - at `\$([^`]*)`$")
 _HINT = "record it anew: in a browser's developer tools, Network, 'Save all as HAR'"
 _MOST_NAMED = 3
 """How many of the entries that cannot be read a note names."""
-
-
-class Pair(msgspec.Struct):
-    """A header or a cookie."""
-
-    name: str
-    value: str = ""
-
-
-class Field(msgspec.Struct, rename="camel"):
-    """A field of a form; an uploaded file has a ``file_name``."""
-
-    name: str
-    value: str = ""
-    file_name: str = ""
-    content_type: str = ""
-
-
-class PostData(msgspec.Struct, rename="camel"):
-    """The body of a request: text, fields of a form, or both."""
-
-    mime_type: str = ""
-    text: str = ""
-    params: list[Field] = []
-
-
-class HarRequest(msgspec.Struct, rename="camel"):
-    """A request as it was sent."""
-
-    method: str
-    url: str
-    headers: list[Pair] = []
-    post_data: PostData | None = None
-
-    def __post_init__(self) -> None:
-        # Some programs write the type of the body in the headers alone.
-        if self.post_data is not None and not self.post_data.mime_type:
-            self.post_data.mime_type = header_of(self.headers, "content-type")
 
 
 class Content(msgspec.Struct, rename="camel"):
@@ -105,7 +68,7 @@ class HarEntry(
     """One request with its response, the time when it was sent, and its duration."""
 
     started: datetime
-    request: HarRequest
+    request: SourceRequest
     time_ms: float = 0.0
     response: HarResponse = msgspec.field(default_factory=HarResponse)
     pageref: str | None = None
@@ -147,11 +110,6 @@ class _Log(msgspec.Struct):
 
 class _File(msgspec.Struct):
     log: _Log
-
-
-def header_of(headers: list[Pair], name: str) -> str:
-    """Return the value of the first header *name* (in lower case); "" if there is none."""
-    return next((header.value for header in headers if header.name.lower() == name), "")
 
 
 def read_har(name: str, data: bytes) -> Recording:

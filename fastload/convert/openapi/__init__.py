@@ -1,0 +1,1 @@
+"""Scripts from descriptions of APIs (OpenAPI)."""

@@ -1,0 +1,1 @@
+"""Scripts from collections of Postman."""

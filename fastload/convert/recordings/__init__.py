@@ -1,0 +1,1 @@
+"""Scripts from recordings of browsers and proxies (HAR)."""

@@ -1,0 +1,1 @@
+"""What every generated script is written with: Python source, names, requests, functions."""

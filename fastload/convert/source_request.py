@@ -1,0 +1,48 @@
+"""A request as a source has it: a recording, a command of curl, a collection of Postman."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Pair(msgspec.Struct):
+    """A header or a cookie."""
+
+    name: str
+    value: str = ""
+
+
+class Field(msgspec.Struct, rename="camel"):
+    """A field of a form; an uploaded file has a ``file_name``."""
+
+    name: str
+    value: str = ""
+    file_name: str = ""
+    content_type: str = ""
+
+
+class PostData(msgspec.Struct, rename="camel"):
+    """The body of a request: text, fields of a form, or both."""
+
+    mime_type: str = ""
+    text: str = ""
+    params: list[Field] = []
+
+
+class SourceRequest(msgspec.Struct, rename="camel"):
+    """A request as it was sent."""
+
+    method: str
+    url: str
+    headers: list[Pair] = []
+    post_data: PostData | None = None
+
+    def __post_init__(self) -> None:
+        # Some programs write the type of the body in the headers alone.
+        if self.post_data is not None and not self.post_data.mime_type:
+            self.post_data.mime_type = header_of(self.headers, "content-type")
+
+
+def header_of(headers: list[Pair], name: str) -> str:
+    """Return the value of the first header *name* (in lower case); "" if there is none."""
+    return next((header.value for header in headers if header.name.lower() == name), "")
