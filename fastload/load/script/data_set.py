@@ -128,7 +128,8 @@ class DataSet(Sequence[Any]):
         at = self._once
         if at >= self._rows:
             share = len(range(self._worker, self._rows, self._workers))
-            reason = f"each of the {self._rows:,} rows of {self.name} was used once"
+            rows = "the only row" if self._rows == 1 else f"each of the {self._rows:,} rows"
+            reason = f"{rows} of {self.name} was used once"
             raise DataExhausted(
                 f"{reason}: worker {self._worker} had {share:,}",
                 hint="give the file more rows, or use next(), which begins again",

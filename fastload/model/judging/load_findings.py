@@ -82,7 +82,7 @@ def failure_findings(evidence: Evidence) -> list[Finding]:
     if not counts.ended or counts.failed_share < TOUCHED_SHARE:
         return []
     noun, share = counts.noun, format_percent(counts.failed_share)
-    kind = max(evidence.errors, key=lambda name: evidence.errors[name], default="")
+    kind = max(filter(evidence.errors.get, evidence.errors), key=lambda name: evidence.errors[name], default="")
     most = f", most with {kind}" if kind else ""
     remedy = "see the errors"
     if counts.failed == counts.ended:

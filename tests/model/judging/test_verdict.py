@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastload.model.judging.evidence import Evidence, WorkerEvidence
@@ -510,6 +510,7 @@ _counts = st.integers(0, 20_000)
         connections_dropped=st.integers(0, 3),
     )
 )
+@example(evidence(failed=300, errors={"generator_fd": 0}))
 def test_headline_and_limit_never_contradict_each_other(facts: Evidence) -> None:
     verdict = judge_run(facts)
     states = {finding.state for finding in verdict.findings}
