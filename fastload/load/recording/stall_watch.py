@@ -7,6 +7,7 @@ import linecache
 import os
 import signal
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic_ns, process_time_ns, thread_time_ns
 from types import CodeType, FrameType
@@ -19,6 +20,8 @@ STALL_S = 0.025
 OTHER_THREAD = "another thread of the script, which holds Python's lock"
 NOTED_S = 0.005
 """Lateness of the loop from which on a line of the script that caused it is noted."""
+_SAME_STEP_S = 0.001
+"""How long one step of the script runs at least, if its line made the loop late, and not hundreds of short steps."""
 # Folders of code that is not the script's: fastload, the standard library, and installed packages.
 _OTHERS = tuple(
     {
@@ -36,8 +39,10 @@ class StallWatch:
 
     The loop calls `arm` before a sleep, and `wake` after it. If the sleep is `NOTED_S` late,
     SIGALRM finds the code that runs. Python handles the signal in the main thread between two instructions,
-    also within ``time.sleep``, so its frame is that of the blocking code. The kernel's accounts of the thread tell
-    whether it ran, waited for a CPU, or waited for something else. After a stop, SIGCONT tells of it.
+    also within ``time.sleep``, so its frame is that of the blocking code. A line is to blame if the same call of the
+    script still runs a moment later: at full speed some call of the script is found at any moment, and none is long.
+    The kernel's accounts of the thread tell whether it ran, waited for a CPU, or waited for something else. After a
+    stop, SIGCONT tells of it.
 
     *outermost* is the function in which the loop runs: its callers are never to blame.
     """
@@ -47,7 +52,8 @@ class StallWatch:
         self._armed_ns = self._cpu_ns = self._waited_ns = self._all_cpu_ns = 0
         self._interval_us = PROBE_INTERVAL_US
         self._line = ""
-        self._alarm_ns = 0
+        self._call: FrameType | None = None
+        self._set_ns = self._set_waited_ns = self._wait_ns = self._alarm_ns = 0
         self._was_continued = False
         self._schedstat = -1
         self._handlers_before: dict[signal.Signals, Any] = {}
@@ -62,10 +68,10 @@ class StallWatch:
     def arm(self, interval_us: int = PROBE_INTERVAL_US) -> None:
         """Begin to watch a sleep of the loop for *interval_us*."""
         self._interval_us = interval_us
-        self._line, self._alarm_ns, self._was_continued = "", 0, False
+        self._line, self._call, self._alarm_ns, self._was_continued = "", None, 0, False
         self._armed_ns, self._cpu_ns, self._waited_ns = monotonic_ns(), thread_time_ns(), self._run_delay_ns()
         self._all_cpu_ns = process_time_ns()
-        signal.setitimer(signal.ITIMER_REAL, interval_us / 1e6 + NOTED_S)
+        self._set_alarm(interval_us / 1e6 + NOTED_S - _SAME_STEP_S, self._armed_ns, self._waited_ns)
 
     def wake(self, table: StallTable) -> int:
         """Add the lateness of the sleep to *table*, and return it in us."""
@@ -110,7 +116,7 @@ class StallWatch:
         The alarm interrupts what waits in the kernel. If it came late too, and no line of the script was found then,
         the whole process stood still.
         """
-        heard_late_ns = self._alarm_ns - self._armed_ns - self._interval_us * 1e3 - NOTED_S * 1e9
+        heard_late_ns = self._alarm_ns - self._armed_ns - self._interval_us * 1e3 - (NOTED_S - _SAME_STEP_S) * 1e9
         frozen = not self._line and self._alarm_ns and heard_late_ns > STALL_S * 1e9
         return "stopped" if self._was_continued or frozen else "blocked"
 
@@ -129,9 +135,25 @@ class StallWatch:
             self._schedstat = -1
             return 0
 
+    def _set_alarm(self, wait_s: float, now_ns: int, waited_ns: int) -> None:
+        self._set_ns, self._set_waited_ns, self._wait_ns = now_ns, waited_ns, round(wait_s * 1e9)
+        signal.setitimer(signal.ITIMER_REAL, wait_s)
+
     def _on_alarm(self, _number: int, frame: FrameType | None) -> None:
-        self._alarm_ns = monotonic_ns()
-        self._line = line_of(frame, self._outermost)
+        """Look twice, `_SAME_STEP_S` apart, and again and again until a line is to blame."""
+        now_ns, waited_ns = monotonic_ns(), self._run_delay_ns()
+        self._alarm_ns = self._alarm_ns or now_ns
+        # Without the time in which the thread had no CPU, and nothing went on.
+        passed_ns = now_ns - self._set_ns - (waited_ns - self._set_waited_ns)
+        *_, call = None, *_script_frames(frame, self._outermost)
+        is_same = call is self._call and passed_ns >= _SAME_STEP_S * 0.9e9
+        # Python cannot handle the alarm within code in C.
+        was_in_c = passed_ns - self._wait_ns > _SAME_STEP_S * 1e9
+        if call is not None and (is_same or was_in_c):
+            self._line, self._call = line_of(frame, self._outermost), None
+            return
+        self._call = call if self._call is None else None
+        self._set_alarm(NOTED_S if self._call is None else _SAME_STEP_S, now_ns, waited_ns)
 
     def _on_continue(self, _number: int, _frame: FrameType | None) -> None:
         self._was_continued = True
@@ -142,12 +164,16 @@ def line_of(frame: FrameType | None, outermost: CodeType | None = None) -> str:
 
     Frames outside of *outermost* do not count.
     """
-    while frame is not None and frame.f_code is not outermost:
-        code = frame.f_code
-        if is_of_script(code.co_filename):
-            return line_at(code.co_filename, frame.f_lineno, code.co_name)
-        frame = frame.f_back
+    for one in _script_frames(frame, outermost):
+        return line_at(one.f_code.co_filename, one.f_lineno, one.f_code.co_name)
     return ""
+
+
+def _script_frames(frame: FrameType | None, outermost: CodeType | None) -> Iterator[FrameType]:
+    while frame is not None and frame.f_code is not outermost:
+        if is_of_script(frame.f_code.co_filename):
+            yield frame
+        frame = frame.f_back
 
 
 def line_at(filename: str, number: int, function: str) -> str:

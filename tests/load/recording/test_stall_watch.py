@@ -164,6 +164,28 @@ def ask_who_never_answers(port: int) -> None:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=LONG_S)
 
 
+def test_many_short_calls_are_not_a_long_one() -> None:
+    """At full speed the script is found at any moment, and no line of it holds up the loop."""
+
+    def visit() -> None:
+        sum(range(500))
+
+    def run_worker() -> None:
+        end_s = time.monotonic() + LONG_S
+        while time.monotonic() < end_s:
+            visit()
+
+    table, watch = StallTable(), StallWatch(run_worker.__code__)
+    watch.start()
+    try:
+        watch.arm()
+        run_worker()
+        watch.wake(table)
+    finally:
+        watch.stop()
+    assert [line for _, line in table.stalls] == [""]
+
+
 def test_deep_in_the_standard_library_it_is_the_scripts_line() -> None:
     cause, name = stall_of(run_a_program)
     assert cause == "blocked"
