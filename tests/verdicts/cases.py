@@ -431,3 +431,10 @@ CASES = (
         script='@fl.scenario(vus=20, duration="3s")\nasync def visit(vu):\n    await vu.get("/")\n',
     ),
 )
+
+# What is right instead, of the cases with that name, when another process keeps the CPU of the target busy.
+BESIDE_NEIGHBOUR = {
+    case.name: case._replace(cause="target_starved", limit="The machine was the limit", remedy="CPUs of its own")
+    for case in CASES
+    if case.cause == "target_cpu"
+}

@@ -281,11 +281,12 @@ def _after_load_for(seconds: float, pid: int, act: Callable[[], None]) -> None:
 
 def main(times: int = 1, names: tuple[str, ...] = (), *, with_neighbour: bool = False) -> int:
     """Stage all cases, or those of *names*, *times* over, and print a line for each; return how many were wrong."""
-    from tests.verdicts.cases import CASES
+    from tests.verdicts.cases import BESIDE_NEIGHBOUR, CASES
 
     wrong = 0
+    others = BESIDE_NEIGHBOUR if with_neighbour else {}
     with neighbour(0) if with_neighbour else contextlib.nullcontext():
-        for case in (one for one in CASES if not names or one.name in names):
+        for case in (others.get(one.name, one) for one in CASES if not names or one.name in names):
             for _ in range(times):
                 with tempfile.TemporaryDirectory() as folder:
                     try:
