@@ -86,6 +86,13 @@ def shoot(page: Page, name: str, *, whole: bool = True) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
 
 
+def shoot_part(page: Page, selector: str, name: str) -> None:
+    """As `shoot`, of one element."""
+    if folder := os.environ.get("FASTLOAD_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.locator(selector).screenshot(path=Path(folder) / f"{name}.png")
+
+
 def overflow_px(page: Page) -> int:
     """How far the page can be scrolled sideways."""
     found: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

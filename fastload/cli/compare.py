@@ -153,7 +153,7 @@ def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[ComparisonSi
 def _load_one(file: Path, name: str, with_charts: bool) -> tuple[BatchedRun, Timeline]:
     saved = load_run(file)
     run = BatchedRun(name, saved.header, saved.summary_dict(), complete=saved.complete)
-    timeline = Timeline(saved.header, most_rows=MOST_CHART_ROWS)
+    timeline = Timeline(saved.header, most_rows=MOST_CHART_ROWS, most_endpoints=0)
     # A row of a time line, and a batch, gets the same sums however its seconds are pooled.
     per_row = Timeline.seconds_per_row(len(saved.seconds), MOST_CHART_ROWS) if with_charts else len(saved.seconds) + 1
     for second in saved.read(lambda number, t_s, span_s: (number // per_row, run.part_of(t_s, span_s))):

@@ -110,7 +110,9 @@ class LiveRun:
         """Return the report so far, as a page in one file."""
         with self._lock:
             state = {"complete": self._over, **self.state()}
-            data = report_data(self.header, self._timeline.copy(), self._summary_so_far(), state=state)
+            timeline, summary = self._timeline.copy(), self._summary_so_far()
+        # The next second of the run must not wait for the rest.
+        data = report_data(self.header, timeline, summary, state=state)
         return render_page(data, title=self.header.title)
 
     def listen(self, listener: Callable[[], None]) -> None:

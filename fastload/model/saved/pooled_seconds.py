@@ -17,6 +17,8 @@ from fastload.model.series import SeriesTable
 
 GroupOf = Callable[[int, float, float], Hashable]
 """Function of the number of a second (from 0), its ``t_s`` and ``span_s``: neighbours with one result are a group."""
+Wanted = Collection[str | tuple[str, ...]]
+"""Metrics to be read: ``NAME`` is the series without tags, ``(NAME, TAG, ...)`` are those with just these tags."""
 
 # Values that wait to be added up: the memory of some 100 MB at most.
 _MOST_ROWS = 20_000
@@ -24,13 +26,11 @@ _MOST_SECONDS = 64
 _ERRORS = (KeyError, TypeError, ValueError, IndexError, OverflowError)
 
 
-def pooled_seconds(
-    payloads: Iterable[bytes], group_of: GroupOf, metrics: Collection[str] | None = None
-) -> Iterator[Snapshot]:
+def pooled_seconds(payloads: Iterable[bytes], group_of: GroupOf, metrics: Wanted | None = None) -> Iterator[Snapshot]:
     """Yield the seconds of *payloads*. Only the last one of a group has a table: the exact sum of those of the group.
 
     Likewise only that one has thresholds and a verdict. A large group is cut into several. With *metrics*, the tables
-    have only the series of these without tags.
+    have only the series of these.
 
     Raises:
         RunFileError: a second cannot be read.
@@ -62,7 +62,7 @@ def _unreadable(error: Exception) -> RunFileError:
 class _TablePool:
     """The values of the tables that were added since the last `take`, by series."""
 
-    def __init__(self, metrics: Collection[str] | None) -> None:
+    def __init__(self, metrics: Wanted | None) -> None:
         self._metrics = metrics
         self._columns: dict[Hashable, tuple[Series, str, SummedColumn]] = {}
         self._count = self._seconds = 0
@@ -86,7 +86,7 @@ class _TablePool:
         columns, wanted = self._columns, self._metrics
         for row in plain["series"]:
             metric, tags, kind = row[0], row[1], row[2]
-            if wanted is not None and (tags or metric not in wanted):
+            if wanted is not None and ((metric, *tags[::2]) if tags else metric) not in wanted:
                 continue
             key = (metric, *tags) if tags else metric
             found = columns.get(key)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +36,7 @@ from fastload.model.saved.codec import (
     unpack_payload,
     unpack_prefix,
 )
-from fastload.model.saved.pooled_seconds import GroupOf, pooled_seconds
+from fastload.model.saved.pooled_seconds import GroupOf, Wanted, pooled_seconds
 from fastload.model.saved.replay import NO_END, Replay
 from fastload.model.saved.saved_summary import check_summary, summary_from_plain
 from fastload.model.summary import Summary
@@ -74,7 +74,7 @@ class SavedSeconds(Sequence[Snapshot]):
             return SavedSeconds(self._payloads[index], self._header)
         return _second(self._payloads[index], self._header)
 
-    def pooled(self, group_of: GroupOf, metrics: Collection[str] | None = None) -> Iterator[Snapshot]:
+    def pooled(self, group_of: GroupOf, metrics: Wanted | None = None) -> Iterator[Snapshot]:
         """See `fastload.model.saved.pooled_seconds`."""
         for second in pooled_seconds(self._payloads, group_of, metrics):
             check_kinds(second.table, self._header.specs)
@@ -103,7 +103,7 @@ class SavedRun:
     def complete(self) -> bool:
         return self.summary is not None
 
-    def read(self, group_of: GroupOf | None = None, metrics: Collection[str] | None = None) -> Iterator[Snapshot]:
+    def read(self, group_of: GroupOf | None = None, metrics: Wanted | None = None) -> Iterator[Snapshot]:
         """The seconds; with *group_of*, and *metrics* if these are enough, as `pooled_seconds` has them.
 
         Of a run that is not complete, `to_summary` needs not read them again after this.

@@ -34,6 +34,8 @@ The columns have one value for each row, None where nothing was measured:
 ``of`` names the source of the response and service times: "http_req" for requests; in a run without a response "call"
 for measured calls; without calls "ws" (service: the time to open a WebSocket) or "stream" (service: the time to the
 first event). The headline latency is that of `headline_trend`: the response time where every scenario is open.
+
+The most frequent endpoints have rows of their own: see `EndpointLines`.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendValue
 from fastload.model.timeline.curves import band_bounds_ms, percentile_curve
+from fastload.model.timeline.endpoints import ENDPOINT_METRICS, MOST_ENDPOINTS, EndpointLines
 from fastload.model.timeline.phases import WallClock, phases_of
 from fastload.model.timeline.row import LATENCY_SOURCES, REQUEST_PHASES, ROW_METRICS, TimelineRow, WeightedMean
 from fastload.model.units import parse_whole
@@ -70,16 +73,21 @@ _PRESENCE_METRICS = {"call": ("calls",), "ws": ("ws_sessions", "ws_failed"), "st
 """Metrics that show that a run has calls, WebSockets or streams, even if none of these has a latency."""
 _MEANS = ("host_cpu", "net_sent", "net_received", "target_cpu")
 _QUANTILES = ("p50", "p95", "p99")
-METRICS = frozenset((*ROW_METRICS, *chain.from_iterable(_PRESENCE_METRICS.values())))
-"""All metrics that a time line reads, without tags."""
+METRICS: frozenset[str | tuple[str, ...]] = frozenset(
+    (*ROW_METRICS, *chain.from_iterable(_PRESENCE_METRICS.values()), *ENDPOINT_METRICS)
+)
+"""All metrics that a time line reads: those without tags by name, the others as (name, tag, ...)."""
 _US_PER_MS = 1000
 _MAXIMA = ("vus", "lag", "host_memory", "target_memory")
 
 
 class Timeline:
-    """Time line of the run of *header*: its rows, and the distribution of latencies over the whole run."""
+    """Time line of the run of *header*: its rows, and the distribution of latencies over the whole run.
 
-    def __init__(self, header: RunHeader, *, most_rows: int = MOST_ROWS) -> None:
+    *most_endpoints*: how many endpoints have lines, 0 for none.
+    """
+
+    def __init__(self, header: RunHeader, *, most_rows: int = MOST_ROWS, most_endpoints: int = MOST_ENDPOINTS) -> None:
         self._plan = header.plan
         self._only_open = has_only_open_models(self._plan)
         self._is_open = any(scenario.get("model") == "open" for scenario in header.plan.get("scenarios", ()))
@@ -89,6 +97,7 @@ class Timeline:
         self._recent: deque[TimelineRow] = deque(maxlen=RECENT_SECONDS)
         self._seconds_per_row = 1
         self._first_changed_row = 0
+        self._endpoints = EndpointLines(most_endpoints=most_endpoints)
         self._totals: dict[str, TrendValue] = {}
         self._errors: Counter[str] = Counter()
         self._workers: set[str] = set()
@@ -112,10 +121,11 @@ class Timeline:
         """Add the next second. *snapshot* is neither kept nor changed."""
         known = self._known()
         end_s = self._clock.add(snapshot)
-        has_offered = self._is_open and (snapshot.t_s or snapshot.elapsed_s) > self._plan.get("warmup_s", 0.0)
-        row = TimelineRow.of(snapshot, end_s, has_offered=has_offered)
+        is_measured = (snapshot.t_s or snapshot.elapsed_s) > self._plan.get("warmup_s", 0.0)
+        row = TimelineRow.of(snapshot, end_s, has_offered=self._is_open and is_measured)
         self._add_totals(snapshot, row)
         self._add_events(snapshot)
+        self._endpoints.add(snapshot.table, end_s, snapshot.span_s, is_measured=is_measured)
         # A copy: later seconds may be merged into the row itself.
         self._recent.append(row.copy())
         if self._rows and self._rows[-1].seconds < self._seconds_per_row:
@@ -124,13 +134,13 @@ class Timeline:
         else:
             self._rows.append(row)
         if len(self._rows) > self._most_rows:
-            self.halve()
+            self._halve_rows()
         if self._known() != known:
             # Earlier rows have new columns now, or columns of another source: all rows must be sent again.
             self._first_changed_row = 0
 
-    def columns(self, first: int = 0) -> dict[str, Any]:
-        """Return the rows from number *first* on, and the data of the whole run, as plain data for JSON.
+    def columns(self) -> dict[str, Any]:
+        """Return all rows, and the data of the whole run, as plain data for JSON.
 
         In addition to the columns:
 
@@ -143,7 +153,12 @@ class Timeline:
         - ``phases``: see `phases_of`
         - ``events``: each ``{"t", "kind", "text"}``; ``events_left_out``: the number of further events
         - ``curves``: ``response`` and ``service`` in the form of `percentile_curve`
+        - ``endpoints``: see `EndpointLines.columns`
         """
+        return self._columns(0) | {"endpoints": self._endpoints.columns()}
+
+    def _columns(self, first: int) -> dict[str, Any]:
+        """Return what `columns` does without ``endpoints``, with the rows from number *first* on."""
         rows, of = self._rows[first:], self._subject
         service, response = LATENCY_SOURCES[of]
         is_open = self._is_open and bool(response)
@@ -207,19 +222,25 @@ class Timeline:
     def take_changes(self) -> dict[str, Any]:
         """Return `columns` from the first row on that is new or changed since the last call.
 
-        A reader keeps its rows before ``first`` and replaces all later rows by these.
+        A reader keeps its rows before ``first`` and replaces all later rows by these. The rows of the endpoints have a
+        ``first`` of their own.
         """
         first, self._first_changed_row = self._first_changed_row, len(self._rows)
-        return self.columns(first)
+        return self._columns(first) | {"endpoints": self._endpoints.take_changes()}
 
     def copy(self) -> Timeline:
         """Return a copy. Merging rows of the copy does not change this time line."""
         other = copy(self)
         other._rows = [row.copy() for row in self._rows]
+        other._endpoints = self._endpoints.copy()
         return other
 
     def halve(self) -> None:
-        """Merge neighbouring rows two by two: half as many rows, each twice as long."""
+        """Merge neighbouring rows two by two, also those of the endpoints: half as many rows, each twice as long."""
+        self._halve_rows()
+        self._endpoints.halve()
+
+    def _halve_rows(self) -> None:
         self._seconds_per_row *= 2
         for row, later in zip(self._rows[::2], self._rows[1::2], strict=False):
             row.merge(later)

@@ -47,6 +47,7 @@ fastload.charts = (() => {
       element: el(
         "div.charts",
         null,
+        plot.notice(),
         group.element,
         figures.map((one) => one.element),
       ),

@@ -200,7 +200,7 @@ window.fastload = window.fastload || {};
     const element = section("time", "Over time", "all runs from their start; A is dotted");
     const group = fastload.time.group();
     const figures = specs(data).map((spec) => plot.figure(spec, group));
-    element.append(el("div.charts", null, group.element, figures.map((one) => one.element)));
+    element.append(el("div.charts", null, plot.notice(), group.element, figures.map((one) => one.element)));
     const draw = () => {
       const start = Math.min(0, ...all.map((line) => line.t[0] - line.span[0]));
       group.update({ start, end: Math.max(...all.map((line) => line.t.at(-1))), phases: all[0].phases, events: [], wall: null });

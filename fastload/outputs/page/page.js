@@ -1,8 +1,9 @@
 // The page of one run. `fastload.render(data)` draws it, `fastload.update(data)` brings a live one up to date.
 //
 // `data` is what fastload/outputs/page/page_data.py says. In an update, `timeline` may have only the rows from number
-// `first` on: they replace those that there were from there on. What else there is in `data`, in its `run` and in its
-// `summary` replaces what there was, and what is missing stays.
+// `first` on: they replace those that there were from there on. The same goes for its `endpoints`, which have rows of
+// their own. What else there is in `data`, in its `run` and in its `summary` replaces what there was, and what is missing
+// stays.
 // `fastload.data` is what is shown. `fastload.hooks.rendered` and `.updated` are functions that are called with it
 // afterwards: what a live page adds (now.js) goes there, and its buttons (live.js) into the element #bar. `rendered` gets
 // the places too: the parts of the outcome, and the group of the charts that share their time axis.
@@ -18,6 +19,7 @@ window.fastload = window.fastload || {};
     fastload.data = data;
     parts.outcome = fastload.outcome.make();
     parts.charts = fastload.charts.make();
+    parts.endpoints = fastload.endpointCharts.make(parts.charts.group);
     parts.sections = fastload.sections.make();
     const over = fastload.dom.section("time", "Over time", "drag in a chart to zoom, double-click to see all");
     const by = fastload.dom.section("percentiles", "Percentiles");
@@ -29,11 +31,14 @@ window.fastload = window.fastload || {};
       parts.outcome.element,
       parts.outcome.tiles,
       over,
+      parts.endpoints.element,
       by,
       parts.sections.map((one) => one.element),
     );
     show(data);
     parts.charts.draw(data);
+    parts.endpoints.draw(data);
+    drawNav();
     const places = { outcome: parts.outcome.parts, group: parts.charts.group };
     for (const hook of fastload.hooks.rendered) hook(data, places);
   }
@@ -53,16 +58,19 @@ window.fastload = window.fastload || {};
     if (!before) return render(fastload.data);
     show(fastload.data);
     parts.charts.update(fastload.data);
+    parts.endpoints.update(fastload.data);
+    drawNav();
     for (const hook of fastload.hooks.updated) hook(fastload.data);
     return undefined;
   }
 
   // The rows of `before` up to `after.first`, and then those of `after`.
   function joined(before, after) {
+    const endpoints = joinedEndpoints(before.endpoints, after.endpoints);
     const first = after.first || 0;
-    if (!first) return after;
+    if (!first) return { ...after, endpoints };
     const join = (left, right) => (Array.isArray(left) ? left.slice(0, first).concat(right) : right);
-    const whole = { ...after, first: 0 };
+    const whole = { ...after, first: 0, endpoints };
     for (const [name, column] of Object.entries(after)) {
       if (name === "phases" || name === "events" || name === "bounds" || name === "curves") continue;
       if (Array.isArray(column)) whole[name] = join(before[name], column);
@@ -75,11 +83,22 @@ window.fastload = window.fastload || {};
     return whole;
   }
 
+  function joinedEndpoints(before, after) {
+    const { first } = after;
+    if (!first) return after;
+    const lineOf = new Map(before.lines.map((line) => [line.label, line]));
+    const join = (left, right) =>
+      Object.fromEntries(
+        Object.entries(right).map(([key, value]) => [key, Array.isArray(value) ? left[key].slice(0, first).concat(value) : value]),
+      );
+    const { t, span } = join({ t: before.t, span: before.span }, { t: after.t, span: after.span });
+    return { ...after, first: 0, t, span, lines: after.lines.map((line) => join(lineOf.get(line.label), line)) };
+  }
+
   function show(data) {
     document.documentElement.dataset.kind = data.kind;
     parts.outcome.update(data);
     for (const section of parts.sections) section.update(data);
-    drawNav();
     const { versions = {} } = data.summary;
     fill(
       document.getElementById("foot"),
@@ -94,7 +113,10 @@ window.fastload = window.fastload || {};
     const key = links.map((section) => section.id).join();
     if (parts.nav === key) return;
     parts.nav = key;
-    const titles = links.map((section) => [section.id, section.querySelector("h2").firstChild.textContent]);
+    const titles = links.map((section) => [
+      section.id,
+      section.dataset.nav || section.querySelector("h2").firstChild.textContent,
+    ]);
     fill(
       document.getElementById("nav"),
       titles.map(([id, title]) => el("a", { href: `#${id}` }, title)),

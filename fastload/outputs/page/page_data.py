@@ -31,7 +31,7 @@ from typing import Any, Literal
 from fastload.model.metrics import BUILTIN
 from fastload.model.run_header import RunHeader
 from fastload.model.timeline.timeline import Timeline
-from fastload.outputs.page.render import json_in_html
+from fastload.outputs.page.packed import pack
 from fastload.outputs.page.truncation import (
     MOST_NAME,
     MOST_TABLE_ROWS,
@@ -44,8 +44,10 @@ from fastload.outputs.page.truncation import (
 from fastload.outputs.summary_json import dump_json
 
 PAGE_VERSION = 1
-MOST_BYTES = 850_000
-"""Largest size of a report's data: with scripts and styles, but without plotly.js, the page stays under 1 MB."""
+MOST_PACKED_BYTES = 130_000
+"""Largest size of a report's data as they are in its file: with all the rest, the file stays under 2 MB."""
+MOST_FINAL_BYTES = 850_000
+"""Largest size of the data of a live page when its run is over."""
 MOST_LIVE_BYTES = 150_000
 """Largest size of one update of a live page, which each browser gets every second; the time line is not counted."""
 _FEWER_ROWS = (MOST_TABLE_ROWS, 300, 100)
@@ -58,7 +60,7 @@ _FIXED = ("plan", "versions", "machine", "started_at")
 def report_data(
     header: RunHeader, timeline: Timeline, summary: Mapping[str, Any], *, state: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return `page_data` of a report, reduced to at most `MOST_BYTES`.
+    """Return `page_data` of a report, reduced to at most `MOST_PACKED_BYTES`.
 
     If the data are too large, tables get fewer rows, and then *timeline* is made coarser in place, but it is never
     reduced further once it has at most 50 rows.
@@ -66,7 +68,7 @@ def report_data(
     while True:
         for most_rows in _FEWER_ROWS:
             data = page_data(header, timeline, summary, state=state, most_rows=most_rows)
-            if len(json_in_html(data).encode()) <= MOST_BYTES:
+            if len(pack(dump_json(data))) <= MOST_PACKED_BYTES:
                 return data
         if len(timeline) <= _FEWEST_POINTS:
             return data
@@ -83,8 +85,8 @@ def live_data(
 ) -> dict[str, Any]:
     """Return `page_data` of a live page.
 
-    During the run, tables get fewer rows if the data without the time line exceed `MOST_LIVE_BYTES`. When the run is
-    over, the limits are those of a report.
+    Tables get fewer rows if the data without the time line exceed `MOST_LIVE_BYTES`, or `MOST_FINAL_BYTES` when the run
+    is over.
 
     *changes*: return only what changed since the last call: no `_FIXED` keys, no ``specs``, only ``run_id`` of ``run``,
     and only the new rows of *timeline*.
@@ -95,7 +97,7 @@ def live_data(
         data = page_data(header, columns, summary, kind="live", state=state, most_rows=most_rows)
         if changes:
             data = _changing(data)
-        if len(dump_json(data | {"timeline": {}})) <= (MOST_BYTES if is_over else MOST_LIVE_BYTES):
+        if len(dump_json(data | {"timeline": {}})) <= (MOST_FINAL_BYTES if is_over else MOST_LIVE_BYTES):
             break
     return data
 
@@ -145,9 +147,16 @@ def page_data(
 
 
 def _named(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *columns* with the texts of phases and events, and the kinds of errors, cut."""
+    """Return *columns* with the texts of phases and events, kinds of errors and names of endpoints cut."""
     texts = {name: cut_texts(columns[name], MOST_NAME) for name in ("phases", "events")}
-    return {**columns, **texts, "errors": cut_keys(columns["errors"])}
+    return {**columns, **texts, "errors": cut_keys(columns["errors"]), "endpoints": _labelled(columns["endpoints"])}
+
+
+def _labelled(endpoints: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rows of the endpoints, each with a ``label`` of its own, like ``GET /users``; names are cut."""
+    by_label = cut_keys({f"{line['method'] or 'call'} {line['name']}": line for line in endpoints["lines"]})
+    lines = [{**line, "name": cut(line["name"]), "label": label} for label, line in by_label.items()]
+    return {**endpoints, "lines": lines}
 
 
 def _shown(summary: Mapping[str, Any]) -> dict[str, Any]:

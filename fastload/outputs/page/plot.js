@@ -17,6 +17,9 @@
 //   empty(data)          why there is nothing to draw, or null
 //   logarithmic(data)    for a y axis that may be switched to a log scale: whether it begins so
 // and `group` is a fastload.time.group() for charts that share their time axis, or null.
+//
+// Without the chart library a figure has its legend and its numbers, and fastload.plot.notice() is an element that says
+// why there are no lines, and what to do; it is null otherwise.
 window.fastload = window.fastload || {};
 fastload.plot = (() => {
   "use strict";
@@ -48,6 +51,7 @@ fastload.plot = (() => {
     one.draw = (data) => draw(one, data);
     one.update = (data) => update(one, data);
     one.pointHere = (x) => pointHere(one, x);
+    one.setTitle = (title) => setTitle(one, title);
     one.redraw = () => one.data && draw(one, one.data);
     return one;
   }
@@ -59,15 +63,14 @@ fastload.plot = (() => {
       {
         type: "button",
         "aria-pressed": "false",
-        "aria-label": `Log scale for ${spec.title}`,
         onclick: () => toggleLog(one),
       },
       "log",
     );
     one.log = log;
-    one.title = el("h3", { id: `${spec.id}-title` }, spec.title);
+    one.title = el("h3", { id: `${spec.id}-title` });
     one.hint = el("p.hint", null, spec.hint || "");
-    one.legend = el("ul.legend", { "aria-label": `Series of ${spec.title}` });
+    one.legend = el("ul.legend");
     one.caption = el("figcaption", { id: `${spec.id}-caption` });
     one.plot = el("div.plot", {
       id: spec.id,
@@ -97,6 +100,13 @@ fastload.plot = (() => {
       el("div.area", null, one.plot, one.line, one.reason, one.said),
     );
     one.plot.style.height = `${spec.height || 150}px`;
+    setTitle(one, spec.title);
+  }
+
+  function setTitle(one, title) {
+    one.title.textContent = title;
+    one.log.setAttribute("aria-label", `Log scale for ${title}`);
+    one.legend.setAttribute("aria-label", `Series of ${title}`);
   }
 
   function toggleLog(one) {
@@ -109,13 +119,26 @@ fastload.plot = (() => {
     one.log.setAttribute("aria-pressed", String(isLog));
   }
 
+  const hasLibrary = () => typeof Plotly !== "undefined";
+
+  function notice() {
+    if (hasLibrary()) return null;
+    // A page in one file knows how it can be made again; any other page was sent by a server.
+    const { again } = fastload;
+    const what = again
+      ? `the chart library in this file did not start. Open the file with a current version of Chrome, Edge, Firefox or Safari. If it was changed on its way here: ${again}`
+      : "the chart library did not come from the server. Load the page again.";
+    return el("p.notice", { role: "note" }, `No charts: ${what} The figures and the tables are complete.`);
+  }
+
   function draw(one, data) {
     const { spec } = one;
     one.data = data;
     const reason = spec.empty ? spec.empty(data) : null;
-    one.reason.hidden = !reason;
-    one.reason.textContent = reason || "";
-    one.plot.hidden = Boolean(reason);
+    const missing = reason || (hasLibrary() ? "" : "Not drawn: the chart library is missing.");
+    one.reason.hidden = !missing;
+    one.reason.textContent = missing;
+    one.plot.hidden = Boolean(missing);
     one.element.classList.toggle("is-empty", Boolean(reason));
     one.caption.textContent = reason ? "" : spec.caption ? spec.caption(data) : "";
     one.series = reason ? [] : spec.series(data);
@@ -126,7 +149,7 @@ fastload.plot = (() => {
     one.log.hidden = Boolean(reason);
     if (!reason && one.isLog === null && spec.logarithmic) setLog(one, spec.logarithmic(data));
     drawLegend(one);
-    if (reason || !one.plot.isConnected) return;
+    if (missing || !one.plot.isConnected) return;
     one.dirty = false;
     one.heat = spec.heat ? spec.heat(data) : null;
     Plotly.react(one.plot, [...traces.heat(one), ...traces.lines(one)], layout(one), config);
@@ -371,5 +394,5 @@ fastload.plot = (() => {
   window.addEventListener("afterprint", () => onPaper(false));
   matchMedia("print").addEventListener("change", (event) => onPaper(event.matches));
 
-  return { figure, redrawAll, figures };
+  return { figure, notice, redrawAll, figures };
 })();

@@ -1,8 +1,9 @@
-"""Rendering of a page with charts as one HTML file, which opens offline and makes no requests.
+"""Rendering of a page with charts: as one HTML file, which opens offline and makes no requests, or for a server.
 
 The parts are the template ``page.html``, the styles and scripts beside this module, the data as JSON, and plotly.js
-from the package ``plotly``. Other pages with charts (dashboard, comparison) add their own template, data and scripts,
-and use the other parts as they are; `asset` returns a part by its file name.
+from the package ``plotly``. In one file, scripts and data are packed (`packed`); the page of a server loads plotly.js
+from it. Other pages with charts (dashboard, comparison) add their own template, data and scripts, and use the other
+parts as they are; `asset` returns a part by its file name.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fastload.outputs.page.packed import packed_script
 from fastload.outputs.summary_json import dump_json
 
 STYLES = ("page.css", "parts.css")
@@ -31,6 +33,7 @@ SCRIPTS = (
     "charts_load.js",
     "charts_machine.js",
     "charts.js",
+    "charts_endpoints.js",
     "tables.js",
     "about.js",
     "sections.js",
@@ -39,6 +42,7 @@ SCRIPTS = (
 )
 """Scripts of each page, in the order of execution. Each adds to the one global object ``fastload``; see its head."""
 _START = "start.js"
+_UNPACK = "unpack.js"
 
 _HERE = Path(__file__).parent
 
@@ -66,18 +70,26 @@ def render_page(
         connect: value of ``connect-src`` in the ``Content-Security-Policy``: the hosts that scripts may connect to.
     """
     texts = [*map(asset, SCRIPTS), *scripts, asset(_START)]
-    if not plotly_url:
-        texts.insert(0, plotly_js())
-    tags = [_script(text) for text in texts]
     if plotly_url:
-        tags.insert(0, f'<script src="{html.escape(plotly_url)}"></script>')
+        tags = [f'<script src="{html.escape(plotly_url)}"></script>', *map(_script, texts)]
+        allowed = ["'self'", *map(_source_of, map(_element_text, texts))]
+    else:
+        # One script takes less room than many.
+        whole = "\n".join(texts)
+        tags = [
+            _packed_plotly(),
+            packed_script("data", dump_json(data)),
+            packed_script("scripts", whole.encode()),
+            _script(asset(_UNPACK)),
+        ]
+        allowed = [_source_of_plotly(), _source_of(whole), _source_of(_element_text(asset(_UNPACK)))]
     page = string.Template(asset("page.html") if template is None else template)
     return page.safe_substitute(
         title=html.escape(title),
-        policy=_policy(texts, plotly_url, connect),
+        policy=_policy(allowed, connect),
         style="\n".join([*map(asset, STYLES), *styles]),
         bar=bar,
-        data=json_in_html(data),
+        data=json_in_html(data) if plotly_url else "",
         scripts="\n".join(tags),
     ).encode("utf-8", "replace")
 
@@ -106,14 +118,25 @@ def _element_text(text: str) -> str:
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def _policy(texts: Iterable[str], plotly_url: str, connect: str) -> str:
+@cache
+def _packed_plotly() -> str:
+    return packed_script("library", plotly_js().encode())
+
+
+@cache
+def _source_of_plotly() -> str:
+    return _source_of(plotly_js())
+
+
+def _source_of(text: str) -> str:
+    """Return the script *text* as a source of a Content-Security-Policy: its hash."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _policy(allowed: Iterable[str], connect: str) -> str:
     """Return a Content-Security-Policy that allows only these scripts, and none injected by a message of the target."""
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(_element_text(text).encode()).digest()).decode()}'" for text in texts
-    )
-    from_self = " 'self'" if plotly_url else ""
     return (
-        f"default-src 'none'; script-src {hashes}{from_self}; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"default-src 'none'; script-src {' '.join(allowed)}; style-src 'unsafe-inline'; img-src data: blob:; "
         f"connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
 

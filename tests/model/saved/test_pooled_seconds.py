@@ -70,6 +70,11 @@ def test_groups_may_depend_on_the_time(run: SavedRun) -> None:
 def test_only_the_metrics_that_are_asked_for_are_decoded(run: SavedRun) -> None:
     (one,) = run.seconds[:1].pooled(lambda number, *_: number, {"http_reqs"})
     assert [series.label for series in one.table.series_values] == ["http_reqs"]
+    (one,) = run.seconds[:1].pooled(lambda number, *_: number, {("http_req_failed", "method", "name")})
+    assert [series.label for series in one.table.series_values] == [
+        "http_req_failed{method:GET,name:/users}",
+        "http_req_failed{method:GET,name:/orders/{id}}",
+    ]
 
 
 def test_a_second_that_cannot_be_read_is_told() -> None:

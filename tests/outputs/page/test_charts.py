@@ -29,6 +29,7 @@ CHARTS = (
     "target-memory",
     "memory",
     "network",
+    "endpoints",
     "curve",
 )
 

@@ -7,15 +7,20 @@ import subprocess
 import sys
 
 from fastload.outputs.page.render import asset, render_page
+from tests.outputs.page.packed_page import data_in
 from tests.outputs.seconds import NASTY
 
 
 def test_data_cannot_end_its_element() -> None:
-    page = render_page({"text": NASTY + "<!--", "kind": "report"}, title=NASTY).decode()
-    inside = page.partition('id="data">')[2].partition("</script>")[0]
+    data = {"text": NASTY + "<!--", "kind": "report"}
+    served = render_page(data, title=NASTY, plotly_url="/plotly.min.js").decode()
+    inside = served.partition('id="data">')[2].partition("</script>")[0]
     assert json.loads(inside)["text"] == NASTY + "<!--"
-    assert "<title>&lt;/script&gt;" in page
-    assert page.count("</script>") == page.count("<script")
+    alone = render_page(data, title=NASTY).decode()
+    assert data_in(alone) == data
+    for page in (served, alone):
+        assert "<title>&lt;/script&gt;" in page
+        assert page.count("</script>") == page.count("<script")
 
 
 def test_other_pages_have_their_own_parts() -> None:

@@ -25,6 +25,7 @@ from fastload.outputs.streams.registry import make_sink_outputs
 from tests.browser import shoot
 from tests.conftest import Nginx
 from tests.outputs.page.made_reports import data_of, write
+from tests.outputs.page.packed_page import data_in, packed_text, unpack
 from tests.outputs.page.shown_page import cells, tiles_of, traces, within
 from tests.outputs.samples import fill
 from tests.outputs.seconds import Made, closed_run, made_run, ramp, second
@@ -32,9 +33,10 @@ from tests.outputs.seconds import Made, closed_run, made_run, ramp, second
 
 def test_the_file_needs_nobody(url: str) -> None:
     text = Path(url.removeprefix("file://")).read_text(encoding="utf-8")
-    own = text.replace(plotly_js().replace("</script", "<\\/script").replace("<!--", "<\\!--"), "")
-    assert len(own.encode()) < 1_000_000
-    assert len(text) - len(own) > 1_000_000
+    library = packed_text(text, "library")
+    assert unpack(library).decode() == plotly_js()
+    own = text.replace(library, "").replace(packed_text(text, "scripts"), "").replace(packed_text(text, "data"), "")
+    assert len(own) < 100_000
     assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", own)
     assert "default-src 'none'" in own
     assert "connect-src 'none'" in own
@@ -164,8 +166,8 @@ def test_the_file_is_small_whatever_others_say(shown: Page, tmp_path: Path) -> N
     path = tmp_path / "report.html"
     write(long_run(), path)
     text = path.read_text(encoding="utf-8")
-    assert len(text) - len(plotly_js()) < 1_000_000
-    data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
+    assert path.stat().st_size < 2_000_000
+    data = data_in(text)
     shown.evaluate("data => fastload.render(data)", data)
     rows = {row[0]: row for row in cells(shown, "endpoints")}
     assert "it failed" in rows
@@ -187,7 +189,7 @@ def test_the_report_of_a_real_run_has_its_numbers(shown: Page, nginx: Nginx, tmp
 
     summary = fl.run(visit, vus=2, duration="1s", workers=1, base_url=nginx.url, html=path)
     page = path.read_text(encoding="utf-8")
-    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    data = data_in(page)
     metrics = summary.to_dict()["metrics"]
     columns = data["timeline"]
     assert data["summary"]["metrics"] == json.loads(json.dumps(metrics))
@@ -202,7 +204,7 @@ def test_the_report_of_a_real_run_has_its_numbers(shown: Page, nginx: Nginx, tmp
 def test_a_run_without_an_end_has_a_report_too(shown: Page, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write(closed_run(seconds=4), path, summary=False)
-    data = json.loads(path.read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0])
+    data = data_in(path.read_text(encoding="utf-8"))
     assert data["summary"]["stopped_by"] == "unknown"
     shown.evaluate("data => fastload.render(data)", data)
     assert shown.inner_text("#result") == "Incomplete"
@@ -212,7 +214,7 @@ def test_a_run_without_an_end_has_a_report_too(shown: Page, tmp_path: Path) -> N
 def test_a_run_that_broke_off_before_its_first_second_has_one(shown: Page, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write(closed_run(seconds=1)._replace(seconds=[]), path, summary=False)
-    data = json.loads(path.read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0])
+    data = data_in(path.read_text(encoding="utf-8"))
     shown.evaluate("data => fastload.render(data)", data)
     assert shown.inner_text("#result") == "Incomplete"
     assert "No latency: no request and no measured call ended." in shown.inner_text("[data-chart=chart-latency]")
