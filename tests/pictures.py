@@ -151,6 +151,20 @@ def ui(browser: Browser, folder: Path) -> None:
         shoot(page, "ui")
 
 
+def failures(browser: Browser, folder: Path) -> None:
+    """What failed in a run of the ui."""
+    with (
+        score(failure_rate=0.04) as target,
+        command(folder, STEADY, "ui", "--base-url", target.base_url, "--port", "0") as process,
+        open_page(browser, said(process, "ui:"), height=460) as page,
+    ):
+        page.get_by_role("button", name="Start", exact=True).click()
+        page.wait_for_url("**/runs/1/")
+        page.get_by_role("link", name="Failures").click()
+        expect(page.locator("#live-phase")).to_have_text("Over", timeout=60_000)
+        shoot(page, "ui-failures")
+
+
 def compare(browser: Browser, folder: Path) -> None:
     """Three runs each, the second time against a target that takes half as long again."""
     for name, p50_ms in (("before", 6), ("after", 9)):
@@ -201,7 +215,7 @@ def terminal(browser: Browser, folder: Path) -> None:
 
 
 PICTURES: dict[str, Callable[[Browser, Path], None]] = {
-    one.__name__: one for one in (report, dashboard, ui, compare, terminal)
+    one.__name__: one for one in (report, dashboard, ui, failures, compare, terminal)
 }
 
 

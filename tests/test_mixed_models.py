@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from fastload.dashboard.ui_run import _figures_of_run
+from fastload.dashboard.ui_saved import run_figures
 from fastload.model.records import Snapshot
 from fastload.model.saved.run_file import load_run
 from fastload.model.saved.saved_plan import saved_plan
@@ -90,7 +90,7 @@ def test_the_headline_covers_what_it_says(cli: Cli, nginx: Nginx, tmp_path: Path
     covered = f" ({made.covers})" if lead == RESPONSE else ""
     assert f"Percentiles are those of `{lead}`{covered}." in made.markdown
     assert f"{RESPONSE} covers {made.covers}." in made.markdown.replace("\\", "")
-    assert _figures_of_run(made.summary)["p95_ms"] == made.metrics[lead]["p(95)"]
+    assert run_figures(made.summary)["p95_ms"] == made.metrics[lead]["p(95)"]
     assert ("requests: those with a due time" in made.text.partition("\n")[0]) is (lead == RESPONSE)
     check_seconds(made, lead)
 

@@ -151,6 +151,12 @@ _TEST = (
     ),
     click.option("--no-setup", is_flag=True, envvar="FASTLOAD_NO_SETUP", help="Leave the script's setup out."),
     click.option("--no-teardown", is_flag=True, envvar="FASTLOAD_NO_TEARDOWN", help="Leave its teardown out."),
+    click.option(
+        "--no-thresholds",
+        is_flag=True,
+        envvar="FASTLOAD_NO_THRESHOLDS",
+        help="Leave its thresholds out; those of --threshold count.",
+    ),
     click.option("-p", "--paused", is_flag=True, envvar="FASTLOAD_PAUSED", help="Start nothing before it is asked to."),
     click.option(
         "--control",

@@ -20,13 +20,14 @@ from fastload.dashboard.app import Dashboard, dashboard_asset, live_bar, live_sc
 from fastload.dashboard.command_routes import receive_body
 from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.ui_form import FormError
+from fastload.dashboard.ui_reports import REPORTS
 from fastload.dashboard.ui_run import UiRun
-from fastload.dashboard.ui_session import REPORTS, UiSession
+from fastload.dashboard.ui_session import UiSession
 from fastload.model.errors import FastloadError
 from fastload.outputs.page.render import asset as page_asset
 from fastload.outputs.page.render import render_page
 
-_OWN_ASSETS = ("common.js", "form.js", "runs.js", "ui.js", "common.css", "ui.css")
+_OWN_ASSETS = ("common.js", "form.js", "compare.js", "runs.js", "saved.js", "ui.js", "common.css", "ui.css")
 _PAGE_ASSETS = ("dom.js", "units.js", "page.css", "parts.css")
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
 
@@ -49,11 +50,17 @@ class UiApp:
             Route("/api/plan", self._plan, methods=["POST"]),
             Route("/api/start", self._start, methods=["POST"]),
             Route("/api/runs", self._runs),
+            Route("/api/saved", self._saved),
+            Route("/api/compare", self._compare, methods=["POST"]),
             Route("/api/runs/{number:int}/stop", self._stop, methods=["POST"]),
             Route("/runs/{number:int}", self._to_run),
             Route("/runs/{number:int}/", self._run_page),
             Route("/runs/{number:int}/log", self._log),
             Route("/runs/{number:int}/reports/{name}", self._report),
+            # To make one of these costs CPU. They do not end in /: links of other sites do not open them.
+            Route("/saved/{saved_id}", self._saved_page),
+            Route("/saved/{saved_id}/reports/{name}", self._saved_report),
+            Route("/comparisons/{number:int}", self._comparison),
             Mount("/runs/{number:int}", app=self._dashboard),
         ]
 
@@ -105,6 +112,24 @@ class UiApp:
         path, title = await asyncio.to_thread(self._session.report, number, name)
         return FileResponse(path, filename=title, media_type="application/octet-stream")
 
+    async def _saved(self, _request: Request) -> Response:
+        return JSONResponse(plain(await asyncio.to_thread(self._session.saved)))
+
+    async def _saved_page(self, request: Request) -> Response:
+        path, _ = await asyncio.to_thread(self._session.saved_report, request.path_params["saved_id"], "html")
+        return FileResponse(path, media_type="text/html")
+
+    async def _saved_report(self, request: Request) -> Response:
+        saved_id, name = request.path_params["saved_id"], request.path_params["name"]
+        path, title = await asyncio.to_thread(self._session.saved_report, saved_id, name)
+        return FileResponse(path, filename=title, media_type="application/octet-stream")
+
+    async def _compare(self, request: Request) -> Response:
+        return JSONResponse(plain(await asyncio.to_thread(self._session.compare, await _object_in(request))))
+
+    async def _comparison(self, request: Request) -> Response:
+        return FileResponse(self._session.comparison(request.path_params["number"]), media_type="text/html")
+
     async def _dashboard(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the dashboard of the run in the path: its events, its data and its commands."""
         run = self._run_of(Request(scope, receive))
@@ -150,9 +175,9 @@ def _page_of(run: UiRun, live: LiveRun, script: str) -> bytes:
         live.data(),
         title=f"run {run.number} of {live.header.title}",
         plotly_url=plotly_path(),
-        scripts=[*live_scripts(), dashboard_asset("ui/common.js"), dashboard_asset("ui/bar.js")],
+        scripts=[*live_scripts(), *map(dashboard_asset, ("ui/common.js", "ui/bar.js", "ui/tabs.js"))],
         styles=[dashboard_asset("live.css"), dashboard_asset("ui/common.css"), dashboard_asset("ui/bar.css")],
-        bar=bar.replace("{reports}", reports) + live_bar(steered=True, stays=True),
+        bar=bar.replace("{reports}", reports) + live_bar(steered=True, stays=True) + dashboard_asset("ui/tabs.html"),
         connect="'self'",
     )
 

@@ -1,4 +1,4 @@
-"""Commands that `fastload ui` starts: each plan, run and report is a process of its own.
+"""Commands that `fastload ui` starts: each plan, run, report and comparison is a process of its own.
 
 The ui has threads, so it must not fork workers itself. A new process also imports the current text of the script.
 """
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from fastload.dashboard.ui_child import ARGUMENTS
-from fastload.dashboard.ui_form import FormError
+from fastload.dashboard.ui_form import NO_THRESHOLDS, THRESHOLD, FormError
+from fastload.model.errors import FastloadError
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _CHILD = "fastload.dashboard.ui_child"
@@ -52,7 +53,7 @@ class UiCommands:
         Raises:
             FormError: ``fastload run`` would refuse the arguments; the message is that of the command.
         """
-        done = self._run(["plan", self.script, *self.arguments, *arguments, "--json"], _PLAN_S)
+        done = self._run(["plan", *self._run_arguments(arguments), "--json"], _PLAN_S)
         if done.returncode:
             raise error_of(done.stderr.decode(errors="replace"))
         # The script may print text before the JSON. Only the first and last line of the document are not indented.
@@ -71,7 +72,8 @@ class UiCommands:
         """
         done = self._run(["report", str(run), *arguments], _REPORT_S)
         if done.returncode:
-            raise error_of(done.stderr.decode(errors="replace"))
+            said = error_of(done.stderr.decode(errors="replace"))
+            raise FastloadError(said.message, hint=said.hint)
 
     def run(
         self, arguments: Sequence[str], *, save: Path, token: str, log: Path, report: Path
@@ -81,17 +83,35 @@ class UiCommands:
         Call it from the thread that will wait for the end of the process: when this thread ends, the process gets
         SIGTERM. stderr goes to *log*, stdout to *report*; *token* is the token of the run's control API.
         """
-        command = ["run", self.script, *self.arguments, *arguments]
+        command = ["run", *self._run_arguments(arguments)]
         command += [f"--save={save}", "--control=127.0.0.1:0", "--quiet"]
         more = {"FASTLOAD_CONTROL_TOKEN": token, "PYTHONUNBUFFERED": "1"}
         with log.open("wb") as errors, report.open("wb") as output:
             return self._start(command, stdout=output, stderr=errors, **more)
 
+    def compare(self, baseline: Path, candidate: Path, page: Path, *, force: bool) -> None:
+        """Write the *page* of ``fastload compare`` of two saved runs; *force*: also if their plans differ.
+
+        Raises:
+            FormError: the command refuses to compare them.
+        """
+        command = ["compare", str(baseline), str(candidate), f"--html={page}", "--fail-on=never"]
+        done = self._run([*command, "--force"] if force else command, _REPORT_S)
+        if done.returncode:
+            raise error_of(done.stderr.decode(errors="replace"))
+
     def close(self) -> None:
-        """Kill the plan and report processes that still run."""
+        """Kill the processes of plans, reports and comparisons that still run."""
         with self._lock:
             for process in self._open:
                 _kill(process)
+
+    def _run_arguments(self, more: Sequence[str]) -> list[str]:
+        """Return script and arguments of a run. Thresholds in *more* replace those of all runs."""
+        own = self.arguments
+        if NO_THRESHOLDS in more:
+            own = [text for text in own if not text.startswith(THRESHOLD)]
+        return [self.script, *own, *more]
 
     def _run(self, arguments: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[bytes]:
         with self._start(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

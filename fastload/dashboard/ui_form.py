@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,10 +22,12 @@ TEXTS = {
     "base_url": "base_url",
 }
 """Text field of the form -> option of a run that the field sets."""
+NO_THRESHOLDS, THRESHOLD = "--no-thresholds", "--threshold="
+_OF_THRESHOLDS = re.compile(r"thresholds? ").match
 _LONGEST_TEXT = 10_000
 _MOST_ENTRIES = 200
 _MOST_DIGITS = 18
-_SEE_FIELDS = "see the fields"
+_MISTAKES, _SEE_FIELDS = "the form has mistakes", "see the fields"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,19 @@ class FormError(FastloadError):
         fields = {name: {"message": fault.message, "hint": fault.hint} for name, fault in self.fields.items()}
         return {"error": self.message, "hint": self.hint, "fields": fields}
 
+    def at_field(self) -> FormError:
+        """Return this error of a command as one of the field that it is about; itself if that is not known."""
+        if self.fields or not _OF_THRESHOLDS(self.message):
+            return self
+        return FormError(_MISTAKES, hint=_SEE_FIELDS, fields={"thresholds": FieldError(self.message, self.hint)})
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """The form as the user filled it in. An empty text keeps the script's value; *env* has only the names given.
+
+    *thresholds* are ``METRIC: EXPRESSION`` each, in place of all that the script and other sources say; None keeps
+    those.
 
     *env_of* is the number of an earlier run, or 0. An empty value in *env* then stands for the value of that run,
     because values of the environment are never sent to a browser.
@@ -63,6 +75,7 @@ class Form:
     duration: str = ""
     base_url: str = ""
     needs_host: bool = True
+    thresholds: tuple[str, ...] | None = None
     env: tuple[tuple[str, str], ...] = ()
     env_of: int = 0
 
@@ -80,6 +93,8 @@ class Form:
             name: value.strip() if isinstance(value, str) else value for name, value in data.items()
         }
         given["scenarios"] = tuple(given.get("scenarios", ()))
+        if given.get("thresholds") is not None:
+            given["thresholds"] = tuple(line for text in given["thresholds"] if (line := text.strip()))
         given["env"] = tuple((name.strip(), value) for name, value in given.get("env", ()) if name or value)
         return cls(**given)
 
@@ -103,7 +118,7 @@ def first_form(plan: Mapping[str, Any]) -> Form:
     """
     texts: dict[str, Any] = {field: _common(plan, option) for field, option in TEXTS.items()}
     names = tuple(scenario["name"] for scenario in plan["scenarios"])
-    return Form(scenarios=names, needs_host=not plan["target"], **texts)
+    return Form(scenarios=names, needs_host=not plan["target"], thresholds=tuple(plan["thresholds"]), **texts)
 
 
 def env_names(plan: Mapping[str, Any]) -> list[str]:
@@ -133,7 +148,7 @@ def run_arguments(form: Form, first: Form) -> list[str]:
     """
     faults = _faults(form, first)
     if faults:
-        raise FormError("the form has mistakes", hint=_SEE_FIELDS, fields=faults)
+        raise FormError(_MISTAKES, hint=_SEE_FIELDS, fields=faults)
     changed = {name: text for name in TEXTS if (text := getattr(form, name)) and text != getattr(first, name)}
     arguments = []
     if set(form.scenarios) != set(first.scenarios):
@@ -143,6 +158,8 @@ def run_arguments(form: Form, first: Form) -> list[str]:
         arguments.append(f"--stages={_stages(form, first)}")
         changed = {name: text for name, text in changed.items() if name == "base_url"}
     arguments += [f"--{TEXTS[name].replace('_', '-')}={text}" for name, text in changed.items()]
+    if form.thresholds is not None and form.thresholds != first.thresholds:
+        arguments += [NO_THRESHOLDS, *(f"{THRESHOLD}{text}" for text in form.thresholds)]
     return arguments + [f"--env={name}={value}" for name, value in form.env]
 
 
@@ -269,6 +286,7 @@ def _is_pair(value: Any) -> bool:
 _TAKES: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(_CHECKS, _is_text),
     "scenarios": lambda value: _is_list(value, _is_text),
+    "thresholds": lambda value: value is None or _is_list(value, _is_text),
     "env": lambda value: _is_list(value, _is_pair),
     "needs_host": lambda value: isinstance(value, bool),
     "env_of": lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,

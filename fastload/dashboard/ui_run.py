@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastload.control.commands.command_queue import check_command
+from fastload.control.commands.control_api import CLIENT_HEADER
 from fastload.dashboard.live_run import LiveRun
 from fastload.dashboard.ui_command import error_of
 from fastload.dashboard.ui_form import Form
+from fastload.dashboard.ui_saved import load_words, run_figures
 from fastload.model.errors import ControlError, FastloadError
-from fastload.model.headline import has_only_open_models, headline_trend
 from fastload.model.records import Snapshot
 from fastload.model.saved.run_file import RunReader
-from fastload.model.saved.saved_plan import saved_plan
 
 EXIT_CODES: Mapping[int, str] = {
     0: "finished",
@@ -124,7 +124,11 @@ class UiRun:
             raise ControlError("the run is over" if self.is_over else "the run has not begun", reason="over")
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout_s)
         how = "GET" if name in ("status", "metrics") else "POST"
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+            CLIENT_HEADER: "ui",
+        }
         try:
             connection.request(how, f"/v1/{name}", json.dumps(given) if how == "POST" else None, headers)
             response = connection.getresponse()
@@ -171,6 +175,7 @@ class UiRun:
         over = {"state": "ended", "progress": 1.0} if self.is_over else {}
         return {
             "run": self.number,
+            "id": run_id(self.number),
             "started_at": self.started_at.isoformat(timespec="seconds"),
             "load": self._load,
             **self._figures,
@@ -265,8 +270,7 @@ class UiRun:
             self._reader = RunReader(self.file)
         for kind, body in self._reader.poll():
             if kind == "header":
-                scenarios = saved_plan(body.plan).scenarios
-                self._load = [f"{scenario.name}: {scenario.executor.describe()}" for scenario in scenarios]
+                self._load = load_words(body.plan)
                 self.live = LiveRun(body)
                 self.has_begun = True
             elif kind == "second" and self.live is not None:
@@ -274,24 +278,16 @@ class UiRun:
                 self.live.add(body)
             elif kind == "summary":
                 self._summary = body
-                self._figures |= _figures_of_run(body)
+                self._figures |= run_figures(body)
                 self._has_thresholds = bool(body["thresholds"])
+
+
+def run_id(number: int) -> str:
+    """Return the id of run *number* among all runs of the page; `ui_saved` has those of other files."""
+    return f"run-{number}"
 
 
 def _figures_of_second(second: Snapshot) -> dict[str, Any]:
     shown = (*_COUNTED, "p95_ms")
     figures = {name: getattr(second, name) for name in shown}
     return {"state": second.phase, **figures, "verdict": second.verdict.state if second.verdict else ""}
-
-
-def _figures_of_run(summary: Mapping[str, Any]) -> dict[str, Any]:
-    metrics = summary["metrics"]
-    requests, failed = metrics.get("http_reqs", {}), metrics.get("http_req_failed", {})
-    headline = headline_trend("http_req_duration", only_open=has_only_open_models(summary["plan"]))
-    return {
-        "requests": requests.get("count", 0),
-        "requests_per_s": requests.get("rate", 0.0),
-        "failed": failed.get("fails", 0),
-        "verdict": summary["verdict"]["state"],
-        "p95_ms": metrics.get(headline, {}).get("p(95)"),
-    }

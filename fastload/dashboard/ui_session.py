@@ -5,46 +5,28 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastload.control.commands.http_checks import RequestRefused
 from fastload.dashboard.ui_command import UiCommands
 from fastload.dashboard.ui_form import Form, FormError, env_names, first_form, run_arguments
-from fastload.dashboard.ui_run import UiRun
+from fastload.dashboard.ui_reports import REPORTS, ReportMaker
+from fastload.dashboard.ui_run import UiRun, run_id
+from fastload.dashboard.ui_saved import SavedRuns
 from fastload.model.saved.run_file import SUFFIX
 
 LIVE_PAGES = 5
 """Number of newest runs that keep a live page, of some 10 MB each. Older runs have only reports."""
-
-
-class Report(NamedTuple):
-    """A downloadable report of a run. *option* of ``fastload report`` writes it; its file name ends with *suffix*.
-
-    An empty *option* stands for the run file itself.
-    """
-
-    title: str
-    suffix: str
-    option: str
-
-
-REPORTS: Mapping[str, Report] = {
-    "html": Report("HTML report", ".html", "--html"),
-    "md": Report("Markdown", ".md", "--md"),
-    "junit": Report("JUnit XML", ".xml", "--junit"),
-    "csv": Report("Locust's CSV files", "-csv.zip", "--csv"),
-    "json": Report("Summary as JSON", ".json", "--json"),
-    "hlog": Report("Histogram log", ".hlog", "--hlog"),
-    "run": Report("Everything of the run", SUFFIX, ""),
-}
-"""Name of the report in a URL -> report."""
+MOST_COMPARISONS = 20
+"""Number of newest comparisons whose pages are kept, of some 5 MB each."""
+_FORCE = "--force"
+_SHOWN = ("scenarios", "duration_s", "longest_s", "base_url", "target", "thresholds", "notes")
 
 
 class UiSession:
@@ -56,9 +38,11 @@ class UiSession:
     def __init__(self, commands: UiCommands, save: Path | None) -> None:
         self._commands = commands
         self._save = save
+        self._saved = SavedRuns(save)
+        self._reports = ReportMaker(commands)
         self._lock = threading.Lock()
-        self._reporting = threading.Lock()
         self._runs: list[UiRun] = []
+        self._comparisons: list[Path] = []
         self._is_closed = False
         self._plan: Mapping[str, Any] = {}
         self._folder: Path | None = None
@@ -80,14 +64,15 @@ class UiSession:
         with self._lock:
             self._is_closed = True
             current = self._current()
+        self._reports.refuse()
         if current is not None and not current.is_over:
             current.stop()
             if not current.wait(timeout_s):
                 return False
         self._commands.close()
-        with self._reporting:
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
+        self._reports.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
         return True
 
     def end_now(self) -> None:
@@ -135,8 +120,14 @@ class UiSession:
         arguments = run_arguments(replace(self._form_in(data), needs_host=False), first_form(self._plan))
         if self._is_busy():
             return {}
-        plan = self._commands.plan(arguments) if arguments else self._plan
-        return {key: plan[key] for key in ("scenarios", "duration_s", "longest_s", "base_url", "target", "notes")}
+        plan = self._planned(arguments) if arguments else self._plan
+        return {key: plan[key] for key in _SHOWN}
+
+    def _planned(self, arguments: list[str]) -> dict[str, Any]:
+        try:
+            return self._commands.plan(arguments)
+        except FormError as error:
+            raise error.at_field() from error
 
     def start(self, data: Mapping[str, Any]) -> UiRun:
         """Start a run with this form, and wait until it has begun.
@@ -154,6 +145,9 @@ class UiSession:
             self._runs.append(run)
         try:
             run.start()
+        except FormError as error:
+            self._runs.remove(run)
+            raise error.at_field() from error
         except BaseException:
             self._runs.remove(run)
             raise
@@ -178,6 +172,10 @@ class UiSession:
         current = next((run["run"] for run in runs if run["exit_code"] is None), None)
         return {"runs": runs, "current": current}
 
+    def saved(self) -> dict[str, Any]:
+        """Return the saved runs in the folder of ``--save`` that are not of this session."""
+        return self._saved.describe({run.file for run in list(self._runs)})
+
     def report(self, number: int, name: str) -> tuple[Path, str]:
         """Return the path of report *name* of a run, and its file name for a download.
 
@@ -188,36 +186,74 @@ class UiSession:
             FastloadError: the report cannot be made.
         """
         run = self.run(number)
-        if name not in REPORTS:
-            raise RequestRefused(
-                HTTPStatus.NOT_FOUND, f"there is no report {name!r}", f"there are {', '.join(REPORTS)}"
-            )
         if not run.has_begun:
             raise RequestRefused(HTTPStatus.CONFLICT, f"run {number} has measured nothing yet", "wait a second")
-        report = REPORTS[name]
-        title = f"{run.file.stem}{report.suffix}"
-        if not report.option:
-            return run.file, title
-        is_final = run.is_over
-        path = run.folder / (title if is_final else f"so-far-{title}")
-        with self._reporting:
-            if self._is_closed:
-                raise RequestRefused(HTTPStatus.CONFLICT, "the ui ends", "look at the saved run")
-            if not (is_final and path.exists()):
-                self._make_report(run, report, path)
-        return path, title
+        return self._reports.make(run.file, name, run.folder)
 
-    def _make_report(self, run: UiRun, report: Report, path: Path) -> None:
-        made = path.with_name(f"making-{path.name}")
-        if not report.suffix.endswith(".zip"):
-            self._commands.report(run.file, [f"{report.option}={made}"])
-        else:
-            with tempfile.TemporaryDirectory(dir=run.folder) as folder:
-                self._commands.report(run.file, [f"{report.option}={Path(folder, run.file.stem)}"])
-                with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-                    for file in sorted(Path(folder).iterdir()):
-                        archive.write(file, file.name)
-        made.replace(path)
+    def saved_report(self, saved_id: str, name: str) -> tuple[Path, str]:
+        """Return the same for a saved run.
+
+        Raises:
+            RequestRefused: there is no such run or report, its file is gone, or the ui is closing.
+            FastloadError: the report cannot be made.
+        """
+        return self._reports.make(self._saved.find(saved_id).path, name, self._opened_folder / saved_id)
+
+    def compare(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Compare the two runs with the ids in ``runs`` of *data*; the one that began first is the baseline.
+
+        Return the number of the ``comparison``. Runs of different plans are compared with ``force`` only; without it,
+        return how they are ``different``.
+
+        Raises:
+            RequestRefused: *data* has another form, there is no such run, or the ui is closing.
+            FormError: the runs cannot be compared.
+        """
+        ids, force = data.get("runs"), data.get("force", False)
+        if not (isinstance(ids, list) and len(ids) == 2 and all(isinstance(one, str) for one in ids)):
+            raise RequestRefused(
+                HTTPStatus.BAD_REQUEST, "runs are not two ids", "GET /api/runs and /api/saved have them"
+            )
+        if not isinstance(force, bool):
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, f"force {force!r} is not true or false")
+        (_, baseline), (_, candidate) = sorted(map(self._file_of, ids))
+        with self._lock:
+            number = len(self._comparisons) + 1
+            page = self._opened_folder / "comparisons" / f"{number}.html"
+            self._comparisons.append(page)
+        try:
+            self._reports.compare(baseline, candidate, page, force=force)
+        except FormError as error:
+            if _FORCE in error.hint:
+                return {"different": error.message}
+            raise
+        for old in self._comparisons[:-MOST_COMPARISONS]:
+            old.unlink(missing_ok=True)
+        return {"comparison": number}
+
+    def comparison(self, number: int) -> Path:
+        """Return the page of that comparison.
+
+        Raises:
+            RequestRefused: 404, there is none, or it is one of the older ones.
+        """
+        page = self._comparisons[number - 1] if 0 < number <= len(self._comparisons) else None
+        if page is None or not page.exists():
+            raise RequestRefused(HTTPStatus.NOT_FOUND, f"there is no comparison {number}", "compare the runs again")
+        return page
+
+    def _file_of(self, one: str) -> tuple[datetime, Path]:
+        """Return when the run with that id began, and its file."""
+        for run in self._runs:
+            if run_id(run.number) == one and run.has_begun:
+                return run.started_at, run.file
+        saved = self._saved.find(one)
+        return saved.started_at, saved.path
+
+    @property
+    def _opened_folder(self) -> Path:
+        assert self._folder is not None
+        return self._folder
 
     def _form_in(self, data: Mapping[str, Any]) -> Form:
         """Return the form that a browser sent, completed with the environment values that it never gets.
@@ -234,9 +270,8 @@ class UiSession:
         raise FormError(f"there is no run {form.env_of} whose environment could be taken", hint="load the page again")
 
     def _make(self, form: Form, arguments: list[str]) -> UiRun:
-        assert self._folder is not None
         number = self._runs[-1].number + 1 if self._runs else 1
-        folder = self._folder / f"run-{number}"
+        folder = self._opened_folder / run_id(number)
         folder.mkdir(exist_ok=True)
         stem = f"{Path(self.script.rpartition(':')[2]).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         file = (self._save or folder) / f"{stem}{SUFFIX}"

@@ -19,7 +19,7 @@ class LoadChange(NamedTuple):
     """One change of the load of *scenario*, *before* → *after*, in VUs or in starts per second (*unit*).
 
     *t_s* counts as `Snapshot.elapsed_s` does: from the common start, without pauses. *who* is the way it came:
-    "the dashboard", "the control API", "the keyboard" or "the program".
+    "the dashboard", "fastload ui", "the control API", "the keyboard" or "the program".
     """
 
     t_s: float

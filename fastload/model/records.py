@@ -22,6 +22,8 @@ from fastload.model.units import format_number_of
 MOST_KINDS = 100
 """How many kinds of errors, or types of exceptions, are counted separately."""
 KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS = "kinds of errors", "types of exceptions"
+MOST_NAMES_LISTED = 10
+"""How many names of requests and calls a summary lists for each kind of error."""
 _MOST_KIND = 200
 _JUDGED = "judged"
 _STATUS = re.compile(r"http_\d+").fullmatch
@@ -138,6 +140,15 @@ class ErrorTable:
         """Return one dict for each kind, the most frequent kind first."""
         ordered = sorted(self.entries.items(), key=lambda item: -item[1][0])
         return [{"kind": kind, "count": count, "first": message} for kind, (count, message) in ordered]
+
+    def names_of(self, kind: str) -> list[dict[str, Any]]:
+        """Return where *kind* happened, as `by_name` has it: at most `MOST_NAMES_LISTED` names, the most frequent
+        first.
+        """
+        ordered = sorted(self.by_name.get(kind, {}).items(), key=lambda item: -item[1])
+        return [
+            {"method": method, "name": name, "count": count} for (method, name), count in ordered[:MOST_NAMES_LISTED]
+        ]
 
     def raised_list(self) -> list[dict[str, Any]]:
         """Return one dict for each group of exceptions, the most frequent first.

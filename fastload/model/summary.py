@@ -167,7 +167,9 @@ class Summary:
             "calls": [call.to_dict() for call in self.calls],
             "requests": asdict(self.requests),
             "errors": [
-                one | {"code": error_code(one["kind"]), "remedy": remedy_of(one["kind"], one["first"])}
+                one
+                | {"code": error_code(one["kind"]), "remedy": remedy_of(one["kind"], one["first"])}
+                | {"names": self.errors.names_of(one["kind"])}
                 for one in self.errors.to_list()
             ],
             "exceptions": self.exceptions.raised_list(),

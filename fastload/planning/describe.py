@@ -72,7 +72,7 @@ def describe_draft(draft: Draft, *, target: str = "") -> dict[str, Any]:
         "seed": plan.seed,
         "paused": plan.paused,
         "scenarios": [_scenario(plan, scenario) for scenario in plan.scenarios],
-        "thresholds": [f"{one.label}: {one.expression}" for one in plan.thresholds],
+        "thresholds": [one.text for one in plan.thresholds],
         "metrics": [
             {"name": name, "kind": metric.spec.kind.value, "unit": metric.spec.unit}
             for name, metric in declared().items()

@@ -59,7 +59,7 @@ _INSTEAD = {
     "executionSegmentSequence": "set workers, or run part of the load with fewer VUs",
     "linger": "leave it out",
     "noSummary": "redirect stdout",
-    "noThresholds": "leave the thresholds out",
+    "noThresholds": 'give "no_thresholds": true',
     "rps": "give a rate, like rate = 100 or --rate 100",
     "summaryExport": 'give "summary": "summary.json"',
     "throw": "raise in the script if not reply.ok",

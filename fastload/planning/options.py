@@ -114,6 +114,7 @@ OPTIONS: dict[str, Option] = {
         Option("control", "address", "run"),
         Option("no_setup", "yes or no", "run"),
         Option("no_teardown", "yes or no", "run"),
+        Option("no_thresholds", "yes or no", "run"),
         Option("setup_timeout", "duration", "run"),
         Option("teardown_timeout", "duration", "run"),
         Option("summary", "text", "run"),

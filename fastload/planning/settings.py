@@ -147,17 +147,21 @@ def check_thresholds(thresholds: Sequence[Threshold], planned: PlannedTags) -> N
 def merge_thresholds(scenarios: Sequence[Scenario], below: Sequence[Tier], above: Sequence[Tier]) -> list[SetThreshold]:
     """Merge the thresholds of all tiers. For the same metric, those of a tier replace those of lower tiers.
 
+    A tier with ``no_thresholds`` removes all those of lower tiers.
+
     Raises:
         PlanError: a threshold is malformed, or its metric does not exist.
     """
     by_metric: dict[str, list[SetThreshold]] = {}
     script = [(one, script_origin(scenario)) for scenario in scenarios for one in _parsed(scenario.thresholds)]
     tiers = [
-        *(_thresholds_in(tier, scenarios) for tier in below),
-        script,
-        *(_thresholds_in(tier, scenarios) for tier in above),
+        *((_thresholds_in(tier, scenarios), _removes_lower(tier)) for tier in below),
+        (script, False),
+        *((_thresholds_in(tier, scenarios), _removes_lower(tier)) for tier in above),
     ]
-    for tier in tiers:
+    for tier, removes_lower in tiers:
+        if removes_lower:
+            by_metric.clear()
         lost = {label: _lost(earlier) for label, earlier in by_metric.items()}
         for label in {threshold.label: None for threshold, _ in tier}:
             by_metric[label] = [
@@ -225,6 +229,10 @@ def check_set_thresholds(thresholds: Sequence[SetThreshold], planned: PlannedTag
         with _named(one.by if is_of_tier else ""):
             check_thresholds([one.threshold], planned)
     check_limits(one.threshold for one in thresholds)
+
+
+def _removes_lower(tier: Tier) -> bool:
+    return bool(tier.options.get("no_thresholds"))
 
 
 def _lost(replaced: Sequence[SetThreshold]) -> tuple[GivenValue, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from fastload.model.redaction import shortened
 
 PLAN: dict[str, Any] = {
     "target": "",
+    "thresholds": ["checks: rate>0.9"],
     "scenarios": [{"name": "browse"}, {"name": "buy [fast]"}],
     "options": [
         {"scenario": "", "option": "vus", "value": "5", "set_by": "script"},
@@ -28,7 +30,7 @@ FIRST = first_form(PLAN)
 
 def form(**values: Any) -> Form:
     """The form as it is at first, but for *values*."""
-    return Form.take({**FIRST.to_dict(), "scenarios": ["browse", "buy [fast]"], "env": [], **values})
+    return Form.take({**json.loads(json.dumps(FIRST.to_dict())), **values})
 
 
 def faults_of(**values: Any) -> dict[str, str]:
@@ -38,7 +40,16 @@ def faults_of(**values: Any) -> dict[str, str]:
 
 
 def test_it_begins_with_what_is_the_same_for_all_scenarios() -> None:
-    assert Form(("browse", "buy [fast]"), users="5", duration="30s", base_url="http://localhost:1") == FIRST
+    assert (
+        Form(
+            ("browse", "buy [fast]"),
+            users="5",
+            duration="30s",
+            base_url="http://localhost:1",
+            thresholds=("checks: rate>0.9",),
+        )
+        == FIRST
+    )
     assert env_names(PLAN) == ["API_KEY"]
     assert not first_form(PLAN | {"target": "sequencer"}).needs_host
 
@@ -56,6 +67,13 @@ def test_it_begins_with_what_is_the_same_for_all_scenarios() -> None:
         (
             {"spawn_rate": "300", "users": "100", "duration": "5m", "base_url": "https://h"},
             ["--stages=0.333s:100,5m:100", "--base-url=https://h"],
+        ),
+        ({"thresholds": None}, []),
+        ({"thresholds": [" checks: rate>0.9", ""]}, []),
+        ({"thresholds": []}, ["--no-thresholds"]),
+        (
+            {"thresholds": ["checks: rate>0.9", "--vus=9"]},
+            ["--no-thresholds", "--threshold=checks: rate>0.9", "--threshold=--vus=9"],
         ),
         ({"env": [[" A ", "--vus=9 $(id)"], ["", ""]]}, ["--env=A=--vus=9 $(id)"]),
     ],
@@ -117,6 +135,8 @@ def test_a_spawn_rate_needs_users_and_a_time_and_a_run_a_host() -> None:
         {"env": ["AB"]},
         {"env": [["A", "B"]] * 201},
         {"needs_host": "no"},
+        {"thresholds": "checks: rate>0.9"},
+        {"thresholds": [["checks", "rate>0.9"]]},
         {"duration": "1" * 10_001},
         {"base_url": "http://h\0"},
     ],
@@ -124,6 +144,15 @@ def test_a_spawn_rate_needs_users_and_a_time_and_a_run_a_host() -> None:
 def test_nothing_else_is_taken(data: dict[str, Any]) -> None:
     with pytest.raises(FormError, match="the form has no field"):
         Form.take(data)
+
+
+def test_an_error_of_a_threshold_is_told_at_its_field() -> None:
+    error = error_of("Error: threshold 'cuont>1': a counter has no 'cuont'\nHint:  write count\n").at_field()
+    assert {name: (one.message, one.hint) for name, one in error.fields.items()} == {
+        "thresholds": ("threshold 'cuont>1': a counter has no 'cuont'", "write count")
+    }
+    for other in ("threshold_of.py does not import", "browse: rate and iterations exclude each other"):
+        assert FormError(other).at_field().fields == {}
 
 
 def test_the_error_of_a_command_is_found_among_what_it_says() -> None:

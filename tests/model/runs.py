@@ -198,7 +198,9 @@ def save(
         replay.add(second)
         file.write(second)
     verdict = {"state": state, "reasons": ["this is why"], "remedy": "", "limit": "nothing"}
-    file.close(replay.summary() | {"stopped_by": "", "verdict": verdict, "notes": []} if complete else None)
+    file.close(
+        replay.summary() | {"passed": True, "stopped_by": "", "verdict": verdict, "notes": []} if complete else None
+    )
     return path
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fastload.model.frames import Frame, FrameDecoder, encode
 from fastload.model.metrics import OTHER_NAME, Series
-from fastload.model.records import MOST_KINDS, Delta, ErrorTable, WorkerStats
+from fastload.model.records import MOST_KINDS, MOST_NAMES_LISTED, Delta, ErrorTable, WorkerStats
 from fastload.model.redaction import MOST_TEXT
 from fastload.model.series import SeriesTable
 
@@ -56,6 +56,15 @@ def test_the_list_is_most_frequent_first() -> None:
         {"kind": "a", "count": 1, "first": "x"},
         {"kind": "c", "count": 1, "first": ""},
     ]
+
+
+def test_the_names_of_a_kind_are_the_most_frequent_ones() -> None:
+    table = table_of([("reset", "", ("GET", f"/{number}")) for number in range(20)])
+    table.merge(table_of([("reset", "", ("", "call"))] * 2))
+    names = table.names_of("reset")
+    assert names[:2] == [{"method": "", "name": "call", "count": 2}, {"method": "GET", "name": "/0", "count": 1}]
+    assert len(names) == MOST_NAMES_LISTED
+    assert table.names_of("timeout") == []
 
 
 def test_a_delta_survives_the_wire() -> None:

@@ -107,7 +107,7 @@ def test_what_json_cannot_hold_does_not_cost_the_summary() -> None:
     summary.table.counter(Series("orders")).value = 2**70
     data = orjson.loads(dump_summary(replace(summary, errors=ErrorTable({"a\udc80": (1, "b\ud800")}))))
     assert data["metrics"]["orders"]["count"] == 2.0**70
-    kept = {"kind": "a\\udc80", "count": 1, "first": "b\\ud800", "code": 1000, "remedy": OTHER_REMEDY}
+    kept = {"kind": "a\\udc80", "count": 1, "first": "b\\ud800", "code": 1000, "remedy": OTHER_REMEDY, "names": []}
     assert data["errors"][0] == kept
     assert data["passed"] is False
 

@@ -220,6 +220,18 @@ def test_thresholds_add_up_and_replace_those_of_the_same_metric() -> None:
     assert [(lost.value, lost.by.split(":")[0]) for lost in checks.lost] == [("rate>0.9", "script test_draft.py")]
 
 
+def test_no_thresholds_removes_those_of_lower_tiers_and_keeps_its_own() -> None:
+    config = {"thresholds": {"http_reqs": "count>1"}}
+    script = {"thresholds": {"checks": "rate>0.9"}}
+    draft = plan_of(script, {"no_thresholds": True}, config=config)
+    assert draft.plan.thresholds == ()
+    draft = plan_of(script, {"no_thresholds": True, "thresholds": ("http_reqs: count>5",)}, config=config)
+    assert [one.text for one in draft.plan.thresholds] == ["http_reqs: count>5"]
+    # In a file below the script it removes nothing of the script's.
+    draft = plan_of(script, {"no_thresholds": False}, config=config | {"no_thresholds": True})
+    assert [one.text for one in draft.plan.thresholds] == ["http_reqs: count>1", "checks: rate>0.9"]
+
+
 def test_options_of_the_run_become_the_plan() -> None:
     given = {
         "base_url": "http://localhost:1/",

@@ -32,7 +32,10 @@ from fastload.model.units import parse_whole
 # Time limits: for the whole request to arrive, for the run to answer it, and for the client to read the reply.
 READ_S, ANSWER_S, WRITE_S = 5.0, 10.0, 2.0
 _LINGER_S = 1.0
-_WHO = "the control API"
+CLIENT_HEADER = "X-Fastload-Client"
+"""Request header in which a program of fastload's own says which one it is: a key of `CLIENTS`."""
+CLIENTS: Mapping[str, str] = {"": "the control API", "ui": "fastload ui"}
+"""What a run calls the one who asks, by client; the same as `LoadChange.who`."""
 
 ROUTES: Mapping[str, tuple[str, str]] = {
     "/": ("GET", "this list"),
@@ -96,7 +99,8 @@ class ControlRequestHandler(BaseHTTPRequestHandler):
             return
         try:
             arguments = check_command(name, arguments)
-            self._reply(HTTPStatus.OK, self._api.commands.ask(name, timeout_s=ANSWER_S, who=_WHO, **arguments))
+            who = CLIENTS.get(self.headers.get(CLIENT_HEADER, ""), CLIENTS[""])
+            self._reply(HTTPStatus.OK, self._api.commands.ask(name, timeout_s=ANSWER_S, who=who, **arguments))
         except ControlError as error:
             self._refuse(RequestRefused.of(error))
 

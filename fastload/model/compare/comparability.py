@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from fastload.model.compare.batches import BatchedRun
-from fastload.model.units import format_bytes, format_duration_s
+from fastload.model.load_changes import LoadChange
+from fastload.model.units import format_bytes, format_count, format_duration_s
 
 _SAME_DURATION = 0.1
 _SAME_MEMORY = 0.01
@@ -53,7 +54,7 @@ class ComparabilityIssues:
 def find_issues(runs: Sequence[BatchedRun]) -> ComparabilityIssues:
     """Return the issues of comparing each of *runs* with the first run."""
     first, *others = runs
-    alone = [*_verdict_warnings(runs), *(text for run in runs for text in _unfinished(run))]
+    alone = [*_verdict_warnings(runs), *(text for run in runs for text in (*_unfinished(run), *_load_changes(run)))]
     refusals = listed(first, {run.name: [*_load_contrasts(first, run)] for run in others})
     found = {
         run.name: [
@@ -102,6 +103,16 @@ def _unfinished(run: BatchedRun) -> Iterable[str]:
         yield f"{run.name} is truncated: its file has the first {after} of it"
     elif run.summary.get("stopped_by"):
         yield f"{run.name} did not come to its end: it was stopped after {after} ({run.summary['stopped_by']})"
+
+
+def _load_changes(run: BatchedRun) -> Iterable[str]:
+    """Yield a warning if somebody changed the load of *run* while it lasted: its plan is then not what ran."""
+    told = run.summary.get("load_changes", ())
+    changes = [LoadChange(*(change[name] for name in LoadChange._fields)) for change in told]
+    if changes:
+        last = f"{changes[-1].text} after {format_duration_s(round(changes[-1].t_s, 1))}"
+        times = f"{format_count(len(changes))} times, last " if len(changes) > 1 else ""
+        yield f"the load of {run.name} was changed while it ran: {times}{last}"
 
 
 def _load_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:

@@ -38,7 +38,8 @@ _NUMBER = re.compile(
     r"(?P<number>[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)(?P<unit>[A-Za-zµ%]*(?:/s)?)(?=\s|$)(?P<words>.*)",
     re.DOTALL,
 )
-_WORDS = ("for", "over", "abort", "optional")
+WORDS = ("for", "over", "abort", "optional")
+"""Words that may follow the limit."""
 _US = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
 _BYTES = {
     "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -336,7 +337,7 @@ def _parse_modifiers(condition: Condition, text: str, words: list[str]) -> Condi
         else:
             hint = "write a threshold for each condition"
             if word not in ("and", "or", "&&", "||"):
-                hint = nearest(word, _WORDS) or "after the number come 'for 10s' or 'over 10s', 'abort', 'optional'"
+                hint = nearest(word, WORDS) or "after the number come 'for 10s' or 'over 10s', 'abort', 'optional'"
             raise PlanError(f"threshold {text!r}: {word!r} is not understood", hint=hint)
     return condition
 

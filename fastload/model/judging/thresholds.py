@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 from fastload.model.errors import PlanError, nearest
 from fastload.model.judging.threshold_grammar import (
     STATES,
+    WORDS,
     Condition,
+    Subject,
     no_metric,
     parse_condition,
     parse_series,
@@ -37,6 +40,7 @@ _K6_KEYS = {"abortOnFail": "abort_on_fail", "delayAbortEval": "delay_abort"}
 _KEYS = ("threshold", "abort_on_fail", "delay_abort", "optional")
 _AGGREGATE_NAMES = {name.partition("(")[0] for names in AGGREGATES.values() for name in names}
 _EXAMPLE = '{"http_req_duration": "p(95)<500"}'
+_WORD = re.compile(rf"\s+(?:{'|'.join(WORDS)})\b")
 
 Observed = float | str
 """Observed value of a threshold: a number in the metric's unit, or the state of the verdict."""
@@ -69,6 +73,19 @@ class Threshold:
         """Aggregate as the grammar writes it: ``p(95)``, ``rate``; empty for the verdict."""
         percent = f"({self.condition.percent:.15g})" if self.condition.aggregate == "p" else ""
         return self.condition.aggregate + percent
+
+    @property
+    def text(self) -> str:
+        """The threshold as ``--threshold`` takes it: ``METRIC: EXPRESSION``. Settings of a script are words in it."""
+        condition = self.condition
+        if parse_condition(Subject(self.spec, self.kind), self.expression) == condition:
+            return f"{self.label}: {self.expression}"
+        window = (
+            f" for {condition.for_s}s" if condition.for_s else f" over {condition.over_s}s" if condition.over_s else ""
+        )
+        after = f" after {condition.abort_after_s:g}s" if condition.abort_after_s else ""
+        words = f"{window}{f' abort{after}' if condition.aborts else ''}{' optional' if condition.optional else ''}"
+        return f"{self.label}: {_WORD.split(self.expression)[0]}{words}"
 
     @property
     def has_window(self) -> bool:

@@ -193,10 +193,13 @@ class RunReader:
                     self.damage = error.message
         return records
 
-    def _payloads(self) -> Iterator[tuple[int, bytes]]:
-        """As `poll`, one after the other, not yet decoded: kinds of `run_codec`, and also those it does not know."""
+    def _payloads(self, *, without_seconds: bool = False) -> Iterator[tuple[int, bytes]]:
+        """As `poll`, one after the other, not yet decoded: kinds of `run_codec`, and also those it does not know.
+
+        *without_seconds*: seconds are empty, and neither read nor checked.
+        """
         if self._offset or self._begin():
-            while not self.damage and (found := self._next()) is not None:
+            while not self.damage and (found := self._next(without_seconds=without_seconds)) is not None:
                 yield found
         self.unread_bytes = os.fstat(self._fd).st_size - self._offset
 
@@ -223,13 +226,15 @@ class RunReader:
         self._offset = len(PREAMBLE)
         return True
 
-    def _next(self) -> tuple[int, bytes] | None:
+    def _next(self, *, without_seconds: bool) -> tuple[int, bytes] | None:
         """The next record that is whole."""
         start = os.pread(self._fd, PREFIX_BYTES, self._offset)
         if len(start) < PREFIX_BYTES:
             return None
         try:
             prefix = unpack_prefix(start)
+            if without_seconds and prefix.kind == SECOND:
+                return self._pass_over(prefix.length)
             payload = os.pread(self._fd, prefix.length, self._offset + PREFIX_BYTES)
             if len(payload) < prefix.length:
                 return None
@@ -240,6 +245,71 @@ class RunReader:
         self._offset += PREFIX_BYTES + prefix.length
         return prefix.kind, payload
 
+    def _pass_over(self, length: int) -> tuple[int, bytes] | None:
+        """Go to the end of a second of *length* bytes, if all of it is there."""
+        end = self._offset + PREFIX_BYTES + length
+        if end > os.fstat(self._fd).st_size:
+            return None
+        self._offset = end
+        return SECOND, b""
+
+
+class _Ends:
+    """What a run file has beside its seconds. ``damage``: why the summary cannot be read, or ""."""
+
+    def __init__(self) -> None:
+        self.header: RunHeader | None = None
+        self.summary: dict[str, Any] | None = None
+        self.damage = ""
+
+    def add(self, kind: int, payload: bytes) -> None:
+        """Take one more record. The seconds are there, whatever became of the summary."""
+        if kind == HEADER and self.header is None:
+            self.header = header_from_plain(unpack_payload(payload))
+        elif kind == SUMMARY and self.header is not None:
+            try:
+                self.summary, self.damage = _summary(payload, self.header), ""
+            except RunFileError as error:
+                self.damage = error.message
+
+    def header_of(self, reader: RunReader) -> RunHeader:
+        """Return the header, after *reader* has read all.
+
+        Raises:
+            RunFileError: there is none.
+        """
+        if self.header is None:
+            why = f" ({reader.damage})" if reader.damage else ""
+            message = f"there is no run in {str(reader.path)!r}: it ends before the first record{why}"
+            raise RunFileError(message, hint=_HINT)
+        return self.header
+
+
+class RunEnds(NamedTuple):
+    """Begin and end of a saved run.
+
+    *summary* is `Summary.to_dict`, None without the end of the run. *damage*: why not all can be read, or "".
+    """
+
+    header: RunHeader
+    summary: dict[str, Any] | None
+    damage: str
+
+
+def load_ends(path: str | Path) -> RunEnds:
+    """The begin and the end of the run that is saved at *path*: for a list of many runs, without their seconds.
+
+    Damage within a second is not found.
+
+    Raises:
+        RunFileError: as `load_run`.
+    """
+    ends = _Ends()
+    with RunReader(path) as reader:
+        for kind, payload in reader._payloads(without_seconds=True):
+            ends.add(kind, payload)
+    return RunEnds(ends.header_of(reader), ends.summary, reader.damage or ends.damage)
+
 
 def load_run(path: str | Path) -> SavedRun:
     """The run that is saved at *path*, or as much of it as is there.
@@ -249,24 +319,16 @@ def load_run(path: str | Path) -> SavedRun:
     Raises:
         RunFileError: it cannot be opened, it is no run file, one of a later version, or there is nothing in it.
     """
-    header, summary, seconds, damage = None, None, [], ""
+    ends, seconds = _Ends(), []
     with RunReader(path) as reader:
         for kind, payload in reader._payloads():
-            if kind == HEADER and header is None:
-                header = header_from_plain(unpack_payload(payload))
-            elif kind == SECOND:
+            if kind == SECOND:
                 seconds.append(payload)
-            elif kind == SUMMARY and header is not None:
-                # The seconds are there, whatever became of it.
-                try:
-                    summary, damage = _summary(payload, header), ""
-                except RunFileError as error:
-                    damage = error.message
-    if header is None:
-        why = f" ({reader.damage})" if reader.damage else ""
-        raise RunFileError(f"there is no run in {str(path)!r}: it ends before the first record{why}", hint=_HINT)
-    notes = _notes(reader, len(seconds), complete=summary is not None, end_damage=damage)
-    return SavedRun(Path(path), header, SavedSeconds(seconds, header), summary, notes)
+            else:
+                ends.add(kind, payload)
+    header = ends.header_of(reader)
+    notes = _notes(reader, len(seconds), complete=ends.summary is not None, end_damage=ends.damage)
+    return SavedRun(reader.path, header, SavedSeconds(seconds, header), ends.summary, notes)
 
 
 def load_summary(path: str | Path) -> Summary:

@@ -209,7 +209,14 @@ def _all(kind: type[T], rows: Any) -> tuple[T, ...]:
 
 
 def _errors(rows: Any) -> ErrorTable:
-    return ErrorTable({_text(row["kind"]): (_whole(row["count"]), _text(row["first"])) for row in _maps(rows)})
+    """Return the failures; earlier versions did not say of which requests and calls."""
+    found = ErrorTable()
+    for row in _maps(rows):
+        kind = _text(row["kind"])
+        found.entries[kind] = (_whole(row["count"]), _text(row["first"]))
+        if names := _maps(row.get("names", ())):
+            found.by_name[kind] = {(_text(one["method"]), _text(one["name"])): _whole(one["count"]) for one in names}
+    return found
 
 
 def _exceptions(rows: Any) -> ErrorTable:

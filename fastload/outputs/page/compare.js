@@ -91,7 +91,7 @@ window.fastload = window.fastload || {};
       number(label, (row) => row.values[1], (row) => row.texts[1]),
       number("difference", (row) => row.at, (row) => row.difference),
       number("change", (row) => row.at, (row) => row.change, { mark: tone }),
-      { name: "95% interval", of: (row) => row.low, show: forest, mark: tone, hint: "The line in the middle is no difference" },
+      { name: "95% interval", of: (row) => row.low, show: forest, mark: tone, wide: true, hint: "The line in the middle is no difference" },
       { name: "from and to", of: (row) => row.high, show: (row) => (row.low === null ? "" : row.interval) },
       { name: "verdict", of: (row) => row.verdict, show: (row) => `${marks[row.verdict] || ""}${row.word}`, mark: tone },
     ];
@@ -99,7 +99,7 @@ window.fastload = window.fastload || {};
 
   function headline({ label, rows }) {
     const element = section(`headline-${label}`, `${label} against A`, "the figures that decide");
-    const table = fastload.tables.table({ id: `table-headline-${label}`, title: `Headline of ${label} against A`, columns: columns(label, false) });
+    const table = fastload.tables.table({ id: `headline-${label}-table`, title: `Headline of ${label} against A`, columns: columns(label, false) });
     element.append(table.element);
     table.update(rows.filter((row) => row.section === "headline"));
     return { element, nav: `${label} against A` };
@@ -109,7 +109,7 @@ window.fastload = window.fastload || {};
     const all = rows.filter((row) => row.section !== "headline");
     const different = all.filter(differs);
     const element = section(`details-${label}`, `Details of ${label} against A`, `${units.numberOf(all.length, "figure")}, ${units.count(different.length)} with a difference`);
-    const table = fastload.tables.table({ id: `table-details-${label}`, title: `Details of ${label} against A`, columns: columns(label, true) });
+    const table = fastload.tables.table({ id: `details-${label}-table`, title: `Details of ${label} against A`, columns: columns(label, true) });
     const show = (isOnly) => {
       button.setAttribute("aria-pressed", String(isOnly));
       table.update(isOnly ? different : all);
@@ -232,7 +232,7 @@ window.fastload = window.fastload || {};
     const text = (name, of) => ({ name, of });
     const version = (name) => text(name, (run) => (run.versions[name] === undefined ? "" : run.versions[name]));
     const table = fastload.tables.table({
-      id: "table-environment", title: "Environment",
+      id: "environment-table", title: "Environment",
       columns: [
         { name: "run", of: (run) => run.name, wide: true }, text("side", (run) => run.label), text("started", (run) => run.started_at.slice(0, 19).replace("T", " ")),
         { name: "measured", of: (run) => run.duration_s, show: (run) => units.duration(Math.round(run.duration_s * 10) / 10), numeric: true },

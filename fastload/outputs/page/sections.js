@@ -114,14 +114,28 @@ fastload.sections = (() => {
     ],
   };
 
+  function withShares(rows) {
+    const all = rows.reduce((sum, row) => sum + row.count, 0);
+    return rows.map((row) => ({ ...row, share: share(row.count, all) }));
+  }
+
+  // Of which requests and calls, as far as they are listed; of a WebSocket or a stream there is none.
+  function whereOf({ names = [], count: all }) {
+    const rest = all - names.reduce((sum, one) => sum + one.count, 0);
+    const listed = names.map((one) => `${one.method} ${one.name} × ${count(one.count)}`.trim());
+    return [...listed, ...(names.length && rest > 0 ? [`others × ${count(rest)}`] : [])].join(", ");
+  }
+
   const errors = {
     id: "errors",
     title: "Errors",
     empty: () => "Nothing failed.",
-    rows: ({ summary }) => summary.errors || [],
+    rows: ({ summary }) => withShares(summary.errors || []),
     columns: () => [
       text("kind", (row) => row.kind),
       number("count", (row) => row.count, count, { mark: () => "bad" }),
+      number("share", (row) => row.share, percent, { hint: "Of the failures that are listed" }),
+      text("where", whereOf, { wide: true }),
       text("first message", (row) => row.first, { wide: true }),
       text("what to do", (row) => row.remedy || "", { wide: true }),
       number("k6 code", (row) => row.code, String),

@@ -467,6 +467,21 @@ def test_runs_that_cannot_be_trusted_are_warned_of() -> None:
     assert "worker 0 was over 90% CPU" in warnings[0]
 
 
+def test_a_load_that_was_changed_is_warned_of() -> None:
+    def change(t_s: float, before: float, after: float) -> dict[str, Any]:
+        return {"t_s": t_s, "scenario": "s", "before": before, "after": after, "unit": "VUs", "who": "the dashboard"}
+
+    later = change(2.5, 5, 40) | {"of a later version": 1}
+    runs = [as_run("a", load_changes=[]), as_run("b", load_changes=[change(1, 2, 5)])]
+    assert find_issues(runs).warnings == (
+        "the load of b was changed while it ran: s: 2 → 5 VUs, by the dashboard after 1s",
+    )
+    runs = [as_run("a", load_changes=[change(1, 2, 5), later]), as_run("b")]
+    assert find_issues(runs).warnings == (
+        "the load of a was changed while it ran: 2 times, last s: 5 → 40 VUs, by the dashboard after 2.50s",
+    )
+
+
 def test_many_runs_that_cannot_be_trusted_are_told_together() -> None:
     invalid = {"state": "INVALID", "reasons": ["worker 0 was over 90% CPU"]}
     warnings = find_issues([as_run(name, verdict=invalid) for name in "abc"] + [as_run("d")]).warnings

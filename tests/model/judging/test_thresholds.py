@@ -384,6 +384,39 @@ def test_settings_beside_the_expression(settings: dict[str, Any], changes: dict[
 
 
 @pytest.mark.parametrize(
+    ("metric", "given", "text"),
+    [
+        ("checks", "rate > 0.9", "checks: rate > 0.9"),
+        ("http_reqs{name:'a,b; {c}',status:200}", "count>1", "http_reqs{name:'a,b; {c}',status:200}: count>1"),
+        ("checks", {"threshold": "rate>0.9", "abort_on_fail": True}, "checks: rate>0.9 abort"),
+        (
+            *(
+                "checks",
+                {"threshold": "rate>0.9 over 1m", "abort_on_fail": True, "delay_abort": "10s", "optional": True},
+            ),
+            "checks: rate>0.9 over 60s abort after 10s optional",
+        ),
+        (
+            "checks",
+            {"threshold": "rate>0.9 for 5s abort", "delay_abort": "2s", "abort_on_fail": True},
+            "checks: rate>0.9 for 5s abort after 2s",
+        ),
+        ("verdict", {"threshold": ">=SUSPECT", "optional": True}, "verdict: >=SUSPECT optional"),
+        ("checks", {"threshold": "rate>0.9", "abort_on_fail": False, "delay_abort": "9s"}, "checks: rate>0.9"),
+    ],
+)
+def test_the_text_of_a_threshold_says_all_of_it(metric: str, given: Any, text: str) -> None:
+    (parsed,) = parse_thresholds({metric: given}, KNOWN)
+    assert parsed.text.replace('"', "'") == text
+    again = parse_threshold_option(parsed.text, KNOWN)
+    delays = parsed.condition.aborts
+    assert (again.series, again.condition) == (
+        parsed.series,
+        parsed.condition if delays else parsed.condition._replace(abort_after_s=0.0),
+    )
+
+
+@pytest.mark.parametrize(
     ("spec", "message", "hint"),
     [
         ({"checks": {"threshold": "rate>1", "abortOnFial": True}}, "no setting 'abortOnFial'", "'abortOnFail'"),

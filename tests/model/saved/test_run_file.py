@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,14 @@ from fastload.model.saved.codec import (
     unpack_payload,
 )
 from fastload.model.saved.replay import Replay
-from fastload.model.saved.run_file import RunReader, load_run
+from fastload.model.saved.run_file import RunReader, load_ends, load_run
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.saved.saved_summary import summary_from_plain
 from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, TrendValue
 from fastload.outputs.summary_json import dump_summary
 from fastload.outputs.terminal.report import summary_text
 from tests.data.renew import RUN as GOLDEN
+from tests.model import runs
 from tests.outputs.samples import SUMMARIES, USER_SPECS, add_requests, durations, full_run, make_plan, make_snapshot
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -575,3 +577,40 @@ def test_metrics_of_the_script_keep_their_kind_and_unit() -> None:
     back = header_from_plain(unpack(pack(header().to_plain())))
     assert back.specs["batch_size"] == MetricSpec("batch_size", Kind.TREND, "rows")
     assert list(back.specs) == list(BUILTIN | USER_SPECS)
+
+
+def test_the_ends_of_a_run_are_read_without_its_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = runs.save(tmp_path / "long.fastload", runs.lognormal(), 1, seconds=60)
+    whole = load_run(path)
+    read_bytes = []
+    pread = os.pread
+
+    def counted(*args: int) -> bytes:
+        found = pread(*args)
+        read_bytes.append(len(found))
+        return found
+
+    monkeypatch.setattr(os, "pread", counted)
+    ends = load_ends(path)
+    monkeypatch.undo()
+    seconds = sum(len(payload) for payload in whole.seconds._payloads)
+    assert (ends.header, ends.summary, ends.damage) == (whole.header, whole.summary, "")
+    assert sum(read_bytes) < path.stat().st_size - seconds + 61 * PREFIX_BYTES + 100
+
+
+def test_the_ends_of_a_file_that_breaks_off_or_is_damaged(tmp_path: Path) -> None:
+    path = runs.save(tmp_path / "run.fastload", runs.lognormal(), 1, seconds=5)
+    data = path.read_bytes()
+    path.write_bytes(data[:-50])
+    assert (load_ends(path).summary, load_ends(path).damage) == (None, "")
+    path.write_bytes(data[:-50] + bytes(50))
+    assert (load_ends(path).summary, load_ends(path).damage) == (None, "the checksum of a record is wrong")
+    path.write_bytes(data + b"more")
+    assert (load_ends(path).summary, load_ends(path).damage) == (load_run(path).summary, "")
+    for cut in (data[:5], data[: len(PREAMBLE)], data[: len(PREAMBLE) + 20]):
+        path.write_bytes(cut)
+        with pytest.raises(RunFileError, match="there is no run in"):
+            load_ends(path)
+    path.write_bytes(b"text, and no run")
+    with pytest.raises(RunFileError, match="is no run file of fastload"):
+        load_ends(path)

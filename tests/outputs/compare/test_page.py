@@ -18,7 +18,7 @@ from fastload.model.records import ErrorTable
 from fastload.model.timeline.timeline import Timeline
 from fastload.model.units import format_ms
 from fastload.outputs.compare.page import comparison_data, comparison_page
-from fastload.outputs.compare.wording import format_change, format_figure, format_interval
+from fastload.outputs.compare.wording import format_change, format_difference, format_figure, format_interval
 from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.model.runs import Draw, batched, lognormal, seconds_of, sockets_of, with_endpoint
 
@@ -68,7 +68,7 @@ def test_the_verdict_is_at_the_top(page: Page, made: Made) -> None:
 
 def test_the_figures_are_those_of_the_comparison(page: Page, made: Made) -> None:
     rows = [row for row in made[0].rows if row.is_headline]
-    cells = page.locator("#table-headline-B tbody tr")
+    cells = page.locator("#headline-B-table tbody tr")
     assert cells.count() == len(rows)
     for index, row in enumerate(rows):
         text = cells.nth(index).inner_text()
@@ -106,17 +106,17 @@ def test_a_percentile_in_a_legend_is_that_of_a_run_and_no_mean_of_seconds(page: 
 def test_details_are_filtered_and_sorted(page: Page, made: Made) -> None:
     details = [row for row in made[0].rows if not row.is_headline]
     different = [row for row in details if row.changes[0].verdict in ("worse", "better", "changed")]
-    table = page.locator("#table-details-B tbody tr")
+    table = page.locator("#details-B-table tbody tr")
     button = page.get_by_role("button", name="Only differences")
     assert table.count() == len(different) > 0
     button.click()
     assert table.count() == len(details)
-    head = page.locator("#table-details-B th", has_text="change")
+    head = page.locator("#details-B-table th", has_text="change")
     head.get_by_role("button").focus()
     page.keyboard.press("Enter")
     assert head.get_attribute("aria-sort") == "descending"
     changes = [change.ratio or 0.0 for row in details for change in row.changes]
-    first = page.locator("#table-details-B tbody tr").first.inner_text()
+    first = page.locator("#details-B-table tbody tr").first.inner_text()
     assert f"{max(changes) * 100:+.1f}%" in first
 
 
@@ -125,10 +125,30 @@ def test_both_themes_and_a_phone(chromium: Browser, made: Made) -> None:
         phone.wait_for_selector("#chart-rate .scatterlayer path", state="attached")
         assert overflow_px(phone) <= 0
         assert phone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
-        headline = phone.locator("#table-headline-B")
-        assert phone.locator("#table-headline-B td", has_text="worse").first.is_visible()
+        headline = phone.locator("#headline-B-table")
+        assert phone.locator("#headline-B-table td", has_text="worse").first.is_visible()
         assert headline.evaluate("(one) => one.scrollWidth <= one.parentElement.clientWidth")
         shoot(phone, "compare-390-dark")
+
+
+@pytest.mark.parametrize("width", [1100, 860, 720, 560, 390])
+def test_tables_need_no_scrolling_sideways(chromium: Browser, made: Made, width: int) -> None:
+    with open_page(chromium, made[2].as_uri(), width=width) as page:
+        page.wait_for_selector("#environment-table td")
+        page.get_by_role("button", name="Only differences").click()
+        tables = page.evaluate(
+            "[...document.querySelectorAll('.table')].map((one) => one.scrollWidth - one.clientWidth)"
+        )
+        assert (len(tables), max(tables), overflow_px(page)) == (3, 0, 0)
+        row = page.locator("#headline-B-table tbody tr").first
+        figures = next(one for one in made[0].rows if one.is_headline)
+        for text in (
+            format_interval(figures.figure, figures.changes[0]),
+            format_difference(figures.figure, figures.changes[0]),
+        ):
+            # Nothing is left out for the room: each is there, with the name of its column.
+            assert row.locator("td:visible", has_text=text).count() >= 1
+        shoot(page, f"compare-{width}")
 
 
 def test_the_page_is_one_file_and_not_large(made: Made) -> None:
@@ -193,5 +213,5 @@ def test_runs_without_anything_are_a_page_too(chromium: Browser, tmp_path: Path)
     path = tmp_path / "empty.html"
     path.write_bytes(comparison_page(comparison, [[line] for _, line in runs]))
     with open_page(chromium, path.as_uri()) as page:
-        page.wait_for_selector("#table-environment td")
+        page.wait_for_selector("#environment-table td")
         assert "against" in page.locator("h1").inner_text()

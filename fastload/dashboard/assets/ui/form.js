@@ -11,6 +11,7 @@ fastload.form = (() => {
     ["iterations", "Iterations", "", "In all, shared by the users.", "numeric"],
   ];
   const AS_SAID = { users: "as the script says", duration: "as the script says", rate: "as the script says" };
+  const ONE_INPUT = "input, textarea";
   const byId = (id) => document.getElementById(id);
   let form = null;
   // The number of the run whose values of the environment stay with the server, and their names.
@@ -65,6 +66,9 @@ fastload.form = (() => {
       el("label.check", { id: "without-host" }, el("input", { type: "checkbox", id: "needs-no-host" }),
         "The script needs none: its URLs are absolute."));
     byId("field-base_url").placeholder = data.target ? `target ${data.target}` : "http://localhost:8080";
+    const limits = now.thresholds || data.first.thresholds;
+    byId("field-thresholds").value = limits.join("\n");
+    byId("field-thresholds").rows = Math.max(2, limits.length + 1);
     byId("needs-no-host").checked = !data.target && !now.needs_host;
     for (const name of ["base_url", ...LOAD.map((one) => one[0])]) byId(`field-${name}`).value = now[name] || "";
     const known = data.env_names.filter((name) => !now.env.some((pair) => pair[0] === name));
@@ -94,6 +98,7 @@ fastload.form = (() => {
     const boxes = [...document.querySelectorAll("input[name=scenarios]:checked")];
     const found = { scenarios: boxes.map((box) => box.value), needs_host: !form.target && !byId("needs-no-host").checked };
     for (const name of ["base_url", ...LOAD.map((one) => one[0])]) found[name] = byId(`field-${name}`).value.trim();
+    found.thresholds = byId("field-thresholds").value.split("\n").map((line) => line.trim()).filter(Boolean);
     const pairs = [...byId("env").children].map((row) => [row.children[0].value, row.children[1].value]);
     const isAsGiven = (name) => form.env_names.includes(name) && !kept.includes(name);
     found.env = pairs.filter(([name, value]) => value || (name && !isAsGiven(name)));
@@ -118,7 +123,7 @@ fastload.form = (() => {
       fill(place, fault ? `${fastload.sentence(fault.message)} ` : null,
         fault && fault.hint ? el("span.hint", null, fastload.sentence(fault.hint)) : null);
       const input = byId(`field-${name}`);
-      if (input && input.matches("input")) input.setAttribute("aria-invalid", fault ? "true" : "false");
+      if (input && input.matches(ONE_INPUT)) input.setAttribute("aria-invalid", fault ? "true" : "false");
       if (fault && !first) first = name;
     }
     return first;
@@ -127,7 +132,7 @@ fastload.form = (() => {
   function focus(name) {
     if (name === "env") byId("environment").open = true;
     const place = byId(`field-${name}`) || byId("add-env");
-    (place.matches("input, button") ? place : place.querySelector("input")).focus();
+    (place.matches(`${ONE_INPUT}, button`) ? place : place.querySelector("input")).focus();
   }
 
   const isFilled = (name) => Boolean((byId(`field-${name}`) || {}).value);

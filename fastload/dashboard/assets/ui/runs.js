@@ -38,31 +38,43 @@ fastload.runs = (() => {
     return place;
   }
 
-  function reports(run, titles) {
+  // The downloads of the run at `path`, and what else there is.
+  function menu(titles, path, ...more) {
     const items = Object.entries(titles).map(([name, title]) =>
-      el("li", null, el("a", { href: `runs/${run.run}/reports/${name}`, download: true }, title)));
-    items.push(el("li", null, el("a", { href: `runs/${run.run}/log`, target: "_blank" }, "Log")));
-    return el("details.menu", null, el("summary", null, "Download"), el("ul", null, items));
+      el("li", null, el("a", { href: `${path}/reports/${name}`, download: true }, title)));
+    return el("details.menu", null, el("summary", null, "Download"), el("ul", null, items, more));
   }
+
+  const log = (run) => el("li", null, el("a", { href: `runs/${run.run}/log`, target: "_blank" }, "Log"));
 
   function cell(title, ...content) {
     return el("td", { "data-title": title }, ...content);
   }
 
-  function row(run, titles, reuse) {
-    const started = new Date(run.started_at).toLocaleTimeString([], { hour12: false });
-    const share = run.requests ? run.failed / run.requests : 0;
-    return el("tr", { "data-run": run.run },
-      el("th", { scope: "row" }, el("a", { href: `runs/${run.run}/` }, `Run ${run.run}`), el("small", null, started)),
-      cell("Load", el("span.load", null, run.load.map((text) => el("span", null, text)))),
+  // The cells of what a run measured, empty if that is not known. What failed leads to more of it, if there is a `page`.
+  function figures(run, isKnown, page) {
+    if (!isKnown) return ["Requests", "Requests/s", "p95", "Failed"].map((title) => cell(title));
+    const share = run.requests ? percent(run.failed / run.requests) : "-";
+    return [
       cell("Requests", count(run.requests)),
       cell("Requests/s", count(Math.round(run.requests_per_s))),
       cell("p95", ms(run.p95_ms)),
-      cell("Failed", run.requests ? percent(share) : "-"),
+      cell("Failed", run.failed && page ? el("a", { href: `${page}#errors` }, share) : share),
+    ];
+  }
+
+  function row(run, titles, reuse) {
+    const started = new Date(run.started_at).toLocaleTimeString([], { hour12: false });
+    const page = `runs/${run.run}/`;
+    return el("tr", { "data-run": run.run },
+      el("th", { scope: "row" }, fastload.compare.box(run.id, `run ${run.run}`, run.state !== "starting"),
+        el("span.name", null, el("a", { href: page }, `Run ${run.run}`), el("small", null, started))),
+      cell("Load", el("span.load", null, run.load.map((text) => el("span", null, text)))),
+      ...figures(run, true, page),
       cell("Result", el("span.outcome", null, badge(run),
         run.meaning && !isGood(run) ? el("small", null, run.meaning) : null,
         run.verdict && run.verdict !== "VALID" ? el("small", null, `generator ${run.verdict}`) : null)),
-      cell("", el("div.actions", null, reports(run, titles),
+      cell("", el("div.actions", null, menu(titles, `runs/${run.run}`, log(run)),
         el("button.quiet", { type: "button", onclick: () => reuse(run) }, "Use its form"))));
   }
 
@@ -74,28 +86,33 @@ fastload.runs = (() => {
     if (now === shown || document.querySelector("#list details[open]")) return;
     shown = now;
     const heads = ["Run", "Load", "Requests", "Requests/s", "p95", "Failed", "Result"];
-    const held = focused();
-    fill(byId("list"), el("table.runs", null,
-      el("caption.unseen", null, "Runs of this session, the newest first"),
+    const held = focused("list");
+    fill(byId("list"), table("Runs of this session, the newest first", heads, data.runs.map((run) => row(run, titles, reuse))));
+    if (held) focusAgain("list", held);
+  }
+
+  function table(title, heads, rows) {
+    return el("table.runs", null,
+      el("caption.unseen", null, title),
       el("thead", null, el("tr", null, heads.map((head) => el("th", { scope: "col" }, head)),
         el("th", { scope: "col" }, el("span.unseen", null, "Downloads")))),
-      el("tbody", null, data.runs.map((run) => row(run, titles, reuse)))));
-    if (held) focusAgain(held);
+      el("tbody", null, rows));
   }
 
-  const TAKES_FOCUS = "a, button, summary";
+  const takers = (cell) => [...cell.querySelectorAll("a, button, summary, input")];
 
-  // What of the list has the focus: each second of a run makes the list anew.
-  function focused() {
-    const row = document.activeElement.closest("#list tbody tr");
-    return row && { run: row.dataset.run, index: [...row.querySelectorAll(TAKES_FOCUS)].indexOf(document.activeElement) };
+  // What of a list has the focus, by its row and its cell: each second of a run makes the list anew.
+  function focused(list) {
+    const element = document.activeElement;
+    const cell = element.closest(`#${list} tbody :is(td, th)`);
+    return cell && { run: cell.parentElement.dataset.run, cell: cell.cellIndex, index: takers(cell).indexOf(element) };
   }
 
-  function focusAgain({ run, index }) {
-    const row = byId("list").querySelector(`tr[data-run="${run}"]`);
-    const element = row && row.querySelectorAll(TAKES_FOCUS)[index];
+  function focusAgain(list, { run, cell, index }) {
+    const row = byId(list).querySelector(`tr[data-run="${run}"]`);
+    const element = row && takers(row.cells[cell])[index];
     if (element) element.focus({ preventScroll: true });
   }
 
-  return { showNow, showList };
+  return { showNow, showList, cell, figures, focusAgain, focused, menu, table };
 })();

@@ -6,6 +6,8 @@
   const byId = (id) => document.getElementById(id);
   const POLL_MS = 1000;
   const PREVIEW_MS = 350;
+  // The saved runs are those of other processes: they are looked at less often.
+  const SAVED_EVERY = 10;
   let titles = {};
   let timer = 0;
   let asked = 0;
@@ -44,6 +46,7 @@
     fill(byId("plan"),
       el("dl", null, plan.scenarios.map((one) => [el("dt", null, one.name), el("dd", null, one.description)])),
       el("p.hint", null, `${duration(plan.duration_s)} against ${against}.`),
+      plan.thresholds.length ? el("p.hint", null, "It passes if ", plan.thresholds.map((text, index) => [index ? " and " : "", el("code", null, text)]), " hold", plan.thresholds.length === 1 ? "s" : "", ".") : null,
       plan.notes.map((note) => el("p.hint", null, note)));
   }
 
@@ -128,6 +131,14 @@
     }
   }
 
+  async function showSaved() {
+    try {
+      fastload.saved.show(await fastload.ask("api/saved"), titles);
+    } catch {
+      /* The list of runs says that there is no answer. */
+    }
+  }
+
   function onInput() {
     fastload.form.showHost();
     clearTimeout(timer);
@@ -140,9 +151,11 @@
     byId("form").addEventListener("input", onInput);
     byId("add-env").addEventListener("click", fastload.form.addEnv);
     byId("again").addEventListener("click", () => readForm(true));
+    fastload.compare.start();
     await follow();
     await readForm(!isBusy);
-    for (;;) {
+    for (let turn = 0; ; turn += 1) {
+      if (turn % SAVED_EVERY === 0) await showSaved();
       await new Promise((wake) => setTimeout(wake, POLL_MS));
       await follow();
     }
