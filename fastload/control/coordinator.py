@@ -376,6 +376,7 @@ class Coordinator:
                 self._workers.mark_done(index, body)
                 for scenario, reason, vus in body.get("vus_without_data", ()):
                     self._data_ends.add_vus(scenario, reason, vus)
+                self._summary.vus_without_data = self._data_ends.vus
             case "error":
                 self._lose(index, f"failed: {body['message']}")
 

@@ -22,6 +22,11 @@ class DataEnds:
         """Note that so many *vus* of *scenario* ended in their ``on_start`` for *reason*."""
         self._vus[scenario, reason] += vus
 
+    @property
+    def vus(self) -> int:
+        """How many VUs ended in their ``on_start``."""
+        return self._vus.total()
+
     def notes(self, workers: int) -> list[str]:
         """Return one sentence for each scenario and reason, of a run with so many *workers*."""
         return [

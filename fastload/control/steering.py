@@ -217,12 +217,14 @@ class Steering:
         after = steered.wanted_load or 0
         if after == before:
             return
-        if len(self.changes) >= MOST_CHANGES:
-            self.changes_left_out += 1
-            return
         since_ns = now_ns - self._start_ns - self.paused_ns(now_ns) if self._start_ns else 0
         unit = "starts/s" if steered.plan.is_open else "VUs"
         t_s = round(max(0, since_ns) / NS_PER_S, 3)
+        if len(self.changes) >= MOST_CHANGES:
+            # The last one of each scenario is what its load was from then on.
+            self.changes_left_out += 1
+            own = [at for at, change in enumerate(self.changes) if change.scenario == steered.plan.name]
+            self.changes.pop(own[-1] if own else -1)
         self.changes.append(LoadChange(t_s, steered.plan.name, before, after, unit, who))
 
     def _scale_vus(self, steered: _SteeredScenario, vus: int, *, relative: bool) -> None:

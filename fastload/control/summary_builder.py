@@ -61,6 +61,8 @@ class SummaryBuilder:
         self._aggregator = aggregator
         self._samplers = samplers
         self._backlog = Backlog()
+        self.vus_without_data = 0
+        """VUs that ended because no data was left for them; known at the end."""
         # The requests that had ended well, at the end of each second.
         self._finished: list[int] = []
 
@@ -217,6 +219,7 @@ class SummaryBuilder:
             failed=views["http_req_failed"].fails,
             requests_per_s=views["http_reqs"].rate or 0.0,
             vus=int(views["vus"].max or plan.max_vus),
+            vus_without_data=self.vus_without_data,
             iterations=int(views["iterations"].count),
             iterations_failed=int(views["iterations_failed"].count),
             iterations_per_s=(views["iterations"].rate or 0.0) + (views["iterations_failed"].rate or 0.0),

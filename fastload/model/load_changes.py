@@ -49,11 +49,13 @@ class LoadChange(NamedTuple):
 
 def changed_load(asked: str, scenario: str, changes: Iterable[LoadChange]) -> str:
     """Return *asked*, the load of *scenario* in words, and what became of it."""
-    own = [change for change in changes if change.scenario == scenario]
+    every = list(changes)
+    own = [change for change in every if change.scenario == scenario]
     if not own:
         return asked
     last = own[-1]
-    times = "" if len(own) == 1 else f"{format_count(len(own))} times, last "
+    more = " or more" if len(every) >= MOST_CHANGES else ""
+    times = "" if len(own) == 1 else f"{format_count(len(own))} times{more}, last "
     now = f"{format_count(last.after)} {last.unit} at {format_duration_s(round(last.t_s))}"
     return f"{asked} at first; changed {times}to {now}"
 

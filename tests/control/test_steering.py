@@ -382,7 +382,7 @@ def test_each_change_is_kept_with_its_time_and_who_asked(monkeypatch: pytest.Mon
         (0.0, "vus", 4, 5, "VUs", "the program"),
         (2.0, "rate", 50.0, 1.5, "starts/s", "the dashboard"),
         (6.0, "ramp", 6.0, 4.0, "VUs", "the control API"),
-        (6.0, "ramp", 4, 1, "VUs", "the control API"),
+        (7.0, "ramp", 1, 2, "VUs", "the control API"),
     ]
     assert steered.steering.changes_left_out == 1
 

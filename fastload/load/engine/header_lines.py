@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -46,12 +47,12 @@ def merged(*layers: Any) -> dict[str, str | None]:
     """
     found: dict[str, tuple[str, str | None]] = {}
     for layer in layers:
-        try:
+        with contextlib.suppress(AttributeError):
             for name, value in (layer or {}).items():
                 found[name.lower()] = (name, value)
-        except AttributeError:
-            # A name that is not yet a text, pairs, or neither.
-            found.update({name.lower(): (name, value) for name, value in header_texts(layer).items()})
+            continue
+        # A name that is not yet a text, pairs, or neither.
+        found.update({name.lower(): (name, value) for name, value in header_texts(layer).items()})
     return dict(found.values())
 
 

@@ -94,6 +94,7 @@ class Evidence:
       for a free VU (open model; 0 in a closed model). *offered_per_s* is the mean of the rate. *is_mixed*: there are
       closed scenarios beside open ones. *bench*: the VUs are the connections of ``fastload bench``. All rates leave out
       what ended after the last possible start.
+      *vus_without_data* counts VUs that ended because no data was left for their ``on_start``.
     - Work: *calls* are measured calls of the script, *sessions* are WebSocket sessions; a run may have these instead of
       requests. *recorded_itself*: the script has recorded checks or values of its own metrics. *iterations_failed*
       counts the iterations that raised; *iterations* has those that did not. *interrupted* counts
@@ -118,6 +119,7 @@ class Evidence:
     failed: int
     requests_per_s: float
     vus: int
+    vus_without_data: int = 0
     iterations: int = 0
     iterations_failed: int = 0
     iterations_per_s: float = 0.0

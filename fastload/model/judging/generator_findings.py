@@ -154,6 +154,8 @@ def generator_findings(evidence: Evidence) -> list[Finding]:
                 "SUSPECT",
                 f"{text}; what had been delivered is counted",
                 "see the notes and the errors for what was said last",
+                "generator",
+                f"{text}, and its share of the load",
             )
         )
     return found

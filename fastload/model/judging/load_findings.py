@@ -142,6 +142,7 @@ def load_findings(evidence: Evidence, *, is_limited: bool) -> list[Finding]:
     return found
 
 
+_MORE_ROWS = "give the data a row for each VU, or use next(), which begins again"
 _LOWER_REMEDY = "lower the rate to what the target answers"
 
 
@@ -250,6 +251,9 @@ def rest_finding(evidence: Evidence) -> Finding:
     if _waits_in_target(evidence):
         text = _queue_text(evidence)
         return Finding("target_queue", "VALID", text, "more VUs wait longer; make the target quicker", "target", text)
+    if evidence.vus_without_data:
+        text = f"{_ended_without_data(evidence)}, and the others made {counts.pace}"
+        return Finding("concurrency", "VALID", text, _MORE_ROWS, "concurrency", text)
     text = f"{vus} waiting for responses or pausing make {counts.pace}"
     return Finding("concurrency", "VALID", text, "add VUs for more", "concurrency", text)
 
@@ -261,6 +265,8 @@ def _limit_of_shortage(evidence: Evidence) -> tuple[Limit, str]:
     if evidence.interrupted >= max(1, HELD_SHARE * evidence.vus):
         held = format_number_of(evidence.interrupted, "request")
         return "target", f"{held} had no response when the run ended, and kept the {slot}s busy"
+    if evidence.vus_without_data:
+        return "concurrency", f"{_ended_without_data(evidence)}, and the others were busy while starts waited"
     all_busy = f"all {format_number_of(evidence.vus, slot)} were busy while starts waited"
     return "concurrency", f"{all_busy}; the target is slow to answer, or there are too few {slot}s"
 
@@ -268,9 +274,15 @@ def _limit_of_shortage(evidence: Evidence) -> tuple[Limit, str]:
 def _remedy_of_shortage(evidence: Evidence, limit: str) -> str:
     if limit == "target":
         return "lower the rate to what the target answers, or make it quicker"
+    if evidence.vus_without_data:
+        return _MORE_ROWS
     option = "-c/--connections" if evidence.bench else "--max-vus"
     needed = vus_needed(evidence)
     return f"lower the rate, or raise {option}" + (f" to about {format_count(needed)}" if needed > evidence.vus else "")
+
+
+def _ended_without_data(evidence: Evidence) -> str:
+    return f"{format_number_of(evidence.vus_without_data, 'VU')} ended because no data was left for their on_start"
 
 
 def vus_needed(evidence: Evidence) -> int:

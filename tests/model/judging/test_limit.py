@@ -18,6 +18,11 @@ from tests.model.judging.runs import CLOSED, OPEN, evidence, worker
         (CLOSED, {"failed": 10_000}, "The target failed: all 10,000 requests failed ("),
         (
             CLOSED,
+            {"vus_without_data": 8},
+            "The concurrency was the limit: 8 VUs ended because no data was left for their on_start",
+        ),
+        (
+            CLOSED,
             {"requests": 1, "failed": 1, "errors": {"http_500": 1}},
             "The target failed: its only request failed with http_500 (",
         ),

@@ -328,6 +328,13 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
         ),
         (CLOSED, {"failed": 10_000}, "target_failing", "every request failed: nothing below", "see the errors"),
         (
+            OPEN,
+            {"vus_without_data": 8, "started": 9_000},
+            "too_few_vus",
+            "of the offered load was started",
+            "a row for each VU",
+        ),
+        (
             CLOSED,
             {"failed": 10_000, "errors": {"connect_refused": 10_000}},
             "target_failing",
