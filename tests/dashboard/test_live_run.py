@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from fastload.dashboard import viewers
 from fastload.dashboard.app import live_page, plotly_path
@@ -23,10 +24,13 @@ from fastload.model.saved.replay import Replay
 from fastload.model.series import SeriesTable
 from fastload.outputs.page.render import plotly_js
 from fastload.runner import make_header
+from tests.browser import chromium, open_page
 from tests.conftest import answers, wait_until
 from tests.dashboard.serving import RUN, connect, second, serving
 from tests.outputs import samples
 from tests.outputs.page.packed_page import packed_text, unpack
+
+__all__ = ["chromium"]
 
 
 def length(data: dict[str, Any]) -> int:
@@ -269,6 +273,20 @@ def test_the_page_and_what_it_loads() -> None:
         assert unpack(packed_text(report.body.decode(), "library")) == library.body
     with serving(ask=lambda _name, **_: {}) as served:
         assert b'data-steered="true"' in served.ask("/").body
+
+
+def test_without_the_library_the_page_has_all_figures_and_says_what_to_do(chromium: Browser) -> None:
+    with serving() as served:
+        served.feed(2)
+        with open_page(chromium, f"http://127.0.0.1:{served.port}/") as page:
+            page.evaluate("window.Plotly = undefined; fastload.render(fastload.data)")
+            expect(page.locator("#time .notice")).to_contain_text("did not come from the server. Load the page again.")
+            expect(page.locator("[data-chart=chart-overview] .reason")).to_have_text(
+                "Not drawn: the chart library is missing."
+            )
+            served.feed(1)
+            wait_until(lambda: page.evaluate("fastload.data.timeline.t.length") == 3)
+            assert page.locator("[data-chart=chart-rate] .legend .value").first.inner_text()
 
 
 def test_names_from_a_script_stay_text() -> None:

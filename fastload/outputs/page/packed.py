@@ -24,10 +24,10 @@ _LEVEL = 7
 
 def packed_script(name: str, text: bytes) -> str:
     """Return the element ``#packed-NAME`` that holds *text*, UTF-8; ``data-size`` is its size in bytes."""
-    return f'<script type="text/plain" id="packed-{name}" data-size="{len(text)}">{pack(text)}</script>'
+    return f'<script type="text/plain" id="packed-{name}" data-size="{len(text)}">{pack_text(text)}</script>'
 
 
-def pack(text: bytes) -> str:
+def pack_text(text: bytes) -> str:
     """Return *text* packed."""
     # A negative window: without a header, since the page knows the size.
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)

@@ -31,7 +31,7 @@ from typing import Any, Literal
 from fastload.model.metrics import BUILTIN
 from fastload.model.run_header import RunHeader
 from fastload.model.timeline.timeline import Timeline
-from fastload.outputs.page.packed import pack
+from fastload.outputs.page.packed import pack_text
 from fastload.outputs.page.truncation import (
     MOST_NAME,
     MOST_TABLE_ROWS,
@@ -68,7 +68,7 @@ def report_data(
     while True:
         for most_rows in _FEWER_ROWS:
             data = page_data(header, timeline, summary, state=state, most_rows=most_rows)
-            if len(pack(dump_json(data))) <= MOST_PACKED_BYTES:
+            if len(pack_text(dump_json(data))) <= MOST_PACKED_BYTES:
                 return data
         if len(timeline) <= _FEWEST_POINTS:
             return data

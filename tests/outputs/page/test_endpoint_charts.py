@@ -135,10 +135,13 @@ def test_more_than_can_be_followed_are_said(page: Page) -> None:
 
 
 def test_a_live_page_keeps_what_was_chosen(page: Page) -> None:
-    made = made_run(seconds=23, names=NAMES)
+    made, few = made_run(seconds=24, names=NAMES), made_run(seconds=10, names=NAMES[:5])
     timeline = Timeline(made.header, most_rows=8)
-    for number, snapshot in enumerate(made.seconds):
+    for number, snapshot in enumerate([*few.seconds, *made.seconds[10:]]):
         timeline.add(snapshot)
+        if number == 12:
+            # From now on a row has two seconds, and is sent again when its second one has come.
+            timeline.halve()
         state = {"phase": "running", "progress": number / 23, "elapsed_s": number, "complete": False}
         data = live_data(made.header, timeline, made.summary, state=state, changes=number > 0)
         page.evaluate(f"data => fastload.{'update' if number else 'render'}(data)", json.loads(json.dumps(data)))
@@ -147,7 +150,8 @@ def test_a_live_page_keeps_what_was_chosen(page: Page) -> None:
             page.get_by_role("button", name="Choose no endpoint").click()
             page.get_by_label("GET /cart").check()
             page.get_by_label("Metric", exact=True).select_option("p50")
-    assert data["timeline"]["endpoints"]["first"] == 22
+    assert data["timeline"]["endpoints"]["first"] == len(timeline.columns()["endpoints"]["t"]) - 1 > 10
+    assert page.locator(".choices input").count() == len(NAMES)
     assert chosen(page) == ["GET /cart"]
     columns = json.loads(json.dumps(timeline.columns()["endpoints"]))
     shown = page.evaluate("fastload.data.timeline.endpoints")

@@ -16,7 +16,7 @@ from fastload.model.metrics import Series
 from fastload.model.series import SeriesTable
 from fastload.model.timeline.timeline import MOST_ROWS, REQUEST_PHASES
 from fastload.outputs.page import packed
-from fastload.outputs.page.packed import pack, packed_script
+from fastload.outputs.page.packed import pack_text, packed_script
 from fastload.outputs.page.render import asset, plotly_js
 from tests.browser import open_page, overflow_px, shoot_part
 from tests.outputs.page.made_reports import write
@@ -42,8 +42,8 @@ def test_the_browser_reads_what_was_packed(
     # Level 0 packs without any compression.
     monkeypatch.setattr(packed, "_LEVEL", level)
     text = TEXTS[name].encode()
-    assert unpack(pack(text)) == text
-    assert "<" not in pack(text)
+    assert unpack(pack_text(text)) == text
+    assert "<" not in pack_text(text)
     parts = [packed_script("library", b"window.was = 1"), packed_script("data", text), packed_script("scripts", b"0")]
     head = '<meta charset="utf-8"><main id="main"></main><script id="data" type="application/json"></script>'
     path = tmp_path / "page.html"
@@ -111,7 +111,7 @@ def is_complete(page: Page) -> None:
 BROKEN: dict[str, Callable[[str], str]] = {
     "cut": lambda text: text[: len(text) // 22 * 11],
     "changed": lambda text: text[:1100] + "~" * 1100 + text[2200:],
-    "another script": lambda _: pack(b"window.Plotly = {evil: true}"),
+    "another script": lambda _: pack_text(b"window.Plotly = {evil: true}"),
 }
 
 
