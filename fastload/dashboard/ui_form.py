@@ -61,7 +61,7 @@ class Form:
     """The form as the user filled it in. An empty text keeps the script's value; *env* has only the names given.
 
     *thresholds* are ``METRIC: EXPRESSION`` each, in place of all that the script and other sources say; None keeps
-    those.
+    those of the chosen scenarios.
 
     *env_of* is the number of an earlier run, or 0. An empty value in *env* then stands for the value of that run,
     because values of the environment are never sent to a browser.
@@ -118,7 +118,7 @@ def first_form(plan: Mapping[str, Any]) -> Form:
     """
     texts: dict[str, Any] = {field: _common(plan, option) for field, option in TEXTS.items()}
     names = tuple(scenario["name"] for scenario in plan["scenarios"])
-    return Form(scenarios=names, needs_host=not plan["target"], thresholds=tuple(plan["thresholds"]), **texts)
+    return Form(scenarios=names, needs_host=not plan["target"], **texts)
 
 
 def env_names(plan: Mapping[str, Any]) -> list[str]:
@@ -158,7 +158,7 @@ def run_arguments(form: Form, first: Form) -> list[str]:
         arguments.append(f"--stages={_stages(form, first)}")
         changed = {name: text for name, text in changed.items() if name == "base_url"}
     arguments += [f"--{TEXTS[name].replace('_', '-')}={text}" for name, text in changed.items()]
-    if form.thresholds is not None and form.thresholds != first.thresholds:
+    if form.thresholds is not None:
         arguments += [NO_THRESHOLDS, *(f"{THRESHOLD}{text}" for text in form.thresholds)]
     return arguments + [f"--env={name}={value}" for name, value in form.env]
 

@@ -13,7 +13,6 @@ from fastload.model.redaction import shortened
 
 PLAN: dict[str, Any] = {
     "target": "",
-    "thresholds": ["checks: rate>0.9"],
     "scenarios": [{"name": "browse"}, {"name": "buy [fast]"}],
     "options": [
         {"scenario": "", "option": "vus", "value": "5", "set_by": "script"},
@@ -46,7 +45,6 @@ def test_it_begins_with_what_is_the_same_for_all_scenarios() -> None:
             users="5",
             duration="30s",
             base_url="http://localhost:1",
-            thresholds=("checks: rate>0.9",),
         )
         == FIRST
     )
@@ -69,7 +67,7 @@ def test_it_begins_with_what_is_the_same_for_all_scenarios() -> None:
             ["--stages=0.333s:100,5m:100", "--base-url=https://h"],
         ),
         ({"thresholds": None}, []),
-        ({"thresholds": [" checks: rate>0.9", ""]}, []),
+        ({"thresholds": [" checks: rate>0.9", ""]}, ["--no-thresholds", "--threshold=checks: rate>0.9"]),
         ({"thresholds": []}, ["--no-thresholds"]),
         (
             {"thresholds": ["checks: rate>0.9", "--vus=9"]},

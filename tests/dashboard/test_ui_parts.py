@@ -43,6 +43,19 @@ import fastload as fl
 async def shop(vu: fl.VU) -> None:
     await vu.get("/json")
 """
+TWO = """
+import fastload as fl
+
+
+@fl.scenario(iterations=3, thresholds={"checks": "rate>0.9"})
+async def look(vu: fl.VU) -> None:
+    await vu.get("/json")
+
+
+@fl.scenario(iterations=3, thresholds={"http_reqs": "count>1"})
+async def buy(vu: fl.VU) -> None:
+    await vu.get("/json")
+"""
 FIRST = ["http_reqs: count>1", "http_req_failed: rate<0.001", "iterations: count>0 optional"]
 
 
@@ -103,9 +116,26 @@ def test_thresholds_are_edited_and_removed(ui: Ui, chromium: Browser) -> None:
     assert (summary["thresholds"], summary["requests"]["failed"] > 0) == ([], True)
 
 
+def test_thresholds_are_those_of_the_chosen_scenarios_until_they_are_changed(ui: Ui, chromium: Browser) -> None:
+    (ui.folder / "shop.py").write_text(TWO)
+    with open_page(chromium, f"{ui.url}/") as page:
+        page.wait_for_selector("#plan dt")
+        assert lines(page) == ["checks: rate>0.9", "http_reqs: count>1", "vus: value<99"]
+        page.uncheck("input[value=buy]")
+        expect(page.locator("#field-thresholds")).to_have_value("checks: rate>0.9\nvus: value<99")
+        page.check("input[value=buy]")
+        expect(page.locator("#field-thresholds")).to_have_value("checks: rate>0.9\nhttp_reqs: count>1\nvus: value<99")
+        # What somebody wrote stays.
+        page.fill("#field-thresholds", "http_reqs: count>7")
+        page.uncheck("input[value=buy]")
+        expect(page.locator("#plan")).not_to_contain_text("buy")
+        expect(page.locator("#plan")).to_contain_text("It passes if http_reqs: count>7 holds.")
+        assert lines(page) == ["http_reqs: count>7"]
+
+
 def test_a_form_without_thresholds_keeps_those_of_the_script(ui: Ui) -> None:
     form = ui.form()
-    del form["thresholds"]
+    assert form.pop("thresholds") is None
     assert ui.ask("/api/plan", form).data["thresholds"] == [*FIRST, "vus: value<99"]
     assert ui.ask("/api/plan", form | {"thresholds": None}).data["thresholds"] == [*FIRST, "vus: value<99"]
     assert ui.ask("/api/plan", form | {"thresholds": []}).data["thresholds"] == []

@@ -66,8 +66,10 @@ def test_tables_have_the_rows_of_the_summary(shown: Page, made: Made) -> None:
     assert checks == {
         one["name"]: [format_count(one["passes"]), format_count(one["fails"])] for one in summary["checks"]
     }
-    assert [row[:4] for row in cells(shown, "errors")] == [
-        [one["kind"], format_count(one["count"]), one["first"], one["remedy"]] for one in summary["errors"]
+    failures = sum(one["count"] for one in summary["errors"])
+    assert [[*row[:3], *row[4:6]] for row in cells(shown, "errors")] == [
+        [one["kind"], format_count(one["count"]), format_percent(one["count"] / failures), one["first"], one["remedy"]]
+        for one in summary["errors"]
     ]
     metrics = {row[0]: row for row in cells(shown, "metrics")}
     assert metrics["orders"][1] == format_count(summary["metrics"]["orders"]["count"])

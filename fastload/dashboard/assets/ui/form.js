@@ -17,6 +17,8 @@ fastload.form = (() => {
   // The number of the run whose values of the environment stay with the server, and their names.
   let envOf = 0;
   let kept = [];
+  // Whether somebody changed them. Until then they are those that the script has for the chosen scenarios.
+  let hasOwnThresholds = false;
 
   function field(name, title, unit, hint, mode) {
     const input = el("input", {
@@ -66,9 +68,8 @@ fastload.form = (() => {
       el("label.check", { id: "without-host" }, el("input", { type: "checkbox", id: "needs-no-host" }),
         "The script needs none: its URLs are absolute."));
     byId("field-base_url").placeholder = data.target ? `target ${data.target}` : "http://localhost:8080";
-    const limits = now.thresholds || data.first.thresholds;
-    byId("field-thresholds").value = limits.join("\n");
-    byId("field-thresholds").rows = Math.max(2, limits.length + 1);
+    hasOwnThresholds = Boolean(now.thresholds);
+    showThresholds(now.thresholds || data.thresholds);
     byId("needs-no-host").checked = !data.target && !now.needs_host;
     for (const name of ["base_url", ...LOAD.map((one) => one[0])]) byId(`field-${name}`).value = now[name] || "";
     const known = data.env_names.filter((name) => !now.env.some((pair) => pair[0] === name));
@@ -84,6 +85,17 @@ fastload.form = (() => {
     byId("form").hidden = byId("side").hidden = false;
   }
 
+  function showThresholds(texts) {
+    byId("field-thresholds").value = texts.join("\n");
+    byId("field-thresholds").rows = Math.max(2, texts.length + 1);
+  }
+
+  function followPlan(plan) {
+    if (!hasOwnThresholds) showThresholds(plan.thresholds);
+  }
+
+  byId("field-thresholds").addEventListener("input", () => (hasOwnThresholds = true));
+
   function hostHint(data) {
     if (data.target) return "Empty: the target is started for each run.";
     return "What relative URLs of the script start with.";
@@ -98,7 +110,8 @@ fastload.form = (() => {
     const boxes = [...document.querySelectorAll("input[name=scenarios]:checked")];
     const found = { scenarios: boxes.map((box) => box.value), needs_host: !form.target && !byId("needs-no-host").checked };
     for (const name of ["base_url", ...LOAD.map((one) => one[0])]) found[name] = byId(`field-${name}`).value.trim();
-    found.thresholds = byId("field-thresholds").value.split("\n").map((line) => line.trim()).filter(Boolean);
+    const lines = byId("field-thresholds").value.split("\n").map((line) => line.trim());
+    found.thresholds = hasOwnThresholds ? lines.filter(Boolean) : null;
     const pairs = [...byId("env").children].map((row) => [row.children[0].value, row.children[1].value]);
     const isAsGiven = (name) => form.env_names.includes(name) && !kept.includes(name);
     found.env = pairs.filter(([name, value]) => value || (name && !isAsGiven(name)));
@@ -143,5 +156,5 @@ fastload.form = (() => {
     row.children[0].focus();
   }
 
-  return { show, values, changes, showErrors, showHost, focus, isFilled, addEnv };
+  return { show, followPlan, values, changes, showErrors, showHost, focus, isFilled, addEnv };
 })();

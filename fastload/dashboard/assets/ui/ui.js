@@ -41,6 +41,7 @@
       fill(byId("plan"), el("p.hint", null, "One run at a time: this is for the next one."));
       return;
     }
+    fastload.form.followPlan(plan);
     const none = fastload.form.values().needs_host ? "a host that is not given yet" : "absolute URLs";
     const against = plan.target ? `target ${plan.target}, started for the run` : plan.base_url || none;
     fill(byId("plan"),
