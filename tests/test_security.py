@@ -66,6 +66,13 @@ def test_nothing_is_sent_but_to_the_target(nginx: Nginx, tmp_path: Path) -> None
     assert [line for line in asked if not re.search(r"127\.0\.0\.1|localhost|::1", line)] == []
 
 
+# A script that comes from a pipe is run, as one of a file is; code that was compiled is compared as bytes.
+NO_DATA = {
+    "fastload/cli/script.py: exec(code, vars(module))",
+    "fastload/planning/script_checks.py: import marshal",
+}
+
+
 def test_data_is_never_run() -> None:
     """Saved runs, configuration, data files and answers are data: nothing of fastload evaluates or unpickles any."""
     found = [
@@ -73,7 +80,8 @@ def test_data_is_never_run() -> None:
         for path in sorted((REPO / "fastload").rglob("*.py"))
         for what in dangers(ast.parse(path.read_text()))
     ]
-    assert found == []
+    assert set(found) == NO_DATA
+    assert "marshal.load" not in (REPO / "fastload/planning/script_checks.py").read_text()
     planted = "import pickle\neval(x)\nexec(data)\nsubprocess.run(x, shell=True)\nos.system(x)\nyaml.unsafe_load(x)\n"
     assert len([*dangers(ast.parse(planted))]) == 6
 

@@ -354,7 +354,7 @@ def test_nothing_is_there_without_the_token_and_a_run_ends_with_a_ui_that_is_kil
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["none.py"], "Error: there is no script 'none.py'\nHint:  did you mean 'shop.py'?\n"),
+        (["shp.py"], "Error: there is no script 'shp.py'\nHint:  did you mean 'shop.py'?\n"),
         (
             ["shop.py", "-d", "5"],
             "Error: --duration: duration '5' is not a duration with a unit\nHint:  write 5s or 5m\n",
