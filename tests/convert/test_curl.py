@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -47,6 +48,11 @@ COMMANDS = {
     "fields only": "curl -s -F a=1 -F b=2 URL/upload",
     "file": "curl -s URL/import -H 'Content-Type: text/csv' --data-binary @me.txt",
     "copied": COPIED,
+    "redirections": "curl -s URL/a?b=2 -d x=1 >out.txt 2>&1 -H 'X-Trace: 1>2' &>> both.txt",
+    "variables": """curl -s "URL/items/$PASSWORD/${PASSWORD}.json?q=$PASSWORD&r=a" -u "ada:$PASSWORD" """
+    """-H "X-Trace: t-$PASSWORD" -b "c=$PASSWORD" -d "user=$PASSWORD" -d 'note=red'""",
+    "variables in text": """curl -s URL/notes -H 'Content-Type: text/plain' -d "{n: $PASSWORD}" """,
+    "JSON as a form": """curl -s URL/sign-in -d '{"user": "a=b&c", "password": "pw"}'""",
 }
 
 
@@ -79,7 +85,9 @@ def seen(asked: Asked) -> Seen:
 def test_the_script_sends_what_curl_sends(cli: Cli, tmp_path: Path, memory: Memory, name: str) -> None:
     (tmp_path / "me.txt").write_text("the content")
     command = COMMANDS[name].replace("URL", memory.url)
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=30)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PASSWORD": "pw"}, capture_output=True, timeout=30
+    )
     assert done.returncode == 0, done.stderr
     made = cli("new", "visit", "--from", command)
     assert made.returncode == 0, made.stderr
@@ -141,6 +149,15 @@ def test_what_a_browser_adds_is_left_out_of_a_copied_command_only() -> None:
         ("curl http://a.test:port/", "Port could not be cast"),
         ("curl -d a -F b=1 a.test", "both -d and -F"),
         ("curl -m soon a.test", "could not convert"),
+        ("curl a.test/$(date)", "'$(' in line 1 is for a shell"),
+        ('curl a.test/"`date`"', "'`' in line 1 is for a shell"),
+        ("curl a.test\\\n  -d ${X:-y}", "'${' in line 2 is for a shell"),
+        ("curl a.test/$1", "'$1' in line 1 is for a shell"),
+        ("curl -d @<(date) a.test", "'<(' in line 1 is for a shell"),
+        ("curl -d @- a.test <<EOF\nx\nEOF", "'<<' in line 1 is for a shell"),
+        ("curl $BASE/x", "'http://$BASE/x' has a variable in its host"),
+        ("curl -m $SOON a.test", "could not convert string to float: '$SOON'"),
+        ("curl -d $'\\xff' a.test", "bytes that are not UTF-8"),
         ('curl ^"https://a.test/^" ^\n -H ^"a: b^"', "a command for Windows' cmd"),
     ],
 )
@@ -149,6 +166,33 @@ def test_a_command_that_cannot_be_read_is_told(command: str, message: str) -> No
         convert(command, "visit.py", RecordingFilter())
     assert message in raised.value.message
     assert "cURL (bash)" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "words", ["-X $METHOD", "-d @$FILE", '-H "$NAME: x"', "-F f=@$FILE", "-d $NAME=1", "-b $NAME=1"]
+)
+def test_a_variable_where_no_value_can_stand_is_refused(words: str) -> None:
+    with pytest.raises(PlanError, match=r"the variable \$(METHOD|FILE|NAME) stands where"):
+        convert(f"curl a.test {words}", "visit.py", RecordingFilter())
+
+
+def test_what_is_no_command_of_curl_is_noted() -> None:
+    made = made_of(
+        "curl https://a.test/1 > out.txt 2>&1 && A=t0p curl https://a.test/2 | jq .a & (curl https://a.test/3); B=x"
+    )
+    assert made.text.count("await vu.get(") == 3
+    assert made.notes == ("not taken from the command, see to it: >out.txt, 2>&1, A=..., jq, B=...",)
+
+
+def test_variables_are_asked_for_by_their_names() -> None:
+    made = made_of(
+        'curl https://a.test/$ID -H "Authorization: Bearer $Token" -H \'X-Note: $no\' -H "Cookie: sid=s3c$ID"'
+    )
+    assert {word for word in made.options if word.endswith("=...")} == {"ID=...", "Token=...", "SID=..."}
+    assert 'TOKEN = fl.env("Token")' in made.text
+    assert 'f"Bearer {TOKEN}"' in made.text
+    assert '"X-Note": "$no"' in made.text
+    assert "s3c" not in made.text
 
 
 @pytest.mark.parametrize(
@@ -161,9 +205,11 @@ def test_a_command_that_cannot_be_read_is_told(command: str, message: str) -> No
         ("a \\\n  b", ["a", "b"]),
         ("a # not this", ["a"]),
         ("a#b ''", ["a#b", ""]),
+        ("a2</dev/null 2>&1 b</dev/null '>' \\&", ["a2", "b", ">", "&"]),
+        ('"a\\$b" $ "$" "$ c" \'$d\' "\\`"', ["a$b", "$", "$", "$ c", "$d", "`"]),
     ],
 )
 def test_words_are_those_of_bash(text: str, words: list[str]) -> None:
-    assert list(commands(text)) == [words]
+    assert [command.words for command in commands(text)] == [words]
     told = subprocess.run(["bash", "-c", f"printf '%s\\0' {text}"], capture_output=True, timeout=10)
     assert told.stdout.decode().split("\0")[:-1] == words

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from urllib.parse import quote_plus, urlsplit
 
-from fastload.convert.curl.shell_words import commands
+from fastload.convert.curl.shell_words import VARIABLE, commands, variables_shown
+from fastload.convert.curl.values import secrets_as_variables
 from fastload.convert.script.bodies import FORM, JSON, MULTIPART
 from fastload.convert.script.names import counted
 from fastload.convert.source_request import Field, Pair, PostData, SourceRequest, header_of
 from fastload.model.errors import PlanError
 
 _BEGIN = re.compile(r"\s*(?:\$\s+)?curl(?:\.exe)?\s")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _HINT = "give it as one text in quotes, or in a file: in a browser's developer tools, Network, 'Copy as cURL (bash)'"
 _SHORT_NAMES = (
     "A user-agent, b cookie, c cookie-jar, C continue-at, d data, D dump-header, e referer, E cert, "
@@ -100,10 +102,16 @@ def read_curl(name: str, text: str) -> CurlCommands:
     options: dict[tuple[str, ...], None] = {}
     unknown: list[str] = []
     try:
-        for words in commands(text):
-            words = words[1:] if words[0] == "$" else words
+        for shell_command in commands(text):
+            unknown += shell_command.redirections
+            words = shell_command.words
+            words = words[1:] if words[:1] == ["$"] else words
+            while words and (assigned := _ASSIGNMENT.match(words[0])):
+                # The value may be secret.
+                unknown.append(f"{assigned[0]}...")
+                words = words[1:]
             if not words or PurePath(words[0]).name not in ("curl", "curl.exe"):
-                unknown.append(words[0] if words else "$")
+                unknown += words[:1]
                 continue
             for part in _parts(words[1:]):
                 command = _Command(name)
@@ -112,10 +120,11 @@ def read_curl(name: str, text: str) -> CurlCommands:
                 options |= dict.fromkeys(command.of_run)
                 unknown += command.unknown
     except ValueError as error:
-        raise PlanError(f"{name}: {error}", hint=_HINT) from error
+        raise PlanError(f"{name}: {variables_shown(str(error))}", hint=_HINT) from error
     if not requests:
         raise PlanError(f"{name} has no command of curl", hint=_HINT)
-    notes = [f"not taken from the command, see to it: {counted(unknown)}"] if unknown else []
+    left_out = variables_shown(counted(unknown))
+    notes = [f"not taken from the command, see to it: {left_out}"] if unknown else []
     return CurlCommands(requests, tuple(word for words in options for word in words), notes)
 
 
@@ -277,6 +286,8 @@ class _Command:
         return [self._request(_with_scheme(url)) for url in self._urls]
 
     def _request(self, url: str) -> CurlRequest:
+        if VARIABLE.search(url.partition("://")[2].partition("/")[0]):
+            raise ValueError(f"the address {url!r} has a variable in its host: write the value of it")
         if (self._data or self._files) and (self._form or self._form_files):
             raise ValueError("a command has both -d and -F, which curl refuses")
         parts = urlsplit(url)
@@ -309,7 +320,7 @@ class _Command:
             return None
         if self._json:
             return PostData(given or JSON, "".join(self._data))
-        return PostData(given or FORM, "&".join(self._data))
+        return PostData(given or FORM, secrets_as_variables("&".join(self._data)))
 
 
 def _plain_field(text: str) -> Field:

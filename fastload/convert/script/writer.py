@@ -157,7 +157,7 @@ class Module:
         """Return a constant that reads environment variable *name*; a run must set this variable."""
         if name not in self.environment:
             self.environment.append(name)
-        return self.constant(name, Code(f"fl.env({text_literal(name)})"))
+        return self.constant(name.upper(), Code(f"fl.env({text_literal(name)})"))
 
     def setting(self, name: str, default: str) -> Code:
         """Return a constant that reads environment variable *name*, which is *default* unless a run sets it."""
