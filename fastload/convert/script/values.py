@@ -34,15 +34,18 @@ class Values:
         if isinstance(value, str):
             return self.text(value, name)
         if isinstance(value, int | float) and is_secret_number(value, name):
-            secret = self._module.secret(constant(name), str(value))
-            return Code(f"{type(value).__name__}({secret.text})")
+            return Code(f"{type(value).__name__}({self.secret(str(value), name).text})")
         return value
 
     def text(self, text: str, name: str) -> str | Code:
         """Return what is sent for *text* of a header or field *name*."""
         if is_secret_value(text, name):
-            return self._module.secret(constant(name), text)
+            return self.secret(text, name)
         return code_of_parts(self.parts(text), self._module, constant(name, "text"))
+
+    def secret(self, text: str, name: str) -> Code:
+        """Return what is sent for the secret *text* of a field *name*."""
+        return self._module.secret(constant(name), text)
 
     def segment(self, text: str, before: str) -> str | Code:
         """Return what is sent for *text*, a part of a path, decoded, which follows the part *before*."""
@@ -57,7 +60,7 @@ class Values:
         parts: list[str | Code] = []
         at = 0
         for start, end, name in secrets_in(text):
-            parts += [text[at:start], self._module.secret(constant(name), text[start:end])]
+            parts += [text[at:start], self.secret(text[start:end], name)]
             at = end
         return [*parts, text[at:]]
 
