@@ -13,7 +13,7 @@ SECRET_PARTS = (
     *("authoriz", "authentication", "private", "apikey", "accesskey"),
 )
 """Names that have one of these anywhere in them, without case, ``-`` and ``_``, are secret."""
-SECRET_WORDS = ("key", "keys", "pass", "auth", "sig", "sid", "jwt", "otp", "pin", "csrf", "xsrf")
+SECRET_WORDS = ("key", "keys", "pass", "auth", "pw", "sig", "sid", "jwt", "otp", "pin", "csrf", "xsrf")
 """Names that have one of these as a whole word are secret."""
 MOST_TEXT = 4_000
 """How many characters of a message or a traceback are kept."""

@@ -22,6 +22,7 @@ from fastload.convert.openapi.parameter_styles import (
     text_of,
 )
 from fastload.convert.openapi.request_bodies import is_json
+from fastload.convert.openapi.secrets import HiddenSecrets
 from fastload.convert.script.names import constant, counted, is_secret_field
 from fastload.convert.script.writer import Module
 
@@ -47,8 +48,8 @@ class _Parameter:
 class Parameters:
     """Adds parameters to operations. It remembers, for its notes, what is not as it should be."""
 
-    def __init__(self, api: ApiDescription, examples: Examples, module: Module) -> None:
-        self._api, self._examples, self._module = api, examples, module
+    def __init__(self, api: ApiDescription, examples: Examples, module: Module, secrets: HiddenSecrets) -> None:
+        self._api, self._examples, self._module, self._secrets = api, examples, module, secrets
         self._undescribed: list[str] = []
         self._misplaced: list[str] = []
         self._repeated_cookies: list[str] = []
@@ -134,6 +135,11 @@ class Parameters:
     def _value(self, parameter: _Parameter) -> Any:
         """Return the value of *parameter*; of one that has a media type, the text in that format."""
         value = self._examples.of_holder(parameter.holder, parameter.steps)
+        name = parameter.name
+        # What is made up for a part of a path is no secret, and a name there must be one of Python to be asked for.
+        is_of_path = parameter.kind == "path"
+        if not is_of_path or (_WORD.fullmatch(name) and self._examples.has_own(parameter.holder, parameter.steps)):
+            value = self._secrets.hide(value, name)
         if is_json(parameter.media_type):
             return json_text(value)
         return text_of(value) if parameter.media_type else value

@@ -12,6 +12,7 @@ from fastload.convert.openapi.examples import Examples
 from fastload.convert.openapi.operation import Operation
 from fastload.convert.openapi.parameter_styles import in_query, json_text, query_value, style_of, text_of
 from fastload.convert.openapi.schemas import Schemas
+from fastload.convert.openapi.secrets import HiddenSecrets
 from fastload.convert.script.bodies import bare_type
 from fastload.convert.script.names import counted
 from fastload.convert.script.request_writer import FORM, JSON
@@ -40,8 +41,8 @@ def is_json(media_type: str) -> bool:
 class Bodies:
     """Adds bodies to operations. It remembers, for its notes, what could not be written as it is described."""
 
-    def __init__(self, api: ApiDescription, schemas: Schemas, examples: Examples) -> None:
-        self._api, self._schemas, self._examples = api, schemas, examples
+    def __init__(self, api: ApiDescription, schemas: Schemas, examples: Examples, secrets: HiddenSecrets) -> None:
+        self._api, self._schemas, self._examples, self._secrets = api, schemas, examples, secrets
         # In OpenAPI 3.0, all parts of a multipart form go by their content types.
         self._parts_have_styles = str(api.document["openapi"]).startswith("3.1")
         self._unsent: list[str] = []
@@ -66,7 +67,7 @@ class Bodies:
         place: Steps = (*steps, "content", kind)
         media = self._api.resolve(contents[kind], place)
         bare = _OF_RANGES.get(bare_type(kind), bare_type(kind))
-        value = self._examples.of_holder(media, place)
+        value = self._secrets.hide(self._examples.of_holder(media, place))
         if is_json(bare):
             operation.body = {"json": value}
             if bare != JSON:

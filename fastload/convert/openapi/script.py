@@ -14,8 +14,10 @@ from fastload.convert.openapi.operation import Operation
 from fastload.convert.openapi.parameters import PLACE, Parameters
 from fastload.convert.openapi.request_bodies import Bodies
 from fastload.convert.openapi.schemas import Schemas
+from fastload.convert.openapi.secrets import HiddenSecrets
 from fastload.convert.openapi.security import Credentials
 from fastload.convert.openapi.servers import server_of
+from fastload.convert.script.expressions import code_of_parts
 from fastload.convert.script.names import constant, counted, identifier, single_line, unique
 from fastload.convert.script.request_writer import METHODS
 from fastload.convert.script.writer import (
@@ -75,8 +77,9 @@ class _ApiScript:
         schemas = Schemas(api)
         self._examples = Examples(api, schemas)
         self._credentials = Credentials(api, self._module)
-        self._parameters = Parameters(api, self._examples, self._module)
-        self._bodies = Bodies(api, schemas, self._examples)
+        self._secrets = HiddenSecrets(self._module, api)
+        self._parameters = Parameters(api, self._examples, self._module, self._secrets)
+        self._bodies = Bodies(api, schemas, self._examples, self._secrets)
         self._deprecated: list[str] = []
         # Origin -> the constant with the origin that a run is given in its place.
         self._other_origins: dict[str, Code] = {}
@@ -191,27 +194,37 @@ class _ApiScript:
         url = operation.path
         if operation.query:
             url += f"{'&' if '?' in url else '?'}{'&'.join(operation.query)}"
+        parts = [part for part in self._secrets.revealed_parts(url) if part]
+        if any(isinstance(part, Code) for part in parts):
+            begin = [] if operation.origin in ("", main_origin) else [self._other_origin(operation.origin)]
+            return code_of_parts([*begin, *parts], self._module, "URL")
         if operation.origin in ("", main_origin):
             return self._module.short(url, "URL")
-        if operation.origin not in self._other_origins:
-            name = unique(f"{constant(urlsplit(operation.origin).hostname or '', 'SERVER')}_URL", self._module.names)
-            self._other_origins[operation.origin] = self._module.required(name, operation.origin)
-        origin = self._other_origins[operation.origin].text
+        origin = self._other_origin(operation.origin).text
         short = self._module.short(url, "URL", margin=20 + len(origin))
         if isinstance(short, Code):
             return Code(f'f"{{{origin}}}{{{short.text}}}"')
         literal = text_literal(url.replace("{", "{{").replace("}", "}}"))
         return Code(f"f{literal[0]}{{{origin}}}{literal[1:]}")
 
+    def _other_origin(self, origin: str) -> Code:
+        """Return the constant for *origin*, which is not the base URL."""
+        if origin not in self._other_origins:
+            name = unique(f"{constant(urlsplit(origin).hostname or '', 'SERVER')}_URL", self._module.names)
+            self._other_origins[origin] = self._module.required(name, origin)
+        return self._other_origins[origin]
+
     def _function(self, operation: Operation, main_origin: str) -> str:
-        short = self._module.short
+        short, reveal = self._module.short, self._secrets.reveal
+        body = {key: reveal(value, as_json=key == "json") for key, value in operation.body.items()}
         keywords: dict[str, Any] = {
-            "path": short(operation.path_values, "VALUE"),
-            "params": short(operation.params, "VALUE"),
-            **short(operation.body, "BODY"),
-            "cookies": short(operation.cookies, "VALUE"),
+            "path": short(reveal(operation.path_values), "VALUE"),
+            "params": short(reveal(operation.params), "VALUE"),
+            **short(body, "BODY"),
+            "cookies": short(reveal(operation.cookies), "VALUE"),
             "auth": operation.auth,
-            "headers": operation.headers and self._module.constant("HEADERS", short(operation.headers, "HEADER")),
+            "headers": operation.headers
+            and self._module.constant("HEADERS", short(reveal(operation.headers), "HEADER")),
             "name": operation.function,
         }
         # Keep an empty body: it is sent too.

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastload.convert.script.expressions import Local, code_of_parts, local_file
 from fastload.convert.script.names import constant, environment_name, is_secret_field
+from fastload.convert.script.secret_texts import is_secret_value, secrets_in
 from fastload.convert.script.values import Values
 from fastload.convert.script.writer import Code, Module
 
@@ -79,7 +80,7 @@ class PostmanValues(Values):
         for number, part in enumerate(PLACEHOLDER.split(text)):
             value = self._variables.get(part, "") if number % 2 else ""
             if number % 2 == 0:
-                parts.append(part)
+                parts += self.parts(part)
             elif PLACEHOLDER.search(value) and depth < _MOST_STEPS and not is_secret_field(part):
                 parts += self._parts(value, depth + 1)
             else:
@@ -91,6 +92,6 @@ class PostmanValues(Values):
             code, module = _MADE_UP[name]
             self._module.imports.update(filter(None, [module]))
             return Local(code)
-        if not value or is_secret_field(name):
+        if not value or is_secret_value(value, name) or secrets_in(value):
             return self._module.secret(environment_name(name))
         return self._module.setting(environment_name(name), value)

@@ -6,11 +6,18 @@ that looks as if it were of that kind, but was in no earlier response, is asked 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastload.convert.recordings.dynamic_values import is_asked_for, looks_random, may_be_handed_out, pieces
+from fastload.convert.recordings.dynamic_values import (
+    is_asked_for,
+    looks_random,
+    may_be_handed_out,
+    pieces,
+    values_within,
+)
 from fastload.convert.recordings.extractions import HELPER, HELPER_SOURCE, Extraction, extraction_from_text, extractions
 from fastload.convert.recordings.har import HarEntry
 from fastload.convert.script.expressions import Local, code_of_parts
@@ -21,6 +28,7 @@ from fastload.convert.script.writer import Code, Module
 # Headers in which a client sends an id that it makes up for each request.
 _MADE_BY_CLIENT = ("x-request-id", "x-correlation-id", "idempotency-key", "x-idempotency-key", "request-id")
 _SHORTEST_IN_TEXT = 8
+_NAME_BEFORE = re.compile(r"([A-Za-z][\w-]{0,60})=$")
 RESERVED = ("reply", "replies", "re", "html", "unquote", "uuid", "asyncio", HELPER)
 """Names that a script with variables may use for something else."""
 
@@ -89,11 +97,11 @@ class Correlation(Values):
         if isinstance(value, str):
             return self.text(value, name)
         if not isinstance(value, int) or isinstance(value, bool):
-            return value
+            return super().value(value, name)
         variable = self._variable(str(value), name)
         if variable is None:
             self._sent.add(str(value))
-            return value
+            return super().value(value, name)
         return Local(variable.name if variable.extraction.kind == "int" else f"int({variable.name})")
 
     def text(self, text: str, name: str) -> str | Code:
@@ -109,9 +117,9 @@ class Correlation(Values):
         if name.lower() in _MADE_BY_CLIENT and looks_random(text):
             self._module.imports.add("uuid")
             return Local("str(uuid.uuid4())")
-        if is_secret_field(name):
-            return super().text(text, name)
-        return self._asked(text, name) if is_asked_for(text, name) else text
+        if not is_secret_field(name) and is_asked_for(text, name):
+            return self._asked(text, name)
+        return super().text(text, name)
 
     def segment(self, text: str, before: str) -> str | Code:
         if not text:
@@ -124,20 +132,40 @@ class Correlation(Values):
         if isinstance(parts, Code):
             return parts
         self._sent.add(text)
-        return self._asked(text, name) if is_asked_for(text, name) else text
+        return self._asked(text, name) if is_asked_for(text, name) else super().segment(text, before)
 
     def raw(self, text: str) -> str | Code:
         return self._in_pieces(text, "")
 
     def _in_pieces(self, text: str, name: str) -> str | Code:
-        """Return *text* with variables for the parts of it that earlier responses contained."""
+        """Return *text* with variables for the parts of it that earlier responses contained.
+
+        What else looks random behind a ``=``, and what is secret by its name, is asked for. In a field of a secret
+        name, which is asked for as a whole, it is so only if the other parts of it are known.
+        """
         parts: list[str | Code] = []
         at = 0
         for piece in pieces(text):
-            if piece[0] != text and (variable := self._variable(piece[0], name)):
-                parts += [text[at : piece.start()], Local(variable.name)]
-                at = piece.end()
-        return code_of_parts([*parts, text[at:]], self._module, constant(name, "text"))
+            for inside in (piece, *values_within(text, piece)):
+                sent = self._part(text, inside, name) if inside.start() >= at else None
+                if sent is not None:
+                    parts += [*self.parts(text[at : inside.start()]), sent]
+                    at = inside.end()
+        if not parts and name:
+            return text
+        return code_of_parts([*parts, *self.parts(text[at:])], self._module, constant(name, "text"))
+
+    def _part(self, text: str, part: re.Match[str], name: str) -> Code | None:
+        """Return what is sent for *part* of *text*; None for itself."""
+        if part[0] == text:
+            return None
+        variable = self._variable(part[0], name)
+        if variable is not None:
+            return Local(variable.name)
+        named = _NAME_BEFORE.search(text[max(0, part.start() - 64) : part.start()])
+        if is_secret_field(name) or not named or not is_asked_for(part[0], named[1]):
+            return None
+        return self._asked(part[0], named[1])
 
     def _variable(self, text: str, name: str) -> Variable | None:
         """Return the variable for *text*, to be sent as *name*; None if no earlier response has it."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 from fastload.convert.script.names import is_secret_field
+from fastload.convert.script.secret_texts import JWT
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{16,}", re.IGNORECASE)
-_JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
 _TOKEN = re.compile(r"[\w.~+/=%$:-]+")
 _TURN = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[0-9])|(?<=[0-9])(?=[a-zA-Z])")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
-_PIECE = re.compile(rf"{_UUID.pattern}|{_JWT.pattern}|[\w~+/=%.-]{{8,}}", re.IGNORECASE)
+_PIECE = re.compile(rf"{_UUID.pattern}|{JWT.pattern}|[\w~+/=%.-]{{8,}}", re.IGNORECASE)
+_BEHIND = re.compile(r"(?<==)[^=].{7,}")
+_WITHIN = re.compile(r"[\w~+%.-]{8,}")
 # Names of what a server hands out to be sent back, beside names of secrets.
 _HANDED_OUT = ("nonce", "state", "code", "ticket", "viewstate", "eventvalidation", "verifier", "cursor", "id", "ref")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -28,7 +30,7 @@ _LONGEST_ASKED = 512
 
 def looks_random(text: str) -> bool:
     """Return whether *text* is a UUID, long hexadecimal digits, a JWT, or a long mixture of letters and digits."""
-    if _UUID.fullmatch(text) or _HEX.fullmatch(text) or _JWT.fullmatch(text):
+    if _UUID.fullmatch(text) or _HEX.fullmatch(text) or JWT.fullmatch(text):
         return True
     if len(text) < _SHORTEST_RANDOM or not _TOKEN.fullmatch(text) or _DATE.fullmatch(text):
         return False
@@ -66,6 +68,13 @@ def may_be_handed_out(text: str, sent_as: str, found_as: str) -> bool:
 def pieces(text: str) -> list[re.Match[str]]:
     """Return the parts of *text* that may be values by themselves, as in ``Bearer TOKEN``."""
     return list(_PIECE.finditer(text))
+
+
+def values_within(text: str, piece: re.Match[str]) -> list[re.Match[str]]:
+    """Return the parts of *piece*, one of the `pieces` of *text*, that may be values: what is behind a ``=``, or
+    between the separators of a URL. Those that begin earlier, and longer ones, come first."""
+    behind = _BEHIND.search(text, piece.start(), piece.end())
+    return [*([behind] if behind else []), *_WITHIN.finditer(text, piece.start(), piece.end())]
 
 
 def _is_constant(name: str) -> bool:

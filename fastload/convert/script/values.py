@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from fastload.convert.script.expressions import code_of_parts
 from fastload.convert.script.names import constant, is_secret_field
+from fastload.convert.script.secret_texts import is_secret_value, secrets_in
 from fastload.convert.script.writer import Code, Module
+
+_SHORTEST_SECRET_NUMBER = 4
+"""In digits. Of a PIN."""
+# A number of this name counts what is secret, as max_tokens does.
+_COUNT = re.compile(r"max|min|count|limit|total|size|length|ttl|expir|timeout|age|budget|version|tokens", re.IGNORECASE)
+
+
+def is_secret_number(number: float, name: str) -> bool:
+    """Return whether *number*, the value of field *name*, is secret."""
+    if isinstance(number, bool) or not is_secret_field(name) or _COUNT.search(name):
+        return False
+    return sum(sign.isdigit() for sign in str(number)) >= _SHORTEST_SECRET_NUMBER
 
 
 class Values:
@@ -16,24 +31,44 @@ class Values:
 
     def value(self, value: Any, name: str) -> Any:
         """Return what is sent for *value* of a field *name*: of a query, a form, or JSON."""
-        return self.text(value, name) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return self.text(value, name)
+        if isinstance(value, int | float) and is_secret_number(value, name):
+            return Code(f"{type(value).__name__}({self.secret(str(value), name).text})")
+        return value
 
     def text(self, text: str, name: str) -> str | Code:
         """Return what is sent for *text* of a header or field *name*."""
-        return self._module.secret(constant(name)) if text and is_secret_field(name) else text
+        if is_secret_value(text, name):
+            return self.secret(text, name)
+        return code_of_parts(self.parts(text), self._module, constant(name, "text"))
 
-    def segment(self, text: str, before: str) -> str | Code:  # noqa: ARG002 - subclasses read it
+    def secret(self, text: str, name: str) -> Code:
+        """Return what is sent for the secret *text* of a field *name*."""
+        return self._module.secret(constant(name), text)
+
+    def segment(self, text: str, before: str) -> str | Code:
         """Return what is sent for *text*, a part of a path, decoded, which follows the part *before*."""
-        return text
+        return code_of_parts(self.parts(text), self._module, constant(before, "text"))
 
     def raw(self, text: str) -> str | Code:
         """Return what is sent for *text*, a body or query that has no fields."""
-        return text
+        return code_of_parts(self.parts(text), self._module)
+
+    def parts(self, text: str) -> list[str | Code]:
+        """Return the parts of *text*: secrets in it are environment values."""
+        parts: list[str | Code] = []
+        at = 0
+        for start, end, name in secrets_in(text):
+            parts += [text[at:start], self.secret(text[start:end], name)]
+            at = end
+        return [*parts, text[at:]]
 
     def tree(self, value: Any, name: str = "") -> Any:
-        """Return *value*, of any depth, with what is sent for each of its values."""
+        """Return *value*, of any depth, with what is sent for each value: all below a secret name are secret."""
         if isinstance(value, dict):
-            return {key: self.tree(item, key) for key, item in value.items()}
+            above = f"{name} " if is_secret_field(name) else ""
+            return {key: self.tree(item, f"{above}{key}") for key, item in value.items()}
         if isinstance(value, list):
             return [self.tree(item, name) for item in value]
         return self.value(value, name)

@@ -116,6 +116,8 @@ class Module:
         self.about = about
         self.environment: list[str] = []
         self._described: dict[str, str] = {}
+        # Name and value in the source -> environment variable.
+        self._secrets: dict[tuple[str, str], str] = {}
         self._constants: dict[str, str] = {}
         self._by_value: dict[str, str] = {}
         self._functions: list[str] = []
@@ -143,6 +145,10 @@ class Module:
         text = f"\n\nRun it with:\n\n    fastload run {single_line(path)} --base-url {base_url}"
         if self.environment:
             text += f"\n\nIt takes from -e, or from the environment: {', '.join(self.environment)}."
+        for name in dict.fromkeys(name for name, _ in self._secrets):
+            variables = [variable for (other, _), variable in self._secrets.items() if other == name]
+            if len(variables) > 1:
+                text += f" The source has different values of one name, in this order: {', '.join(variables)}."
         return text
 
     def required(self, name: str, value: str) -> Code:
@@ -153,11 +159,16 @@ class Module:
     def _given(self, name: str) -> str:
         return f"{name}={self._described.get(name, '...')}"
 
-    def secret(self, name: str) -> Code:
-        """Return a constant that reads environment variable *name*; a run must set this variable."""
-        if name not in self.environment:
-            self.environment.append(name)
-        return self.constant(name.upper(), Code(f"fl.env({text_literal(name)})"))
+    def secret(self, name: str, value: str = "") -> Code:
+        """Return a constant that reads environment variable *name*; a run must set this variable.
+
+        Secrets of one name that have different values in the source (*value*) are different variables, with numbers.
+        """
+        if (name, value) not in self._secrets:
+            self._secrets[name, value] = unique(name, self.environment)
+            self.environment.append(self._secrets[name, value])
+        variable = self._secrets[name, value]
+        return self.constant(variable.upper(), Code(f"fl.env({text_literal(variable)})"))
 
     def setting(self, name: str, default: str) -> Code:
         """Return a constant that reads environment variable *name*, which is *default* unless a run sets it."""
