@@ -52,6 +52,14 @@ COMMANDS = {
     "variables": """curl -s "URL/items/$PASSWORD/${PASSWORD}.json?q=$PASSWORD&r=a" -u "ada:$PASSWORD" """
     """-H "X-Trace: t-$PASSWORD" -b "c=$PASSWORD" -d "user=$PASSWORD" -d 'note=red'""",
     "variables in text": """curl -s URL/notes -H 'Content-Type: text/plain' -d "{n: $PASSWORD}" """,
+    "JSON of a file": "curl -s --json @me.json URL/items",
+    "form of a file": "curl -s -d @me.json URL/items",
+    "binary form of a file": "curl -s --data-binary @me.json URL/items",
+    "file to a folder": "curl -s -T 'me too.txt' 'URL/up/?a=1'",
+    "file to the root": "curl -s -T me.txt URL",
+    "encoded query": "curl -s --url-query 'a=b&c d' --url-query '+x=%41' --url-query '=e f' URL/find?q=1",
+    "quoted field": """curl -s -F 'a="x;y \\"z\\""' -F 'b=one;two' -F 'c="d" e' --form-string 'f=@g;type=h' """
+    """-F 'up=@"me too.txt";type=image/png' URL/upload""",
     "JSON as a form": """curl -s URL/sign-in -d '{"user": "a=b&c", "password": "pw"}'""",
 }
 
@@ -84,6 +92,8 @@ def seen(asked: Asked) -> Seen:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_script_sends_what_curl_sends(cli: Cli, tmp_path: Path, memory: Memory, name: str) -> None:
     (tmp_path / "me.txt").write_text("the content")
+    (tmp_path / "me too.txt").write_text("more")
+    (tmp_path / "me.json").write_bytes(b'{"a":\r\n "b"}\n')
     command = COMMANDS[name].replace("URL", memory.url)
     done = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PASSWORD": "pw"}, capture_output=True, timeout=30
@@ -96,7 +106,12 @@ def test_the_script_sends_what_curl_sends(cli: Cli, tmp_path: Path, memory: Memo
     assert run.returncode == 0, run.stderr
     by_curl, by_script = map(seen, memory.asked)
     # Each client has its own, unless the command says it.
-    own = () if name == "delete" else ("user-agent", "referer") if name == "copied" else ("user-agent",)
+    own: tuple[str, ...] = (
+        () if name == "delete" else ("user-agent", "referer") if name == "copied" else ("user-agent",)
+    )
+    if name.startswith("file to"):
+        # The client takes it from the name of the file.
+        own += ("content-type",)
     for header in own:
         by_curl.headers.pop(header, None)
         by_script.headers.pop(header, None)
@@ -157,6 +172,12 @@ def test_what_a_browser_adds_is_left_out_of_a_copied_command_only() -> None:
         ("curl -d @- a.test <<EOF\nx\nEOF", "'<<' in line 1 is for a shell"),
         ("curl $BASE/x", "'http://$BASE/x' has a variable in its host"),
         ("curl -m $SOON a.test", "could not convert string to float: '$SOON'"),
+        ("curl --data-urlencode a@f a.test", "--data-urlencode with a file"),
+        ("curl --url-query @f a.test", "--url-query with a file"),
+        ("curl -d @- a.test", "standard input"),
+        ("curl -T - a.test", "standard input"),
+        ("curl 'a.test/{a,b}'", "several URLs of '{a,b}'"),
+        ("curl 'a.test/[1-3].txt'", "several URLs of '[1-3]'"),
         ("curl -d $'\\xff' a.test", "bytes that are not UTF-8"),
         ('curl ^"https://a.test/^" ^\n -H ^"a: b^"', "a command for Windows' cmd"),
     ],
@@ -182,6 +203,25 @@ def test_what_is_no_command_of_curl_is_noted() -> None:
     )
     assert made.text.count("await vu.get(") == 3
     assert made.notes == ("not taken from the command, see to it: >out.txt, 2>&1, A=..., jq, B=...",)
+
+
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        ("-H @headers.txt", "-H @headers.txt"),
+        ("-H 'Host: b.test'", "-H Host"),
+        ("-H 'X-None;'", "-H X-None;"),
+        ("-H 'Accept:' -H 'Expect:'", "-H Accept:"),
+        ("-H 'X-A: 1' -H 'x-a: 2'", "-H x-a once more"),
+        ("-F 'a={};type=application/json'", "the options of -F a"),
+    ],
+)
+def test_what_a_script_does_not_send_is_noted(words: str, note: str) -> None:
+    assert made_of(f"curl {words} https://a.test/").notes == (f"not taken from the command, see to it: {note}",)
+
+
+def test_braces_are_sent_without_globs() -> None:
+    assert "{b}" in made_of("curl -g 'https://a.test/?a={b}'").text
 
 
 def test_variables_are_asked_for_by_their_names() -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 from fastload.convert.curl.shell_words import VARIABLE, commands, variables_shown
 from fastload.convert.curl.values import secrets_as_variables
@@ -21,6 +21,9 @@ from fastload.model.errors import PlanError
 
 _BEGIN = re.compile(r"\s*(?:\$\s+)?curl(?:\.exe)?\s")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_GLOB = re.compile(r"\{[^{}]*\}|\[[0-9A-Za-z]+-[0-9A-Za-z]+(?::\d+)?\]")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(r'\\(["\\])')
 _HINT = "give it as one text in quotes, or in a file: in a browser's developer tools, Network, 'Copy as cURL (bash)'"
 _SHORT_NAMES = (
     "A user-agent, b cookie, c cookie-jar, C continue-at, d data, D dump-header, e referer, E cert, "
@@ -40,7 +43,7 @@ def _words(text: str) -> frozenset[str]:
 # What is not sent, or is the client's own affair.
 _NO_MATTER = _words(
     "silent show-error verbose include fail fail-with-body location location-trusted compressed progress-bar "
-    "no-progress-meter globoff junk-session-cookies disable no-buffer tr-encoding remote-name "
+    "no-progress-meter junk-session-cookies disable no-buffer tr-encoding remote-name "
     "remote-header-name remote-time parallel path-as-is no-keepalive styled-output no-alpn tcp-nodelay "
     "raw create-dirs"
 )
@@ -62,8 +65,9 @@ _OTHER_WITH_VALUE = _words(
 class CurlRequest:
     """A request of a command: what HAR has of one, and what that has no place for.
 
-    ``user`` is name and password, for the authentication ``scheme``. ``body_file`` is the file that is the body, and
-    ``files`` are those of a form: the name of the field, path, name for the server, and media type or "".
+    ``user`` is name and password, for the authentication ``scheme``. ``body_file`` is the file that is the body, sent
+    without its line ends if ``is_without_line_ends``. ``files`` are those of a form: the name of the field, path, name
+    for the server, and media type or "".
     """
 
     request: SourceRequest
@@ -74,6 +78,7 @@ class CurlRequest:
     body_file: str = ""
     files: list[tuple[str, str, str, str]] = field(default_factory=list)
     is_by_hand: bool = True
+    is_without_line_ends: bool = False
 
 
 @dataclass(slots=True)
@@ -151,7 +156,8 @@ class _Command:
         self._files: list[str] = []
         self._form: list[Field] = []
         self._query: list[str] = []
-        self._json = self._get = self._head = False
+        self._json = self._get = self._head = self._globoff = self._without_line_ends = False
+        self._is_upload = False
         self._user: str | None = None
         self._scheme = "basic"
         self._cookies: list[tuple[str, str]] = []
@@ -165,13 +171,13 @@ class _Command:
             "url": self._urls.append,
             "data": self._add_data,
             "data-ascii": self._add_data,
-            "data-binary": self._add_data,
+            "data-binary": self._add_data_binary,
             "data-raw": self._data.append,
-            "data-urlencode": self._add_urlencoded,
-            "url-query": self._query.append,
+            "data-urlencode": lambda value: self._data.append(_urlencoded("--data-urlencode", value)),
+            "url-query": self._add_query,
             "json": self._add_json,
             "form": self._add_form,
-            "form-string": lambda value: self._form.append(_plain_field(value)),
+            "form-string": lambda value: self._form.append(Field(*value.partition("=")[::2])),
             "user": lambda value: setattr(self, "_user", value),
             "oauth2-bearer": lambda value: self._headers.append(Pair("Authorization", f"Bearer {value}")),
             "cookie": self._add_cookies,
@@ -215,7 +221,7 @@ class _Command:
             return True
         if name in _OF_RUN:
             self.of_run.append(_OF_RUN[name])
-        elif name in ("get", "head"):
+        elif name in ("get", "head", "globoff"):
             setattr(self, f"_{name}", True)
         elif name in ("basic", "digest", "ntlm"):
             self._scheme = name
@@ -224,14 +230,17 @@ class _Command:
         return False
 
     def _add_header(self, line: str) -> None:
-        name, mark, value = line.partition(":")
-        if not mark:
-            # "Name;" sends the header without a value.
-            return
-        if name.strip().lower() == "cookie":
+        name, _, value = line.partition(":")
+        name, value = name.strip(), value.strip()
+        if name.lower() == "cookie" and value:
             self._add_cookies(value)
-        elif value.strip():
-            self._headers.append(Pair(name.strip(), value.strip()))
+        elif not value or name.lower() == "host":
+            # "@FILE", "Name;" for a header without a value, or "Name:" to leave one out that curl sends by itself.
+            self.unknown += [] if name.lower() == "expect" else [f"-H {name if value else line}"]
+        elif header_of(self._headers, name.lower()):
+            self.unknown.append(f"-H {name} once more")
+        else:
+            self._headers.append(Pair(name, value))
 
     def _add_cookies(self, text: str) -> None:
         if "=" not in text:
@@ -243,41 +252,40 @@ class _Command:
                 self._cookies.append((name, value))
 
     def _add_data(self, text: str) -> None:
+        self._without_line_ends = self._without_line_ends or text.startswith("@")
+        self._add_data_binary(text)
+
+    def _add_data_binary(self, text: str) -> None:
         if text.startswith("@"):
-            self._files.append(text[1:])
+            self._files.append(_path(text[1:]))
         else:
             self._data.append(text)
 
     def _add_json(self, text: str) -> None:
         self._json = True
-        self._add_data(text)
+        self._add_data_binary(text)
 
-    def _add_urlencoded(self, text: str) -> None:
-        name, mark, value = text.partition("=")
-        if "@" in name:
-            self.unknown.append("--data-urlencode with a file")
-        elif mark:
-            self._data.append(f"{name}={quote_plus(value)}" if name else quote_plus(value))
-        else:
-            self._data.append(quote_plus(text))
+    def _add_query(self, text: str) -> None:
+        self._query.append(text[1:] if text.startswith("+") else _urlencoded("--url-query", text))
 
     def _add_form(self, text: str) -> None:
         name, _, value = text.partition("=")
-        if not value.startswith(("@", "<")):
-            self._form.append(_plain_field(text))
-            return
-        path, *options = value[1:].split(";")
-        given = dict(option.strip().partition("=")[::2] for option in options)
-        path = path.strip('"')
         if value.startswith("<"):
             self.unknown.append("-F with '<'")
             return
-        filename = given.get("filename", PurePath(path).name).strip('"')
-        self._form_files.append((name, path, filename, given.get("type", "")))
+        is_file = value.startswith("@")
+        content, given = _value_and_options(value[is_file:])
+        if not is_file:
+            self.unknown += [f"the options of -F {name}"] if given else []
+            self._form.append(Field(name, content))
+            return
+        filename = given.get("filename", PurePath(content).name).strip('"')
+        self._form_files.append((name, _path(content), filename, given.get("type", "")))
 
     def _upload(self, path: str) -> None:
         self._method = self._method or "PUT"
-        self._files.append(path)
+        self._is_upload = True
+        self._files.append(_path(path))
 
     def requests(self) -> list[CurlRequest]:
         """Return the request to each URL of the command."""
@@ -290,7 +298,13 @@ class _Command:
             raise ValueError(f"the address {url!r} has a variable in its host: write the value of it")
         if (self._data or self._files) and (self._form or self._form_files):
             raise ValueError("a command has both -d and -F, which curl refuses")
+        if not self._globoff and (glob := _GLOB.search(url)):
+            raise ValueError(f"curl makes several URLs of {glob[0]!r}: write each, or give -g to send it as it is")
         parts = urlsplit(url)
+        if self._is_upload and (not parts.path or parts.path.endswith("/")):
+            # To a folder, curl sends a file by its own name.
+            parts = parts._replace(path=f"{parts.path or '/'}{quote(PurePath(self._files[0]).name)}")
+            url = parts.geturl()
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no address of http or https")
         _ = parts.port
@@ -308,14 +322,16 @@ class _Command:
         self.unknown += ["-d with several files"] if len(self._files) + bool(self._data) > 1 and file else []
         by_hand = not any(header.name.lower().startswith("sec-") for header in self._headers)
         cookies, files = list(self._cookies), list(self._form_files)
-        return CurlRequest(made, self._timeout_s, user, self._scheme, cookies, file, files, by_hand)
+        return CurlRequest(
+            made, self._timeout_s, user, self._scheme, cookies, file, files, by_hand, self._without_line_ends
+        )
 
     def _body(self) -> PostData | None:
         given = header_of(self._headers, "content-type")
         if self._form or self._form_files:
             return PostData(MULTIPART, "", self._form)
         if self._files:
-            return PostData(given or (FORM if self._method != "PUT" else ""))
+            return PostData(given or (JSON if self._json else "" if self._is_upload else FORM))
         if not self._data:
             return None
         if self._json:
@@ -323,9 +339,28 @@ class _Command:
         return PostData(given or FORM, secrets_as_variables("&".join(self._data)))
 
 
-def _plain_field(text: str) -> Field:
-    name, _, value = text.partition("=")
-    return Field(name, value.partition(";type=")[0])
+def _value_and_options(text: str) -> tuple[str, dict[str, str]]:
+    """Return the value in *text* of ``-F``, which may be in quotes, and its options, as in ``VALUE;type=TYPE``."""
+    found = _QUOTED.match(text)
+    value = _ESCAPED.sub(r"\1", found[1]) if found else text.partition(";")[0]
+    _, *options = text[found.end() if found else 0 :].split(";")
+    return value, dict(option.strip().partition("=")[::2] for option in options)
+
+
+def _path(path: str) -> str:
+    if path in ("-", "."):
+        raise ValueError(f"a body is read from {path!r}, which is standard input: put it into a file")
+    return path
+
+
+def _urlencoded(option: str, text: str) -> str:
+    """Return *text* as ``--data-urlencode`` sends it: ``NAME=VALUE``, or a value alone."""
+    name, mark, value = text.partition("=")
+    if not mark and "@" in name:
+        raise ValueError(f"{option} with a file is not taken: write its content, as in NAME=CONTENT")
+    if not mark:
+        return quote_plus(text)
+    return f"{name}={quote_plus(value)}" if name else quote_plus(value)
 
 
 def _with_scheme(url: str) -> str:

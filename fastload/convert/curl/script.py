@@ -15,7 +15,7 @@ from fastload.convert.script.names import single_line
 from fastload.convert.script.origins import Origins, origin_of
 from fastload.convert.script.steps import Step, basic_or_other, scenario_name, script_of_steps
 from fastload.convert.script.values import Values
-from fastload.convert.script.writer import Conversion, Module
+from fastload.convert.script.writer import Code, Conversion, Module
 from fastload.model.errors import PlanError
 
 
@@ -39,7 +39,7 @@ def script_of_curl(made: CurlCommands, source: str, title: str) -> Conversion:
 def _step_of_curl(made: CurlRequest, module: Module, values: Values) -> Step:
     step = Step(made.request, is_by_hand=made.is_by_hand)
     if made.body_file:
-        step.body = {"data": local_file(module, made.body_file)}
+        step.body = {"data": _body_file(module, made)}
     if made.files:
         files = [(name, _form_file(module, path, shown, kind)) for name, path, shown, kind in made.files]
         step.body = {"files": by_name(files) if len(dict(files)) == len(files) else files}
@@ -53,6 +53,14 @@ def _step_of_curl(made: CurlRequest, module: Module, values: Values) -> Step:
     if made.timeout_s is not None:
         step.more["timeout"] = made.timeout_s
     return step
+
+
+def _body_file(module: Module, made: CurlRequest) -> Code:
+    file = local_file(module, made.body_file)
+    if not made.is_without_line_ends:
+        return file
+    # As -d does; once, and not for each request.
+    return module.constant("BODY", Code(rf'{file.text}.read_bytes().translate(None, b"\r\n\0")'))
 
 
 def _form_file(module: Module, path: str, shown: str, kind: str) -> Any:
