@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ _KINDS = (
     "give a recording (HAR), a description of an API (OpenAPI 3, as JSON or YAML), a collection of Postman, a command "
     "of curl, or the address of one of them"
 )
+_OF_DEPTH = "a script has up to about 180: leave out the request that has more; nothing was written"
 _OF_JMETER = (
     "no parser of them is kept up; record what the plan sends instead: 'mitmdump --set hardump=plan.har' and "
     "'jmeter -n -t PLAN -H localhost -P 8080', then --from plan.har"
@@ -49,9 +51,22 @@ def convert(source: str | Path, title: str, recording_filter: RecordingFilter, *
         deletes: of an API description, call the operations that delete, too.
 
     Raises:
-        PlanError: the source does not exist, does not parse, or has nothing to make requests from; or options of a
-            recording or of an API description were given for another source.
+        PlanError: the source does not exist, does not parse, is nested too deeply, or has nothing to make requests
+            from; or options of a recording or of an API description were given for another source.
     """
+    try:
+        made = _converted(source, title, recording_filter, deletes=deletes)
+        ast.parse(made.text)
+    except (RecursionError, MemoryError, SyntaxError) as error:
+        # Python itself refuses 200 brackets within each other, with one of these by its version.
+        if isinstance(error, SyntaxError) and "nested" not in str(error):
+            raise
+        what = "the command" if isinstance(source, str) and is_curl(source) else _name_of(source)
+        raise PlanError(f"{what} has too many objects or lists within each other", hint=_OF_DEPTH) from error
+    return made
+
+
+def _converted(source: str | Path, title: str, recording_filter: RecordingFilter, *, deletes: bool) -> Conversion:
     if isinstance(source, str) and is_curl(source):
         _refuse_options("a command of curl", recording_filter, deletes=deletes)
         return script_of_curl(read_curl("the command", source), "a command line", title)
@@ -77,12 +92,16 @@ def _refuse_options(name: str, recording_filter: RecordingFilter, *, deletes: bo
         refuse_deletes(name)
 
 
+def _name_of(source: str | Path) -> str:
+    return document_name(source) if isinstance(source, str) and is_url(source) else Path(source).name
+
+
 def _read(source: str | Path) -> _Document:
+    name = _name_of(source)
     if isinstance(source, str) and is_url(source):
-        name, data = document_name(source), download(source)
+        data = download(source)
     else:
         path = Path(source)
-        name = path.name
         try:
             data = read_bounded(path)
         except OSError as error:

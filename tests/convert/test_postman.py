@@ -174,3 +174,9 @@ def test_what_is_no_collection_is_told(tmp_path: Path, content: Any, message: st
         convert(path, "visit.py", RecordingFilter())
     assert message in raised.value.message
     assert raised.value.hint
+
+
+def test_a_script_of_the_whole_collection_has_its_comment(tmp_path: Path) -> None:
+    event = {"listen": "prerequest", "script": {"exec": ["pm.environment.set('stamp', 1);"]}}
+    made = made_of(tmp_path, "http://a.test/x", event=[event])
+    assert "# It sets stamp: take that from the reply" in made.text

@@ -81,7 +81,7 @@ class ApiDescription:
         """
         try:
             yield
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             what = f"it leads to a part of another kind: {type(error).__name__}: {text_of_error(error)}"
             self.refuse(steps, what, _SPECIFICATION)
 
