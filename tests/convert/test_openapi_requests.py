@@ -30,7 +30,7 @@ OTHER_HOSTS: dict[str, list[str]] = {
     "features_31": [],
 }
 SECRETS = {
-    "petstore": ["PETSTORE_AUTH", "API_KEY"],
+    "petstore": ["PETSTORE_AUTH", "API_KEY", "PASSWORD"],
     "features_30": ["QUERY_KEY", "HEADER_KEY", "COOKIE_KEY"],
     "features_31": ["BEARER_TOKEN", "TOKEN"],
 }

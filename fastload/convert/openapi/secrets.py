@@ -90,5 +90,6 @@ def _names_of_passwords(api: ApiDescription) -> Iterator[str]:
             if isinstance(node.get("name"), str):
                 named[node["name"]] = node.get("schema")
             for name, schema in named.items():
-                if isinstance(schema, dict) and api.resolve(schema, ()).get("format") == "password":
+                resolved: Any = api.resolve(schema, ()) if isinstance(schema, dict) else None
+                if isinstance(resolved, dict) and resolved.get("format") == "password":
                     yield name

@@ -77,7 +77,8 @@ class _Collection:
         module = Module("", taken={identifier(title.rpartition("/")[2].removesuffix(".py"), "visit")})
         self._module, self._origins = module, Origins(module, "")
         self._values = PostmanValues(module, _variables(self._whole))
-        items = list(self._items(self._whole["item"], ("item",), (), mapping(self._whole.get("auth")), tuple(scripts(self._whole))))
+        auth, above = mapping(self._whole.get("auth")), tuple(scripts(self._whole))
+        items = list(self._items(self._whole["item"], ("item",), (), auth, above))
         steps = [step for item in items if (step := self._step(item)) is not None]
         if not steps:
             why = "; ".join(self._unread) or "it is empty"
