@@ -143,6 +143,14 @@ def test_an_address_in_a_variable_without_a_value_is_the_base_url(tmp_path: Path
     assert 'vu.get("/a", name="it")' in made.text
 
 
+def test_an_address_of_several_variables_is_one_url(tmp_path: Path) -> None:
+    """Its host and its port were left out without a word."""
+    items = [{"name": url, "request": url} for url in ("http://localhost:8080/a", "{{proto}}://{{host}}:{{port}}/s")]
+    made = convert(collection(tmp_path, *items), "visit.py", RecordingFilter())
+    assert 'PROTO_HOST_PORT_URL = fl.env("PROTO_HOST_PORT_URL")' in made.text
+    assert 'f"{PROTO_HOST_PORT_URL}/s"' in made.text
+
+
 def test_a_secret_is_asked_for_whatever_it_is_called(tmp_path: Path) -> None:
     auth = {"type": "apikey", "apikey": [{"key": "key", "value": "X-Shop"}, {"key": "value", "value": "h1dd3n"}]}
     variables = [{"key": "word", "value": "op3n", "type": "secret"}]

@@ -46,7 +46,7 @@ def _step_of_curl(made: CurlRequest, module: Module, values: Values) -> Step:
     if made.user is not None:
         user, _, password = made.user.partition(":")
         # Without a variable in its place, the password is asked for.
-        asked = values.text(password, "password") if VARIABLE.search(password) else module.secret("PASSWORD")
+        asked = values.text(password, "password") if VARIABLE.search(password) else module.secret("PASSWORD", password)
         step.more["auth"] = basic_or_other(made.scheme, values.raw(user), asked)
     if made.cookies:
         step.more["cookies"] = {name: values.text(value, name) for name, value in made.cookies}

@@ -177,12 +177,11 @@ class _Collection:
         if known:
             begin = known if "://" in known else f"http://{known}"
         else:
-            unknown = next(
-                (name for name in PLACEHOLDER.findall(head) if not self._values.known(f"{{{{{name}}}}}")), ""
-            )
+            unknown = [name for name in PLACEHOLDER.findall(head) if not self._values.known(f"{{{{{name}}}}}")]
             if not unknown:
                 raise ValueError(f"{address!r} has no host")
-            begin = f"http://{self._host_of(unknown)}"
+            # Of several, one URL stands for all that is before the path.
+            begin = f"http://{self._host_of(unknown[0] if len(unknown) == 1 else ' '.join([*unknown, 'url']))}"
         segments = path.split("/")
         for number, part in enumerate(segments):
             if part.startswith(":") and len(part) > 1:
