@@ -188,6 +188,8 @@ def format_duration_s(seconds: float) -> str:
 
 def format_count(value: float) -> str:
     """Format a count with separated thousands, or a small fraction with three digits: ``"12,345"``, ``"3.5"``."""
+    if isinstance(value, int):
+        return f"{value:,}"
     if float(value).is_integer() or abs(value) >= 999.5:
         return f"{value:,.0f}"
     text = f"{value:,.3g}"

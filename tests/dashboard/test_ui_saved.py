@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.conftest import DEADLINE_S, Nginx, cli_command, cli_env, wait_until
 from tests.dashboard.ui_process import Ui
 from tests.model.runs import PLAN, lognormal, save
+from tests.outputs.page.packed_page import data_in
 from tests.preloaded import run_preloaded
 
 __all__ = ["chromium"]
@@ -168,7 +170,8 @@ def test_a_run_of_the_session_is_compared_and_is_not_listed_twice(ui: Ui) -> Non
     page = ui.ask(f"/comparisons/{made['comparison']}")
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     # What began first is the baseline.
-    assert b'"title":"B (' + run["file"].removesuffix(".fastload")[:20].encode() in page.body
+    shown = json.dumps(data_in(page.body.decode()))
+    assert '"title": "B (' + run["file"].removesuffix(".fastload")[:20] in shown
     same = ui.ask("/api/compare", {"runs": [run["id"], run["id"]]}).data
     assert "given twice" in same["error"]
 

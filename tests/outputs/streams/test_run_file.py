@@ -123,8 +123,11 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_what_is_no_run_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "empty").write_bytes(b"")
-    for name in (str(tmp_path / "notes.txt"), "/dev/null"):
-        with pytest.raises(PlanError, match="is there already, and is no run file of fastload"):
+    for name, why in (
+        (str(tmp_path / "notes.txt"), "is there already, and is no run file of fastload"),
+        ("/dev/null", "is a pipe or a device, and a run file is a file"),
+    ):
+        with pytest.raises(PlanError, match=why):
             RunFile(name).check()
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert load_run(save(tmp_path / "empty")).complete
