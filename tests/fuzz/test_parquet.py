@@ -83,6 +83,12 @@ def _check_rows(path: Path) -> None:
         assert isinstance(json.loads(rows.blob[begin:end]), dict)
 
 
+@pytest.fixture(autouse=True)
+def _few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damage may ask for any number of rows; up to 4 GB of them would be kept."""
+    monkeypatch.setattr(data_files, "MOST_OF_FILE_BYTES", 20_000_000)
+
+
 def test_any_parquet_is_rows_or_an_error(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     # A damaged length must not become an allocation.
