@@ -99,8 +99,13 @@ def wrong_with(case: Case, summary: dict[str, Any]) -> str:
     return ""
 
 
+BUSY_PERCENT = 90.0
+
+
 def is_disturbed(summary: dict[str, Any]) -> bool:
-    """Whether other work on this machine took the CPU of the run or of its target, and the verdict says so."""
+    """Whether other work took the CPU of the run or of its target, and the verdict says so, or all of this machine's."""
+    if summary["host"]["mean"]["cpu_percent"] >= BUSY_PERCENT:
+        return True
     told = {one["cause"] for one in summary["verdict"]["findings"]}
     return bool(told & {"no_cpu", "host_cpu", "target_starved"})
 
