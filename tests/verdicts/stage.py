@@ -103,7 +103,7 @@ BUSY_PERCENT = 90.0
 
 
 def is_disturbed(summary: dict[str, Any]) -> bool:
-    """Whether other work took the CPU of the run or of its target, and the verdict says so, or all of this machine's."""
+    """Whether other work took the CPU of the run or its target, and the verdict says so, or all of this machine."""
     if summary["host"]["mean"]["cpu_percent"] >= BUSY_PERCENT:
         return True
     told = {one["cause"] for one in summary["verdict"]["findings"]}
