@@ -22,6 +22,7 @@ import numpy as np
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import HIGHEST_US, KEPT_TAGS, Series
 from fastload.model.series import SeriesTable, TrendValue
+from fastload.model.timeline.bounded_rows import BoundedRows
 
 MOST_ENDPOINTS = 20
 MOST_ENDPOINT_ROWS = 300
@@ -131,10 +132,7 @@ class EndpointLines:
 
     def __init__(self, *, most_endpoints: int = MOST_ENDPOINTS, most_rows: int = MOST_ENDPOINT_ROWS) -> None:
         self._most_endpoints = most_endpoints
-        self._most_rows = most_rows
-        self._rows: list[_Row] = []
-        self._seconds_per_row = 1
-        self._first_changed_row = 0
+        self._rows: BoundedRows[_Row] = BoundedRows(most_rows)
         self._totals: Counter[Endpoint] = Counter()
         # The followed endpoints, each with the moment from which on its rows are whole.
         self._since_s: dict[Endpoint, float] = {}
@@ -154,13 +152,7 @@ class EndpointLines:
             ended, failed, latency = counted[endpoint]
             times = table.series_values.get(latency)
             row.cells[endpoint] = _Cell(ended, failed, (_Times.of(times),) if times is not None and times.count else ())
-        if self._rows and self._rows[-1].seconds < self._seconds_per_row:
-            self._rows[-1].merge(row)
-            self._first_changed_row = min(self._first_changed_row, len(self._rows) - 1)
-        else:
-            self._rows.append(row)
-        if len(self._rows) > self._most_rows:
-            self.halve()
+        self._rows.add(row)
 
     def columns(self, first: int = 0) -> dict[str, Any]:
         """Return the rows from number *first* on, as plain data for JSON.
@@ -171,10 +163,10 @@ class EndpointLines:
           None in the warm-up, and where the endpoint was not yet followed
         - ``left_out``: the number of endpoints that are not followed
         """
-        rows = self._rows[first:]
+        rows = self._rows.rows[first:]
         return {
             "first": first,
-            "step_s": self._seconds_per_row,
+            "step_s": self._rows.seconds_per_row,
             "t": [round(row.end_s, 3) for row in rows],
             "span": [round(row.span_s, 6) for row in rows],
             "lines": [self._line(endpoint, rows) for endpoint in sorted(self._since_s, key=self._rank)],
@@ -183,23 +175,18 @@ class EndpointLines:
 
     def take_changes(self) -> dict[str, Any]:
         """Return `columns` from the first row on that is new or changed since the last call."""
-        first, self._first_changed_row = self._first_changed_row, len(self._rows)
-        return self.columns(first)
+        return self.columns(self._rows.take_first_changed())
 
     def copy(self) -> EndpointLines:
         """Return a copy. Merging rows of the copy does not change these."""
         other = copy(self)
-        other._rows = [row.copy() for row in self._rows]
+        other._rows = self._rows.copy()
         other._totals, other._since_s = self._totals.copy(), dict(self._since_s)
         return other
 
     def halve(self) -> None:
         """Merge neighbouring rows two by two."""
-        self._seconds_per_row *= 2
-        for row, later in zip(self._rows[::2], self._rows[1::2], strict=False):
-            row.merge(later)
-        self._rows = self._rows[::2]
-        self._first_changed_row = 0
+        self._rows.halve()
 
     def _rank(self, endpoint: Endpoint) -> tuple[int, Endpoint]:
         return -self._totals[endpoint], endpoint
@@ -219,11 +206,11 @@ class EndpointLines:
                 self._forget(rarest)
             self._since_s[endpoint] = begin_s
             # All rows have another line now.
-            self._first_changed_row = 0
+            self._rows.change_all()
 
     def _forget(self, endpoint: Endpoint) -> None:
         del self._since_s[endpoint]
-        for row in self._rows:
+        for row in self._rows.rows:
             row.cells.pop(endpoint, None)
 
     def _line(self, endpoint: Endpoint, rows: Iterable[_Row]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendValue
+from fastload.model.timeline.bounded_rows import BoundedRows
 from fastload.model.timeline.curves import band_bounds_ms, percentile_curve
 from fastload.model.timeline.endpoints import ENDPOINT_METRICS, MOST_ENDPOINTS, EndpointLines
 from fastload.model.timeline.phases import WallClock, phases_of
@@ -91,12 +92,9 @@ class Timeline:
         self._plan = header.plan
         self._only_open = has_only_open_models(self._plan)
         self._is_open = any(scenario.get("model") == "open" for scenario in header.plan.get("scenarios", ()))
-        self._most_rows = most_rows
         self._clock = WallClock()
-        self._rows: list[TimelineRow] = []
+        self._rows: BoundedRows[TimelineRow] = BoundedRows(most_rows)
         self._recent: deque[TimelineRow] = deque(maxlen=RECENT_SECONDS)
-        self._seconds_per_row = 1
-        self._first_changed_row = 0
         self._endpoints = EndpointLines(most_endpoints=most_endpoints)
         self._totals: dict[str, TrendValue] = {}
         self._errors: Counter[str] = Counter()
@@ -115,7 +113,7 @@ class Timeline:
         return per_row
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows.rows)
 
     def add(self, snapshot: Snapshot) -> None:
         """Add the next second. *snapshot* is neither kept nor changed."""
@@ -128,16 +126,10 @@ class Timeline:
         self._endpoints.add(snapshot.table, end_s, snapshot.span_s, is_measured=is_measured)
         # A copy: later seconds may be merged into the row itself.
         self._recent.append(row.copy())
-        if self._rows and self._rows[-1].seconds < self._seconds_per_row:
-            self._rows[-1].merge(row)
-            self._first_changed_row = min(self._first_changed_row, len(self._rows) - 1)
-        else:
-            self._rows.append(row)
-        if len(self._rows) > self._most_rows:
-            self._halve_rows()
+        self._rows.add(row)
         if self._known() != known:
             # Earlier rows have new columns now, or columns of another source: all rows must be sent again.
-            self._first_changed_row = 0
+            self._rows.change_all()
 
     def columns(self) -> dict[str, Any]:
         """Return all rows, and the data of the whole run, as plain data for JSON.
@@ -159,14 +151,14 @@ class Timeline:
 
     def _columns(self, first: int) -> dict[str, Any]:
         """Return what `columns` does without ``endpoints``, with the rows from number *first* on."""
-        rows, of = self._rows[first:], self._subject
+        rows, of = self._rows.rows[first:], self._subject
         service, response = LATENCY_SOURCES[of]
         is_open = self._is_open and bool(response)
         headline = self._headline
         kinds = [kind for kind, _ in self._errors.most_common(MOST_KINDS)]
         return {
             "first": first,
-            "step_s": self._seconds_per_row,
+            "step_s": self._rows.seconds_per_row,
             "wall_ms": self._clock.start_ms,
             "of": of,
             "open": is_open,
@@ -225,27 +217,19 @@ class Timeline:
         A reader keeps its rows before ``first`` and replaces all later rows by these. The rows of the endpoints have a
         ``first`` of their own.
         """
-        first, self._first_changed_row = self._first_changed_row, len(self._rows)
-        return self._columns(first) | {"endpoints": self._endpoints.take_changes()}
+        return self._columns(self._rows.take_first_changed()) | {"endpoints": self._endpoints.take_changes()}
 
     def copy(self) -> Timeline:
         """Return a copy. Merging rows of the copy does not change this time line."""
         other = copy(self)
-        other._rows = [row.copy() for row in self._rows]
+        other._rows = self._rows.copy()
         other._endpoints = self._endpoints.copy()
         return other
 
     def halve(self) -> None:
         """Merge neighbouring rows two by two, also those of the endpoints: half as many rows, each twice as long."""
-        self._halve_rows()
+        self._rows.halve()
         self._endpoints.halve()
-
-    def _halve_rows(self) -> None:
-        self._seconds_per_row *= 2
-        for row, later in zip(self._rows[::2], self._rows[1::2], strict=False):
-            row.merge(later)
-        self._rows = self._rows[::2]
-        self._first_changed_row = 0
 
     @property
     def _subject(self) -> str:
