@@ -6,15 +6,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pytest
 
 from tests.conftest import REPO
 
 DATA = Path(__file__).parent / "data"
+S = TypeVar("S", bound=ThreadingHTTPServer)
 REDIRECTS = {"/old": (301, "/"), "/login": (303, "/account?welcome=1")}
 
 
@@ -60,9 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: stderr is the test's."""
 
 
-@pytest.fixture
-def memory() -> Iterator[Memory]:
-    server = Memory()
+@contextmanager
+def serving(server: S) -> Iterator[S]:
+    """Serve while the block lasts."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -71,6 +73,12 @@ def memory() -> Iterator[Memory]:
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+@pytest.fixture
+def memory() -> Iterator[Memory]:
+    with serving(Memory()) as server:
+        yield server
 
 
 def check_style(*scripts: Path) -> None:

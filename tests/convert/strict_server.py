@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
 from tests.convert.api_decoding import Decoder, Pointer, Refused, Request, pairs_of
+from tests.convert.conftest import serving
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -220,12 +220,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def strict_server(document: dict[str, Any], host: str, secrets: set[str]) -> Iterator[StrictServer]:
     """Serve *document* while the block lasts."""
-    server = StrictServer(document, host, secrets)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(StrictServer(document, host, secrets)) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

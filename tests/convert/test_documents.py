@@ -17,7 +17,7 @@ import fastload.convert.download as download_module
 from fastload.convert import RecordingFilter, convert
 from fastload.model.errors import PlanError
 from tests.conftest import Cli
-from tests.convert.conftest import DATA, Memory
+from tests.convert.conftest import DATA, Memory, serving
 
 JMX = '<?xml version="1.0"?>\n<jmeterTestPlan version="1.2"><hashTree/></jmeterTestPlan>'
 
@@ -68,15 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def documents() -> Iterator[Documents]:
-    server = Documents()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving(Documents()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
 
 
 @pytest.mark.parametrize(

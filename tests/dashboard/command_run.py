@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,21 @@ class Run:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+
+
+Start = Callable[..., Run]
+"""Starts a run with these options, and with these variables of its environment."""
+
+
+@contextmanager
+def runs_of(script: str, folder: Path, base_url: str) -> Iterator[Start]:
+    """Yield what starts a run of *script*; all of them are closed at the end."""
+    started: list[Run] = []
+
+    def begin(*args: str, **env: str) -> Run:
+        started.append(Run(folder, base_url, *args, script=script, **env))
+        return started[-1]
+
+    yield begin
+    for run in started:
+        run.close()

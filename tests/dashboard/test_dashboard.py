@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from fastload.cli.dashboard import DashboardAddress, fill_address
 from fastload.targets import RunningTarget
 from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.conftest import DEADLINE_S, Cli, answers, free_port, wait_until
-from tests.dashboard.command_run import Run
+from tests.dashboard.command_run import Run, Start, runs_of
 
 __all__ = ["chromium"]
 
@@ -48,20 +48,10 @@ async def search(vu: fl.VU) -> None:
 """
 
 
-Start = Callable[..., Run]
-
-
 @pytest.fixture
 def start(tmp_path: Path, sequencer: RunningTarget) -> Iterator[Start]:
-    started: list[Run] = []
-
-    def begin(*args: str, **env: str) -> Run:
-        started.append(Run(tmp_path, sequencer.base_url, *args, script=SCRIPT, **env))
-        return started[-1]
-
-    yield begin
-    for run in started:
-        run.close()
+    with runs_of(SCRIPT, tmp_path, sequencer.base_url) as start:
+        yield start
 
 
 def is_at(page: Page, phase: str) -> None:

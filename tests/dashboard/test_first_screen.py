@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from fastload.targets import RunningTarget
 from tests.browser import chromium, open_page, overflow_px, shoot_window
 from tests.conftest import DEADLINE_S, wait_until
-from tests.dashboard.command_run import Run
+from tests.dashboard.command_run import Start, runs_of
 
 __all__ = ["chromium"]
 
@@ -31,20 +31,11 @@ async def browse(vu: fl.VU) -> None:
 """
 FIRST = ("#live-phase", ".now-tiles", "#result", "#verdict", ".thresholds", "#chart-overview")
 
-Start = Callable[..., Run]
-
 
 @pytest.fixture
 def start(tmp_path: Path, sequencer: RunningTarget) -> Iterator[Start]:
-    started: list[Run] = []
-
-    def begin(*args: str) -> Run:
-        started.append(Run(tmp_path, sequencer.base_url, *args, script=SCRIPT))
-        return started[-1]
-
-    yield begin
-    for run in started:
-        run.close()
+    with runs_of(SCRIPT, tmp_path, sequencer.base_url) as start:
+        yield start
 
 
 def now_shown(page: Page) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from fastload.outputs.streams.sink_output import SinkOutput
 from fastload.targets import RunningTarget
 from tests.browser import chromium, open_page
 from tests.conftest import DEADLINE_S, Cli, answers, wait_until
-from tests.dashboard.command_run import Run
+from tests.dashboard.command_run import Start, runs_of
 
 __all__ = ["chromium"]
 
@@ -34,20 +34,12 @@ async def visit(vu: fl.VU) -> None:
     await vu.sleep(0.05)
 """
 LONG = ("--dashboard-linger", "1h")
-Start = Callable[..., Run]
 
 
 @pytest.fixture
 def start(tmp_path: Path, sequencer: RunningTarget) -> Iterator[Start]:
-    started: list[Run] = []
-
-    def begin(*args: str) -> Run:
-        started.append(Run(tmp_path, sequencer.base_url, *args, script=SCRIPT))
-        return started[-1]
-
-    yield begin
-    for run in started:
-        run.close()
+    with runs_of(SCRIPT, tmp_path, sequencer.base_url) as start:
+        yield start
 
 
 class Watcher:

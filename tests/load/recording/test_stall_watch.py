@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
 import pytest
 
@@ -48,8 +48,8 @@ class Quiet(Undisturbed):
 
 
 @contextmanager
-def watching(kind: type[StallWatch] = Undisturbed) -> Iterator[StallWatch]:
-    watch = kind()
+def watching(kind: type[StallWatch] = Undisturbed, outermost: CodeType | None = None) -> Iterator[StallWatch]:
+    watch = kind(outermost)
     watch.start()
     try:
         yield watch
@@ -57,10 +57,12 @@ def watching(kind: type[StallWatch] = Undisturbed) -> Iterator[StallWatch]:
         watch.stop()
 
 
-def table_of(block: Callable[[], object], kind: type[StallWatch] = Undisturbed) -> StallTable:
+def table_of(
+    block: Callable[[], object], kind: type[StallWatch] = Undisturbed, outermost: CodeType | None = None
+) -> StallTable:
     """What is told when *block* runs between two turns of the loop."""
     table = StallTable()
-    with watching(kind) as watch:
+    with watching(kind, outermost) as watch:
         watch.arm()
         block()
         watch.wake(table)
@@ -101,14 +103,7 @@ def test_callers_of_the_worker_are_never_named() -> None:
             {"block": time.sleep},
         )
 
-    table, watch = StallTable(), Undisturbed(run_worker.__code__)
-    watch.start()
-    try:
-        watch.arm()
-        run_worker()
-        watch.wake(table)
-    finally:
-        watch.stop()
+    table = table_of(run_worker, Undisturbed, run_worker.__code__)
     assert [line for _, line in table.stalls] == [""]
 
 
@@ -175,14 +170,7 @@ def test_many_short_calls_are_not_a_long_one() -> None:
         while time.monotonic() < end_s:
             visit()
 
-    table, watch = StallTable(), StallWatch(run_worker.__code__)
-    watch.start()
-    try:
-        watch.arm()
-        run_worker()
-        watch.wake(table)
-    finally:
-        watch.stop()
+    table = table_of(run_worker, StallWatch, run_worker.__code__)
     assert [line for _, line in table.stalls] == [""]
 
 
