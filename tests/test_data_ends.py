@@ -142,6 +142,8 @@ def test_vus_without_data_in_on_start_end_and_the_others_go_on(life: Life, load:
         r"\d+ VUs? of shop ended in on_start, without data: each of the 2 rows of users.csv was used once", note
     ), note
     assert done.summary["metrics"]["iterations_failed"]["count"] == 0
+    # More VUs would end as well.
+    assert "add VUs" not in done.summary["verdict"]["limit"]
 
 
 def test_a_scenario_without_any_vu_with_data_has_ended(life: Life) -> None:
