@@ -6,11 +6,12 @@ import http.client
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 import fastload as fl
 from fastload.dashboard.dashboard_output import DashboardOutput
@@ -18,7 +19,7 @@ from fastload.outputs.streams.sink_output import SinkOutput
 from fastload.targets import RunningTarget
 from tests.browser import chromium, open_page
 from tests.conftest import DEADLINE_S, Cli, answers, wait_until
-from tests.dashboard.command_run import Start, runs_of
+from tests.dashboard.command_run import Run, Start, runs_of
 
 __all__ = ["chromium"]
 
@@ -64,10 +65,19 @@ class Watcher:
         self._connection.close()
 
 
-def test_a_page_can_be_loaded_again_until_it_is_closed(start: Start, chromium: Browser, tmp_path: Path) -> None:
-    run = start(*LONG, "--summary", "summary.json")
+@contextmanager
+def page_of(chromium: Browser, run: Run) -> Iterator[Page]:
+    """The page when the run is over. Somebody watches until it is there: a browser may take longer than the run."""
+    watcher = Watcher(run.port)
     with open_page(chromium, run.url) as page:
         expect(page.locator("#live-phase")).to_have_text("Over")
+        watcher.close()
+        yield page
+
+
+def test_a_page_can_be_loaded_again_until_it_is_closed(start: Start, chromium: Browser, tmp_path: Path) -> None:
+    run = start(*LONG, "--summary", "summary.json")
+    with page_of(chromium, run) as page:
         expect(page.locator("#live-more")).to_have_text("These figures are final")
         # The results are there while the command waits.
         wait_until((tmp_path / "summary.json").exists)
@@ -85,8 +95,7 @@ def test_a_page_can_be_loaded_again_until_it_is_closed(start: Start, chromium: B
 
 def test_ctrl_c_ends_the_wait_and_changes_no_result(start: Start, chromium: Browser) -> None:
     run = start(*LONG)
-    with open_page(chromium, run.url) as page:
-        expect(page.locator("#live-phase")).to_have_text("Over")
+    with page_of(chromium, run) as page:
         assert run.process.stderr is not None
         assert any("stays while" in line for line in run.process.stderr)
         run.process.send_signal(signal.SIGINT)

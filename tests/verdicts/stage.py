@@ -99,15 +99,18 @@ def wrong_with(case: Case, summary: dict[str, Any]) -> str:
     return ""
 
 
-BUSY_PERCENT = 90.0
+OTHERS_PERCENT = 50.0
+"""CPU of processes that are no part of the run, in per cent of a core, from which on they may have disturbed it."""
 
 
 def is_disturbed(summary: dict[str, Any]) -> bool:
-    """Whether other work took the CPU of the run or its target, and the verdict says so, or all of this machine."""
-    if summary["host"]["mean"]["cpu_percent"] >= BUSY_PERCENT:
-        return True
+    """Whether other work may have taken the CPU of the run or of its target: the verdict says so, or there was some."""
     told = {one["cause"] for one in summary["verdict"]["findings"]}
-    return bool(told & {"no_cpu", "host_cpu", "target_starved"})
+    own = sum(worker["cpu_percent"]["mean"] for worker in summary["workers"])
+    if summary["target"]:
+        own += summary["target"]["mean"]["cpu_percent"]
+    others = summary["host"]["mean"]["cpu_percent"] * (os.cpu_count() or 1) - own
+    return bool(told & {"no_cpu", "host_cpu", "target_starved"}) or others >= OTHERS_PERCENT
 
 
 @contextlib.contextmanager
