@@ -39,7 +39,8 @@ class Last:
     def start(self, plan: fl.Plan) -> None: ...
 
     def snapshot(self, snapshot: fl.Snapshot) -> None:
-        self.time_s = snapshot.time_ns / 1e9
+        # Whole milliseconds, as the samples have: Prometheus rounds, and the next one ends the series.
+        self.time_s = snapshot.time_ns // 1_000_000 / 1000
 
     def stop(self, summary: fl.Summary) -> None: ...
 
