@@ -13,6 +13,7 @@ from uuid import UUID
 import click
 
 from fastload.cli.options import (
+    AnyFunction,
     SharedCommand,
     SharedOptions,
     header_lines,
@@ -22,9 +23,11 @@ from fastload.cli.options import (
     shared_options,
     shipped_target,
 )
+from fastload.cli.search_options import capacity_settings, refuse_search_options, search_options
 from fastload.load.client.request_options import as_method
 from fastload.load.executors.request_sources import MAX_BATCH, NIL_UUID, FixedRequest, RequestSource, SequencerIngest
 from fastload.model.bounded_read import read_bounded, read_descriptor
+from fastload.model.capacity.settings import CapacitySettings
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import check_base_url, check_url, without_credentials
 from fastload.model.judging.threshold_tags import PlannedTags
@@ -34,9 +37,21 @@ from fastload.model.units import parse_duration_s, parse_rate_per_s
 from fastload.model.urls import encode_url, path_of
 from fastload.model.wire_text import check_line, utf8
 from fastload.planning import check_thresholds, choose_workers, thresholds_of
+from fastload.planning.capacity import DEFAULT_MOST_VUS, capacity_plan
 
 DEFAULT_CONNECTIONS = 64
 DEFAULT_DURATION = "10s"
+_REQUEST = (
+    click.option("-X", "--method", metavar="METHOD", help="HTTP method.  [default: GET, or POST with a body]"),
+    click.option("-b", "--body", metavar="TEXT|@FILE|-", help="Request body: as given, from a file, or from stdin."),
+)
+
+
+def request_options(command: AnyFunction) -> AnyFunction:
+    """Add the options of the request to a URL to a command."""
+    for add in reversed(_REQUEST):
+        command = add(command)
+    return command
 
 
 @click.command(
@@ -47,8 +62,7 @@ DEFAULT_DURATION = "10s"
 @click.option("-d", "--duration", metavar="DURATION", help="How long, like 10s or 1m30s.  [default: 10s]")
 @click.option("-n", "--requests", type=int, help="Stop after so many requests instead.")
 @click.option("-r", "--rate", metavar="RATE", help="Send so many a second by the clock (open model), like 500 or 1k/s.")
-@click.option("-X", "--method", metavar="METHOD", help="HTTP method.  [default: GET, or POST with a body]")
-@click.option("-b", "--body", metavar="TEXT|@FILE|-", help="Request body: as given, from a file, or from stdin.")
+@request_options
 @click.option("--ingest", is_flag=True, help="Ingest batches of events into the sequencer at URL.")
 @click.option("--batch-size", type=int, default=100, show_default=True, help="Events in a batch (with ingest).")
 @click.option(
@@ -65,6 +79,8 @@ DEFAULT_DURATION = "10s"
     "--agent", metavar="UUID", envvar="AGENT_ID", default=NIL_UUID, help="Agent id.  [env: AGENT_ID; default: zeros]"
 )
 @click.option("--api-key", envvar="API_KEY", default="", help="Key of the sequencer.  [env: API_KEY]")
+@click.option("--find-capacity", is_flag=True, help="Find the highest rate that meets the objectives instead.")
+@search_options
 @http_options
 @shared_options
 def bench(url: str | None, **options: Any) -> int:
@@ -86,20 +102,45 @@ def bench(url: str | None, **options: Any) -> int:
     options["payload"] = None if ingest else read_body(options["body"])
     base_url = url or (os.environ.get("SEQUENCER_BASE_URL", "") if options["ingest"] else "")
     _check_ingest_options(options, ingest=ingest)
+    search = _search_of(options)
     # Check all options before a server is started. A placeholder stands for its address, which is not known yet.
-    plan = build_plan(base_url or "http://127.0.0.1", options, shared, ingest=ingest)
+    plan = build_plan(base_url or "http://127.0.0.1", options, shared, ingest=ingest, search=search)
     outputs, dashboard = shared.outputs(), shared.make_dashboard()
     if base_url:
         return run_plan(plan, outputs, dashboard=dashboard)
     with shipped_target("sequencer") as target:
-        plan = build_plan(target.base_url, options, shared, ingest=True, cpus=target.worker_cpus)
+        plan = build_plan(target.base_url, options, shared, ingest=True, cpus=target.worker_cpus, search=search)
         return run_plan(plan, outputs, target=target, dashboard=dashboard)
 
 
+def _search_of(options: dict[str, Any]) -> CapacitySettings | None:
+    """Return the settings of the search that the options ask for; None if they ask for none.
+
+    Raises:
+        PlanError: options of a search without a search, or of a load with one.
+    """
+    if not options["find_capacity"]:
+        refuse_search_options(click.get_current_context(), "add --find-capacity")
+        return None
+    for name, option in (("rate", "-r/--rate"), ("requests", "-n/--requests"), ("duration", "-d/--duration")):
+        if options[name] is not None:
+            raise PlanError(f"{option} and --find-capacity exclude each other", hint="the search sets the load")
+    if options["connections"] is None:
+        options["connections"] = DEFAULT_MOST_VUS
+    return capacity_settings(options)
+
+
 def build_plan(
-    url: str, options: dict[str, Any], shared: SharedOptions, *, ingest: bool, cpus: tuple[int, ...] = ()
+    url: str,
+    options: dict[str, Any],
+    shared: SharedOptions,
+    *,
+    ingest: bool,
+    cpus: tuple[int, ...] = (),
+    search: CapacitySettings | None = None,
 ) -> Plan:
     """Return the plan of these options for *url*. The workers may use only *cpus*; empty means no restriction.
+    *search*: the settings of a capacity search, None for the load of the options.
 
     Raises:
         PlanError: an option is malformed, or contradicts another.
@@ -113,7 +154,7 @@ def build_plan(
     parts = urlsplit(url)
     thresholds = thresholds_of(shared.thresholds)
     check_thresholds(thresholds, PlannedTags({"bench": {}}, has_own_tags=False, mentions=lambda _text: False))
-    return Plan(
+    plan = Plan(
         kind="bench",
         title=f"{'ingest' if ingest else 'bench'} {without_credentials(source.url)}",
         scenarios=(ScenarioPlan("bench", executor, source, graceful_stop_s=5.0),),
@@ -125,6 +166,7 @@ def build_plan(
         cpus=cpus if shared.workers is None or shared.workers <= len(cpus) else (),
         **shared.plan_settings(),
     )
+    return capacity_plan(plan, search, max_vus=connections) if search else plan
 
 
 def read_body(text: str | None) -> bytes | None:

@@ -33,7 +33,7 @@ def exit_code(summary: Summary) -> ExitCode:
         return ExitCode.WORKERS_LOST
     if summary.all_raised or summary.hook_errors:
         return ExitCode.USER_CODE_RAISED
-    if summary.thresholds_failed:
+    if summary.thresholds_failed or summary.lacks_capacity:
         return ExitCode.THRESHOLDS_FAILED
     if summary.plan.strict and summary.verdict.state == "INVALID":
         return ExitCode.SATURATED

@@ -18,7 +18,7 @@ from fastload.control.signals import ignore_stop_signals
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.version import __version__
 
-COMMAND_NAMES = ("bench", "run", "plan", "report", "compare", "ctl", "new", "target", "ui")
+COMMAND_NAMES = ("bench", "run", "capacity", "plan", "report", "compare", "ctl", "new", "target", "ui")
 """The subcommands. Subcommand ``run`` is the function ``run`` in the module ``run`` of this package, and so on."""
 
 

@@ -37,7 +37,7 @@ def run(script: str, **_: Any) -> int:
     """
     settings = resolve_settings()
     options = settings.options
-    shared = _shared(options)
+    shared = shared_of(options)
     # Before the script is imported, because the script may print.
     outputs, dashboard = shared.outputs(settings.control), shared.make_dashboard()
     draft = settings.read(script)
@@ -95,7 +95,8 @@ def resolve_settings() -> Settings:
     return Settings(tiers, options, control)
 
 
-def _shared(options: Mapping[str, Any]) -> SharedOptions:
+def shared_of(options: Mapping[str, Any]) -> SharedOptions:
+    """Return the shared options of the merged *options* of a run."""
     return SharedOptions(
         workers=options.get("workers"),
         thresholds=(),

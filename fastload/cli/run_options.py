@@ -20,6 +20,7 @@ from fastload.cli.options import (
     parse_pairs,
     shared_options,
 )
+from fastload.cli.search_options import SEARCH_NAMES
 from fastload.cli.transport_options import CONVERTERS, HEADINGS, WITHOUT_A_VALUE, transport_options
 from fastload.model.errors import PlanError
 from fastload.model.units import parse_whole
@@ -166,6 +167,8 @@ _TEST = (
     ),
 )
 _GROUPS = {
+    "slo": "Search",
+    "method": "Request to a URL",
     "vus": "Load",
     "scenario": "Test",
     "headers": "Requests",
@@ -192,6 +195,8 @@ _ONLY_FILES = (
 )
 FILE_VARIABLES = {f"{_PREFIX}{name.upper()}": OPTIONS[name] for name in _ONLY_FILES}
 """Variables of options that files have and the command line has not."""
+# Options of `capacity` alone, which sets the load itself.
+_NO_TIERS = frozenset((*SEARCH_NAMES, "max_vus_of_search", "method", "body"))
 # They are read elsewhere.
 _OTHER_VARIABLES = ("FASTLOAD_CONTROL_TOKEN", "FASTLOAD_DASHBOARD_TOKEN", "FASTLOAD_UI_ARGUMENTS")
 
@@ -222,8 +227,16 @@ class RunCommand(SharedCommand):
 
 def run_options(command: AnyFunction) -> AnyFunction:
     """Add every option of a run to a command. `tiers_of` returns their values."""
-    command = http_options(transport_options(shared_options(command)))
-    for add in reversed((*_LOAD, *_TEST)):
+    return _added(_LOAD, test_options(command))
+
+
+def test_options(command: AnyFunction) -> AnyFunction:
+    """Add every option of a run but those of its load to a command. `tiers_of` returns their values."""
+    return _added(_TEST, http_options(transport_options(shared_options(command))))
+
+
+def _added(options: Iterable[Callable[[AnyFunction], AnyFunction]], command: AnyFunction) -> AnyFunction:
+    for add in reversed(tuple(options)):
         command = add(command)
     return command
 
@@ -298,7 +311,7 @@ def _command_line(ctx: click.Context) -> Tier:
 
 
 def _options_of(ctx: click.Context) -> Iterable[click.Option]:
-    return (param for param in ctx.command.params if isinstance(param, click.Option))
+    return (param for param in ctx.command.params if isinstance(param, click.Option) and param.name not in _NO_TIERS)
 
 
 def _converted(name: str, value: Any, said_by: str) -> Any:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from fastload.control.aggregator import Aggregator
 from fastload.control.answer_watch import AnswerWatch
+from fastload.control.capacity.driver import CapacityDriver
 from fastload.control.commands.command_handler import CommandHandler
 from fastload.control.commands.command_queue import Command, CommandQueue
 from fastload.control.commands.keyboard import Keyboard, keys_hint
@@ -118,6 +120,7 @@ class Coordinator:
             event_fd=commands.fd if commands is not None else None,
             on_event=self._answer_commands,
         )
+        self._capacity: CapacityDriver | None = None
         self._data_ends = DataEnds()
         self._stopped = StoppedWorkers()
         self._errors: list[HookError] = []
@@ -164,6 +167,10 @@ class Coordinator:
         self._samplers = Samplers(self._workers.pids, watched, self._target.name, find_again)
         self._summary = SummaryBuilder(self._plan, self._aggregator, self._samplers)
         self._snapshots = SnapshotMaker(self._plan, self._aggregator, self._samplers, self._judge, self._summary)
+        if self._plan.capacity is not None:
+            self._capacity = CapacityDriver(
+                self._plan, self._plan.capacity, self._steering, self._aggregator, self._samplers
+            )
         self._status = RunStatus(self._plan, self._state, self._steering, self._workers, self._summary, self._snapshots)
         self._handler = CommandHandler(self._steering, self._status.status, self._status.metrics)
 
@@ -229,6 +236,8 @@ class Coordinator:
             self._workers.send(Frame("stop", {"now": True, "skip_on_stop": False}))
         else:
             self._steering.start(start_ns)
+            if self._capacity is not None:
+                self._capacity.start(start_ns)
         self._workers.send(Frame("start", {"at_ns": start_ns, "setup_data": self._hooks.data}))
 
     def _watch_load(self, stop_signals: StopSignals) -> None:
@@ -257,7 +266,7 @@ class Coordinator:
         paused_ns, ended_ns = self._steering.paused_ns, self._workers.ended_ns
         first_ns = self._state.start_ns + round(self._plan.warmup_s * NS_PER_S)
         last_ns = max(ended_ns.values(), default=self._snapshots.last_ns)
-        return self._summary.build(
+        summary = self._summary.build(
             self._judge,
             started_at=started_at,
             duration_s=max(1e-3, (last_ns - first_ns - paused_ns(last_ns)) / NS_PER_S),
@@ -276,6 +285,9 @@ class Coordinator:
                 *self._output_notes(),
             ),
         )
+        if self._capacity is None:
+            return summary
+        return replace(summary, capacity=self._capacity.result(), verdict=self._capacity.verdict(summary.verdict))
 
     def _output_notes(self) -> list[str]:
         return self._output.notes if self._output is not None else []
@@ -301,6 +313,7 @@ class Coordinator:
         moment = self._status.moment(now_ns, window)
         snapshot = self._snapshots.make(moment, self._workers.pids, self._steering.max_vus)
         self._on_snapshot(snapshot)
+        self._search_capacity(now_ns)
         failed = self._judge.first_aborting(moment.t_s - self._plan.warmup_s)
         if failed is not None and not self._state.is_stopping and not is_last:
             self._state.stop_reason = f"{failed.metric}: {failed.expression}"
@@ -309,6 +322,14 @@ class Coordinator:
         if silence and self._plan.on_no_answer == "stop" and moment.phase == "running" and not is_last:
             self._state.stop_reason = silence
             self._stop("no-answer", now=True)
+
+    def _search_capacity(self, now_ns: int) -> None:
+        if self._capacity is None or self._state.is_stopping:
+            return
+        step = self._capacity.look(now_ns, self._workers.pids)
+        if step is not None and self._plan.capacity is not None:
+            self._note_event("step", step.text(self._plan.capacity.by))
+        self._status.message = self._capacity.message
 
     def _judge_silence(self) -> None:
         """Judge a run that came to its planned end without an answer as one that was ended for it.
@@ -358,12 +379,7 @@ class Coordinator:
             case "ready":
                 self._workers.mark_ready(index)
             case "delta":
-                try:
-                    delta = Delta.from_body(body)
-                except FrameError as error:
-                    self._give_up(index, f"sent garbage: {error.message}")
-                    return
-                self._aggregator.add(delta)
+                self._add_delta(index, body)
             case "ended":
                 self._steering.ended(body["scenario"], index, self._workers.not_lost, time.monotonic_ns())
             case "data_end":
@@ -379,6 +395,16 @@ class Coordinator:
                 self._summary.vus_without_data = self._data_ends.vus
             case "error":
                 self._lose(index, f"failed: {body['message']}")
+
+    def _add_delta(self, index: int, body: dict[str, Any]) -> None:
+        try:
+            delta = Delta.from_body(body)
+        except FrameError as error:
+            self._give_up(index, f"sent garbage: {error.message}")
+            return
+        self._aggregator.add(delta)
+        if self._capacity is not None:
+            self._capacity.add(delta)
 
     def _give_up(self, index: int, reason: str) -> None:
         self._lose(index, reason)

@@ -213,6 +213,27 @@ class Steering:
         self._note_change(steered, before, now_ns, who)
         return self._describe(steered)
 
+    def set_total(self, load: float, now_ns: int) -> int:
+        """Share *load*, starts per second or VUs, among all scenarios, in proportion to what the plan says of them.
+
+        Used by a capacity search; it is no change that anybody asked for. Returns the moment from which it applies.
+        """
+        at_ns = now_ns + round(FRAME_DELAY_S * NS_PER_S)
+        planned = {name: _first_target(steered.plan) or 0.0 for name, steered in self._steered.items()}
+        for name, steered in self._steered.items():
+            mine = load * planned[name] / sum(planned.values())
+            if steered.plan.is_open:
+                steered.wanted_load = mine
+                self._send(Frame("scale", {"scenario": name, "vus": None, "rate_per_s": mine, "at_ns": at_ns}))
+            else:
+                self._set_vus(steered, round(mine))
+        return at_ns
+
+    def finish_all(self) -> None:
+        """End all scenarios: they start no more iterations, as at their planned end."""
+        for name in self._steered:
+            self._send(Frame("finish", {"scenario": name}))
+
     def _note_change(self, steered: _SteeredScenario, before: float, now_ns: int, who: str) -> None:
         after = steered.wanted_load or 0
         if after == before:

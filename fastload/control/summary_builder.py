@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fastload.control.aggregator import Aggregator
 from fastload.control.sampling.host import describe_host
-from fastload.control.sampling.samplers import Samplers
+from fastload.control.sampling.samplers import SampledSpan, Samplers
 from fastload.control.threshold_judge import ThresholdJudge
 from fastload.model.headline import RESPONSE_TIMES, headline_trend
 from fastload.model.hooks import HookError
@@ -55,7 +55,7 @@ class RunCounts(NamedTuple):
 class SummaryBuilder:
     """Builder of figures and summary from *aggregator* and *samplers*. Usable at any time; it changes neither."""
 
-    def __init__(self, plan: Plan, aggregator: Aggregator, samplers: Samplers) -> None:
+    def __init__(self, plan: Plan, aggregator: Aggregator, samplers: Samplers | SampledSpan) -> None:
         self._plan = plan
         self._specs = specs()
         self._aggregator = aggregator

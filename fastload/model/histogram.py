@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Int64Array: TypeAlias = "NDArray[np.int64]"
+FloatArray: TypeAlias = "NDArray[np.float64]"
 
 SIGNIFICANT_DIGITS = 3
 # Of HdrHistogram's V2 compressed encoding: what stands before the compressed part, and more than that ever unpacks to.

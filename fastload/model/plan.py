@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fastload.model.capacity.settings import CapacitySettings
 from fastload.model.hooks import Hooks
 from fastload.model.http_settings import HttpSettings, without_credentials
 from fastload.model.judging.thresholds import Threshold
@@ -55,7 +56,8 @@ class Plan:
     listens on the base URL's port (`control.host.resolve_watch`). *cpus*: where the workers may run; empty for no
     restriction. *points*: whether single requests and iterations are kept for outputs that want them, which costs
     speed. *strict_outputs*: whether it counts as a failure when any output lost something.
-    *on_no_answer*: what to do when no request gets an answer (`control.answer_watch`). *notes*: what the
+    *on_no_answer*: what to do when no request gets an answer (`control.answer_watch`). *capacity*: the search that
+    drives the load, None in a run without one. *notes*: what the
     summary says of the plan.
     """
 
@@ -80,6 +82,7 @@ class Plan:
     paused: bool = False
     points: bool = False
     notes: tuple[str, ...] = ()
+    capacity: CapacitySettings | None = None
     hooks: Hooks | None = field(default=None, repr=False)
 
     @property
@@ -125,6 +128,7 @@ class Plan:
             "seed": self.seed,
             "http": self.http.to_dict(),
             "env": sorted(self.env),
+            "capacity": self.capacity.to_dict() if self.capacity else None,
             "scenarios": [
                 {
                     "name": scenario.name,

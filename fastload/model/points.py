@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from fastload.model.histogram import Int64Array
+from fastload.model.histogram import FloatArray, Int64Array
 from fastload.model.metrics import HTTP_TRENDS
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class RequestColumns(NamedTuple):

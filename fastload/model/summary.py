@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fastload.model.capacity.result import CapacityResult
 from fastload.model.error_remedies import remedy_of
 from fastload.model.hooks import HookError
 from fastload.model.http_settings import error_code
@@ -79,8 +80,9 @@ class Summary:
     - "unknown": a saved run without its end
 
     *duration_s* is the measured time, without warm-up and pauses. *hook_errors* are errors of setup, teardown and the
-    other hooks. *load_changes* are what commands made of the load, in order. *report* is the text of the script's own
-    summary, which replaces fastload's. *outputs_failed*: an output lost data; *notes* say which.
+    other hooks. *capacity* is what a capacity search found, None in other runs. *load_changes* are what commands made
+    of the load, in order. *report* is the text of the script's own summary, which replaces fastload's.
+    *outputs_failed*: an output lost data; *notes* say which.
     """
 
     plan: Plan
@@ -110,6 +112,7 @@ class Summary:
     calls: tuple[CallResult, ...] = ()
     scenarios: tuple[ScenarioResult, ...] = ()
     table: SeriesTable = field(default_factory=SeriesTable, repr=False)
+    capacity: CapacityResult | None = None
 
     def __repr__(self) -> str:
         rate = self.metrics["http_reqs"].rate or 0.0
@@ -122,20 +125,26 @@ class Summary:
     def passed(self) -> bool:
         """Whether the run passed.
 
-        Every threshold holds, no worker was lost, no hook raised, not every iteration raised, and nothing but a stop
-        command ended the run early.
+        Every threshold holds, no worker was lost, no hook raised, not every iteration raised, a capacity that was asked
+        for is shown, and nothing but a stop command ended the run early.
         """
         return not (
             self.thresholds_failed
             or self.workers_lost
             or self.all_raised
             or self.hook_errors
+            or self.lacks_capacity
             or self.stopped_by not in ("", "control")
         )
 
     @property
     def thresholds_failed(self) -> bool:
         return any(not result.ok for result in self.thresholds)
+
+    @property
+    def lacks_capacity(self) -> bool:
+        """Whether a capacity was asked for that the search has not shown."""
+        return self.capacity is not None and not self.capacity.meets_demand
 
     @property
     def workers_lost(self) -> int:
@@ -158,6 +167,7 @@ class Summary:
             "hook_errors": [error._asdict() for error in self.hook_errors],
             "load_changes": [change._asdict() for change in self.load_changes],
             "verdict": self.verdict.to_dict(),
+            "capacity": self.capacity.to_dict() if self.capacity else None,
             "thresholds": [asdict(result) for result in self.thresholds],
             "checks": [asdict(check) for check in self.checks],
             "metrics": {name: view.to_dict() for name, view in self.metrics.items()},

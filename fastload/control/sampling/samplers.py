@@ -83,6 +83,36 @@ class Samplers:
         return ResourceSeries(self._target.label, tuple(self.target_samples)) if self._target else None
 
 
+class SampledSpan:
+    """The samples that *samplers* takes from now on, with the same interface."""
+
+    def __init__(self, samplers: Samplers) -> None:
+        self._samplers = samplers
+        self._host_from = len(samplers.host_samples)
+        self._target_from = len(samplers.target_samples)
+        self._workers_from = {index: len(samples) for index, samples in samplers.worker_samples.items()}
+
+    @property
+    def worker_samples(self) -> dict[int, list[ProcessSample]]:
+        return {index: samples[self._workers_from[index] :] for index, samples in self._samplers.worker_samples.items()}
+
+    @property
+    def throttled_share(self) -> float:
+        """As `Samplers.throttled_share`, of the whole run."""
+        return self._samplers.throttled_share
+
+    @property
+    def target_cpus(self) -> int:
+        return self._samplers.target_cpus
+
+    def host_series(self) -> ResourceSeries[HostSample]:
+        return ResourceSeries("host", tuple(self._samplers.host_samples[self._host_from :]))
+
+    def target_series(self) -> ResourceSeries[ProcessSample] | None:
+        series = self._samplers.target_series()
+        return ResourceSeries(series.label, series.samples[self._target_from :]) if series else None
+
+
 def find_target_processes(plan: Plan, known_pids: tuple[int, ...]) -> tuple[int, ...]:
     """Return the PIDs of the target: *known_pids* and those of ``watch``, or else the listeners on the base URL's port.
 

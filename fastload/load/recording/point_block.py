@@ -10,9 +10,9 @@ import numpy as np
 from fastload.load.recording.filters import ROW_WIDTH, RequestBatch
 from fastload.load.recording.outcome import JUDGED, JUDGED_FAILED, NO_DUE
 from fastload.load.recording.scope import Scope
-from fastload.model.histogram import Int64Array
+from fastload.model.histogram import FloatArray, Int64Array
 from fastload.model.metrics import HTTP_TRENDS
-from fastload.model.points import FloatArray, PointBlock, RequestColumns, ValueColumns
+from fastload.model.points import PointBlock, RequestColumns, ValueColumns
 
 POINT_COLUMNS = 3
 """How many items a row has in addition to those of `filters.RequestBatch`: see `PointTransfer`."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastload.model.histogram import FloatArray
 from fastload.model.metrics import Series
-from fastload.model.points import FloatArray
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterValue, SeriesTable, SeriesTotal

@@ -24,7 +24,7 @@ import numpy as np
 from fastload.model.compare.batches import FEWEST_BATCHES, BatchedRun
 from fastload.model.compare.comparability import ComparabilityIssues, find_issues
 from fastload.model.compare.figures import Figure, figures_of
-from fastload.model.compare.intervals import (
+from fastload.model.intervals import (
     CONFIDENCE,
     FEWEST_VALUES,
     Difference,

@@ -39,6 +39,25 @@ Cause = Literal[
     "none",
 ]
 
+GENERATOR_CAUSES: frozenset[Cause] = frozenset(
+    (
+        "generator_fd",
+        "generator_port",
+        "generator_memory",
+        "blocking_call",
+        "busy_script",
+        "own_work",
+        "no_cpu",
+        "cpu_quota",
+        "stopped",
+        "late_starts",
+        "worker_saturated",
+        "worker_lost",
+        "too_few_vus",
+    )
+)
+"""Causes for which load was not made as it was asked for, or that add to its latencies: no answer about the target."""
+
 LINES_AT_MOST = 3
 """How many lines of the script a finding names."""
 

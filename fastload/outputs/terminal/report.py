@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from fastload.model.argument_types import CallArguments, wrong_types_named
+from fastload.model.capacity.result import describe_search
 from fastload.model.error_remedies import remedy_of
 from fastload.model.http_settings import without_credentials
 from fastload.model.judging.thresholds import ThresholdResult
@@ -24,6 +25,7 @@ from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, format_observed, raised_words
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Excerpt, Legible, Paragraph, legible
 from fastload.outputs.terminal.report_breakdown import render_calls, render_endpoints, render_groups, render_scenarios
+from fastload.outputs.terminal.report_capacity import render_capacity, render_steps
 from fastload.outputs.terminal.report_distribution import render_distribution
 from fastload.outputs.terminal.report_metrics import render_latencies, render_metrics
 from fastload.outputs.terminal.report_resources import render_resources
@@ -85,16 +87,12 @@ def render_summary(summary: Summary) -> RenderableType:
     sections = (
         _verdict(summary),
         _run(summary),
+        render_capacity(summary),
+        render_steps(summary),
         _hook_errors(summary),
         _thresholds(summary),
         _checks(summary),
-        render_latencies(summary),
-        render_metrics(summary),
-        *([one] for one in render_distribution(summary)),
-        render_scenarios(summary),
-        render_groups(summary),
-        render_endpoints(summary),
-        render_calls(summary),
+        *_measurements(summary),
         _errors(summary),
         _exceptions(summary),
         render_resources(summary),
@@ -106,6 +104,21 @@ def render_summary(summary: Summary) -> RenderableType:
         if section:
             lines += [Text(), *section]
     return Group(*lines)
+
+
+def _measurements(summary: Summary) -> list[list[RenderableType]]:
+    """Render what was measured over the whole run; nothing for a capacity search, whose steps differ."""
+    if summary.capacity is not None:
+        return []
+    return [
+        render_latencies(summary),
+        render_metrics(summary),
+        *([one] for one in render_distribution(summary)),
+        render_scenarios(summary),
+        render_groups(summary),
+        render_endpoints(summary),
+        render_calls(summary),
+    ]
 
 
 def _verdict(summary: Summary) -> list[RenderableType]:
@@ -125,6 +138,8 @@ def _run(summary: Summary) -> list[RenderableType]:
     title = one_line(plan.title if not shown or shown in plan.title else f"{plan.title} against {shown}")
     workers = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
     load = changed_load(plan.scenarios[0].executor.describe(), plan.scenarios[0].name, summary.load_changes)
+    if plan.capacity is not None:
+        load = describe_search(plan.capacity)
     parts = [title, one_line(load), workers]
     if len(plan.scenarios) > 1:
         parts[1:2] = [f"{len(plan.scenarios)} scenarios"]

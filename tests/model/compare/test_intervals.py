@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastload.model.compare.intervals import (
+from fastload.model.intervals import (
     Estimate,
     benjamini_hochberg,
     compare_groups,

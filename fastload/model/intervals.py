@@ -27,17 +27,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastload.model.histogram import Histogram, highest_equivalents
-
-if TYPE_CHECKING:
-    pass
-
-
-from fastload.model.points import FloatArray
+from fastload.model.histogram import FloatArray, Histogram, highest_equivalents
 
 CONFIDENCE = 0.95
 FEWEST_VALUES = 10

@@ -1,0 +1,125 @@
+"""Options of a capacity search, which `capacity` and `bench --find-capacity` share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from fastload.cli.options import AnyFunction, ListText
+from fastload.model.capacity.settings import CapacitySettings
+from fastload.model.errors import PlanError
+from fastload.model.judging.threshold_grammar import split_thresholds
+from fastload.model.units import format_count, parse_duration_s, parse_rate_per_s, parse_whole
+from fastload.planning import thresholds_of
+from fastload.planning.capacity import check_objective
+
+_MOST_VUS = 10**6
+_VUS = re.compile(r"\s*(\d[\d_,]*)\s*(?:vus?)?\s*", re.IGNORECASE).fullmatch
+_PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*").fullmatch
+
+_SEARCH = (
+    click.option(
+        "--slo",
+        "slo",
+        multiple=True,
+        type=ListText(split_thresholds),
+        metavar="'METRIC: EXPR'",
+        help="Objective of every step, like 'http_req_response_time: p(95)<50'. Repeatable.  "
+        "[default: the thresholds; else p99 under 3 times that of the lightest step, and under 1% failed]",
+    ),
+    click.option(
+        "--by", type=click.Choice(["rate", "vus"]), default="rate", show_default=True, help="What the search drives."
+    ),
+    click.option("--from", "first", metavar="LOAD", help="The lightest load, like 10/s, or 1 for VUs."),
+    click.option("--up-to", "most", metavar="LOAD", help="Try no more than this."),
+    click.option(
+        "--precision", metavar="PERCENT", default="5%", show_default=True, help="How close the answer is to be."
+    ),
+    click.option("--step", metavar="DURATION", default="8s", show_default=True, help="Longest time to measure a step."),
+    click.option(
+        "--settle", metavar="DURATION", default="1s", show_default=True, help="Time before that, not counted."
+    ),
+    click.option("--within", metavar="DURATION", default="5m", show_default=True, help="Longest time of the search."),
+    click.option("--at-least", metavar="LOAD", help="Fail (exit 99) unless the search shows this capacity."),
+)
+SEARCH_NAMES = ("slo", "by", "first", "most", "precision", "step", "settle", "within", "at_least")
+"""Parameters of these options."""
+_OPTIONS = {"first": "--from", "most": "--up-to"}
+
+
+def search_options(command: AnyFunction) -> AnyFunction:
+    """Add every option of a search to a command."""
+    for add in reversed(_SEARCH):
+        command = add(command)
+    return command
+
+
+def refuse_search_options(ctx: click.Context, remedy: str) -> None:
+    """Refuse the options of a search in a command that makes none.
+
+    Raises:
+        PlanError: one was given.
+    """
+    for name in SEARCH_NAMES:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+            raise PlanError(f"{option} belongs to a search for the capacity", hint=remedy)
+
+
+def capacity_settings(options: Mapping[str, Any], **more: Any) -> CapacitySettings:
+    """Return the settings of a search that these *options* ask for; *more* are fields that others know.
+
+    Raises:
+        PlanError: an option is malformed, or contradicts another.
+    """
+    by = options["by"]
+    objectives = thresholds_of(options["slo"])
+    for threshold in objectives:
+        check_objective(threshold)
+    load = _vus if by == "vus" else _rate
+    given: dict[str, Any] = {"first": 1.0 if by == "vus" else 10.0}
+    for name in ("first", "most", "at_least"):
+        if options[name] is not None:
+            given[name] = load(options[name], _OPTIONS.get(name, "--at-least"))
+    wanted = given.get("at_least")
+    if wanted is not None and options["first"] is None:
+        given["first"] = min(given["first"], wanted)
+    step_s = parse_duration_s(options["step"], what="--step")
+    return CapacitySettings(
+        by=by,
+        objectives=objectives,
+        precision=_share(options["precision"]),
+        settle_s=parse_duration_s(options["settle"], what="--settle"),
+        step_s=step_s,
+        confirm_s=1.5 * step_s,
+        time_s=parse_duration_s(options["within"], what="--within"),
+        **{**given, **more},
+    )
+
+
+def _rate(text: str, option: str) -> float:
+    if "vu" in text.lower():
+        raise PlanError(f"{option} {text!r} is a number of VUs, and the search goes by the rate", hint="add --by vus")
+    return parse_rate_per_s(text, what=option)
+
+
+def _vus(text: str, option: str) -> float:
+    match = _VUS(text)
+    vus = parse_whole(re.sub("[_,]", "", match[1]), _MOST_VUS) if match else None
+    if not vus:
+        raise PlanError(
+            f"{option} {text!r} is no number of VUs",
+            hint=f"give a whole number from 1 to {format_count(_MOST_VUS)}, like 50",
+        )
+    return float(vus)
+
+
+def _share(text: str) -> float:
+    match = _PERCENT(text)
+    if match is None:
+        raise PlanError(f"--precision {text!r} is no percentage", hint="write it like 5%")
+    return float(match[1]) / 100

@@ -1,0 +1,1 @@
+"""Capacity search in the parent: it measures each step, and sets the load of the next one."""

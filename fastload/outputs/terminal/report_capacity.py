@@ -1,0 +1,94 @@
+"""Capacity in the report: the answer, what was too much, the steps, and what follows from them."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+
+from fastload.model.capacity.result import CapacityResult
+from fastload.model.capacity.scalability import Scalability
+from fastload.model.capacity.steps import Step
+from fastload.model.summary import Summary
+from fastload.model.units import format_count, format_ms, format_percent
+from fastload.model.wire_text import one_line
+from fastload.outputs.figures import MARK
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph
+from fastload.outputs.terminal.style import BAD, DIM, STRONG, mark_style
+
+
+def render_capacity(summary: Summary) -> list[RenderableType]:
+    """Render the result of a capacity search, if the run was one."""
+    result = summary.capacity
+    if result is None:
+        return []
+    style = f"bold {BAD}" if not result.meets_demand or result.capacity is None else STRONG
+    lines: list[RenderableType] = [Paragraph("CAPACITY  ", one_line(result.headline), lead_style=style)]
+    lines += [Paragraph("  • ", one_line(text)) for text in capacity_lines(result)]
+    if result.remedy and result.state == "at_least":
+        lines.append(Paragraph("  → ", one_line(result.remedy), lead_style=STRONG))
+    if (wanted := result.settings.at_least) is not None:
+        text = result.settings.text_of(wanted)
+        told = f"at least {text} asked for: " + ("shown" if result.meets_demand else "not shown")
+        lines.append(Paragraph(f"  {MARK[result.meets_demand]} ", told, lead_style=mark_style(result.meets_demand)))
+    return lines
+
+
+def render_steps(summary: Summary) -> list[RenderableType]:
+    """Render one row for each step of a capacity search, by load."""
+    result = summary.capacity
+    if result is None or not result.steps:
+        return []
+    columns = [
+        Column("STEPS", right=False, title_style=STRONG),
+        Column("answered/s"),
+        Column("p50", drop=2),
+        Column("p95"),
+        Column("p99", drop=1),
+        Column("failed"),
+        Column("VUs", drop=3),
+        Column("target CPU", drop=4),
+        Column("CPU/req", drop=5),
+        Column("", right=False, shrink_to=16),
+    ]
+    steps = sorted(result.steps, key=lambda step: (step.figures.load, step.number))
+    return [Columns(columns, [_row(result, step) for step in steps])]
+
+
+def capacity_lines(result: CapacityResult) -> list[str]:
+    """Return what belongs to the answer: the objectives, what was too much, and the law of scalability."""
+    lines = []
+    if result.objectives:
+        lines.append("objectives: " + "; ".join(result.objectives))
+    if result.state == "found" and result.high is not None and result.why:
+        lines.append(f"at {result.settings.text_of(result.high)}: {result.why}")
+    if isinstance(result.scalability, Scalability):
+        lines.append(scalability_text(result.scalability))
+    return lines
+
+
+def scalability_text(law: Scalability) -> str:
+    """Return the fit of the Universal Scalability Law as a sentence."""
+    text = (
+        f"scalability: one request at a time {format_count(law.rate_1)}/s, contention {format_percent(law.sigma)}, "
+        f"coherence {law.kappa:.2g} (R2 {law.r2:.2f})"
+    )
+    if law.peak_n is not None and law.peak_per_s is not None:
+        text += f"; its peak is {format_count(law.peak_per_s)}/s at {format_count(law.peak_n)} requests in flight"
+    return f"{text}; twice the cores give at most {law.twice:.2g} times as much"
+
+
+def _row(result: CapacityResult, step: Step) -> list[Cell]:
+    one = step.figures
+    good = step.outcome.kind == "good"
+    cpu = "" if one.target_cpu_percent is None else f"{one.target_cpu_percent:.0f}%"
+    return [
+        Cell(f"  {MARK[good]} {result.settings.text_of(one.load)}", mark_style(good)),
+        Cell(format_count(one.answered_per_s)),
+        Cell(format_ms(one.p50_ms)),
+        Cell(format_ms(one.p95_ms)),
+        Cell(format_ms(one.p99_ms)),
+        Cell(format_percent(one.failed_share), BAD if one.failed_share else ""),
+        Cell(format_count(one.vus)),
+        Cell(cpu),
+        Cell("" if one.cpu_ms is None else format_ms(one.cpu_ms)),
+        Cell(one_line(step.outcome.why or step.purpose.replace("confirm", "confirmed")), DIM),
+    ]
