@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fastload.capacity import find_capacity
     from fastload.handle import Run, start
     from fastload.load.client.measured_calls import Measured, measure
     from fastload.load.client.reply import JudgedReply, Reply, ReplyError
@@ -100,6 +101,7 @@ __all__ = [
     "data",
     "env",
     "fail",
+    "find_capacity",
     "handle_summary",
     "load_run",
     "load_summary",
@@ -166,6 +168,7 @@ _LATER = {
     "data": ("fastload.load.script.data_set", "data"),
     "env": ("fastload.load.script.environment", "env"),
     "fail": ("fastload.load.script.flow", "fail"),
+    "find_capacity": ("fastload.capacity", "find_capacity"),
     "handle_summary": ("fastload.load.script.hooks", "handle_summary"),
     "load_run": ("fastload.model.saved.run_file", "load_run"),
     "load_summary": ("fastload.model.saved.run_file", "load_summary"),

@@ -133,22 +133,40 @@ def run(
         KeyboardInterrupt: see *on_interrupt*.
     """
     # Before any other name is bound: what the signature has, by name.
-    given = dict(locals())
-    calls = [CallArguments("fl.run", run, {name: value for name, value in given.items() if name != "scenarios"})]
+    return run_given("fl.run", run, dict(locals()))
+
+
+def run_given(
+    where: str,
+    callee: Callable[..., Summary],
+    given: Mapping[str, Any],
+    change: Callable[[Plan], Plan] = lambda plan: plan,
+) -> Summary:
+    """Do what `run` does with all its arguments, *given* by name. *callee* has their types, and users know it as
+    *where*.
+
+    *change* returns the plan to run in place of the one that follows from the arguments.
+
+    Raises:
+        PlanError, KeyboardInterrupt: as of `run`.
+    """
+    calls = [CallArguments(where, callee, {name: value for name, value in given.items() if name != "scenarios"})]
     # What no plan reads, and a worker would fail of.
-    check_types(CallArguments("fl.run", run, {name: given[name] for name in ("seed", "workers", "control")}))
-    check_lists("fl.run", {name: given[name] for name in ("stages", "watch", "out")})
+    check_types(CallArguments(where, callee, {name: given[name] for name in ("seed", "workers", "control")}))
+    check_lists(where, {name: given[name] for name in ("stages", "watch", "out")})
+    http = given["http"]
     if not isinstance(http, HttpSettings | None):
-        what = f"fl.run: http is a {type(http).__name__}"
+        what = f"{where}: http is a {type(http).__name__}"
         raise PlanError(what, hint="write http=fl.HttpSettings(timeout_s=5)")
     if http is not None:
         calls.append(CallArguments.of("fl.HttpSettings", http))
     with wrong_types_named(*calls):
-        plan, streams = _plan_of(given)
-        outputs = (*map(check_output, outputs), *streams)
+        plan, streams = _plan_of(where, given)
+        plan = change(plan)
+        outputs = (*map(check_output, given["outputs"]), *streams)
     with caught_stop_signals() as stop_signals:
-        summary = _execute(plan, outputs, stop_signals, commands=control)
-    if on_interrupt == "raise" and stop_signals.hand_on():
+        summary = _execute(plan, outputs, stop_signals, commands=given["control"])
+    if given["on_interrupt"] == "raise" and stop_signals.hand_on():
         raise _interrupt(summary, stop_signals)
     return summary
 
@@ -165,20 +183,20 @@ def _interrupt(summary: Summary, stop_signals: StopSignals) -> KeyboardInterrupt
     return error
 
 
-def _plan_of(given: Mapping[str, Any]) -> tuple[Plan, list[SinkOutput]]:
+def _plan_of(where: str, given: Mapping[str, Any]) -> tuple[Plan, list[SinkOutput]]:
     """Return the plan and the outputs of the arguments of `run`."""
     stages, watch, out, http, config = (given[name] for name in ("stages", "watch", "out", "http", "config"))
     options = {name: given[name] for name in given.keys() & {*LOAD_OPTIONS, *SCENARIO_OPTIONS, *RUN_OPTIONS}}
     options |= {"stages": tuple(stages), "watch": tuple(as_text(item, "watch") for item in watch), "out": tuple(out)}
     if given["on_interrupt"] not in get_args(OnInterrupt):
-        raise PlanError(f"fl.run: on_interrupt {given['on_interrupt']!r} is unknown", hint='give "raise" or "return"')
+        raise PlanError(f"{where}: on_interrupt {given['on_interrupt']!r} is unknown", hint='give "raise" or "return"')
     for name in ("on_worker_loss", "on_no_answer"):
         if given[name] is not None:
-            check_value(OPTIONS[name], given[name], where="fl.run")
+            check_value(OPTIONS[name], given[name], where=where)
     options |= {name: as_text(path, name) for name in ("save", "html") if (path := given[name]) is not None}
     hooks = make_hooks(as_hook(kind, given[kind]) for kind in Hooks.names() if given[kind] is not None)
     below = [] if config is None else [file_tier(as_text(config, "config"), option="config")]
-    tiers = Tiers(below, [Tier("fl.run", {name: value for name, value in options.items() if name != "http"})])
+    tiers = Tiers(below, [Tier(where, {name: value for name, value in options.items() if name != "http"})])
     draft = draft_plan([as_scenario(item) for item in given["scenarios"]], tiers, PlanContext(http=http, hooks=hooks))
     draft.check_can_run()
     streams = make_sink_outputs(requested_outputs(merge_run_options(tiers).values))

@@ -16,7 +16,7 @@ from fastload.cli.search_options import capacity_settings, search_options
 from fastload.cli.standard_streams import write_stderr
 from fastload.model.errors import PlanError
 from fastload.planning import on_target
-from fastload.planning.capacity import DEFAULT_MOST_VUS, capacity_plan
+from fastload.planning.capacity import capacity_plan, checked_most_vus
 
 
 @click.command(cls=RunCommand, short_help="Find the highest load that meets the objectives.")
@@ -47,7 +47,7 @@ def capacity(subject: str, **options: Any) -> int:
     settings = resolve_settings()
     shared = shared_of(settings.options)
     search = capacity_settings(options)
-    max_vus = _most_vus(options["max_vus_of_search"])
+    max_vus = checked_most_vus(options["max_vus_of_search"], "--max-vus")
     outputs, dashboard = shared.outputs(settings.control), shared.make_dashboard()
     if subject.startswith(("http://", "https://")):
         if settings.options.get("target"):
@@ -68,12 +68,6 @@ def capacity(subject: str, **options: Any) -> int:
     with shipped_target(name) if name else nullcontext(None) as target:
         plan = on_target(draft, target.base_url if target else plan.base_url, target.worker_cpus if target else ())
         return run_plan(plan, outputs, target=target, control=settings.control, dashboard=dashboard)
-
-
-def _most_vus(given: int | None) -> int:
-    if given is not None and given < 1:
-        raise PlanError(f"--max-vus {given} is below 1", hint="give at least 1")
-    return given or DEFAULT_MOST_VUS
 
 
 def _refuse_request_options(options: dict[str, Any]) -> None:

@@ -13,12 +13,9 @@ from fastload.cli.options import AnyFunction, ListText
 from fastload.model.capacity.settings import CapacitySettings
 from fastload.model.errors import PlanError
 from fastload.model.judging.threshold_grammar import split_thresholds
-from fastload.model.units import format_count, parse_duration_s, parse_rate_per_s, parse_whole
 from fastload.planning import thresholds_of
-from fastload.planning.capacity import check_objective
+from fastload.planning.capacity import search_settings
 
-_MOST_VUS = 10**6
-_VUS = re.compile(r"\s*(\d[\d_,]*)\s*(?:vus?)?\s*", re.IGNORECASE).fullmatch
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*").fullmatch
 
 _SEARCH = (
@@ -48,7 +45,8 @@ _SEARCH = (
 )
 SEARCH_NAMES = ("slo", "by", "first", "most", "precision", "step", "settle", "within", "at_least")
 """Parameters of these options."""
-_OPTIONS = {"first": "--from", "most": "--up-to"}
+_RENAMED = {"first": "--from", "most": "--up-to"}
+_OPTIONS = {name: _RENAMED.get(name, f"--{name.replace('_', '-')}") for name in SEARCH_NAMES}
 
 
 def search_options(command: AnyFunction) -> AnyFunction:
@@ -66,56 +64,21 @@ def refuse_search_options(ctx: click.Context, remedy: str) -> None:
     """
     for name in SEARCH_NAMES:
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-            raise PlanError(f"{option} belongs to a search for the capacity", hint=remedy)
+            raise PlanError(f"{_OPTIONS[name]} belongs to a search for the capacity", hint=remedy)
 
 
-def capacity_settings(options: Mapping[str, Any], **more: Any) -> CapacitySettings:
-    """Return the settings of a search that these *options* ask for; *more* are fields that others know.
+def capacity_settings(options: Mapping[str, Any]) -> CapacitySettings:
+    """Return the settings of a search that these *options* ask for.
 
     Raises:
         PlanError: an option is malformed, or contradicts another.
     """
-    by = options["by"]
-    objectives = thresholds_of(options["slo"])
-    for threshold in objectives:
-        check_objective(threshold)
-    load = _vus if by == "vus" else _rate
-    given: dict[str, Any] = {"first": 1.0 if by == "vus" else 10.0}
-    for name in ("first", "most", "at_least"):
-        if options[name] is not None:
-            given[name] = load(options[name], _OPTIONS.get(name, "--at-least"))
-    wanted = given.get("at_least")
-    if wanted is not None and options["first"] is None:
-        given["first"] = min(given["first"], wanted)
-    step_s = parse_duration_s(options["step"], what="--step")
-    return CapacitySettings(
-        by=by,
-        objectives=objectives,
+    return search_settings(
+        objectives=thresholds_of(options["slo"]),
         precision=_share(options["precision"]),
-        settle_s=parse_duration_s(options["settle"], what="--settle"),
-        step_s=step_s,
-        confirm_s=1.5 * step_s,
-        time_s=parse_duration_s(options["within"], what="--within"),
-        **{**given, **more},
+        names=_OPTIONS,
+        **{name: options[name] for name in SEARCH_NAMES if name not in ("slo", "precision")},
     )
-
-
-def _rate(text: str, option: str) -> float:
-    if "vu" in text.lower():
-        raise PlanError(f"{option} {text!r} is a number of VUs, and the search goes by the rate", hint="add --by vus")
-    return parse_rate_per_s(text, what=option)
-
-
-def _vus(text: str, option: str) -> float:
-    match = _VUS(text)
-    vus = parse_whole(re.sub("[_,]", "", match[1]), _MOST_VUS) if match else None
-    if not vus:
-        raise PlanError(
-            f"{option} {text!r} is no number of VUs",
-            hint=f"give a whole number from 1 to {format_count(_MOST_VUS)}, like 50",
-        )
-    return float(vus)
 
 
 def _share(text: str) -> float:

@@ -3,16 +3,104 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 
-from fastload.model.capacity.settings import CapacitySettings
+from fastload.model.capacity.settings import UNITS, By, CapacitySettings
 from fastload.model.errors import PlanError
 from fastload.model.judging.thresholds import Threshold
-from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, Executor
+from fastload.model.load_models import MOST_VUS, ConstantArrivalRate, ConstantVUs, Executor
 from fastload.model.plan import Plan
+from fastload.model.units import format_count, parse_duration_s, parse_rate_per_s, parse_whole
 
 DEFAULT_MOST_VUS = 1000
+LIGHTEST: Mapping[By, float] = {"rate": 10.0, "vus": 1.0}
+"""The lightest load of a search, in starts per second or VUs, if nothing else is said."""
+_CONFIRM_STEPS = 1.5
+# A run may still have a step under way when the time of its search is over.
 _SPARE_S = 60.0
+_VUS = re.compile(r"\s*(\d[\d_,]*)\s*(?:vus?)?\s*", re.IGNORECASE).fullmatch
+_NAMES = {
+    "by": "by",
+    "first": "first",
+    "most": "up_to",
+    "at_least": "at_least",
+    "step": "step",
+    "settle": "settle",
+    "within": "within",
+}
+
+
+def search_settings(
+    *,
+    objectives: tuple[Threshold, ...],
+    by: By,
+    first: str | float | None,
+    most: str | float | None,
+    at_least: str | float | None,
+    precision: float,
+    step: str,
+    settle: str,
+    within: str,
+    names: Mapping[str, str] = _NAMES,
+) -> CapacitySettings:
+    """Return the settings of a search, from what a user writes. *names*: what the user calls each of these.
+
+    Raises:
+        PlanError: a value is malformed, or contradicts another.
+    """
+    if by not in UNITS:
+        raise PlanError(f"{names['by']} {by!r} is unknown", hint='give "rate" or "vus"')
+    for threshold in objectives:
+        check_objective(threshold)
+    parse = _vus if by == "vus" else _rate
+    loads: dict[str, float] = {
+        name: parse(given, names[name])
+        for name, given in (("first", first), ("most", most), ("at_least", at_least))
+        if given is not None
+    }
+    if first is None:
+        # A demand that is lighter than the usual beginning is where to begin.
+        loads["first"] = min([LIGHTEST[by], *loads.values()])
+    step_s = parse_duration_s(step, what=names["step"])
+    return CapacitySettings(
+        by=by,
+        objectives=objectives,
+        precision=precision,
+        settle_s=parse_duration_s(settle, what=names["settle"]),
+        step_s=step_s,
+        confirm_s=_CONFIRM_STEPS * step_s,
+        time_s=parse_duration_s(within, what=names["within"]),
+        **loads,
+    )
+
+
+def checked_most_vus(given: int | None, name: str) -> int:
+    """Return the most VUs of a search: *given*, or the default. *name*: what the user calls it.
+
+    Raises:
+        PlanError: it is below 1.
+    """
+    if given is not None and given < 1:
+        raise PlanError(f"{name} {given} is below 1", hint="give at least 1")
+    return given or DEFAULT_MOST_VUS
+
+
+def _rate(given: str | float, name: str) -> float:
+    text = str(given)
+    if "vu" in text.lower():
+        raise PlanError(f"{name} {text!r} is a number of VUs, and the search goes by the rate", hint="go by vus")
+    return parse_rate_per_s(text, what=name)
+
+
+def _vus(given: str | float, name: str) -> float:
+    match = _VUS(str(given))
+    vus = parse_whole(re.sub("[_,]", "", match[1]), MOST_VUS) if match else None
+    if not vus:
+        hint = f"give a whole number from 1 to {format_count(MOST_VUS)}, like 50"
+        raise PlanError(f"{name} {str(given)!r} is no number of VUs", hint=hint)
+    return float(vus)
 
 
 def capacity_plan(plan: Plan, settings: CapacitySettings, *, max_vus: int | None = None) -> Plan:

@@ -14,6 +14,8 @@ StepKind = Literal["good", "bad", "generator"]
 
 _LEAST_GROWTH, _GROWTH_SHARE = 10, 0.03
 """What waits has grown if it is more by this count, and by this share of the starts."""
+_NAMED_SHARE = 0.01
+"""Share of failures from which on their most frequent kind is named."""
 _STARTED_SHARE = 0.97
 """Share of the offered load that a good step has started at least."""
 
@@ -29,7 +31,7 @@ class StepFigures:
     starts waited at the end than at the beginning. *target_cpu_percent*: 100 is one core; None if it was not sampled.
     *cpu_ms*: CPU time of the target for each request. *nearest*: what was nearest to its limit. *generator*: why the
     generator, and not the target, may have been the limit, "" if it was not. *remedy*: what to do about that. *limit*:
-    the sentence on the limit.
+    the sentence on the limit. *error*: the most frequent kind of failure.
     """
 
     load: float
@@ -45,7 +47,7 @@ class StepFigures:
     in_flight: float = 0.0
     vus: float = 0.0
     failed_share: float = 0.0
-    growth: int = 0
+    growth: float = 0.0
     target_cpu_percent: float | None = None
     cpu_ms: float | None = None
     nearest: str = ""
@@ -122,7 +124,10 @@ def judge_step(figures: StepFigures, objectives: tuple[ObjectiveResult, ...]) ->
         return StepOutcome(figures.load, "bad", clear=True, why=_behind_text(figures))
     # What is known best is told first.
     worst = next((one for one in broken if one.clear), broken[0])
-    return StepOutcome(figures.load, "bad", clear=worst.clear, why=f"{worst.shown}, not {_bound(worst)}")
+    why = f"{worst.shown}, not {_bound(worst)}"
+    if figures.error and figures.failed_share >= _NAMED_SHARE:
+        why += f"; most failed with {figures.error}"
+    return StepOutcome(figures.load, "bad", clear=worst.clear, why=why)
 
 
 def _bound(objective: ObjectiveResult) -> str:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from fastload.model.load_models import EXECUTORS, Executor, Shape, Trace
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.saved.plain_types import converter, made_of
+from fastload.model.saved.saved_capacity import saved_settings
 from fastload.model.units import LONGEST_DURATION_S
 
 _text, _whole, _number = converter(str), converter(int), converter(float)
@@ -72,6 +73,7 @@ def saved_plan(plain: Mapping[str, Any]) -> SavedPlan:
         base_url=plain["base_url"],
         warmup_s=_time(plain["warmup_s"]),
         seed=plain["seed"],
+        capacity=saved_settings(plain.get("capacity")),
         plain=plain,
     )
 

@@ -18,6 +18,7 @@ from fastload.model.results import CallResult, CheckResult, EndpointResult, Grou
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.codec import FIRST_METRICS, RunFileError, reason_of, threshold_result, verdict_of
 from fastload.model.saved.plain_types import any_number, check_plain_data, converter, made_of
+from fastload.model.saved.saved_capacity import saved_capacity
 from fastload.model.saved.saved_plan import saved_plan
 from fastload.model.series import TrendValue
 from fastload.model.summary import RequestCounts, Summary
@@ -153,6 +154,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
             ScenarioResult(_text(one["name"]), {name: view(name, one[name]) for name in SCENARIO_METRICS})
             for one in _maps(plain["scenarios"])
         ),
+        capacity=saved_capacity(plain.get("capacity")),
     )
 
 
