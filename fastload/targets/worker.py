@@ -22,6 +22,8 @@ import msgspec
 import uvicorn
 
 from fastload.targets.application import Application, Service, ServiceContext
+from fastload.targets.limits import parse_limits
+from fastload.targets.limits.gates import make_gates
 from fastload.targets.registry import find_target
 from fastload.targets.shared import SharedMemory
 from fastload.targets.spec import TargetSpec
@@ -84,7 +86,8 @@ def _make_server(spec: TargetSpec, config: WorkerConfig) -> uvicorn.Server:
         workers=config.workers,
     )
     service: Service = getattr(importlib.import_module(module), name)(context)
-    application: Any = Application(spec, service, context)
+    gates = make_gates(parse_limits(context.options.limits), context)
+    application: Any = Application(spec, service, context, gates)
     return uvicorn.Server(
         uvicorn.Config(
             application,
