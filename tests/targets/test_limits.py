@@ -11,7 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fastload.model.errors import PlanError
 from fastload.targets import PlainOptions, RunningTarget, running
+from fastload.targets.limits import limit_names, parse_limits
 from tests.targets.events import Answer, Client
 
 
@@ -173,3 +175,55 @@ def test_nothing_is_left_of_the_files(temporary: Path) -> None:
         assert client.get("/").status == 200
         assert sorted(path.name for path in temporary.glob("*/limit-*")) == ["limit-pool", "limit-rate"]
     assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("pol=4", "'pol=4': no limit is called 'pol'", "did you mean 'pool'?"),
+        ("onethread", "no limit is called 'onethread'", "did you mean 'one-thread'?"),
+        ("", "no limit is called ''", "there are rate, errors"),
+        ("pool=0", "'pool=0' takes a whole number from 1 to 1,000, not '0'", "write it like pool=4:20ms"),
+        ("pool=4.5", "takes a whole number", "write it like pool=4:20ms"),
+        ("pool=4:20", "'20' is not a duration with a unit", "write it like pool=4:20ms"),
+        ("pool=", "takes a whole number", "write it like pool=4:20ms"),
+        ("slots=20ms", "takes a whole number from 1 to 1,000, not '20ms'", "write it like slots=8:10ms"),
+        ("lock=0s", "limits nothing: its time is 0", "write it like lock=5ms"),
+        ("one-thread=2", "'2' is not a duration with a unit", "write it like one-thread=2ms"),
+        ("lock=expo(5ms)", "no distribution is called 'expo'", "did you mean 'exp'?"),
+        ("rate=-1", "rate '-1' is not a rate above zero", "write it like rate=100/s"),
+        ("rate=0/s", "is not a rate above zero", "write it like rate=100/s"),
+        ("errors=0%", "limits nothing", "write it like errors=5%"),
+        ("errors=500", "'500' is not a share from 0 to 1", "write it like errors=5%"),
+        ("leak=big", "'big' is not a number of bytes", "write it like leak=100KB"),
+        ("leak=0", "limits nothing", "write it like leak=100KB"),
+        ("quota=0", "takes a number of CPUs from 0.01 to", "write it like quota=0.5"),
+        ("quota=nan", "takes a number of CPUs", "write it like quota=0.5"),
+        ("quota=1000000", "takes a number of CPUs", "write it like quota=0.5"),
+        ("accept-queue=0", "takes a whole number from 1 to 4,096", "write it like accept-queue=8:100ms"),
+        ("fds=10", "takes a whole number from 64 to 1,000,000, not '10'", "write it like fds=128"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused_with_what_can(text: str, message: str, hint: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        PlainOptions(limits=(text,))._validate(1)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_limit_is_given_once_and_in_a_list() -> None:
+    with pytest.raises(PlanError, match="limits has 'pool' twice: 'pool' and 'pool=5'"):
+        parse_limits(["pool", "rate", "pool=5"])
+    with pytest.raises(PlanError, match="limits is a list of texts, not 'pool=4'"):
+        parse_limits("pool=4")
+
+
+def test_what_is_left_out_has_a_default_and_times_are_distributions() -> None:
+    for name in limit_names():
+        assert [limit.name for limit in parse_limits([name])] == [name]
+    (limit,) = parse_limits([" pool = 7 "])
+    assert (limit.amount, limit.time and limit.time.text) == (7, "20ms")
+    (limit,) = parse_limits(["slots=2:lognormal(p50=20ms,p99=200ms)"])
+    assert (limit.amount, limit.time and limit.time.text) == (2, "lognormal(p50=20ms,p99=200ms)")
+    # What refuses comes before what takes time.
+    assert [limit.name for limit in parse_limits(["lock", "leak", "rate"])] == ["rate", "lock", "leak"]

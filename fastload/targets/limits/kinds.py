@@ -151,7 +151,8 @@ def _parse(text: str, what: str) -> Limit:
     try:
         amount, time = _values(kind, value if equals else kind.default, where)
     except PlanError as error:
-        raise PlanError(error.message, hint=error.hint or f"write it like {name}={kind.default}") from None
+        guess = error.hint if error.hint.startswith("did you mean") else ""
+        raise PlanError(error.message, hint=guess or f"write it like {name}={kind.default}") from None
     return Limit(name, text, amount, time)
 
 
