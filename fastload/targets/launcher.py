@@ -263,7 +263,8 @@ def serve(
     ):
         if announce is not None:
             pids = ", ".join(map(str, target.pids))
-            announce(f"{name} on {target.base_url} (pid {pids})")
+            limits = f", limited by {', '.join(options.limits)}" if options is not None and options.limits else ""
+            announce(f"{name} on {target.base_url} (pid {pids}){limits}")
         while not stopped.wait(0.2):
             target.check()
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import json
+import subprocess
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from fastload.cli.main import run_cli
 from fastload.model.errors import PlanError
 from fastload.targets import PlainOptions, RunningTarget, running
 from fastload.targets.limits import limit_names, parse_limits
+from tests.conftest import Cli, cli_command, cli_env
 from tests.targets.events import Answer, Client
 
 
@@ -227,3 +231,71 @@ def test_what_is_left_out_has_a_default_and_times_are_distributions() -> None:
     assert (limit.amount, limit.time and limit.time.text) == (2, "lognormal(p50=20ms,p99=200ms)")
     # What refuses comes before what takes time.
     assert [limit.name for limit in parse_limits(["lock", "leak", "rate"])] == ["rate", "lock", "leak"]
+
+
+SCRIPT = """
+import fastload as fl
+
+@fl.scenario(vus=4, iterations=40)
+async def ask(vu):
+    await vu.get("/")
+"""
+
+
+def test_a_run_starts_a_target_with_limits(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(SCRIPT)
+    words = ("run", "ask.py", "--target", "plain", "--target-limit", "slots=2:50ms", "-w", "1", "-q", "--json")
+    done = cli(*words, FASTLOAD_TARGET_LIMITS="errors=100%,lock=exp(5ms)")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    # What is given here goes over the environment; 40 requests of 50 ms, two at a time.
+    assert summary["metrics"]["http_req_failed"]["rate"] == 0
+    assert summary["metrics"]["http_req_duration"]["max"] >= 50
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["--target", "plain", "--target-limit", "pol=4"], "--target-limit 'pol=4': no limit", "did you mean 'pool'?"),
+        (["--target", "plain", "--target-limit", "pool=0"], "takes a whole number from 1", "pool=4:20ms"),
+        (["--target-limit", "pool"], "--target-limit needs --target", "ships with fastload"),
+        (["--base-url", "http://127.0.0.1:1", "--target-limit", "pool"], "--target-limit needs --target", "ships"),
+    ],
+)
+def test_a_wrong_limit_of_a_run_is_one_clear_line(
+    cli: Cli, tmp_path: Path, words: list[str], message: str, hint: str
+) -> None:
+    (tmp_path / "ask.py").write_text(SCRIPT)
+    done = cli("plan", "ask.py", *words)
+    assert done.returncode == 104
+    assert message in done.stderr
+    assert hint in done.stderr
+
+
+def test_an_address_on_the_command_line_goes_over_a_limited_target_in_a_file(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(SCRIPT)
+    (tmp_path / "fastload.toml").write_text('target = "plain"\ntarget_limits = ["pool"]\n')
+    assert cli("plan", "ask.py").returncode == 0
+    done = cli("plan", "ask.py", "--base-url", "http://127.0.0.1:1")
+    assert done.returncode == 0, done.stderr
+    assert "http://127.0.0.1:1" in done.stdout
+
+
+def test_the_command_says_what_limits_the_server() -> None:
+    command = cli_command("target", "plain", "--port", "0", "--limit", "pool=2", "--limit", "leak")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=cli_env()) as process:
+        assert process.stderr
+        assert process.stderr.readline().rstrip().endswith(", limited by pool=2, leak")
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("pol=4", "--limit 'pol=4': no limit is called 'pol'"), ("pool=0", "--limit 'pool=0' takes")]
+)
+def test_a_wrong_limit_of_the_command_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    assert run_cli(["target", "plain", "--limit", text]) == 104
+    assert message in capsys.readouterr().err.splitlines()[0]
