@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from fastload.model.units import format_count
 from fastload.targets.application import ServiceContext
-from fastload.targets.limits.kinds import Limit
+from fastload.targets.limits.kinds import StagedLimit
 from fastload.targets.limits.shared_words import SharedWords
 from fastload.targets.messages import ApiError, Gate, limit_error
 
@@ -29,7 +29,7 @@ _SYNCED_FILE_BYTES = 64 << 20
 _LEAKED_SHARE_OF_MEMORY = 0.25
 
 
-def make_gates(limits: Iterable[Limit], context: ServiceContext) -> tuple[Gate, ...]:
+def make_gates(limits: Iterable[StagedLimit], context: ServiceContext) -> tuple[Gate, ...]:
     """Return the gates of *limits* in one server process. Limits that are not of requests have none."""
     return tuple(_GATES[limit.name](limit, context) for limit in limits if limit.name in _GATES)
 
@@ -41,7 +41,7 @@ class _Slots:
     of *t* serve c / t a second, over all processes.
     """
 
-    def __init__(self, limit: Limit, context: ServiceContext) -> None:
+    def __init__(self, limit: StagedLimit, context: ServiceContext) -> None:
         self._limit = limit
         self._source = context.chance(limit.name)
         self._free_ns = SharedWords(context.run_dir / f"limit-{limit.name}", round(limit.amount) or 1)
@@ -60,7 +60,7 @@ class _Slots:
 class _Rate:
     """A rate limit: a bucket of tokens, over all processes."""
 
-    def __init__(self, limit: Limit, context: ServiceContext) -> None:
+    def __init__(self, limit: StagedLimit, context: ServiceContext) -> None:
         self._rate = f"over {format_count(limit.amount)} requests a second"
         self._interval_ns = max(1, round(_SECOND_NS / limit.amount))
         self._burst_ns = max(round(_BURST_S * _SECOND_NS) - self._interval_ns, self._interval_ns)
@@ -81,7 +81,7 @@ class _Rate:
 class _Errors:
     """A server error for a share of the requests."""
 
-    def __init__(self, limit: Limit, context: ServiceContext) -> None:
+    def __init__(self, limit: StagedLimit, context: ServiceContext) -> None:
         self._share = limit.amount
         self._source = context.chance(limit.name)
 
@@ -93,7 +93,7 @@ class _Errors:
 class _OneThread:
     """CPU time of the one thread that runs the event loop: nothing else is answered meanwhile."""
 
-    def __init__(self, limit: Limit, context: ServiceContext) -> None:
+    def __init__(self, limit: StagedLimit, context: ServiceContext) -> None:
         self._limit = limit
         self._source = context.chance(limit.name)
 
@@ -106,7 +106,7 @@ class _OneThread:
 class _Cpu:
     """CPU time of a pool of threads, as many as there are CPUs: all of them can be busy."""
 
-    def __init__(self, limit: Limit, context: ServiceContext) -> None:
+    def __init__(self, limit: StagedLimit, context: ServiceContext) -> None:
         self._limit = limit
         self._source = context.chance(limit.name)
         threads = -(-len(os.sched_getaffinity(0)) // context.workers)
@@ -126,7 +126,7 @@ def _hash_for(seconds: float) -> None:
 class _Fsync:
     """A write that is forced to the disk, one after the other, as a database commits."""
 
-    def __init__(self, limit: Limit, context: ServiceContext) -> None:
+    def __init__(self, limit: StagedLimit, context: ServiceContext) -> None:
         self._block = random.Random(0).randbytes(min(round(limit.amount), _SYNCED_FILE_BYTES))
         self._blocks = _SYNCED_FILE_BYTES // len(self._block)
         self._number = 0
@@ -145,7 +145,7 @@ class _Fsync:
 class _Leak:
     """Memory that is kept for each request, up to a quarter of what the machine has."""
 
-    def __init__(self, limit: Limit, context: ServiceContext) -> None:
+    def __init__(self, limit: StagedLimit, context: ServiceContext) -> None:
         self._size_bytes = round(limit.amount)
         memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         most_bytes = memory_bytes * _LEAKED_SHARE_OF_MEMORY / context.workers
@@ -156,7 +156,7 @@ class _Leak:
         self._kept.append(b"\x01" * self._size_bytes)
 
 
-_GATES: dict[str, Callable[[Limit, ServiceContext], Gate]] = {
+_GATES: dict[str, Callable[[StagedLimit, ServiceContext], Gate]] = {
     "rate": _Rate,
     "errors": _Errors,
     "slots": _Slots,

@@ -27,7 +27,7 @@ _ParseAmount = Callable[[str, str], float]
 
 
 @dataclasses.dataclass(frozen=True)
-class Limit:
+class StagedLimit:
     """One limit. ``text`` is how it was written.
 
     ``amount`` counts slots, connections or descriptors, or is a rate per second, a share from 0 to 1, a size in bytes
@@ -114,12 +114,12 @@ def limit_names() -> tuple[str, ...]:
     return tuple(_KINDS)
 
 
-def find_limit(limits: Iterable[Limit], name: str) -> Limit | None:
+def find_limit(limits: Iterable[StagedLimit], name: str) -> StagedLimit | None:
     """Return the limit called *name* among *limits*, or ``None``."""
     return next((limit for limit in limits if limit.name == name), None)
 
 
-def parse_limits(texts: Iterable[str], *, what: str = "limits") -> tuple[Limit, ...]:
+def parse_limits(texts: Iterable[str], *, what: str = "limits") -> tuple[StagedLimit, ...]:
     """Return the limits that *texts* describe, in the order in which a request meets them.
 
     A text is ``NAME``, ``NAME=VALUE`` or ``NAME=COUNT:TIME``. What is left out has its default.
@@ -130,7 +130,7 @@ def parse_limits(texts: Iterable[str], *, what: str = "limits") -> tuple[Limit, 
     """
     if isinstance(texts, str):
         raise PlanError(f"{what} is a list of texts, not {texts!r}", hint=f"write [{texts!r}]")
-    found: dict[str, Limit] = {}
+    found: dict[str, StagedLimit] = {}
     for text in texts:
         limit = _parse(as_text(text, what).strip(), what)
         if limit.name in found:
@@ -139,7 +139,7 @@ def parse_limits(texts: Iterable[str], *, what: str = "limits") -> tuple[Limit, 
     return tuple(found[name] for name in _KINDS if name in found)
 
 
-def _parse(text: str, what: str) -> Limit:
+def _parse(text: str, what: str) -> StagedLimit:
     name, equals, value = (part.strip() for part in text.partition("="))
     kind = _KINDS.get(name)
     if kind is None:
@@ -153,7 +153,7 @@ def _parse(text: str, what: str) -> Limit:
     except PlanError as error:
         guess = error.hint if error.hint.startswith("did you mean") else ""
         raise PlanError(error.message, hint=guess or f"write it like {name}={kind.default}") from None
-    return Limit(name, text, amount, time)
+    return StagedLimit(name, text, amount, time)
 
 
 def _values(kind: _Kind, value: str, where: str) -> tuple[float, Distribution | None]:

@@ -9,7 +9,7 @@ import resource
 import socket
 from collections.abc import Callable
 
-from fastload.targets.limits.kinds import Limit
+from fastload.targets.limits.kinds import StagedLimit
 
 
 class SlowAccepts:
@@ -21,7 +21,7 @@ class SlowAccepts:
     def __init__(
         self,
         listener: socket.socket,
-        limit: Limit,
+        limit: StagedLimit,
         source: random.Random,
         make_protocol: Callable[[], asyncio.Protocol],
     ) -> None:
