@@ -404,7 +404,8 @@ class Coordinator:
             return
         self._aggregator.add(delta)
         if self._capacity is not None:
-            self._capacity.add(delta)
+            # A delta of its own: what merges one may go on to change it.
+            self._capacity.add(Delta.from_body(body))
 
     def _give_up(self, index: int, reason: str) -> None:
         self._lose(index, reason)

@@ -101,7 +101,9 @@ def capacity_result(
         step for step in steps if step.outcome.kind != "good" and (found.bad is None or step.figures.load <= found.bad)
     ]
     at_limit = next((step.figures for step in reversed(failed) if step.figures.limit), None)
-    remedy = next((step.figures.remedy for step in reversed(steps) if step.outcome.kind == "generator"), "")
+    remedy = next(
+        (step.figures.remedy for step in steps if step.figures.generator and step.outcome.why == found.why), ""
+    )
     return CapacityResult(
         settings=settings,
         state=found.state,
