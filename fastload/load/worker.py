@@ -52,7 +52,7 @@ from fastload.model.user_metrics import close_declarations
 
 _READ_BYTES = 65536
 _SAY_LAST_S = 1.0
-# How often the watch for coroutines is asked to wait for the first iteration, which an on_start or a busy machine delays.
+# How often the watch for coroutines looks for the first iteration, which an on_start or a busy machine may delay.
 _FIRST_LOOKS = 20
 # A run needs only collections of young objects: all objects from before the start are frozen.
 _GC_THRESHOLDS = (50_000, 50, 1000)
