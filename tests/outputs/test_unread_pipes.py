@@ -16,8 +16,8 @@ OUTPUTS = ("csv", "json", "hlog", "junit", "md", "html", "summary")
 
 def begin(nginx: Nginx, folder: Path, *options: str) -> subprocess.Popen[str]:
     command = cli_command("bench", nginx.url + "/", "-n", "5", "-c", "1", "-q", "--json", *options)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=folder, env=cli_env(), text=True, **pipes)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=cli_env(), text=True, stdout=pipe, stderr=pipe)
 
 
 def end(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
