@@ -30,11 +30,11 @@ KEPT = {
 }
 
 
-def run(life: Life, *lines: str, head: str = HEAD) -> Outcome:
+def run(life: Life, *lines: str, head: str = HEAD, options: str = "") -> Outcome:
     body = "\n".join(f"    {line}" for line in lines)
     done = life.run(
         f"""{head}
-@fl.scenario(vus=2, executor="per-vu-iterations", iterations=4)
+@fl.scenario(vus=2, executor="per-vu-iterations", iterations=4{options})
 async def visit(vu):
     get, batch, sleep = vu.get, vu.batch, vu.sleep; await get("/visit")
 {body}
@@ -50,6 +50,31 @@ def test_what_is_kept_and_never_used_leads_the_verdict(life: Life, line: str, sa
     verdict = run(life, line, head=HEAD[1:]).summary["verdict"]
     assert verdict["state"] != "VALID"
     assert verdict["reasons"][0].startswith(f"calls without await did nothing: {said}")
+
+
+SLOW_START = """
+async def login(vu):
+    await vu.sleep(0.4)
+"""
+COMPUTED = "kept.append(get(f'/kept/{vu.iteration}'))"
+
+
+def test_what_an_iteration_keeps_is_named_however_late_the_first_one_begins(life: Life) -> None:
+    done = run(life, COMPUTED, head=HEAD[1:] + SLOW_START, options=", on_start=login")
+    named = f"visit (script.py:{LINE + SLOW_START.count(chr(10))}): {COMPUTED}, 8 times"
+    assert done.summary["verdict"]["reasons"][0] == f"calls without await did nothing: {named}"
+
+
+def test_what_later_iterations_keep_is_counted_with_what_the_first_ones_kept(life: Life) -> None:
+    done = run(life, COMPUTED, "await sleep(0.2)", head=HEAD[1:])
+    named = f"visit (script.py:{LINE}): {COMPUTED}, 8 times"
+    assert done.summary["verdict"]["reasons"][0] == f"calls without await did nothing: {named}"
+
+
+def test_what_only_later_iterations_keep_is_named_by_the_first_call(life: Life) -> None:
+    line = "kept.extend(get(f'/kept/{vu.iteration}/{n}') for n in range(2 * (vu.iteration > 0)))"
+    done = run(life, "await sleep(0.2)", line)
+    assert done.summary["verdict"]["reasons"][0].startswith("calls without await did nothing: vu.get('/kept/1/0'), 12")
 
 
 THROWN = {

@@ -25,7 +25,7 @@ from fastload.control.script_output import ScriptOutput
 from fastload.control.signals import StopSignals
 from fastload.control.snapshots import SNAPSHOT_LAG_S, SnapshotMaker
 from fastload.control.steering import Steering
-from fastload.control.stopped_workers import STAYED_STOPPED, STOPPED, StoppedWorkers
+from fastload.control.stopped_workers import ALONE_S, STAYED_STOPPED, STOPPED, STOPPED_LAST, StoppedWorkers
 from fastload.control.summary_builder import SummaryBuilder
 from fastload.control.supervisor import ChildEvent, ChildFunction
 from fastload.control.threshold_judge import ThresholdJudge
@@ -307,6 +307,7 @@ class Coordinator:
         self._workers.look_for_strays()
         for index in self._stopped.look(self._workers.pids):
             self._note_event("worker", self._workers.note(index, STOPPED))
+        self._summary.held_workers = self._stopped.for_good
         window = self._snapshots.next_window(now_ns, self._workers.ended_ns if is_last else None)
         if window is None:
             return
@@ -354,8 +355,16 @@ class Coordinator:
             now_ns - self._steering.paused_ns(now_ns) > self._state.start_ns + self._plan.duration_s * NS_PER_S
         )
         if self._state.is_stopping or is_load_over:
-            for index in filter(self._workers.is_unfinished, self._stopped.held):
-                self._give_up(index, STAYED_STOPPED)
+            self._end_stopped(self._stopped.held, STAYED_STOPPED)
+        alone = self._stopped.held_for(ALONE_S)
+        if not self._steering.is_paused and self._workers.unfinished <= set(alone):
+            # The longest time of a scenario of iterations is no plan: the others came to their end long before it.
+            self._end_stopped(alone, STOPPED_LAST)
+
+    def _end_stopped(self, indexes: list[int], reason: str) -> None:
+        for index in filter(self._workers.is_unfinished, indexes):
+            self._stopped.end(index)
+            self._give_up(index, reason)
 
     def _stop(self, by: str, *, now: bool = False, skip_on_stop: bool = False) -> None:
         """Let requests in flight end; with *now*, interrupt them; with *skip_on_stop*, without any VU's ``on_stop``."""

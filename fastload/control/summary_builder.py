@@ -63,6 +63,8 @@ class SummaryBuilder:
         self._backlog = Backlog()
         self.vus_without_data = 0
         """VUs that ended because no data was left for them; known at the end."""
+        self.held_workers: frozenset[int] = frozenset()
+        """Workers that a signal has stopped, and that nothing has continued."""
         # The requests that had ended well, at the end of each second.
         self._finished: list[int] = []
 
@@ -196,6 +198,7 @@ class SummaryBuilder:
             run_delay_share=run_delay_share,
             rss_bytes=int(max([sample.rss_bytes for sample in samples] + [usage.get("rss_bytes", 0)])),
             lost=totals.lost,
+            held=index in self.held_workers,
             unawaited=usage.get("unawaited", {}),
             watched_ms=stalls.watched_us / 1000,
             late_ms={cause: late_us / 1000 for cause, late_us in stalls.late_us.items()},

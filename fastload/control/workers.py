@@ -113,6 +113,11 @@ class Workers:
         worker = self._aggregator.workers[index]
         return not worker.done and not worker.lost
 
+    @property
+    def unfinished(self) -> set[int]:
+        """Workers that are neither done nor lost."""
+        return set(filter(self.is_unfinished, self._aggregator.workers))
+
     def lose(self, index: int, reason: str) -> str:
         """Mark worker *index* as lost, and return the note that says why."""
         self._aggregator.lose(index, reason)

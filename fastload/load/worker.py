@@ -52,6 +52,8 @@ from fastload.model.user_metrics import close_declarations
 
 _READ_BYTES = 65536
 _SAY_LAST_S = 1.0
+# How often the watch for coroutines looks for the first iteration, which an on_start or a busy machine may delay.
+_FIRST_LOOKS = 20
 # A run needs only collections of young objects: all objects from before the start are frozen.
 _GC_THRESHOLDS = (50_000, 50, 1000)
 
@@ -150,7 +152,7 @@ class Worker:
         await self._start.wait()
         before = ProcessUsage.now()
         self._unawaited_watch.start()
-        loop.call_later(FIRST_S, self._unawaited_watch.end_first)
+        loop.call_later(FIRST_S, self._end_first, _FIRST_LOOKS)
         # A task that fails ends the group, and with it the worker: without its reports counts would be lost silently.
         async with asyncio.TaskGroup() as tasks:
             works = (self._report(), self._probe_loop(), self._raise_loop_error())
@@ -177,6 +179,13 @@ class Worker:
                 **used,
             },
         )
+
+    def _end_first(self, looks: int) -> None:
+        """Note no more where coroutines are made, if an iteration has ended, or after so many more *looks*."""
+        if looks == 1 or self._iterations or self._recorder.has_iterations:
+            self._unawaited_watch.end_first()
+        else:
+            self._context.loop.call_later(FIRST_S, self._end_first, looks - 1)
 
     def _note_unawaited(self, line: str) -> bool:
         """Let the running iteration fail, and return True.

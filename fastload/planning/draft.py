@@ -31,6 +31,7 @@ from fastload.planning.settings import (
     check_tables,
     choose_scenarios,
     choose_workers,
+    deciding_sources,
     leave_out_foreign,
     leave_out_foreign_metrics,
     merge_thresholds,
@@ -143,10 +144,11 @@ def _draft_plan(found: Sequence[Scenario], tiers: Tiers, around: PlanContext) ->
     functions = (*(scenario._functions for scenario in scenarios), _async_hooks(around.hooks))
     planned = PlannedTags(
         {one.name: one.tags for one in plans},
-        others=[one.name for one in found],
+        others=[one.name for one in (*found, *chosen)],
         mentions=script_mentions(function for several in functions for function in several),
     )
-    thresholds, foreign = leave_out_foreign(thresholds, planned, tiers.all)
+    deciding = deciding_sources(tiers.below, tiers.above)
+    thresholds, foreign = leave_out_foreign(thresholds, planned, tiers.all, deciding)
     left_out = (*(note for _, notes_of in below for note in notes_of), *foreign)
     check_set_thresholds(thresholds, planned, tiers.all)
     plan = replace(_plan(run, plans, thresholds, around), notes=left_out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -15,7 +15,7 @@ from fastload.load.script.scenarios import Scenario, ScenarioFunction, check_fun
 from fastload.model.errors import PlanError, nearest
 from fastload.model.judging.threshold_grammar import VERDICT
 from fastload.model.judging.threshold_limits import check_limits
-from fastload.model.judging.threshold_tags import PlannedTags, check_filters, foreign_tag
+from fastload.model.judging.threshold_tags import PlannedTags, check_filters, foreign_tag, idle_scenario
 from fastload.model.judging.thresholds import Threshold, parse_threshold_option, parse_thresholds
 from fastload.model.metrics import BUILTIN
 from fastload.model.resources import RESOURCE_METRICS
@@ -171,21 +171,44 @@ def merge_thresholds(scenarios: Sequence[Scenario], below: Sequence[Tier], above
 
 
 def leave_out_foreign(
-    thresholds: Sequence[SetThreshold], planned: PlannedTags, tiers: Sequence[Tier]
+    thresholds: Sequence[SetThreshold], planned: PlannedTags, tiers: Sequence[Tier], deciding: Collection[str] = ()
 ) -> tuple[list[SetThreshold], list[str]]:
-    """Leave out thresholds of project files on scenarios and tags of another script. Return the others, and the notes.
+    """Leave out thresholds on what this run does not have. Return the others, and the notes.
 
-    What is nearly that of this script is taken for a mistake, and its threshold is kept.
+    These are thresholds of project files on scenarios and tags of another script, and those of any source on a
+    scenario of the script that the run leaves out, except the sources *deciding*: who chooses the scenarios of a run
+    and asks for a threshold on another one contradicts itself. What is nearly that of this script is taken for a
+    mistake, and its threshold is kept.
     """
     files = {tier.name for tier in tiers if tier.is_project_file}
     kept, notes = [], []
     for one in thresholds:
-        missing = foreign_tag(one.threshold, planned) if one.by in files else ""
+        source = _source_of(one)
+        missing = foreign_tag(one.threshold, planned) if source in files else ""
+        if idle := idle_scenario(one.threshold, planned) if source not in deciding else "":
+            missing = f"the run leaves out scenario {idle!r}"
         if missing:
             notes.append(_no_effect(one.by, one.threshold.label, missing))
         else:
             kept.append(one)
     return kept, list(dict.fromkeys(notes))
+
+
+def deciding_sources(below: Sequence[Tier], above: Sequence[Tier]) -> set[str]:
+    """Return the sources of thresholds that choose the scenarios of the run, or override the choice.
+
+    Tiers *below* the script are not among them: they are for all runs.
+    """
+    tiers = [*below, *above]
+    choosing = [
+        at for at, tier in enumerate(tiers) if tier.chosen is not None or is_given(tier.options.get("scenario"))
+    ]
+    first = max(len(below), choosing[-1] if choosing else 0)
+    return {tier.who.get("thresholds", tier.name) for tier in tiers[first:]}
+
+
+def _source_of(one: SetThreshold) -> str:
+    return one.by.partition(" [scenarios.")[0]
 
 
 def leave_out_foreign_metrics(tier: Tier) -> tuple[Tier, list[str]]:
@@ -225,8 +248,7 @@ def check_set_thresholds(thresholds: Sequence[SetThreshold], planned: PlannedTag
     """
     sources = {tier.who.get("thresholds", tier.name) for tier in tiers}
     for one in thresholds:
-        is_of_tier = one.by.partition(" [scenarios.")[0] in sources
-        with _named(one.by if is_of_tier else ""):
+        with _named(one.by if _source_of(one) in sources else ""):
             check_thresholds([one.threshold], planned)
     check_limits(one.threshold for one in thresholds)
 

@@ -180,7 +180,8 @@ def test_a_threshold_of_a_project_file_on_a_scenario_of_another_script(file: str
     of_checkout = draft_of(names=("checkout",))
     assert len(of_checkout.plan.thresholds) == 3
     assert of_checkout.notes == ()
-    assert len(draft_of("--scenario", "visit", names=("visit", "checkout")).plan.thresholds) == 3
+    both = draft_of("--scenario", "visit", "--scenario", "checkout", names=("visit", "checkout"))
+    assert (len(both.plan.thresholds), both.notes) == (3, ())
     write("vist")
     with pytest.raises(PlanError, match=rf"^{file}: threshold on .*: there is no scenario 'vist'") as caught:
         draft_of()
@@ -246,6 +247,62 @@ def test_a_threshold_on_no_scenario_is_refused_where_it_is_for_this_run(monkeypa
     monkeypatch.setenv("FASTLOAD_THRESHOLDS", f"{label}: {limit}")
     with refused:
         draft_of()
+
+
+OF_CHECKOUT = {"http_req_duration{scenario:checkout}": "p(95)<500", "checks": "rate>0.9"}
+
+
+@pytest.mark.parametrize("source", ["fastload.toml", "pyproject.toml", "--config", "--opts", "environment", "script"])
+def test_a_threshold_on_a_scenario_that_the_run_leaves_out(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = {"--config": "c.toml", "--opts": "o.toml"}.get(source, source)
+    more: list[str] = []
+    if source == "environment":
+        monkeypatch.setenv("FASTLOAD_THRESHOLDS", "; ".join(f"{key}: {limit}" for key, limit in OF_CHECKOUT.items()))
+    elif source != "script":
+        table = "tool.fastload.thresholds" if source == "pyproject.toml" else "thresholds"
+        Path(file).write_text(f"[{table}]\n" + "".join(f'"{key}" = "{limit}"\n' for key, limit in OF_CHECKOUT.items()))
+        more = [source, file] if source.startswith("--") else []
+    script = {"thresholds": OF_CHECKOUT} if source == "script" else None
+    draft = draft_of("--scenario", "visit", *more, script=script, names=("visit", "checkout"))
+    assert [one.label for one in draft.plan.thresholds] == ["checks"]
+    (note,) = draft.notes
+    why = "the threshold on http_req_duration{scenario:checkout} has no effect here, the run leaves out scenario"
+    assert f"{why} 'checkout'" in note
+    assert note.startswith({"environment": "FASTLOAD_THRESHOLDS", "script": "script test_config.py"}.get(source, file))
+
+
+def test_who_chooses_the_scenarios_and_asks_for_another_one_is_told_before_the_run(
+    cli: Cli, nginx: Nginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import fastload as fl\n\n@fl.scenario(vus=1)\nasync def visit(vu):\n    await vu.get('/')\n\n"
+        "@fl.scenario(vus=1)\nasync def checkout(vu):\n    await vu.get('/')\n"
+    )
+    asked = "http_reqs{scenario:checkout}: count>0"
+    refused = cli("run", "shop.py", "--base-url", nginx.url, "--scenario", "visit", "--threshold", asked)
+    assert refused.returncode == 104
+    assert "threshold on 'http_reqs{scenario:checkout}': the run leaves out scenario 'checkout'" in refused.stderr
+    assert "let checkout run too, or leave out this threshold; the run has visit" in " ".join(refused.stderr.split())
+    # What overrides the choice, or chooses itself, knows of it.
+    monkeypatch.setenv("FASTLOAD_SCENARIO", "visit")
+    left_out = pytest.raises(PlanError, match="the run leaves out scenario 'checkout'")
+    with left_out:
+        draft_of("--threshold", asked, names=("visit", "checkout"))
+    monkeypatch.setenv("FASTLOAD_THRESHOLDS", asked)
+    with left_out:
+        draft_of(names=("visit", "checkout"))
+    (note,) = draft_of("--scenario", "vis*", names=("visit", "checkout")).notes
+    assert note.startswith("FASTLOAD_THRESHOLDS: the threshold on http_reqs{scenario:checkout} has no effect here")
+
+
+def test_a_threshold_on_a_scenario_of_an_options_file_that_the_run_leaves_out() -> None:
+    chosen = {name: {"executor": "shared-iterations", "exec": "visit"} for name in ("peak", "base")}
+    limits = {"http_req_duration{scenario:base}": ["p(95)<500"], "checks": ["rate>0.9"]}
+    Path("o.json").write_text(json.dumps({"scenarios": chosen, "thresholds": limits}))
+    assert len(draft_of("--opts", "o.json").plan.thresholds) == 2
+    draft = draft_of("--opts", "o.json", "--scenario", "peak")
+    assert [one.label for one in draft.plan.thresholds] == ["checks"]
+    assert [note for note in draft.notes if "the run leaves out scenario 'base'" in note]
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,39 @@ from tests.conftest import Nginx, cli_command, cli_env
 OUTPUTS = ("csv", "json", "hlog", "junit", "md", "html", "summary")
 
 
-def bench(nginx: Nginx, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def begin(nginx: Nginx, folder: Path, *options: str) -> subprocess.Popen[str]:
     command = cli_command("bench", nginx.url + "/", "-n", "5", "-c", "1", "-q", "--json", *options)
-    return subprocess.run(command, cwd=folder, env=cli_env(), capture_output=True, text=True, timeout=100)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=cli_env(), text=True, stdout=pipe, stderr=pipe)
+
+
+def end(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    stdout, stderr = process.communicate(timeout=100)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def bench(nginx: Nginx, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return end(begin(nginx, folder, *options))
 
 
 def options(output: str) -> tuple[str, str]:
     return (f"--{output}", "pipe") if output in ("html", "summary") else ("--out", f"{output}=pipe")
 
 
+@pytest.fixture(scope="module")
+def unread(nginx: Nginx, tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.CompletedProcess[str]]:
+    """A run for each output whose pipe nobody reads, all at once: each waits 5 s for a reader."""
+    started = {}
+    for output in OUTPUTS:
+        folder = tmp_path_factory.mktemp(output)
+        os.mkfifo(folder / "pipe")
+        started[output] = begin(nginx, folder, *options(output))
+    return {output: end(process) for output, process in started.items()}
+
+
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_pipe_that_nobody_reads(nginx: Nginx, tmp_path: Path, output: str) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    done = bench(nginx, tmp_path, *options(output))
+def test_a_pipe_that_nobody_reads(unread: dict[str, subprocess.CompletedProcess[str]], output: str) -> None:
+    done = unread[output]
     assert json.loads(done.stdout)["requests"]["finished"] == 5
     assert "nobody has read it for 5 s" in done.stderr
 

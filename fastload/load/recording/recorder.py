@@ -116,6 +116,11 @@ class Recorder:
                 outer.nested[text] = scope
         return scope
 
+    @property
+    def has_iterations(self) -> bool:
+        """Whether an iteration has ended since the last `take`."""
+        return any(scope.iteration_us or scope.raised for scope in self._scopes.values())
+
     def _scope(self, tags: dict[str, str], scenario_scope: Scope | None) -> Scope:
         key = tuple(sorted(tags.items()))
         scope = self._scopes.get(key)

@@ -18,7 +18,8 @@ from fastload.load.recording.stall_watch import is_of_script, line_at, line_of
 from fastload.model.judging.stalls import MOST_LINES
 
 FIRST_S = 0.1
-"""For how long from the start Python notes where each coroutine is made: what is kept is named by its first ones."""
+"""For how long from the start, at least, Python notes where each coroutine is made: what is kept is named by its first
+ones."""
 # How many calls may lie between the line of the script and the function that makes the coroutine.
 _ORIGIN_DEPTH = 10
 # The function of the module `warnings` that Python calls with each coroutine that ends unawaited. It is asked for by
@@ -47,7 +48,8 @@ class UnawaitedWatch:
         self.lines: dict[str, int] = {}
         self._on_found = on_found
         self._has_found = False
-        self._makers: dict[str, str] = {}
+        self._makers: dict[str, list[str]] = {}
+        self._unknown: dict[str, str] = {}
         self._warn: Callable[[Coroutine[Any, Any, Any]], None]
 
     def start(self) -> None:
@@ -75,7 +77,10 @@ class UnawaitedWatch:
         if there is none), and how many of one line it has. It returns whether they were forgotten.
         """
         found: dict[tuple[int, str], tuple[Any, int]] = {}
-        for unused, of in leftovers(owner, lambda one: isinstance(one, Block) or _is_concern(one)):
+        kept = list(leftovers(owner, lambda one: isinstance(one, Block) or _is_concern(one)))
+        for unused, _ in kept:
+            self._learn_maker(unused)
+        for unused, of in kept:
             key = id(of), self._line_of_kept(unused)
             found[key] = of, found.get(key, (of, 0))[1] + 1
         for (_, line), (of, count) in found.items():
@@ -103,19 +108,38 @@ class UnawaitedWatch:
         if line in self.lines or len(self.lines) < MOST_LINES:
             self.lines[line] = self.lines.get(line, 0) + count
 
+    def _learn_maker(self, unused: Any) -> None:
+        """Note which line made *unused*, if that is known, for calls that are equal or alike."""
+        if not isinstance(unused, Block | CoroutineType):
+            return
+        call = _call_of(unused)
+        if line := unused.maker if isinstance(unused, Block) else _origin_of(unused):
+            for of in (call, _kind_of(call)):
+                makers = self._makers.setdefault(of, [])
+                if line not in makers:
+                    makers.append(line)
+        else:
+            self._unknown.setdefault(_kind_of(call), call)
+
     def _line_of_kept(self, unused: Any) -> str:
-        """Return the line that made *unused*; of one from after the first `FIRST_S`, that of an equal call."""
-        if isinstance(unused, Block):
-            return self._maker_of(unused.call, unused.maker) + _NO_BLOCK
-        if not isinstance(unused, CoroutineType):
+        """Return the line that made *unused*; of one from after the first `FIRST_S`, that of an equal call.
+
+        Calls differ where a script computes their URLs. If no line made an equal call, it is the line that made all
+        calls of that kind, like ``vu.get``, or else the first call of that kind.
+        """
+        if not isinstance(unused, Block | CoroutineType):
             code = unused.ag_code
             return line_at(code.co_filename, code.co_firstlineno, code.co_name) + _NO_LOOP
-        return self._maker_of(_call_of(unused), _origin_of(unused))
+        if isinstance(unused, Block):
+            return (unused.maker or self._maker_of(unused.call)) + _NO_BLOCK
+        return _origin_of(unused) or self._maker_of(_call_of(unused))
 
-    def _maker_of(self, call: str, line: str) -> str:
-        if line:
-            self._makers.setdefault(call, line)
-        return line or self._makers.get(call, call)
+    def _maker_of(self, call: str) -> str:
+        kind = _kind_of(call)
+        alike = self._makers.get(kind, [])
+        if equal := self._makers.get(call):
+            return equal[0]
+        return alike[0] if len(alike) == 1 else self._unknown[kind]
 
 
 def line_that_holds(coroutine: Any, wanted: Any) -> str:
@@ -160,10 +184,17 @@ def _origin_of(coroutine: Any) -> str:
     return ""
 
 
-def _call_of(coroutine: Any) -> str:
-    """Return the line of the function that *coroutine* would have run, or the call of fastload's that made it."""
-    code = coroutine.cr_code
+def _call_of(unused: Any) -> str:
+    """Return the line of the function that *unused* would have run, or the call of fastload's that made it."""
+    if isinstance(unused, Block):
+        return unused.call
+    code = unused.cr_code
     if is_of_script(code.co_filename):
         return line_at(code.co_filename, code.co_firstlineno, code.co_name)
-    made_with = coroutine.cr_frame.f_locals
+    made_with = unused.cr_frame.f_locals
     return f"vu.{made_with['method'].lower()}({made_with['url']!r})" if "url" in made_with else f"vu.{code.co_name}"
+
+
+def _kind_of(call: str) -> str:
+    """Return a call of a VU without its arguments; any other as it is."""
+    return call.partition("(")[0] if call.startswith("vu.") else call

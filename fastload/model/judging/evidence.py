@@ -21,6 +21,7 @@ class WorkerEvidence:
 
     *cpu_percent* has one value for each second (100 = one core). *run_delay_share* is the share of the time in which
     the worker was ready to run and waited for a CPU. *rss_bytes* is its peak memory. *lost*: the worker died early.
+    *held*: a signal (SIGSTOP) has stopped it, and nothing has continued it.
     *unawaited* maps lines of the script to the number of coroutines that they made and never awaited.
 
     Of its event loop: *watched_ms* is the time that was watched, *late_ms* how late it was altogether, by cause (see
@@ -34,6 +35,7 @@ class WorkerEvidence:
     run_delay_share: float = 0.0
     rss_bytes: int = 0
     lost: bool = False
+    held: bool = False
     unawaited: Mapping[str, int] = field(default_factory=dict)
     watched_ms: float = 0.0
     late_ms: Mapping[str, float] = field(default_factory=dict)

@@ -145,9 +145,21 @@ def generator_findings(evidence: Evidence) -> list[Finding]:
         found.append(_saturation(evidence, disturbance, saturated))
     if disturbance.state == "VALID":
         found += _rare_stalls(evidence)
-    lost = [str(worker.index) for worker in evidence.workers if worker.lost]
+    return found + _missing_workers(evidence)
+
+
+def _missing_workers(evidence: Evidence) -> list[Finding]:
+    """Return the findings about workers whose share of the load is missing: stopped by a signal for good, or lost."""
+    found = []
+    held = [str(worker.index) for worker in evidence.workers if worker.held]
+    if held:
+        of_all = f"{len(held)} of {format_number_of(len(evidence.workers), 'worker')}"
+        why = f"{_workers_were(held)} stopped by a signal (SIGSTOP) and not continued"
+        text = f"{why}: the share of the load of {of_all} is missing from then on"
+        found.append(Finding("stopped", "SUSPECT", text, _HELD_REMEDY, "generator", why))
+    lost = [str(worker.index) for worker in evidence.workers if worker.lost and not worker.held]
     if lost:
-        text = f"worker{'s' * (len(lost) > 1)} {', '.join(lost)} {'were' if len(lost) > 1 else 'was'} lost"
+        text = f"{_workers_were(lost)} lost"
         found.append(
             Finding(
                 "worker_lost",
@@ -155,10 +167,14 @@ def generator_findings(evidence: Evidence) -> list[Finding]:
                 f"{text}; what had been delivered is counted",
                 "see the notes and the errors for what was said last",
                 "generator",
-                f"{text}, and its share of the load",
+                f"{text}, and its share of the load" if len(lost) == 1 else f"{text}, and their share of the load",
             )
         )
     return found
+
+
+def _workers_were(indexes: list[str]) -> str:
+    return f"workers {', '.join(indexes)} were" if len(indexes) > 1 else f"worker {indexes[0]} was"
 
 
 def _exhausted(evidence: Evidence) -> list[Finding]:
@@ -224,6 +240,7 @@ def _of_cause(evidence: Evidence, disturbance: Disturbance, cause: StallCause) -
 
 _CAUSES: tuple[StallCause, ...] = ("busy", "stopped", "starved", "blocked")
 _LATE_REMEDY = "lower the rate, spread starts that are due together, or add workers or machines"
+_HELD_REMEDY = "find what stopped it (kill -STOP, a debugger, a job of the shell), and run it again"
 _STOPPED_REMEDY = "run it again without a pause of this machine or its processes"
 _BLOCKING_REMEDY = "await instead: vu.sleep for time.sleep, vu.get for requests.get"
 _MACHINE_REMEDY = "look at the memory and the disk of this machine"

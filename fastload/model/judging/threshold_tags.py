@@ -98,6 +98,14 @@ def foreign_tag(threshold: Threshold, planned: PlannedTags) -> str:
     return ""
 
 
+def idle_scenario(threshold: Threshold, planned: PlannedTags) -> str:
+    """Return the scenario of the script that *threshold* is on, and that does not run; "" if there is none."""
+    if threshold.series.metric not in BUILTIN and planned.mentions("scenario"):
+        return ""
+    value = dict(threshold.series.tags).get("scenario", "")
+    return value if value in planned.others and value not in planned.scenarios else ""
+
+
 def _check_name(threshold: Threshold, tag: str, planned: PlannedTags) -> None:
     metric = threshold.series.metric
     builtin = _TAGS.get(metric, ("scenario", "group"))
@@ -125,6 +133,9 @@ def _check_value(threshold: Threshold, tag: str, value: str, planned: PlannedTag
             if value not in names:
                 wrong = f"there is no scenario {value!r}"
                 hint = nearest(value, names) or f"there are {', '.join(names)}"
+            elif value not in planned.scenarios:
+                wrong = f"the run leaves out scenario {value!r}"
+                hint = f"let {value} run too, or leave out this threshold; the run has {', '.join(planned.scenarios)}"
         case "status" if parse_whole(value, MOST) is None:
             wrong, hint = f"{value!r} is no status", "write a number, like status:200; 0 is no response"
         case "expected_response" if value not in ("true", "false"):

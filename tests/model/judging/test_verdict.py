@@ -307,6 +307,13 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
         (CLOSED, {"workers": (worker(3, lost=True),)}, "worker_lost", "worker 3 was lost", "see the notes"),
         (
             CLOSED,
+            {"workers": (worker(1, held=True, lost=True), worker(2, held=True), worker(0))},
+            "stopped",
+            "workers 1, 2 were stopped by a signal (SIGSTOP) and not continued: the share of the load of 2 of 3",
+            "kill -STOP",
+        ),
+        (
+            CLOSED,
             {"workers": (worker(cpu_percent=(99.0,) * 10),)},
             "worker_saturated",
             "worker 0 used a whole core for 10 of 10 s",
