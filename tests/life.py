@@ -57,13 +57,13 @@ class Life:
         self._skip = 0
         self._is_nginx_used = True
 
-    def run(self, script: str, *args: str, **env: str) -> Outcome:
+    def run(self, script: str, *args: str, command: str = "run", **env: str) -> Outcome:
         """The whole life of a test."""
-        self.start(script, *args, **env)
+        self.start(script, *args, command=command, **env)
         return self.finish()
 
-    def start(self, script: str, *args: str, **env: str) -> int:
-        """Begin it; its process id."""
+    def start(self, script: str, *args: str, command: str = "run", **env: str) -> int:
+        """Begin it, with ``fastload run`` or another command that takes a script; its process id."""
         (self.folder / "script.py").write_text(script)
         (self.folder / "summary.json").unlink(missing_ok=True)
         self._skip = self.nginx.wait_requests(0)
@@ -71,7 +71,7 @@ class Life:
         base = ["--base-url", self.nginx.url] if self._is_nginx_used else []
         workers = [] if "-w" in args else ["-w", "1"]
         self._process = subprocess.Popen(
-            cli_command("run", "script.py", *args, *base, *workers, "-q", "--summary", "summary.json"),
+            cli_command(command, "script.py", *args, *base, *workers, "-q", "--summary", "summary.json"),
             cwd=self.folder,
             env=cli_env(LIFE=self._mark, TMPDIR=str(self._temporary), **env),
             stdin=subprocess.DEVNULL,

@@ -56,6 +56,8 @@ _EXIT_CODE = re.compile(r"\s+# exit code ([\d or]+)$")
 _DURATION = re.compile(
     # Time-outs are for what goes wrong: a busy machine must not make it so.
     r"(?<![\w.])(?<!timeout )(?<!timeout=\")(?<!timeout = \")(?<!for )(?<!over )(?<!graceful_stop=\")"
+    # A step of a search has a shortest time.
+    r"(?<!step=\")(?<!settle=\")(?<!within=\")"
     r"(?:\d+(?:\.\d+)?(?:ms|us|ns|h|m|s))+(?![\w/])"
 )
 _PAUSES = re.compile(r"(?<=vu\.sleep\()[\d., ]+(?=\))")
@@ -127,6 +129,13 @@ def shorten(text: str, url: str, *, widen: bool = True) -> str:
     return text
 
 
+def _quick_search(words: list[str]) -> list[str]:
+    """The command *words* as a search that ends after two steps, with whatever it was to show."""
+    if "--at-least" in words:
+        words[words.index("--at-least") + 1] = "1/s"
+    return [*words, "--from", "20/s", "--up-to", "20/s", "--step", "2s", "--settle", "0s", "-w", "1"]
+
+
 class Page:
     """Runs the examples of one page, in order, in *folder*."""
 
@@ -190,6 +199,8 @@ class Page:
         words = shlex.split(shorten(text, self._url, widen=command.codes == (0,)))[1:]
         if words[0] in ("target", "ui"):
             return self._serve(words)
+        if words[0] == "capacity" or "--find-capacity" in words:
+            return self._start(cli_command(*_quick_search(words)))
         timed = {"-d", "--duration", "-n", "--requests"} & set(words)
         if not timed and (words[0] == "bench" or "--rate" in words):
             words += ["-d", f"{MOST_S}s"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastload.model.intervals import score_interval
 from fastload.model.judging.thresholds import Threshold, parse_threshold
-from fastload.model.metrics import BUILTIN
+from fastload.model.metrics import BUILTIN, FAILURE_RATES
 from fastload.model.series import RateValue, TrendValue
 from fastload.model.units import format_ms, format_percent
 from fastload.model.views import MetricView
@@ -26,7 +26,7 @@ _DESIGN_EFFECT = 5.0
 @dataclass(frozen=True, slots=True)
 class ObjectiveResult:
     """Result of an objective in one step. *observed* is in the metric's unit, None without data; *low* and *high* are
-    its 95 % interval. *ok*: it was met. *clear*: the whole interval says the same."""
+    its 95 % interval. *ok*: it was met. *clear*: the whole interval says the same. *shown*: the figure as text."""
 
     text: str
     observed: float | None
@@ -35,6 +35,11 @@ class ObjectiveResult:
     ok: bool
     clear: bool
     shown: str = ""
+
+    @property
+    def is_of_failures(self) -> bool:
+        """Whether it is on a rate of failures."""
+        return self.text.partition(":")[0].partition("{")[0] in FAILURE_RATES
 
 
 def default_objectives(headline: str, failures: str, lightest: Mapping[str, MetricView]) -> tuple[Threshold, ...]:

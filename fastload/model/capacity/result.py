@@ -61,7 +61,7 @@ class CapacityResult:
             if state == "failing":
                 return f"not even the lightest load, {first}, met the objectives: {self.why}"
             if state == "at_least":
-                return f"the lightest load, {first}, could not be made: {self.why}"
+                return f"the lightest load, {first}, could not be judged: {self.why}"
             return "the search ended before its first step did"
         answer = text_of(self.capacity)
         if (confirmed := self.confirmed) is not None and self.settings.by == "vus":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -113,12 +114,12 @@ def judge_step(figures: StepFigures, objectives: tuple[ObjectiveResult, ...]) ->
     """Return the outcome of a step so far.
 
     What the generator does can only make figures worse: a step that meets all objectives is good in any case, and one
-    that does not says nothing about the target if the generator was in its way.
+    that does not says nothing about the target if the generator was in its way. That does not hold for failures.
     """
     broken = [one for one in objectives if not one.ok]
     if not broken and not figures.is_behind:
         return StepOutcome(figures.load, "good", clear=all(one.clear for one in objectives))
-    if figures.generator:
+    if figures.generator and not _has_failed_by_itself(figures, broken):
         return StepOutcome(figures.load, "generator", clear=False, why=figures.generator)
     if figures.is_behind and not any(one.clear for one in broken):
         return StepOutcome(figures.load, "bad", clear=True, why=_behind_text(figures))
@@ -128,6 +129,11 @@ def judge_step(figures: StepFigures, objectives: tuple[ObjectiveResult, ...]) ->
     if figures.error and figures.failed_share >= _NAMED_SHARE:
         why += f"; most failed with {figures.error}"
     return StepOutcome(figures.load, "bad", clear=worst.clear, why=why)
+
+
+def _has_failed_by_itself(figures: StepFigures, broken: Sequence[ObjectiveResult]) -> bool:
+    """Return whether too many requests failed by the target: no machine is to blame for a 404, but for its own ports."""
+    return not figures.error.startswith("generator") and any(one.is_of_failures and one.clear for one in broken)
 
 
 def _bound(objective: ObjectiveResult) -> str:

@@ -18,6 +18,7 @@ RESPONSE = "http_req_response_time"
 FIGURES = StepFigures(load=100, seconds=5, offered=500, started=500, answered_per_s=100, ended_per_s=100)
 MET = ObjectiveResult(f"{RESPONSE}: p(95)<50", 20, 18, 22, ok=True, clear=True, shown="p(95) 20.0ms")
 BROKEN = ObjectiveResult(f"{RESPONSE}: p(95)<50", 80, 70, 90, ok=False, clear=True, shown="p(95) 80.0ms")
+FAILED = ObjectiveResult("http_req_failed: rate<0.01", 1.0, 0.9, 1.0, ok=False, clear=True, shown="100.00% failed")
 UNSURE = replace(BROKEN, low=40.0, clear=False)
 
 
@@ -51,6 +52,21 @@ def views_of(times_ms: list[float], failed: int = 0) -> dict[str, MetricView]:
         # What this side does can only make figures worse.
         (replace(FIGURES, generator="its CPU was full"), [MET], "good", True, ""),
         (replace(FIGURES, generator="its CPU was full"), [BROKEN], "generator", False, "its CPU was full"),
+        # No machine is to blame for a 404, but this one is for what it ran out of.
+        (
+            replace(FIGURES, generator="its CPU was full", failed_share=1.0, error="http_404"),
+            [FAILED],
+            "bad",
+            True,
+            "100.00% failed, not rate<0.01; most failed with http_404",
+        ),
+        (
+            replace(FIGURES, generator="no ports", failed_share=1.0, error="generator_port"),
+            [FAILED],
+            "generator",
+            False,
+            "no ports",
+        ),
         # A closed model offers no starts: nothing can be behind.
         (replace(FIGURES, offered=0, started=0, growth=1000), [MET], "good", True, ""),
     ],
