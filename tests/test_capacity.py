@@ -148,7 +148,9 @@ def test_a_capacity_that_is_not_shown_fails_the_run(nginx: Nginx, cli: Cli) -> N
 
 
 def test_a_target_that_fails_at_the_lightest_load_is_not_searched_on(slots: RunningTarget, cli: Cli) -> None:
-    done = cli("capacity", f"{slots.base_url}/nowhere", "-q", "-w", "1", *QUICK, "--json", "--from=20/s", "--up-to=1000/s")
+    done = cli(
+        "capacity", f"{slots.base_url}/nowhere", "-q", "-w", "1", *QUICK, "--json", "--from=20/s", "--up-to=1000/s"
+    )
     found = json.loads(done.stdout)["capacity"]
     assert found["state"] == "failing", found
     assert found["why"] == "100.00% failed, not rate<0.01; most failed with http_404"

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from fastload.model.capacity.settings import UNITS, By, CapacitySettings
 from fastload.model.errors import PlanError
@@ -55,7 +56,7 @@ def search_settings(
     for threshold in objectives:
         check_objective(threshold)
     parse = _vus if by == "vus" else _rate
-    loads: dict[str, float] = {
+    loads: dict[str, Any] = {
         name: parse(given, names[name])
         for name, given in (("first", first), ("most", most), ("at_least", at_least))
         if given is not None

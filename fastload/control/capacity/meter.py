@@ -87,6 +87,7 @@ class StepMeter:
         ended_per_s = (views["iterations"].rate or 0.0) + (views["iterations_failed"].rate or 0.0)
         per_s = views[count].count / self.seconds
         generator = self._not_the_target(workers, target_cpu, verdict)
+        cpus = self._samples.target_cpus
         vus = sum(self._vus) / len(self._vus)
         kind = next((one["kind"] for one in self._aggregator.errors.to_list()), "")
         return StepFigures(
@@ -105,6 +106,7 @@ class StepMeter:
             failed_share=views[failed].fails / views[count].count if views[count].count else 0.0,
             growth=total("in_flight") + offered - started - self._waiting,
             target_cpu_percent=target_cpu,
+            target_cpu_share=target_cpu / (100 * cpus) if target_cpu is not None and cpus else None,
             cpu_ms=target_cpu * 10 / per_s if target_cpu is not None and per_s else None,
             nearest=self._nearest(workers, target_cpu, vus),
             generator=generator[0],

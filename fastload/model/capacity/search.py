@@ -1,8 +1,9 @@
 """Capacity search: which load to try next.
 
-The load doubles until a step is bad. Then the distance between the last good and the first bad load is halved, on a log
-scale, until it is as small as the precision asks. The good load is confirmed in a longer step, and the bad one is
-repeated. Steps that contradict each other move the ends, and too many of them end the search with a refusal.
+The load doubles until a step is bad; it grows faster while the target uses little of its CPUs. Then the distance between
+the last good and the first bad load is halved, on a log scale, until it is as small as the precision asks. The good load
+is confirmed in a longer step, and the bad one is repeated. Steps that contradict each other move the ends, and too many
+of them end the search with a refusal.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ _FALL_STEPS = 4
 """By how many times the precision a second load must lie below the first: then not chance but the target fell."""
 _NEAR_STEPS = 4
 """By how many times the precision steps above the good load may contradict each other: there, chance decides."""
+_HALF_USED = 0.5
+"""Share of its CPUs that the target shall use at the next load, as long as the load grows faster than by doubling."""
+_FASTEST_GROWTH = 8.0
+_SHORTEST_QUICK_S = 1.0
 _SHORTEST_S = 3.0
 _SHORTEST_DOUBLE_S = 2.0
 
@@ -79,6 +84,7 @@ class CapacitySearch:
         self._bad: dict[float, str] = {}
         # How often each load was bad.
         self._times_bad: Counter[float] = Counter()
+        self._growth = 2.0
         self._contradictions: list[tuple[float, str]] = []
         # Loads that were good at first and then not.
         self._fallen: list[float] = []
@@ -146,7 +152,7 @@ class CapacitySearch:
             load = max(self._good)
             if load >= self._settings.most:
                 return (yield from self._at_least(f"more than {self._settings.text_of(load)} was not to be tried"))
-            heavier = self._rounded(min(2 * load, self._settings.most))
+            heavier = self._rounded(min(self._growth * load, self._settings.most))
             outcome = yield from self._tried(heavier, "double")
             if outcome.kind == "generator":
                 # Half of the way may be made.
@@ -183,7 +189,7 @@ class CapacitySearch:
             self._fallen.append(good)
             self._contradict(outcome, f"{self._settings.text_of(good)} was good at first, and then not: {outcome.why}")
             return None
-        if self._times_bad[bad] == 1:
+        if self._times_bad[bad] == 1 and not self._settings.quick:
             repeated = yield self._request(bad, "repeat")
             if repeated.kind == "generator":
                 return Found("at_least", good, None, repeated.why)
@@ -206,7 +212,7 @@ class CapacitySearch:
         """Try *load*; once more if the outcome was not good and not clear, because a disturbance passes."""
         outcome = yield self._request(load, purpose)
         is_doubtful = outcome.kind == "generator" or (outcome.kind == "bad" and purpose != "narrow")
-        if is_doubtful and not outcome.clear:
+        if is_doubtful and not outcome.clear and not self._settings.quick:
             outcome = yield self._request(load, "repeat")
         if purpose == "first" and outcome.kind == "bad" and outcome.clear:
             outcome = yield self._request(load, "repeat")
@@ -215,6 +221,9 @@ class CapacitySearch:
 
     def _note(self, outcome: StepOutcome) -> None:
         if outcome.kind == "good":
+            # Half of what its CPUs would carry if nothing else were a limit.
+            used = outcome.used_share or 0.0
+            self._growth = min(max(_HALF_USED / used, 2.0), _FASTEST_GROWTH) if used else 2.0
             self._good[outcome.load] = ""
             self._bad.pop(outcome.load, None)
         elif outcome.kind == "bad":
@@ -232,6 +241,8 @@ class CapacitySearch:
     def _request(self, load: float, purpose: Purpose) -> StepRequest:
         settings = self._settings
         shortest_s = _SHORTEST_DOUBLE_S if purpose == "double" else min(_SHORTEST_S, settings.step_s)
+        if settings.quick:
+            shortest_s = _SHORTEST_QUICK_S
         if purpose == "confirm":
             return StepRequest(load, purpose, settings.confirm_s, settings.confirm_s)
         return StepRequest(load, purpose, shortest_s, settings.step_s)

@@ -26,7 +26,8 @@ class CapacitySettings:
     `fastload.model.capacity.objectives.default_objectives`). *precision*: the largest distance between the last good
     and the first bad load, as a share of the good one (0.01 to 0.5). Each step first has *settle_s* seconds that do not
     count, then at most *step_s* seconds that do; the last step has *confirm_s*. *at_least*: the capacity that the run
-    must show to pass; None for no such demand. *time_s*: when the search ends at the latest.
+    must show to pass; None for no such demand. *time_s*: when the search ends at the latest. *quick*: a first answer in
+    a few seconds: steps of a second, and none is repeated.
     """
 
     by: By = "rate"
@@ -39,6 +40,7 @@ class CapacitySettings:
     confirm_s: float = 12.0
     at_least: float | None = None
     time_s: float = 300.0
+    quick: bool = False
 
     def __post_init__(self) -> None:
         if not FINEST_PRECISION <= self.precision <= COARSEST_PRECISION:
@@ -92,4 +94,5 @@ class CapacitySettings:
             "confirm_s": self.confirm_s,
             "at_least": self.at_least,
             "time_s": self.time_s,
+            "quick": self.quick,
         }

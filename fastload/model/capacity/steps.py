@@ -30,6 +30,7 @@ class StepFigures:
     and so on of the response time, *mean_ms* of the service time. *in_flight*: the mean of the requests under way, by
     Little's law the rate times the mean time. *vus*: the mean of the VUs in use. *growth*: how many more requests and
     starts waited at the end than at the beginning. *target_cpu_percent*: 100 is one core; None if it was not sampled.
+    *target_cpu_share*: the same as a share of the CPUs that it may use.
     *cpu_ms*: CPU time of the target for each request. *nearest*: what was nearest to its limit. *generator*: why the
     generator, and not the target, may have been the limit, "" if it was not. *remedy*: what to do about that. *limit*:
     the sentence on the limit. *error*: the most frequent kind of failure.
@@ -50,6 +51,7 @@ class StepFigures:
     failed_share: float = 0.0
     growth: float = 0.0
     target_cpu_percent: float | None = None
+    target_cpu_share: float | None = None
     cpu_ms: float | None = None
     nearest: str = ""
     generator: str = ""
@@ -69,12 +71,13 @@ class StepFigures:
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
     """Outcome of a step. *why*: the first thing that was not as it should be, "" for a good step. *clear*: more
-    seconds would not change it."""
+    seconds would not change it. *used_share*: how much of its CPUs the target used, None if it was not sampled."""
 
     load: float
     kind: StepKind
     clear: bool
     why: str = ""
+    used_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,8 @@ def judge_step(figures: StepFigures, objectives: tuple[ObjectiveResult, ...]) ->
     """
     broken = [one for one in objectives if not one.ok]
     if not broken and not figures.is_behind:
-        return StepOutcome(figures.load, "good", clear=all(one.clear for one in objectives))
+        clear = all(one.clear for one in objectives)
+        return StepOutcome(figures.load, "good", clear=clear, used_share=figures.target_cpu_share)
     if figures.generator and not _has_failed_by_itself(figures, broken):
         return StepOutcome(figures.load, "generator", clear=False, why=figures.generator)
     if figures.is_behind and not any(one.clear for one in broken):
@@ -132,7 +136,7 @@ def judge_step(figures: StepFigures, objectives: tuple[ObjectiveResult, ...]) ->
 
 
 def _has_failed_by_itself(figures: StepFigures, broken: Sequence[ObjectiveResult]) -> bool:
-    """Return whether too many requests failed by the target: no machine is to blame for a 404, but for its own ports."""
+    """Return whether too many requests failed by the target: no machine is to blame for a 404."""
     return not figures.error.startswith("generator") and any(one.is_of_failures and one.clear for one in broken)
 
 
