@@ -30,12 +30,14 @@ class PostData(msgspec.Struct, rename="camel"):
 
 
 class SourceRequest(msgspec.Struct, rename="camel"):
-    """A request as it was sent."""
+    """A request as it was sent. ``cookies`` are those that the headers may lack; ``body_size`` is -1 if unknown."""
 
     method: str
     url: str
     headers: list[Pair] = []
     post_data: PostData | None = None
+    cookies: list[Pair] = []
+    body_size: float = -1
 
     def __post_init__(self) -> None:
         # Some programs write the type of the body in the headers alone.

@@ -113,7 +113,7 @@ def test_what_is_not_taken_is_told(tmp_path: Path) -> None:
         ),
         (
             {"method": "POST", "url": "https://a.test/x", "body": {"mode": "raw", "raw": "off"}, "auth": None},
-            'vu.post("/x", data="off", name="it")',
+            'vu.post("/x", data="off", headers={"Content-Type": "text/plain"}, name="it")',
         ),
         (
             {

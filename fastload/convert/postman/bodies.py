@@ -15,7 +15,10 @@ from fastload.convert.script.bodies import FORM, JSON, MISSING_CONTENT, MULTIPAR
 from fastload.convert.script.writer import Code
 from fastload.convert.source_request import PostData
 
-_TYPES = {"json": JSON, "xml": "application/xml", "html": "text/html", "text": "text/plain"}
+_TYPES = {
+    **{"json": JSON, "xml": "application/xml", "html": "text/html", "text": "text/plain"},
+    "javascript": "application/javascript",
+}
 _STRING_OR_PLACEHOLDER = re.compile(rf'"(?:[^"\\]|\\.)*"|{PLACEHOLDER.pattern}')
 
 
@@ -55,7 +58,7 @@ def postman_body(body: dict[str, Any], values: PostmanValues, content_type: str)
 
 def _raw(text: str, kind: str) -> PostmanBody:
     if "json" not in kind and not (not kind and text.lstrip()[:1] in ("{", "[")):
-        return PostmanBody(PostData(kind, text))
+        return PostmanBody(PostData(kind or "text/plain", text))
     # Without its quotes, a placeholder is no JSON.
     marked = _STRING_OR_PLACEHOLDER.sub(lambda found: found[0] if found[0][0] == '"' else _marked(found[0]), text)
     try:

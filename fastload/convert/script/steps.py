@@ -20,7 +20,8 @@ from fastload.convert.source_request import SourceRequest
 class Step:
     """A request of a script: of the group *group* or of none, counted as *name*, or by its path.
 
-    ``body`` has arguments for the body over those of the request, ``more`` has other ones, ``comments`` are lines.
+    ``body`` has arguments for the body over those of the request, ``more`` has other ones, ``without`` are headers that
+    the client does not send, ``comments`` are lines.
     """
 
     request: SourceRequest
@@ -28,6 +29,7 @@ class Step:
     group: str = ""
     body: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
+    without: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     is_by_hand: bool = True
 
@@ -79,7 +81,7 @@ def scenario_name(title: str) -> str:
 
 def _statement(writer: RequestWriter, step: Step) -> Statement:
     comments = "".join(f"    # {single_line(line, WIDTH - 6)}\n" for line in step.comments)
-    call = writer.call(step.request, step.name, step.body, step.more)
+    call = writer.call(step.request, step.name, step.body, step.more, step.without)
     return Statement(comments + statement(call, 4, "await "))
 
 

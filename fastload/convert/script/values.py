@@ -71,4 +71,7 @@ class Values:
             return {key: self.tree(item, f"{above}{key}") for key, item in value.items()}
         if isinstance(value, list):
             return [self.tree(item, name) for item in value]
+        if isinstance(value, tuple):
+            # A name with its value, in a form or a query.
+            return value[0], self.tree(value[1], value[0])
         return self.value(value, name)
