@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from fastload.convert.curl.command import is_curl, read_curl
+from fastload.convert.curl.command import begins_with_curl, is_curl, read_curl
 from fastload.convert.curl.script import script_of_curl
 from fastload.convert.download import document_name, download, is_url
 from fastload.convert.locations import malformed_json
@@ -136,12 +136,7 @@ def _kind(document: _Document) -> str:
             raise PlanError(f"{document.name} is a test plan of JMeter, which is not read", hint=_OF_JMETER)
         what = "an HTML page" if b"<html" in begin or b"<!doctype html" in begin else "XML"
         raise PlanError(f"{document.name} is {what}, and no description of requests", hint=_KINDS)
-    first = next((line for line in document.data.decode(errors="replace").splitlines() if _says_something(line)), "")
-    return "curl" if is_curl(first) else "api"
-
-
-def _says_something(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
+    return "curl" if begins_with_curl(document.data.decode(errors="replace")) else "api"
 
 
 def _kind_of_json(document: _Document) -> str:

@@ -162,7 +162,7 @@ def test_what_a_browser_adds_is_left_out_of_a_copied_command_only() -> None:
         ("curl -H", "the option -H has no value"),
         ("curl ftp://a.test/x", "'ftp://a.test/x' is no address of http or https"),
         ("curl http://a.test:port/", "Port could not be cast"),
-        ("curl -d a -F b=1 a.test", "both -d and -F"),
+        ("curl -d a -F b=1 a.test", "more than one of -d, -F and -T"),
         ("curl -m soon a.test", "could not convert"),
         ("curl a.test/$(date)", "'$(' in line 1 is for a shell"),
         ('curl a.test/"`date`"', "'`' in line 1 is for a shell"),
@@ -176,8 +176,14 @@ def test_what_a_browser_adds_is_left_out_of_a_copied_command_only() -> None:
         ("curl --url-query @f a.test", "--url-query with a file"),
         ("curl -d @- a.test", "standard input"),
         ("curl -T - a.test", "standard input"),
-        ("curl 'a.test/{a,b}'", "several URLs of '{a,b}'"),
-        ("curl 'a.test/[1-3].txt'", "several URLs of '[1-3]'"),
+        ("curl 'a.test/{a,b}/[1-30]'", "curl makes 60 URLs of 'a.test/{a,b}/[1-30]', and a script has up to 50"),
+        ("curl 'a.test/[1-999999999999].txt'", "curl makes 999,999,999,999 URLs of '[1-999999999999]'"),
+        ("curl 'a.test/[3-1].txt'", "the range '[3-1]' has nothing in it"),
+        ("curl -T '{a,b}' a.test", "-T has several files in '{a,b}'"),
+        ("curl -d a -T b a.test", "more than one of -d, -F and -T"),
+        ("curl -G -d @f a.test", "-G with a file is not taken"),
+        ("curl -F 'a=@b,c' a.test", "-F a has several files"),
+        ("curl -F 'a=(;type=multipart/mixed' a.test", "-F a has parts within a part"),
         ("curl -d $'\\xff' a.test", "bytes that are not UTF-8"),
         ('curl ^"https://a.test/^" ^\n -H ^"a: b^"', "a command for Windows' cmd"),
     ],
@@ -199,21 +205,21 @@ def test_a_variable_where_no_value_can_stand_is_refused(words: str) -> None:
 
 def test_what_is_no_command_of_curl_is_noted() -> None:
     made = made_of(
-        "curl https://a.test/1 > out.txt 2>&1 && A=t0p curl https://a.test/2 | jq .a & (curl https://a.test/3); B=x"
+        "curl https://a.test/1 > out.txt 2>&1 && A=t0p curl https://a.test/2 | jq .a & (curl https://a.test/3); set -e"
     )
     assert made.text.count("await vu.get(") == 3
-    assert made.notes == ("not taken from the command, see to it: >out.txt, 2>&1, A=..., jq, B=...",)
+    assert made.notes == ("not taken from the command, see to it: >out.txt, 2>&1, A=..., jq, set",)
 
 
 @pytest.mark.parametrize(
     ("words", "note"),
     [
         ("-H @headers.txt", "-H @headers.txt"),
-        ("-H 'Host: b.test'", "-H Host"),
-        ("-H 'X-None;'", "-H X-None;"),
-        ("-H 'Accept:' -H 'Expect:'", "-H Accept:"),
-        ("-H 'X-A: 1' -H 'x-a: 2'", "-H x-a once more"),
-        ("-F 'a={};type=application/json'", "the options of -F a"),
+        ("-H 'Host:' -H 'Accept:' -H 'Expect:'", "-H Host:"),
+        ("-H 'Range: a' -H 'range: b'", "-H range once more"),
+        ("-F 'a={};headers=X: 1'", "the option headers of -F a"),
+        ("--path-as-is", "--path-as-is"),
+        ("--retry 3", "--retry"),
     ],
 )
 def test_what_a_script_does_not_send_is_noted(words: str, note: str) -> None:
@@ -250,6 +256,6 @@ def test_variables_are_asked_for_by_their_names() -> None:
     ],
 )
 def test_words_are_those_of_bash(text: str, words: list[str]) -> None:
-    assert [command.words for command in commands(text)] == [words]
+    assert [command.words for command in commands(text, {})] == [words]
     told = subprocess.run(["bash", "-c", f"printf '%s\\0' {text}"], capture_output=True, timeout=10)
     assert told.stdout.decode().split("\0")[:-1] == words

@@ -16,8 +16,11 @@ from fastload.convert.script.writer import Code
 from fastload.convert.source_request import PostData
 
 _TYPES = {
-    **{"json": JSON, "xml": "application/xml", "html": "text/html", "text": "text/plain"},
+    "html": "text/html",
     "javascript": "application/javascript",
+    "json": JSON,
+    "text": "text/plain",
+    "xml": "application/xml",
 }
 _STRING_OR_PLACEHOLDER = re.compile(rf'"(?:[^"\\]|\\.)*"|{PLACEHOLDER.pattern}')
 

@@ -146,14 +146,25 @@ class RequestWriter:
         return single_line(self._origins.shown_host(url) + request_name(template))
 
     def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Return *body* with what is sent for its values; files stay as they are."""
+        """Return *body* with what is sent for its values; files stay as they are, but for fields among them."""
         sent = dict(body)
+        if "files" in sent:
+            files = sent["files"]
+            pairs = [
+                (name, self._file(name, spec)) for name, spec in (files.items() if isinstance(files, dict) else files)
+            ]
+            sent["files"] = dict(pairs) if isinstance(files, dict) else pairs
         for key in ("json", "data"):
             if key in sent:
                 value = sent[key]
                 is_text = key == "data" and isinstance(value, str)
                 sent[key] = self._values.raw(value) if is_text else self._values.tree(value)
         return sent
+
+    def _file(self, name: str, spec: Any) -> Any:
+        if isinstance(spec, tuple) and not spec[0] and isinstance(spec[1], str):
+            return (spec[0], self._values.text(spec[1], name), *spec[2:])
+        return spec
 
     def _auth(self, request: SourceRequest, url: SplitResult) -> dict[str, Any]:
         """Return the argument ``auth`` for the user in *url*; none if a header says it."""
