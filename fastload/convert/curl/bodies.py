@@ -22,6 +22,8 @@ _TYPES = {
     ".txt": "text/plain",
     ".xml": "application/xml",
 }
+# Of -F, beside the type.
+_OPTIONS = ("filename", "headers", "encoder")
 _BYTES = "application/octet-stream"
 # The same on each machine, whatever its own table says.
 _PYTHON_TYPES = mimetypes.MimeTypes(())
@@ -89,9 +91,7 @@ def form_part(text: str) -> tuple[FormPart, list[str]]:
     content, options = _value_and_options(value[len(sign) :])
     kind = options.pop("type", "")
     shown = options.pop("filename", PurePath(content).name if sign == "@" else "").strip('"')
-    left = [option for option in options if option in ("headers", "encoder") or not kind]
-    # Parameters of the type, as in type=text/plain;charset=utf-8.
-    kind += "".join(f"; {option}={options[option]}" for option in options if option not in left)
+    left = [*options]
     if not sign:
         return FormPart(name, content, shown=shown, kind=kind), left
     if sign == "@" and "," in content and not _QUOTED.match(value[1:]):
@@ -109,5 +109,12 @@ def _value_and_options(text: str) -> tuple[str, dict[str, str]]:
     """Return the value in *text*, which may be in quotes, and its options, as in ``VALUE;type=TYPE``."""
     found = _QUOTED.match(text)
     value = _ESCAPED.sub(r"\1", found[1]) if found else text.partition(";")[0]
-    _, *options = text[found.end() if found else 0 :].split(";")
-    return value, dict(option.strip().partition("=")[::2] for option in options)
+    options: dict[str, str] = {}
+    for option in text[found.end() if found else 0 :].split(";")[1:]:
+        key, _, given = option.strip().partition("=")
+        if "type" in options and key not in ("type", *_OPTIONS):
+            # A parameter of the type, as in type=text/plain;charset=utf-8.
+            options["type"] += f";{option}"
+        else:
+            options[key] = given
+    return value, options

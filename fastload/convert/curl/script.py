@@ -71,6 +71,8 @@ def _piece(module: Module, piece: str | FilePiece, values: Values) -> Code:
         # As -d does.
         return Code(rf'{content}.translate(None, b"\r\n\0")' if piece.is_without_line_ends else content)
     text = module.short(values.raw(piece), "TEXT", 24)
+    if isinstance(text, str) and text.isascii():
+        return Code(flatten(text.encode()))
     return Code(f"{flatten(text)}.encode()")
 
 
