@@ -48,3 +48,15 @@ class SourceRequest(msgspec.Struct, rename="camel"):
 def header_of(headers: list[Pair], name: str) -> str:
     """Return the value of the first header *name* (in lower case); "" if there is none."""
     return next((header.value for header in headers if header.name.lower() == name), "")
+
+
+def put_header(headers: list[Pair], name: str, value: str) -> None:
+    """Put the header *name* into *headers*, in place of those of this name."""
+    headers[:] = [*(header for header in headers if header.name.lower() != name.lower()), Pair(name, value)]
+
+
+def cookies_of(headers: list[Pair]) -> dict[str, str]:
+    """Return the values of the cookies in *headers* by name."""
+    lines = [header.value for header in headers if header.name.lower() == "cookie"]
+    pairs = [pair.strip().partition("=")[::2] for line in lines for pair in line.split(";")]
+    return {name: value for name, value in pairs if name}
