@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+
 import msgspec
 
 
@@ -22,11 +25,20 @@ class Field(msgspec.Struct, rename="camel"):
 
 
 class PostData(msgspec.Struct, rename="camel"):
-    """The body of a request: text, fields of a form, or both."""
+    """The body of a request: text, which may be in Base64, fields of a form, or both."""
 
     mime_type: str = ""
     text: str = ""
     params: list[Field] = []
+    encoding: str = ""
+
+    def __post_init__(self) -> None:
+        if self.encoding.lower() == "base64":
+            try:
+                self.text, self.encoding = base64.b64decode(self.text).decode(errors="replace"), ""
+            except (binascii.Error, ValueError):
+                # It stays as it is: no Base64.
+                self.encoding = ""
 
 
 class SourceRequest(msgspec.Struct, rename="camel"):

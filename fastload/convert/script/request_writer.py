@@ -183,7 +183,7 @@ class RequestWriter:
             self.notes.append(f"the body for {where} has bytes that the source does not show: give it anew")
         elif not body and request.body_size > 0:
             self.notes.append(
-                f"the body for {where}, of {request.body_size} bytes, is not in the source: give one in its place"
+                f"the body for {where}, of {request.body_size:.0f} bytes, is not in the source: give one in its place"
             )
         if method not in (method.upper(), method.lower()) or (self._by_hand and method != method.upper()):
             self.notes.append(f"the method {single_line(method)} is sent as {single_line(method.upper())}")
