@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,6 +19,7 @@ from fastload.convert.postman.collection import script_of_collection
 from fastload.convert.recordings.har import read_har
 from fastload.convert.recordings.script import script_of_recording
 from fastload.convert.recordings.visits import RecordingFilter
+from fastload.convert.script.origins import origin_of
 from fastload.convert.script.writer import Conversion
 from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
@@ -74,7 +76,10 @@ def _converted(source: str | Path, title: str, recording_filter: RecordingFilter
     name, data, kind = document.name, document.data, _kind(document)
     if kind == "api":
         recording_filter.check_unused(name)
-        return script_of_api(read_openapi(name, data, is_json=_is_json(document)), name, title, deletes=deletes)
+        api = read_openapi(name, data, is_json=_is_json(document))
+        if isinstance(source, str) and is_url(source):
+            return script_of_api(api, name, title, deletes=deletes, origin=origin_of(urlsplit(source)))
+        return script_of_api(api, name, title, deletes=deletes)
     if kind == "recording":
         if deletes:
             refuse_deletes(name)

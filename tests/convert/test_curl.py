@@ -289,6 +289,20 @@ def test_variables_are_asked_for_by_their_names() -> None:
     assert "s3c" not in made.text
 
 
+def test_variables_that_the_file_sets_have_their_values(tmp_path: Path) -> None:
+    """The value of one with the name of a secret is not copied."""
+    (tmp_path / "all.sh").write_text(
+        "set -e\nBASE=https://a.test  # the shop\nexport TOKEN=s3cr3t WORDS='-H \"X: $no\" -H X-B:1'\nITEM=${BASE}/7\n"
+        'curl "$ITEM/$TOKEN" -d "w=$WORDS" -d o=$OTHER\nITEM=/8; curl $BASE$ITEM -A \'$ITEM\'\n'
+    )
+    made = convert(tmp_path / "all.sh", "visit.py", RecordingFilter())
+    assert made.options == ("--base-url", "https://a.test", "-e", "TOKEN=...", "-e", "OTHER=...")
+    assert "s3cr3t" not in made.text
+    assert """{"w": '-H "X: $no" -H X-B:1', "o": OTHER}""" in made.text
+    assert '"User-Agent": "$ITEM"' in made.text
+    assert 'vu.get("/8"' in made.text
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
