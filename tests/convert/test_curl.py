@@ -226,6 +226,7 @@ def test_what_a_browser_adds_is_left_out_of_a_copied_command_only() -> None:
         ("curl -T - a.test", "standard input"),
         ("curl 'a.test/{a,b}/[1-30]'", "curl makes 60 URLs of 'a.test/{a,b}/[1-30]', and a script has up to 50"),
         ("curl 'a.test/[1-999999999999].txt'", "curl makes 999,999,999,999 URLs of '[1-999999999999]'"),
+        ("curl 'a.test/[1-9999999999999999999]'", "the range '[1-9999999999999999999]' has numbers that are too large"),
         ("curl 'a.test/[3-1].txt'", "the range '[3-1]' has nothing in it"),
         ("curl -T '{a,b}' a.test", "-T has several files in '{a,b}'"),
         ("curl -d a -T b a.test", "more than one of -d, -F and -T"),
