@@ -81,6 +81,8 @@ COMMANDS = {
     "exact JSON": """curl -s URL/x --json '{"a": 12345678901234567890123, "a": 0.1000000000000000000001}' """,
     "form with a charset": "curl -s URL/x -H 'Content-Type: application/x-www-form-urlencoded; charset=UTF-8' -d a=1",
     "a part of a page": "curl -sG 'URL/x?a=1#part' -d b=2",
+    "a user twice": "curl -s -u ada:pw http://eve:other@HOST/x",
+    "a user and a header": "curl -s -u ada:no URL/x -H 'Authorization: Bearer pw'",
     "a user in the URL": "curl -s http://ada:pw@HOST/x",
     "assigned": """BASE=URL; export ITEM="red shoes" OPTIONS='-s -A me/1'\n"""
     """curl $OPTIONS "$BASE/x?q=${ITEM// /+}" """.replace("${ITEM// /+}", "a")
@@ -230,6 +232,7 @@ def test_what_a_browser_adds_is_left_out_of_a_copied_command_only() -> None:
         ("curl 'a.test/[3-1].txt'", "the range '[3-1]' has nothing in it"),
         ("curl -T '{a,b}' a.test", "-T has several files in '{a,b}'"),
         ("curl -d a -T b a.test", "more than one of -d, -F and -T"),
+        ("curl -T a -T b a.test", "more files of -T than URLs"),
         ("curl -G -d @f a.test", "-G with a file is not taken"),
         ("curl -F 'a=@b,c' a.test", "-F a has several files"),
         ("curl -F 'a=(;type=multipart/mixed' a.test", "-F a has parts within a part"),

@@ -303,6 +303,8 @@ class _Command:
             raise ValueError("a command has more than one of -d, -F and -T, which curl refuses")
         if not self._globoff and any(map(GLOB.search, self._uploads)):
             raise ValueError(f"-T has several files in {self._uploads[0]!r}: give each as one of its own")
+        if len(self._uploads) > len(self._urls):
+            raise ValueError("a command has more files of -T than URLs")
         # The first file goes to the first URL.
         uploads = [*self._uploads, *[""] * len(self._urls)]
         return [

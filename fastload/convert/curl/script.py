@@ -16,6 +16,7 @@ from fastload.convert.script.origins import Origins, origin_of
 from fastload.convert.script.steps import Step, basic_or_other, scenario_name, script_of_steps
 from fastload.convert.script.values import Values
 from fastload.convert.script.writer import Call, Code, Conversion, Module, flatten
+from fastload.convert.source_request import header_of
 from fastload.model.errors import PlanError
 
 
@@ -43,7 +44,8 @@ def _step_of_curl(made: CurlRequest, module: Module, values: Values) -> Step:
         step.body = {"data": _body_of(module, made.pieces, values)}
     if made.parts:
         step.body = multipart_arguments([(part.name, _part(module, part)) for part in made.parts])
-    if made.user is not None:
+    # A header goes over it, as for curl.
+    if made.user is not None and not header_of(made.request.headers, "authorization"):
         user, _, password = made.user.partition(":")
         # Without a variable in its place, the password is asked for.
         asked = values.text(password, "password") if VARIABLE.search(password) else module.secret("PASSWORD", password)

@@ -218,7 +218,7 @@ class _RecordingScript:
         if self._cut:
             pauses = "a pause was" if self._cut == 1 else f"{self._cut} pauses were"
             self._notes.append(f"{pauses} cut to {self._recording_filter.longest_pause_s:g} s (--max-pause)")
-        self._notes += self._requests.notes
+        self._notes += dict.fromkeys(self._requests.notes)
         taken = [variable.name for use in self._values.uses for variable in use.gives]
         if taken:
             self._notes.append(f"taken from earlier responses, as comments say: {', '.join(taken)}")

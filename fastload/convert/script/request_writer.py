@@ -89,7 +89,8 @@ class RequestWriter:
         address, template, keywords = self._address(url)
         sent = self._sent(body)
         keywords |= self._module.short(sent, "BODY") | self._headers(request, body, without)
-        keywords |= {**self._auth(request, url), **(more or {})}
+        more = more or {}
+        keywords |= more if "auth" in more else self._auth(request, url) | more
         keywords["name"] = name or self._name(url, template, body)
         method = request.method.lower()
         if method in METHODS:
