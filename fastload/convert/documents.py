@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
-from fastload.convert.curl.command import is_curl, read_curl
+from fastload.convert.curl.command import begins_with_curl, is_curl, read_curl
 from fastload.convert.curl.script import script_of_curl
 from fastload.convert.download import document_name, download, is_url
 from fastload.convert.locations import malformed_json
@@ -18,6 +19,7 @@ from fastload.convert.postman.collection import script_of_collection
 from fastload.convert.recordings.har import read_har
 from fastload.convert.recordings.script import script_of_recording
 from fastload.convert.recordings.visits import RecordingFilter
+from fastload.convert.script.origins import origin_of
 from fastload.convert.script.writer import Conversion
 from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
@@ -74,7 +76,10 @@ def _converted(source: str | Path, title: str, recording_filter: RecordingFilter
     name, data, kind = document.name, document.data, _kind(document)
     if kind == "api":
         recording_filter.check_unused(name)
-        return script_of_api(read_openapi(name, data, is_json=_is_json(document)), name, title, deletes=deletes)
+        api = read_openapi(name, data, is_json=_is_json(document))
+        if isinstance(source, str) and is_url(source):
+            return script_of_api(api, name, title, deletes=deletes, origin=origin_of(urlsplit(source)))
+        return script_of_api(api, name, title, deletes=deletes)
     if kind == "recording":
         if deletes:
             refuse_deletes(name)
@@ -136,12 +141,7 @@ def _kind(document: _Document) -> str:
             raise PlanError(f"{document.name} is a test plan of JMeter, which is not read", hint=_OF_JMETER)
         what = "an HTML page" if b"<html" in begin or b"<!doctype html" in begin else "XML"
         raise PlanError(f"{document.name} is {what}, and no description of requests", hint=_KINDS)
-    first = next((line for line in document.data.decode(errors="replace").splitlines() if _says_something(line)), "")
-    return "curl" if is_curl(first) else "api"
-
-
-def _says_something(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
+    return "curl" if begins_with_curl(document.data.decode(errors="replace")) else "api"
 
 
 def _kind_of_json(document: _Document) -> str:

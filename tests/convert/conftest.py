@@ -21,7 +21,7 @@ REDIRECTS = {"/old": (301, "/"), "/login": (303, "/account?welcome=1")}
 
 
 class Asked(NamedTuple):
-    """A request as the server got it; names of headers in lower case."""
+    """A request as the server got it; names of headers in lower case, the values of one name in one line."""
 
     line: str
     headers: dict[str, str]
@@ -48,8 +48,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.raw_requestline or not self.parse_request():
             self.close_connection = True
             return
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode(errors="surrogateescape")
+        headers: dict[str, str] = {}
+        for name, value in self.headers.items():
+            before = headers.get(name.lower())
+            headers[name.lower()] = value if before is None else f"{before}, {value}"
         self.server.asked.append(Asked(f"{self.command} {self.path}", headers, body))
         status, location = REDIRECTS.get(self.path, (404 if self.path.endswith("missing") else 200, ""))
         self.send_response(status)

@@ -103,6 +103,29 @@ HIDDEN = f'<form><input name="user"><input type="hidden" name="_csrf" value="{TO
             'orders_id = found_in(reply.headers["location"], "/orders/([^/?#]+)")',
             '"/orders/{orders_id}/pay"',
         ),
+        # The whole body, or a part of a part.
+        (given(UUID, "text/plain"), sends(**body({"id": UUID})), "id_ = reply.text\n", 'json={"id": id_}'),
+        (given(f"{TOKEN}\n", "text/plain"), sends(**body({"t": TOKEN})), "t = reply.text.strip()\n", 'json={"t": t}'),
+        (given(json.dumps(UUID)), sends(url=f"https://a.test/items/{UUID}"), "item_id = reply.json()\n", "/{item_id}"),
+        (
+            given({"id": UUID, "t": TOKEN}),
+            sends(headers=[{"name": "X-Ctx", "value": f"id={UUID}; t={TOKEN}"}]),
+            't = reply.json("t")',
+            'f"id={x_ctx}; t={t}"',
+        ),
+        (given({"t": TOKEN}), sends(url=f"https://a.test/i;jsessionid={TOKEN}"), "t = reply", 'f"i;jsessionid={t}"'),
+        (
+            given({"t": TOKEN}),
+            sends(url=f"https://a.test/in?next=%2Fa%3Ft%3D{TOKEN}%26b%3D2"),
+            't = reply.json("t")',
+            'params={"next": f"/a?t={t}&b=2"}',
+        ),
+        (
+            given({"t": TOKEN}),
+            sends(url=f"https://a.test/in?next=%252Fa%253Ft%253D{TOKEN}%2526b%253D2"),
+            't = reply.json("t")',
+            'params={"next": f"%2Fa%3Ft%3D{t}%26b%3D2"}',
+        ),
     ],
 )
 def test_a_value_is_taken_from_the_response_that_had_it(
@@ -210,6 +233,18 @@ def test_what_no_response_had_is_asked_for_once(tmp_path: Path) -> None:
     assert made.notes[-1].endswith("give CART_ID, REF, REF_2 with -e")
 
 
+@pytest.mark.parametrize(
+    ("next_", "sent"),
+    [
+        (f"https%3A%2F%2Fa.test%2Fitems%2F{UUID}%3Fq%3D1", 'f"https://a.test/items/{ITEM_ID}?q=1"'),
+        (f"%252Fa%253Fref%253D{TOKEN}", 'f"%2Fa%3Fref%3D{REF}"'),
+    ],
+)
+def test_what_no_response_had_is_asked_for_within_a_url(tmp_path: Path, next_: str, sent: str) -> None:
+    made = script_of(tmp_path, given({}), sends(url=f"https://a.test/in?next={next_}"))
+    assert sent in made.text
+
+
 def test_ids_that_a_client_makes_up_are_made_up(tmp_path: Path) -> None:
     made = script_of(tmp_path, sends(headers=[{"name": "Idempotency-Key", "value": UUID}]), sends())
     assert '"Idempotency-Key": str(uuid.uuid4())' in made.text
@@ -221,6 +256,24 @@ def test_the_cookie_of_a_session_that_had_begun_is_asked_for(tmp_path: Path) -> 
     assert '    vu.cookies["sid"] = SID\n' in made.text
     assert "theme" not in made.text
     assert 'cookies="clear"' in made.text
+    assert "cookies that no response of the recording set are left out: theme, later" in made.notes
+
+
+def test_cookies_before_the_recording_are_asked_for_however_they_look(tmp_path: Path) -> None:
+    """Only what looked random was asked for; of another host, none reached it."""
+    entries: list[dict[str, Any]] = [
+        {"headers": [{"name": "cookie", "value": "sid=abc"}]},
+        {"url": "https://b.test/x", "cookies": [{"name": "session", "value": "words-only"}]},
+        {"url": "https://b.test/y", "headers": [{"name": "Cookie", "value": "sid=def; session=words-only"}]},
+    ]
+    made = convert(recorded(tmp_path, *entries), "visit.py", RecordingFilter(all_hosts=True))
+    lines = [line.strip() for line in made.text.splitlines() if "vu.cookies" in line]
+    assert lines == [
+        'vu.cookies["sid"] = SID',
+        'vu.cookies.set("session", SESSION, domain="b.test")',
+        'vu.cookies.set("sid", SID_2, domain="b.test")',
+    ]
+    assert not any(secret in made.text for secret in ("abc", "def;", "words-only"))
 
 
 @pytest.mark.parametrize(

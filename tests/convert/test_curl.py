@@ -9,10 +9,12 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import pytest
 
 from fastload.convert import Conversion, RecordingFilter, convert
+from fastload.convert.curl.command import is_curl
 from fastload.convert.curl.shell_words import commands
 from fastload.model.errors import PlanError
 from tests.conftest import Cli
@@ -60,33 +62,69 @@ COMMANDS = {
     "encoded query": "curl -s --url-query 'a=b&c d' --url-query '+x=%41' --url-query '=e f' URL/find?q=1",
     "quoted field": """curl -s -F 'a="x;y \\"z\\""' -F 'b=one;two' -F 'c="d" e' --form-string 'f=@g;type=h' """
     """-F 'up=@"me too.txt";type=image/png' URL/upload""",
+    "pieces": r"curl -s URL/x -d a=1 -d @me.json --data-urlencode 'b=c d' --data-binary @me.json -d password=pw -d c",
+    "pieces of JSON": """curl -s URL/x --json '{"a": ' --json @me.json --json '}' """,
+    "empty form": "curl -s URL/x -d ''",
+    "form in its order": "curl -s 'URL/x?a=1&b=2&a=3' -d a=1 -d b=2 -d a=3 -d d",
+    "encoded alone": "curl -s URL/x --data-urlencode 'a b&c'",
+    "typed fields": """curl -s -F 'a={"b": 1};type=application/json;charset=utf-8' -F up=@me.json -F b=1 """
+    "-F up=@me.txt -F 'c=<me.json' -F d=2 -F 'e=<me.txt;type=a/b; x=y' -F 'f=;filename=y.txt;type=text/css' URL/upload",
+    "type of a file": "curl -s -F a=@me.json -F 'b=@me.txt;filename=b.xml' -F 'c=@me.json;filename=c' URL/upload",
+    "globs": "curl -s 'URL/{a,b}/[08-10]x[a-e:3]?q={1}' -d x=1",
+    "no globs": "curl -s -g 'URL/x?a={b}&c=[1-3]'",
+    "repeated headers": "curl -s URL/x -H 'X-Tag: a' -H 'x-tag: b' -H 'Accept: text/a' -H 'Accept: text/b'",
+    "host": "curl -s URL/x -H 'Host: shop.test' -H 'X-None;'",
+    "left out": "curl -s URL/x -d a=1 -H 'Accept:' -H 'User-Agent:' -H 'Content-Type:'",
+    "no agent": "curl -s URL/x -A '' -H 'Content-Type: application/json' -H 'Accept: a/b' --oauth2-bearer pw",
+    "overridden": "curl -s URL/x -e URL/a -A b -H 'Referer: c' -H 'user-agent: d' -r 0-9",
+    "exact types": """curl -s URL/x -H 'Content-Type: application/json; charset=UTF-8' -d '{"b": [1e400, 2.50]}'""",
+    "exact JSON": """curl -s URL/x --json '{"a": 12345678901234567890123, "a": 0.1000000000000000000001}' """,
+    "form with a charset": "curl -s URL/x -H 'Content-Type: application/x-www-form-urlencoded; charset=UTF-8' -d a=1",
+    "a part of a page": "curl -sG 'URL/x?a=1#part' -d b=2",
+    "a user twice": "curl -s -u ada:pw http://eve:other@HOST/x",
+    "a user and a header": "curl -s -u ada:no URL/x -H 'Authorization: Bearer pw'",
+    "a user in the URL": "curl -s http://ada:pw@HOST/x",
+    "assigned": """BASE=URL; export ITEM="red shoes" OPTIONS='-s -A me/1'\n"""
+    """curl $OPTIONS "$BASE/x?q=${ITEM// /+}" """.replace("${ITEM// /+}", "a")
+    + """ -H "X-Item: $ITEM" -d n=$BASE""",
+    "several uploads": "curl -s -T me.txt URL/a -T me.json URL/b",
     "JSON as a form": """curl -s URL/sign-in -d '{"user": "a=b&c", "password": "pw"}'""",
 }
+COPIED_FROM = ("sec-ch-ua", "sec-fetch-mode")
 
 
 class Seen(NamedTuple):
     """What a server sees of a request, without what any two clients write differently."""
 
     line: str
+    query: list[bytes]
     headers: dict[str, str]
     body: object
 
 
 def seen(asked: Asked) -> Seen:
     """*asked* with its body taken apart."""
-    kept = ("authorization", "cookie", "x-trace", "referer", "user-agent", "content-type", "accept")
-    headers = {name: value for name, value in asked.headers.items() if name in kept}
+    headers = dict(asked.headers)
     kind, body = headers.get("content-type", ""), asked.body
-    parsed: object = body.replace("%20", "+")
+    parsed: object = body
     if kind.startswith("multipart/form-data"):
         headers["content-type"] = "multipart/form-data"
         form: EmailMessage = BytesParser(EmailMessage).parsebytes(f"Content-Type: {kind}\r\n\r\n{body}".encode())
-        name = "content-disposition"
-        parts = [part for part in form.walk() if part is not form]
-        parsed = [(part.get_param("name", header=name), part.get_filename(), part.get_payload()) for part in parts]
+        parsed = [(part.items(), part.get_payload()) for part in form.walk() if part is not form]
     elif "json" in kind:
-        parsed = json.loads(body)
-    return Seen(asked.line.replace("%20", "+"), headers, parsed)
+        parsed = json.loads(body) if body else ""
+    elif "form-urlencoded" in kind:
+        parsed = pairs(body)
+    if parsed is not body:
+        # A value may have other escapes, a boundary another length.
+        headers.pop("content-length", None)
+    path, _, query = asked.line.partition("?")
+    return Seen(path, pairs(query), headers, parsed)
+
+
+def pairs(text: str) -> list[bytes]:
+    """The names and values in *text*, which has them encoded, in their order."""
+    return [unquote_to_bytes(part.replace("+", "%20")) for part in text.split("&")]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -94,28 +132,40 @@ def test_the_script_sends_what_curl_sends(cli: Cli, tmp_path: Path, memory: Memo
     (tmp_path / "me.txt").write_text("the content")
     (tmp_path / "me too.txt").write_text("more")
     (tmp_path / "me.json").write_bytes(b'{"a":\r\n "b"}\n')
-    command = COMMANDS[name].replace("URL", memory.url)
+    command = COMMANDS[name].replace("URL", memory.url).replace("HOST", memory.url.partition("://")[2])
     done = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PASSWORD": "pw"}, capture_output=True, timeout=30
     )
     assert done.returncode == 0, done.stderr
-    made = cli("new", "visit", "--from", command)
+    (tmp_path / "command.sh").write_text(command)
+    made = cli("new", "visit", "--from", command if is_curl(command) else "command.sh")
     assert made.returncode == 0, made.stderr
     check_style(tmp_path / "visit.py")
-    run = cli("run", "visit.py", "--base-url", memory.url, "-w", "1", "-q", "-e", "PASSWORD=pw")
-    assert run.returncode == 0, run.stderr
-    by_curl, by_script = map(seen, memory.asked)
-    # Each client has its own, unless the command says it.
-    own: tuple[str, ...] = (
-        () if name == "delete" else ("user-agent", "referer") if name == "copied" else ("user-agent",)
+    run = cli(
+        "run",
+        "visit.py",
+        "--base-url",
+        memory.url,
+        "-w",
+        "1",
+        "-q",
+        "-e",
+        "PASSWORD=pw",
+        "-e",
+        "AUTHORIZATION=Bearer pw",
     )
-    if name.startswith("file to"):
-        # The client takes it from the name of the file.
-        own += ("content-type",)
-    for header in own:
-        by_curl.headers.pop(header, None)
-        by_script.headers.pop(header, None)
-    assert by_script == by_curl
+    assert run.returncode == 0, run.stderr
+    half = len(memory.asked) // 2
+    assert 2 * half == len(memory.asked) > 0
+    for by_curl, by_script in zip(map(seen, memory.asked[:half]), map(seen, memory.asked[half:]), strict=True):
+        # Each client has its own, unless the command says it.
+        own = ["expect"] if "user-agent" in command.lower() or " -A" in command else ["expect", "user-agent"]
+        if name == "copied":
+            own = ["user-agent", "referer", "accept-language", "accept-encoding", *COPIED_FROM]
+        for header in own:
+            by_curl.headers.pop(header, None)
+            by_script.headers.pop(header, None)
+        assert by_script == by_curl
 
 
 def test_several_commands_are_sent_one_after_the_other(cli: Cli, tmp_path: Path, memory: Memory) -> None:
@@ -162,7 +212,7 @@ def test_what_a_browser_adds_is_left_out_of_a_copied_command_only() -> None:
         ("curl -H", "the option -H has no value"),
         ("curl ftp://a.test/x", "'ftp://a.test/x' is no address of http or https"),
         ("curl http://a.test:port/", "Port could not be cast"),
-        ("curl -d a -F b=1 a.test", "both -d and -F"),
+        ("curl -d a -F b=1 a.test", "more than one of -d, -F and -T"),
         ("curl -m soon a.test", "could not convert"),
         ("curl a.test/$(date)", "'$(' in line 1 is for a shell"),
         ('curl a.test/"`date`"', "'`' in line 1 is for a shell"),
@@ -176,8 +226,16 @@ def test_what_a_browser_adds_is_left_out_of_a_copied_command_only() -> None:
         ("curl --url-query @f a.test", "--url-query with a file"),
         ("curl -d @- a.test", "standard input"),
         ("curl -T - a.test", "standard input"),
-        ("curl 'a.test/{a,b}'", "several URLs of '{a,b}'"),
-        ("curl 'a.test/[1-3].txt'", "several URLs of '[1-3]'"),
+        ("curl 'a.test/{a,b}/[1-30]'", "curl makes 60 URLs of 'a.test/{a,b}/[1-30]', and a script has up to 50"),
+        ("curl 'a.test/[1-999999999999].txt'", "curl makes 999,999,999,999 URLs of '[1-999999999999]'"),
+        ("curl 'a.test/[1-9999999999999999999]'", "the range '[1-9999999999999999999]' has numbers that are too large"),
+        ("curl 'a.test/[3-1].txt'", "the range '[3-1]' has nothing in it"),
+        ("curl -T '{a,b}' a.test", "-T has several files in '{a,b}'"),
+        ("curl -d a -T b a.test", "more than one of -d, -F and -T"),
+        ("curl -T a -T b a.test", "more files of -T than URLs"),
+        ("curl -G -d @f a.test", "-G with a file is not taken"),
+        ("curl -F 'a=@b,c' a.test", "-F a has several files"),
+        ("curl -F 'a=(;type=multipart/mixed' a.test", "-F a has parts within a part"),
         ("curl -d $'\\xff' a.test", "bytes that are not UTF-8"),
         ('curl ^"https://a.test/^" ^\n -H ^"a: b^"', "a command for Windows' cmd"),
     ],
@@ -199,21 +257,21 @@ def test_a_variable_where_no_value_can_stand_is_refused(words: str) -> None:
 
 def test_what_is_no_command_of_curl_is_noted() -> None:
     made = made_of(
-        "curl https://a.test/1 > out.txt 2>&1 && A=t0p curl https://a.test/2 | jq .a & (curl https://a.test/3); B=x"
+        "curl https://a.test/1 > out.txt 2>&1 && A=t0p curl https://a.test/2 | jq .a & (curl https://a.test/3); set -e"
     )
     assert made.text.count("await vu.get(") == 3
-    assert made.notes == ("not taken from the command, see to it: >out.txt, 2>&1, A=..., jq, B=...",)
+    assert made.notes == ("not taken from the command, see to it: >out.txt, 2>&1, A=..., jq, set",)
 
 
 @pytest.mark.parametrize(
     ("words", "note"),
     [
         ("-H @headers.txt", "-H @headers.txt"),
-        ("-H 'Host: b.test'", "-H Host"),
-        ("-H 'X-None;'", "-H X-None;"),
-        ("-H 'Accept:' -H 'Expect:'", "-H Accept:"),
-        ("-H 'X-A: 1' -H 'x-a: 2'", "-H x-a once more"),
-        ("-F 'a={};type=application/json'", "the options of -F a"),
+        ("-H 'Host:' -H 'Accept:' -H 'Expect:'", "-H Host:"),
+        ("-H 'Range: a' -H 'range: b'", "-H range once more"),
+        ("-F 'a={};headers=X: 1'", "the option headers of -F a"),
+        ("--path-as-is", "--path-as-is"),
+        ("--retry 3", "--retry"),
     ],
 )
 def test_what_a_script_does_not_send_is_noted(words: str, note: str) -> None:
@@ -235,6 +293,20 @@ def test_variables_are_asked_for_by_their_names() -> None:
     assert "s3c" not in made.text
 
 
+def test_variables_that_the_file_sets_have_their_values(tmp_path: Path) -> None:
+    """The value of one with the name of a secret is not copied."""
+    (tmp_path / "all.sh").write_text(
+        "set -e\nBASE=https://a.test  # the shop\nexport TOKEN=s3cr3t WORDS='-H \"X: $no\" -H X-B:1'\nITEM=${BASE}/7\n"
+        'curl "$ITEM/$TOKEN" -d "w=$WORDS" -d o=$OTHER\nITEM=/8; curl $BASE$ITEM -A \'$ITEM\'\n'
+    )
+    made = convert(tmp_path / "all.sh", "visit.py", RecordingFilter())
+    assert made.options == ("--base-url", "https://a.test", "-e", "TOKEN=...", "-e", "OTHER=...")
+    assert "s3cr3t" not in made.text
+    assert """{"w": '-H "X: $no" -H X-B:1', "o": OTHER}""" in made.text
+    assert '"User-Agent": "$ITEM"' in made.text
+    assert 'vu.get("/8"' in made.text
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -250,6 +322,6 @@ def test_variables_are_asked_for_by_their_names() -> None:
     ],
 )
 def test_words_are_those_of_bash(text: str, words: list[str]) -> None:
-    assert [command.words for command in commands(text)] == [words]
+    assert [command.words for command in commands(text, {})] == [words]
     told = subprocess.run(["bash", "-c", f"printf '%s\\0' {text}"], capture_output=True, timeout=10)
     assert told.stdout.decode().split("\0")[:-1] == words

@@ -52,6 +52,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
         elif self.path == "/page":
             self._send(b"<!DOCTYPE html><html><title>Docs</title></html>")
+        elif self.path == "/api/open.json":
+            paths = {"/x": {"get": {"responses": {"200": {"description": "it"}}}}}
+            self._send(
+                json.dumps({"openapi": "3.1.0", "info": {"title": "A", "version": "1"}, "paths": paths}).encode()
+            )
         elif not file.is_file() or (self.path.startswith("/private") and credentials != wanted):
             self.send_error(404)
         else:
@@ -89,6 +94,11 @@ def test_a_document_may_be_on_a_server(cli: Cli, tmp_path: Path, documents: Docu
     compile(text, "visit.py", "exec")
     assert begin in text
     assert "secret" not in text.partition('"""\n')[0]
+
+
+def test_a_description_without_a_server_is_of_the_server_that_has_it(documents: Documents) -> None:
+    made = convert(f"{documents.url}/api/open.json", "visit.py", RecordingFilter())
+    assert made.options == ("--base-url", documents.url)
 
 
 def test_user_and_password_of_a_url_are_sent_and_not_written(cli: Cli, tmp_path: Path, documents: Documents) -> None:
@@ -185,6 +195,7 @@ def test_the_kind_is_in_the_content(tmp_path: Path, memory: Memory) -> None:
             "Shop API, a collection",
         ),
         ("c.txt", f"# all\n\n$ curl {memory.url}/x\n", "1 request of curl, from c.txt."),
+        ("e.sh", f"#!/bin/sh\nset -e\nBASE={memory.url}\n\ncurl $BASE/x\n", "1 request of curl, from e.sh."),
         ("d", (DATA / "pets.yaml").read_text(), "Pet shop"),
     ):
         (tmp_path / name).write_text(content)

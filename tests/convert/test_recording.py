@@ -17,7 +17,7 @@ from tests.test_docs import blocks_of
 
 HAR = DATA / "shop.har"
 CART = "0b7f1c9e-7f4a-4a57-9a3e-5f2f5a0f2b11"
-SECRETS = ("-e", "PASSWORD=pw", "-e", "AUTHORIZATION=Bearer t0ken", "-e", f"CART_ID={CART}")
+SECRETS = ("-e", "PASSWORD=pw", "-e", "AUTHORIZATION=Bearer t0ken", "-e", f"CART_ID={CART}", "-e", "SID=s1")
 
 
 def recorded(tmp_path: Path, *entries: dict[str, Any], **log: Any) -> Path:
@@ -57,7 +57,7 @@ def made_of(tmp_path: Path, *entries: dict[str, Any], **wanted: Any) -> Conversi
 def test_the_script_sends_what_was_recorded(cli: Cli, tmp_path: Path, memory: Memory) -> None:
     done = cli("new", "shop", "--from", str(HAR), "--max-pause", "20ms")
     assert done.returncode == 0, done.stderr
-    assert "-e PASSWORD=... -e AUTHORIZATION=... -e CART_ID=..." in done.stdout
+    assert "-e PASSWORD=... -e AUTHORIZATION=... -e CART_ID=... -e SID=..." in done.stdout
     check_style(tmp_path / "shop.py")
     where = ("--base-url", memory.url, *SECRETS)
     plan = cli("plan", "shop.py", "--json", *where)
@@ -90,13 +90,14 @@ def test_the_script_sends_what_was_recorded(cli: Cli, tmp_path: Path, memory: Me
     assert 'name="photo"; filename="me.png"' in asked["POST /upload"].body
     headers = {line: one.headers for line, one in asked.items()}
     assert headers["POST /graphql"]["authorization"] == "Bearer t0ken"
-    assert headers["POST /graphql"]["content-type"] == "application/json"
+    assert headers["POST /graphql"]["content-type"] == "application/json; charset=utf-8"
     assert headers["POST /graphql"]["x-requested-with"] == "XMLHttpRequest"
     put = headers["PUT /api/carts/0b7f1c9e-7f4a-4a57-9a3e-5f2f5a0f2b11/items"]
     assert (put["content-type"], put["x-trace"]) == ("application/vnd.shop+json", "on")
     assert headers["POST /api/notes"]["content-type"] == "text/plain"
     assert headers["POST /login"]["content-type"] == "application/x-www-form-urlencoded"
-    assert [one for one in memory.asked if {"cookie", "referer", "origin", "sec-ch-ua-mobile"} & {*one.headers}] == []
+    assert [one for one in memory.asked if {"referer", "origin", "sec-ch-ua-mobile"} & {*one.headers}] == []
+    assert {one.headers["cookie"] for one in memory.asked} == {"sid=s1"}
     summary = json.loads(done.stdout)
     assert summary["metrics"]["http_req_failed"]["fails"] == 1
     names = {row["name"] for row in summary["endpoints"]}
@@ -109,6 +110,7 @@ def test_pages_are_groups_and_pauses_are_kept() -> None:
     assert scenario == (
         '@fl.scenario(vus=1, iterations=1, thresholds={"http_req_failed": "rate<0.01"})\n'
         "async def shop(vu: fl.VU) -> None:\n"
+        '    vu.cookies["sid"] = SID\n'
         '    async with vu.group("/"):\n'
         "        await page(vu)\n"
         "    await vu.sleep(2.4)\n"
@@ -133,9 +135,10 @@ def test_what_is_left_out_is_noted_and_can_be_kept() -> None:
         "left out, 1 in all: WebSocket connections",
         "left out, 1 in all: requests that got no response",
         "these failed in the recording, and are kept: 404 /api/missing",
+        "cookies that no response of the recording set are left out: theme",
         "a pause was cut to 10 s (--max-pause)",
         "the content of the files that are sent to /upload is not known: give some in their place",
-        "secrets of the recording are not copied: give PASSWORD, AUTHORIZATION with -e, or in the environment",
+        "secrets of the recording are not copied: give PASSWORD, AUTHORIZATION, SID with -e, or in the environment",
         "these look as if a server had made them, but no earlier response has them: give CART_ID with -e",
     )
     for word in ("s3cr3t", "eyJ", "3f9a", "metrics.example.net", "logo.png"):
@@ -179,7 +182,7 @@ def test_pages_with_the_same_title_are_told_apart(tmp_path: Path) -> None:
     ("entry", "call"),
     [
         ({"url": "https://a.test"}, 'vu.get("/", name="/")'),
-        ({"url": "https://u:p@a.test/x?a=1#part"}, 'vu.get("/x", params={"a": "1"}, name="/x")'),
+        ({"url": "https://a.test/x?a=1#part"}, 'vu.get("/x", params={"a": "1"}, name="/x")'),
         ({"url": "https://a.test/x?token=abc"}, 'vu.get("/x", params={"token": TOKEN}, name="/x")'),
         ({"url": "https://a.test/x?a"}, 'vu.get("/x?a", name="/x")'),
         ({"method": "PURGE"}, 'vu.request("PURGE", "/", name="/")'),
@@ -367,7 +370,8 @@ def test_types_may_be_in_the_headers_alone(tmp_path: Path) -> None:
     header = {"name": "content-type", "value": "application/json; charset=utf-8"}
     picture: dict[str, Any] = {"url": "https://a.test/x", "answer": [{"name": "Content-Type", "value": "image/png"}]}
     made = made_of(tmp_path, {"method": "POST", "headers": [header], "postData": {"text": '{"a": 1}'}}, picture)
-    assert 'vu.post("/", json={"a": 1}, name="/")' in made.text
+    assert 'json={"a": 1},\n' in made.text
+    assert 'headers={"Content-Type": "application/json; charset=utf-8"},' in made.text
     assert "images, styles" in made.notes[0]
 
 

@@ -28,6 +28,7 @@ def text(value: str) -> dict[str, Any]:
     [
         (sends(**body({"token": {"value": "abc123"}})), "abc123", '{"value": TOKEN_VALUE}'),
         (sends(**body({"secret": 12345})), "12345", '{"secret": int(SECRET)}'),
+        (sends(**text('{"pin": 48213, "max_tokens": 4096}')), "48213", '"pin": {PIN}'),
         (sends(**body({"password": ["one1", "two2"]})), "two2", "[PASSWORD, PASSWORD_2]"),
         (sends(url=f"https://a.test/maps?key={GOOGLE_KEY}"), GOOGLE_KEY, '{"key": KEY}'),
         (sends(headers=[{"name": "X-Custom", "value": f"Bearer {JWT}"}]), JWT, 'f"Bearer {'),

@@ -260,6 +260,7 @@ _CURL = (
     "curl ", "-X", "POST ", "-d ", "a=1&b ", "--data-urlencode ", "-F ", "f=@x;type=a/b ", "-H ", "'A: b' ", "-u ",
     "a:b ", "-b ", "-G ", "--json ", "{} ", "$'", "\\x41", "\\'", "'", '"', "\\", "\n", ";", "&", "--next ",
     "http://a.test/ ", "a.test:80/%E9?x ", "-", "--", "--frob ", "#", "[", "@", "\ud800", "\0", *NUMBERS,
+    "a.test/{a,b}/[1-3] ", "B=x; ", "$B ", "-T f ", "f=<x ",
 )  # fmt: skip
 _RIGHT_CURL = ("curl ", "-X", "POST ", "http://a.test/x?a=1 ", "-H ", "'A: b' ", "-d ", "a=1&b ")
 

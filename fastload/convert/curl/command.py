@@ -10,20 +10,20 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, unquote, urldefrag, urlsplit
 
+from fastload.convert.curl.bodies import FilePiece, FormPart, file_path, form_part, joined
+from fastload.convert.curl.globs import GLOB, expanded
 from fastload.convert.curl.shell_words import VARIABLE, commands, variables_shown
 from fastload.convert.curl.values import secrets_as_variables
 from fastload.convert.script.bodies import FORM, JSON, MULTIPART
-from fastload.convert.script.names import counted
-from fastload.convert.source_request import Field, Pair, PostData, SourceRequest, header_of
+from fastload.convert.script.names import counted, is_secret_field
+from fastload.convert.source_request import Pair, PostData, SourceRequest, header_of
 from fastload.model.errors import PlanError
 
 _BEGIN = re.compile(r"\s*(?:\$\s+)?curl(?:\.exe)?\s")
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-_GLOB = re.compile(r"\{[^{}]*\}|\[[0-9A-Za-z]+-[0-9A-Za-z]+(?::\d+)?\]")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_ESCAPED = re.compile(r'\\(["\\])')
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_PRELUDE = re.compile(r"\s*(?:#|$|(?:export|set|cd|source|\.)\s|[A-Za-z_][A-Za-z0-9_]*=)")
 _HINT = "give it as one text in quotes, or in a file: in a browser's developer tools, Network, 'Copy as cURL (bash)'"
 _SHORT_NAMES = (
     "A user-agent, b cookie, c cookie-jar, C continue-at, d data, D dump-header, e referer, E cert, "
@@ -42,43 +42,51 @@ def _words(text: str) -> frozenset[str]:
 
 # What is not sent, or is the client's own affair.
 _NO_MATTER = _words(
-    "silent show-error verbose include fail fail-with-body location location-trusted compressed progress-bar "
-    "no-progress-meter junk-session-cookies disable no-buffer tr-encoding remote-name "
-    "remote-header-name remote-time parallel path-as-is no-keepalive styled-output no-alpn tcp-nodelay "
-    "raw create-dirs"
+    "silent show-error verbose include fail fail-with-body location progress-bar no-progress-meter "
+    "junk-session-cookies disable no-buffer remote-name remote-header-name remote-time no-keepalive styled-output "
+    "no-alpn tcp-nodelay raw create-dirs"
 )
 _NO_MATTER_WITH_VALUE = _words(
-    "output write-out cookie-jar dump-header stderr trace trace-ascii output-dir max-redirs speed-time "
-    "speed-limit retry retry-delay retry-max-time keepalive-time"
+    "output write-out cookie-jar dump-header stderr trace trace-ascii output-dir keepalive-time"
 )
 # What is an option of the whole run here: curl's name, and what the run takes.
-_OF_RUN = {"insecure": ("-k",), "http1.1": ("--http", "1.1"), "http2": ("--http", "2"), "http3": ("--http", "3")}
+_OF_RUN = {
+    "compressed": ("--compressed",),
+    "http1.1": ("--http", "1.1"),
+    "http2": ("--http", "2"),
+    "http3": ("--http", "3"),
+    "insecure": ("-k",),
+}
 _OTHER_WITH_VALUE = _words(
     "cert key cacert capath ciphers pass cert-type key-type proxy proxy-user resolve connect-to interface "
     "unix-socket config continue-at time-cond connect-timeout limit-rate dns-servers noproxy socks5 "
     "socks5-hostname aws-sigv4 tls-max local-port netrc-file proto engine doh-url max-filesize request-target "
-    "rate variable"
+    "rate variable speed-time speed-limit retry retry-delay retry-max-time"
 )
+# Headers that the client sends by itself unless it is told not to.
+_CAN_BE_LEFT_OUT = ("accept", "user-agent", "content-type")
+# Headers that a request has once.
+_ONCE = ("authorization", "content-type", "host", "range", "referer", "user-agent")
 
 
 @dataclass(slots=True)
 class CurlRequest:
     """A request of a command: what HAR has of one, and what that has no place for.
 
-    ``user`` is name and password, for the authentication ``scheme``. ``body_file`` is the file that is the body, sent
-    without its line ends if ``is_without_line_ends``. ``files`` are those of a form: the name of the field, path, name
-    for the server, and media type or "".
+    ``user`` is name and password, for the authentication ``scheme``. ``pieces`` are what the body is put together from
+    if a file is among them, ``parts`` those of a form. ``without`` are headers that the client is not to send.
     """
 
     request: SourceRequest
     timeout_s: float | None = None
+    max_redirects: int | None = None
     user: str | None = None
     scheme: str = "basic"
     cookies: list[tuple[str, str]] = field(default_factory=list)
-    body_file: str = ""
-    files: list[tuple[str, str, str, str]] = field(default_factory=list)
+    pieces: list[str | FilePiece] = field(default_factory=list)
+    parts: list[FormPart] = field(default_factory=list)
+    without: list[str] = field(default_factory=list)
     is_by_hand: bool = True
-    is_without_line_ends: bool = False
 
 
 @dataclass(slots=True)
@@ -95,6 +103,12 @@ def is_curl(text: str) -> bool:
     return _BEGIN.match(f"{text} ") is not None
 
 
+def begins_with_curl(text: str) -> bool:
+    """Return whether the first command in *text* is curl, behind comments and what sets a shell up."""
+    first = next((line for line in text.splitlines() if not _PRELUDE.match(line)), "")
+    return is_curl(first)
+
+
 def read_curl(name: str, text: str) -> CurlCommands:
     """Return the requests of the commands in *text*, which errors call *name*.
 
@@ -107,13 +121,19 @@ def read_curl(name: str, text: str) -> CurlCommands:
     options: dict[tuple[str, ...], None] = {}
     unknown: list[str] = []
     try:
-        for shell_command in commands(text):
+        values: dict[str, str] = {}
+        for shell_command in commands(text, values):
             unknown += shell_command.redirections
             words = shell_command.words
             words = words[1:] if words[:1] == ["$"] else words
-            while words and (assigned := _ASSIGNMENT.match(words[0])):
+            assigned = [found for word in words[words[:1] == ["export"] :] if (found := _ASSIGNMENT.match(word))]
+            if words and len(assigned) == len(words) - (words[0] == "export"):
+                # A secret is asked for, by the name of its variable.
+                values |= {found[1]: found[2] for found in assigned if not is_secret_field(found[1])}
+                continue
+            while words and (found := _ASSIGNMENT.match(words[0])):
                 # The value may be secret.
-                unknown.append(f"{assigned[0]}...")
+                unknown.append(f"{found[1]}=...")
                 words = words[1:]
             if not words or PurePath(words[0]).name not in ("curl", "curl.exe"):
                 unknown += words[:1]
@@ -152,17 +172,19 @@ class _Command:
         self._urls: list[str] = []
         self._method = ""
         self._headers: list[Pair] = []
-        self._data: list[str] = []
-        self._files: list[str] = []
-        self._form: list[Field] = []
+        # Of options like -A, over which a header of the same name goes.
+        self._own_headers: dict[str, str] = {}
+        self._without: list[str] = []
+        self._data: list[str | FilePiece] = []
+        self._uploads: list[str] = []
+        self._parts: list[FormPart] = []
         self._query: list[str] = []
-        self._json = self._get = self._head = self._globoff = self._without_line_ends = False
-        self._is_upload = False
+        self._json = self._get = self._head = self._globoff = False
         self._user: str | None = None
         self._scheme = "basic"
         self._cookies: list[tuple[str, str]] = []
         self._timeout_s: float | None = None
-        self._form_files: list[tuple[str, str, str, str]] = []
+        self._max_redirects: int | None = None
         self.of_run: list[tuple[str, ...]] = []
         self.unknown: list[str] = []
         self._with_value: dict[str, Callable[[str], None]] = {
@@ -177,15 +199,16 @@ class _Command:
             "url-query": self._add_query,
             "json": self._add_json,
             "form": self._add_form,
-            "form-string": lambda value: self._form.append(Field(*value.partition("=")[::2])),
+            "form-string": lambda value: self._parts.append(FormPart(*value.partition("=")[::2])),
             "user": lambda value: setattr(self, "_user", value),
-            "oauth2-bearer": lambda value: self._headers.append(Pair("Authorization", f"Bearer {value}")),
+            "oauth2-bearer": lambda value: self._own_headers.update({"Authorization": f"Bearer {value}"}),
             "cookie": self._add_cookies,
-            "user-agent": lambda value: self._headers.append(Pair("User-Agent", value)),
-            "referer": lambda value: self._headers.append(Pair("Referer", value.partition(";auto")[0])),
-            "range": lambda value: self._headers.append(Pair("Range", f"bytes={value}")),
+            "user-agent": lambda value: self._own_headers.update({"User-Agent": value}),
+            "referer": lambda value: self._own_headers.update({"Referer": value.partition(";auto")[0]}),
+            "range": lambda value: self._own_headers.update({"Range": f"bytes={value}"}),
             "max-time": lambda value: setattr(self, "_timeout_s", float(value)),
-            "upload-file": self._upload,
+            "max-redirs": lambda value: setattr(self, "_max_redirects", int(value)),
+            "upload-file": lambda value: self._uploads.append(file_path(value)),
         }
 
     def read(self, words: list[str]) -> None:
@@ -230,15 +253,18 @@ class _Command:
         return False
 
     def _add_header(self, line: str) -> None:
-        name, _, value = line.partition(":")
+        name, mark, value = line.partition(":")
         name, value = name.strip(), value.strip()
-        if name.lower() == "cookie" and value:
+        lower = name.lower()
+        if lower == "cookie" and value:
             self._add_cookies(value)
-        elif not value or name.lower() == "host":
-            # "@FILE", "Name;" for a header without a value, or "Name:" to leave one out that curl sends by itself.
-            self.unknown += [] if name.lower() == "expect" else [f"-H {name if value else line}"]
-        elif header_of(self._headers, name.lower()):
-            self.unknown.append(f"-H {name} once more")
+        elif not mark and line.endswith(";"):
+            self._headers.append(Pair(line[:-1].strip()))
+        elif not value and lower in _CAN_BE_LEFT_OUT:
+            self._without.append(name)
+        elif not value or (lower in _ONCE and header_of(self._headers, lower)):
+            # "@FILE", or "Name:" to leave one out that curl sends by itself.
+            self.unknown += [] if lower == "expect" else [f"-H {name} once more" if value else f"-H {line}"]
         else:
             self._headers.append(Pair(name, value))
 
@@ -252,14 +278,10 @@ class _Command:
                 self._cookies.append((name, value))
 
     def _add_data(self, text: str) -> None:
-        self._without_line_ends = self._without_line_ends or text.startswith("@")
-        self._add_data_binary(text)
+        self._data.append(FilePiece(file_path(text[1:]), is_without_line_ends=True) if text[:1] == "@" else text)
 
     def _add_data_binary(self, text: str) -> None:
-        if text.startswith("@"):
-            self._files.append(_path(text[1:]))
-        else:
-            self._data.append(text)
+        self._data.append(FilePiece(file_path(text[1:])) if text[:1] == "@" else text)
 
     def _add_json(self, text: str) -> None:
         self._json = True
@@ -269,88 +291,89 @@ class _Command:
         self._query.append(text[1:] if text.startswith("+") else _urlencoded("--url-query", text))
 
     def _add_form(self, text: str) -> None:
-        name, _, value = text.partition("=")
-        if value.startswith("<"):
-            self.unknown.append("-F with '<'")
-            return
-        is_file = value.startswith("@")
-        content, given = _value_and_options(value[is_file:])
-        if not is_file:
-            self.unknown += [f"the options of -F {name}"] if given else []
-            self._form.append(Field(name, content))
-            return
-        filename = given.get("filename", PurePath(content).name).strip('"')
-        self._form_files.append((name, _path(content), filename, given.get("type", "")))
-
-    def _upload(self, path: str) -> None:
-        self._method = self._method or "PUT"
-        self._is_upload = True
-        self._files.append(_path(path))
+        part, left = form_part(text)
+        self._parts.append(part)
+        self.unknown += [f"the option {option} of -F {part.name}" for option in left]
 
     def requests(self) -> list[CurlRequest]:
-        """Return the request to each URL of the command."""
+        """Return the requests of the command: one to each URL, and to each that its globs make."""
         if not self._urls:
             raise ValueError("a command has no URL")
-        return [self._request(_with_scheme(url)) for url in self._urls]
+        if bool(self._data) + bool(self._parts) + bool(self._uploads) > 1:
+            raise ValueError("a command has more than one of -d, -F and -T, which curl refuses")
+        if not self._globoff and any(map(GLOB.search, self._uploads)):
+            raise ValueError(f"-T has several files in {self._uploads[0]!r}: give each as one of its own")
+        if len(self._uploads) > len(self._urls):
+            raise ValueError("a command has more files of -T than URLs")
+        # The first file goes to the first URL.
+        uploads = [*self._uploads, *[""] * len(self._urls)]
+        return [
+            self._request(one, upload)
+            for url, upload in zip(self._urls, uploads, strict=False)
+            for one in ([url] if self._globoff else expanded(url))
+        ]
 
-    def _request(self, url: str) -> CurlRequest:
+    def _request(self, url: str, upload: str) -> CurlRequest:
+        url = _with_scheme(url)
         if VARIABLE.search(url.partition("://")[2].partition("/")[0]):
             raise ValueError(f"the address {url!r} has a variable in its host: write the value of it")
-        if (self._data or self._files) and (self._form or self._form_files):
-            raise ValueError("a command has both -d and -F, which curl refuses")
-        if not self._globoff and (glob := _GLOB.search(url)):
-            raise ValueError(f"curl makes several URLs of {glob[0]!r}: write each, or give -g to send it as it is")
+        url = urldefrag(url).url
         parts = urlsplit(url)
-        if self._is_upload and (not parts.path or parts.path.endswith("/")):
+        if upload and (not parts.path or parts.path.endswith("/")):
             # To a folder, curl sends a file by its own name.
-            parts = parts._replace(path=f"{parts.path or '/'}{quote(PurePath(self._files[0]).name)}")
+            parts = parts._replace(path=f"{parts.path or '/'}{quote(PurePath(upload).name)}")
             url = parts.geturl()
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no address of http or https")
         _ = parts.port
-        user = self._user
-        if "@" in parts.netloc and user is None:
-            user = parts.netloc.rpartition("@")[0]
-        query = [*self._query, *(self._data if self._get else [])]
-        if query:
+        user = unquote(parts.netloc.rpartition("@")[0]) if "@" in parts.netloc and self._user is None else self._user
+        if query := [*self._query, *(self._data_of_query() if self._get else [])]:
             url = f"{url}{'&' if parts.query else '?'}{'&'.join(query)}"
-        made = SourceRequest("", url, list(self._headers), None if self._get else self._body())
-        file = self._files[0] if self._files and not self._get else ""
-        made.method = self._method or ("HEAD" if self._head else "POST" if made.post_data else "GET")
-        if self._json and not header_of(made.headers, "accept"):
-            made.headers.append(Pair("Accept", JSON))
-        self.unknown += ["-d with several files"] if len(self._files) + bool(self._data) > 1 and file else []
-        by_hand = not any(header.name.lower().startswith("sec-") for header in self._headers)
-        cookies, files = list(self._cookies), list(self._form_files)
+        made = SourceRequest("", url, self._sent_headers())
+        pieces: list[str | FilePiece] = [FilePiece(upload)] if upload else []
+        if not upload and not self._get:
+            pieces = joined(self._data, is_json=self._json)
+        made.post_data = body = self._body(pieces, is_upload=bool(upload))
+        by_body = "PUT" if upload else "POST" if made.post_data else "GET"
+        made.method = self._method or ("HEAD" if self._head else by_body)
+        without = [*self._without, *(["Content-Type"] if upload and body and not body.mime_type else [])]
+        has_file = any(isinstance(piece, FilePiece) for piece in pieces)
         return CurlRequest(
-            made, self._timeout_s, user, self._scheme, cookies, file, files, by_hand, self._without_line_ends
+            *(made, self._timeout_s, self._max_redirects, user, self._scheme, list(self._cookies)),
+            pieces if has_file else [],
+            list(self._parts),
+            list(dict.fromkeys(without)),
+            is_by_hand=not any(header.name.lower().startswith("sec-") for header in self._headers),
         )
 
-    def _body(self) -> PostData | None:
-        given = header_of(self._headers, "content-type")
-        if self._form or self._form_files:
-            return PostData(MULTIPART, "", self._form)
-        if self._files:
-            return PostData(given or (JSON if self._json else "" if self._is_upload else FORM))
-        if not self._data:
-            return None
+    def _data_of_query(self) -> list[str]:
+        texts = [piece for piece in self._data if isinstance(piece, str)]
+        if len(texts) < len(self._data):
+            raise ValueError("-G with a file is not taken: write its content")
+        return texts
+
+    def _sent_headers(self) -> list[Pair]:
+        """Return the headers of -H, and those of other options for which it has none."""
+        given = {header.name.lower() for header in self._headers} | {name.lower() for name in self._without}
+        own = dict(self._own_headers)
         if self._json:
-            return PostData(given or JSON, "".join(self._data))
-        return PostData(given or FORM, secrets_as_variables("&".join(self._data)))
+            own["Accept"] = JSON
+        if own.get("User-Agent") == "":
+            self._without.append("User-Agent")
+        return [*self._headers, *(Pair(name, own[name]) for name in own if own[name] and name.lower() not in given)]
 
-
-def _value_and_options(text: str) -> tuple[str, dict[str, str]]:
-    """Return the value in *text* of ``-F``, which may be in quotes, and its options, as in ``VALUE;type=TYPE``."""
-    found = _QUOTED.match(text)
-    value = _ESCAPED.sub(r"\1", found[1]) if found else text.partition(";")[0]
-    _, *options = text[found.end() if found else 0 :].split(";")
-    return value, dict(option.strip().partition("=")[::2] for option in options)
-
-
-def _path(path: str) -> str:
-    if path in ("-", "."):
-        raise ValueError(f"a body is read from {path!r}, which is standard input: put it into a file")
-    return path
+    def _body(self, pieces: list[str | FilePiece], *, is_upload: bool) -> PostData | None:
+        if self._parts:
+            return PostData(MULTIPART)
+        if not is_upload and (self._get or not self._data):
+            return None
+        given = header_of(self._headers, "content-type")
+        if not given and "content-type" not in map(str.lower, self._without):
+            given = JSON if self._json else "" if is_upload else FORM
+        if any(isinstance(piece, FilePiece) for piece in pieces):
+            return PostData(given)
+        text = "".join(piece for piece in pieces if isinstance(piece, str))
+        return PostData(given, text if self._json else secrets_as_variables(text))
 
 
 def _urlencoded(option: str, text: str) -> str:
@@ -358,9 +381,8 @@ def _urlencoded(option: str, text: str) -> str:
     name, mark, value = text.partition("=")
     if not mark and "@" in name:
         raise ValueError(f"{option} with a file is not taken: write its content, as in NAME=CONTENT")
-    if not mark:
-        return quote_plus(text)
-    return f"{name}={quote_plus(value)}" if name else quote_plus(value)
+    encoded = quote(value if mark else text, safe="")
+    return f"{name}={encoded}" if name and mark else encoded
 
 
 def _with_scheme(url: str) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 _SHELL_VALUE = r"`|\$[(\[0-9?!$#@*-]|\$\{(?![A-Za-z_]\w*\})"
@@ -53,10 +53,11 @@ def variables_left(text: str) -> list[str]:
     return _SHOWN.findall(text)
 
 
-def commands(text: str) -> Iterator[ShellCommand]:
+def commands(text: str, values: Mapping[str, str]) -> Iterator[ShellCommand]:
     """Yield the commands in *text*; line ends, ``;``, ``&``, ``|`` and parentheses part them.
 
-    A `variable` stands for each ``$NAME`` outside of single quotes.
+    *values* are those of variables, also such as are set while a command is taken. Outside of single quotes, ``$NAME``
+    is its value, or else a `variable` stands for it.
 
     Raises:
         ValueError: a quote has no end, or a shell would have to run something for a value, as with ``$(...)``.
@@ -72,8 +73,13 @@ def commands(text: str) -> Iterator[ShellCommand]:
         if found is None:
             raise ValueError(f"the quote {text[at : at + 2].strip()!r} in line {_line(text, at)} has no end")
         kind = found.lastgroup or ""
-        if kind not in ("space", "comment", "redirection", "end"):
-            word = (word or "") + _plain(kind, found[kind], f"in line {_line(text, at)}")
+        if kind in ("braced", "bare") and found[kind] in values:
+            # Without quotes, it may be several words.
+            for number, one in enumerate(values[found[kind]].split()):
+                command.words += [word or ""] if number else []
+                word = one if number else (word or "") + one
+        elif kind not in ("space", "comment", "redirection", "end"):
+            word = (word or "") + _plain(kind, found[kind], f"in line {_line(text, at)}", values)
         elif word is not None:
             if redirection:
                 command.redirections.append(f"{redirection}{word}")
@@ -92,23 +98,23 @@ def _line(text: str, at: int) -> int:
     return text.count("\n", 0, at) + 1
 
 
-def _plain(kind: str, text: str, where: str) -> str:
+def _plain(kind: str, text: str, where: str, values: Mapping[str, str]) -> str:
     match kind:
         case "ansi":
             return _without_bytes(_ANSI.sub(_ansi_sign, text), where)
         case "double":
-            return _IN_DOUBLE.sub(lambda found: _in_double(found, where), text)
+            return _IN_DOUBLE.sub(lambda found: _in_double(found, where, values), text)
         case "braced" | "bare":
-            return variable(text)
+            return values[text] if text in values else variable(text)
         case "refused":
             raise ValueError(f"{text!r} {where} is for a shell to work out: write its value, or $NAME for a variable")
         case _:
             return text
 
 
-def _in_double(found: re.Match[str], where: str) -> str:
+def _in_double(found: re.Match[str], where: str, values: Mapping[str, str]) -> str:
     kind = found.lastgroup or ""
-    return _plain(kind, found[kind], where) if found[kind][-1] != "\n" else ""
+    return _plain(kind, found[kind], where, values) if found[kind][-1] != "\n" else ""
 
 
 def _ansi_sign(found: re.Match[str]) -> str:

@@ -30,8 +30,9 @@ class ShellValues(Values):
         return self._with_variables(text, "body")
 
     def _with_variables(self, text: str, name: str) -> str | Code:
-        pieces = VARIABLE.split(text)
-        parts = [self._module.secret(part) if number % 2 else part for number, part in enumerate(pieces)]
+        parts: list[str | Code] = []
+        for number, part in enumerate(VARIABLE.split(text)):
+            parts += [self._module.secret(part)] if number % 2 else self.parts(part)
         return code_of_parts(parts, self._module, constant(name, "text"))
 
 

@@ -42,17 +42,20 @@ _READS = ("get", "head", "options", "trace")
 READ_WEIGHT, WRITE_WEIGHT = 3, 1
 
 
-def script_of_api(api: ApiDescription, source: str, title: str, *, deletes: bool) -> Conversion:
+def script_of_api(
+    api: ApiDescription, source: str, title: str, *, deletes: bool, origin: str = _DEFAULT_ORIGIN
+) -> Conversion:
     """Return the script of *api*, which was read from the file *source*.
 
     Args:
+        origin: of the description itself, to which servers are relative; the base URL if it names none.
         deletes: make tasks of operations that delete, too; otherwise they are written as comments.
 
     Raises:
         PlanError: the description has no operation, or a reference cannot be resolved.
     """
     with api.readable(()):
-        return _ApiScript(api, source, title, deletes=deletes).conversion()
+        return _ApiScript(api, source, title, deletes=deletes, origin=origin).conversion()
 
 
 def refuse_deletes(what: str) -> NoReturn:
@@ -70,8 +73,9 @@ def refuse_deletes(what: str) -> NoReturn:
 class _ApiScript:
     """Builder of the script of one API description."""
 
-    def __init__(self, api: ApiDescription, source: str, title: str, *, deletes: bool) -> None:
-        self._api, self._source, self._title, self._deletes = api, source, title, deletes
+    def __init__(self, api: ApiDescription, source: str, title: str, *, deletes: bool, origin: str) -> None:
+        self._api, self._source, self._title = api, source, title
+        self._deletes, self._origin = deletes, origin
         self._scenario = identifier(Path(title).stem, "api")
         self._module = Module("", taken={self._scenario})
         schemas = Schemas(api)
@@ -119,7 +123,7 @@ class _ApiScript:
         """Return the origin that is the base URL: that of the whole API, or of the first operation that has one."""
         whole = server_of(self._api, {}, {}, ()).origin
         origins = [one.origin for one in operations if one.origin]
-        return whole if whole in origins else next(iter(origins), _DEFAULT_ORIGIN)
+        return whole if whole in origins else next(iter(origins), self._origin)
 
     def _about(self, count: int) -> str:
         info = self._api.document["info"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -11,11 +12,25 @@ import msgspec
 
 from fastload.convert.postman.parts import enabled, mapping, plain_text
 from fastload.convert.postman.variables import PLACEHOLDER, UNQUOTED, PostmanValues
-from fastload.convert.script.bodies import FORM, JSON, MISSING_CONTENT, MULTIPART, by_name
+from fastload.convert.script.bodies import (
+    FORM,
+    JSON,
+    MISSING_CONTENT,
+    MULTIPART,
+    by_name,
+    json_value,
+    multipart_arguments,
+)
 from fastload.convert.script.writer import Code
 from fastload.convert.source_request import PostData
 
-_TYPES = {"json": JSON, "xml": "application/xml", "html": "text/html", "text": "text/plain"}
+_TYPES = {
+    "html": "text/html",
+    "javascript": "application/javascript",
+    "json": JSON,
+    "text": "text/plain",
+    "xml": "application/xml",
+}
 _STRING_OR_PLACEHOLDER = re.compile(rf'"(?:[^"\\]|\\.)*"|{PLACEHOLDER.pattern}')
 
 
@@ -41,11 +56,11 @@ def postman_body(body: dict[str, Any], values: PostmanValues, content_type: str)
             return _raw(plain_text(given), kind)
         case "urlencoded":
             pairs = [(plain_text(one.get("key")), plain_text(one.get("value"))) for one in enabled(given)]
-            return PostmanBody(PostData(FORM), {"data": by_name(pairs)} if pairs else {})
+            return PostmanBody(PostData(content_type or FORM), {"data": by_name(pairs)} if pairs else {})
         case "formdata":
             return _form(given, values)
         case "graphql":
-            return PostmanBody(PostData(JSON), {"json": _graphql(mapping(given))})
+            return _graphql(mapping(given), content_type or JSON)
         case "file":
             path = plain_text(mapping(given).get("src"))
             if path:
@@ -55,13 +70,10 @@ def postman_body(body: dict[str, Any], values: PostmanValues, content_type: str)
 
 def _raw(text: str, kind: str) -> PostmanBody:
     if "json" not in kind and not (not kind and text.lstrip()[:1] in ("{", "[")):
-        return PostmanBody(PostData(kind, text))
+        return PostmanBody(PostData(kind or "text/plain", text))
     # Without its quotes, a placeholder is no JSON.
     marked = _STRING_OR_PLACEHOLDER.sub(lambda found: found[0] if found[0][0] == '"' else _marked(found[0]), text)
-    try:
-        whole = msgspec.json.decode(marked)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return PostmanBody(PostData(kind or JSON), {"data": text})
+    whole = json_value(marked)
     return PostmanBody(PostData(kind or JSON), {"json": whole} if whole is not None else {"data": text})
 
 
@@ -69,34 +81,35 @@ def _marked(placeholder: str) -> str:
     return msgspec.json.encode(f"{UNQUOTED}{placeholder}").decode()
 
 
-def _graphql(given: dict[str, Any]) -> dict[str, Any]:
-    variables = given.get("variables")
+def _graphql(given: dict[str, Any], kind: str) -> PostmanBody:
+    variables, note = given.get("variables"), ""
     if isinstance(variables, str):
         marked = _STRING_OR_PLACEHOLDER.sub(lambda one: one[0] if one[0][0] == '"' else _marked(one[0]), variables)
         try:
             variables = msgspec.json.decode(marked) if variables.strip() else None
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            variables = None
+            variables, note = None, "the variables of its query are no JSON, and are left out"
     fields = {"query": plain_text(given.get("query")), "variables": variables}
     if given.get("operationName"):
         fields["operationName"] = plain_text(given["operationName"])
-    return {name: value for name, value in fields.items() if value is not None}
+    sent = {name: value for name, value in fields.items() if value is not None}
+    return PostmanBody(PostData(kind), {"json": sent}, note)
 
 
 def _form(given: Any, values: PostmanValues) -> PostmanBody:
-    plain: list[tuple[str, str]] = []
-    files: list[tuple[str, Any]] = []
+    return PostmanBody(PostData(MULTIPART), multipart_arguments(list(_parts(given, values))))
+
+
+def _parts(given: Any, values: PostmanValues) -> Iterator[tuple[str, Any]]:
     for one in enabled(given):
-        name, kind = plain_text(one.get("key")), plain_text(one.get("contentType"))
+        name, kind, shown = (plain_text(one.get(key)) for key in ("key", "contentType", "fileName"))
         if plain_text(one.get("type")) != "file":
-            plain.append((name, plain_text(one.get("value"))))
+            text = plain_text(one.get("value"))
+            yield name, (shown, text, kind) if kind or shown else text
             continue
         source = one.get("src")
         paths = [plain_text(path) for path in (source if isinstance(source, list) else [source]) if path]
         for path in paths or [""]:
             content: bytes | Code = values.file(path) if path else MISSING_CONTENT
-            shown = PurePath(path).name or "file"
-            files.append((name, (shown, content, kind) if kind else (shown, content)))
-    distinct = len(dict(files)) == len(files)
-    arguments = ({"data": by_name(plain)} if plain else {}) | {"files": dict(files) if distinct else files}
-    return PostmanBody(PostData(MULTIPART), arguments)
+            file = shown or PurePath(path).name or "file"
+            yield name, (file, content, kind) if kind else (file, content)

@@ -17,28 +17,34 @@ from fastload.convert.locations import json_path, malformed_json, refuse
 from fastload.convert.postman.bodies import postman_body
 from fastload.convert.postman.parts import attributes, enabled, mapping, plain_text, scripts
 from fastload.convert.postman.variables import PLACEHOLDER, PostmanValues
-from fastload.convert.script.names import counted, environment_name, identifier, single_line
+from fastload.convert.script.names import counted, environment_name, identifier, single_line, unique
 from fastload.convert.script.origins import Origins, origin_of
 from fastload.convert.script.steps import Step, basic_or_other, script_of_steps
 from fastload.convert.script.writer import Conversion, Module
-from fastload.convert.source_request import Pair, SourceRequest, header_of
+from fastload.convert.source_request import Pair, SourceRequest, cookies_of, header_of, put_header
 from fastload.model.errors import PlanError
 
 _HINT = "export the collection anew: format 'Collection v2.1'"
 _SET = re.compile(r"""\.set\(\s*["']([^"']+)["']""")
 _HEAD = re.compile(r"[^/?#]*?://[^/?#]*|[^/?#]*")
+# Methods whose body Postman does not send unless it is told to.
+_WITHOUT_BODY = ("GET", "HEAD", "COPY", "PURGE", "UNLOCK")
 _DEFAULT_BASE_URL = "http://localhost:8080"
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A request of the collection, with what its folders say: their names, and the nearest authentication."""
+    """A request of the collection, with what its folders say: their names, and the nearest authentication.
+
+    ``behavior`` is how Postman is to send it (``protocolProfileBehavior``).
+    """
 
     name: str
-    folders: tuple[str, ...]
+    folders: tuple[tuple[int, str], ...]
     request: dict[str, Any]
     auth: dict[str, Any]
     scripts: tuple[str, ...]
+    behavior: dict[str, Any]
 
 
 def script_of_collection(name: str, data: bytes, title: str) -> Conversion:
@@ -71,6 +77,7 @@ class _Collection:
         self._notes: list[str] = []
         # Variables that an address begins with, and which have no value, with the hosts that stand for them.
         self._unknown: dict[str, str] = {}
+        self._folders = 0
 
     def script(self, title: str) -> Conversion:
         """Return the script at path *title*."""
@@ -96,7 +103,7 @@ class _Collection:
         self,
         items: list[Any],
         steps: tuple[str | int, ...],
-        folders: tuple[str, ...],
+        folders: tuple[tuple[int, str], ...],
         auth: dict[str, Any],
         above: tuple[str, ...],
     ) -> Iterator[_Item]:
@@ -113,21 +120,24 @@ class _Collection:
             own_auth = mapping(item.get("auth")) or auth
             own_scripts = (*above, *scripts(item))
             request = item.get("request")
+            behavior = mapping(item.get("protocolProfileBehavior"))
             if isinstance(item.get("item"), list):
-                inside = (*folders, name or "folder")
+                self._folders += 1
+                inside = (*folders, (self._folders, name or "folder"))
                 yield from self._items(item["item"], (*where, "item"), inside, own_auth, own_scripts)
             elif item.get("disabled") is True:
                 self._notes.append(f"left out, it is disabled: {name}")
             elif isinstance(request, str):
-                yield _Item(name, folders, {"url": request}, own_auth, own_scripts)
+                yield _Item(name, folders, {"url": request}, own_auth, own_scripts, behavior)
             elif isinstance(request, dict):
-                yield _Item(name, folders, request, mapping(request.get("auth")) or own_auth, own_scripts)
+                own_auth = mapping(request.get("auth")) or own_auth
+                yield _Item(name, folders, request, own_auth, own_scripts, behavior)
             else:
                 self._unread.append(f"{json_path(where)} has no request")
 
     def _step(self, item: _Item) -> Step | None:
         """Return the step for *item*; None, with a note, if its address cannot be read."""
-        method = plain_text(item.request.get("method")).upper() or "GET"
+        method = plain_text(item.request.get("method")) or "GET"
         headers = [
             Pair(plain_text(header.get("key")), plain_text(header.get("value")))
             for header in enabled(item.request.get("header"))
@@ -142,14 +152,44 @@ class _Collection:
             return None
         self._origins.base = self._origins.base or origin
         request = SourceRequest(method, url, headers)
-        step = Step(request, item.name, " / ".join(item.folders))
+        step = Step(request, item.name, item.folders)
         self._authenticate(item, step)
-        body = postman_body(mapping(item.request.get("body")), self._values, header_of(headers, "content-type"))
-        request.post_data, step.body = body.post, body.arguments
-        if body.note:
-            self._notes.append(f"{item.name}: {body.note}")
+        if cookies := cookies_of(headers):
+            step.more["cookies"] = {name: self._values.text(value, name) for name, value in cookies.items()}
+        self._body(item, step)
+        self._behave(item, step)
         self._comment(item, step)
         return step
+
+    def _body(self, item: _Item, step: Step) -> None:
+        headers, given = step.request.headers, mapping(item.request.get("body"))
+        body = postman_body(given, self._values, header_of(headers, "content-type"))
+        if (
+            body.post
+            and step.request.method.upper() in _WITHOUT_BODY
+            and item.behavior.get("disableBodyPruning") is not True
+        ):
+            self._note(item, f"its body is left out, as Postman does for {step.request.method}")
+            return
+        step.request.post_data, step.body = body.post, body.arguments
+        if body.note:
+            self._note(item, body.note)
+
+    def _behave(self, item: _Item, step: Step) -> None:
+        """Take over how Postman is to send *item*, and note what is not taken."""
+        wanted = dict(item.behavior)
+        wanted.pop("disableBodyPruning", None)
+        most = wanted.pop("maxRedirects", None)
+        if wanted.get("followRedirects") is False:
+            step.more["max_redirects"] = 0
+        elif isinstance(most, int) and most >= 0:
+            step.more["max_redirects"] = most
+        wanted.pop("followRedirects", None)
+        for name in (*wanted, *(name for name in ("proxy", "certificate") if item.request.get(name))):
+            self._note(item, f"its {single_line(name)} is not taken")
+
+    def _note(self, item: _Item, text: str) -> None:
+        self._notes.append(f"{item.name}: {text}")
 
     def _url(self, url: Any) -> str:
         """Return the address that *url* says, as far as variables with a value lead."""
@@ -177,29 +217,33 @@ class _Collection:
         if known:
             begin = known if "://" in known else f"http://{known}"
         else:
-            unknown = [name for name in PLACEHOLDER.findall(head) if not self._values.known(f"{{{{{name}}}}}")]
-            if not unknown:
+            if not PLACEHOLDER.search(head):
                 raise ValueError(f"{address!r} has no host")
-            # Of several, one URL stands for all that is before the path.
-            begin = f"http://{self._host_of(unknown[0] if len(unknown) == 1 else ' '.join([*unknown, 'url']))}"
+            # One URL stands for all that is before the path.
+            begin = f"http://{self._host_of(head)}"
         segments = path.split("/")
         for number, part in enumerate(segments):
             if part.startswith(":") and len(part) > 1:
                 segments[number] = values.get(part[1:]) or f"{{{{{part[1:]}}}}}"
         return begin.rstrip("/") + "/".join(segments)
 
-    def _host_of(self, variable: str) -> str:
-        """Return a host that stands for the address in *variable*, whose value the collection does not have.
+    def _host_of(self, head: str) -> str:
+        """Return a host that stands for *head*, the begin of an address with variables that have no value.
 
         That is the base URL if it comes first, and otherwise it is asked for.
         """
-        if variable not in self._unknown:
-            self._unknown[variable] = f"{len(self._unknown)}.invalid"
+        if head not in self._unknown:
+            self._unknown[head] = f"{len(self._unknown)}.invalid"
             if self._origins.base:
-                self._origins.others[f"http://{self._unknown[variable]}"] = self._module.secret(
-                    environment_name(variable)
-                ).text
-        return self._unknown[variable]
+                names = PLACEHOLDER.findall(head)
+                whole = names[0] if PLACEHOLDER.fullmatch(head) else ""
+                if whole:
+                    url = self._module.secret(environment_name(whole))
+                else:
+                    name = unique(environment_name(" ".join([*names, "url"])), self._module.environment)
+                    url = self._module.required(name, PLACEHOLDER.sub(r"\1", head))
+                self._origins.others[f"http://{self._unknown[head]}"] = url.text
+        return self._unknown[head]
 
     def _authenticate(self, item: _Item, step: Step) -> None:
         kind = plain_text(item.auth.get("type")) or "noauth"
@@ -209,22 +253,29 @@ class _Collection:
             case "noauth" | "inherit":
                 return
             case "bearer":
-                headers.append(Pair("Authorization", f"Bearer {values.get('token', '')}"))
+                put_header(headers, "Authorization", f"Bearer {values.get('token', '')}")
             case "oauth2":
-                headers.append(Pair("Authorization", f"Bearer {values.get('accessToken') or '{{access_token}}'}"))
+                token = values.get("accessToken") or "{{access_token}}"
+                if values.get("addTokenTo") == "queryParams":
+                    _put_in_query(step.request, "access_token", token)
+                else:
+                    put_header(headers, "Authorization", f"{values.get('headerPrefix') or 'Bearer'} {token}")
             case "basic" | "digest" | "ntlm":
                 user = self._values.text(values.get("username", ""), "user")
                 password = self._values.text(values.get("password") or "{{password}}", "password")
                 step.more["auth"] = basic_or_other(kind, user, password)
+                # Postman writes its own over it.
+                headers[:] = [header for header in headers if header.name.lower() != "authorization"]
+                for name in filter(values.get, ("domain", "workstation")):
+                    self._note(item, f"the {name} of its authentication is not taken")
             case "apikey":
                 # Whatever it is called, it is secret.
                 given = values.get("value", "")
                 key, value = values.get("key") or "X-API-Key", given if PLACEHOLDER.search(given) else "{{api_key}}"
                 if values.get("in") == "query":
-                    mark = "&" if urlsplit(step.request.url).query else "?"
-                    step.request.url += f"{mark}{_part(key)}={_part(value)}"
+                    _put_in_query(step.request, key, value)
                 else:
-                    headers.append(Pair(key, value))
+                    put_header(headers, key, value)
             case _:
                 note = f"the authentication {kind!r} is not written: see to it"
                 self._notes += [note] if note not in self._notes else []
@@ -241,9 +292,16 @@ class _Collection:
             self._notes.append(f"left out, {len(self._unread)} in all: what cannot be read: {counted(self._unread, 3)}")
         if any(_all_scripts(self._whole)):
             self._notes.append("the scripts of the collection (pm.*) are not translated; comments say where one is")
+        if any(one.get("protocolProfileBehavior") for one in _folders(self._whole)):
+            self._notes.append("the protocolProfileBehavior of folders and of the whole collection is not taken")
         if self._origins.base.endswith(".invalid"):
             first = next(iter(self._unknown))
-            self._notes.append(f"the collection has no value of {{{{{first}}}}}: give it with --base-url")
+            self._notes.append(f"the collection has no value of {first}: give it with --base-url")
+
+
+def _put_in_query(request: SourceRequest, name: str, value: str) -> None:
+    mark = "&" if urlsplit(request.url).query else "?"
+    request.url += f"{mark}{_part(name)}={_part(value)}"
 
 
 def _part(text: Any) -> str:
@@ -262,15 +320,31 @@ def _put_together(url: dict[str, Any]) -> str:
 
 
 def _variables(whole: dict[str, Any]) -> dict[str, str]:
-    return {
+    """Return the variables of the collection and of what is in it; those further out go first."""
+    found = {
         plain_text(one.get("key") or one.get("id")): plain_text(one.get("value"))
         for one in enabled(whole.get("variable"))
         if one.get("type") != "secret"
     }
+    for one in _inside(whole):
+        found = _variables(one) | found
+    return found
+
+
+def _inside(item: dict[str, Any]) -> list[dict[str, Any]]:
+    items = item.get("item")
+    return [mapping(one) for one in items] if isinstance(items, list) else []
+
+
+def _folders(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield *item*, which may be the collection, and the folders in it."""
+    if isinstance(item.get("item"), list):
+        yield item
+    for one in _inside(item):
+        yield from _folders(one)
 
 
 def _all_scripts(item: dict[str, Any]) -> Iterator[str]:
     yield from scripts(item)
-    items = item.get("item")
-    for one in items if isinstance(items, list) else ():
-        yield from _all_scripts(mapping(one))
+    for one in _inside(item):
+        yield from _all_scripts(one)

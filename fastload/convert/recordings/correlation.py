@@ -13,6 +13,7 @@ from typing import Any
 
 from fastload.convert.recordings.dynamic_values import (
     is_asked_for,
+    is_id,
     looks_random,
     may_be_handed_out,
     pieces,
@@ -28,7 +29,9 @@ from fastload.convert.script.writer import Code, Module
 # Headers in which a client sends an id that it makes up for each request.
 _MADE_BY_CLIENT = ("x-request-id", "x-correlation-id", "idempotency-key", "x-idempotency-key", "request-id")
 _SHORTEST_IN_TEXT = 8
-_NAME_BEFORE = re.compile(r"([A-Za-z][\w-]{0,60})=$")
+_NAME_BEFORE = re.compile(
+    r"(?:^|%[0-9A-F]{2}|[^\w%-])(?P<name>[A-Z][\w-]{0,60})(?:(?P<is_value>=|%3D)|/|%2F)$", re.IGNORECASE
+)
 RESERVED = ("reply", "replies", "re", "html", "unquote", "uuid", "asyncio", HELPER)
 """Names that a script with variables may use for something else."""
 
@@ -163,9 +166,11 @@ class Correlation(Values):
         if variable is not None:
             return Local(variable.name)
         named = _NAME_BEFORE.search(text[max(0, part.start() - 64) : part.start()])
-        if is_secret_field(name) or not named or not is_asked_for(part[0], named[1]):
+        # Behind a slash, only what can be nothing else is an id.
+        if is_secret_field(name) or not named or not (named["is_value"] or is_id(part[0])):
             return None
-        return self._asked(part[0], named[1])
+        before = named["name"] if named["is_value"] else f"{_singular(named['name'])}_id"
+        return self._asked(part[0], before) if is_asked_for(part[0], before) else None
 
     def _variable(self, text: str, name: str) -> Variable | None:
         """Return the variable for *text*, to be sent as *name*; None if no earlier response has it."""

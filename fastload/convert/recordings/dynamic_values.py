@@ -15,6 +15,8 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 _PIECE = re.compile(rf"{_UUID.pattern}|{JWT.pattern}|[\w~+/=%.-]{{8,}}", re.IGNORECASE)
 _BEHIND = re.compile(r"(?<==)[^=].{7,}")
 _WITHIN = re.compile(r"[\w~+%.-]{8,}")
+# In a URL that is within another one, which is encoded once more.
+_BEHIND_ESCAPE = re.compile(r"(?<=%[0-9A-Fa-f]{2})[\w~.-]{8,}")
 # Names of what a server hands out to be sent back, beside names of secrets.
 _HANDED_OUT = ("nonce", "state", "code", "ticket", "viewstate", "eventvalidation", "verifier", "cursor", "id", "ref")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -30,12 +32,17 @@ _LONGEST_ASKED = 512
 
 def looks_random(text: str) -> bool:
     """Return whether *text* is a UUID, long hexadecimal digits, a JWT, or a long mixture of letters and digits."""
-    if _UUID.fullmatch(text) or _HEX.fullmatch(text) or JWT.fullmatch(text):
+    if is_id(text) or JWT.fullmatch(text):
         return True
     if len(text) < _SHORTEST_RANDOM or not _TOKEN.fullmatch(text) or _DATE.fullmatch(text):
         return False
     # Words and numbers, as in "summer-sale-2026-shoes", change from one kind of character to another less often.
     return len(_TURN.findall(text)) >= len(text) / 6
+
+
+def is_id(text: str) -> bool:
+    """Return whether *text* is a UUID, or long hexadecimal digits."""
+    return bool(_UUID.fullmatch(text) or _HEX.fullmatch(text))
 
 
 def is_asked_for(text: str, name: str) -> bool:
@@ -72,9 +79,11 @@ def pieces(text: str) -> list[re.Match[str]]:
 
 def values_within(text: str, piece: re.Match[str]) -> list[re.Match[str]]:
     """Return the parts of *piece*, one of the `pieces` of *text*, that may be values: what is behind a ``=``, or
-    between the separators of a URL. Those that begin earlier, and longer ones, come first."""
+    between the separators of a URL, which may be encoded. Those that begin earlier, and longer ones, come first."""
     behind = _BEHIND.search(text, piece.start(), piece.end())
-    return [*([behind] if behind else []), *_WITHIN.finditer(text, piece.start(), piece.end())]
+    found = [*_WITHIN.finditer(text, piece.start(), piece.end())]
+    found += _BEHIND_ESCAPE.finditer(text, piece.start(), piece.end())
+    return [*([behind] if behind else []), *sorted(found, key=lambda one: (one.start(), -one.end()))]
 
 
 def _is_constant(name: str) -> bool:

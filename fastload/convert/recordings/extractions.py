@@ -60,6 +60,7 @@ def extractions(chain: list[HarEntry]) -> Iterator[Extraction]:
     """Yield the values in the response to the request *chain[0]*, which *chain[1:]* followed as redirects."""
     last = chain[-1].response
     yield from _in_json(last)
+    yield from _in_whole_text(last)
     yield from _in_html(last)
     yield from _in_headers(last)
     for entry in chain:
@@ -104,6 +105,19 @@ def _in_json(response: HarResponse) -> Iterator[Extraction]:
             left += [((*steps, number), name, item) for number, item in enumerate(value)]
         elif steps and isinstance(value, str | int) and not isinstance(value, bool) and is_worth_a_look(str(value)):
             yield Extraction(str(value), name, "its JSON", steps, type(value).__name__)
+
+
+def _in_whole_text(response: HarResponse) -> Iterator[Extraction]:
+    """Yield the whole body, if it is one word: an id or a token alone, or one text of JSON."""
+    text = response.content.decoded
+    word, place = text.strip(), "reply.text" if text == text.strip() else "reply.text.strip()"
+    if word[:1] == '"':
+        try:
+            word, place = msgspec.json.decode(word, type=str), "reply.json()"
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            return
+    if is_worth_a_look(word) and not any(sign.isspace() for sign in word):
+        yield Extraction(word, "", "its whole body", Code(place))
 
 
 def _json_expression(steps: tuple[str | int, ...]) -> Any:

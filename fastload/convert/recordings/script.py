@@ -15,14 +15,24 @@ from fastload.convert.recordings.har import Recording
 from fastload.convert.recordings.visits import RecordingFilter, Selection, Sent, Visit, batches, visits
 from fastload.convert.script.expressions import on_reply
 from fastload.convert.script.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
-from fastload.convert.script.names import constant, identifier, is_secret_field, request_name, single_line, unique
+from fastload.convert.script.names import (
+    constant,
+    counted,
+    identifier,
+    is_secret_field,
+    request_name,
+    single_line,
+    unique,
+)
 from fastload.convert.script.origins import Origins, origin_of
 from fastload.convert.script.request_writer import RequestWriter
-from fastload.convert.script.writer import WIDTH, Call, Conversion, Module, flatten, statement, text_literal
-from fastload.convert.source_request import header_of
+from fastload.convert.script.writer import WIDTH, Call, Code, Conversion, Module, flatten, statement, text_literal
+from fastload.convert.source_request import Pair, cookies_of
 from fastload.model.errors import PlanError
 
 SHORTEST_PAUSE_S = 0.1
+_MOST_COOKIES = 10
+"""How many of the cookies that are left out a note names."""
 
 
 def script_of_recording(recording: Recording, source: str, title: str, recording_filter: RecordingFilter) -> Conversion:
@@ -181,24 +191,34 @@ class _RecordingScript:
 
     def _cookies_before(self, module: Module) -> str:
         """Return statements for the cookies of a session that had begun before the recording did."""
-        known: set[str] = set()
+        known: set[tuple[str, str]] = set()
         text = ""
-        for sent in self._kept:
-            header = header_of(sent.entry.request.headers, "cookie")
-            for pair in header.split(";"):
-                name, _, value = pair.strip().partition("=")
-                if name not in known and is_secret_field(name) and looks_random(value):
-                    code = module.secret(constant(name))
-                    text += f"    vu.cookies[{text_literal(name)}] = {code.text}\n"
-                known.add(name)
-            known.update(name for entry in sent.chain for name, _ in recorded_cookies(entry.response))
+        left: list[str] = []
+        for entry in (entry for sent in self._kept for entry in sent.chain):
+            request, host = entry.request, urlsplit(entry.request.url).hostname or ""
+            for name, value in (cookies_of(request.headers) or _pairs(request.cookies)).items():
+                if (_site(host), name) not in known and value:
+                    if is_secret_field(name):
+                        text += self._cookie(name, module.secret(constant(name), value), host)
+                    else:
+                        left.append(name)
+                known.add((_site(host), name))
+            known.update((_site(host), name) for name, _ in recorded_cookies(entry.response))
+        if left:
+            named = single_line(counted(left, _MOST_COOKIES))
+            self._notes.append(f"cookies that no response of the recording set are left out: {named}")
         return text
+
+    def _cookie(self, name: str, value: Code, host: str) -> str:
+        if host == urlsplit(self._base_url).hostname:
+            return f"    vu.cookies[{text_literal(name)}] = {value.text}\n"
+        return statement(Call("vu.cookies.set", [name, value], {"domain": host}), 4)
 
     def _note_what_was_changed(self, module: Module) -> None:
         if self._cut:
             pauses = "a pause was" if self._cut == 1 else f"{self._cut} pauses were"
             self._notes.append(f"{pauses} cut to {self._recording_filter.longest_pause_s:g} s (--max-pause)")
-        self._notes += self._requests.notes
+        self._notes += dict.fromkeys(self._requests.notes)
         taken = [variable.name for use in self._values.uses for variable in use.gives]
         if taken:
             self._notes.append(f"taken from earlier responses, as comments say: {', '.join(taken)}")
@@ -213,6 +233,15 @@ class _RecordingScript:
             bodies = any(entry.response.content.text for sent in self._kept for entry in sent.chain)
             why = "no earlier response has them" if bodies else "the recording has no bodies of responses"
             self._notes.append(f"these look as if a server had made them, but {why}: give {', '.join(asked)} with -e")
+
+
+def _pairs(cookies: list[Pair]) -> dict[str, str]:
+    return {cookie.name: cookie.value for cookie in cookies}
+
+
+def _site(host: str) -> str:
+    """Return what *host* shares cookies with: the last two parts of a name, a whole address."""
+    return host if ":" in host or host.rpartition(".")[2].isdecimal() else ".".join(host.split(".")[-2:])
 
 
 def _shown_path(url: str) -> str:

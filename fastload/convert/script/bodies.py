@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from decimal import Decimal
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
+from itertools import takewhile
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
+import orjson
 
 from fastload.convert.source_request import Field, PostData
 
@@ -17,7 +22,7 @@ JSON = "application/json"
 MULTIPART = "multipart/form-data"
 MISSING_CONTENT = b"..."
 """Stands for the content of an uploaded file that the source does not have."""
-_REPLACED = "\ufffd"
+REPLACED = "\ufffd"
 """What a program writes for bytes that are not UTF-8."""
 
 
@@ -40,13 +45,10 @@ def body_arguments(post: PostData | None) -> dict[str, Any]:
 
 
 def says_type_itself(body: dict[str, Any], mime_type: str) -> bool:
-    """Return whether the client itself sends the content type *mime_type* for *body*."""
-    return (
-        not body
-        or "files" in body
-        or isinstance(body.get("data"), dict)
-        or ("json" in body and bare_type(mime_type) == JSON)
-    )
+    """Return whether the client itself sends the content type *mime_type*, with its parameters, for *body*."""
+    kind = mime_type.strip().lower()
+    is_form = isinstance(body.get("data"), dict | list) and kind == FORM
+    return "files" in body or is_form or ("json" in body and kind == JSON)
 
 
 def form_pairs(text: str) -> list[tuple[str, str]]:
@@ -62,12 +64,30 @@ def form_pairs(text: str) -> list[tuple[str, str]]:
         return []
 
 
-def by_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return *pairs* as a mapping; a repeated name gets a list of its values."""
+def by_name(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any] | list[tuple[str, Any]]:
+    """Return *pairs* as a mapping, in which a repeated name has a list of its values.
+
+    Where that would send them in another order, they stay pairs.
+    """
     values: dict[str, list[Any]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
+    if [(name, value) for name, found in values.items() for value in found] != [*pairs]:
+        return [*pairs]
     return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+
+
+def multipart_arguments(parts: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the arguments ``data`` and ``files`` for the *parts* of a multipart form, in their order.
+
+    A part is its name with the text of a field, or with what ``files`` takes. What stands in ``data`` is sent first, so
+    a field behind a file is a file without a name.
+    """
+    plain = list(takewhile(lambda part: isinstance(part[1], str), parts))
+    files = [(name, ("", spec, "") if isinstance(spec, str) else spec) for name, spec in parts[len(plain) :]]
+    # An empty mapping makes it multipart all the same; a list repeats a name.
+    named = dict(files) if len(dict(files)) == len(files) else files
+    return ({"data": by_name(plain)} if plain else {}) | {"files": named}
 
 
 def bare_type(mime_type: str) -> str:
@@ -84,25 +104,35 @@ def _pairs(files: Any) -> list[tuple[str, Any]]:
     return list(files.items()) if isinstance(files, dict) else list(files)
 
 
-def _json(text: str) -> dict[str, Any]:
+def json_value(text: str) -> Any:
+    """Return the value of the JSON in *text*; None, which is no body, if the client would not send the same again.
+
+    That is so for text that is no JSON, and for numbers and repeated names that a value of Python does not keep.
+    """
     try:
-        fields = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return {"data": text}
-    # As an option, None means that there is no body.
-    return {"data": text} if fields is None else {"json": fields}
+        value = msgspec.json.decode(text)
+        return value if _exactly(orjson.dumps(value)) == _exactly(text) else None
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _exactly(text: str | bytes) -> Any:
+    return json.loads(text, object_pairs_hook=tuple, parse_float=Decimal, parse_int=Decimal)
+
+
+def _json(text: str) -> dict[str, Any]:
+    value = json_value(text)
+    return {"data": text} if value is None else {"json": value}
 
 
 def _multipart(fields: list[Field]) -> dict[str, Any]:
-    plain = [(one.name, one.value) for one in fields if not one.file_name]
-    files: list[tuple[str, Any]] = [(one.name, _file(one)) for one in fields if one.file_name]
-    # An empty mapping makes it multipart all the same; a list repeats a name.
-    distinct = len({name for name, _ in files}) == len(files)
-    return ({"data": by_name(plain)} if plain else {}) | {"files": dict(files) if distinct else files}
+    return multipart_arguments([(one.name, _part_of(one)) for one in fields])
 
 
-def _file(field: Field) -> tuple[Any, ...]:
-    known = field.value and _REPLACED not in field.value
+def _part_of(field: Field) -> str | tuple[Any, ...]:
+    if not field.file_name:
+        return ("", field.value, field.content_type) if field.content_type else field.value
+    known = field.value and REPLACED not in field.value
     content: str | bytes = field.value if known else MISSING_CONTENT
     return tuple(part for part in (field.file_name, content, field.content_type) if part)
 
@@ -127,5 +157,5 @@ def _field(part: EmailMessage) -> Field | None:
         return None
     content = part.get_payload(decode=True)
     text = content.decode("utf-8", "replace") if isinstance(content, bytes) else ""
-    content_type = part.get_content_type() if "content-type" in part else ""
+    content_type = str(part["content-type"] or "")
     return Field(name, text, part.get_filename() or "", content_type)

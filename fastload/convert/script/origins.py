@@ -7,14 +7,14 @@ from urllib.parse import SplitResult
 from fastload.convert.script.names import constant
 from fastload.convert.script.writer import Code, Module
 
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 
 
 def origin_of(url: SplitResult) -> str:
     """Return scheme, host and port of *url*, without the port that its scheme has by default."""
     host = url.hostname or ""
     host = f"[{host}]" if ":" in host else host
-    port = "" if url.port in (None, _PORTS.get(url.scheme)) else f":{url.port}"
+    port = "" if url.port in (None, PORTS.get(url.scheme)) else f":{url.port}"
     return f"{url.scheme}://{host}{port}"
 
 

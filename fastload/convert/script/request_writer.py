@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from fastload.convert.script.bodies import FORM as FORM
 from fastload.convert.script.bodies import JSON as JSON
-from fastload.convert.script.bodies import body_arguments, by_name, form_pairs, missing_files, says_type_itself
+from fastload.convert.script.bodies import (
+    REPLACED,
+    body_arguments,
+    by_name,
+    form_pairs,
+    missing_files,
+    says_type_itself,
+)
 from fastload.convert.script.expressions import code_of_parts, has_local
 from fastload.convert.script.names import identifier, request_name, single_line, unique
-from fastload.convert.script.origins import Origins
+from fastload.convert.script.origins import PORTS, Origins, origin_of
 from fastload.convert.script.values import Values
 from fastload.convert.script.writer import Call, Code, Module
-from fastload.convert.source_request import Pair, SourceRequest
+from fastload.convert.source_request import Pair, SourceRequest, header_of
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 # Headers that the client sends by itself.
 _SENT_BY_CLIENT = (
-    *("connection", "content-length", "content-type", "cookie", "expect", "host", "keep-alive"),
-    *("te", "transfer-encoding", "proxy-connection"),
+    *("connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding"),
+    *("proxy-connection", "upgrade", "http2-settings"),
 )
+# Headers that have a place of their own in a call: with the body, and as cookies.
+_ELSEWHERE = ("content-type", "cookie")
 # Headers that only a browser has a reason to send.
 _SENT_BY_BROWSER = (
     *("accept-encoding", "accept-language", "alt-used", "cache-control", "dnt", "origin", "pragma", "priority"),
@@ -52,7 +61,8 @@ class RequestWriter:
         by_hand: bool = False,
     ) -> None:
         self._module, self._origins, self._values = module, origins, values
-        self._left_out = _SENT_BY_CLIENT if by_hand else _SENT_BY_CLIENT + _SENT_BY_BROWSER
+        left_out = (*_ELSEWHERE, *_SENT_BY_CLIENT)
+        self._left_out = left_out if by_hand else left_out + _SENT_BY_BROWSER
         self._left_out_prefixes = (":",) if by_hand else (":", *_SENT_BY_BROWSER_PREFIXES)
         self._by_hand = by_hand
         self.notes: list[str] = []
@@ -64,23 +74,23 @@ class RequestWriter:
         name: str = "",
         body: dict[str, Any] | None = None,
         more: dict[str, Any] | None = None,
+        without: Sequence[str] = (),
     ) -> Call:
         """Return the call that sends *request*, counted as *name*.
 
         Args:
             body: arguments for the body over those that *request* has.
             more: other keyword arguments.
+            without: names of headers that the client would send by itself, and does not.
         """
         url = urlsplit(request.url)
         body = body_arguments(request.post_data) | (body or {})
-        if missing_files(body):
-            where = single_line(url.path)
-            self.notes.append(
-                f"the content of the files that are sent to {where} is not known: give some in their place"
-            )
+        self._note_what_differs(request, body, single_line(url.path) or "/")
         address, template, keywords = self._address(url)
         sent = self._sent(body)
-        keywords |= self._module.short(sent, "BODY") | self._headers(request, body) | (more or {})
+        keywords |= self._module.short(sent, "BODY") | self._headers(request, body, without)
+        more = more or {}
+        keywords |= more if "auth" in more else self._auth(request, url) | more
         keywords["name"] = name or self._name(url, template, body)
         method = request.method.lower()
         if method in METHODS:
@@ -137,8 +147,14 @@ class RequestWriter:
         return single_line(self._origins.shown_host(url) + request_name(template))
 
     def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Return *body* with what is sent for its values; files stay as they are."""
+        """Return *body* with what is sent for its values; files stay as they are, but for fields among them."""
         sent = dict(body)
+        if "files" in sent:
+            files = sent["files"]
+            pairs = [
+                (name, self._file(name, spec)) for name, spec in (files.items() if isinstance(files, dict) else files)
+            ]
+            sent["files"] = dict(pairs) if isinstance(files, dict) else pairs
         for key in ("json", "data"):
             if key in sent:
                 value = sent[key]
@@ -146,28 +162,82 @@ class RequestWriter:
                 sent[key] = self._values.raw(value) if is_text else self._values.tree(value)
         return sent
 
-    def _headers(self, request: SourceRequest, body: dict[str, Any]) -> dict[str, Any]:
+    def _file(self, name: str, spec: Any) -> Any:
+        if isinstance(spec, tuple) and not spec[0] and isinstance(spec[1], str):
+            return (spec[0], self._values.text(spec[1], name), *spec[2:])
+        return spec
+
+    def _auth(self, request: SourceRequest, url: SplitResult) -> dict[str, Any]:
+        """Return the argument ``auth`` for the user in *url*; none if a header says it."""
+        if url.username is None or header_of(request.headers, "authorization"):
+            return {}
+        user, password = unquote(url.username), unquote(url.password or "")
+        return {"auth": (self._values.raw(user), self._values.text(password, "password"))}
+
+    def _note_what_differs(self, request: SourceRequest, body: dict[str, Any], where: str) -> None:
+        post, method = request.post_data, request.method
+        if missing_files(body):
+            self.notes.append(
+                f"the content of the files that are sent to {where} is not known: give some in their place"
+            )
+        elif post and REPLACED in post.text:
+            self.notes.append(f"the body for {where} has bytes that the source does not show: give it anew")
+        elif not body and request.body_size > 0:
+            self.notes.append(
+                f"the body for {where}, of {request.body_size:.0f} bytes, is not in the source: give one in its place"
+            )
+        if method not in (method.upper(), method.lower()) or (self._by_hand and method != method.upper()):
+            self.notes.append(f"the method {single_line(method)} is sent as {single_line(method.upper())}")
+        if self._by_hand:
+            left = [header.name for header in request.headers if header.name.lower() in _SENT_BY_CLIENT]
+            self.notes += [f"the client decides on the header {single_line(name)} itself" for name in left]
+
+    def _headers(self, request: SourceRequest, body: dict[str, Any], without: Sequence[str]) -> dict[str, Any]:
         """Return the argument ``headers``; none without headers."""
-        headers: dict[str, Any] = {}
-        post = request.post_data
-        if post and post.mime_type and not says_type_itself(body, post.mime_type):
-            headers["Content-Type"] = post.mime_type
-        for header in filter(self._is_kept, request.headers):
-            sent = self._values.text(header.value, header.name)
-            headers[header.name] = self._module.short(sent, "HEADER")
+        headers: dict[str, Any] = dict.fromkeys(without)
+        mime_type = _mime_type(request)
+        if mime_type and not says_type_itself(body, mime_type):
+            headers["Content-Type"] = mime_type
+        elif not mime_type and isinstance(body.get("data"), str):
+            # Else the client would call it a form.
+            headers["Content-Type"] = None
+        for name, value in self._kept(request):
+            headers[name] = self._module.short(self._values.text(value, name), "HEADER")
         if not headers:
             return {}
         shared = self._uses[self._key(request)] > 1 and not has_local(headers)
         return {"headers": self._module.constant("HEADERS", headers) if shared else headers}
 
+    def _kept(self, request: SourceRequest) -> list[tuple[str, str]]:
+        """Return name and value of each header that is sent; a repeated one has its values in one line."""
+        found: dict[str, tuple[str, str]] = {}
+        for header in request.headers:
+            if self._is_kept(header, request):
+                name, before = found.get(header.name.lower(), (header.name, None))
+                found[header.name.lower()] = (name, header.value if before is None else f"{before}, {header.value}")
+                if before is not None:
+                    self.notes.append(f"the header {single_line(name)} is sent once, with its values in one line")
+        return list(found.values())
+
     def _key(self, request: SourceRequest) -> tuple[str, ...]:
         """Return what is the same for requests that have the same headers."""
-        mime_type = request.post_data.mime_type if request.post_data else ""
-        kept = filter(self._is_kept, request.headers)
-        return (mime_type, *(text for header in kept for text in (header.name, header.value)))
+        kept = [header for header in request.headers if self._is_kept(header, request)]
+        return (_mime_type(request), *(text for header in kept for text in (header.name, header.value)))
 
-    def _is_kept(self, header: Pair) -> bool:
+    def _is_kept(self, header: Pair, request: SourceRequest) -> bool:
         name = header.name.lower()
-        if name in self._left_out or name.startswith(self._left_out_prefixes) or not header.value:
+        if name in self._left_out or name.startswith(self._left_out_prefixes):
             return False
+        if name == "host":
+            return header.value.lower() not in _hosts(urlsplit(request.url))
         return self._by_hand or name != "accept" or not ("*/*" in header.value or "text/html" in header.value)
+
+
+def _mime_type(request: SourceRequest) -> str:
+    return request.post_data.mime_type if request.post_data else header_of(request.headers, "content-type")
+
+
+def _hosts(url: SplitResult) -> tuple[str, ...]:
+    """Return what the header Host is for *url*: with the port of its scheme and without, and nothing."""
+    host = origin_of(url).partition("://")[2].lower()
+    return "", host, f"{host}:{url.port or PORTS.get(url.scheme)}"

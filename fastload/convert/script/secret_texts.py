@@ -22,6 +22,11 @@ _PAIRS = (
     re.compile(r"""(?<![\w-])([A-Za-z][\w-]{0,60})\\?["']?\s*:\s*\\?["']([^"'\\]+)"""),
     re.compile(r"<(?:[\w-]{1,60}:)?([A-Za-z][\w-]{0,60})(?:\s[^<>]*)?>([^<>]+)</"),
 )
+_NUMBER = re.compile(r"""["']([A-Za-z][\w-]{0,60})["']\s*:\s*(-?[0-9][0-9.eE+-]*)""")
+_SHORTEST_SECRET_NUMBER = 4
+"""In digits. Of a PIN."""
+# A number of this name counts what is secret, as max_tokens does.
+_COUNT = re.compile(r"max|min|count|limit|total|size|length|ttl|expir|timeout|age|budget|version|tokens", re.IGNORECASE)
 _KEY = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w-]{16,}")
 
 
@@ -39,6 +44,13 @@ def is_secret_value(text: str, name: str) -> bool:
     return bool(text) and (is_secret_field(name) or (name.lower() == "key" and bool(_KEY.fullmatch(text))))
 
 
+def is_secret_number(number: str, name: str) -> bool:
+    """Return whether *number*, the value of field *name*, is secret."""
+    if not is_secret_field(name) or _COUNT.search(name):
+        return False
+    return sum(sign.isdigit() for sign in number) >= _SHORTEST_SECRET_NUMBER
+
+
 def secrets_in(text: str) -> list[SecretSpan]:
     """Return the secrets within *text*, in order; none of them overlap."""
     found: list[SecretSpan] = []
@@ -53,6 +65,9 @@ def _secrets_in(text: str) -> Iterator[SecretSpan]:
         for pair in pattern.finditer(text):
             if is_secret_value(pair[2].strip(), pair[1]):
                 yield SecretSpan(*pair.span(2), pair[1])
+    for pair in _NUMBER.finditer(text):
+        if is_secret_number(pair[2], pair[1]):
+            yield SecretSpan(*pair.span(2), pair[1])
     for name, pattern in _KNOWN:
         for known in pattern.finditer(text):
             yield SecretSpan(*known.span(), name)

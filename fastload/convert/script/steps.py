@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from fastload.convert.script.functions import MOST_STATEMENTS, ScriptFunction, Statement, functions_of
+from fastload.convert.script.functions import MOST_STATEMENTS, Statement, functions_of
 from fastload.convert.script.names import identifier, single_line, unique
 from fastload.convert.script.origins import Origins
 from fastload.convert.script.request_writer import RequestWriter
@@ -18,16 +19,19 @@ from fastload.convert.source_request import SourceRequest
 
 @dataclass(slots=True)
 class Step:
-    """A request of a script: of the group *group* or of none, counted as *name*, or by its path.
+    """A request of a script, counted as *name*, or by its path.
 
-    ``body`` has arguments for the body over those of the request, ``more`` has other ones, ``comments`` are lines.
+    ``folders`` are those that it is in, from the outermost one: each a group, with a number that no other folder has.
+    ``body`` has arguments for the body over those of the request, ``more`` has other ones, ``without`` are headers that
+    the client does not send, ``comments`` are lines.
     """
 
     request: SourceRequest
     name: str = ""
-    group: str = ""
+    folders: tuple[tuple[int, str], ...] = ()
     body: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
+    without: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     is_by_hand: bool = True
 
@@ -44,7 +48,7 @@ def script_of_steps(
     notes: Sequence[str] = (),
     options: tuple[str, ...] = (),
 ) -> Conversion:
-    """Return the script at path *title* that sends *steps* in their order, with a group for those of one.
+    """Return the script at path *title* that sends *steps* in their order, with a group for each folder.
 
     Args:
         base_url: for the command line, if not the one of *origins*.
@@ -79,32 +83,37 @@ def scenario_name(title: str) -> str:
 
 def _statement(writer: RequestWriter, step: Step) -> Statement:
     comments = "".join(f"    # {single_line(line, WIDTH - 6)}\n" for line in step.comments)
-    call = writer.call(step.request, step.name, step.body, step.more)
+    call = writer.call(step.request, step.name, step.body, step.more, step.without)
     return Statement(comments + statement(call, 4, "await "))
 
 
 def _body(module: Module, steps: Sequence[tuple[Step, Statement]]) -> str:
-    """Return the body of the scenario; groups become functions of *module*."""
-    groups: list[tuple[str, list[Statement]]] = []
-    for step, one in steps:
-        if not groups or groups[-1][0] != step.group:
-            groups.append((step.group, []))
-        groups[-1][1].append(one)
-    body, titles = "", set[str]()
-    for group, statements in groups:
-        if not group and len(statements) <= MOST_STATEMENTS:
-            body += "".join(one.source for one in statements)
+    """Return the body of the scenario; folders become functions of *module*."""
+    statements = _statements(module, steps, 0)
+    if len(statements) <= MOST_STATEMENTS:
+        return "".join(one.source for one in statements)
+    return _calls(module, "steps", "A part of the requests.", statements, 4)
+
+
+def _statements(module: Module, steps: Sequence[tuple[Step, Statement]], depth: int) -> list[Statement]:
+    """Return the statements of *steps*, all of which are in the same *depth* folders: one for each folder in these."""
+    found: list[Statement] = []
+    titles: list[str] = []
+    for folder, inside in groupby(steps, lambda one: one[0].folders[depth : depth + 1]):
+        if not folder:
+            found += [one for _, one in inside]
             continue
-        title = unique(group, titles, joint=" ") if group else ""
-        titles.add(title)
-        about = f"What is in {title!r}." if group else "A part of the requests."
-        functions = functions_of(module, identifier(title, "steps"), about, statements)
-        body += _calls(module, functions, title)
-    return body
+        titles.append(unique(folder[0][1], titles, joint=" "))
+        begin = statement(Call("async with vu.group", [titles[-1]], tail=":"), 4)
+        inner = _statements(module, list(inside), depth + 1)
+        calls = _calls(module, identifier(titles[-1], "steps"), f"What is in {titles[-1]!r}.", inner, 8)
+        found.append(Statement(begin + calls))
+    return found
 
 
-def _calls(module: Module, functions: list[ScriptFunction], group: str) -> str:
+def _calls(module: Module, name: str, about: str, statements: Sequence[Statement], indent: int) -> str:
+    """Return the calls of functions, which are called *name*, of *statements*."""
+    functions = functions_of(module, name, about, statements)
     for function in functions:
         function.add_to(module, [])
-    begin = statement(Call("async with vu.group", [group], tail=":"), 4) if group else ""
-    return begin + "".join(function.call(8 if group else 4, []) for function in functions)
+    return "".join(function.call(indent, []) for function in functions)

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from fastload.convert.script.expressions import code_of_parts
 from fastload.convert.script.names import constant, is_secret_field
-from fastload.convert.script.secret_texts import is_secret_value, secrets_in
+from fastload.convert.script.secret_texts import is_secret_number, is_secret_value, secrets_in
 from fastload.convert.script.writer import Code, Module
-
-_SHORTEST_SECRET_NUMBER = 4
-"""In digits. Of a PIN."""
-# A number of this name counts what is secret, as max_tokens does.
-_COUNT = re.compile(r"max|min|count|limit|total|size|length|ttl|expir|timeout|age|budget|version|tokens", re.IGNORECASE)
-
-
-def is_secret_number(number: float, name: str) -> bool:
-    """Return whether *number*, the value of field *name*, is secret."""
-    if isinstance(number, bool) or not is_secret_field(name) or _COUNT.search(name):
-        return False
-    return sum(sign.isdigit() for sign in str(number)) >= _SHORTEST_SECRET_NUMBER
 
 
 class Values:
@@ -33,7 +20,7 @@ class Values:
         """Return what is sent for *value* of a field *name*: of a query, a form, or JSON."""
         if isinstance(value, str):
             return self.text(value, name)
-        if isinstance(value, int | float) and is_secret_number(value, name):
+        if isinstance(value, int | float) and not isinstance(value, bool) and is_secret_number(str(value), name):
             return Code(f"{type(value).__name__}({self.secret(str(value), name).text})")
         return value
 
@@ -71,4 +58,7 @@ class Values:
             return {key: self.tree(item, f"{above}{key}") for key, item in value.items()}
         if isinstance(value, list):
             return [self.tree(item, name) for item in value]
+        if isinstance(value, tuple):
+            # A name with its value, in a form or a query.
+            return value[0], self.tree(value[1], value[0])
         return self.value(value, name)
