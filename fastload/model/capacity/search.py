@@ -1,9 +1,9 @@
 """Capacity search: which load to try next.
 
-The load doubles until a step is bad; it grows faster while the target uses little of its CPUs. Then the distance between
-the last good and the first bad load is halved, on a log scale, until it is as small as the precision asks. The good load
-is confirmed in a longer step, and the bad one is repeated. Steps that contradict each other move the ends, and too many
-of them end the search with a refusal.
+The load doubles until a step is bad; it grows faster while the target uses little of its CPUs. Then the distance
+between the last good and the first bad load is halved, on a log scale, until it is as small as the precision asks. The
+good load is confirmed in a longer step, and the bad one is repeated. Steps that contradict each other move the ends,
+and too many of them end the search with a refusal.
 """
 
 from __future__ import annotations
