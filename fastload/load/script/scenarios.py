@@ -234,11 +234,15 @@ def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **o
 
 
 class Declaration(NamedTuple):
-    """A scenario as it was declared, at ``file`` and ``line``: where the call of `scenario` or of its decorator is."""
+    """A scenario as it was declared, at ``file`` and ``line``: where the call of `scenario` or of its decorator is.
+
+    ``module`` names the module whose import made it, which is another one if it calls a factory.
+    """
 
     scenario: Scenario
     file: str
     line: int
+    module: str
 
 
 @contextmanager
@@ -261,7 +265,10 @@ def _declared(made: Scenario) -> Scenario:
         frame = sys._getframe()
         while frame.f_code.co_filename == __file__ and frame.f_back is not None:
             frame = frame.f_back
-        _declarations.append(Declaration(made, frame.f_code.co_filename, frame.f_lineno))
+        file, line = frame.f_code.co_filename, frame.f_lineno
+        while frame.f_code.co_name != "<module>" and frame.f_back is not None:
+            frame = frame.f_back
+        _declarations.append(Declaration(made, file, line, str(frame.f_globals.get("__name__"))))
     return made
 
 
