@@ -31,11 +31,13 @@ from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import GIVEN_UP, NO_DUE, response_us
 from fastload.load.recording.scope import CURRENT_SCOPE, CURRENT_VU, Scope
 from fastload.model.errors import PlanError
+from fastload.model.public_types import called_by_fastload, flattened
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0
 
 
+@flattened
 class VU(HttpClient, StreamingClient):
     """A virtual user, the argument of a scenario function: ``await vu.get("/")``.
 
@@ -48,8 +50,10 @@ class VU(HttpClient, StreamingClient):
         random: the VU's own random generator.
     """
 
+    @called_by_fastload
     def __init__(self, number: int, context: WorkerContext, scenario: ScenarioContext) -> None:
-        super().__init__()
+        # Not super(): the class has no bases in the end.
+        StreamingClient.__init__(self)
         self.id = number
         self.iteration = self.iteration_in_test = 0
         self.env = scenario.env
