@@ -81,6 +81,8 @@ class _ApiScript:
         self._parameters = Parameters(api, self._examples, self._module, self._secrets)
         self._bodies = Bodies(api, schemas, self._examples, self._secrets)
         self._deprecated: list[str] = []
+        self._linked: list[str] = []
+        self._calling_back: list[str] = []
         # Origin -> the constant with the origin that a run is given in its place.
         self._other_origins: dict[str, Code] = {}
 
@@ -139,6 +141,12 @@ class _ApiScript:
         if self._examples.doubtful:
             yield f"made up without regard to some of its schema, see to them: {counted(self._examples.doubtful)}"
         yield from self._credentials.notes
+        if other_servers := [str(one.get("url")) for one in (self._api.document.get("servers") or [])[1:]]:
+            yield f"of several servers, the first is written, and not: {counted(map(single_line, other_servers))}"
+        if self._linked:
+            yield f"links of responses are not followed: {counted(self._linked)}"
+        if called := [*self._calling_back, *(self._api.document.get("webhooks") or ())]:
+            yield f"callbacks and webhooks are requests of the server, and not written: {counted(called)}"
         for origin, name in self._other_origins.items():
             yield f"some requests go to {origin}, and not to the base URL: {name.text} says where"
         if self._module.environment:
@@ -178,6 +186,10 @@ class _ApiScript:
         operation = Operation(name, method, path, single_line(tags[0]).replace("::", ":"), about)
         operation.statuses = [int(status) for status in node.get("responses", {}) if re.fullmatch(r"2\d\d", status)]
         operation.origin, operation.path = server_of(self._api, node, item, steps)
+        if node.get("callbacks"):
+            self._calling_back.append(operation.title)
+        if any(isinstance(one, dict) and one.get("links") for one in node.get("responses", {}).values()):
+            self._linked.append(operation.title)
         security = node.get("security", self._api.document.get("security", []))
         for keyword, value in self._credentials.of(security).items():
             if keyword == "auth":
@@ -235,7 +247,8 @@ class _ApiScript:
         else:
             call = Call("await vu.request", [operation.method.upper(), url], keywords)
         indent = 8 if operation.tag else 4
-        inside = statement(call, indent, "reply = ")
+        inside = "".join(f"{' ' * indent}# {comment}\n" for comment in operation.comments)
+        inside += statement(call, indent, "reply = ")
         inside += _check(operation, indent)
         if operation.tag:
             inside = statement(Call("async with vu.group", [operation.tag], tail=":"), 4) + inside
