@@ -199,7 +199,8 @@ def format_count(value: float) -> str:
 
 def format_number_of(count: float, noun: str) -> str:
     """Format a count with its noun: ``"1 VU"``, ``"1,000 VUs"``."""
-    return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
+    text = format_count(count)
+    return f"{text} {noun}{'' if text == '1' else 's'}"
 
 
 def format_bytes(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from math import inf
 from random import Random
@@ -209,6 +209,10 @@ class VU(HttpClient, StreamingClient):
         if not isinstance(retry, Retry):
             raise PlanError(f"retry is a {type(retry).__name__}", hint="write retry=fl.Retry(times=2)")
         options["retry"] = None
+        for option in ("params", "headers", "data", "files"):
+            if isinstance(options.get(option), Iterator):
+                # Each try reads it.
+                options[option] = list(options[option])
         context, scope, tags = self._context, self._scope(), options["tags"]
         endpoint = context.endpoint(scope, method, url, options["name"], tags)
 

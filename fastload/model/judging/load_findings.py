@@ -174,9 +174,9 @@ def _line_findings(evidence: Evidence, limit: Limit, why: str) -> list[Finding]:
     if _is_served(evidence):
         text = f"more and more requests waited for their response: {evidence.counts.pace} were answered"
         return [Finding("target_queue", "VALID", text, _LOWER_REMEDY, limit, why)] if limit else []
-    noun = "requests" if evidence.bench else "iterations"
+    noun = "request" if evidence.bench else "iteration"
     text = (
-        f"{format_count(evidence.ended_per_s)} {noun}/s ended of {format_count(evidence.offered_per_s)}/s that were "
+        f"{format_number_of(evidence.ended_per_s, noun)}/s ended of {format_count(evidence.offered_per_s)}/s that were "
         "offered, and more and more waited: the response times grow with the length of the run"
     )
     return [Finding("target_queue", "SUSPECT", text, _LOWER_REMEDY, limit, why)]
@@ -254,7 +254,7 @@ def rest_finding(evidence: Evidence) -> Finding:
     if evidence.vus_without_data:
         text = f"{_ended_without_data(evidence)}, and the others made {counts.pace}"
         return Finding("concurrency", "VALID", text, _MORE_ROWS, "concurrency", text)
-    text = f"{vus} waiting for responses or pausing make {counts.pace}"
+    text = f"{vus} waiting for responses or pausing {'makes' if vus.startswith('1 ') else 'make'} {counts.pace}"
     return Finding("concurrency", "VALID", text, "add VUs for more", "concurrency", text)
 
 
@@ -267,7 +267,8 @@ def _limit_of_shortage(evidence: Evidence) -> tuple[Limit, str]:
         return "target", f"{held} had no response when the run ended, and kept the {slot}s busy"
     if evidence.vus_without_data:
         return "concurrency", f"{_ended_without_data(evidence)}, and the others were busy while starts waited"
-    all_busy = f"all {format_number_of(evidence.vus, slot)} were busy while starts waited"
+    busy = format_number_of(evidence.vus, slot)
+    all_busy = f"{f'the only {slot} was' if busy.startswith('1 ') else f'all {busy} were'} busy while starts waited"
     return "concurrency", f"{all_busy}; the target is slow to answer, or there are too few {slot}s"
 
 
