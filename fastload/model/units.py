@@ -203,6 +203,12 @@ def format_number_of(count: float, noun: str) -> str:
     return f"{text} {noun}{'' if text == '1' else 's'}"
 
 
+def format_were(count: float, noun: str = "") -> str:
+    """Format a count with its noun, as the subject of the past: ``"1 VU was"``, ``"1,000 VUs were"``, ``"1 was"``."""
+    text = format_number_of(count, noun) if noun else format_count(count)
+    return f"{text} {'was' if format_count(count) == '1' else 'were'}"
+
+
 def format_bytes(value: float) -> str:
     """Format bytes in powers of 1,000, like k6 and most network tools: ``"61.2 kB"``, ``"1.3 GB"``."""
     size = float(value)
