@@ -89,6 +89,9 @@ def test_a_vu_is_one_class_in_help() -> None:
     assert "Method resolution order" not in text
     assert "inherited" not in text
     assert fl.VU.get.__qualname__ == "VU.get"
+    vu = object.__new__(fl.VU)
+    assert {"get", "check", "random", "setup_data"} <= {*dir(vu)}
+    assert not [name for name in dir(vu) if name.startswith("_")]
 
 
 @pytest.mark.parametrize("method", METHODS)

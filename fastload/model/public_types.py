@@ -44,12 +44,17 @@ def flattened(cls: type[C]) -> type[C]:
     names: dict[str, Any] = {}
     for base in reversed(cls.__mro__[:-1]):
         names |= {name: value for name, value in vars(base).items() if name not in _OF_ONE_CLASS}
-    made: Any = PublicType(cls.__name__, (), names)
+    made: Any = PublicType(cls.__name__, (), {**names, "__dir__": _public_names})
     for name, value in names.items():
         if callable(value) and hasattr(value, "__qualname__"):
             # Python begins its messages with it, as for a missing argument.
             value.__qualname__ = f"{cls.__name__}.{name}"
     return cast("type[C]", made)
+
+
+def _public_names(self: object) -> list[str]:
+    """Return what the completion of a debugger offers of an object."""
+    return [name for name in object.__dir__(self) if not name.startswith("_")]
 
 
 def called_by_fastload(constructor: F) -> F:

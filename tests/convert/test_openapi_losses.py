@@ -68,7 +68,7 @@ BEARER = {"type": "http", "scheme": "bearer"}
         ),
         (
             {},
-            {"servers": [{"url": "http://a.test"}, {"url": "http://b.test"}]},
+            {"servers": [{"url": "http://a.test"}, {"url": "http://ada:pw@b.test"}]},
             "of several servers, the first is written, and not: http://b.test",
         ),
         (

@@ -32,6 +32,7 @@ from fastload.convert.script.writer import (
     text_literal,
 )
 from fastload.model.errors import PlanError
+from fastload.model.http_settings import without_credentials
 
 DELETES_OPTION = "--with-deletes"
 # Of a description that does not say where its server is.
@@ -141,12 +142,14 @@ class _ApiScript:
         if self._examples.doubtful:
             yield f"made up without regard to some of its schema, see to them: {counted(self._examples.doubtful)}"
         yield from self._credentials.notes
-        if other_servers := [str(one.get("url")) for one in (self._api.document.get("servers") or [])[1:]]:
-            yield f"of several servers, the first is written, and not: {counted(map(single_line, other_servers))}"
+        if others := (self._api.document.get("servers") or [])[1:]:
+            urls = [single_line(without_credentials(str(one["url"]))) for one in others]
+            yield f"of several servers, the first is written, and not: {counted(urls)}"
         if self._linked:
             yield f"links of responses are not followed: {counted(self._linked)}"
         if called := [*self._calling_back, *(self._api.document.get("webhooks") or ())]:
-            yield f"callbacks and webhooks are requests of the server, and not written: {counted(called)}"
+            names = counted(map(single_line, called))
+            yield f"callbacks and webhooks are requests of the server, and not written: {names}"
         for origin, name in self._other_origins.items():
             yield f"some requests go to {origin}, and not to the base URL: {name.text} says where"
         if self._module.environment:

@@ -40,7 +40,7 @@ _NUMBER = re.compile(
 )
 # Signs that are none of the grammar, and what they mean.
 _SIGNS = {"=": "==", "=<": "<=", "=>": ">=", "<>": "!="}
-_SINGLE_SIGN = re.compile(rf"([^=<>!]*?)\s*({'|'.join(sorted(_SIGNS, reverse=True))})\s*([^=<>!]*)")
+_SINGLE_SIGN = re.compile(rf"([^=<>!]*)({'|'.join(sorted(_SIGNS, reverse=True))})([^=<>!]*)")
 WORDS = ("for", "over", "abort", "optional")
 """Words that may follow the limit."""
 _US = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
@@ -400,5 +400,5 @@ def _verdict_condition(subject: Subject, text: str, match: re.Match[str]) -> Con
 def _malformed(subject: Subject, text: str) -> PlanError:
     wanted = "OP STATE" if subject.kind == VERDICT else "AGGREGATE OP NUMBER"
     written = _SINGLE_SIGN.fullmatch(text)
-    meant = f"{written[1]}{_SIGNS[written[2]]}{written[3]}" if written else subject.example
+    meant = f"{written[1].strip()}{_SIGNS[written[2]]}{written[3].strip()}" if written else subject.example
     return PlanError(f"threshold {text!r} on {subject.spec.name} is not {wanted}", hint=f"write {meant!r}")
