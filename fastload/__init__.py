@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastload.handle import Run, start
     from fastload.load.client.measured_calls import Measured, measure
     from fastload.load.client.reply import JudgedReply, Reply, ReplyError
+    from fastload.load.client.request_options import RequestOptions
     from fastload.load.client.retry import Retry
     from fastload.load.client.sse import ServerEvent
     from fastload.load.client.streamed_request import StreamedReply
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from fastload.load.script.environment import env
     from fastload.load.script.flow import abort, fail
     from fastload.load.script.hooks import handle_summary, setup, teardown, test_start, test_stop
-    from fastload.load.script.scenarios import Scenario, scenario
+    from fastload.load.script.scenarios import Scenario, ScenarioOptions, scenario
     from fastload.model.errors import ControlError, FastloadError, OutputError, PlanError, TargetError
     from fastload.model.http_settings import Auth, HttpSettings, RequestSettings
     from fastload.model.judging.verdict import Verdict
@@ -75,6 +76,7 @@ __all__ = [
     "Rate",
     "Reply",
     "ReplyError",
+    "RequestOptions",
     "RequestSettings",
     "Retry",
     "Run",
@@ -83,6 +85,7 @@ __all__ = [
     "RunningTarget",
     "SavedRun",
     "Scenario",
+    "ScenarioOptions",
     "ScoreOptions",
     "SequencerOptions",
     "ServerEvent",
@@ -143,6 +146,7 @@ _LATER = {
     "Rate": ("fastload.model.user_metrics", "Rate"),
     "Reply": ("fastload.load.client.reply", "Reply"),
     "ReplyError": ("fastload.load.client.reply", "ReplyError"),
+    "RequestOptions": ("fastload.load.client.request_options", "RequestOptions"),
     "RequestSettings": ("fastload.model.http_settings", "RequestSettings"),
     "Retry": ("fastload.load.client.retry", "Retry"),
     "Run": ("fastload.handle", "Run"),
@@ -151,6 +155,7 @@ _LATER = {
     "RunningTarget": ("fastload.targets", "RunningTarget"),
     "SavedRun": ("fastload.model.saved.run_file", "SavedRun"),
     "Scenario": ("fastload.load.script.scenarios", "Scenario"),
+    "ScenarioOptions": ("fastload.load.script.scenarios", "ScenarioOptions"),
     "ScoreOptions": ("fastload.targets", "ScoreOptions"),
     "SequencerOptions": ("fastload.targets", "SequencerOptions"),
     "ServerEvent": ("fastload.load.client.sse", "ServerEvent"),

@@ -13,6 +13,7 @@ from fastload.control.commands.command_queue import CommandQueue
 from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.model.errors import ControlError
 from fastload.model.plan import Plan
+from fastload.model.public_types import PublicType, called_by_fastload
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
 from fastload.runner import run
@@ -34,7 +35,7 @@ def _called_like(of: Callable[P, Any]) -> Callable[[Callable[..., Run]], Callabl
 def start(*scenarios: Any, **options: Any) -> Run:
     """Start a run in its own thread and return its handle as soon as the workers are forked.
 
-    The arguments are those of `fastload.run`, with the same meaning. Use the handle in a ``with`` block: the end of
+    The arguments are those of `run`, with the same meaning. Use the handle in a ``with`` block: the end of
     the block stops the run and waits for it. Or call `Run.wait`. If the program reaches its end before the run does,
     the process waits for the run.
 
@@ -46,9 +47,10 @@ def start(*scenarios: Any, **options: Any) -> Run:
     return handle
 
 
-class Run:
+class Run(metaclass=PublicType):
     """Handle of a run that `start` has started. Any thread may use it."""
 
+    @called_by_fastload
     def __init__(self) -> None:
         self._commands = CommandQueue()
         self._summary: Summary | None = None

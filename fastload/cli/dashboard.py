@@ -25,7 +25,8 @@ DEFAULT_LINGER = "5m"
 _OPTION = "--dashboard"
 # Longest wait for the server. Binding a port takes milliseconds, and the load starts only afterwards.
 _READY_S = 2.0
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]:|[\w.-]+:)?\d{1,5}", re.ASCII)
+# What is meant as an address, be it one or not: it is no URL, no path, and no shipped script.
+_ADDRESS = re.compile(r"\d+|(?!scenario:)(\[[^\]/]*\]|[\w.-]*):[\w.-]*", re.ASCII)
 
 
 def fill_address(args: Iterable[str]) -> Iterator[str]:

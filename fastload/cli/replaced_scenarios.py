@@ -36,10 +36,19 @@ def _last_name(decorator: ast.expr) -> str:
     return getattr(decorator, "attr", getattr(decorator, "id", ""))
 
 
-def made_beside(text: str, declared: list[Declaration], kept: Mapping[int, Scenario]) -> list[Scenario]:
-    """Return the scenarios that no name of the script has, and that were made in one place with one that has a name.
+def made_beside(
+    text: str, module: str, declared: list[Declaration], named: Mapping[int, Scenario], kept: Mapping[int, Scenario]
+) -> list[Scenario]:
+    """Return the scenarios that no name of the script has, and that it made in one place with one that has a name.
 
-    That is a loop, or a factory: Python keeps the last one under the name of the function.
+    That is a loop, or a factory: Python keeps the last one under the name of the function. What another module made
+    with the factory runs only if the script imports it.
+
+    Args:
+        text: how the user calls the script.
+        module: the name of its module.
+        declared: all that were made while it was imported.
+        named, kept: those that a name of the script has; and those that a list of it has as well.
 
     Raises:
         PlanError: two of them have the same name as well.
@@ -51,13 +60,13 @@ def made_beside(text: str, declared: list[Declaration], kept: Mapping[int, Scena
     with_name = {one.scenario.name: one for one in declared if id(one.scenario) in kept}
     beside = []
     for made in by_place.values():
-        is_kept = any(id(one.scenario) in kept for one in made)
+        is_named = any(id(one.scenario) in named for one in made)
         for one in made:
             same = with_name.get(one.scenario.name)
             if id(one.scenario) not in kept:
-                if same is not None and (is_kept or same.file == one.file):
+                if same is not None and same.module == one.module and (is_named or same.file == one.file):
                     raise _replaced(text, one, same)
-                if is_kept:
+                if is_named and one.module == module:
                     beside.append(one.scenario)
     _check_names(text, beside)
     return beside

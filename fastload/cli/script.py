@@ -6,11 +6,12 @@ import importlib.util
 import inspect
 import linecache
 import sys
+from collections.abc import Iterator
 from importlib.abc import Loader
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastload.cli.replaced_scenarios import made_beside, refuse_replaced
 from fastload.cli.required_names import required_names
@@ -56,11 +57,21 @@ def load_script(text: str) -> Script:
     with declarations() as declared:
         module = _import(path, source)
     refuse_replaced(text, source)
-    kept = {id(item): item for item in vars(module).values() if type(item) is Scenario}
-    found = [*kept.values(), *made_beside(text, declared, kept)]
+    named = {id(item): item for item in vars(module).values() if type(item) is Scenario}
+    kept = named | {id(one): one for item in vars(module).values() for one in _scenarios_in(item)}
+    found = [*kept.values(), *made_beside(text, MODULE_NAME, declared, named, kept)]
     if not found:
         raise PlanError(f"{text} declares no scenario", hint=_hint_without_scenario(module, declared))
+    order = {id(one.scenario): number for number, one in enumerate(declared)}
+    # What was imported before, by whoever started the run, comes first.
+    found.sort(key=lambda one: order.get(id(one), -1))
     return Script(found, _hooks_of(text, module))
+
+
+def _scenarios_in(item: Any) -> Iterator[Scenario]:
+    """Return the scenarios in *item*, a list, tuple, set or dict of the script."""
+    inside = item.values() if isinstance(item, dict) else item if isinstance(item, list | tuple | set) else ()
+    return (one for one in inside if type(one) is Scenario)
 
 
 def _read(text: str, path: Path) -> bytes:
@@ -128,7 +139,7 @@ class _PipedLoader(Loader):
 def _hint_without_scenario(module: ModuleType, declared: list[Declaration]) -> str:
     if declared:
         name = declared[0].scenario.name
-        return f"scenario {name} has no name at the top of the script: write {name} = ..., or import it"
+        return f"scenario {name} is lost: keep what @fl.scenario returns in a variable at the top, or in a list"
     own = [item for item in vars(module).values() if getattr(item, "__module__", None) == MODULE_NAME]
     for function in filter(inspect.iscoroutinefunction, own):
         return f"put @fl.scenario above 'async def {function.__name__}'"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,7 +18,6 @@ from fastload.convert.postman.collection import script_of_collection
 from fastload.convert.recordings.har import read_har
 from fastload.convert.recordings.script import script_of_recording
 from fastload.convert.recordings.visits import RecordingFilter
-from fastload.convert.script.origins import origin_of
 from fastload.convert.script.writer import Conversion
 from fastload.model.bounded_read import read_bounded
 from fastload.model.errors import PlanError, nearest
@@ -37,11 +35,12 @@ _OF_JMETER = (
 
 
 class _Document(NamedTuple):
-    """The content of a source, with the name and the suffix that it has."""
+    """The content of a source, with its name and its suffix, and the URL that it came from: "" of a file."""
 
     name: str
     suffix: str
     data: bytes
+    url: str
 
 
 def convert(source: str | Path, title: str, recording_filter: RecordingFilter, *, deletes: bool = False) -> Conversion:
@@ -76,9 +75,7 @@ def _converted(source: str | Path, title: str, recording_filter: RecordingFilter
     name, data, kind = document.name, document.data, _kind(document)
     if kind == "api":
         recording_filter.check_unused(name)
-        api = read_openapi(name, data, is_json=_is_json(document))
-        if isinstance(source, str) and is_url(source):
-            return script_of_api(api, name, title, deletes=deletes, origin=origin_of(urlsplit(source)))
+        api = read_openapi(name, data, is_json=_is_json(document), url=document.url)
         return script_of_api(api, name, title, deletes=deletes)
     if kind == "recording":
         if deletes:
@@ -102,9 +99,9 @@ def _name_of(source: str | Path) -> str:
 
 
 def _read(source: str | Path) -> _Document:
-    name = _name_of(source)
+    name, url = _name_of(source), ""
     if isinstance(source, str) and is_url(source):
-        data = download(source)
+        data, url = download(source)
     else:
         path = Path(source)
         try:
@@ -112,7 +109,7 @@ def _read(source: str | Path) -> _Document:
         except OSError as error:
             hint = "; ".join(filter(None, (_near_file(path), _KINDS)))
             raise PlanError(f"--from {str(source)!r} cannot be read: {error.strerror}", hint=hint) from error
-    return _Document(name, Path(name).suffix.lower(), utf8_bytes(data, name))
+    return _Document(name, Path(name).suffix.lower(), utf8_bytes(data, name), url)
 
 
 def _near_file(path: Path) -> str:

@@ -7,6 +7,7 @@ import http.client
 import threading
 import urllib.error
 import urllib.request
+from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from fastload.model.errors import PlanError
@@ -32,7 +33,14 @@ def document_name(url: str) -> str:
     return unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.hostname or url
 
 
-def download(url: str) -> bytes:
+class Download(NamedTuple):
+    """A document, *data*, and the *url* that it has after all redirects, without user, query and fragment."""
+
+    data: bytes
+    url: str
+
+
+def download(url: str) -> Download:
     """Return the document at *url*. Redirects are followed to http and https only.
 
     Raises:
@@ -48,22 +56,25 @@ def download(url: str) -> bytes:
         # Not sent along with a redirect, which may lead to another server.
         secret = base64.b64encode(unquote(user).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {secret}")
-    found: list[bytes | Exception] = []
+    found: list[Download | Exception] = []
     # Name look-up, headers and body may each be slow, byte by byte: only a thread can be left after a time.
     reader = threading.Thread(target=_read_into, args=(request, found), daemon=True)
     reader.start()
     reader.join(LONGEST_S)
     result = found[0] if found else TimeoutError(f"no whole answer within {LONGEST_S:g} s")
-    if isinstance(result, bytes):
+    if isinstance(result, Download):
         return result
     raise PlanError(f"--from {shown}: {_reason(result)}", hint=_HINT) from result
 
 
-def _read_into(request: urllib.request.Request, found: list[bytes | Exception]) -> None:
+def _read_into(request: urllib.request.Request, found: list[Download | Exception]) -> None:
     try:
         with urllib.request.urlopen(request, timeout=_SILENCE_S) as response:
             data = response.read(MOST_BYTES + 1)
-        found.append(data if len(data) <= MOST_BYTES else OSError(f"it has more than {format_bytes(MOST_BYTES)}"))
+            parts = urlsplit(response.geturl())
+        is_small = len(data) <= MOST_BYTES
+        its_url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path or "/", "", ""))
+        found.append(Download(data, its_url) if is_small else OSError(f"it has more than {format_bytes(MOST_BYTES)}"))
     except (OSError, http.client.HTTPException, ValueError) as error:
         found.append(error)
 

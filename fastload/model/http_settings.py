@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from fastload.model.errors import PlanError, nearest
+from fastload.model.public_types import PublicType
 from fastload.model.redaction import redacted_url
 from fastload.model.statuses import MOST, StatusSpec
 from fastload.model.units import parse_whole
@@ -35,7 +36,7 @@ LEAST_UPLOAD_RATE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(metaclass=PublicType):
     """Credentials of a request: *user* and *password*, or *token* for the scheme ``bearer``.
 
     *scheme* is "basic", "digest", "ntlm" or "bearer".
@@ -53,7 +54,7 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpSettings:
+class HttpSettings(metaclass=PublicType):
     """HTTP settings of all requests of a run. A request can override some. `docs/transport.md` explains each field.
 
     - *user_agent* and *headers* (``"name: value"``) are sent with every request. *auth*: credentials of every request.
@@ -131,7 +132,7 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestSettings:
+class RequestSettings(metaclass=PublicType):
     """HTTP settings of one request. None keeps the setting of the run; the fields are as in `HttpSettings`.
 
     - *timeout_s*, *connect_timeout_s* and *idle_timeout_s*: time limits in seconds.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from fastload.model.units import format_count, format_duration_s
+from fastload.model.units import format_count, format_duration_s, format_number_of
 
 MOST_CHANGES = 200
 """How many changes a run lists; more are only counted."""
@@ -62,7 +62,8 @@ def changed_load(asked: str, scenario: str, changes: Iterable[LoadChange]) -> st
 
 def changes_left_out(count: int) -> Sequence[str]:
     """Return a note of the *count* changes that are not listed, if any."""
-    return [f"{format_count(count)} further changes of the load are not listed"] if count else []
+    verb = "is" if count == 1 else "are"
+    return [f"{format_number_of(count, 'further change')} of the load {verb} not listed"] if count else []
 
 
 def _plain(value: float) -> str:

@@ -178,7 +178,7 @@ class ExternallyControlled(_Closed):
 
 def _pace(rate_per_s: float) -> str:
     every = f" (one every {format_duration_s(1 / rate_per_s)})" if 0 < rate_per_s < _SLOW_PER_S else ""
-    return f"{format_count(rate_per_s)} starts/s{every}"
+    return f"{format_number_of(rate_per_s, 'start')}/s{every}"
 
 
 @dataclass(frozen=True, slots=True)

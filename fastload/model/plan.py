@@ -10,6 +10,7 @@ from fastload.model.hooks import Hooks
 from fastload.model.http_settings import HttpSettings, without_credentials
 from fastload.model.judging.thresholds import Threshold
 from fastload.model.load_models import Executor, describe_executor
+from fastload.model.public_types import PublicType
 
 OnWorkerLoss = Literal["continue", "stop"]
 OnNoAnswer = Literal["stop", "continue"]
@@ -41,7 +42,7 @@ class ScenarioPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(metaclass=PublicType):
     """Everything that a run needs to know. ``kind`` is "bench" or "run", ``title`` names what is run.
 
     *scenarios* are the scenarios with their load, *workers* the number of processes, *base_url* and *http* the settings
@@ -53,12 +54,10 @@ class Plan:
     *seed* is what all chance of the run comes from. *paused*: nothing starts before it is asked to. *hooks* are the
     functions around the test, known to ``load/`` and ``control/``.
     *grace_s*: how long requests in flight may go on after Ctrl-C. *watch*: what to sample beside the target that
-    listens on the base URL's port (`control.host.resolve_watch`). *cpus*: where the workers may run; empty for no
-    restriction. *points*: whether single requests and iterations are kept for outputs that want them, which costs
-    speed. *strict_outputs*: whether it counts as a failure when any output lost something.
-    *on_no_answer*: what to do when no request gets an answer (`control.answer_watch`). *capacity*: the search that
-    drives the load, None in a run without one. *notes*: what the
-    summary says of the plan.
+    listens on the base URL's port. *cpus*: where the workers may run; empty for no restriction. *points*: whether
+    single requests and iterations are kept for outputs that want them, which costs speed. *strict_outputs*: whether it
+    counts as a failure when any output lost something. *on_no_answer*: what to do when no request gets an answer.
+    *capacity*: the search that drives the load, None in a run without one. *notes*: what the summary says of the plan.
     """
 
     kind: Literal["bench", "run"]

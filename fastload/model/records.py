@@ -13,6 +13,7 @@ from fastload.model.judging.stalls import StallTable
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import OTHER_NAME
+from fastload.model.public_types import PublicType
 from fastload.model.raise_sites import MOST_MESSAGES, RaiseGroup, RaiseSite, RaiseTable
 from fastload.model.redaction import shortened
 from fastload.model.resources import HostSample, ProcessSample
@@ -290,7 +291,7 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(metaclass=PublicType):
     """State of a run, made each second. The window of a snapshot is the time since the last snapshot.
 
     - State: *elapsed_s* counts from the common start, without pauses. *progress* is 0..1. *phase* is "warm-up",
@@ -301,7 +302,7 @@ class Snapshot:
       the wall clock (since the epoch).
     - Load in the window: *table* has all series, *errors* and *exceptions* the failures. *requests_per_s* and
       *failed_per_s* are rates. *p50_ms*, *p95_ms* and *p99_ms* are None when no response came. *offered* counts the
-      starts that were due in an open model. *late* maps labels of counters (`Series.label`) to the part that came after
+      starts that were due in an open model. *late* maps labels of counters to the part that came after
       the last possible start. *points* are single requests and iterations, if the plan asks for points.
     - Processes in the window: *host*, *target* and *workers* are samples of resource usage, *worker_cpu_percent* the
       CPU of each worker. *lag_max_ms* is the longest

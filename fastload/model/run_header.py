@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastload.model.metrics import Kind, MetricSpec
+from fastload.model.public_types import PublicType
 
 
 @dataclass(frozen=True, slots=True)
-class RunHeader:
+class RunHeader(metaclass=PublicType):
     """The beginning of a run, for outputs. ``title`` and ``base_url`` are those of the plan.
 
     *plan* is `Plan.to_dict`, *thresholds* are ``"metric: expression"``, *started_at* is ISO 8601 in UTC, *run_id* is

@@ -16,6 +16,7 @@ from fastload.model.judging.verdict import Verdict
 from fastload.model.load_changes import LoadChange
 from fastload.model.metrics import Kind
 from fastload.model.plan import Plan
+from fastload.model.public_types import PublicType
 from fastload.model.records import ErrorTable
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import CallResult, CheckResult, EndpointResult, GroupResult, ScenarioResult
@@ -53,7 +54,7 @@ class RequestCounts:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Summary:
+class Summary(metaclass=PublicType):
     """Summary of a finished run.
 
     *plan* is what was to run, *started_at* when it began (ISO 8601, UTC). *versions* are those of fastload and its
@@ -156,7 +157,7 @@ class Summary:
         return bool(self.metrics["iterations_failed"].count) and not self.metrics["iterations"].count
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the summary as plain data, version `SUMMARY_VERSION`. Times are in ms, rates per second."""
+        """Return the summary as plain data, with its version. Times are in ms, rates per second."""
         return {
             "version": SUMMARY_VERSION,
             "passed": self.passed,

@@ -213,7 +213,14 @@ def format_count(value: float) -> str:
 
 def format_number_of(count: float, noun: str) -> str:
     """Format a count with its noun: ``"1 VU"``, ``"1,000 VUs"``."""
-    return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
+    text = format_count(count)
+    return f"{text} {noun}{'' if text == '1' else 's'}"
+
+
+def format_were(count: float, noun: str = "") -> str:
+    """Format a count with its noun, as the subject of the past: ``"1 VU was"``, ``"1,000 VUs were"``, ``"1 was"``."""
+    text = format_number_of(count, noun) if noun else format_count(count)
+    return f"{text} {'was' if format_count(count) == '1' else 'were'}"
 
 
 def format_bytes(value: float) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastload.model.errors import PlanError
 from fastload.model.metrics import BUILTIN, MAX_NAMES, OTHER_TAGS, Kind, MetricSpec, Series
 from fastload.model.names import are_plain, as_name, tag_texts
+from fastload.model.public_types import PublicABC
 
 if TYPE_CHECKING:
     # Importing numpy takes time that a script which declares metrics need not spend.
@@ -23,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _MAX_TAG_SETS = 10_000
 
 
-class UserMetric(ABC):
+class UserMetric(metaclass=PublicABC):
     """Metric of a script, declared once, at module level. The summary shows it under its name.
 
     ``spec`` has the metric's ``name``, ``kind`` and ``unit``; ``kind`` is "counter", "gauge", "rate" or "trend".

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastload.model.metrics import FAILURE_RATES, Kind, MetricSpec, Series
+from fastload.model.public_types import PublicType
 from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, SeriesValue, TrendValue
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ _PERCENTILES = {"p(90)": 0.9, "p(95)": 0.95, "p(99)": 0.99, "p(99.9)": 0.999}
 
 
 @dataclass(frozen=True, slots=True)
-class MetricView:
+class MetricView(metaclass=PublicType):
     """View of one metric of a run, read only. Values are in the metric's unit; built-in times are in ms.
 
     ``spec`` has the metric's ``name``, ``kind`` and ``unit``; ``sink`` has its values as they were merged. ``avg``,

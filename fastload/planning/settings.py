@@ -16,7 +16,7 @@ from fastload.model.errors import PlanError, nearest
 from fastload.model.judging.threshold_grammar import VERDICT
 from fastload.model.judging.threshold_limits import check_limits
 from fastload.model.judging.threshold_tags import PlannedTags, check_filters, foreign_tag, idle_scenario
-from fastload.model.judging.thresholds import Threshold, parse_threshold_option, parse_thresholds
+from fastload.model.judging.thresholds import Threshold, check_grammar, parse_threshold_option, parse_thresholds
 from fastload.model.metrics import BUILTIN
 from fastload.model.resources import RESOURCE_METRICS
 from fastload.model.units import format_number_of
@@ -215,6 +215,9 @@ def leave_out_foreign_metrics(tier: Tier) -> tuple[Tier, list[str]]:
     """Leave out thresholds of a project file on metrics of another script. Return the rest of *tier*, and the notes.
 
     What is nearly a metric of fastload's own is taken for a mistake, and kept.
+
+    Raises:
+        PlanError: an expression is none, whatever the metric is.
     """
     given = tier.options.get("thresholds")
     if not tier.is_project_file or not isinstance(given, Mapping):
@@ -228,6 +231,8 @@ def leave_out_foreign_metrics(tier: Tier) -> tuple[Tier, list[str]]:
             kept[key] = expressions
         else:
             guess = nearest(metric, known)
+            with _named(tier.who.get("thresholds", tier.name)):
+                check_grammar(str(key), expressions)
             notes.append(_no_effect(tier.name, str(key), f"this script has no such metric{guess and f': {guess}'}"))
     return replace(tier, options={**tier.options, "thresholds": kept}), notes
 
@@ -250,7 +255,11 @@ def check_set_thresholds(thresholds: Sequence[SetThreshold], planned: PlannedTag
     for one in thresholds:
         with _named(one.by if _source_of(one) in sources else ""):
             check_thresholds([one.threshold], planned)
-    check_limits(one.threshold for one in thresholds)
+    for label in dict.fromkeys(one.threshold.label for one in thresholds):
+        same = [one for one in thresholds if one.threshold.label == label]
+        files = {one.by: None for one in same if one.by.partition(" [scenarios.")[0] in sources}
+        with _named(" and ".join(files)):
+            check_limits(one.threshold for one in same)
 
 
 def _removes_lower(tier: Tier) -> bool:

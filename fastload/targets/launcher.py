@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from fastload.model.errors import PlanError, TargetError
+from fastload.model.public_types import PublicType, called_by_fastload
 from fastload.targets.limits import find_limit, parse_limits
 from fastload.targets.limits.cpu_quota import CpuQuota
 from fastload.targets.limits.disk import check_disk
@@ -35,12 +36,13 @@ _STOP_S = 8.0
 _STDERR_TAIL_BYTES = 2000
 
 
-class RunningTarget:
+class RunningTarget(metaclass=PublicType):
     """A started target: it listens on ``port``, and its URL is ``base_url``.
 
     Its server processes have their own sessions, so Ctrl-C does not reach them.
     """
 
+    @called_by_fastload
     def __init__(self, spec: TargetSpec, options: TargetOptions, *, host: str, port: int, workers: int) -> None:
         self._spec = spec
         self._host = host

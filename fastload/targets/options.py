@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from fastload.model.errors import PlanError
+from fastload.model.public_types import PublicType
 from fastload.model.units import parse_whole
 from fastload.targets.distributions import parse_distribution
 from fastload.targets.limits import parse_limits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TargetOptions:
+class TargetOptions(metaclass=PublicType):
     """Options of every target. ``None`` means: take it from the environment, else the default.
 
     ``api_key``: the key that requests must carry; none (or "") accepts every request.

@@ -152,6 +152,31 @@ def test_one_scenario_of_several_is_overridden() -> None:
     assert [one.executor.max_vus for one in draft_of("-u", "9", names=("browse", "buy")).plan.scenarios] == [9, 9]
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('http_req_failed = ["rate<1%", "rate>2%"]', "thresholds 'rate<1%' and 'rate>2%' on http_req_failed can never"),
+        ('of_another_script = "p(9x)<500"', "threshold 'p(9x)<500' on of_another_script is not AGGREGATE OP NUMBER"),
+        ('of_another_script = "p(950)<500"', "a percentile is 0 to 100"),
+        ('of_another_script = ["count>1", "mode<3"]', "threshold 'mode<3' on of_another_script: no metric has 'mode'"),
+        ("of_another_script = 5", "threshold 5 on of_another_script is no text"),
+    ],
+)
+def test_an_error_of_a_threshold_names_its_file(line: str, message: str) -> None:
+    Path("fastload.toml").write_text(f"[thresholds]\n{line}\n")
+    with pytest.raises(PlanError) as caught:
+        draft_of()
+    assert caught.value.message.startswith("fastload.toml: ")
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize("expression", ["p(95)<500EUR", "count>1", "rate<1%", "value<3 for 10s", "max<1GiB", "<5"])
+def test_a_threshold_of_another_script_has_no_effect(expression: str) -> None:
+    Path("fastload.toml").write_text(f'[thresholds]\nof_another_script = "{expression}"\n')
+    [note] = draft_of().notes
+    assert "of_another_script has no effect here" in note
+
+
 def test_tables_of_scenarios_that_the_script_does_not_have() -> None:
     Path("fastload.toml").write_text("[scenarios.vist]\nvus = 3\n")
     with pytest.raises(PlanError, match=r"fastload.toml \[scenarios.vist\]: there is no scenario 'vist'") as caught:

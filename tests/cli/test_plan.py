@@ -266,10 +266,41 @@ def test_scenarios_of_a_module_run_only_if_the_script_imports_them(cli: Cli, tmp
     assert [one["name"] for one in json.loads(done.stdout)["scenarios"]] == ["one", "visit"]
 
 
-def test_scenarios_that_no_name_keeps_are_told(cli: Cli, tmp_path: Path) -> None:
+def test_scenarios_that_nothing_keeps_are_told(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(
-        "import fastload as fl\nasync def visit(vu): ...\nall = [fl.scenario(name='a', vus=1)(visit)]\n"
+        "import fastload as fl\nasync def visit(vu): ...\nfl.scenario(name='/a', vus=1)(visit)\n"
     )
     done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
     assert done.returncode == 104
-    assert "scenario a has no name at the top of the script" in done.stderr
+    assert "scenario /a is lost: keep what @fl.scenario returns in a variable" in done.stderr
+
+
+MAKE = FACTORY[: FACTORY.index("first =")].format(name="name=path, ")
+IN_A_LOOP = "for path in ('/stats', '/health', '/a'):\n    visit = make(path)\n"
+OF_MAKE = {
+    "a list": (MAKE + "visits = [make(path) for path in ('/c', '/a', '/b')]\n", "", ["/c", "/a", "/b"]),
+    "a tuple": (MAKE + "visits = make('/a'), make('/b')\n", "", ["/a", "/b"]),
+    "a dict": (MAKE + "visits = {path: make(path) for path in ('/b', '/a')}\n", "", ["/b", "/a"]),
+    "a loop": (MAKE + IN_A_LOOP, "", ["/stats", "/health", "/a"]),
+    "a part of a list": (MAKE + "visits = [make(path) for path in ('/a', '/b', '/c')][1:]\n", "", ["/b", "/c"]),
+    "a list and a name": (MAKE + "last = make('/z')\nvisits = [make('/a'), last]\n", "", ["/z", "/a"]),
+    "an imported factory": ("from flows import make\nmine = make('/mine')\n", MAKE + IN_A_LOOP, ["/mine"]),
+    "a factory, the same name": ("from flows import make\nmine = make('/a')\n", MAKE + IN_A_LOOP, ["/a"]),
+    "an imported loop": ("from flows import visit\n", MAKE + IN_A_LOOP, ["/a"]),
+    "an imported list": (
+        "from flows import visits, make\nmine = make('/mine')\n",
+        MAKE + "visits = [make(path) for path in ('/b', '/a')]\nlast = make('/last')\n",
+        ["/b", "/a", "/mine"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("script", "module", "names"), OF_MAKE.values(), ids=OF_MAKE)
+def test_scenarios_run_that_the_script_keeps_in_the_order_of_their_definition(
+    cli: Cli, tmp_path: Path, script: str, module: str, names: list[str]
+) -> None:
+    (tmp_path / "script.py").write_text(script)
+    (tmp_path / "flows.py").write_text(module)
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [one["name"] for one in json.loads(done.stdout)["scenarios"]] == names

@@ -136,7 +136,10 @@ def test_notes() -> None:
     assert convert(PETS, "pets.py", RecordingFilter()).notes == (
         "left out as deprecated: PUT /pets/{petId}",
         "not called, for they delete: import_; --with-deletes makes tasks of them",
+        "of several media types of a body, one is written: application/json of POST /pets",
         'give real content in place of b"...": photo of POST /photos',
+        "left out, for they are optional and have no example: sort of GET /pets",
+        "of several kinds of credentials, the first is written: basic and not bearerAuth",
         "give BEARER_AUTH, BASIC_USER, BASIC_PASSWORD, KEY, SESSION_KEY with -e, or in the environment",
     )
 
@@ -247,16 +250,16 @@ def test_parameters_and_bodies(tmp_path: Path, operation: dict[str, Any], part: 
 def test_security(tmp_path: Path) -> None:
     schemes = {
         "OAuth": {"type": "oauth2", "flows": {}},
-        "digest": {"type": "http", "scheme": "digest"},
+        "mutual": {"type": "mutualTLS"},
         "appId": {"type": "apiKey", "in": "header", "name": "X-App"},
     }
     made = made_of(
         tmp_path,
-        {"security": [{"OAuth": [], "digest": [], "appId": []}]},
+        {"security": [{"OAuth": [], "mutual": [], "appId": []}]},
         components={"securitySchemes": schemes},
     )
     assert 'HEADERS = {"Authorization": f"Bearer {O_AUTH}", "X-App": APP_ID_KEY}' in made.text
-    assert made.notes[0] == "the security scheme digest (digest) is not written: see to it"
+    assert made.notes[0] == "the security scheme mutual (mutualTLS) is not written: see to it"
     assert made.options[2:] == ("-e", "O_AUTH=...", "-e", "APP_ID_KEY=...")
 
 

@@ -13,7 +13,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from fastload.convert.openapi.description import ApiDescription
-from fastload.convert.openapi.examples import Examples
+from fastload.convert.openapi.examples import NO_VALUE, Examples
 from fastload.convert.openapi.patterns import matching_text
 from fastload.convert.openapi.schemas import Schemas
 from fastload.model.errors import PlanError
@@ -204,8 +204,38 @@ def test_what_is_not_regarded_is_told(schema: Any, told: str) -> None:
 
 
 def test_a_schema_that_nothing_fits_ends() -> None:
-    assert made({"$ref": "#/components/schemas/Endless"})[0] is None
-    assert made(False)[0] is None
+    assert made({"$ref": "#/components/schemas/Endless"})[0] is NO_VALUE
+    assert made({"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Endless"}})[0] is NO_VALUE
+    endless = {"type": "object", "minProperties": 2, "additionalProperties": {"$ref": "#/components/schemas/Endless"}}
+    assert made(endless)[0] is NO_VALUE
+    assert made(False)[0] is NO_VALUE
+
+
+IT = {"$ref": "#/components/schemas/It"}
+
+
+@pytest.mark.parametrize(
+    ("below", "value"),
+    [
+        ({"anyOf": [IT, {"type": "null"}]}, {"below": None}),
+        ({"type": "array", "items": IT}, {"below": []}),
+        ({"type": "array", "prefixItems": [{"type": "integer"}, IT, {"type": "boolean"}]}, {"below": [1]}),
+        ({"type": "object", "properties": {"it": IT}}, {"below": {}}),
+        ({"type": "object", "additionalProperties": IT}, {"below": {}}),
+        ({"oneOf": [IT, {"type": "string"}]}, {"below": "text"}),
+        ({"type": ["object", "null"], "required": ["it"], "properties": {"it": IT}}, {"below": None}),
+    ],
+)
+def test_a_schema_within_itself_gives_its_smallest_value(below: Any, value: Any) -> None:
+    schema = {"type": "object", "required": ["below"], "properties": {"below": below}}
+    assert made(schema) == (value, [])
+    assert wrong(value, schema) == []
+
+
+def test_null_ends_a_schema_of_openapi_3_0() -> None:
+    schema = {"type": "object", "nullable": True, "required": ["below"], "properties": {"below": IT}}
+    assert made(schema, "3.0.3")[0] == {"below": None}
+    assert wrong({"below": None}, schema, "3.0.3") == []
 
 
 @pytest.mark.parametrize("name", ["Loop", "Within"])

@@ -16,6 +16,7 @@ from fastload.model.units import (
     format_duration_s,
     format_ms,
     format_percent,
+    format_were,
     is_rate_stage,
     parse_duration_s,
     parse_rate_per_s,
@@ -170,3 +171,17 @@ def test_bytes_for_people(value: float, text: str) -> None:
 )  # fmt: skip
 def test_percentages_never_hide_the_last_failure(ratio: float, text: str) -> None:
     assert format_percent(ratio) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "text"),
+    [
+        (0, "", "0 were"),
+        (1, "", "1 was"),
+        (1.0004, "VU", "1 VU was"),
+        (2, "VU", "2 VUs were"),
+        (0.5, "VU", "0.5 VUs were"),
+    ],
+)
+def test_a_verb_agrees_with_the_number_that_is_shown(count: float, noun: str, text: str) -> None:
+    assert format_were(count, noun) == text

@@ -173,10 +173,11 @@ def parse_address(text: str, *, what: str, port: int) -> tuple[str, int]:
     host, _, digits = text.strip().rpartition(":")
     number = parse_whole(digits, _MOST_PORT)
     bracketed = host.startswith("[") and host.endswith("]")
+    is_host = bool(host) and (bracketed or not any(sign in host for sign in ":[]"))
     if number is None or (not bracketed and any(sign in host for sign in ":[]")):
         raise PlanError(
             f"{what} {text!r} is not PORT or HOST:PORT",
-            hint=f"write it like {port}, 0 (a free port) or 0.0.0.0:{port}",
+            hint=f"write it like {port}, 0 (a free port) or {host if is_host else '0.0.0.0'}:{port}",
         )
     return host.strip("[]") or DEFAULT_HOST, number
 

@@ -38,10 +38,11 @@ _FLOAT = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?[eE][-+]?\d+|\d+\.\d*)|[-+]?\.(inf|
 
 
 class ApiDescription:
-    """An API description. ``document`` is the decoded content of the file."""
+    """An API description. ``document`` is the decoded content, ``url`` is where it came from: "" of a file."""
 
-    def __init__(self, name: str, data: bytes, document: dict[str, Any]) -> None:
+    def __init__(self, name: str, data: bytes, document: dict[str, Any], url: str = "") -> None:
         self.name = name
+        self.url = url
         self.document = document
         self._data = data
 
@@ -109,8 +110,8 @@ class ApiDescription:
         return node
 
 
-def read_openapi(name: str, data: bytes, *, is_json: bool) -> ApiDescription:
-    """Return the description in *data*, the content of the file *name*.
+def read_openapi(name: str, data: bytes, *, is_json: bool, url: str = "") -> ApiDescription:
+    """Return the description in *data*, the content of the file *name*, or of the document at *url*.
 
     Raises:
         PlanError: the file does not parse, has another version, or is not valid OpenAPI (with line and path); or the
@@ -119,7 +120,7 @@ def read_openapi(name: str, data: bytes, *, is_json: bool) -> ApiDescription:
     document = _json(name, data) if is_json else _yaml(name, data)
     if not isinstance(document, dict):
         raise PlanError(f"{name} holds no object", hint="a description of an API begins with 'openapi: 3.1.0'")
-    api = ApiDescription(name, data, document)
+    api = ApiDescription(name, data, document, url)
     version = str(document.get("openapi", ""))
     if "openapi" not in document:
         known = (

@@ -14,9 +14,12 @@ from fastload.convert.openapi.schemas import CHOICES, NOTHING, Schemas, types_of
 _MOST_VALUES = 10_000
 """Of one body or parameter. Schemas that each refer twice to the next have twice as many values with each of them."""
 _DEEPEST = 30
-_NONE = object()
-"""In place of a value that there is not: the schema has none, or it would have itself within it for ever."""
-_NOT_REGARDED = ("not", "if", "dependentSchemas", "propertyNames", "unevaluatedItems")
+NO_VALUE = object()
+"""In place of a value that there is not: no value fits the schema, or each would have one of its own within it."""
+_NOT_REGARDED = (
+    *("not", "if", "dependentSchemas", "dependentRequired", "propertyNames", "maxContains"),
+    *("unevaluatedItems", "$dynamicRef"),
+)
 _IMPLIED_TYPES = (
     ("properties", "object"),
     ("additionalProperties", "object"),
@@ -45,15 +48,17 @@ class Examples:
         self._variant = 0
 
     def of_holder(self, holder: Mapping[str, Any], steps: Steps) -> Any:
-        """Return a value for a parameter or media type: its (first) example, or else a value for its schema."""
+        """Return a value for a parameter or media type: its (first) example, or else a value for its schema.
+
+        `NO_VALUE` if there is none.
+        """
         schema = holder.get("schema", True)
         whole = self._schemas.whole(schema, (*steps, "schema"))
         for value in self._examples_of_holder(holder, steps):
-            if (fitting := _fitting(value, whole)) is not _NONE:
+            if (fitting := _fitting(value, whole)) is not NO_VALUE:
                 return fitting
         self._values = 0
-        value = self.of_schema(schema, (*steps, "schema"))
-        return None if value is _NONE else value
+        return self.of_schema(schema, (*steps, "schema"))
 
     def has_own(self, holder: Mapping[str, Any], steps: Steps) -> bool:
         """Return whether *holder* or its schema has an example."""
@@ -69,12 +74,17 @@ class Examples:
             self._api.refuse(steps, f"its example has over {_MOST_VALUES:,} values", "give a schema an 'example'")
         schema = self._schemas.whole(node, steps)
         if schema is NOTHING:
-            return _NONE
+            return NO_VALUE
         given = self._given(schema)
-        if given is not _NONE:
+        if given is not NO_VALUE:
             return given
+        value = self._made(schema, node, steps, above)
+        return None if value is NO_VALUE and _may_be_null(schema) else value
+
+    def _made(self, schema: dict[str, Any], node: Any, steps: Steps, above: tuple[int, ...]) -> Any:
+        """Return a made-up value for *schema*, the whole of *node*. No schema is within itself: it is small."""
         if id(schema) in above or len(above) > _DEEPEST:
-            return _NONE
+            return NO_VALUE
         above = (*above, id(schema))
         for choice in CHOICES:
             if schema.get(choice):
@@ -93,7 +103,7 @@ class Examples:
                 yield one["value"]
 
     def _given(self, schema: dict[str, Any]) -> Any:
-        """Return the constant, example, default or enum value of *schema*, or `_NONE`."""
+        """Return the constant, example, default or enum value of *schema*, or `NO_VALUE`."""
         if "const" in schema:
             return schema["const"]
         values = schema.get("enum") or ()
@@ -101,9 +111,9 @@ class Examples:
             return values[self._variant % len(values)]
         if not self._variant:
             for value in _examples_and_default(schema):
-                if (fitting := _fitting(value, schema)) is not _NONE and (not values or fitting in values):
+                if (fitting := _fitting(value, schema)) is not NO_VALUE and (not values or fitting in values):
                     return fitting
-        return values[0] if values else _NONE
+        return values[0] if values else NO_VALUE
 
     def _chosen(self, schema: dict[str, Any], choice: str, steps: Steps, above: tuple[int, ...]) -> Any:
         """Return a value for the first schema of a choice that has one; null only if there is no other."""
@@ -111,11 +121,11 @@ class Examples:
         options.sort(key=lambda pair: isinstance(pair[1], dict) and pair[1].get("type") == "null")
         for number, one in options:
             value = self.of_schema(with_choice(schema, choice, one), (*steps, choice, number), above)
-            if value is not _NONE:
+            if value is not NO_VALUE:
                 whole = {**self._schemas.whole(one, (*steps, choice, number))}
                 whole["discriminator"] = schema.get("discriminator")
                 return _with_discriminator(value, whole, one)
-        return _NONE
+        return NO_VALUE
 
     def _note_what_is_not_regarded(self, schema: dict[str, Any], steps: Steps) -> None:
         for key in _NOT_REGARDED:
@@ -154,10 +164,10 @@ class Examples:
             if self._schemas.whole(below, place).get("readOnly"):
                 continue
             value = self.of_schema(below, place, above)
-            if value is not _NONE:
+            if value is not NO_VALUE:
                 values[key] = value
             elif key in required:
-                return _NONE
+                return NO_VALUE
         return self._with_further_names(values, schema, steps, above)
 
     def _with_further_names(
@@ -175,10 +185,10 @@ class Examples:
         names += _new_names(pattern, least - len(values) - len(names), {*values, *known, *names})
         for name in names:
             value = self.of_schema(more, place, above)
-            if value is not _NONE:
+            if value is not NO_VALUE:
                 values[name] = value
-            elif name in required:
-                return _NONE
+            elif name in required or len(values) < int(schema.get("minProperties", 0)):
+                return NO_VALUE
         for name in list(values)[::-1]:
             if len(values) > int(schema.get("maxProperties", len(values))) and name not in required:
                 del values[name]
@@ -188,15 +198,19 @@ class Examples:
         least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", _MOST_VALUES))
         found: list[Any] = []
         for number, one in enumerate(schema.get("prefixItems") or ()):
-            found.append(self.of_schema(one, (*steps, "prefixItems", number), above))
+            value = self.of_schema(one, (*steps, "prefixItems", number), above)
+            if value is NO_VALUE:
+                # What comes behind it would be in its place.
+                return found if len(found) >= least else NO_VALUE
+            found.append(value)
         items, place = schema.get("items", True), (*steps, "items")
         if "contains" in schema:
             contained = {"allOf": [items, schema["contains"]]}
             found += self._items(contained, place, above, int(schema.get("minContains", 1)), schema)
         size = least if found else max(1, least)
         found += self._items(items, place, above, min(size, most) - len(found), schema)
-        found = [value for value in found if value is not _NONE][:most]
-        return found if len(found) >= least else _NONE
+        found = [value for value in found if value is not NO_VALUE][:most]
+        return found if len(found) >= least else NO_VALUE
 
     def _items(self, items: Any, steps: Steps, above: tuple[int, ...], count: int, schema: dict[str, Any]) -> list[Any]:
         """Return *count* values for *items*, fewer if it has none; all different if *schema* says so."""
@@ -254,18 +268,22 @@ def _with_discriminator(value: Any, schema: dict[str, Any], node: Any) -> Any:
 
 
 def _fitting(value: Any, schema: dict[str, Any]) -> Any:
-    """Return *value* as the type that *schema* asks for; `_NONE` if it is no value of JSON, or null where none may be.
+    """Return *value* as the type that *schema* asks for; `NO_VALUE` if it is none of JSON, or null where none may be.
 
     In YAML, ``example: 007`` of a text is a number, and ``example:`` with nothing behind it is null.
     """
     types = types_of(schema)
     if value is None:
-        return None if not types or "null" in types or schema.get("nullable") else _NONE
+        return None if not types or _may_be_null(schema) else NO_VALUE
     if not _is_finite(value):
-        return _NONE
+        return NO_VALUE
     if types == ["string"] and isinstance(value, int | float):
         return str(value).lower() if isinstance(value, bool) else str(value)
     return value
+
+
+def _may_be_null(schema: dict[str, Any]) -> bool:
+    return "null" in types_of(schema) or bool(schema.get("nullable"))
 
 
 def _is_finite(value: Any) -> bool:

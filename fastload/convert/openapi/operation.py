@@ -11,6 +11,7 @@ class Operation:
     """One operation. ``path_values`` are the values of the ``{names}`` in *path*, which can begin with *origin*.
 
     ``query`` are the parts of the query that ``params`` cannot say, encoded: what has delimiters of its own.
+    ``comments`` stand above the request.
     """
 
     function: str
@@ -25,9 +26,10 @@ class Operation:
     query: list[str] = field(default_factory=list)
     headers: dict[str, Any] = field(default_factory=dict)
     cookies: dict[str, Any] = field(default_factory=dict)
-    auth: tuple[Any, ...] = ()
+    auth: Any = ()
     body: dict[str, Any] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
 
     @property
     def deletes(self) -> bool:

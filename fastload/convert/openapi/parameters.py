@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastload.convert.openapi.description import ApiDescription, Steps
-from fastload.convert.openapi.examples import Examples
+from fastload.convert.openapi.examples import NO_VALUE, Examples
 from fastload.convert.openapi.operation import Operation
 from fastload.convert.openapi.parameter_styles import (
     Style,
@@ -54,6 +54,9 @@ class Parameters:
         self._misplaced: list[str] = []
         self._repeated_cookies: list[str] = []
         self._without_secret: list[str] = []
+        self._optional: list[str] = []
+        self._ignored: list[str] = []
+        self._without_value: list[str] = []
 
     def notes(self) -> Iterator[str]:
         """Return what to see to."""
@@ -61,8 +64,14 @@ class Parameters:
             yield f"in a path, but not described, so sent as {_UNDESCRIBED!r}: {counted(self._undescribed)}"
         if self._misplaced:
             yield f"left out, described as parts of a path that does not have them: {counted(self._misplaced)}"
+        if self._without_value:
+            yield f"parameters sent empty, for no value that ends fits their schema: {counted(self._without_value)}"
         if self._repeated_cookies:
             yield f"cookies with all values in one, for a cookie cannot repeat: {counted(self._repeated_cookies)}"
+        if self._optional:
+            yield f"left out, for they are optional and have no example: {counted(self._optional)}"
+        if self._ignored:
+            yield f"left out, for OpenAPI ignores header parameters of these names: {counted(self._ignored)}"
         if self._without_secret:
             yield f"left out, for they seem to be secrets and are optional: {counted(self._without_secret)}"
 
@@ -117,25 +126,31 @@ class Parameters:
                 self._repeated_cookies.append(f"{name} of {operation.title}")
 
     def _is_sent(self, operation: Operation, parameter: _Parameter) -> bool:
-        name = parameter.name
+        name, told = parameter.name, f"{parameter.name} of {operation.title}"
         there = _values(operation, parameter)
         if parameter.kind == "header":
-            name, there = name.lower(), dict.fromkeys((*_HEADERS_OF_BODIES, *map(str.lower, there)))
+            name, there = name.lower(), dict.fromkeys(map(str.lower, there))
         if name in there:
+            return False
+        if parameter.kind == "header" and name in _HEADERS_OF_BODIES:
+            self._ignored.append(told)
             return False
         if parameter.node.get("required"):
             return True
         if not self._examples.has_own(parameter.holder, parameter.steps):
+            self._optional.append(told)
             return False
         if _is_secret(name):
-            self._without_secret.append(f"{parameter.name} of {operation.title}")
+            self._without_secret.append(told)
             return False
         return True
 
     def _value(self, parameter: _Parameter) -> Any:
         """Return the value of *parameter*; of one that has a media type, the text in that format."""
-        value = self._examples.of_holder(parameter.holder, parameter.steps)
-        name = parameter.name
+        value, name = self._examples.of_holder(parameter.holder, parameter.steps), parameter.name
+        if value is NO_VALUE:
+            self._without_value.append(name)
+            value = None
         # What is made up for a part of a path is no secret, and a name there must be one of Python to be asked for.
         is_of_path = parameter.kind == "path"
         if not is_of_path or (_WORD.fullmatch(name) and self._examples.has_own(parameter.holder, parameter.steps)):

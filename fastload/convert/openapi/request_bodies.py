@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastload.convert.openapi.description import ApiDescription, Steps
-from fastload.convert.openapi.examples import Examples
+from fastload.convert.openapi.examples import NO_VALUE, Examples
 from fastload.convert.openapi.operation import Operation
 from fastload.convert.openapi.parameter_styles import in_query, json_text, query_value, style_of, text_of
 from fastload.convert.openapi.schemas import Schemas
@@ -46,6 +46,8 @@ class Bodies:
         # In OpenAPI 3.0, all parts of a multipart form go by their content types.
         self._parts_have_styles = str(api.document["openapi"]).startswith("3.1")
         self._unsent: list[str] = []
+        self._without_value: list[str] = []
+        self._chosen: list[str] = []
         self._without_headers: list[str] = []
         self._files: list[str] = []
 
@@ -53,6 +55,11 @@ class Bodies:
         """Return what to see to."""
         if self._unsent:
             yield f"no body is written for these, see to them: {counted(self._unsent)}"
+        if self._without_value:
+            what = counted(self._without_value)
+            yield f"no body is written for these, for no value that ends fits its schema: {what}"
+        if self._chosen:
+            yield f"of several media types of a body, one is written: {counted(self._chosen)}"
         if self._files:
             yield f'give real content in place of b"...": {counted(self._files)}'
         if self._without_headers:
@@ -64,10 +71,17 @@ class Bodies:
         kind = _preferred(contents)
         if kind is None:
             return
+        if len(contents) > 1:
+            self._chosen.append(f"{kind} of {operation.title}")
         place: Steps = (*steps, "content", kind)
         media = self._api.resolve(contents[kind], place)
         bare = _OF_RANGES.get(bare_type(kind), bare_type(kind))
-        value = self._secrets.hide(self._examples.of_holder(media, place))
+        value = self._examples.of_holder(media, place)
+        if value is NO_VALUE:
+            self._without_value.append(operation.title)
+            operation.comments.append("No value that ends fits the schema of its body: give one of your own.")
+            return
+        value = self._secrets.hide(value)
         if is_json(bare):
             operation.body = {"json": value}
             if bare != JSON:

@@ -32,6 +32,7 @@ from fastload.convert.script.writer import (
     text_literal,
 )
 from fastload.model.errors import PlanError
+from fastload.model.http_settings import without_credentials
 
 DELETES_OPTION = "--with-deletes"
 # Of a description that does not say where its server is.
@@ -42,20 +43,17 @@ _READS = ("get", "head", "options", "trace")
 READ_WEIGHT, WRITE_WEIGHT = 3, 1
 
 
-def script_of_api(
-    api: ApiDescription, source: str, title: str, *, deletes: bool, origin: str = _DEFAULT_ORIGIN
-) -> Conversion:
+def script_of_api(api: ApiDescription, source: str, title: str, *, deletes: bool) -> Conversion:
     """Return the script of *api*, which was read from the file *source*.
 
     Args:
-        origin: of the description itself, to which servers are relative; the base URL if it names none.
         deletes: make tasks of operations that delete, too; otherwise they are written as comments.
 
     Raises:
         PlanError: the description has no operation, or a reference cannot be resolved.
     """
     with api.readable(()):
-        return _ApiScript(api, source, title, deletes=deletes, origin=origin).conversion()
+        return _ApiScript(api, source, title, deletes=deletes).conversion()
 
 
 def refuse_deletes(what: str) -> NoReturn:
@@ -73,9 +71,9 @@ def refuse_deletes(what: str) -> NoReturn:
 class _ApiScript:
     """Builder of the script of one API description."""
 
-    def __init__(self, api: ApiDescription, source: str, title: str, *, deletes: bool, origin: str) -> None:
+    def __init__(self, api: ApiDescription, source: str, title: str, *, deletes: bool) -> None:
         self._api, self._source, self._title = api, source, title
-        self._deletes, self._origin = deletes, origin
+        self._deletes = deletes
         self._scenario = identifier(Path(title).stem, "api")
         self._module = Module("", taken={self._scenario})
         schemas = Schemas(api)
@@ -85,6 +83,8 @@ class _ApiScript:
         self._parameters = Parameters(api, self._examples, self._module, self._secrets)
         self._bodies = Bodies(api, schemas, self._examples, self._secrets)
         self._deprecated: list[str] = []
+        self._linked: list[str] = []
+        self._calling_back: list[str] = []
         # Origin -> the constant with the origin that a run is given in its place.
         self._other_origins: dict[str, Code] = {}
 
@@ -123,7 +123,7 @@ class _ApiScript:
         """Return the origin that is the base URL: that of the whole API, or of the first operation that has one."""
         whole = server_of(self._api, {}, {}, ()).origin
         origins = [one.origin for one in operations if one.origin]
-        return whole if whole in origins else next(iter(origins), self._origin)
+        return whole if whole in origins else next(iter(origins), _DEFAULT_ORIGIN)
 
     def _about(self, count: int) -> str:
         info = self._api.document["info"]
@@ -143,6 +143,14 @@ class _ApiScript:
         if self._examples.doubtful:
             yield f"made up without regard to some of its schema, see to them: {counted(self._examples.doubtful)}"
         yield from self._credentials.notes
+        if others := (self._api.document.get("servers") or [])[1:]:
+            urls = [single_line(without_credentials(str(one["url"]))) for one in others]
+            yield f"of several servers, the first is written, and not: {counted(urls)}"
+        if self._linked:
+            yield f"links of responses are not followed: {counted(self._linked)}"
+        if called := [*self._calling_back, *(self._api.document.get("webhooks") or ())]:
+            names = counted(map(single_line, called))
+            yield f"callbacks and webhooks are requests of the server, and not written: {names}"
         for origin, name in self._other_origins.items():
             yield f"some requests go to {origin}, and not to the base URL: {name.text} says where"
         if self._module.environment:
@@ -182,6 +190,10 @@ class _ApiScript:
         operation = Operation(name, method, path, single_line(tags[0]).replace("::", ":"), about)
         operation.statuses = [int(status) for status in node.get("responses", {}) if re.fullmatch(r"2\d\d", status)]
         operation.origin, operation.path = server_of(self._api, node, item, steps)
+        if node.get("callbacks"):
+            self._calling_back.append(operation.title)
+        if any(isinstance(one, dict) and one.get("links") for one in node.get("responses", {}).values()):
+            self._linked.append(operation.title)
         security = node.get("security", self._api.document.get("security", []))
         for keyword, value in self._credentials.of(security).items():
             if keyword == "auth":
@@ -239,7 +251,8 @@ class _ApiScript:
         else:
             call = Call("await vu.request", [operation.method.upper(), url], keywords)
         indent = 8 if operation.tag else 4
-        inside = statement(call, indent, "reply = ")
+        inside = "".join(f"{' ' * indent}# {comment}\n" for comment in operation.comments)
+        inside += statement(call, indent, "reply = ")
         inside += _check(operation, indent)
         if operation.tag:
             inside = statement(Call("async with vu.group", [operation.tag], tail=":"), 4) + inside

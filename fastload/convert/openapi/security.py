@@ -13,16 +13,24 @@ _TELLING = ("TOKEN", "KEY", "SECRET", "AUTH", "PASSWORD")
 
 
 class Credentials:
-    """Makes the credentials of requests. ``notes`` names the security schemes that a script cannot implement."""
+    """Makes the credentials of requests. It remembers, for its notes, which security schemes are not written."""
 
     def __init__(self, api: ApiDescription, module: Module) -> None:
         self._api = api
         self._module = module
-        self.notes: list[str] = []
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """What to see to, each once."""
+        return [*self._notes]
 
     def of(self, security: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the keyword arguments that authenticate a request, for all schemes of the first alternative."""
         found: dict[str, Any] = {}
+        first, *others = [" with ".join(one) for one in security if one] or [""]
+        if security and security[0] and (others := [one for one in others if one != first]):
+            self._note(f"of several kinds of credentials, the first is written: {first} and not {', '.join(others)}")
         for name in security[0] if security else ():
             steps: Steps = ("components", "securitySchemes", name)
             scheme = self._api.resolve({"$ref": f"#/components/securitySchemes/{name}"}, steps)
@@ -30,16 +38,22 @@ class Credentials:
                 case "apiKey", _:
                     values = found.setdefault(self._keyword(scheme, steps), {})
                     values[scheme["name"]] = self._module.secret(_variable(name, "KEY"))
-                case "http", "basic":
+                case "http", "basic" | "digest" as how:
                     words = (f"{constant(name)}_USER", f"{constant(name)}_PASSWORD")
-                    found["auth"] = tuple(self._module.secret(word) for word in words)
+                    user, password = (self._module.secret(word) for word in words)
+                    digest = Code(f'fl.Auth("digest", {user.text}, {password.text})')
+                    found["auth"] = (user, password) if how == "basic" else digest
+                case (kind, how) if kind != "mutualTLS" and "Authorization" in found.get("headers", ()):
+                    self._note(f"the security scheme {name} ({how or kind}) is not written: see to it")
                 case ("oauth2" | "openIdConnect", _) | ("http", "bearer"):
                     token = self._module.secret(_variable(name, "TOKEN")).text
                     found.setdefault("headers", {})["Authorization"] = Code(f'f"Bearer {{{token}}}"')
                 case kind, how:
-                    note = f"the security scheme {name} ({how or kind}) is not written: see to it"
-                    self.notes += [note] if note not in self.notes else []
+                    self._note(f"the security scheme {name} ({how or kind}) is not written: see to it")
         return found
+
+    def _note(self, note: str) -> None:
+        self._notes[note] = None
 
     def _keyword(self, scheme: dict[str, Any], steps: Steps) -> str:
         """Return the keyword argument that the key of *scheme*, which is at *steps*, belongs in."""

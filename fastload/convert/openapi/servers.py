@@ -20,7 +20,7 @@ _HINT = "write it like https://api.example.com/v1, or like /v1"
 class ServerAddress(NamedTuple):
     """Where a server is: its *origin*, like ``https://api.example.com``, and the *prefix* of all paths, like ``/v1``.
 
-    The origin of a relative URL is empty: it is that of the description itself, which is not known of a file.
+    The origin of a relative URL is that of the description itself (RFC 3986): empty of a file, which has none.
     """
 
     origin: str
@@ -38,13 +38,14 @@ def server_of(
     for holder, place in ((operation, steps), (item, steps[:-1]), (api.document, ())):
         if holder.get("servers"):
             return _server(api, holder["servers"][0], (*place, "servers", 0, "url"))
-    return ServerAddress("", "")
+    # The default of OpenAPI: the root of the host that the description came from.
+    return _server(api, {"url": "/"}, (*steps, "servers"))
 
 
 def _server(api: ApiDescription, server: Mapping[str, Any], steps: Steps) -> ServerAddress:
     url = _filled(api, server, steps)
     try:
-        parts = urlsplit(urljoin(f"{_HERE}/", url))
+        parts = urlsplit(urljoin(api.url or f"{_HERE}/", url))
         host = parts.netloc.rpartition("@")[2]
     except ValueError as error:
         api.refuse(steps, str(error), _HINT)
@@ -53,8 +54,9 @@ def _server(api: ApiDescription, server: Mapping[str, Any], steps: Steps) -> Ser
     prefix = parts.path.rstrip("/")
     if f"{parts.scheme}://{host}" == _HERE:
         return ServerAddress("", prefix)
-    # Without a scheme, it is the one by which the description was read, which is not known either.
-    scheme = "https" if url.startswith("//") and not _LOCAL.fullmatch(host) else parts.scheme
+    # Without a scheme, it is the one by which the description was read, which is not known of a file.
+    is_open = url.startswith("//") and not api.url
+    scheme = "https" if is_open and not _LOCAL.fullmatch(host) else parts.scheme
     return ServerAddress(f"{scheme}://{host}", prefix)
 
 

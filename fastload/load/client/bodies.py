@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,7 +17,7 @@ from fastload.model.errors import PlanError, nearest_file
 from fastload.model.http_settings import Body, FileBody, Multipart, Part
 from fastload.model.wire_text import LENIENT, check_line, utf8
 
-Data = bytes | str | Path | Mapping[str, Any] | Sequence[tuple[str, Any]]
+Data = bytes | str | Path | Mapping[str, Any] | Iterable[tuple[str, Any]]
 """A raw body, a file to stream, or the fields of a form: by name, or as pairs, in which a name may come twice."""
 FileSpec = Path | bytes | tuple[str, Path | bytes | str] | tuple[str, Path | bytes | str, str]
 """A file to stream, its content, or ``(filename, content)`` and ``(filename, content, content type)``."""
@@ -52,7 +52,7 @@ def body_of(json: Any, data: Data | None, files: Files | None) -> tuple[Body | N
         return None, ""
     if isinstance(data, Path):
         return file_body(data, what="data"), f"Content-Type: {_type_of(data.name)}"
-    if isinstance(data, Mapping | list | tuple):
+    if isinstance(data, Mapping | list | tuple | Iterator):
         fields = pairs_of(data, "data", _FORM_EXAMPLE)
         return urlencode(fields, doseq=True, errors=LENIENT).encode(), _FORM
     return _raw(data, "data"), ""
@@ -74,8 +74,12 @@ def encode_unusual(json: Any) -> bytes:
 
 def json_error(error: TypeError) -> PlanError:
     """Return the error for a value of ``json`` that orjson refuses with *error*."""
+    text = str(error)
+    if text.startswith("Dict key must"):
+        text = "a key of a dict is no text, number, boolean or None"
+        return PlanError(f"json cannot be encoded: {text}", hint="write the key as a text, or give a list of pairs")
     return PlanError(
-        f"json cannot be encoded: {error}",
+        f"json cannot be encoded: {text}",
         hint="give dicts, lists, texts, numbers, booleans and None; a set as sorted(...)",
     )
 

@@ -234,12 +234,15 @@ class WorkerContext:
         Raises:
             PlanError: as `header_texts`.
         """
+        is_plain = True
         try:
             key = (content_type,) if headers is None else (content_type, *headers.items())
             lines = self._header_lines.get(key)
         except (AttributeError, TypeError):
-            # Pairs, or what cannot be hashed: the error says which it is.
-            key, lines, keep = (), None, False
+            # Pairs, or what cannot be hashed.
+            key, lines, keep, is_plain = (), None, False, False
+        if not is_plain:
+            # Not in the block: its error is no part of what header_texts says.
             headers = header_texts(headers)
         if lines is None:
             lines = request_lines(self.http.headers, content_type, headers or {})

@@ -25,6 +25,7 @@ from fastload.load.client.request_options import (
 from fastload.load.engine.header_lines import HeaderOptions, header_texts
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import Auth, RequestSettings
+from fastload.model.public_types import described_options
 
 if TYPE_CHECKING:
     from fastload.load.client.context import WorkerContext
@@ -41,38 +42,46 @@ class HttpClient(ABC):
     _cookies: Cookies | None
     _plain: list[Transfer]
 
+    @described_options(RequestOptions)
     def get(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
-        """Send a GET request to *url*, absolute or relative to the base URL; the options are those of `request`."""
+        """Send a GET request to *url*, absolute or relative to the base URL. Raises as `request`."""
         return self._request("GET", url, **options)
 
+    @described_options(RequestOptions)
     def post(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """Send a POST request; as `get`."""
         return self._request("POST", url, **options)
 
+    @described_options(RequestOptions)
     def put(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """Send a PUT request; as `get`."""
         return self._request("PUT", url, **options)
 
+    @described_options(RequestOptions)
     def patch(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """Send a PATCH request; as `get`."""
         return self._request("PATCH", url, **options)
 
+    @described_options(RequestOptions)
     def delete(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """Send a DELETE request; as `get`."""
         return self._request("DELETE", url, **options)
 
+    @described_options(RequestOptions)
     def head(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """Send a HEAD request; as `get`."""
         return self._request("HEAD", url, **options)
 
+    @described_options(RequestOptions)
     def options(self, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """Send an OPTIONS request; as `get`."""
         return self._request("OPTIONS", url, **options)
 
+    @described_options(RequestOptions)
     def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Coroutine[Any, Any, Reply]:
         """Send one request and return its reply, also if the request failed.
 
-        The options are those of `RequestOptions`. The request starts when the returned coroutine is awaited.
+        The request starts when the returned coroutine is awaited.
 
         Raises:
             PlanError: *method* is no HTTP method; on await: *url* is relative without a base URL, a file cannot be
@@ -80,12 +89,13 @@ class HttpClient(ABC):
         """
         return self._request(as_method(method), url, **options)
 
+    @described_options(RequestOptions)
     def expect(self, method: str, url: str, **options: Unpack[RequestOptions]) -> JudgedRequest:
         """Send one request and judge it in a block: ``async with vu.expect("GET", "/") as reply:``.
 
         The request is recorded when the block ends. `JudgedReply.success` counts it as successful.
         `JudgedReply.failure` counts it as failed, and so does an exception in the block. Without any of these it counts
-        like every other request. The options are those of `request`.
+        like every other request.
         """
         method = as_method(method)
         return JudgedRequest(lambda judged: self._request(method, url, judged=judged, **options))

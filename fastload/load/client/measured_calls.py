@@ -14,6 +14,7 @@ from fastload.load.recording import blocks
 from fastload.load.recording.outcome import JUDGED, is_failure
 from fastload.model.errors import PlanError, text_of_error
 from fastload.model.names import as_name, as_text, tag_texts
+from fastload.model.public_types import called_by_fastload
 from fastload.model.tags import check_own_tags
 
 P = ParamSpec("P")
@@ -28,6 +29,7 @@ class Measured:
 
     __slots__ = ("_due_ns", "_failure", "_name", "_scope", "_start_ns", "_tags", "_vu", "duration_ms")
 
+    @called_by_fastload
     def __init__(self, name: str, tags: Mapping[str, str] | None) -> None:
         self._name = name
         self._tags = tags

@@ -13,6 +13,7 @@ from fastload.load.recording.outcome import FAILED_FROM_STATUS
 from fastload.model.errors import FastloadError
 from fastload.model.http_settings import error_code, without_credentials
 from fastload.model.names import as_text
+from fastload.model.public_types import called_by_fastload
 
 if TYPE_CHECKING:
     from fastload.load.engine.curl_transfer import Measurement
@@ -73,12 +74,14 @@ class Reply:
         "status",
         "url",
     )
-    # Set only if the value differs from the default: setting an attribute costs time, and most scripts read none.
-    _as_expected: bool
-    _connection_info: ConnectionInfo
-    _retry_after_s: float | None
-    _tries: int
+    if TYPE_CHECKING:
+        # Set only if the value differs from the default: setting an attribute costs time, and most scripts read none.
+        _as_expected: bool
+        _connection_info: ConnectionInfo
+        _retry_after_s: float | None
+        _tries: int
 
+    @called_by_fastload
     def __init__(self, method: str, url: str, measurement: Measurement) -> None:
         self.method = method
         self.url = url
@@ -275,6 +278,7 @@ class JudgedReply(Reply):
 
     __slots__ = ("_judgement",)
 
+    @called_by_fastload
     def __init__(self, method: str, url: str, measurement: Measurement) -> None:
         super().__init__(method, url, measurement)
         self._judgement: str | None = None

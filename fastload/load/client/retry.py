@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastload.load.engine.error_kinds import ERROR_KINDS
 from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import PlanError, nearest
+from fastload.model.public_types import PublicType
 from fastload.model.statuses import parse_statuses
 from fastload.model.units import parse_duration_s
 
@@ -21,7 +22,7 @@ _KINDS = (ANY_ERROR, *sorted(ERROR_KINDS))
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(metaclass=PublicType):
     """Rules that say when a request is sent again, and after which wait. Each try is recorded as a separate request.
 
     Args:

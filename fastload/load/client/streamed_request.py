@@ -18,6 +18,7 @@ from fastload.load.engine.curl_transfer import BODY_NOT_READ
 from fastload.load.engine.header_lines import REDIRECTS, status_of
 from fastload.load.recording import blocks
 from fastload.model.errors import FastloadError
+from fastload.model.public_types import called_by_fastload
 
 if TYPE_CHECKING:
     from fastload.load.client.expected_statuses import ExpectedStatuses
@@ -157,6 +158,7 @@ class StreamedReply(JudgedReply):
 
     __slots__ = ("_buffer", "_event_timer")
 
+    @called_by_fastload
     def __init__(self, method: str, url: str, buffer: BodyBuffer, event_timer: EventTimer) -> None:
         super().__init__(method, url, _NOTHING)
         self._buffer = buffer

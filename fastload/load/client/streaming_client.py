@@ -22,6 +22,7 @@ from fastload.load.engine.curl_websocket import WebSocketTransfer
 from fastload.load.engine.header_lines import is_token
 from fastload.load.recording.scope import Scope
 from fastload.model.errors import PlanError
+from fastload.model.public_types import described_options
 
 if TYPE_CHECKING:
     from fastload.load.client.reply import Reply
@@ -52,12 +53,13 @@ class StreamingClient(StreamSender):
         self._sockets: set[WebSocket] = set()
         self._streaming: list[Transfer] = []
 
+    @described_options(RequestOptions, without=_NOT_OF_STREAMS)
     def stream(self, method: str, url: str, **options: Unpack[RequestOptions]) -> StreamedRequest:
         """Send a request and read its body while it arrives: ``async with vu.stream("GET", "/events") as reply:``.
 
         The block begins when the headers have arrived. The request is recorded when the block ends, like every other
-        request. A block that ends before the body ends the transfer too, which is not a failure. The options are those
-        of `request`, without ``retry`` and ``keep_body``. The time-out includes the whole body.
+        request. A block that ends before the body ends the transfer too, which is not a failure. The time-out
+        includes the whole body.
 
         Raises:
             PlanError: an option is not valid here.
@@ -65,6 +67,7 @@ class StreamingClient(StreamSender):
         _refuse(options, _NOT_OF_STREAMS, "a stream")
         return StreamedRequest(self, as_method(method), url, options)
 
+    @described_options(RequestOptions, without=_NOT_OF_WEBSOCKETS)
     def websocket(
         self, url: str, *, subprotocols: tuple[str, ...] = (), **options: Unpack[RequestOptions]
     ) -> WebSocketSession:
@@ -72,8 +75,8 @@ class StreamingClient(StreamSender):
 
         *url* is relative to the base URL, or absolute with the scheme ws or wss (http and https mean the same here).
         The end of the block closes the WebSocket with code 1000, or with 1001 if the iteration is interrupted. The
-        client offers *subprotocols*; `WebSocket.subprotocol` is the choice of the server. The *options* are those of a
-        request without a body; ``timeout`` limits the opening handshake.
+        client offers *subprotocols*; `WebSocket.subprotocol` is the choice of the server. The *options* are those of
+        the opening handshake, ``timeout`` too.
 
         Raises:
             PlanError: an option is not valid here.

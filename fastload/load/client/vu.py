@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from math import inf
 from random import Random
@@ -31,11 +31,13 @@ from fastload.load.engine.transfer_future import TransferFuture
 from fastload.load.recording.outcome import GIVEN_UP, NO_DUE, response_us
 from fastload.load.recording.scope import CURRENT_SCOPE, CURRENT_VU, Scope
 from fastload.model.errors import PlanError
+from fastload.model.public_types import called_by_fastload, flattened
 
 FIRST_BACK_OFF_S = 0.01
 LONGEST_BACK_OFF_S = 1.0
 
 
+@flattened
 class VU(HttpClient, StreamingClient):
     """A virtual user, the argument of a scenario function: ``await vu.get("/")``.
 
@@ -48,8 +50,10 @@ class VU(HttpClient, StreamingClient):
         random: the VU's own random generator.
     """
 
+    @called_by_fastload
     def __init__(self, number: int, context: WorkerContext, scenario: ScenarioContext) -> None:
-        super().__init__()
+        # Not super(): the class has no bases in the end.
+        StreamingClient.__init__(self)
         self.id = number
         self.iteration = self.iteration_in_test = 0
         self.env = scenario.env
@@ -205,6 +209,10 @@ class VU(HttpClient, StreamingClient):
         if not isinstance(retry, Retry):
             raise PlanError(f"retry is a {type(retry).__name__}", hint="write retry=fl.Retry(times=2)")
         options["retry"] = None
+        for option in ("params", "headers", "data", "files"):
+            if isinstance(options.get(option), Iterator):
+                # Each try reads it.
+                options[option] = list(options[option])
         context, scope, tags = self._context, self._scope(), options["tags"]
         endpoint = context.endpoint(scope, method, url, options["name"], tags)
 

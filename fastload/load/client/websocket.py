@@ -36,6 +36,7 @@ from fastload.load.engine.header_lines import last_headers
 from fastload.load.recording import blocks
 from fastload.model.errors import FastloadError
 from fastload.model.http_settings import without_credentials
+from fastload.model.public_types import PublicType, called_by_fastload
 
 if TYPE_CHECKING:
     from fastload.load.recording.recorder import Recorder
@@ -86,13 +87,14 @@ class WebSocketOpening(NamedTuple):
     scope: Scope
 
 
-class WebSocket:
+class WebSocket(metaclass=PublicType):
     """An open WebSocket. Only one coroutine may receive at a time; several may send.
 
     ``code`` and ``reason`` are those of the close frame, 0 and "" while the WebSocket is open; ``code`` is 1006 after a
     broken connection. ``headers`` are those of the server's handshake response.
     """
 
+    @called_by_fastload
     def __init__(self, transfer: WebSocketTransfer, opening: WebSocketOpening, recorder: Recorder) -> None:
         self.code = 0
         self.reason = ""

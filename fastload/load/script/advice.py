@@ -165,7 +165,7 @@ def _on_type(message: str) -> str:
 
 
 def _function(path: str) -> Callable[..., Any] | None:
-    """Return the function of fastload with the qualified name *path*, like ``HttpClient.batch``; None without one."""
+    """Return the function of fastload with the qualified name *path*, like ``VU.batch``; None without one."""
     first, *rest = path.split(".")
     for module in [one for name, one in sys.modules.items() if name.startswith("fastload.")]:
         found: Any = vars(module).get(first)

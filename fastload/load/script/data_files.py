@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -308,13 +309,31 @@ def _typed(source: DataSource, line: int, column: str, text: str, wanted: Callab
             f"{source.name}, line {line}: {column} {text!r} is not {described(wanted)}",
             hint="mend the file, or give types= a function that takes such a text",
         ) from error
-    if type(value) not in _IN_ROWS:
-        # JSON would make a text of a date without a word.
+    if what := _foreign_in(value):
+        # JSON would make a text of a date, a list of a tuple, and null of NaN without a word.
         raise PlanError(
-            f"{source.name}, line {line}: types= makes a {type(value).__name__} of {column}, which no row can hold",
-            hint=f"rows hold texts, numbers, bools, None, lists and dicts: convert row[{column!r}] where it is used",
+            f"{source.name}, line {line}: types= makes {what} of {column}, which no row can hold",
+            hint="rows hold texts, finite numbers, bools, None, and lists and dicts of these, with texts as keys: "
+            f"convert row[{column!r}] where it is used",
         )
     return value
+
+
+def _foreign_in(value: Any) -> str:
+    """Return what *value* is, or has within it, that no row can hold, like ``a date`` or ``a list with nan``; or ""."""
+    left, seen = [value], {id(value)}
+    while left:
+        one = left.pop()
+        inside = list(one.values()) if type(one) is dict else one if type(one) is list else []
+        foreign = next((key for key in one if type(key) is not str), None) if type(one) is dict else None
+        if foreign is not None:
+            return f"a dict with the key {foreign!r}"
+        if type(one) not in _IN_ROWS or (type(one) is float and not math.isfinite(one)):
+            what = f"{one}" if type(one) is float else f"a {type(one).__name__}"
+            return what if one is value else f"a {type(value).__name__} with {what}"
+        left += [item for item in inside if id(item) not in seen]
+        seen.update(map(id, inside))
+    return ""
 
 
 def _value_of_key(source: DataSource, whole: bytes, key: str) -> bytes:

@@ -17,6 +17,7 @@ from fastload.load.script.data_files import READERS, DataSource, PackedRows
 from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.errors import FastloadError, PlanError, nearest
 from fastload.model.names import as_text
+from fastload.model.public_types import PublicABC, called_by_fastload
 from fastload.model.redaction import shortened
 from fastload.model.units import format_number_of
 
@@ -42,7 +43,7 @@ class DataExhausted(FastloadError):
         self.reason = shortened(reason) or self.message
 
 
-class DataSet(Sequence[Any]):
+class DataSet(Sequence[Any], metaclass=PublicABC):
     """The rows of a data file as a sequence. Each read decodes the row again, so every caller gets its own copy.
 
     ``name`` is the path as written in the script; ``format`` is the file format, like "csv".
@@ -62,6 +63,7 @@ class DataSet(Sequence[Any]):
         "name",
     )
 
+    @called_by_fastload
     def __init__(self, name: str, format: str, rows: PackedRows) -> None:  # noqa: A002 - as `data` calls it
         self.name = name
         self.format = format

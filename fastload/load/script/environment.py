@@ -30,6 +30,9 @@ _CLOSE = 0.8
 class _Required:
     """Marker for the default of a required name."""
 
+    def __repr__(self) -> str:
+        return "required"
+
 
 _REQUIRED: Final = _Required()
 

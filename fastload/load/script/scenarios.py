@@ -23,6 +23,7 @@ from fastload.model.hooks import hook_of
 from fastload.model.http_settings import RequestSettings
 from fastload.model.load_models import ArrivalDistribution, ExecutorName, ShapeFunction, WhenBusy
 from fastload.model.names import as_name
+from fastload.model.public_types import PublicType, described_options
 from fastload.model.statuses import StatusSpec
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(metaclass=PublicType):
     """An ``async def`` function with its scenario options; the run sets the options that are None.
 
     A scenario can be called like the function that it wraps.
@@ -215,6 +216,7 @@ def scenario(function: ScenarioFunction, /) -> Scenario: ...
 def scenario(*, tasks: Mapping[ScenarioFunction, float], name: str, **options: Unpack[ScenarioOptions]) -> Scenario: ...
 @overload
 def scenario(*, name: str = "", **options: Unpack[ScenarioOptions]) -> Callable[[ScenarioFunction], Scenario]: ...
+@described_options(ScenarioOptions)
 def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **options: Any) -> Any:
     """Declare an ``async def`` that takes a `VU` as a scenario; one call of it is one iteration.
 
@@ -223,7 +225,7 @@ def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **o
         tasks: several functions with weights, instead of one function: each iteration calls one of them at random. Then
             the call is not a decorator, but returns the scenario:
             ``mixed = fl.scenario(name="mixed", tasks={read: 3, write: 1})``.
-        options: see `ScenarioOptions`.
+        options: see below.
 
     Raises:
         PlanError: an option is unknown or not valid; or a function is not ``async def``, or cannot be called with the
@@ -234,11 +236,15 @@ def scenario(function: ScenarioFunction | None = None, /, *, name: str = "", **o
 
 
 class Declaration(NamedTuple):
-    """A scenario as it was declared, at ``file`` and ``line``: where the call of `scenario` or of its decorator is."""
+    """A scenario as it was declared, at ``file`` and ``line``: where the call of `scenario` or of its decorator is.
+
+    ``module`` names the module whose import made it, which is another one if it calls a factory.
+    """
 
     scenario: Scenario
     file: str
     line: int
+    module: str
 
 
 @contextmanager
@@ -261,7 +267,10 @@ def _declared(made: Scenario) -> Scenario:
         frame = sys._getframe()
         while frame.f_code.co_filename == __file__ and frame.f_back is not None:
             frame = frame.f_back
-        _declarations.append(Declaration(made, frame.f_code.co_filename, frame.f_lineno))
+        file, line = frame.f_code.co_filename, frame.f_lineno
+        while frame.f_code.co_name != "<module>" and frame.f_back is not None:
+            frame = frame.f_back
+        _declarations.append(Declaration(made, file, line, str(frame.f_globals.get("__name__"))))
     return made
 
 

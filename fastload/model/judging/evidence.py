@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fastload.model.judging.stalls import StallCause, Stalls
 from fastload.model.resources import Spans
-from fastload.model.units import format_count
+from fastload.model.units import format_number_of
 
 SATURATED_CPU_PERCENT = 90.0
 """CPU from which on a core counts as fully used."""
@@ -166,11 +166,13 @@ class Evidence:
     def counts(self) -> MainCounts:
         """Counts of the requests; in a run without requests, of the measured calls or else the WebSocket sessions."""
         if self.calls and not self.requests:
-            return MainCounts("calls", self.calls, self.calls_failed, f"{format_count(self.calls_per_s)} calls/s")
+            return MainCounts("calls", self.calls, self.calls_failed, f"{format_number_of(self.calls_per_s, 'call')}/s")
         if self.sessions and not self.requests:
-            pace = f"{format_count(self.messages_per_s)} messages/s"
+            pace = f"{format_number_of(self.messages_per_s, 'message')}/s"
             return MainCounts("WebSocket sessions", self.sessions, self.sessions_failed, pace)
-        return MainCounts("requests", self.requests, self.failed, f"{format_count(self.requests_per_s)} requests/s")
+        return MainCounts(
+            "requests", self.requests, self.failed, f"{format_number_of(self.requests_per_s, 'request')}/s"
+        )
 
     @property
     def ended_per_s(self) -> float:

@@ -13,7 +13,7 @@ from fastload.model.judging.evidence import SATURATED_CPU_PERCENT, Evidence
 from fastload.model.judging.finding import LINES_AT_MOST, Cause, Finding, Limit
 from fastload.model.judging.generator_findings import FLOOR_MS, OWN_SHARE, TOUCHED_SHARE, is_queued, is_short
 from fastload.model.resources import spans_text
-from fastload.model.units import format_count, format_ms, format_number_of, format_percent
+from fastload.model.units import format_count, format_ms, format_number_of, format_percent, format_were
 
 MOST_FAILED_SHARE = 0.5
 """Share of failures from which on the latencies are those of too few."""
@@ -154,7 +154,7 @@ def _start_findings(evidence: Evidence, limit: Limit, why: str, *, is_limited: b
             f"({format_count(evidence.started)} of {format_count(evidence.offered)})"
         )
         if evidence.dropped:
-            text += f"; {format_count(evidence.dropped)} were dropped"
+            text += f"; {format_were(evidence.dropped)} dropped"
         remedy = "lower the rate" if is_limited else _remedy_of_shortage(evidence, limit)
         cause: Cause = "target_queue" if limit == "target" else "not_started" if is_limited else "too_few_vus"
         return [Finding(cause, "SUSPECT", text, remedy, limit, why)]
@@ -172,11 +172,11 @@ def _start_findings(evidence: Evidence, limit: Limit, why: str, *, is_limited: b
 def _line_findings(evidence: Evidence, limit: Limit, why: str) -> list[Finding]:
     """Return the finding about a line before the target that grew, and that was answered when the load was over."""
     if _is_served(evidence):
-        text = f"more and more requests waited for their response: {evidence.counts.pace} were answered"
+        text = f"more and more requests waited for their response, and were answered: {evidence.counts.pace}"
         return [Finding("target_queue", "VALID", text, _LOWER_REMEDY, limit, why)] if limit else []
-    noun = "requests" if evidence.bench else "iterations"
+    noun = "request" if evidence.bench else "iteration"
     text = (
-        f"{format_count(evidence.ended_per_s)} {noun}/s ended of {format_count(evidence.offered_per_s)}/s that were "
+        f"{format_number_of(evidence.ended_per_s, noun)}/s ended of {format_count(evidence.offered_per_s)}/s that were "
         "offered, and more and more waited: the response times grow with the length of the run"
     )
     return [Finding("target_queue", "SUSPECT", text, _LOWER_REMEDY, limit, why)]
@@ -254,7 +254,7 @@ def rest_finding(evidence: Evidence) -> Finding:
     if evidence.vus_without_data:
         text = f"{_ended_without_data(evidence)}, and the others made {counts.pace}"
         return Finding("concurrency", "VALID", text, _MORE_ROWS, "concurrency", text)
-    text = f"{vus} waiting for responses or pausing make {counts.pace}"
+    text = f"{vus} waiting for responses or pausing {'makes' if vus.startswith('1 ') else 'make'} {counts.pace}"
     return Finding("concurrency", "VALID", text, "add VUs for more", "concurrency", text)
 
 
@@ -267,7 +267,8 @@ def _limit_of_shortage(evidence: Evidence) -> tuple[Limit, str]:
         return "target", f"{held} had no response when the run ended, and kept the {slot}s busy"
     if evidence.vus_without_data:
         return "concurrency", f"{_ended_without_data(evidence)}, and the others were busy while starts waited"
-    all_busy = f"all {format_number_of(evidence.vus, slot)} were busy while starts waited"
+    busy = format_were(evidence.vus, slot)
+    all_busy = f"{f'the only {slot} was' if busy.startswith('1 ') else f'all {busy}'} busy while starts waited"
     return "concurrency", f"{all_busy}; the target is slow to answer, or there are too few {slot}s"
 
 

@@ -38,6 +38,9 @@ _NUMBER = re.compile(
     r"(?P<number>[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)(?P<unit>[A-Za-zµ%]*(?:/s)?)(?=\s|$)(?P<words>.*)",
     re.DOTALL,
 )
+# Signs that are none of the grammar, and what they mean.
+_SIGNS = {"=": "==", "=<": "<=", "=>": ">=", "<>": "!="}
+_SINGLE_SIGN = re.compile(rf"([^=<>!]*)({'|'.join(sorted(_SIGNS, reverse=True))})([^=<>!]*)")
 WORDS = ("for", "over", "abort", "optional")
 """Words that may follow the limit."""
 _US = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
@@ -207,6 +210,28 @@ def parse_condition(subject: Subject, text: str) -> Condition:
     return _parse_modifiers(condition, text, words)
 
 
+def check_expression(metric: str, text: str) -> None:
+    """Check that *text* can be a condition on some *metric*, whose kind and unit are not known.
+
+    Raises:
+        PlanError: it breaks the grammar, or no kind of metric has its aggregate.
+    """
+    _check_length(text)
+    subject = Subject(MetricSpec(metric, Kind.TREND), Kind.TREND.value)
+    match = _HEAD.fullmatch(text)
+    number = _NUMBER.fullmatch(match["rest"]) if match else None
+    if match is None or number is None:
+        raise _malformed(subject, text)
+    known = {name for names in AGGREGATES.values() for name in names}
+    if match["aggregate"] and not match["percent"] and match["aggregate"] not in known:
+        raise PlanError(
+            f"threshold {text!r} on {metric}: no metric has {match['aggregate']!r}",
+            hint=nearest(match["aggregate"], known),
+        )
+    if float(match["percent"] or 0) > 100:
+        _aggregate(subject, text, match)
+
+
 def no_metric(text: str) -> PlanError:
     """Return the error for a threshold that begins with its condition."""
     hint = "write 'METRIC: EXPRESSION', like 'http_req_duration: p(95)<50'"
@@ -374,4 +399,6 @@ def _verdict_condition(subject: Subject, text: str, match: re.Match[str]) -> Con
 
 def _malformed(subject: Subject, text: str) -> PlanError:
     wanted = "OP STATE" if subject.kind == VERDICT else "AGGREGATE OP NUMBER"
-    return PlanError(f"threshold {text!r} on {subject.spec.name} is not {wanted}", hint=f"write {subject.example!r}")
+    written = _SINGLE_SIGN.fullmatch(text)
+    meant = f"{written[1].strip()}{_SIGNS[written[2]]}{written[3].strip()}" if written else subject.example
+    return PlanError(f"threshold {text!r} on {subject.spec.name} is not {wanted}", hint=f"write {meant!r}")

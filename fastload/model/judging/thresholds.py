@@ -17,6 +17,7 @@ from fastload.model.judging.threshold_grammar import (
     WORDS,
     Condition,
     Subject,
+    check_expression,
     no_metric,
     parse_condition,
     parse_series,
@@ -195,6 +196,17 @@ def parse_thresholds(
             raise _no_text(metric, given)
         pairs += ((metric, expression) for expression in several)
     return tuple(parse_threshold(metric, expression, known, tags=tags) for metric, expression in pairs)
+
+
+def check_grammar(metric: str, given: Any) -> None:
+    """Check the expressions *given* for *metric*, of which neither kind nor unit is known.
+
+    Raises:
+        PlanError: one is an expression of no kind of metric.
+    """
+    for expression in [given] if isinstance(given, str | Mapping) or not isinstance(given, Sequence) else given:
+        text, _ = _settings(metric, expression)
+        check_expression(metric, text.strip())
 
 
 def evaluate_threshold(threshold: Threshold, observed: Observed | None) -> ThresholdResult:

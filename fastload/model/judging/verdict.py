@@ -20,6 +20,7 @@ from fastload.model.judging.load_findings import (
     rest_finding,
     script_findings,
 )
+from fastload.model.public_types import PublicType
 from fastload.model.units import format_percent
 
 _ORDER: dict[State, int] = {"INVALID": 0, "SUSPECT": 1, "VALID": 2}
@@ -41,7 +42,7 @@ _LEADS: dict[Cause, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(metaclass=PublicType):
     """Verdict of a run: *state* is "VALID", "SUSPECT" or "INVALID".
 
     *findings* are all findings, the worst first; the other texts are made of them. *reasons* are sentences with

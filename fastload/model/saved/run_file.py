@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple, Self, overload
 
 from fastload.model.errors import nearest_file
 from fastload.model.names import as_text
+from fastload.model.public_types import PublicType
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.codec import (
@@ -85,7 +86,7 @@ class SavedSeconds(Sequence[Snapshot]):
 
 
 @dataclass(frozen=True, slots=True)
-class SavedRun:
+class SavedRun(metaclass=PublicType):
     """A run as its file at *path* has it: its *header*, its *seconds* (a `Snapshot` each), and its end.
 
     *summary* is `Summary.to_dict`, None when the file ends before it: then the run is not
@@ -104,7 +105,7 @@ class SavedRun:
         return self.summary is not None
 
     def read(self, group_of: GroupOf | None = None, metrics: Wanted | None = None) -> Iterator[Snapshot]:
-        """The seconds; with *group_of*, and *metrics* if these are enough, as `pooled_seconds` has them.
+        """The seconds; with *group_of* those of a group as one, with *metrics* only these if they are enough.
 
         Of a run that is not complete, `to_summary` needs not read them again after this.
         """
@@ -135,7 +136,7 @@ class SavedRun:
         return replace(summary, notes=(*self.notes, *(note for note in summary.notes if note != NO_END)))
 
 
-class RunReader:
+class RunReader(metaclass=PublicType):
     """Reads the run file at ``path`` record by record, also while it is being written.
 
     Close it, or use it as a context.
@@ -144,7 +145,7 @@ class RunReader:
     call left: part of a record, or all that comes after a damaged one.
 
     Raises:
-        RunFileError: the file cannot be opened, it is none of fastload's, or one of a later version.
+        FastloadError: the file cannot be opened, it is none of fastload's, or one of a later version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -178,7 +179,7 @@ class RunReader:
         """The records that have come since the last call, in their order; none when there are no new ones.
 
         Raises:
-            RunFileError: the file has begun since, and is none of fastload's.
+            FastloadError: the file has begun since, and is none of fastload's.
         """
         records = []
         for kind, payload in self._payloads():
@@ -276,7 +277,7 @@ class _Ends:
         """Return the header, after *reader* has read all.
 
         Raises:
-            RunFileError: there is none.
+            FastloadError: there is none.
         """
         if self.header is None:
             why = f" ({reader.damage})" if reader.damage else ""
@@ -302,7 +303,7 @@ def load_ends(path: str | Path) -> RunEnds:
     Damage within a second is not found.
 
     Raises:
-        RunFileError: as `load_run`.
+        FastloadError: as `load_run`.
     """
     ends = _Ends()
     with RunReader(path) as reader:
@@ -317,7 +318,7 @@ def load_run(path: str | Path) -> SavedRun:
     A summary that cannot be read counts as one that is not there.
 
     Raises:
-        RunFileError: it cannot be opened, it is no run file, one of a later version, or there is nothing in it.
+        FastloadError: it cannot be opened, it is no run file, one of a later version, or there is nothing in it.
     """
     ends, seconds = _Ends(), []
     with RunReader(path) as reader:
@@ -335,7 +336,7 @@ def load_summary(path: str | Path) -> Summary:
     """The summary of the run that ``--save`` wrote to *path*; of one that broke off, what its seconds say.
 
     Raises:
-        RunFileError: it cannot be read, or it is no run file.
+        FastloadError: it cannot be read, or it is no run file.
     """
     return load_run(path).to_summary()
 

@@ -145,7 +145,7 @@ def _stages(scenario: Mapping[str, Any], begin_s: float) -> Iterable[tuple[float
 def _level_name(scenario: Mapping[str, Any]) -> str:
     match scenario.get("executor"):
         case "constant-arrival-rate":
-            return f"{format_count(scenario['rate_per_s'])} starts/s"
+            return f"{format_number_of(scenario['rate_per_s'], 'start')}/s"
         case "shape" | "externally-controlled" | "trace" as name:
             return str(name)
         case _:

@@ -15,7 +15,7 @@ everything is in the summary. There are at most 900 rows, and one for each secon
 
 
 class Sink(Protocol):
-    """Takes a run second by second: live, from a thread of its own (`Stream`), or saved (``fastload report``).
+    """Takes a run second by second: live, from a thread of its own, or saved (``fastload report``).
 
     All methods may block: that costs seconds of this sink when its queue is full, and never anything of the run. What
     they raise is counted and told at the end, and the next second is tried again. Constructors do no I/O.

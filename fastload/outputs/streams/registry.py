@@ -71,7 +71,14 @@ ALIASES = {
     "experimental-opentelemetry": "otlp",
 }
 """Names of k6 outputs, and the names of the same outputs in fastload."""
-_HINTS_FOR_K6_OUTPUTS = {
+_HINTS_FOR_OTHER_NAMES = {
+    "markdown": "write md=FILE",
+    "xml": "write junit=FILE",
+    "page": "write html=FILE",
+    "report": "write html=FILE",
+    "influx": "write influxdb=URL",
+    "remote-write": "write prometheus-rw=URL",
+    "hdr": "write hlog=FILE",
     "web-dashboard": "give --dashboard",
     "dashboard": "give --dashboard",
     "summary": "give --summary FILE.json",
@@ -194,7 +201,7 @@ def make_sink(name: str, argument: str, *, option: str = "--out") -> Sink:
     if name in added:
         return _load_added(added[name], option, argument)
     names = [*SHIPPED, *added]
-    hint = _HINTS_FOR_K6_OUTPUTS.get(name) or nearest(name, names) or f"there are {', '.join(names)}"
+    hint = _HINTS_FOR_OTHER_NAMES.get(name.lower()) or nearest(name, names) or f"there are {', '.join(names)}"
     raise PlanError(f"{option}: there is no output {name!r}", hint=hint)
 
 

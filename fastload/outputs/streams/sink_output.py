@@ -12,6 +12,7 @@ from typing import Any
 
 from fastload.model.errors import FastloadError, OutputError, PlanError
 from fastload.model.plan import Plan
+from fastload.model.public_types import PublicType
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
@@ -32,11 +33,11 @@ HURRY_S = 3.0
 _SHOWN_ERROR = 300
 
 
-class SinkOutput:
+class SinkOutput(metaclass=PublicType):
     """An output that gives *sink* what comes, as long as it keeps up. *name* is what it is called when it does not.
 
     What a full queue has no room for is dropped and counted; so is what the sink raises for. A queue is full with
-    *capacity* seconds, and with `CAPACITY_SERIES` of them all. After `end`, the first failure is the last: what still
+    *capacity* seconds, or with very many series in them. After `end`, the first failure is the last: what still
     waits would only keep the program from ending. ``header`` is set by whoever made this, before ``start``.
     ``required`` and ``wants_points`` are those of the sink; ``start``, ``snapshot`` and ``stop`` are called as those of
     `Output`.

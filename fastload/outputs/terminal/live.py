@@ -325,7 +325,7 @@ def _offered(plan: Plan) -> str:
     ]
     if not constant and not ramps:
         return ""
-    return f"{'up to ' if ramps else ''}{format_count(sum(constant) + sum(ramps))} starts/s offered"
+    return f"{'up to ' if ramps else ''}{format_number_of(sum(constant) + sum(ramps), 'start')}/s offered"
 
 
 class _Latency:

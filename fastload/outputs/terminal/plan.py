@@ -106,7 +106,7 @@ def _facts(scenario: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if "iterations" in scenario:
         text = format_number_of(round(scenario["iterations"], 3), "iteration")
         if scenario["model"] == "open":
-            text += f", {format_count(scenario['starts_per_s_per_worker'])} starts/s on each worker on average"
+            text += f", {format_number_of(scenario['starts_per_s_per_worker'], 'start')}/s on each worker on average"
         yield "expected", text
     if scenario["after"]:
         yield "after", scenario["after"]

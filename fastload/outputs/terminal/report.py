@@ -19,7 +19,7 @@ from fastload.model.load_changes import changed_load
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
-from fastload.model.units import format_count, format_duration_s, format_percent
+from fastload.model.units import format_count, format_duration_s, format_percent, format_were
 from fastload.model.wire_text import one_line
 from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, format_observed, raised_words
@@ -292,10 +292,11 @@ def _remarks(summary: Summary) -> list[RenderableType]:
         text = f"{format_count(counts.started)} started = {' + '.join(parts)}"
         lines.append(Paragraph("REQUESTS  ", text, lead_style=STRONG))
     if counts.challenges:
-        text = f"{format_count(counts.challenges)} more were sent to answer challenges of digest or NTLM"
+        verb = "was" if counts.challenges == 1 else "were"
+        text = f"{format_count(counts.challenges)} more {verb} sent to answer challenges of digest or NTLM"
         lines.append(Paragraph("CHALLENGES  ", text, lead_style=STRONG))
     if counts.iterations_interrupted:
-        text = f"{format_count(counts.iterations_interrupted)} were interrupted before their end"
+        text = f"{format_were(counts.iterations_interrupted)} interrupted before their end"
         lines.append(Paragraph("ITERATIONS  ", text, lead_style=STRONG))
     lines += [Paragraph("NOTE  ", one_line(note), lead_style=f"bold {WARN}") for note in summary.notes]
     return lines

@@ -14,7 +14,8 @@ from fastload.outputs.terminal.layout import Cell, Column, Columns
 from fastload.outputs.terminal.style import BAD, GOOD, STRONG
 
 _BARS = 10
-_BAR_CELLS = 30
+_BAR_CELLS, _FEWEST_BAR_CELLS = 30, 10
+_WIDTH, _GAP = 80, 2
 _LABEL_WIDTH = 20
 _NO_RESPONSE = "0"
 
@@ -62,6 +63,12 @@ def _statuses(summary: Summary) -> list[RenderableType]:
 
 
 def _table(title: str, labels: list[str], counts: list[int], styles: list[str]) -> RenderableType:
+    # Bars give way, so that the metric in the title is whole in 80 columns.
+    labels = [f"  {label}" for label in labels]
+    numbers = [format_count(count) for count in counts]
+    shares = [format_percent(count / sum(counts)) for count in counts]
+    widths = [max(map(len, texts)) for texts in ((title, *labels), ("requests", *numbers), ("share", *shares))]
+    cells = max(_FEWEST_BAR_CELLS, min(_BAR_CELLS, _WIDTH - sum(widths) - len(widths) * _GAP))
     columns = [
         Column(title, right=False, shrink_to=_LABEL_WIDTH, title_style=STRONG),
         Column("requests"),
@@ -70,11 +77,11 @@ def _table(title: str, labels: list[str], counts: list[int], styles: list[str]) 
     ]
     rows = [
         [
-            Cell(f"  {label}"),
-            Cell(format_count(count)),
-            Cell(format_percent(count / sum(counts))),
-            Cell("■" * round(_BAR_CELLS * count / max(counts)), style),
+            Cell(label),
+            Cell(number),
+            Cell(share),
+            Cell("■" * round(cells * count / max(counts)), style),
         ]
-        for label, count, style in zip(labels, counts, styles, strict=True)
+        for label, number, share, count, style in zip(labels, numbers, shares, counts, styles, strict=True)
     ]
     return Columns(columns, rows, first_width=_LABEL_WIDTH)

@@ -65,6 +65,46 @@ def test_params_and_a_form(run: Run, more: dict[str, Any]) -> None:
     assert found["headers"]["content-type"] == "application/x-www-form-urlencoded"
 
 
+def test_pairs_that_can_be_read_once_are_a_form_in_each_try(run: Run) -> None:
+    bodies: list[bytes] = []
+
+    def answer(connection: Connection, _head: bytes) -> None:
+        bodies.append(connection.body)
+        connection.reply(b"{}", status="503 Busy" if len(bodies) == 1 else "200 OK")
+
+    async def main() -> None:
+        async with Peer(answer) as peer, harness(peer.url) as made:
+            retry = fl.Retry(times=1, wait="1ms")
+            assert (await made.vu().post("/", data=zip("ab", "12", strict=True), retry=retry)).ok
+
+    run(main())
+    assert bodies == [b"a=1&b=2"] * 2
+
+
+def test_a_text_in_place_of_headers_is_one_error(run: Run) -> None:
+    async def main() -> None:
+        async with harness("http://127.0.0.1:9") as made:
+            extras: list[dict[str, Any]] = [{}, {"json": 1}, {"timeout": 5}]
+            for more in extras:
+                wrong: Any = "X-A: 1"
+                with pytest.raises(fl.PlanError, match="headers is a str") as caught:
+                    await made.vu().post("/", headers=wrong, **more)
+                assert caught.value.__context__ is None
+
+    run(main())
+
+
+def test_a_key_that_json_does_not_have_is_told(run: Run) -> None:
+    async def main() -> None:
+        async with harness("http://127.0.0.1:9") as made:
+            with pytest.raises(fl.PlanError) as caught:
+                await made.vu().post("/", json={(1, 2): 3})
+        assert caught.value.message == "json cannot be encoded: a key of a dict is no text, number, boolean or None"
+        assert "list of pairs" in caught.value.hint
+
+    run(main())
+
+
 def test_fields_beside_files(run: Run) -> None:
     found = seen_by_server(run, lambda vu: vu.post("/", data=[("tag", "a"), ("tag", "b")], files={"f": b"x"}))
     assert found["body"].count('name="tag"') == 2

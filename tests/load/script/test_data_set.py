@@ -573,6 +573,20 @@ def test_workers_share_one_copy(tmp_path: Path) -> None:
     assert sum(grown) < 0.4 * copy_bytes, grown
 
 
+def test_what_a_row_can_hold_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("day,n\n2026-01-31,1\n")
+    value: Any = {"a": [1, 2.5, True, None, {"b": []}], "same": []}
+    rows = fl.data(tmp_path / "a.csv", types={"day": lambda _: value})
+    assert rows[0]["day"] == value
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_a_number_that_json_does_not_have_is_refused(tmp_path: Path, text: str) -> None:
+    # As a function of the script: `float` itself takes finite numbers only.
+    error = refusal(tmp_path / "a.csv", f"n\n{text}\n", types={"n": lambda text: 1 * float(text)})
+    assert error.message.endswith(f"types= makes {text} of n, which no row can hold")
+
+
 def test_the_page_says_all_of_it() -> None:
     taken = {name for name, value in vars(fl.DataSet).items() if callable(value) and not name.startswith("_")}
     shown = [call.removeprefix("users.").partition("(")[0] for call in first_column(section("data.md", "Which row"))]
@@ -590,6 +604,10 @@ def test_the_page_says_all_of_it() -> None:
         (lambda text: uuid.UUID(int=len(text)), "UUID"),
         (tuple, "tuple"),
         (set, "set"),
+        (lambda text: {"at": [datetime.fromisoformat(text)]}, "dict with a datetime"),
+        (lambda _: {"both": (1, 2)}, "dict with a tuple"),
+        (lambda _: [1, {"x": float("nan")}], "list with nan"),
+        (lambda _: {"x": {1: "one"}}, "dict with the key 1"),
     ],
 )
 def test_a_value_that_json_would_change_is_refused(tmp_path: Path, convert: Any, what: str) -> None:

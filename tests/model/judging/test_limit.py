@@ -139,6 +139,14 @@ SESSIONS = {**NO_REQUESTS, "sessions": 20, "messages_per_s": 400.0}
     [
         (CLOSED, CALLS, "VALID", "50 VUs waiting for responses or pausing make 50 calls/s"),
         (OPEN, CALLS, "VALID", "the offered rate was served at 50 calls/s"),
+        (OPEN, CALLS | {"calls_per_s": 1.0004}, "VALID", "the offered rate was served at 1 call/s"),
+        (
+            CLOSED,
+            CALLS | {"calls_per_s": 1.0, "vus": 1.0},
+            "VALID",
+            "1 VU waiting for responses or pausing makes 1 call/s",
+        ),
+        (CLOSED, {"requests": 500, "requests_per_s": 1.0, "vus": 1.0}, "VALID", "makes 1 request/s"),
         (OPEN, SESSIONS, "VALID", "the offered rate was served at 400 messages/s"),
         (CLOSED, ALL_FAILED, "SUSPECT", "all 500 calls failed, most with OSError"),
         (CLOSED, SESSIONS | {"sessions_failed": 20}, "SUSPECT", "all 20 WebSocket sessions failed"),

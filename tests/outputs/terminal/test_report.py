@@ -127,6 +127,14 @@ def test_the_bars_of_a_bench_have_every_request() -> None:
         assert bars.index(longest) == counts.index(max(counts))
 
 
+def test_the_metric_of_the_bars_is_whole_in_80_columns() -> None:
+    for summary, metric in ((closed_bench(), "http_req_duration"), (open_bench(), "http_req_response_time")):
+        title, *bars = section(render(summary, 80), "LATENCIES")
+        assert title.split()[2] == metric
+        assert max(map(len, bars)) <= 80
+        assert max(bar.count("■") for bar in bars) >= 10
+
+
 def test_statuses_of_a_bench() -> None:
     bench = closed_bench()
     [endpoint] = bench.endpoints
