@@ -127,6 +127,7 @@ def page_data(
     of each table.
     """
     shown, left_out = cut_summary(_shown(summary), most_rows)
+    is_over = (state or {}).get("complete", kind == "report")
     return {
         "version": PAGE_VERSION,
         "kind": kind,
@@ -138,7 +139,7 @@ def page_data(
             "run_id": header.run_id,
             "own_metrics": [cut(name) for name in header.specs if name not in BUILTIN],
         },
-        "state": {"phase": "", "progress": 1.0, "elapsed_s": 0.0, "complete": kind == "report", **(state or {})},
+        "state": {"phase": "", "progress": float(is_over), "elapsed_s": 0.0, "complete": is_over, **(state or {})},
         "summary": shown,
         "left_out": left_out,
         "specs": {cut(name): [spec.kind.value, spec.unit] for name, spec in header.specs.items()},
