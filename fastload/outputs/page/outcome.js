@@ -151,11 +151,19 @@ fastload.outcome = (() => {
   // The load that was asked for, and what somebody made of it.
   function changedLoad({ plan, load_changes: changes = [] }) {
     const asked = loadOf(plan || {});
-    if (!changes.length) return asked;
-    const last = changes.at(-1);
-    const whose = (plan?.scenarios || []).length > 1 ? `${last.scenario} ` : "";
-    const times = changes.length > 1 ? `${count(changes.length)} times, last ` : "";
-    return `${asked} at first, changed ${times}to ${whose}${count(last.after)} ${last.unit} at ${duration(Math.round(last.t_s))}`;
+    const isOne = (plan?.scenarios || []).length === 1;
+    const amount = (one) => `${isOne ? "" : `${one.scenario} `}${one.unit === "VUs" ? numberOf(one.after, "VU") : `${count(one.after)} ${one.unit}`}`;
+    // What was changed before the measured part is what that began with; of each scenario the last.
+    const first = Object.values(Object.fromEntries(changes.filter((one) => !one.t_s).map((one) => [one.scenario, one])));
+    const begun = first.length ? `${asked}, begun with ${first.map(amount).join(", ")}` : asked;
+    const later = changes.filter((one) => one.t_s);
+    if (!later.length) return begun;
+    // Not all of them may be listed; the last one of each scenario is, and has its number.
+    const numbers = Object.values(Object.fromEntries(later.map((one) => [one.scenario, one.number])));
+    const all = Math.max(later.length, numbers.reduce((sum, number) => sum + (number || 0), 0));
+    const last = later.at(-1);
+    const times = all > 1 ? `${count(all)} times, last ` : "";
+    return `${begun}${first.length ? "" : " at first"}, changed ${times}to ${amount(last)} at ${duration(Math.round(last.t_s))}`;
   }
 
   function loadOf(plan) {
