@@ -185,8 +185,8 @@ class Steering:
         *asked* has one of ``vus``, ``rate`` and ``by``, and ``scenario`` if several can be scaled. *who* asks for it.
 
         Raises:
-            ControlError: no such scenario, one that is over, a change that its executor does not allow, or more VUs than
-                it may have.
+            ControlError: no such scenario, one that is over, a change that its executor does not allow, or more VUs
+                than it may have.
         """
         steered = self._pick(asked.get("scenario"))
         if self._is_over(steered, now_ns):
@@ -242,12 +242,11 @@ class Steering:
         most = self._most_vus(steered)
         if vus > most:
             if not relative:
-                how = (
-                    "start it with a higher max_vus" if _has_max_vus(steered.plan) else "raise the limit of open files"
-                )
+                has_own = _has_max_vus(steered.plan)
+                more = "start it with a higher max_vus" if has_own else "raise the limit of open files (ulimit -Hn)"
                 raise ControlError(
                     f"{format_count(vus)} VUs are over the max_vus of {steered.plan.name}, {format_count(most)}",
-                    hint=f"ask for fewer, or {how}",
+                    hint=f"ask for fewer, or {more}",
                 )
             vus = most
         self._set_vus(steered, vus)

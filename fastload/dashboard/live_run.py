@@ -22,7 +22,7 @@ from fastload.outputs.page.render import render_page
 from fastload.outputs.summary_json import dump_json
 
 READY, STARTING, OVER = "ready", "starting", "over"
-"""The phases before the first second, the first of them if the run waits to be told to begin (``--paused``), and after the
+"""The phases before the first second, if the run waits to be told to begin (``--paused``) and if not, and after the
 end. Between them, the phase is that of the `Snapshot`."""
 _SHOWN = ("phase", "elapsed_s", "progress", "vus", "workers_alive")
 _SHOWN_IN_THE_END = ("elapsed_s", "progress")

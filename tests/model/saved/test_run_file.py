@@ -183,7 +183,7 @@ def begin() -> bytes:
     ],
 )
 def test_the_note_of_a_killed_run_counts_what_was_measured(tmp_path: Path, t_s: float, told: str) -> None:
-    first = pack_record(HEADER, replace(header(), plan=header().plan | {"warmup_s": 2.0}).to_plain())
+    first = pack_record(HEADER, replace(header(), plan={**header().plan, "warmup_s": 2.0}).to_plain())
     last = second(t_s)
     path = file_of(tmp_path / "run.fastload", first, pack_record(SECOND, snapshot_to_plain(last)))
     [note] = load_run(path).notes
