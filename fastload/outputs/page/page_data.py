@@ -150,10 +150,15 @@ def page_data(
 def _named(columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return *columns* with the texts of phases and events, kinds of errors and names of endpoints cut."""
     texts = {name: cut_texts(columns[name], MOST_NAME) for name in ("phases", "events")}
-    return {**columns, **texts, "errors": cut_keys(columns["errors"]), "endpoints": _labelled(columns["endpoints"])}
+    return {
+        **columns,
+        **texts,
+        "errors": cut_keys(columns["errors"]),
+        "endpoints": labelled_endpoints(columns["endpoints"]),
+    }
 
 
-def _labelled(endpoints: Mapping[str, Any]) -> dict[str, Any]:
+def labelled_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
     """Return the rows of the endpoints, each with a ``label`` of its own, like ``GET /users``; names are cut."""
     by_label = cut_keys({f"{line['method'] or 'call'} {line['name']}": line for line in endpoints["lines"]})
     lines = [{**line, "name": cut(line["name"]), "label": label} for label, line in by_label.items()]
