@@ -15,7 +15,7 @@ from tests.browser import chromium, open_page
 from tests.conftest import DEADLINE_S, Nginx, wait_until
 from tests.dashboard.serving import RUN, Served, serving
 from tests.dashboard.ui_process import Ui
-from tests.looks import WINDOWS, in_each_window
+from tests.looks import WINDOWS, contrasts, in_each_window
 from tests.model.runs import lognormal, save
 from tests.outputs.page.made_reports import write
 from tests.outputs.seconds import made_run
@@ -118,6 +118,17 @@ def test_the_dashboard_before_during_and_after_a_run(served: tuple[Served, Steer
             expect(page.locator("#now")).to_be_hidden()
             expect(page.locator("#result")).to_have_text("Failed")
             assert page.locator("#chart-overview .scatterlayer path").count() > 0
+
+
+def test_contrasts_are_those_of_the_colours_that_are_seen(tmp_path: Path, chromium: Browser) -> None:
+    path = tmp_path / "page.html"
+    grey = '<p style="color: #777">grey</p><p style="color: #000; opacity: 0.5">faint</p><button disabled>off</button>'
+    card = '<div style="background: rgb(0 0 0 / 50%)"><b style="color: #fff">on a shade</b></div>'
+    path.write_text(f'<body style="background: #fff">{grey}{card}<svg><text y="20" fill="#767676">drawn</text></svg>')
+    with open_page(chromium, path.as_uri()) as page:
+        found = {text: round(contrast, 2) for text, contrast in contrasts(page)}
+    # As the formula of WCAG 2 has them; half of black on white is #808080.
+    assert found == pytest.approx({"grey": 4.48, "faint": 3.95, "on a shade": 3.95, "drawn": 4.54}, abs=0.06)
 
 
 def test_a_report(tmp_path: Path, chromium: Browser) -> None:
