@@ -402,7 +402,8 @@ def _covered(seconds: SavedSeconds, header: RunHeader) -> str:
     count = format_number_of(len(seconds), "second")
     warmup_s = header.plan.get("warmup_s", 0.0)
     if not seconds:
-        return "no second is in it"
+        waited = "; it was started with --paused, and waited to be told to begin" if header.plan.get("paused") else ""
+        return f"no second is in it{waited}"
     if not warmup_s:
         return f"all figures are of the {count} in it, and the verdict is the last"
     measured_s = seconds[-1].t_s - warmup_s

@@ -190,6 +190,12 @@ def test_the_note_of_a_killed_run_counts_what_was_measured(tmp_path: Path, t_s: 
     assert told in note
 
 
+def test_the_note_of_a_run_that_waits_says_so(tmp_path: Path) -> None:
+    first = pack_record(HEADER, replace(header(), plan={**header().plan, "paused": True}).to_plain())
+    [note] = load_run(file_of(tmp_path / "run.fastload", first)).notes
+    assert note.endswith("no second is in it; it was started with --paused, and waited to be told to begin")
+
+
 def small_begin() -> bytes:
     """Of few metrics, so that a test can be through with every byte soon."""
     specs = {name: BUILTIN[name] for name in codec.FIRST_METRICS}
