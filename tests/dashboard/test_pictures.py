@@ -158,6 +158,8 @@ def test_the_runs_of_the_ui_their_failures_and_exceptions_and_a_comparison(ui: U
     assert ui.ask("/api/start", ui.form()).status == 201
     ui.wait_end(1)
     with open_page(chromium, f"{ui.url}/") as page:
+        # A comparison is a command of its own, which takes a while on a busy machine.
+        page.set_default_timeout(60_000)
         rows = page.locator("#saved-list tbody tr")
         expect(rows).to_have_count(2)
         for _ in in_each_window(page, "ui-runs", whole=True):
