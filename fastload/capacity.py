@@ -63,11 +63,11 @@ def find_capacity(
         within: the longest time of the search.
         max_vus: the most VUs when going by the rate; 1000 by default.
         base_url, workers, warmup, seed, tags, env, watch, http, on_interrupt, config, outputs, out, save, html: as of
-            `fastload.run`.
+            `run`.
 
     Raises:
         PlanError: anything that can be known to be wrong before the first request.
-        KeyboardInterrupt: as of `fastload.run`; what was found so far is in its ``summary``.
+        KeyboardInterrupt: as of `run`; what was found so far is in its ``summary``.
     """
     given = dict(locals())
     with wrong_types_named(

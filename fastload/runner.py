@@ -349,7 +349,7 @@ def _linger(manager: OutputManager, stop_signals: StopSignals) -> None:
 def make_header(plan: Plan) -> RunHeader:
     """What outputs and saved runs know of a run before its first second."""
     return RunHeader(
-        plan=plan.to_dict(),
+        plan=plan.to_dict() | ({"paused": True} if plan.paused else {}),
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         run_id=secrets.token_hex(8),
         versions=versions(),

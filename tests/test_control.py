@@ -254,10 +254,12 @@ def test_pause_and_resume(steer: Steer, counter: Counter, script: str) -> None:
         assert counter.read() - before < 40 * (going_s + 1)
 
 
-def test_a_paused_start_sends_nothing_before_resume(steer: Steer, counter: Counter) -> None:
+def test_a_paused_start_sends_nothing_before_resume(steer: Steer, counter: Counter, cli: Cli) -> None:
     before = counter.read()
     run = steer(RATE, "--paused")
-    assert run.ask("status")["phase"] == "paused"
+    run.wait_for(lambda status: bool(status["phase"] == "ready"))
+    assert (run.ask("status")["progress"], run.ask("status")["elapsed_s"]) == (0, 0)
+    assert "waits for resume" in cli("ctl", "--port", str(run.port), "status").stdout
     assert counter.is_still()
     assert counter.read() == before
     run.ask("scale", {"rate": 80})
@@ -348,6 +350,42 @@ def test_ctl(steer: Steer, cli: Cli) -> None:
     assert cli("ctl", "--port", port, "stop", "--now").returncode == 0
     run.end()
     assert "no run answers" in cli("ctl", "--port", port, "status").stderr
+
+
+def test_a_change_in_the_warm_up_is_told_as_what_the_measured_part_began_with(
+    steer: Steer, cli: Cli, tmp_path: Path
+) -> None:
+    run = steer(VUS, "--warmup", "3s", "--save", "run.fastload")
+    run.ask("scale", {"vus": 8})
+    assert run.ask("status")["phase"] == "warm-up"
+    run.wait_for(lambda status: bool(status["phase"] == "running" and status["elapsed_s"] > 4))
+    run.ask("scale", {"vus": 9})
+    elapsed_s = run.ask("status")["elapsed_s"]
+    run.ask("stop", {})
+    first, second = run.end()["load_changes"]
+    assert (first["t_s"], first["before"], first["after"], first["number"]) == (0, 2, 8, 0)
+    assert 1 < second["t_s"] <= elapsed_s - 3
+    assert (second["after"], second["number"]) == (9, 1)
+    saved = tmp_path / "run.fastload"
+    text = cli("report", str(saved)).stdout
+    assert "for 1m, begun with 8 VUs; changed to 9 VUs at" in " ".join(text.split())
+    # So does a report of the seconds alone, as of a run that was killed.
+    saved.write_bytes(saved.read_bytes()[:-100])
+    done = cli("report", str(saved))
+    assert "for 1m, begun with 8 VUs; changed to 9 VUs at" in " ".join(done.stdout.split())
+    assert "in it after the warm-up, and the verdict is the last" in " ".join(done.stdout.split())
+
+
+def test_more_vus_than_open_files_are_refused(steer: Steer) -> None:
+    script = VUS.replace('executor="externally-controlled", vus=2, max_vus=20', "vus=2")
+    run = steer(script, prefix=("prlimit", "--nofile=364:364", sys.executable))
+    assert run.ask("scale", {"vus": 6})["max_vus"] == 2 * 300
+    assert run.scenario()["max_vus"] == 600
+    status, answer = run.try_to("scale", {"vus": 601})
+    assert (status, answer["error"]) == (400, "601 VUs are over the max_vus of visit, 600")
+    assert run.scenario()["vus"] == 6
+    run.ask("stop", {"now": True})
+    run.end()
 
 
 def test_a_port_that_is_taken_is_an_error_before_anything_is_sent(
@@ -507,7 +545,7 @@ def test_the_queue_of_commands_is_closed_before_the_server_that_waits_for_it(seq
 def test_a_handle_of_a_run_that_waits(counter: Counter, sequencer: RunningTarget) -> None:
     before = counter.read()
     with fl.start(visit, base_url=sequencer.base_url, workers=1, paused=True) as run:
-        wait_until(lambda: bool(run.status()["phase"] == "paused"))
+        wait_until(lambda: bool(run.status()["phase"] == "ready"))
         assert counter.is_still()
         assert counter.read() == before
         run.resume()
@@ -536,7 +574,7 @@ def test_a_pause_or_resume_while_setup_runs_is_kept(
             run.pause()
         go_on.touch()
         if not paused:
-            wait_until(lambda: bool(run.status()["phase"] == "paused"))
+            wait_until(lambda: bool(run.status()["phase"] == "ready"))
             # Long enough for all processes to begin.
             assert not wait_until(lambda: counter.read() != before, deadline_s=3, raising=False)
             run.resume()

@@ -22,7 +22,7 @@ from fastload.model.timeline.timeline import Timeline
 from fastload.outputs.base import writing
 from fastload.outputs.compare.json_output import comparison_json
 from fastload.outputs.compare.markdown import comparison_markdown
-from fastload.outputs.compare.page import MOST_CHART_ROWS, comparison_page
+from fastload.outputs.compare.page import MOST_CHART_ENDPOINTS, MOST_CHART_ROWS, comparison_page
 from fastload.outputs.compare.text import print_comparison
 from fastload.outputs.destinations import WrittenFile, check_distinct_files
 from fastload.outputs.file_locks import FileLocks
@@ -153,7 +153,8 @@ def _load(paths: Sequence[str], *, with_charts: bool) -> list[tuple[ComparisonSi
 def _load_one(file: Path, name: str, with_charts: bool) -> tuple[BatchedRun, Timeline]:
     saved = load_run(file)
     run = BatchedRun(name, saved.header, saved.summary_dict(), complete=saved.complete)
-    timeline = Timeline(saved.header, most_rows=MOST_CHART_ROWS, most_endpoints=0)
+    endpoints = MOST_CHART_ENDPOINTS if with_charts else 0
+    timeline = Timeline(saved.header, most_rows=MOST_CHART_ROWS, most_endpoints=endpoints)
     # A row of a time line, and a batch, gets the same sums however its seconds are pooled.
     per_row = Timeline.seconds_per_row(len(saved.seconds), MOST_CHART_ROWS) if with_charts else len(saved.seconds) + 1
     for second in saved.read(lambda number, t_s, span_s: (number // per_row, run.part_of(t_s, span_s))):

@@ -237,9 +237,10 @@ def _write_json(answer: Mapping[str, Any]) -> None:
 def status_lines(status: Mapping[str, Any]) -> list[str]:
     """Return the answer to ``status`` as lines of readable text."""
     phase, elapsed_s = status["phase"], status["elapsed_s"]
+    so_far = f"{format_duration_s(math.floor(elapsed_s))}, {status['progress'] * 100:.0f}%"
     lines = _aligned(
         [
-            ["phase", phase, f"{format_duration_s(math.floor(elapsed_s))}, {status['progress'] * 100:.0f}%"],
+            ["phase", phase, "waits for resume" if phase == "ready" else so_far],
             ["load", format_number_of(status["vus"], "VU"), format_number_of(status["workers_alive"], "worker")],
             ["requests", f"{format_count(round(status['requests_per_s']))}/s", f"{status['requests']:,} in all"],
             ["failed", "", f"{status['failed']:,} in all"],

@@ -50,6 +50,7 @@ START_DELAY_S = 0.05
 HANG_S = 5.0
 # How long the on_stop of VUs may take after an interrupt, beyond what requests may.
 ON_STOP_S = 6.0
+STOPPING = "the run is stopping"
 
 
 class ChildFunctions(NamedTuple):
@@ -110,7 +111,6 @@ class Coordinator:
         streams: _Streams = {"output": output, "stdin_is_taken": keyboard and Keyboard.has_terminal()}
         self._workers = Workers(plan, functions.worker, self._aggregator, **streams)
         self._steering = Steering(plan, self._workers.send)
-        self._changes_told = 0
         self._state = RunState(plan, self._steering)
         self._hooks = HookRunner(
             plan.hooks or Hooks(),
@@ -218,6 +218,7 @@ class Coordinator:
 
     def _await_resume(self, stop_signals: StopSignals) -> None:
         """Wait, in a run that is paused before its start, until a command or a key resumes or stops it."""
+        self._state.is_set_up = True
         while self._steering.is_paused and not self._state.is_stopping and not self._workers.all_over:
             for event in self._workers.wait(1.0):
                 self._handle(event)
@@ -281,7 +282,7 @@ class Coordinator:
                 *self._workers.notes,
                 *self._hooks.notes,
                 *self._steering.notes,
-                *changes_left_out(self._steering.changes_left_out),
+                *changes_left_out(self._steering.changes.left_out),
                 *self._output_notes(),
             ),
         )
@@ -437,6 +438,9 @@ class Coordinator:
         for command in self._commands.take() if self._commands is not None else ():
             self._answer(command)
         for action in self._keyboard.take() if self._keyboard is not None else ():
+            if self._state.is_stopping and action.name != "help":
+                self._status.message = STOPPING
+                continue
             message = self._status.message = self._handler.press(action, time.monotonic_ns())
             if not self._tell_changes() and action.name != "help":
                 self._note_event("control", message)
@@ -446,7 +450,7 @@ class Coordinator:
             self._stop("control", now=command.arguments["now"])
             command.answer({"phase": "stopping"})
         elif self._state.is_stopping and command.name not in ("status", "metrics"):
-            command.refuse("the run is stopping", "start another one")
+            command.refuse(STOPPING, "start another one")
         elif self._handler.answer(command, time.monotonic_ns()) and command.name in ("pause", "resume", "scale"):
             self._tell_changes()
             if command.name != "scale":
@@ -454,8 +458,7 @@ class Coordinator:
 
     def _tell_changes(self) -> bool:
         """Make events of the changes of the load since the last call. Return whether there were any."""
-        changes = self._steering.changes[self._changes_told :]
-        self._changes_told += len(changes)
+        changes = self._steering.take_changes()
         for change in changes:
             self._note_event(LOAD_CHANGE, change.text)
         return bool(changes)

@@ -16,7 +16,8 @@ class RunState:
     ``start_ns``: the common start on the monotonic clock, 0 before it is known. ``started_at_ns``: the same on the
     wall clock. ``stopped_by``: what stopped the run early ("interrupt", "abort", "threshold", "control",
     "worker-loss", "no-answer", "error"), "" if nothing did. ``stop_reason``: the reason as text. ``give_up_ns``: when
-    workers that still run after a stop count as lost, 0 without a stop.
+    workers that still run after a stop count as lost, 0 without a stop. ``is_set_up``: all that comes before the load
+    is done; a run that is paused then is ready, and waits to be told to begin.
     """
 
     def __init__(self, plan: Plan, steering: Steering) -> None:
@@ -28,6 +29,7 @@ class RunState:
         self.stopped_by = ""
         self.stop_reason = ""
         self.give_up_ns = 0
+        self.is_set_up = False
 
     @property
     def has_started(self) -> bool:
@@ -56,13 +58,13 @@ class RunState:
         return (now_ns - self.start_ns - self._steering.paused_ns(now_ns)) / NS_PER_S
 
     def phase(self, elapsed_s: float) -> str:
-        """Return the phase at *elapsed_s*: "starting", "warm-up", "running", "paused" or "stopping"."""
+        """Return the phase at *elapsed_s*: "starting", "ready", "warm-up", "running", "paused" or "stopping"."""
         if self.stopped_by or elapsed_s > self._plan.duration_s:
             return "stopping"
+        if not self.start_ns:
+            return "ready" if self.is_set_up and self._steering.is_paused else "starting"
         if self._steering.is_paused:
             return "paused"
-        if not self.start_ns:
-            return "starting"
         return "warm-up" if elapsed_s < self._plan.warmup_s else "running"
 
     def progress(self, elapsed_s: float, iterations: int) -> float:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
 
+from fastload.control.open_files import most_vus
 from fastload.model.errors import ControlError, nearest, user_traceback
 from fastload.model.frames import Frame
 from fastload.model.hooks import HookError
-from fastload.model.load_changes import MOST_CHANGES, LoadChange
+from fastload.model.load_changes import LoadChange, LoadChanges
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, ExternallyControlled, RampingVUs, Shape
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.schedule import NS_PER_S, vus_at
@@ -51,8 +52,7 @@ class Steering:
     """Sender of the frames that change the load. *send* sends a frame to all workers.
 
     It has no clock: its methods get the current monotonic time as *now_ns*. ``error``: the error of a shape, if one
-    failed. ``notes``: notes for the summary. ``changes``: what commands changed, at most `MOST_CHANGES`;
-    ``changes_left_out``: how many more there were.
+    failed. ``notes``: notes for the summary. ``changes``: what commands changed.
     """
 
     def __init__(self, plan: Plan, send: SendFrame) -> None:
@@ -66,8 +66,8 @@ class Steering:
         self._start_ns = 0
         self.error: HookError | None = None
         self.notes: list[str] = []
-        self.changes: list[LoadChange] = []
-        self.changes_left_out = 0
+        self.changes = LoadChanges(plan.warmup_s)
+        self._untold: list[LoadChange] = []
 
     # Time.
 
@@ -185,9 +185,12 @@ class Steering:
         *asked* has one of ``vus``, ``rate`` and ``by``, and ``scenario`` if several can be scaled. *who* asks for it.
 
         Raises:
-            ControlError: no such scenario, a change that its executor does not allow, or more VUs than its max_vus.
+            ControlError: no such scenario, one that is over, a change that its executor does not allow, or more VUs
+                than it may have.
         """
         steered = self._pick(asked.get("scenario"))
+        if self._is_over(steered, now_ns):
+            raise ControlError(f"the load of {steered.plan.name} is over", hint="start another run")
         self._follow(steered, now_ns)
         before, is_open = steered.wanted_load or 0, steered.plan.is_open
         for wrong, right in (("vus", "rate"), ("rate", "vus")):
@@ -240,21 +243,31 @@ class Steering:
             return
         since_ns = now_ns - self._start_ns - self.paused_ns(now_ns) if self._start_ns else 0
         unit = "starts/s" if steered.plan.is_open else "VUs"
-        t_s = round(max(0, since_ns) / NS_PER_S, 3)
-        if len(self.changes) >= MOST_CHANGES:
-            # The last one of each scenario is what its load was from then on.
-            self.changes_left_out += 1
-            own = [at for at, change in enumerate(self.changes) if change.scenario == steered.plan.name]
-            self.changes.pop(own[-1] if own else -1)
-        self.changes.append(LoadChange(t_s, steered.plan.name, before, after, unit, who))
+        change = LoadChange(max(0, since_ns) / NS_PER_S, steered.plan.name, before, after, unit, who)
+        self.changes.add(change)
+        self._untold.append(change)
+
+    def take_changes(self) -> list[LoadChange]:
+        """Return the changes since the last call; their time counts from the common start."""
+        taken, self._untold = self._untold, []
+        return taken
+
+    def _is_over(self, steered: _SteeredScenario, now_ns: int) -> bool:
+        """Whether the time of a scenario is over: it starts nothing more, whatever is asked for."""
+        if steered.begun_unpaused_ns is None:
+            return False
+        elapsed_ns = now_ns - steered.begun_unpaused_ns - self.paused_ns(now_ns)
+        return elapsed_ns >= steered.plan.executor.duration_s * NS_PER_S
 
     def _scale_vus(self, steered: _SteeredScenario, vus: int, *, relative: bool) -> None:
-        most = steered.plan.executor.max_vus if isinstance(steered.plan.executor, ExternallyControlled) else None
-        if most is not None and vus > most:
+        most = self._most_vus(steered)
+        if vus > most:
             if not relative:
+                has_own = _has_max_vus(steered.plan)
+                more = "start it with a higher max_vus" if has_own else "raise the limit of open files (ulimit -Hn)"
                 raise ControlError(
                     f"{format_count(vus)} VUs are over the max_vus of {steered.plan.name}, {format_count(most)}",
-                    hint="ask for fewer, or start it with a higher max_vus",
+                    hint=f"ask for fewer, or {more}",
                 )
             vus = most
         self._set_vus(steered, vus)
@@ -313,7 +326,13 @@ class Steering:
             found["rate_per_s" if plan.is_open else "vus"] = (
                 steered.wanted_load if plan.is_open else int(steered.wanted_load)
             )
-        return found | {"max_vus": plan.executor.max_vus, "can_scale": _can_scale(plan)}
+        return found | {"max_vus": self._most_vus(steered), "can_scale": _can_scale(plan)}
+
+    def _most_vus(self, steered: _SteeredScenario) -> int:
+        """Return how many VUs a scenario may have: as it says, or, if what is asked for goes over that, as the system
+        allows."""
+        own = steered.plan.executor.max_vus
+        return own if _has_max_vus(steered.plan) else max(own, most_vus(self._plan.workers))
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -340,6 +359,11 @@ def _first_target(scenario: ScenarioPlan) -> float | None:
 
 def _can_scale(scenario: ScenarioPlan) -> bool:
     return isinstance(scenario.executor, ConstantVUs | RampingVUs | ExternallyControlled | ConstantArrivalRate)
+
+
+def _has_max_vus(scenario: ScenarioPlan) -> bool:
+    """Whether nobody can ask for more VUs than the scenario says."""
+    return not isinstance(scenario.executor, ConstantVUs | RampingVUs)
 
 
 class _ShapeTarget(NamedTuple):

@@ -21,8 +21,9 @@ from fastload.outputs.page.page_data import live_data, report_data
 from fastload.outputs.page.render import render_page
 from fastload.outputs.summary_json import dump_json
 
-STARTING, OVER = "starting", "over"
-"""The phases before the first second and after the end. Between them, the phase is that of the `Snapshot`."""
+READY, STARTING, OVER = "ready", "starting", "over"
+"""The phases before the first second, if the run waits to be told to begin (``--paused``) and if not, and after the
+end. Between them, the phase is that of the `Snapshot`."""
 _SHOWN = ("phase", "elapsed_s", "progress", "vus", "workers_alive")
 _SHOWN_IN_THE_END = ("elapsed_s", "progress")
 
@@ -40,7 +41,8 @@ class LiveRun:
         self._lock = threading.Lock()
         self._timeline = Timeline(header)
         self._totals: BoundedReplay | None = BoundedReplay(header)
-        self._state: dict[str, Any] = {"phase": STARTING}
+        waits = bool(header.plan.get("paused"))
+        self._state: dict[str, Any] = {"phase": READY if waits else STARTING}
         self._summary: Mapping[str, Any] | None = None
         self._over = self._closed = False
         self._changes = (-1, b"")
@@ -128,16 +130,18 @@ class LiveRun:
         state = {"complete": self._over, **self.state()}
         if not self._over:
             state["now"] = self._timeline.recent()
-        summary = self._summary_so_far()
-        if not self._over and not summary["thresholds"]:
-            summary = {**summary, "thresholds": [_waiting(text) for text in self.header.thresholds]}
-        return live_data(self.header, self._timeline, summary, state=state, changes=changes)
+        return live_data(self.header, self._timeline, self._summary_so_far(), state=state, changes=changes)
 
     def _summary_so_far(self) -> Mapping[str, Any]:
         if self._totals is None:
             assert self._summary is not None
             return self._summary
-        return self._totals.summary(running=not self._over)
+        summary = self._totals.summary(running=not self._over)
+        if self._over or len(self._timeline):
+            return summary
+        # Nothing was sent yet: there is nothing to judge.
+        waiting = [_waiting(text) for text in self.header.thresholds]
+        return {**summary, "passed": None, "verdict": None, "thresholds": waiting}
 
     def _notify_viewers(self) -> None:
         for listener in tuple(self._listeners):

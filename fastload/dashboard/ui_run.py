@@ -272,6 +272,7 @@ class UiRun:
             if kind == "header":
                 self._load = load_words(body.plan)
                 self.live = LiveRun(body)
+                self._figures["state"] = self.live.state()["phase"]
                 self.has_begun = True
             elif kind == "second" and self.live is not None:
                 self._figures = _figures_of_second(body)

@@ -14,9 +14,9 @@ from fastload.model.public_types import PublicType
 class RunHeader(metaclass=PublicType):
     """The beginning of a run, for outputs. ``title`` and ``base_url`` are those of the plan.
 
-    *plan* is `Plan.to_dict`, *thresholds* are ``"metric: expression"``, *started_at* is ISO 8601 in UTC, *run_id* is
-    hexadecimal and another one for each run. *versions* and *machine* are as in the summary; *specs* has every metric
-    that can exist, by name.
+    *plan* is `Plan.to_dict`, with ``paused`` if the run waits to be told to begin. *thresholds* are
+    ``"metric: expression"``, *started_at* is ISO 8601 in UTC, *run_id* is hexadecimal and another one for each run.
+    *versions* and *machine* are as in the summary; *specs* has every metric that can exist, by name.
     """
 
     plan: Mapping[str, Any]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-import resource
 import socket
 import sys
 from urllib.parse import urlsplit
 
+from fastload.control.open_files import OWN_DESCRIPTORS, most_open_files
 from fastload.load.engine.curl_options import is_overridden
 from fastload.model.errors import PlanError
 from fastload.model.http_settings import without_credentials
 from fastload.model.load_models import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from fastload.model.plan import Plan
 from fastload.model.units import format_number_of
-
-# Descriptors of a worker besides its connections: channel, pollers, timers, standard streams, and some slack.
-_OWN_DESCRIPTORS = 64
 
 
 def check_descriptors(plan: Plan) -> None:
@@ -27,12 +24,12 @@ def check_descriptors(plan: Plan) -> None:
     Raises:
         PlanError: the hard limit of the process is too low.
     """
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most_files = most_open_files()
     counted = ConstantVUs | RampingVUs | SharedIterations | PerVUIterations
     executors = [scenario.executor for scenario in plan.scenarios]
     vus = plan.max_vus if plan.kind == "bench" else sum(one.max_vus for one in executors if isinstance(one, counted))
-    needed = -(-vus // plan.workers) + _OWN_DESCRIPTORS
-    if needed > most_files != resource.RLIM_INFINITY:
+    needed = -(-vus // plan.workers) + OWN_DESCRIPTORS
+    if most_files is not None and needed > most_files:
         what = "connection" if plan.kind == "bench" else "VU"
         load = f"{format_number_of(vus, what)} over {format_number_of(plan.workers, 'worker')}"
         raise PlanError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -364,7 +365,7 @@ def test_who_asks_goes_over_the_stages_of_vus() -> None:
 
 
 def test_each_change_is_kept_with_its_time_and_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastload.control.steering.MOST_CHANGES", 4)
+    monkeypatch.setattr("fastload.model.load_changes.MOST_CHANGES", 4)
     steered = Steered(VUS, RATE, part("ramp", RampingVUs(((10.0, 10),), 0)))
     scale = steered.steering.scale
     scale({"vus": 5, "scenario": "vus"}, START - 9 * S, "the program")
@@ -379,12 +380,53 @@ def test_each_change_is_kept_with_its_time_and_who_asked(monkeypatch: pytest.Mon
         scale({"rate": 1, "scenario": "ramp"}, START + 8 * S, "the control API")
     scale({"vus": 2, "scenario": "ramp"}, START + 9 * S, "the control API")
     assert [tuple(change) for change in steered.steering.changes] == [
-        (0.0, "vus", 4, 5, "VUs", "the program"),
-        (2.0, "rate", 50.0, 1.5, "starts/s", "the dashboard"),
-        (6.0, "ramp", 6.0, 4.0, "VUs", "the control API"),
-        (7.0, "ramp", 1, 2, "VUs", "the control API"),
+        (0.0, "vus", 4, 5, "VUs", "the program", 0),
+        (2.0, "rate", 50.0, 1.5, "starts/s", "the dashboard", 1),
+        (6.0, "ramp", 4, 1, "VUs", "the control API", 2),
+        (7.0, "ramp", 1, 2, "VUs", "the control API", 3),
     ]
-    assert steered.steering.changes_left_out == 1
+    assert steered.steering.changes.left_out == 1
+    assert [change.after for change in steered.steering.take_changes()] == [5, 1.5, 4, 1, 2], "each is told once"
+    assert steered.steering.take_changes() == []
+
+
+def test_a_change_in_the_warm_up_is_what_the_measured_part_began_with() -> None:
+    steered = Steered(VUS, warmup_s=3.0)
+    steered.steering.start(START)
+    steered.steering.scale({"vus": 8}, START + S)
+    steered.steering.scale({"vus": 9}, START + 4 * S)
+    assert [(change.t_s, change.after, change.number) for change in steered.steering.changes] == [(0, 8, 0), (1, 9, 1)]
+    assert [change.t_s for change in steered.steering.take_changes()] == [1, 4], "events count from the start"
+
+
+def test_what_is_over_cannot_be_scaled() -> None:
+    late = part("late", ConstantVUs(1, 10.0), start_s=5.0)
+    steered = Steered(VUS, late, warmup_s=3.0)
+    steered.steering.start(START)
+    steered.steering.pause(START + S)
+    steered.steering.resume(START + 2 * S)
+    assert steered.steering.scale({"by": 1, "scenario": "vus"}, START + 14 * S - 1)["vus"] == 5
+    with pytest.raises(ControlError, match="the load of vus is over"):
+        steered.steering.scale({"by": 1, "scenario": "vus"}, START + 14 * S)
+    assert steered.steering.scale({"by": 1, "scenario": "late"}, START + 14 * S)["vus"] == 2
+    assert [change.after for change in steered.steering.changes] == [5, 2]
+
+
+@pytest.mark.parametrize("scenario", [VUS, part("ramp", RampingVUs(((10.0, 10),), 0))], ids=lambda one: one.name)
+def test_the_limit_of_open_files_is_the_max_vus_of_what_has_none(
+    scenario: ScenarioPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1064, 1064))
+    steered = Steered(scenario)
+    steered.steering.start(START)
+    assert steered.steering.describe()[0]["max_vus"] == 2000
+    with pytest.raises(ControlError) as caught:
+        steered.steering.scale({"vus": 2001}, START + S)
+    assert caught.value.message == f"2,001 VUs are over the max_vus of {scenario.name}, 2,000"
+    assert "limit of open files" in caught.value.hint
+    assert steered.steering.scale({"vus": 2000}, START + S)["vus"] == 2000
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, resource.RLIM_INFINITY))
+    assert steered.steering.describe()[0]["max_vus"] == 1_000_000
 
 
 def test_the_most_vus_there_can_be() -> None:

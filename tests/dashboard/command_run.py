@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import answers, cli_command, cli_env
+from tests.conftest import DEADLINE_S, answers, cli_command, cli_env
 
 
 class Run:
@@ -46,6 +47,12 @@ class Run:
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
+
+    def read(self, path: str) -> str:
+        """What its dashboard has at *path*."""
+        with urllib.request.urlopen(f"{self.url}/{path}", timeout=DEADLINE_S) as reply:
+            text: str = reply.read().decode()
+        return text
 
     def control_lines(self) -> list[str]:
         """What it said until the control API was there."""

@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fastload.dashboard.command_routes import SendCommand
@@ -111,12 +112,16 @@ def second(number: int, **changes: Any) -> Snapshot:
 
 
 @contextmanager
-def serving(*, host: str = "127.0.0.1", token: str = "", ask: SendCommand | None = None) -> Iterator[Served]:
-    """A dashboard of a run that has begun, until the end of the block."""
+def serving(
+    *, host: str = "127.0.0.1", token: str = "", ask: SendCommand | None = None, **changes: Any
+) -> Iterator[Served]:
+    """A dashboard of a run that has begun, until the end of the block. *changes* are of its header; of the plan, more
+    entries."""
     output = DashboardOutput(host, 0, token=token)
     output.ask = ask
     output.check()
     header = make_header(RUN.plan)
+    header = replace(header, **changes | {"plan": {**header.plan, **changes.get("plan", {})}})
     output.open(header)
     try:
         yield Served(output, header)

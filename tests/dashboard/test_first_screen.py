@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fastload.targets import RunningTarget
 from tests.browser import chromium, open_page, overflow_px, shoot_window
 from tests.conftest import DEADLINE_S, wait_until
 from tests.dashboard.command_run import Start, runs_of
+from tests.outputs.page.packed_page import data_in
 
 __all__ = ["chromium"]
 
@@ -65,6 +67,10 @@ def test_before_begin_it_is_ready_and_then_all_that_counts_is_on_the_first_scree
         expect(page.locator("#verdict")).to_have_text("Generator not judged yet")
         expect(page.locator(".thresholds b")).to_have_text(["waiting"] * 4)
         expect(page.locator("main")).not_to_contain_text("SUSPECT")
+        for data in (json.loads(run.read("data.json")), data_in(run.read("report.html"))):
+            assert (data["state"]["phase"], data["state"]["progress"]) == ("ready", 0)
+            assert (data["summary"]["verdict"], data["summary"]["passed"]) == (None, None)
+            assert [one["observed"] for one in data["summary"]["thresholds"]] == [None] * 4
         shoot_window(page, "first-ready")
         shoot_window(phone, "first-ready-phone-dark")
         page.get_by_role("button", name="Begin").click()

@@ -28,7 +28,7 @@ from tests.browser import chromium, open_page
 from tests.conftest import answers, wait_until
 from tests.dashboard.serving import RUN, connect, second, serving
 from tests.outputs import samples
-from tests.outputs.page.packed_page import packed_text, unpack
+from tests.outputs.page.packed_page import data_in, packed_text, unpack
 
 __all__ = ["chromium"]
 
@@ -58,6 +58,20 @@ def test_one_who_comes_gets_everything_then_each_second_then_the_end() -> None:
             assert final["summary"]["metrics"]["http_reqs"]["count"] == 10_002
             assert follower.until("end") == {}
             assert follower.next() == ("", None)
+
+
+def test_before_the_first_second_nothing_is_judged() -> None:
+    header = replace(make_header(RUN.plan), thresholds=("http_req_duration: p(95)<5s",))
+    for waits, phase in ((True, "ready"), (False, "starting")):
+        live = LiveRun(replace(header, plan={**header.plan, "paused": waits}))
+        for data in (live.data(), data_in(live.report().decode())):
+            assert (data["state"]["phase"], data["state"]["progress"], data["state"]["complete"]) == (phase, 0, False)
+            assert (data["summary"]["verdict"], data["summary"]["passed"]) == (None, None)
+            [threshold] = data["summary"]["thresholds"]
+            assert (threshold["metric"], threshold["observed"]) == ("http_req_duration", None)
+        live.add(second(1))
+        assert live.data()["summary"]["verdict"]["state"] == "SUSPECT", "one second is a short run"
+        assert live.data()["state"]["phase"] == "running"
 
 
 def test_a_run_without_a_summary_ends_too() -> None:

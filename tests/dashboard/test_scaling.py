@@ -80,11 +80,19 @@ def test_ten_times_more_is_asked_first_and_each_change_is_told(
     finally:
         run.close()
     assert [{**change, "t_s": 0} for change in summary["load_changes"]] == [
-        {"t_s": 0, "scenario": scenario, "before": before, "after": after, "unit": unit, "who": "the dashboard"}
-        for scenario, before, after, unit in (
-            ("browse", 2, 4, "VUs"),
-            ("browse", 4, 40, "VUs"),
-            ("search", 3.0, 2.0, "starts/s"),
+        {
+            "t_s": 0,
+            "scenario": name,
+            "before": before,
+            "after": after,
+            "unit": unit,
+            "who": "the dashboard",
+            "number": at,
+        }
+        for name, before, after, unit, at in (
+            ("browse", 2, 4, "VUs", 1),
+            ("browse", 4, 40, "VUs", 2),
+            ("search", 3.0, 2.0, "starts/s", 1),
         )
     ]
     headline = "2 VUs for 1m at first; changed 2 times, last to 40 VUs at "

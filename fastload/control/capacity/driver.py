@@ -12,7 +12,7 @@ from fastload.control.steering import Steering
 from fastload.model.capacity.result import CapacityResult, capacity_result
 from fastload.model.capacity.search import CapacitySearch, StepRequest
 from fastload.model.capacity.settings import CapacitySettings
-from fastload.model.capacity.steps import Step, judge_step
+from fastload.model.capacity.steps import CapacityStep, judge_step
 from fastload.model.judging.thresholds import Threshold
 from fastload.model.judging.verdict import Verdict
 from fastload.model.plan import Plan
@@ -39,7 +39,7 @@ class CapacityDriver:
         self._samplers = samplers
         self._search = CapacitySearch(settings)
         self._objectives: tuple[Threshold, ...] = settings.objectives
-        self._steps: list[Step] = []
+        self._steps: list[CapacityStep] = []
         self._verdicts: dict[int, Verdict] = {}
         self._seconds: defaultdict[int, list[Delta]] = defaultdict(list)
         self._start_ns = self._measure_from_ns = 0
@@ -58,7 +58,7 @@ class CapacityDriver:
         if not delta.late:
             self._seconds[delta.at_ns].append(delta)
 
-    def look(self, now_ns: int, live: Collection[int]) -> Step | None:
+    def look(self, now_ns: int, live: Collection[int]) -> CapacityStep | None:
         """Go on with the search; called once a second. *live*: the workers that make load.
 
         Returns:
@@ -112,7 +112,7 @@ class CapacityDriver:
         if request is not None:
             self.message = f"step {len(self._steps) + 1}: {self._settings.text_of(request.load)}"
 
-    def _measure(self, live: Collection[int]) -> Step | None:
+    def _measure(self, live: Collection[int]) -> CapacityStep | None:
         """Add the seconds that all *live* workers have told, and return the step if it has ended."""
         request = self._search.request
         for at_ns in sorted(self._seconds):
@@ -131,7 +131,7 @@ class CapacityDriver:
                 return step
         return None
 
-    def _step_of(self, request: StepRequest, meter: StepMeter, end_ns: int) -> Step | None:
+    def _step_of(self, request: StepRequest, meter: StepMeter, end_ns: int) -> CapacityStep | None:
         if request.purpose == "first" and not self._settings.objectives:
             self._objectives = meter.default_objectives()
         figures, objectives, verdict = meter.judge(self._objectives)
@@ -140,7 +140,7 @@ class CapacityDriver:
             return None
         number = len(self._steps) + 1
         begin_s = (end_ns - self._start_ns) / NS_PER_S - meter.seconds
-        step = Step(number, request.purpose, begin_s, figures, objectives, outcome)
+        step = CapacityStep(number, request.purpose, begin_s, figures, objectives, outcome)
         self._steps.append(step)
         self._verdicts[number] = verdict
         self._search.add(outcome)

@@ -66,7 +66,7 @@ def file_path(text: str) -> str:
     return text
 
 
-def joined(pieces: list[str | FilePiece], *, is_json: bool) -> list[str | FilePiece]:
+def joined_data(pieces: list[str | FilePiece], *, is_json: bool) -> list[str | FilePiece]:
     """Return *pieces* as they are sent: with ``&`` between those of a form, and texts side by side as one."""
     found: list[str | FilePiece] = []
     for number, piece in enumerate(pieces):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from urllib.parse import quote, unquote, urldefrag, urlsplit
 
-from fastload.convert.curl.bodies import FilePiece, FormPart, file_path, form_part, joined
+from fastload.convert.curl.bodies import FilePiece, FormPart, file_path, form_part, joined_data
 from fastload.convert.curl.globs import GLOB, expanded
 from fastload.convert.curl.shell_words import VARIABLE, commands, variables_shown
 from fastload.convert.curl.values import secrets_as_variables
@@ -332,7 +332,7 @@ class _Command:
         made = SourceRequest("", url, self._sent_headers())
         pieces: list[str | FilePiece] = [FilePiece(upload)] if upload else []
         if not upload and not self._get:
-            pieces = joined(self._data, is_json=self._json)
+            pieces = joined_data(self._data, is_json=self._json)
         made.post_data = body = self._body(pieces, is_upload=bool(upload))
         by_body = "PUT" if upload else "POST" if made.post_data else "GET"
         made.method = self._method or ("HEAD" if self._head else by_body)

@@ -11,7 +11,7 @@
   const title = document.title;
   const first = JSON.parse($("data").textContent);
   const NAMES = {
-    starting: "Starting", "warm-up": "Warm-up", running: "Running", paused: "Paused", stopping: "Stopping", over: "Over",
+    starting: "Starting", ready: "Ready", "warm-up": "Warm-up", running: "Running", paused: "Paused", stopping: "Stopping", over: "Over",
   };
   // Beyond these without a word from the server the figures are said to be old.
   const QUIET_MS = 4000;
@@ -101,12 +101,10 @@
 
   // What the reader sees.
 
-  const isWaiting = () => status.phase === "paused" && !(status.elapsed_s > 0);
-
   function phaseText() {
     if (link === "lost") return "Connection lost, trying again";
     if (link === "connecting") return "Connecting";
-    return isWaiting() ? "Ready" : NAMES[status.phase] || status.phase;
+    return NAMES[status.phase] || status.phase;
   }
 
   function setText(element, text) {
@@ -129,7 +127,7 @@
     const busy = asking || gone || ["starting", "stopping", "over"].includes(status.phase);
     $("live-pause").hidden = $("live-stop").hidden = over;
     $("live-scenarios").hidden = over || !$("live-scenarios").dataset.any;
-    $("live-pause").textContent = status.phase !== "paused" ? "Pause" : isWaiting() ? "Begin" : "Resume";
+    $("live-pause").textContent = { ready: "Begin", paused: "Resume" }[status.phase] || "Pause";
     $("live-pause").disabled = busy;
     $("live-stop").disabled = asking || gone || ["stopping", "over"].includes(status.phase);
     for (const field of $("live-scenarios").querySelectorAll("input, button")) field.disabled = busy;
@@ -261,7 +259,7 @@
 
   function begin() {
     if (steered) {
-      $("live-pause").addEventListener("click", () => ask(status.phase === "paused" ? "resume" : "pause"));
+      $("live-pause").addEventListener("click", () => ask(["ready", "paused"].includes(status.phase) ? "resume" : "pause"));
       $("live-stop").addEventListener("click", () => $("live-dialog").showModal());
       $("live-dialog").addEventListener("close", () => {
         const how = $("live-dialog").returnValue;

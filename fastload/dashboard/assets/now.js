@@ -74,16 +74,16 @@
   const overview = {
     id: "chart-overview",
     title: "Overview",
-    hint: "Each second of the run so far",
+    hint: "Each second of the run",
     axis: "time",
-    height: 280,
+    height: 232,
     unit: count,
     lanes: [
       { title: "rate", share: 4, unit: perSecond },
       { title: "latency", share: 4, unit: ms },
       { title: "virtual users", share: 2, unit: count },
     ],
-    restName: "now",
+    restName: "last",
     series: ({ timeline: line }) => {
       const one = (name, column, color, format, lane, more) => {
         const last = (column || []).findLast((value) => value !== null);

@@ -9,7 +9,7 @@ from typing import Any
 from fastload.model.capacity.scalability import Scalability, fit_scalability
 from fastload.model.capacity.search import Found
 from fastload.model.capacity.settings import CapacitySettings
-from fastload.model.capacity.steps import Step
+from fastload.model.capacity.steps import CapacityStep
 from fastload.model.units import format_count, format_number_of
 
 
@@ -30,7 +30,7 @@ class CapacityResult:
     high: float | None
     why: str
     objectives: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[CapacityStep, ...]
     limit: str
     remedy: str
     scalability: Scalability | str
@@ -47,7 +47,7 @@ class CapacityResult:
         return wanted is None or (is_shown and (self.capacity or 0.0) >= wanted)
 
     @property
-    def confirmed(self) -> Step | None:
+    def confirmed(self) -> CapacityStep | None:
         """The longest good step at the capacity."""
         good = [one for one in self.steps if one.outcome.kind == "good" and one.figures.load == self.capacity]
         return max(good, key=lambda one: one.figures.seconds, default=None)
@@ -94,7 +94,7 @@ class CapacityResult:
 
 
 def capacity_result(
-    settings: CapacitySettings, found: Found, objectives: Sequence[str], steps: Sequence[Step]
+    settings: CapacitySettings, found: Found, objectives: Sequence[str], steps: Sequence[CapacityStep]
 ) -> CapacityResult:
     """Return the result of a search that *found* something in these *steps*."""
     failed = [

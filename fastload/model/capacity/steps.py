@@ -81,7 +81,7 @@ class StepOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CapacityStep:
     """One step of a search: its number from 1, what it was for, when it was measured (seconds of the run), its figures,
     the objectives and the outcome. *purpose* is "first", "double", "narrow", "repeat" or "confirm"."""
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from fastload.model.compare.batches import BatchedRun
-from fastload.model.load_changes import LoadChange
+from fastload.model.load_changes import LoadChange, count_changes
 from fastload.model.units import format_bytes, format_count, format_duration_s
 
 _SAME_DURATION = 0.1
@@ -108,10 +108,11 @@ def _unfinished(run: BatchedRun) -> Iterable[str]:
 def _load_changes(run: BatchedRun) -> Iterable[str]:
     """Yield a warning if somebody changed the load of *run* while it lasted: its plan is then not what ran."""
     told = run.summary.get("load_changes", ())
-    changes = [LoadChange(*(change[name] for name in LoadChange._fields)) for change in told]
+    changes = [LoadChange.from_plain(change) for change in told]
     if changes:
-        last = f"{changes[-1].text} after {format_duration_s(round(changes[-1].t_s, 1))}"
-        times = f"{format_count(len(changes))} times, last " if len(changes) > 1 else ""
+        last = f"{changes[-1].text} {changes[-1].when}"
+        count = count_changes(changes)
+        times = f"{format_count(count)} times, last " if count > 1 else ""
         yield f"the load of {run.name} was changed while it ran: {times}{last}"
 
 

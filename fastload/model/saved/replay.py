@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fastload.model.judging.evidence import Evidence, WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict, judge_run
-from fastload.model.load_changes import KIND, MOST_CHANGES, LoadChange
+from fastload.model.load_changes import KIND, LoadChange, LoadChanges
 from fastload.model.records import KINDS_OF_ERRORS, TYPES_OF_EXCEPTIONS, ErrorTable, Snapshot
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
 from fastload.model.results import (
@@ -78,7 +78,7 @@ class Replay:
         self._workers: dict[int, list[ProcessSample]] = {}
         self._lag_max_ms: list[float] = []
         self._lost: dict[int, str] = {}
-        self._changes: list[LoadChange] = []
+        self._changes = LoadChanges(self.plan.warmup_s)
 
     def add(self, snapshot: Snapshot) -> None:
         """Add the next second. It is not changed, and must not change later; only its table is kept for a while."""
@@ -89,7 +89,7 @@ class Replay:
         self._add_samples(snapshot)
         for event in snapshot.events:
             if event.kind == KIND and (change := LoadChange.parse(event.t_s, event.text)) is not None:
-                self._changes = [*self._changes, change][:MOST_CHANGES]
+                self._changes.add(change)
             if event.kind == "worker" and (index := worker_index(event.text)) is not None:
                 self._lost[index] = event.text
         self._ended += snapshot.requests_per_s * snapshot.span_s

@@ -41,7 +41,7 @@ from fastload.model.saved.pooled_seconds import GroupOf, Wanted, pooled_seconds
 from fastload.model.saved.replay import NO_END, Replay
 from fastload.model.saved.saved_summary import check_summary, summary_from_plain
 from fastload.model.summary import Summary
-from fastload.model.units import format_count, format_number_of
+from fastload.model.units import format_count, format_duration_s, format_number_of
 
 SUFFIX = ".fastload"
 _POOLED_SECONDS = 32
@@ -328,8 +328,9 @@ def load_run(path: str | Path) -> SavedRun:
             else:
                 ends.add(kind, payload)
     header = ends.header_of(reader)
-    notes = _notes(reader, len(seconds), complete=ends.summary is not None, end_damage=ends.damage)
-    return SavedRun(reader.path, header, SavedSeconds(seconds, header), ends.summary, notes)
+    saved = SavedSeconds(seconds, header)
+    notes = _notes(reader, saved, header, complete=ends.summary is not None, end_damage=ends.damage)
+    return SavedRun(reader.path, header, saved, ends.summary, notes)
 
 
 def load_summary(path: str | Path) -> Summary:
@@ -378,25 +379,39 @@ def _summary(payload: bytes, header: RunHeader) -> dict[str, Any]:
     return plain
 
 
-def _notes(reader: RunReader, seconds: int, *, complete: bool, end_damage: str) -> tuple[str, ...]:
+def _notes(
+    reader: RunReader, seconds: SavedSeconds, header: RunHeader, *, complete: bool, end_damage: str
+) -> tuple[str, ...]:
     """What is missing, in words; *end_damage*: why the summary could not be read, if so."""
     notes = []
     if not complete:
-        count = format_number_of(seconds, "second")
-        there = (
-            f"all figures are of the {count} in it, and the verdict is the last" if seconds else "no second is in it"
-        )
         why = (
             f"the end of the run is damaged ({end_damage})"
             if end_damage
             else "the file has no end of the run, which was killed or still goes on"
         )
-        notes.append(f"{why}: {there}")
+        notes.append(f"{why}: {_covered(seconds, header)}")
     if reader.damage:
         notes.append(f"the file is damaged: {reader.damage}; {_rest(reader)} from there on were not read")
     elif reader.unread_bytes:
         notes.append(f"the file breaks off within a record: its last {_rest(reader)} were not read")
     return tuple(notes)
+
+
+def _covered(seconds: SavedSeconds, header: RunHeader) -> str:
+    """Of what the figures are, and the verdict, if *seconds* are there; those of the warm-up count in no figure."""
+    count = format_number_of(len(seconds), "second")
+    warmup_s = header.plan.get("warmup_s", 0.0)
+    if not seconds:
+        waited = "; it was started with --paused, and waited to be told to begin" if header.plan.get("paused") else ""
+        return f"no second is in it{waited}"
+    if not warmup_s:
+        return f"all figures are of the {count} in it, and the verdict is the last"
+    measured_s = seconds[-1].t_s - warmup_s
+    if measured_s <= 0:
+        return f"the {count} in it {'is' if len(seconds) == 1 else 'are'} of the warm-up, which counts in no figure"
+    measured = format_duration_s(round(measured_s, 1))
+    return f"all figures are of the {measured} in it after the warm-up, and the verdict is the last"
 
 
 def _rest(reader: RunReader) -> str:

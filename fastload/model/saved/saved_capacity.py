@@ -10,7 +10,7 @@ from fastload.model.capacity.result import CapacityResult
 from fastload.model.capacity.scalability import Scalability
 from fastload.model.capacity.search import FoundState
 from fastload.model.capacity.settings import CapacitySettings
-from fastload.model.capacity.steps import Step, StepFigures, StepKind, StepOutcome
+from fastload.model.capacity.steps import CapacityStep, StepFigures, StepKind, StepOutcome
 from fastload.model.errors import PlanError
 from fastload.model.saved.plain_types import converter, made_of
 
@@ -62,11 +62,11 @@ def saved_capacity(plain: Any) -> CapacityResult | None:
     )
 
 
-def _step(plain: Mapping[str, Any]) -> Step:
+def _step(plain: Mapping[str, Any]) -> CapacityStep:
     figures = made_of(StepFigures, plain)
     kind = _kind(plain["outcome"])
     return made_of(
-        Step,
+        CapacityStep,
         plain,
         figures=figures,
         objectives=tuple(made_of(ObjectiveResult, one) for one in _maps(plain["objectives"])),

@@ -20,6 +20,7 @@ _CHECKS: dict[str, Any] = {
     "workers": _whole,
     "http": converter(dict[str, Any]),
     "env": converter(tuple[str, ...]),
+    "paused": converter(bool),
 }
 _MAPS = converter(tuple[dict[str, Any], ...])
 _STAGES = converter(tuple[tuple[float, float], ...])

@@ -12,8 +12,8 @@ page from these data::
     }
 
 A *line* is the time line of one run: the columns of `Timeline.columns` that are drawn, ``errors_rate`` (all kinds of
-errors, per s), ``busiest`` (CPU of the busiest worker) and ``curve``. A *row* is one figure: texts as in the other
-outputs, and numbers for sorting and drawing.
+errors, per s), ``busiest`` (CPU of the busiest worker), ``curve``, and ``endpoints`` as in a report. A *row* is one
+figure: texts as in the other outputs, and numbers for sorting and drawing.
 """
 
 from __future__ import annotations
@@ -37,19 +37,37 @@ from fastload.outputs.compare.wording import (
     side_label,
     verdict_text,
 )
+from fastload.outputs.page.packed import pack_text
+from fastload.outputs.page.page_data import MOST_PACKED_BYTES, labelled_endpoints
 from fastload.outputs.page.render import asset, render_page
+from fastload.outputs.summary_json import dump_json
 
 MOST_CHART_ROWS = 300
 """Limit of time line rows of each run; it is lower than in a report, because a page has several runs."""
+MOST_CHART_ENDPOINTS = 10
+"""How many endpoints of each run are drawn over time, the most frequent ones."""
+_FEWEST_CHART_ROWS = 50
 _RATES = ("rate", "iterations_rate", "calls_rate", "sessions_rate", "messages_rate", "events_rate")
 _COLUMNS = ("t", "span", "vus", *_RATES, "host_cpu", "target_cpu")
 _LATENCIES = ("p50", "p95", "p99")
 
 
 def comparison_page(comparison: Comparison, timelines: Sequence[Sequence[Timeline]]) -> bytes:
-    """Render the page, as UTF-8. *timelines* has, for each side, the time lines of its runs."""
-    data = comparison_data(comparison, timelines)
-    return render_page(data, title=data["title"], scripts=[asset("compare.js")], styles=[asset("compare.css")])
+    """Render the page, as UTF-8. *timelines* has, for each side, the time lines of its runs.
+
+    If the page would be too large, they get coarser, but none of them has fewer than 50 rows because of that.
+    """
+    drawn = [[timeline.copy() for timeline in of_side] for of_side in timelines]
+    data = comparison_data(comparison, drawn)
+    while len(pack_text(dump_json(data))) > MOST_PACKED_BYTES:
+        coarser = [timeline for of_side in drawn for timeline in of_side if len(timeline) >= 2 * _FEWEST_CHART_ROWS]
+        if not coarser:
+            break
+        for timeline in coarser:
+            timeline.halve()
+        data = comparison_data(comparison, drawn)
+    scripts = [asset("compare_endpoints.js"), asset("compare.js")]
+    return render_page(data, title=data["title"], scripts=scripts, styles=[asset("compare.css")])
 
 
 def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timeline]]) -> dict[str, Any]:
@@ -108,6 +126,7 @@ def _line(columns: Mapping[str, Any], latency: str) -> dict[str, Any]:
         "of": columns["of"],
         "phases": columns["phases"],
         "curve": columns["curves"][latency],
+        "endpoints": labelled_endpoints(columns["endpoints"]),
     }
 
 

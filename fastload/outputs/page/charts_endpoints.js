@@ -1,7 +1,8 @@
 // The most frequent endpoints over time, in one chart: the reader chooses the metric, and one endpoint or several.
 //
 // fastload.endpointCharts.make(group) gives {element, draw(data), update(data)}: a section, hidden while there are fewer
-// than two endpoints. Its chart is one of the `group` that share their time axis.
+// than two endpoints. Its chart is one of the `group` that share their time axis. Another page has a `source` of its own:
+// what there is to choose from, and what is drawn of it (see `ofRun`).
 window.fastload = window.fastload || {};
 fastload.endpointCharts = (() => {
   "use strict";
@@ -11,9 +12,6 @@ fastload.endpointCharts = (() => {
   const { peak, series, perSecond, subjects } = fastload.columns;
   const inks = ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8"];
   const dashes = [undefined, "dash", "dot"];
-  // How many endpoints are chosen at first.
-  const SHOWN = 5;
-
   // Each is a column of a line. In the legend is what the summary says of the whole run: `known` of a row of its tables.
   const metrics = {
     rate: { title: "Rate", unit: perSecond, restName: "mean", rest: "mean" },
@@ -24,8 +22,8 @@ fastload.endpointCharts = (() => {
   };
   const timesOf = (row) => row.http_req_duration || row.call_duration;
 
-  function make(group) {
-    const one = { metric: "p95", places: new Map(), chosen: new Set(), isTouched: false, labels: "", data: null };
+  function make(group, source = ofRun) {
+    const one = { source, metric: "p95", places: new Map(), chosen: new Set(), isTouched: false, labels: "", data: null };
     one.metricSelect = el(
       "select",
       { id: "endpoint-metric", onchange: () => chooseMetric(one) },
@@ -69,8 +67,10 @@ fastload.endpointCharts = (() => {
 
   function specOf(one) {
     const placeOf = ({ label }) => one.places.get(label);
+    const { source } = one;
     const linesOf = (data) =>
-      data.timeline.endpoints.lines
+      source
+        .lines(data)
         .filter(({ label }) => one.chosen.has(label))
         .sort((left, right) => placeOf(left) - placeOf(right));
     return {
@@ -78,25 +78,31 @@ fastload.endpointCharts = (() => {
       axis: "time",
       height: 260,
       logarithmic: () => false,
-      ...facesOf(one.metric),
-      series: (data) => linesOf(data).map((line) => seriesOf(one, data, line, placeOf(line))),
-      caption: (data) => captionOf(one, data.timeline.endpoints, linesOf(data)),
+      ...facesOf(one),
+      series: (data) => linesOf(data).flatMap((line) => source.series(styleOf(one, placeOf(line)), line, data)),
+      caption: (data) => source.caption(linesOf(data), { metric: one.metric, ...metrics[one.metric] }, data),
       empty: (data) => (linesOf(data).length ? null : "Choose an endpoint, or several."),
     };
   }
 
   // What is different for each metric in the spec of the chart.
-  function facesOf(name) {
-    const { title, unit, restName } = metrics[name];
-    return { title, unit, restName };
+  function facesOf({ metric, source }) {
+    const { title, unit } = metrics[metric];
+    return { title, unit, restName: source.restName(metrics[metric]) };
   }
 
-  function seriesOf(one, { timeline: { endpoints }, summary }, line, place) {
-    const { unit, rest, known, knownUnit } = metrics[one.metric];
+  // How an endpoint is drawn: by its place among all of them.
+  const styleOf = ({ metric }, place) => ({
+    metric,
+    ...metrics[metric],
+    color: inks[place % inks.length],
+    dash: dashes[Math.floor(place / inks.length) % dashes.length],
+  });
+
+  function seriesOf({ metric, unit, rest, known, knownUnit, color, dash }, line, { timeline: { endpoints }, summary }) {
     const row = known && rowOf(summary, line);
     const value = row ? known(row) : null;
-    const style = { width: 1.75, dash: dashes[Math.floor(place / inks.length) % dashes.length] };
-    const made = series(endpoints, line.label, line[one.metric], inks[place % inks.length], unit, rest, null, style);
+    const made = series(endpoints, line.label, line[metric], color, unit, rest, null, { width: 1.75, dash });
     return value === null || value === undefined ? made : { ...made, rest: (knownUnit || unit)(value) };
   }
 
@@ -105,20 +111,30 @@ fastload.endpointCharts = (() => {
       ? (summary.endpoints || []).find((row) => row.method === method && row.name === name)
       : (summary.calls || []).find((row) => row.name === name);
 
-  function captionOf(one, endpoints, lines) {
-    const { unit, title } = metrics[one.metric];
-    const most = (line) => Math.max(...line[one.metric].map((value) => value ?? -1));
+  function captionOf(lines, { metric, unit, title }, { timeline: { endpoints } }) {
+    const most = (line) => Math.max(...line[metric].map((value) => value ?? -1));
     const highest = lines.reduce((best, line) => (most(line) > most(best) ? line : best));
     const { clock } = highest.method ? subjects.http_req : subjects.call;
     const meaning = unit === ms ? ` Latency is from ${clock}.` : "";
-    return `Highest ${title.toLowerCase()}: ${peak(endpoints, highest[one.metric], unit)}, of ${highest.label}.${meaning}`;
+    return `Highest ${title.toLowerCase()}: ${peak(endpoints, highest[metric], unit)}, of ${highest.label}.${meaning}`;
   }
+
+  // The endpoints of one run: how many are chosen at first, `lines` to choose from, each with a `label` and its columns,
+  // and how many are `left` out; the `series` of one of them, and what is said of those that are drawn.
+  const ofRun = {
+    shown: 5,
+    lines: ({ timeline }) => timeline.endpoints.lines,
+    left: ({ timeline }) => timeline.endpoints.left_out,
+    restName: ({ restName }) => restName,
+    series: seriesOf,
+    caption: captionOf,
+  };
 
   const hasFailures = (line) => line.failed_rate.some((value) => value > 0);
 
   function show(one, data, how) {
     one.data = data;
-    const { lines, left_out: left } = data.timeline.endpoints;
+    const [lines, left] = [one.source.lines(data), one.source.left(data)];
     one.element.hidden = lines.length + left < 2;
     if (one.element.hidden) return;
     one.note.textContent = left ? `the ${count(lines.length)} most frequent of ${count(lines.length + left)}` : "";
@@ -132,7 +148,7 @@ fastload.endpointCharts = (() => {
     if (one.labels === key) return;
     one.labels = key;
     for (const label of labels) if (!one.places.has(label)) one.places.set(label, one.places.size);
-    if (!one.isTouched) one.chosen = new Set(labels.slice(0, SHOWN));
+    if (!one.isTouched) one.chosen = new Set(labels.slice(0, one.source.shown));
     const choice = (label) =>
       el(
         "label",
@@ -157,15 +173,14 @@ fastload.endpointCharts = (() => {
 
   function chooseAll(one, isChosen) {
     one.isTouched = true;
-    const { lines } = one.data.timeline.endpoints;
-    one.chosen = new Set(lines.filter(isChosen).map(({ label }) => label));
+    one.chosen = new Set(one.source.lines(one.data).filter(isChosen).map(({ label }) => label));
     showChosen(one);
     one.figure.draw(one.data);
   }
 
   function chooseMetric(one) {
     one.metric = one.metricSelect.value;
-    Object.assign(one.figure.spec, facesOf(one.metric));
+    Object.assign(one.figure.spec, facesOf(one));
     one.figure.setTitle(one.figure.spec.title);
     one.figure.draw(one.data);
   }

@@ -19,7 +19,8 @@ window.fastload = window.fastload || {};
   function render(data) {
     fastload.data = data;
     document.documentElement.dataset.kind = data.kind;
-    const parts = [outcome(data), ...data.sections.map((one) => headline(one)), overTime(data), percentiles(data)];
+    const group = fastload.time.group();
+    const parts = [outcome(data), ...data.sections.map((one) => headline(one)), overTime(data, group), byEndpoint(data, group), percentiles(data)];
     parts.push(...data.sections.map((one) => details(one)), environment(data), reading(data));
     const shown = parts.filter(Boolean);
     fill(document.getElementById("main"), shown.map((one) => one.element));
@@ -30,7 +31,7 @@ window.fastload = window.fastload || {};
   }
 
   function drawNav(shown) {
-    const links = shown.filter((one) => one.nav).map((one) => el("a", { href: `#${one.element.id}` }, one.nav));
+    const links = shown.filter((one) => one.nav && !one.element.hidden).map((one) => el("a", { href: `#${one.element.id}` }, one.nav));
     fill(document.getElementById("nav"), links);
   }
 
@@ -194,11 +195,10 @@ window.fastload = window.fastload || {};
     ];
   }
 
-  function overTime(data) {
+  function overTime(data, group) {
     const all = data.sides.flatMap((side) => side.lines).filter((line) => line.t.length);
     if (!all.length) return null;
     const element = section("time", "Over time", "all runs from their start; A is dotted");
-    const group = fastload.time.group();
     const figures = specs(data).map((spec) => plot.figure(spec, group));
     element.append(el("div.charts", null, plot.notice(), group.element, figures.map((one) => one.element)));
     const draw = () => {
@@ -207,6 +207,13 @@ window.fastload = window.fastload || {};
       for (const one of figures) one.draw(data);
     };
     return { element, draw, nav: "Over time" };
+  }
+
+  // Its chart has the time axis of those before it.
+  function byEndpoint(data, group) {
+    if (!data.sides.some((side) => side.lines.some((line) => line.t.length))) return null;
+    const { element, draw } = fastload.endpointCharts.make(group, fastload.comparedEndpoints.source(data));
+    return { element, draw: () => draw(data), nav: "By endpoint" };
   }
 
   function percentiles(data) {

@@ -29,6 +29,24 @@ fastload.dom = (() => {
     return element;
   }
 
+  // What is folded away until somebody opens it. It stays the same element, open or not and with the focus that it had,
+  // while what is around it is drawn anew: `show` says what it has, and nothing hides it; `keep` draws around it.
+  function fold() {
+    const [head, body] = [el("summary"), el("div")];
+    const element = el("details.fold", { hidden: true }, head, body);
+    const show = (text, ...children) => {
+      element.hidden = !text;
+      if (head.textContent !== text) head.textContent = text;
+      fill(body, children);
+    };
+    const keep = (draw) => {
+      const hadFocus = document.activeElement === head;
+      draw();
+      if (hadFocus) head.focus({ preventScroll: true });
+    };
+    return { element, show, keep };
+  }
+
   // A section of the page with its heading; hidden while `empty` is true.
   function section(id, title, note) {
     const head = el("h2", { id: `${id}-title` }, title, note ? el("small", null, note) : null);
@@ -81,5 +99,5 @@ fastload.dom = (() => {
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-  return { el, fill, section, startTheme, setTheme, color, onTheme: (listener) => listeners.push(listener) };
+  return { el, fill, fold, section, startTheme, setTheme, color, onTheme: (listener) => listeners.push(listener) };
 })();

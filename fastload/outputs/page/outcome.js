@@ -95,8 +95,17 @@ fastload.outcome = (() => {
     return joined ? `${joined[0].toUpperCase()}${joined.slice(1)}.` : "";
   }
 
+  // What the first screen of a live page has room for; the rest is folded, and on other pages nothing is.
+  const MOST_REASONS = 2;
+  const MOST_REASON = 200;
+  const MOST_METRIC = 56;
+  const MOST_THRESHOLDS = 6;
+  const THRESHOLDS_BESIDE_FOLD = 4;
+  const isFolding = ({ kind }) => kind === "live";
+
   function make() {
     const element = el("section", { id: "outcome", "aria-label": "Outcome" });
+    const folds = { reasons: fastload.dom.fold(), thresholds: fastload.dom.fold() };
     const parts = {
       head: el("div.title"),
       result: el("div.result"),
@@ -114,8 +123,8 @@ fastload.outcome = (() => {
       parts,
       update: (data) => {
         drawHead(parts.head, data);
-        drawResult(parts.result, data);
-        drawThresholds(parts.thresholds, data);
+        folds.reasons.keep(() => drawResult(parts.result, data, folds.reasons));
+        folds.thresholds.keep(() => drawThresholds(parts.thresholds, data, folds.thresholds));
         fill(
           parts.notes,
           [...(data.summary.notes || []), fastload.tables.more(data, "notes")]
@@ -151,11 +160,19 @@ fastload.outcome = (() => {
   // The load that was asked for, and what somebody made of it.
   function changedLoad({ plan, load_changes: changes = [] }) {
     const asked = loadOf(plan || {});
-    if (!changes.length) return asked;
-    const last = changes.at(-1);
-    const whose = (plan?.scenarios || []).length > 1 ? `${last.scenario} ` : "";
-    const times = changes.length > 1 ? `${count(changes.length)} times, last ` : "";
-    return `${asked} at first, changed ${times}to ${whose}${count(last.after)} ${last.unit} at ${duration(Math.round(last.t_s))}`;
+    const isOne = (plan?.scenarios || []).length === 1;
+    const amount = (one) => `${isOne ? "" : `${one.scenario} `}${one.unit === "VUs" ? numberOf(one.after, "VU") : `${count(one.after)} ${one.unit}`}`;
+    // What was changed before the measured part is what that began with; of each scenario the last.
+    const first = Object.values(Object.fromEntries(changes.filter((one) => !one.t_s).map((one) => [one.scenario, one])));
+    const begun = first.length ? `${asked}, begun with ${first.map(amount).join(", ")}` : asked;
+    const later = changes.filter((one) => one.t_s);
+    if (!later.length) return begun;
+    // Not all of them may be listed; the last one of each scenario is, and has its number.
+    const numbers = Object.values(Object.fromEntries(later.map((one) => [one.scenario, one.number])));
+    const all = Math.max(later.length, numbers.reduce((sum, number) => sum + (number || 0), 0));
+    const last = later.at(-1);
+    const times = all > 1 ? `${count(all)} times, last ` : "";
+    return `${begun}${first.length ? "" : " at first"}, changed ${times}to ${amount(last)} at ${duration(Math.round(last.t_s))}`;
   }
 
   function loadOf(plan) {
@@ -171,9 +188,16 @@ fastload.outcome = (() => {
     return most ? `${upTo}${numberOf(most, "VU")}` : one.executor;
   }
 
-  function drawResult(element, data) {
+  function drawResult(element, data, rest) {
     const verdict = isWaiting(data) ? waitingVerdict : data.summary.verdict || {};
     const { word, tone: colour, sentence } = resultOf(data);
+    const reasons = verdict.reasons || [];
+    const isLong = reasons.length > MOST_REASONS || [...reasons, verdict.remedy || ""].some((text) => text.length > MOST_REASON);
+    const isFolded = isFolding(data) && isLong;
+    const list = (some) => el("ul", null, some.map((reason) => el("li", null, el("span", null, reason))));
+    const remedy = verdict.remedy ? el("p.remedy", null, verdict.remedy) : null;
+    if (isFolded) rest.show(`${reasons.length > 1 ? `All ${reasons.length} reasons` : "The whole reason"}, and what to do`, list(reasons), remedy);
+    else rest.show("");
     fill(
       element,
       el(`div.card.${colour}`, null, el("p.word", { id: "result" }, word), el("p", null, sentence)),
@@ -186,40 +210,50 @@ fastload.outcome = (() => {
           verdict.state ? `Generator ${verdict.state}` : verdict.word || "No verdict",
           el("small", null, meaning[verdict.state] || ""),
         ),
-        el(
-          "ul",
-          null,
-          (verdict.reasons || []).map((reason) => el("li", null, reason)),
-        ),
-        verdict.remedy ? el("p.remedy", null, verdict.remedy) : null,
+        list(isFolded ? reasons.slice(0, MOST_REASONS) : reasons),
+        isFolded ? rest.element : remedy,
       ),
-      verdict.limit ? el("p.limit", { id: "limit" }, el("b", null, "Limit"), verdict.limit) : null,
+      verdict.limit ? el("p.limit", { id: "limit", title: verdict.limit }, el("b", null, "Limit"), verdict.limit) : null,
     );
   }
 
   const waitingVerdict = { word: "Generator not judged yet", reasons: ["it is judged from the first second on"] };
 
-  function drawThresholds(element, data) {
+  const stateOf = (data, one) => (isOpen(data, one) ? "waiting" : one.ok ? "holds" : "failed");
+  const looks = { failed: ["bad", "✗"], waiting: ["plain", "…"], holds: ["good", "✓"] };
+
+  function drawThresholds(element, data, rest) {
     const results = data.summary.thresholds || [];
-    fill(
-      element,
-      results.length
-        ? el(
-            "ul.thresholds",
-            { "aria-label": "Thresholds" },
-            results.map((one) => {
-              const [colour, mark, word] = isOpen(data, one) ? ["plain", "…", "waiting"] : one.ok ? ["good", "✓", "holds"] : ["bad", "✗", "failed"];
-              return el(
-                `li.${colour}`,
-                null,
-                el("span.mark", null, mark, el("span.unseen", null, ` ${word}: `)),
-                el("span.metric", null, one.metric),
-                el("code", null, one.expression),
-                el("b", null, isOpen(data, one) ? "waiting" : observed(one)),
-              );
-            }),
-          )
-        : null,
+    const list = (some, title) => el("ul.thresholds", { "aria-label": title }, some.map((one) => drawThreshold(data, one)));
+    if (!isFolding(data) || results.length <= MOST_THRESHOLDS) {
+      rest.show("");
+      fill(element, results.length ? list(results, "Thresholds") : null);
+      return;
+    }
+    // What failed comes first, so that it is seen.
+    const order = Object.keys(looks);
+    const sorted = [...results].sort((left, right) => order.indexOf(stateOf(data, left)) - order.indexOf(stateOf(data, right)));
+    const folded = sorted.slice(THRESHOLDS_BESIDE_FOLD);
+    const counts = order.map((state) => [folded.filter((one) => stateOf(data, one) === state).length, state]);
+    const words = counts.filter(([number]) => number).map(([number, state]) => `${count(number)} ${state === "holds" && number > 1 ? "hold" : state}`);
+    rest.show(`${folded.length} more: ${words.join(", ")}`, list(folded, "More thresholds"));
+    fill(element, list(sorted.slice(0, THRESHOLDS_BESIDE_FOLD), "Thresholds"), rest.element);
+  }
+
+  // Names differ in their ends.
+  const shortened = (text) => (text.length > MOST_METRIC ? `${text.slice(0, MOST_METRIC / 2 - 1)}…${text.slice(-MOST_METRIC / 2)}` : text);
+
+  function drawThreshold(data, one) {
+    const state = stateOf(data, one);
+    const [colour, mark] = looks[state];
+    const shown = state === "waiting" ? "waiting" : observed(one);
+    return el(
+      `li.${colour}`,
+      null,
+      el("span.mark", null, mark, el("span.unseen", null, ` ${state}: `)),
+      el("span.metric", { title: one.metric }, isFolding(data) ? shortened(one.metric) : one.metric),
+      el("code", { title: one.expression }, one.expression),
+      el("b", { title: shown }, shown),
     );
   }
 

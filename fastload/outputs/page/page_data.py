@@ -127,6 +127,7 @@ def page_data(
     of each table.
     """
     shown, left_out = cut_summary(_shown(summary), most_rows)
+    is_over = (state or {}).get("complete", kind == "report")
     return {
         "version": PAGE_VERSION,
         "kind": kind,
@@ -138,7 +139,7 @@ def page_data(
             "run_id": header.run_id,
             "own_metrics": [cut(name) for name in header.specs if name not in BUILTIN],
         },
-        "state": {"phase": "", "progress": 1.0, "elapsed_s": 0.0, "complete": kind == "report", **(state or {})},
+        "state": {"phase": "", "progress": float(is_over), "elapsed_s": 0.0, "complete": is_over, **(state or {})},
         "summary": shown,
         "left_out": left_out,
         "specs": {cut(name): [spec.kind.value, spec.unit] for name, spec in header.specs.items()},
@@ -149,10 +150,15 @@ def page_data(
 def _named(columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return *columns* with the texts of phases and events, kinds of errors and names of endpoints cut."""
     texts = {name: cut_texts(columns[name], MOST_NAME) for name in ("phases", "events")}
-    return {**columns, **texts, "errors": cut_keys(columns["errors"]), "endpoints": _labelled(columns["endpoints"])}
+    return {
+        **columns,
+        **texts,
+        "errors": cut_keys(columns["errors"]),
+        "endpoints": labelled_endpoints(columns["endpoints"]),
+    }
 
 
-def _labelled(endpoints: Mapping[str, Any]) -> dict[str, Any]:
+def labelled_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
     """Return the rows of the endpoints, each with a ``label`` of its own, like ``GET /users``; names are cut."""
     by_label = cut_keys({f"{line['method'] or 'call'} {line['name']}": line for line in endpoints["lines"]})
     lines = [{**line, "name": cut(line["name"]), "label": label} for label, line in by_label.items()]

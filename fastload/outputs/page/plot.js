@@ -120,6 +120,8 @@ fastload.plot = (() => {
   }
 
   const hasLibrary = () => typeof Plotly !== "undefined";
+  // What is there without charts is closer together, and so are the ways to it.
+  if (!hasLibrary()) document.documentElement.dataset.plain = "true";
 
   function notice() {
     if (hasLibrary()) return null;

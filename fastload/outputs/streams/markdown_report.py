@@ -398,7 +398,7 @@ def _environment(header: RunHeader, result: Summary) -> Iterator[str]:
     for one in result.plan.scenarios:
         load = changed_load(one.executor.describe(), one.name, result.load_changes)
         rows.append([f"Load of {code(one.name)}", prose(load)])
-    rows += [[f"Load changed at {format_duration_s(one.t_s)}", prose(one.text)] for one in result.load_changes]
+    rows += [[f"Load changed {one.when}", prose(one.text)] for one in result.load_changes]
     rows += [["Workers", format_count(result.plan.workers)], ["Seed", str(result.plan.seed)]]
     rows += [[prose(name), _fact(name, value)] for name, value in result.machine.items()]
     rows += [[prose(name), prose(text)] for name, text in result.versions.items()]

@@ -15,7 +15,7 @@ from fastload.model.capacity.result import describe_search
 from fastload.model.error_remedies import remedy_of
 from fastload.model.http_settings import without_credentials
 from fastload.model.judging.thresholds import ThresholdResult
-from fastload.model.load_changes import changed_load
+from fastload.model.load_changes import changed_load, count_changes
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
@@ -146,10 +146,11 @@ def _run(summary: Summary) -> list[RenderableType]:
     lines: list[RenderableType] = [Paragraph("RUN  ", ", ".join(parts), lead_style=STRONG)]
     if len(plan.scenarios) > 1:
         lines += [Paragraph("  • ", f"{one_line(one.name)}: {_course(one, summary)}") for one in plan.scenarios]
-    for change in summary.load_changes[:_CHANGES_AT_MOST]:
-        lines.append(Paragraph("  ↕ ", f"at {format_duration_s(change.t_s)} {one_line(change.text)}"))
-    if (more := len(summary.load_changes) - _CHANGES_AT_MOST) > 0:
-        lines.append(Paragraph("  ↕ ", f"{format_count(more)} more: the summary as JSON has them"))
+    if (earlier := count_changes(summary.load_changes) - _CHANGES_AT_MOST) > 0:
+        has = "them" if len(summary.load_changes) == earlier + _CHANGES_AT_MOST else "the newest of them"
+        lines.append(Paragraph("  ↕ ", f"{format_count(earlier)} earlier changes: the summary as JSON has {has}"))
+    for change in summary.load_changes[-_CHANGES_AT_MOST:]:
+        lines.append(Paragraph("  ↕ ", f"{change.when} {one_line(change.text)}"))
     if summary.stopped_by:
         text = _STOPPED.get(summary.stopped_by, "stopped after {after}: " + one_line(summary.stopped_by))
         after, reason = format_duration_s(summary.duration_s), one_line(summary.stop_reason)

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 
 from fastload.model.capacity.result import CapacityResult
 from fastload.model.capacity.scalability import Scalability
-from fastload.model.capacity.steps import Step
+from fastload.model.capacity.steps import CapacityStep
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
 from fastload.model.wire_text import one_line
@@ -76,7 +76,7 @@ def scalability_text(law: Scalability) -> str:
     return f"{text}; twice the cores give at most {law.twice:.2g} times as much"
 
 
-def _row(result: CapacityResult, step: Step) -> list[Cell]:
+def _row(result: CapacityResult, step: CapacityStep) -> list[Cell]:
     one = step.figures
     good = step.outcome.kind == "good"
     cpu = "" if one.target_cpu_percent is None else f"{one.target_cpu_percent:.0f}%"

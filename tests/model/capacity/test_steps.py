@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastload.model.capacity.objectives import ObjectiveResult, default_objectives, judge_objectives
-from fastload.model.capacity.steps import Step, StepFigures, judge_step
+from fastload.model.capacity.steps import CapacityStep, StepFigures, judge_step
 from fastload.model.judging.thresholds import parse_threshold
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.series import SeriesTable
@@ -129,8 +129,8 @@ def test_the_objectives_of_the_lightest_step(p99_ms: float, bound: str) -> None:
 
 
 def test_a_step_as_one_line() -> None:
-    step = Step(3, "double", 7.0, FIGURES, (BROKEN,), judge_step(FIGURES, (BROKEN,)))
+    step = CapacityStep(3, "double", 7.0, FIGURES, (BROKEN,), judge_step(FIGURES, (BROKEN,)))
     assert step.text("rate") == "step 3: 100/s, 100/s answered well: p(95) 80.0ms, not p(95)<50"
-    good = Step(3, "double", 7.0, FIGURES, (MET,), judge_step(FIGURES, (MET,)))
+    good = CapacityStep(3, "double", 7.0, FIGURES, (MET,), judge_step(FIGURES, (MET,)))
     assert good.text("vus") == "step 3: 100 VUs, 100/s answered well: objectives met"
     assert good.to_dict()["outcome"] == "good"

@@ -474,11 +474,11 @@ def test_a_load_that_was_changed_is_warned_of() -> None:
     later = change(2.5, 5, 40) | {"of a later version": 1}
     runs = [as_run("a", load_changes=[]), as_run("b", load_changes=[change(1, 2, 5)])]
     assert find_issues(runs).warnings == (
-        "the load of b was changed while it ran: s: 2 → 5 VUs, by the dashboard after 1s",
+        "the load of b was changed while it ran: s: 2 → 5 VUs, by the dashboard at 1s",
     )
     runs = [as_run("a", load_changes=[change(1, 2, 5), later]), as_run("b")]
     assert find_issues(runs).warnings == (
-        "the load of a was changed while it ran: 2 times, last s: 5 → 40 VUs, by the dashboard after 2.50s",
+        "the load of a was changed while it ran: 2 times, last s: 5 → 40 VUs, by the dashboard at 2.50s",
     )
 
 

@@ -175,6 +175,27 @@ def begin() -> bytes:
     return pack_record(HEADER, header().to_plain())
 
 
+@pytest.mark.parametrize(
+    ("t_s", "told"),
+    [
+        (5.0, "all figures are of the 3s in it after the warm-up"),
+        (2.0, "the 1 second in it is of the warm-up, which counts in no figure"),
+    ],
+)
+def test_the_note_of_a_killed_run_counts_what_was_measured(tmp_path: Path, t_s: float, told: str) -> None:
+    first = pack_record(HEADER, replace(header(), plan={**header().plan, "warmup_s": 2.0}).to_plain())
+    last = second(t_s)
+    path = file_of(tmp_path / "run.fastload", first, pack_record(SECOND, snapshot_to_plain(last)))
+    [note] = load_run(path).notes
+    assert told in note
+
+
+def test_the_note_of_a_run_that_waits_says_so(tmp_path: Path) -> None:
+    first = pack_record(HEADER, replace(header(), plan={**header().plan, "paused": True}).to_plain())
+    [note] = load_run(file_of(tmp_path / "run.fastload", first)).notes
+    assert note.endswith("no second is in it; it was started with --paused, and waited to be told to begin")
+
+
 def small_begin() -> bytes:
     """Of few metrics, so that a test can be through with every byte soon."""
     specs = {name: BUILTIN[name] for name in codec.FIRST_METRICS}

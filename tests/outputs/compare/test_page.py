@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from fastload.model.compare.batches import BatchedRun
 from fastload.model.compare.comparison import Comparison, ComparisonSide, compare_sides
@@ -21,6 +21,7 @@ from fastload.outputs.compare.page import comparison_data, comparison_page
 from fastload.outputs.compare.wording import format_change, format_difference, format_figure, format_interval
 from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.model.runs import Draw, batched, lognormal, seconds_of, sockets_of, with_endpoint
+from tests.outputs.page.packed_page import data_in
 
 __all__ = ["chromium"]
 
@@ -64,6 +65,42 @@ def test_the_verdict_is_at_the_top(page: Page, made: Made) -> None:
     assert page.locator("h1").inner_text() == "B (slow) against A"
     assert EVIL in page.locator(".sides").inner_text()
     shoot(page, "compare")
+
+
+def test_endpoints_of_both_sides_are_chosen_and_drawn_over_time(page: Page, made: Made) -> None:
+    def drawn() -> set[str]:
+        found: list[str] = page.evaluate("document.getElementById('chart-endpoints').data.map(({name}) => name)")
+        return {name for name in found if name}
+
+    labels = page.locator("#endpoints-over-time .choices label").all_inner_texts()
+    lines = made[1][0][0].columns()["endpoints"]["lines"]
+    assert labels == [f"{line['method']} {line['name']}" for line in lines]
+    assert len(labels) >= 2
+    assert drawn() == {f"{side} {label}" for side in "AB" for label in labels[:2]}
+    page.get_by_label("Choose no endpoint").click()
+    expect(page.locator("#endpoints-over-time")).to_contain_text("Choose an endpoint, or several.")
+    page.get_by_label(labels[1], exact=True).check()
+    page.get_by_label("Metric").select_option("p50")
+    assert drawn() == {f"A {labels[1]}", f"B {labels[1]}"}
+    points = page.evaluate("document.getElementById('chart-endpoints').data.filter(one => one.name).map(one => one.y)")
+    wanted = [line.columns()["endpoints"]["lines"][1]["p50"] for side in made[1] for line in side]
+    assert [[round(value, 6) for value in one if value is not None][1:-1] for one in points] == [
+        [round(value, 6) for value in one if value is not None] for one in wanted
+    ]
+    assert page.locator("#nav a", has_text="By endpoint").count() == 1
+    page.get_by_label("Choose all endpoints").click()
+
+
+def test_a_page_of_many_runs_stays_small(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison, timelines, path = made
+    whole = data_in(path.read_text())["sides"][0]["lines"][0]
+    assert len(path.read_bytes()) < 2_000_000
+    monkeypatch.setattr("fastload.outputs.compare.page._FEWEST_CHART_ROWS", 3)
+    monkeypatch.setattr("fastload.outputs.compare.page.MOST_PACKED_BYTES", 1000)
+    coarse = data_in(comparison_page(comparison, timelines).decode())["sides"][0]["lines"][0]
+    assert (len(whole["t"]), len(coarse["t"])) == (12, 3)
+    assert (len(whole["endpoints"]["t"]), len(coarse["endpoints"]["t"])) == (12, 3)
+    assert len(timelines[0][0]) == 12, "those of the caller are as they were"
 
 
 def test_the_figures_are_those_of_the_comparison(page: Page, made: Made) -> None:

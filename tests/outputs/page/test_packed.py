@@ -18,7 +18,7 @@ from fastload.model.timeline.timeline import MOST_ROWS, REQUEST_PHASES
 from fastload.outputs.page import packed
 from fastload.outputs.page.packed import pack_text, packed_script
 from fastload.outputs.page.render import asset, plotly_js
-from tests.browser import open_page, overflow_px, shoot_part
+from tests.browser import open_page, overflow_px, shoot, shoot_part
 from tests.outputs.page.made_reports import write
 from tests.outputs.page.packed_page import data_in, packed_text, unpack
 from tests.outputs.page.shown_page import cells, tiles_of
@@ -139,6 +139,45 @@ def test_without_the_library_all_figures_are_there_and_the_page_says_why(
         page.set_viewport_size({"width": 390, "height": 844})
         assert overflow_px(page) == 0
         shoot_part(page, "#time", f"no-library-{how.replace(' ', '-')}")
+
+
+# How far below the top of the window the heading of a section is, and how far below it what sticks there ends.
+PLACE = """id => {
+  document.querySelector(`#nav a[href="#${id}"]`).click();
+  const bottom = document.querySelector(".top").getBoundingClientRect().bottom;
+  return [document.getElementById(`${id}-title`).getBoundingClientRect().top, bottom];
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_without_the_library_each_section_is_a_click_away(
+    chromium: Browser, url: str, tmp_path: Path, width: int, height: int
+) -> None:
+    text = Path(url.removeprefix("file://")).read_text(encoding="utf-8")
+    path = tmp_path / "plain.html"
+    path.write_text(text.replace(packed_text(text, "library"), ""), encoding="utf-8")
+    expected = ("The chart library in this page cannot be opened",)
+    with open_page(chromium, path.as_uri(), width=width, height=height, expected=expected) as page:
+        shoot(page, f"plain-{width}", whole=False)
+        assert overflow_px(page) == 0
+        links = page.locator("#nav a")
+        ids = [str(link.get_attribute("href")).removeprefix("#") for link in links.all()]
+        assert {"numbers", "time", "endpoints", "errors", "environment"} <= {*ids}
+        for link in links.all():
+            box = link.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            assert box["y"] + box["height"] <= height / 4
+        for name in ids[:-2]:
+            # The last ones are too near the end of the page to be scrolled to its top.
+            top, bottom = page.evaluate(PLACE, name)
+            assert bottom <= top < height / 2, name
+        shoot_part(page, "#time", f"plain-time-{width}")
+        # A chart has no picture, and takes no room for one.
+        charts, section = page.locator("#time .chart").count(), page.locator("#time").bounding_box()
+        assert section is not None
+        assert section["height"] < charts * (90 if width == 1280 else 230)
 
 
 def test_a_file_with_damaged_data_says_so(chromium: Browser, url: str, tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ fastload.runs = (() => {
   const { el, fill } = fastload.dom;
   const { count, ms, numberOf, percent, duration } = fastload.units;
   const byId = (id) => document.getElementById(id);
-  const STATE = { starting: "starting", "warm-up": "warming up", running: "running", paused: "paused",
+  const STATE = { starting: "starting", ready: "ready", "warm-up": "warming up", running: "running", paused: "paused",
     stopping: "stopping", ended: "ended" };
   let shown = "";
 
+  const hasFigures = (run) => !["starting", "ready"].includes(run.state);
   const stateOf = (run) => STATE[run.state] || run.state;
   const isGood = (run) => run.exit_code === 0;
 
@@ -32,7 +33,7 @@ fastload.runs = (() => {
     }
     fastload.setText(place.querySelector(".state"), stateOf(run));
     place.querySelector("progress").value = run.progress;
-    place.querySelector(".figures").textContent = run.state === "starting" ? "" :
+    place.querySelector(".figures").textContent = !hasFigures(run) ? "" :
       `${duration(Math.round(run.elapsed_s))}, ${numberOf(run.vus, "VU")}, ${count(Math.round(run.requests_per_s))} requests/s, ` +
       `p95 ${ms(run.p95_ms)}, ${count(run.failed)} failed`;
     return place;
@@ -67,7 +68,7 @@ fastload.runs = (() => {
     const started = new Date(run.started_at).toLocaleTimeString([], { hour12: false });
     const page = `runs/${run.run}/`;
     return el("tr", { "data-run": run.run },
-      el("th", { scope: "row" }, fastload.compare.box(run.id, `run ${run.run}`, run.state !== "starting"),
+      el("th", { scope: "row" }, fastload.compare.box(run.id, `run ${run.run}`, hasFigures(run)),
         el("span.name", null, el("a", { href: page }, `Run ${run.run}`), el("small", null, started))),
       cell("Load", el("span.load", null, run.load.map((text) => el("span", null, text)))),
       ...figures(run, true, page),
