@@ -1,4 +1,4 @@
-"""CapacityStep meter: the figures of one step of a capacity search, from the deltas and samples of its seconds alone."""
+"""Step meter: the figures of one step of a capacity search, from the deltas and samples of its seconds alone."""
 
 from __future__ import annotations
 
