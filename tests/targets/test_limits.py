@@ -186,6 +186,7 @@ def test_nothing_is_left_of_the_files(temporary: Path) -> None:
     [
         ("pol=4", "'pol=4': no limit is called 'pol'", "did you mean 'pool'?"),
         ("onethread", "no limit is called 'onethread'", "did you mean 'one-thread'?"),
+        ("LOCK", "no limit is called 'LOCK'", "did you mean 'lock'?"),
         ("", "no limit is called ''", "there are rate, errors"),
         ("pool=0", "'pool=0' takes a whole number from 1 to 1,000, not '0'", "write it like pool=4:20ms"),
         ("pool=4.5", "takes a whole number", "write it like pool=4:20ms"),
