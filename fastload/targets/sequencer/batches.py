@@ -223,8 +223,8 @@ def _uuid_bytes(texts: list[str]) -> bytes:
     lines = "\n".join([*texts, ""])
     if len(lines) != _LINE_CHARACTERS * count or not lines.isascii():
         return b""
-    # Hyphens and line feeds are where they belong. If one is elsewhere too, or white space, which `fromhex` ignores, the
-    # result is too short.
+    # Hyphens and line feeds are where they belong. If one is elsewhere too, or white space (which `fromhex` ignores),
+    # the result is too short.
     hyphens = "-" * count
     if any(lines[at::_LINE_CHARACTERS] != hyphens for at in _HYPHENS):
         return b""
