@@ -54,13 +54,12 @@ class RecentEvents:
             return found.tolist(), generations(self._start)
 
     def _read_on(self, connection: sqlite3.Connection, head: int) -> None:
-        start = max(self._start, generations(head) * GENERATION)
         end = self._start + len(self._hashes[EVENT_IDS])
         # Another thread may have seen a later head.
-        if head > end:
-            read = read_hashes(connection, max(start, end), head)
-            passed = start - self._start
-            self._hashes = {
-                table: np.concatenate([known[passed:], read[table]]) for table, known in self._hashes.items()
-            }
-            self._start = start
+        if head <= end:
+            return
+        start = generations(head) * GENERATION
+        read = read_hashes(connection, max(start, end), head)
+        passed = start - self._start
+        self._hashes = {table: np.concatenate([known[passed:], read[table]]) for table, known in self._hashes.items()}
+        self._start = start
