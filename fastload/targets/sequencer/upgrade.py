@@ -24,8 +24,8 @@ def upgrade(connection: sqlite3.Connection, head: int) -> None:
 
     The new tables must exist.
     """
-    is_old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_OLD_TABLES[ENTITIES],)).fetchone()
-    if not is_old:
+    # Not by the old tables: an old version that opened a new file has created them, empty.
+    if connection.execute("SELECT 1 FROM pragma_table_info('segments') WHERE name = 'entity_hashes'").fetchone():
         return
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ALTER TABLE segments ADD COLUMN entity_hashes BLOB NOT NULL DEFAULT x''")
