@@ -6,11 +6,14 @@ import hashlib
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from struct import Struct
 from typing import Protocol
 
 INGEST_PATH = "/api/v1/ves/events/ingest"
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
 MAX_BATCH = 1000
+# The random hex digits of an event: the five parts of two ids, without the digits that all ids have, and its payload's.
+_DIGITS = Struct("8s4s3s3s12s" * 2 + "18s")
 
 
 class RequestSource(Protocol):
@@ -82,30 +85,13 @@ class SequencerIngest:
 
     def batch(self, size: int) -> bytes:
         """Return a batch of *size* events as JSON. Ids are version 4 UUIDs from the system's random numbers."""
-        digits = os.urandom(40 * size).hex().encode()
+        digits = os.urandom(_DIGITS.size // 2 * size).hex().encode()
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
         sha256, event = hashlib.sha256, self._event
         events = []
-        for at in range(0, 80 * size, 80):
-            payload = _payload(digits[at + 62 : at + 80])
-            events.append(
-                event
-                % (
-                    digits[at : at + 8],
-                    digits[at + 8 : at + 12],
-                    digits[at + 12 : at + 15],
-                    digits[at + 15 : at + 18],
-                    digits[at + 18 : at + 30],
-                    digits[at + 30 : at + 38],
-                    digits[at + 38 : at + 42],
-                    digits[at + 42 : at + 45],
-                    digits[at + 45 : at + 48],
-                    digits[at + 48 : at + 60],
-                    payload,
-                    sha256(payload).hexdigest().encode(),
-                    now,
-                )
-            )
+        for *ids, seed in _DIGITS.iter_unpack(digits):
+            payload = _payload(seed)
+            events.append(event % (*ids, payload, sha256(payload).hexdigest().encode(), now))
         return self._head + b",".join(events) + b"]}"
 
 

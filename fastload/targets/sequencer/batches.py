@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
+import struct
 import zlib
 from collections.abc import Sequence
 from hashlib import sha256
@@ -19,11 +20,14 @@ from fastload.targets.sequencer.merkle import leaf_hashes
 
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ONE_UUID = re.compile(_UUID).fullmatch
-_UUID_LINES = re.compile(f"(?:{_UUID}\n)+").fullmatch
+# A UUID and a line feed: its length, and where its four hyphens are.
+_LINE_CHARACTERS = 37
+_HYPHENS = (8, 13, 18, 23)
 _EVENT_PATH = re.compile(r"\$\.events\[(\d+)\]")
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 StreamKey = tuple[str, str]
+ENTITY_HASH_BYTES = 4
 
 
 class IngestEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -87,7 +91,7 @@ class EventBatch:
     """A valid batch.
 
     ``body`` is the request as received; on the plain route it may be completed. ``event_ids`` has 16 bytes for each
-    event, ``leaves`` 32, in request order.
+    event, ``entity_hashes`` 4, ``leaves`` 32, in request order.
     ``streams`` are the pairs of tenant and store in the batch; ``stream_of`` is each event's index into ``streams``,
     or ``None`` if there is only one pair.
     """
@@ -97,7 +101,7 @@ class EventBatch:
     events: Sequence[IngestEvent]
     event_ids: bytes
     leaves: bytes
-    entity_hashes: list[int]
+    entity_hashes: bytes
     streams: list[StreamKey]
     stream_of: list[int] | None
 
@@ -105,6 +109,14 @@ class EventBatch:
 def entity_hash(entity_type: str, entity_id: str) -> int:
     """Return a 32-bit hash of an entity, for look-ups; two entities may have the same hash."""
     return zlib.crc32(f"{entity_type}\n{entity_id}".encode())
+
+
+def _entity_hashes(events: Sequence[IngestEvent]) -> bytes:
+    """Return the ``entity_hash`` of each event, in 4 bytes. The part of the type is computed once for each type."""
+    crc32 = zlib.crc32
+    begun = {name: crc32(f"{name}\n".encode()) for name in {event.entity_type for event in events}}
+    hashes = [crc32(event.entity_id.encode(), begun[event.entity_type]) for event in events]
+    return struct.pack(f"<{len(hashes)}I", *hashes)
 
 
 def is_uuid(text: str) -> bool:
@@ -145,7 +157,7 @@ class BatchDecoder:
             events=events,
             event_ids=event_ids,
             leaves=leaf_hashes(event_ids, digests),
-            entity_hashes=[entity_hash(event.entity_type, event.entity_id) for event in events],
+            entity_hashes=_entity_hashes(events),
             streams=streams,
             stream_of=stream_of,
         )
@@ -158,7 +170,7 @@ class BatchDecoder:
 
     def _payload_digests(self, events: Sequence[IngestEvent]) -> list[bytes]:
         try:
-            canonical = self._canonicalizer.canonical([bytes(event.payload) for event in events])
+            canonical = self._canonicalizer.canonical([event.payload for event in events])
         except NotCanonicalError as error:
             raise ApiError(400, "invalid_payload", str(error), event_index=error.index) from None
         digests = [sha256(payload).digest() for payload in canonical]
@@ -196,10 +208,33 @@ def _completed(body: bytes, digests: list[bytes]) -> bytes:
 
 def _event_ids(events: Sequence[IngestEvent], *, any_text: bool) -> bytes:
     """Return 16 bytes for each id: those of a UUID; with *any_text*, the first of the SHA-256 of another text."""
-    lines = "\n".join([event.event_id for event in events])
-    if _UUID_LINES(lines + "\n") and lines.count("\n") == len(events) - 1:
-        return bytes.fromhex(lines.replace("-", ""))
+    found = _uuid_bytes([event.event_id for event in events]) if len(events) > 1 else b""
+    if found:
+        return found
     return b"".join([_event_id(event.event_id, index, any_text=any_text) for index, event in enumerate(events)])
+
+
+def _uuid_bytes(texts: list[str]) -> bytes:
+    """Return 16 bytes for each of *texts*, or b"" if one is not a UUID.
+
+    All are looked at together, which takes a tenth of a microsecond for each.
+    """
+    count = len(texts)
+    lines = "\n".join([*texts, ""])
+    if len(lines) != _LINE_CHARACTERS * count or not lines.isascii():
+        return b""
+    # Hyphens and line feeds are where they belong. If one is elsewhere too, or white space (which `fromhex` ignores),
+    # the result is too short.
+    hyphens = "-" * count
+    if any(lines[at::_LINE_CHARACTERS] != hyphens for at in _HYPHENS):
+        return b""
+    if lines[_LINE_CHARACTERS - 1 :: _LINE_CHARACTERS] != "\n" * count:
+        return b""
+    try:
+        found = bytes.fromhex(lines.replace("-", "").replace("\n", ""))
+    except ValueError:
+        return b""
+    return found if len(found) == ID_BYTES * count else b""
 
 
 def _event_id(text: str, index: int, *, any_text: bool) -> bytes:
@@ -211,7 +246,9 @@ def _event_id(text: str, index: int, *, any_text: bool) -> bytes:
 
 
 def _streams(events: Sequence[IngestEvent]) -> tuple[list[StreamKey], list[int] | None]:
-    keys = dict.fromkeys([(event.tenant_id, event.store_id) for event in events])
+    tenants, stores = [event.tenant_id for event in events], [event.store_id for event in events]
+    is_one = tenants.count(tenants[0]) == stores.count(stores[0]) == len(events)
+    keys = dict.fromkeys([(tenants[0], stores[0])] if is_one else zip(tenants, stores, strict=True))
     for key in keys:
         for name, text in zip(("tenant_id", "store_id"), key, strict=True):
             if not is_uuid(text):

@@ -9,6 +9,7 @@ U+FFFF, which have another order in UTF-16. A payload with one of them is encode
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -37,7 +38,7 @@ class Canonicalizer:
         self._decoder = msgspec.json.Decoder(list[dict[str, Any]], float_hook=self._number)
         self._unusual = False
 
-    def canonical(self, payloads: list[bytes]) -> list[bytes]:
+    def canonical(self, payloads: Sequence[bytes | msgspec.Raw]) -> Sequence[bytes | msgspec.Raw]:
         """Return the canonical form of each payload. A payload must be one syntactically complete JSON value.
 
         Raises:
@@ -56,7 +57,7 @@ class Canonicalizer:
             return [bytes(part) for part in _SPLITTER.decode(encoded)]
         return [self._canonical_one(index, payload) for index, payload in enumerate(payloads)]
 
-    def _canonical_one(self, index: int, payload: bytes) -> bytes:
+    def _canonical_one(self, index: int, payload: bytes | msgspec.Raw) -> bytes:
         try:
             values = self._decode(b"[%b]" % payload)
         except _INVALID as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import itertools
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from fastload.targets.database import connect
 from fastload.targets.sequencer import keys
 from fastload.targets.sequencer.batches import StoredBody, StoredEvent, entity_hash
 from fastload.targets.sequencer.database import position_head
+from fastload.targets.sequencer.recent import RecentEvents
 
 _Result = TypeVar("_Result")
 
@@ -57,6 +59,7 @@ class Reader:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._decoder = msgspec.json.Decoder(StoredBody)
+        self._recent = RecentEvents()
         self._executor = concurrent.futures.ThreadPoolExecutor(connections, "sequencer-reader")
 
     async def events(self, tenant_id: str, store_id: str, start: int, limit: int) -> list[StoredEvent]:
@@ -120,13 +123,11 @@ class Reader:
 
     def _entity(self, entity_type: str, entity_id: str, limit: int) -> list[StoredEvent]:
         connection = self._connection()
-        parameters = {
-            "hash": entity_hash(entity_type, entity_id),
-            "head": position_head(connection),
-            "limit": limit,
-        }
+        hash32 = entity_hash(entity_type, entity_id)
+        recent, generations = self._recent.find(connection, keys.ENTITIES, hash32, position_head(connection))
+        indexed = keys.find_positions(connection, keys.ENTITIES, hash32, generations)
         found: list[StoredEvent] = []
-        for (position,) in connection.execute(keys.lookup_sql("entity_keys"), parameters).fetchall():
+        for position in itertools.islice(itertools.chain(sorted(indexed), recent), limit):
             first_position, first_sequence, body = connection.execute(_SEGMENT_AT, (position,)).fetchone()
             offset = position - first_position
             event = self._decoder.decode(body).events[offset]

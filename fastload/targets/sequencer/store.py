@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sqlite3
 
 import numpy as np
 
 from fastload.targets.sequencer import keys
-from fastload.targets.sequencer.batches import EventBatch, StreamKey, encode_part
+from fastload.targets.sequencer.batches import ENTITY_HASH_BYTES, EventBatch, StreamKey, encode_part
 from fastload.targets.sequencer.commitments import Committer
 from fastload.targets.sequencer.database import position_head
 from fastload.targets.sequencer.known import ID_BYTES, KnownIds, Words, hash_ids
 from fastload.targets.sequencer.merkle import HASH_BYTES
+from fastload.targets.sequencer.recent import RecentEvents, read_hashes
 from fastload.targets.shared import SharedMemory
 
-_SEGMENT_COLUMNS = 7
+_SEGMENT_COLUMNS = (
+    "first_position",
+    "stream_id",
+    "first_sequence",
+    "event_count",
+    "event_ids",
+    "leaves",
+    "entity_hashes",
+    "body",
+)
 # Rows in one INSERT: a group needs few statements, and SQLite keeps few different statements prepared.
 _ROWS_PER_INSERT = (16, 4, 1)
-_CONTAINS = f"""
-    WITH candidate AS ({keys.lookup_sql("event_id_keys")})
-    SELECT 1 FROM candidate JOIN segments ON first_position = (
-        SELECT max(first_position) FROM segments WHERE first_position <= position)
-    WHERE substr(event_ids, {ID_BYTES} * (position - first_position) + 1, {ID_BYTES}) = :event_id LIMIT 1
+_ID_AT = f"""
+    SELECT substr(event_ids, {ID_BYTES} * (:position - first_position) + 1, {ID_BYTES}) FROM segments
+    WHERE first_position <= :position ORDER BY first_position DESC LIMIT 1
 """
-_NO_LIMIT = -1
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,15 +60,14 @@ class _Group:
         self.position = position
         self.segments: list[tuple[object, ...]] = []
         self.streams: dict[StreamKey, _Stream] = {}
-        self.entity_hashes: list[int] = []
-        self.event_ids: list[bytes] = []
 
-    def add_segment(self, stream: _Stream, body: bytes, event_ids: bytes, leaves: bytes) -> int:
+    def add_segment(self, stream: _Stream, body: bytes, event_ids: bytes, leaves: bytes, entity_hashes: bytes) -> int:
         """Append a segment and return its first sequence."""
         count = len(event_ids) // ID_BYTES
         first_sequence = stream.head_sequence + stream.added + 1
-        self.segments.append((self.position, stream.stream_id, first_sequence, count, event_ids, leaves, body))
-        self.event_ids.append(event_ids)
+        self.segments.append(
+            (self.position, stream.stream_id, first_sequence, count, event_ids, leaves, entity_hashes, body)
+        )
         stream.leaves.append(leaves)
         stream.added += count
         self.position += count
@@ -74,6 +81,7 @@ class Store:
         self._connection = connection
         self._shared = shared
         self._known = KnownIds(shared.service_memory)
+        self._recent = RecentEvents()
         self._committer = Committer(connection, events_per_commitment)
 
     def load_known_ids(self) -> None:
@@ -116,13 +124,16 @@ class Store:
             outcomes.append(self._add_batch(group, batch, duplicate))
             start += count
         if group.segments:
-            self._write(group, hashes if not repeated and _in_order(batches) else None)
+            self._write(group)
+            # The id of a duplicate is known already, or that of another event of the group.
+            self._known.add(hashes)
         return outcomes
 
     def _find_duplicates(self, batches: list[EventBatch], hashes: Words, head: int) -> set[int]:
         """Return the indices, over all batches, of events whose id is stored already or occurs earlier in the group."""
         suspects = self._known.may_contain(hashes)
-        if not suspects.any() and len(np.unique(hashes)) == len(hashes):
+        ordered = np.sort(hashes)
+        if not suspects.any() and not (ordered[1:] == ordered[:-1]).any():
             return set()
         event_ids = b"".join([batch.event_ids for batch in batches])
         repeated: set[int] = set()
@@ -135,16 +146,17 @@ class Store:
         return repeated
 
     def _contains(self, event_id: bytes, hash32: int, head: int) -> bool:
-        found = self._connection.execute(
-            _CONTAINS, {"hash": hash32, "head": head, "limit": _NO_LIMIT, "event_id": event_id}
-        )
-        return found.fetchone() is not None
+        recent, generations = self._recent.find(self._connection, keys.EVENT_IDS, hash32, head)
+        indexed = keys.find_positions(self._connection, keys.EVENT_IDS, hash32, generations)
+        return any(self._id_at(position) == event_id for position in itertools.chain(recent, indexed))
+
+    def _id_at(self, position: int) -> bytes:
+        return bytes(self._connection.execute(_ID_AT, {"position": position}).fetchone()[0])
 
     def _add_batch(self, group: _Group, batch: EventBatch, duplicate: set[int]) -> Outcome:
         if batch.stream_of is None and not duplicate:
             stream = self._stream(group, batch.streams[0])
-            first = group.add_segment(stream, batch.body, batch.event_ids, batch.leaves)
-            group.entity_hashes.extend(batch.entity_hashes)
+            first = group.add_segment(stream, batch.body, batch.event_ids, batch.leaves, batch.entity_hashes)
             return Outcome(list(range(first, first + len(batch.events))), [])
         sequences: list[int | None] = [None] * len(batch.events)
         stream_of = batch.stream_of or [0] * len(batch.events)
@@ -157,8 +169,8 @@ class Store:
                 encode_part(batch, indices),
                 _pick(batch.event_ids, indices, ID_BYTES),
                 _pick(batch.leaves, indices, HASH_BYTES),
+                _pick(batch.entity_hashes, indices, ENTITY_HASH_BYTES),
             )
-            group.entity_hashes.extend([batch.entity_hashes[index] for index in indices])
             for offset, index in enumerate(indices):
                 sequences[index] = first + offset
         return Outcome(sequences, [batch.events[index].event_id for index in sorted(duplicate)])
@@ -178,16 +190,13 @@ class Store:
             stream = group.streams[key] = _Stream(*row)
         return stream
 
-    def _write(self, group: _Group, hashes: Words | None) -> None:
+    def _write(self, group: _Group) -> None:
         connection = self._connection
         _insert_segments(connection, group.segments)
-        if hashes is None:
-            hashes = hash_ids(b"".join(group.event_ids))
-        for table, values in (
-            ("event_id_keys", (hashes >> np.uint64(32)).astype(np.int64)),
-            ("entity_keys", np.array(group.entity_hashes, dtype=np.int64)),
-        ):
-            connection.execute(keys.insert_sql(table), (keys.keys_document(group.first_position, values),))
+        for generation in range(keys.generations(group.first_position), keys.generations(group.position)):
+            start = generation * keys.GENERATION
+            for table, hashes in read_hashes(connection, start, start + keys.GENERATION).items():
+                keys.write_generation(connection, table, generation, hashes)
         for stream in group.streams.values():
             if not stream.added:
                 continue
@@ -200,12 +209,6 @@ class Store:
                 " WHERE stream_id = ?",
                 (head, stream.added, committed, stream.stream_id),
             )
-        self._known.add(hashes)
-
-
-def _in_order(batches: list[EventBatch]) -> bool:
-    """Return whether events are stored in request order. A batch of several streams is not; it is split by stream."""
-    return all(batch.stream_of is None for batch in batches)
 
 
 def _pick(items: bytes, indices: list[int], size_bytes: int) -> bytes:
@@ -215,8 +218,11 @@ def _pick(items: bytes, indices: list[int], size_bytes: int) -> bytes:
 def _insert_segments(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
     start = 0
     for size in _ROWS_PER_INSERT:
-        values = ",".join([f"({','.join('?' * _SEGMENT_COLUMNS)})"] * size)
+        values = ",".join([f"({','.join('?' * len(_SEGMENT_COLUMNS))})"] * size)
         while len(rows) - start >= size:
             chunk = rows[start : start + size]
-            connection.execute(f"INSERT INTO segments VALUES {values}", [v for row in chunk for v in row])
+            connection.execute(
+                f"INSERT INTO segments ({','.join(_SEGMENT_COLUMNS)}) VALUES {values}",
+                [v for row in chunk for v in row],
+            )
             start += size
