@@ -41,6 +41,27 @@ from fastload.planning.capacity import DEFAULT_MOST_VUS, capacity_plan
 
 DEFAULT_CONNECTIONS = 64
 DEFAULT_DURATION = "10s"
+_LOADS = ("connections", "duration", "requests", "rate")
+FIRST_LOOK = CapacitySettings(
+    first=50,
+    objectives=thresholds_of(
+        (
+            *(
+                "http_req_response_time: med<20",
+                "http_req_response_time: p(95)<50",
+                "http_req_response_time: p(99)<100",
+            ),
+            "http_req_failed: rate<1%",
+        )
+    ),
+    precision=0.4,
+    settle_s=0.0,
+    step_s=2.0,
+    confirm_s=2.0,
+    time_s=10.0,
+    quick=True,
+)
+"""The search of a `bench` without arguments: an answer in ten seconds, with objectives for the ingest of batches."""
 _REQUEST = (
     click.option("-X", "--method", metavar="METHOD", help="HTTP method.  [default: GET, or POST with a body]"),
     click.option("-b", "--body", metavar="TEXT|@FILE|-", help="Request body: as given, from a file, or from stdin."),
@@ -86,9 +107,10 @@ def request_options(command: AnyFunction) -> AnyFunction:
 def bench(url: str | None, **options: Any) -> int:
     """Measure URL like wrk does; or ingest fresh batches of events into a sequencer.
 
-    Without URL, fastload starts the sequencer that ships with it, sends it as many batches as it takes,
-    and stops it again. With URL and --ingest, the batches go to the sequencer at that base URL (or at
-    SEQUENCER_BASE_URL). With URL alone, the same request is sent over and over.
+    Without URL, fastload starts the sequencer that ships with it, finds out in ten seconds about how many
+    batches a second it takes, and stops it again; with -c, -d, -n or -r it sends that load instead. With URL
+    and --ingest, the batches go to the sequencer at that base URL (or at SEQUENCER_BASE_URL). With URL alone,
+    the same request is sent over and over.
 
     \b
     Examples:
@@ -102,7 +124,7 @@ def bench(url: str | None, **options: Any) -> int:
     options["payload"] = None if ingest else read_body(options["body"])
     base_url = url or (os.environ.get("SEQUENCER_BASE_URL", "") if options["ingest"] else "")
     _check_ingest_options(options, ingest=ingest)
-    search = _search_of(options)
+    search = _search_of(options, is_first_look=not base_url)
     # Check all options before a server is started. A placeholder stands for its address, which is not known yet.
     plan = build_plan(base_url or "http://127.0.0.1", options, shared, ingest=ingest, search=search)
     outputs, dashboard = shared.outputs(), shared.make_dashboard()
@@ -113,16 +135,23 @@ def bench(url: str | None, **options: Any) -> int:
         return run_plan(plan, outputs, target=target, dashboard=dashboard)
 
 
-def _search_of(options: dict[str, Any]) -> CapacitySettings | None:
-    """Return the settings of the search that the options ask for; None if they ask for none.
+def _search_of(options: dict[str, Any], *, is_first_look: bool) -> CapacitySettings | None:
+    """Return the settings of the search that the options ask for; None if they ask for none. *is_first_look*: nothing
+    was said about what to measure.
 
     Raises:
         PlanError: options of a search without a search, or of a load with one.
     """
+    loads = (("rate", "-r/--rate"), ("requests", "-n/--requests"), ("duration", "-d/--duration"))
     if not options["find_capacity"]:
         refuse_search_options(click.get_current_context(), "add --find-capacity")
-        return None
-    for name, option in (("rate", "-r/--rate"), ("requests", "-n/--requests"), ("duration", "-d/--duration")):
+        if not is_first_look or any(
+            options[name] is not None for name in ("connections", *(name for name, _ in loads))
+        ):
+            return None
+        options["connections"] = DEFAULT_MOST_VUS
+        return FIRST_LOOK
+    for name, option in loads:
         if options[name] is not None:
             raise PlanError(f"{option} and --find-capacity exclude each other", hint="the search sets the load")
     if options["connections"] is None:

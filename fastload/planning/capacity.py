@@ -107,18 +107,18 @@ def _vus(given: str | float, name: str) -> float:
 def capacity_plan(plan: Plan, settings: CapacitySettings, *, max_vus: int | None = None) -> Plan:
     """Return *plan* as a search with *settings*. *max_vus*: the most VUs of an open model, over all scenarios.
 
-    Without objectives the thresholds of the plan are the objectives. The load of the scenarios themselves says only in
-    which proportion the search shares its load among them.
+    The thresholds of the plan are objectives, too; those that no step can be judged by have no effect, and a note says
+    so. The load of the scenarios themselves says only in which proportion the search shares its load among them.
 
     Raises:
-        PlanError: an objective cannot be judged in a step, or the scenarios cannot run side by side with one load.
+        PlanError: the scenarios cannot run side by side with one load.
     """
-    objectives = settings.objectives
-    for threshold in objectives:
-        check_objective(threshold)
-    if not objectives:
-        objectives = tuple(threshold for threshold in plan.thresholds if not _refusal(threshold))
-    settings = replace(settings, objectives=objectives)
+    refused = {threshold.text: why for threshold in plan.thresholds if (why := _refusal(threshold))}
+    more = tuple(threshold for threshold in plan.thresholds if threshold.text not in refused)
+    settings = replace(settings, objectives=tuple(dict.fromkeys((*settings.objectives, *more))))
+    notes = (
+        f"threshold {text!r} has no effect on a search for the capacity: it {why}" for text, why in refused.items()
+    )
     _check_scenarios(plan, settings)
     weights = [_weight(scenario.executor) for scenario in plan.scenarios]
     most_vus = max_vus or DEFAULT_MOST_VUS
@@ -126,7 +126,7 @@ def capacity_plan(plan: Plan, settings: CapacitySettings, *, max_vus: int | None
         replace(scenario, executor=_executor(settings, weight / sum(weights), most_vus))
         for scenario, weight in zip(plan.scenarios, weights, strict=True)
     )
-    return replace(plan, scenarios=scenarios, thresholds=(), capacity=settings)
+    return replace(plan, scenarios=scenarios, thresholds=(), notes=(*plan.notes, *notes), capacity=settings)
 
 
 def check_objective(threshold: Threshold) -> None:

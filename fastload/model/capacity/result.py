@@ -71,7 +71,8 @@ class CapacityResult:
         if state == "unstable":
             return f"no lasting capacity: {self.why}"
         if state == "unfinished":
-            return f"at least {answer} so far: the search was ended before it could be confirmed"
+            less = f" and less than {text_of(self.high)}" if self.high is not None else ""
+            return f"at least {answer}{less} so far: the search was ended before it could be confirmed"
         return f"{answer} within the objectives" + (f", and less than {text_of(self.high)}" if self.high else "")
 
     def to_dict(self) -> dict[str, Any]:

@@ -60,6 +60,9 @@ def capacity_lines(result: CapacityResult) -> list[str]:
         lines.append("objectives: " + "; ".join(result.objectives))
     if result.state == "found" and result.high is not None and result.why:
         lines.append(f"at {result.settings.text_of(result.high)}: {result.why}")
+    if result.settings.quick:
+        lines.append("a first look: --find-capacity takes a minute or two and comes much closer")
+        return lines
     law = result.scalability
     lines.append(scalability_text(law) if isinstance(law, Scalability) else f"no law of scalability: {law}")
     return lines
