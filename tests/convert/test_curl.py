@@ -187,10 +187,17 @@ def made_of(command: str) -> Conversion:
     return made
 
 
-def test_secrets_of_a_command_are_asked_for() -> None:
-    made = made_of("curl https://a.test/x?token=q1w2 -H 'Authorization: Bearer e3r4' -u ada:t5z6 -b sid=u7i8")
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        ("-u ada:t5z6", {"TOKEN", "SID", "PASSWORD"}),
+        # As in curl, such a header goes over a user and a password.
+        ("-H 'Authorization: Bearer e3r4' -u ada:t5z6", {"TOKEN", "SID", "AUTHORIZATION"}),
+    ],
+)
+def test_secrets_of_a_command_are_asked_for(more: str, names: set[str]) -> None:
+    made = made_of(f"curl https://a.test/x?token=q1w2 -b sid=u7i8 {more}")
     assert not any(secret in made.text for secret in ("q1w2", "e3r4", "t5z6", "u7i8"))
-    names = ("TOKEN", "AUTHORIZATION", "PASSWORD", "SID")
     assert {word for word in made.options if word.endswith("=...")} == {f"{name}=..." for name in names}
 
 
