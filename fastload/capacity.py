@@ -10,11 +10,11 @@ from fastload.load.script.scenarios import Scenario, ScenarioFunction
 from fastload.model.argument_types import CallArguments, wrong_types_named
 from fastload.model.capacity.settings import By
 from fastload.model.http_settings import HttpSettings
-from fastload.model.judging.thresholds import ThresholdSpec, parse_thresholds
+from fastload.model.judging.thresholds import Threshold, ThresholdSpec
+from fastload.model.plan import Plan
 from fastload.model.summary import Summary
-from fastload.model.user_metrics import specs
 from fastload.outputs.base import Output
-from fastload.planning.capacity import capacity_plan, checked_most_vus, search_settings
+from fastload.planning.capacity import capacity_plan, checked_most_vus, search_settings, shared_vus
 from fastload.runner import OnInterrupt, run, run_given
 
 
@@ -74,7 +74,6 @@ def find_capacity(
         CallArguments("fl.find_capacity", find_capacity, {name: given[name] for name in given if name != "scenarios"})
     ):
         search = search_settings(
-            objectives=parse_thresholds(slo or {}, specs()),
             by=by,
             first=first,
             most=up_to,
@@ -89,6 +88,12 @@ def find_capacity(
     return run_given(
         "fl.find_capacity",
         run,
-        {name: given.get(name, default) for name, default in defaults.items()} | {"max_vus": None},
-        lambda plan: capacity_plan(plan, search, max_vus=most_vus),
+        {name: given.get(name, default) for name, default in defaults.items()} | {"max_vus": None, "thresholds": slo},
+        lambda plan: capacity_plan(plan, search, asked=_asked(plan, slo), max_vus=most_vus),
+        shared_vus(search, most_vus),
     )
+
+
+def _asked(plan: Plan, slo: ThresholdSpec | None) -> list[Threshold]:
+    """Return the thresholds of *plan* that are on the metrics of *slo*, which replaces others on them."""
+    return [threshold for threshold in plan.thresholds if threshold.label in (slo or {})]

@@ -141,11 +141,12 @@ def run_given(
     callee: Callable[..., Summary],
     given: Mapping[str, Any],
     change: Callable[[Plan], Plan] = lambda plan: plan,
+    most_vus: int | None = None,
 ) -> Summary:
     """Do what `run` does with all its arguments, *given* by name. *callee* has their types, and users know it as
     *where*.
 
-    *change* returns the plan to run in place of the one that follows from the arguments.
+    *change* returns the plan to run in place of the one that follows from the arguments. *most_vus*: see `PlanContext`.
 
     Raises:
         PlanError, KeyboardInterrupt: as of `run`.
@@ -161,7 +162,7 @@ def run_given(
     if http is not None:
         calls.append(CallArguments.of("fl.HttpSettings", http))
     with wrong_types_named(*calls):
-        plan, streams = _plan_of(where, given)
+        plan, streams = _plan_of(where, given, most_vus)
         plan = change(plan)
         outputs = (*map(check_output, given["outputs"]), *streams)
     with caught_stop_signals() as stop_signals:
@@ -183,7 +184,7 @@ def _interrupt(summary: Summary, stop_signals: StopSignals) -> KeyboardInterrupt
     return error
 
 
-def _plan_of(where: str, given: Mapping[str, Any]) -> tuple[Plan, list[SinkOutput]]:
+def _plan_of(where: str, given: Mapping[str, Any], most_vus: int | None) -> tuple[Plan, list[SinkOutput]]:
     """Return the plan and the outputs of the arguments of `run`."""
     stages, watch, out, http, config = (given[name] for name in ("stages", "watch", "out", "http", "config"))
     options = {name: given[name] for name in given.keys() & {*LOAD_OPTIONS, *SCENARIO_OPTIONS, *RUN_OPTIONS}}
@@ -197,7 +198,11 @@ def _plan_of(where: str, given: Mapping[str, Any]) -> tuple[Plan, list[SinkOutpu
     hooks = make_hooks(as_hook(kind, given[kind]) for kind in Hooks.names() if given[kind] is not None)
     below = [] if config is None else [file_tier(as_text(config, "config"), option="config")]
     tiers = Tiers(below, [Tier(where, {name: value for name, value in options.items() if name != "http"})])
-    draft = draft_plan([as_scenario(item) for item in given["scenarios"]], tiers, PlanContext(http=http, hooks=hooks))
+    draft = draft_plan(
+        [as_scenario(item) for item in given["scenarios"]],
+        tiers,
+        PlanContext(http=http, hooks=hooks, most_vus=most_vus),
+    )
     draft.check_can_run()
     streams = make_sink_outputs(requested_outputs(merge_run_options(tiers).values))
     return replace(draft.plan, stdout_is_data=any(stream.on_stdout for stream in streams)), streams

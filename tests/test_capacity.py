@@ -135,6 +135,73 @@ def test_thresholds_of_a_script_are_its_objectives(life: Life) -> None:
     assert done.at("/index.html") == done.summary["requests"]["started"]
 
 
+def test_objectives_are_checked_as_thresholds_are_and_have_data(life: Life) -> None:
+    """With tags, in a group, on a check, and on a metric of the script."""
+    objectives = (
+        "http_req_duration{name:page}: p(95)<20s",
+        "group_duration{group:look}: p(95)<20s",
+        "checks{check:ok}: rate>0.9",
+        "size: p(95)<1000000",
+    )
+    done = life.run(
+        """
+        import fastload as fl
+
+        size = fl.Trend("size")
+
+        @fl.scenario
+        async def visit(vu):
+            async with vu.group("look"):
+                reply = await vu.get("/index.html", name="page")
+                vu.check(reply, {"ok": reply.ok})
+                size.add(len(reply.body))
+        """.replace("\n        ", "\n"),
+        *(*QUICK, "--from=10/s", "--up-to=10/s"),
+        *(word for text in objectives for word in ("--slo", text)),
+        command="capacity",
+    )
+    assert done.code == 0, done.stderr
+    found = done.summary["capacity"]
+    assert sorted(found["objectives"]) == sorted(objectives)
+    observed = {one["text"]: one["observed"] for step in found["steps"] for one in step["objectives"]}
+    assert None not in observed.values()
+
+
+def test_limits_of_a_target_hold_in_a_search(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import fastload as fl\n\n@fl.scenario\nasync def visit(vu):\n    await vu.get('/')\n"
+    )
+    done = cli(
+        *("capacity", "script.py", "--target", "plain", "--target-limit", "errors=100%", "-q", "-w", "1", *QUICK),
+        *("--from=10/s", "--json"),
+    )
+    assert done.returncode == 99, done.stderr
+    assert "most failed with http_50" in json.loads(done.stdout)["capacity"]["why"]
+
+
+def test_a_lost_worker_ends_the_search(life: Life) -> None:
+    life.start(
+        """
+        import os
+        import signal
+        import fastload as fl
+
+        @fl.scenario
+        async def visit(vu):
+            await vu.get("/index.html")
+            if vu.iteration_in_test == 100:
+                os.kill(os.getpid(), signal.SIGKILL)
+        """.replace("\n        ", "\n"),
+        *(*QUICK, "--from=20/s", "--up-to=80/s", "--at-least=80/s", "--slo=http_req_duration: p(95)<20s", "-w", "2"),
+        command="capacity",
+    )
+    done = life.finish()
+    assert done.code == 97, done.stderr
+    found = done.summary["capacity"]
+    assert (found["state"], found["why"], found["meets_demand"]) == ("unfinished", "a worker was lost", False)
+    assert found["capacity"] in (None, 20, 40)
+
+
 def test_a_capacity_that_is_not_shown_fails_the_run(nginx: Nginx, cli: Cli) -> None:
     done = cli(
         *("capacity", f"{nginx.url}/index.html", "-q", "-w", "1", *QUICK, "--from=5/s"),
@@ -199,6 +266,8 @@ def saved(path: Path) -> dict[str, Any]:
         (["--from", "10", "--up-to", "5"], "5/s, is below the lightest, 10/s", "swap"),
         (["--up-to", "50", "--at-least", "60"], "60/s are asked for, but no more than 50/s are tried", "raise"),
         (["--precision", "5"], "--precision '5' is no percentage", "5%"),
+        (["--from", "0.1/s"], "at 0.1/s has fewer than 10 starts", "100s"),
+        (["--by", "vus", "--slo", "http_req_response_time: p(95)<5"], "VUs have no due times", "http_req_duration"),
         (["--step", "1s"], "a step of 1 s is too short", "2s"),
         (["--max-vus", "0"], "--max-vus 0 is below 1", "at least 1"),
         (["--target", "sequencer"], "--target is for a script", "leave"),

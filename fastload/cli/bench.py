@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,6 +121,7 @@ def bench(url: str | None, **options: Any) -> int:
       fastload bench http://localhost:8080 --ingest --batch-size 500
     """
     shared = SharedOptions.take(options)
+    shared = replace(shared, thresholds=(*shared.thresholds, *options["slo"]))
     ingest = bool(url is None or options["ingest"])
     options["payload"] = None if ingest else read_body(options["body"])
     base_url = url or (os.environ.get("SEQUENCER_BASE_URL", "") if options["ingest"] else "")
@@ -195,7 +197,7 @@ def build_plan(
         cpus=cpus if shared.workers is None or shared.workers <= len(cpus) else (),
         **shared.plan_settings(),
     )
-    return capacity_plan(plan, search, max_vus=connections) if search else plan
+    return capacity_plan(plan, search, asked=plan.thresholds, max_vus=connections) if search else plan
 
 
 def read_body(text: str | None) -> bytes | None:

@@ -16,7 +16,8 @@ from fastload.cli.search_options import capacity_settings, search_options
 from fastload.cli.standard_streams import write_stderr
 from fastload.model.errors import PlanError
 from fastload.planning import on_target
-from fastload.planning.capacity import capacity_plan, checked_most_vus
+from fastload.planning.capacity import capacity_plan, checked_most_vus, shared_vus
+from fastload.planning.settings import COMMAND_LINE
 
 
 @click.command(cls=RunCommand, short_help="Find the highest load that meets the objectives.")
@@ -54,18 +55,20 @@ def capacity(subject: str, **options: Any) -> int:
             raise PlanError("--target is for a script, and a URL is given", hint="leave one of them out")
         given = {**options, "payload": read_body(options["body"]), "connections": max_vus, "requests": None}
         given |= {"duration": None, "rate": None}
-        shared = replace(shared, thresholds=tuple(options["thresholds"]))
-        plan = capacity_plan(build_plan(subject, given, shared, ingest=False), search, max_vus=max_vus)
+        shared = replace(shared, thresholds=(*options["thresholds"], *options["slo"]))
+        plan = build_plan(subject, given, shared, ingest=False, search=search)
         return run_plan(plan, outputs, control=settings.control, dashboard=dashboard)
     _refuse_request_options(options)
-    draft = settings.read(subject)
+    draft = settings.read(subject, shared_vus(search, max_vus))
     draft.check_can_run()
     for note in draft.notes:
         write_stderr(f"Note: {note}")
     name = settings.options.get("target", "")
-    plan = capacity_plan(draft.plan, search, max_vus=max_vus)
+    asked = [one.threshold for one in draft.thresholds if one.by == COMMAND_LINE]
+    plan = capacity_plan(draft.plan, search, asked=asked, max_vus=max_vus)
     draft = replace(draft, plan=plan)
-    with shipped_target(name) if name else nullcontext(None) as target:
+    limits = settings.options.get("target_limits", ())
+    with shipped_target(name, limits) if name else nullcontext(None) as target:
         plan = on_target(draft, target.base_url if target else plan.base_url, target.worker_cpus if target else ())
         return run_plan(plan, outputs, target=target, control=settings.control, dashboard=dashboard)
 

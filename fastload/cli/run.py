@@ -68,14 +68,16 @@ class Settings(NamedTuple):
     options: Mapping[str, Any]
     control: tuple[str, int] | None
 
-    def read(self, script: str) -> Draft:
-        """Import *script* and return the draft of its plan.
+    def read(self, script: str, most_vus: int | None = None) -> Draft:
+        """Import *script* and return the draft of its plan. *most_vus*: see `PlanContext`.
 
         Raises:
             PlanError: any error that can be found before the first request.
         """
         declared = load_script(script)
-        return draft_plan(declared.scenarios, self.tiers, PlanContext(title=script, hooks=declared.hooks))
+        return draft_plan(
+            declared.scenarios, self.tiers, PlanContext(title=script, hooks=declared.hooks, most_vus=most_vus)
+        )
 
 
 def resolve_settings() -> Settings:

@@ -318,6 +318,9 @@ def _command_line(ctx: click.Context) -> Tier:
         if param.name and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE:
             name = _NAMES.get(param.name, param.name)
             options[name] = _converted(name, ctx.params[param.name], param.opts[-1])
+    if objectives := ctx.params.get("slo"):
+        # The objectives of a search are checked as thresholds are.
+        options["thresholds"] = (*options.get("thresholds", ()), *objectives)
     return Tier(COMMAND_LINE, options)
 
 

@@ -13,7 +13,6 @@ from fastload.cli.options import AnyFunction, ListText
 from fastload.model.capacity.settings import CapacitySettings
 from fastload.model.errors import PlanError
 from fastload.model.judging.threshold_grammar import split_thresholds
-from fastload.planning import thresholds_of
 from fastload.planning.capacity import search_settings
 
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*").fullmatch
@@ -74,7 +73,6 @@ def capacity_settings(options: Mapping[str, Any]) -> CapacitySettings:
         PlanError: an option is malformed, or contradicts another.
     """
     return search_settings(
-        objectives=thresholds_of(options["slo"]),
         precision=_share(options["precision"]),
         names=_OPTIONS,
         **{name: options[name] for name in SEARCH_NAMES if name not in ("slo", "precision")},

@@ -104,7 +104,7 @@ class Coordinator:
         self._aggregator = Aggregator(
             plan.workers,
             windowed=self._judge.windowed,
-            threshold_series=self._judge.series,
+            threshold_series=frozenset(threshold.series for threshold in plan.judged),
             headline=headline_trend("http_req_duration", only_open=plan.has_only_open_models),
         )
         self._output = output

@@ -79,7 +79,7 @@ class SummaryBuilder:
     def views(self, duration_s: float) -> dict[str, MetricView]:
         """Return the current metrics by `Series.label`; rates are over *duration_s* of measurement."""
         aggregator = self._aggregator
-        asked = [threshold.series for threshold in self._plan.thresholds]
+        asked = [threshold.series for threshold in self._plan.judged]
         return view_metrics(aggregator.table, self._specs, max(duration_s, 1e-9), aggregator.late, asked)
 
     def build(

@@ -440,7 +440,7 @@ def make_recorder(index: int, plan: Plan) -> Recorder:
 def filters_of(plan: Plan) -> tuple[Series, ...]:
     """Return the tagged series to keep in addition to those of every run: the series of thresholds, the duration of
     expected responses and, if the plan has several scenarios, the statistics of each scenario."""
-    asked = (threshold.series for threshold in plan.thresholds)
+    asked = (threshold.series for threshold in plan.judged)
     several = scenario_series(one.name for one in plan.scenarios)
     return (*(series for series in asked if series.tags), EXPECTED_DURATION, *several)
 

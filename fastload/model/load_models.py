@@ -291,6 +291,13 @@ EXECUTORS: dict[ExecutorName, type[Any]] = {
 }
 
 
+def first_load(executor: Executor) -> float:
+    """Return the load that *executor* begins with: starts per second, or VUs; the most VUs where none are said."""
+    if isinstance(executor, ConstantArrivalRate | RampingArrivalRate | Trace):
+        return executor.begin_rate_per_s
+    return float(getattr(executor, "vus", executor.max_vus))
+
+
 def describe_executor(executor: Executor) -> dict[str, Any]:
     """Return the settings of *executor* as plain data: for a trace the number of starts, for a shape the name."""
     plain = {one.name: getattr(executor, one.name) for one in fields(executor) if one.name != "name"}

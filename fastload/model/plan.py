@@ -104,6 +104,11 @@ class Plan(metaclass=PublicType):
         return self.start_s(scenario) + scenario.executor.duration_s
 
     @property
+    def judged(self) -> tuple[Threshold, ...]:
+        """All conditions that the run is judged by: its thresholds, and the objectives of a search."""
+        return (*self.thresholds, *(self.capacity.objectives if self.capacity else ()))
+
+    @property
     def has_open_model(self) -> bool:
         return any(scenario.is_open for scenario in self.scenarios)
 

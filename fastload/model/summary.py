@@ -144,8 +144,8 @@ class Summary(metaclass=PublicType):
 
     @property
     def lacks_capacity(self) -> bool:
-        """Whether a capacity was asked for that the search has not shown."""
-        return self.capacity is not None and not self.capacity.meets_demand
+        """Whether a capacity was asked for that the search has not shown, or it has no answer at all."""
+        return self.capacity is not None and not (self.capacity.meets_demand and self.capacity.has_answer)
 
     @property
     def workers_lost(self) -> int:

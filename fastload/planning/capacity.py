@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
-from fastload.model.capacity.settings import UNITS, By, CapacitySettings
+from fastload.model.capacity.settings import By, CapacitySettings
 from fastload.model.errors import PlanError
+from fastload.model.headline import RESPONSE_TIMES
 from fastload.model.judging.thresholds import Threshold
-from fastload.model.load_models import MOST_VUS, ConstantArrivalRate, ConstantVUs, Executor
+from fastload.model.load_models import MOST_VUS, ConstantArrivalRate, ConstantVUs, Executor, first_load
 from fastload.model.plan import Plan
 from fastload.model.units import format_count, parse_duration_s, parse_rate_per_s, parse_whole
 
@@ -35,7 +36,6 @@ _NAMES = {
 
 def search_settings(
     *,
-    objectives: tuple[Threshold, ...],
     by: By,
     first: str | float | None,
     most: str | float | None,
@@ -51,10 +51,8 @@ def search_settings(
     Raises:
         PlanError: a value is malformed, or contradicts another.
     """
-    if by not in UNITS:
+    if by not in get_args(By):
         raise PlanError(f"{names['by']} {by!r} is unknown", hint='give "rate" or "vus"')
-    for threshold in objectives:
-        check_objective(threshold)
     parse = _vus if by == "vus" else _rate
     loads: dict[str, Any] = {
         name: parse(given, names[name])
@@ -67,7 +65,6 @@ def search_settings(
     step_s = parse_duration_s(step, what=names["step"])
     return CapacitySettings(
         by=by,
-        objectives=objectives,
         precision=precision,
         settle_s=parse_duration_s(settle, what=names["settle"]),
         step_s=step_s,
@@ -88,6 +85,12 @@ def checked_most_vus(given: int | None, name: str) -> int:
     return given or DEFAULT_MOST_VUS
 
 
+def shared_vus(settings: CapacitySettings, max_vus: int) -> int:
+    """Return how many VUs the workers of a search share: *max_vus* if it goes by the rate; by VUs all that it may come
+    to, within what one machine makes."""
+    return max_vus if settings.by == "rate" else int(min(settings.most, DEFAULT_MOST_VUS))
+
+
 def _rate(given: str | float, name: str) -> float:
     text = str(given)
     if "vu" in text.lower():
@@ -104,23 +107,31 @@ def _vus(given: str | float, name: str) -> float:
     return float(vus)
 
 
-def capacity_plan(plan: Plan, settings: CapacitySettings, *, max_vus: int | None = None) -> Plan:
-    """Return *plan* as a search with *settings*. *max_vus*: the most VUs of an open model, over all scenarios.
+def capacity_plan(
+    plan: Plan, settings: CapacitySettings, *, asked: Iterable[Threshold] = (), max_vus: int | None = None
+) -> Plan:
+    """Return *plan* as a search with *settings*. *max_vus*: the most VUs of an open model, over all scenarios. *asked*:
+    the thresholds of the plan that the user gave as objectives of this very search.
 
     The thresholds of the plan are objectives, too; those that no step can be judged by have no effect, and a note says
     so. The load of the scenarios themselves says only in which proportion the search shares its load among them.
 
     Raises:
-        PlanError: the scenarios cannot run side by side with one load.
+        PlanError: no step can be judged by one that was asked for, or the scenarios cannot run side by side with one
+            load.
     """
-    refused = {threshold.text: why for threshold in plan.thresholds if (why := _refusal(threshold))}
+    for threshold in asked:
+        check_objective(threshold, settings.by)
+    refused = {threshold.text: why for threshold in plan.thresholds if (why := _refusal(threshold, settings.by))}
     more = tuple(threshold for threshold in plan.thresholds if threshold.text not in refused)
     settings = replace(settings, objectives=tuple(dict.fromkeys((*settings.objectives, *more))))
     notes = (
         f"threshold {text!r} has no effect on a search for the capacity: it {why}" for text, why in refused.items()
     )
     _check_scenarios(plan, settings)
-    weights = [_weight(scenario.executor) for scenario in plan.scenarios]
+    kinds = {scenario.is_open for scenario in plan.scenarios}
+    # A rate and a number of VUs have no proportion.
+    weights = [first_load(scenario.executor) or 1.0 if len(kinds) == 1 else 1.0 for scenario in plan.scenarios]
     most_vus = max_vus or DEFAULT_MOST_VUS
     scenarios = tuple(
         replace(scenario, executor=_executor(settings, weight / sum(weights), most_vus))
@@ -129,19 +140,21 @@ def capacity_plan(plan: Plan, settings: CapacitySettings, *, max_vus: int | None
     return replace(plan, scenarios=scenarios, thresholds=(), notes=(*plan.notes, *notes), capacity=settings)
 
 
-def check_objective(threshold: Threshold) -> None:
-    """Check that *threshold* can be judged in one step of a search.
+def check_objective(threshold: Threshold, by: By) -> None:
+    """Check that *threshold* can be judged in one step of a search that goes *by* the rate, or by VUs.
 
     Raises:
         PlanError: it cannot.
     """
-    if why := _refusal(threshold):
+    if why := _refusal(threshold, by):
         raise PlanError(
             f"the objective {threshold.text!r} {why}", hint="write it on a metric, like 'http_req_duration: p(95)<50'"
         )
 
 
-def _refusal(threshold: Threshold) -> str:
+def _refusal(threshold: Threshold, by: By) -> str:
+    if by == "vus" and threshold.series.metric in RESPONSE_TIMES.values():
+        return "is on the time since a request was due, and VUs have no due times"
     if threshold.kind in ("resource", "verdict"):
         return f"is on the {threshold.kind}, which steps are not judged by"
     if threshold.has_window:
@@ -168,13 +181,6 @@ def _check_scenarios(plan: Plan, settings: CapacitySettings) -> None:
             f"{settings.text_of(settings.first)} are fewer than the {len(plan.scenarios)} scenarios",
             hint=f"begin with {len(plan.scenarios)} at least (--from)",
         )
-
-
-def _weight(executor: Executor) -> float:
-    """Return what the share of a scenario in the load is in proportion to: its own rate or its own VUs."""
-    if isinstance(executor, ConstantArrivalRate):
-        return executor.rate_per_s
-    return float(executor.max_vus) or 1.0
 
 
 def _executor(settings: CapacitySettings, share: float, most_vus: int) -> Executor:

@@ -90,11 +90,13 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """Inputs of a plan other than options. *http*: settings that the options override. *hooks*: the script's hooks."""
+    """Inputs of a plan other than options. *http*: settings that the options override. *hooks*: the script's hooks.
+    *most_vus*: how many VUs the workers share, if that is not what the scenarios ask for."""
 
     title: str = ""
     http: HttpSettings | None = None
     hooks: Hooks | None = None
+    most_vus: int | None = None
 
 
 def merge_run_options(tiers: Tiers, script: Layer | None = None) -> MergedOptions:
@@ -211,7 +213,8 @@ def _plan(
         paused=values.get("paused", False),
         hooks=_hooks(around.hooks, values),
     )
-    return replace(plan, workers=choose_workers(values.get("workers"), plan.max_vus, what="VU"))
+    most_vus = plan.max_vus if around.most_vus is None else around.most_vus
+    return replace(plan, workers=choose_workers(values.get("workers"), most_vus, what="VU"))
 
 
 def _of_requests(run: MergedOptions) -> dict[str, Any]:

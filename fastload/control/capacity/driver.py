@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import replace
 
 from fastload.control.aggregator import Aggregator
 from fastload.control.capacity.meter import StepMeter
@@ -46,6 +47,7 @@ class CapacityDriver:
         self._meter: StepMeter | None = None
         self._draining_since_ns = 0
         self._is_over = False
+        self._why_ended = ""
         self.message = ""
 
     def start(self, start_ns: int) -> None:
@@ -66,6 +68,11 @@ class CapacityDriver:
         """
         if self._is_over:
             return None
+        if len(live) < self._plan.workers:
+            # Its share of every load is missing from now on.
+            self._why_ended = "a worker was lost"
+            self._end()
+            return None
         step = self._measure(live)
         request = self._search.request
         if request is None or now_ns - self._start_ns > self._settings.time_s * NS_PER_S:
@@ -83,7 +90,10 @@ class CapacityDriver:
     def result(self) -> CapacityResult:
         """Return what was found, so far or in the end."""
         texts = [threshold.text for threshold in self._objectives]
-        return capacity_result(self._settings, self._search.found, texts, self._steps)
+        found = self._search.found
+        if self._why_ended:
+            found = replace(found, why=self._why_ended)
+        return capacity_result(self._settings, found, texts, self._steps)
 
     def verdict(self, of_run: Verdict) -> Verdict:
         """Return the verdict on what the search reports: that of the step that confirmed the capacity, with the limit
@@ -123,7 +133,7 @@ class CapacityDriver:
             if request is None or self._draining_since_ns or at_ns < self._measure_from_ns:
                 continue
             if self._meter is None:
-                self._meter = StepMeter(self._plan, request.load, self._samplers, self._waiting(), self._objectives)
+                self._meter = StepMeter(self._plan, request.load, self._samplers, self._waiting())
                 if at_ns == self._measure_from_ns:
                     continue
             self._meter.add_second(deltas)
@@ -132,7 +142,8 @@ class CapacityDriver:
         return None
 
     def _step_of(self, request: StepRequest, meter: StepMeter, end_ns: int) -> CapacityStep | None:
-        if request.purpose == "first" and not self._settings.objectives:
+        has_good = any(step.outcome.kind == "good" for step in self._steps)
+        if not has_good and not self._settings.objectives:
             self._objectives = meter.default_objectives()
         figures, objectives, verdict = meter.judge(self._objectives)
         outcome = judge_step(figures, objectives)

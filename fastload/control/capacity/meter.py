@@ -21,6 +21,10 @@ _OTHERS_CPU_PERCENT = 50.0
 """CPU of programs that belong to neither side from which on a step says nothing about the target; 100 is one core."""
 
 
+_LEAST_RUN_DELAY = 0.05
+"""Share of the time in which the target must have waited for a CPU, for others to be to blame."""
+
+
 class StepMeter:
     """Meter of the step with *load*. *samplers* are those of the run, and *waiting* is what waits at the beginning:
     requests under way, and starts that wait for a VU.
@@ -28,9 +32,7 @@ class StepMeter:
     ``seconds``: how many whole seconds were measured.
     """
 
-    def __init__(
-        self, plan: Plan, load: float, samplers: Samplers, waiting: int, objectives: tuple[Threshold, ...]
-    ) -> None:
+    def __init__(self, plan: Plan, load: float, samplers: Samplers, waiting: int) -> None:
         self._plan = plan
         self._load = load
         self._waiting = waiting
@@ -41,7 +43,7 @@ class StepMeter:
         ]
         self._aggregator = Aggregator(
             plan.workers,
-            threshold_series=frozenset(threshold.series for threshold in objectives),
+            threshold_series=frozenset(threshold.series for threshold in plan.judged),
             headline=self._headlines[0],
         )
         self._builder = SummaryBuilder(plan, self._aggregator, self._samples)
@@ -88,6 +90,7 @@ class StepMeter:
         per_s = views[count].count / self.seconds
         generator = self._not_the_target(workers, target_cpu, verdict)
         cpus = self._samples.target_cpus
+        waiting = total("in_flight") + offered - started
         vus = sum(self._vus) / len(self._vus)
         kind = next((one["kind"] for one in self._aggregator.errors.to_list()), "")
         return StepFigures(
@@ -104,7 +107,8 @@ class StepMeter:
             in_flight=per_s * (mean_ms or 0.0) / 1000,
             vus=vus,
             failed_share=views[failed].fails / views[count].count if views[count].count else 0.0,
-            growth=total("in_flight") + offered - started - self._waiting,
+            growth=waiting - self._waiting,
+            waiting=waiting,
             target_cpu_percent=target_cpu,
             target_cpu_share=target_cpu / (100 * cpus) if target_cpu is not None and cpus else None,
             cpu_ms=target_cpu * 10 / per_s if target_cpu is not None and per_s else None,
@@ -125,8 +129,10 @@ class StepMeter:
                 return one.text, one.remedy
         host = self._samples.host_series()
         host_cpu, cpus = host.mean("cpu_percent"), len(host.samples[-1].cpus_percent) if host.samples else 0
-        if target_cpu is None or host_cpu is None:
-            # A target on another machine has the CPUs of that one.
+        target = self._samples.target_series()
+        waited = target.mean("run_delay_ratio") if target is not None else None
+        if target_cpu is None or host_cpu is None or (waited or 0.0) < _LEAST_RUN_DELAY:
+            # A target on another machine has the CPUs of that one, and one that got all CPU is slow by itself.
             return "", ""
         others = host_cpu * cpus - target_cpu - sum(worker.mean_cpu_percent for worker in workers)
         if others >= _OTHERS_CPU_PERCENT:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastload.model.intervals import score_interval
 from fastload.model.judging.thresholds import Threshold, parse_threshold
-from fastload.model.metrics import BUILTIN, FAILURE_RATES
+from fastload.model.metrics import BUILTIN
 from fastload.model.series import RateValue, TrendValue
 from fastload.model.units import format_ms, format_percent
 from fastload.model.views import MetricView
@@ -18,6 +18,7 @@ LEAST_BOUND_MS = 5.0
 """The lowest bound of that objective: below it, what timers and schedulers add is as large."""
 MOST_FAILED = 0.01
 """The share of failures that is allowed if no objective is given."""
+_WHOLE_MS = 100.0
 _STANDARD_ERRORS = 1.96
 _DESIGN_EFFECT = 5.0
 """Times that follow each other are alike: so many of them tell as much as one that is independent."""
@@ -26,7 +27,9 @@ _DESIGN_EFFECT = 5.0
 @dataclass(frozen=True, slots=True)
 class ObjectiveResult:
     """Result of an objective in one step. *observed* is in the metric's unit, None without data; *low* and *high* are
-    its 95 % interval. *ok*: it was met. *clear*: the whole interval says the same. *shown*: the figure as text."""
+    its 95 % interval. *ok*: it was met. *clear*: the whole interval says the same. *shown*: the figure as text.
+    *is_of_time*: it is on times, which a busy machine makes worse; failures and checks are the target's.
+    """
 
     text: str
     observed: float | None
@@ -35,11 +38,7 @@ class ObjectiveResult:
     ok: bool
     clear: bool
     shown: str = ""
-
-    @property
-    def is_of_failures(self) -> bool:
-        """Whether it is on a rate of failures."""
-        return self.text.partition(":")[0].partition("{")[0] in FAILURE_RATES
+    is_of_time: bool = True
 
 
 def default_objectives(headline: str, failures: str, lightest: Mapping[str, MetricView]) -> tuple[Threshold, ...]:
@@ -49,7 +48,11 @@ def default_objectives(headline: str, failures: str, lightest: Mapping[str, Metr
     found = []
     if p99_ms is not None:
         bound_ms = max(LEAST_BOUND_MS, SLOWER_FACTOR * p99_ms)
-        found.append(parse_threshold(headline, f"p(99)<{bound_ms:.3g}", BUILTIN))
+        found.append(
+            parse_threshold(
+                headline, f"p(99)<{bound_ms:.0f}" if bound_ms >= _WHOLE_MS else f"p(99)<{bound_ms:.3g}", BUILTIN
+            )
+        )
     found.append(parse_threshold(failures, f"rate<{MOST_FAILED:g}", BUILTIN))
     return tuple(found)
 
@@ -62,11 +65,21 @@ def judge_objectives(objectives: Sequence[Threshold], views: Mapping[str, Metric
 def _judge(threshold: Threshold, view: MetricView | None) -> ObjectiveResult:
     observed = view._observe(threshold) if view is not None else None
     if observed is None or view is None:
-        return ObjectiveResult(threshold.text, None, None, None, ok=False, clear=False, shown="no data")
+        return ObjectiveResult(
+            threshold.text,
+            None,
+            None,
+            None,
+            ok=False,
+            clear=False,
+            shown="no data",
+            is_of_time=threshold.kind == "trend",
+        )
     low, high = _interval(threshold, view) or (observed, observed)
     ok = threshold.holds(observed)
     clear = threshold.holds(low) == threshold.holds(high) == ok
-    return ObjectiveResult(threshold.text, observed, low, high, ok, clear, shown=_shown(threshold, observed))
+    shown, is_of_time = _shown(threshold, observed), threshold.kind == "trend"
+    return ObjectiveResult(threshold.text, observed, low, high, ok, clear, shown, is_of_time)
 
 
 def _interval(threshold: Threshold, view: MetricView) -> tuple[float, float] | None:

@@ -43,8 +43,13 @@ class CapacityResult:
     def meets_demand(self) -> bool:
         """Whether the run has shown the capacity that was asked for; True without such a demand."""
         wanted = self.settings.at_least
-        is_shown = self.state in ("found", "at_least") and self.capacity is not None
+        is_shown = self.state in ("found", "at_least", "unfinished") and self.capacity is not None
         return wanted is None or (is_shown and (self.capacity or 0.0) >= wanted)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether some load was carried, and lastingly."""
+        return self.state != "unstable" and self.capacity is not None
 
     @property
     def confirmed(self) -> CapacityStep | None:
@@ -62,7 +67,9 @@ class CapacityResult:
                 return f"not even the lightest load, {first}, met the objectives: {self.why}"
             if state == "at_least":
                 return f"the lightest load, {first}, could not be judged: {self.why}"
-            return "the search ended before its first step did"
+            if state == "unstable":
+                return f"no lasting capacity: {self.why}"
+            return "the search ended before its first step did" + (f": {self.why}" if self.why else "")
         answer = text_of(self.capacity)
         if (confirmed := self.confirmed) is not None and self.settings.by == "vus":
             answer += f", which is {format_count(confirmed.figures.answered_per_s)} requests/s"
@@ -72,7 +79,8 @@ class CapacityResult:
             return f"no lasting capacity: {self.why}"
         if state == "unfinished":
             less = f" and less than {text_of(self.high)}" if self.high is not None else ""
-            return f"at least {answer}{less} so far: the search was ended before it could be confirmed"
+            why = self.why or "the search was ended before it could be confirmed"
+            return f"at least {answer}{less} so far: {why}"
         return f"{answer} within the objectives" + (f", and less than {text_of(self.high)}" if self.high else "")
 
     def to_dict(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from fastload.model.histogram import FloatArray
+from fastload.model.units import format_number_of
 
 FEWEST_STEPS = 5
 LEAST_RANGE = 4.0
@@ -65,7 +66,8 @@ def fit_scalability(points: Sequence[tuple[float, float]]) -> Scalability | str:
     """Return the fit to *points*, (N, X) of each step; or the reason, as a sentence, why they do not carry one."""
     used = sorted((n, x) for n, x in points if n >= 1 and x > 0)
     if len(used) < FEWEST_STEPS:
-        return f"only {len(used)} steps had a request in flight all the time, and the law needs {FEWEST_STEPS}"
+        steps = format_number_of(len(used), "step")
+        return f"only {steps} had a request in flight all the time, and the law needs {FEWEST_STEPS}"
     n, x = (np.array(column) for column in zip(*used, strict=True))
     if n[-1] < LEAST_RANGE * n[0]:
         return f"the steps had {n[0]:.3g} to {n[-1]:.3g} requests in flight, too narrow a range for a curve"

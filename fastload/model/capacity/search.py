@@ -72,6 +72,14 @@ class Found:
 Course = Generator[StepRequest, StepOutcome, Found]
 
 
+class _SilentTarget(Exception):
+    """The target answers nothing any more, since *load*."""
+
+    def __init__(self, text: str, load: float) -> None:
+        super().__init__(text)
+        self.load = load
+
+
 class CapacitySearch:
     """Search for the highest load whose steps are good.
 
@@ -136,6 +144,12 @@ class CapacitySearch:
         if first.kind != "good":
             state: FoundState = "failing" if first.kind == "bad" else "at_least"
             return Found(state, None, first.load if first.kind == "bad" else None, first.why)
+        try:
+            return (yield from self._go_on())
+        except _SilentTarget as fell:
+            return Found("unstable", max(self._good, default=None), fell.load, str(fell))
+
+    def _go_on(self) -> Course:
         while True:
             ended = yield from self._double()
             ended = ended or (yield from self._narrow())
@@ -167,7 +181,7 @@ class CapacitySearch:
         while True:
             good, bad = self._ends()
             if good is None or bad is None:
-                return Found("unstable", good, bad, self._last_contradiction())
+                return Found("unstable", good, bad, self._contradictions[-1][1])
             middle = self._rounded(math.sqrt(good * bad))
             if bad <= good * (1 + self._settings.precision) or not good < middle < bad:
                 return None
@@ -203,9 +217,14 @@ class CapacitySearch:
         """Confirm the highest load that was good, when no heavier one can be tried."""
         while (good := self._ends()[0]) is not None:
             outcome = yield self._request(good, "confirm")
-            if outcome.kind != "bad":
+            if outcome.kind != "good":
+                outcome = yield self._request(good, "confirm")
+            if outcome.kind == "good":
                 break
+            # Also what could not be confirmed for a disturbance is not told.
             self._note(outcome)
+            self._good.pop(good, None)
+            why = outcome.why
         return Found("at_least", good, None, why)
 
     def _tried(self, load: float, purpose: Purpose) -> Generator[StepRequest, StepOutcome, StepOutcome]:
@@ -216,8 +235,21 @@ class CapacitySearch:
             outcome = yield self._request(load, "repeat")
         if purpose == "first" and outcome.kind == "bad" and outcome.clear:
             outcome = yield self._request(load, "repeat")
+        if outcome.is_silent and self._good and purpose != "first":
+            yield from self._look_for_it(outcome)
         self._note(outcome)
         return outcome
+
+    def _look_for_it(self, silent: StepOutcome) -> Generator[StepRequest, StepOutcome, None]:
+        """Try the lightest load, after a step in which nothing was answered.
+
+        Raises:
+            _SilentTarget: nothing is answered there either.
+        """
+        probe = yield self._request(self._settings.first, "repeat")
+        if probe.kind != "good":
+            best = self._settings.text_of(max(self._good))
+            raise _SilentTarget(f"{best} was good at first, and then nothing was answered: {probe.why}", silent.load)
 
     def _note(self, outcome: StepOutcome) -> None:
         if outcome.kind == "good":
@@ -234,9 +266,6 @@ class CapacitySearch:
     def _contradict(self, outcome: StepOutcome, text: str) -> None:
         self._contradictions.append((outcome.load, text))
         self._note(outcome)
-
-    def _last_contradiction(self) -> str:
-        return self._contradictions[-1][1] if self._contradictions else ""
 
     def _request(self, load: float, purpose: Purpose) -> StepRequest:
         settings = self._settings

@@ -7,14 +7,15 @@ from typing import Any, Literal
 
 from fastload.model.errors import PlanError
 from fastload.model.judging.thresholds import Threshold
-from fastload.model.units import format_count, format_percent
+from fastload.model.units import format_count, format_number_of, format_percent
 
 By = Literal["rate", "vus"]
 """What a search drives: starts per second (open model), or VUs (closed model)."""
 
-UNITS: dict[By, str] = {"rate": "/s", "vus": " VUs"}
 FINEST_PRECISION, COARSEST_PRECISION = 0.01, 0.5
 SHORTEST_STEP_S = 2.0
+FEWEST_STARTS = 10
+"""How many starts the longest step at the lightest load has at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,11 @@ class CapacitySettings:
             raise PlanError(
                 f"a step of {self.step_s:g} s is too short to measure", hint=f"give {SHORTEST_STEP_S:g}s or more"
             )
+        if self.by == "rate" and self.first * self.step_s < FEWEST_STARTS:
+            raise PlanError(
+                f"a step of {self.step_s:g} s at {self.text_of(self.first)} has fewer than {FEWEST_STARTS} starts",
+                hint=f"begin with more, or make the steps {FEWEST_STARTS / self.first:g}s long",
+            )
         if self.settle_s < 0:
             raise PlanError("the time to settle is negative", hint="give 0s or more")
         if self.time_s < self.settle_s + self.step_s:
@@ -79,7 +85,7 @@ class CapacitySettings:
 
     def text_of(self, load: float) -> str:
         """Return *load* with its unit, like ``1,200/s`` or ``64 VUs``."""
-        return f"{format_count(load)}{UNITS[self.by]}"
+        return f"{format_count(load)}/s" if self.by == "rate" else format_number_of(load, "VU")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for the summary."""

@@ -15,6 +15,7 @@ StepKind = Literal["good", "bad", "generator"]
 
 _LEAST_GROWTH, _GROWTH_SHARE = 10, 0.03
 """What waits has grown if it is more by this count, and by this share of the starts."""
+_HANGING_FACTOR, _LEAST_HANGING = 3.0, 3
 _NAMED_SHARE = 0.01
 """Share of failures from which on their most frequent kind is named."""
 _STARTED_SHARE = 0.97
@@ -29,11 +30,11 @@ class StepFigures:
     *answered_per_s*: requests that were answered well; *ended_per_s*: iterations that ended. Times are in ms: *p50_ms*
     and so on of the response time, *mean_ms* of the service time. *in_flight*: the mean of the requests under way, by
     Little's law the rate times the mean time. *vus*: the mean of the VUs in use. *growth*: how many more requests and
-    starts waited at the end than at the beginning. *target_cpu_percent*: 100 is one core; None if it was not sampled.
-    *target_cpu_share*: the same as a share of the CPUs that it may use.
-    *cpu_ms*: CPU time of the target for each request. *nearest*: what was nearest to its limit. *generator*: why the
-    generator, and not the target, may have been the limit, "" if it was not. *remedy*: what to do about that. *limit*:
-    the sentence on the limit. *error*: the most frequent kind of failure.
+    starts waited at the end than at the beginning, *waiting* how many did at the end. *target_cpu_percent*: 100 is one
+    core; None if it was not sampled. *target_cpu_share*: the same as a share of the CPUs that it may use. *cpu_ms*: CPU
+    time of the target for each request. *nearest*: what was nearest to its limit. *generator*: why the generator, and
+    not the target, may have been the limit, "" if it was not. *remedy*: what to do about that. *limit*: the sentence on
+    the limit. *error*: the most frequent kind of failure.
     """
 
     load: float
@@ -50,6 +51,7 @@ class StepFigures:
     vus: float = 0.0
     failed_share: float = 0.0
     growth: float = 0.0
+    waiting: float = 0.0
     target_cpu_percent: float | None = None
     target_cpu_share: float | None = None
     cpu_ms: float | None = None
@@ -64,20 +66,33 @@ class StepFigures:
         """Whether the target did not keep up: starts were not made, or more and more waited."""
         if not self.offered:
             return False
-        short = self.started < _STARTED_SHARE * self.offered - _LEAST_GROWTH
-        return short or self.growth > max(_LEAST_GROWTH, _GROWTH_SHARE * self.offered)
+        return self.is_short or self.growth > max(_LEAST_GROWTH, _GROWTH_SHARE * self.offered) or self.has_unanswered
+
+    @property
+    def is_short(self) -> bool:
+        """Whether starts that were due were not made; also those of a worker that was lost, which offers no more."""
+        due = self.load * self.seconds
+        return self.started < _STARTED_SHARE * due - _LEAST_GROWTH
+
+    @property
+    def has_unanswered(self) -> bool:
+        """Whether more requests wait than responses explain: three times those of the slowest percent, and three."""
+        expected = self.answered_per_s * (self.p99_ms or 0.0) / 1000
+        return self.waiting > _HANGING_FACTOR * expected + _LEAST_HANGING
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
     """Outcome of a step. *why*: the first thing that was not as it should be, "" for a good step. *clear*: more
-    seconds would not change it. *used_share*: how much of its CPUs the target used, None if it was not sampled."""
+    seconds would not change it. *used_share*: how much of its CPUs the target used, None if it was not sampled.
+    *is_silent*: nothing was answered at all."""
 
     load: float
     kind: StepKind
     clear: bool
     why: str = ""
     used_share: float | None = None
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +138,8 @@ def judge_step(figures: StepFigures, objectives: tuple[ObjectiveResult, ...]) ->
     if not broken and not figures.is_behind:
         clear = all(one.clear for one in objectives)
         return StepOutcome(figures.load, "good", clear=clear, used_share=figures.target_cpu_share)
+    if missing := next((one for one in broken if one.observed is None), None):
+        return StepOutcome(figures.load, "bad", clear=False, why=f"no data for {missing.text}")
     if figures.generator and not _has_failed_by_itself(figures, broken):
         return StepOutcome(figures.load, "generator", clear=False, why=figures.generator)
     if figures.is_behind and not any(one.clear for one in broken):
@@ -132,12 +149,14 @@ def judge_step(figures: StepFigures, objectives: tuple[ObjectiveResult, ...]) ->
     why = f"{worst.shown}, not {_bound(worst)}"
     if figures.error and figures.failed_share >= _NAMED_SHARE:
         why += f"; most failed with {figures.error}"
-    return StepOutcome(figures.load, "bad", clear=worst.clear, why=why)
+    is_silent = figures.p50_ms is None and figures.failed_share == 1.0
+    return StepOutcome(figures.load, "bad", clear=worst.clear, why=why, is_silent=is_silent)
 
 
 def _has_failed_by_itself(figures: StepFigures, broken: Sequence[ObjectiveResult]) -> bool:
-    """Return whether too many requests failed by the target: no machine is to blame for a 404."""
-    return not figures.error.startswith("generator") and any(one.is_of_failures and one.clear for one in broken)
+    """Return whether requests failed, or checks did, by the target: no machine is to blame for a 404."""
+    by_this_side = figures.error.startswith("generator") and figures.failed_share > 0
+    return not by_this_side and any(not one.is_of_time for one in broken)
 
 
 def _bound(objective: ObjectiveResult) -> str:
@@ -145,8 +164,11 @@ def _bound(objective: ObjectiveResult) -> str:
 
 
 def _behind_text(figures: StepFigures) -> str:
-    if figures.started < _STARTED_SHARE * figures.offered:
-        return f"only {format_percent(figures.started / figures.offered)} of the offered load was started"
+    if figures.is_short:
+        share = figures.started / (figures.load * figures.seconds)
+        return f"only {format_percent(share)} of the offered load was started"
+    if figures.has_unanswered and figures.growth <= max(_LEAST_GROWTH, _GROWTH_SHARE * figures.offered):
+        return f"{format_number_of(figures.waiting, 'request')} had no answer at its end"
     return (
         f"more and more requests waited: {format_count(figures.ended_per_s)}/s ended of "
         f"{format_count(figures.offered / figures.seconds)}/s that were offered"

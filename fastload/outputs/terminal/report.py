@@ -16,6 +16,7 @@ from fastload.model.error_remedies import remedy_of
 from fastload.model.http_settings import without_credentials
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.load_changes import changed_load, count_changes
+from fastload.model.load_models import first_load
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
@@ -164,6 +165,9 @@ def _course(scenario: ScenarioPlan, summary: Summary) -> str:
     begin = [f"after {scenario.after}"] if scenario.after else []
     begin += [f"from {format_duration_s(scenario.start_s)} on"] if scenario.start_s else []
     load = changed_load(scenario.executor.describe(), scenario.name, summary.load_changes)
+    if summary.plan.capacity is not None:
+        loads = {one.name: first_load(one.executor) for one in summary.plan.scenarios}
+        load = f"{format_percent(loads[scenario.name] / sum(loads.values()))} of the load"
     return ", ".join([load, *map(one_line, begin)])
 
 

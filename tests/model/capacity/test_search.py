@@ -111,6 +111,33 @@ def test_a_bad_step_that_a_repeat_contradicts_moves_the_end() -> None:
     assert 95 <= search.found.good <= 100
 
 
+def test_a_target_that_answers_nothing_any_more_ends_the_search() -> None:
+    """The lightest load is tried once more, and then nothing else."""
+    search = CapacitySearch(CapacitySettings())
+    asked = []
+    while (request := search.request) is not None:
+        asked.append(request.load)
+        died = len(asked) > 3
+        kind: StepKind = "bad" if died else "good"
+        search.add(StepOutcome(request.load, kind, clear=True, why="100% failed" if died else "", is_silent=died))
+    assert asked == [10, 20, 40, 80, 10]
+    assert search.found == Found(
+        "unstable", 40, 80, "40/s was good at first, and then nothing was answered: 100% failed"
+    )
+
+
+def test_what_could_not_be_confirmed_is_not_told() -> None:
+    """The load is good at first, and whenever it is to be confirmed other programs are in the way."""
+    search = CapacitySearch(CapacitySettings(most=40))
+    while (request := search.request) is not None:
+        is_disturbed = request.purpose == "confirm" and request.load == 40
+        kind: StepKind = "generator" if is_disturbed else "good"
+        search.add(
+            StepOutcome(request.load, kind, clear=not is_disturbed, why="other programs" if is_disturbed else "")
+        )
+    assert search.found == Found("at_least", 20, None, "other programs")
+
+
 def test_what_is_known_is_there_at_any_time() -> None:
     search = CapacitySearch(CapacitySettings())
     assert search.found == Found("unfinished", None, None)

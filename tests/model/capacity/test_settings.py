@@ -20,6 +20,7 @@ from fastload.model.errors import PlanError
         ({"by": "vus", "first": 0}, "0 VUs, is no whole number"),
         ({"first": 100, "most": 50}, "the heaviest load, 50/s, is below the lightest, 100/s"),
         ({"step_s": 1.9}, "a step of 1.9 s is too short"),
+        ({"first": 0.1}, "a step of 8 s at 0.1/s has fewer than 10 starts"),
         ({"settle_s": -1}, "the time to settle is negative"),
         ({"time_s": 8}, "the search ends after 8 s, before its first step does"),
         ({"at_least": 200, "most": 100}, "200/s are asked for, but no more than 100/s are tried"),

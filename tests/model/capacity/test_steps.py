@@ -18,7 +18,9 @@ RESPONSE = "http_req_response_time"
 FIGURES = StepFigures(load=100, seconds=5, offered=500, started=500, answered_per_s=100, ended_per_s=100)
 MET = ObjectiveResult(f"{RESPONSE}: p(95)<50", 20, 18, 22, ok=True, clear=True, shown="p(95) 20.0ms")
 BROKEN = ObjectiveResult(f"{RESPONSE}: p(95)<50", 80, 70, 90, ok=False, clear=True, shown="p(95) 80.0ms")
-FAILED = ObjectiveResult("http_req_failed: rate<0.01", 1.0, 0.9, 1.0, ok=False, clear=True, shown="100.00% failed")
+FAILED = ObjectiveResult(
+    "http_req_failed: rate<0.01", 1.0, 0.9, 1.0, ok=False, clear=True, shown="100.00% failed", is_of_time=False
+)
 UNSURE = replace(BROKEN, low=40.0, clear=False)
 
 
@@ -49,6 +51,19 @@ def views_of(times_ms: list[float], failed: int = 0) -> dict[str, MetricView]:
             True,
             "more and more requests waited: 96.8/s ended of 100/s that were offered",
         ),
+        # More wait than the responses explain: three times those of the slowest percent, and three.
+        (replace(FIGURES, p99_ms=20, waiting=9), [MET], "good", True, ""),
+        (replace(FIGURES, p99_ms=20, waiting=10), [MET], "bad", True, "10 requests had no answer at its end"),
+        # A lost worker offers nothing any more: what was to be offered counts.
+        (replace(FIGURES, offered=250, started=250), [MET], "bad", True, "only 50.00% of the offered load was started"),
+        # No data is never an effect of this side.
+        (
+            replace(FIGURES, generator="its CPU was full"),
+            [replace(MET, observed=None, ok=False, clear=False)],
+            "bad",
+            False,
+            "no data for http_req_response_time: p(95)<50",
+        ),
         # What this side does can only make figures worse.
         (replace(FIGURES, generator="its CPU was full"), [MET], "good", True, ""),
         (replace(FIGURES, generator="its CPU was full"), [BROKEN], "generator", False, "its CPU was full"),
@@ -78,7 +93,7 @@ def test_the_outcome(figures: StepFigures, objectives: list[ObjectiveResult], ki
 
 
 def test_ten_requests_more_are_no_growth_at_a_low_rate() -> None:
-    slow = replace(FIGURES, offered=30, started=30)
+    slow = replace(FIGURES, load=6, offered=30, started=30)
     assert judge_step(replace(slow, growth=10), (MET,)).kind == "good"
     assert judge_step(replace(slow, growth=11), (MET,)).kind == "bad"
 
