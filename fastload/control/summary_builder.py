@@ -10,6 +10,7 @@ from fastload.control.aggregator import Aggregator
 from fastload.control.sampling.host import describe_host
 from fastload.control.sampling.samplers import Samplers
 from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.cost.cost_meter import CostMeter
 from fastload.model.headline import RESPONSE_TIMES, headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence, WorkerEvidence
@@ -64,6 +65,8 @@ class SummaryBuilder:
         self._aggregator = aggregator
         self._samplers = samplers
         self._backlog = Backlog()
+        self.cost = CostMeter(plan.warmup_s)
+        """Meter of what the target uses; it takes each snapshot."""
         self.vus_without_data = 0
         """VUs that ended because no data was left for them; known at the end."""
         # The requests that had ended well, at the end of each second.
@@ -133,6 +136,7 @@ class SummaryBuilder:
             calls=collect_calls(aggregator.table, duration_s),
             scenarios=collect_scenarios(views, [scenario.name for scenario in self._plan.scenarios]),
             table=aggregator.table,
+            cost=self.cost.cost(),
         )
 
     def counts(self) -> RunCounts:

@@ -25,7 +25,6 @@ from fastload.model.compare.batches import FEWEST_BATCHES, BatchedRun
 from fastload.model.compare.comparability import ComparabilityIssues, find_issues
 from fastload.model.compare.figures import Figure, figures_of
 from fastload.model.compare.intervals import (
-    CONFIDENCE,
     FEWEST_VALUES,
     Difference,
     Estimate,
@@ -38,6 +37,7 @@ from fastload.model.compare.intervals import (
 )
 from fastload.model.metrics import Kind
 from fastload.model.series import GaugeValue, RateValue, TrendValue
+from fastload.model.student_t import CONFIDENCE
 
 ComparisonVerdict = Literal["better", "worse", "changed", "no difference shown", ""]
 COMPARISON_VERSION = 1

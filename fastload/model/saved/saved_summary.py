@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from fastload.model.cost.target_cost import EndpointCost, Estimate, TargetCost
 from fastload.model.headline import headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import WorkerEvidence
@@ -153,6 +154,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
             ScenarioResult(_text(one["name"]), {name: view(name, one[name]) for name in SCENARIO_METRICS})
             for one in _maps(plain["scenarios"])
         ),
+        cost=_cost(plain["cost"]) if plain.get("cost") else None,
     )
 
 
@@ -184,7 +186,9 @@ def _empty(spec: MetricSpec) -> dict[str, float | None]:
 
 
 def _check_means(kind: type[HostSample] | type[ProcessSample], sampled: Mapping[str, Any]) -> None:
-    wanted = [one.name for one in fields(kind) if one.name not in ("t_s", "label")] if sampled["series"] else []
+    # An earlier version had fewer.
+    required = (one.name for one in fields(kind) if one.default is MISSING)
+    wanted = [name for name in required if name not in ("t_s", "label")] if sampled["series"] else []
     for name in ("mean", "max"):
         if missing := next((one for one in wanted if one not in _means(sampled[name])), ""):
             raise ValueError(f"{name}: there is no {missing!r}")
@@ -231,6 +235,13 @@ def _exceptions(rows: Any) -> ErrorTable:
         }
         for row in _maps(rows)
     )
+
+
+def _cost(plain: Any) -> TargetCost:
+    endpoints = tuple(
+        made_of(EndpointCost, one, cpu_ms=made_of(Estimate, one["cpu_ms"])) for one in _maps(_map(plain)["endpoints"])
+    )
+    return made_of(TargetCost, plain, cpu_ms=made_of(Estimate, plain["cpu_ms"]), endpoints=endpoints)
 
 
 def _worker(plain: Mapping[str, Any]) -> WorkerEvidence:

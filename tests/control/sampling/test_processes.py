@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.control.sampling import procfs
-from fastload.control.sampling.processes import CpuLedger, CpuReading, ProcessKey, ProcessSampler
+from fastload.control.sampling.processes import ProcessKey, ProcessSampler, UsageLedger, UsageReading
 from fastload.model.resources import ProcessSample
 from tests.control.sampling.puppet import DEADLINE_S, Puppet
 
@@ -257,8 +257,8 @@ class TestDeath:
         assert (sample.fds, sample.alive) == (0, True)
 
 
-def reading(own_ns: int, reaped_ns: int = 0, parent_pid: int = 1) -> CpuReading:
-    return CpuReading(parent_pid, own_ns, reaped_ns)
+def reading(own: int, reaped: int = 0, parent_pid: int = 1) -> UsageReading:
+    return UsageReading(parent_pid, own, reaped)
 
 
 PARENT: ProcessKey = (100, 10)
@@ -267,25 +267,25 @@ CHILD: ProcessKey = (200, 20)
 
 class TestLedger:
     def test_time_that_arrives_an_interval_after_the_child_is_gone_is_not_a_spike(self) -> None:
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         ledger.advance({PARENT: reading(0), CHILD: reading(900, parent_pid=10)}, born_since_ticks=1000)
         assert ledger.advance({PARENT: reading(5)}, born_since_ticks=1000) == 5
-        assert ledger.advance({PARENT: reading(5, reaped_ns=910)}, born_since_ticks=1000) == 10
+        assert ledger.advance({PARENT: reading(5, reaped=910)}, born_since_ticks=1000) == 10
 
     def test_a_debt_is_forgotten_after_that(self) -> None:
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         ledger.advance({PARENT: reading(0), CHILD: reading(900, parent_pid=10)}, born_since_ticks=1000)
         for _ in range(2):
             ledger.advance({PARENT: reading(0)}, born_since_ticks=1000)
-        assert ledger.advance({PARENT: reading(0, reaped_ns=300)}, born_since_ticks=1000) == 300
+        assert ledger.advance({PARENT: reading(0, reaped=300)}, born_since_ticks=1000) == 300
 
     def test_an_old_process_that_joins_counts_from_then(self) -> None:
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         assert ledger.advance({CHILD: reading(900)}, born_since_ticks=201) == 0
         assert ledger.advance({CHILD: reading(950)}, born_since_ticks=201) == 50
 
     def test_a_reused_pid_is_another_process(self) -> None:
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         ledger.advance({(200, 20): reading(900)}, born_since_ticks=0)
         assert ledger.advance({(300, 20): reading(7)}, born_since_ticks=250) == 7
 
@@ -294,7 +294,7 @@ class TestLedger:
         """A model tree burns, forks and ends at random: what the ledger reports is all that was burnt."""
         root = 1
         own, reaped, parents = {root: 0}, {root: 0}, {root: 0}
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         burnt = counted = 0
         born, next_pid = {root: 1}, 2
 
@@ -317,6 +317,6 @@ class TestLedger:
                     next_pid += 1
                 elif pid != root:
                     end(pid)
-            tree = {(born[pid], pid): CpuReading(parents[pid], own[pid], reaped[pid]) for pid in sorted(parents)}
+            tree = {(born[pid], pid): UsageReading(parents[pid], own[pid], reaped[pid]) for pid in sorted(parents)}
             counted += ledger.advance(tree, born_since_ticks=now)
         assert counted == burnt
