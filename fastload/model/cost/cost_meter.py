@@ -54,6 +54,7 @@ class CostMeter:
 
     def _amounts(self, table: SeriesTable) -> Mapping[Work, float]:
         amounts: dict[Work, float] = {}
+        amount: float
         for series, value in table.series_values.items():
             if isinstance(value, RateValue) and series.metric in _ENDED and series.is_kept:
                 tags = dict(series.tags)
@@ -62,7 +63,7 @@ class CostMeter:
                     value.total,
                 )
             elif isinstance(value, CounterValue) and series.metric in _COUNTERS and not series.tags:
-                work, amount = _COUNTERS[series.metric], float(value.value)
+                work, amount = _COUNTERS[series.metric], value.value
             else:
                 continue
             amounts[work] = amounts.get(work, 0.0) + amount

@@ -154,7 +154,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
             ScenarioResult(_text(one["name"]), {name: view(name, one[name]) for name in SCENARIO_METRICS})
             for one in _maps(plain["scenarios"])
         ),
-        cost=_cost(plain["cost"]) if plain.get("cost") else None,
+        cost=cost_of_summary(plain),
     )
 
 
@@ -237,11 +237,19 @@ def _exceptions(rows: Any) -> ErrorTable:
     )
 
 
-def _cost(plain: Any) -> TargetCost:
-    endpoints = tuple(
-        made_of(EndpointCost, one, cpu_ms=made_of(Estimate, one["cpu_ms"])) for one in _maps(_map(plain)["endpoints"])
+def cost_of_summary(plain: Mapping[str, Any]) -> TargetCost | None:
+    """Return the cost of *plain*, the result of `Summary.to_dict`; None if it was not measured.
+
+    Raises:
+        KeyError, ValueError: an entry is missing, or has another type.
+    """
+    if not plain.get("cost"):
+        return None
+    cost = _map(plain["cost"])
+    endpoints = (
+        made_of(EndpointCost, one, cpu_ms=made_of(Estimate, one["cpu_ms"])) for one in _maps(cost["endpoints"])
     )
-    return made_of(TargetCost, plain, cpu_ms=made_of(Estimate, plain["cpu_ms"]), endpoints=endpoints)
+    return made_of(TargetCost, cost, cpu_ms=made_of(Estimate, cost["cpu_ms"]), endpoints=tuple(endpoints))
 
 
 def _worker(plain: Mapping[str, Any]) -> WorkerEvidence:
