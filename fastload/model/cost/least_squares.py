@@ -68,7 +68,8 @@ def fit_non_negative(columns: FloatArray, y: FloatArray, weights: FloatArray) ->
     variance = float(errors @ errors) / (rows - count) * _inflation(errors)
     half = t_quantile(rows - count) * np.sqrt(variance * np.diag(inverse))
     values = plain if (plain >= 0).all() else _non_negative(x, seen)
-    low, high = np.maximum(0.0, plain - half), np.maximum(values, plain + half)
+    # With the negative ones at 0, the others move: the interval has the estimate in it all the same.
+    low, high = np.clip(plain - half, 0.0, values), np.maximum(values, plain + half)
     return Coefficients(values / lengths, low / lengths, high / lengths, condition)
 
 
