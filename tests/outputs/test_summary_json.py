@@ -27,7 +27,7 @@ KEYS = [
     "hook_errors", "load_changes", "verdict", "thresholds", "checks", "metrics",
     "scenarios",
     "groups",
-    "endpoints", "calls", "requests", "errors", "exceptions", "workers", "host", "target", "plan", "notes", "versions",
+    "endpoints", "calls", "requests", "errors", "exceptions", "workers", "host", "target", "cost", "plan", "notes", "versions",
     "machine", "histograms",
 ]  # fmt: skip
 
