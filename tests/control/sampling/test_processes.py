@@ -37,6 +37,20 @@ def cpu_s(sample: ProcessSample, previous: ProcessSample | None = None) -> float
     return sample.cpu_percent / 100 * (sample.t_s - (previous.t_s if previous else 0))
 
 
+def written(sample: ProcessSample, previous: ProcessSample | None = None) -> float:
+    """Bytes written in the interval."""
+    assert sample.disk_written_bytes_per_s is not None
+    return sample.disk_written_bytes_per_s * (sample.t_s - (previous.t_s if previous else 0))
+
+
+def writes_are_counted(folder: Path) -> bool:
+    """Whether the kernel counts what goes to files of *folder*: it does not in memory."""
+    before = procfs.disk_bytes(os.getpid())
+    (folder / "probe").write_bytes(b"x" * 100_000)
+    after = procfs.disk_bytes(os.getpid())
+    return before is not None and after is not None and after[1] > before[1]
+
+
 def is_about(found_s: float, burnt_s: float) -> bool:
     """Whether that was found which was burnt: no less than the clock can tell, and a little more for all the rest that
     a process does, which takes longer on a busy machine."""
@@ -66,6 +80,41 @@ class TestSampling:
         sample = sampler.sample()
         assert sample.t_s > first.t_s
         assert sample.cpu_percent / 100 + sample.run_delay_ratio == pytest.approx(1, abs=0.2)
+
+    def test_bytes_written_to_a_disk_count_once_also_those_of_children_that_end(
+        self, puppet: Puppet, tmp_path: Path
+    ) -> None:
+        if os.statvfs(tmp_path).f_flag & os.ST_RDONLY or not writes_are_counted(tmp_path):
+            pytest.skip("the kernel does not count what is written here")
+        puppet.do("def put(path, size): open(path, 'wb').write(b'x' * size)")
+        puppet.do(f"put({str(tmp_path / 'before')!r}, 500_000)")
+        sampler = watch(puppet.pid)
+        puppet.do(f"put({str(tmp_path / 'own')!r}, 1_000_000)")
+        first = sampler.sample()
+        assert written(first) == pytest.approx(1_000_000, abs=50_000)
+        # The child is sampled while it lives, and again as a part of its parent when that has waited for it.
+        path = str(tmp_path / "child")
+        puppet.do(f"child = fork(0, lambda: (put({path!r}, 2_000_000), signal.pause()))")
+        wait_until(lambda: (tmp_path / "child").exists() and (tmp_path / "child").stat().st_size == 2_000_000)
+        second = sampler.sample()
+        puppet.do("end(child)")
+        third = sampler.sample()
+        fourth = sampler.sample()
+        total = written(second, first) + written(third, second) + written(fourth, third)
+        assert total == pytest.approx(2_000_000, abs=100_000)
+        assert first.disk_read_bytes_per_s is not None
+
+    def test_bytes_of_disks_that_this_user_may_not_see_are_not_known(self, puppet: Puppet) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("only root may become another user")
+        sampler = watch(puppet.pid)
+        os.seteuid(65534)
+        try:
+            sample = sampler.sample()
+        finally:
+            os.seteuid(0)
+        assert sample.alive
+        assert (sample.disk_read_bytes_per_s, sample.disk_written_bytes_per_s) == (None, None)
 
     def test_memory_threads_and_descriptors(self, puppet: Puppet) -> None:
         sampler = watch(puppet.pid)
