@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class EndpointCost:
     *share* is its share of the target's CPU time.
     """
 
-    kind: str
+    kind: Noun
     method: str
     name: str
     count: float
@@ -172,7 +172,9 @@ def _by_endpoint(rows: Sequence[AlignedRow[Work]], cpu_ms: FloatArray) -> tuple[
         return (), why
     found = [
         EndpointCost(
-            *work,
+            kind=cast("Noun", work.kind),
+            method=work.method,
+            name=work.name,
             count=float(columns[:, number].sum()),
             share=float(used_ms[number] / used_ms.sum()),
             cpu_ms=Estimate(float(fit.values[number]), float(fit.low[number]), float(fit.high[number])),
