@@ -31,72 +31,80 @@ _START_SLACK_TICKS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class CpuReading:
-    """CPU time of one process since its start; ``reaped_ns`` is the CPU time of the descendants that it waited for."""
+class UsageReading:
+    """What one process has used since its start, like ns of CPU time or bytes of a disk.
+
+    ``reaped`` is what the descendants used that it waited for. The kernel keeps bytes of disks in one number with those
+    of the process itself: all of that is ``reaped``.
+    """
 
     parent_pid: int
-    own_ns: int
-    reaped_ns: int
+    own: int
+    reaped: int
 
 
-class CpuLedger:
-    """Ledger of the CPU time of a changing process tree. It also counts processes that end between two readings.
+class UsageLedger:
+    """Ledger of what a changing process tree uses. It also counts processes that end between two readings.
 
-    When a parent waits for an ended child, the kernel adds the child's total to the parent's ``reaped_ns``. The part
-    that was counted while the child lived is then a debt of the parent, and is subtracted from ``reaped_ns``. The total
+    When a parent waits for an ended child, the kernel adds the child's total to the parent's ``reaped``. The part
+    that was counted while the child lived is then a debt of the parent, and is subtracted from ``reaped``. The total
     may arrive there one interval late, because a tree cannot be read at one instant. If it is not there by then, the
     parent never waited (SIGCHLD ignored), and the debt is dropped. A parent must not be read after its children.
     """
 
     def __init__(self) -> None:
-        self._last: dict[ProcessKey, CpuReading] = {}
-        self._owed_ns: dict[ProcessKey, int] = {}
+        self._last: dict[ProcessKey, UsageReading] = {}
+        self._owed: dict[ProcessKey, int] = {}
 
-    def advance(self, now: dict[ProcessKey, CpuReading], *, born_since_ticks: int) -> int:
-        """Return the CPU time in ns that all processes used since the last call.
+    def advance(self, now: dict[ProcessKey, UsageReading], *, born_since_ticks: int) -> int:
+        """Return what all processes used since the last call.
 
         A new process counts from its start if it started at *born_since_ticks* or later. Otherwise (an old process
         that joins the tree) it counts from now on.
         """
-        vanished_ns = self._vanished_ns(now)
-        owed_ns: dict[ProcessKey, int] = {}
-        used_ns = 0
+        vanished = self._vanished(now)
+        owed: dict[ProcessKey, int] = {}
+        used = 0
         for key, reading in now.items():
             before = self._last.get(key)
             if before is None:
-                used_ns += reading.own_ns + reading.reaped_ns if key[0] >= born_since_ticks else 0
+                used += reading.own + reading.reaped if key[0] >= born_since_ticks else 0
                 continue
-            used_ns += max(0, reading.own_ns - before.own_ns)
-            arrived = max(0, reading.reaped_ns - before.reaped_ns)
-            owed_late, owed_new = self._owed_ns.get(key, 0), vanished_ns.get(key, 0)
-            used_ns += max(0, arrived - owed_late - owed_new)
+            used += max(0, reading.own - before.own)
+            arrived = max(0, reading.reaped - before.reaped)
+            owed_late, owed_new = self._owed.get(key, 0), vanished.get(key, 0)
+            used += max(0, arrived - owed_late - owed_new)
             still_owed = min(owed_new, max(0, owed_late + owed_new - arrived))
             if still_owed:
-                owed_ns[key] = still_owed
-        self._last, self._owed_ns = now, owed_ns
-        return used_ns
+                owed[key] = still_owed
+        self._last, self._owed = now, owed
+        return used
 
-    def _vanished_ns(self, now: dict[ProcessKey, CpuReading]) -> dict[ProcessKey, int]:
-        """Return the already counted CPU time of processes that are gone, by the nearest ancestor that exists."""
+    def _vanished(self, now: dict[ProcessKey, UsageReading]) -> dict[ProcessKey, int]:
+        """Return what was already counted of processes that are gone, by the nearest ancestor that exists."""
         keys = {key[1]: key for key in self._last}
-        vanished_ns: dict[ProcessKey, int] = {}
+        vanished: dict[ProcessKey, int] = {}
         for key, reading in self._last.items():
             heir: ProcessKey | None = key
             while heir is not None and heir not in now:
                 heir = keys.get(self._last[heir].parent_pid)
             if key not in now and heir is not None:
-                vanished_ns[heir] = vanished_ns.get(heir, 0) + reading.own_ns + reading.reaped_ns
-        return vanished_ns
+                vanished[heir] = vanished.get(heir, 0) + reading.own + reading.reaped
+        return vanished
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Reading of one process; ``schedule`` is ``{thread: (ns waited for a CPU, times put on a CPU)}``."""
+    """Reading of one process; ``schedule`` is ``{thread: (ns waited for a CPU, times put on a CPU)}``.
+
+    ``disk_bytes`` are those read and written, None if this user may not see them.
+    """
 
     stat: procfs.ProcessStat
     fds: int
     schedule: dict[str, tuple[int, int]]
     children: list[int]
+    disk_bytes: tuple[int, int] | None = None
 
 
 class ProcessSampler:
@@ -110,7 +118,8 @@ class ProcessSampler:
         self.label = label
         self._pids = tuple(pids)
         self._with_children = children
-        self._ledger = CpuLedger()
+        self._ledger = UsageLedger()
+        self._read_ledger, self._written_ledger = UsageLedger(), UsageLedger()
         self._last: dict[ProcessKey, _Reading] = {}
         self._adopted: set[ProcessKey] = set()
         self._started_ns: int | None = None
@@ -124,6 +133,7 @@ class ProcessSampler:
         stats = {pid: procfs.read_process(pid) for pid in self._pids}
         self._last = self._read_tree({(stat.start_ticks, pid) for pid, stat in stats.items() if stat})
         self._count_cpu_ns(self._last, born_since_ticks=self._last_ticks)
+        self._count_disk_bytes(self._last, born_since_ticks=self._last_ticks)
 
     @property
     def has_lost_one(self) -> bool:
@@ -152,6 +162,7 @@ class ProcessSampler:
         readings = self._read_tree({*self._last, *self._adopted})
         self._adopted.clear()
         cpu_ns = self._count_cpu_ns(readings, born_since_ticks=born_since_ticks)
+        disk = self._count_disk_bytes(readings, born_since_ticks=born_since_ticks)
         waited_ns = switches = 0
         for key, reading in readings.items():
             before = self._last.get(key)
@@ -172,6 +183,8 @@ class ProcessSampler:
             context_switches_per_s=switches * 1e9 / elapsed_ns,
             run_delay_ratio=waited_ns / elapsed_ns,
             alive=bool(running),
+            disk_read_bytes_per_s=disk[0] * 1e9 / elapsed_ns if disk else None,
+            disk_written_bytes_per_s=disk[1] * 1e9 / elapsed_ns if disk else None,
         )
 
     def _read_tree(self, known: set[ProcessKey]) -> dict[ProcessKey, _Reading]:
@@ -195,7 +208,9 @@ class ProcessSampler:
         if stat is None:
             return None
         if not stat.running:
-            return _Reading(stat, fds=0, schedule={}, children=[])
+            # It uses nothing more, and the kernel may not show what it has used.
+            before = self._last.get((stat.start_ticks, pid))
+            return _Reading(stat, fds=0, schedule={}, children=[], disk_bytes=before.disk_bytes if before else None)
         threads = procfs.thread_ids(pid)
         return _Reading(
             stat,
@@ -204,12 +219,29 @@ class ProcessSampler:
             children=[child for thread in threads for child in procfs.thread_children(pid, thread)]
             if self._with_children
             else [],
+            disk_bytes=procfs.disk_bytes(pid),
         )
+
+    def _count_disk_bytes(
+        self, readings: dict[ProcessKey, _Reading], *, born_since_ticks: int
+    ) -> tuple[int, int] | None:
+        """Return the bytes read and written since the last call; None if that of a running process is not known."""
+        known = {key: reading.disk_bytes for key, reading in readings.items() if reading.disk_bytes}
+        parents = {key: readings[key].stat.parent_pid for key in known}
+        read, written = (
+            ledger.advance(
+                {key: UsageReading(parents[key], 0, disk_bytes[which]) for key, disk_bytes in known.items()},
+                born_since_ticks=born_since_ticks,
+            )
+            for which, ledger in enumerate((self._read_ledger, self._written_ledger))
+        )
+        hidden = any(reading.stat.running and not reading.disk_bytes for reading in readings.values())
+        return None if hidden else (read, written)
 
     def _count_cpu_ns(self, readings: dict[ProcessKey, _Reading], *, born_since_ticks: int) -> int:
         return self._ledger.advance(
             {
-                key: CpuReading(
+                key: UsageReading(
                     reading.stat.parent_pid,
                     reading.stat.cpu_ns,
                     reading.stat.reaped_cpu_ns if self._with_children else 0,

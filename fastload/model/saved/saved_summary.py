@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from fastload.model.cost.target_cost import CostEstimate, EndpointCost, TargetCost
 from fastload.model.headline import headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import WorkerEvidence
@@ -155,6 +156,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
             for one in _maps(plain["scenarios"])
         ),
         capacity=saved_capacity(plain.get("capacity")),
+        cost=cost_of_summary(plain),
     )
 
 
@@ -186,7 +188,9 @@ def _empty(spec: MetricSpec) -> dict[str, float | None]:
 
 
 def _check_means(kind: type[HostSample] | type[ProcessSample], sampled: Mapping[str, Any]) -> None:
-    wanted = [one.name for one in fields(kind) if one.name not in ("t_s", "label")] if sampled["series"] else []
+    # An earlier version had fewer.
+    required = (one.name for one in fields(kind) if one.default is MISSING)
+    wanted = [name for name in required if name not in ("t_s", "label")] if sampled["series"] else []
     for name in ("mean", "max"):
         if missing := next((one for one in wanted if one not in _means(sampled[name])), ""):
             raise ValueError(f"{name}: there is no {missing!r}")
@@ -233,6 +237,21 @@ def _exceptions(rows: Any) -> ErrorTable:
         }
         for row in _maps(rows)
     )
+
+
+def cost_of_summary(plain: Mapping[str, Any]) -> TargetCost | None:
+    """Return the cost of *plain*, the result of `Summary.to_dict`; None if it was not measured.
+
+    Raises:
+        KeyError, ValueError: an entry is missing, or has another type.
+    """
+    if not plain.get("cost"):
+        return None
+    cost = _map(plain["cost"])
+    endpoints = (
+        made_of(EndpointCost, one, cpu_ms=made_of(CostEstimate, one["cpu_ms"])) for one in _maps(cost["endpoints"])
+    )
+    return made_of(TargetCost, cost, cpu_ms=made_of(CostEstimate, cost["cpu_ms"]), endpoints=tuple(endpoints))
 
 
 def _worker(plain: Mapping[str, Any]) -> WorkerEvidence:
