@@ -367,7 +367,8 @@ def test_websockets_of_which_none_opened_are_compared_all_the_same() -> None:
 
 
 def test_nothing_measured_is_not_judged() -> None:
-    empty = [replace(second, table=SeriesTable()) for second in seconds_of(lognormal(), np.random.default_rng(1))]
+    seconds = seconds_of(lognormal(), np.random.default_rng(1))
+    empty = [replace(second, table=SeriesTable(), target=None) for second in seconds]
     found = compare_sides([ComparisonSide("a", [batched("a", empty)]), ComparisonSide("b", [batched("b", empty)])])
     assert (found.verdict, found.rows) == ("", ())
 
