@@ -57,6 +57,7 @@ class Steering:
 
     def __init__(self, plan: Plan, send: SendFrame) -> None:
         self._plan = plan
+        self._is_searched = plan.capacity is not None
         self._send = send
         self._steered = {
             scenario.name: _SteeredScenario(scenario, _first_target(scenario)) for scenario in plan.scenarios
@@ -162,6 +163,15 @@ class Steering:
 
     # Commands.
 
+    def check_is_free(self) -> None:
+        """Check that commands may change the load.
+
+        Raises:
+            ControlError: a capacity search sets it, and a load of somebody else's would spoil its steps.
+        """
+        if self._is_searched:
+            raise ControlError("the search for the capacity sets the load", hint="stop it, or wait until it is over")
+
     def pause(self, now_ns: int) -> None:
         """Start no more iterations until `resume`; running ones continue. Before `start` no frame is sent: the
         caller does not start a run that is paused."""
@@ -185,8 +195,10 @@ class Steering:
         *asked* has one of ``vus``, ``rate`` and ``by``, and ``scenario`` if several can be scaled. *who* asks for it.
 
         Raises:
-            ControlError: no such scenario, a change that its executor does not allow, or more VUs than its max_vus.
+            ControlError: no such scenario, a change that its executor does not allow, more VUs than its max_vus, or a
+                capacity search sets the load.
         """
+        self.check_is_free()
         steered = self._pick(asked.get("scenario"))
         self._follow(steered, now_ns)
         before, is_open = steered.wanted_load or 0, steered.plan.is_open
@@ -300,6 +312,8 @@ class Steering:
     @property
     def scalable(self) -> dict[str, bool]:
         """Names of the scenarios whose load can be changed, in order; True if that is a rate."""
+        if self._is_searched:
+            return {}
         return {name: steered.plan.is_open for name, steered in self._steered.items() if _can_scale(steered.plan)}
 
     def describe(self) -> list[dict[str, Any]]:
@@ -313,7 +327,7 @@ class Steering:
             found["rate_per_s" if plan.is_open else "vus"] = (
                 steered.wanted_load if plan.is_open else int(steered.wanted_load)
             )
-        return found | {"max_vus": plan.executor.max_vus, "can_scale": _can_scale(plan)}
+        return found | {"max_vus": plan.executor.max_vus, "can_scale": plan.name in self.scalable}
 
     def _note(self, text: str) -> None:
         if text not in self.notes:

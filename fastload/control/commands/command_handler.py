@@ -53,7 +53,7 @@ class CommandHandler:
             case "scale":
                 return self._steering.scale(command.arguments, now_ns, command.who)
             case "pause":
-                self._steering.pause(now_ns)
+                self._pause(now_ns)
             case "resume":
                 self._steering.resume(now_ns)
         return self._status()
@@ -62,8 +62,12 @@ class CommandHandler:
         if self._steering.is_paused:
             self._steering.resume(now_ns)
             return "resumed"
-        self._steering.pause(now_ns)
+        self._pause(now_ns)
         return "paused: p goes on"
+
+    def _pause(self, now_ns: int) -> None:
+        self._steering.check_is_free()
+        self._steering.pause(now_ns)
 
 
 def _amount(now: Mapping[str, Any]) -> str:

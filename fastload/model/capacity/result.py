@@ -94,6 +94,15 @@ class CapacityResult:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class SearchProgress:
+    """State of a search that goes on. *doing*: what it does now, like ``step 4: 80/s``, "" when it is over. *so_far* is
+    the result as if the search ended now."""
+
+    doing: str
+    so_far: CapacityResult
+
+
 def capacity_result(
     settings: CapacitySettings, found: Found, objectives: Sequence[str], steps: Sequence[Step]
 ) -> CapacityResult:

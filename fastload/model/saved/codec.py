@@ -146,7 +146,7 @@ def _plain_limit(payload_bytes: int) -> int:
 
 
 def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
-    """Return *snapshot* as plain data, without the fields that are not saved: `points`, `progress` and `message`."""
+    """Return *snapshot* as plain data, without what is not saved: `points`, `progress`, `message` and `search`."""
     plain: dict[str, Any] = {name: getattr(snapshot, name) for name in sorted(_PLAIN)}
     plain["host"] = asdict(snapshot.host) if snapshot.host else None
     plain["target"] = asdict(snapshot.target) if snapshot.target else None

@@ -6,13 +6,20 @@ from rich.console import RenderableType
 
 from fastload.model.capacity.result import CapacityResult
 from fastload.model.capacity.scalability import Scalability
-from fastload.model.capacity.steps import Step
+from fastload.model.capacity.steps import Step, StepKind
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
 from fastload.model.wire_text import one_line
 from fastload.outputs.figures import MARK
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph
 from fastload.outputs.terminal.style import BAD, DIM, STRONG, mark_style
+
+_MARKS: dict[StepKind, tuple[str, str]] = {
+    "good": (MARK[True], mark_style(True)),
+    "bad": (MARK[False], mark_style(False)),
+    # It says nothing about the target.
+    "generator": ("•", DIM),
+}
 
 
 def render_capacity(summary: Summary) -> list[RenderableType]:
@@ -78,10 +85,10 @@ def scalability_text(law: Scalability) -> str:
 
 def _row(result: CapacityResult, step: Step) -> list[Cell]:
     one = step.figures
-    good = step.outcome.kind == "good"
+    mark, style = _MARKS[step.outcome.kind]
     cpu = "" if one.target_cpu_percent is None else f"{one.target_cpu_percent:.0f}%"
     return [
-        Cell(f"  {MARK[good]} {result.settings.text_of(one.load)}", mark_style(good)),
+        Cell(f"  {mark} {result.settings.text_of(one.load)}", style),
         Cell(format_count(one.answered_per_s)),
         Cell(format_ms(one.p50_ms)),
         Cell(format_ms(one.p95_ms)),

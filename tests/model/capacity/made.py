@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,10 @@ from fastload.model.capacity.settings import CapacitySettings
 from fastload.model.capacity.steps import Step, StepFigures, judge_step
 from fastload.model.judging.thresholds import parse_threshold
 from fastload.model.metrics import BUILTIN
+from fastload.model.summary import Summary
+from fastload.model.units import format_ms
 from tests.model.runs import PLAN
+from tests.outputs.samples import open_bench
 
 OBJECTIVE = parse_threshold("http_req_response_time", "p(95)<60", BUILTIN)
 SETTINGS = CapacitySettings(objectives=(OBJECTIVE,), at_least=300.0)
@@ -70,7 +72,7 @@ def made_steps(factor: float = 1.0) -> tuple[Step, ...]:
 def objective_result(p95_ms: float) -> ObjectiveResult:
     """The result of `OBJECTIVE` where p95 is *p95_ms*."""
     ok = OBJECTIVE.holds(p95_ms)
-    shown = f"p(95) {p95_ms:.1f}ms"
+    shown = f"p(95) {format_ms(p95_ms)}"
     return ObjectiveResult(OBJECTIVE.text, p95_ms, p95_ms * 0.97, p95_ms * 1.03, ok, clear=True, shown=shown)
 
 
@@ -100,8 +102,7 @@ def made_plan(settings: CapacitySettings = SETTINGS) -> dict[str, Any]:
     return PLAN | {"scenarios": [load], "capacity": settings.to_dict()}
 
 
-def with_capacity(summary: Mapping[str, Any], result: CapacityResult | None = None) -> dict[str, Any]:
-    """*summary*, which is plain data, as that of a search with *result*."""
-    result = result or made_result()
-    plan = {**summary["plan"], "capacity": result.settings.to_dict()}
-    return {**summary, "plan": plan, "capacity": result.to_dict()}
+def searched_run(result: CapacityResult | None = None) -> Summary:
+    """The summary of a run that made the search."""
+    run, result = open_bench(), result or made_result()
+    return replace(run, plan=replace(run.plan, capacity=result.settings), capacity=result)
