@@ -26,7 +26,8 @@ _DESIGN_EFFECT = 5.0
 @dataclass(frozen=True, slots=True)
 class ObjectiveResult:
     """Result of an objective in one step. *observed* is in the metric's unit, None without data; *low* and *high* are
-    its 95 % interval. *ok*: it was met. *clear*: the whole interval says the same."""
+    its 95 % interval. *ok*: it was met. *clear*: the whole interval says the same. *bound_ms*: what a time may be at
+    most, in ms; None for any other objective."""
 
     text: str
     observed: float | None
@@ -35,6 +36,7 @@ class ObjectiveResult:
     ok: bool
     clear: bool
     shown: str = ""
+    bound_ms: float | None = None
 
 
 def default_objectives(headline: str, failures: str, lightest: Mapping[str, MetricView]) -> tuple[Threshold, ...]:
@@ -57,11 +59,21 @@ def judge_objectives(objectives: Sequence[Threshold], views: Mapping[str, Metric
 def _judge(threshold: Threshold, view: MetricView | None) -> ObjectiveResult:
     observed = view._observe(threshold) if view is not None else None
     if observed is None or view is None:
-        return ObjectiveResult(threshold.text, None, None, None, ok=False, clear=False, shown="no data")
+        return ObjectiveResult(
+            threshold.text, None, None, None, ok=False, clear=False, shown="no data", bound_ms=_bound_ms(threshold)
+        )
     low, high = _interval(threshold, view) or (observed, observed)
     ok = threshold.holds(observed)
     clear = threshold.holds(low) == threshold.holds(high) == ok
-    return ObjectiveResult(threshold.text, observed, low, high, ok, clear, shown=_shown(threshold, observed))
+    shown, bound_ms = _shown(threshold, observed), _bound_ms(threshold)
+    return ObjectiveResult(threshold.text, observed, low, high, ok, clear, shown=shown, bound_ms=bound_ms)
+
+
+def _bound_ms(threshold: Threshold) -> float | None:
+    condition, spec = threshold.condition, threshold.spec
+    if not spec.is_time or condition.aggregate == "count" or not condition.comparison.startswith("<"):
+        return None
+    return condition.limit * spec.scale / 1000
 
 
 def _interval(threshold: Threshold, view: MetricView) -> tuple[float, float] | None:

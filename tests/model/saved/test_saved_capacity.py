@@ -30,6 +30,7 @@ _OBJECTIVES = st.builds(
     ok=st.booleans(),
     clear=st.booleans(),
     shown=_TEXTS,
+    bound_ms=_SOME,
 )
 _FIGURES = st.builds(
     StepFigures,
