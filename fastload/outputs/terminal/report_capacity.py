@@ -32,10 +32,8 @@ def render_capacity(summary: Summary) -> list[RenderableType]:
     lines += [Paragraph("  • ", one_line(text)) for text in capacity_lines(result)]
     if result.remedy and result.state == "at_least":
         lines.append(Paragraph("  → ", one_line(result.remedy), lead_style=STRONG))
-    if (wanted := result.settings.at_least) is not None:
-        text = result.settings.text_of(wanted)
-        told = f"at least {text} asked for: " + ("shown" if result.meets_demand else "not shown")
-        lines.append(Paragraph(f"  {MARK[result.meets_demand]} ", told, lead_style=mark_style(result.meets_demand)))
+    if demand := demand_text(result):
+        lines.append(Paragraph(f"  {MARK[result.meets_demand]} ", demand, lead_style=mark_style(result.meets_demand)))
     return lines
 
 
@@ -70,6 +68,14 @@ def capacity_lines(result: CapacityResult) -> list[str]:
     law = result.scalability
     lines.append(scalability_text(law) if isinstance(law, Scalability) else f"no law of scalability: {law}")
     return lines
+
+
+def demand_text(result: CapacityResult) -> str:
+    """Return whether the capacity that was asked for is shown: ``at least 300/s asked for: shown``. "" if none was."""
+    if result.settings.at_least is None:
+        return ""
+    told = "shown" if result.meets_demand else "not shown"
+    return f"at least {result.settings.text_of(result.settings.at_least)} asked for: {told}"
 
 
 def scalability_text(law: Scalability) -> str:
