@@ -16,10 +16,11 @@ from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesValue
 
 Better = Literal["higher", "lower", ""]
-Section = Literal["headline", "metrics", "script", "scenarios", "endpoints", "calls", "groups", "checks"]
+Section = Literal["headline", "steps", "metrics", "script", "scenarios", "endpoints", "calls", "groups", "checks"]
 
 SECTIONS: dict[Section, str] = {
     "headline": "Headline",
+    "steps": "Steps",
     "metrics": "Metrics",
     "script": "Own metrics",
     "scenarios": "Scenarios",

@@ -8,7 +8,6 @@ from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison,
 from fastload.model.compare.figures import SECTIONS
 from fastload.model.units import format_number_of
 from fastload.outputs.compare.wording import (
-    SHOWN_VERDICTS,
     describe_side,
     details_note,
     format_change,
@@ -17,6 +16,7 @@ from fastload.outputs.compare.wording import (
     format_interval,
     format_lead,
     format_verdict,
+    is_told,
     notes,
     verdict_text,
 )
@@ -61,8 +61,8 @@ def _sides(comparison: Comparison) -> str:
 
 
 def _figures(comparison: Comparison, candidate: int) -> Iterator[str]:
-    told = [row for row in comparison.rows if row.is_headline or _differs(row, candidate)]
-    others = [row for row in comparison.rows if not row.is_headline and not _differs(row, candidate)]
+    told = [row for row in comparison.rows if is_told(row, candidate)]
+    others = [row for row in comparison.rows if not is_told(row, candidate)]
     yield f"## {LABELS[candidate + 1]} against A"
     yield _table(told, candidate)
     if others:
@@ -72,10 +72,6 @@ def _figures(comparison: Comparison, candidate: int) -> Iterator[str]:
         yield f"<details><summary>{figures} without a difference shown{more}</summary>"
         yield _table(shown, candidate)
         yield "</details>"
-
-
-def _differs(row: ComparisonRow, candidate: int) -> bool:
-    return row.changes[candidate].verdict in SHOWN_VERDICTS
 
 
 def _table(rows: Sequence[ComparisonRow], candidate: int) -> str:

@@ -210,6 +210,8 @@ window.fastload = window.fastload || {};
   }
 
   function percentiles(data) {
+    // Percentiles over loads that differ are those of none of them.
+    if (data.is_of_searches) return null;
     const spec = {
       id: "chart-curve", title: "Latency by percentile", hint: "The further right, the rarer", axis: "percentile", height: 300, unit: units.ms,
       restName: "greatest", logarithmic: () => false,

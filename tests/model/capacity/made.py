@@ -85,21 +85,17 @@ def made_result(
     return replace(capacity_result(settings, found, [OBJECTIVE.text], steps), **changes)
 
 
-def made_plan(settings: CapacitySettings = SETTINGS) -> dict[str, Any]:
-    """The plan of the search, as plain data."""
-    load = {
-        "name": "default",
+def search_options(result: CapacityResult | None = None) -> dict[str, Any]:
+    """What `tests.model.runs.save` takes for a run of the search: its plan, and its entries of the summary."""
+    result = result or made_result()
+    load = PLAN["scenarios"][0] | {
         "executor": "constant-arrival-rate",
         "model": "open",
-        "rate_per_s": settings.first,
+        "rate_per_s": result.settings.first,
         "max_vus": 1000,
-        "duration_s": 360.0,
-        "start_s": 0.0,
-        "after": "",
-        "graceful_stop_s": 30.0,
-        "tags": {},
     }
-    return PLAN | {"scenarios": [load], "capacity": settings.to_dict()}
+    plan = {"scenarios": [load], "capacity": result.settings.to_dict()}
+    return {"plan": plan, "summary": {"capacity": result.to_dict(), "passed": result.meets_demand}}
 
 
 def searched_run(result: CapacityResult | None = None) -> Summary:
