@@ -41,7 +41,7 @@ def is_search(run: BatchedRun) -> bool:
 
 def capacity_figure(runs: Sequence[BatchedRun]) -> Figure:
     """Return the figure of the capacity, for *runs* that all search for one."""
-    spec = _VUS if runs[0].header.plan["capacity"]["by"] == "vus" else _RATE
+    spec = _VUS if runs[0].header.plan["capacity"].get("by", "rate") == "vus" else _RATE
     return Figure("headline", "capacity", spec, (Series("capacity"),), "higher")
 
 
@@ -71,7 +71,7 @@ def step_figures(sides: Sequence[Sequence[BatchedRun]]) -> Iterator[tuple[Figure
     """Yield the figures of each step of the baseline beside those of the steps of the others with a load that is near;
     loads without one are left out."""
     steps = [[_steps(run) for run in runs] for runs in sides]
-    unit = UNITS[sides[0][0].header.plan["capacity"]["by"]]
+    unit = UNITS[sides[0][0].header.plan["capacity"].get("by", "rate")]
     for load in sorted(steps[0][0]):
         near = [[step for run in of_side if (step := _nearest(steps[0][0], run, load))] for of_side in steps]
         if not any(near[1:]):

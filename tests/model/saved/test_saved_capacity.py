@@ -15,7 +15,7 @@ from fastload.model.capacity.scalability import Scalability
 from fastload.model.capacity.settings import CapacitySettings
 from fastload.model.capacity.steps import Step, StepFigures, StepKind, StepOutcome
 from fastload.model.saved.saved_capacity import saved_capacity
-from tests.model.capacity.made import made_result
+from tests.model.capacity.made import made_result, searched_run
 
 _NUMBERS = st.floats(-1e15, 1e15)
 _SOME = st.none() | _NUMBERS
@@ -126,3 +126,8 @@ def test_a_damaged_result_is_an_error(path: tuple[str | int, ...], value: Any, m
     place[path[-1]] = value
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         saved_capacity(plain)
+
+
+def test_a_summary_of_a_search_shows_its_answer() -> None:
+    answer = "381/s within the objectives, and less than 398/s"
+    assert repr(searched_run()) == f"<Summary passed, {searched_run().verdict.state}: capacity {answer}>"
