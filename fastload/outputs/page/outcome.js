@@ -187,7 +187,8 @@ fastload.outcome = (() => {
   }
 
   function drawResult(element, data) {
-    const verdict = isWaiting(data) ? waitingVerdict : data.summary.verdict || {};
+    const isSearching = isRunning(data) && fastload.capacity.isSearch(data);
+    const verdict = isWaiting(data) ? waitingVerdict : isSearching ? searchingVerdict : data.summary.verdict || {};
     const { word, tone: colour, sentence } = resultOf(data);
     fill(
       element,
@@ -213,6 +214,9 @@ fastload.outcome = (() => {
   }
 
   const waitingVerdict = { word: "Generator not judged yet", reasons: ["it is judged from the first second on"] };
+
+  // Over steps that are too much for the target, the figures of the whole run accuse nobody.
+  const searchingVerdict = { word: "Generator judged in each step", reasons: ["in the end, the verdict is on the step that confirmed the capacity"] };
 
   function drawThresholds(element, data) {
     const results = data.summary.thresholds || [];

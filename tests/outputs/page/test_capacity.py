@@ -216,6 +216,7 @@ def test_a_live_page_follows_the_search(chromium: Browser, tmp_path: Path) -> No
             "Objectives: http_req_response_time: p(95)<60",
         ]
         assert text(page, "#result") == "Searching"
+        assert text(page, "#verdict").strip() == "Generator judged in each step"
         assert page.locator("#steps-table tbody tr").count() == 5
         new = replace(so_far, steps=result.steps[:6])
         live.add(replace(made.seconds[6], search=SearchProgress("step 7: 640/s", new)))
