@@ -211,8 +211,8 @@ class Coordinator:
             if fd is not None:
                 self._workers.watch(fd)
                 # Until the first key: who does not know that there are keys finds out here.
-                is_search = self._plan.capacity is not None
-                self._status.message = KEYS_OF_SEARCH if is_search else keys_hint(self._steering.scalable)
+                steering = self._steering
+                self._status.message = KEYS_OF_SEARCH if steering.is_searched else keys_hint(steering.scalable)
             yield
             if fd is not None:
                 self._workers.unwatch(fd)

@@ -50,14 +50,15 @@ class _SteeredScenario:
 class Steering:
     """Sender of the frames that change the load. *send* sends a frame to all workers.
 
-    It has no clock: its methods get the current monotonic time as *now_ns*. ``error``: the error of a shape, if one
+    It has no clock: its methods get the current monotonic time as *now_ns*. ``is_searched``: a capacity search sets the
+    load. ``error``: the error of a shape, if one
     failed. ``notes``: notes for the summary. ``changes``: what commands changed, at most `MOST_CHANGES`;
     ``changes_left_out``: how many more there were.
     """
 
     def __init__(self, plan: Plan, send: SendFrame) -> None:
         self._plan = plan
-        self._is_searched = plan.capacity is not None
+        self.is_searched = plan.capacity is not None
         self._send = send
         self._steered = {
             scenario.name: _SteeredScenario(scenario, _first_target(scenario)) for scenario in plan.scenarios
@@ -169,7 +170,7 @@ class Steering:
         Raises:
             ControlError: a capacity search sets it, and a load of somebody else's would spoil its steps.
         """
-        if self._is_searched:
+        if self.is_searched:
             raise ControlError("the search for the capacity sets the load", hint="stop it, or wait until it is over")
 
     def pause(self, now_ns: int) -> None:
@@ -312,7 +313,7 @@ class Steering:
     @property
     def scalable(self) -> dict[str, bool]:
         """Names of the scenarios whose load can be changed, in order; True if that is a rate."""
-        if self._is_searched:
+        if self.is_searched:
             return {}
         return {name: steered.plan.is_open for name, steered in self._steered.items() if _can_scale(steered.plan)}
 

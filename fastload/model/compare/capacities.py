@@ -105,12 +105,16 @@ def _nearest(
     if not steps:
         return None
     nearest = _closest(steps, load)
-    is_near = abs(math.log(nearest / load)) <= math.log1p(NEAR)
+    is_near = _distance(nearest, load) <= math.log1p(NEAR)
     return steps[nearest] if is_near and _closest(first, nearest) == load else None
 
 
 def _closest(loads: Iterable[float], load: float) -> float:
-    return min(loads, key=lambda one: abs(math.log(one / load)))
+    return min(loads, key=lambda one: _distance(one, load))
+
+
+def _distance(one: float, other: float) -> float:
+    return abs(math.log(one) - math.log(other))
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

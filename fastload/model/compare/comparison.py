@@ -181,8 +181,8 @@ def _capacity_change(one: CapacityRange, other: CapacityRange, margin: float) ->
     """Return the change of the capacity. It is a difference only if the intervals have no load in common."""
     if why := one.why or other.why:
         return replace(_step_change(one.value, other.value), why=why)
-    low = other.low / one.high - 1 if math.isfinite(one.high) else None
-    high = other.high / one.low - 1 if math.isfinite(other.high) and one.low else None
+    low = other.low / one.high - 1 if 0 < one.high < math.inf else None
+    high = other.high / one.low - 1 if one.low > 0 and other.high < math.inf else None
     why = "no upper end" if one.value and other.value else "no load met the objectives"
     found = replace(_step_change(one.value, other.value), low=low, high=high, why=why)
     is_small = found.ratio is not None and abs(found.ratio) < margin

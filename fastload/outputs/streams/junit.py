@@ -211,8 +211,7 @@ def _errors_case(summary: Mapping[str, Any]) -> TestCase:
     errors = summary["errors"]
     text = "\n".join(f"{format_count(one['count'])} {one['kind']}: {one['first']}" for one in errors)
     judged = any(one["metric"].partition("{")[0] in FAILURE_RATES for one in summary["thresholds"])
-    judged = judged or bool(summary.get("capacity"))
-    if not errors or judged:
+    if not errors or judged or summary.get("capacity"):
         return _case("run", "errors", out=text)
     total = sum(one["count"] for one in errors)
     what = f"{format_number_of(total, 'failure')}, most of all {errors[0]['kind']}: {errors[0]['first']}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fastload.model.capacity.result import CapacityResult
-from fastload.model.capacity.steps import Step, StepKind
+from fastload.model.capacity.steps import Step
 from fastload.model.units import format_count, format_ms, format_percent
 from fastload.outputs.figures import MARK
 from fastload.outputs.markdown_text import prose, table
-from fastload.outputs.terminal.report_capacity import capacity_lines, demand_text
+from fastload.outputs.terminal.report_capacity import STEP_MARKS, capacity_lines, demand_text, outcome_text
 
-_MARKS: dict[StepKind, str] = {"good": MARK[True], "bad": MARK[False], "generator": "•"}
 _TITLES = (
     *("", "Load", "answered/s", "p50", "p95", "p99", "failed", "VUs", "target CPU", "CPU/request"),
     *("nearest to its limit", "outcome"),
@@ -44,7 +43,7 @@ def capacity_steps(result: CapacityResult) -> Iterator[str]:
 def _row(result: CapacityResult, step: Step) -> list[str]:
     one = step.figures
     return [
-        _MARKS[step.outcome.kind],
+        STEP_MARKS[step.outcome.kind],
         result.settings.text_of(one.load),
         format_count(one.answered_per_s),
         *(format_ms(value) for value in (one.p50_ms, one.p95_ms, one.p99_ms)),
@@ -53,5 +52,5 @@ def _row(result: CapacityResult, step: Step) -> list[str]:
         "-" if one.target_cpu_percent is None else f"{one.target_cpu_percent:.0f}%",
         "-" if one.cpu_ms is None else format_ms(one.cpu_ms),
         prose(one.nearest),
-        prose(step.outcome.why or step.purpose.replace("confirm", "confirmed")),
+        prose(outcome_text(step)),
     ]

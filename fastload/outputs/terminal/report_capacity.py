@@ -14,12 +14,9 @@ from fastload.outputs.figures import MARK
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph
 from fastload.outputs.terminal.style import BAD, DIM, STRONG, mark_style
 
-_MARKS: dict[StepKind, tuple[str, str]] = {
-    "good": (MARK[True], mark_style(True)),
-    "bad": (MARK[False], mark_style(False)),
-    # It says nothing about the target.
-    "generator": ("•", DIM),
-}
+# A step whose load was not made says nothing about the target.
+STEP_MARKS: dict[StepKind, str] = {"good": MARK[True], "bad": MARK[False], "generator": "•"}
+_STYLES: dict[StepKind, str] = {"good": mark_style(True), "bad": mark_style(False), "generator": DIM}
 
 
 def render_capacity(summary: Summary) -> list[RenderableType]:
@@ -89,12 +86,17 @@ def scalability_text(law: Scalability) -> str:
     return f"{text}; twice the cores give at most {law.twice:.2g} times as much"
 
 
+def outcome_text(step: Step) -> str:
+    """Return why a step was not good, or what a good one was for."""
+    return step.outcome.why or step.purpose.replace("confirm", "confirmed")
+
+
 def _row(result: CapacityResult, step: Step) -> list[Cell]:
     one = step.figures
-    mark, style = _MARKS[step.outcome.kind]
+    kind = step.outcome.kind
     cpu = "" if one.target_cpu_percent is None else f"{one.target_cpu_percent:.0f}%"
     return [
-        Cell(f"  {mark} {result.settings.text_of(one.load)}", style),
+        Cell(f"  {STEP_MARKS[kind]} {result.settings.text_of(one.load)}", _STYLES[kind]),
         Cell(format_count(one.answered_per_s)),
         Cell(format_ms(one.p50_ms)),
         Cell(format_ms(one.p95_ms)),
@@ -103,5 +105,5 @@ def _row(result: CapacityResult, step: Step) -> list[Cell]:
         Cell(format_count(one.vus)),
         Cell(cpu),
         Cell("" if one.cpu_ms is None else format_ms(one.cpu_ms)),
-        Cell(one_line(step.outcome.why or step.purpose.replace("confirm", "confirmed")), DIM),
+        Cell(one_line(outcome_text(step)), DIM),
     ]

@@ -48,6 +48,8 @@ def test_a_key_says_so_too(key: bytes) -> None:
     [action] = actions_of(key)
     assert handler.press(action, 2) == f"{REFUSED}: stop it, or wait until it is over"
     assert not frames
+    [help_] = actions_of(b"?")
+    assert handler.press(help_, 2) == "Ctrl-C stop"
 
 
 def test_the_search_itself_sets_it_and_nobody_is_offered_to() -> None:

@@ -134,3 +134,10 @@ def test_the_command_exits_as_for_other_runs(cli: Cli, tmp_path: Path) -> None:
     refused = cli("compare", str(tmp_path / "a.fastload"), str(tmp_path / "run.fastload"))
     assert refused.returncode == 104
     assert "kind of run: a search for the capacity in a, a load in run" in refused.stderr
+
+
+def test_a_file_with_impossible_loads_is_compared_all_the_same(tmp_path: Path) -> None:
+    odd = made_result(found=Found("found", 1e-300, 0.0, "odd"))
+    odd = replace(odd, steps=(replace(odd.steps[0], figures=replace(odd.steps[0].figures, load=5e-324)), *odd.steps))
+    for results in ((made_result(), odd), (odd, made_result()), (odd, odd)):
+        assert compared(tmp_path, *results)[0].rows
