@@ -64,18 +64,20 @@ def _figures(comparison: Comparison, candidate: int) -> Iterator[str]:
     told = [row for row in comparison.rows if is_told(row, candidate)]
     others = [row for row in comparison.rows if not is_told(row, candidate)]
     yield f"## {LABELS[candidate + 1]} against A"
-    yield _table(told, candidate)
+    yield _table(told, candidate, is_of_searches=comparison.is_of_searches)
     if others:
         shown = others[:_DETAILS_AT_MOST]
         more = f" (the first {len(shown)})" if len(shown) < len(others) else ""
         figures = format_number_of(len(others), "more figure")
         yield f"<details><summary>{figures} without a difference shown{more}</summary>"
-        yield _table(shown, candidate)
+        yield _table(shown, candidate, is_of_searches=comparison.is_of_searches)
         yield "</details>"
 
 
-def _table(rows: Sequence[ComparisonRow], candidate: int) -> str:
-    titles = ["", "", "A", LABELS[candidate + 1], "Difference", "Change", "95 % interval", "Verdict"]
+def _table(rows: Sequence[ComparisonRow], candidate: int, *, is_of_searches: bool) -> str:
+    # A search knows between which loads the capacity is, and not how sure that is.
+    interval = "Interval" if is_of_searches else "95 % interval"
+    titles = ["", "", "A", LABELS[candidate + 1], "Difference", "Change", interval, "Verdict"]
     return table(titles, _rows(rows, candidate), left=2)
 
 

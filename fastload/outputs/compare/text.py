@@ -103,7 +103,7 @@ def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> lis
         Column(label, drop=1),
         Column("difference", drop=4),
         Column("change"),
-        Column("95% interval", right=False, drop=3),
+        Column("interval" if comparison.is_of_searches else "95% interval", right=False, drop=3),
         Column("verdict", right=False),
     ]
     lines: list[RenderableType] = [Columns(columns, rows)]

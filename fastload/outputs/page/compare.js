@@ -91,7 +91,7 @@ window.fastload = window.fastload || {};
       number(label, (row) => row.values[1], (row) => row.texts[1]),
       number("difference", (row) => row.at, (row) => row.difference),
       number("change", (row) => row.at, (row) => row.change, { mark: tone }),
-      { name: "95% interval", of: (row) => row.low, show: forest, mark: tone, wide: true, hint: "The line in the middle is no difference" },
+      { name: fastload.data.is_of_searches ? "interval" : "95% interval", of: (row) => row.low, show: forest, mark: tone, wide: true, hint: "The line in the middle is no difference" },
       { name: "from and to", of: (row) => row.high, show: (row) => (row.low === null ? "" : row.interval) },
       { name: "verdict", of: (row) => row.verdict, show: (row) => `${marks[row.verdict] || ""}${row.word}`, mark: tone },
     ];
