@@ -45,6 +45,7 @@ class LiveRun:
         self._summary: Mapping[str, Any] | None = None
         self._search: SearchProgress | None = None
         self._has_new_step = False
+        self._found: Mapping[str, Any] = {}
         self._over = self._closed = False
         self._changes = (-1, b"")
         self._whole = (-1, b"")
@@ -67,6 +68,8 @@ class LiveRun:
         if search is None:
             return
         self._has_new_step = self._search is None or search.so_far is not self._search.so_far
+        if self._has_new_step:
+            self._found = search.so_far.to_dict()
         self._search = search
         self._state["search"] = search.doing
 
@@ -152,7 +155,7 @@ class LiveRun:
             assert self._summary is not None
             return self._summary
         found = self._totals.summary(running=not self._over)
-        return found if self._search is None else {**found, "capacity": self._search.so_far.to_dict()}
+        return found if self._search is None else {**found, "capacity": self._found}
 
     def _notify_viewers(self) -> None:
         for listener in tuple(self._listeners):

@@ -304,7 +304,7 @@ fastload.outcome = (() => {
         ? [["Failed", percent(failed.rate), `${count(failed.fails || 0)} of ${count(tries)}`, failed.fails ? "bad" : ""]]
         : []),
       ...statusesOf(summary.endpoints || []),
-      ...(trend.count && !summary.capacity
+      ...(trend.count && !fastload.capacity.isSearch({ summary })
         ? [latency("p50", "med"), latency("p95", "p(95)"), latency("p99", "p(99)"), latency("Longest", "max")]
         : []),
       ...(summary.plan?.kind === "bench" && !get("iterations").count

@@ -145,7 +145,7 @@ def _check_case(check: Mapping[str, Any], summary: Mapping[str, Any]) -> TestCas
     if not fails:
         return _case(group, check["name"])
     what = f"{format_count(fails)} of {format_count(total)} failed ({format_percent(fails / total)})"
-    if summary.get("capacity"):
+    if summary["plan"].get("capacity"):
         # A search goes up to loads that are too much; only its demand decides.
         return _case(group, check["name"], out=f"{what} over all steps")
     return _case(group, check["name"], Failure(what, "check"))
@@ -211,7 +211,7 @@ def _errors_case(summary: Mapping[str, Any]) -> TestCase:
     errors = summary["errors"]
     text = "\n".join(f"{format_count(one['count'])} {one['kind']}: {one['first']}" for one in errors)
     judged = any(one["metric"].partition("{")[0] in FAILURE_RATES for one in summary["thresholds"])
-    if not errors or judged or summary.get("capacity"):
+    if not errors or judged or summary["plan"].get("capacity"):
         return _case("run", "errors", out=text)
     total = sum(one["count"] for one in errors)
     what = f"{format_number_of(total, 'failure')}, most of all {errors[0]['kind']}: {errors[0]['first']}"

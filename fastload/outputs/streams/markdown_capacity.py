@@ -9,7 +9,7 @@ from fastload.model.capacity.steps import Step
 from fastload.model.units import format_count, format_ms, format_percent
 from fastload.outputs.figures import MARK
 from fastload.outputs.markdown_text import prose, table
-from fastload.outputs.terminal.report_capacity import STEP_MARKS, capacity_lines, demand_text, outcome_text
+from fastload.outputs.terminal.report_capacity import NO_RESULT, STEP_MARKS, capacity_lines, demand_text, outcome_text
 
 _TITLES = (
     *("", "Load", "answered/s", "p50", "p95", "p99", "failed", "VUs", "target CPU", "CPU/request"),
@@ -18,8 +18,11 @@ _TITLES = (
 _STEPS_AT_MOST = 100
 
 
-def capacity_answer(result: CapacityResult) -> Iterator[str]:
-    """Yield the answer, and what belongs to it."""
+def capacity_answer(result: CapacityResult | None) -> Iterator[str]:
+    """Yield the answer, and what belongs to it. *result* is None if the data end before the search did."""
+    if result is None:
+        yield f"**Capacity: {NO_RESULT}**"
+        return
     yield f"**Capacity: {prose(result.headline)}**"
     lines = [prose(text) for text in capacity_lines(result)]
     if result.remedy and result.state == "at_least":
@@ -29,9 +32,9 @@ def capacity_answer(result: CapacityResult) -> Iterator[str]:
     yield "\n".join(f"- {line}" for line in lines)
 
 
-def capacity_steps(result: CapacityResult) -> Iterator[str]:
+def capacity_steps(result: CapacityResult | None) -> Iterator[str]:
     """Yield the table of steps, by load."""
-    if not result.steps:
+    if result is None or not result.steps:
         return
     yield "## Steps of the search"
     steps = sorted(result.steps, key=lambda step: (step.figures.load, step.number))

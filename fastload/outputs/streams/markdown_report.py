@@ -94,15 +94,15 @@ class MarkdownReport:
 def render_markdown(header: RunHeader, summary: Mapping[str, Any]) -> str:
     """Return the report; *summary* is `Summary.to_dict`. Sections without content are left out."""
     result = summary_from_plain(summary, header)
-    search = result.capacity
+    is_search = result.plan.capacity is not None
     sections = (
-        capacity_answer(search) if search else (),
+        capacity_answer(result.capacity) if is_search else (),
         _verdict(result, outcome_of(summary)),
-        capacity_steps(search) if search else _headline(result),
+        capacity_steps(result.capacity) if is_search else _headline(result),
         _hook_errors(result),
         _thresholds(result),
         _checks(result),
-        *(() if search else _measurements(result)),
+        *(() if is_search else _measurements(result)),
         _errors(result),
         _exceptions(result),
         _resources(summary),

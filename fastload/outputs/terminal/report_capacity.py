@@ -14,6 +14,7 @@ from fastload.outputs.figures import MARK
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph
 from fastload.outputs.terminal.style import BAD, DIM, STRONG, mark_style
 
+NO_RESULT = "not known: the data end before the search did"
 # A step whose load was not made says nothing about the target.
 STEP_MARKS: dict[StepKind, str] = {"good": MARK[True], "bad": MARK[False], "generator": "•"}
 _STYLES: dict[StepKind, str] = {"good": mark_style(True), "bad": mark_style(False), "generator": DIM}
@@ -23,7 +24,9 @@ def render_capacity(summary: Summary) -> list[RenderableType]:
     """Render the result of a capacity search, if the run was one."""
     result = summary.capacity
     if result is None:
-        return []
+        # The file of a search that was killed has its seconds, and no result.
+        is_search = summary.plan.capacity is not None
+        return [Paragraph("CAPACITY  ", NO_RESULT, lead_style=STRONG)] if is_search else []
     style = f"bold {BAD}" if not result.meets_demand or result.capacity is None else STRONG
     lines: list[RenderableType] = [Paragraph("CAPACITY  ", one_line(result.headline), lead_style=style)]
     lines += [Paragraph("  • ", one_line(text)) for text in capacity_lines(result)]

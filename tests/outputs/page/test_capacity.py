@@ -191,6 +191,7 @@ def test_a_file_that_breaks_off_has_what_was_told_of_its_steps(chromium: Browser
         assert text(page, "#capacity-word") == "The search has no result"
         told = page.locator("#capacity .told li").all_inner_texts()
         assert len(told) == 13
+        assert "p95" not in page.locator("#numbers dt").all_inner_texts()
         assert told[6].endswith("step 7: 640/s, 400/s answered well: p(95) 1.43s, not p(95)<60")
 
 

@@ -356,3 +356,10 @@ def test_a_capacity_that_is_not_shown_is_why_it_failed() -> None:
     text = report(searched_run(made_result(settings=replace(SETTINGS, at_least=400.0))))
     assert "❌ **Failed**: the capacity that was asked for is not shown\n" in text
     assert "- ✗ at least 400/s asked for: not shown" in text
+
+
+def test_a_search_that_was_killed_has_no_figures_over_all_steps() -> None:
+    text = report(replace(searched_run(), capacity=None))
+    assert text.split("\n\n")[1] == "**Capacity: not known: the data end before the search did**"
+    assert "Percentiles are those" not in text
+    assert "## Trends" not in text

@@ -10,6 +10,7 @@ from rich.console import Group
 from fastload.model.capacity.result import CapacityResult
 from fastload.model.capacity.search import Found
 from fastload.outputs.terminal.layout import Legible
+from fastload.outputs.terminal.report import summary_text
 from fastload.outputs.terminal.report_capacity import render_capacity, render_steps
 from tests.model.capacity.made import SETTINGS, made_result, searched_run
 from tests.outputs.samples import open_bench
@@ -94,3 +95,11 @@ def test_where_the_generator_was_the_limit_there_is_a_remedy_and_no_cross() -> N
 
 def test_another_run_has_none_of_it() -> None:
     assert render_capacity(open_bench()) == render_steps(open_bench()) == []
+
+
+def test_a_search_that_was_killed_has_no_figures_over_all_steps() -> None:
+    killed = replace(searched_run(), capacity=None)
+    text = summary_text(killed)
+    assert "CAPACITY  not known: the data end before the search did\n" in text
+    assert "http_req_duration" in summary_text(open_bench())
+    assert "http_req_duration" not in text
