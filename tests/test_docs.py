@@ -43,6 +43,7 @@ from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.units import parse_duration_s
 from fastload.targets import RunningTarget, SequencerOptions, find_target, target_names
 from tests.conftest import REPO, Cli, cli_command, cli_env
+from tests.model.capacity.made import made_result
 from tests.model.cost.sampled_runs import ramp, seconds
 from tests.preloaded import run_preloaded
 
@@ -451,6 +452,18 @@ def test_every_key_of_the_cost_is_described() -> None:
     assert {key for row in rows(section("summary.md", "Cost")) for key in names(row[0])} == set(data)
     told = set(names(section("summary.md", "Cost")))
     assert {*data["endpoints"][0], *data["cpu_ms"], *NOUNS} <= told
+
+
+def test_every_key_of_a_capacity_is_described() -> None:
+    plain = made_result().to_dict()
+    documented = first_column(section("summary.md", "The capacity"))
+    expected = {*plain, *(f"steps[].{key}" for step in plain["steps"] for key in step)}
+    arrays = {"objectives", "steps", "steps[].objectives"}
+    assert set(documented) == {f"{key}[]" if key in arrays else key for key in expected - {"steps"}}
+    told = section("summary.md", "The capacity")
+    for nested in (plain["settings"], plain["scalability"], plain["steps"][0]["objectives"][0]):
+        for key in nested:
+            assert f"`{key.removesuffix('_error')}" in told, key
 
 
 def test_every_executor_is_described() -> None:

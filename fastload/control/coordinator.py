@@ -15,7 +15,7 @@ from fastload.control.answer_watch import AnswerWatch
 from fastload.control.capacity.driver import CapacityDriver
 from fastload.control.commands.command_handler import CommandHandler
 from fastload.control.commands.command_queue import Command, CommandQueue
-from fastload.control.commands.keyboard import Keyboard, keys_hint
+from fastload.control.commands.keyboard import KEYS_OF_SEARCH, Keyboard, keys_hint
 from fastload.control.data_ends import DataEnds
 from fastload.control.hook_runner import HookRunner
 from fastload.control.run_state import RunState
@@ -211,7 +211,8 @@ class Coordinator:
             if fd is not None:
                 self._workers.watch(fd)
                 # Until the first key: who does not know that there are keys finds out here.
-                self._status.message = keys_hint(self._steering.scalable)
+                steering = self._steering
+                self._status.message = KEYS_OF_SEARCH if steering.is_searched else keys_hint(steering.scalable)
             yield
             if fd is not None:
                 self._workers.unwatch(fd)
@@ -239,6 +240,7 @@ class Coordinator:
             self._steering.start(start_ns)
             if self._capacity is not None:
                 self._capacity.start(start_ns)
+                self._status.search = self._capacity.progress()
         self._workers.send(Frame("start", {"at_ns": start_ns, "setup_data": self._hooks.data}))
 
     def _watch_load(self, stop_signals: StopSignals) -> None:
@@ -331,7 +333,7 @@ class Coordinator:
         step = self._capacity.look(now_ns, self._workers.pids)
         if step is not None and self._plan.capacity is not None:
             self._note_event("step", step.text(self._plan.capacity.by))
-        self._status.message = self._capacity.message
+        self._status.search = self._capacity.progress()
 
     def _judge_silence(self) -> None:
         """Judge a run that came to its planned end without an answer as one that was ended for it.

@@ -10,13 +10,15 @@ from fastload.control.snapshots import SnapshotMaker, SnapshotTime, WindowTime
 from fastload.control.steering import Steering
 from fastload.control.summary_builder import SummaryBuilder
 from fastload.control.workers import Workers
+from fastload.model.capacity.result import SearchProgress
 from fastload.model.plan import Plan
 
 
 class RunStatus:
     """Reader of the parts of a run; it changes none of them.
 
-    ``message``: the answer to a pressed key. The next snapshot shows it once.
+    ``message``: the answer to a pressed key. The next snapshot shows it once. ``search``: the state of a capacity
+    search, None in other runs.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class RunStatus:
         self._summary = summary
         self._snapshots = snapshots
         self.message = ""
+        self.search: SearchProgress | None = None
 
     def status(self) -> dict[str, Any]:
         """Return the answer to the command ``status``."""
@@ -44,6 +47,7 @@ class RunStatus:
             "phase": self._state.phase(elapsed_s),
             "elapsed_s": round(elapsed_s, 3),
             "progress": self._progress(elapsed_s),
+            "can_pause": self._plan.capacity is None,
             "vus": counts.vus,
             "requests": counts.requests,
             "requests_per_s": self._snapshots.last_rate,
@@ -70,6 +74,7 @@ class RunStatus:
             phase=self._state.phase(elapsed_s),
             progress=self._progress(elapsed_s),
             message=message,
+            search=self.search,
             workers_alive=len(self._workers.pids),
         )
 

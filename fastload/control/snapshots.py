@@ -9,6 +9,7 @@ from fastload.control.aggregator import Aggregator, Window
 from fastload.control.sampling.samplers import Samplers
 from fastload.control.summary_builder import SummaryBuilder
 from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.capacity.result import SearchProgress
 from fastload.model.judging.verdict import Verdict
 from fastload.model.plan import Plan
 from fastload.model.records import Event, Snapshot
@@ -43,6 +44,7 @@ class SnapshotTime(NamedTuple):
     phase: str
     progress: float
     message: str
+    search: SearchProgress | None
     workers_alive: int
 
 
@@ -151,6 +153,7 @@ class SnapshotMaker:
             target=samplers.last_target,
             thresholds=self._judge.results(views),
             message=moment.message,
+            search=moment.search,
             t_s=moment.t_s,
             time_ns=moment.time_ns,
             span_s=moment.span_s,

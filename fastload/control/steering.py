@@ -51,12 +51,14 @@ class _SteeredScenario:
 class Steering:
     """Sender of the frames that change the load. *send* sends a frame to all workers.
 
-    It has no clock: its methods get the current monotonic time as *now_ns*. ``error``: the error of a shape, if one
-    failed. ``notes``: notes for the summary. ``changes``: what commands changed.
+    It has no clock: its methods get the current monotonic time as *now_ns*. ``is_searched``: a capacity search sets the
+    load. ``error``: the error of a shape, if one failed. ``notes``: notes for the summary. ``changes``: what commands
+    changed.
     """
 
     def __init__(self, plan: Plan, send: SendFrame) -> None:
         self._plan = plan
+        self.is_searched = plan.capacity is not None
         self._send = send
         self._steered = {
             scenario.name: _SteeredScenario(scenario, _first_target(scenario)) for scenario in plan.scenarios
@@ -162,6 +164,15 @@ class Steering:
 
     # Commands.
 
+    def check_is_free(self) -> None:
+        """Check that commands may change the load.
+
+        Raises:
+            ControlError: a capacity search sets it, and a load of somebody else's would spoil its steps.
+        """
+        if self.is_searched:
+            raise ControlError("the search for the capacity sets the load", hint="stop it, or wait until it is over")
+
     def pause(self, now_ns: int) -> None:
         """Start no more iterations until `resume`; running ones continue. Before `start` no frame is sent: the
         caller does not start a run that is paused."""
@@ -185,9 +196,10 @@ class Steering:
         *asked* has one of ``vus``, ``rate`` and ``by``, and ``scenario`` if several can be scaled. *who* asks for it.
 
         Raises:
-            ControlError: no such scenario, one that is over, a change that its executor does not allow, or more VUs
-                than it may have.
+            ControlError: no such scenario, one that is over, a change that its executor does not allow, more VUs than
+                it may have, or a capacity search sets the load.
         """
+        self.check_is_free()
         steered = self._pick(asked.get("scenario"))
         if self._is_over(steered, now_ns):
             raise ControlError(f"the load of {steered.plan.name} is over", hint="start another run")
@@ -313,6 +325,8 @@ class Steering:
     @property
     def scalable(self) -> dict[str, bool]:
         """Names of the scenarios whose load can be changed, in order; True if that is a rate."""
+        if self.is_searched:
+            return {}
         return {name: steered.plan.is_open for name, steered in self._steered.items() if _can_scale(steered.plan)}
 
     def describe(self) -> list[dict[str, Any]]:
@@ -326,7 +340,7 @@ class Steering:
             found["rate_per_s" if plan.is_open else "vus"] = (
                 steered.wanted_load if plan.is_open else int(steered.wanted_load)
             )
-        return found | {"max_vus": self._most_vus(steered), "can_scale": _can_scale(plan)}
+        return found | {"max_vus": self._most_vus(steered), "can_scale": plan.name in self.scalable}
 
     def _most_vus(self, steered: _SteeredScenario) -> int:
         """Return how many VUs a scenario may have: as it says, or, if what is asked for goes over that, as the system

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastload.model.capacity.result import SearchProgress
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.bounded_replay import BoundedReplay
@@ -44,6 +45,9 @@ class LiveRun:
         waits = bool(header.plan.get("paused"))
         self._state: dict[str, Any] = {"phase": READY if waits else STARTING}
         self._summary: Mapping[str, Any] | None = None
+        self._search: SearchProgress | None = None
+        self._has_new_step = False
+        self._found: Mapping[str, Any] = {}
         self._over = self._closed = False
         self._changes = (-1, b"")
         self._whole = (-1, b"")
@@ -56,10 +60,20 @@ class LiveRun:
             if self._totals is not None:
                 self._totals.add(snapshot)
             self._state = {name: getattr(snapshot, name) for name in _SHOWN}
+            self._add_search(snapshot.search)
             self.number += 1
             if self._listeners:
                 self._changes = (self.number, dump_json(self._data(changes=True)))
         self._notify_viewers()
+
+    def _add_search(self, search: SearchProgress | None) -> None:
+        if search is None:
+            return
+        self._has_new_step = self._search is None or search.so_far is not self._search.so_far
+        if self._has_new_step:
+            self._found = search.so_far.to_dict()
+        self._search = search
+        self._state["search"] = search.doing
 
     def end(self, summary: Mapping[str, Any] | None) -> None:
         """Mark the run as over. *summary* is `Summary.to_dict`, or None if the run ended without a summary."""
@@ -130,18 +144,24 @@ class LiveRun:
         state = {"complete": self._over, **self.state()}
         if not self._over:
             state["now"] = self._timeline.recent()
-        return live_data(self.header, self._timeline, self._summary_so_far(), state=state, changes=changes)
+        summary = self._summary_so_far()
+        if changes and self._search is not None and not self._has_new_step and not self._over:
+            # The steps take more room than all other figures of a second, and a step takes many seconds.
+            summary = {key: value for key, value in summary.items() if key != "capacity"}
+        return live_data(self.header, self._timeline, summary, state=state, changes=changes)
 
     def _summary_so_far(self) -> Mapping[str, Any]:
         if self._totals is None:
             assert self._summary is not None
             return self._summary
-        summary = self._totals.summary(running=not self._over)
+        found = self._totals.summary(running=not self._over)
+        if self._search is not None:
+            found = {**found, "capacity": self._found}
         if self._over or len(self._timeline):
-            return summary
+            return found
         # Nothing was sent yet: there is nothing to judge.
         waiting = [_waiting(text) for text in self.header.thresholds]
-        return {**summary, "passed": None, "verdict": None, "thresholds": waiting}
+        return {**found, "passed": None, "verdict": None, "thresholds": waiting}
 
     def _notify_viewers(self) -> None:
         for listener in tuple(self._listeners):

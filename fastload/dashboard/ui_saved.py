@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from fastload.control.commands.http_checks import RequestRefused
 from fastload.dashboard.ui_reports import shown_name
+from fastload.model.capacity.result import describe_search
 from fastload.model.headline import has_only_open_models, headline_trend
 from fastload.model.saved.codec import RunFileError
 from fastload.model.saved.run_file import SUFFIX, load_ends
@@ -107,21 +108,26 @@ class SavedRuns:
 
 def run_figures(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of a whole run that a list shows, of `Summary.to_dict`."""
-    metrics = summary["metrics"]
+    metrics, search = summary["metrics"], summary.get("capacity")
     requests, failed = metrics.get("http_reqs", {}), metrics.get("http_req_failed", {})
     headline = headline_trend("http_req_duration", only_open=has_only_open_models(summary["plan"]))
     return {
         "requests": requests.get("count", 0),
-        "requests_per_s": requests.get("rate", 0.0),
+        # Over all steps of a search, whose loads differ, neither a rate nor a latency says anything.
+        "requests_per_s": None if search else requests.get("rate", 0.0),
         "failed": failed.get("fails", 0),
         "verdict": summary["verdict"]["state"],
-        "p95_ms": metrics.get(headline, {}).get("p(95)"),
+        "p95_ms": None if search else metrics.get(headline, {}).get("p(95)"),
+        "capacity": search["headline"] if search else "",
     }
 
 
 def load_words(plan: Mapping[str, Any]) -> list[str]:
     """Return the load of each scenario in words, of `Plan.to_dict`; of very many only the first."""
-    scenarios = saved_plan(plan).scenarios
+    saved = saved_plan(plan)
+    if saved.capacity is not None:
+        return [describe_search(saved.capacity)]
+    scenarios = saved.scenarios
     words = [cut(f"{one.name}: {one.executor.describe()}") for one in scenarios[:_MOST_SCENARIOS]]
     more = len(scenarios) - len(words)
     return [*words, f"and {more} more"] if more else words
@@ -168,4 +174,6 @@ def _meaning(summary: Mapping[str, Any]) -> str:
         return stopped
     if any(worker["lost"] for worker in summary["workers"]):
         return "a worker was lost"
+    if (search := summary.get("capacity")) and not search["meets_demand"]:
+        return "the capacity that was asked for is not shown"
     return "a threshold failed" if not all(one["ok"] for one in summary["thresholds"]) else "the script raised"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
+from fastload.model.capacity.result import SearchProgress
 from fastload.model.error_remedies import REMEDIES
 from fastload.model.errors import FrameError
 from fastload.model.judging.stalls import StallTable
@@ -305,7 +306,8 @@ class Snapshot(metaclass=PublicType):
     - State: *elapsed_s* counts from the common start, without pauses. *progress* is 0..1. *phase* is "warm-up",
       "running", "paused" or "stopping". *vus*, *in_flight* and *thresholds* are as of now; *requests*, *failed*,
       *iterations* and *workers_lost* are totals; *workers_alive* are left. *verdict* is the verdict of the run so far.
-      *message* answers a pressed key. *troubles* are the losses of outputs so far.
+      *message* answers a pressed key. *search* is the state of a capacity search, None in other runs and in saved ones.
+      *troubles* are the losses of outputs so far.
     - Bounds of the window: it is *span_s* long and ends *t_s* after the common start (without pauses), at *time_ns* on
       the wall clock (since the epoch).
     - Load in the window: *table* has all series, *errors* and *exceptions* the failures. *requests_per_s* and
@@ -339,6 +341,7 @@ class Snapshot(metaclass=PublicType):
     target: ProcessSample | None
     thresholds: tuple[ThresholdResult, ...]
     message: str = ""
+    search: SearchProgress | None = None
     t_s: float = 0.0
     time_ns: int = 0
     span_s: float = 1.0

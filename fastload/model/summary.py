@@ -122,6 +122,9 @@ class Summary(metaclass=PublicType):
         rate = self.metrics["http_reqs"].rate or 0.0
         p95 = format_ms(self.metrics["http_req_duration"].p(95))
         outcome = "passed" if self.passed else "failed"
+        if self.capacity is not None:
+            # Over all steps neither a rate nor a percentile says anything.
+            return f"<Summary {outcome}, {self.verdict.state}: capacity {self.capacity.headline}>"
         requests = format_number_of(self.metrics["http_reqs"].count, "request")
         return f"<Summary {outcome}, {self.verdict.state}: {requests}, {rate:,.1f}/s, p(95) {p95}>"
 

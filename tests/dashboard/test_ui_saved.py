@@ -18,6 +18,7 @@ from fastload.model.saved.run_file import load_ends, load_run
 from tests.browser import chromium, open_page, overflow_px, shoot
 from tests.conftest import DEADLINE_S, Nginx, cli_command, cli_env, wait_until
 from tests.dashboard.ui_process import Ui
+from tests.model.capacity.made import search_options
 from tests.model.runs import PLAN, lognormal, save
 from tests.outputs.page.packed_page import data_in
 from tests.preloaded import run_preloaded
@@ -49,6 +50,7 @@ def folder(nginx: Nginx, tmp_path_factory: pytest.TempPathFactory) -> Path:
     more_vus = {"scenarios": [PLAN["scenarios"][0] | {"vus": 99}]}
     save(runs / "other plan.fastload", lognormal(), 3, plan=more_vus, seconds=5)
     save(runs / "broken off.fastload", lognormal(), 4, seconds=5, complete=False)
+    save(runs / "search.fastload", lognormal(rate=30.0), 5, seconds=5, **search_options())
     whole = (runs / "before.fastload").read_bytes()
     (runs / "bent.fastload").write_bytes(whole[:-40] + bytes(40))
     (runs / "<b>empty.fastload").write_bytes(b"")
@@ -88,6 +90,7 @@ def test_the_list_has_what_is_in_the_folder_and_says_what_is_damaged(ui: Ui, fol
         "after": "finished",
         "other plan": "finished",
         "broken off": "incomplete",
+        "search": "passed",
         "bent": "damaged",
         "<b>empty": "damaged",
         "text": "damaged",
@@ -110,6 +113,10 @@ def test_the_list_has_what_is_in_the_folder_and_says_what_is_damaged(ui: Ui, fol
     assert runs["�"]["damage"] == "its name is not UTF-8: rename it"
     assert "checksum" in runs["bent"]["damage"]
     assert "requests" not in runs["bent"]
+    search = runs["search"]
+    assert (search["requests_per_s"], search["p95_ms"]) == (None, None)
+    assert search["capacity"] == "381/s within the objectives, and less than 398/s"
+    assert search["load"] == ["search for the capacity from 10/s on"]
     began = [run["started_at"] for run in runs.values()]
     assert began == sorted(began, reverse=True)
 
@@ -117,7 +124,10 @@ def test_the_list_has_what_is_in_the_folder_and_says_what_is_damaged(ui: Ui, fol
 def test_a_run_is_opened_and_two_are_compared(ui: Ui, chromium: Browser) -> None:
     with open_page(chromium, f"{ui.url}/") as page:
         page.wait_for_selector(ROWS)
-        assert page.locator(ROWS).count() == 9
+        assert page.locator(ROWS).count() == 10
+        search = page.locator(ROWS, has_text="search").first
+        expect(search).to_contain_text("capacity: 381/s within the objectives, and less than 398/s")
+        expect(search.locator("[data-title='Requests/s']")).to_have_text("-")
         damaged = page.locator(ROWS, has_text="text").first
         expect(damaged.locator("a")).to_have_count(0)
         assert damaged.locator("input").is_disabled()
@@ -260,3 +270,9 @@ def test_the_list_is_bounded_and_a_file_is_read_once(tmp_path: Path, monkeypatch
     assert [run["file"] for run in runs.describe({tmp_path / "2.fastload"})["runs"]] == ["0.fastload"]
     with pytest.raises(RequestRefused, match="there is no saved run"):
         runs.find(left["id"])
+
+
+def test_a_search_is_opened(ui: Ui, chromium: Browser) -> None:
+    with open_page(chromium, f"{ui.url}/saved/{listed(ui)['search']['id']}") as page:
+        expect(page.locator("#capacity-word")).to_have_text("381/s within the objectives, and less than 398/s")
+        expect(page.locator("#steps-table tbody tr")).to_have_count(13)

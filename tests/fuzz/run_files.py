@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.data.renew import RUN as GOLDEN
 from tests.fuzz.mutations import mutated
 from tests.fuzz.parsing import written
 from tests.fuzz.source import Source
+from tests.model.capacity.made import made_result, made_steps
 from tests.model.saved.test_run_file import header, second, small_summary
 
 Records = list[tuple[int, Any]]
@@ -69,6 +71,24 @@ def small() -> Records:
     seen["series"] = [series for series in seen["series"] if series[0] in _METRICS]
     plain = [begin, seen, small_summary()]
     return list(zip((HEADER, SECOND, SUMMARY), plain, strict=True))
+
+
+def searched() -> Records:
+    """The records of a short capacity search with three steps, one of each outcome."""
+    (kind, begin), second, (end, summary) = small()
+    steps = made_steps()
+    unknown = replace(steps[6], outcome=replace(steps[6].outcome, kind="generator"))
+    result = made_result(steps=(steps[0], steps[7], unknown))
+    plan = begin["plan"] | {"capacity": result.settings.to_dict()}
+    found = summary | {"plan": plan, "capacity": result.to_dict()}
+    return [(kind, begin | {"plan": plan}), second, (end, found)]
+
+
+def hostile_search(records: Records, source: Source) -> Records:
+    """*records* of a search with its result changed by type."""
+    *others, (kind, summary) = records
+    capacity = mutated(summary["capacity"], source, most=source.choice((1, 1, 3)))
+    return [*others, (kind, summary | {"capacity": capacity})]
 
 
 def hostile(records: Records, source: Source) -> Records:

@@ -26,7 +26,7 @@ from fastload.outputs.streams.junit import render_junit
 from fastload.outputs.streams.markdown_report import render_markdown
 from fastload.outputs.terminal.report import summary_text
 from tests.fuzz.parsing import fuzz
-from tests.fuzz.run_files import file_of, hostile, small
+from tests.fuzz.run_files import file_of, hostile, hostile_search, searched, small
 from tests.fuzz.source import Source
 
 
@@ -72,6 +72,21 @@ def _comparison(path: Path, known: tuple[BatchedRun, Timeline], source: Source) 
 
 
 _SHOWN: tuple[Callable[[SavedRun], None], ...] = (_text, _markdown, _junit, _json, _page, _live)
+
+
+def test_any_search_is_shown_and_compared_or_an_error(tmp_path: Path) -> None:
+    records, path = searched(), tmp_path / "hostile.fastload"
+    known = load_side(file_of(tmp_path / "known.fastload", records), "known", with_charts=True)
+
+    def run(source: Source) -> None:
+        show = source.choice((_text, _markdown, _junit, _json, _page, None))
+        file_of(path, hostile_search(records, source))
+        if show is None:
+            _comparison(path, known, source)
+        else:
+            show(load_run(path))
+
+    fuzz(run)
 
 
 def test_any_saved_run_is_shown_and_compared_or_an_error(tmp_path: Path) -> None:

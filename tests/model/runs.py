@@ -184,9 +184,10 @@ def save(
     complete: bool = True,
     state: str = "VALID",
     versions: Mapping[str, str] | None = None,
+    summary: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Path:
-    """Write a run file as ``--save`` does; one that is not *complete* has no summary."""
+    """Write a run file as ``--save`` does; one that is not *complete* has no summary. *summary*: entries of it."""
     seconds = list(seconds_of(draw, np.random.default_rng(seed), **options))
     scenario = PLAN["scenarios"][0] | {"duration_s": float(len(seconds))}
     changes = {"scenarios": [scenario]} | dict(plan or {})
@@ -198,9 +199,8 @@ def save(
         replay.add(second)
         file.write(second)
     verdict = {"state": state, "reasons": ["this is why"], "remedy": "", "limit": "nothing"}
-    file.close(
-        replay.summary() | {"passed": True, "stopped_by": "", "verdict": verdict, "notes": []} if complete else None
-    )
+    told = {"passed": True, "stopped_by": "", "verdict": verdict, "notes": []} | dict(summary or {})
+    file.close(replay.summary() | told if complete else None)
     return path
 
 

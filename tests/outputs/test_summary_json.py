@@ -24,7 +24,7 @@ from tests.outputs.samples import SUMMARIES, all_failed, closed_bench, full_run,
 
 KEYS = [
     "version", "passed", "started_at", "duration_s", "stopped_by", "stop_reason",
-    "hook_errors", "load_changes", "verdict", "thresholds", "checks", "metrics",
+    "hook_errors", "load_changes", "verdict", "capacity", "thresholds", "checks", "metrics",
     "scenarios",
     "groups",
     "endpoints", "calls", "requests", "errors", "exceptions", "workers", "host", "target", "cost", "plan", "notes",

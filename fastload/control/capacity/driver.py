@@ -10,7 +10,7 @@ from fastload.control.aggregator import Aggregator
 from fastload.control.capacity.meter import StepMeter
 from fastload.control.sampling.samplers import Samplers
 from fastload.control.steering import Steering
-from fastload.model.capacity.result import CapacityResult, capacity_result
+from fastload.model.capacity.result import CapacityResult, SearchProgress, capacity_result
 from fastload.model.capacity.search import CapacitySearch, StepRequest
 from fastload.model.capacity.settings import CapacitySettings
 from fastload.model.capacity.steps import CapacityStep, judge_step
@@ -25,10 +25,7 @@ LONGEST_DRAIN_S = 60.0
 
 
 class CapacityDriver:
-    """Driver of the search that *plan* asks for, by *steering*. *aggregator* and *samplers* are those of the run.
-
-    ``message``: what it does now, for live displays.
-    """
+    """Driver of the search that *plan* asks for, by *steering*. *aggregator* and *samplers* are those of the run."""
 
     def __init__(
         self, plan: Plan, settings: CapacitySettings, steering: Steering, aggregator: Aggregator, samplers: Samplers
@@ -48,7 +45,8 @@ class CapacityDriver:
         self._draining_since_ns = 0
         self._is_over = False
         self._why_ended = ""
-        self.message = ""
+        self._doing = ""
+        self._result: CapacityResult | None = None
 
     def start(self, start_ns: int) -> None:
         """Begin the first step at *start_ns*, the common start; the workers begin with its load by themselves."""
@@ -71,6 +69,7 @@ class CapacityDriver:
         if len(live) < self._plan.workers:
             # Its share of every load is missing from now on.
             self._why_ended = "a worker was lost"
+            self._result = None
             self._end()
             return None
         step = self._measure(live)
@@ -89,11 +88,17 @@ class CapacityDriver:
 
     def result(self) -> CapacityResult:
         """Return what was found, so far or in the end."""
-        texts = [threshold.text for threshold in self._objectives]
-        found = self._search.found
-        if self._why_ended:
-            found = replace(found, why=self._why_ended)
-        return capacity_result(self._settings, found, texts, self._steps)
+        if self._result is None:
+            texts = [threshold.text for threshold in self._objectives]
+            found = self._search.found
+            if self._why_ended:
+                found = replace(found, why=self._why_ended)
+            self._result = capacity_result(self._settings, found, texts, self._steps)
+        return self._result
+
+    def progress(self) -> SearchProgress:
+        """Return what the search does now and what it has found so far, for live displays."""
+        return SearchProgress(self._doing, self.result())
 
     def verdict(self, of_run: Verdict) -> Verdict:
         """Return the verdict on what the search reports: that of the step that confirmed the capacity, with the limit
@@ -120,7 +125,7 @@ class CapacityDriver:
         self._meter = None
         request = self._search.request
         if request is not None:
-            self.message = f"step {len(self._steps) + 1}: {self._settings.text_of(request.load)}"
+            self._doing = f"step {len(self._steps) + 1}: {self._settings.text_of(request.load)}"
 
     def _measure(self, live: Collection[int]) -> CapacityStep | None:
         """Add the seconds that all *live* workers have told, and return the step if it has ended."""
@@ -155,16 +160,17 @@ class CapacityDriver:
         self._steps.append(step)
         self._verdicts[number] = verdict
         self._search.add(outcome)
+        self._result = None
         return step
 
     def _drain(self, now_ns: int) -> None:
         self._draining_since_ns = now_ns
         self._steering.set_total(0.0, now_ns)
-        self.message = "letting the backlog go"
+        self._doing = "letting the backlog go"
 
     def _end(self) -> None:
         self._is_over = True
-        self.message = ""
+        self._doing = ""
         self._steering.finish_all()
 
     def _waiting(self) -> int:

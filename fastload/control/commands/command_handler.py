@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastload.control.commands.command_queue import Command
-from fastload.control.commands.keyboard import KEYS_HELP, Action
+from fastload.control.commands.keyboard import KEYS_HELP, KEYS_OF_SEARCH, Action
 from fastload.control.steering import Steering
 from fastload.model.errors import FastloadError
 from fastload.model.units import format_number_of
@@ -35,7 +35,7 @@ class CommandHandler:
     def press(self, action: Action, now_ns: int) -> str:
         """Carry out the action of a key. Return the message to show."""
         if action.name == "help":
-            return KEYS_HELP
+            return KEYS_OF_SEARCH if self._steering.is_searched else KEYS_HELP
         try:
             if action.name == "pause-or-resume":
                 return self._pause_or_resume(now_ns)
@@ -53,7 +53,7 @@ class CommandHandler:
             case "scale":
                 return self._steering.scale(command.arguments, now_ns, command.who)
             case "pause":
-                self._steering.pause(now_ns)
+                self._pause(now_ns)
             case "resume":
                 self._steering.resume(now_ns)
         return self._status()
@@ -62,8 +62,12 @@ class CommandHandler:
         if self._steering.is_paused:
             self._steering.resume(now_ns)
             return "resumed"
-        self._steering.pause(now_ns)
+        self._pause(now_ns)
         return "paused: p goes on"
+
+    def _pause(self, now_ns: int) -> None:
+        self._steering.check_is_free()
+        self._steering.pause(now_ns)
 
 
 def _amount(now: Mapping[str, Any]) -> str:

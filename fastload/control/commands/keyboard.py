@@ -18,6 +18,8 @@ KEYS_HELP = "w +1  W +10  s -1  S -10 (VUs, or starts/s)  p pause or resume  ? h
 """Help text of the keys, on one line."""
 KEYS_OTHER = "p pause, ? help, Ctrl-C stop"
 """The keys that act on the whole run, in short."""
+KEYS_OF_SEARCH = "Ctrl-C stop"
+"""The keys of a capacity search, which sets the load by itself."""
 
 
 def keys_hint(scalable: Mapping[str, bool]) -> str:

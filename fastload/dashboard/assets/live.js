@@ -125,7 +125,9 @@
     document.title = over ? `${title} (over)` : `${units.clock(status.elapsed_s || 0)} ${title}`;
     if (!steered) return;
     const busy = asking || gone || ["starting", "stopping", "over"].includes(status.phase);
-    $("live-pause").hidden = $("live-stop").hidden = over;
+    // A search sets the load by itself; one that waits for its begin can be begun.
+    $("live-pause").hidden = over || (status.can_pause === false && status.phase !== "paused");
+    $("live-stop").hidden = over;
     $("live-scenarios").hidden = over || !$("live-scenarios").dataset.any;
     $("live-pause").textContent = { ready: "Begin", paused: "Resume" }[status.phase] || "Pause";
     $("live-pause").disabled = busy;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastload.model.intervals import score_interval
 from fastload.model.judging.thresholds import Threshold, parse_threshold
@@ -28,7 +29,8 @@ _DESIGN_EFFECT = 5.0
 class ObjectiveResult:
     """Result of an objective in one step. *observed* is in the metric's unit, None without data; *low* and *high* are
     its 95 % interval. *ok*: it was met. *clear*: the whole interval says the same. *shown*: the figure as text.
-    *is_of_time*: it is on times, which a busy machine makes worse; failures and checks are the target's.
+    *is_of_time*: it is on times, which a busy machine makes worse; failures and checks are the target's. *bound_ms*:
+    what a time may be at most, in ms; None for any other objective.
     """
 
     text: str
@@ -39,6 +41,7 @@ class ObjectiveResult:
     clear: bool
     shown: str = ""
     is_of_time: bool = True
+    bound_ms: float | None = None
 
 
 def default_objectives(headline: str, failures: str, lightest: Mapping[str, MetricView]) -> tuple[Threshold, ...]:
@@ -66,20 +69,25 @@ def _judge(threshold: Threshold, view: MetricView | None) -> ObjectiveResult:
     observed = view._observe(threshold) if view is not None else None
     if observed is None or view is None:
         return ObjectiveResult(
-            threshold.text,
-            None,
-            None,
-            None,
-            ok=False,
-            clear=False,
-            shown="no data",
-            is_of_time=threshold.kind == "trend",
+            threshold.text, None, None, None, ok=False, clear=False, shown="no data", **_kind_of(threshold)
         )
     low, high = _interval(threshold, view) or (observed, observed)
     ok = threshold.holds(observed)
     clear = threshold.holds(low) == threshold.holds(high) == ok
-    shown, is_of_time = _shown(threshold, observed), threshold.kind == "trend"
-    return ObjectiveResult(threshold.text, observed, low, high, ok, clear, shown, is_of_time)
+    return ObjectiveResult(
+        threshold.text, observed, low, high, ok, clear, shown=_shown(threshold, observed), **_kind_of(threshold)
+    )
+
+
+def _kind_of(threshold: Threshold) -> dict[str, Any]:
+    return {"is_of_time": threshold.kind == "trend", "bound_ms": _bound_ms(threshold)}
+
+
+def _bound_ms(threshold: Threshold) -> float | None:
+    condition, spec = threshold.condition, threshold.spec
+    if not spec.is_time or condition.aggregate == "count" or not condition.comparison.startswith("<"):
+        return None
+    return condition.limit * spec.scale / 1000
 
 
 def _interval(threshold: Threshold, view: MetricView) -> tuple[float, float] | None:

@@ -96,10 +96,20 @@ class CapacityResult:
             "objectives": list(self.objectives),
             "limit": self.limit,
             "remedy": self.remedy,
-            "settings": self.settings.to_dict(),
+            # Without the objectives, which are above: a saved search has them only as texts.
+            "settings": {name: value for name, value in self.settings.to_dict().items() if name != "objectives"},
             "steps": [step.to_dict() for step in self.steps],
             "scalability": self.scalability if isinstance(self.scalability, str) else self.scalability.to_dict(),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProgress:
+    """State of a search that goes on. *doing*: what it does now, like ``step 4: 80/s``, "" when it is over. *so_far* is
+    the result as if the search ended now."""
+
+    doing: str
+    so_far: CapacityResult
 
 
 def capacity_result(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from fastload.model.compare.batches import BatchedRun
+from fastload.model.compare.capacities import is_search
 from fastload.model.load_changes import LoadChange, count_changes
 from fastload.model.units import format_bytes, format_count, format_duration_s
 
@@ -23,6 +24,8 @@ _MACHINE = {
     "kernel_release": "kernel",
 }
 _NO_MATTER_FOR_LOAD = ("graceful_stop_s", "tags")
+_SET_BY_SEARCH = ("vus", "rate_per_s", "duration_s")
+_SEARCH_SETTINGS = ("first", "most", "precision", "settle_s", "step_s")
 _BY_CHANCE = ("user_agent",)
 _DOUBTS = {
     "INVALID": " ({its} latencies say more about the machine that made the load than about the target)",
@@ -119,6 +122,12 @@ def _load_changes(run: BatchedRun) -> Iterable[str]:
 def _load_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
     """Yield the differences between the loads of the plans."""
     plan_a, plan_b = a.header.plan, b.header.plan
+    if is_search(a) != is_search(b):
+        yield _contrast("kind of run", *("a search for the capacity" if is_search(run) else "a load" for run in (a, b)))
+    search_a, search_b = plan_a.get("capacity") or {}, plan_b.get("capacity") or {}
+    for key, what in (("by", "what the search drives"), ("objectives", "objectives")):
+        if search_a and search_b and search_a.get(key) != search_b.get(key):
+            yield _contrast(what, _texts(search_a.get(key)), _texts(search_b.get(key)))
     for key, what in (("kind", "command"), ("title", "test"), ("base_url", "path of the base URL")):
         read = {"title": _title, "base_url": _path}.get(key, str)
         one, other = read(str(plan_a.get(key, ""))), read(str(plan_b.get(key, "")))
@@ -131,7 +140,8 @@ def _load_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
     for name, load in scenarios_a.items():
         where = f"{name}: " if len(scenarios_a) > 1 else ""
         for key, one, other in _changes(load, scenarios_b[name]):
-            if key not in _NO_MATTER_FOR_LOAD:
+            # A search sets the load itself.
+            if key not in _NO_MATTER_FOR_LOAD and not (is_search(a) and is_search(b) and key in _SET_BY_SEARCH):
                 yield _contrast(f"{where}{key}", one, other)
 
 
@@ -141,6 +151,8 @@ def _setting_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
     for key in ("workers", "warmup_s", "env"):
         if plan_a.get(key) != plan_b.get(key):
             yield _contrast(key, plan_a.get(key), plan_b.get(key))
+    if is_search(a) and is_search(b):
+        yield from _search_contrasts(a, b)
     host_a, host_b = (_split(str(plan.get("base_url", ""))).hostname or "" for plan in (plan_a, plan_b))
     if host_a != host_b:
         yield _contrast("host", host_a, host_b)
@@ -154,6 +166,18 @@ def _setting_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
         for key, one, other in _changes(load, scenarios_b.get(name, load)):
             if key in _NO_MATTER_FOR_LOAD:
                 yield _contrast(f"{name}: {key}", one, other)
+
+
+def _search_contrasts(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
+    """Yield the differences between two capacity searches for the same."""
+    search_a, search_b = a.header.plan["capacity"], b.header.plan["capacity"]
+    for key in _SEARCH_SETTINGS:
+        if search_a.get(key) != search_b.get(key):
+            yield _contrast(f"search: {key}", search_a.get(key), search_b.get(key))
+    told_a, told_b = ((run.summary.get("capacity") or {}).get("objectives") for run in (a, b))
+    # Without objectives they follow from the lightest step.
+    if not search_a.get("objectives") and told_a != told_b:
+        yield _contrast("objectives", _texts(told_a), _texts(told_b))
 
 
 def _machines(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
@@ -173,6 +197,9 @@ def _versions(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
 
 
 def _durations(a: BatchedRun, b: BatchedRun) -> Iterable[_Contrast]:
+    if is_search(a) and is_search(b):
+        # How long a search takes is up to chance.
+        return
     if not math.isclose(a.duration_s, b.duration_s, rel_tol=_SAME_DURATION):
         one, other = (format_duration_s(round(run.duration_s, 1)) for run in (a, b))
         yield _contrast("measured time", one, other)
@@ -205,6 +232,10 @@ def _split(url: str) -> SplitResult:
 def _path(url: str) -> str:
     parts = _split(url)
     return parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _texts(value: Any) -> Any:
+    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _contrast(what: str, one: Any, other: Any) -> _Contrast:

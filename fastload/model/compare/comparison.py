@@ -22,6 +22,13 @@ from typing import Any, Literal
 import numpy as np
 
 from fastload.model.compare.batches import FEWEST_BATCHES, BatchedRun
+from fastload.model.compare.capacities import (
+    CapacityRange,
+    capacity_figure,
+    capacity_range,
+    is_search,
+    step_figures,
+)
 from fastload.model.compare.comparability import ComparabilityIssues, find_issues
 from fastload.model.compare.figures import CPU_PER_REQUEST, Figure, figures_of
 from fastload.model.intervals import (
@@ -117,6 +124,11 @@ class Comparison:
         return self._overall(headline=True)
 
     @property
+    def is_of_searches(self) -> bool:
+        """Whether all runs are capacity searches: then their capacities are compared, and no figures of all steps."""
+        return all(is_search(run) for side in self.sides for run in side.runs)
+
+    @property
     def detail_verdict(self) -> ComparisonVerdict:
         """Verdict on all details (figures that are not in the headline) over all candidates."""
         return self._overall(headline=False)
@@ -147,11 +159,45 @@ def compare_sides(sides: Sequence[ComparisonSide], *, margin: float | None = Non
         margin = MARGIN_OF_SINGLE if any(len(side.runs) == 1 for side in sides) else MARGIN_OF_REPEATED
     runs = [run for side in sides for run in side.runs]
     issues = find_issues(runs)
+    if all(map(is_search, runs)):
+        return Comparison(tuple(sides), tuple(_search_rows(sides, margin)), issues, margin)
     rows = [_row(figure, sides, same_plan=not issues.refusals) for figure in figures_of(runs)]
     for candidate in range(len(sides) - 1):
         for headline in (True, False):
             rows = _judged(rows, candidate, headline=headline, margin=margin)
     return Comparison(tuple(sides), tuple(rows), issues, margin)
+
+
+def _search_rows(sides: Sequence[ComparisonSide], margin: float) -> Iterable[ComparisonRow]:
+    """Yield the rows of capacity searches: the capacity, which decides, and steps with near loads."""
+    first, *others = [capacity_range(side.runs) for side in sides]
+    changes = tuple(_capacity_change(first, other, margin) for other in others)
+    yield ComparisonRow(capacity_figure(sides[0].runs), tuple(one.value for one in (first, *others)), changes)
+    for figure, values in step_figures([side.runs for side in sides]):
+        yield ComparisonRow(figure, values, tuple(_step_change(values[0], value) for value in values[1:]))
+
+
+def _capacity_change(one: CapacityRange, other: CapacityRange, margin: float) -> Change:
+    """Return the change of the capacity. It is a difference only if the intervals have no load in common."""
+    if why := one.why or other.why:
+        return replace(_step_change(one.value, other.value), why=why)
+    low = other.low / one.high - 1 if 0 < one.high < math.inf else None
+    high = other.high / one.low - 1 if one.low > 0 and other.high < math.inf else None
+    why = "no upper end" if one.value and other.value else "no load met the objectives"
+    found = replace(_step_change(one.value, other.value), low=low, high=high, why=why)
+    is_small = found.ratio is not None and abs(found.ratio) < margin
+    verdict: ComparisonVerdict = NO_DIFFERENCE
+    if other.low >= one.high and not is_small:
+        verdict = "better"
+    elif one.low >= other.high and not is_small:
+        verdict = "worse"
+    return replace(found, verdict=verdict)
+
+
+def _step_change(one: float | None, other: float | None) -> Change:
+    if one is None or other is None:
+        return Change()
+    return Change(difference=other - one, ratio=(other - one) / one if one else None, why="one step")
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,9 +385,14 @@ def run_to_dict(run: BatchedRun) -> dict[str, Any]:
         "duration_s": run.duration_s,
         "complete": run.complete,
         "state": run.state,
+        "capacity": _capacity_dict(run.summary.get("capacity")),
         "versions": dict(run.header.versions),
         "machine": dict(run.header.machine),
     }
+
+
+def _capacity_dict(search: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return {name: search[name] for name in ("state", "headline", "capacity", "low", "high")} if search else None
 
 
 def _row_dict(row: ComparisonRow) -> dict[str, Any]:

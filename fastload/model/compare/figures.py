@@ -16,10 +16,13 @@ from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesValue
 
 Better = Literal["higher", "lower", ""]
-Section = Literal["headline", "metrics", "target", "script", "scenarios", "endpoints", "calls", "groups", "checks"]
+Section = Literal[
+    "headline", "steps", "metrics", "target", "script", "scenarios", "endpoints", "calls", "groups", "checks"
+]
 
 SECTIONS: dict[Section, str] = {
     "headline": "Headline",
+    "steps": "Steps",
     "metrics": "Metrics",
     "target": "Target",
     "script": "Own metrics",

@@ -45,8 +45,8 @@ _LEVEL, _LEVEL_OF_LARGE = 6, 1
 _LARGE_BYTES = 4 * 1024 * 1024
 # Limit of a bucket index. The highest bucket of the widest possible trend is far below.
 BUCKETS_AT_MOST = 1 << 16
-# Fields that nobody needs after the run: they are only for the moment (progress, message) or too large (points).
-_NOT_SAVED = frozenset(("points", "progress", "message"))
+# Fields that nobody needs after the run: only for the moment (progress, message, search) or too large (points).
+_NOT_SAVED = frozenset(("points", "progress", "message", "search"))
 _PLAIN = frozenset(one.name for one in fields(Snapshot)) - _NOT_SAVED - {
     *("host", "target", "workers", "thresholds", "verdict", "table", "errors", "exceptions", "events"),
 }  # fmt: skip
@@ -146,7 +146,7 @@ def _plain_limit(payload_bytes: int) -> int:
 
 
 def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
-    """Return *snapshot* as plain data, without the fields that are not saved: `points`, `progress` and `message`."""
+    """Return *snapshot* as plain data, without what is not saved: `points`, `progress`, `message` and `search`."""
     plain: dict[str, Any] = {name: getattr(snapshot, name) for name in sorted(_PLAIN)}
     plain["host"] = asdict(snapshot.host) if snapshot.host else None
     plain["target"] = asdict(snapshot.target) if snapshot.target else None
@@ -189,6 +189,7 @@ def snapshot_from_plain(
             plain,
             progress=0.0,
             message="",
+            search=None,
             points=(),
             late=_late(plain.get("late", {})),
             host=made_of(HostSample, plain["host"]) if plain["host"] else None,

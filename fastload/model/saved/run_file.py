@@ -41,6 +41,7 @@ from fastload.model.saved.codec import (
 )
 from fastload.model.saved.pooled_seconds import GroupOf, Wanted, pooled_seconds
 from fastload.model.saved.replay import NO_END, Replay
+from fastload.model.saved.saved_capacity import saved_capacity
 from fastload.model.saved.saved_cost import cost_by_seconds
 from fastload.model.saved.saved_summary import check_summary, summary_from_plain
 from fastload.model.summary import Summary
@@ -392,6 +393,9 @@ def _second(payload: bytes, header: RunHeader) -> Snapshot:
 def _summary(payload: bytes, header: RunHeader) -> dict[str, Any]:
     plain = unpack_payload(payload)
     check_summary(plain, header)
+    if (search := saved_capacity(plain.get("capacity"))) is not None:
+        # With all entries: those of an earlier version may lack some, which have defaults.
+        plain["capacity"] = search.to_dict()
     return plain
 
 

@@ -8,7 +8,6 @@ from fastload.model.compare.comparison import LABELS, NO_DIFFERENCE, Comparison,
 from fastload.model.compare.figures import SECTIONS
 from fastload.model.units import format_number_of
 from fastload.outputs.compare.wording import (
-    SHOWN_VERDICTS,
     describe_side,
     details_note,
     format_change,
@@ -17,6 +16,7 @@ from fastload.outputs.compare.wording import (
     format_interval,
     format_lead,
     format_verdict,
+    is_told,
     notes,
     verdict_text,
 )
@@ -61,25 +61,23 @@ def _sides(comparison: Comparison) -> str:
 
 
 def _figures(comparison: Comparison, candidate: int) -> Iterator[str]:
-    told = [row for row in comparison.rows if row.is_headline or _differs(row, candidate)]
-    others = [row for row in comparison.rows if not row.is_headline and not _differs(row, candidate)]
+    told = [row for row in comparison.rows if is_told(row, candidate)]
+    others = [row for row in comparison.rows if not is_told(row, candidate)]
     yield f"## {LABELS[candidate + 1]} against A"
-    yield _table(told, candidate)
+    yield _table(told, candidate, is_of_searches=comparison.is_of_searches)
     if others:
         shown = others[:_DETAILS_AT_MOST]
         more = f" (the first {len(shown)})" if len(shown) < len(others) else ""
         figures = format_number_of(len(others), "more figure")
         yield f"<details><summary>{figures} without a difference shown{more}</summary>"
-        yield _table(shown, candidate)
+        yield _table(shown, candidate, is_of_searches=comparison.is_of_searches)
         yield "</details>"
 
 
-def _differs(row: ComparisonRow, candidate: int) -> bool:
-    return row.changes[candidate].verdict in SHOWN_VERDICTS
-
-
-def _table(rows: Sequence[ComparisonRow], candidate: int) -> str:
-    titles = ["", "", "A", LABELS[candidate + 1], "Difference", "Change", "95 % interval", "Verdict"]
+def _table(rows: Sequence[ComparisonRow], candidate: int, *, is_of_searches: bool) -> str:
+    # A search knows between which loads the capacity is, and not how sure that is.
+    interval = "Interval" if is_of_searches else "95 % interval"
+    titles = ["", "", "A", LABELS[candidate + 1], "Difference", "Change", interval, "Verdict"]
     return table(titles, _rows(rows, candidate), left=2)
 
 

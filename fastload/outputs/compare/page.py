@@ -6,6 +6,7 @@ page from these data::
     {
       "version": 1, "kind": "comparison", "title": text,
       "verdicts": [{"label", "verdict", "lead", "text"}],       one for each candidate
+      "is_of_searches": whether all runs are capacity searches,
       "details": text, "refusals": [text], "warnings": [text], "notes": [text],
       "sides": [{"label", "name", "words": [text], "runs": [{"name", "versions", "machine", ...}], "lines": [line]}],
       "sections": [{"label", "rows": [row]}]                    one for each candidate
@@ -91,6 +92,7 @@ def comparison_data(comparison: Comparison, timelines: Sequence[Sequence[Timelin
             }
             for index in candidates
         ],
+        "is_of_searches": comparison.is_of_searches,
         "details": details_note(comparison),
         "refusals": list(comparison.issues.refusals),
         "warnings": list(comparison.issues.warnings),

@@ -23,6 +23,7 @@ from fastload.outputs.compare.wording import (
     format_interval,
     format_lead,
     format_verdict,
+    is_told,
     notes,
     verdict_text,
 )
@@ -92,7 +93,7 @@ def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> lis
     label = LABELS[candidate + 1]
     shown, left_out = list[ComparisonRow](), list[ComparisonRow]()
     for row in comparison.rows:
-        told = everything or row.is_headline or row.changes[candidate].verdict in SHOWN_VERDICTS
+        told = everything or is_told(row, candidate)
         (shown if told else left_out).append(row)
     rows = list(_grouped(shown, candidate))
     columns = [
@@ -102,7 +103,7 @@ def _figures(comparison: Comparison, candidate: int, *, everything: bool) -> lis
         Column(label, drop=1),
         Column("difference", drop=4),
         Column("change"),
-        Column("95% interval", right=False, drop=3),
+        Column("interval" if comparison.is_of_searches else "95% interval", right=False, drop=3),
         Column("verdict", right=False),
     ]
     lines: list[RenderableType] = [Columns(columns, rows)]

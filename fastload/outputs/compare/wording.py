@@ -70,6 +70,11 @@ def format_verdict(change: Change) -> str:
     return change.verdict or "not judged"
 
 
+def is_told(row: ComparisonRow, candidate: int) -> bool:
+    """Return whether a row is told also where not everything is: the headline, steps, and what differs."""
+    return row.figure.section in ("headline", "steps") or row.changes[candidate].verdict in SHOWN_VERDICTS
+
+
 def row_name(row: ComparisonRow) -> str:
     """Return subject and name of the figure: ``http_req_duration p95``."""
     return f"{row.figure.subject} {row.figure.name}"
@@ -113,6 +118,12 @@ def details_note(comparison: Comparison) -> str:
 def notes(comparison: Comparison) -> Iterator[str]:
     """Yield the notes that a reader needs to interpret the figures."""
     sides = comparison.sides
+    if comparison.is_of_searches:
+        yield (
+            "the interval of a capacity is from the highest load that met the objectives to the lowest that did not; "
+            f"capacities differ if their intervals do not overlap, and by {comparison.margin * 100:g} % at least"
+        )
+        return
     if all(len(side.runs) == 1 for side in sides):
         yield (
             "one run each: how much runs vary from one to the next is in no interval. Save several of each into two "
@@ -149,7 +160,9 @@ def describe_side(side: ComparisonSide) -> list[str]:
 
 def _run_words(side: ComparisonSide, index: int) -> str:
     run = side.runs[index]
-    return f"{_minute(run.header.started_at)}, {format_duration_s(round(run.duration_s, 1))}, {run.state}"
+    search = run.summary.get("capacity")
+    answer = f", {search['headline']}" if search else ""
+    return f"{_minute(run.header.started_at)}, {format_duration_s(round(run.duration_s, 1))}, {run.state}{answer}"
 
 
 def side_label(comparison: Comparison, index: int) -> str:

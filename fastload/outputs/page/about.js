@@ -68,6 +68,7 @@ fastload.about = (() => {
     id: "events",
     title: "Events",
     note: "what was done to the run, and what happened to it",
+    isOfLoad: false,
     rows: ({ timeline }) => timeline.events.filter((one) => one.kind !== "phase"),
     columns: () => [
       text("at", (row) => row.t, { show: (row) => units.clock(row.t) }),

@@ -92,7 +92,7 @@ window.fastload = window.fastload || {};
       number(label, (row) => row.values[1], (row) => row.texts[1]),
       number("difference", (row) => row.at, (row) => row.difference),
       number("change", (row) => row.at, (row) => row.change, { mark: tone }),
-      { name: "95% interval", of: (row) => row.low, show: forest, mark: tone, wide: true, hint: "The line in the middle is no difference" },
+      { name: fastload.data.is_of_searches ? "interval" : "95% interval", of: (row) => row.low, show: forest, mark: tone, wide: true, hint: "The line in the middle is no difference" },
       { name: "from and to", of: (row) => row.high, show: (row) => (row.low === null ? "" : row.interval) },
       { name: "verdict", of: (row) => row.verdict, show: (row) => `${marks[row.verdict] || ""}${row.word}`, mark: tone },
     ];
@@ -217,6 +217,8 @@ window.fastload = window.fastload || {};
   }
 
   function percentiles(data) {
+    // Percentiles over loads that differ are those of none of them.
+    if (data.is_of_searches) return null;
     const spec = {
       id: "chart-curve", title: "Latency by percentile", hint: "The further right, the rarer", axis: "percentile", height: 300, unit: units.ms,
       restName: "greatest", logarithmic: () => false,

@@ -47,9 +47,9 @@ fastload.dom = (() => {
     return { element, show, keep };
   }
 
-  // A section of the page with its heading; hidden while `empty` is true.
+  // A section of the page with its heading, and beside that a note, if one is given.
   function section(id, title, note) {
-    const head = el("h2", { id: `${id}-title` }, title, note ? el("small", null, note) : null);
+    const head = el("h2", { id: `${id}-title` }, title, note === undefined ? null : el("small", null, note));
     return el("section", { id, "aria-labelledby": `${id}-title` }, head);
   }
 

@@ -32,6 +32,7 @@ fastload.outcome = (() => {
   function resultOf(data) {
     const { summary, state } = data;
     const found = summary.thresholds || [];
+    const search = (summary.plan || {}).capacity;
     if (isWaiting(data)) {
       const sentence = found.length ? `${numberOf(found.length, "threshold")} ${found.length === 1 ? "waits" : "wait"} for the first figures.` : "Nothing was sent yet.";
       return { word: "Ready", tone: "plain", sentence };
@@ -49,9 +50,13 @@ fastload.outcome = (() => {
           ? "the threshold failed"
           : `${failed} of ${found.length} thresholds failed`
         : `${found.length === 1 ? "the threshold holds" : `${open ? found.length - open : "all"} ${open ? "of " : ""}${found.length} thresholds hold`}`
-      : "no thresholds were set";
+      : search
+        ? searchWords(search, summary.capacity)
+        : "no thresholds were set";
     const others = reasonsOf(summary);
     const sentence = sentenceOf([failed || !others.length ? held : "", ...others, after]);
+    if (isRunning(data) && search)
+      return { word: phases[state.phase] || "Searching", tone: "plain", sentence: "The load is set step by step, until an objective breaks." };
     if (isRunning(data)) {
       const soFar = open === found.length && open ? "no threshold has data yet" : held.replace(/\bholds?\b/, "$& so far");
       return {
@@ -67,8 +72,16 @@ fastload.outcome = (() => {
         sentence: sentenceOf([`the data ends after ${duration(summary.duration_s)}, before the end of the run`, held]),
       };
     if (!summary.passed) return { word: "Failed", tone: "bad", sentence };
-    if (found.length) return { word: "Passed", tone: "good", sentence };
+    if (found.length || isDemanded(search)) return { word: "Passed", tone: "good", sentence };
     return { word: summary.stopped_by ? "Stopped" : "Finished", tone: "plain", sentence };
+  }
+
+  const isDemanded = (search) => Boolean(search) && search.at_least !== null && search.at_least !== undefined;
+
+  // What became of a capacity search: the answer itself stands above.
+  function searchWords(search, result) {
+    if (!isDemanded(search)) return result ? "the search is over" : "the search has no result";
+    return result && result.meets_demand ? "the capacity that was asked for is shown" : "the capacity that was asked for is not shown";
   }
 
   const isRunning = ({ state }) => !state.complete;
@@ -113,7 +126,7 @@ fastload.outcome = (() => {
       notes: el("ul.notes", { "aria-label": "Notes" }),
     };
     element.append(parts.head, parts.result, parts.thresholds, parts.notes);
-    const tiles = section("numbers", "Numbers");
+    const tiles = section("numbers", "Numbers", "");
     const grid = el("dl.tiles");
     const account = el("p.account");
     tiles.append(grid, account);
@@ -133,6 +146,7 @@ fastload.outcome = (() => {
         );
         parts.notes.hidden = !(data.summary.notes || []).length;
         fill(grid, tilesOf(data).map(tile));
+        tiles.querySelector("small").textContent = fastload.capacity.isSearch(data) ? fastload.tables.ofAllSteps : "";
         account.textContent = accountOf(data.summary.requests || {}, isRunning(data));
         account.hidden = !account.textContent;
       },
@@ -176,6 +190,7 @@ fastload.outcome = (() => {
   }
 
   function loadOf(plan) {
+    if (plan.capacity) return `search from ${fastload.capacityCharts.loadText({ settings: plan.capacity }, plan.capacity.first)} on`;
     const all = plan.scenarios || [];
     if (all.length !== 1) return all.length ? numberOf(all.length, "scenario") : "";
     const [one] = all;
@@ -189,7 +204,8 @@ fastload.outcome = (() => {
   }
 
   function drawResult(element, data, rest) {
-    const verdict = isWaiting(data) ? waitingVerdict : data.summary.verdict || {};
+    const isSearching = isRunning(data) && fastload.capacity.isSearch(data);
+    const verdict = isWaiting(data) ? waitingVerdict : isSearching ? searchingVerdict : data.summary.verdict || {};
     const { word, tone: colour, sentence } = resultOf(data);
     const reasons = verdict.reasons || [];
     const isLong = reasons.length > MOST_REASONS || [...reasons, verdict.remedy || ""].some((text) => text.length > MOST_REASON);
@@ -218,6 +234,9 @@ fastload.outcome = (() => {
   }
 
   const waitingVerdict = { word: "Generator not judged yet", reasons: ["it is judged from the first second on"] };
+
+  // Over steps that are too much for the target, the figures of the whole run accuse nobody.
+  const searchingVerdict = { word: "Generator judged in each step", reasons: ["in the end, the verdict is on the step that confirmed the capacity"] };
 
   const stateOf = (data, one) => (isOpen(data, one) ? "waiting" : one.ok ? "holds" : "failed");
   const looks = { failed: ["bad", "✗"], waiting: ["plain", "…"], holds: ["good", "✓"] };
@@ -319,7 +338,7 @@ fastload.outcome = (() => {
         ? [["Failed", percent(failed.rate), `${count(failed.fails || 0)} of ${count(tries)}`, failed.fails ? "bad" : ""]]
         : []),
       ...statusesOf(summary.endpoints || []),
-      ...(trend.count
+      ...(trend.count && !fastload.capacity.isSearch({ summary })
         ? [latency("p50", "med"), latency("p95", "p(95)"), latency("p99", "p(99)"), latency("Longest", "max")]
         : []),
       ...(summary.plan?.kind === "bench" && !get("iterations").count

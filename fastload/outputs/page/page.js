@@ -21,6 +21,7 @@ window.fastload = window.fastload || {};
     parts.charts = fastload.charts.make();
     parts.endpoints = fastload.endpointCharts.make(parts.charts.group);
     parts.sections = fastload.sections.make();
+    parts.capacity = fastload.capacity.make(parts.outcome.parts.head);
     const over = fastload.dom.section("time", "Over time", "drag in a chart to zoom, double-click to see all");
     const by = fastload.dom.section("percentiles", "Percentiles");
     over.append(parts.charts.element);
@@ -29,6 +30,7 @@ window.fastload = window.fastload || {};
     fill(
       main,
       parts.outcome.element,
+      parts.capacity.element,
       parts.outcome.tiles,
       over,
       parts.endpoints.element,
@@ -36,6 +38,9 @@ window.fastload = window.fastload || {};
       parts.sections.map((one) => one.element),
     );
     show(data);
+    // Percentiles over loads that differ are those of none of them.
+    by.hidden = fastload.capacity.isSearch(data);
+    parts.capacity.draw(data);
     parts.charts.draw(data);
     parts.endpoints.draw(data);
     drawNav();
@@ -57,6 +62,7 @@ window.fastload = window.fastload || {};
       : data;
     if (!before) return render(fastload.data);
     show(fastload.data);
+    parts.capacity.update(fastload.data);
     parts.charts.update(fastload.data);
     parts.endpoints.update(fastload.data);
     drawNav();

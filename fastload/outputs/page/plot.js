@@ -3,7 +3,8 @@
 // fastload.plot.figure(spec, group) makes a <figure>. `spec` has
 //   id, title, hint      its name, and what it shows in some words
 //   height               of the plot in px (150)
-//   axis                 "time" (x in s) or "percentile" (x is 1 / (1 - p))
+//   axis                 "time" (x in s), "percentile" (x is 1 / (1 - p)), or "log" or "linear" (x is a number of
+//                        anything); of the last two `xUnit` says how x is written
 //   unit                 how y is written: a function of a number
 //   lanes                instead of a unit, for plots above each other: [{title, share (of the height), unit}], from
 //                        the top; each series then has the number of its `lane`
@@ -14,6 +15,7 @@
 //   heat(data)           instead of lines: {x: edges, y: edges, z: rows of counts}
 //   rest(series)         what the legend says while nothing is pointed at: a text; `restName` says what that is
 //   caption(data)        one or two sentences with the numbers: the text alternative
+//   marked(data)         places on the x axis of a chart without a group: [{from, to, text}]; `to` may be the same
 //   empty(data)          why there is nothing to draw, or null
 //   logarithmic(data)    for a y axis that may be switched to a log scale: whether it begins so
 // and `group` is a fastload.time.group() for charts that share their time axis, or null.
@@ -196,8 +198,8 @@ fastload.plot = (() => {
       uirevision: "kept",
       xaxis: { ...axis, ...x, anchor: last, showgrid: spec.axis !== "time", fixedrange: !one.group || isCoarse.matches },
       ...y,
-      annotations: traces.laneTitles(one, y),
-      shapes: one.group && spec.marks !== false ? one.group.shapes() : [],
+      annotations: [...traces.laneTitles(one, y), ...traces.markTexts(one)],
+      shapes: one.group && spec.marks !== false ? one.group.shapes() : traces.markShapes(one),
     };
   }
 
@@ -208,6 +210,11 @@ fastload.plot = (() => {
       return { ...scale, type: "linear" };
     }
     const most = Math.max(1, ...one.series.map((each) => each.x.at(-1) || 1));
+    if (one.spec.axis === "linear") return { ...axes.linear(most, wanted, one.spec.xUnit), type: "linear" };
+    if (one.spec.axis === "log") {
+      const least = Math.min(most, ...one.series.flatMap((each) => each.x.slice(0, 1)));
+      return { ...axes.log(least, most, one.spec.xUnit), type: "log" };
+    }
     return { ...axes.percentiles(most, 48 / one.plot.clientWidth), type: "log" };
   }
 
@@ -271,7 +278,11 @@ fastload.plot = (() => {
     return value === null || value === undefined ? "-" : (lanes ? lanes[each.lane || 0].unit : unit)(value);
   }
 
-  const where = (one) => (one.group ? `at ${units.moment(one.cursor)}` : `p${percentOf(one.cursor)}`);
+  const where = (one) =>
+    one.group ? `at ${units.moment(one.cursor)}` : one.spec.xUnit ? `at ${one.spec.xUnit(one.cursor)}` : `p${percentOf(one.cursor)}`;
+
+  // What plotly's x axis counts in: powers of ten on a log scale.
+  const isEven = (one) => Boolean(one.group) || one.spec.axis === "linear";
 
   function percentOf(level) {
     const percent = 100 * (1 - 1 / level);
@@ -291,7 +302,7 @@ fastload.plot = (() => {
     const isShown = x !== null && full && full.xaxis && !one.plot.hidden;
     one.line.hidden = !isShown;
     if (!isShown) return;
-    const at = full.xaxis.l2p(one.group ? x : Math.log10(x));
+    const at = full.xaxis.l2p(isEven(one) ? x : Math.log10(x));
     one.line.hidden = at < -1 || at > full.xaxis._length + 1;
     one.line.style.left = `${full._size.l + at}px`;
     one.line.style.top = `${full._size.t}px`;
@@ -316,7 +327,7 @@ fastload.plot = (() => {
     if (!full || !full.xaxis) return;
     const at = event.clientX - one.plot.getBoundingClientRect().left - full._size.l;
     const linear = full.xaxis.p2l(at);
-    point(one, at < 0 || at > full.xaxis._length ? null : snapped(one, one.group ? linear : 10 ** linear));
+    point(one, at < 0 || at > full.xaxis._length ? null : snapped(one, isEven(one) ? linear : 10 ** linear));
   }
 
   function snapped(one, x) {

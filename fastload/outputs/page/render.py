@@ -35,6 +35,8 @@ SCRIPTS = (
     "charts.js",
     "charts_endpoints.js",
     "tables.js",
+    "charts_capacity.js",
+    "capacity.js",
     "about.js",
     "sections.js",
     "outcome.js",

@@ -116,10 +116,13 @@ fastload.tables = (() => {
     return count ? `… and ${fastload.units.count(count)} more: ${which} them all.` : "";
   }
 
+  // What is told over the whole of a capacity search.
+  const ofAllSteps = "over all steps, whose loads differ";
+
   // A section with one table: {id, title, note, rows(data), columns(data), empty(data)}. `empty` says why there are no
   // rows; without that it is hidden then. Gives {id, title, element, update(data)}.
   function listed(spec) {
-    const element = section(spec.id, spec.title, spec.note);
+    const element = section(spec.id, spec.title, spec.note || "");
     let made = null;
     const none = el("p.none");
     const rest = el("p.none");
@@ -138,11 +141,14 @@ fastload.tables = (() => {
         }
         if (made) made.update(rows);
         else if (!none.isConnected) element.append(none);
+        const note = element.querySelector("h2 small");
+        const isMixed = spec.isOfLoad !== false && fastload.capacity.isSearch(data);
+        note.textContent = [spec.note, isMixed ? ofAllSteps : ""].filter(Boolean).join(", ");
         rest.textContent = more(data, spec.id);
         if (rest.textContent && !rest.isConnected) element.append(rest);
       },
     };
   }
 
-  return { table, facts, listed, more };
+  return { table, facts, listed, more, ofAllSteps };
 })();

@@ -27,7 +27,8 @@ fastload.traces = (() => {
       const isShown = !one.hidden.has(each.name);
       const y = one.isLog ? each.y.map((value) => (value > 0 ? value : null)) : each.y;
       const alone = y.map(
-        (value, index) => value !== null && (y[index - 1] ?? null) === null && (y[index + 1] ?? null) === null,
+        (value, index) =>
+          Boolean(each.dots) || (value !== null && (y[index - 1] ?? null) === null && (y[index + 1] ?? null) === null),
       );
       const trace = {
         type: "scatter",
@@ -38,7 +39,7 @@ fastload.traces = (() => {
         yaxis: laneAxis("y", each.lane),
         visible: isShown,
         connectgaps: false,
-        mode: alone.some(Boolean) && !each.stack ? "lines+markers" : "lines",
+        mode: each.dots === "only" ? "markers" : alone.some(Boolean) && !each.stack ? "lines+markers" : "lines",
         line: { color: ink, width: each.width || 1.5, dash: each.dash || "solid" },
         marker: { color: ink, size: alone.map((is) => (is ? 5 : 0)), opacity: 1, line: { width: 0 } },
       };
@@ -149,6 +150,37 @@ fastload.traces = (() => {
     }));
   }
 
+  const marksOf = (one) => (one.spec.marked && one.data ? one.spec.marked(one.data) : []);
+  const placeOf = (one, x) => (one.spec.axis === "log" ? Math.log10(x) : x);
+
+  // Places on the x axis: a line at the first value of each, and a tint up to the last.
+  function markShapes(one) {
+    const whole = { xref: "x", yref: "paper", y0: 0, y1: 1 };
+    // Plotly takes the value itself for a shape also on a log scale, and for a text its logarithm.
+    return marksOf(one).flatMap(({ from, to }) => [
+      ...(to > from ? [{ ...whole, type: "rect", layer: "below", x0: from, x1: to, line: { width: 0 }, fillcolor: alpha(color("bad"), 0.15) }] : []),
+      { ...whole, type: "line", x0: from, x1: from, line: { width: 1.25, dash: "dash", color: color("soft") } },
+    ]);
+  }
+
+  // Their texts are on the side where there is more room.
+  function markTexts(one) {
+    const xs = one.series.flatMap((each) => each.x);
+    const middle = (placeOf(one, Math.min(...xs)) + placeOf(one, Math.max(...xs))) / 2;
+    return marksOf(one).map(({ from, text }) => ({
+      text: plain(text),
+      x: placeOf(one, from),
+      xref: "x",
+      y: 1,
+      yref: "paper",
+      xanchor: placeOf(one, from) > middle ? "right" : "left",
+      yanchor: "top",
+      showarrow: false,
+      bgcolor: color("bg"),
+      font: { size: 11, color: color("ink") },
+    }));
+  }
+
   function yAxis(one) {
     const { spec } = one;
     if (spec.heat) {
@@ -172,5 +204,5 @@ fastload.traces = (() => {
 
   const visible = (one) => one.series.filter((each) => !one.hidden.has(each.name));
 
-  return { lines: lineTraces, heat: heatTraces, yAxes, laneAxis, laneTitles, visible };
+  return { lines: lineTraces, heat: heatTraces, yAxes, laneAxis, laneTitles, markShapes, markTexts, visible };
 })();

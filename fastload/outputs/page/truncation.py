@@ -55,10 +55,17 @@ def cut_summary(summary: Mapping[str, Any], most_rows: int = MOST_TABLE_ROWS) ->
     """
     tables: dict[str, Any] = {name: _most(summary.get(name, ()), most_rows) for name in _TABLES}
     tables["metrics"] = dict(list(summary.get("metrics", {}).items())[:most_rows])
+    if (search := summary.get("capacity")) is not None:
+        tables["capacity"] = {**search, "steps": search["steps"][:most_rows]}
     tables |= {name: list(summary.get(name, ()))[: min(most_rows, _MOST_TRACEBACKS)] for name in _TRACEBACKS}
     shown = {key: cut_texts(tables.get(key, value), _longest(key)) for key, value in summary.items()}
-    left_out = {name: len(summary.get(name, ())) - len(rows) for name, rows in tables.items()}
+    left_out = {name: _rows_of(summary.get(name, ())) - _rows_of(rows) for name, rows in tables.items()}
     return shown, {name: count for name, count in left_out.items() if count > 0}
+
+
+def _rows_of(table: Any) -> int:
+    """Return the number of rows of a table; of a capacity search it is that of the steps."""
+    return len(table["steps"] if isinstance(table, Mapping) and "steps" in table else table)
 
 
 def _longest(key: str) -> int:

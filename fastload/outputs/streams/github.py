@@ -80,6 +80,8 @@ def workflow_commands(header: RunHeader, summary: Mapping[str, Any] | None) -> I
     if len(errors) > MOST_ANNOTATIONS:
         more = len(errors) - MOST_ANNOTATIONS + 1
         errors = [*errors[:-more], ("More thresholds failed", f"and {more} more")]
+    if summary.get("capacity") and not summary["capacity"]["meets_demand"]:
+        errors = [("The capacity that was asked for is not shown", summary["capacity"]["headline"]), *errors]
     for title, text in errors:
         yield _command("error", title, f"{text} ({header.title})")
     state = summary["verdict"]["state"]

@@ -16,11 +16,13 @@ from fastload.model.metrics import FAILURE_RATES
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.replay import UNKNOWN
+from fastload.model.saved.saved_capacity import saved_capacity
 from fastload.model.units import format_count, format_number_of, format_percent
 from fastload.outputs.figures import raised_words
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.streams.base import SecondsNeeded
 from fastload.outputs.streams.plain_summary import threshold_name, thresholds_in, verdict_line, why_failed
+from fastload.outputs.terminal.report_capacity import capacity_lines
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Result = Error | Failure | Skipped
@@ -96,6 +98,7 @@ def _cases(summary: Mapping[str, Any] | None) -> dict[str, list[TestCase]]:
     if summary is None:
         return {}
     return {
+        "capacity": _capacity_cases(summary),
         "thresholds": [_threshold_case(result) for result in thresholds_in(summary)],
         "checks": [_check_case(check, summary) for check in summary["checks"]],
     }
@@ -122,6 +125,19 @@ def _threshold_case(result: ThresholdResult) -> TestCase:
     return _case("thresholds", name)
 
 
+def _capacity_cases(summary: Mapping[str, Any]) -> list[TestCase]:
+    """Return the test case of a capacity search: its demand (``--at-least``), or the answer without one."""
+    search = saved_capacity(summary.get("capacity"))
+    if search is None:
+        return []
+    text = "\n".join([search.headline, *capacity_lines(search)])
+    wanted = search.settings.at_least
+    name = "search" if wanted is None else f"at least {search.settings.text_of(wanted)}"
+    if not search.meets_demand:
+        return [_case("capacity", name, Failure(search.headline, "capacity"), text=text)]
+    return [_case("capacity", name, out=text)]
+
+
 def _check_case(check: Mapping[str, Any], summary: Mapping[str, Any]) -> TestCase:
     several = len(summary["scenarios"]) > 1
     group = f"checks.{check['scenario']}" if several else "checks"
@@ -129,6 +145,9 @@ def _check_case(check: Mapping[str, Any], summary: Mapping[str, Any]) -> TestCas
     if not fails:
         return _case(group, check["name"])
     what = f"{format_count(fails)} of {format_count(total)} failed ({format_percent(fails / total)})"
+    if summary["plan"].get("capacity"):
+        # A search goes up to loads that are too much; only its demand decides.
+        return _case(group, check["name"], out=f"{what} over all steps")
     return _case(group, check["name"], Failure(what, "check"))
 
 
@@ -187,11 +206,12 @@ def _iterations_case(summary: Mapping[str, Any]) -> TestCase:
 
 
 def _errors_case(summary: Mapping[str, Any]) -> TestCase:
-    """Return the test case of the errors. It fails on any error, unless a threshold limits the share of failures."""
+    """Return the test case of the errors. It fails on any error, unless a threshold limits the share of failures, or
+    the run is a capacity search, which goes up to loads that are too much."""
     errors = summary["errors"]
     text = "\n".join(f"{format_count(one['count'])} {one['kind']}: {one['first']}" for one in errors)
     judged = any(one["metric"].partition("{")[0] in FAILURE_RATES for one in summary["thresholds"])
-    if not errors or judged:
+    if not errors or judged or summary["plan"].get("capacity"):
         return _case("run", "errors", out=text)
     total = sum(one["count"] for one in errors)
     what = f"{format_number_of(total, 'failure')}, most of all {errors[0]['kind']}: {errors[0]['first']}"

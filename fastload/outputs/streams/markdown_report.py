@@ -40,6 +40,7 @@ from fastload.outputs.figures import (
 from fastload.outputs.files import check_file, replace_file
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.streams.base import SecondsNeeded
+from fastload.outputs.streams.markdown_capacity import capacity_answer, capacity_steps
 from fastload.outputs.streams.plain_summary import outcome_of
 from fastload.outputs.terminal.report_metrics import response_coverage, shown_elsewhere
 
@@ -94,18 +95,15 @@ class MarkdownReport:
 def render_markdown(header: RunHeader, summary: Mapping[str, Any]) -> str:
     """Return the report; *summary* is `Summary.to_dict`. Sections without content are left out."""
     result = summary_from_plain(summary, header)
+    is_search = result.plan.capacity is not None
     sections = (
+        capacity_answer(result.capacity) if is_search else (),
         _verdict(result, outcome_of(summary)),
-        _headline(result),
+        capacity_steps(result.capacity) if is_search else _headline(result),
         _hook_errors(result),
         _thresholds(result),
         _checks(result),
-        _endpoints(result),
-        _calls(result),
-        _scenarios(result),
-        _groups(result),
-        _trends(result),
-        _others(result),
+        *(() if is_search else _measurements(result)),
         _errors(result),
         _exceptions(result),
         _resources(summary),
@@ -114,6 +112,12 @@ def render_markdown(header: RunHeader, summary: Mapping[str, Any]) -> str:
         _environment(header, result),
     )
     return "\n\n".join([f"# {prose(header.title)}", *(part for section in sections for part in section)]) + "\n"
+
+
+def _measurements(result: Summary) -> tuple[Iterator[str], ...]:
+    """Return the sections of what was measured over the whole run, which a capacity search does not have: its steps
+    differ."""
+    return _endpoints(result), _calls(result), _scenarios(result), _groups(result), _trends(result), _others(result)
 
 
 def _verdict(result: Summary, outcome: str) -> Iterator[str]:
@@ -130,6 +134,8 @@ def _why(result: Summary) -> Iterator[str]:
     if result.thresholds_failed:
         failed = sum(not one.ok for one in result.thresholds)
         yield f"{failed} of {format_number_of(len(result.thresholds), 'threshold')} failed"
+    if result.lacks_capacity:
+        yield "the capacity that was asked for is not shown"
     if result.workers_lost:
         yield f"{format_number_of(result.workers_lost, 'worker')} lost"
     if result.all_raised:

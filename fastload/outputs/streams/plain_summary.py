@@ -25,15 +25,22 @@ def outcome_of(summary: Mapping[str, Any]) -> str:
     """Return the outcome of the run as one word, the same in all reports.
 
     "Incomplete": the end of the run is unknown (a saved run without an end). "Failed": the run failed for any reason.
-    "Passed": all thresholds hold. Without thresholds: "Stopped" if the run was stopped early, otherwise "Finished".
+    "Passed": all thresholds hold, and a capacity that was asked for is shown. Where neither was asked for: "Stopped"
+    if the run was stopped early, otherwise "Finished".
     """
     if summary["stopped_by"] == UNKNOWN:
         return "Incomplete"
     if not summary["passed"]:
         return "Failed"
-    if summary["thresholds"]:
+    if summary["thresholds"] or demanded_capacity(summary) is not None:
         return "Passed"
     return "Stopped" if summary["stopped_by"] else "Finished"
+
+
+def demanded_capacity(summary: Mapping[str, Any]) -> float | None:
+    """Return the capacity that a search must show (``--at-least``); None for no such demand, or no search."""
+    search: Mapping[str, Any] | None = summary.get("capacity")
+    return search["settings"]["at_least"] if search else None
 
 
 def threshold_name(result: ThresholdResult) -> str:

@@ -14,13 +14,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from fastload.model.http_settings import without_credentials
-from fastload.model.load_models import (
-    ConstantArrivalRate,
-    PerVUIterations,
-    RampingArrivalRate,
-    Shape,
-    SharedIterations,
-)
+from fastload.model.load_models import PerVUIterations, Shape, SharedIterations
 from fastload.model.plan import Plan
 from fastload.model.records import Snapshot
 from fastload.model.summary import Summary
@@ -28,8 +22,8 @@ from fastload.model.units import format_bytes, format_count, format_duration_s, 
 from fastload.model.wire_text import one_line
 from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, cpu_line, failing_now, format_clock, format_cpu, format_observed
-from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, legible
-from fastload.outputs.terminal.live_details import error_kinds, scenario_table
+from fastload.outputs.terminal.layout import Cell, Column, Columns, Legible, Paragraph, legible
+from fastload.outputs.terminal.live_details import error_kinds, offered, scenario_table, searching
 from fastload.outputs.terminal.recent import (
     MESSAGES,
     MINUTE_S,
@@ -60,7 +54,8 @@ _COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 class LiveBlock:
-    """An output that redraws a block on the terminal with every snapshot, and removes it when the run is over.
+    """An output that redraws a block on the terminal with every snapshot, and removes it when the run is over. The
+    steps of a capacity search stay above it.
 
     It starts no thread and does not redirect ``sys.stdout``. Its cost is one drawing per second, and one for the lines
     that `print_above` gets.
@@ -97,6 +92,9 @@ class LiveBlock:
         if self._live is not None and self._plan is not None:
             self._recent.add(snapshot)
             with self._lock, writing("the live block"):
+                for event in snapshot.events:
+                    if event.kind == "step":
+                        self._console.print(Legible(Paragraph(f"{format_clock(event.t_s)}  ", one_line(event.text))))
                 self._live.update(Legible(render_snapshot(self._plan, snapshot, self._recent)), refresh=True)
 
     def stop(self, summary: Summary) -> None:  # noqa: ARG002 - the interface of every output
@@ -187,7 +185,8 @@ class _Block:
         plan, now, recent = self._plan, self._now, self._recent
         kinds = recent.kinds
         above = [*_head(plan), _Progress(plan, now), Text(), _figures(plan, now, kinds), _Latency(kinds.main())]
-        below = [*_generator(now), *_failing(now), *_troubles(now), *_message(now.message or recent.message)]
+        below = [*_generator(now), *_failing(now), *searching(now, _LABEL_WIDTH), *_troubles(now)]
+        below += _message(now.message or recent.message)
         room = options.size.height - sum(len(console.render_lines(one, options)) for one in (*above, *below))
         bars = _bars(recent, options.max_width, BARS if console.encoding.startswith("utf") else ASCII_BARS)
         details: list[RenderableType] = []
@@ -210,7 +209,7 @@ def _figures(plan: Plan, now: Snapshot, kinds: ActivityKinds) -> RenderableType:
     main = kinds.main()
     failed, style = format_count(main.failed), BAD if main.failed else ""
     rows = [
-        _row("load", format_number_of(now.vus, "VU"), "", _offered(plan)),
+        _row("load", format_number_of(now.vus, "VU"), "", offered(plan, now)),
         _row(main.what, _per_s(main.now.per_s), format_count(main.total), "in all"),
         _row("failed", _per_s(main.now.failed_per_s), failed, "in all", style=style),
         *map(_side_row, kinds.sides()),
@@ -295,6 +294,7 @@ class _Progress:
 
     def __init__(self, plan: Plan, now: Snapshot) -> None:
         counted = any(isinstance(scenario.executor, _OPEN_END) for scenario in plan.scenarios)
+        counted = counted or plan.capacity is not None
         self._clock = format_clock(now.elapsed_s) + (" of at most " if counted else "/")
         self._clock += format_duration_s(plan.duration_s)
         self._phase = now.phase
@@ -313,19 +313,6 @@ class _Progress:
 
 def _row(label: str, value: str, total: str, note: str, *, style: str = "", note_style: str = DIM) -> list[Cell]:
     return [Cell(label, DIM), Cell(value, style or STRONG), Cell(total, style), Cell(note, note_style)]
-
-
-def _offered(plan: Plan) -> str:
-    executors = [scenario.executor for scenario in plan.scenarios]
-    constant = [executor.rate_per_s for executor in executors if isinstance(executor, ConstantArrivalRate)]
-    ramps = [
-        max(executor.start_rate_per_s, *(rate for _, rate in executor.stages))
-        for executor in executors
-        if isinstance(executor, RampingArrivalRate)
-    ]
-    if not constant and not ramps:
-        return ""
-    return f"{'up to ' if ramps else ''}{format_number_of(sum(constant) + sum(ramps), 'start')}/s offered"
 
 
 class _Latency:

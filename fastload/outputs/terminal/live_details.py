@@ -1,13 +1,19 @@
-"""Lines of the live block that are drawn where there is room: one for each scenario, and the kinds of errors."""
+"""Lines of the live block that not every run has: those of its scenarios, the kinds of errors, a capacity search."""
 
 from __future__ import annotations
 
 from rich.console import RenderableType
 
-from fastload.model.load_models import PerVUIterations, Shape, SharedIterations
+from fastload.model.load_models import (
+    ConstantArrivalRate,
+    PerVUIterations,
+    RampingArrivalRate,
+    Shape,
+    SharedIterations,
+)
 from fastload.model.plan import Plan, ScenarioPlan
 from fastload.model.records import Snapshot
-from fastload.model.units import format_count
+from fastload.model.units import format_count, format_number_of
 from fastload.model.wire_text import one_line
 from fastload.outputs.terminal.layout import Cell, Column, Columns
 from fastload.outputs.terminal.recent import Recent
@@ -79,3 +85,31 @@ def error_kinds(recent: Recent, first_width: int) -> list[RenderableType]:
             first_width=first_width,
         )
     ]
+
+
+def searching(now: Snapshot, first_width: int) -> list[RenderableType]:
+    """Render what a capacity search does now, and the highest load so far that met the objectives."""
+    if now.search is None or not now.search.doing:
+        return []
+    so_far = now.search.so_far
+    good = "" if so_far.capacity is None else f"good so far: {so_far.settings.text_of(so_far.capacity)}"
+    cells = [Cell("search", DIM), Cell(one_line(now.search.doing), STRONG), Cell(good, DIM)]
+    return [Columns([Column(right=False) for _ in cells], [cells], first_width=first_width)]
+
+
+def offered(plan: Plan, now: Snapshot) -> str:
+    """Return the load that is offered by open scenarios, like ``up to 500 starts/s offered``; "" without one."""
+    if plan.capacity is not None:
+        # The plan has the lightest load of the search.
+        per_s = format_number_of(round(now.offered / now.span_s), "start")
+        return f"{per_s}/s offered" if plan.capacity.by == "rate" else ""
+    executors = [scenario.executor for scenario in plan.scenarios]
+    constant = [executor.rate_per_s for executor in executors if isinstance(executor, ConstantArrivalRate)]
+    ramps = [
+        max(executor.start_rate_per_s, *(rate for _, rate in executor.stages))
+        for executor in executors
+        if isinstance(executor, RampingArrivalRate)
+    ]
+    if not constant and not ramps:
+        return ""
+    return f"{'up to ' if ramps else ''}{format_number_of(sum(constant) + sum(ramps), 'start')}/s offered"

@@ -20,7 +20,8 @@ _SLACK_S = 0.25
 
 
 class PlainLines:
-    """An output that prints lines without colours: the first after one second, then one every *every_s*.
+    """An output that prints lines without colours: the first after one second, then one every *every_s*, and one for
+    each step of a capacity search as it ends.
 
     ``Snapshot.elapsed_s`` alone decides which snapshots are shown.
     """
@@ -42,14 +43,24 @@ class PlainLines:
 
     def snapshot(self, snapshot: Snapshot) -> None:
         self._kinds.add(snapshot)
+        for event in snapshot.events:
+            if event.kind == "step":
+                self._print(f"{format_clock(event.t_s):>{self._clock_width}}  {one_line(event.text)}")
         reached_s = snapshot.elapsed_s + _SLACK_S
         if reached_s >= self._due_s:
             self._due_s = (reached_s // self._every_s + 1) * self._every_s
-            with writing("the progress"):
-                self._console.out(legible(self._line(snapshot), self._console.encoding), highlight=False)
+            self._print(self._line(snapshot))
 
     def stop(self, summary: Summary) -> None:
         """Do nothing: the report shows the result."""
+
+    def _print(self, line: str) -> None:
+        with writing("the progress"):
+            self._console.out(legible(line, self._console.encoding), highlight=False)
+
+    @property
+    def _clock_width(self) -> int:
+        return 2 * len(self._total) + 1
 
     def _line(self, now: Snapshot) -> str:
         clock = f"{format_clock(now.elapsed_s)}/{self._total}"
@@ -59,7 +70,7 @@ class PlainLines:
         latency = " ".join(f"{name} {format_ms(value)}" for name, value in took)
         latency += f" of {main.now.covered}" if main.now.covered else ""
         parts = [
-            f"{clock:>{2 * len(self._total) + 1}}",
+            f"{clock:>{self._clock_width}}",
             *phase,
             format_number_of(now.vus, "VU"),
             f"{format_count(round(main.now.per_s))} {'req' if main.what == REQUESTS else main.what}/s",
@@ -77,6 +88,8 @@ class PlainLines:
             parts.append(f"{failing} threshold{'s' * (failing > 1)} failing")
         if lossy := len(now.troubles):
             parts.append(f"{lossy} output{'s' * (lossy > 1)} lost data")
+        if now.search is not None and now.search.doing:
+            parts.append(now.search.doing)
         # Once: unlike the live block, what was printed stays.
         if now.message and now.message != self._message:
             parts.append(one_line(now.message))

@@ -111,7 +111,7 @@ def render_summary(summary: Summary) -> RenderableType:
 
 def _measurements(summary: Summary) -> list[list[RenderableType]]:
     """Render what was measured over the whole run; nothing for a capacity search, whose steps differ."""
-    if summary.capacity is not None:
+    if summary.plan.capacity is not None:
         return []
     return [
         render_latencies(summary),

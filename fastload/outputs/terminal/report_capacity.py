@@ -6,7 +6,7 @@ from rich.console import RenderableType
 
 from fastload.model.capacity.result import CapacityResult
 from fastload.model.capacity.scalability import Scalability
-from fastload.model.capacity.steps import CapacityStep
+from fastload.model.capacity.steps import CapacityStep, StepKind
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_ms, format_percent
 from fastload.model.wire_text import one_line
@@ -14,21 +14,26 @@ from fastload.outputs.figures import MARK
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Paragraph
 from fastload.outputs.terminal.style import BAD, DIM, STRONG, mark_style
 
+NO_RESULT = "not known: the data end before the search did"
+# A step whose load was not made says nothing about the target.
+STEP_MARKS: dict[StepKind, str] = {"good": MARK[True], "bad": MARK[False], "generator": "•"}
+_STYLES: dict[StepKind, str] = {"good": mark_style(True), "bad": mark_style(False), "generator": DIM}
+
 
 def render_capacity(summary: Summary) -> list[RenderableType]:
     """Render the result of a capacity search, if the run was one."""
     result = summary.capacity
     if result is None:
-        return []
+        # The file of a search that was killed has its seconds, and no result.
+        is_search = summary.plan.capacity is not None
+        return [Paragraph("CAPACITY  ", NO_RESULT, lead_style=STRONG)] if is_search else []
     style = f"bold {BAD}" if not result.meets_demand or result.capacity is None else STRONG
     lines: list[RenderableType] = [Paragraph("CAPACITY  ", one_line(result.headline), lead_style=style)]
     lines += [Paragraph("  • ", one_line(text)) for text in capacity_lines(result)]
     if result.remedy and result.state == "at_least":
         lines.append(Paragraph("  → ", one_line(result.remedy), lead_style=STRONG))
-    if (wanted := result.settings.at_least) is not None:
-        text = result.settings.text_of(wanted)
-        told = f"at least {text} asked for: " + ("shown" if result.meets_demand else "not shown")
-        lines.append(Paragraph(f"  {MARK[result.meets_demand]} ", told, lead_style=mark_style(result.meets_demand)))
+    if demand := demand_text(result):
+        lines.append(Paragraph(f"  {MARK[result.meets_demand]} ", demand, lead_style=mark_style(result.meets_demand)))
     return lines
 
 
@@ -68,6 +73,14 @@ def capacity_lines(result: CapacityResult) -> list[str]:
     return lines
 
 
+def demand_text(result: CapacityResult) -> str:
+    """Return whether the capacity that was asked for is shown: ``at least 300/s asked for: shown``. "" if none was."""
+    if result.settings.at_least is None:
+        return ""
+    told = "shown" if result.meets_demand else "not shown"
+    return f"at least {result.settings.text_of(result.settings.at_least)} asked for: {told}"
+
+
 def scalability_text(law: Scalability) -> str:
     """Return the fit of the Universal Scalability Law as a sentence."""
     text = (
@@ -79,12 +92,17 @@ def scalability_text(law: Scalability) -> str:
     return f"{text}; twice the cores give at most {law.twice:.2g} times as much"
 
 
+def outcome_text(step: CapacityStep) -> str:
+    """Return why a step was not good, or what a good one was for."""
+    return step.outcome.why or step.purpose.replace("confirm", "confirmed")
+
+
 def _row(result: CapacityResult, step: CapacityStep) -> list[Cell]:
     one = step.figures
-    good = step.outcome.kind == "good"
+    kind = step.outcome.kind
     cpu = "" if one.target_cpu_percent is None else f"{one.target_cpu_percent:.0f}%"
     return [
-        Cell(f"  {MARK[good]} {result.settings.text_of(one.load)}", mark_style(good)),
+        Cell(f"  {STEP_MARKS[kind]} {result.settings.text_of(one.load)}", _STYLES[kind]),
         Cell(format_count(one.answered_per_s)),
         Cell(format_ms(one.p50_ms)),
         Cell(format_ms(one.p95_ms)),
@@ -93,5 +111,5 @@ def _row(result: CapacityResult, step: CapacityStep) -> list[Cell]:
         Cell(format_count(one.vus)),
         Cell(cpu),
         Cell("" if one.cpu_ms is None else format_ms(one.cpu_ms)),
-        Cell(one_line(step.outcome.why or step.purpose.replace("confirm", "confirmed")), DIM),
+        Cell(one_line(outcome_text(step)), DIM),
     ]

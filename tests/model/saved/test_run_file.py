@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastload as fl
+from fastload.model.capacity.result import SearchProgress
 from fastload.model.errors import OutputError
 from fastload.model.frames import pack, unpack
 from fastload.model.judging.thresholds import ThresholdResult
@@ -60,6 +61,7 @@ from fastload.outputs.summary_json import dump_summary
 from fastload.outputs.terminal.report import summary_text
 from tests.data.renew import RUN as GOLDEN
 from tests.model import runs
+from tests.model.capacity.made import made_result
 from tests.outputs.samples import SUMMARIES, USER_SPECS, add_requests, durations, full_run, make_plan, make_snapshot
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -224,11 +226,12 @@ def test_histograms_merge_after_the_journey_as_before(first: TrendValue, other: 
     assert [a.quantile(q) for q in (0, 0.5, 0.999, 1)] == [first.quantile(q) for q in (0, 0.5, 0.999, 1)]
 
 
-def test_points_progress_and_message_are_not_saved() -> None:
-    given = replace(make_snapshot(), points=((1, 2),), progress=0.5, message="help")
+def test_what_is_only_for_the_moment_is_not_saved() -> None:
+    search = SearchProgress("step 3: 40/s", made_result())
+    given = replace(make_snapshot(), points=((1, 2),), progress=0.5, message="help", search=search)
     back = snapshot_from_plain(snapshot_to_plain(given))
-    assert (back.points, back.progress, back.message) == ((), 0.0, "")
-    saved = {one.name for one in fields(Snapshot)} - {"points", "progress", "message"}
+    assert (back.points, back.progress, back.message, back.search) == ((), 0.0, "", None)
+    saved = {one.name for one in fields(Snapshot)} - {"points", "progress", "message", "search"}
     assert set(snapshot_to_plain(given)) == saved - {"table"} | {"series"}
 
 

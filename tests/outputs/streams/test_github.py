@@ -18,6 +18,7 @@ from fastload.model.summary import Summary
 from fastload.outputs.streams.github import MOST_SUMMARY_BYTES, VARIABLE, GitHub, workflow_commands
 from fastload.outputs.streams.markdown_report import render_markdown
 from tests.conftest import Cli, Nginx
+from tests.model.capacity.made import SETTINGS, made_result, searched_run
 from tests.outputs.samples import USER_SPECS, full_run, open_bench
 
 _COMMAND = re.compile(r"::(\w+) title=([^:,\r\n]*)::([^\r\n]*)")
@@ -153,3 +154,14 @@ def test_annotations_stay_out_of_the_json_on_stdout(cli: Cli, nginx: Nginx, tmp_
     assert orjson.loads(done.stdout)["passed"] is False
     assert "::error title=Threshold failed%3A http_reqs%3A count>100::count=20, expected count>100" in done.stderr
     assert path.read_text().startswith("# bench ")
+
+
+def test_a_capacity_that_is_not_shown_is_an_error() -> None:
+    lacking = searched_run(made_result(settings=replace(SETTINGS, at_least=400.0)))
+    answer = "381/s within the objectives, and less than 398/s"
+    assert commands(lacking)[0] == (
+        "error",
+        "The capacity that was asked for is not shown",
+        answer + " (" + header(lacking).title + ")",
+    )
+    assert [one for one in commands(searched_run()) if one[0] == "error"] == []

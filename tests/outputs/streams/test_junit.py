@@ -17,11 +17,13 @@ from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict
 from fastload.model.metrics import BUILTIN
 from fastload.model.records import ErrorTable
+from fastload.model.results import CheckResult
 from fastload.model.run_header import RunHeader
 from fastload.model.summary import Summary
 from fastload.outputs.streams.junit import JUnit, render_junit
 from fastload.outputs.summary_json import dump_json
 from tests.conftest import Cli, Nginx
+from tests.model.capacity.made import SETTINGS, made_result, searched_run
 from tests.outputs.samples import SUMMARIES, USER_SPECS, all_failed, closed_bench, full_run, lost_worker, open_bench
 
 # What junit-10.xsd, the schema of Jenkins, knows of what is written here: attributes with a star must be there.
@@ -258,3 +260,19 @@ def test_scenarios_keep_their_checks_apart_and_the_file_is_there_at_the_end(
         ("checks.one", "greets"): "passed",
         ("checks.two", "greets"): "Failure",
     }
+
+
+@pytest.mark.parametrize(("wanted", "fails"), [(300.0, False), (400.0, True), (None, False)])
+def test_a_capacity_that_was_asked_for_is_a_test(wanted: float | None, fails: bool) -> None:
+    run = searched_run(made_result(settings=replace(SETTINGS, at_least=wanted)))
+    run = replace(run, errors=ErrorTable({"timeout": (7, "no answer in 60 s")}), thresholds=())
+    checks = (CheckResult("is fast", 90, 10, "default"),)
+    xml = JUnitXml.fromstring(render_junit(header(run), replace(run, checks=checks).to_dict()))
+    [case] = [case for suite in xml if suite.name == "capacity" for case in suite]
+    assert case.name == ("search" if wanted is None else f"at least {wanted:g}/s")
+    assert [type(one) for one in case.result] == [Failure] * fails
+    if fails:
+        assert case.result[0].message == "381/s within the objectives, and less than 398/s"
+    # Loads that were too much break checks and requests: only the demand decides.
+    assert xml.failures == fails
+    assert xml.errors == 0

@@ -28,6 +28,7 @@ from fastload.model.summary import Summary
 from fastload.model.wire_text import one_line
 from fastload.outputs.markdown_text import code, code_block, prose, table
 from fastload.outputs.streams.markdown_report import MarkdownReport, render_markdown
+from tests.model.capacity.made import SETTINGS, made_result, searched_run
 from tests.outputs.samples import (
     SUMMARIES,
     USER_SPECS,
@@ -40,6 +41,7 @@ from tests.outputs.samples import (
     lost_worker,
     make_plan,
     make_snapshot,
+    open_bench,
     summarise,
     target_series,
 )
@@ -330,3 +332,34 @@ def test_the_unit_of_a_metric_stays_text() -> None:
 
 def test_a_mention_reaches_nobody() -> None:
     assert prose("ask @octocat, not a@b.c") == "ask @<!-- -->octocat, not a@b.c"
+
+
+def test_a_search_has_the_capacity_first_and_its_steps_instead_of_figures_of_all_of_them() -> None:
+    run = replace(searched_run(), thresholds=())
+    text = report(run)
+    lead, answer = text.split("\n\n")[1:3]
+    assert lead == "**Capacity: 381/s within the objectives, and less than 398/s**"
+    assert answer.splitlines()[-1] == "- ✓ at least 300/s asked for: shown"
+    rows = text.partition("## Steps of the search")[2].partition("##")[0].strip().splitlines()
+    assert len(rows) == 2 + 13
+    assert rows[2].startswith(
+        "| ✓ | 10/s | 10 | 20.3ms | 21.2ms | 22.1ms | 0.00% | 0.6 | 5% | 5.11ms | CPU of the target"
+    )
+    assert rows[-1].endswith("| p(95) 1.43s, not p(95)\\<60 |")
+    for mixed in ("Percentiles are those", "## Requests", "## Trends", "## Counters"):
+        assert mixed not in text
+        assert mixed in report(open_bench()) or mixed == "## Counters"
+    assert "**Passed**" in text
+
+
+def test_a_capacity_that_is_not_shown_is_why_it_failed() -> None:
+    text = report(searched_run(made_result(settings=replace(SETTINGS, at_least=400.0))))
+    assert "❌ **Failed**: the capacity that was asked for is not shown\n" in text
+    assert "- ✗ at least 400/s asked for: not shown" in text
+
+
+def test_a_search_that_was_killed_has_no_figures_over_all_steps() -> None:
+    text = report(replace(searched_run(), capacity=None))
+    assert text.split("\n\n")[1] == "**Capacity: not known: the data end before the search did**"
+    assert "Percentiles are those" not in text
+    assert "## Trends" not in text

@@ -13,18 +13,26 @@ import termios
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyte
 import pytest
 
 from fastload.control.commands.keyboard import keys_hint
+from fastload.model.capacity.result import SearchProgress
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs, PerVUIterations, Shape, SharedIterations
 from fastload.model.plan import Plan, ScenarioPlan
+from fastload.model.records import Event, Snapshot
+from fastload.outputs.terminal.layout import Legible
+from fastload.outputs.terminal.live import LiveBlock, render_snapshot
 from fastload.outputs.terminal.live_details import SCENARIOS_AT_MOST, progress_of, scenario_table
+from fastload.outputs.terminal.plain_lines import PlainLines
 from fastload.outputs.terminal.recent import Recent
 from fastload.targets import RunningTarget
 from tests.conftest import cli_command, cli_env
+from tests.model.capacity.made import SETTINGS, made_result
 from tests.outputs.samples import make_plan, make_snapshot
+from tests.outputs.terminal.consoles import memory_console
 
 ONE = make_plan(ConstantVUs(64, 10.0))
 
@@ -145,3 +153,42 @@ def test_too_many_scenarios_have_no_lines() -> None:
     more = replace(most, scenarios=(*most.scenarios, scenario(ConstantVUs(1, 10.0), name="one more")))
     for plan, count in ((ONE, 0), (most, 1), (more, 0)):
         assert len(scenario_table(plan, make_snapshot(), Recent(), 10)) == count
+
+
+def drawn(plan: Plan, now: Snapshot) -> str:
+    console, stream = memory_console()
+    console.print(Legible(render_snapshot(plan, now)))
+    return stream.getvalue()
+
+
+def search(doing: str) -> dict[str, Any]:
+    return {"search": SearchProgress(doing, made_result())}
+
+
+def test_a_search_says_what_it_does_and_what_was_good_so_far() -> None:
+    plan = replace(plan_of(scenario(ConstantArrivalRate(10.0, 360.0, 50))), capacity=SETTINGS)
+    text = drawn(plan, make_snapshot(offered=512, span_s=2.0, **search("step 14: 390/s")))
+    assert "\nsearch      step 14: 390/s  good so far: 381/s\n" in text
+    # The plan has the lightest load, and the longest time there can be.
+    assert "256 starts/s offered" in text
+    assert " of at most 6m" in text
+    assert "search" not in drawn(plan, make_snapshot(**search("")))
+
+
+def test_the_steps_of_a_search_are_lines_that_stay() -> None:
+    plan = replace(plan_of(scenario(ConstantArrivalRate(10.0, 360.0, 50))), capacity=SETTINGS)
+    console, stream = memory_console(120)
+    output = PlainLines(console)
+    output.start(plan)
+    [line] = [step.text("rate") for step in made_result().steps if step.number == 7]
+    events = (Event(33.2, "step", line), Event(33.4, "phase", "running"))
+    output.snapshot(make_snapshot(34.0, events=events, **search("step 8: 453/s")))
+    told, now = stream.getvalue().splitlines()
+    assert told.strip() == "33s  step 7: 640/s, 400/s answered well: p(95) 1.43s, not p(95)<60"
+    assert now.endswith("step 8: 453/s")
+    terminal, screen = memory_console(120, terminal=True)
+    block = LiveBlock(terminal)
+    block.start(plan)
+    block.snapshot(make_snapshot(34.0, events=events, **search("step 8: 453/s")))
+    block.close()
+    assert f"33s  {line}" in screen.getvalue()

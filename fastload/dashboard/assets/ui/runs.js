@@ -55,10 +55,11 @@ fastload.runs = (() => {
   // The cells of what a run measured, empty if that is not known. What failed leads to more of it, if there is a `page`.
   function figures(run, isKnown, page) {
     if (!isKnown) return ["Requests", "Requests/s", "p95", "Failed"].map((title) => cell(title));
-    const share = run.requests ? percent(run.failed / run.requests) : "-";
+    // What is told over all loads of a search would be of none of them.
+    const share = run.requests && !run.capacity ? percent(run.failed / run.requests) : "-";
     return [
       cell("Requests", count(run.requests)),
-      cell("Requests/s", count(Math.round(run.requests_per_s))),
+      cell("Requests/s", run.capacity ? "-" : count(Math.round(run.requests_per_s))),
       cell("p95", ms(run.p95_ms)),
       cell("Failed", run.failed && page ? el("a", { href: `${page}#errors` }, share) : share),
     ];

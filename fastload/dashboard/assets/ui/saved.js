@@ -12,6 +12,7 @@ fastload.saved = (() => {
   function resultOf(run) {
     const why = run.outcome === "incomplete" ? "no end: it still goes on, or was killed" : run.damage || run.meaning;
     return el("span.outcome", null, el(`span.badge.${KINDS[run.outcome] || "plain"}`, null, run.outcome),
+      run.capacity ? el("small", null, `capacity: ${run.capacity}`) : null,
       why ? el("small", null, why) : null,
       run.verdict && run.verdict !== "VALID" ? el("small", null, `generator ${run.verdict}`) : null);
   }
