@@ -21,7 +21,7 @@ GIVEN = {
     *("ErrorTable", "Event", "HostSample", "ProcessSample", "Series", "SeriesTable", "ThresholdResult", "CallResult"),
     *("CheckResult", "EndpointResult", "GroupResult", "HookError", "LoadChange", "RequestCounts", "ResourceSeries"),
     *("ScenarioResult", "WorkerEvidence", "CommandQueue"),
-    *("CapacityResult", "CapacitySettings", "TargetCost"),
+    *("CapacityResult", "CapacitySettings", "TargetCost", "SearchProgress"),
     # Bases of several public classes.
     *("UserMetric", "TargetOptions", "PublicType"),
 }

@@ -65,7 +65,7 @@ _LAWS = st.builds(
 _SETTINGS = st.builds(
     CapacitySettings,
     by=st.just("rate"),
-    first=st.floats(0.5, 10),
+    first=st.floats(5, 10),
     most=st.floats(1000, 1e6),
     precision=st.floats(0.01, 0.5),
     settle_s=st.floats(0, 5),
