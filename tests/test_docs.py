@@ -32,7 +32,7 @@ from fastload.cli.run_options import FILE_VARIABLES
 from fastload.load.client.request_options import RequestOptions
 from fastload.load.recording.stall_watch import STALL_S
 from fastload.model import error_remedies
-from fastload.model.judging import generator_findings, load_findings
+from fastload.model.judging import generator_findings, load_findings, target_findings, waiting_line
 from fastload.model.judging.evidence import SATURATED_CPU_PERCENT
 from fastload.model.judging.finding import Cause
 from fastload.model.load_models import EXECUTORS
@@ -308,8 +308,8 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
     assert generator_findings.SATURATED_SHARE == generator_findings.STALLED_SHARE == 0.1
     assert generator_findings.FLOOR_MS[95] == generator_findings.FLOOR_MS[99] == 5
     limits = section("numbers.md", "The limit")
-    assert f"over {load_findings.TARGET_RUN_DELAY_MAX:.0%} of the time".replace("%", " %") in limits
-    assert load_findings.QUEUE_FACTOR == 3
+    assert f"over {target_findings.TARGET_RUN_DELAY_MAX:.0%} of the time".replace("%", " %") in limits
+    assert waiting_line.QUEUE_FACTOR == 3
     told = {
         name
         for page in ("The verdict", "The limit")

@@ -15,6 +15,7 @@ from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence, WorkerEvidence
 from fastload.model.judging.generator_findings import VALUES_ABOVE
 from fastload.model.judging.own_delay import own_delays_us
+from fastload.model.judging.resource_evidence import machine_use, target_use
 from fastload.model.judging.stalls import worst_first
 from fastload.model.judging.verdict import Verdict, judge_run
 from fastload.model.load_changes import LoadChange
@@ -258,8 +259,10 @@ class SummaryBuilder:
             target_run_delay=target.mean("run_delay_ratio") if target else None,
             target_ended_s=self._target_ended_s(target) if target else None,
             target_ran_s=_interrupted_spans(target) if target else (),
+            target_use=target_use(target.samples if target else ()),
             connections_dropped=self._connections_dropped(views),
             host_cpu_percent=host.mean("cpu_percent"),
+            machine_use=machine_use(host.samples),
         )
 
     def _connections_dropped(self, views: Mapping[str, MetricView]) -> int:

@@ -7,11 +7,9 @@ from dataclasses import fields, replace
 from typing import Any
 
 from fastload.model.records import Snapshot
-from fastload.model.resources import HostSample, ProcessSample
+from fastload.model.resources import NOT_SUMMARISED, HostSample, ProcessSample
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.replay import Replay, worker_index
-
-_NOT_SUMMARISED = ("t_s", "label", "cpus_percent")
 
 
 class BoundedReplay:
@@ -72,7 +70,7 @@ class MeanAndMax:
     def add(self, sample: HostSample | ProcessSample) -> None:
         """Add a sample."""
         for field in fields(sample):
-            if field.name not in _NOT_SUMMARISED:
+            if field.name not in NOT_SUMMARISED:
                 value = getattr(sample, field.name)
                 self._sum[field.name] = self._sum.get(field.name, 0) + value
                 self._max[field.name] = max(self._max.get(field.name, value), value)

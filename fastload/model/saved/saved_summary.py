@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from fastload.model.headline import headline_trend
@@ -184,7 +184,9 @@ def _empty(spec: MetricSpec) -> dict[str, float | None]:
 
 
 def _check_means(kind: type[HostSample] | type[ProcessSample], sampled: Mapping[str, Any]) -> None:
-    wanted = [one.name for one in fields(kind) if one.name not in ("t_s", "label")] if sampled["series"] else []
+    # Those with a default came later: an earlier version did not have them.
+    first = [one.name for one in fields(kind) if one.default is MISSING and one.name not in ("t_s", "label")]
+    wanted = first if sampled["series"] else []
     for name in ("mean", "max"):
         if missing := next((one for one in wanted if one not in _means(sampled[name])), ""):
             raise ValueError(f"{name}: there is no {missing!r}")
