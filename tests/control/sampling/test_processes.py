@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.control.sampling import procfs
-from fastload.control.sampling.processes import CpuLedger, CpuReading, ProcessKey, ProcessSampler
+from fastload.control.sampling.cpu_ledger import CpuLedger, CpuReading, ProcessKey
+from fastload.control.sampling.processes import ProcessSampler
 from fastload.model.resources import ProcessSample
 from tests.control.sampling.puppet import DEADLINE_S, Puppet
 
