@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from fastload.targets import (
         DidOptions,
         GenerationOptions,
+        PlainOptions,
         RunningTarget,
         ScoreOptions,
         SequencerOptions,
@@ -67,6 +68,7 @@ __all__ = [
     "MetricView",
     "Output",
     "OutputError",
+    "PlainOptions",
     "Plan",
     "PlanError",
     "Rate",
@@ -133,6 +135,7 @@ _LATER = {
     "MetricView": ("fastload.model.views", "MetricView"),
     "Output": ("fastload.outputs.base", "Output"),
     "OutputError": ("fastload.model.errors", "OutputError"),
+    "PlainOptions": ("fastload.targets", "PlainOptions"),
     "Plan": ("fastload.model.plan", "Plan"),
     "PlanError": ("fastload.model.errors", "PlanError"),
     "Rate": ("fastload.model.user_metrics", "Rate"),

@@ -421,8 +421,10 @@ class ShippedTarget:
 
 
 @contextmanager
-def shipped_target(name: str) -> Iterator[ShippedTarget]:
-    """Start target *name*, and stop it at the end of the block. With two or more CPUs, it gets CPUs of its own.
+def shipped_target(name: str, limits: tuple[str, ...] = ()) -> Iterator[ShippedTarget]:
+    """Start target *name* with *limits*, and stop it at the end of the block.
+
+    With two or more CPUs, it gets CPUs of its own.
 
     If workers and target shared a CPU, each would wait for the other, and the measured latencies would include it.
     """
@@ -433,7 +435,7 @@ def shipped_target(name: str) -> Iterator[ShippedTarget]:
     os.sched_setaffinity(0, target_cpus)
     try:
         # API_KEY and RATE_LIMIT_PER_MINUTE in this environment are meant for another server.
-        options = find_target(name).options_type(api_key="", rate_limit_per_minute=0)
+        options = find_target(name).options_type(api_key="", rate_limit_per_minute=0, limits=limits)
         with running(name, options) as target:
             os.sched_setaffinity(0, allowed)
             yield ShippedTarget(name, target.base_url, target.pids, tuple(worker_cpus))

@@ -15,8 +15,10 @@ from fastload.cli.run_options import RunCommand, run_options, tiers_of
 from fastload.cli.script import load_script
 from fastload.cli.standard_streams import write_stderr
 from fastload.control.commands.control_server import parse_control
+from fastload.model.errors import PlanError
 from fastload.planning import Draft, PlanContext, Tiers, draft_plan, merge_run_options, on_target
 from fastload.targets import find_target
+from fastload.targets.limits import parse_limits
 
 
 @click.command(cls=RunCommand, short_help="Run the scenarios of a Python script.")
@@ -45,7 +47,8 @@ def run(script: str, **_: Any) -> int:
     for note in draft.notes:
         write_stderr(f"Note: {note}")
     name = options.get("target", "")
-    with shipped_target(name) if name else nullcontext(None) as target:
+    limits = options.get("target_limits", ())
+    with shipped_target(name, limits) if name else nullcontext(None) as target:
         plan = on_target(draft, target.base_url, target.worker_cpus) if target else draft.plan
         return run_plan(
             plan,
@@ -90,8 +93,11 @@ def resolve_settings() -> Settings:
     dashboard_address(options.get("dashboard"), opens=False)
     # Set before the script is imported, so that it can read them.
     os.environ.update({name: text for tier in tiers.all for name, text in tier.options.get("env", {}).items()})
+    parse_limits(options.get("target_limits", ()), what="--target-limit")
     if "target" in options:
         find_target(options["target"])
+    elif "target_limits" in options:
+        raise PlanError("--target-limit needs --target", hint="only a server that ships with fastload can be limited")
     return Settings(tiers, options, control)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,16 @@ _TEST = (
     ),
     click.option(
         "--target", metavar="NAME", envvar="FASTLOAD_TARGET", help="Start this shipped target and run against it."
+    ),
+    click.option(
+        "--target-limit",
+        "target_limits",
+        multiple=True,
+        # The parameters of a distribution have commas between them.
+        type=ListText(re.compile(r",(?![^()]*\))").split),
+        metavar="LIMIT",
+        envvar="FASTLOAD_TARGET_LIMITS",
+        help="What limits that target, like pool=4:20ms. Repeatable.",
     ),
     click.option(
         "--config", metavar="FILE", envvar="FASTLOAD_CONFIG", help="Options below the script: TOML, or k6-style JSON."

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from fastload.model.errors import PlanError
-from fastload.model.units import parse_duration_s
+from fastload.model.units import parse_duration_s, parse_share
 from fastload.targets import find_target, serve, target_names
 from fastload.targets.distributions import parse_distribution
-
-_SHARE = re.compile(r"(\d+(?:\.\d+)?)(%?)")
+from fastload.targets.limits import parse_limits
 
 
 class _Targets(click.Group):
@@ -33,13 +30,7 @@ def target() -> None:
 
 def _share(_context: click.Context, option: click.Parameter, text: str | None) -> float | None:
     """Return a share from 0 to 1 for "1%" or "0.01"."""
-    if text is None:
-        return None
-    match = _SHARE.fullmatch(text.strip())
-    share = float(match[1]) / (100 if match[2] else 1) if match else 2.0
-    if share > 1:
-        raise PlanError(f"{option.opts[0]} {text!r} is not a share from 0 to 1", hint='write it like "1%" or "0.01"')
-    return share
+    return None if text is None else parse_share(text, what=option.opts[0])
 
 
 def _seconds(_context: click.Context, option: click.Parameter, text: str | None) -> float | None:
@@ -52,6 +43,12 @@ def _distribution(_context: click.Context, option: click.Parameter, text: str | 
     if text is not None:
         parse_distribution(text, what=option.opts[0])
     return text
+
+
+def _limits(_context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Check *texts*, with the option's name in the error, and return them unchanged."""
+    parse_limits(texts, what=option.opts[0])
+    return texts or None
 
 
 def _option(*names: str, **settings: Any) -> Callable[[], click.Option]:
@@ -73,6 +70,14 @@ _FAULTS = (
     ),
     _option("--failure-rate", metavar="SHARE", callback=_share, help="Share answered 500 or 503: 1% or 0.01."),
     _option("--seed", type=int, metavar="N", help="Repeat what is drawn by chance."),
+    _option(
+        "--limit",
+        "limits",
+        multiple=True,
+        metavar="LIMIT",
+        callback=_limits,
+        help="What limits the server: pool=4:20ms, lock, one-thread, rate=100/s, leak... Repeatable.",
+    ),
 )
 _API_KEY = _option("--api-key", metavar="KEY", help="Key that requests must carry.  [env: API_KEY; default: none]")
 _JOBS = (
@@ -133,6 +138,7 @@ _OWN = {
         ),
         _option("--mock", is_flag=True, default=None, help="No provider: ready at once, no failures."),
     ),
+    "plain": (_API_KEY,),
     "score": (
         _option("--scorers", metavar="IDS", help="Scorers that exist, with commas.  [env: SCORER_ID; default: 1]"),
         _option("--threshold", type=_COUNT, metavar="N", help="Score that passes.  [default: {threshold}]"),

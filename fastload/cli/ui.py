@@ -172,7 +172,7 @@ def _given(ctx: click.Context) -> tuple[list[str], dict[str, str]]:
 
 _IN_THE_ENVIRONMENT = {
     *(name for name, option in OPTIONS.items() if option.scope == "load"),
-    *("scenario", "base_url", "target"),
+    *("scenario", "base_url", "target", "target_limits"),
 }
 
 

@@ -18,6 +18,7 @@ _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmM]?)(?:/([0-9]+(?:\.[0-9]+)?)?(s|
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kKMG]i?)?B?")
 _BYTES_UNIT = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(%?)")
 _RATE_UNIT_S = {None: 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 LONGEST_DURATION_S = 100 * 365 * 86_400.0
 """Longest duration: in nanoseconds it still fits into 64 bits."""
@@ -92,6 +93,19 @@ def parse_bytes(text: str | float, *, what: str = "size") -> int:
     if size >= MOST_BYTES:
         raise PlanError(f"{what} {text!r} is more bytes than there can be", hint='write it like "64KiB" or "1GB"')
     return round(size)
+
+
+def parse_share(text: str, *, what: str = "share") -> float:
+    """Parse a share from 0 to 1: "0.01", or the same in per cent: "1%".
+
+    Raises:
+        PlanError: not a share. *what* names the option in the message.
+    """
+    match = _match(_SHARE, as_text(text, what).strip())
+    share = float(match[1]) / (100 if match[2] else 1) if match else math.inf
+    if share > 1:
+        raise PlanError(f"{what} {text!r} is not a share from 0 to 1", hint='write it like "1%" or "0.01"')
+    return share
 
 
 def parse_whole(text: str, most: int) -> int | None:

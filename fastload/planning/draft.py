@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import random
 from collections import Counter
@@ -109,6 +110,8 @@ def merge_run_options(tiers: Tiers, script: Layer | None = None) -> MergedOption
         if run.level["target"] == run.level["base_url"]:
             raise PlanError("--target and --base-url exclude each other", hint="the target's address is used")
         loser, winner = sorted(("target", "base_url"), key=run.level.__getitem__)
+        if loser == "target" and run.level.get("target_limits", math.inf) <= run.level["target"]:
+            run.drop("target_limits", f"{winner} ({run.by(winner)})")
         run.drop(loser, f"{winner} ({run.by(winner)})")
     return run
 

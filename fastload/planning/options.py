@@ -66,6 +66,7 @@ OPTIONS: dict[str, Option] = {
         Option("scenario", "list of texts", "run"),
         Option("base_url", "text", "run"),
         Option("target", "text", "run"),
+        Option("target_limits", "list of texts", "run"),
         Option("workers", "whole number", "run"),
         Option("seed", "whole number", "run"),
         Option("warmup", "duration", "run"),

@@ -9,6 +9,7 @@ from fastload.targets.launcher import RunningTarget, running, serve
 from fastload.targets.options import (
     DidOptions,
     GenerationOptions,
+    PlainOptions,
     ScoreOptions,
     SequencerOptions,
     TargetOptions,
@@ -19,6 +20,7 @@ from fastload.targets.registry import find_target, target_names
 __all__ = [
     "DidOptions",
     "GenerationOptions",
+    "PlainOptions",
     "RunningTarget",
     "ScoreOptions",
     "SequencerOptions",

@@ -10,7 +10,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 from urllib.parse import unquote
@@ -22,6 +22,7 @@ from fastload.targets.messages import (
     AsgiScope,
     AsgiSend,
     ClientGoneError,
+    Gate,
     Receive,
     Request,
     Response,
@@ -77,11 +78,15 @@ class _Route:
 
 
 class Application:
-    """The application of one server process. Rejected requests are counted like all others."""
+    """The application of one server process. Rejected requests are counted like all others.
 
-    def __init__(self, spec: TargetSpec, service: Service, context: ServiceContext) -> None:
+    Each limited request passes *gates* before its handler.
+    """
+
+    def __init__(self, spec: TargetSpec, service: Service, context: ServiceContext, gates: Sequence[Gate] = ()) -> None:
         options = context.options
         self._service = service
+        self._gates = gates
         self._shared = context.shared
         self._worker = context.worker
         self._workers = context.workers
@@ -145,6 +150,8 @@ class Application:
     def _add_route(self, index: int, route: RouteSpec) -> None:
         owner = self if route.handler in ("health", "stats") else self._service
         handler = cast(RouteHandler, getattr(owner, route.handler))
+        if self._gates and route.limited:
+            handler = _behind(self._gates, handler)
         entry = _Route(handler, route.limited, route.needs_api_key, self._shared.counter_base(self._worker, index))
         if "{" not in route.path:
             self._static.setdefault(route.path, {})[route.method] = entry
@@ -208,6 +215,15 @@ class Application:
         await receive()
         await self._service.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _behind(gates: Sequence[Gate], handler: RouteHandler) -> RouteHandler:
+    async def handle(request: Request) -> Response:
+        for gate in gates:
+            await gate()
+        return await handler(request)
+
+    return handle
 
 
 async def _send(response: Response, send: AsgiSend) -> None:

@@ -21,7 +21,10 @@ from types import FrameType
 from typing import Any
 
 from fastload.model.errors import PlanError, TargetError
-from fastload.targets.listeners import bind_listeners
+from fastload.targets.limits import find_limit, parse_limits
+from fastload.targets.limits.cpu_quota import CpuQuota
+from fastload.targets.limits.disk import check_disk
+from fastload.targets.listeners import LONGEST_BACKLOG, bind_listeners
 from fastload.targets.options import TargetOptions
 from fastload.targets.registry import find_target
 from fastload.targets.shared import SharedMemory
@@ -44,6 +47,7 @@ class RunningTarget:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stop_lock = threading.Lock()
         self._temporary_folder: Path | None = None
+        self._quota: CpuQuota | None = None
         self._owner_pid = os.getpid()
         # Resources of the server processes; released only after the processes have ended.
         self._resources = contextlib.ExitStack()
@@ -61,6 +65,8 @@ class RunningTarget:
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until every process is ready and ``/health`` answers with 200.
 
+        A CPU quota begins when they are ready.
+
         Raises:
             TargetError: a process ended, or *timeout_s* passed; the message ends with the stderr of the processes.
         """
@@ -70,6 +76,9 @@ class RunningTarget:
             if time.monotonic() > deadline:
                 raise self._failure(f"did not answer within {timeout_s:g} s")
             time.sleep(_POLL_S)
+        if self._quota is not None:
+            for pid in self.pids:
+                self._quota.add(pid)
 
     def check(self) -> None:
         """Check that no server process has ended by itself.
@@ -123,15 +132,23 @@ class RunningTarget:
         if options._exclusive_file is not None:
             inherited.append(_open_exclusively(options._exclusive_file))
             self._resources.callback(os.close, inherited[0])
+        limits = parse_limits(options.limits)
+        if (cpu_quota := find_limit(limits, "quota")) is not None:
+            self._quota = CpuQuota.create(cpu_quota.amount)
+            self._resources.callback(self._quota.remove)
+        accept_queue = find_limit(limits, "accept-queue")
         with contextlib.ExitStack() as listening:
             host = self._host
-            listeners = bind_listeners(host, port, workers)
+            backlog = LONGEST_BACKLOG if accept_queue is None else round(accept_queue.amount)
+            listeners = bind_listeners(host, port, workers, backlog)
             # Close the listeners here after the start: the port is then free as soon as the server processes end.
             for listener in listeners:
                 listening.enter_context(listener)
             self.port: int = listeners[0].getsockname()[1]
             self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
             self._run_dir = self._temporary_folder = Path(tempfile.mkdtemp(prefix="fastload-target-"))
+            if find_limit(limits, "fsync") is not None:
+                check_disk(self._run_dir)
             self._shared = SharedMemory.create(self._spec, workers)
             self._resources.callback(self._shared.close)
             for worker, listener in enumerate(listeners):
@@ -143,6 +160,7 @@ class RunningTarget:
                     "parent_pid": os.getpid(),
                     "worker": worker,
                     "workers": workers,
+                    "quota": str(self._quota.path) if self._quota is not None else None,
                 }
                 self._spawn(worker, config, [listener.fileno(), self._shared.fd, *inherited])
 
@@ -245,7 +263,8 @@ def serve(
     ):
         if announce is not None:
             pids = ", ".join(map(str, target.pids))
-            announce(f"{name} on {target.base_url} (pid {pids})")
+            limits = f", limited by {', '.join(options.limits)}" if options is not None and options.limits else ""
+            announce(f"{name} on {target.base_url} (pid {pids}){limits}")
         while not stopped.wait(0.2):
             target.check()
 

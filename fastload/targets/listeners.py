@@ -11,8 +11,12 @@ from fastload.model.errors import TargetError
 _LISTEN_STATE = "0A"
 
 
-def bind_listeners(host: str, port: int, count: int) -> list[socket.socket]:
-    """Return *count* listening sockets on one port (0: a free port).
+LONGEST_BACKLOG = 4096
+"""Length of the accept queue of a target without a limit for it."""
+
+
+def bind_listeners(host: str, port: int, count: int, backlog: int = LONGEST_BACKLOG) -> list[socket.socket]:
+    """Return *count* listening sockets on one port (0: a free port); *backlog* connections can wait for each.
 
     With one socket for each process, the kernel distributes connections over the processes.
 
@@ -32,7 +36,7 @@ def bind_listeners(host: str, port: int, count: int) -> list[socket.socket]:
             listeners[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listeners[-1].bind((host, port))
         for listener in listeners:
-            listener.listen(4096)
+            listener.listen(backlog)
     except OSError as error:
         for listener in listeners:
             listener.close()

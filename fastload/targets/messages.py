@@ -110,6 +110,8 @@ class Request:
 
 
 RouteHandler = Callable[[Request], Awaitable[Response]]
+Gate = Callable[[], Awaitable[None]]
+"""What a limited request passes before its handler; an ``ApiError`` refuses the request."""
 
 
 def answer(value: object, status: int = 200, *, outcome: str = "") -> Response:

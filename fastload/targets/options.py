@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from fastload.model.errors import PlanError
 from fastload.model.units import parse_whole
 from fastload.targets.distributions import parse_distribution
+from fastload.targets.limits import parse_limits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class TargetOptions:
     ``latency``: the distribution of the wait before each limited request is handled, like "20ms" or "exp(20ms)".
     ``failure_rate``: the share, 0 to 1, of limited requests that are answered with 500 or 503 and change nothing.
     ``seed``: the seed of all random numbers; with it, each process draws the same numbers in every run.
+    ``limits``: what limits the server, like ("pool=4:20ms", "errors=5%"); see ``fastload.targets.limits``.
     """
 
     api_key: str | None = None
@@ -28,6 +30,7 @@ class TargetOptions:
     latency: str | None = None
     failure_rate: float = 0.0
     seed: int | None = None
+    limits: tuple[str, ...] = ()
 
     _ENVIRONMENT: ClassVar[Mapping[str, str]] = {
         "api_key": "API_KEY",
@@ -80,6 +83,7 @@ class TargetOptions:
             text = getattr(self, field)
             if text is not None:
                 parse_distribution(text, what=field)
+        parse_limits(self.limits)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -227,6 +231,11 @@ class ScoreOptions(TargetOptions):
         super()._validate(workers)
         if not self._scorer_ids:
             raise PlanError(f"scorers {self.scorers!r} names none", hint="write ids with commas between them")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlainOptions(TargetOptions):
+    """Options of the plain target: those that every target has."""
 
 
 def _whole_number(text: str, variable: str) -> int:

@@ -6,6 +6,7 @@ from fastload.model.errors import TargetError, nearest
 from fastload.targets.options import (
     DidOptions,
     GenerationOptions,
+    PlainOptions,
     ScoreOptions,
     SequencerOptions,
     WidgetOptions,
@@ -138,7 +139,19 @@ SCORE = TargetSpec(
     key_headers=(("x-api-key", ""), ("authorization", "Bearer ")),
 )
 
-_TARGETS = {spec.name: spec for spec in (SEQUENCER, DID, WIDGET, GENERATION, SCORE)}
+PLAIN = TargetSpec(
+    name="plain",
+    summary="Answers 200, and does nothing else: to see a limit alone.",
+    service="fastload.targets.plain.service:PlainService",
+    options_type=PlainOptions,
+    own_routes=(
+        RouteSpec("GET", "/", "read", "200"),
+        RouteSpec("POST", "/", "take", "200 with the size of the body"),
+    ),
+    own_answer_kinds=("plain_read", "plain_taken"),
+)
+
+_TARGETS = {spec.name: spec for spec in (SEQUENCER, DID, WIDGET, GENERATION, SCORE, PLAIN)}
 
 
 def target_names() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import gc
@@ -22,6 +23,11 @@ import msgspec
 import uvicorn
 
 from fastload.targets.application import Application, Service, ServiceContext
+from fastload.targets.limits import find_limit, parse_limits
+from fastload.targets.limits.cpu_quota import CpuQuota
+from fastload.targets.limits.gates import make_gates
+from fastload.targets.limits.listening import SlowAccepts, limit_descriptors
+from fastload.targets.listeners import LONGEST_BACKLOG
 from fastload.targets.registry import find_target
 from fastload.targets.shared import SharedMemory
 from fastload.targets.spec import TargetSpec
@@ -48,6 +54,38 @@ class WorkerConfig(msgspec.Struct, frozen=True):
     parent_pid: int
     worker: int
     workers: int
+    quota: str | None = None
+
+
+class _Server(uvicorn.Server):
+    """The server of *context*, with the limits of its options that are of processes and sockets."""
+
+    def __init__(self, config: uvicorn.Config, context: ServiceContext) -> None:
+        super().__init__(config)
+        limits = parse_limits(context.options.limits)
+        self._accept_queue = find_limit(limits, "accept-queue")
+        self._fds = find_limit(limits, "fds")
+        self._source = context.chance("accept-queue")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._accept_queue is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            # Nothing is called of them but close.
+            self.servers: list[Any] = [
+                SlowAccepts(listener, self._accept_queue, self._source, self._make_protocol)
+                for listener in sockets or ()
+            ]
+        if self._fds is not None:
+            limit_descriptors(round(self._fds.amount))
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        protocol: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = protocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -84,8 +122,9 @@ def _make_server(spec: TargetSpec, config: WorkerConfig) -> uvicorn.Server:
         workers=config.workers,
     )
     service: Service = getattr(importlib.import_module(module), name)(context)
-    application: Any = Application(spec, service, context)
-    return uvicorn.Server(
+    gates = make_gates(parse_limits(context.options.limits), context)
+    application: Any = Application(spec, service, context, gates)
+    return _Server(
         uvicorn.Config(
             application,
             loop="uvloop",
@@ -97,10 +136,11 @@ def _make_server(spec: TargetSpec, config: WorkerConfig) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=4096,
+            backlog=LONGEST_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=3,
-        )
+        ),
+        context,
     )
 
 
@@ -113,6 +153,7 @@ def _follow_parent(server: uvicorn.Server, config: WorkerConfig, directory: int)
             break
     server.should_exit = True
     threading.Event().wait(_SHUTDOWN_S)
+    _leave_quota(config)
     _delete_if_last(config.run_dir, directory)
     os._exit(1)
 
@@ -131,9 +172,16 @@ def _run_dir_user(config: WorkerConfig) -> Iterator[int]:
         yield directory
         is_graceful = True
     finally:
+        _leave_quota(config)
         # After a graceful end, delete even if the parent exists: it may be killed before it deletes the directory.
         if is_graceful or os.getppid() != config.parent_pid:
             _delete_if_last(config.run_dir, directory)
+
+
+def _leave_quota(config: WorkerConfig) -> None:
+    # If the parent was killed, nobody else removes the cgroup.
+    if config.quota is not None:
+        CpuQuota(Path(config.quota)).leave()
 
 
 def _delete_if_last(run_dir: str, directory: int) -> None:

@@ -147,7 +147,9 @@ def nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]
     for name in ("run", "bench"):
         monkeypatch.setattr(modules[name], "run_plan", stopped(name))
         monkeypatch.setattr(
-            modules[name], "shipped_target", lambda wanted: contextlib.nullcontext(find_target(wanted) and target)
+            modules[name],
+            "shipped_target",
+            lambda wanted, _limits=(): contextlib.nullcontext(find_target(wanted) and target),
         )
     for name in ("plan", "options"):
         monkeypatch.setattr(modules[name], "claim_stdout", lambda _option: None)

@@ -28,6 +28,7 @@ from fastload.model.units import (
     parse_duration_s,
     parse_rate_per_s,
     parse_rate_stage,
+    parse_share,
     parse_stage,
     parse_whole,
 )
@@ -35,6 +36,7 @@ from fastload.outputs.streams.registry import RequestedOutput, make_named_sink
 from fastload.planning.load import parse_load
 from fastload.planning.transport import make_http, parse_auth
 from fastload.targets.distributions import parse_distribution
+from fastload.targets.limits import StagedLimit, limit_names, parse_limits
 from tests.fuzz.parsing import fuzz
 from tests.fuzz.source import NUMBERS, Source
 
@@ -102,6 +104,16 @@ def _is_threshold(threshold: Any) -> None:
     assert again.condition == threshold.condition
 
 
+def _is_share(share: float) -> None:
+    assert 0 <= share <= 1
+
+
+def _is_limit(limits: tuple[StagedLimit, ...]) -> None:
+    for limit in limits:
+        assert 0 <= limit.amount <= MOST_BYTES
+        assert limit.amount or limit.time
+
+
 def _nothing(_value: Any) -> None:
     """There is nothing more to check."""
 
@@ -125,6 +137,8 @@ RIGHT: dict[str, Sequence[str]] = {
     "statuses": ("200,404", "200-299", "2xx", "100-199,304,500-599"),
     "margin": ("5%", "0.05"),
     "distribution": ("5ms", "1ms..9ms", "normal(5ms, 1ms)", "exp(5ms)", "p50=5ms,p99=20ms"),
+    "share": ("1%", "0.5", "100%"),
+    "limit": ("pool=4:20ms", "lock=exp(5ms)", "rate=90/min", "errors=5%", "leak=100KB", "quota=0.5", "fds=100", "cpu"),
     "address": ("127.0.0.1:80", "[::1]:5665", "localhost", ":8080", "5665"),
     "host and port": ("a.test:80", "[::1]:443", "a.test"),
     "base URL": ("http://127.0.0.1:8000/v1", "https://a.test", "http://[::1]:80/"),
@@ -153,6 +167,8 @@ PARSERS: dict[str, tuple[Callable[[str], Any], Callable[[Any], None], Sequence[s
         _nothing,
         (*_QUANTITY, "..", "normal(", "exp(", "lognormal(", "p50=", "p99=", "mean=", ")", "5ms"),
     ),
+    "share": (parse_share, _is_share, (*NUMBERS, "%", " ")),
+    "limit": (lambda text: parse_limits([text]), _is_limit, (*_QUANTITY, *limit_names(), "=", "exp(", ")")),
     "address": (lambda text: parse_address(text, what="--control", port=5665), _nothing, _ADDRESS),
     "host and port": (split_port, _nothing, _ADDRESS),
     "base URL": (check_base_url, _nothing, _ADDRESS),

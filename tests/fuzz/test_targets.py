@@ -23,13 +23,14 @@ from tests.targets.events import AGENT, make_event
 
 _ADDRESS = "0x" + "0a" * 20
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "sequencer": {}, "did": {}, "widget": {"job_time": "0s"}, "generation": {"mock": True}, "score": {},
+    "sequencer": {}, "did": {}, "widget": {"job_time": "0s"}, "generation": {"mock": True}, "score": {}, "plain": {},
 }  # fmt: skip
 _BODIES: dict[str, tuple[Any, ...]] = {
     "sequencer": ({"agent_id": AGENT, "events": [make_event()]},),
     "did": ({"wallet_address": "addr_test1abc", "biometric_hash": "0f" * 32, "timestamp": 1.5, "metadata": {}},),
     "widget": ({"type": "2d", "prompt": "a", "options": {"quality": "high"}}, {"nonce": "a"}),
     "generation": ({"email": "load@example.com", "password": "password"}, {"prompt": "a"}),
+    "plain": ({},),
     "score": ({"address": _ADDRESS, "scorerId": "1"},),
 }
 _QUERIES = ("from", "limit", "before", "tenant_id", "store_id", "shop")

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.targets import DidOptions, RunningTarget, find_target, running
+from fastload.targets.client_limits import SCHEMA, ClientLimits
 from fastload.targets.database import StateFile
-from fastload.targets.limits import SCHEMA, ClientLimits
 from fastload.targets.messages import ApiError
 from fastload.targets.shared import SharedMemory
 from tests.targets.events import Answer, Client, ask_at_once, codes

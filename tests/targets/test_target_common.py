@@ -34,6 +34,7 @@ GUARDED: dict[str, tuple[str, Any, str]] = {
     "did": ("/api/v1/did/enroll", {}, "missing_field"),
     "widget": ("/api/designs/1/render", {"type": "2d", "prompt": "p"}, "job_queued"),
     "generation": ("/api/auth/login", {"email": "test@example.com", "password": "testpassword123"}, "logged_in"),
+    "plain": ("/", {}, "plain_taken"),
     "score": ("/embed/auto-verify", {"address": f"0x{7:040x}", "scorerId": "1"}, "score_verified"),
 }
 NAMES = sorted(GUARDED)
@@ -179,6 +180,7 @@ def test_ports_are_those_of_the_systems() -> None:
         "widget": 8080,
         "generation": 5001,
         "score": 8080,
+        "plain": 8080,
     }
 
 

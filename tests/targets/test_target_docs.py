@@ -10,6 +10,7 @@ import pytest
 from fastload.cli.target import target as command
 from fastload.targets import TargetOptions, find_target, target_names
 from fastload.targets.distributions import parse_distribution
+from fastload.targets.limits import limit_names, parse_limits
 from fastload.targets.spec import COMMON_ANSWER_KINDS, COMMON_ROUTES
 from tests.test_docs import DOCS, first_column, names, rows, section
 
@@ -72,6 +73,15 @@ def test_the_routes_of_each(name: str) -> None:
 def test_the_ports() -> None:
     table = {names(row[0])[0]: int(row[1]) for row in rows(section(PAGE, "Servers to test against"))}
     assert table == {name: find_target(name).default_port for name in target_names()}
+
+
+def test_the_limits() -> None:
+    table = {names(row[0])[0]: names(row[1])[0] for row in rows(section(PAGE, "Limits"))}
+    assert list(table) == [*limit_names()]
+    for name, default in table.items():
+        (given,), (left_out,) = parse_limits([default]), parse_limits([name])
+        assert given.amount == left_out.amount
+        assert (given.time and given.time.text) == (left_out.time and left_out.time.text)
 
 
 def test_the_distributions_can_be_written_so() -> None:

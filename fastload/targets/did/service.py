@@ -10,10 +10,10 @@ from typing import Annotated
 
 import msgspec
 
-from fastload.targets import limits
+from fastload.targets import client_limits
 from fastload.targets.application import ServiceContext
+from fastload.targets.client_limits import ClientLimits
 from fastload.targets.database import StateFile
-from fastload.targets.limits import ClientLimits
 from fastload.targets.messages import ApiError, Request, Response, answer, decode_body
 from fastload.targets.options import DidOptions
 
@@ -59,7 +59,7 @@ class DidService:
 
     async def start(self) -> None:
         """Open the state file."""
-        self._state = StateFile(self._context.run_dir, self._context.shared, limits.SCHEMA + _SCHEMA)
+        self._state = StateFile(self._context.run_dir, self._context.shared, client_limits.SCHEMA + _SCHEMA)
         self._limits = ClientLimits(self._state, self._options.client_limit_per_minute)
 
     async def stop(self) -> None:

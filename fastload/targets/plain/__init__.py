@@ -1,0 +1,1 @@
+"""The target ``plain``: answers 200 and does nothing else."""
