@@ -260,6 +260,7 @@ class SummaryBuilder:
             target_ended_s=self._target_ended_s(target) if target else None,
             target_ran_s=_interrupted_spans(target) if target else (),
             target_use=target_use(target.samples if target else ()),
+            retry_after=aggregator.total("retry_after"),
             connections_dropped=self._connections_dropped(views),
             host_cpu_percent=host.mean("cpu_percent"),
             machine_use=machine_use(host.samples),

@@ -194,6 +194,7 @@ class WorkerStats:
     the end of the run; they count neither as finished nor as failed. ``warmup`` are requests that ended in the warm-up.
 
     ``challenges`` were sent in addition to the started requests, to answer challenges of digest or NTLM.
+    ``retry_after`` counts responses with a bad status of 429 or 503 that said when to try again.
     ``task_exceptions`` are those of tasks that the script started and did not await.
     """
 
@@ -210,6 +211,7 @@ class WorkerStats:
     lag_max_us: int = 0
     vus_peak: int = 0
     challenges: int = 0
+    retry_after: int = 0
 
 
 @dataclass(slots=True)

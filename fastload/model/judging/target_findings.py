@@ -17,18 +17,19 @@ TARGET_RUN_DELAY_MAX = 0.25
 """Share of the time in which the target may wait for a CPU."""
 THROTTLED_SHARE = 0.25
 """Share of the periods of a CPU quota in which the target may use it up."""
-DISK_PERCENT = 80.0
-"""Share of the time, in per cent, from which on a disk counts as busy all the time."""
 BLOCKED_THREADS = 0.5
-"""How many threads of the target must wait for a disk, on average, for it to be the target's own limit."""
+"""How many threads of the target must be held up in the kernel, on average, as by a disk."""
+DISK_PERCENT = 10.0
+"""Share of the time, in per cent, in which a disk must have had requests, or tasks have waited for one, if it is that.
+A sync waits for more than the disk: for the file system, and for others that write."""
 SWAP_BYTES_PER_S = 1_000_000
 """Swapping from which on memory counts as short."""
 PRESSURE_PERCENT = 10.0
 """Share of the time, in per cent, in which tasks may wait for memory."""
 DESCRIPTORS_SHARE = 0.9
 """Share of the limit of open files from which on a process is near to it."""
-RETRANSMIT_SHARE = 0.01
-"""Share of the TCP segments that may be sent again."""
+RETRANSMIT_SHARE = 0.02
+"""Share of the TCP segments that may be sent again. On a machine without a free CPU they are late and not lost."""
 LEAST_RETRANSMITS = 20
 """How many segments must have been sent again, to be told of."""
 IDLE_PERCENT = 50.0
@@ -162,12 +163,12 @@ def _memory(evidence: Evidence) -> list[Finding]:
 
 def _disk(evidence: Evidence) -> list[Finding]:
     use, blocked = evidence.machine_use, evidence.target_use.blocked_threads
-    if use.disk_percent < DISK_PERCENT or blocked < BLOCKED_THREADS:
+    if blocked < BLOCKED_THREADS or max(use.disk_percent, use.io_pressure) < DISK_PERCENT:
         return []
-    why = (
-        f"it waited for its disk: {use.disk} was busy {use.disk_percent:.0f}% of the time with {use.disk_queue:.1f} "
-        f"requests at once, and {blocked:.1f} of its threads waited"
-    )
+    waiting = f"{blocked:.1f} of its threads waited for a disk at any time"
+    parts = [f"{use.disk} was busy {use.disk_percent:.0f}% of the time with {use.disk_queue:.1f} requests at once"]
+    parts += [f"tasks waited for a disk {use.io_pressure:.0f}% of the time"] if use.io_pressure else []
+    why = f"{waiting}: {', '.join(parts) if use.disk else parts[-1]}"
     return [_of_target("target_disk", why, "write less, or in larger groups for each fsync, or use a quicker disk")]
 
 
@@ -196,7 +197,8 @@ def _accept_queue(evidence: Evidence) -> list[Finding]:
 
 def _retransmits(evidence: Evidence) -> list[Finding]:
     use = evidence.machine_use
-    if use.retransmit_share < RETRANSMIT_SHARE or use.tcp_retransmits < LEAST_RETRANSMITS:
+    is_late = (evidence.host_cpu_percent or 0.0) >= SATURATED_CPU_PERCENT
+    if is_late or use.retransmit_share < RETRANSMIT_SHARE or use.tcp_retransmits < LEAST_RETRANSMITS:
         return []
     why = (
         f"{format_percent(use.retransmit_share)} of the TCP segments were sent again "

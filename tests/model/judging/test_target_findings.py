@@ -94,13 +94,30 @@ def full_thread(percent: float, **changes: Any) -> dict[str, Any]:
         (
             {},
             {"blocked_threads": 0.5},
-            {"disk": "vda", "disk_percent": 80.0, "disk_queue": 1.25},
+            {"disk": "vda", "disk_percent": 10.0, "disk_queue": 1.25},
             "target_disk",
-            "The target was the limit: it waited for its disk: vda was busy 80% of the time with 1.2 requests at once",
+            "The target was the limit: 0.5 of its threads waited for a disk at any time: vda was busy 10% of the time "
+            "with 1.2 requests at once",
             "quicker disk",
         ),
+        (
+            {},
+            {"blocked_threads": 0.5},
+            {"disk": "vda", "disk_percent": 2.0, "io_pressure": 10.0},
+            "target_disk",
+            "requests at once, tasks waited for a disk 10% of the time",
+            "quicker disk",
+        ),
+        (
+            {},
+            {"blocked_threads": 2.0},
+            {"io_pressure": 44.0},
+            "target_disk",
+            "any time: tasks waited for a disk 44%",
+            "",
+        ),
         ({}, {"blocked_threads": 0.4}, {"disk": "vda", "disk_percent": 99.0}, "", "The concurrency", ""),
-        ({}, {"blocked_threads": 3.0}, {"disk": "vda", "disk_percent": 79.0}, "", "The concurrency", ""),
+        ({}, {"blocked_threads": 3.0}, {"disk": "vda", "disk_percent": 9.0}, "", "The concurrency", ""),
         (
             {},
             {"fds": 922, "fd_limit": 1024},
@@ -122,13 +139,15 @@ def full_thread(percent: float, **changes: Any) -> dict[str, Any]:
         (
             {},
             {},
-            {"retransmit_share": 0.01, "tcp_retransmits": 20},
+            {"retransmit_share": 0.02, "tcp_retransmits": 20},
             "retransmits",
-            "The machine was the limit: 1.00% of the TCP segments were sent again (20)",
+            "The machine was the limit: 2.00% of the TCP segments were sent again (20)",
             "losses on the way",
         ),
-        ({}, {}, {"retransmit_share": 0.009, "tcp_retransmits": 2_000}, "", "The concurrency", ""),
+        ({}, {}, {"retransmit_share": 0.019, "tcp_retransmits": 2_000}, "", "The concurrency", ""),
         ({}, {}, {"retransmit_share": 0.9, "tcp_retransmits": 19}, "", "The concurrency", ""),
+        # Without a free CPU they are late.
+        ({"host_cpu_percent": 90.0}, {}, {"retransmit_share": 0.9, "tcp_retransmits": 20}, "", "The concurrency", ""),
         # A line in a target in which nothing is busy: 1,000/s of 4 ms are 4 at a time, 374/s not 1.5.
         (
             LINE,
