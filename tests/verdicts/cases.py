@@ -363,7 +363,7 @@ CASES = (
         VALID,
         "target_pool",
         PROBABLY,
-        "look for a lock",
+        "look for a ",
     ),
     Case(
         "fixed_time",

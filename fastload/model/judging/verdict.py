@@ -63,8 +63,8 @@ class Verdict:
 
     *findings* are all findings, the worst first; the other texts are made of them. *reasons* are sentences with
     numbers. *remedy* says what to do about the first reason; it is empty for a valid run. *limit* is a sentence that
-    says what limited the run, and *limits* are this and what else did, the worst first, each with its figures and what
-    to do. All texts may be shown as they are.
+    says what limited the run, and *further_limits* what else did, the worst first, each with its figures and what to
+    do. All texts may be shown as they are.
     """
 
     state: State
@@ -72,7 +72,7 @@ class Verdict:
     remedy: str
     limit: str
     findings: tuple[Finding, ...] = ()
-    limits: tuple[str, ...] = ()
+    further_limits: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for the summary."""
@@ -81,7 +81,7 @@ class Verdict:
             "reasons": list(self.reasons),
             "remedy": self.remedy,
             "limit": self.limit,
-            "limits": list(self.limits),
+            "further_limits": list(self.further_limits),
             "findings": [finding.to_dict() for finding in self.findings],
         }
 
@@ -95,8 +95,8 @@ def judge_run(evidence: Evidence) -> Verdict:
     remarks = [finding.text for finding in findings if finding.state == "VALID" and not _says_limit(finding)]
     reasons = [finding.text for finding in bad] or [_valid_reason(evidence), *remarks]
     remedy = next((finding.remedy for finding in bad), "")
-    limits = _limit_lines(evidence, findings)
-    return Verdict(state, tuple(reasons), remedy, limits[0], tuple(findings), limits)
+    limit, *further = _limit_lines(evidence, findings)
+    return Verdict(state, tuple(reasons), remedy, limit, tuple(findings), tuple(further))
 
 
 def _findings_of(evidence: Evidence) -> list[Finding]:

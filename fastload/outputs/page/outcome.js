@@ -194,6 +194,10 @@ fastload.outcome = (() => {
         verdict.remedy ? el("p.remedy", null, verdict.remedy) : null,
       ),
       verdict.limit ? el("p.limit", { id: "limit" }, el("b", null, "Limit"), verdict.limit) : null,
+      // Runs of earlier versions have one limit.
+      verdict.further_limits?.length
+        ? el("ul.limits", { "aria-label": "Further limits" }, verdict.further_limits.map((line) => el("li", null, line)))
+        : null,
     );
   }
 

@@ -208,18 +208,17 @@ def test_what_was_short_in_the_target_or_its_machine(
     verdict = judged(target=target, machine=machine, **changes)
     assert limit in verdict.limit
     assert remedy in verdict.limit
-    assert verdict.limit == verdict.limits[0]
     if cause:
         assert causes(verdict)[0] == cause
     else:
         assert causes(verdict) == ["concurrency"]
-    assert len(verdict.limits) == 1
+    assert verdict.further_limits == ()
 
 
 def test_an_offered_rate_that_was_served_was_limited_by_nothing_that_is_full() -> None:
     target = full_thread(99.0, throttled_share=0.5, fds=99, fd_limit=100)
     served = judged(open_model=OPEN, target=target, target_cpu_percent=99.0)
-    assert served.limits == (served.limit,)
+    assert served.further_limits == ()
     assert served.limit.startswith("Nothing was at its limit: the offered rate was served at 1,000 requests/s")
     assert "the target: it had 99 of 100 file descriptors open" in served.reasons
     # What grows is told all the same: it is for later.
@@ -237,7 +236,7 @@ def test_several_limits_are_lines_with_the_cause_before_what_it_brings_about() -
         errors={"connect_timeout": 290, "http_500": 10},
     )
     assert verdict.limit.startswith("The target was the limit: one thread was full")
-    assert verdict.limits[1:] == (
+    assert verdict.further_limits == (
         "the target: its accept queue was full 12 times, at most 129 waited at a backlog of 128; raise its backlog and "
         "net.core.somaxconn.",
         "3.00% of the requests failed, most with connect_timeout; see the errors.",
@@ -256,7 +255,7 @@ def test_several_limits_are_lines_with_the_cause_before_what_it_brings_about() -
 def test_errors_lead_unless_what_was_full_explains_them(errors: dict[str, int], first: str) -> None:
     verdict = judged(target_cpu_percent=180.0, failed=300, errors=errors)
     assert verdict.limit.startswith(first)
-    assert len(verdict.limits) == 2
+    assert len(verdict.further_limits) == 1
 
 
 def test_five_lines_are_told_at_most() -> None:
@@ -267,8 +266,8 @@ def test_five_lines_are_told_at_most() -> None:
         connections_dropped=12,
         failed=300,
     )
-    assert len(verdict.limits) == 5
-    assert len(set(verdict.limits)) == 5
+    assert len({verdict.limit, *verdict.further_limits}) == 5
+    assert len(verdict.further_limits) == 4
 
 
 def test_a_quota_explains_the_wait_for_a_cpu_and_the_cpu_that_is_used() -> None:

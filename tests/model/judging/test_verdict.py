@@ -573,12 +573,12 @@ def test_headline_and_limit_never_contradict_each_other(facts: Evidence) -> None
         assert "generator" not in verdict.limit
     if "Nothing was at its limit" in verdict.limit:
         assert not any(finding.limit for finding in verdict.findings)
-        assert len(verdict.limits) == 1
-    assert verdict.limits[0] == verdict.limit
-    assert 1 <= len(verdict.limits) == len(set(verdict.limits)) <= 5
+        assert verdict.further_limits == ()
+    lines = (verdict.limit, *verdict.further_limits)
+    assert len(lines) == len(set(lines)) <= 5
     # Every further line is a finding with a limit, in the words of the finding.
     limiting = [finding for finding in verdict.findings if finding.limit]
-    assert all(any(line.startswith(finding.text) for finding in limiting) for line in verdict.limits[1:])
+    assert all(any(line.startswith(finding.text) for finding in limiting) for line in verdict.further_limits)
     # What the quota, or a line for nothing busy, explains is not blamed on the CPU.
     named = {finding.cause for finding in limiting}
     assert not named >= {"target_quota", "target_cpu"}
