@@ -487,7 +487,7 @@ CASES = (
         "sync",
         "a write that is forced to the disk for each request",
         "plain fsync=4KiB",
-        "bench -d 4s -c 16",
+        "bench -d 8s -c 16",
         VALID,
         "target_disk",
         f"{TARGET}: ",
@@ -495,13 +495,15 @@ CASES = (
     ),
     Case(
         "target_descriptors",
-        "64 file descriptors of the target for 100 connections",
+        "64 file descriptors of the target for 80 VUs",
         "plain fds=64",
-        "bench -d 4s -c 100",
+        "run",
         ("VALID", "SUSPECT"),
         "target_fd",
         f"{TARGET}: it had 6",
         "raise its limit",
+        script='@fl.scenario(vus=80, duration="4s")\nasync def visit(vu):\n'
+        "    await vu.get('/')\n    await vu.sleep(0.2)\n",
     ),
     Case(
         "rate_limit",

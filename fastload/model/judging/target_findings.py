@@ -17,7 +17,7 @@ TARGET_RUN_DELAY_MAX = 0.25
 """Share of the time in which the target may wait for a CPU."""
 THROTTLED_SHARE = 0.25
 """Share of the periods of a CPU quota in which the target may use it up."""
-BLOCKED_THREADS = 0.5
+BLOCKED_THREADS = 0.3
 """How many threads of the target must be held up in the kernel, on average, as by a disk."""
 DISK_PERCENT = 10.0
 """Share of the time, in per cent, in which a disk must have had requests, or tasks have waited for one, if it is that.
@@ -32,6 +32,8 @@ RETRANSMIT_SHARE = 0.02
 """Share of the TCP segments that may be sent again. On a machine without a free CPU they are late and not lost."""
 LEAST_RETRANSMITS = 20
 """How many segments must have been sent again, to be told of."""
+SHARED_CORE_PERCENT = 110.0
+"""CPU up to which a process of several threads may be held to one core by a lock that they share."""
 IDLE_PERCENT = 50.0
 """CPU below which no thread, and no target as a whole, is busy."""
 HOURS_AHEAD = 1000
@@ -108,7 +110,7 @@ def _cpu(evidence: Evidence) -> list[Finding]:
         return [_of_target("target_cpu", why, "make its work cheaper, or give it more CPUs" if use.process else "")]
     if use.thread_percent >= SATURATED_CPU_PERCENT:
         return [_full_thread(evidence)]
-    if use.thread and use.process_percent < SATURATED_CPU_PERCENT:
+    if use.thread and not SATURATED_CPU_PERCENT <= use.process_percent <= SHARED_CORE_PERCENT:
         # Several threads or processes, and none of them is full.
         return []
     why = "it used a whole core, as much as one thread can"
@@ -208,7 +210,7 @@ def _retransmits(evidence: Evidence) -> list[Finding]:
 
 
 _RULES: tuple[Callable[[Evidence], list[Finding]], ...] = (
-    *(_ended, _throttled, _cpu, _host_cpu, _starved, _memory, _disk, _descriptors, _accept_queue, _retransmits),
+    *(_ended, _throttled, _cpu, _memory, _disk, _descriptors, _host_cpu, _starved, _accept_queue, _retransmits),
 )
 
 

@@ -10,8 +10,8 @@ from fastload.model.units import format_ms
 
 QUEUE_FACTOR = 3.0
 """How many times the quickest response the median is, if requests wait in line in the target."""
-ONE_AT_ONCE = 1.5
-"""Below so many requests at once the target works on one after the other."""
+FEW_AT_ONCE = 2.5
+"""Below so many requests at once it is a lock rather than a pool: the quickest has waited a little as well."""
 
 
 def waits_in_target(evidence: Evidence) -> bool:
@@ -47,7 +47,7 @@ def line_remedy(evidence: Evidence) -> str:
     """Return where to look for what the requests wait for; "" if something in the target is busy."""
     if not waits_for_nothing_busy(evidence):
         return ""
-    if worked_on_at_once(evidence) < ONE_AT_ONCE:
+    if worked_on_at_once(evidence) < FEW_AT_ONCE:
         return "look for a lock, a single worker or a limit of its rate"
     return f"look for a pool of {_at_once_text(evidence)} (connections, threads, workers), and make it larger"
 
@@ -60,4 +60,4 @@ def worked_on_at_once(evidence: Evidence) -> float:
 
 def _at_once_text(evidence: Evidence) -> str:
     at_once = worked_on_at_once(evidence)
-    return "one" if at_once < ONE_AT_ONCE else f"about {at_once:.0f}"
+    return "one or two" if at_once < FEW_AT_ONCE else f"about {at_once:.0f}"

@@ -57,6 +57,15 @@ def full_thread(percent: float, **changes: Any) -> dict[str, Any]:
             "more processes",
         ),
         (
+            {"target_cpu_percent": 120.0},
+            full_thread(70.0, process_percent=110.0),
+            {},
+            "target_core",
+            "with several threads, as threads that share a lock do (a GIL)",
+            "",
+        ),
+        ({"target_cpu_percent": 120.0}, full_thread(70.0, process_percent=111.0), {}, "", "The concurrency", ""),
+        (
             {"target_cpu_percent": 170.0, "target_cpus": 4},
             full_thread(91.0, full_threads=1.9),
             {},
@@ -93,16 +102,16 @@ def full_thread(percent: float, **changes: Any) -> dict[str, Any]:
         ({}, {}, {"memory_pressure": 9.0}, "", "The concurrency", ""),
         (
             {},
-            {"blocked_threads": 0.5},
+            {"blocked_threads": 0.3},
             {"disk": "vda", "disk_percent": 10.0, "disk_queue": 1.25},
             "target_disk",
-            "The target was the limit: 0.5 of its threads waited for a disk at any time: vda was busy 10% of the time "
+            "The target was the limit: 0.3 of its threads waited for a disk at any time: vda was busy 10% of the time "
             "with 1.2 requests at once",
             "quicker disk",
         ),
         (
             {},
-            {"blocked_threads": 0.5},
+            {"blocked_threads": 0.3},
             {"disk": "vda", "disk_percent": 2.0, "io_pressure": 10.0},
             "target_disk",
             "requests at once, tasks waited for a disk 10% of the time",
@@ -116,7 +125,7 @@ def full_thread(percent: float, **changes: Any) -> dict[str, Any]:
             "any time: tasks waited for a disk 44%",
             "",
         ),
-        ({}, {"blocked_threads": 0.4}, {"disk": "vda", "disk_percent": 99.0}, "", "The concurrency", ""),
+        ({}, {"blocked_threads": 0.29}, {"disk": "vda", "disk_percent": 99.0}, "", "The concurrency", ""),
         ({}, {"blocked_threads": 3.0}, {"disk": "vda", "disk_percent": 9.0}, "", "The concurrency", ""),
         (
             {},
@@ -148,7 +157,7 @@ def full_thread(percent: float, **changes: Any) -> dict[str, Any]:
         ({}, {}, {"retransmit_share": 0.9, "tcp_retransmits": 19}, "", "The concurrency", ""),
         # Without a free CPU they are late.
         ({"host_cpu_percent": 90.0}, {}, {"retransmit_share": 0.9, "tcp_retransmits": 20}, "", "The concurrency", ""),
-        # A line in a target in which nothing is busy: 1,000/s of 4 ms are 4 at a time, 374/s not 1.5.
+        # A line in a target in which nothing is busy: 1,000/s of 4 ms are 4 at a time, 624/s not 2.5.
         (
             LINE,
             {},
@@ -158,8 +167,8 @@ def full_thread(percent: float, **changes: Any) -> dict[str, Any]:
             "4.00ms, though nothing in it was busy; it answers as if it worked on about 4 at a time",
             "look for a pool of about 4 (connections",
         ),
-        (LINE | {"requests_per_s": 376.0}, {}, {}, "target_pool", "on about 2 at a time", "a pool of about 2"),
-        (LINE | {"requests_per_s": 374.0}, {}, {}, "target_pool", "on one at a time", "look for a lock"),
+        (LINE | {"requests_per_s": 626.0}, {}, {}, "target_pool", "on about 3 at a time", "a pool of about 3"),
+        (LINE | {"requests_per_s": 624.0}, {}, {}, "target_pool", "on one or two at a time", "look for a lock"),
         (LINE, {"thread_percent": 49.0}, {}, "target_pool", "nothing in it was busy", "a pool"),
         (
             LINE,
