@@ -32,6 +32,8 @@ from fastload.cli.run_options import FILE_VARIABLES
 from fastload.load.client.request_options import RequestOptions
 from fastload.load.recording.stall_watch import STALL_S
 from fastload.model import error_remedies
+from fastload.model.cost.cost_meter import CostMeter
+from fastload.model.cost.target_cost import NOUNS
 from fastload.model.judging import generator_findings, load_findings, target_findings, waiting_line
 from fastload.model.judging.evidence import SATURATED_CPU_PERCENT
 from fastload.model.judging.finding import Cause
@@ -41,6 +43,7 @@ from fastload.model.resources import HostSample, ProcessSample
 from fastload.model.units import parse_duration_s
 from fastload.targets import RunningTarget, SequencerOptions, find_target, target_names
 from tests.conftest import REPO, Cli, cli_command, cli_env
+from tests.model.cost.sampled_runs import ramp, seconds
 from tests.preloaded import run_preloaded
 
 DOCS = REPO / "docs"
@@ -381,7 +384,13 @@ def paths_of(data: Any, path: str = "") -> Iterator[str]:
     opened += [f"{who}.{what}" for who in ("host", "target") for what in ("series", "mean", "max")]
     if path in opened:
         yield f"{path}.<name>"
-    elif path in ("endpoints[].http_req_duration", "calls[].call_duration", "plan.scenarios[]", "hook_errors[]"):
+    elif path in (
+        "endpoints[].http_req_duration",
+        "calls[].call_duration",
+        "plan.scenarios[]",
+        "hook_errors[]",
+        "cost",
+    ):
         yield path
     elif isinstance(data, dict):
         for key, value in data.items():
@@ -418,6 +427,19 @@ def test_every_key_of_the_summary_is_described(sequencer: RunningTarget) -> None
     for sample, series in ((HostSample, data["host"]["series"]), (ProcessSample, data["target"]["series"])):
         assert set(series) == {field.name for field in dataclasses.fields(sample)} - {"label"}
         assert set(series) <= samples
+
+
+def test_every_key_of_the_cost_is_described() -> None:
+    totals = {"/a": ramp(10, 100, 15), "/b": ramp(100, 10, 15)}
+    meter = CostMeter(0.0)
+    for second in seconds(totals, {"/a": 1.0, "/b": 2.0}, 15):
+        meter.add(second)
+    cost = meter.cost()
+    assert cost is not None
+    data = cost.to_dict()
+    assert {key for row in rows(section("summary.md", "Cost")) for key in names(row[0])} == set(data)
+    told = set(names(section("summary.md", "Cost")))
+    assert {*data["endpoints"][0], *data["cpu_ms"], *NOUNS} <= told
 
 
 def test_every_executor_is_described() -> None:

@@ -15,7 +15,7 @@ from fastload.model.series import CounterValue, SeriesTable, TrendValue
 T = TypeVar("T")
 
 _NAME_KINDS = {"name": REQUEST_NAMES, "check": "names of checks", "group": "names of groups"}
-_NOT_SUMMED = ("vus", "vus_peak", "in_flight", "lag_max_us")
+_NOT_SUMMED = ("vus", "vus_peak", "in_flight", "in_flight_peak", "lag_max_us")
 # A delta may come some time after the end of its second; by then the next one may be there as well.
 _KNOWN_SECONDS = 8
 # Workers that stop this close to each other stop together.
@@ -27,9 +27,9 @@ class WorkerTotals:
     """Totals of one worker.
 
     *next_seq*: the lowest sequence number that is not merged yet. *stats*: the sums of its counts, its latest ``vus``
-    and ``in_flight``, its highest ``vus_peak`` since the last gauges, and its highest ``lag_max_us``. *vus*: its latest
-    numbers of active VUs, as (monotonic time, VUs). *lost*: it died before it was done; *reason* says how. *usage*:
-    the body of its ``done`` frame. *stalls*: all stalls of its event loop.
+    and ``in_flight``, its highest ``vus_peak`` since the last gauges, and its highest ``lag_max_us`` and
+    ``in_flight_peak``. *vus*: its latest numbers of active VUs, as (monotonic time, VUs). *lost*: it died before it was
+    done; *reason* says how. *usage*: the body of its ``done`` frame. *stalls*: all stalls of its event loop.
     """
 
     next_seq: int = 0
@@ -261,3 +261,4 @@ def _add_stats(total: WorkerStats, delta: WorkerStats) -> None:
     total.vus, total.in_flight = delta.vus, delta.in_flight
     total.vus_peak = max(total.vus_peak, delta.vus_peak)
     total.lag_max_us = max(total.lag_max_us, delta.lag_max_us)
+    total.in_flight_peak = max(total.in_flight_peak, delta.in_flight_peak)

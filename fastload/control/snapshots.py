@@ -121,7 +121,9 @@ class SnapshotMaker:
             self.note(since_s, "phase", moment.phase)
             self._phase = moment.phase
         events, self._events = tuple(self._events), []
-        return self._snapshot(moment, window, views, events)
+        snapshot = self._snapshot(moment, window, views, events)
+        self._summary.cost.add(snapshot)
+        return snapshot
 
     def _snapshot(
         self, moment: SnapshotTime, window: Window, views: Mapping[str, MetricView], events: tuple[Event, ...]

@@ -10,13 +10,15 @@ from fastload.control.aggregator import Aggregator
 from fastload.control.sampling.host import describe_host
 from fastload.control.sampling.samplers import Samplers
 from fastload.control.threshold_judge import ThresholdJudge
+from fastload.model.cost.cost_meter import CostMeter
 from fastload.model.headline import RESPONSE_TIMES, headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence, WorkerEvidence
 from fastload.model.judging.generator_findings import VALUES_ABOVE
+from fastload.model.judging.littles_law import LittlesLaw
 from fastload.model.judging.own_delay import own_delays_us
 from fastload.model.judging.resource_evidence import machine_use, target_use
-from fastload.model.judging.stalls import worst_first
+from fastload.model.judging.stalls import PROBE_INTERVAL_US, worst_first
 from fastload.model.judging.verdict import Verdict, judge_run
 from fastload.model.load_changes import LoadChange
 from fastload.model.plan import Plan
@@ -41,6 +43,8 @@ _DROPPED_KINDS = ("connect_timeout", "connect_refused", "connect_failed", "reset
 _RETRANSMIT_MS = 900.0
 _GROWTH, _LEAST_GROWTH = 1.25, 10
 _SERVICE_TIMES = tuple(RESPONSE_TIMES)
+# What a request in flight does before the time of `http_req_duration` begins.
+_PHASES_BEFORE = ("http_req_blocked", "http_req_lookup", "http_req_connecting", "http_req_tls_handshaking")
 # Built-in times of what is no request or call.
 _OTHER_TIMES = ("ws_connecting", "ws_ping", "stream_first_event")
 
@@ -62,6 +66,8 @@ class SummaryBuilder:
         self._aggregator = aggregator
         self._samplers = samplers
         self._backlog = Backlog()
+        self.cost = CostMeter(plan.warmup_s)
+        """Meter of what the target uses; it takes each snapshot."""
         self.vus_without_data = 0
         """VUs that ended because no data was left for them; known at the end."""
         # The requests that had ended well, at the end of each second.
@@ -131,6 +137,7 @@ class SummaryBuilder:
             calls=collect_calls(aggregator.table, duration_s),
             scenarios=collect_scenarios(views, [scenario.name for scenario in self._plan.scenarios]),
             table=aggregator.table,
+            cost=self.cost.cost(),
         )
 
     def counts(self) -> RunCounts:
@@ -254,6 +261,7 @@ class SummaryBuilder:
             median_ms=median_ms,
             errors={kind: count for kind, (count, _) in aggregator.errors.entries.items()},
             throttled_share=self._samplers.throttled_share,
+            littles_law=self._littles_law(views, workers),
             target_cpu_percent=target.mean("cpu_percent") if target and target.samples else None,
             target_cpus=self._samplers.target_cpus,
             target_run_delay=target.mean("run_delay_ratio") if target else None,
@@ -264,6 +272,36 @@ class SummaryBuilder:
             connections_dropped=self._connections_dropped(views),
             host_cpu_percent=host.mean("cpu_percent"),
             machine_use=machine_use(host.samples),
+        )
+
+    def _littles_law(self, views: Mapping[str, MetricView], workers: tuple[WorkerEvidence, ...]) -> LittlesLaw | None:
+        """Return both sides of Little's law for the requests; None without a response."""
+        aggregator, table = self._aggregator, self._aggregator.table
+        duration = table.get("http_req_duration")
+        if not duration or not duration.count or not workers:
+            return None
+        total = aggregator.total
+        before_us = {name: trend.sum for name in _PHASES_BEFORE if (trend := table.get(name))}
+        # With a new connection, what a request waits to be taken up counts as lookup, too.
+        doubtful_us = min(before_us.get("http_req_blocked", 0), before_us.get("http_req_lookup", 0))
+        silent = sum(
+            value.value
+            for series, value in table.series_values.items()
+            if series.metric == "http_reqs" and series.is_kept and ("status", "0") in series.tags
+        )
+        lost = sum(worker.stats.in_flight for worker in aggregator.workers.values() if worker.lost)
+        waited_ms = sum(sum(worker.waited_ms.values()) for worker in workers)
+        probes = max(1.0, sum(worker.watched_ms for worker in workers) * 1000 / PROBE_INTERVAL_US)
+        return LittlesLaw(
+            watched_s=total("watched_s") / len(workers),
+            in_flight_s=total("in_flight_s"),
+            variance=total("in_flight_variance"),
+            peak=max(1, round(views["vus"].max or 0), total("in_flight_peak")),
+            answered=int(views["http_reqs"].count - silent),
+            mean_s=(duration.sum + sum(before_us.values())) / duration.count / 1e6,
+            doubtful_s=doubtful_us / duration.count / 1e6,
+            unanswered=int(silent) + total("interrupted") + total("in_flight") + lost,
+            wait_s=waited_ms / probes / 1000,
         )
 
     def _connections_dropped(self, views: Mapping[str, MetricView]) -> int:

@@ -32,6 +32,7 @@ from fastload.load.engine.curl import CurlEngine
 from fastload.load.loop_runner import end_forks, hidden, own_task, run_to_end
 from fastload.load.parent_death import adopt_orphans, die_with_parent, leave_signals_to_parent
 from fastload.load.process_guard import guard_process
+from fastload.load.recording.in_flight_watch import InFlightWatch
 from fastload.load.recording.leftovers import unseen_errors
 from fastload.load.recording.outcome import TestAborted
 from fastload.load.recording.process_usage import ProcessUsage
@@ -87,6 +88,7 @@ class Worker:
         self._resolve = resolve
         self._recorder = make_recorder(index, plan)
         self._stall_watch = StallWatch(run_worker.__code__)
+        self._in_flight_watch = InFlightWatch()
         self._unawaited_watch = UnawaitedWatch(self._note_unawaited)
         self._start = asyncio.Event()
         self._quit = asyncio.Event()
@@ -327,6 +329,7 @@ class Worker:
 
     async def _probe_loop(self) -> None:
         """Sleep for 10 ms or so, and record how much longer it took: the loop lag, which delays all tasks here."""
+        self._note_in_flight()
         self._stall_watch.start()
         try:
             for interval_us in probe_intervals_us():
@@ -334,10 +337,15 @@ class Worker:
                 await asyncio.sleep(interval_us / 1e6)
                 # What holds up the loop once no iteration starts any more, like an on_stop, disturbs nothing measured.
                 late_us = self._stall_watch.wake(StallTable() if self._late else self._recorder.stalls)
+                self._note_in_flight()
                 if not self._late:
                     self._recorder.lag_us.append(late_us)
         finally:
+            self._note_in_flight()
             self._stall_watch.stop()
+
+    def _note_in_flight(self) -> None:
+        self._in_flight_watch.note(self._context.engine.in_flight, monotonic_ns())
 
     async def _raise_loop_error(self) -> None:
         """Wait for the first error of a callback of fastload's own, and raise it."""
@@ -365,6 +373,7 @@ class Worker:
     def _discard(self) -> None:
         """Delete the measurements of the warm-up."""
         self._recorder.discard()
+        self._in_flight_watch.reset()
         for runner in self._runners:
             runner.executor.take_offered()
 
@@ -379,6 +388,7 @@ class Worker:
             offered=sum(runner.executor.take_offered() for runner in self._runners),
             late=self._late,
         )
+        self._in_flight_watch.take(delta.stats)
         self._iterations += delta.iterations
         self._iterations_interrupted += delta.stats.iterations_interrupted
         self._send("delta", delta.to_body())

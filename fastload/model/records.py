@@ -196,6 +196,10 @@ class WorkerStats:
     ``challenges`` were sent in addition to the started requests, to answer challenges of digest or NTLM.
     ``retry_after`` counts responses with a bad status of 429 or 503 that said when to try again.
     ``task_exceptions`` are those of tasks that the script started and did not await.
+
+    ``in_flight_s`` is the number of requests in flight, added up over ``watched_s`` seconds (in request-seconds), and
+    ``in_flight_variance`` the variance of that sum (in its unit squared), because the number is only read now and then.
+    ``in_flight_peak`` is the largest of these readings.
     """
 
     vus: int = 0
@@ -211,6 +215,10 @@ class WorkerStats:
     lag_max_us: int = 0
     vus_peak: int = 0
     challenges: int = 0
+    watched_s: float = 0.0
+    in_flight_s: float = 0.0
+    in_flight_variance: float = 0.0
+    in_flight_peak: int = 0
     retry_after: int = 0
 
 

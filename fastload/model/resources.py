@@ -63,6 +63,8 @@ class ProcessSample:
     - ``run_delay_ratio`` is the time in which threads were ready to run and waited for a CPU, per wall time: 0.05 is
       50 ms in a second. The sum over many waiting threads can exceed 1.
     - The context switches and the run delay are 0 on a kernel without schedstat.
+    - ``disk_*`` is what disks had to read and write for the processes: what the page cache answers is not read, and
+      what is written counts when it goes to the page cache. None if this user may not see it, or in an old file.
     - ``processes`` counts the processes that ran at the end of the interval. ``alive`` is False when none ran; then all
       fields but the CPU time of the interval are 0.
     - ``busiest_process`` is the process that used most CPU, ``busiest_thread`` the thread; 100 % is one core, and
@@ -85,6 +87,8 @@ class ProcessSample:
     context_switches_per_s: float
     run_delay_ratio: float
     alive: bool
+    disk_read_bytes_per_s: float | None = None
+    disk_written_bytes_per_s: float | None = None
     busiest_process: str = ""
     busiest_process_percent: float = 0.0
     busiest_thread: str = ""
@@ -183,18 +187,18 @@ class ResourceSeries(Generic[SampleT]):
     samples: tuple[SampleT, ...]
 
     def mean(self, field: str) -> float | None:
-        """Return the mean of a numeric field over the samples, without weights; None without samples.
+        """Return the mean of a numeric field over the samples, without weights; None without a value.
 
         Samples in which no process ran are left out if others are left. For ``alive`` it is the share of samples with a
         running process.
         """
         ran = [sample for sample in self.samples if field == "alive" or getattr(sample, "alive", True)]
-        values = [getattr(sample, field) for sample in ran or self.samples]
+        values = _known(getattr(sample, field) for sample in ran or self.samples)
         return float(sum(values) / len(values)) if values else None
 
     def max(self, field: str) -> float | None:
-        """Return the largest value of a numeric field; None without samples."""
-        return max(self._values(field), default=None)
+        """Return the largest value of a numeric field; None without a value."""
+        return max(_known(getattr(sample, field) for sample in self.samples), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON: ``{"label", "series": {field: list}, "mean": {...}, "max": {...}}``.
@@ -216,8 +220,9 @@ class ResourceSeries(Generic[SampleT]):
             largest["cpus_percent"] = [max(values) for values in by_cpu]
         return {"label": self.label, "series": series, "mean": mean, "max": largest}
 
-    def _values(self, field: str) -> list[Any]:
-        return [getattr(sample, field) for sample in self.samples]
+
+def _known(values: Iterable[Any]) -> list[Any]:
+    return [value for value in values if value is not None]
 
 
 def _plain(value: Any) -> Any:

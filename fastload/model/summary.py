@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fastload.model.cost.target_cost import TargetCost
 from fastload.model.error_remedies import remedy_of
 from fastload.model.hooks import HookError
 from fastload.model.http_settings import error_code
@@ -60,7 +61,8 @@ class Summary:
 
     *verdict* says whether the numbers can be trusted. *thresholds*, *checks*, *endpoints*, *groups* and *calls* have
     the results of each; *requests* has the counts of all requests. *errors* and *exceptions* are the failures by kind.
-    *workers*, *host* and *target* have the resource usage of the workers, the machine and the target. *table* has the
+    *workers*, *host* and *target* have the resource usage of the workers, the machine and the target; *cost* is what
+    the target used for each request, None where that was not measured. *table* has the
     values of all series. ``thresholds_failed``: whether a threshold failed; ``workers_lost``: how many workers died.
 
     ``passed`` is the result for a CI job. ``metrics`` maps names to `MetricView`s, and labels like
@@ -110,6 +112,7 @@ class Summary:
     calls: tuple[CallResult, ...] = ()
     scenarios: tuple[ScenarioResult, ...] = ()
     table: SeriesTable = field(default_factory=SeriesTable, repr=False)
+    cost: TargetCost | None = None
 
     def __repr__(self) -> str:
         rate = self.metrics["http_reqs"].rate or 0.0
@@ -176,6 +179,7 @@ class Summary:
             "workers": [_worker_dict(worker) for worker in self.workers],
             "host": self.host.to_dict(),
             "target": self.target.to_dict() if self.target else None,
+            "cost": self.cost.to_dict() if self.cost else None,
             "plan": self.plan.to_dict(),
             "notes": list(self.notes),
             "versions": self.versions,

@@ -27,8 +27,8 @@ KEYS = [
     "hook_errors", "load_changes", "verdict", "thresholds", "checks", "metrics",
     "scenarios",
     "groups",
-    "endpoints", "calls", "requests", "errors", "exceptions", "workers", "host", "target", "plan", "notes", "versions",
-    "machine", "histograms",
+    "endpoints", "calls", "requests", "errors", "exceptions", "workers", "host", "target", "cost", "plan", "notes",
+    "versions", "machine", "histograms",
 ]  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def _served(case: Case, folder: Path, network: list[str]) -> Iterator[tuple[str,
         return
     name, _, limit = case.server.partition(" ")
     if name in ("sequencer", "plain"):
-        options = PlainOptions(limits=[limit] if limit else []) if name == "plain" else None
+        options = PlainOptions(limits=(limit,) if limit else ()) if name == "plain" else None
         try:
             started = running(name, options)
         except FastloadError as error:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
-import socket
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fastload.control.sampling import procfs
-from fastload.control.sampling.cpu_ledger import CpuLedger, CpuReading, ProcessKey
+from fastload.control.sampling.listeners import find_listener
 from fastload.control.sampling.threads import ThreadReader
+from fastload.control.sampling.usage_ledger import ProcessKey, UsageLedger, UsageReading
 from fastload.model.errors import PlanError, nearest
 from fastload.model.resources import ProcessSample
 from fastload.model.units import parse_whole
@@ -20,8 +19,6 @@ from fastload.model.units import parse_whole
 _INTERPRETER = re.compile(r"(python|pypy|node|bun|ruby|perl|php|java|bash|dash|zsh|sh)[\d.]*")
 _OPTIONS_WITH_VALUE = frozenset({"-W", "-X", "-r", "--require", "-cp", "-classpath", "--class-path"})
 _INLINE_CODE = frozenset({"-c", "-e", "--eval", "-lc", "-ec", "-xc"})
-# These listen for services that do not run yet. Their other children do not belong to the target.
-_SOCKET_ACTIVATORS = frozenset({"systemd", "init", "launchd"})
 # No system has more: 2**22 is Linux's own limit.
 _MOST_PID = 2**31 - 1
 _MAX_PORT = 65_535
@@ -31,12 +28,16 @@ _START_SLACK_TICKS = 2
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Reading of one process. *children* are those that were looked up, see `ProcessSampler`."""
+    """Reading of one process. *children* are those that were looked up, see `ProcessSampler`.
+
+    ``disk_bytes`` are those read and written, None if this user may not see them.
+    """
 
     stat: procfs.ProcessStat
     fds: int
     fd_limit: int
     children: list[int]
+    disk_bytes: tuple[int, int] | None = None
 
 
 class ProcessSampler:
@@ -50,7 +51,8 @@ class ProcessSampler:
         self.label = label
         self._pids = tuple(pids)
         self._with_children = children
-        self._ledger = CpuLedger()
+        self._ledger = UsageLedger()
+        self._read_ledger, self._written_ledger = UsageLedger(), UsageLedger()
         self._threads = ThreadReader()
         self._last: dict[ProcessKey, _Reading] = {}
         self._adopted: set[ProcessKey] = set()
@@ -72,6 +74,7 @@ class ProcessSampler:
         for key in self._last:
             self._threads.begin(key)
         self._count_cpu_ns(self._last, born_since_ticks=self._last_ticks)
+        self._count_disk_bytes(self._last, born_since_ticks=self._last_ticks)
 
     @property
     def has_lost_one(self) -> bool:
@@ -104,6 +107,7 @@ class ProcessSampler:
         readings = self._read_tree(set(self._last), self._adopted, self._new_pids())
         self._adopted = set()
         cpu_ns = self._count_cpu_ns(readings, born_since_ticks=born_since_ticks)
+        disk = self._count_disk_bytes(readings, born_since_ticks=born_since_ticks)
         used_ns = {key: self._used_ns(key, reading, born_since_ticks) for key, reading in readings.items()}
         active = [key for key, used in used_ns.items() if used and readings[key].stat.running]
         threads = self._threads.read(active, readings, self._last_ns)
@@ -122,6 +126,8 @@ class ProcessSampler:
             context_switches_per_s=threads.switches * 1e9 / elapsed_ns,
             run_delay_ratio=threads.waited_ns / elapsed_ns,
             alive=bool(running),
+            disk_read_bytes_per_s=disk[0] * 1e9 / elapsed_ns if disk else None,
+            disk_written_bytes_per_s=disk[1] * 1e9 / elapsed_ns if disk else None,
             busiest_process=self._name(busiest) if busiest else "",
             busiest_process_percent=100.0 * used_ns[busiest] / elapsed_ns if busiest else 0.0,
             busiest_thread=self._thread_name(*threads.busiest) if threads.busiest else "",
@@ -191,15 +197,33 @@ class ProcessSampler:
         if stat is None:
             return None
         if not stat.running:
-            return _Reading(stat, fds=0, fd_limit=0, children=[])
+            # It uses nothing more, and the kernel may not show what it has used.
+            before = self._last.get((stat.start_ticks, pid))
+            return _Reading(stat, fds=0, fd_limit=0, children=[], disk_bytes=before.disk_bytes if before else None)
         threads = procfs.thread_ids(pid) if with_children and self._with_children else []
         children = [child for thread in threads for child in procfs.thread_children(pid, thread)]
-        return _Reading(stat, procfs.count_fds(pid), procfs.fd_limit(pid), children)
+        return _Reading(stat, procfs.count_fds(pid), procfs.fd_limit(pid), children, procfs.disk_bytes(pid))
+
+    def _count_disk_bytes(
+        self, readings: dict[ProcessKey, _Reading], *, born_since_ticks: int
+    ) -> tuple[int, int] | None:
+        """Return the bytes read and written since the last call; None if that of a running process is not known."""
+        known = {key: reading.disk_bytes for key, reading in readings.items() if reading.disk_bytes}
+        parents = {key: readings[key].stat.parent_pid for key in known}
+        read, written = (
+            ledger.advance(
+                {key: UsageReading(parents[key], 0, disk_bytes[which]) for key, disk_bytes in known.items()},
+                born_since_ticks=born_since_ticks,
+            )
+            for which, ledger in enumerate((self._read_ledger, self._written_ledger))
+        )
+        hidden = any(reading.stat.running and not reading.disk_bytes for reading in readings.values())
+        return None if hidden else (read, written)
 
     def _count_cpu_ns(self, readings: dict[ProcessKey, _Reading], *, born_since_ticks: int) -> int:
         return self._ledger.advance(
             {
-                key: CpuReading(
+                key: UsageReading(
                     reading.stat.parent_pid,
                     reading.stat.cpu_ns,
                     reading.stat.reaped_cpu_ns if self._with_children else 0,
@@ -219,65 +243,6 @@ def process_name(pid: int) -> str:
     program = _interpreted_program(arguments[1:]) if _INTERPRETER.fullmatch(executable) else ""
     # A shipped target has its own name: the last argument.
     return arguments[-1] if program == "fastload.targets" else program or executable
-
-
-def find_listener(port: int, host: str = "") -> tuple[int, ...]:
-    """Return the PIDs of all processes that hold a socket listening on the TCP port, masters and workers alike.
-
-    *host*, an address or a name to look up, limits the result to sockets that accept connections to it; empty means
-    any. The result is empty if nothing listens here, *host* is another machine, the processes belong to another user,
-    or they listen in another network namespace (the port of a container is held by its proxy, if by any process). A
-    service manager that holds the socket for a service is left out.
-    """
-    inodes = _listening_inodes(port, host)
-    return tuple(pid for pid in procfs.socket_holders(inodes) if not _is_socket_activator(pid))
-
-
-def _listening_inodes(port: int, host: str) -> set[str]:
-    listening = procfs.listening_sockets(port)
-    if not host:
-        return {inode for _, inode in listening}
-    wanted = {address for address in _resolve(host) if _is_local(address)}
-    return {inode for bound, inode in listening if any(_accepts(bound, address) for address in wanted)}
-
-
-def _resolve(host: str) -> set[procfs.IpAddress]:
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return set()
-    return {_plain_address(ipaddress.ip_address(str(entry[4][0]).partition("%")[0])) for entry in found}
-
-
-def _plain_address(address: procfs.IpAddress) -> procfs.IpAddress:
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
-def _is_local(address: procfs.IpAddress) -> bool:
-    if address.is_loopback or address.is_unspecified:
-        return True
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        # Only an address of this machine can be bound to; nothing is sent.
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
-        return False
-    return True
-
-
-def _accepts(bound: procfs.IpAddress, address: procfs.IpAddress) -> bool:
-    bound = _plain_address(bound)
-    if bound.is_unspecified:
-        # A socket on :: takes IPv4 too, unless IPV6_V6ONLY is set, which /proc does not show.
-        return bound.version == 6 or address.version == 4
-    return bound == address or address.is_unspecified
-
-
-def _is_socket_activator(pid: int) -> bool:
-    stat = procfs.read_process(pid)
-    return stat is not None and stat.name in _SOCKET_ACTIVATORS
 
 
 def resolve_watch(text: str) -> tuple[int, ...]:

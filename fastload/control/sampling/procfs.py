@@ -171,6 +171,19 @@ def fd_limit(pid: int) -> int:
     return max(0, soft)
 
 
+def disk_bytes(pid: int) -> tuple[int, int] | None:
+    """Return the bytes that the process made a disk read and write, descendants that it waited for included.
+
+    What the page cache has answered does not count as read; what is written counts when it goes to the page cache. None
+    if this user may not see it, or the kernel does not count it.
+    """
+    counted = dict(line.split(b": ") for line in read_file(f"/proc/{pid}/io").splitlines())
+    try:
+        return int(counted[b"read_bytes"]), int(counted[b"write_bytes"])
+    except KeyError:
+        return None
+
+
 def command_line(pid: int) -> list[str]:
     """Return the command line's arguments; empty for kernel threads, zombies, and processes that are gone."""
     text = read_file(f"/proc/{pid}/cmdline").decode(errors="replace").rstrip("\0")

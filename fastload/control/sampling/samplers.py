@@ -9,7 +9,8 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from fastload.control.sampling.host import HostSampler, QuotaSampler, ThrottleSampler
-from fastload.control.sampling.processes import ProcessSampler, find_listener, process_name, resolve_watch
+from fastload.control.sampling.listeners import find_listener
+from fastload.control.sampling.processes import ProcessSampler, process_name, resolve_watch
 from fastload.control.sampling.sock_diag import AcceptQueue, accept_queues
 from fastload.model.errors import PlanError
 from fastload.model.plan import Plan

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fastload.control.sampling import procfs
-from fastload.control.sampling.cpu_ledger import ProcessKey
+from fastload.control.sampling.usage_ledger import ProcessKey
 from fastload.model.judging.evidence import SATURATED_CPU_PERCENT
 
 MOST_THREADS = 1000

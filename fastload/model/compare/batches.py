@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastload.model.cost.aligned_seconds import AlignedSeconds
 from fastload.model.metrics import Series
 from fastload.model.points import FloatArray
 from fastload.model.records import Snapshot
@@ -19,6 +20,8 @@ FEWEST_BATCHES = 5
 # Tolerance: a second that begins up to this time before the end of the load counts as after it, and a second whose
 # middle is up to this time before the end of the warm-up counts as measured.
 _SLACK_S = 0.05
+# Tables may be pooled over several seconds, but each second has its rate.
+_REQUESTS = "requests"
 
 
 class BatchedRun:
@@ -41,9 +44,17 @@ class BatchedRun:
         self._in_time: tuple[dict[Series, float], ...] = tuple({} for _ in self._totals)
         self._spans_s = np.zeros(len(self._totals))
         self._table: SeriesTable | None = None
+        self._aligned: AlignedSeconds[str] = AlignedSeconds(self._warmup_s)
+        self.cpu_ms, self.cpu_requests = np.zeros(len(self._totals)), np.zeros(len(self._totals))
+        """CPU time of the target by batch, and the requests of the same time; 0 where it was not sampled."""
 
     def add(self, second: Snapshot) -> None:
         """Add the next second. It is not changed, and must not change after this."""
+        for row in self._aligned.add(second, {_REQUESTS: second.requests_per_s * second.span_s}):
+            batch, _ = self.part_of(row.end_s, row.span_s)
+            if row.amounts[_REQUESTS]:
+                self.cpu_ms[batch] += row.cpu_ms
+                self.cpu_requests[batch] += row.amounts[_REQUESTS]
         index, after = self.part_of(second.t_s, second.span_s)
         if index < 0:
             return
@@ -101,6 +112,12 @@ class BatchedRun:
     def spans_s(self) -> FloatArray:
         """Length of each batch in seconds."""
         return self._spans_s
+
+    @property
+    def cpu_ms_per_request(self) -> float | None:
+        """CPU time of the target for each request, in ms; None if it was not sampled, or there were no requests."""
+        requests = float(self.cpu_requests.sum())
+        return float(self.cpu_ms.sum()) / requests if requests else None
 
     def rate(self, *parts: Series) -> float:
         """Return the sum of the counters *parts* per second. For a single counter it is the summary's rate, if any."""

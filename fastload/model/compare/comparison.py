@@ -23,9 +23,8 @@ import numpy as np
 
 from fastload.model.compare.batches import FEWEST_BATCHES, BatchedRun
 from fastload.model.compare.comparability import ComparabilityIssues, find_issues
-from fastload.model.compare.figures import Figure, figures_of
+from fastload.model.compare.figures import CPU_PER_REQUEST, Figure, figures_of
 from fastload.model.compare.intervals import (
-    CONFIDENCE,
     FEWEST_VALUES,
     Difference,
     Estimate,
@@ -38,6 +37,7 @@ from fastload.model.compare.intervals import (
 )
 from fastload.model.metrics import Kind
 from fastload.model.series import GaugeValue, RateValue, TrendValue
+from fastload.model.student_t import CONFIDENCE
 
 ComparisonVerdict = Literal["better", "worse", "changed", "no difference shown", ""]
 COMPARISON_VERSION = 1
@@ -174,6 +174,8 @@ def _row(figure: Figure, sides: Sequence[ComparisonSide], *, same_plan: bool) ->
 
 def _figure_of_run(figure: Figure, run: BatchedRun) -> _RunFigure:
     """Return the value and the estimate of *figure* in one run."""
+    if figure.spec is CPU_PER_REQUEST:
+        return _cpu_of_run(run)
     if figure.spec.kind is Kind.COUNTER:
         rate, counts = run.rate(*figure.parts), run.counts(*figure.parts)
         if counts.sum() < FEWEST_VALUES:
@@ -200,6 +202,16 @@ def _figure_of_run(figure: Figure, run: BatchedRun) -> _RunFigure:
             return _RunFigure(shown, None, "too few values")
         return _RunFigure(shown, estimate)
     return _RunFigure(None, None, "no values")
+
+
+def _cpu_of_run(run: BatchedRun) -> _RunFigure:
+    """Return the CPU time of the target for each request. As a ratio it is a rate, per request and not per second."""
+    value = run.cpu_ms_per_request
+    if value is None:
+        return _RunFigure(None, None, "not sampled")
+    if not value or float(run.cpu_requests.sum()) < FEWEST_VALUES or not run.cpu_requests.all():
+        return _RunFigure(value, None, "too few")
+    return _RunFigure(value, rate_estimate(run.cpu_ms, run.cpu_requests, value))
 
 
 def _value_of(figure: Figure, runs: Sequence[_RunFigure]) -> float | None:

@@ -16,11 +16,12 @@ from fastload.model.run_header import RunHeader
 from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesValue
 
 Better = Literal["higher", "lower", ""]
-Section = Literal["headline", "metrics", "script", "scenarios", "endpoints", "calls", "groups", "checks"]
+Section = Literal["headline", "metrics", "target", "script", "scenarios", "endpoints", "calls", "groups", "checks"]
 
 SECTIONS: dict[Section, str] = {
     "headline": "Headline",
     "metrics": "Metrics",
+    "target": "Target",
     "script": "Own metrics",
     "scenarios": "Scenarios",
     "endpoints": "Endpoints",
@@ -66,6 +67,8 @@ _COUNTERS = (
 _LOWER_IS_BETTER = ("iterations_failed", "dropped_iterations", "queued_iterations")
 _NO_BETTER_DIRECTION = ("ws_session_duration",)
 """Metrics without a better direction. The script decides how long a session lasts, or a server that ends it early."""
+CPU_PER_REQUEST = MetricSpec("target_cpu_per_request", Kind.TREND, "ms")
+"""CPU time of the target for each request: a mean over the run, and no metric of it."""
 _TIMES = ("us", "ms", "s")
 _HEADLINE_Q, _ALL_Q, _FEW_Q = (0.5, 0.95, 0.99), (0.5, 0.95, 0.99, 0.999), (0.5, 0.99)
 
@@ -74,8 +77,8 @@ _HEADLINE_Q, _ALL_Q, _FEW_Q = (0.5, 0.95, 0.99), (0.5, 0.95, 0.99, 0.999), (0.5,
 class Figure:
     """Figure of a run: one number that is compared.
 
-    It is the quantile *q* of a trend, the share of a rate, the sum per second of the counters *parts*, or the last
-    value of a gauge. *subject* is the name of the metric, or of the endpoint, call, group or check.
+    It is the quantile *q* of a trend, the share of a rate, the sum per second of the counters *parts*, the last value
+    of a gauge, or `CPU_PER_REQUEST`. *subject* is the name of the metric, or of the endpoint, call, group or check.
     """
 
     section: Section
@@ -91,7 +94,9 @@ class Figure:
 
     @property
     def name(self) -> str:
-        """Name of the figure: ``p95``, ``rate``, ``failed``, ``share`` or ``value``."""
+        """Name of the figure: ``p95``, ``rate``, ``failed``, ``share``, ``value`` or ``mean``."""
+        if self.spec is CPU_PER_REQUEST:
+            return "mean"
         if self.spec.kind is Kind.TREND:
             return f"p{self.q * 100:g}"
         if self.spec.kind is Kind.COUNTER:
@@ -104,7 +109,14 @@ class Figure:
 def figures_of(runs: Sequence[BatchedRun]) -> list[Figure]:
     """Return all figures that have a value in any of *runs*, by section. The first run is the baseline."""
     found = _Figures(runs)
-    return [*found.headline(), *found.metrics(), *found.script(), *found.scenarios(), *found.by_name()]
+    return [
+        *found.headline(),
+        *found.metrics(),
+        *found.target(),
+        *found.script(),
+        *found.scenarios(),
+        *found.by_name(),
+    ]
 
 
 class _Figures:
@@ -122,6 +134,7 @@ class _Figures:
                 if isinstance(series_value, RateValue):
                     self._trues[series] = self._trues.get(series, 0) + series_value.trues
         self._shown: set[tuple[Series, float]] = set()
+        self._has_cost = any(run.cpu_ms_per_request is not None for run in runs)
         self._phases = [
             (name, q)
             for name in _PHASES
@@ -157,6 +170,12 @@ class _Figures:
             yield from self._trend("metrics", name, Series(name), _ALL_Q)
         for name, q in self._phases:
             yield from self._trend("metrics", name, Series(name), (q,))
+
+    def target(self) -> Iterator[Figure]:
+        """Yield what the target used for each request."""
+        if self._has_cost:
+            name = CPU_PER_REQUEST.name
+            yield Figure("target", name, CPU_PER_REQUEST, (Series(name),), "lower")
 
     def script(self) -> Iterator[Figure]:
         """Yield the user metrics, with their tags."""

@@ -26,25 +26,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastload.model.histogram import Histogram, highest_equivalents
-
-if TYPE_CHECKING:
-    pass
-
-
 from fastload.model.points import FloatArray
+from fastload.model.student_t import CONFIDENCE, least_where, t_quantile, t_tails
 
-CONFIDENCE = 0.95
 FEWEST_VALUES = 10
 """Fewest values for an interval: above (or below) a quantile, of a share, or counts of a rate."""
-_NODES = 128
-_MOST_T = 1e4
-_ALMOST_NORMAL = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,36 +215,6 @@ def benjamini_hochberg(p_values: Sequence[float], level: float = 1 - CONFIDENCE)
     return [p <= bound for p in p_values]
 
 
-def t_tails(t: float, freedom: float) -> float:
-    """Return the chance that Student's t is further from 0 than *t* (>= 0), with at least 1 degree of *freedom*."""
-    if freedom > _ALMOST_NORMAL:
-        return math.erfc(t / math.sqrt(2))
-    inside = _t_integral(math.atan(t / math.sqrt(freedom)), freedom)
-    return max(0.0, 1 - inside / _t_integral(math.pi / 2, freedom))
-
-
-@lru_cache(1000)
-def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
-    """Return the distance from 0 that Student's t does not exceed with chance *confidence*."""
-    return _solve(lambda t: t_tails(t, freedom) <= 1 - confidence)
-
-
-def _t_integral(angle: float, freedom: float) -> float:
-    """Return the integral of Student's density from 0, without its constant factor.
-
-    With t = sqrt(freedom) * tan(angle) the integrand is cos ** (freedom - 1). It is smooth, so that Gauss's rule gives
-    twelve digits.
-    """
-    nodes, weights = _gauss()
-    return float(weights @ np.cos((nodes + 1) * (angle / 2)) ** (freedom - 1)) * angle / 2
-
-
-@cache
-def _gauss() -> tuple[FloatArray, FloatArray]:
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    return nodes, weights
-
-
 def _difference(at: float, interval: Callable[[float], tuple[float, float]], freedom: float) -> Difference:
     freedom = math.floor(freedom * 100) / 100
     low, high = interval(t_quantile(freedom))
@@ -264,19 +224,8 @@ def _difference(at: float, interval: Callable[[float], tuple[float, float]], fre
         return below <= 0 <= above
 
     # p is the level at which the interval just includes 0. So p and the interval always agree.
-    p = 1.0 if has_zero(0.0) else t_tails(_solve(has_zero), freedom)
+    p = 1.0 if has_zero(0.0) else t_tails(least_where(has_zero), freedom)
     return Difference(at, low, high, p)
-
-
-def _solve(holds: Callable[[float], bool]) -> float:
-    """Return the least t from which on *holds* is true; a number over `_MOST_T` if there is none up to `_MOST_T`."""
-    low, high = 0.0, 1.0
-    while high < _MOST_T and not holds(high):
-        low, high = high, 2 * high
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
 
 
 def _spread(runs: Sequence[Estimate]) -> float:

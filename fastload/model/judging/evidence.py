@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from fastload.model.judging.littles_law import LittlesLaw
 from fastload.model.judging.resource_evidence import MachineUse, TargetUse
 from fastload.model.judging.stalls import StallCause, Stalls
 from fastload.model.resources import Spans
@@ -108,6 +109,7 @@ class Evidence:
       *response_of* is the trend that stands in for a headline with too few values; "" for the headline.
       *quickest_ms* and *median_ms* are of the requests alone.
     - The generator: *throttled_share* is the share of the time for which its cgroup was out of its CPU quota.
+      *littles_law* has both sides of the check on its own numbers; None if no request was answered.
     - The target: *target_cpu_percent* is the mean, 100 = one core; *target_cpus* is the number of cores that it may
       use; *target_run_delay* is the mean time in which threads of it were ready and waited for a CPU, per wall time.
       *target_ended_s*: when its processes had ended, in seconds of the run. *target_ran_s*: from when to when they ran,
@@ -155,6 +157,7 @@ class Evidence:
     median_ms: float | None = None
     errors: Mapping[str, int] = field(default_factory=dict)
     throttled_share: float = 0.0
+    littles_law: LittlesLaw | None = None
     target_cpu_percent: float | None = None
     target_cpus: int = 0
     target_run_delay: float | None = None

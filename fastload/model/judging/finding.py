@@ -12,6 +12,7 @@ Cause = Literal[
     "missing_await",
     "task_exceptions",
     "nothing_measured",
+    "own_accounts",
     "generator_fd",
     "generator_port",
     "generator_memory",

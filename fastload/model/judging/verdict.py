@@ -13,6 +13,7 @@ from typing import Any
 from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence
 from fastload.model.judging.finding import Cause, Finding, Limit, State
 from fastload.model.judging.generator_findings import beside_reported, generator_findings, is_judged, own_delays_ms
+from fastload.model.judging.littles_law import accounting_findings
 from fastload.model.judging.load_findings import failure_findings, load_findings, rest_finding, script_findings
 from fastload.model.judging.target_findings import growth_findings, resource_findings
 from fastload.model.units import format_percent
@@ -105,6 +106,7 @@ def _findings_of(evidence: Evidence) -> list[Finding]:
     resources = resource_findings(evidence)
     is_limited = any(finding.limit for finding in (*generator, *resources))
     found = [
+        *accounting_findings(evidence.littles_law),
         *generator,
         *failure_findings(evidence),
         *load_findings(evidence, is_limited=is_limited),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from fastload.model.records import Snapshot
@@ -23,7 +23,7 @@ class BoundedReplay:
 
     def add(self, snapshot: Snapshot) -> None:
         """Add the next second."""
-        self._replay.add(replace(snapshot, host=None, target=None, workers=()))
+        self._replay.add(snapshot, keeps_samples=False)
         if snapshot.host is not None:
             self._host.add(snapshot.host)
         if snapshot.target is not None:
@@ -63,7 +63,8 @@ class MeanAndMax:
         self._label = label
         self._count = 0
         self._sum: dict[str, float] = {}
-        self._max: dict[str, float] = {}
+        self._known: dict[str, int] = {}
+        self._max: dict[str, float | None] = {}
         self._cpus_sum: list[float] = []
         self._cpus_max: list[float] = []
 
@@ -71,12 +72,17 @@ class MeanAndMax:
         """Add a sample."""
         for field in fields(sample):
             if field.name not in NOT_SUMMARISED:
-                value = getattr(sample, field.name)
-                self._sum[field.name] = self._sum.get(field.name, 0) + value
-                self._max[field.name] = max(self._max.get(field.name, value), value)
+                self._add_value(field.name, getattr(sample, field.name))
         if isinstance(sample, HostSample):
             self._add_cpus(sample.cpus_percent)
         self._count += 1
+
+    def _add_value(self, name: str, value: float | None) -> None:
+        most = self._max.setdefault(name, value)
+        if value is not None:
+            self._sum[name] = self._sum.get(name, 0) + value
+            self._known[name] = self._known.get(name, 0) + 1
+            self._max[name] = value if most is None else max(most, value)
 
     def _add_cpus(self, percents: tuple[float, ...]) -> None:
         if not self._count:
@@ -88,7 +94,9 @@ class MeanAndMax:
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"label", "series": {}, "mean": {...}, "max": {...}}``."""
-        mean: dict[str, Any] = {name: total / self._count for name, total in self._sum.items()}
+        mean: dict[str, Any] = {
+            name: self._sum[name] / known if (known := self._known.get(name)) else None for name in self._max
+        }
         largest: dict[str, Any] = dict(self._max)
         if self._cpus_sum:
             mean["cpus_percent"] = [total / self._count for total in self._cpus_sum]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from fastload.model.cost.cost_meter import CostMeter
 from fastload.model.judging.evidence import Evidence, WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult
 from fastload.model.judging.verdict import Verdict, judge_run
@@ -79,14 +80,21 @@ class Replay:
         self._lag_max_ms: list[float] = []
         self._lost: dict[int, str] = {}
         self._changes: list[LoadChange] = []
+        self._cost = CostMeter(self.plan.warmup_s)
 
-    def add(self, snapshot: Snapshot) -> None:
-        """Add the next second. It is not changed, and must not change later; only its table is kept for a while."""
+    def add(self, snapshot: Snapshot, *, keeps_samples: bool = True) -> None:
+        """Add the next second. It is not changed, and must not change later; only its table is kept for a while.
+
+        Without *keeps_samples*, the samples of processes and the machine are not kept for the summary.
+        """
         self._total.add(snapshot.table)
         self.errors.merge(snapshot.errors)
         self.exceptions.merge(snapshot.exceptions)
         self._add_time(snapshot)
-        self._add_samples(snapshot)
+        self._add_lags(snapshot)
+        if keeps_samples:
+            self._add_samples(snapshot)
+        self._cost.add(snapshot)
         for event in snapshot.events:
             if event.kind == KIND and (change := LoadChange.parse(event.t_s, event.text)) is not None:
                 self._changes = [*self._changes, change][:MOST_CHANGES]
@@ -140,6 +148,7 @@ class Replay:
             calls=collect_calls(self.table, duration_s),
             scenarios=collect_scenarios(views, [scenario.name for scenario in self.plan.scenarios]),
             table=self.table,
+            cost=self._cost.cost(),
         )
 
     def summary(self, *, running: bool = False) -> dict[str, Any]:
@@ -164,6 +173,8 @@ class Replay:
         for sample in snapshot.workers:
             if (index := worker_index(sample.label)) is not None:
                 self._workers.setdefault(index, []).append(sample)
+
+    def _add_lags(self, snapshot: Snapshot) -> None:
         known = len(self._lag_max_ms)
         self._lag_max_ms += [0.0] * (len(snapshot.lag_max_ms) - known)
         for index, lag_ms in enumerate(snapshot.lag_max_ms):

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, overload
 
+from fastload.model.cost.cost_meter import COST_METRICS
+from fastload.model.cost.target_cost import TargetCost
 from fastload.model.errors import nearest_file
 from fastload.model.names import as_text
 from fastload.model.records import Snapshot
@@ -38,6 +40,7 @@ from fastload.model.saved.codec import (
 )
 from fastload.model.saved.pooled_seconds import GroupOf, Wanted, pooled_seconds
 from fastload.model.saved.replay import NO_END, Replay
+from fastload.model.saved.saved_cost import cost_by_seconds
 from fastload.model.saved.saved_summary import check_summary, summary_from_plain
 from fastload.model.summary import Summary
 from fastload.model.units import format_count, format_number_of
@@ -98,6 +101,7 @@ class SavedRun:
     summary: dict[str, Any] | None
     notes: tuple[str, ...] = ()
     _summed: list[Summary] = field(default_factory=list, init=False, repr=False, compare=False)
+    _costs: list[TargetCost | None] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -117,12 +121,24 @@ class SavedRun:
         for second in seconds:
             replay.add(second)
             yield second
-        self._summed.append(replay.result())
+        # Pooled seconds do not tell what was asked in each.
+        self._summed.append(replace(replay.result(), cost=self._cost()))
+
+    def _cost(self) -> TargetCost | None:
+        """The cost per request by the seconds, read once."""
+        if not self._costs:
+            one_by_one = self.seconds.pooled(lambda number, *_: number, COST_METRICS)
+            self._costs.append(cost_by_seconds(self.header, one_by_one))
+        return self._costs[0]
 
     def summary_dict(self) -> dict[str, Any]:
         """The summary as `Summary.to_dict` has it; of a run that is not complete, made of its seconds."""
         if self.summary is not None:
-            return {**self.summary, "notes": [*self.notes, *self.summary["notes"]]}
+            whole = {**self.summary, "notes": [*self.notes, *self.summary["notes"]]}
+            if "cost" not in whole:
+                cost = self._cost()
+                whole["cost"] = cost.to_dict() if cost else None
+            return whole
         return self.to_summary().to_dict()
 
     def to_summary(self) -> Summary:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from fastload.model.cost.target_cost import EndpointCost, Estimate, TargetCost
 from fastload.model.headline import headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import WorkerEvidence
@@ -153,6 +154,7 @@ def summary_from_plain(plain: Mapping[str, Any], header: RunHeader) -> Summary:
             ScenarioResult(_text(one["name"]), {name: view(name, one[name]) for name in SCENARIO_METRICS})
             for one in _maps(plain["scenarios"])
         ),
+        cost=cost_of_summary(plain),
     )
 
 
@@ -184,9 +186,9 @@ def _empty(spec: MetricSpec) -> dict[str, float | None]:
 
 
 def _check_means(kind: type[HostSample] | type[ProcessSample], sampled: Mapping[str, Any]) -> None:
-    # Those with a default came later: an earlier version did not have them.
-    first = [one.name for one in fields(kind) if one.default is MISSING and one.name not in ("t_s", "label")]
-    wanted = first if sampled["series"] else []
+    # An earlier version had fewer.
+    required = (one.name for one in fields(kind) if one.default is MISSING)
+    wanted = [name for name in required if name not in ("t_s", "label")] if sampled["series"] else []
     for name in ("mean", "max"):
         if missing := next((one for one in wanted if one not in _means(sampled[name])), ""):
             raise ValueError(f"{name}: there is no {missing!r}")
@@ -233,6 +235,21 @@ def _exceptions(rows: Any) -> ErrorTable:
         }
         for row in _maps(rows)
     )
+
+
+def cost_of_summary(plain: Mapping[str, Any]) -> TargetCost | None:
+    """Return the cost of *plain*, the result of `Summary.to_dict`; None if it was not measured.
+
+    Raises:
+        KeyError, ValueError: an entry is missing, or has another type.
+    """
+    if not plain.get("cost"):
+        return None
+    cost = _map(plain["cost"])
+    endpoints = (
+        made_of(EndpointCost, one, cpu_ms=made_of(Estimate, one["cpu_ms"])) for one in _maps(cost["endpoints"])
+    )
+    return made_of(TargetCost, cost, cpu_ms=made_of(Estimate, cost["cpu_ms"]), endpoints=tuple(endpoints))
 
 
 def _worker(plain: Mapping[str, Any]) -> WorkerEvidence:

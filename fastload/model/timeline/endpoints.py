@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastload.model.bounded_rows import BoundedRows
 from fastload.model.histogram import Int64Array
 from fastload.model.metrics import HIGHEST_US, KEPT_TAGS, Series
 from fastload.model.series import SeriesTable, TrendValue
-from fastload.model.timeline.bounded_rows import BoundedRows
 
 MOST_ENDPOINTS = 20
 MOST_ENDPOINT_ROWS = 300

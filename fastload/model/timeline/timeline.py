@@ -47,12 +47,12 @@ from copy import copy
 from itertools import chain
 from typing import Any
 
+from fastload.model.bounded_rows import BoundedRows
 from fastload.model.headline import has_only_open_models, headline_trend
 from fastload.model.metrics import Series
 from fastload.model.records import Snapshot
 from fastload.model.run_header import RunHeader
 from fastload.model.series import TrendValue
-from fastload.model.timeline.bounded_rows import BoundedRows
 from fastload.model.timeline.curves import band_bounds_ms, percentile_curve
 from fastload.model.timeline.endpoints import ENDPOINT_METRICS, MOST_ENDPOINTS, EndpointLines
 from fastload.model.timeline.phases import WallClock, phases_of

@@ -7,7 +7,8 @@
       "kind": "report" or "live",
       "run": {"title", "base_url", "kind", "started_at", "run_id", "own_metrics": names of the script's metrics},
       "state": {"phase", "progress", "elapsed_s", "complete", "now": as Timeline.recent, while a run lasts},
-      "summary": as Summary.to_dict, without histograms and series of samples; texts and tables are cut,
+      "summary": as Summary.to_dict, without histograms, series of samples and the cost; texts and tables are cut,
+      "cost": the cost per request as `cost_words` has it, or null,
       "left_out": {table of the summary: number of rows that were cut, if any},
       "specs": {metric: [kind, unit]},
       "timeline": as Timeline.columns
@@ -30,7 +31,9 @@ from typing import Any, Literal
 
 from fastload.model.metrics import BUILTIN
 from fastload.model.run_header import RunHeader
+from fastload.model.saved.saved_summary import cost_of_summary
 from fastload.model.timeline.timeline import Timeline
+from fastload.outputs.cost_words import cost_words
 from fastload.outputs.page.packed import pack_text
 from fastload.outputs.page.truncation import (
     MOST_NAME,
@@ -140,6 +143,7 @@ def page_data(
         },
         "state": {"phase": "", "progress": 1.0, "elapsed_s": 0.0, "complete": kind == "report", **(state or {})},
         "summary": shown,
+        "cost": cut_texts(cost_words(cost), MOST_NAME) if (cost := cost_of_summary(summary)) else None,
         "left_out": left_out,
         "specs": {cut(name): [spec.kind.value, spec.unit] for name, spec in header.specs.items()},
         "timeline": _named(timeline.columns() if isinstance(timeline, Timeline) else timeline),
@@ -160,8 +164,8 @@ def _labelled(endpoints: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *summary* without histograms, and without the series of resource samples, which the time line has."""
-    shown = {key: value for key, value in summary.items() if key != "histograms"}
+    """Return *summary* without histograms, the cost, and the series of resource samples, which the time line has."""
+    shown = {key: value for key, value in summary.items() if key not in ("histograms", "cost")}
     for key in ("host", "target"):
         if shown.get(key):
             shown[key] = {name: value for name, value in shown[key].items() if name != "series"}

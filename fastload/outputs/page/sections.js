@@ -1,4 +1,5 @@
-// The tables of a report: endpoints, scenarios, groups, calls, checks, errors, metrics, the plan and the environment.
+// The tables of a report: endpoints, scenarios, groups, calls, checks, errors, the cost per request, metrics, the plan and
+// the environment.
 //
 // fastload.sections.make() gives [{id, title, nav, element, update(data)}], in the order of the page. `update` hides a
 // section that has nothing to show, or says why there is nothing.
@@ -7,7 +8,7 @@ fastload.sections = (() => {
   "use strict";
   const { el, fill, section } = fastload.dom;
   const { units } = fastload;
-  const { listed, more } = fastload.tables;
+  const { listed, more, table } = fastload.tables;
   const { ms, count, percent } = units;
 
   const number = (name, of, show, more) => ({ name, of, show: (row) => show(of(row)), numeric: true, ...more });
@@ -251,6 +252,45 @@ fastload.sections = (() => {
     };
   }
 
+  // What the target used for each request: sentences, and a table of the endpoints where there is an estimate of each.
+  function cost() {
+    const element = section("cost", "Cost per request");
+    const said = el("ul");
+    element.append(said);
+    let made = null;
+    let before = "";
+    return {
+      id: "cost",
+      title: "Cost per request",
+      element,
+      update: ({ cost: words }) => {
+        element.hidden = !words;
+        if (!words || JSON.stringify(words) === before) return;
+        before = JSON.stringify(words);
+        element.querySelector("h2").firstChild.textContent = words.title;
+        fill(
+          said,
+          [words.note, ...words.sentences].map((sentence) => el("li", null, sentence)),
+        );
+        if (!made && words.rows.length) {
+          const columns = words.columns.map((name, index) => ({
+            name,
+            of: (row) => row.values[index],
+            show: (row) => row.cells[index],
+            numeric: index > 0,
+            wide: !index,
+          }));
+          made = table({ id: "cost-table", title: words.title, columns });
+          element.append(made.element);
+        }
+        if (made) {
+          made.element.hidden = !words.rows.length;
+          made.update(words.rows);
+        }
+      },
+    };
+  }
+
   const make = () => [
     listed(endpoints),
     listed(scenarios),
@@ -259,6 +299,7 @@ fastload.sections = (() => {
     listed(checks),
     listed(errors),
     exceptions(),
+    cost(),
     listed(metrics),
     ...fastload.about.make(),
   ];

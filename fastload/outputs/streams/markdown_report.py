@@ -27,6 +27,7 @@ from fastload.model.units import (
     format_percent,
 )
 from fastload.model.views import MetricView
+from fastload.outputs.cost_words import ENDPOINT_TITLES, cost_note, cost_sentences, cost_title, endpoint_row
 from fastload.outputs.figures import (
     MARK,
     format_cpu,
@@ -108,6 +109,7 @@ def render_markdown(header: RunHeader, summary: Mapping[str, Any]) -> str:
         _errors(result),
         _exceptions(result),
         _resources(summary),
+        _cost(result),
         _notes(result),
         _environment(header, result),
     )
@@ -384,6 +386,16 @@ def _worker(one: Mapping[str, Any]) -> list[str]:
 
 def _cpu(used: Mapping[str, Any]) -> list[str]:
     return [format_cpu(used[what]["cpu_percent"]) for what in ("mean", "max")]
+
+
+def _cost(result: Summary) -> Iterator[str]:
+    if (cost := result.cost) is None:
+        return
+    yield f"## {cost_title(cost)}"
+    yield "\n".join(f"- {prose(text)}" for text in (cost_note(cost), *cost_sentences(cost)))
+    if cost.endpoints:
+        rows = [[code(name), *cells] for name, *cells in map(endpoint_row, cost.endpoints)]
+        yield table(ENDPOINT_TITLES, rows)
 
 
 def _notes(result: Summary) -> Iterator[str]:

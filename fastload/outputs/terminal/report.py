@@ -24,6 +24,7 @@ from fastload.outputs.base import writing
 from fastload.outputs.figures import MARK, format_observed, raised_words
 from fastload.outputs.terminal.layout import Cell, Column, Columns, Excerpt, Legible, Paragraph, legible
 from fastload.outputs.terminal.report_breakdown import render_calls, render_endpoints, render_groups, render_scenarios
+from fastload.outputs.terminal.report_cost import render_cost
 from fastload.outputs.terminal.report_distribution import render_distribution
 from fastload.outputs.terminal.report_metrics import render_latencies, render_metrics
 from fastload.outputs.terminal.report_resources import render_resources
@@ -98,6 +99,7 @@ def render_summary(summary: Summary) -> RenderableType:
         _errors(summary),
         _exceptions(summary),
         render_resources(summary),
+        render_cost(summary),
         _remarks(summary),
         _limit(summary),
     )

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.control.sampling import procfs
-from fastload.control.sampling.cpu_ledger import CpuLedger, CpuReading, ProcessKey
 from fastload.control.sampling.processes import ProcessSampler
+from fastload.control.sampling.usage_ledger import ProcessKey, UsageLedger, UsageReading
 from fastload.model.resources import ProcessSample
 from tests.control.sampling.puppet import DEADLINE_S, Puppet
 
@@ -36,6 +36,20 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def cpu_s(sample: ProcessSample, previous: ProcessSample | None = None) -> float:
     """CPU seconds in the interval: the same on a busy machine, where the per cent are not."""
     return sample.cpu_percent / 100 * (sample.t_s - (previous.t_s if previous else 0))
+
+
+def written(sample: ProcessSample, previous: ProcessSample | None = None) -> float:
+    """Bytes written in the interval."""
+    assert sample.disk_written_bytes_per_s is not None
+    return sample.disk_written_bytes_per_s * (sample.t_s - (previous.t_s if previous else 0))
+
+
+def writes_are_counted(folder: Path) -> bool:
+    """Whether the kernel counts what goes to files of *folder*: it does not in memory."""
+    before = procfs.disk_bytes(os.getpid())
+    (folder / "probe").write_bytes(b"x" * 100_000)
+    after = procfs.disk_bytes(os.getpid())
+    return before is not None and after is not None and after[1] > before[1]
 
 
 def is_about(found_s: float, burnt_s: float) -> bool:
@@ -67,6 +81,41 @@ class TestSampling:
         sample = sampler.sample()
         assert sample.t_s > first.t_s
         assert sample.cpu_percent / 100 + sample.run_delay_ratio == pytest.approx(1, abs=0.2)
+
+    def test_bytes_written_to_a_disk_count_once_also_those_of_children_that_end(
+        self, puppet: Puppet, tmp_path: Path
+    ) -> None:
+        if os.statvfs(tmp_path).f_flag & os.ST_RDONLY or not writes_are_counted(tmp_path):
+            pytest.skip("the kernel does not count what is written here")
+        puppet.do("def put(path, size): open(path, 'wb').write(b'x' * size)")
+        puppet.do(f"put({str(tmp_path / 'before')!r}, 500_000)")
+        sampler = watch(puppet.pid)
+        puppet.do(f"put({str(tmp_path / 'own')!r}, 1_000_000)")
+        first = sampler.sample()
+        assert written(first) == pytest.approx(1_000_000, abs=50_000)
+        # The child is sampled while it lives, and again as a part of its parent when that has waited for it.
+        path = str(tmp_path / "child")
+        puppet.do(f"child = fork(0, lambda: (put({path!r}, 2_000_000), signal.pause()))")
+        wait_until(lambda: (tmp_path / "child").exists() and (tmp_path / "child").stat().st_size == 2_000_000)
+        second = sampler.sample()
+        puppet.do("end(child)")
+        third = sampler.sample()
+        fourth = sampler.sample()
+        total = written(second, first) + written(third, second) + written(fourth, third)
+        assert total == pytest.approx(2_000_000, abs=100_000)
+        assert first.disk_read_bytes_per_s is not None
+
+    def test_bytes_of_disks_that_this_user_may_not_see_are_not_known(self, puppet: Puppet) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("only root may become another user")
+        sampler = watch(puppet.pid)
+        os.seteuid(65534)
+        try:
+            sample = sampler.sample()
+        finally:
+            os.seteuid(0)
+        assert sample.alive
+        assert (sample.disk_read_bytes_per_s, sample.disk_written_bytes_per_s) == (None, None)
 
     def test_memory_threads_and_descriptors(self, puppet: Puppet) -> None:
         sampler = watch(puppet.pid)
@@ -258,8 +307,8 @@ class TestDeath:
         assert (sample.fds, sample.alive) == (0, True)
 
 
-def reading(own_ns: int, reaped_ns: int = 0, parent_pid: int = 1) -> CpuReading:
-    return CpuReading(parent_pid, own_ns, reaped_ns)
+def reading(own: int, reaped: int = 0, parent_pid: int = 1) -> UsageReading:
+    return UsageReading(parent_pid, own, reaped)
 
 
 PARENT: ProcessKey = (100, 10)
@@ -268,25 +317,25 @@ CHILD: ProcessKey = (200, 20)
 
 class TestLedger:
     def test_time_that_arrives_an_interval_after_the_child_is_gone_is_not_a_spike(self) -> None:
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         ledger.advance({PARENT: reading(0), CHILD: reading(900, parent_pid=10)}, born_since_ticks=1000)
         assert ledger.advance({PARENT: reading(5)}, born_since_ticks=1000) == 5
-        assert ledger.advance({PARENT: reading(5, reaped_ns=910)}, born_since_ticks=1000) == 10
+        assert ledger.advance({PARENT: reading(5, reaped=910)}, born_since_ticks=1000) == 10
 
     def test_a_debt_is_forgotten_after_that(self) -> None:
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         ledger.advance({PARENT: reading(0), CHILD: reading(900, parent_pid=10)}, born_since_ticks=1000)
         for _ in range(2):
             ledger.advance({PARENT: reading(0)}, born_since_ticks=1000)
-        assert ledger.advance({PARENT: reading(0, reaped_ns=300)}, born_since_ticks=1000) == 300
+        assert ledger.advance({PARENT: reading(0, reaped=300)}, born_since_ticks=1000) == 300
 
     def test_an_old_process_that_joins_counts_from_then(self) -> None:
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         assert ledger.advance({CHILD: reading(900)}, born_since_ticks=201) == 0
         assert ledger.advance({CHILD: reading(950)}, born_since_ticks=201) == 50
 
     def test_a_reused_pid_is_another_process(self) -> None:
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         ledger.advance({(200, 20): reading(900)}, born_since_ticks=0)
         assert ledger.advance({(300, 20): reading(7)}, born_since_ticks=250) == 7
 
@@ -295,7 +344,7 @@ class TestLedger:
         """A model tree burns, forks and ends at random: what the ledger reports is all that was burnt."""
         root = 1
         own, reaped, parents = {root: 0}, {root: 0}, {root: 0}
-        ledger = CpuLedger()
+        ledger = UsageLedger()
         burnt = counted = 0
         born, next_pid = {root: 1}, 2
 
@@ -318,6 +367,6 @@ class TestLedger:
                     next_pid += 1
                 elif pid != root:
                     end(pid)
-            tree = {(born[pid], pid): CpuReading(parents[pid], own[pid], reaped[pid]) for pid in sorted(parents)}
+            tree = {(born[pid], pid): UsageReading(parents[pid], own[pid], reaped[pid]) for pid in sorted(parents)}
             counted += ledger.advance(tree, born_since_ticks=now)
         assert counted == burnt

@@ -1,4 +1,4 @@
-"""Rows of a time line: never more than a limit, because neighbouring ones are merged two by two."""
+"""Rows of seconds: never more than a limit, because neighbouring ones are merged two by two."""
 
 from __future__ import annotations
 
