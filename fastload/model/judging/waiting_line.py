@@ -12,6 +12,8 @@ QUEUE_FACTOR = 3.0
 """How many times the quickest response the median is, if requests wait in line in the target."""
 FEW_AT_ONCE = 2.5
 """Below so many requests at once it is a lock rather than a pool: the quickest has waited a little as well."""
+PROXIES = frozenset({"docker-proxy", "nginx", "haproxy", "envoy", "traefik", "caddy", "httpd", "apache2", "varnishd"})
+"""Programs that often hand requests on to another server, which is then not sampled."""
 
 
 def waits_in_target(evidence: Evidence) -> bool:
@@ -47,6 +49,9 @@ def line_remedy(evidence: Evidence) -> str:
     """Return where to look for what the requests wait for; "" if something in the target is busy."""
     if not waits_for_nothing_busy(evidence):
         return ""
+    process = evidence.target_use.process.partition(" ")[0]
+    if process in PROXIES:
+        return f"name the server behind {process} with --watch, or look for its pool of connections"
     if worked_on_at_once(evidence) < FEW_AT_ONCE:
         return "look for a lock, a single worker or a limit of its rate"
     return f"look for a pool of {_at_once_text(evidence)} (connections, threads, workers), and make it larger"

@@ -169,6 +169,8 @@ def full_thread(percent: float, **changes: Any) -> dict[str, Any]:
         ),
         (LINE | {"requests_per_s": 626.0}, {}, {}, "target_pool", "on about 3 at a time", "a pool of about 3"),
         (LINE | {"requests_per_s": 624.0}, {}, {}, "target_pool", "on one or two at a time", "look for a lock"),
+        # What is sampled may only hand requests on.
+        (LINE, {"process": "docker-proxy (PID 7)"}, {}, "target_pool", "", "name the server behind docker-proxy with"),
         (LINE, {"thread_percent": 49.0}, {}, "target_pool", "nothing in it was busy", "a pool"),
         (
             LINE,
