@@ -122,12 +122,14 @@ def test_a_thread_is_read_no_more_often_than_it_can_have_changed(
         read.append(thread)
         return schedule(pid, thread)
 
+    def reads() -> int:
+        read.clear()
+        sampler.sample()
+        return len(read)
+
     monkeypatch.setattr(procfs, "thread_schedule", noted)
-    sampler.sample()
-    read.clear()
-    time.sleep(0.2)
-    sampler.sample()
-    assert read == []
+    # Until it waits for the next line it uses a little.
+    wait_until(lambda: reads() == 0)
+    assert reads() == 0
     puppet.do("burn(0.01)")
-    sampler.sample()
-    assert len(read) == 21
+    assert reads() == 21
