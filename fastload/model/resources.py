@@ -101,11 +101,6 @@ class ProcessSample:
     accept_queue: int = 0
     accept_backlog: int = 0
 
-    @property
-    def is_accept_queue_full(self) -> bool:
-        """Whether no further connection is queued: Linux takes one more than the backlog."""
-        return self.accept_queue > self.accept_backlog
-
 
 @dataclass(frozen=True, slots=True)
 class ResourceMetric:

@@ -50,8 +50,7 @@ class TargetUse:
     - *throttled_share* is the share of the periods in which its cgroup had used up its CPU quota.
     - *fds* and *fd_limit* are the open file descriptors of the process that came nearest to its limit, and that limit.
     - *blocked_threads* is the mean number of threads that waited for a disk, or for something else that no signal ends.
-    - *accept_queue* is the greatest number of connections that waited to be accepted, *backlog* how many may, and
-      *accept_full_share* the share of the seconds at whose end the queue was full.
+    - *accept_queue* is the greatest number of connections that waited to be accepted, and *backlog* how many may.
     - *growth* is that of the resident memory, None if it did not grow steadily, or not by much.
     """
 
@@ -66,7 +65,6 @@ class TargetUse:
     blocked_threads: float = 0.0
     accept_queue: int = 0
     backlog: int = 0
-    accept_full_share: float = 0.0
     growth: Growth | None = None
 
 
@@ -114,7 +112,6 @@ def target_use(samples: Sequence[ProcessSample]) -> TargetUse:
         blocked_threads=fmean(sample.blocked_threads for sample in alive),
         accept_queue=longest.accept_queue,
         backlog=longest.accept_backlog,
-        accept_full_share=fmean(sample.is_accept_queue_full for sample in alive),
         growth=memory_growth([(sample.t_s, sample.rss_bytes, sample.processes) for sample in alive]),
     )
 
@@ -153,7 +150,8 @@ def memory_growth(samples: Sequence[tuple[float, int, int]]) -> Growth | None:
     for t_s, size, count in reversed(samples):
         if count != processes or t_s < first_s:
             break
-        points.insert(0, (t_s, float(size)))
+        points.append((t_s, float(size)))
+    points.reverse()
     if len(points) < LEAST_GROWTH_SAMPLES:
         return None
     slope, error = _slope(points)

@@ -6,6 +6,7 @@ Causes come before what they bring about: a process that gets no CPU accepts no 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from fastload.model.judging.evidence import SATURATED_CPU_PERCENT, Evidence
 from fastload.model.judging.finding import Cause, Finding, Limit
@@ -46,7 +47,7 @@ def resource_findings(evidence: Evidence) -> list[Finding]:
     served = evidence.open_model and not (is_short(evidence) or is_queued(evidence) or evidence.backlog_grew)
     found = [finding for rule in _RULES for finding in rule(evidence)]
     if served:
-        found = [Finding(one.cause, one.state, one.text, one.remedy, "", one.why) for one in found]
+        found = [replace(one, limit="") for one in found]
     return found
 
 
@@ -107,18 +108,16 @@ def _cpu(evidence: Evidence) -> list[Finding]:
         why = "its CPUs were full"
         if use.process:
             why += f": {percent:.0f}% of {format_number_of(cpus, 'CPU')}, most by {use.process}"
-        return [_of_target("target_cpu", why, "make its work cheaper, or give it more CPUs" if use.process else "")]
+        return [_of_target("target_cpu", why, "make its work cheaper, or give it more CPUs")]
     if use.thread_percent >= SATURATED_CPU_PERCENT:
         return [_full_thread(evidence)]
     if use.thread and not SATURATED_CPU_PERCENT <= use.process_percent <= SHARED_CORE_PERCENT:
         # Several threads or processes, and none of them is full.
         return []
     why = "it used a whole core, as much as one thread can"
-    remedy = ""
     if use.thread:
         why = f"{use.process} used a whole core with several threads, as threads that share a lock do (a GIL)"
-        remedy = "run more processes of it"
-    return [_of_target("target_core", why, remedy)]
+    return [_of_target("target_core", why, "run more processes of it")]
 
 
 def _full_thread(evidence: Evidence) -> Finding:
@@ -141,7 +140,8 @@ def _host_cpu(evidence: Evidence) -> list[Finding]:
     queue, pressure = evidence.machine_use.run_queue, evidence.machine_use.cpu_pressure
     more = f", {queue:.1f} threads ready to run" if queue else ""
     more += f", some waiting {pressure:.0f}% of the time" if pressure else ""
-    return [_of_machine("host_cpu", f"its CPUs were {host:.0f}% busy{more}")]
+    remedy = "look at what else runs on it, or make the load on another machine"
+    return [_of_machine("host_cpu", f"its CPUs were {host:.0f}% busy{more}", remedy)]
 
 
 def _starved(evidence: Evidence) -> list[Finding]:

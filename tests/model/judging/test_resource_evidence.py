@@ -94,7 +94,6 @@ def test_the_target_is_what_its_samples_are() -> None:
     assert (use.thread, use.thread_percent) == ("a", 70.0)
     assert (use.fds, use.fd_limit) == (90, 100)
     assert (use.accept_queue, use.backlog) == (129, 128)
-    assert use.accept_full_share == pytest.approx(2 / 3)
     assert use.blocked_threads == pytest.approx(1 / 3)
     assert target_use([_target(alive=False)]) == target_use([]) == TargetUse()
 

@@ -8,7 +8,7 @@ import pytest
 
 from fastload.model.judging.resource_evidence import Growth, MachineUse, TargetUse
 from fastload.model.judging.verdict import Verdict, judge_run
-from tests.model.judging.runs import OPEN, causes, evidence
+from tests.model.judging.runs import OPEN, causes, evidence, worker
 
 THREAD = "python (PID 71)"
 LINE: dict[str, Any] = {"quickest_ms": 4.0, "median_ms": 40.0}
@@ -284,6 +284,16 @@ def test_five_lines_are_told_at_most() -> None:
 def test_a_quota_explains_the_wait_for_a_cpu_and_the_cpu_that_is_used() -> None:
     throttled = judged(target={"throttled_share": 0.9}, target_run_delay=0.9, target_cpu_percent=100.0)
     assert [one.cause for one in throttled.findings if one.limit] == ["target_quota", "concurrency"]
+
+
+@pytest.mark.parametrize(
+    ("percent", "first"), [(90.0, "The generator and the target were both"), (89.0, "The generator was")]
+)
+def test_a_full_thread_and_a_full_worker_are_both_the_limit(percent: float, first: str) -> None:
+    workers = (worker(cpu_percent=(95.0,)),)
+    verdict = judged(target=full_thread(percent), target_cpu_percent=percent, workers=workers)
+    assert verdict.limit.startswith(first)
+    assert ("one thread was full" in " ".join(verdict.further_limits)) is (percent == 90.0)
 
 
 def test_a_pool_is_told_where_starts_waited_too() -> None:

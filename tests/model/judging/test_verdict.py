@@ -498,7 +498,6 @@ _target_uses = st.builds(
     blocked_threads=_share(3),
     accept_queue=_counts,
     backlog=_counts,
-    accept_full_share=_share(),
     growth=st.one_of(st.none(), st.builds(Growth, *(st.floats(1.0, 1e9) for _ in range(4)))),
 )
 _machine_uses = st.builds(
