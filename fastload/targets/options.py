@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from fastload.model.errors import PlanError
@@ -30,7 +30,7 @@ class TargetOptions:
     latency: str | None = None
     failure_rate: float = 0.0
     seed: int | None = None
-    limits: tuple[str, ...] = ()
+    limits: Sequence[str] = ()
 
     _ENVIRONMENT: ClassVar[Mapping[str, str]] = {
         "api_key": "API_KEY",

@@ -20,6 +20,9 @@ from fastload.targets.limits import limit_names, parse_limits
 from tests.conftest import Cli, cli_command, cli_env
 from tests.targets.events import Answer, Client
 
+TICKS_S = 0.04
+"""How much CPU time may not be seen yet: the kernel shows it in ticks of 10 ms, of user and system apart."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Load:
@@ -83,17 +86,17 @@ def test_one_thread_works_and_nothing_else_is_answered_meanwhile() -> None:
         made = load(target, clients=4)
         threads = psutil.Process(target.pids[0]).threads()
     assert made.statuses == {200: 40}
-    assert made.cpu_s >= 40 * 0.01
+    assert made.cpu_s >= 40 * 0.01 - TICKS_S
     assert made.seconds >= 40 * 0.01
     busiest_s = max(thread.user_time + thread.system_time for thread in threads)
-    assert busiest_s >= 40 * 0.01 - 0.02
+    assert busiest_s >= 40 * 0.01 - TICKS_S
 
 
 def test_cpu_is_the_work_of_threads_and_not_of_the_loop() -> None:
     with running("plain", limited("cpu=10ms")) as target:
         made = load(target, clients=4)
         threads = psutil.Process(target.pids[0]).threads()
-    assert made.cpu_s >= 40 * 0.01
+    assert made.cpu_s >= 40 * 0.01 - TICKS_S
     busy = [thread for thread in threads if thread.user_time + thread.system_time >= 0.05]
     # One for each CPU; the event loop is not among them.
     assert len(busy) >= min(2, len(psutil.Process().cpu_affinity()))
@@ -153,7 +156,7 @@ def test_several_limits_hold_together() -> None:
     with running("plain", limited("lock=5ms", "one-thread=5ms")) as target:
         made = load(target, each=5)
     assert made.statuses == {200: 40}
-    assert made.cpu_s >= 40 * 0.005
+    assert made.cpu_s >= 40 * 0.005 - TICKS_S
 
 
 def test_health_and_counters_are_not_limited() -> None:
@@ -186,6 +189,7 @@ def test_nothing_is_left_of_the_files(temporary: Path) -> None:
     [
         ("pol=4", "'pol=4': no limit is called 'pol'", "did you mean 'pool'?"),
         ("onethread", "no limit is called 'onethread'", "did you mean 'one-thread'?"),
+        ("LOCK", "no limit is called 'LOCK'", "did you mean 'lock'?"),
         ("", "no limit is called ''", "there are rate, errors"),
         ("pool=0", "'pool=0' takes a whole number from 1 to 1,000, not '0'", "write it like pool=4:20ms"),
         ("pool=4.5", "takes a whole number", "write it like pool=4:20ms"),

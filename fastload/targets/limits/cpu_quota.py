@@ -71,14 +71,22 @@ class CpuQuota(NamedTuple):
     def leave(self) -> None:
         """Leave the cgroup, of which this process is a member. The last process to leave removes it."""
         with contextlib.suppress(OSError):
-            (self.path.parent / _MEMBERS).write_text(str(os.getpid()))
+            self._join_a_group_above()
             self.path.rmdir()
+
+    def _join_a_group_above(self) -> None:
+        # In version 2, a group that hands out CPU time takes no processes, except the root.
+        for group in self.path.parents:
+            with contextlib.suppress(OSError):
+                if (group / _MEMBERS).exists():
+                    (group / _MEMBERS).write_text(str(os.getpid()))
+                    return
 
 
 def _v1_parent(mount: Path) -> Path:
     """Return the group of this process in the hierarchy of the CPU."""
     for name in _V1_MOUNTS:
-        if (mount / name / "cpu.cfs_quota_us").exists() or (mount / name / _MEMBERS).exists():
+        if (mount / name / _MEMBERS).exists():
             own = mount / name / _own_group("cpu")
             # In a container, the path may be that of the machine.
             return own if own.exists() else mount / name

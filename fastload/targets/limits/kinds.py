@@ -145,7 +145,7 @@ def _parse(text: str, what: str) -> StagedLimit:
     if kind is None:
         raise PlanError(
             f"{what} {text!r}: no limit is called {name!r}",
-            hint=nearest(name, _KINDS) or f"there are {', '.join(_KINDS)}",
+            hint=nearest(name.lower(), _KINDS) or f"there are {', '.join(_KINDS)}",
         )
     where = f"{what} {text!r}"
     try:
