@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPO, Cli, cli_env
+from tests.verdicts.stage import is_disturbed
+
+_TRIES = 3
 
 SCRIPT = """
 import fastload as fl
@@ -67,8 +70,17 @@ def test_a_mistake_in_the_accounts_is_found(
     cli: Cli, tmp_path: Path, slow_url: str, mistake: str, *, is_found: bool
 ) -> None:
     (tmp_path / "script.py").write_text(mistake + SCRIPT)
-    done = cli("run", "script.py", "--base-url", slow_url, "-w", "2", "--summary", "summary.json")
-    verdict = json.loads((tmp_path / "summary.json").read_text())["verdict"]
-    assert ("own_accounts" in [one["cause"] for one in verdict["findings"]]) is is_found, done.stdout + done.stderr
+    for _ in range(_TRIES):
+        done = cli("run", "script.py", "--base-url", slow_url, "-w", "2", "--summary", "summary.json")
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        verdict = summary["verdict"]
+        was_found = "own_accounts" in [one["cause"] for one in verdict["findings"]]
+        if was_found or not is_found:
+            break
+        # Where the event loop waits for a CPU nearly all the time, the check cannot tell.
+        assert is_disturbed(summary), done.stdout + done.stderr
+    else:
+        pytest.skip("other work on this machine took the CPU of each try")
+    assert was_found is is_found, done.stdout + done.stderr
     assert ("fastload's own numbers contradict each other" in done.stdout) is is_found
-    assert not is_found or verdict["state"] == "SUSPECT"
+    assert not is_found or verdict["state"] in ("SUSPECT", "INVALID")

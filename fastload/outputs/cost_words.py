@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastload.model.cost.target_cost import EndpointCost, Estimate, TargetCost
+from fastload.model.cost.target_cost import CostEstimate, EndpointCost, TargetCost
 from fastload.model.units import (
     format_bytes,
     format_count,
@@ -76,7 +76,7 @@ def _sorted_by(one: EndpointCost) -> tuple[str, float, float | None, float]:
     return endpoint_row(one)[0], one.cpu_ms.value, one.cpu_ms.low, one.share
 
 
-def _interval(estimate: Estimate, show: Callable[[float], str]) -> str:
+def _interval(estimate: CostEstimate, show: Callable[[float], str]) -> str:
     """Return `` (2.1ms to 2.4ms)``; "" where it is not known."""
     _, low, high = estimate
     if low is None and high is None:

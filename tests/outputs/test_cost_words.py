@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from fastload.model.cost.target_cost import EndpointCost, Estimate, TargetCost
+from fastload.model.cost.target_cost import CostEstimate, EndpointCost, TargetCost
 from fastload.outputs.cost_words import cost_note, cost_sentences, cost_title, cost_words
 from fastload.outputs.streams.markdown_report import render_markdown
 from fastload.outputs.terminal.report import summary_text
@@ -22,16 +22,16 @@ COST = TargetCost(
     noun="request",
     seconds=9.25,
     count=2_700.4,
-    cpu_ms=Estimate(3.481, 3.042, 3.929),
+    cpu_ms=CostEstimate(3.481, 3.042, 3.929),
     context_switches=4.0161,
     disk_read_bytes=0.0,
     disk_written_bytes=4_321.0,
     sent_bytes=83.0,
     received_bytes=1_240.0,
     endpoints=(
-        EndpointCost("request", "GET", NASTY, 1000.0, 0.75, Estimate(6.62, 6.11, 7.14)),
-        EndpointCost("request", "POST", "/a", 1700.0, 0.2, Estimate(0.95, 0.4, 1.5)),
-        EndpointCost("message", "", "", 9.0, 0.05, Estimate(0.0, 0.0, 0.02)),
+        EndpointCost("request", "GET", NASTY, 1000.0, 0.75, CostEstimate(6.62, 6.11, 7.14)),
+        EndpointCost("request", "POST", "/a", 1700.0, 0.2, CostEstimate(0.95, 0.4, 1.5)),
+        EndpointCost("message", "", "", 9.0, 0.05, CostEstimate(0.0, 0.0, 0.02)),
     ),
 )
 REFUSED = replace(COST, endpoints=(), refusal="7 seconds can be used, and 2 endpoints need 10")
@@ -49,14 +49,16 @@ def test_the_sentences() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    few = replace(COST, noun="message", count=1.0, cpu_ms=Estimate(2.0), disk_read_bytes=None, disk_written_bytes=None)
+    few = replace(
+        COST, noun="message", count=1.0, cpu_ms=CostEstimate(2.0), disk_read_bytes=None, disk_written_bytes=None
+    )
     assert cost_title(few) == "Cost per WebSocket message"
     assert cost_note(few) == "of the target, over 9s with 1 WebSocket message"
     assert cost_sentences(few)[:2] == ["CPU 2.00ms", "one core carries at most 500 WebSocket messages/s of this mix"]
     assert "disk not known" in cost_sentences(few)[2]
-    idle = replace(COST, cpu_ms=Estimate(0.0, 0.0, 0.0))
+    idle = replace(COST, cpu_ms=CostEstimate(0.0, 0.0, 0.0))
     assert [text.split()[0] for text in cost_sentences(idle)] == ["CPU", "4.02"]
-    assert "(255 or more)" in cost_sentences(replace(COST, cpu_ms=Estimate(3.481, 0.0, 3.929)))[1]
+    assert "(255 or more)" in cost_sentences(replace(COST, cpu_ms=CostEstimate(3.481, 0.0, 3.929)))[1]
 
 
 def test_the_text_and_the_markdown_have_it() -> None:

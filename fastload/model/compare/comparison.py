@@ -209,7 +209,7 @@ def _cpu_of_run(run: BatchedRun) -> _RunFigure:
     value = run.cpu_ms_per_request
     if value is None:
         return _RunFigure(None, None, "not sampled")
-    if not value or float(run.cpu_requests.sum()) < FEWEST_VALUES or not run.cpu_requests.all():
+    if value <= 0 or float(run.cpu_requests.sum()) < FEWEST_VALUES or not run.cpu_requests.all():
         return _RunFigure(value, None, "too few")
     return _RunFigure(value, rate_estimate(run.cpu_ms, run.cpu_requests, value))
 

@@ -24,6 +24,9 @@ K = TypeVar("K")
 
 # By so much the bounds of seconds, on clocks that are read one after the other, may miss each other.
 _SLACK_S = 0.05
+# The clock of the run stands still in a pause. A sample that is late by less is taken for one that had to wait.
+_PAUSE_S = 0.5
+_KNOWN_SAMPLES = 10
 _MS_PER_S = 1000.0
 
 
@@ -84,7 +87,9 @@ class AlignedSeconds(Generic[K]):
         self._windows: deque[_Window[K]] = deque()
         self._uses: deque[_Use] = deque()
         self._last: ProcessSample | None = None
-        self._sampled_s = 0.0
+        # By how much the clock of the samples is ahead of that of the run. A snapshot has the time at which it began,
+        # and its sample is taken some time later where the parent has to wait for a CPU: the least is right.
+        self._ahead_s: deque[float] = deque(maxlen=_KNOWN_SAMPLES)
 
     def add(self, snapshot: Snapshot, amounts: Mapping[K, float]) -> list[AlignedRow[K]]:
         """Add the next second, in which *amounts* were asked, and return the rows that are complete by that."""
@@ -110,12 +115,16 @@ class AlignedSeconds(Generic[K]):
         last = self._last
         # The first sample is of the time since the samplers began, just before the common start.
         wall_s = sample.t_s - (last.t_s if last else 0.0)
-        begin_s = self._sampled_s if last else elapsed_s - wall_s
+        ahead_s = sample.t_s - elapsed_s
+        was_paused = bool(self._ahead_s) and ahead_s > min(self._ahead_s) + _PAUSE_S
+        if was_paused:
+            self._ahead_s.clear()
+        self._ahead_s.append(ahead_s)
+        end_s = sample.t_s - min(self._ahead_s)
         ran = sample.alive and (last is None or last.alive)
-        was_paused = abs(wall_s - (elapsed_s - begin_s)) > _SLACK_S
         if ran and not was_paused and wall_s > 0:
-            self._uses.append(_Use(begin_s, elapsed_s, wall_s, sample))
-        self._last, self._sampled_s = sample, elapsed_s
+            self._uses.append(_Use(end_s - wall_s, end_s, wall_s, sample))
+        self._last = sample
 
     def _row(self, use: _Use) -> AlignedRow[K] | None:
         amounts: dict[K, float] = {}
@@ -135,7 +144,7 @@ class AlignedSeconds(Generic[K]):
         sample, wall_s = use.sample, use.wall_s
         return AlignedRow(
             use.end_s,
-            use.end_s - use.begin_s,
+            wall_s,
             amounts,
             sample.cpu_percent / 100 * _MS_PER_S * wall_s,
             sample.context_switches_per_s * wall_s,

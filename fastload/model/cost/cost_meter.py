@@ -58,10 +58,8 @@ class CostMeter:
         for series, value in table.series_values.items():
             if isinstance(value, RateValue) and series.metric in _ENDED and series.is_kept:
                 tags = dict(series.tags)
-                work, amount = (
-                    self._admit(Work(_ENDED[series.metric], tags.get("method", ""), tags["name"])),
-                    value.total,
-                )
+                work = self._admit(Work(_ENDED[series.metric], tags.get("method", ""), tags["name"]))
+                amount = value.total
             elif isinstance(value, CounterValue) and series.metric in _COUNTERS and not series.tags:
                 work, amount = _COUNTERS[series.metric], value.value
             else:

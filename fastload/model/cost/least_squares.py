@@ -24,11 +24,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fastload.model.points import FloatArray
 from fastload.model.student_t import t_quantile
 
-FloatArray = npt.NDArray[np.float64]
 MOST_CONDITION = 30.0
 _MOST_CORRELATION = 0.9
 _SINGULAR = 1e8

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
 from fastload.model.cost.aligned_seconds import AlignedRow
-from fastload.model.cost.least_squares import MOST_CONDITION, Coefficients, FloatArray, fit_non_negative
+from fastload.model.cost.least_squares import MOST_CONDITION, Coefficients, fit_non_negative
+from fastload.model.points import FloatArray
 from fastload.model.units import format_count, format_number_of
 
 Noun = Literal["request", "call", "message"]
@@ -37,7 +38,7 @@ class Work(NamedTuple):
     name: str = ""
 
 
-class Estimate(NamedTuple):
+class CostEstimate(NamedTuple):
     """Estimated figure, and the ends of its 95 % interval; None where too few seconds say nothing of it."""
 
     value: float
@@ -52,12 +53,12 @@ class EndpointCost:
     *share* is its share of the target's CPU time.
     """
 
-    kind: str
+    kind: Noun
     method: str
     name: str
     count: float
     share: float
-    cpu_ms: Estimate
+    cpu_ms: CostEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class TargetCost:
     noun: Noun
     seconds: float
     count: float
-    cpu_ms: Estimate
+    cpu_ms: CostEstimate
     context_switches: float
     disk_read_bytes: float | None
     disk_written_bytes: float | None
@@ -86,7 +87,7 @@ class TargetCost:
     refusal: str = ""
 
     @property
-    def per_core_per_s(self) -> Estimate | None:
+    def per_core_per_s(self) -> CostEstimate | None:
         """How many a second of this mix one core carries at most; None if the target used no CPU.
 
         It is 1,000 ms over the CPU time of one, so the ends of the interval change places.
@@ -94,7 +95,7 @@ class TargetCost:
         value, low, high = self.cpu_ms
         if value <= 0:
             return None
-        return Estimate(_MS_PER_S / value, _MS_PER_S / high if high else None, _MS_PER_S / low if low else None)
+        return CostEstimate(_MS_PER_S / value, _MS_PER_S / high if high else None, _MS_PER_S / low if low else None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for the summary."""
@@ -145,11 +146,11 @@ def _sum(values: Sequence[float | None]) -> float | None:
     return sum(known) if len(known) == len(values) else None
 
 
-def _mean(counts: FloatArray, cpu_ms: FloatArray) -> Estimate:
+def _mean(counts: FloatArray, cpu_ms: FloatArray) -> CostEstimate:
     """Return the CPU time of one, over all: the sum by the sum."""
     value = float(cpu_ms.sum() / counts.sum())
     fit = fit_non_negative(counts[:, None], cpu_ms, 1 / counts) if len(counts) >= FEWEST_SECONDS else None
-    return Estimate(value, float(fit.low[0]), float(fit.high[0])) if fit else Estimate(value)
+    return CostEstimate(value, float(fit.low[0]), float(fit.high[0])) if fit else CostEstimate(value)
 
 
 def _by_endpoint(rows: Sequence[AlignedRow[Work]], cpu_ms: FloatArray) -> tuple[tuple[EndpointCost, ...], str]:
@@ -172,10 +173,12 @@ def _by_endpoint(rows: Sequence[AlignedRow[Work]], cpu_ms: FloatArray) -> tuple[
         return (), why
     found = [
         EndpointCost(
-            *work,
+            kind=cast("Noun", work.kind),
+            method=work.method,
+            name=work.name,
             count=float(columns[:, number].sum()),
             share=float(used_ms[number] / used_ms.sum()),
-            cpu_ms=Estimate(float(fit.values[number]), float(fit.low[number]), float(fit.high[number])),
+            cpu_ms=CostEstimate(float(fit.values[number]), float(fit.low[number]), float(fit.high[number])),
         )
         for number, work in enumerate(works)
     ]

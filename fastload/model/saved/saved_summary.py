@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from fastload.model.cost.target_cost import EndpointCost, Estimate, TargetCost
+from fastload.model.cost.target_cost import CostEstimate, EndpointCost, TargetCost
 from fastload.model.headline import headline_trend
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import WorkerEvidence
@@ -247,9 +247,9 @@ def cost_of_summary(plain: Mapping[str, Any]) -> TargetCost | None:
         return None
     cost = _map(plain["cost"])
     endpoints = (
-        made_of(EndpointCost, one, cpu_ms=made_of(Estimate, one["cpu_ms"])) for one in _maps(cost["endpoints"])
+        made_of(EndpointCost, one, cpu_ms=made_of(CostEstimate, one["cpu_ms"])) for one in _maps(cost["endpoints"])
     )
-    return made_of(TargetCost, cost, cpu_ms=made_of(Estimate, cost["cpu_ms"]), endpoints=tuple(endpoints))
+    return made_of(TargetCost, cost, cpu_ms=made_of(CostEstimate, cost["cpu_ms"]), endpoints=tuple(endpoints))
 
 
 def _worker(plain: Mapping[str, Any]) -> WorkerEvidence:

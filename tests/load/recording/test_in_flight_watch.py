@@ -14,7 +14,7 @@ from fastload.model.points import FloatArray
 from fastload.model.records import WorkerStats
 
 DURATION_S = 10.0
-SEEDS = 40
+SEEDS = 16
 
 
 class Requests(NamedTuple):

@@ -40,8 +40,8 @@ def test_the_cpu_time_per_request_leaves_out_the_warm_up() -> None:
     run = sampled("a", 2.0, warmup_s=5.0)
     assert run.cpu_ms_per_request == pytest.approx(2.0, rel=0.02)
     assert run.cpu_requests.all()
-    whole = sum(second * 180 / 30 + 20 for second in range(5, 30))
-    assert run.cpu_requests.sum() == pytest.approx(whole, rel=0.1)
+    # From 5.2 s to 29.2 s, at 20 + 6 t requests a second.
+    assert run.cpu_requests.sum() == pytest.approx(20 * 24 + 3 * (29.2**2 - 5.2**2), rel=0.001)
 
 
 def test_without_a_sampled_target_there_is_no_cpu_time_per_request() -> None:

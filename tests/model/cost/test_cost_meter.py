@@ -161,6 +161,22 @@ def test_a_second_with_a_pause_is_left_out() -> None:
     assert found.seconds == pytest.approx(9.2 + PRIMED_S - 1)
 
 
+def test_a_sample_that_had_to_wait_for_a_cpu_is_held_against_its_own_time() -> None:
+    """The snapshot begins when it is due; its sample is up to 0.3 s later, each time another time."""
+    chance = np.random.default_rng(4)
+    of = ramp(0, 300, 20)
+    run, sampled_s = [], -PRIMED_S
+    for number, second in enumerate(seconds({"/": of}, {"/": 3.0}, 20), 1):
+        at_s = second.elapsed_s + (chance.uniform(0, 0.3) if number > 1 else 0.0)
+        used_ms = 3.0 * (of(at_s) - of(sampled_s))
+        target = sample(at_s + PRIMED_S, used_ms / 10 / (at_s - sampled_s))
+        run.append(replace(second, target=target))
+        sampled_s = at_s
+    found = cost(run)
+    assert found.cpu_ms == pytest.approx((3.0, 3.0, 3.0), rel=0.01)
+    assert found.seconds > 19
+
+
 def test_a_second_without_load_costs_no_request_anything() -> None:
     run = list(seconds({"/": lambda t_s: 100 * min(t_s, 5.0)}, {"/": 2.0}, 10))
     idle = [replace(one, target=replace(one.target, cpu_percent=40.0)) for one in run[6:] if one.target]

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from fastload.model.cost.least_squares import MOST_CONDITION, FloatArray, fit_non_negative
+from fastload.model.cost.least_squares import MOST_CONDITION, fit_non_negative
+from fastload.model.points import FloatArray
 from fastload.model.student_t import t_quantile
 
 
