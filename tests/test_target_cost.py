@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,4 @@ def test_the_estimates_are_what_the_server_measured_of_itself(cli: Cli, tmp_path
     assert run.summary is not None
     del run.summary["cost"]
     assert run.summary_dict()["cost"] == cost
+    assert replace(run, summary=None).summary_dict()["cost"] == cost
