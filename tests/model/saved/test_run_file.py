@@ -235,6 +235,9 @@ def test_a_summary_of_an_earlier_version_is_read() -> None:
     assert summary.target is not None
     assert summary.target.samples[0].throttled_ratio == 0
     assert summary.verdict.further_limits == ()
+    plain["target"]["max"]["rss_bytes"] = None
+    with pytest.raises(RunFileError, match="max: there is no 'rss_bytes'"):
+        check_summary(plain, header)
 
 
 def test_values_of_any_script_are_saved() -> None:
