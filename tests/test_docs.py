@@ -29,18 +29,25 @@ import fastload as fl
 from fastload.cli.exit_codes import ExitCode
 from fastload.cli.main import cli as command_line
 from fastload.cli.run_options import FILE_VARIABLES
+from fastload.control.sampling import threads
 from fastload.load.client.request_options import RequestOptions
 from fastload.load.recording.stall_watch import STALL_S
 from fastload.model import error_remedies
 from fastload.model.cost.cost_meter import CostMeter
 from fastload.model.cost.target_cost import NOUNS
-from fastload.model.judging import generator_findings, load_findings
+from fastload.model.judging import (
+    generator_findings,
+    load_findings,
+    resource_evidence,
+    target_findings,
+    waiting_line,
+)
 from fastload.model.judging.evidence import SATURATED_CPU_PERCENT
 from fastload.model.judging.finding import Cause
 from fastload.model.load_models import EXECUTORS
 from fastload.model.metrics import AGGREGATES, BUILTIN, Kind
 from fastload.model.resources import HostSample, ProcessSample
-from fastload.model.units import parse_duration_s
+from fastload.model.units import format_bytes, parse_duration_s
 from fastload.targets import RunningTarget, SequencerOptions, find_target, target_names
 from tests.conftest import REPO, Cli, cli_command, cli_env
 from tests.model.capacity.made import made_result
@@ -297,9 +304,6 @@ def test_every_metric_is_defined() -> None:
     }
 
 
-_NAMED_BY_THEIR_LIMIT = {"accept_queue", "target_cpu", "target_core", "target_starved", "host_cpu", "concurrency"}
-
-
 def test_every_aggregate_error_kind_and_bound_is_there() -> None:
     aggregates = {
         row[0]: names(row[1])[: len(AGGREGATES[Kind(row[0])])] for row in rows(section("numbers.md", "Thresholds"))
@@ -323,14 +327,44 @@ def test_every_aggregate_error_kind_and_bound_is_there() -> None:
     assert generator_findings.SATURATED_SHARE == generator_findings.STALLED_SHARE == 0.1
     assert generator_findings.FLOOR_MS[95] == generator_findings.FLOOR_MS[99] == 5
     limits = section("numbers.md", "The limit")
-    assert f"over {load_findings.TARGET_RUN_DELAY_MAX:.0%} of the time".replace("%", " %") in limits
-    assert load_findings.QUEUE_FACTOR == 3
+    assert f"over {target_findings.TARGET_RUN_DELAY_MAX:.0%} of the time".replace("%", " %") in limits
+    assert waiting_line.QUEUE_FACTOR == 3
     told = {
         name
-        for page in ("The verdict", "The limit")
-        for name in re.findall(r"`([a-z_]+)`", section("numbers.md", page))
+        for page, heading in (
+            ("numbers.md", "The verdict"),
+            ("numbers.md", "The limit"),
+            ("limit.md", "What it can be"),
+        )
+        for name in re.findall(r"`([a-z_]+)`", section(page, heading))
     }
-    assert set(get_args(Cause)) - told == {"none"} | _NAMED_BY_THEIR_LIMIT
+    assert set(get_args(Cause)) - told == {"none"}
+
+
+def test_every_bound_of_a_limit_is_there() -> None:
+    table, memory = section("limit.md", "What it can be"), section("limit.md", "Memory that grows")
+    for bound in (
+        f"quota in {target_findings.THROTTLED_SHARE:.0%} of the periods",
+        f"used {SATURATED_CPU_PERCENT:.0f}% of the CPUs",
+        f"used {SATURATED_CPU_PERCENT:.0f} to {target_findings.SHARED_CORE_PERCENT:.0f}% of a core",
+        f"{format_bytes(target_findings.SWAP_BYTES_PER_S).replace('.00', '')}/s was swapped",
+        f"waited for memory {target_findings.PRESSURE_PERCENT:.0f}% of the time",
+        f"{target_findings.BLOCKED_THREADS} of the target's threads",
+        f"waited for one (PSI), {target_findings.DISK_PERCENT:.0f}% of the time",
+        f"had {target_findings.DESCRIPTORS_SHARE:.0%} of the file descriptors open",
+        f"over {target_findings.TARGET_RUN_DELAY_MAX:.0%} of the time",
+        f"{target_findings.RETRANSMIT_SHARE:.0%} of the TCP segments were sent again, "
+        f"at least {target_findings.LEAST_RETRANSMITS}",
+    ):
+        assert bound.replace("%", " %") in table
+    assert (load_findings.REFUSED_SHARE, generator_findings.TOUCHED_SHARE, waiting_line.QUEUE_FACTOR) == (0.5, 0.01, 3)
+    assert f"Below {waiting_line.FEW_AT_ONCE} it is rather a lock" in section(
+        "limit.md", "Nothing is busy, and requests wait"
+    )
+    assert resource_evidence.LEAST_GROWTH_SAMPLES == 8
+    assert f"grew by {resource_evidence.LEAST_GROWTH_BYTES // 10**6} MB and by a tenth" in memory
+    assert (resource_evidence.LEAST_GROWTH_SHARE, resource_evidence.STEADY_SHARE) == (0.1, 0.5)
+    assert f"of more than {threads.MOST_THREADS:,} others" in section("limit.md", "How it is measured")
 
 
 def test_the_test_that_is_quoted_exists() -> None:

@@ -20,7 +20,7 @@ from fastload.control.data_ends import DataEnds
 from fastload.control.hook_runner import HookRunner
 from fastload.control.run_state import RunState
 from fastload.control.run_status import RunStatus
-from fastload.control.sampling.samplers import Samplers, find_target_again, find_target_processes
+from fastload.control.sampling.samplers import Samplers, find_target_again, find_target_processes, target_port
 from fastload.control.script_output import ScriptOutput
 from fastload.control.signals import StopSignals
 from fastload.control.snapshots import SNAPSHOT_LAG_S, SnapshotMaker
@@ -164,7 +164,7 @@ class Coordinator:
         if self._output is not None:
             self._output.start()
         find_again = partial(find_target_again, self._plan, self._target.pids, watched)
-        self._samplers = Samplers(self._workers.pids, watched, self._target.name, find_again)
+        self._samplers = Samplers(self._workers.pids, watched, self._target.name, find_again, target_port(self._plan))
         self._summary = SummaryBuilder(self._plan, self._aggregator, self._samplers)
         self._snapshots = SnapshotMaker(self._plan, self._aggregator, self._samplers, self._judge, self._summary)
         if self._plan.capacity is not None:

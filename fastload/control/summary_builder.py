@@ -17,6 +17,7 @@ from fastload.model.judging.evidence import JUDGED_PERCENTILES, Evidence, Worker
 from fastload.model.judging.generator_findings import VALUES_ABOVE
 from fastload.model.judging.littles_law import LittlesLaw
 from fastload.model.judging.own_delay import own_delays_us
+from fastload.model.judging.resource_evidence import machine_use, target_use
 from fastload.model.judging.stalls import PROBE_INTERVAL_US, worst_first
 from fastload.model.judging.verdict import Verdict, judge_run
 from fastload.model.load_changes import LoadChange
@@ -269,8 +270,11 @@ class SummaryBuilder:
             target_run_delay=target.mean("run_delay_ratio") if target else None,
             target_ended_s=self._target_ended_s(target) if target else None,
             target_ran_s=_interrupted_spans(target) if target else (),
+            target_use=target_use(target.samples if target else ()),
+            retry_after=aggregator.total("retry_after"),
             connections_dropped=self._connections_dropped(views),
             host_cpu_percent=host.mean("cpu_percent"),
+            machine_use=machine_use(host.samples),
         )
 
     def _littles_law(self, views: Mapping[str, MetricView], workers: tuple[WorkerEvidence, ...]) -> LittlesLaw | None:

@@ -196,6 +196,7 @@ class WorkerStats:
     the end of the run; they count neither as finished nor as failed. ``warmup`` are requests that ended in the warm-up.
 
     ``challenges`` were sent in addition to the started requests, to answer challenges of digest or NTLM.
+    ``retry_after`` counts responses with a bad status of 429 or 503 that said when to try again.
     ``task_exceptions`` are those of tasks that the script started and did not await.
 
     ``in_flight_s`` is the number of requests in flight, added up over ``watched_s`` seconds (in request-seconds), and
@@ -220,6 +221,7 @@ class WorkerStats:
     in_flight_s: float = 0.0
     in_flight_variance: float = 0.0
     in_flight_peak: int = 0
+    retry_after: int = 0
 
 
 @dataclass(slots=True)

@@ -19,7 +19,13 @@ class HostSample:
       the part of loopback in each direction (loopback receives all that it sends).
     - TCP figures are counts in the interval, 0 where the kernel does not report them: segments retransmitted,
       connections refused because an accept queue was full, and all SYNs and connections dropped at a listening socket
-      (overflows included).
+      (overflows included). ``tcp_segments_sent`` are all segments sent, without those sent again.
+    - ``busiest_disk`` is the disk that had a request for the largest part of the interval, ``disk_busy_percent``, and
+      ``disk_queue`` is how many requests it had on average.
+    - ``run_queue`` counts the threads that were ready to run at the end of the interval, those on a CPU included.
+    - ``*_pressure_percent`` are the parts of the interval in which some task waited for a CPU, for memory or for a disk
+      (PSI).
+    - ``swap_bytes_per_s`` is what was swapped in and out.
     """
 
     t_s: float
@@ -35,6 +41,15 @@ class HostSample:
     listen_overflows: int
     listen_drops: int
     context_switches_per_s: float
+    tcp_segments_sent: int = 0
+    busiest_disk: str = ""
+    disk_busy_percent: float = 0.0
+    disk_queue: float = 0.0
+    run_queue: int = 0
+    cpu_pressure_percent: float = 0.0
+    memory_pressure_percent: float = 0.0
+    io_pressure_percent: float = 0.0
+    swap_bytes_per_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,14 @@ class ProcessSample:
       what is written counts when it goes to the page cache. None if this user may not see it, or in an old file.
     - ``processes`` counts the processes that ran at the end of the interval. ``alive`` is False when none ran; then all
       fields but the CPU time of the interval are 0.
+    - ``busiest_process`` is the process that used most CPU, ``busiest_thread`` the thread; 100 % is one core, and
+      ``full_threads`` counts the threads that used 90 % of one or more.
+    - ``fds_of_fullest`` are the open descriptors of the process that is nearest to its limit, which is ``fd_limit``.
+    - ``blocked_threads`` counts the threads that waited, at the end of the interval, for a disk or for something else
+      that no signal ends.
+    - ``throttled_ratio`` is the part of the periods in which the cgroup had used up its CPU quota.
+    - ``accept_queue`` counts the connections that waited, at the end of the interval, to be accepted at the target's
+      port, and ``accept_backlog`` is how many may: those of the fullest socket.
     """
 
     t_s: float
@@ -66,6 +89,17 @@ class ProcessSample:
     alive: bool
     disk_read_bytes_per_s: float | None = None
     disk_written_bytes_per_s: float | None = None
+    busiest_process: str = ""
+    busiest_process_percent: float = 0.0
+    busiest_thread: str = ""
+    busiest_thread_percent: float = 0.0
+    full_threads: int = 0
+    fds_of_fullest: int = 0
+    fd_limit: int = 0
+    blocked_threads: int = 0
+    throttled_ratio: float = 0.0
+    accept_queue: int = 0
+    accept_backlog: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +170,8 @@ def spans_text(spans: Spans) -> str:
 
 SampleT = TypeVar("SampleT", HostSample, ProcessSample)
 
-_NOT_SUMMARISED = frozenset({"t_s", "label", "cpus_percent"})
+NOT_SUMMARISED = frozenset({"t_s", "label", "cpus_percent", "busiest_disk", "busiest_process", "busiest_thread"})
+"""Fields that have no mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +205,7 @@ class ResourceSeries(Generic[SampleT]):
             return {"label": self.label, "series": {}, "mean": {}, "max": {}}
         names = [field.name for field in fields(self.samples[0]) if field.name != "label"]
         series = {name: [_plain(getattr(sample, name)) for sample in self.samples] for name in names}
-        numeric = [name for name in names if name not in _NOT_SUMMARISED]
+        numeric = [name for name in names if name not in NOT_SUMMARISED]
         mean: dict[str, Any] = {name: self.mean(name) for name in numeric}
         largest: dict[str, Any] = {name: self.max(name) for name in numeric}
         if "cpus_percent" in series:

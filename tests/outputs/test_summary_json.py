@@ -66,7 +66,7 @@ def test_the_keys_are_those_of_the_documented_schema(name: str) -> None:
 def test_the_parts_of_the_schema() -> None:
     data = orjson.loads(dump_summary(full_run()))
     assert data["passed"] is False
-    assert list(data["verdict"]) == ["state", "reasons", "remedy", "limit", "findings"]
+    assert list(data["verdict"]) == ["state", "reasons", "remedy", "limit", "further_limits", "findings"]
     assert data["thresholds"][0] == {
         "metric": "http_req_duration",
         "expression": "p(95)<5",

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from fastload.targets import running
+from fastload.model.errors import FastloadError
+from fastload.targets import PlainOptions, running
 from tests.conftest import REPO, cli_command, cli_env, free_port
 from tests.verdicts.cases import HEAD, Case
 
@@ -175,8 +176,14 @@ def _served(case: Case, folder: Path, network: list[str]) -> Iterator[tuple[str,
     if case.server == "nobody":
         yield f"http://127.0.0.1:{free_port()}", 0
         return
-    if case.server == "sequencer":
-        with running("sequencer") as target:
+    name, _, limit = case.server.partition(" ")
+    if name in ("sequencer", "plain"):
+        options = PlainOptions(limits=(limit,) if limit else ()) if name == "plain" else None
+        try:
+            started = running(name, options)
+        except FastloadError as error:
+            raise NotHere(f"no such target can be started: {error}") from error
+        with started as target:
             yield target.base_url, target.pids[0]
         return
     command, port = [sys.executable, "-m", "tests.verdicts.servers", *case.server.split()], 0

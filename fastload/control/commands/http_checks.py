@@ -14,7 +14,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastload.control.sampling.processes import find_listener, process_name
+from fastload.control.sampling.listeners import find_listener
+from fastload.control.sampling.processes import process_name
 from fastload.model.errors import ControlError, PlanError
 from fastload.model.units import parse_whole
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from fastload.control.sampling import procfs
+from fastload.control.sampling.machine_load import MachineLoad, read_machine_load
 from fastload.model.resources import HostSample
 
 _PROC = Path("/proc")
 _CGROUP = Path("/sys/fs/cgroup")
 _LOOPBACK = "lo"
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def usable_cpus(proc_root: Path = _PROC, cgroup_root: Path = _CGROUP) -> int:
@@ -56,7 +59,8 @@ class _Reading:
     cpus_s: list[tuple[float, float]]
     nics_bytes: dict[str, tuple[int, int]]
     context_switches: int
-    tcp: tuple[int, int, int]
+    tcp: procfs.TcpCounters
+    load: MachineLoad
 
 
 class QuotaSampler:
@@ -79,6 +83,28 @@ class QuotaSampler:
         """Update ``throttled_share``."""
         throttled_ns = procfs.cgroup_throttled_ns(*self._roots) - self._first_ns
         self.throttled_share = max(0, throttled_ns) / max(1, time.monotonic_ns() - self._started_ns)
+
+
+class ThrottleSampler:
+    """Sampler of the CPU quotas of other processes: in which share of their periods they were used up."""
+
+    def __init__(self, proc_root: Path = _PROC, cgroup_root: Path = _CGROUP) -> None:
+        self._roots = proc_root, cgroup_root
+        self._last: dict[Path, tuple[int, int]] = {}
+
+    def sample(self, pids: Iterable[int]) -> float:
+        """Return the share of the periods since the last call in which the cgroups of *pids* had used up their quota.
+
+        Of several cgroups it is the largest, and 0 without a quota. One that is new begins with this call.
+        """
+        now = procfs.cgroup_periods(pids, *self._roots)
+        before, self._last = self._last, now
+        passed = [
+            (periods - before[folder][0], throttled - before[folder][1])
+            for folder, (periods, throttled) in now.items()
+            if folder in before
+        ]
+        return max((min(1.0, throttled / periods) for periods, throttled in passed if periods > 0), default=0.0)
 
 
 class HostSampler:
@@ -109,7 +135,12 @@ class HostSampler:
             for (busy_before, total_before), (busy, total) in zip(before.cpus_s, after.cpus_s, strict=False)
         ]
         sent, received, loopback = _network_deltas(before.nics_bytes, after.nics_bytes)
-        retransmits, overflows, drops = (max(0, now - then) for then, now in zip(before.tcp, after.tcp, strict=True))
+        tcp = procfs.TcpCounters(*(max(0, now - then) for then, now in zip(before.tcp, after.tcp, strict=True)))
+        disk, disk_percent, disk_queue = _busiest_disk(before.load, after.load, elapsed_s)
+        pressure = {
+            name: _percent(max(0, total - before.load.pressure_us.get(name, total)) / 1e6, elapsed_s)
+            for name, total in after.load.pressure_us.items()
+        }
         memory = psutil.virtual_memory()
         return HostSample(
             t_s=(after.at_ns - self._started_ns) / 1e9,
@@ -121,10 +152,19 @@ class HostSampler:
             net_sent_bytes_per_s=sent / elapsed_s,
             net_received_bytes_per_s=received / elapsed_s,
             loopback_bytes_per_s=loopback / elapsed_s,
-            tcp_retransmits=retransmits,
-            listen_overflows=overflows,
-            listen_drops=drops,
+            tcp_retransmits=tcp.retransmitted,
+            listen_overflows=tcp.overflows,
+            listen_drops=tcp.drops,
             context_switches_per_s=(after.context_switches - before.context_switches) / elapsed_s,
+            tcp_segments_sent=tcp.sent,
+            busiest_disk=disk,
+            disk_busy_percent=disk_percent,
+            disk_queue=disk_queue,
+            run_queue=after.load.run_queue,
+            cpu_pressure_percent=pressure["cpu"],
+            memory_pressure_percent=pressure["memory"],
+            io_pressure_percent=pressure["io"],
+            swap_bytes_per_s=_PAGE_BYTES * max(0, after.load.swapped_pages - before.load.swapped_pages) / elapsed_s,
         )
 
 
@@ -142,7 +182,18 @@ def _read() -> _Reading:
         nics_bytes={name: (counters.bytes_sent, counters.bytes_recv) for name, counters in nics.items()},
         context_switches=psutil.cpu_stats().ctx_switches,
         tcp=procfs.tcp_counters(),
+        load=read_machine_load(),
     )
+
+
+def _busiest_disk(before: MachineLoad, after: MachineLoad, elapsed_s: float) -> tuple[str, float, float]:
+    """Return the disk that was busy the longest, for how many per cent of the time, and how many requests it had."""
+    busy_ms = {name: busy - before.disks[name][0] for name, (busy, _) in after.disks.items() if name in before.disks}
+    name = max(busy_ms, key=busy_ms.__getitem__, default="")
+    if not name or busy_ms[name] <= 0:
+        return "", 0.0, 0.0
+    queued_ms = max(0, after.disks[name][1] - before.disks[name][1])
+    return name, _percent(busy_ms[name] / 1000, elapsed_s), queued_ms / 1000 / elapsed_s
 
 
 def _network_deltas(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> tuple[int, int, int]:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
-import socket
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fastload.control.sampling import procfs
+from fastload.control.sampling.listeners import find_listener
+from fastload.control.sampling.threads import ThreadReader
+from fastload.control.sampling.usage_ledger import ProcessKey, UsageLedger, UsageReading
 from fastload.model.errors import PlanError, nearest
 from fastload.model.resources import ProcessSample
 from fastload.model.units import parse_whole
 
-ProcessKey = tuple[int, int]
-"""``(start_ticks, pid)``: unique while the machine is up, and parents sort before their children."""
-
 _INTERPRETER = re.compile(r"(python|pypy|node|bun|ruby|perl|php|java|bash|dash|zsh|sh)[\d.]*")
 _OPTIONS_WITH_VALUE = frozenset({"-W", "-X", "-r", "--require", "-cp", "-classpath", "--class-path"})
 _INLINE_CODE = frozenset({"-c", "-e", "--eval", "-lc", "-ec", "-xc"})
-# These listen for services that do not run yet. Their other children do not belong to the target.
-_SOCKET_ACTIVATORS = frozenset({"systemd", "init", "launchd"})
 # No system has more: 2**22 is Linux's own limit.
 _MOST_PID = 2**31 - 1
 _MAX_PORT = 65_535
@@ -31,78 +27,15 @@ _START_SLACK_TICKS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class UsageReading:
-    """What one process has used since its start, like ns of CPU time or bytes of a disk.
-
-    ``reaped`` is what the descendants used that it waited for. The kernel keeps bytes of disks in one number with those
-    of the process itself: all of that is ``reaped``.
-    """
-
-    parent_pid: int
-    own: int
-    reaped: int
-
-
-class UsageLedger:
-    """Ledger of what a changing process tree uses. It also counts processes that end between two readings.
-
-    When a parent waits for an ended child, the kernel adds the child's total to the parent's ``reaped``. The part
-    that was counted while the child lived is then a debt of the parent, and is subtracted from ``reaped``. The total
-    may arrive there one interval late, because a tree cannot be read at one instant. If it is not there by then, the
-    parent never waited (SIGCHLD ignored), and the debt is dropped. A parent must not be read after its children.
-    """
-
-    def __init__(self) -> None:
-        self._last: dict[ProcessKey, UsageReading] = {}
-        self._owed: dict[ProcessKey, int] = {}
-
-    def advance(self, now: dict[ProcessKey, UsageReading], *, born_since_ticks: int) -> int:
-        """Return what all processes used since the last call.
-
-        A new process counts from its start if it started at *born_since_ticks* or later. Otherwise (an old process
-        that joins the tree) it counts from now on.
-        """
-        vanished = self._vanished(now)
-        owed: dict[ProcessKey, int] = {}
-        used = 0
-        for key, reading in now.items():
-            before = self._last.get(key)
-            if before is None:
-                used += reading.own + reading.reaped if key[0] >= born_since_ticks else 0
-                continue
-            used += max(0, reading.own - before.own)
-            arrived = max(0, reading.reaped - before.reaped)
-            owed_late, owed_new = self._owed.get(key, 0), vanished.get(key, 0)
-            used += max(0, arrived - owed_late - owed_new)
-            still_owed = min(owed_new, max(0, owed_late + owed_new - arrived))
-            if still_owed:
-                owed[key] = still_owed
-        self._last, self._owed = now, owed
-        return used
-
-    def _vanished(self, now: dict[ProcessKey, UsageReading]) -> dict[ProcessKey, int]:
-        """Return what was already counted of processes that are gone, by the nearest ancestor that exists."""
-        keys = {key[1]: key for key in self._last}
-        vanished: dict[ProcessKey, int] = {}
-        for key, reading in self._last.items():
-            heir: ProcessKey | None = key
-            while heir is not None and heir not in now:
-                heir = keys.get(self._last[heir].parent_pid)
-            if key not in now and heir is not None:
-                vanished[heir] = vanished.get(heir, 0) + reading.own + reading.reaped
-        return vanished
-
-
-@dataclass(frozen=True, slots=True)
 class _Reading:
-    """Reading of one process; ``schedule`` is ``{thread: (ns waited for a CPU, times put on a CPU)}``.
+    """Reading of one process. *children* are those that were looked up, see `ProcessSampler`.
 
     ``disk_bytes`` are those read and written, None if this user may not see them.
     """
 
     stat: procfs.ProcessStat
     fds: int
-    schedule: dict[str, tuple[int, int]]
+    fd_limit: int
     children: list[int]
     disk_bytes: tuple[int, int] | None = None
 
@@ -120,8 +53,12 @@ class ProcessSampler:
         self._with_children = children
         self._ledger = UsageLedger()
         self._read_ledger, self._written_ledger = UsageLedger(), UsageLedger()
+        self._threads = ThreadReader()
         self._last: dict[ProcessKey, _Reading] = {}
         self._adopted: set[ProcessKey] = set()
+        # All PIDs of the machine: a new child is among those that were not there before.
+        self._all_pids: set[int] = set()
+        self._names: dict[ProcessKey, str] = {}
         self._started_ns: int | None = None
         self._last_ns = 0
         self._last_ticks = 0
@@ -130,16 +67,24 @@ class ProcessSampler:
         """Take the reading that is the baseline of the first sample."""
         self._started_ns = self._last_ns = time.monotonic_ns()
         self._last_ticks = procfs.boot_ticks_now()
+        self._all_pids = self._list_pids()
         stats = {pid: procfs.read_process(pid) for pid in self._pids}
-        self._last = self._read_tree({(stat.start_ticks, pid) for pid, stat in stats.items() if stat})
+        given = {(stat.start_ticks, pid) for pid, stat in stats.items() if stat}
+        self._last = self._read_tree(set(), given, {})
+        for key in self._last:
+            self._threads.begin(key)
         self._count_cpu_ns(self._last, born_since_ticks=self._last_ticks)
         self._count_disk_bytes(self._last, born_since_ticks=self._last_ticks)
 
     @property
     def has_lost_one(self) -> bool:
         """Whether one of the processes that were given, or were adopted last, no longer runs."""
-        running = {pid for (_, pid), reading in self._last.items() if reading.stat.running}
-        return not running.issuperset(self._pids)
+        return not set(self.pids).issuperset(self._pids)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """PIDs of the processes that ran when the last sample was taken."""
+        return tuple(pid for (_, pid), reading in self._last.items() if reading.stat.running)
 
     def adopt(self, pids: Iterable[int]) -> None:
         """Watch *pids* instead, from the next sample on, beside those that still run. What they used before does not
@@ -159,68 +104,105 @@ class ProcessSampler:
         now_ns, now_ticks = time.monotonic_ns(), procfs.boot_ticks_now()
         elapsed_ns = max(now_ns - self._last_ns, 1)
         born_since_ticks = self._last_ticks - _START_SLACK_TICKS
-        readings = self._read_tree({*self._last, *self._adopted})
-        self._adopted.clear()
+        readings = self._read_tree(set(self._last), self._adopted, self._new_pids())
+        self._adopted = set()
         cpu_ns = self._count_cpu_ns(readings, born_since_ticks=born_since_ticks)
         disk = self._count_disk_bytes(readings, born_since_ticks=born_since_ticks)
-        waited_ns = switches = 0
-        for key, reading in readings.items():
-            before = self._last.get(key)
-            if before is not None or key[0] >= born_since_ticks:
-                waited_here, switches_here = _schedule_delta(before.schedule if before else {}, reading.schedule)
-                waited_ns += waited_here
-                switches += switches_here
+        used_ns = {key: self._used_ns(key, reading, born_since_ticks) for key, reading in readings.items()}
+        active = [key for key, used in used_ns.items() if used and readings[key].stat.running]
+        threads = self._threads.read(active, readings, self._last_ns)
         self._last, self._last_ns, self._last_ticks = readings, now_ns, now_ticks
-        running = [reading for reading in readings.values() if reading.stat.running]
+        running = {key: reading for key, reading in readings.items() if reading.stat.running}
+        busiest = max(active, key=used_ns.__getitem__, default=None)
+        fullest = max(running.values(), key=lambda one: one.fds / one.fd_limit if one.fd_limit else 0.0, default=None)
         return ProcessSample(
             t_s=(now_ns - self._started_ns) / 1e9,
             label=self.label,
             cpu_percent=100.0 * cpu_ns / elapsed_ns,
-            rss_bytes=sum(reading.stat.rss_bytes for reading in running),
-            threads=sum(reading.stat.threads for reading in running),
-            fds=sum(reading.fds for reading in running),
+            rss_bytes=sum(reading.stat.rss_bytes for reading in running.values()),
+            threads=sum(reading.stat.threads for reading in running.values()),
+            fds=sum(reading.fds for reading in running.values()),
             processes=len(running),
-            context_switches_per_s=switches * 1e9 / elapsed_ns,
-            run_delay_ratio=waited_ns / elapsed_ns,
+            context_switches_per_s=threads.switches * 1e9 / elapsed_ns,
+            run_delay_ratio=threads.waited_ns / elapsed_ns,
             alive=bool(running),
             disk_read_bytes_per_s=disk[0] * 1e9 / elapsed_ns if disk else None,
             disk_written_bytes_per_s=disk[1] * 1e9 / elapsed_ns if disk else None,
+            busiest_process=self._name(busiest) if busiest else "",
+            busiest_process_percent=100.0 * used_ns[busiest] / elapsed_ns if busiest else 0.0,
+            busiest_thread=self._thread_name(*threads.busiest) if threads.busiest else "",
+            busiest_thread_percent=threads.percent,
+            full_threads=threads.full,
+            fds_of_fullest=fullest.fds if fullest else 0,
+            fd_limit=fullest.fd_limit if fullest else 0,
+            blocked_threads=threads.blocked,
         )
 
-    def _read_tree(self, known: set[ProcessKey]) -> dict[ProcessKey, _Reading]:
-        """Return readings of the *known* processes that still exist and, with children, of their new descendants."""
+    def _used_ns(self, key: ProcessKey, reading: _Reading, born_since_ticks: int) -> int:
+        """Return the CPU time of the process itself since the last reading; one that joins begins with this one."""
+        before = self._last.get(key)
+        if before is None and key[0] < born_since_ticks:
+            self._threads.begin(key)
+            return 0
+        return max(0, reading.stat.cpu_ns - (before.stat.cpu_ns if before else 0))
+
+    def _name(self, key: ProcessKey) -> str:
+        if key not in self._names:
+            self._names[key] = f"{process_name(key[1])} (PID {key[1]})".lstrip()
+        return self._names[key]
+
+    def _thread_name(self, key: ProcessKey, thread: str) -> str:
+        process = self._name(key)
+        return process if thread == str(key[1]) else f"{procfs.thread_name(key[1], thread)} of {process}"
+
+    def _read_tree(
+        self, known: set[ProcessKey], joining: set[ProcessKey], new: Mapping[int, list[int]]
+    ) -> dict[ProcessKey, _Reading]:
+        """Return readings of the *known* processes that still exist, of those that are *joining* with all that they
+        have forked, and of descendants that are *new*, by their parent."""
         readings: dict[ProcessKey, _Reading] = {}
         # Oldest first: the ledger must get every parent before its children. New processes come last: they are younger.
-        waiting: list[tuple[int, int | None]] = [(pid, start_ticks) for start_ticks, pid in sorted(known)]
-        seen = {pid for pid, _ in waiting}
-        for pid, start_ticks in waiting:
-            reading = self._read(pid)
+        waiting: list[tuple[int, int | None, bool]] = [
+            (pid, start_ticks, (start_ticks, pid) in joining) for start_ticks, pid in sorted(known | joining)
+        ]
+        seen = {pid for pid, _, _ in waiting}
+        for pid, start_ticks, joins in waiting:
+            reading = self._read(pid, with_children=joins)
             if reading is None or start_ticks not in (None, reading.stat.start_ticks):
                 continue
             readings[reading.stat.start_ticks, pid] = reading
-            new = [child for child in reading.children if child not in seen]
-            seen.update(new)
-            waiting += [(child, None) for child in new]
+            children = [child for child in (*reading.children, *new.get(pid, ())) if child not in seen]
+            seen.update(children)
+            waiting += [(child, None, joins) for child in children]
         return readings
 
-    def _read(self, pid: int) -> _Reading | None:
+    def _list_pids(self) -> set[int]:
+        return set(procfs.list_pids()) if self._with_children else set()
+
+    def _new_pids(self) -> dict[int, list[int]]:
+        """Return the processes that are new on this machine, by their parent.
+
+        One look at all PIDs is cheaper than one at the children of each thread.
+        """
+        pids = self._list_pids()
+        new, self._all_pids = pids - self._all_pids, pids
+        by_parent: dict[int, list[int]] = {}
+        for pid in sorted(new):
+            if stat := procfs.read_process(pid):
+                by_parent.setdefault(stat.parent_pid, []).append(pid)
+        return by_parent
+
+    def _read(self, pid: int, *, with_children: bool) -> _Reading | None:
         stat = procfs.read_process(pid)
         if stat is None:
             return None
         if not stat.running:
             # It uses nothing more, and the kernel may not show what it has used.
             before = self._last.get((stat.start_ticks, pid))
-            return _Reading(stat, fds=0, schedule={}, children=[], disk_bytes=before.disk_bytes if before else None)
-        threads = procfs.thread_ids(pid)
-        return _Reading(
-            stat,
-            fds=procfs.count_fds(pid),
-            schedule={thread: procfs.thread_schedule(pid, thread) for thread in threads},
-            children=[child for thread in threads for child in procfs.thread_children(pid, thread)]
-            if self._with_children
-            else [],
-            disk_bytes=procfs.disk_bytes(pid),
-        )
+            return _Reading(stat, fds=0, fd_limit=0, children=[], disk_bytes=before.disk_bytes if before else None)
+        threads = procfs.thread_ids(pid) if with_children and self._with_children else []
+        children = [child for thread in threads for child in procfs.thread_children(pid, thread)]
+        return _Reading(stat, procfs.count_fds(pid), procfs.fd_limit(pid), children, procfs.disk_bytes(pid))
 
     def _count_disk_bytes(
         self, readings: dict[ProcessKey, _Reading], *, born_since_ticks: int
@@ -252,16 +234,6 @@ class ProcessSampler:
         )
 
 
-def _schedule_delta(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> tuple[int, int]:
-    """Return ``(ns waited, times put on a CPU)``. A new thread counts from its start, an ended one does not count."""
-    waited_ns = switches = 0
-    for thread, (waited_now, switches_now) in after.items():
-        waited_before, switches_before = before.get(thread, (0, 0))
-        waited_ns += max(0, waited_now - waited_before)
-        switches += max(0, switches_now - switches_before)
-    return waited_ns, switches
-
-
 def process_name(pid: int) -> str:
     """Return the program's name; for an interpreter, the module or script that it runs; empty if it is gone."""
     arguments = procfs.command_line(pid)
@@ -271,65 +243,6 @@ def process_name(pid: int) -> str:
     program = _interpreted_program(arguments[1:]) if _INTERPRETER.fullmatch(executable) else ""
     # A shipped target has its own name: the last argument.
     return arguments[-1] if program == "fastload.targets" else program or executable
-
-
-def find_listener(port: int, host: str = "") -> tuple[int, ...]:
-    """Return the PIDs of all processes that hold a socket listening on the TCP port, masters and workers alike.
-
-    *host*, an address or a name to look up, limits the result to sockets that accept connections to it; empty means
-    any. The result is empty if nothing listens here, *host* is another machine, the processes belong to another user,
-    or they listen in another network namespace (the port of a container is held by its proxy, if by any process). A
-    service manager that holds the socket for a service is left out.
-    """
-    inodes = _listening_inodes(port, host)
-    return tuple(pid for pid in procfs.socket_holders(inodes) if not _is_socket_activator(pid))
-
-
-def _listening_inodes(port: int, host: str) -> set[str]:
-    listening = procfs.listening_sockets(port)
-    if not host:
-        return {inode for _, inode in listening}
-    wanted = {address for address in _resolve(host) if _is_local(address)}
-    return {inode for bound, inode in listening if any(_accepts(bound, address) for address in wanted)}
-
-
-def _resolve(host: str) -> set[procfs.IpAddress]:
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return set()
-    return {_plain_address(ipaddress.ip_address(str(entry[4][0]).partition("%")[0])) for entry in found}
-
-
-def _plain_address(address: procfs.IpAddress) -> procfs.IpAddress:
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
-def _is_local(address: procfs.IpAddress) -> bool:
-    if address.is_loopback or address.is_unspecified:
-        return True
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        # Only an address of this machine can be bound to; nothing is sent.
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
-        return False
-    return True
-
-
-def _accepts(bound: procfs.IpAddress, address: procfs.IpAddress) -> bool:
-    bound = _plain_address(bound)
-    if bound.is_unspecified:
-        # A socket on :: takes IPv4 too, unless IPV6_V6ONLY is set, which /proc does not show.
-        return bound.version == 6 or address.version == 4
-    return bound == address or address.is_unspecified
-
-
-def _is_socket_activator(pid: int) -> bool:
-    stat = procfs.read_process(pid)
-    return stat is not None and stat.name in _SOCKET_ACTIVATORS
 
 
 def resolve_watch(text: str) -> tuple[int, ...]:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -116,10 +118,33 @@ def thread_ids(pid: int) -> list[str]:
     return _listdir(f"/proc/{pid}/task")
 
 
-def thread_schedule(pid: int, thread_id: str) -> tuple[int, int]:
-    """Return ``(ns ready to run but waiting, times put on a CPU)`` since the thread began; zeros if unknown."""
-    values = read_file(f"/proc/{pid}/task/{thread_id}/schedstat").split()
-    return (int(values[1]), int(values[2])) if len(values) >= 3 else (0, 0)
+def thread_schedule(pid: int, thread_id: str) -> tuple[int, int, int]:
+    """Return ``(ns on a CPU, ns ready to run but waiting, times put on a CPU)`` since the thread began; zeros if
+    unknown."""
+    values = _read_once(f"/proc/{pid}/task/{thread_id}/schedstat").split()
+    return (int(values[0]), int(values[1]), int(values[2])) if len(values) >= 3 else (0, 0, 0)
+
+
+def thread_state(pid: int, thread_id: str) -> str:
+    """Return the letter of the thread's state, as R, S or D; "" if it is gone."""
+    return _read_once(f"/proc/{pid}/task/{thread_id}/stat").rpartition(b")")[2][1:2].decode()
+
+
+def thread_name(pid: int, thread_id: str) -> str:
+    """Return the name of the thread; "" if it is gone."""
+    return _read_once(f"/proc/{pid}/task/{thread_id}/comm").decode(errors="replace").strip()
+
+
+def _read_once(path: str) -> bytes:
+    """Return the beginning of a file, with one reading: for small files that are read in great numbers."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(fd, 1024)
+        finally:
+            os.close(fd)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
 
 
 def thread_children(pid: int, thread_id: str) -> list[int]:
@@ -135,6 +160,15 @@ def count_fds(pid: int) -> int:
         return os.stat(path).st_size or len(os.listdir(path))
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return 0
+
+
+def fd_limit(pid: int) -> int:
+    """Return how many file descriptors the process may open; 0 if this user may not ask, or there is no limit."""
+    try:
+        soft, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    except (OSError, ValueError):
+        return 0
+    return max(0, soft)
 
 
 def disk_bytes(pid: int) -> tuple[int, int] | None:
@@ -161,11 +195,25 @@ def is_thread_group(pid: int) -> bool:
     return f"\nTgid:\t{pid}\n".encode() in read_file(f"/proc/{pid}/status")
 
 
-def tcp_counters() -> tuple[int, int, int]:
-    """Return ``(segments retransmitted, listen overflows, listen drops)`` since boot, in this network namespace."""
+class TcpCounters(NamedTuple):
+    """Counts of TCP since boot, in this network namespace; 0 where the kernel does not report them."""
+
+    retransmitted: int
+    overflows: int
+    drops: int
+    sent: int
+
+
+def tcp_counters() -> TcpCounters:
+    """Return the counts: segments sent again, overflows and drops of listening sockets, segments sent."""
     tcp = _named_counters(read_file("/proc/self/net/snmp"), b"Tcp:")
     extended = _named_counters(read_file("/proc/self/net/netstat"), b"TcpExt:")
-    return tcp.get(b"RetransSegs", 0), extended.get(b"ListenOverflows", 0), extended.get(b"ListenDrops", 0)
+    return TcpCounters(
+        tcp.get(b"RetransSegs", 0),
+        extended.get(b"ListenOverflows", 0),
+        extended.get(b"ListenDrops", 0),
+        tcp.get(b"OutSegs", 0),
+    )
 
 
 def _named_counters(table: bytes, prefix: bytes) -> dict[bytes, int]:
@@ -230,9 +278,32 @@ def cgroup_throttled_ns(proc_root: Path, cgroup_root: Path) -> int:
     return max((_read_throttled_ns(folder) for folder, _ in _cpu_cgroups(proc_root, cgroup_root)), default=0)
 
 
+def cgroup_periods(pids: Iterable[int], proc_root: Path, cgroup_root: Path) -> dict[Path, tuple[int, int]]:
+    """Return ``(periods, periods in which the quota was used up)`` since it was made, of each cgroup above these
+    processes that has a CPU quota."""
+    texts = {read_file(f"{proc_root}/{pid}/cgroup") for pid in pids}
+    found: dict[Path, tuple[int, int]] = {}
+    for folder in {folder for text in texts for folder, _ in _folders_of(text, cgroup_root)}:
+        counts = _counts(read_file(f"{folder}/cpu.stat"))
+        if periods := counts.get(b"nr_periods", 0):
+            found[folder] = periods, counts.get(b"nr_throttled", 0)
+    return found
+
+
+def _counts(text: bytes) -> dict[bytes, int]:
+    """Return the numbers of a file whose lines are names and numbers."""
+    pairs = [line.split() for line in text.splitlines()]
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit() and len(pair[1]) < _DIGITS}
+
+
 def _cpu_cgroups(proc_root: Path, cgroup_root: Path) -> Iterator[tuple[Path, bool]]:
     """Yield ``(folder, whether it is of version 2)`` for each cgroup above this process that may limit its CPU time."""
-    for line in os.fsdecode(read_file(f"{proc_root}/self/cgroup")).split("\n"):
+    yield from _folders_of(read_file(f"{proc_root}/self/cgroup"), cgroup_root)
+
+
+def _folders_of(text: bytes, cgroup_root: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield the folders of the cgroups in the *text* of /proc/PID/cgroup, and of those above them."""
+    for line in os.fsdecode(text).split("\n"):
         _, _, rest = line.partition(":")
         controllers, has_path, path = rest.partition(":")
         if not has_path:
@@ -252,12 +323,9 @@ def _cpu_cgroups(proc_root: Path, cgroup_root: Path) -> Iterator[tuple[Path, boo
 
 
 def _read_throttled_ns(folder: Path) -> int:
-    for line in read_file(f"{folder}/cpu.stat").splitlines():
-        name, _, value = line.partition(b" ")
-        # Version 2 has microseconds, version 1 nanoseconds.
-        if name in _NS_OF_THROTTLED and value.isdigit():
-            return int(value) * _NS_OF_THROTTLED[name]
-    return 0
+    counts = _counts(read_file(f"{folder}/cpu.stat"))
+    # Version 2 has microseconds, version 1 nanoseconds.
+    return next((counts[name] * ns for name, ns in _NS_OF_THROTTLED.items() if name in counts), 0)
 
 
 def _read_quota_v2(folder: Path) -> float | None:

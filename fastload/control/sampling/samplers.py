@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from fastload.control.sampling.host import HostSampler, QuotaSampler
-from fastload.control.sampling.processes import ProcessSampler, find_listener, process_name, resolve_watch
+from fastload.control.sampling.host import HostSampler, QuotaSampler, ThrottleSampler
+from fastload.control.sampling.listeners import find_listener
+from fastload.control.sampling.processes import ProcessSampler, process_name, resolve_watch
+from fastload.control.sampling.sock_diag import AcceptQueue, accept_queues
 from fastload.model.errors import PlanError
 from fastload.model.plan import Plan
 from fastload.model.resources import HostSample, ProcessSample, ResourceSeries
@@ -20,6 +22,7 @@ class Samplers:
 
     *worker_pids*: PIDs by worker index. *watched*: PIDs of the target's processes. *label*: the target's name, "" for
     the names of its programs. *find_again* returns the PIDs when one of these has ended: others may have its place.
+    *port*: the one it listens on, 0 if that is not known.
     ``last_workers``: the last sample of each worker that still lives. ``target_cpus``: how many CPUs the target may
     use.
     """
@@ -30,11 +33,14 @@ class Samplers:
         watched: tuple[int, ...],
         label: str,
         find_again: Callable[[], tuple[int, ...]] = tuple,
+        port: int = 0,
     ) -> None:
+        self._port = port
         self._find_again = find_again
         self.target_cpus = allowed_cpus(watched)
         self._host = HostSampler()
         self._quota = QuotaSampler()
+        self._throttle = ThrottleSampler()
         self._workers = {
             index: ProcessSampler([pid], children=False, label=f"worker {index}") for index, pid in worker_pids.items()
         }
@@ -52,6 +58,8 @@ class Samplers:
         self._quota.prime()
         for sampler in (*self._workers.values(), *([self._target] if self._target else [])):
             sampler.prime()
+        if self._target:
+            self._throttle.sample(self._target.pids)
 
     def sample(self, live_workers: Mapping[int, int]) -> None:
         """Take one more sample of the host, of each living worker, and of the target. *live_workers*: PIDs by index."""
@@ -62,10 +70,21 @@ class Samplers:
             self.worker_samples[index].append(sample)
         self.last_workers = tuple(taken.values())
         if self._target:
-            self.target_samples.append(self._target.sample())
+            self.target_samples.append(self._sample_target(self._target))
             if self._target.has_lost_one and (found := self._find_again()):
                 self._target.adopt(found)
                 self.target_cpus = allowed_cpus(found) or self.target_cpus
+
+    def _sample_target(self, target: ProcessSampler) -> ProcessSample:
+        sample = target.sample()
+        queues = accept_queues(self._port) if self._port else []
+        fullest = max(queues, key=lambda queue: queue.length - queue.backlog, default=AcceptQueue(0, 0))
+        return replace(
+            sample,
+            throttled_ratio=self._throttle.sample(target.pids),
+            accept_queue=fullest.length,
+            accept_backlog=fullest.backlog,
+        )
 
     @property
     def throttled_share(self) -> float:
@@ -123,10 +142,14 @@ def find_target_processes(plan: Plan, known_pids: tuple[int, ...]) -> tuple[int,
     for text in plan.watch:
         found.update(resolve_watch(text))
     if not found and plan.base_url:
-        parts = urlsplit(plan.base_url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        found.update(find_listener(port, parts.hostname or ""))
+        found.update(find_listener(target_port(plan), urlsplit(plan.base_url).hostname or ""))
     return tuple(sorted(found - {os.getpid()}))
+
+
+def target_port(plan: Plan) -> int:
+    """Return the port of the base URL; 0 without one."""
+    parts = urlsplit(plan.base_url)
+    return (parts.port or (443 if parts.scheme == "https" else 80)) if plan.base_url else 0
 
 
 def find_target_again(plan: Plan, known_pids: tuple[int, ...], watched: tuple[int, ...]) -> tuple[int, ...]:

@@ -321,8 +321,8 @@ class VU(HttpClient, StreamingClient):
         response = NO_DUE
         if error is None and measurement[0]:
             response = response_us(due_ns, transfer.done_ns)
-            if judged is None:
-                recorder.record(endpoint, response, measurement)
+            if judged is None and recorder.record(endpoint, response, measurement):
+                recorder.record_refusal(measurement[0], transfer)
             self._back_off_s = 0.0
         else:
             reply.status = 0
@@ -334,6 +334,8 @@ class VU(HttpClient, StreamingClient):
             self._back_off_s = min(LONGEST_BACK_OFF_S, max(FIRST_BACK_OFF_S, 2 * self._back_off_s)) if refused else 0.0
         if judged is not None:
             judged.record(recorder, endpoint, response, measurement, reply)
+            if not reply.ok:
+                recorder.record_refusal(measurement[0], transfer)
         return reply
 
     def _give_up(self, transfer: Transfer, endpoint: int) -> None:

@@ -83,7 +83,8 @@ class ConnectionPool(SlotPool):
         if transfer.moves or transfer.writes > 1:
             recorder.record_sent_again(self.scope, self._source.name, transfer)
         if error is None and measurement[0]:
-            recorder.record(self._endpoint, response_us(transfer.due_ns, transfer.done_ns), measurement)
+            if recorder.record(self._endpoint, response_us(transfer.due_ns, transfer.done_ns), measurement):
+                recorder.record_refusal(measurement[0], transfer)
             pause_s = 0.0
         else:
             pause_s = self._record_failure(transfer, error or transfer.error_of_response(), measurement)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 FAILED_FROM_STATUS = 400
+REFUSING_STATUSES = (429, 503)
 NO_DUE = -1
 
 JUDGED_FAILED, JUDGED_GOOD, UNEXPECTED = 1000, 2000, 3000

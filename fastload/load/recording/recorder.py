@@ -21,6 +21,7 @@ from fastload.load.recording.outcome import (
     JUDGED,
     JUDGED_FAILED,
     JUDGED_GOOD,
+    REFUSING_STATUSES,
     UNEXPECTED,
     Unanswered,
     kind_tag,
@@ -162,17 +163,25 @@ class Recorder:
         `PointRecorder` adds more."""
         return tags
 
-    def record(self, endpoint: int, response_us: int, measurement: Measurement, wanted: str = "") -> None:
-        """Record a request with a response. *response_us* counts from its due time; `NO_DUE` without a schedule.
+    def record(self, endpoint: int, response_us: int, measurement: Measurement, wanted: str = "") -> bool:
+        """Record a request with a response; return whether its status is bad. *response_us* counts from its due time;
+        `NO_DUE` without a schedule.
 
         *wanted* is added to the message of a bad status: what was expected.
         """
         rows = self._rows
         rows.extend((endpoint, response_us, *measurement))
-        if measurement[0] >= FAILED_FROM_STATUS:
-            self._record_bad_status(endpoint, measurement[0], wanted)
         if len(rows) >= FOLD_AT_REQUESTS * ROW_WIDTH:
             self._fold_requests()
+        if measurement[0] >= FAILED_FROM_STATUS:
+            self._record_bad_status(endpoint, measurement[0], wanted)
+            return True
+        return False
+
+    def record_refusal(self, status: int, transfer: Transfer) -> None:
+        """Record whether a response with a bad *status* says when to try again (Retry-After), as rate limits do."""
+        if status in REFUSING_STATUSES and transfer.retry_after_s():
+            self.stats.retry_after += 1
 
     def record_expected(
         self, endpoint: int, response_us: int, measurement: Measurement, judgement: int, wanted: str = ""

@@ -52,9 +52,10 @@ class BatchedRun:
         """Add the next second. It is not changed, and must not change after this."""
         for row in self._aligned.add(second, {_REQUESTS: second.requests_per_s * second.span_s}):
             batch, _ = self.part_of(row.end_s, row.span_s)
-            if row.amounts[_REQUESTS]:
+            # A damaged file may have a time of the target in which there is no second of the run.
+            if requests := row.amounts.get(_REQUESTS):
                 self.cpu_ms[batch] += row.cpu_ms
-                self.cpu_requests[batch] += row.amounts[_REQUESTS]
+                self.cpu_requests[batch] += requests
         index, after = self.part_of(second.t_s, second.span_s)
         if index < 0:
             return

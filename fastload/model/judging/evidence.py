@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from fastload.model.judging.littles_law import LittlesLaw
+from fastload.model.judging.resource_evidence import MachineUse, TargetUse
 from fastload.model.judging.stalls import StallCause, Stalls
 from fastload.model.resources import Spans
 from fastload.model.units import format_number_of
@@ -115,7 +116,9 @@ class Evidence:
       use; *target_run_delay* is the mean time in which threads of it were ready and waited for a CPU, per wall time.
       *target_ended_s*: when its processes had ended, in seconds of the run. *target_ran_s*: from when to when they ran,
       if that was not all the time. *connections_dropped* counts what this machine's accept queues had no room for.
-    - *host_cpu_percent* is the mean of the host.
+      *target_use* has what else was measured of its processes.
+    - *retry_after* counts the responses with a status of 429 or 503 that said when to try again (Retry-After).
+    - *host_cpu_percent* is the mean of the host, *machine_use* has what else was measured of it.
     """
 
     open_model: bool
@@ -162,8 +165,11 @@ class Evidence:
     target_run_delay: float | None = None
     target_ended_s: float | None = None
     target_ran_s: Spans = ()
+    target_use: TargetUse = field(default_factory=TargetUse)
     connections_dropped: int = 0
+    retry_after: int = 0
     host_cpu_percent: float | None = None
+    machine_use: MachineUse = field(default_factory=MachineUse)
 
     @property
     def counts(self) -> MainCounts:

@@ -296,7 +296,7 @@ def _joined(text: str, disturbance: Disturbance) -> str:
 def _limit_of_saturation(evidence: Evidence) -> Literal["both", "generator"]:
     cpu = evidence.target_cpu_percent
     full = cpu is not None and cpu >= SATURATED_CPU_PERCENT * max(1, evidence.target_cpus)
-    return "both" if full else "generator"
+    return "both" if full or evidence.target_use.thread_percent >= SATURATED_CPU_PERCENT else "generator"
 
 
 def is_short(evidence: Evidence) -> bool:

@@ -9,18 +9,16 @@ import math
 from collections import Counter
 
 from fastload.model.error_remedies import remedy_of
-from fastload.model.judging.evidence import SATURATED_CPU_PERCENT, Evidence
+from fastload.model.judging.evidence import Evidence
 from fastload.model.judging.finding import LINES_AT_MOST, Cause, Finding, Limit
 from fastload.model.judging.generator_findings import FLOOR_MS, OWN_SHARE, TOUCHED_SHARE, is_queued, is_short
-from fastload.model.resources import spans_text
+from fastload.model.judging.waiting_line import line_cause, line_remedy, line_text, waits_in_target
 from fastload.model.units import format_count, format_ms, format_number_of, format_percent, format_were
 
 MOST_FAILED_SHARE = 0.5
 """Share of failures from which on the latencies are those of too few."""
-TARGET_RUN_DELAY_MAX = 0.25
-"""Share of the time in which the target may wait for a CPU."""
-QUEUE_FACTOR = 3.0
-"""How many times the quickest response the median is, if requests wait in line in the target."""
+REFUSED_SHARE = 0.5
+"""Share of the failures from which on those of a rate limit stand for all."""
 SERVED_SHARE = 0.9
 """Share of the offered rate from which on it counts as served."""
 NEEDED_FACTOR = 1.25
@@ -100,18 +98,25 @@ def failure_findings(evidence: Evidence) -> list[Finding]:
         log = "see the target's log for why it ended; judge the seconds before that"
         return [Finding("target_ended", "SUSPECT", text, log, "target", f"{when}, and {share} of the {noun} failed")]
     why = f"{share} of the {noun} failed{most}"
+    cause: Cause = "target_failing"
+    if refused := _refused(evidence):
+        cause, why, remedy = "rate_limit", refused, "lower the load to what it lets through, or raise its rate limit"
     if counts.failed_share < MOST_FAILED_SHARE:
-        return [Finding("target_failing", "VALID", why, remedy, "target", why)]
-    return [
-        Finding(
-            "target_failing",
-            "SUSPECT",
-            f"{why}: the latencies are not those of its work",
-            remedy,
-            "target",
-            why,
-        )
-    ]
+        return [Finding(cause, "VALID", why, remedy, "target", why)]
+    text = f"{why}: the latencies are not those of its work"
+    return [Finding(cause, "SUSPECT", text, remedy, "target", why)]
+
+
+def _refused(evidence: Evidence) -> str:
+    """Return how many requests a rate limit of the target refused, as a clause; "" if most failed for other reasons."""
+    counts = evidence.counts
+    refused = max(evidence.errors.get("http_429", 0), evidence.retry_after)
+    if refused < REFUSED_SHARE * counts.failed:
+        return ""
+    share = format_percent(refused / counts.ended)
+    later = f", {format_count(evidence.retry_after)} of them with a Retry-After" if evidence.retry_after else ""
+    let_through = format_count(evidence.requests_per_s * (1 - counts.failed_share))
+    return f"a rate limit refused {share} of the {counts.noun}{later}, and {let_through} {counts.noun}/s got through"
 
 
 def load_findings(evidence: Evidence, *, is_limited: bool) -> list[Finding]:
@@ -136,7 +141,7 @@ def load_findings(evidence: Evidence, *, is_limited: bool) -> list[Finding]:
             f"{format_number_of(waiting, 'request')} ({format_percent(waiting / max(1, evidence.started))}) had no "
             "response when the run ended: the percentiles leave out the slowest"
         )
-        found.append(Finding("unanswered", "SUSPECT", text, _LOWER_REMEDY, limit, why))
+        found.append(Finding("unanswered", "SUSPECT", text, _with_line(evidence, _LOWER_REMEDY), limit, why))
     elif not found:
         found += _line_findings(evidence, "" if is_limited else "target", why)
     return found
@@ -144,6 +149,12 @@ def load_findings(evidence: Evidence, *, is_limited: bool) -> list[Finding]:
 
 _MORE_ROWS = "give the data a row for each VU, or use next(), which begins again"
 _LOWER_REMEDY = "lower the rate to what the target answers"
+
+
+def _with_line(evidence: Evidence, remedy: str) -> str:
+    """Return *remedy*, and where to look for what the requests in the target wait for if that is known."""
+    line = line_remedy(evidence)
+    return f"{remedy}; {line}" if line else remedy
 
 
 def _start_findings(evidence: Evidence, limit: Limit, why: str, *, is_limited: bool) -> list[Finding]:
@@ -156,7 +167,7 @@ def _start_findings(evidence: Evidence, limit: Limit, why: str, *, is_limited: b
         if evidence.dropped:
             text += f"; {format_were(evidence.dropped)} dropped"
         remedy = "lower the rate" if is_limited else _remedy_of_shortage(evidence, limit)
-        cause: Cause = "target_queue" if limit == "target" else "not_started" if is_limited else "too_few_vus"
+        cause: Cause = line_cause(evidence) if limit == "target" else "not_started" if is_limited else "too_few_vus"
         return [Finding(cause, "SUSPECT", text, remedy, limit, why)]
     if is_queued(evidence) and _is_wait_large(evidence):
         share = format_percent(evidence.queued / max(1, evidence.started))
@@ -164,78 +175,28 @@ def _start_findings(evidence: Evidence, limit: Limit, why: str, *, is_limited: b
             f"{share} of the starts waited for a free {_slot(evidence)}, p99 {format_ms(evidence.lateness_ms[99])}; "
             "the response times count the wait"
         )
-        cause = "target_queue" if limit == "target" else "too_few_vus"
+        cause = line_cause(evidence) if limit == "target" else "too_few_vus"
         return [Finding(cause, "SUSPECT", text, _remedy_of_shortage(evidence, limit), limit, why)]
     return []
 
 
 def _line_findings(evidence: Evidence, limit: Limit, why: str) -> list[Finding]:
     """Return the finding about a line before the target that grew, and that was answered when the load was over."""
+    remedy = _with_line(evidence, _LOWER_REMEDY)
     if _is_served(evidence):
         text = f"more and more requests waited for their response, and were answered: {evidence.counts.pace}"
-        return [Finding("target_queue", "VALID", text, _LOWER_REMEDY, limit, why)] if limit else []
+        return [Finding(line_cause(evidence), "VALID", text, remedy, limit, why)] if limit else []
     noun = "request" if evidence.bench else "iteration"
     text = (
         f"{format_number_of(evidence.ended_per_s, noun)}/s ended of {format_count(evidence.offered_per_s)}/s that were "
         "offered, and more and more waited: the response times grow with the length of the run"
     )
-    return [Finding("target_queue", "SUSPECT", text, _LOWER_REMEDY, limit, why)]
+    return [Finding(line_cause(evidence), "SUSPECT", text, remedy, limit, why)]
 
 
 def _is_served(evidence: Evidence) -> bool:
     """Return whether the offered rate was answered while it lasted, as far as that is known."""
     return evidence.is_mixed or evidence.ended_per_s >= SERVED_SHARE * evidence.offered_per_s
-
-
-def resource_findings(evidence: Evidence) -> list[Finding]:
-    """Return remarks about CPUs that were full, or that the target did not get, and about connections it dropped."""
-    found: list[Finding] = []
-    target, host = evidence.target_cpu_percent, evidence.host_cpu_percent
-    # An offered rate that was served was limited by nothing, however busy the CPUs were.
-    served = evidence.open_model and not (is_short(evidence) or is_queued(evidence) or evidence.backlog_grew)
-
-    def add(cause: Cause, who: str, limit: Limit, why: str, remedy: str = "") -> None:
-        found.append(Finding(cause, "VALID", f"{who}: {why}", remedy, "" if served else limit, why))
-
-    if evidence.target_ran_s and evidence.target_ended_s is None:
-        why = f"its processes ended, and it was sampled only {spans_text(evidence.target_ran_s)}"
-        remedy = "name it by its port or program (--watch), so that it is found again; see its log for why it ended"
-        add("target_ended", "the target", "", why, remedy)
-    if evidence.connections_dropped:
-        why = f"its accept queue was full {format_number_of(evidence.connections_dropped, 'time')}"
-        add("accept_queue", "the target", "target", why, "raise its backlog and net.core.somaxconn")
-    if target is not None and target >= SATURATED_CPU_PERCENT * max(1, evidence.target_cpus) and evidence.target_cpus:
-        add("target_cpu", "the target", "target", "its CPUs were full")
-    elif target is not None and target >= SATURATED_CPU_PERCENT:
-        add("target_core", "the target", "target", "it used a whole core, as much as one thread can")
-    if host is not None and host >= SATURATED_CPU_PERCENT and _most_cpu_wanted(evidence) >= SATURATED_CPU_PERCENT:
-        add("host_cpu", "this machine", "machine", f"its CPUs were {host:.0f}% busy")
-    if (evidence.target_run_delay or 0.0) > TARGET_RUN_DELAY_MAX:
-        why = f"the target waited for a CPU {evidence.target_run_delay:.0%} of the time"
-        who: Limit = "machine" if _is_slow_by_starvation(evidence) else ""
-        add("target_starved", "this machine", who, why, "give the target CPUs of its own")
-    return found
-
-
-def _is_slow_by_starvation(evidence: Evidence) -> bool:
-    """Return whether the target wanted a CPU nearly all the time, or requests took long because it had to wait for one.
-
-    A target that has little to do waits often as well, and could do more all the same.
-    """
-    wait_ms = 1000 * (evidence.target_run_delay or 0.0) / evidence.requests_per_s if evidence.requests_per_s else 0.0
-    is_large = evidence.median_ms is not None and wait_ms >= OWN_SHARE * evidence.median_ms
-    return is_large or _target_cpu_wanted(evidence) >= SATURATED_CPU_PERCENT
-
-
-def _target_cpu_wanted(evidence: Evidence) -> float:
-    """Return how much CPU the target used or waited for, in per cent of a core."""
-    return (evidence.target_cpu_percent or 0.0) + 100 * (evidence.target_run_delay or 0.0)
-
-
-def _most_cpu_wanted(evidence: Evidence) -> float:
-    """Return the most CPU that a worker or the target used or waited for, in per cent of a core."""
-    wanted = [worker.mean_cpu_percent + 100 * worker.run_delay_share for worker in evidence.workers]
-    return max([*wanted, _target_cpu_wanted(evidence)])
 
 
 def rest_finding(evidence: Evidence) -> Finding:
@@ -248,9 +209,10 @@ def rest_finding(evidence: Evidence) -> Finding:
         if evidence.is_mixed:
             text = f"the offered rate was served, and with the closed scenarios that was {counts.pace}"
         return Finding("none", "VALID", text)
-    if _waits_in_target(evidence):
-        text = _queue_text(evidence)
-        return Finding("target_queue", "VALID", text, "more VUs wait longer; make the target quicker", "target", text)
+    if waits_in_target(evidence):
+        text = line_text(evidence)
+        remedy = line_remedy(evidence) or "make the target quicker"
+        return Finding(line_cause(evidence), "VALID", text, f"more VUs wait longer; {remedy}", "target", text)
     if evidence.vus_without_data:
         text = f"{_ended_without_data(evidence)}, and the others made {counts.pace}"
         return Finding("concurrency", "VALID", text, _MORE_ROWS, "concurrency", text)
@@ -259,8 +221,8 @@ def rest_finding(evidence: Evidence) -> Finding:
 
 
 def _limit_of_shortage(evidence: Evidence) -> tuple[Limit, str]:
-    if _waits_in_target(evidence):
-        return "target", f"{_queue_text(evidence)}, and it answered {evidence.counts.pace}"
+    if waits_in_target(evidence):
+        return "target", f"{line_text(evidence)}, and it answered {evidence.counts.pace}"
     slot = _slot(evidence)
     if evidence.interrupted >= max(1, HELD_SHARE * evidence.vus):
         held = format_number_of(evidence.interrupted, "request")
@@ -274,7 +236,7 @@ def _limit_of_shortage(evidence: Evidence) -> tuple[Limit, str]:
 
 def _remedy_of_shortage(evidence: Evidence, limit: str) -> str:
     if limit == "target":
-        return "lower the rate to what the target answers, or make it quicker"
+        return _with_line(evidence, _LOWER_REMEDY) if line_remedy(evidence) else f"{_LOWER_REMEDY}, or make it quicker"
     if evidence.vus_without_data:
         return _MORE_ROWS
     option = "-c/--connections" if evidence.bench else "--max-vus"
@@ -296,21 +258,6 @@ def vus_needed(evidence: Evidence) -> int:
 def _is_wait_large(evidence: Evidence) -> bool:
     late_ms, reported_ms = evidence.lateness_ms.get(99, 0.0), evidence.response_ms.get(99, 0.0)
     return late_ms >= max(FLOOR_MS[99], OWN_SHARE * reported_ms)
-
-
-def _waits_in_target(evidence: Evidence) -> bool:
-    """Return whether requests wait in line in the target: most take several times as long as the quickest."""
-    quickest, median = evidence.quickest_ms, evidence.median_ms
-    if quickest is None or median is None or evidence.vus < 2:
-        return False
-    return median - quickest >= FLOOR_MS[99] and median >= QUEUE_FACTOR * quickest
-
-
-def _queue_text(evidence: Evidence) -> str:
-    return (
-        f"requests waited in line in it: the median took {format_ms(evidence.median_ms or 0.0)}, "
-        f"the quickest {format_ms(evidence.quickest_ms or 0.0)}"
-    )
 
 
 def _slot(evidence: Evidence) -> str:

@@ -7,11 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from fastload.model.records import Snapshot
-from fastload.model.resources import HostSample, ProcessSample
+from fastload.model.resources import NOT_SUMMARISED, HostSample, ProcessSample
 from fastload.model.run_header import RunHeader
 from fastload.model.saved.replay import Replay, worker_index
-
-_NOT_SUMMARISED = ("t_s", "label", "cpus_percent")
 
 
 class BoundedReplay:
@@ -73,7 +71,7 @@ class MeanAndMax:
     def add(self, sample: HostSample | ProcessSample) -> None:
         """Add a sample."""
         for field in fields(sample):
-            if field.name not in _NOT_SUMMARISED:
+            if field.name not in NOT_SUMMARISED:
                 self._add_value(field.name, getattr(sample, field.name))
         if isinstance(sample, HostSample):
             self._add_cpus(sample.cpus_percent)

@@ -148,9 +148,9 @@ def _plain_limit(payload_bytes: int) -> int:
 def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
     """Return *snapshot* as plain data, without what is not saved: `points`, `progress`, `message` and `search`."""
     plain: dict[str, Any] = {name: getattr(snapshot, name) for name in sorted(_PLAIN)}
-    plain["host"] = asdict(snapshot.host) if snapshot.host else None
-    plain["target"] = asdict(snapshot.target) if snapshot.target else None
-    plain["workers"] = [asdict(sample) for sample in snapshot.workers]
+    plain["host"] = _sample_to_plain(snapshot.host) if snapshot.host else None
+    plain["target"] = _sample_to_plain(snapshot.target) if snapshot.target else None
+    plain["workers"] = [_sample_to_plain(sample) for sample in snapshot.workers]
     plain["thresholds"] = [asdict(result) for result in snapshot.thresholds]
     # The findings are for the end: their texts are the reasons, and each second would repeat them.
     plain["verdict"] = snapshot.verdict.to_dict() | {"findings": []} if snapshot.verdict else None
@@ -160,6 +160,11 @@ def snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
         _series_to_plain(series, series_value) for series, series_value in snapshot.table.series_values.items()
     ]
     return plain
+
+
+def _sample_to_plain(sample: HostSample | ProcessSample) -> dict[str, Any]:
+    """Return a sample as plain data, without what is not measured of it: fields that have their default."""
+    return {one.name: told for one in fields(sample) if (told := getattr(sample, one.name)) != one.default}
 
 
 def verdict_of(plain: Any) -> Verdict:

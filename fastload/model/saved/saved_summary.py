@@ -192,7 +192,8 @@ def _check_means(kind: type[HostSample] | type[ProcessSample], sampled: Mapping[
     required = (one.name for one in fields(kind) if one.default is MISSING)
     wanted = [name for name in required if name not in ("t_s", "label")] if sampled["series"] else []
     for name in ("mean", "max"):
-        if missing := next((one for one in wanted if one not in _means(sampled[name])), ""):
+        known = _means(sampled[name])
+        if missing := next((one for one in wanted if known.get(one) is None), ""):
             raise ValueError(f"{name}: there is no {missing!r}")
 
 

@@ -230,6 +230,10 @@ fastload.outcome = (() => {
         isFolded ? rest.element : remedy,
       ),
       verdict.limit ? el("p.limit", { id: "limit", title: verdict.limit }, el("b", null, "Limit"), verdict.limit) : null,
+      // Runs of earlier versions have one limit.
+      verdict.further_limits?.length
+        ? el("ul.limits", { "aria-label": "Further limits" }, verdict.further_limits.map((line) => el("li", null, line)))
+        : null,
     );
   }
 

@@ -126,7 +126,9 @@ def _verdict(result: Summary, outcome: str) -> Iterator[str]:
     meaning = _STATE.get(state, _GENERATOR)
     yield f"{_OUTCOME_MARK.get(outcome, '')}**{outcome}**{f': {why}' if why else ''}\n\n**{state}**: {meaning}"
     remedy = [f"→ {prose(result.verdict.remedy)}"] if result.verdict.remedy else []
-    yield "\n".join(f"- {text}" for text in [*map(prose, result.verdict.reasons), *remedy, prose(result.verdict.limit)])
+    limits = map(prose, (result.verdict.limit, *result.verdict.further_limits))
+    lines = [*map(prose, result.verdict.reasons), *remedy, *limits]
+    yield "\n".join(f"- {text}" for text in lines)
 
 
 def _why(result: Summary) -> Iterator[str]:

@@ -54,6 +54,8 @@ def why_failed(result: ThresholdResult) -> str:
 
 
 def verdict_line(summary: Mapping[str, Any]) -> str:
-    """Return the reasons of the verdict, the remedy and the limit, one per line."""
+    """Return the reasons of the verdict, the remedy and the limits, one per line."""
     verdict = summary["verdict"]
-    return "\n".join(text for text in (*verdict["reasons"], verdict["remedy"], verdict["limit"]) if text)
+    # Runs of earlier versions have one limit.
+    limits = (verdict["limit"], *verdict.get("further_limits", ()))
+    return "\n".join(text for text in (*verdict["reasons"], verdict["remedy"], *limits) if text)

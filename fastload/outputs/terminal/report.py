@@ -310,7 +310,9 @@ def _remarks(summary: Summary) -> list[RenderableType]:
 
 
 def _limit(summary: Summary) -> list[RenderableType]:
-    return [Paragraph("LIMIT  ", one_line(summary.verdict.limit), lead_style=STRONG)]
+    verdict = summary.verdict
+    lines: list[RenderableType] = [Paragraph("LIMIT  ", one_line(verdict.limit), lead_style=STRONG)]
+    return [*lines, *(Paragraph("  • ", one_line(line)) for line in verdict.further_limits)]
 
 
 def _more(count: int) -> list[RenderableType]:

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastload.control.sampling import procfs
-from fastload.control.sampling.processes import ProcessKey, ProcessSampler, UsageLedger, UsageReading
+from fastload.control.sampling.processes import ProcessSampler
+from fastload.control.sampling.usage_ledger import ProcessKey, UsageLedger, UsageReading
 from fastload.model.resources import ProcessSample
 from tests.control.sampling.puppet import DEADLINE_S, Puppet
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fastload.control.sampling.processes import find_listener, resolve_watch
+from fastload.control.sampling.listeners import find_listener
+from fastload.control.sampling.processes import resolve_watch
 from fastload.model.errors import PlanError
 from tests.conftest import REPO
 from tests.control.sampling.puppet import DEADLINE_S, PUPPET, Puppet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
@@ -284,5 +285,33 @@ class TestCancelling:
                 with pytest.raises(asyncio.CancelledError):
                     await vu.sleep(10)
                 assert made.take().stats.started == 0
+
+        run(main())
+
+
+class TestRefusals:
+    """Responses with a bad status that say when to try again, as those of a rate limit do."""
+
+    @pytest.mark.parametrize(
+        ("status", "header", "options", "counted"),
+        [
+            ("429", "Retry-After: 7", {}, 1),
+            ("503", "retry-after: 1", {}, 1),
+            ("429", "", {}, 0),
+            ("500", "Retry-After: 7", {}, 0),
+            ("200", "Retry-After: 7", {}, 0),
+            ("429", "Retry-After: 7", {"expected": 200}, 1),
+            # A status that the script expects is no refusal.
+            ("429", "Retry-After: 7", {"expected": 429}, 0),
+        ],
+    )
+    def test_are_counted(self, run: Run, status: str, header: str, options: dict[str, Any], counted: int) -> None:
+        def refuse(connection: Connection, _head: bytes) -> None:
+            connection.reply(status=f"{status} Status", headers=f"{header}\r\n" if header else "")
+
+        async def main() -> None:
+            async with Peer(refuse) as peer, harness(peer.url) as made:
+                await made.vu().get("/", **options)
+                assert made.take().stats.retry_after == counted
 
         run(main())

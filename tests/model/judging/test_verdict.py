@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastload.model.judging.evidence import Evidence, WorkerEvidence
+from fastload.model.judging.resource_evidence import Growth, MachineUse, TargetUse
 from fastload.model.judging.stalls import Stalls
 from fastload.model.judging.verdict import judge_run
 from tests.model.judging.runs import (
@@ -262,7 +263,7 @@ def test_a_full_core_of_a_closed_model_explains_its_own_delay() -> None:
         ),
         (
             OPEN,
-            {"started": 5_000, "quickest_ms": 1.0, "median_ms": 99.0},
+            {"started": 5_000, "quickest_ms": 1.0, "median_ms": 99.0, "target_cpu_percent": None},
             "target_queue",
             "only 50.00%",
             "what the target answers",
@@ -491,6 +492,35 @@ _workers = st.lists(
     max_size=3,
 ).map(tuple)
 _counts = st.integers(0, 20_000)
+_target_uses = st.builds(
+    TargetUse,
+    process=st.sampled_from(["", "nginx (PID 7)"]),
+    process_percent=_share(200),
+    thread=st.sampled_from(["", "worker of nginx (PID 7)"]),
+    thread_percent=_share(110),
+    full_threads=_share(4),
+    throttled_share=_share(),
+    fds=_counts,
+    fd_limit=_counts,
+    blocked_threads=_share(3),
+    accept_queue=_counts,
+    backlog=_counts,
+    growth=st.one_of(st.none(), st.builds(Growth, *(st.floats(1.0, 1e9) for _ in range(4)))),
+)
+_machine_uses = st.builds(
+    MachineUse,
+    disk=st.just("vda"),
+    disk_percent=_share(100),
+    disk_queue=_share(30),
+    run_queue=_share(30),
+    cpu_pressure=_share(100),
+    memory_pressure=_share(100),
+    io_pressure=_share(100),
+    swap_bytes_per_s=_share(1e8),
+    tcp_retransmits=_counts,
+    retransmit_share=_share(),
+    memory_free_bytes=st.integers(0, 10**11),
+)
 
 
 @given(
@@ -516,7 +546,15 @@ _counts = st.integers(0, 20_000)
         response_count=_counts,
         lateness_ms=_times,
         own_delay_ms=_times,
-        errors=st.dictionaries(st.sampled_from(["generator_fd", "generator_port", "reset", "http_500"]), _counts),
+        errors=st.dictionaries(
+            st.sampled_from(["generator_fd", "generator_port", "reset", "timeout", "http_500", "http_429", "http_503"]),
+            _counts,
+        ),
+        retry_after=_counts,
+        quickest_ms=st.one_of(st.none(), _share(50)),
+        target_run_delay=st.one_of(st.none(), _share()),
+        target_use=_target_uses,
+        machine_use=_machine_uses,
         throttled_share=_share(2),
         target_cpu_percent=st.one_of(st.none(), _share(300)),
         target_ended_s=st.one_of(st.none(), _share(10)),
@@ -541,3 +579,13 @@ def test_headline_and_limit_never_contradict_each_other(facts: Evidence) -> None
         assert "generator" not in verdict.limit
     if "Nothing was at its limit" in verdict.limit:
         assert not any(finding.limit for finding in verdict.findings)
+        assert verdict.further_limits == ()
+    lines = (verdict.limit, *verdict.further_limits)
+    assert len(lines) == len(set(lines)) <= 5
+    # Every further line is a finding with a limit, in the words of the finding.
+    limiting = [finding for finding in verdict.findings if finding.limit]
+    assert all(any(line.startswith(finding.text) for finding in limiting) for line in verdict.further_limits)
+    # What the quota, or a line for nothing busy, explains is not blamed on the CPU.
+    named = {finding.cause for finding in limiting}
+    assert not named >= {"target_quota", "target_cpu"}
+    assert not (named & {"target_pool"} and named & {"target_quota", "target_cpu", "target_thread", "target_disk"})

@@ -55,13 +55,14 @@ from fastload.model.saved.codec import (
 from fastload.model.saved.replay import Replay
 from fastload.model.saved.run_file import RunReader, load_ends, load_run
 from fastload.model.saved.saved_plan import saved_plan
-from fastload.model.saved.saved_summary import summary_from_plain
+from fastload.model.saved.saved_summary import check_summary, summary_from_plain
 from fastload.model.series import CounterValue, GaugeValue, RateValue, SeriesTable, TrendValue
 from fastload.outputs.summary_json import dump_summary
 from fastload.outputs.terminal.report import summary_text
 from tests.data.renew import RUN as GOLDEN
 from tests.model import runs
 from tests.model.capacity.made import made_result
+from tests.model.test_resources import HOST, PROCESS
 from tests.outputs.samples import SUMMARIES, USER_SPECS, add_requests, durations, full_run, make_plan, make_snapshot
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -233,6 +234,34 @@ def test_what_is_only_for_the_moment_is_not_saved() -> None:
     assert (back.points, back.progress, back.message, back.search) == ((), 0.0, "", None)
     saved = {one.name for one in fields(Snapshot)} - {"points", "progress", "message", "search"}
     assert set(snapshot_to_plain(given)) == saved - {"table"} | {"series"}
+
+
+def test_samples_of_an_earlier_version_are_read_and_what_is_not_measured_takes_no_space() -> None:
+    host = replace(HOST, busiest_disk="vda", disk_busy_percent=9.5)
+    target = replace(PROCESS, busiest_thread="java (PID 7)", fd_limit=1024, throttled_ratio=0.5)
+    plain = snapshot_to_plain(replace(make_snapshot(), host=host, target=target, workers=(PROCESS,)))
+    back = snapshot_from_plain(unpack(pack(plain)))
+    assert (back.host, back.target, back.workers) == (host, target, (PROCESS,))
+    assert plain["target"].keys() - plain["workers"][0].keys() == {"busiest_thread", "fd_limit", "throttled_ratio"}
+    assert "throttled_ratio" not in plain["workers"][0]
+
+
+def test_a_summary_of_an_earlier_version_is_read() -> None:
+    """It has fewer figures of each sample, and one limit."""
+    header, plain = runs.make_header(), full_run().to_dict()
+    del plain["verdict"]["further_limits"]
+    for sampled in (plain["host"], plain["target"]):
+        for part in ("series", "mean", "max"):
+            for name in ("throttled_ratio", "busiest_thread", "disk_queue", "busiest_disk", "accept_queue"):
+                sampled[part].pop(name, None)
+    check_summary(plain, header)
+    summary = summary_from_plain(plain, header)
+    assert summary.target is not None
+    assert summary.target.samples[0].throttled_ratio == 0
+    assert summary.verdict.further_limits == ()
+    plain["target"]["max"]["rss_bytes"] = None
+    with pytest.raises(RunFileError, match="max: there is no 'rss_bytes'"):
+        check_summary(plain, header)
 
 
 def test_values_of_any_script_are_saved() -> None:

@@ -15,7 +15,9 @@ __all__ = ["chromium"]
 @pytest.fixture(scope="module")
 def made() -> Made:
     """An open model with everything in it, and names that would be HTML if they could."""
-    return made_run(seconds=40, names=("/users", "/orders/{id}", NASTY), warmup_s=2.0)
+    made = made_run(seconds=40, names=("/users", "/orders/{id}", NASTY), warmup_s=2.0)
+    made.summary["verdict"]["further_limits"] = ["the target: its accept queue was full 7 times", NASTY]
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,8 @@ def test_the_top_says_how_it_went(shown: Page, made: Made) -> None:
     assert shown.inner_text("#outcome .card >> nth=0").endswith("1 of 2 thresholds failed.")
     assert shown.inner_text("#verdict").startswith(f"Generator {made.summary['verdict']['state']}")
     assert made.summary["verdict"]["limit"] in shown.inner_text("#limit")
+    further = shown.eval_on_selector_all(".limits li", "all => all.map(one => one.textContent)")
+    assert further == made.summary["verdict"]["further_limits"]
     rows = shown.eval_on_selector_all(".thresholds li", "all => all.map(one => one.className + one.innerText)")
     observed = [format_ms(one["observed"]) for one in made.summary["thresholds"]]
     assert [row.startswith("good") for row in rows] == [True, False]

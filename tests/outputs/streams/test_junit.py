@@ -163,6 +163,8 @@ def test_what_went_wrong_with_the_run_is_told() -> None:
         "INVALID: worker 0 was saturated",
         "worker 0 was saturated\nand more\nadd workers",
     )
+    several = replace(invalid, verdict=Verdict("INVALID", ("late",), "", "The first.", further_limits=("The second.",)))
+    assert case(several, "run", "verdict").result[0].text == "late\nThe first.\nThe second."
     suspect = replace(invalid, verdict=Verdict("SUSPECT", ("late",), "", ""))
     assert case(suspect, "run", "verdict").system_out == "SUSPECT\nlate"
     stopped = replace(open_bench(), stopped_by="abort", stop_reason="enough")

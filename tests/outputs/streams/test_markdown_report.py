@@ -176,6 +176,13 @@ def test_the_numbers_are_those_of_the_summary() -> None:
     assert ["Load of default", "50 VUs for 10s"] in cells(section(markdown, "Plan and environment"))
 
 
+def test_further_limits_are_items_below_the_first() -> None:
+    summary = full_run()
+    given = replace(summary, verdict=replace(summary.verdict, further_limits=("its *disk* was busy.",)))
+    items = [line for line in report(given).splitlines() if line.startswith("- ")]
+    assert items[items.index(f"- {summary.verdict.limit}") + 1] == "- its \\*disk\\* was busy."
+
+
 def test_sections_without_content_are_left_out() -> None:
     titles = re.findall(r"^## (.*)$", report(closed_bench()), re.MULTILINE)
     assert titles == ["Requests", "Trends", "Counters, rates and gauges", "Resources", "Plan and environment"]

@@ -213,6 +213,14 @@ def test_the_limit_is_the_last_sentence() -> None:
     assert text == summary.verdict.limit
 
 
+def test_further_limits_are_below_the_first() -> None:
+    summary = closed_bench()
+    further = ("the target: its accept queue was full 7 times; raise its backlog.", "this machine: [b]its[/b] disk.")
+    text = render(replace(summary, verdict=replace(summary.verdict, further_limits=further)))
+    assert [line[4:] for line in text.split("LIMIT  ")[1].splitlines() if line.startswith("  • ")] == list(further)
+    assert "•" not in render(summary).split("LIMIT  ")[1]
+
+
 def test_thresholds_are_grouped_by_metric_with_what_was_observed() -> None:
     assert section(render(full_run()), "THRESHOLDS") == [
         "THRESHOLDS  4 of 7 failed",
