@@ -108,8 +108,11 @@ class CapacityDriver:
         if confirmed is None:
             return of_run
         verdict = self._verdicts[confirmed.number]
-        limit = result.limit or verdict.limit
-        return Verdict(verdict.state, verdict.reasons, verdict.remedy, limit, verdict.findings)
+        limited = next((step for step in self._steps if step.figures.limit == result.limit), None)
+        by = self._verdicts[limited.number] if limited is not None else verdict
+        return Verdict(
+            verdict.state, verdict.reasons, verdict.remedy, by.limit, verdict.findings, further_limits=by.further_limits
+        )
 
     # The parts of a step.
 
