@@ -220,7 +220,7 @@ class Correlation(Values):
     def _asked(self, text: str, name: str) -> Code:
         """Return a constant for *text*, which a run must give; equal texts share one."""
         if text not in self._constants:
-            variable = unique(environment_name(name), self._module.environment)
+            variable = unique(environment_name(constant(name)), self._module.environment)
             self._constants[text] = self._module.secret(variable)
             self.asked.append(variable)
         return self._constants[text]
