@@ -30,9 +30,10 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A Python expression in one line, written unchanged."""
+    """A Python expression in one line, written unchanged; *parts* are those of an f-string."""
 
     text: str
+    parts: tuple[str | Code, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
