@@ -275,6 +275,39 @@ def test_scenarios_that_nothing_keeps_are_told(cli: Cli, tmp_path: Path) -> None
     assert "scenario /a is lost: keep what @fl.scenario returns in a variable" in done.stderr
 
 
+def test_scenarios_of_a_module_that_is_imported_as_a_whole_are_told_by_their_names(cli: Cli, tmp_path: Path) -> None:
+    """They are kept, at the top of that module."""
+    (tmp_path / "flows.py").write_text(
+        "import fastload as fl\n"
+        + "".join(f"@fl.scenario(vus=1)\nasync def {name}(vu): ...\n" for name in ("one", "two"))
+    )
+    (tmp_path / "script.py").write_text("import flows\n")
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 104
+    assert "import what is to run by its name: from flows import one, two" in done.stderr
+    assert "lost" not in done.stderr
+
+
+LOST = {
+    "a loop": "def make(path):\n    @fl.scenario(name=path, vus=1)\n    async def go(vu): ...\n"
+    "for path in ('/a', '/b'):\n    make(path)\n",
+    "a call": "async def go(vu): ...\nfl.scenario(name='/a', vus=1)(go)\n",
+    "a class": "class Shop:\n    @fl.scenario(name='/a', vus=1)\n    async def go(vu): ...\n",
+}
+
+
+@pytest.mark.parametrize("script", LOST.values(), ids=LOST)
+def test_scenarios_that_nothing_keeps_are_told_beside_others(cli: Cli, tmp_path: Path, script: str) -> None:
+    """They were left out without a word: a part of the load was missing."""
+    main = "@fl.scenario(vus=1)\nasync def main(vu): ...\n"
+    (tmp_path / "script.py").write_text(f"import fastload as fl\n{script}{main}")
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 104
+    line = next(n for n, text in enumerate(f"x\n{script}".splitlines(), 1) if "fl.scenario" in text)
+    assert f"script.py declares scenario /a, in line {line} of script.py, and loses it" in done.stderr
+    assert "keep what @fl.scenario returns in a variable at the top, or in a list" in done.stderr
+
+
 MAKE = FACTORY[: FACTORY.index("first =")].format(name="name=path, ")
 IN_A_LOOP = "for path in ('/stats', '/health', '/a'):\n    visit = make(path)\n"
 OF_MAKE = {
