@@ -274,7 +274,8 @@ def test_requests_behind_words_of_a_shell_are_named(tmp_path: Path) -> None:
     """The note had the first words of the commands, of which many hid what was lost."""
     (tmp_path / "all.sh").write_text(
         "BASE=https://a.test\ncurl $BASE/1\nfor i in 1 2 3; do curl $BASE/2/$i?key=s3cr3t; done\n"
-        "if true; then curl -X DELETE https://ada:pw@a.test/3; else curl $HOST/4; fi; { curl $BASE/5; }; ! curl $BASE/6\n"
+        "if true; then curl -X DELETE https://ada:pw@a.test/3; else curl $HOST/4; fi\n"
+        "{ curl $BASE/5; }; ! curl $BASE/6\n"
         "which curl; echo 1; a; b; c; d\n"
     )
     made = convert(tmp_path / "all.sh", "visit.py", RecordingFilter())

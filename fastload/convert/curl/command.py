@@ -160,7 +160,7 @@ def read_curl(name: str, text: str) -> CurlCommands:
 
 
 def _lost_requests(name: str, words: list[str]) -> list[str]:
-    """Return the requests of curl among *words* that begin with another one, as in ``do curl URL``: methods and URLs."""
+    """Return methods and URLs of the requests in *words*, where curl is not the first one, as in ``do curl URL``."""
     at = next((number for number, word in enumerate(words) if PurePath(word).name in _NAMES), len(words))
     command = _Command(name)
     try:
