@@ -111,6 +111,21 @@ def test_the_plan_as_text_fits_its_width(cli: Cli, folder: Path, width: int) -> 
     assert "secret" not in done.stdout
 
 
+def test_options_with_long_names_can_be_told_apart_in_80_columns(cli: Cli, folder: Path) -> None:
+    """Two thresholds on one metric were the same text."""
+    thresholds = "".join(
+        f"'http_req_duration{{name:/api/v1/customers/{one}}}' = 'p(95)<500'\n" for one in ("orders", "baskets")
+    )
+    (folder / "long.toml").write_text(f"[thresholds]\n{thresholds}")
+    done = cli("plan", "shop.py", "--config", "long.toml", COLUMNS="80")
+    names = [
+        line.split("p(95)")[0] for line in done.stdout.splitlines() if "http_req_d" in line and "long.toml" in line
+    ]
+    assert len(names) == 2, done.stdout
+    assert all("…" in name for name in names)
+    assert len(set(names)) == 2
+
+
 def test_text_and_data_are_the_same_plan(cli: Cli, folder: Path) -> None:
     data = described(cli)
     data["options"] = [row for row in data["options"] if row["option"] != "json"]

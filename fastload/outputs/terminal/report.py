@@ -196,7 +196,7 @@ def _thresholds(summary: Summary) -> list[RenderableType]:
             ]
             for result in results
         ]
-        columns = [Column(right=False, shrink_to=12), Column(right=False)]
+        columns = [Column(right=False, shrink_to=12, cut="middle"), Column(right=False)]
         lines.append(Columns(columns, rows, first_width=width))
         reasons = dict.fromkeys(result.reason for result in results if result.reason)
         lines += [Paragraph("    → ", one_line(reason), style=DIM) for reason in reasons]
@@ -220,8 +220,8 @@ def _checks(summary: Summary) -> list[RenderableType]:
             ]
         )
     columns = [
-        Column("CHECKS", right=False, shrink_to=20, title_style=STRONG),
-        *([Column("scenario", right=False, shrink_to=8, drop=1)] if several else []),
+        Column("CHECKS", right=False, shrink_to=20, cut="middle", title_style=STRONG),
+        *([Column("scenario", right=False, shrink_to=8, cut="middle", drop=1)] if several else []),
         Column("passed"),
         Column("failed"),
         Column("rate"),
@@ -242,7 +242,7 @@ def _errors(summary: Summary) -> list[RenderableType]:
         for error in found[:_ERRORS_AT_MOST]
     ]
     columns = [
-        Column("ERRORS", right=False, shrink_to=20, title_style=STRONG),
+        Column("ERRORS", right=False, shrink_to=20, cut="middle", title_style=STRONG),
         Column("count"),
         Column("first message", right=False, shrink_to=10),
     ]

@@ -571,6 +571,21 @@ def test_checks_say_their_scenario_when_there_are_several() -> None:
     ]
 
 
+def test_long_names_that_begin_alike_can_be_told_apart() -> None:
+    """Two checks, one passed and one failed, were the same text; so were two series with tags."""
+    table = SeriesTable()
+    begin = "the positions of the order that was made before are"
+    for number, end in enumerate(("all there", "in their order")):
+        passed = table.rate(Series.of("checks", check=f"{begin} {end}", scenario="shop"))
+        passed.total, passed.trues = 10, 10 - number
+        table.counter(Series.of("orders", name=f"/api/v1/customers/{{id}}/orders/{'and-more/' * 5}{end}")).value = 1
+        table.counter(Series("orders")).value += 1
+    text = render(summarise(table, make_plan(ConstantVUs(5, 10.0), kind="run"), specs=BUILTIN | USER_SPECS))
+    cut = [line for line in text.splitlines() if "…" in line]
+    assert len(cut) == 4, text
+    assert len({re.sub(r"[✓✗]|  +.*", "", line.strip(" ✓✗")) for line in cut}) == 4
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_run_with_tags_fits_the_terminal(width: int) -> None:
     for line in render(tagged_run(), width).splitlines():
