@@ -150,7 +150,7 @@ def _run(summary: Summary) -> list[RenderableType]:
         has = "them" if len(summary.load_changes) == earlier + _CHANGES_AT_MOST else "the newest of them"
         lines.append(Paragraph("  ↕ ", f"{format_count(earlier)} earlier changes: the summary as JSON has {has}"))
     for change in summary.load_changes[-_CHANGES_AT_MOST:]:
-        lines.append(Paragraph("  ↕ ", f"{change.when} {one_line(change.text)}"))
+        lines.append(Paragraph("  ↕ ", f"{change.when}, {one_line(change.text)}"))
     if summary.stopped_by:
         text = _STOPPED.get(summary.stopped_by, "stopped after {after}: " + one_line(summary.stopped_by))
         after, reason = format_duration_s(summary.duration_s), one_line(summary.stop_reason)

@@ -16,6 +16,7 @@ from fastload.model.errors import OutputError
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.load_changes import LoadChange
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.plan import ScenarioPlan
@@ -569,6 +570,13 @@ def test_checks_say_their_scenario_when_there_are_several() -> None:
         "  ✓ ok                      browse       900       0  100.00%",
         "  ✗ ok                      buy           99       1   99.00%",
     ]
+
+
+def test_changes_of_the_load_have_their_time_apart() -> None:
+    changes = [LoadChange(t_s, "shop", 5, 10, "starts/s", "the keyboard") for t_s in (0.0, 5.0)]
+    text = render(replace(full_run(), load_changes=tuple(changes)))
+    assert "  ↕ before the measured part, shop: 5 → 10 starts/s, by the keyboard\n" in text
+    assert "  ↕ at 5s, shop: 5 → 10 starts/s, by the keyboard\n" in text
 
 
 def test_long_names_that_begin_alike_can_be_told_apart() -> None:
