@@ -98,7 +98,8 @@ def _replaced(parts: Sequence[str | Code], module: Module, name: str) -> str:
             shown = part.text if part.text.isidentifier() else "VALUE"
             places[part.text] = f"@{unique(shown, [place[1:-1] for place in places.values()])}@"
     calls = "".join(f".replace({text_literal(place)}, {code})" for code, place in places.items())
-    if len(name) + len(calls) > _LONGEST_CALLS and not has_local(list(parts)):
+    quoted = any('"' in code for code in places)
+    if len(name) + len(calls) > _LONGEST_CALLS and not quoted and not has_local(list(parts)):
         whole = _f_string(parts)
         return module.constant(
             name, Code(whole if len(name) + len(whole) < _LONGEST_CONSTANT else _on_lines(parts))

@@ -22,7 +22,7 @@ _TAKEN = ("fl", "vu", "asyncio", "reply")
 _SET_ANYWAY = (
     *("CI", "COLUMNS", "DEBUG", "DESKTOP_SESSION", "DISPLAY", "EDITOR", "EUID", "GID", "GPG_KEY", "GROUPS", "HOME"),
     *("HOST", "HOSTNAME", "HOSTTYPE", "IFS", "JOB_NAME", "LANG", "LANGUAGE", "LINES", "LOGNAME", "MACHTYPE", "MAIL"),
-    *("NAME", "OLDPWD", "OS", "OSTYPE", "PAGER", "PATH", "PORT", "PPID", "PS_1", "PWD", "RANDOM", "SECONDS"),
+    *("NAME", "OLDPWD", "OS", "OSTYPE", "PAGER", "PATH", "PORT", "PPID", "PWD", "RANDOM", "SECONDS"),
     *("SESSION_MANAGER", "SHELL", "SHLVL", "TEMP", "TERM", "TMP", "TMPDIR", "TZ", "UID", "USER", "USERNAME"),
     *("VIRTUAL_ENV", "VISUAL", "WORKSPACE"),
 )
