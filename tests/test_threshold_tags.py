@@ -75,11 +75,12 @@ def test_the_report_tells_expected_responses_from_failed_ones(cli: Cli, nginx: N
         ("http_req_duration{name:/jsno}: p(95)<9s", "did you mean '/json'?"),
         ("http_reqs{group:crat}: count<1", "no sample had group:crat; there was group:cart; did you mean 'cart'?"),
         ("checks{check:a b}: rate>0.5", "no sample had check:a b; there was check:a; b"),
-        ("http_reqs{kind:bda}: count<1", "no sample had kind:bda"),
-        ("http_reqs{kind:bda}: count<1 for 1s", "no sample had kind:bda"),
-        ("data_received{region:eu}: count<9TB", "no sample had region:eu"),
-        ("http_req_failed{kind:bda,status:404}: rate<0.5", "no sample had all of these tags"),
-        ("checks{kind:bad}: rate>0.5", "no sample had kind:bad"),
+        ("http_reqs{kind:bda}: count<1", "no sample of http_reqs had kind:bda"),
+        ("http_reqs{kind:bda}: count<1 for 1s", "no sample of http_reqs had kind:bda"),
+        ("data_received{region:eu}: count<9TB", "no sample of data_received had region:eu"),
+        ("http_req_failed{kind:bda,status:404}: rate<0.5", "no sample of http_req_failed had all of these tags"),
+        # Requests had it.
+        ("checks{kind:bad}: rate>0.5", "no sample of checks had kind:bad"),
     ],
 )
 def test_tags_that_no_sample_had_fail_a_threshold(

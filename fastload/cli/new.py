@@ -97,7 +97,7 @@ def _script_path(name: str) -> Path:
         PlanError: *name* is not usable, its folder does not exist, or the script would hide another module.
     """
     path = Path(name if name.endswith(".py") else f"{name}.py")
-    if not _WORD.search(path.stem):
+    if not _WORD.search(path.name.removesuffix(".py")):
         raise PlanError(f"{name!r} is no name for a script", hint="write it like 'fastload new shop'")
     if not path.parent.is_dir():
         raise PlanError(f"there is no folder {str(path.parent)!r}", hint="make it first, or leave it out")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -13,6 +13,7 @@ from fastload.load.client.callables import layers_of
 from fastload.load.script.scenarios import Declaration, Scenario
 from fastload.model.errors import PlanError
 
+KEEP_IT = "keep what @fl.scenario returns in a variable at the top, or in a list"
 _DECLARES = {"scenario", "setup", "teardown", "test_start", "test_stop", "handle_summary"}
 
 
@@ -53,13 +54,9 @@ def made_beside(
     Raises:
         PlanError: two of them have the same name as well.
     """
-    by_place: dict[tuple[Any, ...], list[Declaration]] = {}
-    for one in declared:
-        # With the code: a decorator of the script's own declares all its functions in one line.
-        by_place.setdefault((one.file, one.line, *_codes_of(one.scenario)), []).append(one)
     with_name = {one.scenario.name: one for one in declared if id(one.scenario) in kept}
     beside = []
-    for made in by_place.values():
+    for made in _by_place(declared):
         is_named = any(id(one.scenario) in named for one in made)
         for one in made:
             same = with_name.get(one.scenario.name)
@@ -70,6 +67,27 @@ def made_beside(
                     beside.append(one.scenario)
     _check_names(text, beside)
     return beside
+
+
+def refuse_lost(text: str, module: str, declared: list[Declaration], found: Iterable[Scenario]) -> None:
+    """Refuse a script, of the name *module*, that keeps none of what it declares in one place, beside what is *found*.
+
+    A part of a list that it makes is its own choice.
+    """
+    kept = {id(one) for one in found}
+    for made in _by_place(declared):
+        lost = made[0]
+        if lost.module == module and kept.isdisjoint(id(one.scenario) for one in made):
+            where = f"line {lost.line} of {Path(lost.file).name}"
+            raise PlanError(f"{text} declares scenario {lost.scenario.name}, in {where}, and loses it", hint=KEEP_IT)
+
+
+def _by_place(declared: list[Declaration]) -> Iterable[list[Declaration]]:
+    by_place: dict[tuple[Any, ...], list[Declaration]] = {}
+    for one in declared:
+        # With the code: a decorator of the script's own declares all its functions in one line.
+        by_place.setdefault((one.file, one.line, *_codes_of(one.scenario)), []).append(one)
+    return by_place.values()
 
 
 def _codes_of(scenario: Scenario) -> list[int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from fastload.cli.replaced_scenarios import made_beside, refuse_replaced
+from fastload.cli.replaced_scenarios import KEEP_IT, made_beside, refuse_lost, refuse_replaced
 from fastload.cli.required_names import required_names
 from fastload.cli.shipped_scripts import SCRIPT_PREFIX, shipped_script
 from fastload.load.script.advice import advised_traceback
@@ -62,6 +62,7 @@ def load_script(text: str) -> Script:
     found = [*kept.values(), *made_beside(text, MODULE_NAME, declared, named, kept)]
     if not found:
         raise PlanError(f"{text} declares no scenario", hint=_hint_without_scenario(module, declared))
+    refuse_lost(text, MODULE_NAME, declared, found)
     order = {id(one.scenario): number for number, one in enumerate(declared)}
     # What was imported before, by whoever started the run, comes first.
     found.sort(key=lambda one: order.get(id(one), -1))
@@ -136,10 +137,18 @@ class _PipedLoader(Loader):
         exec(code, vars(module))
 
 
+def _names_in(module: str, declared: list[Declaration]) -> list[str]:
+    """Return the variables of *module* that keep what is *declared*."""
+    made = {id(one.scenario) for one in declared}
+    return [name for name, item in vars(sys.modules[module]).items() if id(item) in made]
+
+
 def _hint_without_scenario(module: ModuleType, declared: list[Declaration]) -> str:
     if declared:
-        name = declared[0].scenario.name
-        return f"scenario {name} is lost: keep what @fl.scenario returns in a variable at the top, or in a list"
+        first = declared[0]
+        if first.module in sys.modules and (names := _names_in(first.module, declared)):
+            return f"import what is to run by its name: from {first.module} import {', '.join(names)}"
+        return f"scenario {first.scenario.name} is lost: {KEEP_IT}"
     own = [item for item in vars(module).values() if getattr(item, "__module__", None) == MODULE_NAME]
     for function in filter(inspect.iscoroutinefunction, own):
         return f"put @fl.scenario above 'async def {function.__name__}'"

@@ -30,7 +30,10 @@ def why_no_sample(threshold: Threshold, table: SeriesTable) -> str:
                 return _unseen(tag, value, seen)
     if not series.tags or (is_counter and not _shows_samples(series)):
         return ""
-    return f"no sample had {_pair(*series.tags[0]) if len(series.tags) == 1 else 'all of these tags'}"
+    # Of this metric: a scenario that made requests and no checks has its tag elsewhere.
+    return (
+        f"no sample of {series.metric} had {_pair(*series.tags[0]) if len(series.tags) == 1 else 'all of these tags'}"
+    )
 
 
 def _shows_samples(series: Series) -> bool:

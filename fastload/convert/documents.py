@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ _KINDS = (
     "give a recording (HAR), a description of an API (OpenAPI 3, as JSON or YAML), a collection of Postman, a command "
     "of curl, or the address of one of them"
 )
+_HOST = re.compile(r"(?:[\w-]+\.)*[\w-]+:\d+(?:/|$)|(?:localhost|127\.0\.0\.1)(?:/|$)")
 _OF_DEPTH = "a script has up to about 180: leave out the request that has more; nothing was written"
 _OF_JMETER = (
     "no parser of them is kept up; record what the plan sends instead: 'mitmdump --set hardump=plan.har' and "
@@ -107,7 +109,8 @@ def _read(source: str | Path) -> _Document:
         try:
             data = read_bounded(path)
         except OSError as error:
-            hint = "; ".join(filter(None, (_near_file(path), _KINDS)))
+            url = f"for a URL, write http://{source}" if _HOST.match(str(source)) else ""
+            hint = "; ".join(filter(None, (_near_file(path), url, _KINDS)))
             raise PlanError(f"--from {str(source)!r} cannot be read: {error.strerror}", hint=hint) from error
     return _Document(name, Path(name).suffix.lower(), utf8_bytes(data, name), url)
 

@@ -53,6 +53,14 @@ def test_nothing_is_written_over(cli: Cli, tmp_path: Path) -> None:
     [
         ((), "Missing argument 'NAME'", "fastload new --help"),
         (("...",), "'...' is no name for a script", "fastload new shop"),
+        (("",), "'' is no name for a script", "fastload new shop"),
+        (("no/.py",), "'no/.py' is no name for a script", "fastload new shop"),
+        (
+            ("shop", "--from", "localhost:1/a.yaml"),
+            "cannot be read",
+            "for a URL, write http://localhost:1/a.yaml; give",
+        ),
+        (("shop", "--from", "localhost/a.yaml"), "cannot be read", "for a URL, write http://localhost/a.yaml; give"),
         (("no/shop",), "there is no folder 'no'", "make it first"),
         (("random",), "random.py would hide the module random", "random_load"),
         (("fastload",), "would hide the module fastload", ""),

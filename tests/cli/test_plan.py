@@ -111,6 +111,21 @@ def test_the_plan_as_text_fits_its_width(cli: Cli, folder: Path, width: int) -> 
     assert "secret" not in done.stdout
 
 
+def test_options_with_long_names_can_be_told_apart_in_80_columns(cli: Cli, folder: Path) -> None:
+    """Two thresholds on one metric were the same text."""
+    thresholds = "".join(
+        f"'http_req_duration{{name:/api/v1/customers/{one}}}' = 'p(95)<500'\n" for one in ("orders", "baskets")
+    )
+    (folder / "long.toml").write_text(f"[thresholds]\n{thresholds}")
+    done = cli("plan", "shop.py", "--config", "long.toml", COLUMNS="80")
+    names = [
+        line.split("p(95)")[0] for line in done.stdout.splitlines() if "http_req_d" in line and "long.toml" in line
+    ]
+    assert len(names) == 2, done.stdout
+    assert all("…" in name for name in names)
+    assert len(set(names)) == 2
+
+
 def test_text_and_data_are_the_same_plan(cli: Cli, folder: Path) -> None:
     data = described(cli)
     data["options"] = [row for row in data["options"] if row["option"] != "json"]
@@ -273,6 +288,39 @@ def test_scenarios_that_nothing_keeps_are_told(cli: Cli, tmp_path: Path) -> None
     done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
     assert done.returncode == 104
     assert "scenario /a is lost: keep what @fl.scenario returns in a variable" in done.stderr
+
+
+def test_scenarios_of_a_module_that_is_imported_as_a_whole_are_told_by_their_names(cli: Cli, tmp_path: Path) -> None:
+    """They are kept, at the top of that module."""
+    (tmp_path / "flows.py").write_text(
+        "import fastload as fl\n"
+        + "".join(f"@fl.scenario(vus=1)\nasync def {name}(vu): ...\n" for name in ("one", "two"))
+    )
+    (tmp_path / "script.py").write_text("import flows\n")
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 104
+    assert "import what is to run by its name: from flows import one, two" in done.stderr
+    assert "lost" not in done.stderr
+
+
+LOST = {
+    "a loop": "def make(path):\n    @fl.scenario(name=path, vus=1)\n    async def go(vu): ...\n"
+    "for path in ('/a', '/b'):\n    make(path)\n",
+    "a call": "async def go(vu): ...\nfl.scenario(name='/a', vus=1)(go)\n",
+    "a class": "class Shop:\n    @fl.scenario(name='/a', vus=1)\n    async def go(vu): ...\n",
+}
+
+
+@pytest.mark.parametrize("script", LOST.values(), ids=LOST)
+def test_scenarios_that_nothing_keeps_are_told_beside_others(cli: Cli, tmp_path: Path, script: str) -> None:
+    """They were left out without a word: a part of the load was missing."""
+    main = "@fl.scenario(vus=1)\nasync def main(vu): ...\n"
+    (tmp_path / "script.py").write_text(f"import fastload as fl\n{script}{main}")
+    done = cli("plan", "script.py", "--base-url", "http://127.0.0.1:9")
+    assert done.returncode == 104
+    line = next(n for n, text in enumerate(f"x\n{script}".splitlines(), 1) if "fl.scenario" in text)
+    assert f"script.py declares scenario /a, in line {line} of script.py, and loses it" in done.stderr
+    assert "keep what @fl.scenario returns in a variable at the top, or in a list" in done.stderr
 
 
 MAKE = FACTORY[: FACTORY.index("first =")].format(name="name=path, ")

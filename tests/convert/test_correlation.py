@@ -73,6 +73,31 @@ HIDDEN = f'<form><input name="user"><input type="hidden" name="_csrf" value="{TO
             "csrf_token = html.unescape(",
             '"X-CSRF-Token": csrf_token',
         ),
+        # Shorter ones, by the name before them, or as an id in a path.
+        (
+            given('<script>var cfg = {"nonce":"zzTop998877aaBB"}</script>', "text/html"),
+            sends(**body({"nonce": "zzTop998877aaBB"})),
+            """nonce = found_in(reply.text, '"nonce":"([^"]+)')""",
+            'json={"nonce": nonce}',
+        ),
+        (
+            given('<script>boot({boot: "abcDEF123456xyz"})</script>', "text/html"),
+            sends(headers=[{"name": "Boot", "value": "abcDEF123456xyz"}]),
+            """boot = found_in(reply.text, 'boot: "([^"]+)')""",
+            '"Boot": boot',
+        ),
+        (
+            given({"next": "/page/abcDEF123456xyz"}),
+            sends(url="https://a.test/page/abcDEF123456xyz"),
+            """page_id = found_in(reply.text, 'page/([^"]+)')""",
+            '"/page/{page_id}"',
+        ),
+        (
+            given({"next": "/page/abcDEF123456xyz?n=2"}),
+            sends(url="https://a.test/page/abcDEF123456xyz?n=2"),
+            """page_id = found_in(reply.text,""",
+            '"/page/{page_id}"',
+        ),
         (
             given(f"<script>var state = '{TOKEN}';</script>", "text/html"),
             sends(url=f"https://a.test/second?state={TOKEN}"),
@@ -208,6 +233,25 @@ def test_what_is_equal_by_chance_stays_as_it_is(tmp_path: Path, first: Any, seco
     made = script_of(tmp_path, given(first), sends(**body(second)))
     assert "reply" not in made.text
     assert "fl.env" not in made.text
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ('<img alt="iPhone15ProMax">', {"wanted": "iPhone15ProMax"}),
+        ('<a href="?v=1.2.3beta4a5">', {"tag": "1.2.3beta4a5"}),
+        ('<b title="summer-sale-2026">', {"title": "summer-sale-2026"}),
+        ('<i name="abc12">', {"name": "abc12"}),
+    ],
+)
+def test_what_is_in_a_text_by_chance_stays_as_it_is(tmp_path: Path, text: str, sent: Any) -> None:
+    made = script_of(tmp_path, given(text, "text/html"), sends(**body(sent)))
+    assert "reply" not in made.text
+    assert "fl.env" not in made.text
+
+
+def test_a_short_token_that_no_response_had_stays(tmp_path: Path) -> None:
+    assert "fl.env" not in script_of(tmp_path, given({}), sends(**body({"nonce": "zzTop998877aaBB"}))).text
 
 
 def test_what_the_client_sent_first_is_its_own(tmp_path: Path) -> None:

@@ -270,6 +270,23 @@ def test_what_is_no_command_of_curl_is_noted() -> None:
     assert made.notes == ("not taken from the command, see to it: >out.txt, 2>&1, A=..., jq, set",)
 
 
+def test_requests_behind_words_of_a_shell_are_named(tmp_path: Path) -> None:
+    """The note had the first words of the commands, of which many hid what was lost."""
+    (tmp_path / "all.sh").write_text(
+        "BASE=https://a.test\ncurl $BASE/1\nfor i in 1 2 3; do curl $BASE/2/$i?key=s3cr3t; done\n"
+        "if true; then curl -X DELETE https://ada:pw@a.test/3; else curl $HOST/4; fi\n"
+        "{ curl $BASE/5; }; ! curl $BASE/6\n"
+        "which curl; echo 1; a; b; c; d\n"
+    )
+    made = convert(tmp_path / "all.sh", "visit.py", RecordingFilter())
+    assert made.text.count("await vu.") == 1
+    assert made.notes[0] == (
+        "left out, as they stand behind other words: GET https://a.test/2/$i, DELETE https://a.test/3, else curl ..., "
+        "GET https://a.test/5, GET https://a.test/6: write each on a line of its own"
+    )
+    assert "s3cr3t" not in " ".join(made.notes)
+
+
 @pytest.mark.parametrize(
     ("words", "note"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,40 @@ def test_a_script_of_the_whole_collection_has_its_comment(tmp_path: Path) -> Non
     event = {"listen": "prerequest", "script": {"exec": ["pm.environment.set('stamp', 1);"]}}
     made = made_of(tmp_path, "http://a.test/x", event=[event])
     assert "# It sets stamp: take that from the reply" in made.text
+
+
+KEY_IN_QUERY = {
+    "type": "apikey",
+    "apikey": [
+        {"key": "key", "value": "X-API-Key"},
+        {"key": "value", "value": "{{api_key}}"},
+        {"key": "in", "value": "query"},
+    ],
+}
+
+
+@pytest.mark.parametrize("length", [0, 20, 60, 200])
+def test_an_address_with_variables_in_path_and_query_is_readable(
+    cli: Cli, tmp_path: Path, memory: Memory, length: int
+) -> None:
+    """One constant within the other, as a text of code, was what nobody can read or change."""
+    long = "v" * length
+    url = f"{{{{base}}}}/users/:user?x={{{{at}}}}-n&{long}=1&y={{{{made_up}}}}&y=2&z"
+    variables = [{"key": "at", "value": "42"}, {"key": "made_up", "value": "{{at}}-{{other_name}}"}]
+    made = made_of(tmp_path, {"url": url, "auth": KEY_IN_QUERY}, variable=variables)
+    assert max(map(len, made.text.splitlines())) <= 120
+    assert "@" not in made.text.replace("@fl.scenario", "")
+    given = ("-e", "USER=ada", "-e", "USER_VALUE=ada", "-e", "API_KEY=k", "-e", "OTHER_NAME=o")
+    done = cli("run", "visit.py", "--base-url", memory.url, *given, "-w", "1", "-q")
+    assert done.returncode == 0, done.stderr
+    assert [asked.line for asked in memory.asked] == [f"GET /users/ada?x=42-n&{long}=1&y=42-o&y=2&z&X-API-Key=k"]
+
+
+def test_values_made_up_within_a_long_text_have_readable_places(cli: Cli, tmp_path: Path, memory: Memory) -> None:
+    text = f"{'long ' * 40}{{{{$timestamp}}}} {{{{word}}}}"
+    body = {"mode": "raw", "raw": text, "options": {"raw": {"language": "text"}}}
+    made = made_of(tmp_path, {"method": "POST", "url": "https://a.test/x", "body": body})
+    assert "@VALUE@ @WORD@" in made.text
+    done = cli("run", "visit.py", "--base-url", memory.url, "-e", "WORD=w", "-w", "1", "-q")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(rf"{'long ' * 40}\d{{10}} w", memory.asked[0].body)

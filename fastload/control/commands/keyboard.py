@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from types import FrameType, TracebackType
 from typing import Any, Literal, NamedTuple
 
-KEYS_HELP = "w +1  W +10  s -1  S -10 (VUs, or starts/s)  p pause or resume  ? help  Ctrl-C stop"
-"""Help text of the keys, on one line."""
+KEYS_HELP = "w +1, W +10, s -1, S -10 VUs or starts/s; p pause; Ctrl-C stop"
+"""Help text of the keys: with its label, on one line of 80 columns."""
 KEYS_OTHER = "p pause, ? help, Ctrl-C stop"
 """The keys that act on the whole run, in short."""
 KEYS_OF_SEARCH = "Ctrl-C stop"

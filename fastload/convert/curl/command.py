@@ -25,6 +25,8 @@ _BEGIN = re.compile(r"\s*(?:\$\s+)?curl(?:\.exe)?\s")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _PRELUDE = re.compile(r"\s*(?:#|$|(?:export|set|cd|source|\.)\s|[A-Za-z_][A-Za-z0-9_]*=)")
 _HINT = "give it as one text in quotes, or in a file: in a browser's developer tools, Network, 'Copy as cURL (bash)'"
+_NAMES = ("curl", "curl.exe")
+_MOST_LOST = 20
 _SHORT_NAMES = (
     "A user-agent, b cookie, c cookie-jar, C continue-at, d data, D dump-header, e referer, E cert, "
     "f fail, F form, g globoff, G get, H header, i include, I head, j junk-session-cookies, "
@@ -120,6 +122,7 @@ def read_curl(name: str, text: str) -> CurlCommands:
     requests: list[CurlRequest] = []
     options: dict[tuple[str, ...], None] = {}
     unknown: list[str] = []
+    lost: list[str] = []
     try:
         values: dict[str, str] = {}
         for shell_command in commands(text, values):
@@ -135,7 +138,8 @@ def read_curl(name: str, text: str) -> CurlCommands:
                 # The value may be secret.
                 unknown.append(f"{found[1]}=...")
                 words = words[1:]
-            if not words or PurePath(words[0]).name not in ("curl", "curl.exe"):
+            if not words or PurePath(words[0]).name not in _NAMES:
+                lost += _lost_requests(name, words)
                 unknown += words[:1]
                 continue
             for part in _parts(words[1:]):
@@ -146,11 +150,31 @@ def read_curl(name: str, text: str) -> CurlCommands:
                 unknown += command.unknown
     except ValueError as error:
         raise PlanError(f"{name}: {variables_shown(str(error))}", hint=_HINT) from error
+    left_out = variables_shown(counted(lost, _MOST_LOST))
     if not requests:
         raise PlanError(f"{name} has no command of curl", hint=_HINT)
+    notes = [f"left out, as they stand behind other words: {left_out}: write each on a line of its own"] if lost else []
     left_out = variables_shown(counted(unknown))
-    notes = [f"not taken from the command, see to it: {left_out}"] if unknown else []
+    notes += [f"not taken from the command, see to it: {left_out}"] if unknown else []
     return CurlCommands(requests, tuple(word for words in options for word in words), notes)
+
+
+def _lost_requests(name: str, words: list[str]) -> list[str]:
+    """Return methods and URLs of the requests in *words*, where curl is not the first one, as in ``do curl URL``."""
+    at = next((number for number, word in enumerate(words) if PurePath(word).name in _NAMES), len(words))
+    command = _Command(name)
+    try:
+        command.read(words[at + 1 :])
+        made = command.requests() if at + 1 < len(words) else []
+    except ValueError:
+        return [f"{words[0]} curl ..."]
+    return [f"{one.request.method} {_shown(one.request.url)}" for one in made]
+
+
+def _shown(url: str) -> str:
+    """Return *url* without a user and a query, which may have secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _parts(words: list[str]) -> list[list[str]]:

@@ -6,7 +6,7 @@ import re
 
 from fastload.convert.curl.shell_words import VARIABLE, variable
 from fastload.convert.script.expressions import code_of_parts
-from fastload.convert.script.names import constant, is_secret_field
+from fastload.convert.script.names import constant, environment_name, is_secret_field
 from fastload.convert.script.values import Values
 from fastload.convert.script.writer import Code
 
@@ -32,7 +32,7 @@ class ShellValues(Values):
     def _with_variables(self, text: str, name: str) -> str | Code:
         parts: list[str | Code] = []
         for number, part in enumerate(VARIABLE.split(text)):
-            parts += [self._module.secret(part)] if number % 2 else self.parts(part)
+            parts += [self._module.variable(part)] if number % 2 else self.parts(part)
         return code_of_parts(parts, self._module, constant(name, "text"))
 
 
@@ -45,4 +45,4 @@ def _secret_as_variable(found: re.Match[str]) -> str:
     name, between, value = found.groups()
     if not is_secret_field(name) or VARIABLE.search(value):
         return found[0]
-    return f'"{name}"{between}"{variable(constant(name))}"'
+    return f'"{name}"{between}"{variable(environment_name(constant(name)))}"'

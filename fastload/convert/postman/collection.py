@@ -17,7 +17,7 @@ from fastload.convert.locations import json_path, malformed_json, refuse
 from fastload.convert.postman.bodies import postman_body
 from fastload.convert.postman.parts import attributes, enabled, mapping, plain_text, scripts
 from fastload.convert.postman.variables import PLACEHOLDER, PostmanValues
-from fastload.convert.script.names import counted, environment_name, identifier, single_line, unique
+from fastload.convert.script.names import constant, counted, identifier, single_line, unique
 from fastload.convert.script.origins import Origins, origin_of
 from fastload.convert.script.steps import Step, basic_or_other, script_of_steps
 from fastload.convert.script.writer import Conversion, Module
@@ -238,9 +238,9 @@ class _Collection:
                 names = PLACEHOLDER.findall(head)
                 whole = names[0] if PLACEHOLDER.fullmatch(head) else ""
                 if whole:
-                    url = self._module.secret(environment_name(whole))
+                    url = self._module.secret(constant(whole))
                 else:
-                    name = unique(environment_name(" ".join([*names, "url"])), self._module.environment)
+                    name = unique(constant(" ".join([*names, "url"])), self._module.environment)
                     url = self._module.required(name, PLACEHOLDER.sub(r"\1", head))
                 self._origins.others[f"http://{self._unknown[head]}"] = url.text
         return self._unknown[head]

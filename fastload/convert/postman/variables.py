@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from fastload.convert.script.expressions import Local, code_of_parts, local_file
-from fastload.convert.script.names import constant, environment_name, is_secret_field
+from fastload.convert.script.names import constant, is_secret_field
 from fastload.convert.script.secret_texts import is_secret_value, secrets_in
 from fastload.convert.script.values import Values
 from fastload.convert.script.writer import Code, Module
@@ -93,5 +93,5 @@ class PostmanValues(Values):
             self._module.imports.update(filter(None, [module]))
             return Local(code)
         if not value or is_secret_value(value, name) or secrets_in(value):
-            return self._module.secret(environment_name(name))
-        return self._module.setting(environment_name(name), value)
+            return self._module.secret(constant(name))
+        return self._module.setting(constant(name), value)

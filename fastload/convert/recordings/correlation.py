@@ -14,6 +14,7 @@ from typing import Any
 from fastload.convert.recordings.dynamic_values import (
     is_asked_for,
     is_id,
+    is_worth_a_search,
     looks_random,
     may_be_handed_out,
     pieces,
@@ -197,12 +198,11 @@ class Correlation(Values):
         if found:
             # One of the same name, and of those the latest.
             return max(found, key=lambda one: (identifier(one[1].name, "") == identifier(name, ""), one[0]))
-        if text in self._sent or not (
-            looks_random(text) or (is_secret_field(name) and len(text) >= _SHORTEST_IN_TEXT and not text.isalpha())
-        ):
+        is_secret = is_secret_field(name) and len(text) >= _SHORTEST_IN_TEXT and not text.isalpha()
+        if text in self._sent or not (is_secret or is_worth_a_search(text)):
             return None
         for number, entry in reversed(self._responses):
-            if extraction := extraction_from_text(entry.response, text, name):
+            if extraction := extraction_from_text(entry.response, text, name, is_secret=is_secret):
                 return number, extraction
         return None
 
@@ -220,7 +220,7 @@ class Correlation(Values):
     def _asked(self, text: str, name: str) -> Code:
         """Return a constant for *text*, which a run must give; equal texts share one."""
         if text not in self._constants:
-            variable = unique(environment_name(name), self._module.environment)
+            variable = unique(environment_name(constant(name)), self._module.environment)
             self._constants[text] = self._module.secret(variable)
             self.asked.append(variable)
         return self._constants[text]

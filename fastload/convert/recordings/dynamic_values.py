@@ -24,6 +24,7 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _CONSTANT = ("hash", "sha256", "digest", "checksum", "etag", "integrity", "version", "build", "boundary")
 _SHORTEST = 4
 _SHORTEST_RANDOM = 16
+_SHORTEST_MIXED = 10
 _SHORTEST_NUMBER = 5
 _LONGEST_LOOKED_AT = 8_192
 _LONGEST_ASKED = 512
@@ -34,7 +35,16 @@ def looks_random(text: str) -> bool:
     """Return whether *text* is a UUID, long hexadecimal digits, a JWT, or a long mixture of letters and digits."""
     if is_id(text) or JWT.fullmatch(text):
         return True
-    if len(text) < _SHORTEST_RANDOM or not _TOKEN.fullmatch(text) or _DATE.fullmatch(text):
+    return len(text) >= _SHORTEST_RANDOM and _is_mixed(text)
+
+
+def is_worth_a_search(text: str) -> bool:
+    """Return whether *text* is looked for in the texts of responses: it looks random, or as a short token does."""
+    return looks_random(text) or (len(text) >= _SHORTEST_MIXED and _is_mixed(text))
+
+
+def _is_mixed(text: str) -> bool:
+    if not _TOKEN.fullmatch(text) or _DATE.fullmatch(text):
         return False
     # Words and numbers, as in "summer-sale-2026-shoes", change from one kind of character to another less often.
     return len(_TURN.findall(text)) >= len(text) / 6

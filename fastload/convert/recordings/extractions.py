@@ -12,7 +12,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from fastload.convert.recordings.dynamic_values import is_worth_a_look, looks_random, pieces
+from fastload.convert.recordings.dynamic_values import (
+    is_worth_a_look,
+    looks_random,
+    may_be_handed_out,
+    pieces,
+)
 from fastload.convert.recordings.har import HarEntry, HarResponse
 from fastload.convert.script.writer import Call, Code, text_literal
 
@@ -74,13 +79,16 @@ def extractions(chain: list[HarEntry]) -> Iterator[Extraction]:
             yield from _in_url(header.value, 'reply.headers["location"]', "its header Location")
 
 
-def extraction_from_text(response: HarResponse, value: str, name: str) -> Extraction | None:
-    """Return how *value*, to be sent as *name*, is taken from the text of *response*; None if it is not in there."""
+def extraction_from_text(response: HarResponse, value: str, name: str, *, is_secret: bool) -> Extraction | None:
+    """Return how *value*, to be sent as *name*, is taken from the text of *response*; None if it is not in there.
+
+    If it is no secret, the word before it must say so where it could stand there by chance.
+    """
     text = response.content.decoded
     for written in dict.fromkeys((value, html.escape(value))):
         for found in re.finditer(re.escape(written), text):
             for word, pattern in _patterns_at(text, found.start(), found.end()):
-                if _first(pattern, text) == written:
+                if _first(pattern, text) == written and (is_secret or may_be_handed_out(value, name, word)):
                     is_html = written != value
                     return _from_text(value, name or word, "its body", "reply.text", pattern, is_html=is_html)
     return None

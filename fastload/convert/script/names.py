@@ -18,9 +18,17 @@ _ID = re.compile(
 )
 # Names that every generated script may use already.
 _TAKEN = ("fl", "vu", "asyncio", "reply")
-_SET_BY_SHELLS = (
-    *("EDITOR", "HOME", "HOST", "HOSTNAME", "LANG", "LANGUAGE", "LOGNAME", "MAIL", "OLDPWD", "PATH", "PWD", "SHELL"),
-    *("TERM", "TMP", "TMPDIR", "TZ", "UID", "USER", "USERNAME"),
+# Variables that are set anyway: by login shells, desktops, containers and CI.
+_SET_ANYWAY = (
+    *("CI", "COLUMNS", "DEBUG", "DESKTOP_SESSION", "DISPLAY", "EDITOR", "EUID", "GID", "GPG_KEY", "GROUPS", "HOME"),
+    *("HOST", "HOSTNAME", "HOSTTYPE", "IFS", "JOB_NAME", "LANG", "LANGUAGE", "LINES", "LOGNAME", "MACHTYPE", "MAIL"),
+    *("NAME", "OLDPWD", "OS", "OSTYPE", "PAGER", "PATH", "PORT", "PPID", "PWD", "RANDOM", "SECONDS"),
+    *("SESSION_MANAGER", "SHELL", "SHLVL", "TEMP", "TERM", "TMP", "TMPDIR", "TZ", "UID", "USER", "USERNAME"),
+    *("VIRTUAL_ENV", "VISUAL", "WORKSPACE"),
+)
+_SET_ANYWAY_PREFIXES = (
+    *("ACTIONS_", "BASH_", "BUILD_", "CI_", "DBUS_", "FASTLOAD_", "GITHUB_", "GITLAB_", "GPG_AGENT_", "JENKINS_"),
+    *("KUBERNETES_", "LC_", "PYTHON", "RUNNER_", "SSH_", "SUDO_", "XDG_"),
 )
 _LONGEST_IDENTIFIER = 50
 LONGEST_NAME = 60
@@ -44,10 +52,11 @@ def constant(text: str, default: str = "VALUE") -> str:
     return identifier(text, default.lower()).upper().rstrip("_")
 
 
-def environment_name(text: str, default: str = "VALUE") -> str:
-    """Return an ``UPPER_CASE`` name that means nothing to a shell, in which ``LANG`` and ``USER`` are set already."""
-    name = constant(text, default)
-    return f"{name}_VALUE" if name in _SET_BY_SHELLS else name
+def environment_name(name: str) -> str:
+    """Return *name*, or ``NAME_VALUE`` for what is set anyway, like ``PWD`` and ``USER``: nobody would be asked for it,
+    and its value is another one."""
+    is_set = name in _SET_ANYWAY or name.startswith(_SET_ANYWAY_PREFIXES)
+    return f"{name}_VALUE" if is_set and not name.endswith("_VALUE") else name
 
 
 def unique(name: str, taken: Collection[str], joint: str = "_") -> str:

@@ -106,8 +106,8 @@ class RequestWriter:
         pairs = form_pairs(url.query)
         if pairs:
             keywords["params"] = self._module.short(self._values.tree(by_name(pairs)), "VALUE")
-        query = "" if pairs or not url.query else self._raw_query(url.query)
-        address = code_of_parts([self._origins.begin(url), template, query], self._module, "URL")
+        query = [] if pairs or not url.query else self._raw_query(url.query)
+        address = code_of_parts([self._origins.begin(url), template, *query], self._module, "URL")
         return self._module.short(address, "URL"), template, keywords
 
     def _path(self, path: str) -> tuple[str, dict[str, Code]]:
@@ -131,14 +131,14 @@ class RequestWriter:
             parts = [part if part[1:-1] in values else quote(part, safe="%!$&'()*+,;=:@~") for part in parts]
         return "/".join(parts), values
 
-    def _raw_query(self, query: str) -> str | Code:
-        """Return a query that no mapping would send as it is: without ``=``, or with escapes that are not UTF-8."""
+    def _raw_query(self, query: str) -> list[str | Code]:
+        """Return the parts of a query that no mapping would send as it is: it has no ``=``, or escapes of Latin-1."""
         parts: list[str | Code] = ["?"]
         for number, part in enumerate(query.split("&")):
             name, mark, value = part.partition("=")
             sent = self._values.text(value, unquote(name)) if value else self._values.raw(part)
             parts += ["&"] * bool(number) + ([name, mark, sent] if value else [sent])
-        return code_of_parts(parts, self._module, "QUERY")
+        return parts
 
     def _name(self, url: SplitResult, template: str, body: dict[str, Any]) -> str:
         fields = body.get("json")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastload.convert.script.names import single_line, unique
+from fastload.convert.script.names import environment_name, single_line, unique
 
 WIDTH = 88
 # The longest line that linters accept. A formatter cannot break texts, so lines with texts may be up to this width.
@@ -30,9 +30,10 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A Python expression in one line, written unchanged."""
+    """A Python expression in one line, written unchanged; *parts* are those of an f-string."""
 
     text: str
+    parts: tuple[str | Code, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ class Module:
 
     def required(self, name: str, value: str) -> Code:
         """Return a constant as `secret`, for what is not secret: *value* is shown as what to give."""
+        name = environment_name(name)
         self._described[name] = value
         return self.secret(name)
 
@@ -163,7 +165,12 @@ class Module:
         """Return a constant that reads environment variable *name*; a run must set this variable.
 
         Secrets of one name that have different values in the source (*value*) are different variables, with numbers.
+        What is set anyway has another name: see `environment_name`.
         """
+        return self.variable(environment_name(name), value)
+
+    def variable(self, name: str, value: str = "") -> Code:
+        """Return a constant as `secret`, for the variable that has exactly this name, also if a shell sets it."""
         if (name, value) not in self._secrets:
             self._secrets[name, value] = unique(name, self.environment)
             self.environment.append(self._secrets[name, value])
@@ -172,6 +179,7 @@ class Module:
 
     def setting(self, name: str, default: str) -> Code:
         """Return a constant that reads environment variable *name*, which is *default* unless a run sets it."""
+        name = environment_name(name)
         return self.constant(name, Call("fl.env", [name, default]))
 
     def short(self, value: Any, name: str, margin: int = 16) -> Any:

@@ -30,7 +30,7 @@ def _step(data: Any, part: str, where: str) -> Any:
     if isinstance(data, dict):
         if part in data:
             return data[part]
-        guess = nearest(part, data) or f"there are {', '.join(map(str, list(data)[:10])) or 'no names'}"
+        guess = nearest(part, data) or f"it has {', '.join(map(str, list(data)[:10])) or 'no names'}"
         raise NoSuchPathError(f"there is no {part!r} at {where}: {guess}")
     if isinstance(data, list):
         size = parse_whole(part.removeprefix("-"), sys.maxsize)

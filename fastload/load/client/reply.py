@@ -193,7 +193,7 @@ class Reply:
             parsed = orjson.loads(self.body)
             return at_path(parsed, path) if path else parsed
         except NoSuchPathError as error:
-            raise ReplyError(f"the body of {self._shown} ({self.status}) has no {path!r}", hint=str(error)) from error
+            raise ReplyError(f"the body of {self._shown} ({self.status}) has no {path!r}", hint=str(error)) from None
         except orjson.JSONDecodeError as error:
             if not self.status or not self.body:
                 raise self._no_json() from None

@@ -328,8 +328,10 @@ def _foreign_in(value: Any) -> str:
         foreign = next((key for key in one if type(key) is not str), None) if type(one) is dict else None
         if foreign is not None:
             return f"a dict with the key {foreign!r}"
-        if type(one) not in _IN_ROWS or (type(one) is float and not math.isfinite(one)):
-            what = f"{one}" if type(one) is float else f"a {type(one).__name__}"
+        is_long = type(one) is int and not -(2**63) <= one < 2**64
+        if type(one) not in _IN_ROWS or is_long or (type(one) is float and not math.isfinite(one)):
+            other = "an int of more than 64 bits" if is_long else f"a {type(one).__name__}"
+            what = f"{one}" if type(one) is float else other
             return what if one is value else f"a {type(value).__name__} with {what}"
         left += [item for item in inside if id(item) not in seen]
         seen.update(map(id, inside))

@@ -239,7 +239,9 @@ def _format_of(name: str, given: str | None) -> str:
     return chosen
 
 
-def _check_options(name: str, chosen: str, *, types: object, delimiter: str, key: object) -> None:
+def _check_options(
+    name: str, chosen: str, *, types: Mapping[str, Callable[[str], Any]] | None, delimiter: str, key: object
+) -> None:
     for option, given, goes_with in (
         ("types", types is not None, "csv"),
         ("delimiter", delimiter != ",", "csv"),
@@ -247,6 +249,13 @@ def _check_options(name: str, chosen: str, *, types: object, delimiter: str, key
     ):
         if given and chosen != goes_with:
             raise PlanError(f"{name}: {option}= goes with {goes_with}, not with {chosen}", hint=f"leave {option}= out")
+    for column, wanted in types.items() if types else ():
+        if not callable(wanted):
+            named = f"the function itself, {wanted}," if wanted in ("int", "float", "bool", "str") else "a function"
+            raise PlanError(
+                f"{name}: types= has {wanted!r:.80} for {column}, which is no function",
+                hint=f"give {named} like types={{{column!r}: int}}",
+            )
     if len(delimiter) != 1 or delimiter in '\r\n"':
         raise PlanError(f"{name}: the delimiter {delimiter!r} is not one character", hint="like delimiter=';'")
 

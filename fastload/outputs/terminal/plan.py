@@ -73,7 +73,7 @@ def _head(plan: Mapping[str, Any]) -> list[RenderableType]:
 
 def _timetable(plan: Mapping[str, Any]) -> list[RenderableType]:
     columns = [
-        Column("SCENARIOS", right=False, shrink_to=12, title_style=STRONG),
+        Column("SCENARIOS", right=False, shrink_to=12, cut="middle", title_style=STRONG),
         Column("executor", right=False),
         Column("model", right=False, drop=1),
         Column("VUs"),
@@ -139,8 +139,8 @@ def _thresholds_metrics_hooks(plan: Mapping[str, Any]) -> list[RenderableType]:
 
 def _options(plan: Mapping[str, Any]) -> list[RenderableType]:
     columns = [
-        Column("OPTIONS", right=False, shrink_to=24, title_style=STRONG),
-        Column("value", right=False, shrink_to=16),
+        Column("OPTIONS", right=False, shrink_to=24, cut="middle", title_style=STRONG),
+        Column("value", right=False, shrink_to=16, cut="middle"),
         Column("set by", right=False, shrink_to=16, cut="middle"),
     ]
     rows = []

@@ -153,7 +153,7 @@ def _run(summary: Summary) -> list[RenderableType]:
         has = "them" if len(summary.load_changes) == earlier + _CHANGES_AT_MOST else "the newest of them"
         lines.append(Paragraph("  ↕ ", f"{format_count(earlier)} earlier changes: the summary as JSON has {has}"))
     for change in summary.load_changes[-_CHANGES_AT_MOST:]:
-        lines.append(Paragraph("  ↕ ", f"{change.when} {one_line(change.text)}"))
+        lines.append(Paragraph("  ↕ ", f"{change.when}, {one_line(change.text)}"))
     if summary.stopped_by:
         text = _STOPPED.get(summary.stopped_by, "stopped after {after}: " + one_line(summary.stopped_by))
         after, reason = format_duration_s(summary.duration_s), one_line(summary.stop_reason)
@@ -202,7 +202,7 @@ def _thresholds(summary: Summary) -> list[RenderableType]:
             ]
             for result in results
         ]
-        columns = [Column(right=False, shrink_to=12), Column(right=False)]
+        columns = [Column(right=False, shrink_to=12, cut="middle"), Column(right=False)]
         lines.append(Columns(columns, rows, first_width=width))
         reasons = dict.fromkeys(result.reason for result in results if result.reason)
         lines += [Paragraph("    → ", one_line(reason), style=DIM) for reason in reasons]
@@ -226,8 +226,8 @@ def _checks(summary: Summary) -> list[RenderableType]:
             ]
         )
     columns = [
-        Column("CHECKS", right=False, shrink_to=20, title_style=STRONG),
-        *([Column("scenario", right=False, shrink_to=8, drop=1)] if several else []),
+        Column("CHECKS", right=False, shrink_to=20, cut="middle", title_style=STRONG),
+        *([Column("scenario", right=False, shrink_to=8, cut="middle", drop=1)] if several else []),
         Column("passed"),
         Column("failed"),
         Column("rate"),
@@ -248,7 +248,7 @@ def _errors(summary: Summary) -> list[RenderableType]:
         for error in found[:_ERRORS_AT_MOST]
     ]
     columns = [
-        Column("ERRORS", right=False, shrink_to=20, title_style=STRONG),
+        Column("ERRORS", right=False, shrink_to=20, cut="middle", title_style=STRONG),
         Column("count"),
         Column("first message", right=False, shrink_to=10),
     ]

@@ -124,7 +124,7 @@ def render_metrics(summary: Summary) -> list[RenderableType]:
         lines.append(Text())
     if others:
         columns = [
-            Column("" if trends else "METRICS", right=False, shrink_to=20, title_style=STRONG),
+            Column("" if trends else "METRICS", right=False, shrink_to=20, cut="middle", title_style=STRONG),
             Column(),
             Column(),
             Column(right=False, shrink_to=10, cut="parts", drop=1),
@@ -224,7 +224,7 @@ def _shown_others(summary: Summary) -> list[str]:
 
 def _trend_table(summary: Summary, names: list[str], first_width: int) -> Columns:
     columns = [
-        Column("METRICS", right=False, shrink_to=26, title_style=STRONG),
+        Column("METRICS", right=False, shrink_to=26, cut="middle", title_style=STRONG),
         Column("avg", drop=3),
         Column("min", drop=4),
         Column("med"),

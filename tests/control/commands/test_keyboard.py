@@ -316,3 +316,6 @@ def test_none_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_help_names_every_key() -> None:
     for key, action in {"w": Action("scale", 1), "W": Action("scale", 10), "s": Action("scale", -1)}.items():
         assert f"{key} {action.by:+}" in KEYS_HELP
+    # Behind its label, the live display cuts it at 80 columns: the key that stops comes last.
+    assert KEYS_HELP.endswith("Ctrl-C stop")
+    assert len(f"{'keys':<12}{KEYS_HELP}") <= 80

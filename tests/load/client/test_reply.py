@@ -63,6 +63,11 @@ class TestJsonPaths:
             async with harness(nginx.url) as made:
                 reply = await made.vu().get("/json")
                 assert reply.json("name") == "fastload"
+                with pytest.raises(fl.ReplyError, match=r"/json \(200\) has no 'zz'") as missing:
+                    reply.json("zz")
+                assert str(missing.value.hint).startswith("there is no 'zz' at the top: it has ")
+                # A traceback has it once.
+                assert missing.value.__suppress_context__
                 with pytest.raises(fl.ReplyError, match=r"/json \(200\) has no 'name\.x'") as caught:
                     reply.json("name.x")
                 assert caught.value.hint == "there is no 'x' in str 'fastload' at name"

@@ -503,6 +503,13 @@ class TestRefusedCsv:
     def test_types(self, tmp_path: Path) -> None:
         error = refusal(tmp_path / "a.csv", 'a,b\n1,"2\n"\n3,x\n', types={"b": int})
         assert error.message == "a.csv, line 4: b 'x' is not an int: a whole number, like 10"
+        error = refusal(tmp_path / "a.csv", "n\n1\n" + "9" * 30 + "\n", types={"n": int})
+        assert error.message == "a.csv, line 3: types= makes an int of more than 64 bits of n, which no row can hold"
+        error = refusal(tmp_path / "a.csv", CSV, types={"age": "int"})
+        assert error.message == "a.csv: types= has 'int' for age, which is no function"
+        assert error.hint == "give the function itself, int, like types={'age': int}"
+        error = refusal(tmp_path / "a.csv", CSV, types={"age": None})
+        assert error.hint == "give a function like types={'age': int}"
         error = refusal(tmp_path / "a.csv", "a\nnan\n", types={"a": float})
         assert error.message == "a.csv, line 2: a 'nan' is not a float: a finite number, like 0.5"
         error = refusal(tmp_path / "a.csv", CSV, types={"agee": int})

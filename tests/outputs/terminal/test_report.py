@@ -16,6 +16,7 @@ from fastload.model.errors import OutputError
 from fastload.model.hooks import HookError
 from fastload.model.judging.evidence import WorkerEvidence
 from fastload.model.judging.thresholds import ThresholdResult
+from fastload.model.load_changes import LoadChange
 from fastload.model.load_models import ConstantArrivalRate, ConstantVUs
 from fastload.model.metrics import BUILTIN, Series
 from fastload.model.plan import ScenarioPlan
@@ -577,6 +578,28 @@ def test_checks_say_their_scenario_when_there_are_several() -> None:
         "  ✓ ok                      browse       900       0  100.00%",
         "  ✗ ok                      buy           99       1   99.00%",
     ]
+
+
+def test_changes_of_the_load_have_their_time_apart() -> None:
+    changes = [LoadChange(t_s, "shop", 5, 10, "starts/s", "the keyboard") for t_s in (0.0, 5.0)]
+    text = render(replace(full_run(), load_changes=tuple(changes)))
+    assert "  ↕ before the measured part, shop: 5 → 10 starts/s, by the keyboard\n" in text
+    assert "  ↕ at 5s, shop: 5 → 10 starts/s, by the keyboard\n" in text
+
+
+def test_long_names_that_begin_alike_can_be_told_apart() -> None:
+    """Two checks, one passed and one failed, were the same text; so were two series with tags."""
+    table = SeriesTable()
+    begin = "the positions of the order that was made before are"
+    for number, end in enumerate(("all there", "in their order")):
+        passed = table.rate(Series.of("checks", check=f"{begin} {end}", scenario="shop"))
+        passed.total, passed.trues = 10, 10 - number
+        table.counter(Series.of("orders", name=f"/api/v1/customers/{{id}}/orders/{'and-more/' * 5}{end}")).value = 1
+        table.counter(Series("orders")).value += 1
+    text = render(summarise(table, make_plan(ConstantVUs(5, 10.0), kind="run"), specs=BUILTIN | USER_SPECS))
+    cut = [line for line in text.splitlines() if "…" in line]
+    assert len(cut) == 4, text
+    assert len({re.sub(r"[✓✗]|  +.*", "", line.strip(" ✓✗")) for line in cut}) == 4
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
