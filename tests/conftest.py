@@ -125,6 +125,16 @@ def answers(port: int) -> bool:
     return False
 
 
+# Files whose tests take minutes: begun first, no worker is alone with one of them in the end.
+_LONG = ("verdicts", "test_docs.py", "test_recipes.py", "fuzz", "dashboard", "test_capacity.py", "test_interrupts.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files; the order is kept otherwise."""
+    first = {name: rank for rank, name in enumerate(_LONG)}
+    items.sort(key=lambda item: min((first[part] for part in item.path.parts if part in first), default=len(_LONG)))
+
+
 @pytest.fixture(scope="session")
 def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     """One nginx for the whole session."""

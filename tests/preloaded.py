@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_COMMANDS = ("bench", "compare", "main", "new", "plan", "report", "run")
+_COMMANDS = ("bench", "capacity", "compare", "main", "new", "plan", "report", "run")
 _CONTEXT.set_forkserver_preload(["fastload.runner", *(f"fastload.cli.{name}" for name in _COMMANDS)])
 # `multiprocessing` looks after all of its processes whenever it starts one: no other thread may do so meanwhile.
 _ONE_AT_A_TIME = threading.Lock()

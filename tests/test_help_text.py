@@ -41,7 +41,7 @@ def internal_classes() -> set[str]:
         getattr(fl, name)
     modules = [module for name, module in sys.modules.items() if name.startswith("fastload.")]
     classes = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
-    names = {one.__name__ for one in classes if one.__module__.startswith("fastload.")} - {*fl.__all__} - GIVEN
+    names = {one.__name__ for one in classes if str(one.__module__).startswith("fastload.")} - {*fl.__all__} - GIVEN
     # Names of one word, like Use and Call, are words of a sentence as well.
     return {name for name in names if re.search(r"[a-z][A-Z]", name)} | {"Transfer", "Recorder", "Scope", "Measurement"}
 

@@ -256,7 +256,7 @@ def descriptors() -> set[str]:
 @pytest.mark.parametrize(
     ("out", "error"),
     [
-        ("influx=http://localhost/db", "Hint:  did you mean 'influxdb'?"),
+        ("influx=http://localhost/db", "Hint:  write influxdb=URL"),
         ("statsd=localhost", "Error: --out statsd: 'localhost' is not HOST:PORT"),
         ("prometheus={taken}", "Error: --out prometheus: cannot listen on 127.0.0.1:{taken}: Address already in use"),
     ],

@@ -30,7 +30,9 @@ AUDIT = """
 import os, sys
 
 def note(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto", "urllib.Request"):
+    # What is asked of the kernel (netlink, family 16) goes nowhere.
+    of_kernel = event == "socket.sendto" and arguments[0].family == 16
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto", "urllib.Request") and not of_kernel:
         where = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[0]
         with open(os.environ["AUDITED"], "a") as file:
             file.write(f"{event} {where}\\n")

@@ -71,7 +71,9 @@ def load_script(text: str) -> Script:
 
 def _scenarios_in(item: Any) -> Iterator[Scenario]:
     """Return the scenarios in *item*, a list, tuple, set or dict of the script."""
-    inside = item.values() if isinstance(item, dict) else item if isinstance(item, list | tuple | set) else ()
+    # Not isinstance: that asks an object for its class, and a proxy of a library may raise then.
+    kind = type(item)
+    inside = item.values() if issubclass(kind, dict) else item if issubclass(kind, list | tuple | set) else ()
     return (one for one in inside if type(one) is Scenario)
 
 

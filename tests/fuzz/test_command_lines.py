@@ -40,6 +40,7 @@ _RIGHT: dict[str, tuple[str, ...]] = {
     "run": ("script.py",),
     "plan": ("script.py",),
     "bench": ("http://127.0.0.1:9/",),
+    "capacity": ("script.py",),
     "report": ("a.fastload",),
     "compare": ("a.fastload", "a.fastload"),
     "ctl": ("status",),
@@ -144,7 +145,7 @@ def nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]
 
     target = SimpleNamespace(base_url="http://127.0.0.1:9", worker_cpus=(), name="sequencer", pids=())
     modules = {name: importlib.import_module(f"fastload.cli.{name}") for name in (*COMMAND_NAMES, "options")}
-    for name in ("run", "bench"):
+    for name in ("run", "bench", "capacity"):
         monkeypatch.setattr(modules[name], "run_plan", stopped(name))
         monkeypatch.setattr(
             modules[name],
@@ -180,7 +181,7 @@ def _variables(source: Source, names: list[str]) -> dict[str, str]:
 def test_any_command_line_is_taken_or_one_error(nothing_starts: list[str]) -> None:
     commands = _commands()
     kinds = [names for names in commands if names[0] not in ("ctl", "target")]
-    kinds += [names for names in commands if names[0] in ("run", "bench", "plan")] * 2
+    kinds += [names for names in commands if names[0] in ("run", "bench", "capacity", "plan")] * 2
     others = [names for names in commands if names not in kinds]
     variables = [
         str(option.envvar) for option in commands["run",] if option.envvar and _long(option) not in _OF_FILES
@@ -208,8 +209,8 @@ def test_any_command_line_is_taken_or_one_error(nothing_starts: list[str]) -> No
 
     fuzz(run)
     # The others end at what stands first in the line.
-    assert codes[0] > codes.total() / 5
-    assert {"run", "bench", "plan", "ctl", "new", "target", "ui"} <= set(nothing_starts)
+    assert codes[0] > codes.total() / 6
+    assert {"run", "bench", "capacity", "plan", "ctl", "new", "target", "ui"} <= set(nothing_starts)
     assert len(target_names()) == len([names for names in commands if names[0] == "target"])
 
 

@@ -12,7 +12,7 @@ from fastload.model.capacity.settings import CapacitySettings
 from fastload.model.capacity.steps import StepKind, StepOutcome
 from tests.model.capacity.simulated import SimulatedTarget, drive, objective
 
-SEEDS = 100
+SEEDS = 50
 PRECISION = 0.05
 
 # The load that a target carries, by the objective p95 < 100 ms. For the single server with exponential times (D/M/1)
@@ -41,13 +41,13 @@ def test_the_answer_is_right_within_the_precision(name: str) -> None:
     make, capacity = TARGETS[name]
     driven = [drive(make(seed), CapacitySettings(objectives=objective("p(95)<100"))) for seed in range(SEEDS)]
     wrong = [(seed, one.found) for seed, one in enumerate(driven) if not is_right(one.found, capacity)]
-    assert len(wrong) <= SEEDS // 50, wrong
+    assert len(wrong) <= max(1, SEEDS // 50), wrong
     states = Counter(one.found.state for one in driven)
     assert states["found"] >= 0.95 * SEEDS, states
     assert sum(one.seconds for one in driven) / SEEDS < 120
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_a_target_that_falls_for_good_is_no_answer(seed: int) -> None:
     """After the first overload it stays slow until the load is a tenth."""
     target = SimulatedTarget(seed, servers=8, service_s=0.01, cliff_per_s=300, hysteresis=True)
@@ -56,14 +56,14 @@ def test_a_target_that_falls_for_good_is_no_answer(seed: int) -> None:
     assert "was good at first, and then not" in found.why
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_a_target_that_slows_down_is_no_answer(seed: int) -> None:
     target = SimulatedTarget(seed, servers=4, service_s=0.02, fixed=True, slower_per_s=0.005)
     found = drive(target, CapacitySettings(objectives=objective("p(95)<100"))).found
     assert found.state == "unstable"
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_a_generator_that_makes_no_more_says_at_least(seed: int) -> None:
     target = SimulatedTarget(seed, servers=40, service_s=0.02, most_made_per_s=500)
     found = drive(target, CapacitySettings(objectives=objective("p(95)<100"))).found

@@ -106,7 +106,7 @@ RESOURCES           CPU mean   max   memory
   CPU: 100% is one core busy; for the host, all of its cores
 
 LIMIT  The target was the limit: its CPUs were full (busiest worker 47% CPU,
-       target 99%).
+       target 99%); make its work cheaper, or give it more CPUs.
 """
 
 
