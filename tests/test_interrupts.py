@@ -168,7 +168,9 @@ def test_a_stop_signal_at_any_time_is_no_traceback(nginx: Nginx, tmp_path: Path,
         for process in processes:
             stdout, stderr = (text.decode() for text in process.communicate(timeout=60))
             if process.returncode == 105:
-                assert (stdout, stderr) in [("", "Interrupted.\n"), ("", "")]
+                # On a fast machine the load has begun by then, and there is a report.
+                assert stderr in ("", "Interrupted.\n")
+                assert not stdout or "interrupted after" in stdout
             else:
                 assert process.returncode in (-number, 1)
                 assert not re.findall(r"fastload/(?!__init__|__main__|cli/interrupts)", stderr), stderr

@@ -44,7 +44,7 @@ DEFAULT_CONNECTIONS = 64
 DEFAULT_DURATION = "10s"
 _LOADS = ("connections", "duration", "requests", "rate")
 FIRST_LOOK = CapacitySettings(
-    first=50,
+    first=100,
     objectives=thresholds_of(
         (
             *(

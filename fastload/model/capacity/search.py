@@ -25,8 +25,10 @@ _FALL_STEPS = 4
 """By how many times the precision a second load must lie below the first: then not chance but the target fell."""
 _NEAR_STEPS = 4
 """By how many times the precision steps above the good load may contradict each other: there, chance decides."""
-_HALF_USED = 0.5
-"""Share of its CPUs that the target shall use at the next load, as long as the load grows faster than by doubling."""
+_USED, _USED_QUICKLY = 0.5, 0.8
+"""Share of its CPUs that the target shall use at the next load, as long as the load grows by that and not by doubling;
+and the same in a quick search, which has only a few steps."""
+_SLOWEST_QUICK_GROWTH = 1.4
 _FASTEST_GROWTH = 8.0
 _SHORTEST_QUICK_S = 1.0
 _SHORTEST_S = 3.0
@@ -253,9 +255,10 @@ class CapacitySearch:
 
     def _note(self, outcome: StepOutcome) -> None:
         if outcome.kind == "good":
-            # Half of what its CPUs would carry if nothing else were a limit.
-            used = outcome.used_share or 0.0
-            self._growth = min(max(_HALF_USED / used, 2.0), _FASTEST_GROWTH) if used else 2.0
+            # A part of what its CPUs would carry if nothing else were a limit.
+            used, quick = outcome.used_share or 0.0, self._settings.quick
+            wanted, least = (_USED_QUICKLY, _SLOWEST_QUICK_GROWTH) if quick else (_USED, 2.0)
+            self._growth = min(max(wanted / used, least), _FASTEST_GROWTH) if used else 2.0
             self._good[outcome.load] = ""
             self._bad.pop(outcome.load, None)
         elif outcome.kind == "bad":
