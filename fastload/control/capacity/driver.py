@@ -109,10 +109,9 @@ class CapacityDriver:
             return of_run
         verdict = self._verdicts[confirmed.number]
         limited = next((step for step in self._steps if step.figures.limit == result.limit), None)
-        by = self._verdicts[limited.number] if limited is not None else verdict
-        return Verdict(
-            verdict.state, verdict.reasons, verdict.remedy, by.limit, verdict.findings, further_limits=by.further_limits
-        )
+        further = self._verdicts[limited.number].further_limits if limited is not None else ()
+        limit = result.limit or verdict.limit
+        return Verdict(verdict.state, verdict.reasons, verdict.remedy, limit, verdict.findings, further_limits=further)
 
     # The parts of a step.
 

@@ -9,7 +9,8 @@ from typing import Any
 from fastload.model.capacity.scalability import Scalability, fit_scalability
 from fastload.model.capacity.search import Found
 from fastload.model.capacity.settings import CapacitySettings
-from fastload.model.capacity.steps import CapacityStep
+from fastload.model.capacity.steps import CapacityStep, StepFigures
+from fastload.model.judging.verdict import NOTHING_AT_ITS_LIMIT
 from fastload.model.units import format_count, format_number_of
 
 
@@ -131,10 +132,17 @@ def capacity_result(
         why=found.why,
         objectives=tuple(objectives),
         steps=tuple(steps),
-        limit=at_limit.limit if at_limit else "",
+        limit=_limit_text(settings, at_limit) if at_limit else "",
         remedy=remedy,
         scalability=fit_scalability([(step.figures.in_flight, step.figures.answered_per_s) for step in steps]),
     )
+
+
+def _limit_text(settings: CapacitySettings, figures: StepFigures) -> str:
+    """Return the sentence on the limit of a step that was not good. Where nothing was full, what was nearest to it."""
+    if not figures.limit.startswith(NOTHING_AT_ITS_LIMIT):
+        return figures.limit
+    return f"Nearest to its limit at {settings.text_of(figures.load)}: {figures.nearest}."
 
 
 def describe_search(settings: CapacitySettings) -> str:

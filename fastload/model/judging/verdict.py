@@ -20,13 +20,14 @@ from fastload.model.public_types import PublicType
 from fastload.model.units import format_percent
 
 _ORDER: dict[State, int] = {"INVALID": 0, "SUSPECT": 1, "VALID": 2}
+NOTHING_AT_ITS_LIMIT = "Nothing was at its limit"
 _LIMITS: dict[Limit, str] = {
     "generator": "The generator was the limit",
     "both": "The generator and the target were both at their limit",
     "target": "The target was the limit",
     "machine": "The machine was the limit",
     "concurrency": "The concurrency was the limit",
-    "": "Nothing was at its limit",
+    "": NOTHING_AT_ITS_LIMIT,
 }
 _LEADS: dict[Cause, str] = {
     "target_failing": "The target failed",
