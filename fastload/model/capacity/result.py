@@ -142,7 +142,7 @@ def _limit_text(settings: CapacitySettings, figures: StepFigures) -> str:
     """Return the sentence on the limit of a step that was not good. Where nothing was full, what was nearest to it."""
     if not figures.limit.startswith(NOTHING_AT_ITS_LIMIT):
         return figures.limit
-    return f"Nearest to its limit at {settings.text_of(figures.load)}: {figures.nearest}."
+    return f"Nothing was full at {settings.text_of(figures.load)}; nearest to its limit: {figures.nearest}."
 
 
 def describe_search(settings: CapacitySettings) -> str:
