@@ -86,7 +86,8 @@ def test_any_search_is_shown_and_compared_or_an_error(tmp_path: Path) -> None:
         else:
             show(load_run(path))
 
-    fuzz(run)
+    # The files are those of the other test; here it is the search in them, which takes five times as long to show.
+    fuzz(run, cases=2_000)
 
 
 def test_any_saved_run_is_shown_and_compared_or_an_error(tmp_path: Path) -> None:
