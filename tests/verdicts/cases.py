@@ -484,16 +484,6 @@ CASES = (
         script='@fl.scenario(vus=20, duration="4s")\nasync def visit(vu):\n    await vu.get("/")\n',
     ),
     Case(
-        "sync",
-        "a write that is forced to the disk for each request",
-        "plain fsync=4KiB",
-        "bench -d 8s -c 16",
-        VALID,
-        "target_disk",
-        f"{TARGET}: ",
-        "quicker disk",
-    ),
-    Case(
         "target_descriptors",
         "64 file descriptors of the target for 80 VUs",
         "plain fds=64",
