@@ -271,6 +271,9 @@ def saved(path: Path) -> dict[str, Any]:
         (["--step", "1s"], "a step of 1 s is too short", "2s"),
         (["--max-vus", "0"], "--max-vus 0 is below 1", "at least 1"),
         (["--target", "sequencer"], "--target is for a script", "leave"),
+        (["--base-url", "http://127.0.0.1:9"], "--base-url/--host is for a script, and a URL is given", "as a script"),
+        (["--paused"], "-p/--paused is for a script, and a URL is given", "as a script"),
+        (["-e", "A=b"], "-e/--env is for a script", "as a script"),
         (["--slow", "x"], "No such option", "--slo"),
     ],
 )

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from fastload.cli.bench import build_plan, read_body, request_options
+from fastload.cli.bench import bench, build_plan, read_body, request_options
 from fastload.cli.options import run_plan, shipped_target
 from fastload.cli.run import resolve_settings, shared_of
 from fastload.cli.run_options import RunCommand, test_options
@@ -51,8 +52,7 @@ def capacity(subject: str, **options: Any) -> int:
     max_vus = checked_most_vus(options["max_vus_of_search"], "--max-vus")
     outputs, dashboard = shared.outputs(settings.control), shared.make_dashboard()
     if subject.startswith(("http://", "https://")):
-        if settings.options.get("target"):
-            raise PlanError("--target is for a script, and a URL is given", hint="leave one of them out")
+        _refuse_script_options()
         given = {**options, "payload": read_body(options["body"]), "connections": max_vus, "requests": None}
         given |= {"duration": None, "rate": None}
         shared = replace(shared, thresholds=(*options["thresholds"], *options["slo"]))
@@ -71,6 +71,17 @@ def capacity(subject: str, **options: Any) -> int:
     with shipped_target(name, limits) if name else nullcontext(None) as target:
         plan = on_target(draft, target.base_url if target else plan.base_url, target.worker_cpus if target else ())
         return run_plan(plan, outputs, target=target, control=settings.control, dashboard=dashboard)
+
+
+def _refuse_script_options() -> None:
+    """Refuse what only a script has: as for `bench`, the request to a URL is the options themselves."""
+    ctx = click.get_current_context()
+    taken = {param.name for param in bench.params} | {"subject", "max_vus_of_search", "control"}
+    for param in ctx.command.params:
+        given = param.name is not None and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+        if given and param.name not in taken:
+            hint = "leave it out, or write the request as a script"
+            raise PlanError(f"{'/'.join(param.opts)} is for a script, and a URL is given", hint=hint)
 
 
 def _refuse_request_options(options: dict[str, Any]) -> None:
